@@ -1,0 +1,308 @@
+"""What a campaign file may say: every key, its type, unit and default."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from runner.campaign.values import (
+    Duration,
+    File,
+    Files,
+    Gap,
+    Limit,
+    Text,
+    Texts,
+    TokenName,
+    normal_address,
+    refuse,
+)
+from runner.message import normal_name
+
+MAX_NAME = 100
+
+BASE_URLS: Mapping[str, str] = {
+    "v2": "https://inboxapp.com/api/v2",
+    "v1": "https://inboxapp.com/api/v1",
+}
+
+
+def _also_as_text(schema: dict[str, Any], meaning: str) -> None:
+    full = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [{"type": "string", "minLength": 1, "description": meaning}, full]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class Api(_Model):
+    """Which API, where, and for whom."""
+
+    version: Literal["v2", "v1"] = Field(
+        "v2", description="API version: v2 (default) or v1 (announced to stop on 2026-12-03)."
+    )
+    base_url: str = Field(
+        default_factory=lambda data: BASE_URLS[data.get("version", "v2")],
+        description="Address of the API; plain http only to this machine. "
+        "Default: https://inboxapp.com/api/v2, or /api/v1 by version.",
+    )
+    token_env: TokenName = Field(
+        "INBOX_API_TOKEN",
+        alias="token",
+        description="Environment variable with the token, as ${NAME}; never the token itself. "
+        "Default: ${INBOX_API_TOKEN}.",
+    )
+    platform: str = Field(
+        "twitter",
+        pattern=r"^[a-z][a-z0-9_-]{0,39}$",
+        description="Platform of the recipients' profiles (v2). Default: twitter.",
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _address(cls, value: str, info: ValidationInfo) -> str:
+        return normal_address(value, info.data.get("version", ""))
+
+
+class Sender(_Model):
+    """An account link that messages are sent from, and how fast it may go."""
+
+    model_config = ConfigDict(
+        json_schema_extra=lambda schema: _also_as_text(schema, "Id of the account link.")
+    )
+
+    id: str = Field(
+        pattern=r"^[0-9a-z]+$",
+        max_length=64,
+        description="Id of the account link, as `run-campaign senders` lists it.",
+    )
+    per_hour: Limit = Field(
+        20,
+        description="Messages per hour of this sender, or none. Default: 20, the API maker's own "
+        "advice for account safety.",
+    )
+    per_day: Limit = Field(
+        150, description="Messages per day of this sender, or none. Default: 150, as above."
+    )
+    gap: Gap = Field(
+        None,
+        description="Least time between two messages of this sender (such as 60s), or none. "
+        "Default: spread evenly over the hour (3600 s / per_hour).",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: Any) -> Any:
+        return {"id": data} if isinstance(data, str) else data
+
+
+class Prospects(_Model):
+    """The people to write to."""
+
+    model_config = ConfigDict(
+        json_schema_extra=lambda schema: _also_as_text(schema, "Path of the prospects file.")
+    )
+
+    source: File = Field(
+        description="csv, tsv, txt, jsonl (each also .gz), xlsx or parquet; relative to this file."
+    )
+    encoding: str | None = Field(
+        None,
+        description="Text encoding, such as cp1252. Default: UTF-8, or UTF-16 by its byte mark.",
+    )
+    id: Text | None = Field(
+        None,
+        description="Column with the recipients' ids. Default: the only one present of x_user_id, "
+        "platform_id, inbox_id.",
+    )
+    id_type: Literal["platform", "inbox"] | None = Field(
+        None,
+        description="What the ids are: the platform's user ids, or Inbox ids. "
+        "Default: inbox for the column inbox_id, platform otherwise.",
+    )
+    defaults: dict[str, str] = Field(
+        default_factory=dict, description="Column: text that stands in for an empty cell."
+    )
+    where: dict[str, Texts] = Field(
+        default_factory=dict,
+        description="Column: value or list of values; other rows are not written to. "
+        "Upper and lower case are the same.",
+    )
+    timezone: Text | None = Field(
+        None, description="Column with an IANA time zone such as Europe/London. Default: none."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: Any) -> Any:
+        return {"source": data} if isinstance(data, str) else data
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            "".encode(value)  # codecs.lookup alone would also take rot13 and zip
+            return codecs.lookup(value).name
+        except (LookupError, ValueError):
+            refuse("is no text encoding", "write utf-8, cp1252, latin-1 or the like")
+
+
+class MessageSource(_Model):
+    """The text to send."""
+
+    model_config = ConfigDict(
+        json_schema_extra=lambda schema: _also_as_text(schema, "The text itself, as a template.")
+    )
+
+    template: File | None = Field(
+        None, description="Path of a template file (Jinja2), relative to this file."
+    )
+    text: str | None = Field(None, description="The text itself, as a template (Jinja2).")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: Any) -> Any:
+        return {"text": data} if isinstance(data, str) else data
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> MessageSource:
+        if self.template is not None and self.text is not None:
+            refuse("has both template and text", "keep one")
+        if self.template is None and (self.text is None or not self.text.strip()):
+            refuse("is empty", "write template: FILE, or the text itself")
+        return self
+
+
+class Limits(_Model):
+    """What the team may ask of the API; look-ups count too, and the strictest always wins."""
+
+    per_minute: Limit = Field(300, description="API requests per minute, or none. Default: 300.")
+    per_hour: Limit = Field(10_000, description="API requests per hour, or none. Default: 10000.")
+    per_day: Limit = Field(100_000, description="API requests per day, or none. Default: 100000.")
+    concurrency: int = Field(
+        16, ge=1, le=512, description="Requests under way at once, 1 to 512. Default: 16."
+    )
+
+
+class Retry(_Model):
+    """What happens when a send does not succeed, or nobody knows."""
+
+    attempts: int = Field(
+        5, ge=1, le=100, description="Tries per message, each proven not sent. Default: 5."
+    )
+    timeout: Annotated[Duration, Field(gt=0, le=3600)] = Field(
+        60.0, description="Longest wait for an answer, such as 60s. Default: 60s."
+    )
+    settle: Duration = Field(
+        120.0,
+        description="Wait before a v1 message in doubt is looked up, such as 120s. Default: 120s.",
+    )
+    absent: Literal["hold", "resend"] = Field(
+        "hold",
+        description="What to do with a message in doubt that the API does not show: hold it for a "
+        "person (default), or resend.",
+    )
+    key_life: Duration = Field(
+        3600.0,
+        description="How long a v2 message is sent again under its key, counted from the first "
+        "attempt, such as 1h. Default: 1h.",
+    )
+
+
+class Campaign(_Model):
+    """A campaign file: who is written to, by whom, what, and how fast."""
+
+    _path: Path = PrivateAttr(default=Path())
+
+    name: str = Field(
+        "",
+        description="The campaign's identity in the ledger, 1 to 100 characters. "
+        "Default: the file's name without its ending.",
+    )
+    api: Api = Field(default_factory=Api, description="Which API, where, and for whom.")
+    senders: tuple[Sender, ...] = Field(
+        min_length=1, description="Account links to send from: ids, or id with limits of its own."
+    )
+    prospects: Prospects = Field(description="The people to write to: a path, or source with more.")
+    suppress: Files = Field(default=(), description="Files of ids that are never written to.")
+    message: MessageSource = Field(description="The text to send: itself, or template: FILE.")
+    limits: Limits = Field(default_factory=Limits, description="Limits of the whole team.")
+    retry: Retry = Field(default_factory=Retry, description="What happens when a send fails.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, data: Any, info: ValidationInfo) -> Any:
+        if isinstance(data, dict) and "name" not in data and info.context:
+            return {**data, "name": info.context["stem"]}
+        return data
+
+    @field_validator("name")
+    @classmethod
+    def _speakable(cls, value: str) -> str:
+        name = normal_name(value)
+        if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+            refuse(f"is not 1 to {MAX_NAME} printable characters", "set name: to a short one")
+        return name
+
+    @field_validator("senders")
+    @classmethod
+    def _each_once(cls, value: tuple[Sender, ...]) -> tuple[Sender, ...]:
+        first: dict[str, int] = {}
+        for index, sender in enumerate(value):
+            if sender.id in first:
+                what = f"{sender.id} is a sender already, in place {first[sender.id] + 1}"
+                refuse(what, "keep one", at=(index,))
+            first[sender.id] = index
+        return value
+
+    @property
+    def path(self) -> Path:
+        """The campaign file, as the user named it."""
+        return self._path
+
+    @property
+    def origin(self) -> str:
+        """The API's address, `scheme://host[:port]/path`, in one spelling: what a campaign is
+        bound to."""
+        return self.api.base_url
+
+    @property
+    def project_dir(self) -> Path:
+        """The folder where the ledger lies: beside the nearest ancestor folder named `campaigns`,
+        or else the campaign file's own. Symbolic links are followed."""
+        folder = self._path.resolve().parent
+        for each in (folder, *folder.parents):
+            if each.name == "campaigns":
+                return each.parent
+        return folder
+
+
+def campaign_schema() -> dict[str, Any]:
+    """A JSON Schema (draft 2020-12) of the campaign file, short forms included, for editors."""
+    schema = Campaign.model_json_schema(by_alias=True)
+    del schema["properties"]["name"]["default"]  # the file's stem, not ""
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "run-campaign campaign file"
+    for section in schema["$defs"].values():
+        for name, entry in section.get("properties", {}).items():
+            if name == "token":
+                entry["default"] = "${INBOX_API_TOKEN}"
+            elif isinstance(entry.get("default"), float):
+                entry["default"] = f"{entry['default']:.0f}s"
+    return schema

@@ -1,0 +1,163 @@
+"""The kinds of values in a campaign file: durations, limits, files, addresses, tokens by name."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+MAX_SECONDS = 3650 * 86400.0
+"""Ten years: longer durations are typing mistakes, and do not fit the clock's arithmetic."""
+
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_DURATION = re.compile(
+    r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)d)?(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)h)?"
+    r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)m)?(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)s)?"
+    r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)ms)?"
+)
+
+
+def parse_duration(text: str) -> float:
+    """`45s`, `2h`, `30d`, `500ms`, `1m30s` in seconds.
+
+    Units from large to small (d h m s ms), each at most once. Raises ValueError, with what to
+    write instead, for anything else, a plain number included.
+    """
+    text = text.strip()
+    if re.fullmatch(r"[0-9.]+", text):
+        raise ValueError(f'has no unit; write "{text}s"')
+    found = _DURATION.fullmatch(text)
+    if not text or found is None:
+        raise ValueError("is no duration; write one such as 45s, 1m30s, 2h or 30d")
+    parts = zip(_UNITS.values(), found.groups(), strict=True)
+    seconds = sum(unit * float(number) for unit, number in parts if number)
+    if seconds > MAX_SECONDS:
+        raise ValueError("is longer than ten years; write a shorter one")
+    return seconds
+
+
+def refuse(what: str, instead: str = "", at: tuple[str | int, ...] = ()) -> NoReturn:
+    """Refuses a value in the house's words. `at`: where inside the value the mistake is."""
+    raise PydanticCustomError("house", "{what}", {"what": what, "instead": instead, "at": at})
+
+
+def _none_or(value: Any) -> Any:
+    if value == "none":
+        return None
+    if value is None:
+        refuse("is empty", "write a number, or none to switch it off")
+    return value
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        refuse("has no unit", f'write "{value}s"')
+    if not isinstance(value, str):
+        refuse("is no duration", "write one such as 45s, 1m30s, 2h or 30d")
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        what, _, instead = str(error).partition("; ")
+        refuse(what, instead)
+
+
+def _gap(value: Any) -> Any:
+    if value == "none":
+        return 0.0
+    if isinstance(value, str) and ".." in value:
+        refuse("this version has no random gap yet", "write one duration, such as 60s, or none")
+    return _duration(value)
+
+
+def _path(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str):
+        return value  # refused by the type, with what was written
+    if not value.strip() or not value.isprintable():
+        refuse("is no file name", "write a path, relative to this file")
+    return info.context["folder"] / value if info.context else Path(value)
+
+
+def _token_env(value: Any) -> Any:
+    """`${VAR}` as `VAR`. Never shows what was written: it may be the token itself."""
+    found = (
+        re.fullmatch(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", value) if isinstance(value, str) else None
+    )
+    if found is None:
+        refuse(
+            "must name an environment variable, never hold a token",
+            "write ${INBOX_API_TOKEN} and put the token into the environment or .env",
+        )
+    return found[1]
+
+
+def _one_or_many(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+_DURATION_SCHEMA = {"type": "string", "examples": ["45s", "1m30s", "2h", "30d"]}
+_LIMIT_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 1}, {"const": "none"}]}
+
+Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Gap = Annotated[
+    float | None,
+    BeforeValidator(_gap),
+    WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"const": "none"}]}),
+]
+Limit = Annotated[
+    Annotated[int, Field(ge=1, le=10**9)] | None,
+    BeforeValidator(_none_or),
+    WithJsonSchema(_LIMIT_SCHEMA),
+]
+File = Annotated[Path, BeforeValidator(_path), WithJsonSchema({"type": "string", "minLength": 1})]
+Text = Annotated[str, Field(min_length=1)]
+TokenName = Annotated[
+    str,
+    BeforeValidator(_token_env),
+    WithJsonSchema({"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$"}),
+]
+_TEXTS_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+Texts = Annotated[
+    tuple[str, ...],
+    Field(min_length=1),
+    BeforeValidator(_one_or_many),
+    WithJsonSchema(_TEXTS_SCHEMA),
+]
+Files = Annotated[tuple[File, ...], BeforeValidator(_one_or_many), WithJsonSchema(_TEXTS_SCHEMA)]
+
+
+def normal_address(value: str, version: str) -> str:
+    """An API's address in one spelling: host in small letters, usual port and last slash off."""
+    # What was written is not shown: an address may carry a password or a token.
+    try:
+        parts = urlsplit(value)
+        host, port = (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        refuse("is no address", "write one such as https://inboxapp.com/api/v2")
+    if not value.isascii() or re.search(r"[\s\\]", value) or not host:
+        refuse("is no address", "write one such as https://inboxapp.com/api/v2")
+    if parts.username is not None or parts.password is not None:
+        refuse("holds a user name or password", "remove it; the token goes into api.token")
+    if "?" in value or "#" in value:
+        refuse("holds a query or fragment", "end the address after its path")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _loopback(host)):
+        refuse("is not https", "use https; plain http is allowed to this machine only")
+    path = parts.path.rstrip("/")
+    if path.endswith(("/v1", "/v2")) and not path.endswith(f"/{version}"):
+        refuse("is of another API version than api.version", "change one of the two")
+    shown_host = f"[{host}]" if ":" in host else host
+    usual = 443 if parts.scheme == "https" else 80
+    return f"{parts.scheme}://{shown_host}{'' if port in (None, usual) else f':{port}'}{path}"

@@ -1,0 +1,308 @@
+"""Reads a YAML file into plain values that remember where they stood.
+
+PyYAML alone lets a repeated key win silently and reads `10:30` as 630, `no` as False and `0123`
+as 83. Here only text, whole numbers and nothing survive; whatever else YAML would make of a
+scalar stays `Unquoted`, so that the refusal can show what was written.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from runner.errors import CampaignError, Problem
+
+MAX_BYTES = 1 << 20
+"""A campaign file is written by hand; a megabyte of it is a mistake (a CSV, a log)."""
+MAX_NODES = 10_000
+"""Values after all aliases are followed: stops ten lines that expand to a billion."""
+MAX_DEPTH = 40
+
+Loc = tuple[str | int, ...]
+"""Where a value stands: keys and list positions from the top."""
+
+_TAG = "tag:yaml.org,2002:"
+_KINDS = {
+    "bool": "a yes/no value",
+    "int": "a number",
+    "float": "a number",
+    "timestamp": "a date",
+    "null": "empty",
+}
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
+_UNWANTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Unquoted:
+    """A scalar that YAML does not read as text, and that no setting wants as it is."""
+
+    source: str
+    kind: str
+
+
+@dataclass(slots=True)
+class Document:
+    """A YAML file as values, with the line of each, what was written for it, and its mistakes."""
+
+    file: str
+    value: Any = None
+    lines: dict[Loc, int] = field(default_factory=dict)
+    scalars: dict[Loc, tuple[str, str]] = field(default_factory=dict)  # source, what YAML read
+    problems: list[Problem] = field(default_factory=list)
+
+    def line_of(self, loc: Loc) -> int:
+        """The line of a value, or of the nearest thing around it that is in the file."""
+        while loc and loc not in self.lines:
+            loc = loc[:-1]
+        return self.lines.get(loc, 1)
+
+    def add(self, line: int, loc: Loc, what: str, instead: str = "") -> None:
+        self.problems.append(Problem(self.file, line, dotted(loc), what, instead))
+
+
+def shown(text: str, most: int = 60) -> str:
+    """A piece of somebody's file, fit for one line of a message."""
+    text = text if len(text) <= most else text[: most - 1] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def dotted(loc: Loc) -> str:
+    """`("senders", 0, "id")` as `senders[0].id`."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{shown(part)}" for part in loc)
+    return "".join(parts).removeprefix(".")
+
+
+def read_document(path: Path) -> Document:
+    """Reads one YAML mapping. Raises CampaignError when the file is not one at all.
+
+    Mistakes inside it (repeated keys, foreign tags) are in `problems`, for the caller to add to.
+    """
+    file = shown(str(path), 4000)
+    text = _read_text(path, file)
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise CampaignError([_syntax_problem(file, text, error)]) from None
+    except RecursionError:
+        raise CampaignError([_too_deep(file, 1)]) from None
+    document = Document(file)
+    if root is None:
+        raise CampaignError(
+            [Problem(file, 0, "", "is empty", "a campaign needs senders, prospects and message")]
+        )
+    if not isinstance(root, yaml.MappingNode):
+        raise CampaignError(
+            [
+                Problem(
+                    file,
+                    root.start_mark.line + 1,
+                    "",
+                    "is not a list of settings",
+                    "write keys and values, such as `prospects: spring.csv`",
+                )
+            ]
+        )
+    reader = _Reader(document)
+    try:
+        document.value = reader.value(root, ())
+    except _Stop as stop:
+        raise CampaignError([stop.problem]) from None
+    return document
+
+
+def _read_text(path: Path, file: str) -> str:
+    def refuse(what: str, instead: str = "", line: int = 0) -> CampaignError:
+        return CampaignError([Problem(file, line, "", what, instead)])
+
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        raise refuse("is no campaign file", _near(path) or "one ends in .yaml or .yml")
+    try:
+        if path.is_dir():
+            raise refuse("is a folder", "name the campaign file in it")
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise refuse("no such file", _near(path)) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a file name"
+        raise refuse(f"cannot be read ({reason})") from None
+    if len(data) > MAX_BYTES:
+        raise refuse("is larger than 1 MiB", "is this the prospects file?")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise refuse("is not UTF-8 text", "save it as UTF-8", line) from None
+
+
+def _near(path: Path) -> str:
+    """`did you mean …`, from the campaign files beside the missing one and in `campaigns/`."""
+    found: dict[str, Path] = {}
+    for folder in (path.parent / "campaigns", path.parent):
+        try:
+            for each in sorted(folder.iterdir()):
+                if each.suffix in (".yaml", ".yml"):
+                    found[each.name] = each
+        except (OSError, ValueError):
+            continue
+    names = get_close_matches(path.name, found, 1) or [
+        n for n in found if Path(n).stem == path.stem
+    ]
+    return f"did you mean {found[names[0]]}?" if names else ""
+
+
+def _syntax_problem(file: str, text: str, error: yaml.YAMLError) -> Problem:
+    """PyYAML's complaint in a person's words. Quotes nothing of the file: it may be a token."""
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        return Problem(file, line, "", "holds a control character", "remove it")
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return Problem(file, 0, "", "is not YAML")
+    mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark else 0
+    problem = error.problem or error.context or "is not YAML"
+    if "'\\t'" in problem:
+        return Problem(file, line, "", "begins with a tab", "indent with spaces")
+    if "another document" in problem:
+        return Problem(file, line, "", "a second document begins", "one campaign to a file")
+    if "undefined alias" in problem:
+        return Problem(file, line, "", "a `*alias` that no `&anchor` defines", "quote the text")
+    if "duplicate anchor" in problem:
+        return Problem(file, line, "", "an anchor is defined twice", "rename one")
+    if "mapping values are not allowed" in problem:
+        return Problem(file, line, "", "a second `:` on the line", "quote the text after the first")
+    problem = re.sub(r"'[^']{3,}'", "…", problem)
+    what = f"YAML cannot be read: {shown(problem, 100)}"
+    return Problem(file, line, "", what, "check quotes, brackets and indentation")
+
+
+def _too_deep(file: str, line: int) -> Problem:
+    return Problem(file, line, "", f"is nested more than {MAX_DEPTH} deep", "flatten it")
+
+
+class _Stop(Exception):
+    """The document cannot be walked to its end."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+class _Reader:
+    """Walks PyYAML's nodes once, filling a Document."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.count = 0
+        self.open: set[int] = set()  # nodes we are inside of; meeting one again is a loop
+
+    def value(self, node: yaml.Node, loc: Loc) -> Any:
+        line = node.start_mark.line + 1
+        self.document.lines.setdefault(loc, line)
+        self.count += 1
+        if self.count > MAX_NODES:
+            what = f"holds more than {MAX_NODES:,} values, aliases followed"
+            raise _Stop(Problem(self.document.file, line, "", what, "use fewer aliases"))
+        if id(node) in self.open:
+            what = "an alias that contains itself"
+            raise _Stop(Problem(self.document.file, line, dotted(loc), what, "remove it"))
+        if len(self.open) > MAX_DEPTH:
+            raise _Stop(_too_deep(self.document.file, line))
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, loc)
+        self.open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, loc)
+            if isinstance(node, yaml.SequenceNode) and self._known(node, loc, "seq"):
+                return tuple(self.value(child, (*loc, i)) for i, child in enumerate(node.value))
+            return None
+        finally:
+            self.open.discard(id(node))
+
+    def _mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Any]:
+        if not self._known(node, loc, "map"):
+            return {}
+        found: dict[str, Any] = {}
+        first: dict[str, int] = {}
+        merged: list[yaml.Node] = []
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if key_node.tag == _TAG + "merge":
+                merged.append(value_node)
+                continue
+            key = self._key(key_node, loc)
+            if key is None:
+                continue
+            if key in first:
+                what = f"is set twice, on lines {first[key]} and {line}"
+                self.document.add(line, (*loc, key), what, "keep one")
+                continue
+            first[key] = line
+            self.document.lines[(*loc, key)] = line
+            found[key] = self.value(value_node, (*loc, key))
+        for each in merged:
+            for key, value in self._merged(each, loc).items():
+                found.setdefault(key, value)
+        return found
+
+    def _merged(self, node: yaml.Node, loc: Loc) -> dict[str, Any]:
+        """What `<<: *base` brings in; of several, the first wins, as YAML has it."""
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        found: dict[str, Any] = {}
+        for each in nodes:
+            if not isinstance(each, yaml.MappingNode):
+                line = node.start_mark.line + 1
+                self.document.add(line, (*loc, "<<"), "does not name keys and values")
+                continue
+            # Kept under a place of its own, so that lines of the keys written here win.
+            for key, value in self.value(each, (*loc, "<<")).items():
+                found.setdefault(key, value)
+        return found
+
+    def _key(self, node: yaml.Node, loc: Loc) -> str | None:
+        line = node.start_mark.line + 1
+        if not isinstance(node, yaml.ScalarNode):
+            self.document.add(line, loc, "a key that is itself a list or a block", "use a word")
+            return None
+        text = str(node.value)
+        if node.tag != _TAG + "str" or _UNWANTED.search(text):
+            what = f"the key `{shown(text)}` is not text in YAML"
+            self.document.add(line, loc, what, f'quote it: "{shown(text)}"')
+            return None
+        return text
+
+    def _known(self, node: yaml.Node, loc: Loc, kind: str) -> bool:
+        if node.tag == _TAG + kind:
+            return True
+        tag = shown(node.tag.replace(_TAG, "!!"))
+        self.document.add(
+            node.start_mark.line + 1, loc, f"the tag {tag} is not allowed", "remove it"
+        )
+        return False
+
+    def _scalar(self, node: yaml.ScalarNode, loc: Loc) -> Any:
+        kind = node.tag.removeprefix(_TAG)
+        source = str(node.value)
+        if kind in ("str", "value", "merge"):
+            if _UNWANTED.search(source):
+                line = node.start_mark.line + 1
+                self.document.add(line, loc, "holds a control character", "remove it")
+                return ""
+            self.document.scalars[loc] = (source, "text")
+            return source
+        if kind not in _KINDS:
+            self._known(node, loc, "str")
+            return Unquoted("", "a tag")
+        self.document.scalars[loc] = (source, _KINDS[kind])
+        if kind == "null":
+            return None
+        if kind == "int" and len(source) < 20 and _INTEGER.fullmatch(source):
+            return int(source.replace("_", ""))
+        return Unquoted(source, _KINDS[kind])

@@ -1,0 +1,167 @@
+"""Facts for whoever watches: terminal, log, tests. Nobody decides by them; the ledger is the truth.
+
+`name` of each event is public: it stands in the JSON log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact. `at` is when, in Unix seconds."""
+
+    name: ClassVar[str] = "event"
+    at: float
+
+    def fields(self) -> dict[str, Any]:
+        """The event as a flat object, for the JSON log."""
+        return {"event": self.name, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice(Event):
+    """Something a person should read."""
+
+    name: ClassVar[str] = "notice"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Event):
+    """Rows read so far while planning."""
+
+    name: ClassVar[str] = "reading"
+    campaign: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned(Event):
+    """A campaign was planned, or found unchanged."""
+
+    name: ClassVar[str] = "planned"
+    campaign: str
+    added: int
+    requeued: int
+    changed: int
+    skipped: int
+    removed: int
+    unchanged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStarted(Event):
+    """Sending begins: what is queued and in doubt now, per campaign name."""
+
+    name: ClassVar[str] = "lane_started"
+    queued: dict[str, int]
+    in_doubt: dict[str, int]
+    finish_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEvent(Event):
+    """Something about one message."""
+
+    campaign: str
+    recipient: str
+    sender: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSent(MessageEvent):
+    """Accepted, and on disk. `settled`: it had been in doubt."""
+
+    name: ClassVar[str] = "sent"
+    message_id: str
+    thread_id: str
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRejected(MessageEvent):
+    """The API said no."""
+
+    name: ClassVar[str] = "rejected"
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDeferred(MessageEvent):
+    """Proven not sent; queued again."""
+
+    name: ClassVar[str] = "deferred"
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFailed(MessageEvent):
+    """Attempts used up, each proven not sent."""
+
+    name: ClassVar[str] = "failed"
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageInDoubt(MessageEvent):
+    """May or may not have been sent."""
+
+    name: ClassVar[str] = "in_doubt"
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDoubled(MessageEvent):
+    """A second acceptance for the same message came to light. Both are kept in the ledger."""
+
+    name: ClassVar[str] = "doubled"
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting(Event):
+    """Nothing can be sent before `until` (Unix seconds; None: until an answer comes)."""
+
+    name: ClassVar[str] = "waiting"
+    until: float | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped(Event):
+    """A sender (or the whole lane, when `sender` is empty) sends nothing more in this run."""
+
+    name: ClassVar[str] = "stopped"
+    sender: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(Event):
+    """The run is over."""
+
+    name: ClassVar[str] = "ended"
+    campaign: str
+    counts: dict[str, int]
+
+
+@dataclass(slots=True)
+class EventBus:
+    """Hands each event to every watcher, at once and in order."""
+
+    _watchers: list[Callable[[Event], None]] = field(default_factory=list)
+
+    def watch(self, watcher: Callable[[Event], None]) -> None:
+        self._watchers.append(watcher)
+
+    def emit(self, event: Event) -> None:
+        for watcher in self._watchers:
+            watcher(event)

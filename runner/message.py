@@ -1,0 +1,336 @@
+"""The language of the house: who is written to, what becomes of a message, and by what proof.
+
+Imports nothing that does I/O; everything above speaks in these words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+FIRST_STEP = "1"
+"""Step id of a campaign's only message; sequences will add more."""
+
+
+class MessageStatus(StrEnum):
+    """Where a message stands. `MOVES` says what each may become."""
+
+    QUEUED = "queued"  # to be sent, not before its `not_before`
+    SENDING = "sending"  # intent committed; a request may be on its way
+    IN_DOUBT = "in_doubt"  # may or may not have been sent
+    SENT = "sent"  # accepted by the API; message and thread id known
+    REJECTED = "rejected"  # the API said no for this recipient or text
+    FAILED = "failed"  # attempts used up, each proven not sent
+    SKIPPED = "skipped"  # never tried, with a reason
+    CANCELLED = "cancelled"  # withdrawn by a person before sending
+
+
+_S = MessageStatus
+MOVES: Mapping[MessageStatus, frozenset[MessageStatus]] = {
+    _S.QUEUED: frozenset({_S.SENDING, _S.SKIPPED, _S.CANCELLED, _S.SENT}),
+    _S.SENDING: frozenset({_S.SENT, _S.REJECTED, _S.FAILED, _S.IN_DOUBT, _S.QUEUED}),
+    _S.IN_DOUBT: frozenset({_S.SENT, _S.QUEUED, _S.FAILED, _S.REJECTED}),
+    _S.SENT: frozenset(),
+    _S.REJECTED: frozenset({_S.QUEUED, _S.SENT}),
+    _S.FAILED: frozenset({_S.QUEUED, _S.SENT}),
+    _S.SKIPPED: frozenset({_S.QUEUED, _S.SENT}),
+    _S.CANCELLED: frozenset({_S.QUEUED, _S.SENT}),
+}
+"""Every legal move. `SENT` from anywhere is late truth: an acceptance that arrives when the
+message has already moved on."""
+
+
+class SkipReason(StrEnum):
+    """Why a row was never tried."""
+
+    NO_ID = "no_id"
+    BAD_ID = "bad_id"
+    DUPLICATE = "duplicate"
+    SUPPRESSED = "suppressed"
+    CONTACTED = "contacted"
+    MISSING_VALUE = "missing_value"
+    EMPTY_TEXT = "empty_text"
+    UNRENDERED = "unrendered"
+    TOO_LONG = "too_long"
+    TEMPLATE_ERROR = "template_error"
+    BAD_TIMEZONE = "bad_timezone"
+    NOT_SELECTED = "not_selected"
+    REMOVED = "removed"
+
+
+class Recipient(NamedTuple):
+    """The id written to. `id_type` is `platform` (the platform's user id) or `inbox`."""
+
+    platform: str
+    id_type: str
+    id: str
+
+    def __str__(self) -> str:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """A row of the prospects file with a usable id. `row` is its line in the sheet, header = 1."""
+
+    row: int
+    recipient: Recipient
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RowSkip:
+    """A row that cannot be a message: no usable id, or a repeat of an earlier row."""
+
+    row: int
+    reason: SkipReason
+    detail: str
+    columns: Mapping[str, str]
+    recipient: Recipient | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMessage:
+    """What the files ask for one recipient now: a text to send, or the reason why not."""
+
+    row: int
+    recipient: Recipient
+    sender: str
+    text: str
+    columns: Mapping[str, str]
+    skip: SkipReason | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger has for a recipient. `status` is None when only another campaign has
+    written to them; then only the sender matters."""
+
+    sender: str
+    status: MessageStatus | None = None
+    text: str = ""
+    row: int = 0
+    reason: str = ""
+    detail: str = ""
+
+
+class Change(StrEnum):
+    """What a plan means for one recipient's message."""
+
+    NEW = "new"
+    SAME = "same"
+    REQUEUED = "requeued"  # was skipped, and the reason is gone
+    REVISED = "revised"  # not sent yet, and its text or sender differs: needs a person's word
+    SKIPPED = "skipped"  # queued until now, and has a reason to be skipped
+    KEPT = "kept"  # sent, or perhaps sent: the files no longer matter
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One recipient of a plan."""
+
+    planned: PlannedMessage
+    change: Change
+    known: Known | None = None
+
+
+class Scope(StrEnum):
+    """How far an answer reaches beyond its own message."""
+
+    MESSAGE = "message"
+    SENDER = "sender"  # this account link must wait, or be seen to by a person
+    LANE = "lane"  # nothing of this team can be sent now
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The API took the message. `replay`: it answered with an earlier send of the same key."""
+
+    message_id: str
+    thread_id: str
+    replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The API said no for this recipient or this text; nothing was sent."""
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Proven not sent, and may be tried again.
+
+    `after`: seconds to wait if the API said so, else None. `written`: False when no byte of the
+    body left this machine. `stop`: what a person must do first; within `scope` nothing more is
+    sent in this run.
+    """
+
+    reason: str
+    detail: str = ""
+    after: float | None = None
+    scope: Scope = Scope.MESSAGE
+    written: bool = True
+    stop: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """May or may not have been sent. `message_id`: the id that the API gave to ask after."""
+
+    reason: str
+    detail: str = ""
+    message_id: str = ""
+    after: float | None = None
+    scope: Scope = Scope.MESSAGE
+    stop: str = ""
+
+
+Outcome = Accepted | Rejected | Deferred | InDoubt
+"""What one request for one message came to."""
+
+IN_PROGRESS = "sendInProgress"
+UNCONFIRMED = "sendUnconfirmed"
+KEY_REUSED = "idempotencyKeyReused"
+TOO_LATE = "too_late"
+"""Reasons that the house acts on, beside the API's own codes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A look-up shows the message."""
+
+    message_id: str
+    thread_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A look-up that could have shown the message does not show it."""
+
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """A look-up that proves nothing: syncing, failing, limited, or a text that differs."""
+
+    reason: str
+    after: float | None = None
+
+
+Finding = Found | Absent | Unclear
+"""What a look-up came to."""
+
+
+class Evidence(StrEnum):
+    """Everything that can be learnt about an attempt."""
+
+    ACCEPTED = "accepted"  # its own answer: taken
+    REPLAYED = "replayed"  # its own answer: this key was taken before
+    REJECTED = "rejected"  # its own answer: no, for this recipient or text
+    DEFERRED = "deferred"  # its own answer: not processed
+    NOT_WRITTEN = "not_written"  # no byte of the body left this machine
+    UNKNOWN = "unknown"  # no answer, or one that proves nothing
+    ORPHANED = "orphaned"  # its owner died before an answer was recorded
+    FOUND = "found"  # a look-up shows the message
+    ABSENT_HELD = "absent_held"  # a look-up does not show it; a person decides
+    ABSENT_ASSUMED = "absent_assumed"  # the same, and `retry.absent: resend` takes it as not sent
+    UNCLEAR = "unclear"  # a look-up that proves nothing
+    SAID_SENT = "said_sent"  # a person's word
+    SAID_NOT_SENT = "said_not_sent"  # a person's word
+
+
+class AttemptOutcome(StrEnum):
+    """What is known of one attempt. Only `unknown` leaves its message unproven."""
+
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    NOT_SENT = "not_sent"
+
+
+class Verdict(NamedTuple):
+    """What evidence does: to its attempt, and to the message."""
+
+    attempt: AttemptOutcome
+    alone: MessageStatus  # the message, when every other attempt of its key is proven
+    beside_unproven: MessageStatus  # the message, while another attempt is unproven
+
+
+_A = AttemptOutcome
+EVIDENCE: Mapping[Evidence, Verdict] = {
+    Evidence.ACCEPTED: Verdict(_A.ACCEPTED, _S.SENT, _S.SENT),
+    Evidence.REPLAYED: Verdict(_A.ACCEPTED, _S.SENT, _S.SENT),
+    Evidence.REJECTED: Verdict(_A.REJECTED, _S.REJECTED, _S.IN_DOUBT),
+    Evidence.DEFERRED: Verdict(_A.NOT_SENT, _S.QUEUED, _S.IN_DOUBT),
+    Evidence.NOT_WRITTEN: Verdict(_A.NOT_SENT, _S.QUEUED, _S.IN_DOUBT),
+    Evidence.UNKNOWN: Verdict(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
+    Evidence.ORPHANED: Verdict(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
+    Evidence.FOUND: Verdict(_A.ACCEPTED, _S.SENT, _S.SENT),
+    Evidence.ABSENT_HELD: Verdict(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
+    Evidence.ABSENT_ASSUMED: Verdict(_A.NOT_SENT, _S.QUEUED, _S.IN_DOUBT),
+    Evidence.UNCLEAR: Verdict(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
+    Evidence.SAID_SENT: Verdict(_A.ACCEPTED, _S.SENT, _S.SENT),
+    Evidence.SAID_NOT_SENT: Verdict(_A.NOT_SENT, _S.QUEUED, _S.QUEUED),
+}
+"""The one table: what each kind of evidence does. Proof belongs to the key, not to the attempt:
+while another attempt is unproven, only acceptance (or a person's word) settles the message."""
+
+
+def judge(
+    evidence: Evidence, status: MessageStatus, *, others_unproven: bool, tries_left: bool = True
+) -> tuple[AttemptOutcome, MessageStatus]:
+    """What becomes of the attempt and of its message, whose status is now `status`.
+
+    The attempt's outcome is always recorded. The message moves only out of `sending` or
+    `in_doubt`; acceptance alone moves it from anywhere. `tries_left=False` turns a retry into
+    `failed`.
+    """
+    verdict = EVIDENCE[evidence]
+    wanted = verdict.beside_unproven if others_unproven else verdict.alone
+    if wanted is _S.SENT:
+        return verdict.attempt, _S.SENT
+    if status not in (_S.SENDING, _S.IN_DOUBT):
+        return verdict.attempt, status
+    if wanted is _S.QUEUED and not tries_left:
+        wanted = _S.FAILED
+    return verdict.attempt, wanted
+
+
+def evidence_of(outcome: Outcome) -> Evidence:
+    """The kind of evidence that an answer to our own request is."""
+    match outcome:
+        case Accepted(replay=replay):
+            return Evidence.REPLAYED if replay else Evidence.ACCEPTED
+        case Rejected():
+            return Evidence.REJECTED
+        case Deferred(written=written):
+            return Evidence.DEFERRED if written else Evidence.NOT_WRITTEN
+        case InDoubt():
+            return Evidence.UNKNOWN
+
+
+def normal_name(name: str) -> str:
+    """A campaign's name as its identity: Unicode NFC, outer spaces off."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def message_key(campaign: str, step: str, recipient: Recipient, generation: int = 0) -> str:
+    """The message's idempotency key: `rc1-` and 64 hex digits.
+
+    SHA-256 over the UTF-8 JSON array [campaign, step, platform, id_type, id, generation] without
+    spaces. It names who is written to by which campaign and never the text, so that an edited
+    template cannot write to a person twice. Frozen by test vectors.
+    """
+    parts = [normal_name(campaign), step, *recipient, generation]
+    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+    return "rc1-" + hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,142 @@
+"""The plan: campaign × audience × template × what is known -> messages and skips. Pure.
+
+The same function serves the dry run and the real one, so that a preview is exact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+
+from runner.campaign import Sender
+from runner.message import (
+    Change,
+    Entry,
+    Known,
+    MessageStatus,
+    PlannedMessage,
+    Prospect,
+    Recipient,
+    RowSkip,
+    SkipReason,
+)
+from runner.templating import RowRenderError, Template
+
+_S = MessageStatus
+CHUNK = 1000
+"""Rows looked up in the ledger at a time."""
+
+
+KnownLookup = Callable[[Sequence[Recipient]], Mapping[Recipient, Known]]
+
+
+def plan_messages(
+    rows: Iterable[Prospect | RowSkip],
+    template: Template,
+    senders: Sequence[Sender],
+    known: KnownLookup,
+    suppressed: Mapping[str, str],
+    max_characters: int | None = None,
+) -> Iterator[list[Entry | RowSkip]]:
+    """Chunks of what each row becomes, in file order. `max_characters`: of the platform, None if
+    there is no limit or it is not known."""
+    rows = iter(rows)
+    while chunk := list(islice(rows, CHUNK)):
+        recipients = [row.recipient for row in chunk if row.recipient is not None]
+        have = known(recipients)
+        yield [
+            row
+            if isinstance(row, RowSkip) and not _is_message(row)
+            else _entry(row, template, senders, have, suppressed, max_characters)
+            for row in chunk
+        ]
+
+
+def _is_message(skip: RowSkip) -> bool:
+    """Whether a skipped row is its recipient's own: then the message waits for the reason to go.
+    Repeats and rows not selected are results of their rows alone."""
+    return skip.reason in (SkipReason.SUPPRESSED, SkipReason.BAD_TIMEZONE)
+
+
+def _entry(
+    row: Prospect | RowSkip,
+    template: Template,
+    senders: Sequence[Sender],
+    have: Mapping[Recipient, Known],
+    suppressed: Mapping[str, str],
+    max_characters: int | None,
+) -> Entry:
+    assert row.recipient is not None
+    known = have.get(row.recipient)
+    sender = assign_sender(row.recipient, senders, known.sender if known else None)
+    skip: SkipReason | None
+    if isinstance(row, RowSkip):
+        text, skip, detail = "", row.reason, row.detail
+    elif row.recipient.id in suppressed:
+        text, skip = "", SkipReason.SUPPRESSED
+        detail = suppressed[row.recipient.id] or "on the ledger's suppression list"
+    else:
+        text, skip, detail = _render(row, template, max_characters)
+    planned = PlannedMessage(row.row, row.recipient, sender, text, row.columns, skip, detail)
+    return Entry(planned, _change(planned, known), known)
+
+
+def _render(
+    prospect: Prospect, template: Template, max_characters: int | None
+) -> tuple[str, SkipReason | None, str]:
+    empty = sorted(name for name in template.requires_value if not prospect.columns.get(name))
+    if empty:
+        return "", SkipReason.MISSING_VALUE, f"{', '.join(empty)} is empty"
+    try:
+        text = template.render(prospect.columns)
+    except RowRenderError as error:
+        return "", SkipReason.TEMPLATE_ERROR, str(error)
+    if not text.strip():
+        return "", SkipReason.EMPTY_TEXT, "the template gives no text for this row"
+    if "{{" in text or "{%" in text:
+        return text, SkipReason.UNRENDERED, "a {{ or {% is left in the text"
+    if max_characters is not None and len(text) > max_characters:
+        return (
+            text,
+            SkipReason.TOO_LONG,
+            f"{len(text)} characters, the platform allows {max_characters}",
+        )
+    return text, None, ""
+
+
+def _change(planned: PlannedMessage, known: Known | None) -> Change:
+    if known is None or known.status is None:
+        return Change.NEW
+    if known.status in (_S.SENT, _S.SENDING, _S.IN_DOUBT):
+        return Change.KEPT
+    if known.status is _S.SKIPPED:
+        if planned.skip is None:
+            return Change.REQUEUED
+        same = (known.reason, known.row) == (planned.skip, planned.row)
+        return Change.SAME if same else Change.SKIPPED
+    if planned.skip is not None:
+        return Change.SKIPPED if known.status is _S.QUEUED else Change.KEPT
+    if (known.text, known.sender) != (planned.text, planned.sender):
+        return Change.REVISED
+    return Change.SAME
+
+
+def assign_sender(recipient: Recipient, senders: Sequence[Sender], before: str | None) -> str:
+    """The sender a recipient is written from: the one they had, while it is there; else spread
+    by weight of `per_day` so that re-ordered and added rows change nobody's (rendezvous hashing:
+    each sender draws a score from the pair's hash, the highest wins)."""
+    if before is not None and any(sender.id == before for sender in senders):
+        return before
+    if len(senders) == 1:
+        return senders[0].id
+    unlimited = max((sender.per_day or 0 for sender in senders), default=0) or 1
+    identity = "\0".join(recipient)
+
+    def score(sender: Sender) -> float:
+        digest = hashlib.sha256(f"{identity}\0{sender.id}".encode()).digest()
+        unit = (int.from_bytes(digest[:8]) + 1) / (2**64 + 2)
+        return -(sender.per_day or unlimited) / math.log(unit)
+
+    return max(senders, key=lambda sender: (score(sender), sender.id)).id

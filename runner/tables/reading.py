@@ -1,0 +1,140 @@
+"""One way to read every kind of table."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from runner.tables import text
+from runner.tables.text import Row, reading, wrong
+
+SEPARATED = (".csv", ".tsv", ".txt")
+KNOWN = (*SEPARATED, ".jsonl", ".xlsx", ".parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A file's columns, as they are written, and its rows, read anew at each call of `rows`.
+
+    `rows` yields (number, cells): as many cells as columns, all text, empty is "". The number is
+    the one a spreadsheet shows (header 1, first row 2); in JSON lines the line's. Rows with
+    nothing in them are counted and left out. A cell may be a RoundedNumber.
+    """
+
+    path: Path
+    columns: list[str]
+    rows: Callable[[], Iterator[Row]]
+
+
+def read_table(path: Path, encoding: str | None = None) -> Table:
+    """Opens a table and reads its header. Raises AudienceError, as `rows` does later.
+
+    `encoding`: of text files; default UTF-8, or UTF-16 by the byte mark.
+    """
+    try:
+        if path.is_dir():
+            raise wrong(path, 0, "is a folder", "name the file in it")
+        if not path.exists():
+            raise wrong(path, 0, "no such file", _near(path))
+    except (OSError, ValueError):
+        raise wrong(path, 0, "is no file name") from None
+    kind = ending(path)
+    if kind in SEPARATED:
+        table = _separated(path, encoding)
+    elif kind == ".jsonl":
+        table = _json_lines(path, encoding)
+    else:
+        # pandas takes 0.9 s and 100 MB to import: only who has such a file pays for it.
+        sheets = importlib.import_module("runner.tables.sheets")
+        columns, rows = sheets.read_xlsx(path) if kind == ".xlsx" else sheets.read_parquet(path)
+        table = Table(path, columns, rows)
+    check_columns(path, table.columns)
+    return table
+
+
+def ending(path: Path) -> str:
+    """The kind of table by the file's name, `.gz` taken off. Raises AudienceError."""
+    name = path.name.lower()
+    packed = name.endswith(".gz")
+    kind = Path(name.removesuffix(".gz")).suffix
+    if kind not in KNOWN or (packed and kind in (".xlsx", ".parquet")):
+        known = f"{', '.join(KNOWN)}; .gz after csv, tsv, txt, jsonl"
+        raise wrong(path, 0, f"an unknown ending {kind or '(none)'}", f"known: {known}")
+    return kind
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of the file's bytes as 64 hex digits, read in pieces. Raises AudienceError."""
+    with reading(path), path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_columns(path: Path, columns: Sequence[str]) -> None:
+    """Refuses names that cannot tell one column from another."""
+    if not columns:
+        raise wrong(path, 1, "has no column names", "write them into the first row")
+    seen: dict[str, int] = {}
+    for index, name in enumerate(columns, 1):
+        clean = name.strip()
+        if not clean:
+            raise wrong(path, 1, f"column {index} has no name", "name it or delete the column")
+        if clean in seen:
+            what = f"columns {seen[clean]} and {index} are both named {clean}"
+            raise wrong(path, 1, what, "rename one")
+        seen[clean] = index
+
+
+def _separated(path: Path, encoding: str | None) -> Table:
+    found = text.find_encoding(path, encoding)
+    separator, told = text.find_separator(path, found)
+
+    def every() -> Iterator[Row]:
+        return text.separated_rows(path, found, separator, told)
+
+    number, columns = next(every(), (0, []))
+    if not columns:
+        raise wrong(path, 0, "is empty", "write the column names into the first row")
+    while columns and not columns[-1].strip():
+        columns.pop()  # separators at the end of every line
+
+    def rows() -> Iterator[Row]:
+        below = every()
+        next(below, None)
+        full = text.checked_rows(path, len(columns), below, separator)
+        return ((row, cells) for row, cells in full if any(cells))
+
+    check_columns(path, columns) if number == 1 else None
+    return Table(path, columns, rows)
+
+
+def _json_lines(path: Path, encoding: str | None) -> Table:
+    found = text.find_encoding(path, encoding)
+    # A first pass for the names: a line may hold a key that all lines above it leave out.
+    columns: dict[str, None] = {}
+    for _, each in text.json_objects(path, found):
+        if each.keys() - columns.keys():
+            columns.update(dict.fromkeys(each))
+    if not columns:
+        raise wrong(path, 0, "is empty", 'write lines such as {"x_user_id": "123"}')
+    names = list(columns)
+
+    def rows() -> Iterator[Row]:
+        for number, each in text.json_objects(path, found):
+            cells = [each.get(name, "") for name in names]
+            if any(cells):
+                yield number, cells
+
+    return Table(path, names, rows)
+
+
+def _near(path: Path) -> str:
+    try:
+        names = [each.name for each in path.parent.iterdir() if each.is_file()]
+    except (OSError, ValueError):
+        return ""
+    near = get_close_matches(path.name, names, 1)
+    return f"did you mean {path.parent / near[0]}?" if near else ""

@@ -1,0 +1,135 @@
+"""Writes tables for people: whole or not at all, readable by their owner only."""
+
+from __future__ import annotations
+
+import csv
+import html
+import importlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from runner.errors import RunnerError
+
+Cell = str | int | None
+
+EXCEL_ROWS = 1_048_576
+EXCEL_CHARACTERS = 32_767
+"""Most rows of a sheet and characters of a cell, by Excel's own specification."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="referrer" content="no-referrer">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>
+body{{font:14px/1.4 system-ui,sans-serif;margin:1.5rem}}
+table{{border-collapse:collapse}}
+th,td{{border:1px solid #ccc;padding:.3rem .6rem;text-align:left;vertical-align:top}}
+td{{white-space:pre-wrap}}
+th{{background:#f3f3f3;position:sticky;top:0}}
+</style>
+<table><thead><tr>{heads}</tr></thead><tbody>
+"""
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    """Writes .csv, .jsonl, .xlsx or .html by the file's ending; None is an empty cell.
+
+    The file appears under its name only when it is complete, with mode 0600: it holds people's
+    data. Ids in .xlsx are text cells, so that Excel rounds none. A text that begins with
+    = + - @ tab or a carriage return would run as a formula when a spreadsheet opens it: .csv puts
+    a single quote ' before it, .xlsx stores it as text and leaves it as it is. .jsonl and .html
+    change nothing.
+
+    Raises RunnerError for an unknown ending, a row of another length, or a file that cannot be
+    written.
+    """
+    writers = {".csv": _csv, ".jsonl": _jsonl, ".xlsx": _xlsx, ".html": _html}
+    write = writers.get(path.suffix.lower())
+    if write is None:
+        known = ", ".join(writers)
+        raise RunnerError(f"{path}: an unknown ending {path.suffix or '(none)'}; known: {known}")
+    temporary: Path | None = None
+    try:
+        # In the same folder, so that the last step is a rename and cannot fail half-way.
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        write(temporary, path, list(columns), _same_length(path, len(columns), rows))
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+        temporary = None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise RunnerError(f"{path}: cannot be written ({reason})") from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _same_length(
+    path: Path, length: int, rows: Iterable[Sequence[Cell]]
+) -> Iterable[Sequence[Cell]]:
+    for number, row in enumerate(rows, 2):
+        if len(row) != length:
+            raise RunnerError(f"{path}: row {number} has {len(row)} cells for {length} columns")
+        yield row
+
+
+def _harmless(cell: Cell) -> Cell:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def _csv(target: Path, _: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    with target.open("w", encoding="utf-8", errors="replace", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow([_harmless(name) for name in columns])
+        writer.writerows([_harmless(cell) for cell in row] for row in rows)
+
+
+def _jsonl(target: Path, _: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    with target.open("w", encoding="utf-8", errors="replace", newline="") as stream:
+        for row in rows:
+            stream.write(encode(dict(zip(columns, row, strict=True))) + "\n")
+
+
+def _xlsx(target: Path, path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    openpyxl = importlib.import_module("openpyxl")  # 0.2 s: only for who wants a workbook
+    cells = importlib.import_module("openpyxl.cell")
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("results")
+
+    def excel(cell: Cell) -> object:
+        if not isinstance(cell, str):
+            # Excel keeps 15 digits of a number; a longer one goes in as text.
+            return cell if cell is None or abs(cell) < 10**15 else str(cell)
+        made = cells.WriteOnlyCell(sheet, _NOT_XML.sub("\ufffd", cell)[:EXCEL_CHARACTERS])
+        made.data_type = "s"  # else openpyxl takes "=…" for a formula and "#N/A" for an error
+        return made
+
+    sheet.append([excel(name) for name in columns])
+    for number, row in enumerate(rows, 2):
+        if number > EXCEL_ROWS:
+            raise RunnerError(f"{path}: Excel holds {EXCEL_ROWS:,} rows; write .csv instead")
+        sheet.append([excel(cell) for cell in row])
+    book.save(target)
+
+
+def _html(target: Path, path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    def text(cell: Cell) -> str:
+        return "" if cell is None else html.escape(str(cell))
+
+    with target.open("w", encoding="utf-8", errors="replace", newline="") as stream:
+        heads = "".join(f"<th>{text(name)}</th>" for name in columns)
+        stream.write(_PAGE.format(title=text(path.name), heads=heads))
+        for row in rows:
+            stream.write("<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in row) + "</tr>\n")
+        stream.write("</tbody></table></html>\n")

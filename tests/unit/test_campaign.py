@@ -1,0 +1,407 @@
+"""The campaign file: what is read from it, and how its mistakes are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from runner.campaign import Campaign, Sender, campaign_schema, load_campaign
+from runner.errors import CampaignError
+
+SAMPLE = Path(__file__).parents[2] / "campaigns" / "spring.yaml"
+SMALLEST = "senders: [abc1]\nprospects: people.csv\nmessage: Hi {{ first_name }}\n"
+
+
+def write(folder: Path, text: str | bytes, name: str = "spring.yaml") -> Path:
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def problems(path: Path) -> list[str]:
+    with pytest.raises(CampaignError) as caught:
+        load_campaign(path)
+    return [str(each).replace(str(path), "F") for each in caught.value.problems]
+
+
+def with_line(line: str) -> str:
+    """The smallest campaign with one line of its own, as line 4."""
+    return SMALLEST + line + "\n"
+
+
+def test_the_smallest_campaign_is_safe_by_its_defaults(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALLEST)
+    campaign = load_campaign(path)
+    assert campaign.path == path
+    assert campaign.name == "spring"
+    assert campaign.senders == (Sender(id="abc1"),)
+    assert (campaign.senders[0].per_hour, campaign.senders[0].per_day) == (20, 150)
+    assert campaign.senders[0].gap is None
+    assert campaign.prospects.source == tmp_path / "people.csv"
+    assert campaign.message.text == "Hi {{ first_name }}"
+    assert campaign.message.template is None
+    assert campaign.suppress == ()
+    assert campaign.api.token_env == "INBOX_API_TOKEN"
+    assert campaign.api.platform == "twitter"
+    assert campaign.origin == "https://inboxapp.com/api/v2"
+    limits = campaign.limits
+    assert (limits.per_minute, limits.per_hour, limits.per_day) == (300, 10_000, 100_000)
+    assert limits.concurrency == 16
+    retry = campaign.retry
+    assert (retry.attempts, retry.timeout, retry.settle) == (5, 60, 120)
+    assert (retry.absent, retry.key_life) == ("hold", 3600)
+
+
+def test_every_key_is_read(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+name: "  spring-2026 "
+api: {version: v1, base_url: "HTTP://LocalHost:8080/x/", token: "${MY_TOKEN}", platform: linkedin}
+senders:
+  - plain1
+  - {id: ab2, per_hour: none, per_day: 7, gap: none}
+  - {id: cd3, gap: 1m30s}
+prospects:
+  source: ../people.xlsx
+  encoding: CP1252
+  id: Handle
+  id_type: inbox
+  defaults: {first_name: there}
+  where: {country: [US, "NO"], tier: gold}
+  timezone: tz
+suppress: one.csv
+message: {template: ../t.j2}
+limits: {per_minute: none, per_hour: 5, per_day: 6, concurrency: 512}
+retry: {attempts: 2, timeout: 500ms, settle: 0s, absent: resend, key_life: 2h}
+""",
+    )
+    campaign = load_campaign(path)
+    assert campaign.name == "spring-2026"
+    assert campaign.origin == "http://localhost:8080/x"
+    assert campaign.api.token_env == "MY_TOKEN"
+    assert [(s.id, s.per_hour, s.per_day, s.gap) for s in campaign.senders] == [
+        ("plain1", 20, 150, None),
+        ("ab2", None, 7, 0.0),
+        ("cd3", 20, 150, 90.0),
+    ]
+    prospects = campaign.prospects
+    assert prospects.source == tmp_path / "../people.xlsx"
+    assert (prospects.encoding, prospects.id, prospects.id_type) == ("cp1252", "Handle", "inbox")
+    assert prospects.where == {"country": ("US", "NO"), "tier": ("gold",)}
+    assert prospects.timezone == "tz"
+    assert campaign.suppress == (tmp_path / "one.csv",)
+    assert campaign.message.template == tmp_path / "../t.j2"
+    assert campaign.limits.per_minute is None
+    assert (campaign.retry.timeout, campaign.retry.settle) == (0.5, 0)
+    assert campaign.retry.absent == "resend"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("nmae: x", "F:4: nmae: unknown key; did you mean name?"),
+        ("xyzzy: x", "F:4: xyzzy: unknown key; known here: name, api, senders, prospects, "
+         "suppress, message, limits, retry"),
+        ("path: x", "F:4: path: unknown key; known here: name, api, senders, prospects, "
+         "suppress, message, limits, retry"),
+        ("schedule: {start: x}", "F:4: schedule: this version does not have it yet; remove it"),
+        ("contact_once_in: 30d",
+         "F:4: contact_once_in: this version does not have it yet; remove it"),
+        ("name: 2026-03-02",
+         'F:4: name: `2026-03-02` is a date to YAML, not text; quote it: "2026-03-02"'),
+        ("name: 10:30", 'F:4: name: `10:30` is a number to YAML, not text; quote it: "10:30"'),
+        ("name: no", 'F:4: name: `no` is a yes/no value to YAML, not text; quote it: "no"'),
+        ("name: 0123", 'F:4: name: `0123` is a number to YAML, not text; quote it: "0123"'),
+        ("name:", "F:4: name: is empty; write a value or remove the line"),
+        ("name: [a]", "F:4: name: must be text"),
+        ('name: "a\\u0007b"', "F:4: name: holds a control character; remove it"),
+        ('name: "\\ud800"', "F:4: name: holds a control character; remove it"),
+        ("on: x", 'F:4: the key `on` is not text in YAML; quote it: "on"'),
+        ("? [a]\n: x", "F:4: a key that is itself a list or a block; use a word"),
+        ("message: again", "F:4: message: is set twice, on lines 3 and 4; keep one"),
+        ("name: !!python/object:os.system x",
+         "F:4: name: the tag !!python/object:os.system is not allowed; remove it"),
+        ("retry: {timeout: 60}", 'F:4: retry.timeout: has no unit; write "60s"'),
+        ('retry: {timeout: "60"}', 'F:4: retry.timeout: has no unit; write "60s"'),
+        ("retry: {timeout: 1:30}",
+         "F:4: retry.timeout: is no duration; write one such as 45s, 1m30s, 2h or 30d"),
+        ("retry: {timeout: 0s}", "F:4: retry.timeout: must be greater than 0"),
+        ("retry: {absent: maybe}", "F:4: retry.absent: `maybe` is not known here; "
+         "write 'hold' or 'resend'"),
+        ("retry: {attempts: 1.5}",
+         "F:4: retry.attempts: must be a whole number, not `1.5`; write digits only"),
+        ("retry: {attempts: yes}",
+         "F:4: retry.attempts: must be a whole number, not `yes`; write digits only"),
+        ("retry: {attempts: }", "F:4: retry.attempts: is empty; write a number or remove the line"),
+        ("retry: 5", "F:4: retry: must be keys and values"),
+        ("limits: {concurrency: 513}",
+         "F:4: limits.concurrency: must be less than or equal to 512"),
+        ("limits: {per_hour: 0}", "F:4: limits.per_hour: must be greater than or equal to 1; "
+         "write none to switch it off"),
+        ("limits: {per_hour: }",
+         "F:4: limits.per_hour: is empty; write a number, or none to switch it off"),
+        ("limits: {per_hour: 010}",
+         "F:4: limits.per_hour: must be a whole number, not `010`; write digits only"),
+        ("suppress: [a.csv, 5]", 'F:4: suppress[1]: `5` is a number to YAML, not text; '
+         'quote it: "5"'),
+        ('suppress: ""', "F:4: suppress: is no file name; write a path, relative to this file"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_with_what_to_write(tmp_path: Path, line: str, told: str) -> None:
+    assert problems(write(tmp_path, with_line(line))) == [told]
+
+
+@pytest.mark.parametrize(
+    ("senders", "told"),
+    [
+        ("abc1", "F:1: senders: must be a list; put the value in brackets: [ ]"),
+        ("[]", "F:1: senders: is an empty list; name at least one"),
+        ("[123]", 'F:1: senders[0]: `123` is a number to YAML, not text; quote it: "123"'),
+        ("[A1]", "F:1: senders[0]: `A1` is no id of an account link; ids are small letters and "
+         "digits; `run-campaign senders` lists yours"),
+        ("[a1, b2, a1]", "F:1: senders[2]: a1 is a sender already, in place 1; keep one"),
+        ("[{per_hour: 3}]",
+         "F:1: senders[0].id: is missing; add `id: ID`; `run-campaign senders` lists yours"),
+        ("[{id: a1, gap: 45s..120s}]", "F:1: senders[0].gap: this version has no random gap yet; "
+         "write one duration, such as 60s, or none"),
+        ("[{id: a1, ramp: {start: 5}}]",
+         "F:1: senders[0].ramp: this version does not have it yet; remove it"),
+        ("[{id: a1, per_huor: 5}]", "F:1: senders[0].per_huor: unknown key; "
+         "did you mean per_hour?"),
+    ],
+)  # fmt: skip
+def test_mistakes_among_senders(tmp_path: Path, senders: str, told: str) -> None:
+    text = f"senders: {senders}\nprospects: a.csv\nmessage: x\n"
+    assert problems(write(tmp_path, text)) == [told]
+
+
+@pytest.mark.parametrize(
+    ("rest", "told"),
+    [
+        ("message: {template: a, text: b}", "F:3: message: has both template and text; keep one"),
+        ("message: {}", "F:3: message: is empty; write template: FILE, or the text itself"),
+        ('message: "  "', "F:3: message: is empty; write template: FILE, or the text itself"),
+        ("message: 2026-01-01", "F:3: message: `2026-01-01` is a date to YAML, not text; "
+         'quote it: "2026-01-01"'),
+        ("limits: {}", "F:1: message: is missing; add `message:` with the text, or "
+         "`message: {template: FILE}`"),
+    ],
+)  # fmt: skip
+def test_mistakes_of_the_message(tmp_path: Path, rest: str, told: str) -> None:
+    path = write(tmp_path, f"senders: [a1]\nprospects: a.csv\n{rest}\n")
+    assert problems(path) == [told]
+
+
+@pytest.mark.parametrize(
+    ("prospects", "told"),
+    [
+        ("{source: a.csv, where: {country: [NO]}}",
+         "F:2: prospects.where.country[0]: `NO` is a yes/no value to YAML, not text; "
+         'quote it: "NO"'),
+        ("{source: a.csv, where: {country: []}}",
+         "F:2: prospects.where.country: is an empty list; name at least one"),
+        ("{source: a.csv, defaults: {no: x}}",
+         'F:2: prospects.defaults: the key `no` is not text in YAML; quote it: "no"'),
+        ("{source: a.csv, defaults: {size: 5}}",
+         'F:2: prospects.defaults.size: `5` is a number to YAML, not text; quote it: "5"'),
+        ("{source: a.csv, encoding: rot13}", "F:2: prospects.encoding: is no text encoding; "
+         "write utf-8, cp1252, latin-1 or the like"),
+        ("{source: a.csv, id_type: x}", "F:2: prospects.id_type: `x` is not known here; "
+         "write 'platform' or 'inbox'"),
+        ("{id: x}", "F:2: prospects.source: is missing; add `source: FILE.csv`"),
+    ],
+)  # fmt: skip
+def test_mistakes_of_the_prospects(tmp_path: Path, prospects: str, told: str) -> None:
+    path = write(tmp_path, f"senders: [a1]\nprospects: {prospects}\nmessage: x\n")
+    assert problems(path) == [told]
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://inboxapp.com/api/v2", "is not https"),
+        ("ftp://inboxapp.com", "is not https"),
+        ("https://me:s3cret@inboxapp.com", "holds a user name or password"),
+        ("https://inboxapp.com/?key=s3cret", "holds a query or fragment"),
+        ("https://inboxapp.com/#s3cret", "holds a query or fragment"),
+        ("https://inboxapp.com/api/v1", "is of another API version than api.version"),
+        ("inboxapp.com", "is no address"),
+        ("https://[::1", "is no address"),
+        ("https://a b.com/s3cret", "is no address"),
+        ("https://a.com:99999/s3cret", "is no address"),
+    ],
+)
+def test_a_bad_address_is_refused_without_showing_it(tmp_path: Path, url: str, told: str) -> None:
+    found = problems(write(tmp_path, with_line(f'api: {{base_url: "{url}"}}')))
+    assert len(found) == 1
+    assert found[0].startswith(f"F:4: api.base_url: {told}")
+    assert "s3cret" not in found[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://Example.com:443/API/", "https://example.com/API"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("http://[::1]:80/", "http://[::1]"),
+    ],
+)
+def test_an_address_has_one_spelling(tmp_path: Path, url: str, origin: str) -> None:
+    path = write(tmp_path, with_line(f'api: {{base_url: "{url}"}}'))
+    assert load_campaign(path).origin == origin
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "api: {token: sk_live_S3CRET}",
+        "api: {token: 'x${VAR}'}",
+        "api: {token: 12345}",
+        "api: {token: [sk_S3CRET]}",
+        "api: {token: !x sk_S3CRET}",
+        "api: {token: *sk_S3CRET}",
+        'api: {token: "sk_S3CRET}',
+        "api: sk_S3CRET",
+        "api: {tokn: sk_S3CRET}",
+    ],
+)
+def test_a_token_in_the_file_is_never_shown(tmp_path: Path, line: str) -> None:
+    for each in problems(write(tmp_path, with_line(line))):
+        assert "S3CRET" not in each
+        assert "12345" not in each
+
+
+def test_all_mistakes_are_told_at_once_sorted_by_line(tmp_path: Path) -> None:
+    text = "limits: {concurrency: 0}\nsenders: [A]\nprospects: {}\nlimits: {}\nretry: {x: 1}\n"
+    found = problems(write(tmp_path, text))
+    lines = [int(each.split(":")[1]) for each in found]
+    assert lines == [1, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "F: is empty; a campaign needs senders, prospects and message"),
+        (b"# nothing\n", "F: is empty; a campaign needs senders, prospects and message"),
+        (b"- a\n- b\n", "F:1: is not a list of settings; write keys and values, such as "
+         "`prospects: spring.csv`"),
+        (b"a: 1\n---\nb: 2\n", "F:2: a second document begins; one campaign to a file"),
+        (b"a:\n\tb: 1\n", "F:2: begins with a tab; indent with spaces"),
+        (b"a: b: c\n", "F:1: a second `:` on the line; quote the text after the first"),
+        (b"a: \xff\n", "F:1: is not UTF-8 text; save it as UTF-8"),
+        (b"a: \x00\n", "F:1: holds a control character; remove it"),
+        (b"a: *b\n", "F:1: a `*alias` that no `&anchor` defines; quote the text"),
+        (b"a: &x [*x]\n", "F:1: a[0]: an alias that contains itself; remove it"),
+        (b"a: " + b"[" * 60 + b"]" * 60, "F:1: is nested more than 40 deep; flatten it"),
+        (b"a: " + b"[" * 5000, "F:1: is nested more than 40 deep; flatten it"),
+        (b"x" * (1 << 20) + b"x", "F: is larger than 1 MiB; is this the prospects file?"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_campaign(tmp_path: Path, data: bytes, told: str) -> None:
+    assert problems(write(tmp_path, data)) == [told]
+
+
+def test_a_merge_bomb_is_stopped(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    found = problems(write(tmp_path, "\n".join(lines)))
+    assert len(found) == 1
+    assert "more than 10,000 values" in found[0]
+
+
+def test_anchors_and_merges_are_allowed(tmp_path: Path) -> None:
+    text = """senders:
+  - &slow {id: a1, per_hour: 5, gap: 60s}
+  - {<<: *slow, id: b2}
+prospects: a.csv
+message: x
+"""
+    first, second = load_campaign(write(tmp_path, text)).senders
+    assert (second.id, second.per_hour, second.gap) == ("b2", first.per_hour, first.gap)
+
+
+def test_a_mistake_beside_a_merge_has_its_own_line(tmp_path: Path) -> None:
+    text = """senders:
+  - &slow {id: a1}
+  - <<: *slow
+    id: B2
+prospects: a.csv
+message: x
+"""
+    assert problems(write(tmp_path, text))[0].startswith("F:4: senders[1].id:")
+
+
+def test_missing_files_and_folders(tmp_path: Path) -> None:
+    write(tmp_path, SMALLEST, "spring.yaml")
+    (tmp_path / "folder.yaml").mkdir()
+    assert problems(tmp_path / "sprnig.yaml") == [
+        f"F: no such file; did you mean {tmp_path / 'spring.yaml'}?"
+    ]
+    assert problems(tmp_path / "spring.csv") == [
+        f"F: is no campaign file; did you mean {tmp_path / 'spring.yaml'}?"
+    ]
+    assert problems(tmp_path / "zzz.txt") == ["F: is no campaign file; one ends in .yaml or .yml"]
+    assert problems(tmp_path / "folder.yaml") == ["F: is a folder; name the campaign file in it"]
+    assert problems(tmp_path / "no\0.yaml")[0].endswith("cannot be read (not a file name)")
+
+
+@pytest.mark.parametrize("stem", ["x" * 101, " "])
+def test_a_file_name_that_cannot_be_a_campaign_name(tmp_path: Path, stem: str) -> None:
+    found = problems(write(tmp_path, SMALLEST, f"{stem}.yaml"))
+    assert found[0].startswith("F:1: name: is not 1 to 100 printable characters")
+
+
+def test_the_name_is_nfc(tmp_path: Path) -> None:
+    campaign = load_campaign(write(tmp_path, with_line("name: cafe\u0301")))
+    assert campaign.name == "caf\u00e9"
+
+
+def test_the_project_lies_beside_campaigns(tmp_path: Path) -> None:
+    deep = tmp_path / "team" / "campaigns" / "2026"
+    deep.mkdir(parents=True)
+    inside = load_campaign(write(deep, SMALLEST))
+    assert inside.project_dir == (tmp_path / "team").resolve()
+    alone = load_campaign(write(tmp_path, SMALLEST))
+    assert alone.project_dir == tmp_path.resolve()
+    link = tmp_path / "link.yaml"
+    link.symlink_to(deep / "spring.yaml")
+    assert load_campaign(link).project_dir == (tmp_path / "team").resolve()
+
+
+def test_a_campaign_cannot_be_changed(tmp_path: Path) -> None:
+    campaign = load_campaign(write(tmp_path, SMALLEST))
+    with pytest.raises(ValueError, match="frozen"):
+        Campaign.__setattr__(campaign, "name", "other")
+
+
+def test_the_schema_takes_what_the_loader_takes(tmp_path: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = campaign_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    for text in (SMALLEST, SAMPLE.read_text()):
+        assert not list(validator.iter_errors(yaml.safe_load(text)))
+    wrong = [
+        {"senders": ["A"], "prospects": 5, "message": "x"},
+        {"senders": ["a"], "prospects": "x", "message": "x", "steps": []},
+    ]
+    assert all(list(validator.iter_errors(each)) for each in wrong)
+
+
+def test_every_key_of_the_schema_is_described() -> None:
+    schema = campaign_schema()
+    for section in (schema, *schema["$defs"].values()):
+        for full in (section, *section.get("anyOf", [])):
+            for name, entry in full.get("properties", {}).items():
+                assert entry.get("description") or "$ref" in entry, name
+        assert section.get("description") or "anyOf" in section or "title" in section
+
+
+def test_the_sample_loads() -> None:
+    campaign = load_campaign(SAMPLE)
+    assert campaign.name == "spring-2026"
+    assert len(campaign.senders) == 2
+    assert campaign.project_dir == SAMPLE.parents[1]

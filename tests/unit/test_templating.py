@@ -1,0 +1,240 @@
+"""Templates: what they need, what they print, and what they refuse."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner.errors import TemplateError
+from runner.templating import (
+    MAX_TEXT,
+    RowRenderError,
+    compile_template,
+    default,
+    first_word,
+    load_template,
+    title,
+)
+
+SAMPLE = Path(__file__).parents[2] / "templates" / "spring.j2"
+
+
+def render(text: str, **columns: str) -> str:
+    return compile_template(text, "t.j2").render(columns)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "result"),
+    [
+        ("Hi {{ a }}!\n\n", {"a": "Ann"}, "Hi Ann!"),
+        ("<b>{{ a }}</b>", {"a": "x & <y>"}, "<b>x & <y></b>"),
+        ("Hi {{ a | default('there') }}", {"a": ""}, "Hi there"),
+        ("Hi {{ a | default('there', true) }}", {"a": " "}, "Hi there"),
+        ("Hi {{ a | d('there') }}", {"a": "Ann"}, "Hi Ann"),
+        ("Hi{{ a | default }}", {"a": ""}, "Hi"),
+        ("{% if a %}yes {{ a }}{% else %}no{% endif %}", {"a": ""}, "no"),
+        ("{{ 'x' if a == '1' else 'y' }}", {"a": "1"}, "x"),
+        ("{% for t in a.split(',') %}{{ loop.index }}{{ t }} {% endfor %}", {"a": "p,q"}, "1p 2q"),
+        ("{% for i in range(3) %}{{ i }}{% endfor %}", {}, "012"),
+        ("{% set x = a | upper %}{{ x }}{{ 1 + 2 * 3 }}", {"a": "b"}, "B7"),
+        ("{{ a.lower().replace('b', 'c') }}", {"a": "AB"}, "ac"),
+        ("{# nothing #}{{ a | trim | title }}", {"a": " ann o'brien "}, "Ann O'Brien"),
+        ("{{ a | length }} {{ a | int + 1 }} {{ 7 / 2 }}", {"a": "41"}, "2 42 3.5"),
+        ("{{ a }}", {"a": "{{ b }}"}, "{{ b }}"),
+        ("{{ a }}", {"a": "nan"}, "nan"),
+    ],
+)
+def test_renders(text: str, columns: dict[str, str], result: str) -> None:
+    assert render(text, **columns) == result
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("\n{{ nope }}", "t.j2:2: 'nope' is undefined"),
+        ("{% if nope %}x{% endif %}", "t.j2:1: 'nope' is undefined"),
+        ("x\n{{ a.nope }}", "t.j2:2: a text has no attribute 'nope'"),
+        ("{{ 1 / 0 }}", "t.j2:1: division by zero"),
+        ("{{ a.upper }}", "t.j2:1: a function cannot be printed; call it with ()"),
+        ("{{ a.split() }}", "t.j2:1: a list cannot be printed"),
+        ("{{ a == 'x' }}", "t.j2:1: a yes/no value cannot be printed; use {% if … %}"),
+        ("{{ ''.__class__ }}", "t.j2:1: only the usual text methods"),
+        ("{{ a.format(1) }}", "t.j2:1: only the usual text methods"),
+        ("{{ a.center(999999999) }}", "t.j2:1: only the usual text methods"),
+        ("{{ '%999999999d' % 1 }}", "t.j2:1: `%` works on numbers here"),
+        ("{{ a * 1000000000 }}", "t.j2:1: `*` works on numbers here"),
+        ("{{ a + 1 }}", "t.j2:1: `+` works on numbers here"),
+        ("{{ 10 ** 10 ** 10 }}", "t.j2:1: no `**`"),
+        ("{{ 999999999999 * 999999999999 }}", "t.j2:1: a number grows too large"),
+        ("{% for i in range(1001) %}x{% endfor %}", "t.j2:1: range() gives at most 1000 numbers"),
+        ("{% for i in range(999) %}{{ a }}{{ a }}{% endfor %}", "t.j2: the text is longer than"),
+        ("{{ a }}" * 1001, "t.j2: the text is longer than"),
+        ("{{ a | first | int(none_given) }}", "t.j2:1: 'none_given' is undefined"),
+    ],
+)
+def test_a_row_that_cannot_be_rendered_says_where_and_why(text: str, told: str) -> None:
+    template = compile_template(text, "t.j2")
+    with pytest.raises(RowRenderError) as caught:
+        template.render({"a": "x" * 100})
+    assert str(caught.value).startswith(told)
+    assert caught.value.what
+    assert str(caught.value).count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "t.j2: is empty; write the message's text"),
+        (" \n", "t.j2: is empty; write the message's text"),
+        ("a\n{{ b", "t.j2:2: ends inside a `{% … %}` or `{{ … }}`; close it"),
+        ("a\n{{", "t.j2:2: ends inside a `{% … %}` or `{{ … }}`; close it"),
+        ("{% if a %}", "t.j2:1: ends inside a `{% … %}` or `{{ … }}`; close it"),
+        ("{% foo %}", "t.j2:1: no such statement: foo; known are if, for and set"),
+        ("\n\n{{ a | titel }}", "t.j2:3: no filter titel; did you mean title?"),
+        ("{% if a %}{{ a | xyz }}{% endif %}", "t.j2:1: no filter xyz; known: abs, "),
+        ("{{ a | random }}", "t.j2:1: no filter random"),
+        ("{% if a is evne %}{% endif %}", "t.j2:1: no test evne; did you mean even?"),
+        ("{% include 'x' %}", "t.j2:1: {% include %} is not for messages; write the text into"),
+        ("{% import 'x' as y %}", "t.j2:1: {% import %} is not for messages"),
+        ("{% from 'x' import y %}", "t.j2:1: {% from … import %} is not for messages"),
+        ("{% extends 'x' %}", "t.j2:1: {% extends %} is not for messages"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}", "t.j2:1: {% macro %} is not for messages"),
+        ("{{ none }}", 't.j2:1: None is no text; write ""'),
+        ("{{ 'a' ~ none }}", 't.j2:1: None is no text; write ""'),
+        ("{{ 1e999 }}", 't.j2:1: inf is no text; write ""'),
+        ("{% for x in a recursive %}{% endfor %}", "t.j2:1: a recursive loop"),
+        ("{% for x in a %}" * 3 + "{% endfor %}" * 3, "t.j2:1: loops more than 2 deep"),
+        ("{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "t.j2: cannot be compiled"),
+        ("{{ " + "9" * 5000 + " }}", "t.j2: cannot be compiled"),
+        ("x" * ((1 << 20) + 1), "t.j2: is larger than 1 MiB"),
+    ],
+)
+def test_a_template_that_cannot_work_is_refused_once(text: str, told: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        compile_template(text, "t.j2")
+    assert str(caught.value).startswith(told)
+    assert str(caught.value).count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "needs", "required"),
+    [
+        ("plain", "", ""),
+        ("{{ a }} {{ b }}", "a b", "a b"),
+        ("{{ a | default('x') }}", "a", ""),
+        ("{{ a | title | default('x') | upper }}", "a", ""),
+        ("{{ a | default(b) }}", "a b", "b"),
+        ("{{ a | default(b | default('x')) }}", "a b", ""),
+        ("{{ (a ~ b) | default('x') }}", "a b", "a b"),
+        ("{{ a | default('x') }}{{ a }}", "a", "a"),
+        ("{% if a %}{{ a }}{% endif %}", "a", ""),
+        ("{% if a %}{{ b }}{% endif %}", "a b", "b"),
+        ("{% if a %}x{% else %}{{ a }}{% endif %}", "a", "a"),
+        ("{% if not a %}x{% else %}{{ a }}{% endif %}", "a", ""),
+        ("{% if a and b %}{{ a }}{{ b }}{% endif %}", "a b", ""),
+        ("{% if a or b %}{{ a }}{{ b }}{% endif %}", "a b", "a b"),
+        ("{% if not a or not b %}x{% else %}{{ a }}{{ b }}{% endif %}", "a b", ""),
+        ("{% if a %}{{ a }}{% elif b %}{{ b }}{{ a }}{% endif %}", "a b", "a"),
+        ("{% if not a %}x{% elif b %}{{ a }}{{ b }}{% else %}{{ a }}{% endif %}", "a b", ""),
+        ("{{ a if a else 'x' }}", "a", ""),
+        ("{{ 'x' if a else a }}", "a", "a"),
+        ("{{ a if a }}", "a", ""),
+        ("{% if a == 'x' %}{{ b | default('') }}{% endif %}", "a b", ""),
+        ("{% set x = a %}{{ x }}", "a", "a"),
+        ("{% for x in a.split() %}{{ x }}{{ loop.index }}{% endfor %}", "a", "a"),
+        ("{% for i in range(2) %}{{ i }}{% endfor %}", "", ""),
+    ],
+)
+def test_what_a_template_needs(text: str, needs: str, required: str) -> None:
+    template = compile_template(text, "t.j2")
+    assert template.needs == set(needs.split())
+    assert template.requires_value == set(required.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "result"),
+    [
+        ("ann", "Ann"), ("ANN", "Ann"), ("O'BRIEN", "O'Brien"), ("o'brien", "O'Brien"),
+        ("O\u2019BRIEN", "O\u2019Brien"), ("McDonald", "McDonald"), ("deShawn", "DeShawn"),
+        ("jean-luc d'arc", "Jean-Luc D'Arc"), ("it's", "It's"), ("\u00e9MILE", "\u00c9MILE"),
+        ("\u00c9MILE", "\u00c9mile"), ("", ""), ("  van der berg", "  Van Der Berg"), ("3m", "3m"),
+        ("\u738b\u5c0f\u660e", "\u738b\u5c0f\u660e"), ("o'", "O'"), ("-", "-"),
+    ],
+)  # fmt: skip
+def test_title(name: str, result: str) -> None:
+    assert title(name) == result
+
+
+def test_first_word_and_default() -> None:
+    assert first_word("  Ada Maria ") == "Ada"
+    assert first_word("") == ""
+    assert default("", "x") == default(" \t", "x") == "x"
+    assert default("0", "x") == "0"
+
+
+def test_load_template(tmp_path: Path) -> None:
+    good = tmp_path / "spring.j2"
+    good.write_bytes(b"\xef\xbb\xbfHi {{ a }}\r\n")
+    assert load_template(good).render({"a": "Ann"}) == "Hi Ann"
+    with pytest.raises(TemplateError, match=r"no such file; did you mean .*spring\.j2\?"):
+        load_template(tmp_path / "sprnig.j2")
+    with pytest.raises(TemplateError, match="is a folder"):
+        load_template(tmp_path)
+    with pytest.raises(TemplateError, match="cannot be read"):
+        load_template(tmp_path / "a\0b")
+    good.write_bytes(b"ok\n\xe9")
+    with pytest.raises(TemplateError, match=r"spring\.j2:2: is not UTF-8 text"):
+        load_template(good)
+
+
+def test_the_sample_is_friendly_and_complete() -> None:
+    template = load_template(SAMPLE)
+    assert template.needs == {"first_name", "topic", "company"}
+    assert template.requires_value == {"first_name", "topic"}
+    text = template.render({"first_name": "BRUNO B", "topic": "flaky tests", "company": "Acme"})
+    assert text.startswith("Hi Bruno, I enjoyed what you wrote about flaky tests at Acme.\n")
+    assert "I will not write again" in text
+    without = template.render({"first_name": "Ann", "topic": "x", "company": ""})
+    assert "about x.\n" in without
+
+
+@given(st.text(max_size=200))
+def test_a_cell_comes_out_as_it_is(cell: str) -> None:
+    assert render("{{ a }}", a=cell) == cell.rstrip()
+
+
+_PIECES = st.sampled_from(
+    [
+        *("{{", "}}", "{%", "%}", "{#", "#}", " a ", " b ", "|", "default", "title", "('x')", "."),
+        *("upper", "()", "if", "else", "endif", "for", "in", "endfor", "set x =", "none", "nan"),
+        *("1", "0", "/", "*", "+", "-", "~", "%", "[", "]", "'", '"', "not", "is", "==", "1e308"),
+        *("range", "loop", "self", "\n", "text", "_", "__class__", "int", "join", "truncate"),
+    ]
+)
+
+
+@settings(deadline=None)  # compiling takes its time
+@given(st.lists(_PIECES, max_size=14).map("".join) | st.text(max_size=100), st.text(max_size=20))
+def test_any_template_compiles_and_renders_or_is_refused(text: str, cell: str) -> None:
+    told = ""
+    try:
+        template = compile_template(text, "t.j2")
+        assert template.requires_value <= template.needs
+        assert len(template.render({"a": cell, "b": ""})) <= MAX_TEXT
+    except TemplateError as error:
+        told = str(error)
+    assert "\n" not in told
+
+
+@given(st.sampled_from(["a", "a + b", "a - b", "a * b", "a / b", "a // b", "a % b", "'' ~ a / b"]))
+def test_no_arithmetic_prints_nan_or_infinity(expression: str) -> None:
+    source = f"{{% set a = {10**17} / 3 %}}{{% set b = 1 / {10**17} %}}{{{{ {expression} }}}}"
+    try:
+        text = compile_template(source, "t.j2").render({})
+    except RowRenderError:
+        return
+    assert math.isfinite(float(text))

@@ -1,0 +1,65 @@
+"""A stand-in for the Inbox API v1 and v2 on loopback, which keeps its own list of sends.
+
+It shares no code with the rest of the project, so that no mistake stands on both sides. v1 is below
+``/api/v1`` and v2 below ``/api/v2`` of one server, over one store: one team, two account links
+(``df6jbw4h36qm5d9iu2sgn7kx`` acmecorp, ``k2v7q9x4m1n8b3c6z5l0p7ty`` acmesales), the token
+``sandbox-token``. Every setting is a field of ``Options``.
+
+People
+    Every numeric X id is someone: name and username are made up from the id. So is every contact id
+    of ``c`` and 23 characters 0-9a-z, as if imported earlier. Others become contacts when they are
+    first written to, or stand in ``contacts`` (username to platform id).
+
+Special recipients, by the last four digits of the platform id (or of a ``c...`` contact id)
+    ======  ==========================================  ==========================
+    ending  v2                                          v1
+    ======  ==========================================  ==========================
+    0403    403 planRequired                            403 FORBIDDEN
+    0404    422 recipientUnavailable                    404 PROSPECT_NOT_FOUND
+    0409    409 integrationSetupRequired                409
+    0413    422 contentRejected                         422
+    0422    422 threadRestricted                        422
+    0423    422 profileAmbiguous                        422
+    0429    429 platformRateLimited                     429 RATE_LIMITED
+    0500    500 internal, not accepted                  500, not accepted
+    0502    502 platformError, not accepted             502, not accepted
+    0503    503 platformUnavailable, not accepted       503, not accepted
+    0598    502 sendUnconfirmed, not accepted           500, not accepted
+    0599    502 sendUnconfirmed, accepted               500, accepted
+    ======  ==========================================  ==========================
+
+    ``specials={}`` switches the table off; ``recipients={id: outcome}`` sets one person's outcome,
+    where the outcome is a v2 code, ``unconfirmed``, ``unconfirmedDelivered`` or ``sent``.
+
+The list
+    ``Sandbox.accepted`` and ``GET /sandbox/accepted``: one entry per accepted send, with ``seq``
+    from 1, ``at`` in Unix seconds, ``version`` 1 or 2, ``sender`` (account link id), ``recipient``
+    (platform or contact id as addressed; the platform id for a send to a thread), ``message_id``,
+    ``thread_id``, ``content`` as it was posted, ``key`` (Idempotency-Key or None) and ``person``
+    (platform id). With ``record`` each entry is on file, a JSON line with ``body`` and
+    ``unconfirmed`` beside them, before the answer goes out; a sandbox given the file of an earlier
+    one goes on from it, keys included. ``GET /sandbox/tally`` and ``/sandbox/requests`` count.
+
+While it runs
+    ``POST /sandbox/faults`` {"faults": [...]} puts other fault rules in force, ``POST
+    /sandbox/link`` {"id", "status", "pauseReasons", "capabilities", "setUp"} changes a link, ``POST
+    /sandbox/inbound`` {"accountLinkId", "platformId", "content"} lets a person write. These need
+    no token and never count as API requests.
+
+Faults are written ``NAME[:key=value,...]``: see FAULTS and SELECTORS.
+"""
+
+from .faults import FAULTS, SELECTORS, Fault, parse_fault
+from .options import AccountLink, Options
+from .server import Sandbox, serve_forever
+
+__all__ = [
+    "FAULTS",
+    "SELECTORS",
+    "AccountLink",
+    "Fault",
+    "Options",
+    "Sandbox",
+    "parse_fault",
+    "serve_forever",
+]

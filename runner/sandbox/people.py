@@ -1,0 +1,157 @@
+"""The people one can write to: made up from their ids, the same on every run.
+
+SPECIALS lists the endings of a platform id that give an outcome other than "sent".
+"""
+
+import re
+from dataclasses import dataclass
+
+from .ids import base36, made_up_id, made_up_number, pick
+
+NUMERIC_ID = re.compile(r"^[0-9]{1,20}$")
+"""X user ids are numeric strings (docs.inboxapp.com guides/core-concepts)."""
+
+CONTACT_ID = re.compile(r"^c[0-9a-z]{23}$")
+"""Ids that the sandbox takes for a contact imported before it started."""
+
+UNCONFIRMED = "unconfirmed"
+UNCONFIRMED_DELIVERED = "unconfirmedDelivered"
+
+SPECIALS: dict[str, str] = {
+    "0403": "planRequired",
+    "0404": "recipientUnavailable",
+    "0409": "integrationSetupRequired",
+    "0413": "contentRejected",
+    "0422": "threadRestricted",
+    "0423": "profileAmbiguous",
+    "0429": "platformRateLimited",
+    "0500": "internal",
+    "0502": "platformError",
+    "0503": "platformUnavailable",
+    "0598": UNCONFIRMED,
+    "0599": UNCONFIRMED_DELIVERED,
+}
+"""Last four digits of a platform id, and what a send to it gets. v1 words each in its own way."""
+
+_FIRST = ("Ada", "Ben", "Chloe", "David", "Elena", "Farid", "Grace", "Hugo", "Ines", "Jonas")
+_LAST = ("Adler", "Brooks", "Chen", "Dubois", "Evans", "Fischer", "Garcia", "Haddad", "Ito")
+
+
+@dataclass(frozen=True)
+class Person:
+    """A profile on a platform and the contact it belongs to."""
+
+    platform: str
+    platform_id: str
+    username: str
+    name: str
+    contact_id: str
+    profile_id: str
+
+
+def made_up_person(
+    platform: str, platform_id: str, *, username: str | None = None, contact_id: str | None = None
+) -> Person:
+    """Make up the person behind a platform id."""
+    first = pick(_FIRST, "first", platform_id)
+    last = pick(_LAST, "last", platform_id)
+    tail = base36(int(platform_id)) if NUMERIC_ID.match(platform_id) else made_up_id(platform_id)
+    return Person(
+        platform=platform,
+        platform_id=platform_id,
+        username=username or f"{first.lower()}_{tail}",
+        name=f"{first} {last}",
+        contact_id=contact_id or "n" + made_up_id("contact", platform, platform_id)[1:],
+        profile_id=made_up_id("profile", platform, platform_id),
+    )
+
+
+def platform_id_of_contact(contact_id: str) -> str:
+    """Platform id made up for an imported contact; it takes over the last four digits, if digits.
+
+    So ``c`` + anything + ``0404`` is a special recipient just as a platform id ending in 0404 is.
+    """
+    number = made_up_number("contact", contact_id)
+    tail = contact_id[-4:]
+    if tail.isascii() and tail.isdigit():
+        return number[:-4] + tail
+    # An unspecial ending: a made-up id must not become special by chance.
+    return number[:-4] + "1" + number[-3:]
+
+
+class People:
+    """Everyone seen so far, by platform id, Inbox id and username.
+
+    ``contacts`` maps usernames to platform ids of X contacts the team has from the start.
+    """
+
+    def __init__(self, contacts: dict[str, str]) -> None:
+        self._by_platform_id: dict[tuple[str, str], Person] = {}
+        self._by_inbox_id: dict[str, Person] = {}
+        self._contacts: dict[str, Person] = {}
+        self._by_username: dict[str, Person] = {}
+        self._imported: set[str] = set()
+        for username, platform_id in contacts.items():
+            if not NUMERIC_ID.match(platform_id):
+                raise ValueError(f"contact {username}: platform id {platform_id!r} is not numeric")
+            person = made_up_person("twitter", platform_id, username=username)
+            self._learn(person)
+            self._import(person)
+
+    def _learn(self, person: Person) -> None:
+        self._by_platform_id[person.platform, person.platform_id] = person
+        self._by_inbox_id[person.contact_id] = person
+        self._by_inbox_id[person.profile_id] = person
+
+    def by_platform_id(self, platform: str, platform_id: str) -> Person | None:
+        """Give the person behind a platform id, made up if need be; None for an impossible id."""
+        known = self._by_platform_id.get((platform, platform_id))
+        if known:
+            return known
+        if platform == "twitter" and not NUMERIC_ID.match(platform_id):
+            return None
+        person = made_up_person(platform, platform_id)
+        self._learn(person)
+        return person
+
+    def by_inbox_id(self, inbox_id: str, platform: str = "twitter") -> Person | None:
+        """Give the person of a contact or profile id; ``c`` + 23 characters is always someone."""
+        known = self._by_inbox_id.get(inbox_id)
+        if known and self.is_contact(known):
+            return known
+        if not CONTACT_ID.match(inbox_id):
+            return None
+        person = made_up_person(platform, platform_id_of_contact(inbox_id), contact_id=inbox_id)
+        self._learn(person)
+        self._import(person)
+        return person
+
+    def known(self, inbox_id: str) -> Person | None:
+        """The person of a contact or profile id, if seen before."""
+        return self._by_inbox_id.get(inbox_id)
+
+    def _import(self, person: Person) -> None:
+        self.add_contact(person)
+        self._imported.add(person.contact_id)
+
+    def add_contact(self, person: Person) -> None:
+        """Put a person among the team's contacts."""
+        self._contacts.setdefault(person.contact_id, person)
+        self._by_username.setdefault(person.username.lower(), person)
+
+    def is_contact(self, person: Person) -> bool:
+        """Say whether the team has this person among its contacts."""
+        return person.contact_id in self._contacts
+
+    def is_imported(self, person: Person) -> bool:
+        """Say whether the person was a contact without being written to first."""
+        return person.contact_id in self._imported
+
+    def contact_of_platform_id(self, platform: str, platform_id: str) -> Person | None:
+        """The contact with this platform id, if there is one."""
+        person = self._by_platform_id.get((platform, platform_id))
+        return person if person and self.is_contact(person) else None
+
+    def contact_of_username(self, username: str) -> Person | None:
+        """The contact with this username, in whatever case, if there is one."""
+        return self._by_username.get(username.lower())

@@ -1,0 +1,292 @@
+"""What the sandbox holds: account links, threads, messages, events, and its own list of sends.
+
+``accepted`` is that list. An entry is added when a message counts as sent, before any answer goes
+out, and with ``record`` it is on file by then. A sandbox given the record of an earlier one goes on
+from it, since the real service does not forget when a client dies.
+"""
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .ids import made_up_id, made_up_number
+from .options import AccountLink, Options, default_links
+from .people import People, Person
+
+TEAM_ID = "hzcai5t59nn9vsck3rbuepyg"
+MEMBER_ID = "r3km7xj9wq5p2bvnhfdteoly"
+TOKEN_ID = "t9wq5p2bvnhfdteolyr3km7x"
+
+ENTRY_KEYS = (
+    "seq",
+    "at",
+    "version",
+    "sender",
+    "recipient",
+    "message_id",
+    "thread_id",
+    "content",
+    "key",
+    "person",
+)
+
+
+EVENT_LIFE = 7 * 86400.0
+"""Seconds for which events are kept (InboxHQ/inboxapp-sdk spec/openapi.json)."""
+
+
+def stamp(at: float) -> str:
+    """Unix seconds as the API writes times: UTC, milliseconds, ``Z``."""
+    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+@dataclass
+class Message:
+    """A message of a thread. ``sent`` is the text as given, ``content`` as shown afterwards."""
+
+    id: str
+    thread: "Thread"
+    number: int
+    outbound: bool
+    content: str
+    created_at: float
+    platform_id: str
+    shown_at: float
+    reply_to: "Message | None" = None
+
+
+@dataclass
+class Thread:
+    """The thread between an account link and a person."""
+
+    id: str
+    link: AccountLink
+    person: Person
+    created_at: float
+    messages: list[Message] = field(default_factory=list)
+
+    @property
+    def platform_id(self) -> str:
+        """X conversation id, ``smallerUserId:largerUserId`` (docs guides/core-concepts)."""
+        ids = (self.link.platform_id, self.person.platform_id)
+        return ":".join(sorted(ids, key=lambda one: (len(one), one)))
+
+    def shown(self, now: float) -> list[Message]:
+        """The messages that listings show by now, oldest first."""
+        return [message for message in self.messages if message.shown_at <= now]
+
+    @property
+    def activity_at(self) -> float:
+        """Time of the newest message."""
+        return self.messages[-1].created_at if self.messages else self.created_at
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened: ``kind`` is thread.created, message.sent or message.received."""
+
+    id: str
+    seq: int
+    kind: str
+    at: float
+    thread: Thread
+    message: Message | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """A send that passed every check: who writes to whom, and what."""
+
+    link: AccountLink
+    person: Person
+    addressed: str
+    content: str
+    reply_to: Message | None = None
+
+
+class Store:
+    """One team's data. Raises ValueError for a record file that cannot be read."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self.links: dict[str, AccountLink] = {
+            link.id: link for link in (default_links() if options.links is None else options.links)
+        }
+        self.people = People(dict(options.contacts))
+        self.threads: dict[str, Thread] = {}
+        self.messages: dict[str, Message] = {}
+        self.events: list[Event] = []
+        self.accepted: list[dict[str, Any]] = []
+        self.restored: list[dict[str, Any]] = []
+        self._ids = 0
+        self._record: int | None = None
+        if options.record is not None:
+            self._restore(options.record)
+
+    def new_message_id(self) -> str:
+        """Reserve an id for a message that may come to be."""
+        while True:
+            self._ids += 1
+            message_id = made_up_id("message", self._options.seed, self._ids)
+            if message_id not in self.messages:
+                return message_id
+
+    def thread_of(self, link: AccountLink, person: Person) -> Thread | None:
+        """The thread between the two, shown in listings or not yet."""
+        return self.threads.get(made_up_id("thread", link.id, person.platform_id))
+
+    def shown_threads(self, now: float) -> list[Thread]:
+        """The threads that listings show by now, newest activity first."""
+        shown = [thread for thread in self.threads.values() if thread.shown(now)]
+        return sorted(shown, key=lambda thread: (thread.activity_at, thread.id), reverse=True)
+
+    def threads_with(self, person: Person, now: float) -> list[Thread]:
+        """The threads with one person that listings show by now, newest activity first."""
+        found = [self.thread_of(link, person) for link in self.links.values()]
+        shown = [thread for thread in found if thread is not None and thread.shown(now)]
+        return sorted(shown, key=lambda thread: (thread.activity_at, thread.id), reverse=True)
+
+    def shows_contact(self, person: Person, now: float) -> bool:
+        """Say whether listings show a contact by now: with its first message, or from the start."""
+        return self.people.is_imported(person) or bool(self.threads_with(person, now))
+
+    def events_after(self, after: int, now: float, most: int | None = None) -> list[Event]:
+        """The events after a number that are kept and shown by now; ``most`` are kept in all."""
+        oldest = after if most is None else max(after, len(self.events) - most)
+        shown_until = now - self._options.show_after
+        return [
+            event for event in self.events[oldest:] if now - EVENT_LIFE < event.at <= shown_until
+        ]
+
+    def accept(
+        self,
+        order: Order,
+        message_id: str,
+        *,
+        version: int,
+        key: str | None,
+        body: bytes,
+        unconfirmed: bool = False,
+    ) -> Message:
+        """Count a message as sent: put it in the list, on file, and in its thread.
+
+        ``body`` and ``unconfirmed`` go on file only, so that the key can be restored.
+        """
+        now = self._options.clock()
+        entry: dict[str, Any] = {
+            "seq": len(self.accepted) + 1,
+            "at": now,
+            "version": version,
+            "sender": order.link.id,
+            "recipient": order.addressed,
+            "message_id": message_id,
+            "thread_id": made_up_id("thread", order.link.id, order.person.platform_id),
+            "content": order.content,
+            "key": key,
+            "person": order.person.platform_id,
+        }
+        self._write(entry | {"body": body.decode("utf-8", "replace"), "unconfirmed": unconfirmed})
+        self.accepted.append(entry)
+        return self._add(order, message_id, now, outbound=True)
+
+    def receive(self, link: AccountLink, person: Person, content: str) -> Message:
+        """Add an inbound message: the person writes to the account."""
+        order = Order(link, person, person.platform_id, content)
+        return self._add(order, self.new_message_id(), self._options.clock(), outbound=False)
+
+    def _add(self, order: Order, message_id: str, now: float, *, outbound: bool) -> Message:
+        thread = self.thread_of(order.link, order.person)
+        if thread is None:
+            thread_id = made_up_id("thread", order.link.id, order.person.platform_id)
+            thread = Thread(thread_id, order.link, order.person, now)
+            self.threads[thread_id] = thread
+            self.people.add_contact(order.person)
+            self._note("thread.created", now, thread)
+        message = Message(
+            id=message_id,
+            thread=thread,
+            number=len(self.messages) + 1,
+            outbound=outbound,
+            content=self._options.mangled(order.content) if outbound else order.content,
+            created_at=now,
+            platform_id=made_up_number("message", message_id),
+            shown_at=now + self._options.show_after,
+            reply_to=order.reply_to,
+        )
+        thread.messages.append(message)
+        self.messages[message_id] = message
+        self._note("message.sent" if outbound else "message.received", now, thread, message)
+        return message
+
+    def _note(self, kind: str, at: float, thread: Thread, message: Message | None = None) -> None:
+        seq = len(self.events) + 1
+        self.events.append(Event(made_up_id("event", seq), seq, kind, at, thread, message))
+
+    def tally(self) -> dict[str, Any]:
+        """How many sends, to how many people, and who got more than one (as first addressed)."""
+        addressed: dict[str, str] = {}
+        counts: dict[str, int] = defaultdict(int)
+        for entry in self.accepted:
+            addressed.setdefault(entry["person"], entry["recipient"])
+            counts[entry["person"]] += 1
+        return {
+            "accepted": len(self.accepted),
+            "recipients": len(counts),
+            "doubled": [addressed[person] for person, count in counts.items() if count > 1],
+        }
+
+    def close(self) -> None:
+        """Close the record file; a later send opens it again."""
+        if self._record is not None:
+            os.close(self._record)
+            self._record = None
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        if self._options.record is None:
+            return
+        if self._record is None:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            self._record = os.open(self._options.record, flags, 0o600)
+        line = json.dumps(entry) + "\n"
+        # One write, straight to the kernel: whole lines survive a SIGKILL of this process.
+        os.write(self._record, line.encode())
+
+    def _restore(self, record: Path) -> None:
+        if not record.exists():
+            return
+        for entry in _entries(record):
+            link = self.links.get(entry["sender"])
+            if link is None:
+                raise ValueError(f"{record}: no account link {entry['sender']!r}")
+            person = self.people.by_inbox_id(entry["recipient"])
+            if person is None or person.platform_id != entry["person"]:
+                person = self.people.by_platform_id(link.platform, entry["person"])
+            if person is None:
+                raise ValueError(f"{record}: no person {entry['person']!r}")
+            order = Order(link, person, entry["recipient"], entry["content"])
+            self.accepted.append({name: entry[name] for name in ENTRY_KEYS})
+            self._add(order, entry["message_id"], entry["at"], outbound=True)
+            self.restored.append(entry)
+
+
+def _entries(record: Path) -> Iterable[dict[str, Any]]:
+    data = record.read_bytes()
+    if data and not data.endswith(b"\n"):
+        # A line that a dying machine did not finish was never answered for.
+        data = data[: data.rfind(b"\n") + 1]
+        record.write_bytes(data)
+    for number, line in enumerate(data.splitlines(), 1):
+        try:
+            entry = json.loads(line)
+            missing = [name for name in (*ENTRY_KEYS, "body", "unconfirmed") if name not in entry]
+        except (ValueError, TypeError):
+            missing = ["JSON"]
+        if missing:
+            raise ValueError(f"{record} line {number}: not a record line, no {missing[0]}")
+        yield entry

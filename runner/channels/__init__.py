@@ -1,0 +1,133 @@
+"""Channels: the API's versions behind one interface.
+
+A channel turns a message into request bytes, sends them, looks a message up, and maps every
+foreign answer to an `Outcome` or a `Finding` at this one border. It knows HTTP, and neither the
+ledger nor pacing. `ChannelError` out of a channel stops the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from runner.message import Finding, Outcome, Recipient
+
+
+class Token:
+    """An API token that never shows: `repr`, `str` and logs see stars; `reveal()` gives it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def scrub(self, text: str) -> str:
+        """`text` with every occurrence of the token starred out."""
+        return text.replace(self._value, "***") if self._value else text
+
+    def __repr__(self) -> str:
+        return "Token(***)"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one send came to. `status` is HTTP's, 0 when there was no answer; `server_at` is the
+    answer's own `Date` in Unix seconds."""
+
+    outcome: Outcome
+    status: int = 0
+    request_id: str = ""
+    server_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What a look-up needs to recognise a message: `not_before` is the first attempt's start by
+    the server's clock (Unix seconds); `message_id` is the id that an unconfirmed answer gave."""
+
+    sender: str
+    recipient: Recipient
+    text: str
+    not_before: float
+    message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """The team that the token belongs to."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLink:
+    """A connected account. `can_send` is None where the API version does not tell."""
+
+    id: str
+    platform: str
+    username: str
+    name: str
+    status: str
+    pause_reasons: tuple[str, ...] = ()
+    can_send: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A platform of the team. `characters`: longest text allowed, None for no limit."""
+
+    platform: str
+    characters: int | None
+    can_send: bool
+
+
+Gate = Callable[[], AbstractAsyncContextManager[None]]
+"""Entered around every request that is not a send: waits for a permit of the team and counts."""
+
+Taken = Callable[[str], Awaitable[bool]]
+"""Whether an API message id already belongs to a row of the ledger."""
+
+
+class Channel(Protocol):
+    """One version of the API, for one token."""
+
+    version: str
+    origin: str
+    """`scheme://host[:port]`: what a campaign is bound to, whatever the version."""
+    base_url: str
+    """Where this version answers, without a slash at the end."""
+    idempotent: bool
+    """Whether the same bytes under the same key can be sent again without a second message."""
+
+    def compose(self, sender: str, recipient: Recipient, text: str) -> bytes:
+        """The exact request body; the same input gives the same bytes, always."""
+        ...
+
+    def server_now(self) -> float:
+        """Unix seconds by the server's clock, as far as its answers have told."""
+        ...
+
+    async def send(self, body: bytes, key: str, deadline: float | None) -> Answer:
+        """Send once. `deadline` (boot-time seconds) is checked again in the step that writes the
+        body: past it nothing is written. Never raises for what an answer or the network says."""
+        ...
+
+    async def look_up(self, lookup: Lookup, taken: Taken) -> Finding:
+        """Ask whether a message is there. Never raises for what an answer or the network says."""
+        ...
+
+    async def team(self) -> Team: ...
+
+    async def account_links(self) -> list[AccountLink]: ...
+
+    async def platforms(self) -> list[Platform]: ...
+
+    async def close(self) -> None: ...

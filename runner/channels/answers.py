@@ -1,0 +1,236 @@
+"""Reading foreign answers: times, ids and texts that a server chose, and the rules they fall under.
+
+Nothing here trusts a type, a length or a character that came over the wire.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from typing import NamedTuple
+
+from runner.channels import Token
+from runner.message import Deferred, InDoubt, Outcome, Rejected, Scope
+
+DETAIL_LENGTH = 300
+"""Characters of a server's text that are kept. Our own choice: enough to read, short in a table."""
+
+LONGEST_WAIT = 86_400.0
+"""Seconds; a longer `Retry-After` is cut to this. The longest window of the API's request limits
+is a day (docs.inboxapp.com reference/rate-limits)."""
+
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer whose status arrived. `body` is None when it could not be read to its end, then
+    `trouble` says why. `server_at` is its `Date` in Unix seconds."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes | None
+    trouble: str = ""
+    server_at: float | None = None
+
+    def json(self) -> object:
+        """The body as JSON. Raises ValueError for anything else."""
+        if self.body is None:
+            raise ValueError(self.trouble)
+        try:
+            value: object = json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise ValueError("the body is not JSON") from error
+        return value
+
+
+def as_map(value: object) -> Mapping[str, object]:
+    """`value` if it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def clean(value: object, token: Token) -> str:
+    """A server's text for people: one line, no control characters, cut, without the token."""
+    text = value if isinstance(value, str) else "" if value is None else _plain(value)
+    # Scrubbed before it is cut, so that half a token cannot stay behind at the edge.
+    text = token.scrub(text[: DETAIL_LENGTH * 20])
+    if len(text) <= DETAIL_LENGTH and text.isprintable():
+        return text.strip()
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= DETAIL_LENGTH else text[: DETAIL_LENGTH - 1] + "…"
+
+
+def _plain(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return ""
+
+
+def text_id(value: object) -> str:
+    """An id as text, or empty: ids are short printable words; numbers are taken as their digits."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**40:
+        return str(value)
+    if isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable():
+        return "" if " " in value else value
+    return ""
+
+
+def known_code(value: object) -> str:
+    """An error code if it looks like one, else empty."""
+    return value if isinstance(value, str) and _CODE.fullmatch(value) else ""
+
+
+def moment(value: object) -> float | None:
+    """An ISO 8601 time as Unix seconds; without a zone it is taken as UTC. None if it is none."""
+    if not isinstance(value, str) or len(value) > 64:
+        return None
+    try:
+        at = datetime.fromisoformat(value)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def http_date(value: str | None) -> float | None:
+    """An HTTP date as Unix seconds, None if it is none."""
+    if not value or len(value) > 64:
+        return None
+    try:
+        at = parsedate_to_datetime(value)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def seconds(value: object) -> float | None:
+    """A wait in seconds: a finite number from 0, cut to `LONGEST_WAIT`. None if it is none."""
+    if isinstance(value, str):
+        if len(value) > 32:
+            return None
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return float(min(value, LONGEST_WAIT)) if value >= 0 else None
+
+
+def until(at: float | None, now: float) -> float | None:
+    """Seconds from `now` to `at`, None for no time, 0 for the past."""
+    return None if at is None else min(max(at - now, 0.0), LONGEST_WAIT)
+
+
+def retry_after(reply: Reply, now: float) -> float | None:
+    """Seconds that `Retry-After` asks for, given as seconds or as a date against the answer's own
+    `Date`, or else against `now` by the server's clock."""
+    value = reply.headers.get("Retry-After")
+    if value is None:
+        return None
+    wait = seconds(value.strip())
+    if wait is not None:
+        return wait
+    return until(http_date(value), now if reply.server_at is None else reply.server_at)
+
+
+class Verdict(Enum):
+    """What a refusal proves."""
+
+    REJECTED = "rejected"  # not sent, and asking again is no use
+    DEFERRED = "deferred"  # not sent, and may be tried again
+    IN_DOUBT = "in_doubt"  # proves nothing
+
+
+class Rule(NamedTuple):
+    """One line of a version's table. `after`: seconds to wait when the answer names none."""
+
+    verdict: Verdict
+    scope: Scope = Scope.MESSAGE
+    stop: str = ""
+    after: float | None = None
+
+
+REJECT = Rule(Verdict.REJECTED)
+RETRY = Rule(Verdict.DEFERRED)
+DOUBT = Rule(Verdict.IN_DOUBT)
+WAIT = Rule(Verdict.DEFERRED, Scope.LANE)
+
+NOT_THE_API = Rule(
+    Verdict.DEFERRED,
+    Scope.LANE,
+    "the answer does not look like the Inbox API's: check api.base_url, and whether a proxy or"
+    " firewall stands between",
+)
+BAD_TOKEN = Rule(
+    Verdict.DEFERRED,
+    Scope.LANE,
+    "the API refuses the token (401): set the token variable to a valid key from Settings,"
+    " API Keys, and run again",
+)
+
+
+def stop_lane(text: str) -> Rule:
+    """Not sent; nothing more goes out until a person has done what `text` says."""
+    return Rule(Verdict.DEFERRED, Scope.LANE, text)
+
+
+def stop_sender(text: str) -> Rule:
+    """Not sent; this account link sends nothing more until a person has done what `text` says."""
+    return Rule(Verdict.DEFERRED, Scope.SENDER, text)
+
+
+COMMON: Mapping[tuple[int, str], Rule] = {
+    (401, ""): BAD_TOKEN,
+    (402, ""): stop_lane("the API asks for payment (402): check the team's plan and add-ons"),
+    (405, ""): NOT_THE_API,
+    (407, ""): NOT_THE_API,
+    (408, ""): Rule(Verdict.IN_DOUBT),  # a gateway's, perhaps after it has passed the request on
+    (429, ""): WAIT,
+}
+"""What both versions' tables start from: status and code (empty for any) to rule."""
+
+
+class Refusal(NamedTuple):
+    """An error answer, read. `form`: it has the API's own error form. `code` may be empty."""
+
+    code: str = ""
+    message: str = ""
+    details: Mapping[str, object] = {}
+    request_id: str = ""
+    form: bool = False
+
+
+def judge(
+    rule: Rule, status: int, refusal: Refusal, detail: str, after: float | None = None
+) -> Outcome:
+    """The outcome of an error answer under its rule."""
+    reason = refusal.code or f"http_{status}"
+    wait = rule.after if after is None else after
+    match rule.verdict:
+        case Verdict.REJECTED:
+            return Rejected(reason, detail)
+        case Verdict.DEFERRED:
+            return Deferred(reason, detail, after=wait, scope=rule.scope, stop=rule.stop)
+        case Verdict.IN_DOUBT:
+            message_id = text_id(refusal.details.get("messageId"))
+            return InDoubt(reason, detail, message_id, wait, rule.scope, rule.stop)
+
+
+def redirected(reply: Reply, token: Token) -> InDoubt:
+    """A redirect proves nothing: whatever answered may have passed the request on before."""
+    where = clean(reply.headers.get("Location"), token) or "another address"
+    return InDoubt(
+        "redirect",
+        f"HTTP {reply.status} to {where}",
+        scope=Scope.LANE,
+        stop=f"base_url answers with a redirect to {where}: set it to the API's own address",
+    )

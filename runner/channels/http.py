@@ -1,0 +1,333 @@
+"""The wire under every channel: one aiohttp session, bounded reading, and the proof of not sent.
+
+Why a body that was not `started` was never sent (read in aiohttp 3.14, and tested against raw
+sockets): `ClientRequest.send` only buffers the headers (`StreamWriter.write_headers`); what flushes
+them is the body's first write, `write_eof` after a body that wrote nothing, or a 100-continue
+wait, which is never asked for. So nothing of a request leaves before `Body.write`; and when that
+raises, `write_eof` is not reached either. Headers without the body that their Content-Length
+announces are no request. aiohttp repeats a request on a stale connection only for idempotent
+methods (`IDEMPOTENT_METHODS`), and POST is none. Writing is one step of the event loop: the checks,
+the mark and the hand-over to the transport cannot be parted by a timeout or a cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, MutableMapping
+from enum import Enum
+from weakref import WeakKeyDictionary
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import StreamWriter
+from aiohttp.payload import Payload
+from multidict import CIMultiDict
+from yarl import URL
+
+from runner.channels import Token
+from runner.channels.answers import Reply, clean, http_date
+from runner.clock import Clock
+from runner.message import TOO_LATE, Deferred, InDoubt, Scope
+
+SEND_ANSWER = 1 << 20
+"""Bytes of the longest answer to a send that is read. Our own choice, far above any example."""
+
+LIST_ANSWER = 8 << 20
+"""Bytes of the longest list that is read. Our own choice: 100 messages with all they carry."""
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds for one TCP and TLS handshake; twice that for all addresses of a host and DNS."""
+
+SPARE_CONNECTIONS = 4
+"""Connections beyond `concurrency`, so that a look-up never waits for one."""
+
+_SLEPT = 1.0
+"""Seconds by which boot time may run ahead of the loop's clock, which stands still while the
+machine sleeps, before a connection counts as slept through."""
+
+
+class Refused(Enum):
+    """Why a body was not written."""
+
+    NO = "no"
+    TOO_LATE = "too late"
+    STALE = "stale"
+
+
+class NotWritten(Exception):
+    """Raised inside aiohttp's writer so that it gives the request up; nothing was written."""
+
+
+class Body(Payload):
+    """A request body that knows whether it left.
+
+    `started` is set in the very step that hands the first byte to the transport. After `seal()`
+    a body that is not started can never start.
+    """
+
+    _autoclose = True
+    _encoding = None
+    _filename = None
+    # Shared and only read by aiohttp; building a header map per send costs more than the rest.
+    _headers = CIMultiDict({"Content-Type": "application/json"})
+
+    def __init__(
+        self,
+        data: bytes,
+        deadline: float | None,
+        clock: Clock,
+        births: MutableMapping[object, float],
+    ) -> None:
+        self._value = data
+        self._size = len(data)
+        self._deadline = deadline
+        self._clock = clock
+        self._births = births
+        self.started = False
+        self.refused = Refused.NO
+        self._sealed = False
+
+    def seal(self) -> None:
+        self._sealed = True
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return str(self._value, encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Write everything, or raise `NotWritten` before the first byte."""
+        if self._sealed:
+            raise NotWritten
+        boot = self._clock.boot()
+        if self._deadline is not None and boot > self._deadline:
+            self.refused = Refused.TOO_LATE
+            raise NotWritten
+        if self._stale(writer, boot):
+            self.refused = Refused.STALE
+            raise NotWritten
+        self.started = True
+        await writer.write(self._value)
+
+    def _stale(self, writer: AbstractStreamWriter, boot: float) -> bool:
+        """Whether this kept connection is closing, slept through, or holds bytes nobody asked for:
+        aiohttp would take those for the answer to this request."""
+        if not isinstance(writer, StreamWriter):
+            return False
+        transport, protocol = writer.transport, writer.protocol
+        if transport is None or transport.is_closing():
+            return True
+        if isinstance(protocol, ResponseHandler) and protocol.should_close:
+            return True
+        skew = boot - asyncio.get_running_loop().time()
+        return skew - self._births.setdefault(protocol, skew) > _SLEPT
+
+
+class Silent(Exception):
+    """A question that got no answer. `str()` is one line; `stop` is set if a person must look."""
+
+    def __init__(self, detail: str, stop: str = "") -> None:
+        super().__init__(detail)
+        self.stop = stop
+
+
+class Wire:
+    """What both versions send through. Opens its session at the first request."""
+
+    def __init__(
+        self,
+        base_url: str,
+        token: Token,
+        clock: Clock,
+        *,
+        timeout: float,
+        notice: Callable[[str], None],
+        concurrency: int,
+        keepalive: float,
+        agent: str,
+    ) -> None:
+        self.base = URL(base_url.rstrip("/"))
+        self.token = token
+        self.clock = clock
+        self.notice = notice
+        self._noticed = False
+        self._limit = concurrency + SPARE_CONNECTIONS
+        self._keepalive = keepalive
+        self._agent = agent
+        # One timer for the whole of a request, and none for each read: two more per send cost a
+        # twentieth of the rate, and an answer that drips is as lost as one that does not come.
+        self._timeout = aiohttp.ClientTimeout(
+            total=timeout, connect=2 * CONNECT_TIMEOUT, sock_connect=CONNECT_TIMEOUT
+        )
+        self._session: aiohttp.ClientSession | None = None
+        # How far boot time was ahead of the loop's clock when a connection was first written to.
+        self._births: WeakKeyDictionary[object, float] = WeakKeyDictionary()
+        self._date_text: str | None = None
+        self._date_at: float | None = None
+        self._ahead: float | None = None
+
+    def url(self, *parts: str) -> URL:
+        """The address of a resource; every part is quoted as one path segment."""
+        return self.base.joinpath(*parts)
+
+    def server_now(self) -> float:
+        """Unix seconds by the last answer's `Date` and the time since; at most the server's own
+        time, and behind it by up to a second, since `Date` has whole seconds, and by the way of
+        the answer. The machine's wall clock until an answer has come."""
+        return self.clock.now() if self._ahead is None else self._ahead + self.clock.boot()
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        session = self._session
+        if session is None:
+            session = self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=self._limit, keepalive_timeout=self._keepalive
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={
+                    "Authorization": f"Bearer {self.token.reveal()}",
+                    "User-Agent": self._agent,
+                    "Accept": "application/json",
+                },
+                timeout=self._timeout,
+            )
+        return session
+
+    async def post(
+        self, url: URL, data: bytes, headers: Mapping[str, str] | None, deadline: float | None
+    ) -> Reply | Deferred | InDoubt:
+        """Send once. Repeats only on connections that refused before a byte was written."""
+        session = self._open()
+        # Every refusal closes its connection, so this ends at a fresh one.
+        for _ in range(self._limit + 1):
+            if deadline is not None and self.clock.boot() > deadline:
+                return _too_late()
+            body = Body(data, deadline, self.clock, self._births)
+            try:
+                response = await session.request(
+                    "POST", url, data=body, headers=headers, allow_redirects=False
+                )
+            except Exception as error:  # whatever aiohttp raises, the mark decides
+                body.seal()
+                if body.refused is Refused.STALE:
+                    continue
+                return self._lost(error, body)
+            except BaseException:
+                body.seal()
+                raise
+            if body.started:
+                return await self._read(response, SEND_ANSWER)
+            body.seal()
+            response.close()
+            return Deferred(
+                "network", "an answer came before the request was sent", None, Scope.LANE, False
+            )
+        return Deferred("network", "no usable connection", None, Scope.LANE, False)
+
+    async def get(self, url: URL, params: Mapping[str, str] | None = None) -> Reply:
+        """Ask. Raises `Silent` when no status arrives. aiohttp may repeat a GET once, when a kept
+        connection turns out to be closed."""
+        try:
+            response = await self._open().get(url, params=params, allow_redirects=False)
+        except Exception as error:
+            raise Silent(*self._trouble(error)) from None
+        return await self._read(response, LIST_ANSWER)
+
+    async def _read(self, response: aiohttp.ClientResponse, limit: int) -> Reply:
+        headers = response.headers
+        at = self._note(headers)
+        body: bytes | None = None
+        trouble = ""
+        try:
+            if response.status == 101:
+                response.close()
+                trouble = "the server switched to another protocol"
+            else:
+                body = await _bounded(response, limit)
+                if body is None:
+                    trouble = f"the answer is longer than {limit} bytes"
+        except Exception as error:
+            response.close()
+            trouble = f"the answer broke off: {self._trouble(error)[0]}"
+        except BaseException:
+            response.close()
+            raise
+        return Reply(response.status, headers, body, trouble, at)
+
+    def _note(self, headers: Mapping[str, str]) -> float | None:
+        """Learn from an answer's headers; its `Date` in Unix seconds."""
+        text = headers.get("Date")
+        if text != self._date_text:
+            # Only the first answer of a second is learnt from: its `Date` is the freshest.
+            self._date_text, self._date_at = text, http_date(text)
+            if self._date_at is not None:
+                self._ahead = self._date_at - self.clock.boot()
+        if not self._noticed and ("Sunset" in headers or "Deprecation" in headers):
+            self._noticed = True
+            told = ", ".join(
+                f"{name}: {clean(headers[name], self.token)}"
+                for name in ("Deprecation", "Sunset")
+                if name in headers
+            )
+            self.notice(f"the API announces the end of what this run uses ({told})")
+        return self._date_at
+
+    def _lost(self, error: Exception, body: Body) -> Deferred | InDoubt:
+        """No status arrived: proven not sent, or in doubt."""
+        if body.refused is Refused.TOO_LATE:
+            return _too_late()
+        detail, stop = self._trouble(error)
+        if not body.started:
+            return Deferred("network", detail, None, Scope.LANE, False, stop)
+        if isinstance(error, TimeoutError):
+            return InDoubt("timeout", detail)
+        if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
+            return InDoubt("unreadable", detail)
+        return InDoubt("connection_lost", detail)
+
+    def _trouble(self, error: Exception) -> tuple[str, str]:
+        """One line for people, and what a person must do if nothing else helps."""
+        host = self.base.host or ""
+        said = clean(str(error), self.token)
+        match error:
+            case aiohttp.ClientConnectorCertificateError():
+                return (
+                    f"the certificate of {host} cannot be trusted: {said}",
+                    f"the certificate of {host} cannot be trusted: check api.base_url, this"
+                    " machine's clock and certificates, and what stands between",
+                )
+            case aiohttp.ClientConnectorDNSError():
+                return f"the host {host} cannot be found: {said}", ""
+            case aiohttp.ConnectionTimeoutError():
+                return f"no connection to {host} in time", ""
+            case aiohttp.ClientConnectorError():
+                return f"no connection to {host}: {said}", ""
+            case TimeoutError():
+                return "no answer in time", ""
+            case aiohttp.ServerDisconnectedError():
+                return "the server closed the connection without an answer", ""
+        return f"{type(error).__name__}: {said}" if said else type(error).__name__, ""
+
+
+def _too_late() -> Deferred:
+    return Deferred(TOO_LATE, "not written before its deadline", written=False)
+
+
+async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+    """The whole body, None when it is longer than `limit` bytes (the connection is then closed)."""
+    content = response.content
+    if content.is_eof():  # it came in one piece with the headers: nothing to wait for
+        whole = content.read_nowait()
+        return whole if len(whole) <= limit else None
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in content.iter_any():
+        size += len(chunk)
+        if size > limit:
+            response.close()
+            return None
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)

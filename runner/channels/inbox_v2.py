@@ -1,0 +1,301 @@
+"""The Inbox API, version 2: idempotency keys, several platforms, error codes.
+
+Facts: InboxHQ/inboxapp-sdk `spec/openapi.json`, `README.md`, `src/wire.ts`,
+`src/services/errors.ts` and `patches/`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from runner.channels import AccountLink, Answer, Gate, Lookup, Platform, Taken, Team
+from runner.channels.answers import (
+    COMMON,
+    DOUBT,
+    NOT_THE_API,
+    REJECT,
+    RETRY,
+    WAIT,
+    Refusal,
+    Reply,
+    Rule,
+    Verdict,
+    as_map,
+    clean,
+    judge,
+    known_code,
+    moment,
+    redirected,
+    retry_after,
+    seconds,
+    stop_lane,
+    stop_sender,
+    text_id,
+    until,
+)
+from runner.channels.asking import Asker, guarded
+from runner.channels.http import Wire
+from runner.channels.lookup_v2 import LookupV2, profile_platform
+from runner.message import (
+    IN_PROGRESS,
+    KEY_REUSED,
+    UNCONFIRMED,
+    Accepted,
+    Finding,
+    InDoubt,
+    Outcome,
+    Recipient,
+    Scope,
+)
+
+KEEPALIVE = 15.0
+"""Seconds that an idle connection is kept; aiohttp's own default. The key makes a connection that
+breaks while sending harmless."""
+
+PLATFORM_WAIT = 900.0
+"""Seconds that an account rests after `platformRateLimited` without a hint. Our own careful choice:
+no source names a number."""
+
+SEND = "message:send"
+"""The capability to send (InboxHQ/inboxapp-sdk `spec/openapi.json`, `Capability`)."""
+
+RULES: Mapping[tuple[int, str], Rule] = {
+    **COMMON,
+    (400, ""): REJECT,
+    (403, "planRequired"): stop_lane(
+        "the team's plan or an add-on is missing: writing to people outside the team's contacts"
+        " needs the Advanced API add-on"
+    ),
+    (403, "platformNotAvailable"): stop_lane(
+        "the team may not use this platform: check api.platform and the senders"
+    ),
+    (403, "workspaceLocked"): stop_lane("the workspace is locked: see to it in the Inbox app"),
+    (403, ""): stop_lane("the API forbids this send (403): check the team's plan and the token"),
+    (404, "accountLinkNotFound"): stop_sender(
+        "the API knows no such account link: check the senders with `run-campaign senders`"
+    ),
+    (404, "contactNotFound"): REJECT,
+    (404, "threadNotFound"): REJECT,
+    (404, ""): REJECT,
+    (409, IN_PROGRESS): DOUBT,
+    (409, "accountLinkDisconnected"): stop_sender(
+        "the account link is not connected: reconnect it in the Inbox app"
+    ),
+    (409, "integrationSetupRequired"): stop_sender(
+        "the account link's integration is not set up: finish it in the Inbox app"
+    ),
+    (409, ""): REJECT,
+    (422, KEY_REUSED): DOUBT,
+    (422, "capabilityNotSupported"): stop_sender(
+        "the account link cannot send on its platform: use another sender"
+    ),
+    (422, ""): REJECT,
+    (429, "platformRateLimited"): Rule(Verdict.DEFERRED, Scope.SENDER, after=PLATFORM_WAIT),
+    (429, ""): WAIT,
+    (502, UNCONFIRMED): DOUBT,
+}
+"""Status and code to rule. An unlisted code takes its status's empty line, an unlisted 4xx is
+`REJECT` ("else no", InboxHQ/inboxapp-sdk `src/wire.ts`), everything else `DOUBT`."""
+
+WITHOUT_FORM: Mapping[int, Rule] = {
+    **{status: RULES[status, ""] for status in (401, 402, 403, 408, 429)},
+    409: DOUBT,  # its code would say whether this or an earlier request with the key was sent
+    422: DOUBT,
+}
+"""What a 4xx proves without the API's error form, by status; others are not the API's answer."""
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def read_refusal(reply: Reply) -> Refusal:
+    """An error body {code, message, details, requestId}."""
+    try:
+        body = as_map(reply.json())
+    except ValueError:
+        return Refusal()
+    code = known_code(body.get("code"))
+    message = body.get("message")
+    return Refusal(
+        code,
+        message if isinstance(message, str) else "",
+        as_map(body.get("details")),
+        text_id(body.get("requestId")),
+        form=bool(code),
+    )
+
+
+class InboxV2:
+    """`Channel` of version 2."""
+
+    version = "v2"
+    idempotent = True
+
+    def __init__(self, wire: Wire, gate: Gate, platform: str) -> None:
+        self._wire = wire
+        self._platform = platform
+        self._ask = Asker(wire, gate, read_refusal)
+        self._send_url = wire.url("messages")
+        self.base_url = str(wire.base)
+        self.origin = str(wire.base.origin())
+
+    def compose(self, sender: str, recipient: Recipient, text: str) -> bytes:
+        """The request body of a send. Raises ValueError for an unknown `id_type`."""
+        match recipient.id_type:
+            case "platform":
+                target = {
+                    "type": "profile",
+                    "accountLinkId": sender,
+                    "platform": profile_platform(recipient, self._platform),
+                    "platformId": recipient.id,
+                }
+            case "inbox":
+                target = {
+                    "type": "contact",
+                    "accountLinkId": sender,
+                    "contactId": recipient.id,
+                }
+            case _:
+                raise ValueError(f"unknown kind of id: {recipient.id_type}")
+        return _encode({"target": target, "content": text}).encode()
+
+    def server_now(self) -> float:
+        return self._wire.server_now()
+
+    async def send(self, body: bytes, key: str, deadline: float | None) -> Answer:
+        """Send once under `key`."""
+        reply = await self._wire.post(self._send_url, body, {"Idempotency-Key": key}, deadline)
+        if not isinstance(reply, Reply):
+            return Answer(reply)
+        request_id = clean(reply.headers.get("X-Request-Id"), self._wire.token)
+        return Answer(self.outcome(reply), reply.status, request_id, reply.server_at)
+
+    def outcome(self, reply: Reply) -> Outcome:
+        """What an answer to a send comes to."""
+        status = reply.status
+        if status in (200, 201):
+            return self._accepted(reply)
+        if 300 <= status < 400:
+            return redirected(reply, self._wire.token)
+        refusal = read_refusal(reply)
+        detail = self._detail(refusal) or clean(reply.trouble, self._wire.token)
+        return judge(_rule(reply, refusal), status, refusal, detail, self._after(reply, refusal))
+
+    def _accepted(self, reply: Reply) -> Outcome:
+        try:
+            answer = as_map(reply.json())
+        except ValueError as error:
+            return InDoubt("unreadable", f"accepted, but {error}")
+        message = as_map(answer.get("message"))
+        message_id = text_id(message.get("id"))
+        thread = as_map(answer.get("thread")).get("id")
+        thread_id = text_id(thread) or text_id(message.get("threadId"))
+        if not message_id or not thread_id:
+            return InDoubt("unreadable", "accepted, but without the ids of message and thread")
+        return Accepted(message_id, thread_id, replay=reply.status == 200)
+
+    def _after(self, reply: Reply, refusal: Refusal) -> float | None:
+        """Seconds that the answer asks to wait, from wherever it says so."""
+        wait = seconds(refusal.details.get("retryAfterSeconds"))
+        if wait is None:
+            wait = retry_after(reply, self.server_now())
+        if wait is None and reply.status == 429:
+            now = self.server_now() if reply.server_at is None else reply.server_at
+            wait = until(moment(refusal.details.get("resetAt")), now)
+        return wait
+
+    def _detail(self, refusal: Refusal) -> str:
+        """The message, and what `details` adds to it, for people."""
+        told = []
+        for name, value in refusal.details.items():
+            if name == "issues" and isinstance(value, list):
+                told += [_issue(as_map(issue)) for issue in value[:5]]
+            elif isinstance(value, str | int | float | list):
+                told.append(f"{name}: {_words(value)}")
+        extra = "; ".join(told)
+        text = f"{refusal.message} ({extra})" if refusal.message and extra else refusal.message
+        return clean(text or extra, self._wire.token)
+
+    async def look_up(self, lookup: Lookup, taken: Taken) -> Finding:
+        return await guarded(LookupV2(self._ask, self._platform, lookup, taken).run())
+
+    async def team(self) -> Team:
+        answer = as_map(await self._ask.must("team"))
+        if not (team_id := text_id(answer.get("id"))):
+            raise self._ask.foreign("/team")
+        return Team(team_id, clean(answer.get("name"), self._wire.token))
+
+    async def account_links(self) -> list[AccountLink]:
+        links: list[AccountLink] = []
+        params = {"limit": "100"}
+        while True:
+            page = as_map(await self._ask.must("account-links", params=params))
+            data = page.get("data")
+            if not isinstance(data, list):
+                raise self._ask.foreign("/account-links")
+            links += [self._link(link) for link in map(as_map, data) if text_id(link.get("id"))]
+            cursor = page.get("nextCursor")
+            if not isinstance(cursor, str) or not cursor:
+                return links
+            if cursor == params.get("cursor") or len(links) > 100_000:
+                raise self._ask.foreign("/account-links", "its pages do not end")
+            params["cursor"] = cursor
+
+    def _link(self, link: Mapping[str, object]) -> AccountLink:
+        token = self._wire.token
+        reasons, capabilities = link.get("pauseReasons"), link.get("capabilities")
+        return AccountLink(
+            id=text_id(link.get("id")),
+            platform=clean(link.get("platform"), token),
+            username=clean(link.get("username"), token),
+            name=clean(link.get("displayName"), token),
+            status=clean(link.get("status"), token),
+            pause_reasons=tuple(clean(reason, token) for reason in reasons)
+            if isinstance(reasons, list)
+            else (),
+            can_send=SEND in capabilities if isinstance(capabilities, list) else None,
+        )
+
+    async def platforms(self) -> list[Platform]:
+        answer = await self._ask.must("platforms")
+        if not isinstance(answer, list):
+            raise self._ask.foreign("/platforms")
+        return [
+            Platform(name, _limit(entry), _can_send(entry))
+            for entry in map(as_map, answer)
+            if (name := clean(entry.get("platform"), self._wire.token))
+        ]
+
+    async def close(self) -> None:
+        await self._wire.close()
+
+
+def _rule(reply: Reply, refusal: Refusal) -> Rule:
+    status = reply.status
+    if not 400 <= status < 500:
+        return DOUBT
+    if refusal.form:
+        return RULES.get((status, refusal.code)) or RULES.get((status, "")) or REJECT
+    return WITHOUT_FORM.get(status) or (RETRY if reply.body is None else NOT_THE_API)
+
+
+def _issue(issue: Mapping[str, object]) -> str:
+    """One of invalidRequest's issues: {path: [...], message}."""
+    path = issue.get("path")
+    where = ".".join(map(str, path)) if isinstance(path, list) else ""
+    return f"{where}: {issue.get('message') or ''}"
+
+
+def _words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _limit(entry: Mapping[str, object]) -> int | None:
+    characters = as_map(entry.get("limits")).get("characters")
+    # A bool is an int too.
+    return characters if type(characters) is int and characters > 0 else None
+
+
+def _can_send(entry: Mapping[str, object]) -> bool:
+    capabilities = entry.get("capabilities")
+    return isinstance(capabilities, list) and SEND in capabilities

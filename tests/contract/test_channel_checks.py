@@ -1,0 +1,117 @@
+"""What a run asks before it sends, against an API that a test writes down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from channel_api import OTHER, Say, api
+from channel_support import SECRET, SENDER, VERSIONS, Heard, Request, answer, channel_to
+
+from runner.channels import AccountLink, Platform, Team
+from runner.errors import ChannelError
+
+pytestmark = pytest.mark.parametrize("version", VERSIONS)
+
+
+async def asked(version: str, say: Say, question: str) -> Any:
+    heard = Heard()
+    async with (
+        api(say) as server,
+        channel_to(version, server.base, heard=heard, patience=0.5) as channel,
+    ):
+        try:
+            return await getattr(channel, question)()
+        finally:
+            assert heard.gate.entered == len(server.complete)
+
+
+async def test_team(version: str) -> None:
+    team = await asked(version, lambda request: {"id": "t1", "name": "Acme\n", "new": 1}, "team")
+    assert team == Team("t1", "Acme")
+
+
+async def test_account_links(version: str) -> None:
+    plain: dict[str, Any] = {"id": SENDER, "platform": "twitter", "status": "offline"}
+    plain["username"] = "acme"
+
+    def say(request: Request) -> Any:
+        if version == "v1":
+            return [plain | {"name": "Acme"}, 5, {}]
+        if "cursor" not in request.query:
+            link = plain | {"displayName": "Acme", "pauseReasons": ["billing", 1]}
+            return {"data": [link | {"capabilities": ["message:send"]}], "nextCursor": "2"}
+        more: dict[str, Any] = {"displayName": None, "capabilities": [], "username": None}
+        return {"data": [plain | more, {"id": OTHER}], "nextCursor": None}
+
+    links = await asked(version, say, "account_links")
+    first = AccountLink(SENDER, "twitter", "acme", "Acme", "offline")
+    if version == "v1":
+        assert links == [first]
+        return
+    assert links == [
+        AccountLink(SENDER, "twitter", "acme", "Acme", "offline", ("billing", "1"), True),
+        AccountLink(SENDER, "twitter", "", "", "offline", (), False),
+        AccountLink(OTHER, "", "", "", ""),
+    ]
+
+
+async def test_platforms(version: str) -> None:
+    said = [
+        {"platform": "twitter", "capabilities": ["message:send"], "limits": {"characters": 10}},
+        {"platform": "other", "capabilities": None, "limits": {"characters": None}},
+        {"platform": "odd", "limits": {"characters": True}},
+        {},
+    ]
+    platforms = await asked(version, lambda request: said, "platforms")
+    if version == "v1":
+        assert platforms == []
+        return
+    assert platforms == [
+        Platform("twitter", 10, True),
+        Platform("other", None, False),
+        Platform("odd", None, False),
+    ]
+
+
+TROUBLE = {
+    "401": (answer(401, b'{"message": "' + SECRET.encode() + b'"}'), "token"),
+    "403": (answer(403, b"{}"), "plan"),
+    "404": (answer(404, b"<html>"), "base_url"),
+    "html": (answer(200, b"<html>"), "base_url"),
+    "odd": (answer(200, b'"x"'), "base_url"),
+    "redirect": (answer(302, b"", "Location: /login"), "base_url"),
+    "429": (answer(429, b"{}", "Retry-After: 30"), "2026-12-02T10:00:3"),
+    "500": (answer(500, b"{}"), "later"),
+    "garbage": (b"SSH-2.0\r\n\r\n", "network"),
+}
+
+
+@pytest.mark.parametrize("name", TROUBLE)
+@pytest.mark.parametrize("question", ["team", "account_links", "platforms"])
+async def test_trouble_before_a_run_is_told(version: str, name: str, question: str) -> None:
+    if version == "v1" and question == "platforms":
+        return
+    payload, word = TROUBLE[name]
+    with pytest.raises(ChannelError) as caught:
+        await asked(version, lambda request: payload, question)
+    told = f"{caught.value} {caught.value.hint}"
+    assert word in told
+    assert "\n" not in told
+    assert SECRET not in told
+    assert caught.value.hint
+
+
+async def test_pages_of_links_that_do_not_end(version: str) -> None:
+    if version == "v1":
+        return
+    with pytest.raises(ChannelError):
+        await asked(version, lambda request: {"data": [], "nextCursor": "1"}, "account_links")
+
+
+async def test_no_server_before_a_run_is_told(version: str) -> None:
+    async with api(lambda request: None) as server:
+        base = server.base
+    async with channel_to(version, base) as channel:
+        with pytest.raises(ChannelError, match="cannot reach the API"):
+            await channel.team()

@@ -1,0 +1,307 @@
+"""Look-ups, against an API that a test writes down."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, get_args
+
+import pytest
+from channel_api import OTHER, Talk, api, at, finding, ours, saying, theirs
+from channel_support import (
+    CONTACT,
+    PERSON,
+    SENDER,
+    VERSIONS,
+    Request,
+    a_lookup,
+    answer,
+    channel_to,
+    untaken,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner.message import Absent, Finding, Found, Unclear
+
+pytestmark = pytest.mark.parametrize("version", VERSIONS)
+
+
+async def test_found(version: str) -> None:
+    found, _ = await finding(version, Talk(version, ours(version), theirs(version, after=5)))
+    assert found == Found("m1", "t1")
+
+
+async def test_the_earliest_that_is_nobody_elses_is_found(version: str) -> None:
+    async def taken(message_id: str) -> bool:
+        return message_id == "m1"
+
+    talk = Talk(version, *(ours(version, f"m{n}", n) for n in (1, 2, 3)))
+    assert (await finding(version, talk))[0] == Found("m1", "t1")
+    assert (await finding(version, talk, taken=taken))[0] == Found("m2", "t1")
+
+
+async def test_whole_seconds_of_the_servers_clock_are_allowed_for(version: str) -> None:
+    assert (await finding(version, Talk(version, ours(version, after=-2))))[0] == Found("m1", "t1")
+    assert isinstance((await finding(version, Talk(version, ours(version, after=-3))))[0], Absent)
+
+
+async def test_absent(version: str) -> None:
+    for talk in (
+        Talk(version),
+        Talk(version, theirs(version)),
+        Talk(version, ours(version, after=-60)),
+        Talk(version, ours(version, after=-60), theirs(version, after=60)),
+    ):
+        assert isinstance((await finding(version, talk))[0], Absent)
+
+
+async def test_absent_when_all_is_taken(version: str) -> None:
+    async def taken(message_id: str) -> bool:
+        return True
+
+    talk = Talk(version, ours(version), ours(version, "m2", text="Ho"))
+    assert isinstance((await finding(version, talk, taken=taken))[0], Absent)
+
+
+async def test_no_thread(version: str) -> None:
+    def say(request: Request) -> Any:
+        return None if version == "v1" else {"data": [], "nextCursor": None}
+
+    found, asked = await finding(version, say)
+    assert isinstance(found, Absent)
+    assert len(asked) == 1
+
+
+async def test_how_it_asks_for_the_thread(version: str) -> None:
+    _, asked = await finding(version, Talk(version))
+    _, by_contact = await finding(version, Talk(version), a_lookup(recipient=CONTACT))
+    if version == "v1":
+        ids = {"accountLinkId": [SENDER], "externalPlatformId": [PERSON.id]}
+        assert (asked[0].path, asked[0].query) == ("/api/v1/threads/lookup", ids)
+        assert by_contact[0].query == {"accountLinkId": [SENDER], "externalId": [CONTACT.id]}
+    else:
+        assert [request.path.split("/")[3] for request in asked] == [
+            "contacts",
+            "threads",
+            "threads",
+        ]
+        assert [request.path.split("/")[3] for request in by_contact] == ["threads", "threads"]
+
+
+DIFFERENT = {
+    "text": {"text": "Hi https://t.co/x"},
+    "no time": {"createdAt": "yesterday"},
+    "no id": {"id": None},
+    "nobody's": {"direction": None, "authorId": None},
+}
+V1_DIFFERENT = {
+    "failed": {"failed": True},
+    "campaign": {"campaignId": "c1"},
+    "origin null": {"origin": None},
+    "origin app": {"origin": "internal"},
+}
+V2_DIFFERENT = {
+    "a person, same text": {"sentBy": {"type": "member"}},
+    "from outside, same text": {"sentBy": None},
+    "another account": {"accountLinkId": OTHER},
+}
+
+
+@pytest.mark.parametrize("name", [*DIFFERENT, *V1_DIFFERENT, *V2_DIFFERENT])
+async def test_what_is_there_but_differs_is_unclear(version: str, name: str) -> None:
+    if name in (V2_DIFFERENT if version == "v1" else V1_DIFFERENT):
+        return
+    more: Any = (DIFFERENT | V1_DIFFERENT | V2_DIFFERENT)[name]
+    found, _ = await finding(version, Talk(version, ours(version, **more)))
+    assert isinstance(found, Unclear)
+    # A message that fits is proof enough beside it, unless the list itself cannot be read.
+    if name not in ("no time", "no id", "nobody's"):
+        talk = Talk(version, ours(version, **more), ours(version, "m2", 9))
+        assert (await finding(version, talk))[0] == Found("m2", "t1")
+
+
+async def test_people_of_the_team_are_not_us(version: str) -> None:
+    if version == "v1":
+        return  # v1 cannot tell a person's message from ours without `origin`
+    talk = Talk(version, ours(version, text="Seen you call", sentBy={"type": "member"}))
+    assert isinstance((await finding(version, talk))[0], Absent)
+
+
+async def test_syncing_makes_absence_worthless(version: str) -> None:
+    syncing = {"isSyncing" if version == "v1" else "syncing": True}
+    assert (await finding(version, Talk(version, **syncing)))[0] == Unclear("syncing")
+    talk = Talk(version, ours(version), **syncing)
+    assert (await finding(version, talk))[0] == Found("m1", "t1")
+
+
+async def test_a_list_that_lags_behind_its_thread(version: str) -> None:
+    last = {"id": "m9", "authorId": SENDER, "direction": "outbound", "createdAt": at(3)}
+    talk = Talk(version, ours(version, after=-60), lastMessage=last)
+    found, _ = await finding(version, talk)
+    assert isinstance(found, Unclear)
+    assert "last message" in found.reason
+    last["createdAt"] = at(-90)
+    assert isinstance((await finding(version, talk))[0], Absent)
+
+
+async def test_it_reads_until_it_is_behind_the_attempt(version: str) -> None:
+    messages = [theirs(version, f"x{n}", after=-n) for n in range(2, 40)]
+    found, asked = await finding(version, Talk(version, ours(version), *messages))
+    assert found == Found("m1", "t1")
+    pages = [request for request in asked if request.path.endswith("/messages")]
+    assert len(pages) == 2
+
+
+async def test_it_reads_all_when_the_order_is_not_newest_first(version: str) -> None:
+    messages = [theirs(version, f"x{n}", after=-n) for n in range(2, 20)]
+    talk = Talk(version, ours(version), *messages, oldest_first=True)
+    found, asked = await finding(version, talk)
+    assert found == Found("m1", "t1")
+    assert len([request for request in asked if request.path.endswith("/messages")]) == 10
+
+
+async def test_a_thread_too_long(version: str) -> None:
+    messages = [theirs(version, f"x{n}", after=n) for n in range(60)]
+    found, _ = await finding(version, Talk(version, *messages))
+    assert found == Unclear("thread too long")
+
+
+async def test_pages_that_do_not_end(version: str) -> None:
+    def say(request: Request) -> Any:
+        said = Talk(version, ours(version))(request)
+        if request.path.endswith("/messages"):
+            said["nextCursor"] = {"id": "1", "timestamp": at(0)} if version == "v1" else "1"
+        return said
+
+    found, asked = await finding(version, say)
+    assert isinstance(found, Unclear)
+    assert len(asked) < 8
+
+
+BROKEN: dict[str, Any] = {
+    "html": answer(200, b"<html>"),
+    "empty": answer(200, b""),
+    "list": [],
+    "text": "x",
+    "no keys": {},
+    "odd id": {"id": "../team", "data": [{"id": "../team"}], "nextCursor": None},
+    "401": answer(401, b"{}"),
+    "404": answer(404, b"{}"),
+    "500": answer(500, b"{}"),
+    "redirect": answer(302, b"", "Location: /login"),
+    "half": answer(200, b'{"id":', length=100) + b"x" * 94,
+    "garbage": b"SSH-2.0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("step", [1, 2, 3])
+async def test_trouble_is_unclear(version: str, name: str, step: int) -> None:
+    steps = 0
+
+    def say(request: Request) -> Any:
+        nonlocal steps
+        steps += 1
+        return BROKEN[name] if steps >= step else Talk(version)(request)
+
+    if step == 3 and version == "v1":
+        return
+    found, _ = await finding(version, say)
+    assert isinstance(found, Unclear)
+    assert found.reason
+
+
+async def test_limited_is_unclear_until(version: str) -> None:
+    found, _ = await finding(version, lambda request: answer(429, b"{}", "Retry-After: 30"))
+    assert isinstance(found, Unclear)
+    assert found.after == 30.0
+
+
+async def test_no_server_is_unclear(version: str) -> None:
+    async with api(lambda request: None) as server:
+        base = server.base
+    async with channel_to(version, base) as channel:
+        assert isinstance(await channel.look_up(a_lookup(), untaken), Unclear)
+
+
+async def test_another_links_thread_is_unclear(version: str) -> None:
+    talk = Talk(version, ours(version), accountLinkId=OTHER)
+    assert isinstance((await finding(version, talk))[0], Unclear)
+
+
+async def test_by_message_id(version: str) -> None:
+    if version == "v1":
+        return
+    whole = ours(version, "m1", threadId="t1", platformId="187")
+    differences: list[tuple[dict[str, Any], str]] = [
+        ({}, ""),
+        ({"platformId": None}, "not confirmed"),
+        ({"content": "Ho"}, "differs"),
+        ({"direction": "inbound"}, "not one of"),
+        ({"accountLinkId": OTHER}, "not one of"),
+        ({"id": "m2"}, "could not be read"),
+        ({"threadId": None}, "could not be read"),
+    ]
+    for more, why in differences:
+        found, asked = await finding(version, saying(whole | more), a_lookup(message_id="m1"))
+        assert [request.path for request in asked] == ["/api/v2/messages/m1"]
+        if why:
+            assert isinstance(found, Unclear)
+            assert why in found.reason
+        else:
+            assert found == Found("m1", "t1")
+    found, _ = await finding(version, lambda request: answer(404, b"{}"), a_lookup(message_id="m1"))
+    assert isinstance(found, Unclear)
+    found, asked = await finding(version, Talk(version), a_lookup(message_id="../team"))
+    assert isinstance(found, Unclear)
+    assert not asked
+
+
+async def test_several_contacts_are_all_tried(version: str) -> None:
+    if version == "v1":
+        return
+
+    def say(request: Request) -> Any:
+        if request.path.endswith("/contacts"):
+            return {"data": [{"id": "other"}, {"id": CONTACT.id}], "nextCursor": None}
+        if request.query.get("contactId") == ["other"]:
+            return {"data": [], "nextCursor": None}
+        return Talk(version, ours(version))(request)
+
+    assert (await finding(version, say))[0] == Found("m1", "t1")
+
+    def ignores_filters(request: Request) -> Any:
+        return {"data": [{"id": f"c{n}"} for n in range(50)], "nextCursor": "more"}
+
+    assert isinstance((await finding(version, ignores_filters))[0], Unclear)
+
+
+NAMES = ["id", "data", "messages", "nextCursor", "createdAt", "content", "authorId", "timestamp"]
+NAMES += ["direction", "sentBy", "type", "lastMessage", "origin", "error"]
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.just(at(1)),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(NAMES),
+            inner,
+            max_size=8,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(said=st.lists(JSON | st.binary(max_size=20).map(lambda b: answer(200, b)), min_size=1))
+def test_any_answer_has_a_finding(version: str, said: list[Any]) -> None:
+    left = list(said)
+
+    def say(request: Request) -> Any:
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    found, _ = asyncio.run(finding(version, say))
+    assert isinstance(found, get_args(Finding))
+    if isinstance(found, Unclear):
+        assert "\n" not in found.reason

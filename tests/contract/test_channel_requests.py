@@ -1,0 +1,172 @@
+"""What a channel sends, tells and refuses to be made of."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from channel_support import (
+    CHANNELS,
+    CONTACT,
+    DATE_AT,
+    OK,
+    OK_STATUS,
+    PERSON,
+    SECRET,
+    SENDER,
+    VERSIONS,
+    CountingGate,
+    Heard,
+    RawServer,
+    always,
+    answer,
+    channel_to,
+)
+
+from runner.channels import Answer, Token
+from runner.channels.connect import connect
+from runner.clock import SystemClock
+from runner.errors import ChannelError
+from runner.message import (
+    Accepted,
+    Recipient,
+)
+
+VECTORS = [
+    (
+        "v1",
+        PERSON,
+        "Hi Zoë 👋",
+        '{"accountLinkId":"df6jbw4h36qm5d9iu2sgn7kx","content":"Hi Zoë 👋",'
+        '"externalPlatformId":"1876543210987654321"}',
+    ),
+    (
+        "v1",
+        CONTACT,
+        'a "b"\n',
+        '{"accountLinkId":"df6jbw4h36qm5d9iu2sgn7kx","content":"a \\"b\\"\\n",'
+        '"externalId":"nq2r8v5ycx1t7m4hj6kd3wzb"}',
+    ),
+    (
+        "v2",
+        PERSON,
+        "Hi Zoë 👋",
+        '{"target":{"type":"profile","accountLinkId":"df6jbw4h36qm5d9iu2sgn7kx",'
+        '"platform":"twitter","platformId":"1876543210987654321"},"content":"Hi Zoë 👋"}',
+    ),
+    (
+        "v2",
+        CONTACT,
+        "</script>\u2028",
+        '{"target":{"type":"contact","accountLinkId":"df6jbw4h36qm5d9iu2sgn7kx",'
+        '"contactId":"nq2r8v5ycx1t7m4hj6kd3wzb"},"content":"</script>\u2028"}',
+    ),
+]
+
+
+@pytest.mark.parametrize(("version", "recipient", "text", "expected"), VECTORS)
+def test_bodies_are_frozen(version: str, recipient: Recipient, text: str, expected: str) -> None:
+    assert CHANNELS[version].compose(SENDER, recipient, text) == expected.encode()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_unknown_kind_of_id_is_a_bug(version: str) -> None:
+    with pytest.raises(ValueError, match="kind of id"):
+        CHANNELS[version].compose(SENDER, Recipient("twitter", "email", "a@b"), "Hi")
+
+
+@asynccontextmanager
+async def told_by(
+    version: str, payload: bytes, heard: Heard | None = None
+) -> AsyncIterator[tuple[Answer, Any]]:
+    """One send's answer when the server answers with `payload`, and the channel."""
+    async with (
+        RawServer(always(payload)) as server,
+        channel_to(version, server.base, heard=heard) as channel,
+    ):
+        yield await channel.send(channel.compose(SENDER, PERSON, "Hi"), "rc1-k", None), channel
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_what_an_answer_carries(version: str) -> None:
+    payload = answer(OK_STATUS[version], OK[version], "X-Request-Id: req_9")
+    async with told_by(version, payload) as (told, channel):
+        assert told == Answer(Accepted("m1", "t1"), OK_STATUS[version], "req_9", DATE_AT)
+        # The server's clock is that of its answers from now on.
+        assert 0 <= channel.server_now() - DATE_AT < 5
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_the_servers_clock_is_ours_until_it_has_answered(version: str) -> None:
+    async with channel_to(version, "http://127.0.0.1:9/api") as channel:
+        assert abs(channel.server_now() - SystemClock().now()) < 1
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_the_end_is_told_once(version: str) -> None:
+    heard = Heard()
+    payload = answer(
+        OK_STATUS[version],
+        OK[version],
+        f"Sunset: Thu, 03 Dec 2026 00:00:00 GMT {SECRET}",
+        "Deprecation: @1796256000",
+    )
+    async with told_by(version, payload, heard) as (_, channel):
+        await channel.send(channel.compose(SENDER, PERSON, "Hi"), "rc1-k", None)
+    *first, last = heard.notices
+    assert len(first) == (1 if version == "v1" else 0)
+    assert all("2026-12-03" in text and "v2" in text for text in first)
+    assert "03 Dec 2026" in last
+    assert SECRET not in last
+
+
+BAD_ADDRESSES = [
+    "",
+    "inboxapp.com/api",
+    "ftp://inboxapp.com",
+    "http://inboxapp.com/api/v2",
+    "https://user:pass@inboxapp.com",
+    "https://inboxapp.com/?a=b",
+    "https://[::1",
+]
+
+
+def opened(version: str = "v2", base: str = "https://inboxapp.com/api/v2", token: str = "t") -> Any:
+    return connect(
+        version,
+        base,
+        Token(token),
+        SystemClock(),
+        timeout=5,
+        gate=CountingGate(),
+        notice=lambda text: None,
+        platform="twitter",
+        concurrency=4,
+    )
+
+
+@pytest.mark.parametrize("base", BAD_ADDRESSES)
+def test_addresses_that_cannot_be_used(base: str) -> None:
+    with pytest.raises(ChannelError) as caught:
+        opened(base=base)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\nend", "ключ"])
+def test_tokens_that_cannot_be_used(token: str) -> None:
+    with pytest.raises(ChannelError) as caught:
+        opened(token=token)
+    assert not token or token not in str(caught.value) + caught.value.hint
+
+
+def test_versions() -> None:
+    with pytest.raises(ChannelError):
+        opened(version="v3")
+    channel = opened(base="https://inboxapp.com/api/v2/")
+    assert channel.base_url == "https://inboxapp.com/api/v2"
+    assert channel.origin == "https://inboxapp.com"
+    assert (channel.version, channel.idempotent) == ("v2", True)
+    assert (opened("v1").version, opened("v1").idempotent) == ("v1", False)
+    assert opened(base="http://[::1]:80/api").base_url

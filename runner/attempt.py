@@ -1,0 +1,334 @@
+"""One attempt, from permit to recorded outcome: the only way a message leaves this house.
+
+permit -> intent on disk -> at most `SEND_BY` until the body is written -> answer -> outcome on disk
+-> told. Both first sends (dispatcher) and repeats under the same key (reconcile) go through here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from runner.channels import Answer, Channel
+from runner.clock import Clock
+from runner.errors import Fenced, ForeignKeyUse
+from runner.events import (
+    Event,
+    EventBus,
+    MessageDeferred,
+    MessageDoubled,
+    MessageFailed,
+    MessageInDoubt,
+    MessageRejected,
+    MessageSent,
+    Stopped,
+)
+from runner.ledger import Ledger
+from runner.ledger.moves import Intent, NotClaimed, Recorded, Result, claim, record
+from runner.message import (
+    IN_PROGRESS,
+    KEY_REUSED,
+    UNCONFIRMED,
+    Accepted,
+    Deferred,
+    InDoubt,
+    MessageStatus,
+    Recipient,
+    Rejected,
+    Scope,
+    evidence_of,
+)
+from runner.pacing import Pacer, Permit
+
+SEND_BY = 5.0
+"""Seconds from the claim until the body must be on its way, by the boot-time clock. A process
+that was frozen longer wakes up and does not send."""
+
+LONGEST_PAUSE = 60.0
+"""Seconds between tries while the network or the API is down; the wait doubles up to it."""
+
+RATE_LIMIT_PAUSE = 60.0
+"""Seconds after a 429 without `Retry-After` (the value of the vendor's example, docs.inboxapp.com
+reference/rate-limits)."""
+
+CONSECUTIVE_FAILURES = 10
+"""So many messages in a row rejected or in doubt stop the lane: something is wrong with all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a campaign says of where to send and about trying again. Times in seconds."""
+
+    name: str
+    version: str
+    base_url: str
+    attempts: int
+    settle: float
+    absent: str
+    key_life: float
+
+
+@dataclass(slots=True)
+class Lane:
+    """A team's token and all that is sent with it, while this run drives it."""
+
+    id: str
+    ledger: Ledger
+    channel_for: Callable[[str, str], Channel]  # by API version and base URL
+    pacer: Pacer
+    clock: Clock
+    bus: EventBus
+    run: int
+    epoch: int
+    campaigns: Mapping[int, Settings]
+    concurrency: int
+    timeout: float  # of one request, seconds
+    only: Collection[str] = ()
+    adopt: bool = False
+    in_flight: int = 0
+    settling: int = 0  # messages in doubt that this run will still try to settle
+    failures: int = 0  # rejected or in doubt, in a row
+    network_failures: int = 0
+    stopped: str = ""  # why nothing more of this lane is sent in this run
+    stopped_senders: dict[str, str] = field(default_factory=dict)
+    guarded: bool = False  # whether `stopped` was a guard's doing
+    draining: bool = False  # begin nothing more
+    interrupted: bool = False  # by a person: Ctrl-C or SIGTERM
+    idle_after: float | None = None  # end rather than wait longer than this, seconds
+    dispatched: bool = False  # dispatch is over; only settling may go on
+    error: BaseException | None = None
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _doubted: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def ending(self) -> bool:
+        """Whether nothing more is to be begun."""
+        return self.draining or bool(self.stopped) or self.error is not None
+
+    def notify(self, *, doubt: bool = False) -> None:
+        """Wake whoever waits: something that may be due has changed (`doubt`: to be settled)."""
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+        if doubt or self.ending or self.dispatched:
+            doubted, self._doubted = self._doubted, asyncio.Event()
+            doubted.set()
+
+    async def wait(self, until: float = math.inf) -> None:
+        """Until something changes, at the longest until `until` (boot seconds)."""
+        await self._wait(self._changed, until)
+
+    async def wait_for_doubt(self, until: float) -> None:
+        """Until there is something new to settle, at the longest until `until` (boot seconds)."""
+        await self._wait(self._doubted, until)
+
+    async def _wait(self, event: asyncio.Event, until: float) -> None:
+        seconds = None if until == math.inf else max(0.0, until - self.clock.boot())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await event.wait()
+
+    async def permit(self, sender: str | None) -> Permit:
+        """Wait for leave to make one request (None: no message of a sender)."""
+        while True:
+            now = self.clock.boot()
+            ready = self.pacer.ready(sender, now)
+            if ready.at <= now:
+                return self.pacer.take(sender, now)
+            await self.wait(ready.at)
+
+    def drain(self) -> None:
+        """Begin nothing more; what is under way ends by itself."""
+        self.draining = True
+        self.notify()
+
+    def fail(self, error: BaseException) -> None:
+        """The first error ends the lane; what is under way may still record its outcome."""
+        self.error = self.error or error
+        self.notify()
+
+    def stop(self, why: str, *, guarded: bool = False) -> None:
+        """Nothing more of this lane until a person has acted."""
+        if not self.stopped:
+            self.stopped, self.guarded = why, guarded
+            self.bus.emit(Stopped(self.clock.now(), "", why))
+        self.notify()
+
+    def stop_sender(self, sender: str, why: str) -> None:
+        """Nothing more from this sender; its recipients wait, they are never moved."""
+        if sender not in self.stopped_senders:
+            self.stopped_senders[sender] = why
+            self.bus.emit(Stopped(self.clock.now(), sender, why))
+        self.notify()
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One message as it is handed to a channel: the exact bytes and the key they go under."""
+
+    message: int
+    campaign: int
+    recipient: Recipient
+    sender: str
+    key: str
+    body: bytes
+    again: bool = False
+
+
+async def attempt(
+    lane: Lane, channel: Channel, parcel: Parcel, permit: Permit
+) -> MessageStatus | None:
+    """Send a parcel once; the message's status then, or None when it was not there to be sent.
+
+    Raises Fenced when another owner has the lane, LedgerError when an intent or an outcome could
+    not be recorded, ForeignKeyUse when the API knows the key from another ledger.
+    """
+    begun = lane.clock.boot()
+    intent = Intent(
+        message=parcel.message,
+        lane=lane.id,
+        epoch=lane.epoch,
+        run=lane.run,
+        sender=parcel.sender,
+        version=channel.version,
+        base_url=channel.base_url,
+        key=parcel.key,
+        body=parcel.body,
+        started_at=lane.clock.now(),
+        server_at=channel.server_now(),
+        again=parcel.again,
+    )
+    try:
+        number = await lane.ledger.commit(claim, intent)
+    except BaseException:
+        lane.pacer.unused(permit)
+        raise
+    if isinstance(number, NotClaimed):
+        lane.pacer.unused(permit)
+        if number is NotClaimed.FENCED:
+            raise Fenced("another run has taken this team over", "see who with: run-campaign status")
+        return None
+    answer = await channel.send(parcel.body, parcel.key, begun + SEND_BY)
+    lane.pacer.done(permit, lane.clock.boot(), sent=isinstance(answer.outcome, Accepted | InDoubt))
+    recorded = await lane.ledger.commit(record, _result(lane, parcel, number, answer))
+    _act(lane, parcel, answer)
+    lane.bus.emit(_event(lane, parcel, answer, recorded))
+    doubt = recorded.status is MessageStatus.IN_DOUBT
+    lane.settling += doubt
+    lane.notify(doubt=doubt)
+    if number == 1 and not lane.adopt and _is_foreign(answer):
+        raise ForeignKeyUse(
+            f"the API already knows {lane.campaigns[parcel.campaign].name}'s message to "
+            f"{parcel.recipient}, but this ledger never sent it: another ledger has used this "
+            "campaign's name",
+            "find that ledger (--state), give this campaign another `name:`, or run with --adopt "
+            "to take such messages as sent",
+        )
+    return recorded.status
+
+
+def _is_foreign(answer: Answer) -> bool:
+    match answer.outcome:
+        case Accepted(replay=True) | InDoubt(reason="idempotencyKeyReused" | "sendInProgress"):
+            return True
+    return False
+
+
+def _result(lane: Lane, parcel: Parcel, number: int, answer: Answer) -> Result:
+    settings = lane.campaigns[parcel.campaign]
+    outcome = answer.outcome
+    after, counts = 0.0, False
+    match outcome:
+        case InDoubt(after=known):
+            after = known if known is not None else pause(number)
+        case Deferred(scope=scope, stop=stop):
+            # A team's or the network's waits are nobody's fault in particular.
+            counts = scope is not Scope.LANE and not stop
+    return Result(
+        message=parcel.message,
+        number=number,
+        evidence=evidence_of(outcome),
+        at=lane.clock.now(),
+        reason=_reason(outcome),
+        detail="" if isinstance(outcome, Accepted) else outcome.detail,
+        http_status=answer.status,
+        request_id=answer.request_id,
+        message_id="" if isinstance(outcome, Rejected | Deferred) else outcome.message_id,
+        thread_id=outcome.thread_id if isinstance(outcome, Accepted) else "",
+        not_before=lane.clock.now() + after if after else 0.0,
+        counts=counts,
+        attempts_allowed=settings.attempts,
+        answered=answer.status != 0,
+    )
+
+
+def _reason(outcome: Accepted | Rejected | Deferred | InDoubt) -> str:
+    if isinstance(outcome, Accepted):
+        return "replayed" if outcome.replay else ""
+    return outcome.reason
+
+
+def pause(failures: int) -> float:
+    """Seconds to wait after so many failures in a row: 1, 2, 4 … `LONGEST_PAUSE`."""
+    return min(LONGEST_PAUSE, 2.0 ** max(0, min(failures, 30) - 1))
+
+
+def _act(lane: Lane, parcel: Parcel, answer: Answer) -> None:
+    """What an answer means beyond its own message."""
+    now = lane.clock.boot()
+    outcome = answer.outcome
+    if answer.status:
+        lane.network_failures = 0
+    match outcome:
+        case Accepted():
+            lane.failures = 0
+        case Deferred(stop=stop, scope=Scope.LANE) | InDoubt(stop=stop, scope=Scope.LANE) if stop:
+            lane.stop(stop)
+        case Deferred(stop=stop, scope=Scope.SENDER) if stop:
+            lane.stop_sender(parcel.sender, stop)
+        case Deferred(scope=Scope.SENDER, after=after):
+            lane.pacer.hold(now + (after or 0.0), f"the platform slows {parcel.sender} down", parcel.sender)
+        case Deferred(scope=Scope.LANE, written=False) if lane.pacer.held_until <= now:
+            lane.network_failures += 1
+            lane.pacer.hold(now + pause(lane.network_failures), f"network: {outcome.detail}")
+        case Deferred(scope=Scope.LANE, written=True, after=after):
+            seconds = RATE_LIMIT_PAUSE if after is None else after
+            lane.pacer.hold(now + seconds, "the API's request limit (429)")
+        case Rejected() | InDoubt():
+            _count_failure(lane, outcome, now)
+
+
+def _count_failure(lane: Lane, outcome: Rejected | InDoubt, now: float) -> None:
+    if isinstance(outcome, InDoubt) and outcome.reason in (IN_PROGRESS, UNCONFIRMED, KEY_REUSED):
+        return  # an answer about one message, not a sign that the API is unwell
+    lane.failures += 1
+    if lane.failures >= CONSECUTIVE_FAILURES:
+        lane.stop(
+            f"{lane.failures} messages in a row were rejected or are in doubt, the last one: "
+            f"{outcome.reason} {outcome.detail}".rstrip(),
+            guarded=True,
+        )
+    elif isinstance(outcome, InDoubt) and lane.failures > 2:
+        lane.pacer.hold(now + pause(lane.failures - 2), f"after {lane.failures} failures in a row")
+
+
+def _event(lane: Lane, parcel: Parcel, answer: Answer, recorded: Recorded) -> Event:
+    at, name = lane.clock.now(), lane.campaigns[parcel.campaign].name
+    about = (at, name, parcel.recipient.id, parcel.sender)
+    outcome = answer.outcome
+    if isinstance(outcome, Accepted):
+        if recorded.doubled:
+            return MessageDoubled(*about, outcome.message_id)
+        return MessageSent(*about, outcome.message_id, outcome.thread_id, parcel.again)
+    told = (*about, outcome.reason, outcome.detail)
+    match recorded.status:
+        case MessageStatus.REJECTED:
+            return MessageRejected(*told)
+        case MessageStatus.FAILED:
+            return MessageFailed(*told)
+        case MessageStatus.IN_DOUBT:
+            return MessageInDoubt(*told)
+        case _:
+            return MessageDeferred(*told)

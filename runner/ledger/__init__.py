@@ -1,0 +1,98 @@
+"""The ledger: the truth about who was written to.
+
+    with open_ledger("state.db") as ledger:
+        counts = ledger.read(views.counts, campaign.id)      # a consistent look
+        stopped = ledger.write(moves.suppress, ids, "asked", now)   # one transaction
+        number = await ledger.commit(moves.claim, intent)    # grouped with others' commits
+
+SQLite by a file's path, PostgreSQL by a URL. Only this package knows SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from runner.ledger import lanes, moves, planning, views
+from runner.ledger.engine import ledger_url, open_engine, sqlite_backup, told_plainly
+from runner.ledger.writer import Writer
+
+__all__ = ["Ledger", "lanes", "moves", "open_ledger", "planning", "views"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+I = TypeVar("I")
+
+
+class Ledger:
+    """An open ledger. `file` is None when it is not a file; `place` names it for people."""
+
+    def __init__(self, engine: Engine, location: str) -> None:
+        url = ledger_url(location)
+        self._engine = engine
+        self._writer: Writer | None = None
+        sqlite = url.get_backend_name() == "sqlite"
+        self.file = Path(url.database or "") if sqlite else None
+        self.place = str(self.file) if self.file else url.render_as_string(hide_password=True)
+
+    def read(
+        self, view: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """What `view` sees in one consistent snapshot. Views that stream need `reading()`."""
+        with self.reading() as connection:
+            return view(connection, *args, **kwargs)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A read transaction."""
+        with (
+            told_plainly(self.place),
+            self._engine.connect().execution_options(reading=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def write(
+        self, move: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """`move` in a transaction of its own, committed on return."""
+        with self.writing() as connection:
+            return move(connection, *args, **kwargs)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A write transaction, rolled back on any exception."""
+        with told_plainly(self.place), self._engine.begin() as connection:
+            yield connection
+
+    async def commit(self, batch: Callable[[Connection, list[I]], list[T]], item: I) -> T:
+        """`batch`'s result for `item`, committed together with whatever else waits."""
+        if self._writer is None:
+            self._writer = Writer(self._engine, self.place)
+        result: Any = await self._writer.submit(batch, item)
+        return result  # type: ignore[no-any-return]
+
+    def backup(self, target: Path) -> None:
+        """A consistent copy of a live SQLite ledger at a new file `target`."""
+        sqlite_backup(self._engine, target)
+
+    def close(self) -> None:
+        """Commit what waits and let go of the database."""
+        if self._writer is not None:
+            self._writer.close()
+        self._engine.dispose()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+
+def open_ledger(location: str, *, read_only: bool = False) -> Ledger:
+    """Open the ledger at a path or URL, making it when it is not there (never if `read_only`)."""
+    return Ledger(open_engine(location, read_only=read_only), location)

@@ -1,0 +1,95 @@
+"""Who drives a lane: an epoch in the ledger, and on SQLite a file lock that dies with its owner."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, insert, select, update
+
+from runner.clock import iso
+from runner.errors import LaneHeld
+from runner.ledger.schema import lane, run
+
+
+def begin_run(connection: Connection, at: float, version: str) -> int:
+    """A new run's number."""
+    made = connection.execute(
+        insert(run)
+        .values(started_at=at, host=socket.gethostname(), pid=os.getpid(), version=version)
+        .returning(run.c.id)
+    )
+    id: int = made.scalar_one()
+    return id
+
+
+def end_run(connection: Connection, id: int, at: float, ending: str) -> None:
+    """Write down how a run ended, in a word."""
+    connection.execute(update(run).where(run.c.id == id).values(ended_at=at, ending=ending))
+
+
+def take_lane(connection: Connection, lane_id: str, run_id: int) -> int:
+    """Make this run the lane's owner; its epoch. Every earlier owner is fenced from here on."""
+    moved: int | None = connection.execute(
+        update(lane)
+        .where(lane.c.id == lane_id)
+        .values(epoch=lane.c.epoch + 1, run=run_id)
+        .returning(lane.c.epoch)
+    ).scalar_one_or_none()
+    if moved is None:
+        connection.execute(insert(lane).values(id=lane_id, epoch=1, run=run_id))
+        return 1
+    return moved
+
+
+def owner_of(connection: Connection, lane_id: str) -> tuple[str, int, float] | None:
+    """(host, pid, since) of the run that took the lane last."""
+    row = connection.execute(
+        select(run.c.host, run.c.pid, run.c.started_at)
+        .join(lane, lane.c.run == run.c.id)
+        .where(lane.c.id == lane_id)
+    ).one_or_none()
+    return (row.host, row.pid, row.started_at) if row else None
+
+
+@contextmanager
+def lane_lock(folder: Path, lane_id: str, what: str, at: float, wait: float) -> Iterator[None]:
+    """Hold a lane's file lock for as long as this process lives. `wait`: seconds, -1 for ever.
+
+    Raises LaneHeld, which says who holds it. `what`: what is being run, for that message.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    name = hashlib.sha256(lane_id.encode()).hexdigest()[:16]
+    lock = FileLock(folder / f"lane-{name}.lock", mode=0o600)
+    holder = folder / f"lane-{name}.json"
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout:
+        raise LaneHeld(
+            f"another run holds this team: {_told(holder)}",
+            "wait for it, stop it with Ctrl-C there, or run this with --wait",
+        ) from None
+    try:
+        told = {"pid": os.getpid(), "host": socket.gethostname(), "since": at, "what": what}
+        holder.write_text(json.dumps(told))
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _told(holder: Path) -> str:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        told = json.loads(holder.read_text())
+        return (
+            f"process {int(told['pid'])} on {told['host']} since {iso(float(told['since']))} "
+            f"({told['what']})"
+        )
+    return "a process that has not said its name yet"

@@ -1,0 +1,455 @@
+"""Every move of a message, guarded by the status it starts from.
+
+Each function works inside one transaction. The functions that take lists are batches for the
+`Writer`. What evidence does is decided by `message.judge` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, and_, bindparam, exists, insert, select, update
+
+from runner.errors import LedgerError
+from runner.ledger.schema import attempt, campaign, lane, message, request, suppression
+from runner.ledger.views import may_go
+from runner.message import (
+    EVIDENCE,
+    MOVES,
+    AttemptOutcome,
+    Evidence,
+    MessageStatus,
+    Recipient,
+    judge,
+    message_key,
+)
+
+_S = MessageStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is about to be sent: committed before the request leaves.
+
+    `again`: the same bytes under the same key once more, for a message in doubt.
+    """
+
+    message: int
+    lane: str
+    epoch: int
+    run: int
+    sender: str
+    version: str
+    base_url: str
+    key: str
+    body: bytes
+    started_at: float
+    server_at: float
+    again: bool = False
+
+
+class NotClaimed(StrEnum):
+    """Why an intent was not committed; nothing may be sent."""
+
+    MOVED = "moved"  # the message is no longer there to be sent
+    FENCED = "fenced"  # another owner has the lane
+
+
+def claim(connection: Connection, intents: list[Intent]) -> list[int | NotClaimed]:
+    """Commit intents: `queued` becomes `sending`; the attempt's number, or why not."""
+    epochs = dict(
+        connection.execute(
+            select(lane.c.id, lane.c.epoch)
+            .where(lane.c.id.in_({intent.lane for intent in intents}))
+            .with_for_update(read=True)
+        )
+        .tuples()
+        .all()
+    )
+    owned = [intent for intent in intents if epochs.get(intent.lane) == intent.epoch]
+    numbers: dict[int, int] = {}
+    for again in (False, True):
+        ids = [intent.message for intent in owned if intent.again is again]
+        if not ids:
+            continue
+        statement = update(message).where(message.c.id.in_(ids))
+        if again:
+            statement = statement.where(message.c.status == _S.IN_DOUBT)
+        else:
+            statement = statement.where(message.c.status == _S.QUEUED, *may_go()).values(
+                status=_S.SENDING, reason="", detail=""
+            )
+        moved = connection.execute(
+            statement.values(attempts=message.c.attempts + 1).returning(
+                message.c.id, message.c.attempts
+            )
+        )
+        numbers.update(dict(moved.tuples().all()))
+    claimed = [intent for intent in owned if intent.message in numbers]
+    if claimed:
+        connection.execute(
+            insert(attempt),
+            [
+                {
+                    "message": intent.message,
+                    "number": numbers[intent.message],
+                    "run": intent.run,
+                    "sender": intent.sender,
+                    "version": intent.version,
+                    "base_url": intent.base_url,
+                    "lane": intent.lane,
+                    "key": intent.key,
+                    "body": intent.body,
+                    "started_at": intent.started_at,
+                    "server_at": intent.server_at,
+                }
+                for intent in claimed
+            ],
+        )
+    return [
+        NotClaimed.FENCED
+        if epochs.get(intent.lane) != intent.epoch
+        else numbers.get(intent.message, NotClaimed.MOVED)
+        for intent in intents
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was learnt about one attempt, to be recorded whatever its message's status is now.
+
+    `not_before`: when a message that goes back to `queued`, or stays in doubt, is due again.
+    `counts`: whether this uses up one of `retry.attempts`; `attempts_allowed` is that setting.
+    """
+
+    message: int
+    number: int
+    evidence: Evidence
+    at: float
+    reason: str = ""
+    detail: str = ""
+    http_status: int = 0
+    request_id: str = ""
+    message_id: str = ""
+    thread_id: str = ""
+    not_before: float = 0.0
+    counts: bool = False
+    attempts_allowed: int = 1
+    answered: bool = True
+
+
+class Recorded(NamedTuple):
+    """What a result did. `doubled`: the recipient had already been sent another message."""
+
+    status: MessageStatus
+    doubled: bool = False
+
+
+def record(connection: Connection, results: list[Result]) -> list[Recorded]:
+    """Record outcomes: every attempt gets its truth, and its message moves as the evidence says.
+
+    A message may occur more than once in `results`; they take effect in order.
+    """
+    ids = {result.message for result in results}
+    rows = connection.execute(
+        select(
+            message.c.id,
+            message.c.status,
+            message.c.attempts,
+            message.c.tries,
+            message.c.message_id,
+        )
+        .where(message.c.id.in_(ids))
+        .with_for_update()
+    )
+    now: dict[int, dict[str, Any]] = {row.id: row._asdict() for row in rows}
+    retried = [id for id, row in now.items() if row["attempts"] > 1]
+    unproven = _unproven(connection, retried)
+    attempts: list[dict[str, Any]] = []
+    moves: list[dict[str, Any]] = []
+    told: list[Recorded] = []
+    for result in results:
+        row = now[result.message]
+        others = unproven.get(result.message, set()) - {result.number}
+        tries = row["tries"] + result.counts
+        outcome, status = judge(
+            result.evidence,
+            MessageStatus(row["status"]),
+            others_unproven=bool(others),
+            tries_left=tries < result.attempts_allowed or not result.counts,
+        )
+        if result.message in unproven and outcome is not AttemptOutcome.UNKNOWN:
+            unproven[result.message].discard(result.number)
+        attempts.append(_attempt_values(result, outcome))
+        accepted = outcome is AttemptOutcome.ACCEPTED
+        doubled = (
+            accepted
+            and row["status"] == _S.SENT
+            and bool(result.message_id and row["message_id"])
+            and row["message_id"] != result.message_id
+        )
+        told.append(Recorded(status, doubled))
+        if doubled or (status == row["status"] and status not in (_S.IN_DOUBT,)):
+            continue  # an attempt's truth that moves nothing
+        moves.append(_move(result, row["status"], status, tries))
+        row.update(status=status, tries=tries, message_id=result.message_id or row["message_id"])
+    _write_attempts(connection, attempts)
+    _write_moves(connection, moves)
+    return told
+
+
+def _unproven(connection: Connection, ids: Sequence[int]) -> dict[int, set[int]]:
+    found: dict[int, set[int]] = {}
+    if ids:
+        for id, number in connection.execute(
+            select(attempt.c.message, attempt.c.number).where(
+                attempt.c.message.in_(ids), attempt.c.outcome == AttemptOutcome.UNKNOWN
+            )
+        ).tuples():
+            found.setdefault(id, set()).add(number)
+    return found
+
+
+def _attempt_values(result: Result, outcome: AttemptOutcome) -> dict[str, Any]:
+    return {
+        "_message": result.message,
+        "_number": result.number,
+        "ended_at": result.at if result.answered or outcome is not AttemptOutcome.UNKNOWN else None,
+        "outcome": outcome,
+        "evidence": result.evidence,
+        "reason": result.reason,
+        "detail": result.detail,
+        "http_status": result.http_status,
+        "request_id": result.request_id,
+        "message_id": result.message_id,
+        "thread_id": result.thread_id,
+    }
+
+
+def _move(result: Result, old: str, new: MessageStatus, tries: int) -> dict[str, Any]:
+    sent = new is _S.SENT
+    return {
+        "_id": result.message,
+        "_from": old,
+        "status": new,
+        "reason": "" if sent and result.evidence is Evidence.ACCEPTED else result.reason,
+        "detail": result.detail,
+        "not_before": result.not_before,
+        "tries": tries,
+        "message_id": (result.message_id or None) if sent else None,
+        "thread_id": (result.thread_id or None) if sent else None,
+        "sent_at": result.at if sent else None,
+    }
+
+
+def _write_attempts(connection: Connection, values: list[dict[str, Any]]) -> None:
+    statement = update(attempt).where(
+        attempt.c.message == bindparam("_message"), attempt.c.number == bindparam("_number")
+    )
+    names = [name for name in values[0] if not name.startswith("_")]
+    connection.execute(statement.values({name: bindparam(name) for name in names}), values)
+
+
+def _write_moves(connection: Connection, moves: list[dict[str, Any]]) -> None:
+    """Apply guarded moves; a row that is not where it was read is a bug and undoes them all."""
+    if not moves:
+        return
+    for move in moves:
+        old, new = MessageStatus(move["_from"]), move["status"]
+        if old is not new and new not in MOVES[old]:
+            raise LedgerError(f"message {move['_id']} cannot go from {old} to {new}")
+    statement = update(message).where(
+        message.c.id == bindparam("_id"), message.c.status == bindparam("_from")
+    )
+    names = [name for name in moves[0] if not name.startswith("_")]
+    changed = connection.execute(statement.values({n: bindparam(n) for n in names}), moves)
+    if changed.rowcount != len(moves):
+        raise LedgerError(f"{len(moves)} moves were due, {changed.rowcount} took place")
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a look-up or a person says of a whole message in doubt: of every unproven attempt."""
+
+    message: int
+    evidence: Evidence
+    at: float
+    reason: str = ""
+    detail: str = ""
+    message_id: str = ""
+    thread_id: str = ""
+    not_before: float = 0.0
+
+
+def settle(connection: Connection, settlements: list[Settlement]) -> list[Recorded | None]:
+    """Settle messages in doubt; None for one that is no longer in doubt."""
+    ids = [item.message for item in settlements]
+    doubtful = set(
+        connection.execute(
+            select(message.c.id)
+            .where(message.c.id.in_(ids), message.c.status == _S.IN_DOUBT)
+            .with_for_update()
+        ).scalars()
+    )
+    unproven = _unproven(connection, sorted(doubtful))
+    told: list[Recorded | None] = []
+    for item in settlements:
+        numbers = sorted(unproven.get(item.message, ()))
+        if item.message not in doubtful or not numbers:
+            told.append(None)
+            continue
+        if EVIDENCE[item.evidence].attempt is AttemptOutcome.UNKNOWN:
+            # It proves nothing: the attempts keep their own words, the message says what is new.
+            _write_moves(connection, [_still_in_doubt(item)])
+            told.append(Recorded(_S.IN_DOUBT))
+            continue
+        if item.evidence in (Evidence.FOUND, Evidence.SAID_SENT):
+            numbers = numbers[:1]  # one message was accepted: by one of them
+        results = [
+            Result(
+                message=item.message,
+                number=number,
+                evidence=item.evidence,
+                at=item.at,
+                reason=item.reason,
+                detail=item.detail,
+                message_id=item.message_id,
+                thread_id=item.thread_id,
+                not_before=item.not_before,
+            )
+            for number in numbers
+        ]
+        told.append([record(connection, [result])[0] for result in results][-1])
+    return told
+
+
+def _still_in_doubt(item: Settlement) -> dict[str, Any]:
+    return {
+        "_id": item.message,
+        "_from": _S.IN_DOUBT,
+        "status": _S.IN_DOUBT,
+        "reason": item.reason,
+        "detail": item.detail,
+        "not_before": item.not_before,
+    }
+
+
+def orphan(connection: Connection, lane_id: str, at: float) -> int:
+    """Every `sending` row of this lane has lost its owner: `in_doubt`. How many.
+
+    For the lane's new owner only, before it sends anything.
+    """
+    lost = connection.execute(
+        select(message.c.id, message.c.attempts)
+        .join(
+            attempt,
+            and_(attempt.c.message == message.c.id, attempt.c.number == message.c.attempts),
+        )
+        .where(message.c.status == _S.SENDING, attempt.c.lane == lane_id)
+    ).all()
+    for start in range(0, len(lost), 500):
+        record(
+            connection,
+            [
+                Result(
+                    message=row.id,
+                    number=row.attempts,
+                    evidence=Evidence.ORPHANED,
+                    at=at,
+                    reason="orphaned",
+                    detail="the run that was sending it ended before an answer was recorded",
+                    answered=False,
+                )
+                for row in lost[start : start + 500]
+            ],
+        )
+    return len(lost)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Which final messages to queue again. Empty `statuses` means failed, rejected, cancelled."""
+
+    campaign: int
+    statuses: frozenset[MessageStatus] = field(default_factory=frozenset)
+    reasons: frozenset[str] = field(default_factory=frozenset)
+    ids: frozenset[str] = field(default_factory=frozenset)
+    new_key: bool = False
+
+
+RETRYABLE = frozenset({_S.FAILED, _S.REJECTED, _S.CANCELLED})
+
+
+def retry(connection: Connection, asked: Retry) -> int:
+    """Queue failed, rejected or cancelled messages again; how many.
+
+    `new_key` raises their generation. That is safe for these only: each of their attempts is
+    proven not sent, which is checked.
+    """
+    wanted = update(message).where(
+        message.c.campaign == asked.campaign,
+        message.c.status.in_(asked.statuses or RETRYABLE),
+    )
+    if asked.reasons:
+        wanted = wanted.where(message.c.reason.in_(asked.reasons))
+    if asked.ids:
+        wanted = wanted.where(message.c.recipient.in_(asked.ids))
+    if asked.new_key:
+        unproven = exists().where(
+            attempt.c.message == message.c.id,
+            attempt.c.outcome.in_((AttemptOutcome.UNKNOWN, AttemptOutcome.ACCEPTED)),
+        )
+        wanted = wanted.where(~unproven).values(generation=message.c.generation + 1)
+    return connection.execute(
+        wanted.values(status=_S.QUEUED, reason="", detail="", not_before=0.0, tries=0)
+    ).rowcount
+
+
+def suppress(connection: Connection, ids: Iterable[str], reason: str, at: float) -> int:
+    """Put recipients on the do-not-contact list and take their queued messages out; how many
+    messages that stopped."""
+    wanted = list(dict.fromkeys(ids))
+    stopped = 0
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        there = set(
+            connection.execute(
+                select(suppression.c.recipient).where(suppression.c.recipient.in_(part))
+            ).scalars()
+        )
+        new = [{"recipient": id, "reason": reason, "added_at": at} for id in part if id not in there]
+        if new:
+            connection.execute(insert(suppression), new)
+        stopped += connection.execute(
+            update(message)
+            .where(message.c.recipient.in_(part), message.c.status == _S.QUEUED)
+            .values(status=_S.SKIPPED, reason="suppressed", detail="on the ledger's suppression list")
+        ).rowcount
+    return stopped
+
+
+def unsuppress(connection: Connection, ids: Iterable[str]) -> int:
+    """Take recipients off the do-not-contact list; the next plan queues them again. How many."""
+    return connection.execute(
+        suppression.delete().where(suppression.c.recipient.in_(list(ids)))
+    ).rowcount
+
+
+def key_of(connection: Connection, message_id: int) -> str:
+    """The idempotency key of a message as it stands."""
+    row = connection.execute(
+        select(message, campaign.c.name)
+        .join(campaign, campaign.c.id == message.c.campaign)
+        .where(message.c.id == message_id)
+    ).one()
+    recipient = Recipient(row.platform, row.id_type, row.recipient)
+    return message_key(row.name, row.step, recipient, row.generation)
+
+
+def count_requests(connection: Connection, items: list[dict[str, Any]]) -> list[None]:
+    """Write down API requests that are not sends (a batch): lane, started_at, ended_at."""
+    connection.execute(insert(request), items)
+    return [None] * len(items)

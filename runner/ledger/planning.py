@@ -1,0 +1,370 @@
+"""Writing a plan: what is new, what changed, what is gone. One transaction, all or nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from runner.errors import LedgerError
+from runner.ledger.schema import campaign, message, meta, row_skip, suppression
+from runner.message import (
+    FIRST_STEP,
+    Change,
+    Entry,
+    Known,
+    MessageStatus,
+    PlannedMessage,
+    Recipient,
+    RowSkip,
+    SkipReason,
+)
+
+_S = MessageStatus
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignRow:
+    """A campaign as the ledger knows it. `origin` and `team` are None before its first live run."""
+
+    id: int
+    name: str
+    path: str
+    source: str
+    platform: str
+    id_type: str
+    origin: str | None
+    team: str | None
+    fingerprint: str | None
+
+
+_CAMPAIGN_COLUMNS = (
+    campaign.c.id,
+    campaign.c.name,
+    campaign.c.path,
+    campaign.c.source,
+    campaign.c.platform,
+    campaign.c.id_type,
+    campaign.c.origin,
+    campaign.c.team,
+    campaign.c.fingerprint,
+)
+
+
+def find_campaign(connection: Connection, name: str) -> CampaignRow | None:
+    """The campaign of this name, None when the ledger has never planned it."""
+    row = connection.execute(
+        select(*_CAMPAIGN_COLUMNS).where(campaign.c.name == name)
+    ).one_or_none()
+    return CampaignRow(*row) if row else None
+
+
+def campaigns(connection: Connection) -> list[CampaignRow]:
+    """Every campaign but the tests, in the order they were first planned."""
+    rows = connection.execute(
+        select(*_CAMPAIGN_COLUMNS).where(~campaign.c.is_test).order_by(campaign.c.id)
+    )
+    return [CampaignRow(*row) for row in rows]
+
+
+def add_campaign(
+    connection: Connection,
+    *,
+    name: str,
+    path: str,
+    source: str,
+    platform: str,
+    id_type: str,
+    at: float,
+    is_test: bool = False,
+) -> CampaignRow:
+    """Make a campaign's row; what it is bound to comes with its first live run."""
+    connection.execute(
+        insert(campaign).values(
+            name=name,
+            path=path,
+            source=source,
+            platform=platform,
+            id_type=id_type,
+            is_test=is_test,
+            created_at=at,
+        )
+    )
+    added = find_campaign(connection, name)
+    assert added is not None
+    return added
+
+
+def bind(connection: Connection, id: int, origin: str, team: str) -> None:
+    """Bind a campaign to its API origin and team, or refuse another than it is bound to."""
+    row = connection.execute(
+        select(campaign.c.name, campaign.c.origin, campaign.c.team)
+        .where(campaign.c.id == id)
+        .with_for_update()
+    ).one()
+    if row.origin is None:
+        connection.execute(update(campaign).where(campaign.c.id == id).values(origin=origin, team=team))
+    elif (row.origin, row.team) != (origin, team):
+        what, old, new = (
+            ("API", row.origin, origin) if row.origin != origin else ("team", row.team, team)
+        )
+        raise LedgerError(
+            f"campaign {row.name} was begun on {what} {old}, this is {new}",
+            f"use the token and base_url it was begun with, or another `name:` for a new campaign "
+            f"(whom {row.name} has written to would be written to again)",
+        )
+
+
+def known(
+    connection: Connection, id: int | None, recipients: Sequence[Recipient]
+) -> dict[Recipient, Known]:
+    """What this campaign has for these recipients, and the senders that others wrote them from."""
+    rows = connection.execute(
+        select(
+            message.c.campaign,
+            message.c.platform,
+            message.c.id_type,
+            message.c.recipient,
+            message.c.status,
+            message.c.reason,
+            message.c.sender,
+            message.c.text,
+            message.c.row,
+            message.c.detail,
+        )
+        .where(message.c.recipient.in_({recipient.id for recipient in recipients}))
+        .order_by(message.c.id)
+    )
+    found: dict[Recipient, Known] = {}
+    for row in rows:
+        recipient = Recipient(row.platform, row.id_type, row.recipient)
+        mine = row.campaign == id
+        if mine:
+            status = MessageStatus(row.status)
+            found[recipient] = Known(
+                row.sender, status, row.text, row.row, row.reason, row.detail
+            )
+        elif recipient not in found and row.status != _S.SKIPPED:
+            found[recipient] = Known(row.sender)
+    return found
+
+
+def suppressed(connection: Connection) -> dict[str, str]:
+    """The ledger's do-not-contact list: id -> reason."""
+    rows = connection.execute(select(suppression.c.recipient, suppression.c.reason))
+    return dict(rows.tuples().all())
+
+
+_seen = Table("plan_seen", MetaData(), Column("recipient", String), prefixes=["TEMPORARY"])
+
+
+@dataclass(slots=True)
+class PlanCounts:
+    """What a plan did to the ledger, in messages."""
+
+    added: int = 0
+    requeued: int = 0
+    changed: int = 0
+    skipped: int = 0
+    removed: int = 0
+
+
+class PlanWriter:
+    """Writes one plan's entries as they stream by. Use inside one transaction."""
+
+    def __init__(self, connection: Connection, row: CampaignRow) -> None:
+        self._connection = connection
+        self._campaign = row
+        self.counts = PlanCounts()
+        _seen.drop(connection, checkfirst=True)
+        _seen.create(connection)
+        connection.execute(delete(row_skip).where(row_skip.c.campaign == row.id))
+
+    def write(self, entries: Iterable[Entry | RowSkip]) -> None:
+        """Write a chunk of entries (a thousand or so at a time)."""
+        new: list[dict[str, Any]] = []
+        revised: list[dict[str, Any]] = []
+        skips: list[dict[str, Any]] = []
+        seen: list[dict[str, str]] = []
+        for entry in entries:
+            if isinstance(entry, RowSkip):
+                skips.append(self._row_skip(entry))
+                continue
+            planned = entry.planned
+            seen.append({"recipient": planned.recipient.id})
+            match entry.change:
+                case Change.NEW:
+                    new.append(self._new(planned))
+                    self.counts.added += planned.skip is None
+                case Change.REQUEUED:
+                    revised.append(self._revised(planned, entry.known, _S.QUEUED))
+                    self.counts.requeued += 1
+                case Change.REVISED:
+                    revised.append(self._revised(planned, entry.known, None))
+                    self.counts.changed += 1
+                case Change.SKIPPED:
+                    revised.append(self._revised(planned, entry.known, _S.SKIPPED))
+                case Change.SAME | Change.KEPT:
+                    pass
+            self.counts.skipped += planned.skip is not None
+        if new:
+            self._connection.execute(insert(message), new)
+        if revised:
+            self._revise(revised)
+        if skips:
+            self._connection.execute(insert(row_skip), skips)
+        if seen:
+            self._connection.execute(insert(_seen), seen)
+
+    def finish(self, fingerprint: str, at: float) -> int:
+        """Take out of the queue who is gone from the file; how many. Then drop what helped."""
+        gone = self.gone()
+        self._connection.execute(
+            update(message)
+            .where(*self._gone())
+            .values(
+                status=_S.SKIPPED,
+                reason=SkipReason.REMOVED,
+                detail="no longer in the prospects file",
+            )
+        )
+        self.counts.removed = gone
+        self._connection.execute(
+            update(campaign)
+            .where(campaign.c.id == self._campaign.id)
+            .values(fingerprint=fingerprint, planned_at=at)
+        )
+        _seen.drop(self._connection)
+        return gone
+
+    def gone(self) -> int:
+        """How many queued recipients this plan has not seen."""
+        counted = select(func.count()).select_from(message).where(*self._gone())
+        return self._connection.execute(counted).scalar_one()
+
+    def _gone(self) -> tuple[Any, ...]:
+        return (
+            message.c.campaign == self._campaign.id,
+            message.c.status == _S.QUEUED,
+            message.c.recipient.not_in(select(_seen.c.recipient)),
+        )
+
+    def _new(self, planned: PlannedMessage) -> dict[str, Any]:
+        return {
+            "campaign": self._campaign.id,
+            "step": FIRST_STEP,
+            "row": planned.row,
+            "platform": planned.recipient.platform,
+            "id_type": planned.recipient.id_type,
+            "recipient": planned.recipient.id,
+            "sender": planned.sender,
+            "text": planned.text,
+            "columns": _json(planned.columns),
+            "status": _S.QUEUED if planned.skip is None else _S.SKIPPED,
+            "reason": planned.skip or "",
+            "detail": planned.detail,
+        }
+
+    def _revised(
+        self, planned: PlannedMessage, was: Known | None, status: MessageStatus | None
+    ) -> dict[str, Any]:
+        assert was is not None
+        assert was.status is not None
+        return {
+            "_recipient": planned.recipient.id,
+            "_from": was.status,
+            "row": planned.row,
+            "sender": planned.sender,
+            "text": planned.text,
+            "columns": _json(planned.columns),
+            "status": status or was.status,
+            "reason": planned.skip or (was.reason if status is None else ""),
+            "detail": was.detail if status is None else planned.detail,
+        }
+
+    def _revise(self, values: list[dict[str, Any]]) -> None:
+        # A text that differs under a key the API may have used up would be refused as another
+        # request; each attempt of these is proven not sent, so a new generation is safe.
+        names = [name for name in values[0] if not name.startswith("_")]
+        new_text = message.c.text != bindparam("text")
+        tried = (message.c.attempts > 0) & new_text
+        changed = self._connection.execute(
+            update(message)
+            .where(
+                message.c.campaign == self._campaign.id,
+                message.c.step == FIRST_STEP,
+                message.c.recipient == bindparam("_recipient"),
+                message.c.status == bindparam("_from"),
+            )
+            .values(
+                {name: bindparam(name) for name in names}
+                | {"generation": message.c.generation + tried.cast(Integer)}
+            ),
+            values,
+        )
+        if changed.rowcount != len(values):
+            raise LedgerError(f"{len(values)} revisions were due, {changed.rowcount} took place")
+
+    def _row_skip(self, skip: RowSkip) -> dict[str, Any]:
+        self.counts.skipped += 1
+        return {
+            "campaign": self._campaign.id,
+            "row": skip.row,
+            "reason": skip.reason,
+            "detail": skip.detail,
+            "recipient": skip.recipient.id if skip.recipient else "",
+            "columns": _json(skip.columns),
+        }
+
+
+def _json(columns: Mapping[str, str]) -> str:
+    return json.dumps(dict(columns), ensure_ascii=False, separators=(",", ":"))
+
+
+def note(connection: Connection, key: str) -> str:
+    """A small fact that the ledger keeps beside its rows; empty when there is none."""
+    return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar() or ""
+
+
+def set_note(connection: Connection, key: str, value: str) -> None:
+    """Keep a small fact."""
+    connection.execute(delete(meta).where(meta.c.key == key))
+    connection.execute(insert(meta).values(key=key, value=value))
+
+
+def add_test(connection: Connection, row: CampaignRow, planned: PlannedMessage) -> None:
+    """Queue a test message: each one is a step of its own, so that it is sent however often the
+    same person was tested with."""
+    number = connection.execute(
+        select(func.count()).select_from(message).where(message.c.campaign == row.id)
+    ).scalar_one()
+    connection.execute(
+        insert(message).values(
+            campaign=row.id,
+            step=f"test-{number + 1}",
+            row=planned.row,
+            platform=planned.recipient.platform,
+            id_type=planned.recipient.id_type,
+            recipient=planned.recipient.id,
+            sender=planned.sender,
+            text=planned.text,
+            columns=_json(planned.columns),
+            status=_S.QUEUED,
+        )
+    )

@@ -1,0 +1,181 @@
+"""The ledger's tables. What must never happen is refused here, not only in code.
+
+Times are Unix seconds (UTC) as floats. Texts of people are stored as they were rendered.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from runner.message import AttemptOutcome, MessageStatus
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only for INTEGER keys
+
+
+def _one_of(column: str, values: type[MessageStatus] | type[AttemptOutcome]) -> str:
+    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
+
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+
+campaign = Table(
+    "campaign",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("is_test", Boolean, nullable=False, server_default=text("false")),
+    Column("path", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("platform", String, nullable=False),
+    Column("id_type", String, nullable=False),
+    Column("origin", String),  # bound by the first live run
+    Column("team", String),
+    Column("fingerprint", String),  # of everything that the last plan was made from
+    Column("planned_at", Float),
+    Column("created_at", Float, nullable=False),
+    CheckConstraint("(origin IS NULL) = (team IS NULL)", name="campaign_bound_whole"),
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("campaign", ForeignKey("campaign.id"), nullable=False),
+    Column("step", String, nullable=False),
+    Column("row", Integer, nullable=False),
+    Column("platform", String, nullable=False),
+    Column("id_type", String, nullable=False),
+    Column("recipient", String, nullable=False),
+    Column("generation", Integer, nullable=False, server_default=text("0")),
+    Column("sender", String, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("columns", Text, nullable=False),  # JSON object of the prospect's cells
+    Column("status", String, nullable=False),
+    Column("reason", String, nullable=False, server_default=""),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("not_before", Float, nullable=False, server_default=text("0")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("tries", Integer, nullable=False, server_default=text("0")),  # of `retry.attempts`
+    Column("message_id", String),
+    Column("thread_id", String),
+    Column("sent_at", Float),
+    UniqueConstraint("campaign", "step", "platform", "id_type", "recipient", name="message_once"),
+    CheckConstraint(_one_of("status", MessageStatus), name="message_status"),
+    CheckConstraint("status <> 'sent' OR sent_at IS NOT NULL", name="message_sent_when"),
+    CheckConstraint("status NOT IN ('sending', 'in_doubt') OR attempts > 0", name="message_tried"),
+    CheckConstraint("status <> 'skipped' OR reason <> ''", name="message_skipped_why"),
+)
+Index("message_by_status", message.c.campaign, message.c.status, message.c.id)
+Index(
+    "message_queued",
+    message.c.campaign,
+    message.c.sender,
+    message.c.id,
+    sqlite_where=message.c.status == "queued",
+    postgresql_where=message.c.status == "queued",
+)
+Index("message_by_recipient", message.c.recipient, message.c.platform, message.c.id_type)
+Index("message_by_message_id", message.c.message_id)
+
+row_skip = Table(
+    "row_skip",
+    metadata,
+    Column("campaign", ForeignKey("campaign.id"), primary_key=True),
+    Column("row", Integer, primary_key=True),
+    Column("reason", String, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("recipient", String, nullable=False, server_default=""),
+    Column("columns", Text, nullable=False),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("started_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("ending", String, nullable=False, server_default=""),
+    Column("host", String, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", String, nullable=False),
+)
+
+lane = Table(
+    "lane",
+    metadata,
+    Column("id", String, primary_key=True),  # API origin and team
+    Column("epoch", Integer, nullable=False),
+    Column("run", ForeignKey("run.id"), nullable=False),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("message", ForeignKey("message.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("run", ForeignKey("run.id"), nullable=False),
+    Column("sender", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("base_url", String, nullable=False),
+    Column("lane", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # the exact bytes, to be sent again unchanged
+    Column("started_at", Float, nullable=False),
+    Column("server_at", Float, nullable=False),  # the same moment by the server's clock
+    Column("ended_at", Float),
+    Column("outcome", String, nullable=False, server_default=AttemptOutcome.UNKNOWN),
+    Column("evidence", String, nullable=False, server_default=""),
+    Column("reason", String, nullable=False, server_default=""),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("http_status", Integer, nullable=False, server_default=text("0")),
+    Column("request_id", String, nullable=False, server_default=""),
+    Column("message_id", String, nullable=False, server_default=""),
+    Column("thread_id", String, nullable=False, server_default=""),
+    CheckConstraint(_one_of("outcome", AttemptOutcome), name="attempt_outcome"),
+    CheckConstraint("outcome = 'unknown' OR ended_at IS NOT NULL", name="attempt_ended"),
+)
+Index("attempt_by_lane", attempt.c.lane, attempt.c.started_at)
+Index("attempt_by_sender", attempt.c.sender, attempt.c.started_at)
+
+request = Table(
+    "request",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("lane", String, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("ended_at", Float),
+)
+"""API requests that are not sends: look-ups and checks use the same quota."""
+Index("request_by_lane", request.c.lane, request.c.started_at)
+
+suppression = Table(
+    "suppression",
+    metadata,
+    Column("recipient", String, primary_key=True),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("added_at", Float, nullable=False),
+)

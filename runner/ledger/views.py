@@ -1,0 +1,418 @@
+"""What the ledger tells: reads only, for deciding what is due and for showing people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    LABEL_STYLE_TABLENAME_PLUS_COL,
+    ColumnElement,
+    Connection,
+    exists,
+    func,
+    or_,
+    select,
+)
+
+from runner.ledger.schema import attempt, campaign, message, request, row_skip, run, suppression
+from runner.message import UNCONFIRMED, AttemptOutcome, MessageStatus, Recipient
+
+_S = MessageStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A queued message that can be sent now."""
+
+    id: int
+    campaign: int
+    campaign_name: str
+    recipient: Recipient
+    step: str
+    generation: int
+    sender: str
+    text: str
+
+
+def due(
+    connection: Connection,
+    campaigns: Collection[int],
+    sender: str,
+    now: float,
+    limit: int,
+    only: Collection[str] = (),
+) -> list[Due]:
+    """The first queued messages of one sender, in plan order."""
+    wanted = (
+        select(message, campaign.c.name.label("campaign_name"))
+        .join(campaign, campaign.c.id == message.c.campaign)
+        .where(*_queued(campaigns, only), message.c.sender == sender, message.c.not_before <= now)
+        .order_by(message.c.id)
+        .limit(limit)
+    )
+    return [
+        Due(
+            id=row.id,
+            campaign=row.campaign,
+            campaign_name=row.campaign_name,
+            recipient=Recipient(row.platform, row.id_type, row.recipient),
+            step=row.step,
+            generation=row.generation,
+            sender=row.sender,
+            text=row.text,
+        )
+        for row in connection.execute(wanted)
+    ]
+
+
+def _queued(campaigns: Collection[int], only: Collection[str]) -> list[ColumnElement[bool]]:
+    clauses = [message.c.campaign.in_(campaigns), message.c.status == _S.QUEUED, *may_go()]
+    if only:
+        clauses.append(message.c.recipient.in_(only))
+    return clauses
+
+
+def may_go() -> tuple[ColumnElement[bool], ...]:
+    """That a queued message's recipient wants messages, and has none in doubt: what was perhaps
+    sent is settled before anything else goes to the same person."""
+    other = message.alias()
+    return (
+        ~exists().where(suppression.c.recipient == message.c.recipient),
+        ~exists().where(
+            other.c.recipient == message.c.recipient,
+            other.c.platform == message.c.platform,
+            other.c.id_type == message.c.id_type,
+            other.c.status == _S.IN_DOUBT,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What one sender has in the queue; `next_at` is when the first of it is due (Unix s)."""
+
+    sender: str
+    count: int
+    next_at: float
+
+
+def waiting(
+    connection: Connection, campaigns: Collection[int], only: Collection[str] = ()
+) -> list[Waiting]:
+    """The queue of each sender."""
+    wanted = (
+        select(message.c.sender, func.count(), func.min(message.c.not_before))
+        .where(*_queued(campaigns, only))
+        .group_by(message.c.sender)
+        .order_by(message.c.sender)
+    )
+    return [Waiting(*row) for row in connection.execute(wanted)]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A message in doubt with what settling it needs: its first and last unproven attempts."""
+
+    id: int
+    campaign: int
+    recipient: Recipient
+    text: str
+    reason: str
+    detail: str
+    not_before: float
+    sender: str
+    version: str
+    base_url: str
+    lane: str
+    key: str
+    body: bytes
+    first_at: float
+    first_server_at: float
+    last_at: float
+    asked_id: str  # the id that the API gave to ask after
+    unconfirmed: bool  # the API itself does not know: never to be repeated
+
+
+def in_doubt(
+    connection: Connection, campaigns: Collection[int], only: Collection[str] = ()
+) -> list[Doubt]:
+    """Messages in doubt, oldest first."""
+    wanted = (
+        # `message_id` would be a name for two columns: the message's id, and the API's for it.
+        select(message.c.id.label("doubt"), message, attempt)
+        .join(attempt, attempt.c.message == message.c.id)
+        .where(
+            message.c.campaign.in_(campaigns),
+            message.c.status == _S.IN_DOUBT,
+            attempt.c.outcome == AttemptOutcome.UNKNOWN,
+            *([message.c.recipient.in_(only)] if only else []),
+        )
+        .order_by(message.c.id, attempt.c.number)
+        .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
+    )
+    found: dict[int, Doubt] = {}
+    for row in connection.execute(wanted):
+        before = found.get(row.doubt)
+        found[row.doubt] = Doubt(
+            id=row.doubt,
+            campaign=row.message_campaign,
+            recipient=Recipient(row.message_platform, row.message_id_type, row.message_recipient),
+            text=row.message_text,
+            reason=row.message_reason,
+            detail=row.message_detail,
+            not_before=row.message_not_before,
+            sender=row.attempt_sender,
+            version=row.attempt_version,
+            base_url=row.attempt_base_url,
+            lane=row.attempt_lane,
+            key=row.attempt_key,
+            body=row.attempt_body,
+            first_at=before.first_at if before else row.attempt_started_at,
+            first_server_at=before.first_server_at if before else row.attempt_server_at,
+            last_at=row.attempt_started_at,
+            asked_id=row.attempt_message_id or (before.asked_id if before else ""),
+            unconfirmed=row.attempt_reason == UNCONFIRMED
+            or (before is not None and before.unconfirmed),
+        )
+    return list(found.values())
+
+
+def counts(connection: Connection, id: int) -> dict[MessageStatus, int]:
+    """Messages and rows of a campaign per status; rows without a usable id count as skipped."""
+    found = dict.fromkeys(MessageStatus, 0)
+    for status, count in connection.execute(
+        select(message.c.status, func.count())
+        .where(message.c.campaign == id)
+        .group_by(message.c.status)
+    ).tuples():
+        found[MessageStatus(status)] = count
+    found[_S.SKIPPED] += connection.execute(
+        select(func.count()).select_from(row_skip).where(row_skip.c.campaign == id)
+    ).scalar_one()
+    return found
+
+
+def reasons(connection: Connection, id: int) -> list[tuple[MessageStatus, str, int]]:
+    """How many are skipped, rejected, failed or in doubt for which reason, most first."""
+    wanted = (_S.SKIPPED, _S.REJECTED, _S.FAILED, _S.IN_DOUBT)
+    tally: dict[tuple[MessageStatus, str], int] = {}
+    for status, reason, count in connection.execute(
+        select(message.c.status, message.c.reason, func.count())
+        .where(message.c.campaign == id, message.c.status.in_(wanted))
+        .group_by(message.c.status, message.c.reason)
+    ).tuples():
+        tally[MessageStatus(status), reason] = count
+    for reason, count in connection.execute(
+        select(row_skip.c.reason, func.count())
+        .where(row_skip.c.campaign == id)
+        .group_by(row_skip.c.reason)
+    ).tuples():
+        tally[_S.SKIPPED, reason] = tally.get((_S.SKIPPED, reason), 0) + count
+    ranked = sorted(tally.items(), key=lambda item: (item[0][0], -item[1], item[0][1]))
+    return [(status, reason, count) for (status, reason), count in ranked]
+
+
+def sent_between(connection: Connection, id: int, start: float) -> int:
+    """How many messages of a campaign were sent since `start`."""
+    return connection.execute(
+        select(func.count())
+        .select_from(message)
+        .where(message.c.campaign == id, message.c.status == _S.SENT, message.c.sent_at >= start)
+    ).scalar_one()
+
+
+def past_requests(
+    connection: Connection, lane: str, since: float
+) -> list[tuple[float, float | None]]:
+    """(started, ended) of every API request of a lane since `since`; ended is None when it was
+    never answered."""
+    found: list[tuple[float, float | None]] = []
+    for table in (attempt, request):
+        found.extend(
+            connection.execute(
+                select(table.c.started_at, table.c.ended_at).where(
+                    table.c.lane == lane,
+                    or_(table.c.started_at >= since, table.c.ended_at >= since),
+                )
+            ).tuples()
+        )
+    return sorted(found)
+
+
+def past_sends(connection: Connection, senders: Sequence[str], since: float) -> list[tuple[str, float]]:
+    """(sender, started) of every attempt since `since` that may have become a message, over all
+    campaigns."""
+    return [
+        (sender, at)
+        for sender, at in connection.execute(
+            select(attempt.c.sender, attempt.c.started_at)
+            .where(
+                attempt.c.sender.in_(senders),
+                attempt.c.started_at >= since,
+                attempt.c.outcome.in_((AttemptOutcome.ACCEPTED, AttemptOutcome.UNKNOWN)),
+            )
+            .order_by(attempt.c.started_at)
+        ).tuples()
+    ]
+
+
+def is_taken(connection: Connection, message_id: str) -> bool:
+    """Whether an API message id already belongs to a message or attempt of this ledger."""
+    for column in (message.c.message_id, attempt.c.message_id):
+        wanted = select(column).where(column == message_id).limit(1)
+        if connection.execute(wanted).first() is not None:
+            return True
+    return False
+
+
+EXPORT_COLUMNS = (
+    "row",
+    "recipient",
+    "status",
+    "reason",
+    "sender",
+    "step",
+    "message_id",
+    "thread_id",
+    "attempts",
+    "sent_at",
+    "content",
+)
+"""The public columns of an export; the prospect's own follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRow:
+    """One row of an export. `detail` explains the reason; `columns` are the prospect's."""
+
+    row: int
+    recipient: str
+    status: MessageStatus
+    reason: str
+    detail: str
+    sender: str
+    step: str
+    message_id: str
+    thread_id: str
+    attempts: int
+    sent_at: float | None
+    content: str
+    columns: dict[str, str]
+
+
+def export_rows(
+    connection: Connection, id: int, statuses: Collection[MessageStatus] = ()
+) -> Iterator[ExportRow]:
+    """Every recipient and every row without a usable id, messages first, each in row order."""
+    wanted = select(message).where(message.c.campaign == id).order_by(message.c.row, message.c.id)
+    if statuses:
+        wanted = wanted.where(message.c.status.in_(statuses))
+    for row in connection.execution_options(yield_per=1000).execute(wanted):
+        yield ExportRow(
+            row=row.row,
+            recipient=row.recipient,
+            status=MessageStatus(row.status),
+            reason=row.reason,
+            detail=row.detail,
+            sender=row.sender,
+            step=row.step,
+            message_id=row.message_id or "",
+            thread_id=row.thread_id or "",
+            attempts=row.attempts,
+            sent_at=row.sent_at,
+            content=row.text,
+            columns=json.loads(row.columns),
+        )
+    if statuses and _S.SKIPPED not in statuses:
+        return
+    skipped = select(row_skip).where(row_skip.c.campaign == id).order_by(row_skip.c.row)
+    for row in connection.execution_options(yield_per=1000).execute(skipped):
+        yield ExportRow(
+            row=row.row,
+            recipient=row.recipient,
+            status=_S.SKIPPED,
+            reason=row.reason,
+            detail=row.detail,
+            sender="",
+            step="",
+            message_id="",
+            thread_id="",
+            attempts=0,
+            sent_at=None,
+            content="",
+            columns=json.loads(row.columns),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """One attempt as it is known."""
+
+    recipient: str
+    number: int
+    outcome: AttemptOutcome
+    evidence: str
+    reason: str
+    http_status: int
+    message_id: str
+    started_at: float
+    ended_at: float | None
+
+
+def attempts_of(connection: Connection, id: int) -> list[AttemptRow]:
+    """Every attempt of a campaign, in order."""
+    rows = connection.execute(
+        select(
+            message.c.recipient,
+            attempt.c.number,
+            attempt.c.outcome,
+            attempt.c.evidence,
+            attempt.c.reason,
+            attempt.c.http_status,
+            attempt.c.message_id,
+            attempt.c.started_at,
+            attempt.c.ended_at,
+        )
+        .join(attempt, attempt.c.message == message.c.id)
+        .where(message.c.campaign == id)
+        .order_by(message.c.id, attempt.c.number)
+    )
+    return [
+        AttemptRow(row[0], row[1], AttemptOutcome(row[2]), *row[3:]) for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run. `ended_at` is None while it lives, or when it was killed."""
+
+    id: int
+    started_at: float
+    ended_at: float | None
+    ending: str
+    host: str
+    pid: int
+
+
+def last_run(connection: Connection) -> RunRow | None:
+    """The newest run of this ledger."""
+    row = connection.execute(
+        select(run.c.id, run.c.started_at, run.c.ended_at, run.c.ending, run.c.host, run.c.pid)
+        .order_by(run.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return RunRow(*row) if row else None
+
+
+def suppression_list(connection: Connection) -> list[tuple[str, str, float]]:
+    """(recipient, reason, added at) of the do-not-contact list, in order of adding."""
+    return [
+        (recipient, reason, at)
+        for recipient, reason, at in connection.execute(
+            select(
+                suppression.c.recipient, suppression.c.reason, suppression.c.added_at
+            ).order_by(suppression.c.added_at, suppression.c.recipient)
+        ).tuples()
+    ]

@@ -1,0 +1,106 @@
+"""How a campaign stands, from the ledger alone: counts, what needs a person, the full export."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.clock import iso
+from runner.ledger import Ledger, views
+from runner.ledger.planning import CampaignRow
+from runner.ledger.views import EXPORT_COLUMNS, Doubt, ExportRow
+from runner.message import MessageStatus
+from runner.tables import write_table
+
+_S = MessageStatus
+RATE_OVER = 3600.0
+"""Seconds that the shown rate looks back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A campaign's figures. `per_hour`: messages sent in the last hour."""
+
+    campaign: str
+    counts: dict[MessageStatus, int]
+    reasons: list[tuple[MessageStatus, str, int]]
+    in_doubt: list[Doubt]
+    queue: dict[str, int]
+    per_hour: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def settled(self) -> bool:
+        """Whether nobody is failed, in doubt, or waiting."""
+        open_ = (_S.QUEUED, _S.SENDING, _S.IN_DOUBT, _S.FAILED)
+        return not any(self.counts[status] for status in open_)
+
+    def as_json(self) -> dict[str, Any]:
+        """The public form: names stay."""
+        return {
+            "campaign": self.campaign,
+            "counts": {str(status): count for status, count in self.counts.items()},
+            "total": self.total,
+            "in_doubt": [doubt.recipient.id for doubt in self.in_doubt],
+            "reasons": [
+                {"status": str(status), "reason": reason, "count": count}
+                for status, reason, count in self.reasons
+            ],
+            "sent_last_hour": self.per_hour,
+        }
+
+
+def status_of(ledger: Ledger, campaign: CampaignRow, now: float) -> Status:
+    """How a campaign stands at `now` (Unix seconds)."""
+    with ledger.reading() as connection:
+        return Status(
+            campaign=campaign.name,
+            counts=views.counts(connection, campaign.id),
+            reasons=views.reasons(connection, campaign.id),
+            in_doubt=views.in_doubt(connection, [campaign.id]),
+            queue={w.sender: w.count for w in views.waiting(connection, [campaign.id])},
+            per_hour=views.sent_between(connection, campaign.id, now - RATE_OVER),
+        )
+
+
+def export(
+    ledger: Ledger, campaign: CampaignRow, target: Path, statuses: Collection[MessageStatus] = ()
+) -> int:
+    """Write one line per recipient and row to `target` (.csv, .jsonl, .xlsx); how many."""
+    with ledger.reading() as connection:
+        own: dict[str, None] = {}
+        for row in views.export_rows(connection, campaign.id, statuses):
+            own.update(dict.fromkeys(row.columns))
+        names = [name if name not in EXPORT_COLUMNS else f"{name} (sheet)" for name in own]
+        written = 0
+
+        def lines() -> Iterator[list[str | int | None]]:
+            nonlocal written
+            for row in views.export_rows(connection, campaign.id, statuses):
+                written += 1
+                yield [*_public(row), *(row.columns.get(name, "") for name in own)]
+
+        write_table(target, [*EXPORT_COLUMNS, *names], lines())
+    return written
+
+
+def _public(row: ExportRow) -> list[str | int | None]:
+    reason = f"{row.reason}: {row.detail}" if row.reason and row.detail else row.reason
+    return [
+        row.row,
+        row.recipient,
+        row.status,
+        reason,
+        row.sender,
+        row.step,
+        row.message_id,
+        row.thread_id,
+        row.attempts,
+        iso(row.sent_at),
+        row.content,
+    ]

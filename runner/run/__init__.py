@@ -1,0 +1,297 @@
+"""The story of a run: load -> audience -> plan -> ledger -> lane -> report."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runner import __version__
+from runner.attempt import Lane
+from runner.campaign import Campaign
+from runner.channels import Token
+from runner.clock import Clock
+from runner.events import Ended, EventBus, LaneStarted, Notice
+from runner.forecast import Forecast
+from runner.lane import drive_lane
+from runner.ledger import Ledger, lanes, open_ledger, planning
+from runner.message import MessageStatus
+from runner.report import Status, status_of
+from runner.run.meeting import Crew, meet
+from runner.run.plans import is_unchanged, reading, refuse_changes, write_plan
+from runner.run.preview import Preview, preview, when_done
+from runner.run.setup import (
+    Draft,
+    known_characters,
+    ledger_location,
+    load,
+    make_draft,
+    read_token,
+)
+
+_S = MessageStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line asks of a run. Times in seconds.
+
+    `at` and `token` serve a run against another address (the sandbox); `unpaced` then switches
+    the limits off.
+    """
+
+    state: str | None = None
+    accept_changes: bool = False
+    new_campaign: bool = False
+    adopt: bool = False
+    wait: bool = False
+    limit: int | None = None
+    only: frozenset[str] = frozenset()
+    idle_after: float | None = None
+    stop_after: float | None = None
+    at: str | None = None
+    token: Token | None = None
+    unpaced: bool = False
+
+
+Ask = Callable[[Sequence[Preview], Forecast], bool]
+"""Shows a person what is about to be sent and asks; True to go on."""
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What a run takes from outside. `ask` is None when nobody is to be asked."""
+
+    clock: Clock
+    bus: EventBus
+    environ: Mapping[str, str]
+    ask: Ask | None = None
+
+
+@dataclass(slots=True)
+class RunResult:
+    """How a run ended."""
+
+    statuses: list[Status] = field(default_factory=list)
+    declined: bool = False
+    interrupted: bool = False
+    guarded: bool = False
+    stopped: list[str] = field(default_factory=list)  # what a person must see to
+
+    @property
+    def exit_code(self) -> int:
+        if self.interrupted:
+            return 130
+        if self.guarded:
+            return 5
+        if self.stopped:
+            return 1
+        open_ = (_S.FAILED, _S.IN_DOUBT, _S.SENDING)
+        if any(status.counts[each] for status in self.statuses for each in open_):
+            return 4
+        return 0
+
+
+def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings) -> RunResult:
+    """Run campaigns of one ledger: plan what is new, settle what is in doubt, send what is queued.
+
+    Raises RunnerError for whatever a person has to see to before anything can be sent.
+    """
+    campaigns = [served_at(campaign, options) for campaign in load(paths)]
+    location = ledger_location(options.state, around.environ, campaigns, live=True)
+    tokens = {c.name: options.token or read_token(c, around.environ, location) for c in campaigns}
+    with open_ledger(location) as ledger, ExitStack() as held:
+        drafts = [make_draft(c, ledger, new_campaign=options.new_campaign) for c in campaigns]
+        _warn(drafts, around)
+        crews = asyncio.run(meet(drafts, tokens, ledger, around.clock, around.bus))
+        hold_lanes(held, ledger, crews, options.wait, around.clock)
+        if around.ask is not None and not _agreed(crews, ledger, options, around):
+            return RunResult(declined=True)
+        for crew in crews:
+            crew.drafts = [
+                write_plan(
+                    draft,
+                    ledger,
+                    known_characters(ledger, crew.origin, draft.campaign.api.platform),
+                    accept_changes=options.accept_changes,
+                    clock=around.clock,
+                    bus=around.bus,
+                )
+                for draft in crew.drafts
+            ]
+        return drive(crews, ledger, options, around)
+
+
+def served_at(campaign: Campaign, options: Options) -> Campaign:
+    """The campaign as `options` have it served: elsewhere, or without limits."""
+    changes: dict[str, object] = {}
+    if options.at is not None:
+        url = f"{options.at}/api/{campaign.api.version}"
+        changes["api"] = campaign.api.model_copy(update={"base_url": url})
+    if options.unpaced:
+        free = {"per_hour": None, "per_day": None, "gap": 0.0}
+        changes["senders"] = tuple(s.model_copy(update=free) for s in campaign.senders)
+        none = dict.fromkeys(("per_minute", "per_hour", "per_day"))
+        changes["limits"] = campaign.limits.model_copy(update=none)
+    return campaign.model_copy(update=changes) if changes else campaign
+
+
+def _warn(drafts: Sequence[Draft], around: Surroundings) -> None:
+    for draft in drafts:
+        for warning in draft.audience.warnings:
+            around.bus.emit(Notice(around.clock.now(), f"{draft.campaign.name}: {warning}"))
+
+
+def hold_lanes(
+    held: ExitStack, ledger: Ledger, crews: Sequence[Crew], wait: bool, clock: Clock
+) -> None:
+    """Keep other runs out of these lanes for as long as this process lives."""
+    if ledger.file is None:
+        return  # PostgreSQL: the epoch alone fences
+    folder = ledger.file.parent / ".run-campaign"
+    for crew in sorted(crews, key=lambda crew: crew.lane_id):
+        what = ", ".join(draft.campaign.name for draft in crew.drafts)
+        seconds = -1.0 if wait else 0.0
+        held.enter_context(lanes.lane_lock(folder, crew.lane_id, what, clock.now(), seconds))
+
+
+def _agreed(
+    crews: Sequence[Crew], ledger: Ledger, options: Options, around: Surroundings
+) -> bool:
+    """Whether a person agrees to what the plans would add; asked only if they add anything."""
+    found: list[Preview] = []
+    drafts = [draft for crew in crews for draft in crew.drafts]
+    for crew in crews:
+        for draft in crew.drafts:
+            characters = known_characters(ledger, crew.origin, draft.campaign.api.platform)
+            if not is_unchanged(draft, ledger, characters):
+                progress = reading(draft.campaign.name, around.clock, around.bus)
+                found.append(preview(draft, ledger, characters, progress))
+    if not options.accept_changes:
+        refuse_changes(found)
+    if not any(each.adds for each in found):
+        return True
+    queue: dict[str, int] = {}
+    for each in found:
+        for sender, count in each.to_send.items():
+            queue[sender] = queue.get(sender, 0) + count
+    assert around.ask is not None
+    return around.ask(found, when_done(drafts, queue, ledger, around.clock))
+
+
+def drive(
+    crews: Sequence[Crew], ledger: Ledger, options: Options, around: Surroundings
+) -> RunResult:
+    """Own the lanes of these crews, whose drafts are planned, and drive them to their end."""
+    now = around.clock.now()
+    for crew in crews:
+        for draft in crew.drafts:
+            assert draft.id is not None
+            ledger.write(planning.bind, draft.id, crew.origin, crew.team)
+    run = ledger.write(lanes.begin_run, now, __version__)
+    result = RunResult()
+    try:
+        driven = asyncio.run(_drive(crews, ledger, run, options, around))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        result.interrupted = True
+        driven = []
+    for lane in driven:
+        result.interrupted |= lane.interrupted
+        result.guarded |= lane.guarded
+        result.stopped += [why for why in (lane.stopped, *lane.stopped_senders.values()) if why]
+    drafts = [draft for crew in crews for draft in crew.drafts]
+    for draft in drafts:
+        assert draft.row is not None
+        status = status_of(ledger, draft.row, around.clock.now())
+        result.statuses.append(status)
+        counts = {str(each): count for each, count in status.counts.items()}
+        around.bus.emit(Ended(around.clock.now(), status.campaign, counts))
+    ending = "interrupted" if result.interrupted else f"exit {result.exit_code}"
+    ledger.write(lanes.end_run, run, around.clock.now(), ending)
+    return result
+
+
+async def _drive(
+    crews: Sequence[Crew], ledger: Ledger, run: int, options: Options, around: Surroundings
+) -> list[Lane]:
+    driven: list[Lane] = []
+    opened = [crew.open_lane(ledger, run, around.clock, around.bus) for crew in crews]
+    try:
+        for lane in opened:
+            lane.only, lane.adopt, lane.idle_after = options.only, options.adopt, options.idle_after
+            driven.append(lane)
+        _tell_start(crews, ledger, around)
+        with _obeying_signals(driven, around), _draining_after(options.stop_after, driven):
+            ends = await asyncio.gather(
+                *(drive_lane(lane, options.limit) for lane in driven), return_exceptions=True
+            )
+    finally:
+        for crew in crews:
+            await crew.close()
+    for end in ends:
+        if isinstance(end, BaseException):
+            raise end
+    return driven
+
+
+def _tell_start(crews: Sequence[Crew], ledger: Ledger, around: Surroundings) -> None:
+    drafts = [draft for crew in crews for draft in crew.drafts]
+    queued: dict[str, int] = {}
+    doubts: dict[str, int] = {}
+    queue: dict[str, int] = {}
+    for draft in drafts:
+        assert draft.row is not None
+        status = status_of(ledger, draft.row, around.clock.now())
+        queued[status.campaign] = status.counts[_S.QUEUED]
+        doubts[status.campaign] = status.counts[_S.IN_DOUBT] + status.counts[_S.SENDING]
+        for sender, count in status.queue.items():
+            queue[sender] = queue.get(sender, 0) + count
+    now = around.clock.now()
+    seconds = when_done(drafts, queue, ledger, around.clock).seconds if queue else None
+    finish = None if seconds is None else now + seconds
+    around.bus.emit(LaneStarted(now, queued, doubts, finish))
+
+
+@contextmanager
+def _obeying_signals(driven: Sequence[Lane], around: Surroundings) -> Iterator[None]:
+    """Ctrl-C (or SIGTERM) once drains, twice aborts."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+
+    def obey() -> None:
+        if any(lane.interrupted for lane in driven):
+            task.cancel()
+            return
+        under_way = sum(lane.in_flight for lane in driven)
+        text = f"finishing {under_way} under way; Ctrl-C again aborts them (they are then in doubt)"
+        around.bus.emit(Notice(around.clock.now(), text))
+        for lane in driven:
+            lane.interrupted = True
+            lane.drain()
+
+    caught = (signal.SIGINT, signal.SIGTERM)
+    for number in caught:
+        loop.add_signal_handler(number, obey)
+    try:
+        yield
+    finally:
+        for number in caught:
+            loop.remove_signal_handler(number)
+
+
+@contextmanager
+def _draining_after(seconds: float | None, driven: Sequence[Lane]) -> Iterator[None]:
+    timers: list[asyncio.TimerHandle] = []
+    if seconds is not None:
+        loop = asyncio.get_running_loop()
+        timers = [loop.call_later(seconds, lane.drain) for lane in driven]
+    with contextlib.ExitStack() as stack:
+        for timer in timers:
+            stack.callback(timer.cancel)
+        yield
+

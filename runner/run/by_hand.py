@@ -1,0 +1,111 @@
+"""What a person does to single messages of a campaign: look, try again, settle by their word."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from runner.clock import Clock
+from runner.errors import RunnerError, UsageError
+from runner.ledger import Ledger, moves, open_ledger, planning, views
+from runner.ledger.moves import Retry, Settlement
+from runner.ledger.planning import CampaignRow
+from runner.ledger.views import Doubt
+from runner.message import Evidence, MessageStatus
+from runner.run import Options, RunResult, Surroundings, drive, hold_lanes
+from runner.run.meeting import meet
+from runner.run.setup import ledger_location, load, make_draft, read_token, require
+
+_S = MessageStatus
+
+
+@contextmanager
+def opened(
+    path: Path, state: str | None, environ: Mapping[str, str], *, read_only: bool = True
+) -> Iterator[tuple[Ledger, CampaignRow]]:
+    """A campaign's ledger, which must be there, and its row in it."""
+    campaign = load([path])[0]
+    location = ledger_location(state, environ, [campaign], live=False)
+    with open_existing(location, read_only=read_only) as ledger:
+        yield (
+            ledger,
+            require(ledger.read(planning.find_campaign, campaign.name), campaign.name, ledger),
+        )
+
+
+def open_existing(location: str, *, read_only: bool = True) -> Ledger:
+    """The ledger at `location`; unlike `open_ledger` this never makes one."""
+    if "://" not in location and not Path(location).exists():
+        raise RunnerError(f"no ledger at {location}", "run the campaign first, or name it: --state")
+    return open_ledger(location, read_only=read_only)
+
+
+def queue_again(
+    path: Path,
+    state: str | None,
+    environ: Mapping[str, str],
+    statuses: Collection[MessageStatus] = (),
+    reasons: Collection[str] = (),
+    ids: Collection[str] = (),
+    *,
+    new_key: bool = False,
+) -> int:
+    """Queue failed, rejected or cancelled messages again; how many."""
+    with opened(path, state, environ, read_only=False) as (ledger, row):
+        asked = Retry(row.id, frozenset(statuses), frozenset(reasons), frozenset(ids), new_key)
+        return ledger.write(moves.retry, asked)
+
+
+def settle_by_word(
+    ledger: Ledger,
+    row: CampaignRow,
+    clock: Clock,
+    *,
+    sent: Collection[str] = (),
+    not_sent: Collection[str] = (),
+    all_not_sent: bool = False,
+) -> tuple[int, int]:
+    """Settle messages in doubt as a person says; (sent, queued again).
+
+    Raises UsageError for an id that is not in doubt, or said to be both.
+    """
+    doubts = ledger.read(views.in_doubt, [row.id])
+    known = {doubt.recipient.id for doubt in doubts}
+    both = sorted(set(sent) & set(not_sent))
+    if both:
+        raise UsageError(f"{both[0]} is said to be sent and not sent", "say one of the two")
+    for id in (*sent, *not_sent):
+        if id not in known:
+            listed = ", ".join(sorted(known)[:10]) or "nobody"
+            raise UsageError(f"{id} is not in doubt in {row.name}", f"in doubt: {listed}")
+
+    def word(doubt: Doubt) -> Evidence | None:
+        if doubt.recipient.id in sent:
+            return Evidence.SAID_SENT
+        said_not = all_not_sent or doubt.recipient.id in not_sent
+        return Evidence.SAID_NOT_SENT if said_not else None
+
+    words = [
+        Settlement(doubt.id, evidence, clock.now(), evidence, "settled by a person's word")
+        for doubt in doubts
+        if (evidence := word(doubt)) is not None
+    ]
+    told = [each.status for each in ledger.write(moves.settle, words) if each is not None]
+    return told.count(_S.SENT), told.count(_S.QUEUED)
+
+
+def settle_now(path: Path, options: Options, around: Surroundings) -> RunResult:
+    """Ask the API about what is in doubt, and send nothing new. Nothing is planned."""
+    campaign = load([path])[0]
+    location = ledger_location(options.state, around.environ, [campaign], live=False)
+    token = read_token(campaign, around.environ, location)
+    with open_existing(location, read_only=False) as ledger, ExitStack() as held:
+        draft = make_draft(campaign, ledger)
+        require(draft.row, campaign.name, ledger)
+        tokens = {campaign.name: token}
+        crews = asyncio.run(meet([draft], tokens, ledger, around.clock, around.bus))
+        hold_lanes(held, ledger, crews, options.wait, around.clock)
+        return drive(crews, ledger, replace(options, limit=0), around)

@@ -1,0 +1,203 @@
+"""Everything that can be checked of a campaign without sending; and the team's senders."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.campaign import Campaign, load_campaign
+from runner.clock import Clock
+from runner.errors import RunnerError, UsageError
+from runner.events import EventBus
+from runner.ledger import Ledger, moves, open_ledger
+from runner.run.dry_run import origin_of
+from runner.run.meeting import Introduction, introduce, what_stands_in_the_way
+from runner.run.preview import Preview, preview, when_done
+from runner.run.setup import (
+    LEDGER_NAME,
+    Draft,
+    known_characters,
+    ledger_location,
+    ledger_upward,
+    load,
+    make_draft,
+    read_token,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. `ok` is False when it stands in the way of a run; `instead`
+    says what to do."""
+
+    ok: bool
+    what: str
+    instead: str = ""
+
+
+def check(
+    path: Path,
+    state: str | None,
+    environ: Mapping[str, str],
+    clock: Clock,
+    bus: EventBus,
+    *,
+    offline: bool = False,
+) -> Iterator[Check]:
+    """Look at a campaign's file, rows, ledger, token, team and senders, in the order in which a
+    run needs them. Raises CampaignError for a file that cannot be read at all."""
+    campaign = load([path])[0]
+    yield Check(True, f"campaign {campaign.name}: {path} is understood")
+    location = ledger_location(state, environ, [campaign], live=False)
+    with ExitStack() as held:
+        ledger = None
+        if "://" in location or Path(location).exists():
+            try:
+                ledger = held.enter_context(open_ledger(location))
+                yield Check(True, f"ledger: {ledger.place}")
+            except RunnerError as error:
+                yield Check(False, f"ledger: {error}", error.hint)
+        else:
+            yield Check(True, f"ledger: none yet, the first run makes {location}")
+        if environ.get("CI") and not state and not environ.get("RUN_CAMPAIGN_STATE"):
+            yield Check(False, "ledger: CI is set", "name a ledger that is kept: --state")
+        try:
+            draft = make_draft(campaign, ledger)
+        except RunnerError as error:
+            yield Check(False, str(error), error.hint)
+            draft = None
+        said = None
+        if not offline:
+            try:
+                token = read_token(campaign, environ, location)
+                said = asyncio.run(introduce(campaign, token, clock, bus))
+                _count(ledger, said)
+            except RunnerError as error:
+                yield Check(False, f"API: {error}", error.hint)
+        characters = None
+        if said is not None:
+            yield Check(True, f"token: of team {said.team_name} ({said.team}) at {said.origin}")
+            yield from _bound(draft, said)
+            yield from _senders(campaign, said)
+            for each in said.platforms:
+                characters = (
+                    each.characters if each.platform == campaign.api.platform else characters
+                )
+            yield from _platform(campaign, said)
+        if draft is not None:
+            yield from _rows(draft, ledger, characters, clock)
+
+
+def _count(ledger: Ledger | None, said: Introduction) -> None:
+    """These requests use up the team's limits too."""
+    if ledger is not None:
+        lane = f"{said.origin}|{said.team}"
+        rows = [{"lane": lane, "started_at": a, "ended_at": b} for a, b in said.requests]
+        ledger.write(moves.count_requests, rows)
+
+
+def _bound(draft: Draft | None, said: Introduction) -> Iterator[Check]:
+    row = draft.row if draft else None
+    if (
+        row is not None
+        and row.team is not None
+        and (row.origin, row.team) != (said.origin, said.team)
+    ):
+        yield Check(
+            False,
+            f"campaign {row.name} was begun by team {row.team} at {row.origin}",
+            "use the token and base_url it was begun with, or another `name:`",
+        )
+
+
+def _senders(campaign: Campaign, said: Introduction) -> Iterator[Check]:
+    links = {link.id: link for link in said.links}
+    for sender in campaign.senders:
+        link = links.get(sender.id)
+        if link is None:
+            what = f"sender {sender.id} is no account link of team {said.team_name}"
+            yield Check(False, what, "see which there are: run-campaign senders")
+        elif link.platform != campaign.api.platform:
+            what = (
+                f"sender {sender.id} is on {link.platform}, the campaign on {campaign.api.platform}"
+            )
+            yield Check(False, what, "choose a sender of that platform, or set api.platform")
+        elif why := what_stands_in_the_way(link):
+            what, _, instead = why.partition(": ")
+            yield Check(False, f"sender {what}", instead)
+        else:
+            limits = ", ".join(
+                f"{number} a {window}" if number is not None else f"no limit a {window}"
+                for number, window in ((sender.per_hour, "hour"), (sender.per_day, "day"))
+            )
+            yield Check(True, f"sender {sender.id} ({link.username}) is {link.status}; {limits}")
+
+
+def _platform(campaign: Campaign, said: Introduction) -> Iterator[Check]:
+    for each in said.platforms:
+        if each.platform == campaign.api.platform:
+            longest = "any length" if each.characters is None else f"{each.characters} characters"
+            yield Check(
+                each.can_send,
+                f"platform {each.platform}: texts of {longest}",
+                "" if each.can_send else "this team cannot send there: see its plan in Inbox",
+            )
+            return
+    if said.platforms:
+        known = ", ".join(each.platform for each in said.platforms)
+        yield Check(False, f"platform {campaign.api.platform} is not there", f"known: {known}")
+
+
+def _rows(
+    draft: Draft, ledger: Ledger | None, characters: int | None, clock: Clock
+) -> Iterator[Check]:
+    campaign = draft.campaign
+    if characters is None:
+        characters = known_characters(ledger, origin_of(draft), campaign.api.platform)
+    try:
+        found: Preview = preview(draft, ledger, characters, lambda _: None)
+    except RunnerError as error:
+        yield Check(False, str(error), error.hint)
+        return
+    for warning in draft.audience.warnings:
+        yield Check(True, warning)
+    total, source = found.to_send.total(), draft.audience.table.path
+    told = f"{source}: {found.rows} rows, {total} to send, {found.kept.total()} dealt with"
+    yield Check(True, f"{told}, {found.skipped.total()} skipped")
+    for reason, count in found.skipped.most_common():
+        yield Check(True, f"  skipped {count}: {reason}", "who: --dry-run")
+    if not total and not found.kept:
+        yield Check(False, "nobody would be written to", "see why: --dry-run")
+    if found.changed:
+        what = f"{found.changed} texts changed since they were planned"
+        yield Check(False, what, "run with --accept-changes to send the new ones")
+    done = when_done([draft], found.to_send, ledger, clock)
+    binds = f", bound by {done.binds}" if done.binds else ""
+    yield Check(True, f"limits: about {done.seconds / 3600:.1f} h for {total} messages{binds}")
+
+
+def senders(
+    path: Path | None,
+    state: str | None,
+    environ: Mapping[str, str],
+    folder: Path,
+    clock: Clock,
+    bus: EventBus,
+) -> Introduction:
+    """The team's account links, by a campaign file's API and token, or else by the defaults."""
+    if path is not None:
+        campaign = load_campaign(path)
+        location = ledger_location(state, environ, [campaign], live=False)
+    else:
+        # Only its `api` is used: the defaults of any campaign.
+        nobody = {"name": "senders", "senders": ["x"], "prospects": "x.csv", "message": "x"}
+        campaign = Campaign.model_validate(nobody)
+        try:
+            location = ledger_upward(state, environ, folder)
+        except UsageError:
+            location = str(folder / LEDGER_NAME)
+    token = read_token(campaign, environ, location)
+    return asyncio.run(introduce(campaign, token, clock, bus))

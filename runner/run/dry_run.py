@@ -1,0 +1,85 @@
+"""A dry run: the plan a run would write, handed to whoever looks at it. Nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from runner.clock import Clock
+from runner.forecast import Forecast
+from runner.ledger import Ledger, open_ledger, planning
+from runner.message import Entry, PlannedMessage, RowSkip
+from runner.run.preview import Preview, Rows, planned_entries, queue_gone, when_done
+from runner.run.setup import Draft, known_characters, ledger_location, load, make_draft
+
+Looker = Callable[[Draft, Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]], None]
+"""Looks at every entry of a plan, with its message if it would be sent; must exhaust them."""
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a run of these campaigns would do."""
+
+    previews: list[Preview]
+    forecast: Forecast
+    warnings: list[str]
+    place: str | None  # of the ledger, None when there is none yet
+
+
+def dry_run(
+    paths: Sequence[Path],
+    state: str | None,
+    environ: Mapping[str, str],
+    clock: Clock,
+    progress: Rows,
+    look: Looker,
+    *,
+    new_campaign: bool = False,
+) -> DryRun:
+    """Plan campaigns as a run would, against what the ledger knows; asks no API.
+
+    Raises RunnerError as a run would.
+    """
+    campaigns = load(paths)
+    location = ledger_location(state, environ, campaigns, live=False)
+    previews: list[Preview] = []
+    with ExitStack() as stack:
+        ledger: Ledger | None = None
+        if "://" in location or Path(location).exists():
+            ledger = stack.enter_context(open_ledger(location, read_only=True))
+        drafts = [make_draft(each, ledger, new_campaign=new_campaign) for each in campaigns]
+        warnings = [f"{d.campaign.name}: {told}" for d in drafts for told in d.audience.warnings]
+        queue: dict[str, int] = {}
+        for draft in drafts:
+            found = _look(draft, ledger, progress, look)
+            previews.append(found)
+            for sender, count in found.to_send.items():
+                queue[sender] = queue.get(sender, 0) + count
+        forecast = when_done(drafts, queue, ledger, clock)
+        return DryRun(previews, forecast, warnings, ledger.place if ledger else None)
+
+
+def _look(draft: Draft, ledger: Ledger | None, progress: Rows, look: Looker) -> Preview:
+    suppressed = ledger.read(planning.suppressed) if ledger else {}
+    found = Preview(draft.campaign.name)
+    characters = known_characters(ledger, origin_of(draft), draft.campaign.api.platform)
+
+    def entries() -> Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]:
+        for chunk in planned_entries(draft, ledger, suppressed, characters, progress):
+            for entry in chunk:
+                yield entry, found.count(entry)
+
+    look(draft, entries())
+    found.removed = queue_gone(found, draft, ledger)
+    return found
+
+
+def origin_of(draft: Draft) -> str:
+    """The API's `scheme://host[:port]`, as a channel names it, without asking one."""
+    if draft.row is not None and draft.row.origin is not None:
+        return draft.row.origin
+    parts = urlsplit(draft.campaign.api.base_url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,216 @@
+"""Meeting the API before a run: whose token it is, and what its senders can do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from runner.attempt import Lane, Settings
+from runner.campaign import Campaign
+from runner.channels import AccountLink, Channel, Platform, Token
+from runner.channels.connect import connect
+from runner.clock import Clock
+from runner.errors import RunnerError
+from runner.events import EventBus, Notice
+from runner.lane import Meter
+from runner.ledger import Ledger, lanes, moves, planning
+from runner.pacing import lookup_spacing, make_pacer
+from runner.run.setup import Draft, characters_key
+
+
+@dataclass(slots=True)
+class Crew:
+    """The campaigns of one team, and what the API says of their senders.
+
+    `unfit`: senders that cannot send now, and why.
+    """
+
+    origin: str
+    team: str
+    team_name: str
+    token: Token
+    drafts: list[Draft]
+    unfit: dict[str, str]
+    _channels: dict[tuple[str, str], Channel] = field(default_factory=dict)
+
+    @property
+    def lane_id(self) -> str:
+        return f"{self.origin}|{self.team}"
+
+    def open_lane(self, ledger: Ledger, run: int, clock: Clock, bus: EventBus) -> Lane:
+        """Take the lane: from here on every earlier owner is fenced. Needs a running loop."""
+        campaigns = [draft.campaign for draft in self.drafts]
+        meter = Meter(clock)
+        timeout = max(campaign.retry.timeout for campaign in campaigns)
+        concurrency = min(campaign.limits.concurrency for campaign in campaigns)
+
+        def channel_for(version: str, base_url: str) -> Channel:
+            if (version, base_url) not in self._channels:
+                self._channels[version, base_url] = connect(
+                    version,
+                    base_url,
+                    self.token,
+                    clock,
+                    timeout=timeout,
+                    gate=meter.gate,
+                    notice=lambda text: bus.emit(Notice(clock.now(), text)),
+                    platform=campaigns[0].api.platform,
+                    concurrency=concurrency,
+                )
+            return self._channels[version, base_url]
+
+        limits = [campaign.limits for campaign in campaigns]
+        lane = Lane(
+            id=self.lane_id,
+            ledger=ledger,
+            channel_for=channel_for,
+            pacer=make_pacer(limits, [s for c in campaigns for s in c.senders]),
+            clock=clock,
+            bus=bus,
+            run=run,
+            epoch=ledger.write(lanes.take_lane, self.lane_id, run),
+            campaigns={draft.id: settings(draft.campaign) for draft in self.drafts if draft.id},
+            concurrency=concurrency,
+            timeout=timeout,
+        )
+        meter.lane = lane
+        meter.spacing = lookup_spacing(
+            min((each.per_minute for each in limits if each.per_minute is not None), default=None)
+        )
+        for sender, why in self.unfit.items():
+            lane.stop_sender(sender, why)
+        return lane
+
+    async def close(self) -> None:
+        for channel in self._channels.values():
+            await channel.close()
+        self._channels.clear()
+
+
+def settings(campaign: Campaign) -> Settings:
+    """What a lane needs to know of a campaign."""
+    return Settings(
+        name=campaign.name,
+        version=campaign.api.version,
+        base_url=campaign.api.base_url,
+        attempts=campaign.retry.attempts,
+        settle=campaign.retry.settle,
+        absent=campaign.retry.absent,
+        key_life=campaign.retry.key_life,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """What the API says of a token."""
+
+    origin: str
+    team: str
+    team_name: str
+    links: list[AccountLink]
+    platforms: list[Platform]
+    requests: list[tuple[float, float]]
+
+
+async def introduce(campaign: Campaign, token: Token, clock: Clock, bus: EventBus) -> Introduction:
+    """Ask who a token is: team, account links, platforms. Raises ChannelError."""
+    meter = Meter(clock)
+    channel = connect(
+        campaign.api.version,
+        campaign.api.base_url,
+        token,
+        clock,
+        timeout=campaign.retry.timeout,
+        gate=meter.gate,
+        notice=lambda text: bus.emit(Notice(clock.now(), text)),
+        platform=campaign.api.platform,
+        concurrency=1,
+    )
+    try:
+        team = await channel.team()
+        links = await channel.account_links()
+        platforms = await channel.platforms()
+    finally:
+        await channel.close()
+    return Introduction(channel.origin, team.id, team.name, links, platforms, meter.early)
+
+
+async def meet(
+    drafts: Sequence[Draft],
+    tokens: Mapping[str, Token],
+    ledger: Ledger,
+    clock: Clock,
+    bus: EventBus,
+) -> list[Crew]:
+    """Sort drafts into crews by team, and check their senders with the API.
+
+    Raises ChannelError when the API cannot be used, RunnerError for a sender it does not know.
+    """
+    crews: dict[str, Crew] = {}
+    met: dict[tuple[str, str, str], Introduction] = {}
+    for draft in drafts:
+        campaign = draft.campaign
+        token = tokens[campaign.name]
+        who = (campaign.api.version, campaign.api.base_url, token.reveal())
+        if who not in met:
+            met[who] = await introduce(campaign, token, clock, bus)
+            _count(ledger, met[who])
+        said = met[who]
+        crew = crews.setdefault(
+            f"{said.origin}|{said.team}",
+            Crew(said.origin, said.team, said.team_name, token, [], {}),
+        )
+        crew.drafts.append(draft)
+        _check_senders(campaign, said, crew.unfit)
+        _remember_characters(ledger, said, campaign.api.platform)
+    return list(crews.values())
+
+
+def _count(ledger: Ledger, said: Introduction) -> None:
+    lane = f"{said.origin}|{said.team}"
+    rows = [{"lane": lane, "started_at": start, "ended_at": end} for start, end in said.requests]
+    if rows:
+        ledger.write(moves.count_requests, rows)
+
+
+def _check_senders(campaign: Campaign, said: Introduction, unfit: dict[str, str]) -> None:
+    links = {link.id: link for link in said.links}
+    for sender in campaign.senders:
+        link = links.get(sender.id)
+        if link is None:
+            raise RunnerError(
+                f"{campaign.path}: sender {sender.id} is no account link of team {said.team_name}",
+                "see which there are: run-campaign senders",
+            )
+        if link.platform != campaign.api.platform:
+            raise RunnerError(
+                f"{campaign.path}: sender {sender.id} is on {link.platform}, the campaign on "
+                f"{campaign.api.platform}",
+                "choose a sender of that platform, or set api.platform",
+            )
+        why = what_stands_in_the_way(link)
+        if why:
+            unfit[sender.id] = why
+
+
+def what_stands_in_the_way(link: AccountLink) -> str:
+    """Why an account link cannot send now, with what a person can do; empty when it can."""
+    who = f"{link.id} ({link.username})" if link.username else link.id
+    if link.status == "offline":
+        return f"{who} is offline: reconnect the account in Inbox"
+    if link.status != "active":
+        reasons = f" because of {', '.join(link.pause_reasons)}" if link.pause_reasons else ""
+        return f"{who} is {link.status}{reasons}: see to it in Inbox"
+    if link.can_send is False:
+        return f"{who} may not send messages (no message:send): see its rights in Inbox"
+    return ""
+
+
+def _remember_characters(ledger: Ledger, said: Introduction, platform: str) -> None:
+    """Keep the platform's longest text for dry runs, which ask nobody."""
+    for each in said.platforms:
+        if each.platform == platform:
+            value = "" if each.characters is None else str(each.characters)
+            key = characters_key(said.origin, platform)
+            if ledger.read(planning.note, key) != value:
+                ledger.write(planning.set_note, key, value)

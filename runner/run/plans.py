@@ -1,0 +1,118 @@
+"""Writing a plan into the ledger, or stopping with what changed since the last one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from runner.clock import Clock
+from runner.errors import ChangesError
+from runner.events import EventBus, Planned, Reading
+from runner.ledger import Ledger, planning
+from runner.ledger.planning import PlanWriter
+from runner.message import Entry
+from runner.run.preview import Preview, Rows, planned_entries
+from runner.run.setup import Draft, plan_fingerprint, resolved
+
+GONE = 0.2
+"""More than this share of the queue gone from the file is taken for a mistake until accepted."""
+
+
+def is_unchanged(draft: Draft, ledger: Ledger, characters: int | None) -> bool:
+    """Whether planning again would change nothing: then no row needs to be read."""
+    if draft.row is None or draft.row.fingerprint is None:
+        return False
+    suppressed = ledger.read(planning.suppressed)
+    return draft.row.fingerprint == plan_fingerprint(draft, suppressed, characters)
+
+
+def write_plan(
+    draft: Draft,
+    ledger: Ledger,
+    characters: int | None,
+    *,
+    accept_changes: bool,
+    clock: Clock,
+    bus: EventBus,
+) -> Draft:
+    """Plan a draft into the ledger, all or nothing; the draft with its row.
+
+    Raises ChangesError when texts of messages not yet sent differ, or more than a fifth of the
+    queue is gone, and `accept_changes` is off.
+    """
+    name = draft.campaign.name
+    if is_unchanged(draft, ledger, characters):
+        bus.emit(Planned(clock.now(), name, 0, 0, 0, 0, 0, unchanged=True))
+        return draft
+    suppressed = ledger.read(planning.suppressed)
+    found = Preview(name)
+    with ledger.writing() as connection:
+        row = draft.row or planning.add_campaign(
+            connection,
+            name=name,
+            path=resolved(draft.campaign.path),
+            source=resolved(draft.campaign.prospects.source),
+            platform=draft.campaign.api.platform,
+            id_type=draft.audience.id_type,
+            at=clock.now(),
+        )
+        writer = PlanWriter(connection, row)
+        progress = reading(name, clock, bus)
+        for chunk in planned_entries(draft, ledger, suppressed, characters, progress):
+            for entry in chunk:
+                found.count(entry)
+            writer.write(chunk)
+        found.removed = writer.gone()
+        if not accept_changes:
+            refuse_changes([found])
+        writer.finish(plan_fingerprint(draft, suppressed, characters), clock.now())
+    counts = writer.counts
+    bus.emit(
+        Planned(
+            clock.now(),
+            name,
+            counts.added,
+            counts.requeued,
+            counts.changed,
+            counts.skipped,
+            counts.removed,
+        )
+    )
+    return replace(draft, row=row)
+
+
+def reading(name: str, clock: Clock, bus: EventBus) -> Rows:
+    """Tells the bus how many rows have been read."""
+    return lambda rows: bus.emit(Reading(clock.now(), name, rows))
+
+
+def refuse_changes(previews: Sequence[Preview]) -> None:
+    """Raise ChangesError if a person has to look at what changed first."""
+    for found in previews:
+        if found.changed:
+            shown = "\n".join(_difference(entry) for entry in found.changes)
+            more = found.changed - len(found.changes)
+            raise ChangesError(
+                f"{found.campaign}: {found.changed} messages that are not sent yet would change:\n"
+                f"{shown}" + (f"\n… and {more} more" if more else ""),
+                "run with --accept-changes to send the new texts; sent messages never change",
+            )
+        queue = found.queued_seen + found.removed
+        if found.removed > queue * GONE:
+            raise ChangesError(
+                f"{found.campaign}: {found.removed} of {queue} queued recipients are gone from the "
+                "prospects file",
+                "run with --accept-changes if that is meant: they will not be written to",
+            )
+
+
+def _difference(entry: Entry) -> str:
+    planned, known = entry.planned, entry.known
+    assert known is not None
+    lines = [f"  {planned.recipient} (row {planned.row})"]
+    if known.sender != planned.sender:
+        lines.append(f"    sender {known.sender} -> {planned.sender}")
+    differences = difflib.ndiff(known.text.splitlines(), planned.text.splitlines())
+    lines += [f"    {line}" for line in differences if line.startswith(("-", "+"))]
+    return "\n".join(lines)

@@ -1,0 +1,172 @@
+"""What a run would do, without doing it: the same plan, counted and played forward."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from runner.campaign import Campaign
+from runner.clock import Clock
+from runner.forecast import Forecast, forecast
+from runner.ledger import Ledger, planning, views
+from runner.ledger.planning import CampaignRow
+from runner.message import (
+    Change,
+    Entry,
+    Known,
+    MessageStatus,
+    PlannedMessage,
+    Recipient,
+    RowSkip,
+)
+from runner.pacing import DAY, make_pacer
+from runner.plan import plan_messages
+from runner.run.setup import Draft
+
+_S = MessageStatus
+Rows = Callable[[int], None]
+"""Told how many rows have been read so far."""
+
+CHANGES_KEPT = 3
+"""Changed texts kept to be shown."""
+
+
+@dataclass(slots=True)
+class Preview:
+    """A plan's figures. `to_send` counts messages per sender that this run would send, those
+    already queued included; `added` those that this plan puts into the queue."""
+
+    campaign: str
+    rows: int = 0
+    added: int = 0
+    requeued: int = 0
+    queued_seen: int = 0  # queued before, and still in the file
+    kept: Counter[MessageStatus] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+    to_send: Counter[str] = field(default_factory=Counter)
+    changed: int = 0
+    changes: list[Entry] = field(default_factory=list)
+    removed: int = 0
+
+    @property
+    def adds(self) -> int:
+        return self.added + self.requeued
+
+    def count(self, entry: Entry | RowSkip) -> PlannedMessage | None:
+        """Count an entry; the message that this run would send for it, if any."""
+        self.rows += 1
+        if isinstance(entry, RowSkip):
+            self.skipped[entry.reason] += 1
+            return None
+        planned, known = entry.planned, entry.known
+        was = known.status if known else None
+        self.queued_seen += was is _S.QUEUED
+        if entry.change is Change.REVISED:
+            self.changed += 1
+            if len(self.changes) < CHANGES_KEPT:
+                self.changes.append(entry)
+        if entry.change is Change.KEPT or (was is not None and was not in (_S.QUEUED, _S.SKIPPED)):
+            assert was is not None
+            self.kept[was] += 1
+            return None
+        if planned.skip is not None:
+            self.skipped[planned.skip] += 1
+            return None
+        self.added += entry.change is Change.NEW
+        self.requeued += entry.change is Change.REQUEUED
+        self.to_send[planned.sender] += 1
+        return planned
+
+
+def planned_entries(
+    draft: Draft,
+    ledger: Ledger | None,
+    suppressed: Mapping[str, str],
+    characters: int | None,
+    progress: Rows,
+) -> Iterator[list[Entry | RowSkip]]:
+    """The plan of a draft in chunks, against what the ledger knows (None: nothing)."""
+
+    def known(recipients: Sequence[Recipient]) -> Mapping[Recipient, Known]:
+        return ledger.read(planning.known, draft.id, recipients) if ledger else {}
+
+    rows = 0
+    for chunk in plan_messages(
+        draft.audience.rows(),
+        draft.template,
+        draft.campaign.senders,
+        known,
+        suppressed,
+        characters,
+    ):
+        rows += len(chunk)
+        progress(rows)
+        yield chunk
+
+
+def preview(
+    draft: Draft,
+    ledger: Ledger | None,
+    characters: int | None,
+    progress: Rows,
+    each: Callable[[Entry | RowSkip, PlannedMessage | None], None] | None = None,
+) -> Preview:
+    """Count what a plan would do. `each` sees every entry, with its message if it would be sent."""
+    suppressed = ledger.read(planning.suppressed) if ledger else {}
+    found = Preview(draft.campaign.name)
+    for chunk in planned_entries(draft, ledger, suppressed, characters, progress):
+        for entry in chunk:
+            planned = found.count(entry)
+            if each is not None:
+                each(entry, planned)
+    found.removed = queue_gone(found, draft, ledger)
+    return found
+
+
+def queue_gone(found: Preview, draft: Draft, ledger: Ledger | None) -> int:
+    """How many queued recipients a whole plan has not seen."""
+    if ledger is None or draft.id is None:
+        return 0
+    queued = ledger.read(views.counts, draft.id)[_S.QUEUED]
+    return max(0, queued - found.queued_seen)
+
+
+class Paced(Protocol):
+    """A campaign whose pace can be told: a draft, or what a status knows without the prospects."""
+
+    @property
+    def campaign(self) -> Campaign: ...
+
+    @property
+    def row(self) -> CampaignRow | None: ...
+
+
+def when_done(
+    drafts: Sequence[Paced], queue: Mapping[str, int], ledger: Ledger | None, clock: Clock
+) -> Forecast:
+    """When these messages per sender would all be sent, by the limits and what was used of them."""
+    pacer = make_pacer(
+        [draft.campaign.limits for draft in drafts],
+        [sender for draft in drafts for sender in draft.campaign.senders],
+    )
+    wall, now = clock.now(), clock.boot()
+    if ledger is not None:
+        lanes = {
+            f"{draft.row.origin}|{draft.row.team}"
+            for draft in drafts
+            if draft.row is not None and draft.row.team is not None
+        }
+        pacer.restore(
+            [
+                request
+                for lane in sorted(lanes)
+                for request in ledger.read(views.past_requests, lane, wall - DAY)
+            ],
+            ledger.read(views.past_sends, list(pacer.senders), wall - DAY),
+            now=now,
+            wall=wall,
+            timeout=max(draft.campaign.retry.timeout for draft in drafts),
+        )
+    return forecast(pacer, queue, now)

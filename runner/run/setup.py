@@ -1,0 +1,195 @@
+"""What a run starts from: the ledger's place, the token, and what the files say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from runner.audience import Audience, missing_columns, read_audience
+from runner.campaign import Campaign, load_campaign
+from runner.channels import Token
+from runner.errors import LedgerError, RunnerError, UsageError
+from runner.ledger import Ledger, planning
+from runner.ledger.planning import CampaignRow
+from runner.tables import fingerprint
+from runner.templating import Template, compile_template, load_template
+
+LEDGER_NAME = "state.db"
+STATE_VARIABLE = "RUN_CAMPAIGN_STATE"
+SANDBOX_TOKEN = "sandbox-token"  # the stand-in's own, worth nothing anywhere else
+
+
+def ledger_location(
+    state: str | None, environ: Mapping[str, str], campaigns: Sequence[Campaign], *, live: bool
+) -> str:
+    """Where the ledger of these campaigns lies: `--state`, else the environment, else `state.db`
+    in their project. A live run in CI must say it, for a checkout is a ledger that is lost."""
+    said = state or environ.get(STATE_VARIABLE)
+    if said:
+        return said
+    if live and environ.get("CI"):
+        raise UsageError(
+            "CI is set, and a ledger in a checkout is lost with it: whom it wrote to would be "
+            "written to again",
+            f"name a ledger that is kept: --state, or {STATE_VARIABLE}",
+        )
+    places = {str(campaign.project_dir / LEDGER_NAME) for campaign in campaigns}
+    if len(places) > 1:
+        raise UsageError(
+            f"these campaigns lie in projects with ledgers of their own: {', '.join(sorted(places))}",
+            "run them one by one, or name one ledger with --state",
+        )
+    return places.pop()
+
+
+def ledger_upward(state: str | None, environ: Mapping[str, str], folder: Path) -> str:
+    """The ledger for a command without a campaign file: said, or the nearest `state.db` upward."""
+    said = state or environ.get(STATE_VARIABLE)
+    if said:
+        return said
+    for place in (folder, *folder.parents):
+        if (place / LEDGER_NAME).is_file():
+            return str(place / LEDGER_NAME)
+    raise UsageError(
+        f"no {LEDGER_NAME} here or in a folder above", "name a campaign file, or --state PATH"
+    )
+
+
+def read_token(campaign: Campaign, environ: Mapping[str, str], location: str) -> Token:
+    """The token that the campaign names, from the environment or `.env` beside the ledger."""
+    name = campaign.api.token_env
+    folder = campaign.project_dir if "://" in location else Path(location).absolute().parent
+    value = environ.get(name) or dotenv_values(folder / ".env").get(name) or ""
+    if not value.strip():
+        raise UsageError(
+            f"no API token: {name} is not set",
+            f"export {name}=… or write it into {folder / '.env'} (from Inbox: Settings, API Keys)",
+        )
+    return Token(value.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A campaign with all its files understood. `row` is None before its first plan."""
+
+    campaign: Campaign
+    audience: Audience
+    template: Template
+    row: CampaignRow | None
+
+    @property
+    def id(self) -> int | None:
+        return self.row.id if self.row else None
+
+
+def load(paths: Sequence[Path]) -> list[Campaign]:
+    """Load campaign files; two of one name, or one file twice, are refused."""
+    campaigns = [load_campaign(path) for path in paths]
+    seen: dict[str, Path] = {}
+    for campaign in campaigns:
+        if campaign.name in seen:
+            raise UsageError(
+                f"{campaign.path} and {seen[campaign.name]} are both campaign {campaign.name}",
+                "name each once, or give one another `name:`",
+            )
+        seen[campaign.name] = campaign.path
+    return campaigns
+
+
+def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool = False) -> Draft:
+    """Understand a campaign's files, and match it with what the ledger knows of it.
+
+    Raises CampaignError, TemplateError, AudienceError for the files; LedgerError when the ledger
+    knows this campaign as another (id_type, platform), or these files under another name.
+    """
+    source = campaign.message
+    if source.template is not None:
+        template = load_template(source.template)
+    else:
+        template = compile_template(source.text or "", f"{campaign.path} message")
+    audience = read_audience(campaign)
+    missing_columns(template.needs, audience)
+    row = ledger.read(planning.find_campaign, campaign.name) if ledger else None
+    if row is not None:
+        _same_identity(campaign, audience, row)
+    elif ledger is not None and not new_campaign:
+        _no_other_name(campaign, ledger)
+    return Draft(campaign, audience, template, row)
+
+
+def _same_identity(campaign: Campaign, audience: Audience, row: CampaignRow) -> None:
+    for what, was, now in (
+        ("api.platform", row.platform, campaign.api.platform),
+        ("prospects.id_type", row.id_type, audience.id_type),
+    ):
+        if was != now:
+            raise LedgerError(
+                f"campaign {row.name} was planned with {what} {was}, the file says {now}: its "
+                "recipients would all count as new people",
+                f"set {what} back to {was}, or give the file another `name:`",
+            )
+
+
+def _no_other_name(campaign: Campaign, ledger: Ledger) -> None:
+    path, source = resolved(campaign.path), resolved(campaign.prospects.source)
+    for other in ledger.read(planning.campaigns):
+        if path == other.path or source == other.source:
+            what = "this file" if path == other.path else campaign.prospects.source.name
+            raise LedgerError(
+                f"{what} is known as campaign {other.name}; as {campaign.name} its people would "
+                "be written to again",
+                f"set `name: {other.name}` to go on with it, or run with --new-campaign",
+            )
+
+
+def resolved(path: Path) -> str:
+    """A path as the ledger keeps it: absolute, symbolic links followed."""
+    return str(path.resolve())
+
+
+def plan_fingerprint(draft: Draft, suppressed: Mapping[str, str], characters: int | None) -> str:
+    """A hash of everything that a plan is made from: equal means that planning again would change
+    nothing. Reads the files' bytes, not their rows."""
+    campaign = draft.campaign
+    wanted, text = campaign.prospects, campaign.message
+    parts = [
+        fingerprint(wanted.source),
+        [fingerprint(path) for path in campaign.suppress],
+        fingerprint(text.template) if text.template else text.text,
+        [[sender.id, sender.per_day] for sender in campaign.senders],
+        wanted.model_dump(mode="json", exclude={"source"}),
+        campaign.api.platform,
+        draft.audience.id_type,
+        sorted(suppressed.items()),
+        characters,
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def characters_key(origin: str, platform: str) -> str:
+    """Where the ledger keeps the platform's longest text, as the API told it last."""
+    return f"characters {origin} {platform}"
+
+
+def known_characters(ledger: Ledger | None, origin: str, platform: str) -> int | None:
+    """The longest text that the platform was last known to allow; None for unknown or no limit."""
+    if ledger is None:
+        return None
+    value = ledger.read(planning.note, characters_key(origin, platform))
+    return int(value) if value else None
+
+
+def require(row: CampaignRow | None, name: str, ledger: Ledger) -> CampaignRow:
+    """The campaign's row, or a clear word that this ledger has none."""
+    if row is None:
+        known = ", ".join(other.name for other in ledger.read(planning.campaigns)) or "none"
+        raise RunnerError(
+            f"campaign {name} is not in the ledger {ledger.place} (it knows: {known})",
+            "run it first, or name its ledger with --state",
+        )
+    return row

@@ -1,0 +1,95 @@
+"""How campaigns stand, without reading their prospects: for `status`."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.campaign import Campaign, load_campaign
+from runner.clock import Clock
+from runner.errors import RunnerError
+from runner.forecast import Forecast
+from runner.ledger import Ledger, planning, views
+from runner.ledger.planning import CampaignRow
+from runner.ledger.views import RunRow
+from runner.report import Status, status_of
+from runner.run.by_hand import open_existing
+from runner.run.preview import when_done
+from runner.run.setup import ledger_location, ledger_upward, load, require
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A campaign's status, its file, and when it would be done; `forecast` is None when nothing is
+    queued or the campaign file cannot be read any more."""
+
+    status: Status
+    path: str
+    forecast: Forecast | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    """What a ledger says. `alive`: whether the last run lives; None when another host knows."""
+
+    place: str
+    campaigns: list[Standing]
+    last_run: RunRow | None
+    alive: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Paced:
+    campaign: Campaign
+    row: CampaignRow | None
+
+
+def standings(
+    path: Path | None, state: str | None, environ: Mapping[str, str], folder: Path, clock: Clock
+) -> Standings:
+    """Of the campaign at `path`, or of all in the ledger found upward from `folder`."""
+    campaign = load([path])[0] if path is not None else None
+    if campaign is not None:
+        location = ledger_location(state, environ, [campaign], live=False)
+    else:
+        location = ledger_upward(state, environ, folder)
+    with open_existing(location) as ledger:
+        if campaign is not None:
+            found = ledger.read(planning.find_campaign, campaign.name)
+            rows = [require(found, campaign.name, ledger)]
+        else:
+            rows = ledger.read(planning.campaigns)
+        told = [_standing(ledger, row, campaign, path, clock) for row in rows]
+        last = ledger.read(views.last_run)
+        return Standings(ledger.place, told, last, _is_alive(last))
+
+
+def _standing(
+    ledger: Ledger, row: CampaignRow, campaign: Campaign | None, path: Path | None, clock: Clock
+) -> Standing:
+    status = status_of(ledger, row, clock.now())
+    forecast: Forecast | None = None
+    if status.queue:
+        try:
+            paced = _Paced(campaign or load_campaign(Path(row.path)), row)
+            forecast = when_done([paced], status.queue, ledger, clock)
+        except (RunnerError, OSError):
+            forecast = None  # the file is gone or broken; what the ledger says is still true
+    return Standing(status, str(path or row.path), forecast)
+
+
+def _is_alive(last: RunRow | None) -> bool | None:
+    if last is None or last.ended_at is not None:
+        return False
+    if last.host != socket.gethostname():
+        return None
+    try:
+        os.kill(last.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,98 @@
+"""One message to oneself, under a key of its own and never counted in the campaign."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from runner.audience import Refused, id_checker
+from runner.errors import AudienceError, UsageError
+from runner.ledger import Ledger, open_ledger, planning
+from runner.ledger.planning import CampaignRow
+from runner.message import PlannedMessage, Recipient, RowSkip
+from runner.plan import plan_messages
+from runner.run import Options, RunResult, Surroundings, drive, hold_lanes, served_at
+from runner.run.meeting import meet
+from runner.run.setup import Draft, ledger_location, load, make_draft, read_token, resolved
+
+Agree = Callable[[PlannedMessage], bool]
+"""Shown the message; True to send it."""
+
+
+def run_test(
+    path: Path, to: str, row: int | None, options: Options, around: Surroundings, agree: Agree
+) -> RunResult:
+    """Send `to` the text of sheet row `row` (default: the first that would be sent).
+
+    Raises UsageError for an id that is none, AudienceError for a row that would not be sent.
+    """
+    campaign = served_at(load([path])[0], options)
+    location = ledger_location(options.state, around.environ, [campaign], live=True)
+    token = options.token or read_token(campaign, around.environ, location)
+    planned = _message(make_draft(campaign, None), to, row)
+    if not agree(planned):
+        return RunResult(declined=True)
+    test_name = f"{campaign.name} (test)"
+    with open_ledger(location) as ledger, ExitStack() as held:
+        draft = make_draft(campaign, None)
+        made = _test_campaign(ledger, test_name, draft, around)
+        draft = replace(draft, campaign=campaign.model_copy(update={"name": test_name}), row=made)
+        crews = asyncio.run(meet([draft], {test_name: token}, ledger, around.clock, around.bus))
+        hold_lanes(held, ledger, crews, options.wait, around.clock)
+        ledger.write(planning.add_test, made, planned)
+        only = frozenset({planned.recipient.id})
+        return drive(crews, ledger, replace(options, only=only), around)
+
+
+def _message(draft: Draft, to: str, row: int | None) -> PlannedMessage:
+    """The row's message, addressed to `to`."""
+    platform, id_type = draft.campaign.api.platform, draft.audience.id_type
+    checked = id_checker(platform, id_type)(to)
+    if isinstance(checked, Refused):
+        raise UsageError(
+            f"--to: {checked.detail}", "give your own id, as the prospects file has ids"
+        )
+    planned = _row(draft, row)
+    return replace(planned, recipient=Recipient(platform, id_type, checked))
+
+
+def _row(draft: Draft, row: int | None) -> PlannedMessage:
+    source = draft.audience.table.path
+    for chunk in plan_messages(
+        draft.audience.rows(), draft.template, draft.campaign.senders, lambda _: {}, {}
+    ):
+        for entry in chunk:
+            found = entry if isinstance(entry, RowSkip) else entry.planned
+            reason = found.reason if isinstance(found, RowSkip) else found.skip
+            if row is None and reason is None and isinstance(found, PlannedMessage):
+                return found
+            if found.row == row:
+                if isinstance(found, PlannedMessage) and reason is None:
+                    return found
+                raise AudienceError(
+                    f"{source}: row {row} would not be sent: {reason}: {found.detail}",
+                    "choose another --row",
+                )
+    if row is None:
+        raise AudienceError(f"{source}: no row can be sent", "see why: --dry-run")
+    raise AudienceError(
+        f"{source}: there is no row {row}", "rows are counted as in the sheet, header 1"
+    )
+
+
+def _test_campaign(ledger: Ledger, name: str, draft: Draft, around: Surroundings) -> CampaignRow:
+    """The ledger's row for tests of this campaign: kept apart from it, and never listed."""
+    found = ledger.read(planning.find_campaign, name)
+    return found or ledger.write(
+        planning.add_campaign,
+        name=name,
+        path=resolved(draft.campaign.path),
+        source=resolved(draft.campaign.prospects.source),
+        platform=draft.campaign.api.platform,
+        id_type=draft.audience.id_type,
+        at=around.clock.now(),
+        is_test=True,
+    )

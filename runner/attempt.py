@@ -208,7 +208,9 @@ async def attempt(
     if isinstance(number, NotClaimed):
         lane.pacer.unused(permit)
         if number is NotClaimed.FENCED:
-            raise Fenced("another run has taken this team over", "see who with: run-campaign status")
+            raise Fenced(
+                "another run has taken this team over", "see who with: run-campaign status"
+            )
         return None
     answer = await channel.send(parcel.body, parcel.key, begun + SEND_BY)
     lane.pacer.done(permit, lane.clock.boot(), sent=isinstance(answer.outcome, Accepted | InDoubt))
@@ -289,7 +291,9 @@ def _act(lane: Lane, parcel: Parcel, answer: Answer) -> None:
         case Deferred(stop=stop, scope=Scope.SENDER) if stop:
             lane.stop_sender(parcel.sender, stop)
         case Deferred(scope=Scope.SENDER, after=after):
-            lane.pacer.hold(now + (after or 0.0), f"the platform slows {parcel.sender} down", parcel.sender)
+            lane.pacer.hold(
+                now + (after or 0.0), f"the platform slows {parcel.sender} down", parcel.sender
+            )
         case Deferred(scope=Scope.LANE, written=False) if lane.pacer.held_until <= now:
             lane.network_failures += 1
             lane.pacer.hold(now + pause(lane.network_failures), f"network: {outcome.detail}")

@@ -51,8 +51,12 @@ def open_engine(location: str, *, read_only: bool = False) -> Engine:
         ) from error
     if sqlite:
         _make_durable(engine, read_only)
-    with told_plainly(url.render_as_string()), engine.begin() as connection:
-        _bring_up_to_date(connection, read_only)
+    try:
+        with told_plainly(url.render_as_string()), engine.begin() as connection:
+            _bring_up_to_date(connection, read_only)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
@@ -77,9 +81,13 @@ def _read_only_url(url: URL) -> URL:
 
 def _check_file(path: Path, read_only: bool) -> None:
     if path.is_dir():
-        raise LedgerError(f"{path} is a folder, not a ledger", "name the file: --state DIR/state.db")
+        raise LedgerError(
+            f"{path} is a folder, not a ledger", "name the file: --state DIR/state.db"
+        )
     if not path.parent.is_dir():
-        raise LedgerError(f"{path.parent} does not exist", "make the folder, or name another --state")
+        raise LedgerError(
+            f"{path.parent} does not exist", "make the folder, or name another --state"
+        )
     file_system = _file_system_of(path.parent)
     if file_system in NETWORK_FILE_SYSTEMS:
         raise LedgerError(
@@ -149,9 +157,7 @@ def _bring_up_to_date(connection: Connection, read_only: bool) -> None:
         )
         return
     version = int(
-        connection.execute(
-            select(meta.c.value).where(meta.c.key == "schema_version")
-        ).scalar_one()
+        connection.execute(select(meta.c.value).where(meta.c.key == "schema_version")).scalar_one()
     )
     if version > SCHEMA_VERSION:
         raise LedgerTooNew(
@@ -188,7 +194,9 @@ def _plainly(error: DBAPIError, place: str) -> LedgerError:
             "written to",
         )
     if "readonly" in said or "unable to open" in said:
-        return LedgerError(f"the ledger {place} cannot be written ({said})", "check its permissions")
+        return LedgerError(
+            f"the ledger {place} cannot be written ({said})", "check its permissions"
+        )
     return LedgerError(f"the ledger {place} failed: {said.strip().splitlines()[0]}")
 
 

@@ -65,9 +65,7 @@ def claim(connection: Connection, intents: list[Intent]) -> list[int | NotClaime
             select(lane.c.id, lane.c.epoch)
             .where(lane.c.id.in_({intent.lane for intent in intents}))
             .with_for_update(read=True)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     owned = [intent for intent in intents if epochs.get(intent.lane) == intent.epoch]
     numbers: dict[int, int] = {}
@@ -87,8 +85,11 @@ def claim(connection: Connection, intents: list[Intent]) -> list[int | NotClaime
                 message.c.id, message.c.attempts
             )
         )
-        numbers.update(dict(moved.tuples().all()))
-    claimed = [intent for intent in owned if intent.message in numbers]
+        numbers.update(dict(moved.all()))
+    first: dict[int, Intent] = {}  # a message claimed twice in one batch is there once
+    for intent in owned:
+        first.setdefault(intent.message, intent)
+    claimed = [intent for intent in first.values() if intent.message in numbers]
     if claimed:
         connection.execute(
             insert(attempt),
@@ -112,7 +113,7 @@ def claim(connection: Connection, intents: list[Intent]) -> list[int | NotClaime
     return [
         NotClaimed.FENCED
         if epochs.get(intent.lane) != intent.epoch
-        else numbers.get(intent.message, NotClaimed.MOVED)
+        else numbers.pop(intent.message, NotClaimed.MOVED)
         for intent in intents
     ]
 
@@ -208,7 +209,7 @@ def _unproven(connection: Connection, ids: Sequence[int]) -> dict[int, set[int]]
             select(attempt.c.message, attempt.c.number).where(
                 attempt.c.message.in_(ids), attempt.c.outcome == AttemptOutcome.UNKNOWN
             )
-        ).tuples():
+        ):
             found.setdefault(id, set()).add(number)
     return found
 
@@ -420,13 +421,17 @@ def suppress(connection: Connection, ids: Iterable[str], reason: str, at: float)
                 select(suppression.c.recipient).where(suppression.c.recipient.in_(part))
             ).scalars()
         )
-        new = [{"recipient": id, "reason": reason, "added_at": at} for id in part if id not in there]
+        new = [
+            {"recipient": id, "reason": reason, "added_at": at} for id in part if id not in there
+        ]
         if new:
             connection.execute(insert(suppression), new)
         stopped += connection.execute(
             update(message)
             .where(message.c.recipient.in_(part), message.c.status == _S.QUEUED)
-            .values(status=_S.SKIPPED, reason="suppressed", detail="on the ledger's suppression list")
+            .values(
+                status=_S.SKIPPED, reason="suppressed", detail="on the ledger's suppression list"
+            )
         ).rowcount
     return stopped
 

@@ -119,7 +119,9 @@ def bind(connection: Connection, id: int, origin: str, team: str) -> None:
         .with_for_update()
     ).one()
     if row.origin is None:
-        connection.execute(update(campaign).where(campaign.c.id == id).values(origin=origin, team=team))
+        connection.execute(
+            update(campaign).where(campaign.c.id == id).values(origin=origin, team=team)
+        )
     elif (row.origin, row.team) != (origin, team):
         what, old, new = (
             ("API", row.origin, origin) if row.origin != origin else ("team", row.team, team)
@@ -157,9 +159,7 @@ def known(
         mine = row.campaign == id
         if mine:
             status = MessageStatus(row.status)
-            found[recipient] = Known(
-                row.sender, status, row.text, row.row, row.reason, row.detail
-            )
+            found[recipient] = Known(row.sender, status, row.text, row.row, row.reason, row.detail)
         elif recipient not in found and row.status != _S.SKIPPED:
             found[recipient] = Known(row.sender)
     return found
@@ -168,7 +168,7 @@ def known(
 def suppressed(connection: Connection) -> dict[str, str]:
     """The ledger's do-not-contact list: id -> reason."""
     rows = connection.execute(select(suppression.c.recipient, suppression.c.reason))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 _seen = Table("plan_seen", MetaData(), Column("recipient", String), prefixes=["TEMPORARY"])

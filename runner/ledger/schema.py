@@ -159,6 +159,7 @@ attempt = Table(
     CheckConstraint("outcome = 'unknown' OR ended_at IS NOT NULL", name="attempt_ended"),
 )
 Index("attempt_by_lane", attempt.c.lane, attempt.c.started_at)
+Index("attempt_by_message_id", attempt.c.message_id)
 Index("attempt_by_sender", attempt.c.sender, attempt.c.started_at)
 
 request = Table(

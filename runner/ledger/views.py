@@ -186,7 +186,7 @@ def counts(connection: Connection, id: int) -> dict[MessageStatus, int]:
         select(message.c.status, func.count())
         .where(message.c.campaign == id)
         .group_by(message.c.status)
-    ).tuples():
+    ):
         found[MessageStatus(status)] = count
     found[_S.SKIPPED] += connection.execute(
         select(func.count()).select_from(row_skip).where(row_skip.c.campaign == id)
@@ -202,13 +202,13 @@ def reasons(connection: Connection, id: int) -> list[tuple[MessageStatus, str, i
         select(message.c.status, message.c.reason, func.count())
         .where(message.c.campaign == id, message.c.status.in_(wanted))
         .group_by(message.c.status, message.c.reason)
-    ).tuples():
+    ):
         tally[MessageStatus(status), reason] = count
     for reason, count in connection.execute(
         select(row_skip.c.reason, func.count())
         .where(row_skip.c.campaign == id)
         .group_by(row_skip.c.reason)
-    ).tuples():
+    ):
         tally[_S.SKIPPED, reason] = tally.get((_S.SKIPPED, reason), 0) + count
     ranked = sorted(tally.items(), key=lambda item: (item[0][0], -item[1], item[0][1]))
     return [(status, reason, count) for (status, reason), count in ranked]
@@ -236,12 +236,14 @@ def past_requests(
                     table.c.lane == lane,
                     or_(table.c.started_at >= since, table.c.ended_at >= since),
                 )
-            ).tuples()
+            )
         )
     return sorted(found)
 
 
-def past_sends(connection: Connection, senders: Sequence[str], since: float) -> list[tuple[str, float]]:
+def past_sends(
+    connection: Connection, senders: Sequence[str], since: float
+) -> list[tuple[str, float]]:
     """(sender, started) of every attempt since `since` that may have become a message, over all
     campaigns."""
     return [
@@ -254,17 +256,17 @@ def past_sends(connection: Connection, senders: Sequence[str], since: float) -> 
                 attempt.c.outcome.in_((AttemptOutcome.ACCEPTED, AttemptOutcome.UNKNOWN)),
             )
             .order_by(attempt.c.started_at)
-        ).tuples()
+        )
     ]
 
 
 def is_taken(connection: Connection, message_id: str) -> bool:
-    """Whether an API message id already belongs to a message or attempt of this ledger."""
-    for column in (message.c.message_id, attempt.c.message_id):
-        wanted = select(column).where(column == message_id).limit(1)
-        if connection.execute(wanted).first() is not None:
-            return True
-    return False
+    """Whether an API message id is already proof of a message of this ledger."""
+    accepted = select(attempt.c.message_id).where(
+        attempt.c.message_id == message_id, attempt.c.outcome == AttemptOutcome.ACCEPTED
+    )
+    sent = select(message.c.message_id).where(message.c.message_id == message_id)
+    return any(connection.execute(each.limit(1)).first() for each in (sent, accepted))
 
 
 EXPORT_COLUMNS = (
@@ -379,9 +381,7 @@ def attempts_of(connection: Connection, id: int) -> list[AttemptRow]:
         .where(message.c.campaign == id)
         .order_by(message.c.id, attempt.c.number)
     )
-    return [
-        AttemptRow(row[0], row[1], AttemptOutcome(row[2]), *row[3:]) for row in rows
-    ]
+    return [AttemptRow(row[0], row[1], AttemptOutcome(row[2]), *row[3:]) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,8 +411,8 @@ def suppression_list(connection: Connection) -> list[tuple[str, str, float]]:
     return [
         (recipient, reason, at)
         for recipient, reason, at in connection.execute(
-            select(
-                suppression.c.recipient, suppression.c.reason, suppression.c.added_at
-            ).order_by(suppression.c.added_at, suppression.c.recipient)
-        ).tuples()
+            select(suppression.c.recipient, suppression.c.reason, suppression.c.added_at).order_by(
+                suppression.c.added_at, suppression.c.recipient
+            )
+        )
     ]

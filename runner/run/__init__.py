@@ -159,9 +159,7 @@ def hold_lanes(
         held.enter_context(lanes.lane_lock(folder, crew.lane_id, what, clock.now(), seconds))
 
 
-def _agreed(
-    crews: Sequence[Crew], ledger: Ledger, options: Options, around: Surroundings
-) -> bool:
+def _agreed(crews: Sequence[Crew], ledger: Ledger, options: Options, around: Surroundings) -> bool:
     """Whether a person agrees to what the plans would add; asked only if they add anything."""
     found: list[Preview] = []
     drafts = [draft for crew in crews for draft in crew.drafts]
@@ -294,4 +292,3 @@ def _draining_after(seconds: float | None, driven: Sequence[Lane]) -> Iterator[N
         for timer in timers:
             stack.callback(timer.cancel)
         yield
-

@@ -1,0 +1,442 @@
+"""The ledger's behaviour, the same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from runner.errors import LedgerError, LedgerTooNew
+from runner.ledger import Ledger, lanes, moves, open_ledger, planning, views
+from runner.ledger.moves import NotClaimed, Recorded, Result, Retry, Settlement
+from runner.ledger.planning import PlanWriter
+from runner.message import (
+    AttemptOutcome,
+    Change,
+    Entry,
+    Evidence,
+    Known,
+    MessageStatus,
+    PlannedMessage,
+    RowSkip,
+    SkipReason,
+)
+from tests.support import (
+    LANE,
+    SENDER,
+    make_campaign,
+    make_intent,
+    make_queue,
+    own_lane,
+    recipient,
+)
+
+S = MessageStatus
+
+
+def ids_of(ledger: Ledger, campaign: int, now: float = 5.0) -> list[int]:
+    return [due.id for due in ledger.read(views.due, [campaign], SENDER, now, 100)]
+
+
+def statuses(ledger: Ledger, campaign: int) -> list[tuple[str, str]]:
+    return [(row.recipient, row.status.value) for row in ledger.read(_exported, campaign)]
+
+
+def _exported(connection: object, campaign: int) -> list[views.ExportRow]:
+    return list(views.export_rows(connection, campaign))  # type: ignore[arg-type]  # a Connection
+
+
+def claimed(ledger: Ledger, campaign: int) -> tuple[int, int, int, int]:
+    """One message, claimed: (message, attempt, run, epoch)."""
+    run, epoch = own_lane(ledger)
+    [message] = ids_of(ledger, campaign)
+    [number] = ledger.write(moves.claim, [make_intent(message, run, epoch)])
+    assert isinstance(number, int)
+    return message, number, run, epoch
+
+
+def record(
+    ledger: Ledger, message: int, number: int, evidence: Evidence, **more: object
+) -> Recorded:
+    result = Result(message, number, evidence, 20.0, **more)  # type: ignore[arg-type]  # by name
+    return ledger.write(moves.record, [result])[0]
+
+
+def test_a_queue_is_due_in_plan_order(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5, 3, 9])
+    due = ledger.read(views.due, [row.id], SENDER, 5.0, 100)
+    assert [each.recipient.id for each in due] == ["5", "3", "9"]
+    assert ledger.read(views.waiting, [row.id]) == [views.Waiting(SENDER, 3, 0.0)]
+
+
+def test_a_recipient_has_one_message_per_step(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    with pytest.raises((LedgerError, IntegrityError)):
+        make_queue(ledger, row, [5])
+    assert ledger.read(views.counts, row.id)[S.QUEUED] == 1
+
+
+def test_an_intent_is_committed_once(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, run, epoch = claimed(ledger, row.id)
+    assert number == 1
+    assert ledger.write(moves.claim, [make_intent(message, run, epoch)]) == [NotClaimed.MOVED]
+    assert statuses(ledger, row.id) == [("5", "sending")]
+
+
+def test_an_earlier_owner_is_fenced(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    run, epoch = own_lane(ledger)
+    own_lane(ledger)
+    [message] = ids_of(ledger, row.id)
+    assert ledger.write(moves.claim, [make_intent(message, run, epoch)]) == [NotClaimed.FENCED]
+    assert statuses(ledger, row.id) == [("5", "queued")]
+
+
+def test_a_suppressed_recipient_cannot_be_claimed(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5, 6])
+    assert ledger.write(moves.suppress, ["5", "99"], "asked", 3.0) == 1
+    assert statuses(ledger, row.id) == [("5", "skipped"), ("6", "queued")]
+    assert [row[0] for row in ledger.read(views.suppression_list)] == ["5", "99"]
+    assert ledger.write(moves.unsuppress, ["5", "1"]) == 1
+
+
+def test_nothing_goes_to_a_person_with_a_message_in_doubt(ledger: Ledger) -> None:
+    row, other = make_campaign(ledger), make_campaign(ledger, "autumn")
+    make_queue(ledger, row, [5])
+    message, number, run, epoch = claimed(ledger, row.id)
+    record(ledger, message, number, Evidence.UNKNOWN)
+    make_queue(ledger, other, [5])
+    assert ids_of(ledger, other.id) == []
+    assert ledger.read(views.waiting, [other.id]) == []
+    queued = ledger.read(_message_ids, other.id)
+    assert ledger.write(moves.claim, [make_intent(queued[0], run, epoch)]) == [NotClaimed.MOVED]
+    ledger.write(moves.settle, [Settlement(message, Evidence.SAID_SENT, 30.0)])
+    assert ids_of(ledger, other.id) == queued
+
+
+def _message_ids(connection: object, campaign: int) -> list[int]:
+    found = connection.execute(  # type: ignore[attr-defined]  # a Connection
+        text("SELECT id FROM message WHERE campaign = :campaign"), {"campaign": campaign}
+    )
+    return [row.id for row in found]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "status", "outcome"),
+    [
+        (Evidence.ACCEPTED, S.SENT, AttemptOutcome.ACCEPTED),
+        (Evidence.REPLAYED, S.SENT, AttemptOutcome.ACCEPTED),
+        (Evidence.REJECTED, S.REJECTED, AttemptOutcome.REJECTED),
+        (Evidence.DEFERRED, S.QUEUED, AttemptOutcome.NOT_SENT),
+        (Evidence.NOT_WRITTEN, S.QUEUED, AttemptOutcome.NOT_SENT),
+        (Evidence.UNKNOWN, S.IN_DOUBT, AttemptOutcome.UNKNOWN),
+    ],
+)
+def test_an_answer_moves_its_message(
+    ledger: Ledger, evidence: Evidence, status: S, outcome: AttemptOutcome
+) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, *_ = claimed(ledger, row.id)
+    told = record(ledger, message, number, evidence, message_id="m1", thread_id="t1", reason="why")
+    assert told == Recorded(status)
+    assert statuses(ledger, row.id) == [("5", status)]
+    [attempt] = ledger.read(views.attempts_of, row.id)
+    assert (attempt.outcome, attempt.evidence) == (outcome, evidence)
+    if status is S.SENT:
+        [exported] = ledger.read(_exported, row.id)
+        assert (exported.message_id, exported.thread_id, exported.sent_at) == ("m1", "t1", 20.0)
+        assert ledger.read(views.is_taken, "m1")
+
+
+def test_attempts_that_count_run_out(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    run, epoch = own_lane(ledger)
+    [message] = ids_of(ledger, row.id)
+    seen = []
+    for _ in range(2):
+        [number] = ledger.write(moves.claim, [make_intent(message, run, epoch)])
+        told = record(
+            ledger, message, int(number), Evidence.DEFERRED, counts=True, attempts_allowed=2
+        )
+        seen.append(told.status)
+    assert seen == [S.QUEUED, S.FAILED]
+    assert ledger.write(moves.retry, Retry(row.id)) == 1
+    assert statuses(ledger, row.id) == [("5", "queued")]
+
+
+def test_a_replay_cannot_disprove_an_unanswered_attempt(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, run, epoch = claimed(ledger, row.id)
+    record(ledger, message, number, Evidence.UNKNOWN)
+    for evidence in (Evidence.REJECTED, Evidence.DEFERRED, Evidence.NOT_WRITTEN):
+        [again] = ledger.write(moves.claim, [make_intent(message, run, epoch, again=True)])
+        assert record(ledger, message, int(again), evidence).status is S.IN_DOUBT
+    [again] = ledger.write(moves.claim, [make_intent(message, run, epoch, again=True)])
+    assert record(ledger, message, int(again), Evidence.REPLAYED, message_id="m").status is S.SENT
+
+
+def test_late_truth_is_welcome_and_a_doubling_is_told(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, first, run, epoch = claimed(ledger, row.id)
+    record(ledger, message, first, Evidence.UNKNOWN)
+    ledger.write(moves.settle, [Settlement(message, Evidence.SAID_NOT_SENT, 30.0)])
+    [second] = ledger.write(moves.claim, [make_intent(message, run, epoch)])
+    assert record(ledger, message, int(second), Evidence.REJECTED).status is S.REJECTED
+    assert record(ledger, message, first, Evidence.ACCEPTED, message_id="m1") == Recorded(S.SENT)
+    late = record(ledger, message, int(second), Evidence.ACCEPTED, message_id="m2")
+    assert late == Recorded(S.SENT, doubled=True)
+    [exported] = ledger.read(_exported, row.id)
+    assert exported.message_id == "m1"
+    ids = [attempt.message_id for attempt in ledger.read(views.attempts_of, row.id)]
+    assert ids == ["m1", "m2"]
+
+
+def test_a_message_without_an_owner_is_in_doubt(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5, 6])
+    run, epoch = own_lane(ledger)
+    message, _ = ids_of(ledger, row.id)
+    ledger.write(moves.claim, [make_intent(message, run, epoch, body=b"exact", key="rc1-k")])
+    assert ledger.write(moves.orphan, "another lane", 50.0) == 0
+    assert ledger.write(moves.orphan, LANE, 50.0) == 1
+    assert statuses(ledger, row.id) == [("5", "in_doubt"), ("6", "queued")]
+    [doubt] = ledger.read(views.in_doubt, [row.id])
+    assert (doubt.body, doubt.key, doubt.first_at, doubt.reason) == (
+        b"exact",
+        "rc1-k",
+        10.0,
+        "orphaned",
+    )
+
+
+def test_a_look_up_that_proves_nothing_keeps_the_attempts_own_words(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, *_ = claimed(ledger, row.id)
+    record(ledger, message, number, Evidence.UNKNOWN, reason="sendUnconfirmed", message_id="ask")
+    ledger.write(moves.settle, [Settlement(message, Evidence.UNCLEAR, 30.0, reason="unclear")])
+    [doubt] = ledger.read(views.in_doubt, [row.id])
+    assert (doubt.reason, doubt.unconfirmed, doubt.asked_id) == ("unclear", True, "ask")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "status"),
+    [
+        (Evidence.FOUND, S.SENT),
+        (Evidence.ABSENT_HELD, S.IN_DOUBT),
+        (Evidence.ABSENT_ASSUMED, S.QUEUED),
+        (Evidence.SAID_SENT, S.SENT),
+        (Evidence.SAID_NOT_SENT, S.QUEUED),
+    ],
+)
+def test_settling_covers_every_unproven_attempt(
+    ledger: Ledger, evidence: Evidence, status: S
+) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, run, epoch = claimed(ledger, row.id)
+    record(ledger, message, number, Evidence.UNKNOWN)
+    [again] = ledger.write(moves.claim, [make_intent(message, run, epoch, again=True)])
+    record(ledger, message, int(again), Evidence.UNKNOWN)
+    told = ledger.write(moves.settle, [Settlement(message, evidence, 30.0, message_id="m")])
+    assert told == [Recorded(status)]
+    assert statuses(ledger, row.id) == [("5", status)]
+    if status is not S.IN_DOUBT:
+        assert ledger.write(moves.settle, [Settlement(message, evidence, 30.0)]) == [None]
+
+
+def test_a_new_key_only_where_every_attempt_is_proven(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, *_ = claimed(ledger, row.id)
+    record(ledger, message, number, Evidence.REJECTED)
+    assert ledger.write(moves.retry, Retry(row.id, new_key=True)) == 1
+    [due] = ledger.read(views.due, [row.id], SENDER, 5.0, 10)
+    assert due.generation == 1
+
+
+def test_retry_chooses(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, *_ = claimed(ledger, row.id)
+    record(ledger, message, number, Evidence.REJECTED, reason="contentRejected")
+    assert ledger.write(moves.retry, Retry(row.id, statuses=frozenset({S.FAILED}))) == 0
+    assert ledger.write(moves.retry, Retry(row.id, reasons=frozenset({"other"}))) == 0
+    assert ledger.write(moves.retry, Retry(row.id, ids=frozenset({"6"}))) == 0
+    assert ledger.write(moves.retry, Retry(row.id, reasons=frozenset({"contentRejected"}))) == 1
+
+
+def plan(ledger: Ledger, entries: Sequence[Entry | RowSkip], name: str = "spring") -> PlanWriter:
+    row = ledger.read(planning.find_campaign, name)
+    assert row is not None
+    with ledger.writing() as connection:
+        writer = PlanWriter(connection, row)
+        writer.write(entries)
+        writer.finish("next", 3.0)
+    return writer
+
+
+def entry(id: int, change: Change, text: str = "Hi", **more: object) -> Entry:
+    skip = more.get("skip")
+    planned = PlannedMessage(7, recipient(id), SENDER, text, {}, skip, "why" if skip else "")  # type: ignore[arg-type]  # a SkipReason
+    was = more.get("was", S.QUEUED)
+    return Entry(planned, change, Known(SENDER, was, "old"))  # type: ignore[arg-type]  # a status
+
+
+def test_a_plan_adds_revises_skips_and_removes(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [1, 2, 3, 4])
+    writer = plan(
+        ledger,
+        [
+            entry(1, Change.SAME),
+            entry(2, Change.REVISED, "Hello"),
+            entry(3, Change.SKIPPED, skip=SkipReason.MISSING_VALUE),
+            Entry(PlannedMessage(9, recipient(9), SENDER, "New", {}), Change.NEW),
+            RowSkip(12, SkipReason.NO_ID, "the id is empty", {"a": "b"}),
+        ],
+    )
+    assert (writer.counts.added, writer.counts.changed, writer.counts.removed) == (1, 1, 1)
+    assert statuses(ledger, row.id) == [
+        ("1", "queued"),
+        ("4", "skipped"),
+        ("2", "queued"),
+        ("3", "skipped"),
+        ("9", "queued"),
+        ("", "skipped"),
+    ]
+    reasons = {reason for _, reason, _ in ledger.read(views.reasons, row.id)}
+    assert reasons == {"removed", "missing_value", "no_id"}
+    again = plan(
+        ledger,
+        [
+            entry(1, Change.SAME),
+            entry(2, Change.SAME),
+            entry(4, Change.REQUEUED, "Back", was=S.SKIPPED),
+            entry(9, Change.SAME),
+        ],
+    )
+    assert again.counts.requeued == 1
+    assert ledger.read(views.counts, row.id)[S.QUEUED] == 4
+
+
+def test_a_plan_is_all_or_nothing(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [1])
+    with pytest.raises(ZeroDivisionError), ledger.writing() as connection:
+        PlanWriter(connection, row).write(
+            [Entry(PlannedMessage(9, recipient(9), SENDER, "New", {}), Change.NEW)]
+        )
+        raise ZeroDivisionError
+    assert statuses(ledger, row.id) == [("1", "queued")]
+
+
+def test_a_new_text_after_a_proven_no_takes_a_new_key(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, *_ = claimed(ledger, row.id)
+    record(ledger, message, number, Evidence.REJECTED)
+    plan(ledger, [entry(5, Change.REVISED, "Shorter", was=S.REJECTED)])
+    ledger.write(moves.retry, Retry(row.id))
+    [due] = ledger.read(views.due, [row.id], SENDER, 5.0, 10)
+    assert (due.text, due.generation) == ("Shorter", 1)
+
+
+def test_what_is_known_of_a_recipient(ledger: Ledger) -> None:
+    row, other = make_campaign(ledger), make_campaign(ledger, "autumn")
+    make_queue(ledger, row, [5])
+    found = ledger.read(planning.known, other.id, [recipient(5), recipient(6)])
+    assert found == {recipient(5): Known(SENDER)}
+    mine = ledger.read(planning.known, row.id, [recipient(5)])
+    assert mine[recipient(5)].status is S.QUEUED
+
+
+def test_a_campaign_is_bound_to_its_api_and_team(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    ledger.write(planning.bind, row.id, "https://api.example", "team1")
+    ledger.write(planning.bind, row.id, "https://api.example", "team1")
+    with pytest.raises(LedgerError, match="begun on team team1"):
+        ledger.write(planning.bind, row.id, "https://api.example", "team2")
+    with pytest.raises(LedgerError, match="begun on API"):
+        ledger.write(planning.bind, row.id, "https://other.example", "team1")
+
+
+def test_the_schema_refuses_what_must_never_be(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    for change in (
+        "status = 'unheard_of'",
+        "status = 'sent'",
+        "status = 'in_doubt'",
+        "status = 'skipped'",
+    ):
+        with pytest.raises(LedgerError), ledger.writing() as connection:
+            connection.execute(text(f"UPDATE message SET {change}"))
+
+
+def test_requests_and_sends_of_the_past_are_remembered(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, *_ = claimed(ledger, row.id)
+    ledger.write(moves.count_requests, [{"lane": LANE, "started_at": 12.0, "ended_at": 13.0}])
+    assert ledger.read(views.past_requests, LANE, 0.0) == [(10.0, None), (12.0, 13.0)]
+    assert ledger.read(views.past_sends, [SENDER], 0.0) == [(SENDER, 10.0)]
+    record(ledger, message, number, Evidence.NOT_WRITTEN)
+    assert ledger.read(views.past_sends, [SENDER], 0.0) == []
+
+
+async def test_commits_are_grouped_and_answered_one_by_one(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, list(range(50)))
+    run, epoch = own_lane(ledger)
+    ids = ids_of(ledger, row.id)
+    claims = [ledger.commit(moves.claim, make_intent(id, run, epoch)) for id in [*ids, ids[0]]]
+    numbers = await asyncio.gather(*claims)
+    assert numbers == [*[1] * 50, NotClaimed.MOVED]
+    results = [
+        ledger.commit(moves.record, Result(id, 1, Evidence.ACCEPTED, 20.0, message_id=f"m{id}"))
+        for id in ids
+    ]
+    assert set(await asyncio.gather(*results)) == {Recorded(S.SENT)}
+
+
+async def test_a_failed_commit_is_told_to_everyone_in_it(ledger: Ledger) -> None:
+    def broken(_connection: object, _items: list[int]) -> list[int]:
+        raise LedgerError("disk full")
+
+    ended = await asyncio.gather(
+        *(ledger.commit(broken, n) for n in range(3)), return_exceptions=True
+    )
+    assert all(isinstance(each, LedgerError) for each in ended)
+
+
+def test_a_ledger_of_a_newer_version_is_refused(location: str) -> None:
+    with open_ledger(location) as ledger, ledger.writing() as connection:
+        connection.execute(text("UPDATE meta SET value = '99' WHERE key = 'schema_version'"))
+    with pytest.raises(LedgerTooNew, match="schema 99"):
+        open_ledger(location)
+
+
+def test_runs_are_remembered(ledger: Ledger) -> None:
+    assert ledger.read(views.last_run) is None
+    run, _ = own_lane(ledger)
+    ledger.write(lanes.end_run, run, 9.0, "exit 0")
+    last = ledger.read(views.last_run)
+    assert last is not None
+    assert (last.id, last.ended_at, last.ending) == (run, 9.0, "exit 0")
+    owner = ledger.read(lanes.owner_of, LANE)
+    assert owner is not None
+    assert owner[2] == 1.0

@@ -1,0 +1,83 @@
+"""Small helpers that several test folders share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runner.ledger import Ledger, lanes, planning
+from runner.ledger.moves import Intent
+from runner.ledger.planning import CampaignRow, PlanWriter
+from runner.message import Change, Entry, PlannedMessage, Recipient
+
+LANE = "https://api.example|team1"
+SENDER = "df6jbw4h36qm5d9iu2sgn7kx"
+
+
+@dataclass(slots=True)
+class TurnedClock:
+    """A clock that stands still until a test turns it."""
+
+    wall: float = 1_800_000_000.0
+    since_boot: float = 1000.0
+
+    def now(self) -> float:
+        return self.wall
+
+    def boot(self) -> float:
+        return self.since_boot
+
+    def turn(self, seconds: float) -> None:
+        self.wall += seconds
+        self.since_boot += seconds
+
+
+def recipient(id: str | int) -> Recipient:
+    return Recipient("twitter", "platform", str(id))
+
+
+def make_campaign(ledger: Ledger, name: str = "spring") -> CampaignRow:
+    return ledger.write(
+        planning.add_campaign,
+        name=name,
+        path=f"/{name}.yaml",
+        source=f"/{name}.csv",
+        platform="twitter",
+        id_type="platform",
+        at=1.0,
+    )
+
+
+def make_queue(ledger: Ledger, row: CampaignRow, ids: Sequence[str | int]) -> None:
+    """Plan a message for each id, in order."""
+    entries = [
+        Entry(PlannedMessage(index + 2, recipient(id), SENDER, f"Hi {id}", {"a": "b"}), Change.NEW)
+        for index, id in enumerate(ids)
+    ]
+    with ledger.writing() as connection:
+        writer = PlanWriter(connection, row)
+        writer.write(entries)
+        writer.finish("fingerprint", 2.0)
+
+
+def own_lane(ledger: Ledger, lane: str = LANE) -> tuple[int, int]:
+    """Begin a run and take a lane: (run, epoch)."""
+    run = ledger.write(lanes.begin_run, 1.0, "test")
+    return run, ledger.write(lanes.take_lane, lane, run)
+
+
+def make_intent(message: int, run: int, epoch: int, **changes: object) -> Intent:
+    values: dict[str, object] = {
+        "message": message,
+        "lane": LANE,
+        "epoch": epoch,
+        "run": run,
+        "sender": SENDER,
+        "version": "v2",
+        "base_url": "https://api.example/api/v2",
+        "key": "rc1-key",
+        "body": b"{}",
+        "started_at": 10.0,
+        "server_at": 10.0,
+    }
+    return Intent(**{**values, **changes})  # type: ignore[arg-type]  # tests name the fields

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from runner.pacing import DAY, Pacer
 
-SIMULATED = 50_000
-"""Messages played forward; beyond them the pace of the last simulated day goes on."""
+SIMULATED = 220_000
+"""Messages played forward: two days at the API's own limit of 100,000 a day. Beyond them the
+simulated days repeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +33,18 @@ def forecast(pacer: Pacer, queue: Mapping[str, int], now: float) -> Forecast:
     left = {sender: count for sender, count in queue.items() if count > 0}
     ends: dict[str, list[float]] = {sender: [] for sender in left}
     waited: Counter[str] = Counter()
-    # A sender's time in the heap is a lower bound: limits only ever push it later.
-    heap = [(now, sender) for sender in sorted(left)]
+    # A sender's time in the heap is a lower bound: limits only ever push it later. Of those that
+    # may go now, the one with the fewest turns goes, as in the dispatcher.
+    heap = [(now, 0, sender) for sender in sorted(left)]
     heapq.heapify(heap)
     at = now
     for _ in range(SIMULATED):
         while heap:
-            bound, sender = heapq.heappop(heap)
+            bound, turns, sender = heapq.heappop(heap)
             ready = pacer.ready(sender, max(at, bound))
             if not heap or ready.at <= heap[0][0]:
                 break
-            heapq.heappush(heap, (ready.at, sender))
+            heapq.heappush(heap, (ready.at, turns, sender))
         else:
             break
         if ready.at > at and ready.binds:
@@ -50,7 +53,7 @@ def forecast(pacer: Pacer, queue: Mapping[str, int], now: float) -> Forecast:
         pacer.done(pacer.take(sender, at), at)
         ends[sender].append(at)
         if len(ends[sender]) < left[sender]:
-            heapq.heappush(heap, (at, sender))
+            heapq.heappush(heap, (at, turns + 1, sender))
     by_sender = {
         sender: _extrapolate(times, left[sender], now) - now for sender, times in ends.items()
     }
@@ -59,13 +62,12 @@ def forecast(pacer: Pacer, queue: Mapping[str, int], now: float) -> Forecast:
 
 
 def _extrapolate(times: list[float], count: int, now: float) -> float:
-    """When the last of `count` messages goes out, if they go on as the simulated ones did."""
-    if not times:
-        return now
-    rest = count - len(times)
-    if rest <= 0:
-        return times[-1]
-    since = times[-1] - DAY
-    day = [at for at in times if at > since] if times[0] < since else times
-    span = min(DAY, times[-1] - now) or 1e-9
-    return times[-1] + rest * span / len(day)
+    """When the last of `count` messages goes out: as the simulated ones, day after day."""
+    if count <= len(times) or not times:
+        return times[-1] if times else now
+    days = int((times[-1] - now) // DAY)
+    a_day = bisect_left(times, now + days * DAY) // days if days else 0
+    if not a_day:
+        return times[-1] + (count - len(times)) * (times[-1] - now) / len(times)
+    more = -(-(count - len(times)) // a_day)
+    return times[count - 1 - more * a_day] + more * DAY

@@ -1,0 +1,153 @@
+"""The words, the table of evidence, and the key."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.message import (
+    EVIDENCE,
+    FIRST_STEP,
+    MOVES,
+    Accepted,
+    AttemptOutcome,
+    Deferred,
+    Evidence,
+    InDoubt,
+    MessageStatus,
+    Recipient,
+    Rejected,
+    evidence_of,
+    judge,
+    message_key,
+)
+
+S, A, E = MessageStatus, AttemptOutcome, Evidence
+PROOF_OF_SENT = {E.ACCEPTED, E.REPLAYED, E.FOUND, E.SAID_SENT}
+
+everything = pytest.mark.parametrize(
+    ("evidence", "status", "others", "tries"),
+    [(e, s, o, t) for e in E for s in S for o in (True, False) for t in (True, False)],
+)
+
+
+@everything
+def test_every_verdict_is_a_legal_move(
+    evidence: Evidence, status: MessageStatus, others: bool, tries: bool
+) -> None:
+    _, new = judge(evidence, status, others_unproven=others, tries_left=tries)
+    assert new is status or new in MOVES[status]
+
+
+@everything
+def test_only_proof_of_sending_makes_a_message_sent(
+    evidence: Evidence, status: MessageStatus, others: bool, tries: bool
+) -> None:
+    outcome, new = judge(evidence, status, others_unproven=others, tries_left=tries)
+    if status is not S.SENT:
+        assert (new is S.SENT) == (evidence in PROOF_OF_SENT)
+    assert (outcome is A.ACCEPTED) == (evidence in PROOF_OF_SENT)
+
+
+@everything
+def test_beside_an_unproven_attempt_nothing_but_proof_or_a_word_settles(
+    evidence: Evidence, status: MessageStatus, others: bool, tries: bool
+) -> None:
+    if not others or evidence in PROOF_OF_SENT | {E.SAID_NOT_SENT}:
+        return
+    for unsettled in (S.SENDING, S.IN_DOUBT):
+        assert judge(evidence, unsettled, others_unproven=True, tries_left=tries)[1] is S.IN_DOUBT
+
+
+@everything
+def test_what_has_moved_on_is_moved_by_acceptance_alone(
+    evidence: Evidence, status: MessageStatus, others: bool, tries: bool
+) -> None:
+    if status in (S.SENDING, S.IN_DOUBT) or evidence in PROOF_OF_SENT:
+        return
+    assert judge(evidence, status, others_unproven=others, tries_left=tries)[1] is status
+
+
+def test_an_unproven_attempt_never_goes_back_to_the_queue() -> None:
+    for evidence, verdict in EVIDENCE.items():
+        if verdict.attempt is A.UNKNOWN:
+            assert (verdict.alone, verdict.beside_unproven) == (S.IN_DOUBT, S.IN_DOUBT), evidence
+
+
+def test_the_table_knows_every_kind_of_evidence() -> None:
+    assert set(EVIDENCE) == set(E)
+    assert set(MOVES) == set(S)
+
+
+def test_attempts_used_up_fail_only_what_is_proven_not_sent() -> None:
+    assert judge(E.DEFERRED, S.SENDING, others_unproven=False, tries_left=False)[1] is S.FAILED
+    assert judge(E.UNKNOWN, S.SENDING, others_unproven=False, tries_left=False)[1] is S.IN_DOUBT
+
+
+@pytest.mark.parametrize(
+    ("outcome", "evidence"),
+    [
+        (Accepted("m", "t"), E.ACCEPTED),
+        (Accepted("m", "t", replay=True), E.REPLAYED),
+        (Rejected("no"), E.REJECTED),
+        (Deferred("later"), E.DEFERRED),
+        (Deferred("refused", written=False), E.NOT_WRITTEN),
+        (InDoubt("timeout"), E.UNKNOWN),
+    ],
+)
+def test_what_an_answer_is_evidence_of(
+    outcome: Accepted | Rejected | Deferred | InDoubt, evidence: Evidence
+) -> None:
+    assert evidence_of(outcome) is evidence
+
+
+VECTORS = [
+    (
+        ("spring", "1", Recipient("twitter", "platform", "123"), 0),
+        "rc1-389f45d8b654c48660a522864f452cfc4e8d7a78f89fee4de5374c1b21f2dbbe",
+    ),
+    (
+        ("spring", "1", Recipient("twitter", "platform", "123"), 1),
+        "rc1-f0231b614841b782c5b8883c8b4f26b6cb9d4fe3ee45312a218c5a873b9bb9dd",
+    ),
+    (
+        ("Frühjahr „26“", "1", Recipient("linkedin", "inbox", "n7kxqm5d9iu2sgdf6jbw4h36"), 0),
+        "rc1-1db15633dfe65c81910e077ca71a0f0e7a2f427bdb26e27b94819c7846044073",
+    ),
+]
+
+
+@pytest.mark.parametrize(("parts", "key"), VECTORS)
+def test_the_key_is_frozen(parts: tuple[str, str, Recipient, int], key: str) -> None:
+    assert message_key(*parts) == key
+
+
+def test_two_spellings_of_one_name_are_one_campaign() -> None:
+    who = Recipient("twitter", "platform", "1")
+    assert message_key("Fru\u0308hjahr ", FIRST_STEP, who) == message_key(
+        "Fr\u00fchjahr", FIRST_STEP, who
+    )
+
+
+texts = st.text(st.characters(blacklist_categories=["Cs"]), max_size=20)
+parts = st.tuples(
+    texts, texts, st.builds(Recipient, texts, texts, texts), st.integers(0, 9)
+)
+
+
+@given(parts, parts)
+def test_keys_differ_exactly_when_their_parts_do(
+    one: tuple[str, str, Recipient, int], other: tuple[str, str, Recipient, int]
+) -> None:
+    from runner.message import normal_name
+
+    same = (normal_name(one[0]), *one[1:]) == (normal_name(other[0]), *other[1:])
+    assert (message_key(*one) == message_key(*other)) == same
+
+
+@given(parts)
+def test_a_key_fits_the_header(one: tuple[str, str, Recipient, int]) -> None:
+    assert re.fullmatch(r"rc1-[0-9a-f]{64}", message_key(*one))

@@ -1,0 +1,202 @@
+"""Pacing under a clock that tests own: never above a limit, and close below it."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+from collections import deque
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner.campaign import Limits, Sender
+from runner.forecast import forecast
+from runner.pacing import Pacer, Window, gap_of, lookup_spacing, make_pacer
+
+
+def sender(id: str = "a1", **changes: object) -> Sender:
+    free: dict[str, object] = {"per_hour": None, "per_day": None, "gap": 0.0}
+    return Sender.model_construct(**{"id": id, **free, **changes})  # type: ignore[arg-type]
+
+
+def limits(**changes: int | None) -> Limits:
+    free: dict[str, int | None] = {"per_minute": None, "per_hour": None, "per_day": None}
+    return Limits.model_construct(**{**free, "concurrency": 16, **changes})  # type: ignore[arg-type]
+
+
+class SlidingServer:
+    """Counts requests in exact sliding windows, as the API says it does."""
+
+    def __init__(self, *windows: tuple[int, float]) -> None:
+        self._windows = [(limit, seconds, deque[float]()) for limit, seconds in windows]
+        self.refused = 0
+        self.taken = 0
+
+    def request(self, at: float) -> None:
+        for limit, seconds, past in self._windows:
+            while past and past[0] <= at - seconds:
+                past.popleft()
+            if len(past) >= limit:
+                self.refused += 1
+                return
+        for *_, past in self._windows:
+            past.append(at)
+        self.taken += 1
+
+
+def play(
+    pacer: Pacer, server: SlidingServer, until: float, concurrency: int = 16, seed: int = 1
+) -> None:
+    """Send as fast as the pacer lets, with answers after 50 to 250 ms, until `until`."""
+    luck = random.Random(seed)
+    now, answers = 0.0, list[float]()
+    permits = []
+    while now < until:
+        while answers and answers[0] <= now:
+            pacer.done(permits.pop(), heapq.heappop(answers))
+        ready = pacer.ready("a1", now).at
+        if ready <= now and len(answers) < concurrency:
+            permits.append(pacer.take("a1", now))
+            server.request(now + luck.uniform(0.01, 0.05))
+            heapq.heappush(answers, now + luck.uniform(0.05, 0.25))
+        else:
+            now = min([at for at in (ready, *answers[:1]) if at > now], default=until)
+
+
+def test_the_minute_is_used_and_never_overrun() -> None:
+    server = SlidingServer((300, 60.0))
+    play(make_pacer([limits(per_minute=300)], [sender()]), server, 3600.0)
+    assert server.refused == 0
+    assert server.taken >= 0.99 * 300 * 60
+
+
+def test_three_windows_hold_together() -> None:
+    windows = {"per_minute": 30, "per_hour": 1000, "per_day": 10_000}
+    server = SlidingServer((30, 60.0), (1000, 3600.0), (10_000, 86400.0))
+    play(make_pacer([limits(**windows)], [sender()]), server, 26 * 3600.0)
+    assert server.refused == 0
+    assert server.taken >= 0.99 * (10_000 + 1000)
+
+
+def test_a_permit_comes_back_a_window_after_the_answer() -> None:
+    window = Window("w", 1, 60.0)
+    assert window.free_at(5.0) == 5.0
+    window.take()
+    assert window.free_at(5.0) == math.inf
+    window.answered(10.0)
+    assert window.free_at(11.0) == 70.0
+    assert window.left(69.0) == 0
+    assert window.left(70.0) == 1
+
+
+def test_a_restart_gets_no_fresh_window() -> None:
+    pacer = make_pacer([limits(per_minute=2)], [sender(per_hour=1)])
+    past = [(100.0, 101.0), (130.0, None)]
+    pacer.restore(past, [("a1", 100.0)], now=1000.0, wall=150.0, timeout=20.0)
+    # the answered one is back at 161 by the wall, the unanswered one a window after its timeout
+    assert pacer.ready(None, 1000.0).at == pytest.approx(1011.0)
+    assert pacer.ready("a1", 1000.0).at == pytest.approx(1000.0 - 50.0 + 3600.0)
+    assert pacer.ready("a1", 1000.0).binds == "per_hour of a1"
+
+
+def test_a_clock_set_back_does_not_free_what_was_used() -> None:
+    pacer = make_pacer([limits(per_minute=1)], [sender()])
+    pacer.restore([(9000.0, 9001.0)], [], now=50.0, wall=150.0, timeout=20.0)
+    assert pacer.ready(None, 50.0).at == pytest.approx(110.0)
+
+
+def test_the_strictest_of_several_campaigns_wins() -> None:
+    pacer = make_pacer(
+        [limits(per_minute=300), limits(per_minute=2)],
+        [sender(gap=5.0), sender(gap=60.0), sender("b2")],
+    )
+    pacer.take("a1", 0.0)
+    assert pacer.ready("a1", 0.0).at == 60.0
+    assert pacer.ready("b2", 0.0).at == 0.0
+    pacer.take("b2", 0.0)
+    assert pacer.ready("b2", 0.0).binds == "the team's per_minute"
+
+
+def test_the_default_pace_is_spread_over_the_hour() -> None:
+    assert gap_of(sender(per_hour=20, gap=None)) == 180.0
+    assert gap_of(sender(gap=None)) == 0.0
+    assert gap_of(sender(per_hour=20, gap=7.0)) == 7.0
+
+
+def test_a_hold_is_for_the_lane_or_one_sender() -> None:
+    pacer = make_pacer([limits()], [sender(), sender("b2")])
+    pacer.hold(100.0, "slowed", "a1")
+    assert (pacer.ready("a1", 0.0).at, pacer.ready("b2", 0.0).at) == (100.0, 0.0)
+    pacer.hold(50.0, "429")
+    assert pacer.ready("b2", 0.0).binds == "429"
+    pacer.hold(20.0, "earlier")
+    assert pacer.ready("b2", 0.0).at == 50.0
+
+
+def test_what_was_not_sent_uses_no_message_of_its_sender() -> None:
+    pacer = make_pacer([limits(per_minute=5)], [sender(per_hour=1)])
+    pacer.done(pacer.take("a1", 0.0), 1.0, sent=False)
+    assert pacer.ready("a1", 1.0).at == 1.0
+    pacer.unused(pacer.take("a1", 1.0))
+    pacer.done(pacer.take("a1", 1.0), 2.0)
+    assert pacer.ready("a1", 2.0).at == 3602.0
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(1, 8),
+    st.lists(st.tuples(st.floats(0, 30), st.floats(0, 10)), max_size=60),
+)
+def test_no_window_ever_sees_more_than_its_limit(
+    limit: int, steps: list[tuple[float, float]]
+) -> None:
+    window, now, starts = Window("w", limit, 60.0), 0.0, list[float]()
+    answers: list[float] = []
+    for pause, latency in steps:
+        now += pause
+        while answers and answers[0] <= now:
+            window.answered(heapq.heappop(answers))
+        if window.free_at(now) <= now:
+            window.take()
+            starts.append(now)
+            heapq.heappush(answers, now + latency)
+    for start in starts:
+        assert sum(start <= at < start + 60.0 for at in starts) <= limit
+
+
+def test_look_ups_leave_half_of_the_minute_to_sending() -> None:
+    assert lookup_spacing(None) is None
+    spacing = lookup_spacing(300)
+    assert spacing is not None
+    assert (spacing.max_rate, spacing.time_period) == (1, 0.4)
+
+
+def test_a_forecast_plays_the_pacing_forward() -> None:
+    pacer = make_pacer([limits()], [sender(per_hour=20, per_day=150, gap=None)])
+    told = forecast(pacer, {"a1": 21}, 0.0)
+    assert told.seconds == pytest.approx(3600.0)
+    assert told.binds
+    fast = forecast(make_pacer([limits()], [sender()]), {"a1": 9}, 0.0)
+    assert (fast.seconds, fast.binds) == (0.0, "")
+    assert forecast(make_pacer([limits()], [sender()]), {}, 0.0).seconds == 0.0
+
+
+def test_a_long_forecast_goes_on_at_the_simulated_pace() -> None:
+    pacer = make_pacer([limits(per_day=20_000)], [sender()])
+    told = forecast(pacer, {"a1": 2_000_000}, 0.0)
+    assert told.seconds == pytest.approx(99 * 86400.0, rel=0.02)
+
+
+def test_a_forecast_of_several_senders_takes_the_slowest() -> None:
+    pacer = make_pacer([limits()], [sender(gap=10.0), sender("b2", gap=1.0)])
+    told = forecast(pacer, {"a1": 11, "b2": 11}, 0.0)
+    assert told.by_sender == {"a1": 100.0, "b2": 10.0}
+    assert told.seconds == 100.0
+
+
+def test_senders_of_a_forecast_take_turns() -> None:
+    pacer = make_pacer([limits(per_minute=300, per_day=100_000)], [sender(), sender("b2")])
+    told = forecast(pacer, {"a1": 500_000, "b2": 500_000}, 0.0)
+    assert told.seconds == pytest.approx(9 * 86400.0 + 100_000 / 300 * 60, rel=0.02)

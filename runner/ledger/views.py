@@ -238,7 +238,7 @@ def past_requests(
                 )
             )
         )
-    return sorted(found)
+    return sorted(found, key=lambda request: request[0])
 
 
 def past_sends(

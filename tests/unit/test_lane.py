@@ -1,0 +1,432 @@
+"""A lane driven in virtual time against a scripted API: dispatch, settling, stops, crashes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.attempt import CONSECUTIVE_FAILURES, SEND_BY, Lane, Settings
+from runner.campaign import Limits, Sender
+from runner.errors import Fenced, ForeignKeyUse
+from runner.events import Event, EventBus
+from runner.lane import drive_lane
+from runner.ledger import lanes, moves, open_ledger, views
+from runner.ledger.engine import open_engine
+from runner.message import (
+    KEY_REUSED,
+    Accepted,
+    Deferred,
+    InDoubt,
+    MessageStatus,
+    Outcome,
+    Rejected,
+    Scope,
+)
+from runner.pacing import make_pacer
+from tests.support import LANE, SENDER, make_campaign, make_queue
+from tests.unit.test_pacing import limits, sender
+from tests.virtual import (
+    InlineLedger,
+    Killed,
+    ScriptedApi,
+    ScriptedChannel,
+    VirtualClock,
+    chance,
+    run_virtually,
+)
+
+S = MessageStatus
+
+
+@dataclass(slots=True)
+class Told:
+    """How a drive ended."""
+
+    lane: Lane
+    took: float
+    events: list[Event] = field(default_factory=list)
+
+    def named(self, name: str) -> list[Event]:
+        return [event for event in self.events if event.name == name]
+
+
+@dataclass(slots=True)
+class Setting:
+    """A ledger with one campaign, driven as often as a test likes."""
+
+    ledger: InlineLedger
+    campaign: int
+    api: ScriptedApi
+    senders: list[Sender] = field(default_factory=lambda: [sender(SENDER)])
+    limits: Limits = field(default_factory=limits)
+    concurrency: int = 4
+    absent: str = "hold"
+    attempts: int = 5
+    before: Callable[[Lane, VirtualClock], None] = lambda _lane, _clock: None
+
+    def drive(self, limit: int | None = None, **lane_changes: Any) -> Told:
+        return run_virtually(lambda clock: self._drive(clock, limit, lane_changes))
+
+    async def _drive(
+        self, clock: VirtualClock, limit: int | None, changes: dict[str, Any]
+    ) -> Told:
+        # Each drive is a new process: later by the wall, with a boot time of its own.
+        clock.started += 1000.0 * (1 + (self.ledger.read(views.last_run) is not None))
+        run = self.ledger.write(lanes.begin_run, clock.now(), "test")
+        events: list[Event] = []
+        bus = EventBus()
+        bus.watch(events.append)
+        channel = ScriptedChannel(self.api, clock)
+        lane = Lane(
+            id=LANE,
+            ledger=self.ledger,
+            channel_for=lambda _version, _base_url: channel,
+            pacer=make_pacer([self.limits], self.senders),
+            clock=clock,
+            bus=bus,
+            run=run,
+            epoch=self.ledger.write(lanes.take_lane, LANE, run),
+            campaigns={
+                self.campaign: Settings(
+                    "spring", "v2", channel.base_url, self.attempts, 120.0, self.absent, 3600.0
+                )
+            },
+            concurrency=self.concurrency,
+            timeout=60.0,
+        )
+        for name, value in changes.items():
+            setattr(lane, name, value)
+        self.before(lane, clock)
+        began = clock.boot()
+        await drive_lane(lane, limit)
+        return Told(lane, clock.boot() - began, events)
+
+    def counts(self) -> dict[str, int]:
+        found = self.ledger.read(views.counts, self.campaign)
+        return {str(status): count for status, count in found.items() if count}
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Setting]:
+    def build(ids: Sequence[int] = range(1, 11), **changes: Any) -> Setting:
+        location = str(tmp_path / "state.db")
+        open_ledger(location).close()
+        ledger = InlineLedger(open_engine(location), location)
+        row = make_campaign(ledger)
+        make_queue(ledger, row, ids)
+        api = changes.pop("api", None) or ScriptedApi()
+        return Setting(ledger, row.id, api, **changes)
+
+    return build
+
+
+def for_person(who: str, outcome: Outcome, times: int = 1, accept: bool = False) -> Any:
+    """A script: `who` gets `outcome` so many times (accepted all the same, if `accept`)."""
+    left = [times]
+
+    def script(api: ScriptedApi, person: str, _body: bytes, key: str) -> Outcome | None:
+        if person != who or left[0] == 0:
+            return None
+        left[0] -= 1
+        if accept:
+            api.accept(person, key)
+        return outcome
+
+    return script
+
+
+def test_everyone_is_written_to_once_in_plan_order(make: Callable[..., Setting]) -> None:
+    setting = make([5, 3, 9, 1], concurrency=1)
+    told = setting.drive()
+    assert setting.api.accepted == ["5", "3", "9", "1"]
+    assert setting.counts() == {"sent": 4}
+    assert len(told.named("sent")) == 4
+    setting.drive()
+    assert len(setting.api.sends) == 4
+
+
+def test_the_gap_of_a_sender_is_kept(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 6), senders=[sender(SENDER, gap=180.0)])
+    setting.drive()
+    times = [at for at, _ in setting.api.sends]
+    assert [later - at for at, later in zip(times, times[1:], strict=False)] == [
+        pytest.approx(180.0)
+    ] * 4
+
+
+def test_a_restart_keeps_the_gap(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 3), senders=[sender(SENDER, gap=5000.0)])
+    setting.drive(limit=1)
+    setting.drive()
+    assert setting.api.sends[1][0] == pytest.approx(4000.0, abs=5.0)
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_lost_answer_is_asked_again_with_the_same_bytes(
+    make: Callable[..., Setting], accepted: bool
+) -> None:
+    setting = make([1, 2])
+    seen: list[tuple[bytes, str]] = []
+    lost = for_person("1", InDoubt("timeout"), times=2, accept=accepted)
+
+    def script(api: ScriptedApi, person: str, body: bytes, key: str) -> Outcome | None:
+        if person == "1":
+            seen.append((body, key))
+        outcome: Outcome | None = lost(api, person, body, key)
+        return outcome
+
+    setting.api.script = script
+    setting.drive()
+    assert setting.counts() == {"sent": 2}
+    assert sorted(setting.api.accepted) == ["1", "2"]
+    assert len(seen) == 3
+    assert len(set(seen)) == 1
+
+
+def test_a_refused_repeat_does_not_disprove_the_first(make: Callable[..., Setting]) -> None:
+    setting = make([1])
+    answers = iter([InDoubt("timeout"), *[Rejected("recipientUnavailable")] * 9])
+    setting.api.script = lambda *_: next(answers)
+    setting.drive()
+    assert setting.counts() == {"in_doubt": 1}
+
+
+def test_without_a_key_a_lost_answer_is_only_looked_up(make: Callable[..., Setting]) -> None:
+    setting = make([1, 2, 3], api=ScriptedApi(idempotent=False))
+    setting.api.script = for_person("2", InDoubt("timeout"), accept=True)
+    told = setting.drive()
+    assert setting.counts() == {"sent": 3}
+    assert setting.api.doubled == []
+    assert told.took == pytest.approx(120.0, abs=5.0)
+
+
+@pytest.mark.parametrize(
+    ("absent", "counts", "sent"),
+    [("hold", {"sent": 1, "in_doubt": 1}, ["1"]), ("resend", {"sent": 2}, ["1", "2"])],
+)
+def test_absence_is_decided_by_the_campaign(
+    make: Callable[..., Setting], absent: str, counts: dict[str, int], sent: list[str]
+) -> None:
+    setting = make([1, 2], api=ScriptedApi(idempotent=False), absent=absent)
+    setting.api.script = for_person("2", InDoubt("timeout"))
+    setting.drive()
+    assert setting.counts() == counts
+    assert setting.api.accepted == sent
+
+
+def test_a_network_that_is_down_fails_nobody(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 21))
+    down = Deferred("network", "refused", written=False, scope=Scope.LANE)
+    setting.api.script = lambda api, *_: down if api.sends[-1][0] < 600.0 else None
+    told = setting.drive()
+    assert setting.counts() == {"sent": 20}
+    assert told.took < 700.0
+    assert len(setting.api.sends) < 120  # it waited, it did not hammer
+
+
+def test_a_request_limit_holds_everyone_back(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 11), concurrency=1)
+    setting.api.script = for_person("3", Deferred("rateLimited", after=30.0, scope=Scope.LANE))
+    setting.drive()
+    assert setting.counts() == {"sent": 10}
+    times = [at for at, _ in setting.api.sends]
+    assert max(later - at for at, later in zip(times, times[1:], strict=False)) >= 30.0
+
+
+def test_attempts_that_the_platform_refuses_run_out(make: Callable[..., Setting]) -> None:
+    setting = make([1], attempts=3)
+    setting.api.script = for_person(
+        "1", Deferred("platformRateLimited", after=60.0, scope=Scope.SENDER), times=9
+    )
+    setting.drive()
+    assert setting.counts() == {"failed": 1}
+    assert len(setting.api.sends) == 3
+
+
+def test_a_refused_token_stops_the_lane_and_leaves_the_queue(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 50))
+    setting.api.script = for_person("2", Deferred("unauthorized", scope=Scope.LANE, stop="token"))
+    told = setting.drive()
+    assert told.lane.stopped == "token"
+    counts = setting.counts()
+    assert counts["queued"] >= 49 - 4 - 1
+    assert counts["queued"] + counts["sent"] == 49
+
+
+def test_a_sender_that_is_cut_off_waits_alone(make: Callable[..., Setting]) -> None:
+    setting = make([1, 2, 3])
+    setting.api.script = for_person(
+        "1", Deferred("accountLinkDisconnected", scope=Scope.SENDER, stop="reconnect"), times=9
+    )
+    told = setting.drive()
+    assert told.lane.stopped_senders == {SENDER: "reconnect"}
+    assert "queued" in setting.counts()
+
+
+def test_many_failures_in_a_row_stop_the_lane(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 100))
+    setting.api.script = lambda *_: Rejected("recipientUnavailable")
+    told = setting.drive()
+    assert told.lane.guarded
+    rejected = setting.counts()["rejected"]
+    assert CONSECUTIVE_FAILURES <= rejected < CONSECUTIVE_FAILURES + 4
+
+
+def test_a_process_that_was_frozen_does_not_send(make: Callable[..., Setting]) -> None:
+    setting = make([1, 2], concurrency=1)
+
+    def freeze_at_the_first_intent(lane: Lane, clock: VirtualClock) -> None:
+        commit = lane.ledger.commit
+
+        async def freezing(batch: Any, item: Any) -> Any:
+            result = await commit(batch, item)
+            if batch is moves.claim and not clock.frozen:
+                clock.frozen = SEND_BY + 1.0
+            return result
+
+        lane.ledger.commit = freezing  # type: ignore[method-assign]  # the freeze
+
+    setting.before = freeze_at_the_first_intent
+    setting.drive()
+    assert setting.counts() == {"sent": 2}
+    assert sorted(person for _, person in setting.api.sends) == ["1", "2"]
+    outcomes = [
+        (each.recipient, each.evidence)
+        for each in setting.ledger.read(views.attempts_of, setting.campaign)
+    ]
+    assert outcomes == [("1", "not_written"), ("1", "accepted"), ("2", "accepted")]
+
+
+def test_a_replaced_owner_sends_nothing_more(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 11), concurrency=1)
+
+    def replaced(api: ScriptedApi, person: str, _body: bytes, _key: str) -> None:
+        if person == "3":
+            run = setting.ledger.write(lanes.begin_run, 1.0, "other")
+            setting.ledger.write(lanes.take_lane, LANE, run)
+
+    setting.api.script = replaced
+    with pytest.raises(Fenced):
+        setting.drive()
+    assert setting.api.accepted == ["1", "2", "3"]
+    assert setting.counts() == {"sent": 3, "queued": 7}
+
+
+@pytest.mark.parametrize("foreign", [Accepted("m0", "t", replay=True), InDoubt(KEY_REUSED)])
+def test_a_key_used_by_another_ledger_stops_until_adopted(
+    make: Callable[..., Setting], foreign: Outcome
+) -> None:
+    setting = make([1, 2, 3], concurrency=1)
+    setting.api.script = for_person("1", foreign, times=9)
+    with pytest.raises(ForeignKeyUse):
+        setting.drive()
+    assert setting.api.accepted == []
+    setting.drive(adopt=True)
+    assert setting.counts() == {"sent": 3}
+    assert setting.api.accepted == ["2", "3"]
+
+
+def test_a_limit_counts_messages_not_tries(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 11), concurrency=3)
+    setting.api.script = for_person(
+        "1", Deferred("platformRateLimited", after=1.0, scope=Scope.SENDER)
+    )
+    setting.drive(limit=4)
+    assert setting.counts() == {"sent": 4, "queued": 6}
+
+
+def test_only_some_are_sent(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 6))
+    setting.drive(only=frozenset({"2", "4"}))
+    assert sorted(setting.api.accepted) == ["2", "4"]
+
+
+def test_an_idle_end_does_not_wait(make: Callable[..., Setting]) -> None:
+    setting = make([1, 2], senders=[sender(SENDER, gap=3600.0)])
+    told = setting.drive(idle_after=600.0)
+    assert setting.counts() == {"sent": 1, "queued": 1}
+    assert told.took < 5.0
+
+
+def test_a_drain_finishes_what_is_under_way(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 30), concurrency=4)
+    held: list[Lane] = []
+    setting.before = lambda lane, _clock: held.append(lane)
+
+    def draining(api: ScriptedApi, *_: object) -> None:
+        if len(api.sends) == 6:
+            held[0].drain()
+
+    setting.api.script = draining
+    setting.drive()
+    counts = setting.counts()
+    assert set(counts) == {"sent", "queued"}
+    assert counts["sent"] == len(setting.api.accepted) < 12
+
+
+@pytest.mark.parametrize("idempotent", [True, False], ids=["keyed", "keyless"])
+@pytest.mark.parametrize("seed", range(30))
+def test_killed_anywhere_nobody_is_written_to_twice(
+    make: Callable[..., Setting], seed: int, idempotent: bool
+) -> None:
+    luck = chance(seed)
+    setting = make(range(1, 21), api=ScriptedApi(idempotent=idempotent))
+
+    def weather(api: ScriptedApi, person: str, _body: bytes, key: str) -> Outcome | None:
+        roll = luck.random()
+        if roll < 0.06:
+            raise Killed
+        if roll < 0.12:
+            api.accept(person, key)
+            raise Killed
+        if roll < 0.2:
+            return InDoubt("timeout")
+        if roll < 0.28:
+            api.accept(person, key)
+            return InDoubt("http_500")
+        if roll < 0.33:
+            return Deferred("network", "refused", written=False, scope=Scope.LANE)
+        return None
+
+    def killing_commits(lane: Lane, _clock: VirtualClock) -> None:
+        commit = InlineLedger.commit
+
+        async def dying(batch: Any, item: Any) -> Any:
+            roll = luck.random()
+            if roll < 0.02:
+                raise Killed
+            result = await commit(setting.ledger, batch, item)
+            if roll < 0.04:
+                raise Killed
+            return result
+
+        lane.ledger.commit = dying  # type: ignore[method-assign]  # the killer
+
+    setting.before, setting.api.script = killing_commits, weather
+    for _ in range(60):
+        try:
+            setting.drive()
+        except Killed:
+            continue
+        if set(setting.counts()) <= {"sent", "in_doubt"}:
+            break
+    setting.before, setting.api.script = lambda *_: None, None
+    del setting.ledger.commit
+    setting.drive()
+    counts = setting.counts()
+    assert setting.api.doubled == []
+    assert set(counts) <= {"sent", "in_doubt"}
+    assert sum(counts.values()) == 20
+    if idempotent:
+        assert counts == {"sent": 20}
+        assert len(setting.api.accepted) == 20
+    else:
+        doubtful = {
+            doubt.recipient.id for doubt in setting.ledger.read(views.in_doubt, [setting.campaign])
+        }
+        # Whoever is not named as in doubt was written to exactly once.
+        assert {str(n) for n in range(1, 21)} - doubtful <= set(setting.api.accepted)

@@ -1,0 +1,180 @@
+"""The plan: pure, exact, and the same however the rows are ordered."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.message import (
+    Change,
+    Entry,
+    Known,
+    MessageStatus,
+    Prospect,
+    Recipient,
+    RowSkip,
+    SkipReason,
+)
+from runner.plan import assign_sender, plan_messages
+from runner.templating import compile_template
+from tests.support import recipient
+from tests.unit.test_pacing import sender
+
+S = MessageStatus
+TEMPLATE = compile_template("Hi {{ first_name }}", "test")
+ONE = [sender("a1")]
+
+
+def plan(
+    rows: Sequence[Prospect | RowSkip],
+    known: Mapping[Recipient, Known] | None = None,
+    suppressed: Mapping[str, str] | None = None,
+    text: str = "Hi {{ first_name }}",
+    characters: int | None = None,
+) -> list[Entry | RowSkip]:
+    chunks = plan_messages(
+        rows,
+        compile_template(text, "test"),
+        ONE,
+        lambda _recipients: known or {},
+        suppressed or {},
+        characters,
+    )
+    return [entry for chunk in chunks for entry in chunk]
+
+
+def prospect(id: int, row: int = 2, **columns: str) -> Prospect:
+    return Prospect(row, recipient(id), {"first_name": "Ann", **columns})
+
+
+def only(entries: list[Entry | RowSkip]) -> Entry:
+    [entry] = entries
+    assert isinstance(entry, Entry)
+    return entry
+
+
+def test_a_new_recipient_gets_a_rendered_text() -> None:
+    entry = only(plan([prospect(5)]))
+    assert entry.change is Change.NEW
+    assert (entry.planned.text, entry.planned.sender, entry.planned.skip) == ("Hi Ann", "a1", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "reason"),
+    [
+        ("Hi {{ first_name }}", {"first_name": ""}, SkipReason.MISSING_VALUE),
+        ("{% if x %}{{ first_name }}{% endif %}", {"x": ""}, SkipReason.EMPTY_TEXT),
+        ("{{ first_name }}", {"first_name": "{{ name }}"}, SkipReason.UNRENDERED),
+        ("{{ first_name }}", {"first_name": "x" * 11}, SkipReason.TOO_LONG),
+        ("{{ 1 // first_name|length - 1 }}", {"first_name": "ab"}, SkipReason.TEMPLATE_ERROR),
+    ],
+)
+def test_a_row_that_cannot_be_sent_says_why(
+    text: str, columns: dict[str, str], reason: SkipReason
+) -> None:
+    if reason is SkipReason.TEMPLATE_ERROR:
+        text = "{{ 1 // (first_name|length - 2) }}"
+    entry = only(plan([prospect(5, **columns)], text=text, characters=10))
+    assert entry.planned.skip is reason
+    assert entry.planned.detail
+
+
+def test_the_ledgers_list_suppresses() -> None:
+    entry = only(plan([prospect(5)], suppressed={"5": "asked to be left alone"}))
+    assert entry.planned.skip is SkipReason.SUPPRESSED
+    assert entry.planned.detail == "asked to be left alone"
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_row_only"),
+    [
+        (SkipReason.DUPLICATE, True),
+        (SkipReason.NOT_SELECTED, True),
+        (SkipReason.SUPPRESSED, False),
+        (SkipReason.BAD_TIMEZONE, False),
+    ],
+)
+def test_repeats_and_rows_not_selected_never_touch_a_recipients_message(
+    reason: SkipReason, is_row_only: bool
+) -> None:
+    [entry] = plan([RowSkip(2, reason, "why", {}, recipient(5))])
+    assert isinstance(entry, RowSkip) is is_row_only
+
+
+@pytest.mark.parametrize(
+    ("known", "change"),
+    [
+        (Known("a1", S.QUEUED, "Hi Ann"), Change.SAME),
+        (Known("a1", S.QUEUED, "Hello Ann"), Change.REVISED),
+        (Known("gone", S.QUEUED, "Hi Ann"), Change.REVISED),
+        (Known("a1", S.FAILED, "Hello Ann"), Change.REVISED),
+        (Known("a1", S.REJECTED, "Hi Ann"), Change.SAME),
+        (Known("a1", S.SKIPPED, "", 2, "missing_value"), Change.REQUEUED),
+        (Known("a1", S.SENT, "Hello Ann"), Change.KEPT),
+        (Known("a1", S.SENDING, "Hello Ann"), Change.KEPT),
+        (Known("a1", S.IN_DOUBT, "Hello Ann"), Change.KEPT),
+        (Known("a1"), Change.NEW),
+    ],
+)
+def test_what_a_plan_means_for_what_is_there(known: Known, change: Change) -> None:
+    assert only(plan([prospect(5)], {recipient(5): known})).change is change
+
+
+@pytest.mark.parametrize(
+    ("status", "change"),
+    [
+        (S.QUEUED, Change.SKIPPED),
+        (S.FAILED, Change.KEPT),
+        (S.SENT, Change.KEPT),
+        (S.SKIPPED, Change.SKIPPED),
+    ],
+)
+def test_a_reason_to_skip_reaches_only_what_waits(status: S, change: Change) -> None:
+    entry = only(plan([prospect(5, first_name="")], {recipient(5): Known("a1", status, "x", 9)}))
+    assert entry.change is change
+
+
+def test_a_recipient_keeps_the_sender_they_had() -> None:
+    senders = [sender("a1"), sender("b2")]
+    for id in range(50):
+        assert assign_sender(recipient(id), senders, "b2") == "b2"
+
+
+def test_recipients_are_spread_by_weight() -> None:
+    senders = [sender("a1", per_day=150), sender("b2", per_day=50), sender("c3", per_day=None)]
+    tally = Counter(assign_sender(recipient(id), senders, None) for id in range(7000))
+    assert tally["a1"] == pytest.approx(3000, rel=0.08)
+    assert tally["b2"] == pytest.approx(1000, rel=0.12)
+    assert tally["c3"] == pytest.approx(3000, rel=0.08)
+
+
+@given(st.integers(0, 10**6), st.randoms(use_true_random=False))
+def test_the_order_of_senders_changes_nobodys(id: int, luck: random.Random) -> None:
+    senders = [sender(f"s{n}", per_day=100 + n) for n in range(5)]
+    before = assign_sender(recipient(id), senders, None)
+    luck.shuffle(senders)
+    assert assign_sender(recipient(id), senders, None) == before
+
+
+@given(st.integers(0, 10**6))
+def test_a_new_sender_takes_only_for_itself(id: int) -> None:
+    senders = [sender("s1"), sender("s2"), sender("s3")]
+    before = assign_sender(recipient(id), senders[:2], None)
+    assert assign_sender(recipient(id), senders, None) in (before, "s3")
+
+
+@given(st.lists(st.integers(1, 10**9), unique=True, max_size=40), st.randoms())
+def test_reordered_rows_give_the_same_messages(ids: list[int], luck: random.Random) -> None:
+    def texts(order: Sequence[int]) -> dict[str, tuple[str, str]]:
+        rows = [prospect(id, row, first_name=f"N{id}") for row, id in enumerate(order, 2)]
+        entries = [entry for entry in plan(rows) if isinstance(entry, Entry)]
+        return {e.planned.recipient.id: (e.planned.text, e.planned.sender) for e in entries}
+
+    shuffled = list(ids)
+    luck.shuffle(shuffled)
+    assert texts(ids) == texts(shuffled)

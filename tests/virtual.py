@@ -1,4 +1,4 @@
-"""A loop whose time jumps to the next timer, and a scripted API: hours of a lane in milliseconds."""
+"""A loop whose time jumps to the next timer, and a scripted API: hours in milliseconds."""
 
 from __future__ import annotations
 
@@ -107,7 +107,6 @@ class ScriptedApi:
     accepted: list[str] = field(default_factory=list)
     by_key: dict[str, str] = field(default_factory=dict)
     sends: list[tuple[float, str]] = field(default_factory=list)
-    lookups: int = 0
     shows: bool = True
 
     def accept(self, person: str, key: str) -> Accepted:
@@ -153,7 +152,6 @@ class ScriptedChannel:
 
     async def look_up(self, lookup: Lookup, taken: Taken) -> Finding:
         await asyncio.sleep(self.api.latency)
-        self.api.lookups += 1
         if self.api.shows and lookup.recipient.id in self.api.accepted:
             return Found(f"found-{lookup.recipient.id}", "t")
         return Absent("not there")

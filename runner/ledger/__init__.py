@@ -25,7 +25,7 @@ __all__ = ["Ledger", "lanes", "moves", "open_ledger", "planning", "views"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-I = TypeVar("I")
+Item = TypeVar("Item")
 
 
 class Ledger:
@@ -69,7 +69,7 @@ class Ledger:
         with told_plainly(self.place), self._engine.begin() as connection:
             yield connection
 
-    async def commit(self, batch: Callable[[Connection, list[I]], list[T]], item: I) -> T:
+    async def commit(self, batch: Callable[[Connection, list[Item]], list[T]], item: Item) -> T:
         """`batch`'s result for `item`, committed together with whatever else waits."""
         if self._writer is None:
             self._writer = Writer(self._engine, self.place)

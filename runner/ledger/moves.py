@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, bindparam, exists, insert, select, update
 
 from runner.errors import LedgerError
-from runner.ledger.schema import attempt, campaign, lane, message, request, suppression
+from runner.ledger.schema import attempt, lane, message, request, suppression
 from runner.ledger.views import may_go
 from runner.message import (
     EVIDENCE,
@@ -22,9 +22,7 @@ from runner.message import (
     AttemptOutcome,
     Evidence,
     MessageStatus,
-    Recipient,
     judge,
-    message_key,
 )
 
 _S = MessageStatus
@@ -441,17 +439,6 @@ def unsuppress(connection: Connection, ids: Iterable[str]) -> int:
     return connection.execute(
         suppression.delete().where(suppression.c.recipient.in_(list(ids)))
     ).rowcount
-
-
-def key_of(connection: Connection, message_id: int) -> str:
-    """The idempotency key of a message as it stands."""
-    row = connection.execute(
-        select(message, campaign.c.name)
-        .join(campaign, campaign.c.id == message.c.campaign)
-        .where(message.c.id == message_id)
-    ).one()
-    recipient = Recipient(row.platform, row.id_type, row.recipient)
-    return message_key(row.name, row.step, recipient, row.generation)
 
 
 def count_requests(connection: Connection, items: list[dict[str, Any]]) -> list[None]:

@@ -176,7 +176,9 @@ def _rows(
         yield Check(False, what, "run with --accept-changes to send the new ones")
     done = when_done([draft], found.to_send, ledger, clock)
     binds = f", bound by {done.binds}" if done.binds else ""
-    yield Check(True, f"limits: about {done.seconds / 3600:.1f} h for {total} messages{binds}")
+    minutes = done.seconds / 60
+    long = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+    yield Check(True, f"limits: about {long} for {total} messages{binds}")
 
 
 def senders(
@@ -193,8 +195,9 @@ def senders(
         location = ledger_location(state, environ, [campaign], live=False)
     else:
         # Only its `api` is used: the defaults of any campaign.
-        nobody = {"name": "senders", "senders": ["x"], "prospects": "x.csv", "message": "x"}
-        campaign = Campaign.model_validate(nobody)
+        nobody = {"senders": ("x",), "prospects": "x.csv", "message": "x"}
+        context = {"folder": folder, "stem": "senders"}
+        campaign = Campaign.model_validate(nobody, context=context)
         try:
             location = ledger_upward(state, environ, folder)
         except UsageError:

@@ -41,7 +41,7 @@ def ledger_location(
     places = {str(campaign.project_dir / LEDGER_NAME) for campaign in campaigns}
     if len(places) > 1:
         raise UsageError(
-            f"these campaigns lie in projects with ledgers of their own: {', '.join(sorted(places))}",
+            f"these campaigns have ledgers of their own: {', '.join(sorted(places))}",
             "run them one by one, or name one ledger with --state",
         )
     return places.pop()

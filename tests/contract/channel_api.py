@@ -7,7 +7,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from channel_support import (
+from runner.channels import Lookup, Taken
+from runner.clock import iso
+from runner.message import Finding
+from tests.contract.channel_support import (
     CONTACT,
     DATE_AT,
     PERSON,
@@ -20,10 +23,6 @@ from channel_support import (
     channel_to,
     untaken,
 )
-
-from runner.channels import Lookup, Taken
-from runner.clock import iso
-from runner.message import Finding
 
 OTHER = "k2v7q9x4m1n8b3c6z5l0p7ty"
 Say = Callable[[Request], Any]

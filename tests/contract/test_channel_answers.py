@@ -6,14 +6,6 @@ import json
 from typing import Any, get_args
 
 import pytest
-from channel_support import (
-    CHANNELS,
-    DATE,
-    DATE_AT,
-    OK,
-    SECRET,
-    VERSIONS,
-)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
@@ -39,6 +31,14 @@ from runner.message import (
     Outcome,
     Rejected,
     Scope,
+)
+from tests.contract.channel_support import (
+    CHANNELS,
+    DATE,
+    DATE_AT,
+    OK,
+    SECRET,
+    VERSIONS,
 )
 
 

@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from channel_api import OTHER, Say, api
-from channel_support import SECRET, SENDER, VERSIONS, Heard, Request, answer, channel_to
 
 from runner.channels import AccountLink, Platform, Team
 from runner.errors import ChannelError
+from tests.contract.channel_api import OTHER, Say, api
+from tests.contract.channel_support import (
+    SECRET,
+    SENDER,
+    VERSIONS,
+    Heard,
+    Request,
+    answer,
+    channel_to,
+)
 
 pytestmark = pytest.mark.parametrize("version", VERSIONS)
 

@@ -6,8 +6,12 @@ import asyncio
 from typing import Any, get_args
 
 import pytest
-from channel_api import OTHER, Talk, api, at, finding, ours, saying, theirs
-from channel_support import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner.message import Absent, Finding, Found, Unclear
+from tests.contract.channel_api import OTHER, Talk, api, at, finding, ours, saying, theirs
+from tests.contract.channel_support import (
     CONTACT,
     PERSON,
     SENDER,
@@ -18,10 +22,6 @@ from channel_support import (
     channel_to,
     untaken,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from runner.message import Absent, Finding, Found, Unclear
 
 pytestmark = pytest.mark.parametrize("version", VERSIONS)
 

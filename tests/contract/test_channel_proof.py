@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import StreamWriter
-from channel_support import (
+
+from runner.channels import Answer, Channel
+from runner.channels.answers import Reply
+from runner.channels.http import SEND_ANSWER, Body, NotWritten, Refused
+from runner.clock import SystemClock
+from runner.message import TOO_LATE, Accepted, Deferred, InDoubt, Scope
+from tests.contract.channel_support import (
     OK,
     OK_STATUS,
     PERSON,
@@ -26,12 +32,6 @@ from channel_support import (
     channel_to,
     reset,
 )
-
-from runner.channels import Answer, Channel
-from runner.channels.answers import Reply
-from runner.channels.http import SEND_ANSWER, Body, NotWritten, Refused
-from runner.clock import SystemClock
-from runner.message import TOO_LATE, Accepted, Deferred, InDoubt, Scope
 
 pytestmark = pytest.mark.parametrize("version", VERSIONS)
 

@@ -7,7 +7,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from channel_support import (
+
+from runner.channels import Answer, Token
+from runner.channels.connect import connect
+from runner.clock import SystemClock
+from runner.errors import ChannelError
+from runner.message import (
+    Accepted,
+    Recipient,
+)
+from tests.contract.channel_support import (
     CHANNELS,
     CONTACT,
     DATE_AT,
@@ -23,15 +32,6 @@ from channel_support import (
     always,
     answer,
     channel_to,
-)
-
-from runner.channels import Answer, Token
-from runner.channels.connect import connect
-from runner.clock import SystemClock
-from runner.errors import ChannelError
-from runner.message import (
-    Accepted,
-    Recipient,
 )
 
 VECTORS = [

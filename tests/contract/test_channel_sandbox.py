@@ -10,17 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from channel_api import Talk, api, ours
-from channel_support import (
-    CONTACT,
-    PERSON,
-    SENDER,
-    VERSIONS,
-    Request,
-    a_lookup,
-    channel_to,
-    untaken,
-)
 from openapi_core import OpenAPI
 from openapi_core.templating.paths.exceptions import PathNotFound
 from openapi_core.testing import MockRequest
@@ -41,6 +30,17 @@ from runner.message import (
     Unclear,
 )
 from runner.sandbox import Sandbox
+from tests.contract.channel_api import Talk, api, ours
+from tests.contract.channel_support import (
+    CONTACT,
+    PERSON,
+    SENDER,
+    VERSIONS,
+    Request,
+    a_lookup,
+    channel_to,
+    untaken,
+)
 
 pytestmark = pytest.mark.parametrize("version", VERSIONS)
 

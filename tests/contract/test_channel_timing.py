@@ -6,7 +6,11 @@ import asyncio
 import contextlib
 
 import pytest
-from channel_support import (
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from runner.message import Accepted, Deferred
+from tests.contract.channel_support import (
     OK,
     OK_STATUS,
     PERSON,
@@ -19,10 +23,6 @@ from channel_support import (
     channel_to,
     reset,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-from runner.message import Accepted, Deferred
 
 pytestmark = pytest.mark.parametrize("version", VERSIONS)
 

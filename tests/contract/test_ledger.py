@@ -336,11 +336,16 @@ def test_a_plan_adds_revises_skips_and_removes(ledger: Ledger) -> None:
 def test_a_plan_is_all_or_nothing(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [1])
-    with pytest.raises(ZeroDivisionError), ledger.writing() as connection:
-        PlanWriter(connection, row).write(
-            [Entry(PlannedMessage(9, recipient(9), SENDER, "New", {}), Change.NEW)]
-        )
-        raise ZeroDivisionError
+
+    def half_a_plan() -> None:
+        with ledger.writing() as connection:
+            PlanWriter(connection, row).write(
+                [Entry(PlannedMessage(9, recipient(9), SENDER, "New", {}), Change.NEW)]
+            )
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        half_a_plan()
     assert statuses(ledger, row.id) == [("1", "queued")]
 
 

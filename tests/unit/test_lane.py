@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,9 +72,7 @@ class Setting:
     def drive(self, limit: int | None = None, **lane_changes: Any) -> Told:
         return run_virtually(lambda clock: self._drive(clock, limit, lane_changes))
 
-    async def _drive(
-        self, clock: VirtualClock, limit: int | None, changes: dict[str, Any]
-    ) -> Told:
+    async def _drive(self, clock: VirtualClock, limit: int | None, changes: dict[str, Any]) -> Told:
         # Each drive is a new process: later by the wall, with a boot time of its own.
         clock.started += 1000.0 * (1 + (self.ledger.read(views.last_run) is not None))
         run = self.ledger.write(lanes.begin_run, clock.now(), "test")
@@ -153,9 +152,7 @@ def test_the_gap_of_a_sender_is_kept(make: Callable[..., Setting]) -> None:
     setting = make(range(1, 6), senders=[sender(SENDER, gap=180.0)])
     setting.drive()
     times = [at for at, _ in setting.api.sends]
-    assert [later - at for at, later in zip(times, times[1:], strict=False)] == [
-        pytest.approx(180.0)
-    ] * 4
+    assert [later - at for at, later in itertools.pairwise(times)] == [pytest.approx(180.0)] * 4
 
 
 def test_a_restart_keeps_the_gap(make: Callable[..., Setting]) -> None:
@@ -189,8 +186,13 @@ def test_a_lost_answer_is_asked_again_with_the_same_bytes(
 
 def test_a_refused_repeat_does_not_disprove_the_first(make: Callable[..., Setting]) -> None:
     setting = make([1])
-    answers = iter([InDoubt("timeout"), *[Rejected("recipientUnavailable")] * 9])
-    setting.api.script = lambda *_: next(answers)
+    no: list[Outcome] = [Rejected("recipientUnavailable") for _ in range(9)]
+    answers = iter([InDoubt("timeout"), *no])
+
+    def script(*_: object) -> Outcome:
+        return next(answers)
+
+    setting.api.script = script
     setting.drive()
     assert setting.counts() == {"in_doubt": 1}
 
@@ -221,7 +223,11 @@ def test_absence_is_decided_by_the_campaign(
 def test_a_network_that_is_down_fails_nobody(make: Callable[..., Setting]) -> None:
     setting = make(range(1, 21))
     down = Deferred("network", "refused", written=False, scope=Scope.LANE)
-    setting.api.script = lambda api, *_: down if api.sends[-1][0] < 600.0 else None
+
+    def outage(api: ScriptedApi, *_: object) -> Outcome | None:
+        return down if api.sends[-1][0] < 600.0 else None
+
+    setting.api.script = outage
     told = setting.drive()
     assert setting.counts() == {"sent": 20}
     assert told.took < 700.0
@@ -234,7 +240,7 @@ def test_a_request_limit_holds_everyone_back(make: Callable[..., Setting]) -> No
     setting.drive()
     assert setting.counts() == {"sent": 10}
     times = [at for at, _ in setting.api.sends]
-    assert max(later - at for at, later in zip(times, times[1:], strict=False)) >= 30.0
+    assert max(later - at for at, later in itertools.pairwise(times)) >= 30.0
 
 
 def test_attempts_that_the_platform_refuses_run_out(make: Callable[..., Setting]) -> None:

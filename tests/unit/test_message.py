@@ -23,6 +23,7 @@ from runner.message import (
     evidence_of,
     judge,
     message_key,
+    normal_name,
 )
 
 S, A, E = MessageStatus, AttemptOutcome, Evidence
@@ -133,17 +134,13 @@ def test_two_spellings_of_one_name_are_one_campaign() -> None:
 
 
 texts = st.text(st.characters(blacklist_categories=["Cs"]), max_size=20)
-parts = st.tuples(
-    texts, texts, st.builds(Recipient, texts, texts, texts), st.integers(0, 9)
-)
+parts = st.tuples(texts, texts, st.builds(Recipient, texts, texts, texts), st.integers(0, 9))
 
 
 @given(parts, parts)
 def test_keys_differ_exactly_when_their_parts_do(
     one: tuple[str, str, Recipient, int], other: tuple[str, str, Recipient, int]
 ) -> None:
-    from runner.message import normal_name
-
     same = (normal_name(one[0]), *one[1:]) == (normal_name(other[0]), *other[1:])
     assert (message_key(*one) == message_key(*other)) == same
 

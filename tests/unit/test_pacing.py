@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runner.campaign import Limits, Sender
 from runner.forecast import forecast
-from runner.pacing import Pacer, Window, gap_of, lookup_spacing, make_pacer
+from runner.pacing import Pacer, Permit, Window, gap_of, lookup_spacing, make_pacer
 
 
 def sender(id: str = "a1", **changes: object) -> Sender:
@@ -52,7 +52,7 @@ def play(
     """Send as fast as the pacer lets, with answers after 50 to 250 ms, until `until`."""
     luck = random.Random(seed)
     now, answers = 0.0, list[float]()
-    permits = []
+    permits = list[Permit]()
     while now < until:
         while answers and answers[0] <= now:
             pacer.done(permits.pop(), heapq.heappop(answers))

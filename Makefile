@@ -1,0 +1,50 @@
+# make demo: the sample campaign against the bundled sandbox, killed half way and resumed.
+# make test: linters' friends aside, everything that proves the program.
+# Both need Python 3.11+ and make, nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= auto
+
+.PHONY: help setup demo test lint format check clean
+
+help:
+	@sed -n 's/^# make /make /p' Makefile
+	@echo "make lint: ruff, mypy, import contracts, dead code"
+
+# The program alone.
+$(BIN)/run-campaign: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "run-campaign needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $(BIN)/run-campaign
+
+# The program with all that tests and linters need.
+$(VENV)/.dev: pyproject.toml constraints.txt $(BIN)/run-campaign
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(VENV)/.dev
+
+setup: $(VENV)/.dev
+
+demo: $(BIN)/run-campaign
+	$(BIN)/run-campaign demo
+
+test: setup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/vulture
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check: lint test
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,226 @@
+"""`--dry-run`: who would get what from whom until when, and who would not and why."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runner.cli.call import Call
+from runner.cli.params import ENDINGS
+from runner.cli.question import finish_line, preview_lines
+from runner.cli.show import text_lines
+from runner.clock import SystemClock, iso
+from runner.message import Entry, PlannedMessage, RowSkip
+from runner.progress import number, safe
+from runner.run.dry_run import DryRun, dry_run
+from runner.run.setup import Draft
+from runner.tables import write_table
+
+SHOWN = 10
+"""Messages shown unless said otherwise."""
+
+ROWS_NAMED = 20
+"""Rows named per reason for skipping unless `--verbose`."""
+
+COLUMNS = ("row", "recipient", "would", "reason", "sender", "content")
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What of a plan is to be shown."""
+
+    campaign: str
+    messages: list[PlannedMessage] = field(default_factory=list)
+    skips: dict[str, list[tuple[int, str, str]]] = field(default_factory=dict)  # row, id, detail
+    unnamed: Counter[str] = field(default_factory=Counter)  # skipped rows that are not kept
+
+
+@dataclass(slots=True)
+class _Looker:
+    """Keeps of a plan what is to be shown, and writes all of it to `output`."""
+
+    limit: int | None
+    only: frozenset[str]
+    output: Path | None
+    named: int | None  # rows kept per reason for skipping
+    seen: list[_Seen] = field(default_factory=list)
+
+    def __call__(
+        self, draft: Draft, entries: Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]
+    ) -> None:
+        seen = _Seen(draft.campaign.name)
+        self.seen.append(seen)
+        passing = (self._see(seen, entry, planned) for entry, planned in entries)
+        if self.output is None:
+            deque(passing, maxlen=0)
+        else:
+            names = [name for name in draft.audience.columns if name not in COLUMNS]
+            lines = ([*row, *(columns.get(n, "") for n in names)] for row, columns in passing)
+            write_table(self.output, [*COLUMNS, *names], lines)
+
+    def _see(
+        self, seen: _Seen, entry: Entry | RowSkip, planned: PlannedMessage | None
+    ) -> tuple[list[str | int | None], Any]:
+        if isinstance(entry, RowSkip):
+            id = entry.recipient.id if entry.recipient else ""
+            self._skip(seen, entry.reason, entry.row, id, entry.detail)
+            reason = f"{entry.reason}: {entry.detail}"
+            return [entry.row, id, "skip", reason, "", ""], entry.columns
+        said = entry.planned
+        row: list[str | int | None] = [said.row, said.recipient.id]
+        if planned is not None:
+            shown = not self.only or said.recipient.id in self.only
+            if shown and (self.limit is None or len(seen.messages) < self.limit):
+                seen.messages.append(planned)
+            return [*row, "send", "", said.sender, said.text], said.columns
+        if said.skip is not None:
+            self._skip(seen, said.skip, said.row, said.recipient.id, said.detail)
+            return [*row, "skip", f"{said.skip}: {said.detail}", "", said.text], said.columns
+        was = str(entry.known.status) if entry.known and entry.known.status else ""
+        return [*row, "keep", was, said.sender, said.text], said.columns
+
+    def _skip(self, seen: _Seen, reason: str, row: int, id: str, detail: str) -> None:
+        if not self.only or id in self.only:
+            rows = seen.skips.setdefault(str(reason), [])
+            if self.named is None or len(rows) < self.named:
+                rows.append((row, id, detail))
+            else:
+                seen.unnamed[str(reason)] += 1
+
+
+def show_dry_run(
+    call: Call,
+    campaigns: tuple[Path, ...],
+    *,
+    limit: int | None,
+    only: tuple[str, ...],
+    new_campaign: bool,
+    as_json: bool,
+    output: Path | None,
+    verbose: bool,
+) -> int:
+    """Do a dry run and show it; the exit code."""
+    if output is not None:
+        _check_output(output, campaigns)
+    shown = limit if limit is not None else None if verbose or as_json or only else SHOWN
+    named = None if verbose or as_json else ROWS_NAMED
+    looker = _Looker(shown, frozenset(only), output, named)
+    clock = SystemClock()
+    with _reading_told() as progress:
+        found = dry_run(
+            campaigns, call.state, os.environ, clock, progress, looker, new_campaign=new_campaign
+        )
+    if as_json:
+        told = [_as_json(at, found, looker.seen, clock.now()) for at in range(len(campaigns))]
+        click.echo(json.dumps(told[0] if len(told) == 1 else told, ensure_ascii=False, indent=2))
+    else:
+        _show(found, looker.seen, verbose, clock.now())
+        click.echo(f"dry run: nothing was sent. To send: {call.command(*map(str, campaigns))}")
+    if output is not None:
+        click.echo(f"written: {safe(str(output))}", err=as_json)
+    return 0
+
+
+def _check_output(output: Path, campaigns: tuple[Path, ...]) -> None:
+    if len(campaigns) > 1:
+        raise click.UsageError("--output takes one campaign at a time")
+    if output.suffix.lower() in ENDINGS:
+        raise click.UsageError(f"--output {output}: would overwrite a campaign file; name a .csv")
+
+
+@contextmanager
+def _reading_told() -> Iterator[Any]:
+    """Rows read so far, on a terminal's stderr; nothing elsewhere."""
+    stream = sys.stderr
+    told_at = time.monotonic()
+    told = False
+
+    def progress(rows: int) -> None:
+        nonlocal told_at, told
+        if stream.isatty() and time.monotonic() - told_at > 0.5:
+            told_at, told = time.monotonic(), True
+            click.echo(f"\rreading: {number(rows)} rows", nl=False, err=True)
+
+    try:
+        yield progress
+    finally:
+        if told:
+            click.echo("\r" + " " * 40 + "\r", nl=False, err=True)
+
+
+def _show(found: DryRun, seen: list[_Seen], verbose: bool, now: float) -> None:
+    for warning in found.warnings:
+        click.echo(f"warning: {safe(warning)}", err=True)
+    for preview, shown in zip(found.previews, seen, strict=True):
+        for message in shown.messages:
+            head = f"row {message.row}  to {safe(message.recipient.id)}  from {message.sender}"
+            click.echo(head)
+            for line in text_lines(message.text):
+                click.echo(line)
+            click.echo()
+        rest = preview.to_send.total() - len(shown.messages)
+        if rest > 0 and shown.messages:
+            click.echo(f"… and {number(rest)} more (--limit N, --verbose, --output FILE)\n")
+        for line in preview_lines(preview):
+            click.echo(line)
+        for line in _skip_lines(shown):
+            click.echo(line)
+        kept = ", ".join(f"{number(n)} {status}" for status, n in preview.kept.most_common())
+        if kept:
+            click.echo(f"  left as they are: {kept}")
+    if any(preview.to_send for preview in found.previews):
+        click.echo(finish_line(found.forecast, now))
+    ledger = found.place or "none yet, the first run makes it"
+    click.echo(f"ledger: {safe(ledger)}")
+
+
+def _skip_lines(shown: _Seen) -> Iterable[str]:
+    named: list[tuple[int, str]] = []
+    for reason, rows in shown.skips.items():
+        for row, id, detail in rows:
+            who = f" {safe(id)}" if id else ""
+            told = f"    row {row}{who}: {reason}" + (f": {safe(detail)}" if detail else "")
+            named.append((row, told))
+    yield from (told for _, told in sorted(named))
+    for reason, count in sorted(shown.unnamed.items()):
+        yield f"    … and {number(count)} more rows: {reason} (--verbose, --output FILE)"
+
+
+def _as_json(at: int, found: DryRun, seen: list[_Seen], now: float) -> dict[str, Any]:
+    preview, shown = found.previews[at], seen[at]
+    return {
+        "campaign": preview.campaign,
+        "counts": {
+            "rows": preview.rows,
+            "to_send": preview.to_send.total(),
+            "new": preview.added,
+            "requeued": preview.requeued,
+            "changed": preview.changed,
+            "removed": preview.removed,
+            "skipped": preview.skipped.total(),
+            "kept": {str(status): count for status, count in preview.kept.items()},
+        },
+        "senders": dict(sorted(preview.to_send.items())),
+        "messages": [
+            {"row": m.row, "recipient": m.recipient.id, "sender": m.sender, "content": m.text}
+            for m in shown.messages
+        ],
+        "skipped": [
+            {"row": row, "recipient": id, "reason": reason, "detail": detail}
+            for reason, rows in sorted(shown.skips.items())
+            for row, id, detail in rows
+        ],
+        "finish_at": iso(now + found.forecast.seconds),
+        "binds": found.forecast.binds,
+        "warnings": found.warnings,
+    }

@@ -1,0 +1,158 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+ENDINGS = (".yaml", ".yml")
+
+
+Said = TypeVar("Said", Path, tuple[Path, ...])
+
+
+def _campaign_files(ctx: click.Context, param: click.Parameter, value: Said) -> Said:
+    """Refuses what is no campaign file, before anything else happens."""
+    for path in value if isinstance(value, tuple) else (value,):
+        if path.suffix.lower() not in ENDINGS:
+            what = "no campaign file (.yaml) and no command"
+        elif path.is_dir():
+            what = "is a folder"
+        elif not path.is_file():
+            what = "there is no such file"
+        else:
+            continue
+        raise click.UsageError(f"{path}: {what}{_near(path, ctx)}", ctx)
+    return value
+
+
+def _near(path: Path, ctx: click.Context) -> str:
+    """`; did you mean …?` among campaign files nearby and the commands, or empty."""
+    folders = dict.fromkeys((path.parent, Path(), Path("campaigns")))
+    names: dict[str, str] = {}
+    for folder in folders:
+        for each in sorted(folder.glob("*.y*ml")) if folder.is_dir() else ():
+            if each.suffix in ENDINGS:
+                names.setdefault(each.stem, str(each))
+    group = ctx.find_root().command
+    if not path.suffix and isinstance(group, click.Group):
+        names |= {name: name for name in group.commands}
+    wanted = path.stem if path.suffix else path.name
+    found = get_close_matches(wanted, list(names), 2, 0.6)
+    return f"; did you mean {' or '.join(names[name] for name in found)}?" if found else ""
+
+
+def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """`45s`, `50m`, `2h` as seconds; a callback."""
+    from runner.campaign import parse_duration
+
+    if value is None:
+        return None
+    try:
+        return parse_duration(value)
+    except ValueError as problem:
+        raise click.BadParameter(f"{value} {problem}", ctx, param) from None
+
+
+def state_option(function: F) -> F:
+    """`--state`."""
+    return click.option(
+        "--state",
+        metavar="LEDGER",
+        help="The ledger: a file, or a database URL. Default: RUN_CAMPAIGN_STATE, else state.db in "
+        "the project.",
+    )(function)
+
+
+def campaign_argument(function: F) -> F:
+    """One campaign file."""
+    return click.argument(
+        "campaign", type=click.Path(path_type=Path), metavar="CAMPAIGN", callback=_campaign_files
+    )(function)
+
+
+def campaigns_argument(function: F) -> F:
+    """One campaign file or more."""
+    return click.argument(
+        "campaigns",
+        type=click.Path(path_type=Path),
+        metavar="CAMPAIGN...",
+        nargs=-1,
+        required=True,
+        callback=_campaign_files,
+    )(function)
+
+
+def any_campaign_argument(function: F) -> F:
+    """One campaign file, or none for all of the ledger."""
+
+    def check(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+        return None if value is None else _campaign_files(ctx, param, value)
+
+    return click.argument(
+        "campaign",
+        type=click.Path(path_type=Path),
+        metavar="[CAMPAIGN]",
+        required=False,
+        callback=check,
+    )(function)
+
+
+def run_options(function: F) -> F:
+    """What every command that sends can be told."""
+    options = (
+        click.option(
+            "--limit", type=click.IntRange(0), metavar="N", help="Send at most N messages."
+        ),
+        click.option(
+            "--only", metavar="ID", multiple=True, help="Only this recipient; repeatable."
+        ),
+        click.option(
+            "--until-idle", is_flag=True, help="End when nothing is due for 10 minutes (cron, CI)."
+        ),
+        click.option(
+            "--stop-after",
+            callback=duration,
+            metavar="TIME",
+            help="Begin nothing more after this time, such as 50m, and end.",
+        ),
+        click.option(
+            "--accept-changes",
+            is_flag=True,
+            help="Send texts that changed after planning; sent messages never change.",
+        ),
+        click.option(
+            "--new-campaign",
+            is_flag=True,
+            help="These files are a campaign of their own, though known under another name.",
+        ),
+        click.option(
+            "--adopt", is_flag=True, help="Take as sent what another ledger sent under this name."
+        ),
+        click.option("--wait", is_flag=True, help="Wait for a run that holds the team."),
+        click.option("-y", "--yes", is_flag=True, help="Do not ask."),
+        state_option,
+        click.option(
+            "--log-format",
+            type=click.Choice(["text", "json"]),
+            default="text",
+            show_default=True,
+            help="json: one object per event on stdout, nothing else there.",
+        ),
+        click.option("-q", "--quiet", is_flag=True, help="Only problems and the end."),
+        click.option("-v", "--verbose", is_flag=True, help="Each message too."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def examples(*lines: str) -> str:
+    """An epilog with examples, kept as they are written."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

@@ -1,0 +1,59 @@
+"""The question before a live run: what is about to happen, and whether it may."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+import click
+
+from runner.cli.show import table
+from runner.forecast import Forecast
+from runner.progress import Progress, duration, moment, number, safe
+from runner.run.preview import Preview
+
+
+def asker(progress: Progress) -> Callable[[Sequence[Preview], Forecast], bool]:
+    """A function that asks on the terminal while the progress display keeps still."""
+
+    def ask(found: Sequence[Preview], forecast: Forecast) -> bool:
+        with progress.paused():
+            for preview in found:
+                for line in preview_lines(preview):
+                    click.echo(line)
+            total = sum(preview.to_send.total() for preview in found)
+            click.echo(finish_line(forecast, time.time()))
+            return click.confirm(f"Send {number(total)} messages?", default=False)
+
+    return ask
+
+
+def preview_lines(preview: Preview) -> Iterable[str]:
+    """How many messages from which sender, and who is skipped why."""
+    total = preview.to_send.total()
+    again = total - preview.adds
+    told = f"{safe(preview.campaign)}: {number(total)} messages to send"
+    if again > 0:
+        told += f" ({number(again)} of them queued before)"
+    yield told
+    yield from sender_lines(preview.to_send)
+    if preview.skipped:
+        reasons = ", ".join(f"{number(n)} {reason}" for reason, n in preview.skipped.most_common())
+        yield f"  skipped: {reasons}"
+    if preview.changed:
+        yield f"  {number(preview.changed)} texts changed since they were planned"
+    if preview.removed:
+        yield f"  {number(preview.removed)} queued are gone from the file: not written to"
+
+
+def sender_lines(to_send: Counter[str]) -> Iterable[str]:
+    """Messages of each sender."""
+    if to_send:
+        yield table([(f"from {sender}", number(n)) for sender, n in sorted(to_send.items())])
+
+
+def finish_line(forecast: Forecast, now: float) -> str:
+    """When it will be done, and what makes it take that long."""
+    told = f"done about {moment(now + forecast.seconds, now)} (in {duration(forecast.seconds)})"
+    return told + (f"; what binds: {forecast.binds}" if forecast.binds else "")

@@ -1,0 +1,95 @@
+"""`--sandbox`: the same campaign against a stand-in API in this process, on a throwaway ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runner.campaign import Campaign
+from runner.channels import Token
+from runner.cli.call import Call
+from runner.cli.running import options_of, run_and_tell
+from runner.progress import number, safe
+from runner.run.setup import LEDGER_NAME, SANDBOX_TOKEN, load
+from runner.sandbox import AccountLink, Sandbox
+
+
+def rehearse(
+    call: Call, campaigns: tuple[Path, ...], faults: tuple[str, ...], said: dict[str, Any]
+) -> int:
+    """Run campaigns against a sandbox; the exit code."""
+    as_json = said["log_format"] == "json"
+    links = _links(load(campaigns))
+    none = dict.fromkeys(("per_minute", "per_hour", "per_day"))
+    try:
+        sandbox = Sandbox(links=links, token=SANDBOX_TOKEN, faults=faults, **none)
+    except ValueError as problem:
+        raise click.UsageError(f"--fault: {problem}") from None
+    click.echo(
+        "sandbox: nothing real is sent; limits are off, the ledger is thrown away", err=as_json
+    )
+    with tempfile.TemporaryDirectory(prefix="run-campaign-") as folder, _serving(sandbox) as base:
+        state = str(Path(folder) / LEDGER_NAME)
+        options = replace(
+            options_of(said), at=base, token=Token(SANDBOX_TOKEN), unpaced=True, state=state
+        )
+        code = run_and_tell(call, campaigns, options, said | {"yes": True}, rehearsal=True)
+    tally = sandbox.tally()
+    told = f"sandbox: accepted {number(tally['accepted'])} messages to "
+    told += f"{number(tally['recipients'])} people"
+    doubled = tally["doubled"]
+    told += f"; WRITTEN TO TWICE: {safe(', '.join(doubled))}" if doubled else ", nobody twice"
+    click.echo(told, err=as_json)
+    return code
+
+
+def _links(campaigns: Sequence[Campaign]) -> list[AccountLink]:
+    """An account link for every sender, of its campaign's platform."""
+    found: dict[str, AccountLink] = {}
+    for campaign in campaigns:
+        for sender in campaign.senders:
+            at = len(found)
+            name, id = f"sender{at + 1}", str(1_566_123_362_161_725_440 + at)
+            link = AccountLink(sender.id, name, name, id, platform=campaign.api.platform)
+            found.setdefault(sender.id, link)
+    return list(found.values())
+
+
+@contextmanager
+def _serving(sandbox: Sandbox) -> Iterator[str]:
+    """Serve a sandbox from a thread with a loop of its own; its address."""
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+    began: queue.SimpleQueue[str | Exception] = queue.SimpleQueue()
+
+    async def serve() -> None:
+        try:
+            async with sandbox.serve() as base:
+                began.put(base)
+                await stop.wait()
+        except Exception as problem:
+            began.put(problem)
+
+    thread = threading.Thread(
+        target=lambda: loop.run_until_complete(serve()), name="sandbox", daemon=True
+    )
+    thread.start()
+    base = began.get()
+    if isinstance(base, Exception):
+        raise base
+    try:
+        yield base
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(5.0)
+        if not thread.is_alive():
+            loop.close()

@@ -1,0 +1,136 @@
+"""`run-campaign resolve`: messages that may or may not have been sent."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner.cli.call import Call
+from runner.cli.params import campaign_argument, examples, state_option
+
+if TYPE_CHECKING:
+    from runner.ledger.views import Doubt
+
+OPEN = 4
+"""Exit code while some are in doubt."""
+
+
+@click.command(
+    "resolve",
+    short_help="Settle messages in doubt: now by the API, or by your word.",
+    epilog=examples(
+        "run-campaign resolve spring.yaml           ask the API, then list the rest",
+        "run-campaign resolve spring.yaml --list",
+        "run-campaign resolve spring.yaml --sent 9184620175530281101",
+        "run-campaign resolve spring.yaml --all-not-sent",
+    ),
+)
+@campaign_argument
+@click.option("--sent", multiple=True, metavar="ID", help="This one got the message; repeatable.")
+@click.option(
+    "--not-sent",
+    multiple=True,
+    metavar="ID",
+    help="This one did not: queue it again; repeatable.",
+)
+@click.option("--all-not-sent", is_flag=True, help="None of those in doubt got it.")
+@click.option("--list", "only_list", is_flag=True, help="List them; ask no API.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@state_option
+@click.pass_obj
+def command(
+    call: Call,
+    /,
+    campaign: Path,
+    sent: tuple[str, ...],
+    not_sent: tuple[str, ...],
+    all_not_sent: bool,
+    only_list: bool,
+    yes: bool,
+    state: str | None,
+) -> int:
+    """Settle messages in doubt: those that may or may not have been sent.
+
+    Without more, the API is asked again now, and what stays in doubt is listed with where to look.
+    Exit code 4 while some are left.
+    """
+    from runner.clock import SystemClock
+    from runner.ledger import views
+    from runner.run.by_hand import opened, settle_by_word
+
+    call.about((campaign,), state)
+    if only_list and (sent or not_sent or all_not_sent):
+        raise click.UsageError("--list changes nothing; leave out --sent and --not-sent")
+    if sent or not_sent or all_not_sent:
+        with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
+            doubts = ledger.read(views.in_doubt, [row.id])
+            if all_not_sent and not yes and doubts and not _sure(len(doubts)):
+                click.echo("nothing was changed")
+                return OPEN
+            said_sent, queued = settle_by_word(
+                ledger, row, SystemClock(), sent=sent, not_sent=not_sent, all_not_sent=all_not_sent
+            )
+        click.echo(f"sent by your word: {said_sent}, queued again: {queued}")
+        if queued:
+            click.echo(f"to send them: {call.command(str(campaign))}")
+    elif not only_list:
+        _ask_the_api(call, campaign, state)
+    with opened(campaign, state, os.environ) as (ledger, row):
+        doubts = ledger.read(views.in_doubt, [row.id])
+    for line in _listed(doubts, call, campaign):
+        click.echo(line)
+    return OPEN if doubts else 0
+
+
+def _sure(count: int) -> bool:
+    """Asked only of a person at a terminal: who did get it would be written to twice."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return True
+    question = f"Queue {count} again? Whoever did get it will be written to twice."
+    return click.confirm(question, default=False)
+
+
+def _ask_the_api(call: Call, campaign: Path, state: str | None) -> None:
+    from runner.cli.running import watched
+    from runner.ledger import views
+    from runner.message import MessageStatus
+    from runner.run import Options, RunResult, Surroundings
+    from runner.run.by_hand import opened, settle_now
+
+    with opened(campaign, state, os.environ) as (ledger, row):
+        counts = ledger.read(views.counts, row.id)
+    if not counts[MessageStatus.IN_DOUBT] and not counts[MessageStatus.SENDING]:
+        return
+    said: dict[str, Any] = {"log_format": "text", "quiet": False, "verbose": True, "yes": True}
+
+    def run(around: Surroundings) -> RunResult:
+        return settle_now(campaign, Options(state=state), around)
+
+    result = watched(call, (campaign,), run, said | {"limit": None, "only": ()})
+    if result.interrupted:
+        raise KeyboardInterrupt
+
+
+def _listed(doubts: list[Doubt], call: Call, campaign: Path) -> Iterable[str]:
+    from runner.cli.show import text_lines
+    from runner.progress import moment, safe
+
+    if not doubts:
+        yield "nothing is in doubt"
+        return
+    now = time.time()
+    for doubt in doubts:
+        why = f"{doubt.reason}: {doubt.detail}" if doubt.detail else doubt.reason
+        yield f"{safe(doubt.recipient.id)}  tried {moment(doubt.first_at, now)}  {safe(why)}"
+        who = safe(doubt.recipient.id)
+        yield f"  look into the thread of {doubt.sender} with {who} in Inbox for:"
+        yield from text_lines(doubt.text)
+    file, id = str(campaign), doubts[0].recipient.id
+    yield f"{len(doubts)} in doubt. It is there: {call.command('resolve', file, '--sent', id)}"
+    yield f"It is not there: {call.command('resolve', file, '--not-sent', id)}"

@@ -1,0 +1,71 @@
+"""`run-campaign retry`: failed, rejected or cancelled ones again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runner.cli.call import Call
+from runner.cli.params import campaign_argument, examples, run_options
+
+
+@click.command(
+    "retry",
+    short_help="Queue failed, rejected or cancelled messages again, then run.",
+    epilog=examples(
+        "run-campaign retry spring.yaml --status failed",
+        "run-campaign retry spring.yaml --reason platformRateLimited",
+        "run-campaign retry spring.yaml --only 9286649013375580404",
+    ),
+)
+@campaign_argument
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice(["failed", "rejected", "cancelled"]),
+    help="Only those that are so; repeatable. Default: all three.",
+)
+@click.option(
+    "--reason", "reasons", multiple=True, metavar="CODE", help="Only for this reason; repeatable."
+)
+@click.option(
+    "--new-key",
+    is_flag=True,
+    help="Under a new idempotency key; only where every attempt is proven not sent.",
+)
+@run_options
+@click.pass_obj
+def command(
+    call: Call,
+    /,
+    campaign: Path,
+    statuses: tuple[str, ...],
+    reasons: tuple[str, ...],
+    new_key: bool,
+    **said: Any,
+) -> int:
+    """Queue failed, rejected or cancelled messages again, then run the campaign.
+
+    Who is in doubt is not touched: see `run-campaign resolve`.
+    """
+    from runner.cli.running import options_of, run_and_tell
+    from runner.message import MessageStatus
+    from runner.progress import number
+    from runner.run.by_hand import queue_again
+
+    call.about((campaign,), said["state"])
+    count = queue_again(
+        campaign,
+        said["state"],
+        os.environ,
+        [MessageStatus(status) for status in statuses],
+        reasons,
+        said["only"],
+        new_key=new_key,
+    )
+    click.echo(f"queued again: {number(count)}", err=said["log_format"] == "json")
+    return run_and_tell(call, (campaign,), options_of(said), said)

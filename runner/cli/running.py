@@ -1,0 +1,98 @@
+"""A live run on the command line: its surroundings, its display, its last words."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runner.campaign import load_campaign
+from runner.cli.call import Call
+from runner.cli.question import asker
+from runner.cli.show import run_end
+from runner.clock import SystemClock
+from runner.events import EventBus
+from runner.progress import Tally, showing
+from runner.run import Options, RunResult, Surroundings, run_campaigns
+
+IDLE = 600.0
+"""Seconds of nothing due after which `--until-idle` ends."""
+
+
+def options_of(said: dict[str, Any]) -> Options:
+    """The use case's options, from those of the command line."""
+    return Options(
+        state=said["state"],
+        accept_changes=said["accept_changes"],
+        new_campaign=said["new_campaign"],
+        adopt=said["adopt"],
+        wait=said["wait"],
+        limit=said["limit"],
+        only=frozenset(said["only"]),
+        idle_after=IDLE if said["until_idle"] else None,
+        stop_after=said["stop_after"],
+    )
+
+
+def run_and_tell(
+    call: Call,
+    campaigns: tuple[Path, ...],
+    options: Options,
+    said: dict[str, Any],
+    *,
+    rehearsal: bool = False,
+) -> int:
+    """Run campaigns, showing it while it lasts and telling how it ended; the exit code."""
+
+    def run(around: Surroundings) -> RunResult:
+        return run_campaigns(campaigns, options, around)
+
+    as_json = said["log_format"] == "json"
+    files = {load_campaign(path).name: str(path) for path in campaigns}
+    result = watched(call, campaigns, run, said, rehearsal=rehearsal)
+    run_end(result, files, None if rehearsal else call, err=as_json)
+    if result.interrupted:
+        told = "interrupted" if rehearsal else f"interrupted; to go on: {call.resume}"
+        click.echo(told, err=as_json)
+    return result.exit_code
+
+
+def watched(
+    call: Call,
+    campaigns: tuple[Path, ...],
+    run: Callable[[Surroundings], RunResult],
+    said: dict[str, Any],
+    *,
+    rehearsal: bool = False,
+) -> RunResult:
+    """Give `run` its surroundings and show its events while it lasts."""
+    as_json = said["log_format"] == "json"
+    bus, tally = EventBus(), Tally()
+    asked = not said["yes"] and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    showed = showing(
+        sys.stdout, tally, as_json=as_json, quiet=said["quiet"], verbose=said["verbose"]
+    )
+
+    def resume() -> str:
+        if rehearsal:
+            return ""  # its ledger is thrown away, and the same words would send in earnest
+        left = said["limit"]
+        limit = [] if left is None else ["--limit", str(max(0, left - tally.sent))]
+        only = [word for id in said["only"] for word in ("--only", id)]
+        return call.command(*map(str, campaigns), *limit, *only)
+
+    call.resume = resume()
+    try:
+        with showed as progress:
+            bus.watch(tally.watch)
+            bus.watch(progress.watch)
+            around = Surroundings(
+                SystemClock(), bus, os.environ, asker(progress) if asked else None
+            )
+            return run(around)
+    finally:
+        call.resume = resume()

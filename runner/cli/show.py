@@ -1,0 +1,85 @@
+"""What a run's end and a campaign's state look like in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import click
+
+from runner.cli.call import Call
+from runner.message import MessageStatus
+from runner.progress import number, safe
+from runner.report import Status
+from runner.run import RunResult
+
+WORDS = {"in_doubt": "in doubt", "sending": "being sent"}
+
+
+def counts_line(counts: Mapping[str, int]) -> str:
+    """`17 sent, 1 rejected, 5 skipped`; `nobody` when all are 0."""
+    order = ("sent", "rejected", "failed", "in_doubt", "sending", "queued", "cancelled", "skipped")
+    parts = [
+        f"{number(counts[name])} {WORDS.get(name, name)}" for name in order if counts.get(name)
+    ]
+    return ", ".join(parts) or "nobody yet"
+
+
+def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
+    """Columns one under another, two spaces apart."""
+    if not rows:
+        return ""
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append(indent + "  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def status_lines(status: Status) -> Iterable[str]:
+    """A campaign's counts and reasons."""
+    counts = {str(name): count for name, count in status.counts.items()}
+    yield f"{safe(status.campaign)}: {counts_line(counts)} (of {number(status.total)})"
+    reasons = [
+        (WORDS.get(str(kind), str(kind)), number(count), safe(reason))
+        for kind, reason, count in status.reasons
+        if reason
+    ]
+    if reasons:
+        yield table(reasons)
+
+
+def needs_a_person(status: Status, file: str, call: Call) -> Iterable[str]:
+    """What only a person can do about a campaign, with the command that does it."""
+    failed = status.counts[MessageStatus.FAILED]
+    doubts = status.counts[MessageStatus.IN_DOUBT] + status.counts[MessageStatus.SENDING]
+    if doubts:
+        yield f"{number(doubts)} in doubt: {call.command('resolve', file)}"
+    if failed:
+        yield f"{number(failed)} failed: {call.command('retry', file)}"
+
+
+def run_end(result: RunResult, files: Mapping[str, str], call: Call | None, *, err: bool) -> None:
+    """The last words of a run. `files`: campaign name -> its file. Without a `call` no command is
+    told that goes on: there is nothing to go on with."""
+    if result.declined:
+        click.echo("nothing was sent, nothing was changed", err=err)
+        return
+    for status in result.statuses:
+        for line in status_lines(status):
+            click.echo(line, err=err)
+        if call is not None:
+            file = files[status.campaign]
+            for line in needs_a_person(status, file, call):
+                click.echo(line, err=err)
+            waiting = status.counts[MessageStatus.QUEUED]
+            if waiting and not result.interrupted:
+                click.echo(f"{number(waiting)} still queued: {call.command(file)}", err=err)
+    for why in dict.fromkeys(result.stopped):
+        click.echo(f"stopped: {safe(why)}", err=err)
+
+
+def text_lines(text: str) -> Iterable[str]:
+    """A message's text, set off from what is told about it."""
+    for line in safe(text, lines=True).split("\n"):
+        yield f"    {line}".rstrip()

@@ -1,0 +1,124 @@
+"""`run-campaign status`: how it stands, from the ledger alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner.cli.call import Call
+from runner.cli.params import any_campaign_argument, examples, state_option
+
+if TYPE_CHECKING:
+    from runner.run.standing import Standing, Standings
+
+EVERY = 1.0
+"""Seconds between two drawings of `--watch`."""
+
+
+@click.command(
+    "status",
+    short_help="Show how campaigns stand and what needs a person.",
+    epilog=examples(
+        "run-campaign status spring.yaml",
+        "run-campaign status                  every campaign of this project",
+        "run-campaign status spring.yaml --watch",
+        "run-campaign status spring.yaml --json | jq .counts.sent",
+    ),
+)
+@any_campaign_argument
+@click.option("--json", "as_json", is_flag=True, help="An object; a list for several campaigns.")
+@click.option("--watch", is_flag=True, help="Draw it anew every second, until Ctrl-C.")
+@state_option
+@click.pass_obj
+def command(
+    call: Call, /, campaign: Path | None, as_json: bool, watch: bool, state: str | None
+) -> int:
+    """Show counts per status, rate, finish time, what binds, and what needs a person.
+
+    Reads the ledger only: it can be asked at any time, of a live run too.
+    """
+    call.about((campaign,) if campaign else (), state)
+    if watch and as_json:
+        raise click.UsageError("--watch and --json do not go together; choose one")
+    if watch:
+        return _watch(campaign, state, call)
+    found = _standings(campaign, state)
+    if as_json:
+        told = [_as_json(each, found) for each in found.campaigns]
+        click.echo(json.dumps(told[0] if len(told) == 1 else told, ensure_ascii=False, indent=2))
+    else:
+        click.echo(_text(found, call))
+    return 0
+
+
+def _standings(campaign: Path | None, state: str | None) -> Standings:
+    from runner.clock import SystemClock
+    from runner.run.standing import standings
+
+    return standings(campaign, state, os.environ, Path.cwd(), SystemClock())
+
+
+def _watch(campaign: Path | None, state: str | None, call: Call) -> int:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    def drawn() -> Text:
+        return Text(_text(_standings(campaign, state), call))
+
+    try:
+        while not sys.stdout.isatty():
+            click.echo(_text(_standings(campaign, state), call))
+            time.sleep(EVERY)
+        with Live(drawn(), console=Console(), auto_refresh=False, transient=False) as live:
+            while True:
+                time.sleep(EVERY)
+                live.update(drawn(), refresh=True)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _text(found: Standings, call: Call) -> str:
+    from runner.cli.question import finish_line
+    from runner.cli.show import needs_a_person, status_lines
+    from runner.progress import moment, number, safe
+
+    now = time.time()
+    lines = [f"ledger: {safe(found.place)}"]
+    for each in found.campaigns:
+        lines += status_lines(each.status)
+        if each.status.per_hour:
+            lines.append(f"  {number(each.status.per_hour)} sent in the last hour")
+        if each.forecast is not None:
+            lines.append(f"  {finish_line(each.forecast, now)}")
+        lines += [f"  {line}" for line in needs_a_person(each.status, each.path, call)]
+    if not found.campaigns:
+        lines.append("no campaign yet")
+    last = found.last_run
+    if last is not None:
+        began = (
+            f"last run: began {moment(last.started_at, now)} (process {last.pid} on {last.host})"
+        )
+        if last.ended_at is not None:
+            ended = f", ended {moment(last.ended_at, now)}: {last.ending}"
+        else:
+            ended = {True: ", running", False: ", killed", None: ", not ended yet"}[found.alive]
+        lines.append(safe(began + ended))
+    return "\n".join(lines)
+
+
+def _as_json(each: Standing, found: Standings) -> dict[str, Any]:
+    from runner.clock import iso
+
+    told = each.status.as_json()
+    forecast = each.forecast
+    told["finish_at"] = None if forecast is None else iso(time.time() + forecast.seconds)
+    told["binds"] = "" if forecast is None else forecast.binds
+    told["running"] = found.alive
+    return told

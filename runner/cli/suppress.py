@@ -1,0 +1,161 @@
+"""`run-campaign suppress`: the ledger's do-not-contact list."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from runner.cli.call import Call
+from runner.cli.params import examples, state_option
+
+if TYPE_CHECKING:
+    from runner.ledger import Ledger
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@click.group("suppress", short_help="The do-not-contact list: add, remove, list, import.")
+def group() -> None:
+    """The ledger's do-not-contact list: nobody on it is written to, by whatever campaign."""
+
+
+def _kind_options(function: F) -> F:
+    """What kind of ids are meant."""
+    for option in (
+        click.option(
+            "--id-type",
+            type=click.Choice(["platform", "inbox"]),
+            default="platform",
+            show_default=True,
+            help="What the ids are.",
+        ),
+        click.option("--platform", default="twitter", show_default=True, help="Whose ids."),
+    ):
+        function = option(function)
+    return function
+
+
+@group.command(
+    "add", epilog=examples("run-campaign suppress add 9184620175530281101 --reason asked")
+)
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--reason", default="", metavar="TEXT", help="Why, for whoever reads the list.")
+@_kind_options
+@state_option
+@click.pass_obj
+def add(
+    call: Call,
+    /,
+    ids: tuple[str, ...],
+    reason: str,
+    id_type: str,
+    platform: str,
+    state: str | None,
+) -> int:
+    """Put people on the list; their queued messages are taken out."""
+    call.about((), state)
+    return _suppress(_checked(ids, id_type, platform), reason, state)
+
+
+@group.command("import", epilog=examples("run-campaign suppress import do-not-contact.csv"))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--reason", default="", metavar="TEXT", help="Default: the file's name and row.")
+@_kind_options
+@state_option
+@click.pass_obj
+def import_(
+    call: Call, /, file: Path, reason: str, id_type: str, platform: str, state: str | None
+) -> int:
+    """Put everybody of a table, or of a plain list of ids, on the list."""
+    from runner.audience import read_suppressed
+
+    call.about((), state)
+    found = read_suppressed([file], id_type, platform)
+    if not found:
+        click.echo(f"{file}: nobody in it")
+        return 0
+    return _suppress(list(found), reason or f"in {file.name}", state)
+
+
+@group.command("remove", epilog=examples("run-campaign suppress remove 9184620175530281101"))
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@state_option
+@click.pass_obj
+def remove(call: Call, /, ids: tuple[str, ...], state: str | None) -> int:
+    """Take people off the list; the next run queues them again."""
+    from runner.ledger import moves
+
+    call.about((), state)
+    with _ledger(state) as ledger:
+        count = ledger.write(moves.unsuppress, [id.strip() for id in ids])
+    click.echo(f"removed: {count}" + (f" of {len(ids)}" if count != len(ids) else ""))
+    return 0 if count else 1
+
+
+@group.command("list", epilog=examples("run-campaign suppress list --json"))
+@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
+@state_option
+@click.pass_obj
+def list_(call: Call, /, as_json: bool, state: str | None) -> int:
+    """Show the list: who, since when, why."""
+    from runner.cli.show import table
+    from runner.clock import iso
+    from runner.ledger import views
+    from runner.progress import safe
+
+    call.about((), state)
+    with _ledger(state, read_only=True) as ledger:
+        rows = ledger.read(views.suppression_list)
+    if as_json:
+        told = [{"recipient": id, "reason": why, "added_at": iso(at)} for id, why, at in rows]
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+    elif rows:
+        click.echo(table([(safe(id), iso(at), safe(why)) for id, why, at in rows], indent=""))
+    else:
+        click.echo("nobody is on the list")
+    return 0
+
+
+def _suppress(ids: list[str], reason: str, state: str | None) -> int:
+    from runner.clock import SystemClock
+    from runner.ledger import moves
+    from runner.progress import number
+
+    with _ledger(state, make=state is not None) as ledger:
+        stopped = ledger.write(moves.suppress, ids, reason, SystemClock().now())
+        click.echo(f"on the list: {number(len(ids))} ({ledger.place})")
+    if stopped:
+        click.echo(f"taken out of the queue: {number(stopped)} messages")
+    return 0
+
+
+def _ledger(state: str | None, *, read_only: bool = False, make: bool = False) -> Ledger:
+    """The ledger that is meant; made only where a person named its place."""
+    from runner.ledger import open_ledger
+    from runner.run.by_hand import open_existing
+    from runner.run.setup import ledger_upward
+
+    location = ledger_upward(state, os.environ, Path.cwd())
+    return open_ledger(location) if make else open_existing(location, read_only=read_only)
+
+
+def _checked(ids: Iterable[str], id_type: str, platform: str) -> list[str]:
+    """Ids as a campaign would have them; one that is none would protect nobody."""
+    from runner.audience import Refused, id_checker
+
+    check = id_checker(platform, id_type)
+    found = []
+    for id in ids:
+        checked = check(id)
+        if isinstance(checked, Refused):
+            if re.fullmatch(r"[0-9a-z]{20,64}", id) and re.search(r"[a-z]", id):
+                raise click.UsageError(f"{id} looks like an Inbox id; say so with --id-type inbox")
+            raise click.UsageError(checked.detail)
+        found.append(checked)
+    return found

@@ -1,0 +1,118 @@
+"""Words for people: safe to show, short enough to fit."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from runner.events import (
+    Event,
+    LaneStarted,
+    MessageDeferred,
+    MessageDoubled,
+    MessageFailed,
+    MessageInDoubt,
+    MessageRejected,
+    MessageSent,
+    Notice,
+    Planned,
+    Stopped,
+    Waiting,
+)
+
+
+def safe(text: str, *, lines: bool = False) -> str:
+    """`text` without anything that could steer a terminal; line ends stay if `lines`."""
+    return "".join(
+        char
+        if char.isprintable() or (lines and char == "\n")
+        else char.encode("unicode_escape", "surrogatepass").decode()
+        for char in text
+    )
+
+
+def short(text: str, width: int) -> str:
+    """`text` on one line of at most `width` characters, safe to show."""
+    told = safe(" ".join(text.split()))
+    return told if len(told) <= width else told[: max(0, width - 1)] + "…"
+
+
+def number(count: int) -> str:
+    """`12,345`."""
+    return f"{count:,}"
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
+    seconds = max(0.0, seconds)
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def moment(at: float, now: float) -> str:
+    """A time of this place: `14:05` today, `Tue 14:05` within a week, else with its date."""
+    then, today = datetime.fromtimestamp(at).astimezone(), datetime.fromtimestamp(now).astimezone()
+    if then.date() == today.date():
+        return f"{then:%H:%M}"
+    if 0 < at - now < 6 * 86400:
+        return f"{then:%a %H:%M}"
+    return f"{then:%Y-%m-%d %H:%M}"
+
+
+def line_of(event: Event, width: int = 200) -> str:
+    """An event as one line for people; empty for one that needs no line."""
+    match event:
+        case MessageSent(settled=True):
+            told = f"sent (it had been in doubt) to {event.recipient}"
+        case MessageSent():
+            told = f"sent to {event.recipient} from {event.sender}"
+        case MessageRejected() | MessageFailed() | MessageInDoubt() | MessageDeferred():
+            what = {"in_doubt": "in doubt", "deferred": "not sent, will be tried again"}
+            name = what.get(event.name, event.name)
+            told = f"{name}: {event.recipient}: {event.reason}"
+            if event.detail:
+                told += f" ({event.detail})"
+        case MessageDoubled():
+            told = f"DOUBLED: {event.recipient} was sent a second message ({event.message_id})"
+        case Notice():
+            told = event.text
+        case Planned(unchanged=True):
+            told = f"{event.campaign}: files unchanged"
+        case Planned():
+            told = f"{event.campaign}: planned {number(event.added)} new"
+            for count, word in (
+                (event.requeued, "queued again"),
+                (event.changed, "changed"),
+                (event.skipped, "skipped"),
+                (event.removed, "removed"),
+            ):
+                told += f", {number(count)} {word}" if count else ""
+        case LaneStarted():
+            told = f"sending {number(sum(event.queued.values()))}"
+            doubts = sum(event.in_doubt.values())
+            told += f", settling {number(doubts)} in doubt" if doubts else ""
+            if event.finish_at is not None and event.finish_at - event.at > 5:
+                left = duration(event.finish_at - event.at)
+                told += f", until about {moment(event.finish_at, event.at)} ({left})"
+        case Waiting():
+            told = f"waiting {_wait(event)}: {event.why}".replace(" :", ":", 1)
+        case Stopped():
+            who = f"sender {event.sender} stopped" if event.sender else "stopped"
+            told = f"{who}: {event.why}"
+        case _:
+            return ""
+    return short(told, width)
+
+
+def _wait(event: Waiting) -> str:
+    if event.until is None:
+        return ""
+    seconds = event.until - event.at
+    return duration(seconds) if seconds < 99.5 else f"until {moment(event.until, event.at)}"

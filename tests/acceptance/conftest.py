@@ -1,0 +1,73 @@
+"""A sandbox and a project per test; at its end no file and no output may hold the token."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from .support import TOKEN, Api, Project, everything_in
+
+StartApi = Callable[..., Api]
+
+
+@pytest.fixture
+def start_api() -> Iterator[StartApi]:
+    """Start a sandbox process with options."""
+    with ExitStack() as stack:
+
+        def start(*words: str) -> Api:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "runner.sandbox", "--token", TOKEN, *words],
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.terminate)
+            assert process.stdout is not None
+            return Api(process.stdout.readline().split()[-1])
+
+        yield start
+
+
+@pytest.fixture
+def api(start_api: StartApi) -> Api:
+    """A sandbox without limits."""
+    return start_api("--per-minute", "none")
+
+
+@pytest.fixture(params=["v2", "v1"])
+def version(request: pytest.FixtureRequest) -> str:
+    """Both versions of the API."""
+    found: str = request.param
+    return found
+
+
+def _project(tmp_path: Path, api: Api, version: str) -> Iterator[Project]:
+    folder, outputs = tmp_path / "project", tmp_path / "outputs"
+    folder.mkdir()
+    outputs.mkdir()
+    project = Project(folder, api, version, outputs)
+    yield project
+    for each in project.running:
+        each.process.kill()
+        each.process.wait()
+    for name, content in everything_in(tmp_path).items():
+        assert TOKEN.encode() not in content, f"the token is in {name}"
+
+
+@pytest.fixture
+def both(tmp_path: Path, api: Api, version: str) -> Iterator[Project]:
+    """A project, once for each version of the API."""
+    yield from _project(tmp_path, api, version)
+
+
+@pytest.fixture
+def project(tmp_path: Path, api: Api) -> Iterator[Project]:
+    """A project on v2."""
+    yield from _project(tmp_path, api, "v2")

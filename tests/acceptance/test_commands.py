@@ -1,0 +1,137 @@
+"""The other commands, each seen from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+from .support import LINK, OTHER_LINK, TOKEN, Project, people, until
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_test_message_is_sent_each_time_and_never_counted(both: Project) -> None:
+    ids = people(3)
+    both.write(ids)
+    me = "9184620175530281101"
+    first = both.ok("test", both.campaign, "--to", me)
+    assert "Hi Person1" in first.out
+    assert f"message {both.api.accepted[0]['message_id']}" in first.out
+    both.ok("test", both.campaign, "--to", me, "--row", "4")
+    assert both.api.recipients == [me, me]
+    assert both.api.accepted[1]["content"].startswith("Hi Person3")
+    both.ok(both.campaign)
+    told = both.ok("status", both.campaign, "--json").json
+    assert told["total"] == 3
+    assert "username" in both.ok("test", both.campaign, "--to", "@me", code=2).err
+    assert "no row 40" in both.ok("test", both.campaign, "--to", me, "--row", "40", code=1).err
+
+
+def test_check_and_senders(both: Project) -> None:
+    both.write([*people(2), "1.23E+18"])
+    told = both.ok("check", both.campaign)
+    assert f"sender {LINK} (acmecorp) is active" in told.out
+    assert "skipped 1: bad_id" in told.out
+    offline = both.ok("check", both.campaign, "--offline", INBOX_API_TOKEN="")
+    assert "acmecorp" not in offline.out
+    listed = both.ok("senders", both.campaign)
+    assert f"  - {OTHER_LINK}  # acmesales" in listed.out
+    # Without a campaign the API is the real one, which no test asks: so without a token.
+    assert "INBOX_API_TOKEN is not set" in both.ok("senders", code=2, INBOX_API_TOKEN="").err
+    assert both.api.recipients == []
+    assert not both.ledger.exists()
+
+
+def test_the_token_may_stand_in_a_file_beside_the_ledger(project: Project) -> None:
+    project.write(people(1))
+    env = project.folder / ".env"
+    env.write_text(f"INBOX_API_TOKEN={TOKEN}\n")
+    project.ok(project.campaign, INBOX_API_TOKEN="")
+    env.unlink()
+    assert project.api.recipients == people(1)
+
+
+def test_suppressed_people_are_not_written_to(project: Project) -> None:
+    ids = people(4)
+    project.write(ids)
+    assert project.ok("suppress", "list", code=2).err.startswith("error: no state.db")
+    project.ok("suppress", "add", ids[0], "--reason", "asked", "--state", project.ledger)
+    (project.folder / "stop.txt").write_text(f"{ids[1]}\n")
+    project.ok("suppress", "import", "stop.txt")
+    listed = project.ok("suppress", "list", "--json").json
+    assert {(each["recipient"], each["reason"]) for each in listed} == {
+        (ids[0], "asked"),
+        (ids[1], "in stop.txt"),
+    }
+    assert "2 suppressed" in project.ok(project.campaign, "--dry-run").out
+    project.ok(project.campaign)
+    assert sorted(project.api.recipients) == ids[2:]
+    project.ok("suppress", "remove", ids[0])
+    project.ok(project.campaign)
+    assert sorted(project.api.recipients) == [ids[0], *ids[2:]]
+    assert "username" in project.ok("suppress", "add", "@somebody", code=2).err
+
+
+def test_backup_and_upgrade(project: Project) -> None:
+    project.write(people(2))
+    project.ok(project.campaign)
+    project.ok("db", "backup", "copy.db")
+    connection = sqlite3.connect(project.folder / "copy.db")
+    assert connection.execute("select count(*) from message").fetchone() == (2,)
+    connection.close()
+    assert "exists already" in project.ok("db", "backup", "copy.db", code=1).err
+    assert "up to date" in project.ok("db", "upgrade").out
+
+
+def test_a_rehearsal_leaves_nothing_behind(project: Project) -> None:
+    project.write(people(5))
+    before = sorted(os.listdir(project.folder))
+    done = project.ok(
+        project.campaign, "--sandbox", "--fault", "accept_then_reset:at=2", INBOX_API_TOKEN=""
+    )
+    assert "sandbox: accepted 5 messages to 5 people, nobody twice" in done.out
+    assert sorted(os.listdir(project.folder)) == before
+    assert project.api.ask("requests")["total"] == 0
+
+
+def test_init_makes_a_project_and_overwrites_nothing(project: Project) -> None:
+    project.ok("init", "new")
+    new = project.folder / "new"
+    csv, j2 = new / "campaigns" / "spring.csv", new / "templates" / "spring.j2"
+    assert csv.read_bytes() == (ROOT / "campaigns" / "spring.csv").read_bytes()
+    assert j2.read_bytes() == (ROOT / "templates" / "spring.j2").read_bytes()
+    first, _, rest = (new / "campaigns" / "spring.yaml").read_text().partition("\n")
+    assert first == "# yaml-language-server: $schema=../campaign.schema.json"
+    assert rest == (ROOT / "campaigns" / "spring.yaml").read_text()
+    assert "properties" in json.loads((new / "campaign.schema.json").read_text())
+    csv.write_text("mine")
+    again = project.ok("init", "new")
+    assert "is there" in again.out
+    assert csv.read_text() == "mine"
+
+
+def test_the_sandbox_command(project: Project) -> None:
+    running = project.start("sandbox", "--port", "0", "--fault", "slow")
+    until(lambda: "its list:" in running.out, "its address")
+    assert "base_url: http://127.0.0.1:" in running.out
+    assert "INBOX_API_TOKEN=sandbox-token" in running.out
+    running.interrupt()
+    assert running.wait().code == 0
+
+
+def test_the_demonstration(project: Project) -> None:
+    done = project.ok("demo", "--dir", "shown")
+    assert "written to twice: nobody" in done.out
+    assert "missed: nobody" in done.out
+    assert "killed" in done.out
+
+
+def test_completion_scripts(project: Project) -> None:
+    for shell in ("zsh", "fish"):
+        assert "_RUN_CAMPAIGN_COMPLETE" in project.ok("completion", shell).out
+    told = project.run(
+        _RUN_CAMPAIGN_COMPLETE="bash_complete", COMP_WORDS="run-campaign sta", COMP_CWORD="1"
+    )
+    assert "status" in told.out

@@ -1,0 +1,306 @@
+"""How a run is shown: words, tallies, plain lines, JSON, the live display."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from runner.events import (
+    Ended,
+    Event,
+    LaneStarted,
+    MessageDeferred,
+    MessageDoubled,
+    MessageFailed,
+    MessageInDoubt,
+    MessageRejected,
+    MessageSent,
+    Notice,
+    Planned,
+    Reading,
+    Stopped,
+    Waiting,
+)
+from runner.progress import (
+    JsonLines,
+    PlainLines,
+    Tally,
+    duration,
+    line_of,
+    moment,
+    safe,
+    short,
+    showing,
+)
+from runner.progress.lines import EVERY_SENT
+from runner.progress.live import LiveDisplay
+
+NOW = 1_790_000_000.0
+SENDER = "df6jbw4h36qm5d9iu2sgn7kx"
+
+
+def sent(id: str = "901", *, settled: bool = False) -> MessageSent:
+    return MessageSent(NOW, "spring", id, SENDER, "m1", "t1", settled)
+
+
+def doubt(id: str = "901") -> MessageInDoubt:
+    return MessageInDoubt(NOW, "spring", id, SENDER, "no_answer", "timed out")
+
+
+def rejected(id: str = "902", detail: str = "no") -> MessageRejected:
+    return MessageRejected(NOW, "spring", id, SENDER, "recipientUnavailable", detail)
+
+
+EVERY_EVENT: list[Event] = [
+    Notice(NOW, "v1 stops on 2026-12-03"),
+    Reading(NOW, "spring", 1000),
+    Planned(NOW, "spring", 12, 1, 2, 3, 4),
+    Planned(NOW, "spring", 0, 0, 0, 0, 0, unchanged=True),
+    LaneStarted(NOW, {"spring": 12}, {"spring": 1}, NOW + 3600),
+    sent(),
+    sent(settled=True),
+    rejected(),
+    MessageDeferred(NOW, "spring", "903", SENDER, "network", ""),
+    MessageFailed(NOW, "spring", "904", SENDER, "network", "refused"),
+    doubt(),
+    MessageDoubled(NOW, "spring", "905", SENDER, "m2"),
+    Waiting(NOW, NOW + 60, "the team's per_minute"),
+    Waiting(NOW, None, "an answer"),
+    Stopped(NOW, SENDER, "is offline"),
+    Stopped(NOW, "", "10 in a row"),
+    Ended(NOW, "spring", {"sent": 12}),
+]
+
+
+class Time:
+    """A clock that tests move."""
+
+    def __init__(self) -> None:
+        self.at = NOW
+
+    def __call__(self) -> float:
+        return self.at
+
+
+@given(st.text())
+def test_nothing_that_is_shown_can_steer_a_terminal(text: str) -> None:
+    for told in (safe(text), short(text, 30)):
+        assert told.isprintable()
+        told.encode()
+    assert len(short(text, 30)) <= 30
+    assert all(line.isprintable() for line in safe(text, lines=True).split("\n"))
+
+
+def test_escapes_are_told_and_line_ends_kept_where_wanted() -> None:
+    assert safe("\x1b[2J\r\nEve\u202e") == "\\x1b[2J\\r\\nEve\\u202e"
+    assert safe("a\nb\tc", lines=True) == "a\nb\\tc"
+    assert short("a  long\nname of somebody", 10) == "a long na…"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (-3, "0 s"),
+        (45, "45 s"),
+        (99.4, "99 s"),
+        (120, "2 min"),
+        (5999, "1 h 40 min"),
+        (7200, "2 h"),
+        (86400 * 2, "2 d"),
+        (86400 * 2 + 3600 * 4, "2 d 4 h"),
+    ],
+)
+def test_durations(seconds: float, told: str) -> None:
+    assert duration(seconds) == told
+
+
+def test_moments_say_the_day_when_it_is_another() -> None:
+    assert re.fullmatch(r"\d\d:\d\d", moment(NOW, NOW))
+    assert re.fullmatch(r"\w{3} \d\d:\d\d", moment(NOW + 86400 * 2, NOW))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", moment(NOW - 86400 * 30, NOW))
+
+
+@pytest.mark.parametrize("event", EVERY_EVENT, ids=lambda event: event.name)
+def test_every_event_fits_its_line_and_the_json_log(event: Event) -> None:
+    assert len(line_of(event, 40)) <= 40
+    out = io.StringIO()
+    JsonLines(out).watch(event)
+    told = json.loads(out.getvalue())
+    assert told["event"] == event.name
+    assert told["at"] == NOW
+
+
+def test_lines_say_what_happened() -> None:
+    assert line_of(EVERY_EVENT[2]) == (
+        "spring: planned 12 new, 1 queued again, 2 changed, 3 skipped, 4 removed"
+    )
+    assert "settling 1 in doubt" in line_of(EVERY_EVENT[4])
+    assert line_of(rejected()) == "rejected: 902: recipientUnavailable (no)"
+    assert line_of(EVERY_EVENT[1]) == line_of(EVERY_EVENT[-1]) == ""
+
+
+def test_a_tally_follows_messages_through_doubt() -> None:
+    tally = Tally(Time())
+    tally.watch(LaneStarted(NOW, {"spring": 5}, {"spring": 1}))
+    line = tally.campaigns["spring"]
+    assert (line.total, line.in_doubt) == (6, 1)
+    tally.watch(doubt("old"))  # looked up, still unknown: it was counted before
+    assert line.in_doubt == 1
+    tally.watch(sent("old", settled=True))
+    assert (line.sent, line.in_doubt) == (1, 0)
+    tally.watch(doubt("new"))
+    tally.watch(doubt("new"))
+    assert line.in_doubt == 1
+    tally.watch(sent("new", settled=True))
+    tally.watch(sent("other"))
+    tally.watch(rejected())
+    assert (line.sent, line.problems, line.in_doubt) == (3, 1, 0)
+    assert tally.sent == 1
+
+
+def test_the_rate_is_that_of_the_last_minute() -> None:
+    time = Time()
+    tally = Tally(time)
+    assert tally.per_minute() == 0
+    for _ in range(120):
+        tally.watch(sent())
+        time.at += 1
+    assert tally.per_minute() == pytest.approx(60, rel=0.05)
+    time.at += 120
+    assert tally.per_minute() == 0
+
+
+def plain(make: Callable[[Tally], list[Event]], **how: bool) -> list[str]:
+    tally, out = Tally(Time()), io.StringIO()
+    lines = PlainLines(out, tally, **how)
+    for event in make(tally):
+        tally.watch(event)
+        lines.watch(event)
+    return out.getvalue().splitlines()
+
+
+def test_plain_lines_tell_problems_each_and_progress_by_the_hundred() -> None:
+    def events(_: Tally) -> list[Event]:
+        many: list[Event] = [sent(str(n)) for n in range(EVERY_SENT * 2 + 5)]
+        return [LaneStarted(NOW, {"spring": 300}, {}), *many, rejected(), EVERY_EVENT[8]]
+
+    told = plain(events)
+    assert told[0] == "sending 300"
+    assert [line for line in told if line.startswith("sent ")] == [
+        "sent 100 of 300, 6000 a minute",
+        "sent 200 of 300, 12000 a minute",
+    ]
+    assert told[-1].startswith("rejected: 902")
+    assert len(plain(events, verbose=True)) == 1 + 205 + 2
+    assert plain(events, quiet=True) == ["rejected: 902: recipientUnavailable (no)"]
+
+
+def test_plain_lines_tell_progress_every_ten_seconds() -> None:
+    time = Time()
+    tally, out = Tally(time), io.StringIO()
+    lines = PlainLines(out, tally)
+    tally.watch(LaneStarted(NOW, {"spring": 3}, {}, NOW + 600))
+    for _ in range(3):
+        time.at += 6
+        tally.watch(sent())
+        lines.watch(sent())
+    assert len(out.getvalue().splitlines()) == 1
+    assert "until about" in out.getvalue()
+
+
+def test_plain_lines_tell_a_short_wait_once_and_a_long_one_always() -> None:
+    gap, day = "gap of 180 s", "per_day of a sender"
+
+    def events(_: Tally) -> list[Event]:
+        short_ones = [Waiting(NOW, NOW + 90, gap) for _ in range(5)]
+        return [*short_ones, *(Waiting(NOW, NOW + 7200, day) for _ in range(2))]
+
+    told = plain(events)
+    assert told[0] == "waiting 90 s: gap of 180 s"
+    assert len(told) == 3
+    assert re.fullmatch(r"waiting until .*\d\d:\d\d: per_day of a sender", told[1])
+
+
+class Gone(io.StringIO):
+    """A stream whose reader has left."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+    def isatty(self) -> bool:
+        return False
+
+
+def test_an_output_that_is_gone_falls_silent() -> None:
+    for watcher in (JsonLines(Gone()), PlainLines(Gone(), Tally())):
+        watcher.watch(rejected())
+        watcher.watch(rejected())
+        with watcher.paused():
+            pass
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_the_display_fits_and_tells_all(width: int) -> None:
+    time, out = Time(), io.StringIO()
+    tally = Tally(time)
+    console = Console(file=out, width=width, force_terminal=True, color_system=None)
+    display = LiveDisplay(console, tally)
+    for event in EVERY_EVENT[:-1]:
+        tally.watch(event)
+    tally.watch(rejected("[red]" + "9" * 300, "\x1b[2J [bold]loud[/bold]"))
+    console.print(display.render())
+    told = out.getvalue()
+    assert max(map(len, told.splitlines())) <= width
+    assert "\x1b[2J" not in told
+    for word in ("spring", "sent", "waiting", "a minute", "[red]"):
+        assert word in told or width == 20
+
+
+def test_reading_is_shown_while_planning() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=80)
+    tally = Tally(Time())
+    tally.watch(Reading(NOW, "spring", 123_000))
+    console.print(LiveDisplay(console, tally).render())
+    assert "reading spring: 123,000 rows" in out.getvalue()
+
+
+def test_a_live_display_keeps_still_while_somebody_is_asked() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=60, force_terminal=True)
+    tally = Tally(Time())
+    with LiveDisplay(console, tally, verbose=True) as display:
+        for event in EVERY_EVENT:
+            tally.watch(event)
+            display.watch(event)
+        with display.paused():
+            before = out.getvalue()
+            tally.watch(sent())
+            assert out.getvalue() == before
+    assert "v1 stops on" in out.getvalue()
+    assert "DOUBLED" in out.getvalue()
+
+
+def test_what_suits_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def kind(out: io.StringIO, *, as_json: bool = False, quiet: bool = False) -> str:
+        with showing(out, Tally(), as_json=as_json, quiet=quiet, verbose=False) as found:
+            return type(found).__name__
+
+    monkeypatch.setenv("TERM", "xterm")
+    assert kind(Screen()) == "LiveDisplay"
+    assert kind(io.StringIO()) == "PlainLines"
+    assert kind(Screen(), quiet=True) == "PlainLines"
+    assert kind(Screen(), as_json=True) == "JsonLines"
+    monkeypatch.setenv("TERM", "dumb")
+    assert kind(Screen()) == "PlainLines"

@@ -50,6 +50,9 @@ that was frozen longer wakes up and does not send."""
 LONGEST_PAUSE = 60.0
 """Seconds between tries while the network or the API is down; the wait doubles up to it."""
 
+LEAST_PAUSE = 1.0
+"""Seconds after a refusal that says to wait for none: a queue is no reason to hammer."""
+
 RATE_LIMIT_PAUSE = 60.0
 """Seconds after a 429 without `Retry-After` (the value of the vendor's example, docs.inboxapp.com
 reference/rate-limits)."""
@@ -298,7 +301,7 @@ def _act(lane: Lane, parcel: Parcel, answer: Answer) -> None:
             lane.network_failures += 1
             lane.pacer.hold(now + pause(lane.network_failures), f"network: {outcome.detail}")
         case Deferred(scope=Scope.LANE, written=True, after=after):
-            seconds = RATE_LIMIT_PAUSE if after is None else after
+            seconds = RATE_LIMIT_PAUSE if after is None else max(after, LEAST_PAUSE)
             lane.pacer.hold(now + seconds, "the API's request limit (429)")
         case Rejected() | InDoubt():
             _count_failure(lane, outcome, now)

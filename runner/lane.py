@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from runner.attempt import Lane
 from runner.clock import Clock
 from runner.dispatcher import Dispatcher
-from runner.ledger import moves, views
+from runner.ledger import history, moves, views
 from runner.pacing import DAY, Spacing
 from runner.reconcile import Reconciler
 
@@ -67,8 +67,8 @@ async def drive_lane(lane: Lane, limit: int | None = None) -> None:
     lane.ledger.write(moves.orphan, lane.id, wall)
     campaigns = lane.campaigns.keys()
     lane.pacer.restore(
-        lane.ledger.read(views.past_requests, lane.id, wall - DAY),
-        lane.ledger.read(views.past_sends, list(lane.pacer.senders), wall - DAY),
+        lane.ledger.read(history.past_requests, lane.id, wall - DAY),
+        lane.ledger.read(history.past_sends, list(lane.pacer.senders), wall - DAY),
         now=now,
         wall=wall,
         timeout=lane.timeout,

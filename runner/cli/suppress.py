@@ -89,11 +89,11 @@ def import_(
 @click.pass_obj
 def remove(call: Call, /, ids: tuple[str, ...], state: str | None) -> int:
     """Take people off the list; the next run queues them again."""
-    from runner.ledger import moves
+    from runner.ledger import decisions
 
     call.about((), state)
     with _ledger(state) as ledger:
-        count = ledger.write(moves.unsuppress, [id.strip() for id in ids])
+        count = ledger.write(decisions.unsuppress, [id.strip() for id in ids])
     click.echo(f"removed: {count}" + (f" of {len(ids)}" if count != len(ids) else ""))
     return 0 if count else 1
 
@@ -124,11 +124,11 @@ def list_(call: Call, /, as_json: bool, state: str | None) -> int:
 
 def _suppress(ids: list[str], reason: str, state: str | None) -> int:
     from runner.clock import SystemClock
-    from runner.ledger import moves
+    from runner.ledger import decisions
     from runner.progress import number
 
     with _ledger(state, make=state is not None) as ledger:
-        stopped = ledger.write(moves.suppress, ids, reason, SystemClock().now())
+        stopped = ledger.write(decisions.suppress, ids, reason, SystemClock().now())
         click.echo(f"on the list: {number(len(ids))} ({ledger.place})")
     if stopped:
         click.echo(f"taken out of the queue: {number(stopped)} messages")

@@ -2,7 +2,7 @@
 
     with open_ledger("state.db") as ledger:
         counts = ledger.read(views.counts, campaign.id)      # a consistent look
-        stopped = ledger.write(moves.suppress, ids, "asked", now)   # one transaction
+        stopped = ledger.write(decisions.suppress, ids, "asked", now)   # one transaction
         number = await ledger.commit(moves.claim, intent)    # grouped with others' commits
 
 SQLite by a file's path, PostgreSQL by a URL. Only this package knows SQLAlchemy.
@@ -17,11 +17,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from runner.ledger import lanes, moves, planning, views
+from runner.ledger import decisions, history, lanes, moves, planning, views
 from runner.ledger.engine import ledger_url, open_engine, sqlite_backup, told_plainly
 from runner.ledger.writer import Writer
 
-__all__ = ["Ledger", "lanes", "moves", "open_ledger", "planning", "views"]
+__all__ = ["Ledger", "decisions", "history", "lanes", "moves", "open_ledger", "planning", "views"]
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -6,15 +6,15 @@ Each function works inside one transaction. The functions that take lists are ba
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, exists, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
 from runner.errors import LedgerError
-from runner.ledger.schema import attempt, lane, message, request, suppression
+from runner.ledger.schema import attempt, lane, message, request
 from runner.ledger.views import may_go
 from runner.message import (
     EVIDENCE,
@@ -366,79 +366,6 @@ def orphan(connection: Connection, lane_id: str, at: float) -> int:
             ],
         )
     return len(lost)
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """Which final messages to queue again. Empty `statuses` means failed, rejected, cancelled."""
-
-    campaign: int
-    statuses: frozenset[MessageStatus] = field(default_factory=frozenset)
-    reasons: frozenset[str] = field(default_factory=frozenset)
-    ids: frozenset[str] = field(default_factory=frozenset)
-    new_key: bool = False
-
-
-RETRYABLE = frozenset({_S.FAILED, _S.REJECTED, _S.CANCELLED})
-
-
-def retry(connection: Connection, asked: Retry) -> int:
-    """Queue failed, rejected or cancelled messages again; how many.
-
-    `new_key` raises their generation. That is safe for these only: each of their attempts is
-    proven not sent, which is checked.
-    """
-    wanted = update(message).where(
-        message.c.campaign == asked.campaign,
-        message.c.status.in_(asked.statuses or RETRYABLE),
-    )
-    if asked.reasons:
-        wanted = wanted.where(message.c.reason.in_(asked.reasons))
-    if asked.ids:
-        wanted = wanted.where(message.c.recipient.in_(asked.ids))
-    if asked.new_key:
-        unproven = exists().where(
-            attempt.c.message == message.c.id,
-            attempt.c.outcome.in_((AttemptOutcome.UNKNOWN, AttemptOutcome.ACCEPTED)),
-        )
-        wanted = wanted.where(~unproven).values(generation=message.c.generation + 1)
-    return connection.execute(
-        wanted.values(status=_S.QUEUED, reason="", detail="", not_before=0.0, tries=0)
-    ).rowcount
-
-
-def suppress(connection: Connection, ids: Iterable[str], reason: str, at: float) -> int:
-    """Put recipients on the do-not-contact list and take their queued messages out; how many
-    messages that stopped."""
-    wanted = list(dict.fromkeys(ids))
-    stopped = 0
-    for start in range(0, len(wanted), 500):
-        part = wanted[start : start + 500]
-        there = set(
-            connection.execute(
-                select(suppression.c.recipient).where(suppression.c.recipient.in_(part))
-            ).scalars()
-        )
-        new = [
-            {"recipient": id, "reason": reason, "added_at": at} for id in part if id not in there
-        ]
-        if new:
-            connection.execute(insert(suppression), new)
-        stopped += connection.execute(
-            update(message)
-            .where(message.c.recipient.in_(part), message.c.status == _S.QUEUED)
-            .values(
-                status=_S.SKIPPED, reason="suppressed", detail="on the ledger's suppression list"
-            )
-        ).rowcount
-    return stopped
-
-
-def unsuppress(connection: Connection, ids: Iterable[str]) -> int:
-    """Take recipients off the do-not-contact list; the next plan queues them again. How many."""
-    return connection.execute(
-        suppression.delete().where(suppression.c.recipient.in_(list(ids)))
-    ).rowcount
 
 
 def count_requests(connection: Connection, items: list[dict[str, Any]]) -> list[None]:

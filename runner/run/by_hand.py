@@ -10,8 +10,9 @@ from pathlib import Path
 
 from runner.clock import Clock
 from runner.errors import RunnerError, UsageError
-from runner.ledger import Ledger, moves, open_ledger, planning, views
-from runner.ledger.moves import Retry, Settlement
+from runner.ledger import Ledger, decisions, moves, open_ledger, planning, views
+from runner.ledger.decisions import Retry
+from runner.ledger.moves import Settlement
 from runner.ledger.planning import CampaignRow
 from runner.ledger.views import Doubt
 from runner.message import Evidence, MessageStatus
@@ -56,7 +57,7 @@ def queue_again(
     """Queue failed, rejected or cancelled messages again; how many."""
     with opened(path, state, environ, read_only=False) as (ledger, row):
         asked = Retry(row.id, frozenset(statuses), frozenset(reasons), frozenset(ids), new_key)
-        return ledger.write(moves.retry, asked)
+        return ledger.write(decisions.retry, asked)
 
 
 def settle_by_word(

@@ -10,7 +10,7 @@ from typing import Protocol
 from runner.campaign import Campaign
 from runner.clock import Clock
 from runner.forecast import Forecast, forecast
-from runner.ledger import Ledger, planning, views
+from runner.ledger import Ledger, history, planning, views
 from runner.ledger.planning import CampaignRow
 from runner.message import (
     Change,
@@ -162,9 +162,9 @@ def when_done(
             [
                 request
                 for lane in sorted(lanes)
-                for request in ledger.read(views.past_requests, lane, wall - DAY)
+                for request in ledger.read(history.past_requests, lane, wall - DAY)
             ],
-            ledger.read(views.past_sends, list(pacer.senders), wall - DAY),
+            ledger.read(history.past_sends, list(pacer.senders), wall - DAY),
             now=now,
             wall=wall,
             timeout=max(draft.campaign.retry.timeout for draft in drafts),

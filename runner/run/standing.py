@@ -12,9 +12,9 @@ from runner.campaign import Campaign, load_campaign
 from runner.clock import Clock
 from runner.errors import RunnerError
 from runner.forecast import Forecast
-from runner.ledger import Ledger, planning, views
+from runner.ledger import Ledger, history, planning
+from runner.ledger.history import RunRow
 from runner.ledger.planning import CampaignRow
-from runner.ledger.views import RunRow
 from runner.report import Status, status_of
 from runner.run.by_hand import open_existing
 from runner.run.preview import when_done
@@ -63,7 +63,7 @@ def standings(
         else:
             rows = ledger.read(planning.campaigns)
         told = [_standing(ledger, row, campaign, path, clock) for row in rows]
-        last = ledger.read(views.last_run)
+        last = ledger.read(history.last_run)
         return Standings(ledger.place, told, last, _is_alive(last))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runner.audience import Refused, id_checker
 from runner.errors import AudienceError, UsageError
-from runner.ledger import Ledger, open_ledger, planning
+from runner.ledger import Ledger, decisions, open_ledger, planning
 from runner.ledger.planning import CampaignRow
 from runner.message import PlannedMessage, Recipient, RowSkip
 from runner.plan import plan_messages
@@ -42,6 +42,7 @@ def run_test(
         draft = replace(draft, campaign=campaign.model_copy(update={"name": test_name}), row=made)
         crews = asyncio.run(meet([draft], {test_name: token}, ledger, around.clock, around.bus))
         hold_lanes(held, ledger, crews, options.wait, around.clock)
+        ledger.write(decisions.withdraw, made.id)  # what an interrupted test has left
         ledger.write(planning.add_test, made, planned)
         only = frozenset({planned.recipient.id})
         return drive(crews, ledger, replace(options, only=only), around)

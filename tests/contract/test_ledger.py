@@ -10,8 +10,18 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from runner.errors import LedgerError, LedgerTooNew
-from runner.ledger import Ledger, lanes, moves, open_ledger, planning, views
-from runner.ledger.moves import NotClaimed, Recorded, Result, Retry, Settlement
+from runner.ledger import (
+    Ledger,
+    decisions,
+    history,
+    lanes,
+    moves,
+    open_ledger,
+    planning,
+    views,
+)
+from runner.ledger.decisions import Retry
+from runner.ledger.moves import NotClaimed, Recorded, Result, Settlement
 from runner.ledger.planning import PlanWriter
 from runner.message import (
     AttemptOutcome,
@@ -103,10 +113,10 @@ def test_an_earlier_owner_is_fenced(ledger: Ledger) -> None:
 def test_a_suppressed_recipient_cannot_be_claimed(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [5, 6])
-    assert ledger.write(moves.suppress, ["5", "99"], "asked", 3.0) == 1
+    assert ledger.write(decisions.suppress, ["5", "99"], "asked", 3.0) == 1
     assert statuses(ledger, row.id) == [("5", "skipped"), ("6", "queued")]
     assert [row[0] for row in ledger.read(views.suppression_list)] == ["5", "99"]
-    assert ledger.write(moves.unsuppress, ["5", "1"]) == 1
+    assert ledger.write(decisions.unsuppress, ["5", "1"]) == 1
 
 
 def test_nothing_goes_to_a_person_with_a_message_in_doubt(ledger: Ledger) -> None:
@@ -150,7 +160,7 @@ def test_an_answer_moves_its_message(
     told = record(ledger, message, number, evidence, message_id="m1", thread_id="t1", reason="why")
     assert told == Recorded(status)
     assert statuses(ledger, row.id) == [("5", status)]
-    [attempt] = ledger.read(views.attempts_of, row.id)
+    [attempt] = ledger.read(history.attempts_of, row.id)
     assert (attempt.outcome, attempt.evidence) == (outcome, evidence)
     if status is S.SENT:
         [exported] = ledger.read(_exported, row.id)
@@ -171,7 +181,7 @@ def test_attempts_that_count_run_out(ledger: Ledger) -> None:
         )
         seen.append(told.status)
     assert seen == [S.QUEUED, S.FAILED]
-    assert ledger.write(moves.retry, Retry(row.id)) == 1
+    assert ledger.write(decisions.retry, Retry(row.id)) == 1
     assert statuses(ledger, row.id) == [("5", "queued")]
 
 
@@ -200,7 +210,7 @@ def test_late_truth_is_welcome_and_a_doubling_is_told(ledger: Ledger) -> None:
     assert late == Recorded(S.SENT, doubled=True)
     [exported] = ledger.read(_exported, row.id)
     assert exported.message_id == "m1"
-    ids = [attempt.message_id for attempt in ledger.read(views.attempts_of, row.id)]
+    ids = [attempt.message_id for attempt in ledger.read(history.attempts_of, row.id)]
     assert ids == ["m1", "m2"]
 
 
@@ -263,7 +273,7 @@ def test_a_new_key_only_where_every_attempt_is_proven(ledger: Ledger) -> None:
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
     record(ledger, message, number, Evidence.REJECTED)
-    assert ledger.write(moves.retry, Retry(row.id, new_key=True)) == 1
+    assert ledger.write(decisions.retry, Retry(row.id, new_key=True)) == 1
     [due] = ledger.read(views.due, [row.id], SENDER, 5.0, 10)
     assert due.generation == 1
 
@@ -273,10 +283,21 @@ def test_retry_chooses(ledger: Ledger) -> None:
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
     record(ledger, message, number, Evidence.REJECTED, reason="contentRejected")
-    assert ledger.write(moves.retry, Retry(row.id, statuses=frozenset({S.FAILED}))) == 0
-    assert ledger.write(moves.retry, Retry(row.id, reasons=frozenset({"other"}))) == 0
-    assert ledger.write(moves.retry, Retry(row.id, ids=frozenset({"6"}))) == 0
-    assert ledger.write(moves.retry, Retry(row.id, reasons=frozenset({"contentRejected"}))) == 1
+    assert ledger.write(decisions.retry, Retry(row.id, statuses=frozenset({S.FAILED}))) == 0
+    assert ledger.write(decisions.retry, Retry(row.id, reasons=frozenset({"other"}))) == 0
+    assert ledger.write(decisions.retry, Retry(row.id, ids=frozenset({"6"}))) == 0
+    assert ledger.write(decisions.retry, Retry(row.id, reasons=frozenset({"contentRejected"}))) == 1
+
+
+def test_what_is_withdrawn_can_be_retried(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5, 6])
+    run, epoch = own_lane(ledger)
+    message, _ = ids_of(ledger, row.id)
+    ledger.write(moves.claim, [make_intent(message, run, epoch)])
+    assert ledger.write(decisions.withdraw, row.id) == 1
+    assert statuses(ledger, row.id) == [("5", "sending"), ("6", "cancelled")]
+    assert ledger.write(decisions.retry, Retry(row.id)) == 1
 
 
 def plan(ledger: Ledger, entries: Sequence[Entry | RowSkip], name: str = "spring") -> PlanWriter:
@@ -355,7 +376,7 @@ def test_a_new_text_after_a_proven_no_takes_a_new_key(ledger: Ledger) -> None:
     message, number, *_ = claimed(ledger, row.id)
     record(ledger, message, number, Evidence.REJECTED)
     plan(ledger, [entry(5, Change.REVISED, "Shorter", was=S.REJECTED)])
-    ledger.write(moves.retry, Retry(row.id))
+    ledger.write(decisions.retry, Retry(row.id))
     [due] = ledger.read(views.due, [row.id], SENDER, 5.0, 10)
     assert (due.text, due.generation) == ("Shorter", 1)
 
@@ -397,10 +418,10 @@ def test_requests_and_sends_of_the_past_are_remembered(ledger: Ledger) -> None:
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
     ledger.write(moves.count_requests, [{"lane": LANE, "started_at": 10.0, "ended_at": 13.0}])
-    assert ledger.read(views.past_requests, LANE, 0.0) == [(10.0, None), (10.0, 13.0)]
-    assert ledger.read(views.past_sends, [SENDER], 0.0) == [(SENDER, 10.0)]
+    assert ledger.read(history.past_requests, LANE, 0.0) == [(10.0, None), (10.0, 13.0)]
+    assert ledger.read(history.past_sends, [SENDER], 0.0) == [(SENDER, 10.0)]
     record(ledger, message, number, Evidence.NOT_WRITTEN)
-    assert ledger.read(views.past_sends, [SENDER], 0.0) == []
+    assert ledger.read(history.past_sends, [SENDER], 0.0) == []
 
 
 async def test_commits_are_grouped_and_answered_one_by_one(ledger: Ledger) -> None:
@@ -436,10 +457,10 @@ def test_a_ledger_of_a_newer_version_is_refused(location: str) -> None:
 
 
 def test_runs_are_remembered(ledger: Ledger) -> None:
-    assert ledger.read(views.last_run) is None
+    assert ledger.read(history.last_run) is None
     run, _ = own_lane(ledger)
     ledger.write(lanes.end_run, run, 9.0, "exit 0")
-    last = ledger.read(views.last_run)
+    last = ledger.read(history.last_run)
     assert last is not None
     assert (last.id, last.ended_at, last.ending) == (run, 9.0, "exit 0")
     owner = ledger.read(lanes.owner_of, LANE)

@@ -15,7 +15,7 @@ from runner.campaign import Limits, Sender
 from runner.errors import Fenced, ForeignKeyUse
 from runner.events import Event, EventBus
 from runner.lane import drive_lane
-from runner.ledger import lanes, moves, open_ledger, views
+from runner.ledger import history, lanes, moves, open_ledger, views
 from runner.ledger.engine import open_engine
 from runner.message import (
     KEY_REUSED,
@@ -74,7 +74,7 @@ class Setting:
 
     async def _drive(self, clock: VirtualClock, limit: int | None, changes: dict[str, Any]) -> Told:
         # Each drive is a new process: later by the wall, with a boot time of its own.
-        clock.started += 1000.0 * (1 + (self.ledger.read(views.last_run) is not None))
+        clock.started += 1000.0 * (1 + (self.ledger.read(history.last_run) is not None))
         run = self.ledger.write(lanes.begin_run, clock.now(), "test")
         events: list[Event] = []
         bus = EventBus()
@@ -302,7 +302,7 @@ def test_a_process_that_was_frozen_does_not_send(make: Callable[..., Setting]) -
     assert sorted(person for _, person in setting.api.sends) == ["1", "2"]
     outcomes = [
         (each.recipient, each.evidence)
-        for each in setting.ledger.read(views.attempts_of, setting.campaign)
+        for each in setting.ledger.read(history.attempts_of, setting.campaign)
     ]
     assert outcomes == [("1", "not_written"), ("1", "accepted"), ("2", "accepted")]
 

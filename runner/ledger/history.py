@@ -1,0 +1,106 @@
+"""What was done before: requests and sends that limits must remember, attempts, runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, or_, select
+
+from runner.ledger.schema import attempt, message, request, run
+from runner.message import AttemptOutcome
+
+
+def past_requests(
+    connection: Connection, lane: str, since: float
+) -> list[tuple[float, float | None]]:
+    """(started, ended) of every API request of a lane since `since`; ended is None when it was
+    never answered."""
+    found: list[tuple[float, float | None]] = []
+    for table in (attempt, request):
+        found.extend(
+            connection.execute(
+                select(table.c.started_at, table.c.ended_at).where(
+                    table.c.lane == lane,
+                    or_(table.c.started_at >= since, table.c.ended_at >= since),
+                )
+            )
+        )
+    return sorted(found, key=lambda request: request[0])
+
+
+def past_sends(
+    connection: Connection, senders: Sequence[str], since: float
+) -> list[tuple[str, float]]:
+    """(sender, started) of every attempt since `since` that may have become a message, over all
+    campaigns."""
+    return [
+        (sender, at)
+        for sender, at in connection.execute(
+            select(attempt.c.sender, attempt.c.started_at)
+            .where(
+                attempt.c.sender.in_(senders),
+                attempt.c.started_at >= since,
+                attempt.c.outcome.in_((AttemptOutcome.ACCEPTED, AttemptOutcome.UNKNOWN)),
+            )
+            .order_by(attempt.c.started_at)
+        )
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """One attempt as it is known."""
+
+    recipient: str
+    number: int
+    outcome: AttemptOutcome
+    evidence: str
+    reason: str
+    http_status: int
+    message_id: str
+    started_at: float
+    ended_at: float | None
+
+
+def attempts_of(connection: Connection, id: int) -> list[AttemptRow]:
+    """Every attempt of a campaign, in order."""
+    rows = connection.execute(
+        select(
+            message.c.recipient,
+            attempt.c.number,
+            attempt.c.outcome,
+            attempt.c.evidence,
+            attempt.c.reason,
+            attempt.c.http_status,
+            attempt.c.message_id,
+            attempt.c.started_at,
+            attempt.c.ended_at,
+        )
+        .join(attempt, attempt.c.message == message.c.id)
+        .where(message.c.campaign == id)
+        .order_by(message.c.id, attempt.c.number)
+    )
+    return [AttemptRow(row[0], row[1], AttemptOutcome(row[2]), *row[3:]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run. `ended_at` is None while it lives, or when it was killed."""
+
+    id: int
+    started_at: float
+    ended_at: float | None
+    ending: str
+    host: str
+    pid: int
+
+
+def last_run(connection: Connection) -> RunRow | None:
+    """The newest run of this ledger."""
+    row = connection.execute(
+        select(run.c.id, run.c.started_at, run.c.ended_at, run.c.ending, run.c.host, run.c.pid)
+        .order_by(run.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return RunRow(*row) if row else None

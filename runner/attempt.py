@@ -93,6 +93,7 @@ class Lane:
     adopt: bool = False
     in_flight: int = 0
     settling: int = 0  # messages in doubt that this run will still try to settle
+    proven: bool = False  # a message of this run was accepted
     failures: int = 0  # rejected or in doubt, in a row
     network_failures: int = 0
     stopped: str = ""  # why nothing more of this lane is sent in this run
@@ -110,6 +111,14 @@ class Lane:
     def ending(self) -> bool:
         """Whether nothing more is to be begun."""
         return self.draining or bool(self.stopped) or self.error is not None
+
+    @property
+    def room(self) -> int:
+        """How many more sends may be begun now. Until one of this run is accepted, and after each
+        failure in a row, no more than a guard would still let fail."""
+        trusted = self.proven and not self.failures
+        most = self.concurrency if trusted else CONSECUTIVE_FAILURES - self.failures
+        return min(self.concurrency, max(1, most)) - self.in_flight
 
     def notify(self, *, doubt: bool = False) -> None:
         """Wake whoever waits: something that may be due has changed (`doubt`: to be settled)."""
@@ -288,7 +297,7 @@ def _act(lane: Lane, parcel: Parcel, answer: Answer) -> None:
         lane.network_failures = 0
     match outcome:
         case Accepted():
-            lane.failures = 0
+            lane.failures, lane.proven = 0, True
         case Deferred(stop=stop, scope=Scope.LANE) | InDoubt(stop=stop, scope=Scope.LANE) if stop:
             lane.stop(stop)
         case Deferred(stop=stop, scope=Scope.SENDER) if stop:

@@ -97,6 +97,9 @@ class Dispatcher:
                     self._tell(at, now, binds)
                     await lane.wait(at)
                     continue
+                if lane.room <= 0:
+                    await lane.wait()
+                    continue
                 self._told = ""
                 due = self._heads[sender].popleft()
                 lane.in_flight += 1

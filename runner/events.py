@@ -61,6 +61,7 @@ class LaneStarted(Event):
     queued: dict[str, int]
     in_doubt: dict[str, int]
     finish_at: float | None = None
+    limit: int | None = None  # at most so many are sent, if the person said so
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +159,16 @@ class EventBus:
     """Hands each event to every watcher, at once and in order."""
 
     _watchers: list[Callable[[Event], None]] = field(default_factory=list)
+    _noticed: set[str] = field(default_factory=set)
 
     def watch(self, watcher: Callable[[Event], None]) -> None:
         self._watchers.append(watcher)
 
     def emit(self, event: Event) -> None:
+        """Tell everyone; the same notice only once."""
+        if isinstance(event, Notice):
+            if event.text in self._noticed:
+                return
+            self._noticed.add(event.text)
         for watcher in self._watchers:
             watcher(event)

@@ -96,7 +96,9 @@ class Sender(_Model):
         "advice for account safety.",
     )
     per_day: Limit = Field(
-        150, description="Messages per day of this sender, or none. Default: 150, as above."
+        150,
+        description="Messages per day of this sender, or none. Default: 150, our own careful "
+        "choice: no source tells what the platforms allow.",
     )
     gap: Gap = Field(
         None,

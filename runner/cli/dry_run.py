@@ -124,7 +124,7 @@ def show_dry_run(
         told = [_as_json(at, found, looker.seen, clock.now()) for at in range(len(campaigns))]
         click.echo(json.dumps(told[0] if len(told) == 1 else told, ensure_ascii=False, indent=2))
     else:
-        _show(found, looker.seen, verbose, clock.now())
+        _show(found, looker.seen, bool(only) or limit is not None, clock.now())
         click.echo(f"dry run: nothing was sent. To send: {call.command(*map(str, campaigns))}")
     if output is not None:
         click.echo(f"written: {safe(str(output))}", err=as_json)
@@ -158,7 +158,7 @@ def _reading_told() -> Iterator[Any]:
             click.echo("\r" + " " * 40 + "\r", nl=False, err=True)
 
 
-def _show(found: DryRun, seen: list[_Seen], verbose: bool, now: float) -> None:
+def _show(found: DryRun, seen: list[_Seen], chosen: bool, now: float) -> None:
     for warning in found.warnings:
         click.echo(f"warning: {safe(warning)}", err=True)
     for preview, shown in zip(found.previews, seen, strict=True):
@@ -169,12 +169,16 @@ def _show(found: DryRun, seen: list[_Seen], verbose: bool, now: float) -> None:
                 click.echo(line)
             click.echo()
         rest = preview.to_send.total() - len(shown.messages)
-        if rest > 0 and shown.messages:
+        if rest > 0 and chosen:
+            click.echo(f"now, as chosen: {number(len(shown.messages))}; of all that waits:\n")
+        elif rest > 0 and shown.messages:
             click.echo(f"… and {number(rest)} more (--limit N, --verbose, --output FILE)\n")
         for line in preview_lines(preview):
             click.echo(line)
         for line in _skip_lines(shown):
             click.echo(line)
+        if preview.changed:
+            click.echo("  a run stops until the new texts are accepted: --accept-changes")
         kept = ", ".join(f"{number(n)} {status}" for status, n in preview.kept.most_common())
         if kept:
             click.echo(f"  left as they are: {kept}")

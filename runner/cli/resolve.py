@@ -132,5 +132,6 @@ def _listed(doubts: list[Doubt], call: Call, campaign: Path) -> Iterable[str]:
         yield f"  look into the thread of {doubt.sender} with {who} in Inbox for:"
         yield from text_lines(doubt.text)
     file, id = str(campaign), doubts[0].recipient.id
+    yield ""
     yield f"{len(doubts)} in doubt. It is there: {call.command('resolve', file, '--sent', id)}"
     yield f"It is not there: {call.command('resolve', file, '--not-sent', id)}"

@@ -222,7 +222,7 @@ class PlanWriter:
                     revised.append(self._revised(planned, entry.known, _S.SKIPPED))
                 case Change.SAME | Change.KEPT:
                     pass
-            self.counts.skipped += planned.skip is not None
+            self.counts.skipped += planned.skip is not None and entry.change is not Change.KEPT
         if new:
             self._connection.execute(insert(message), new)
         if revised:

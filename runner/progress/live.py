@@ -85,7 +85,7 @@ def _display(tally: Tally, width: int) -> list[tuple[str, str]]:
         lines.append((_bar(name, line, width), "bold"))
         waiting = max(0, line.total - line.sent - line.problems - line.in_doubt)
         parts = [f"{number(line.sent)} sent"]
-        parts += [f"{number(line.problems)} failed"] if line.problems else []
+        parts += [f"{number(line.problems)} not sent"] if line.problems else []
         parts += [f"{number(line.in_doubt)} in doubt"] if line.in_doubt else []
         parts += [f"{number(waiting)} waiting"]
         lines.append(("  " + short(" · ".join(parts), width - 2), "red" if line.problems else ""))

@@ -78,7 +78,7 @@ def line_of(event: Event, width: int = 200) -> str:
             name = what.get(event.name, event.name)
             told = f"{name}: {event.recipient}: {event.reason}"
             if event.detail:
-                told += f" ({event.detail})"
+                told += f": {event.detail}"
         case MessageDoubled():
             told = f"DOUBLED: {event.recipient} was sent a second message ({event.message_id})"
         case Notice():
@@ -95,8 +95,12 @@ def line_of(event: Event, width: int = 200) -> str:
             ):
                 told += f", {number(count)} {word}" if count else ""
         case LaneStarted():
-            told = f"sending {number(sum(event.queued.values()))}"
-            doubts = sum(event.in_doubt.values())
+            queued, doubts = sum(event.queued.values()), sum(event.in_doubt.values())
+            if not queued and not doubts:
+                return short("nothing to send", width)
+            told = f"sending {number(queued)}"
+            if event.limit is not None and event.limit < queued:
+                told = f"sending {number(event.limit)} of {number(queued)} (--limit)"
             told += f", settling {number(doubts)} in doubt" if doubts else ""
             if event.finish_at is not None and event.finish_at - event.at > 5:
                 left = duration(event.finish_at - event.at)

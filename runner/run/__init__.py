@@ -15,6 +15,7 @@ from runner.attempt import Lane
 from runner.campaign import Campaign
 from runner.channels import Token
 from runner.clock import Clock
+from runner.errors import LedgerError, RunnerError
 from runner.events import Ended, EventBus, LaneStarted, Notice
 from runner.forecast import Forecast
 from runner.lane import drive_lane
@@ -197,10 +198,15 @@ def drive(
     except (KeyboardInterrupt, asyncio.CancelledError):
         result.interrupted = True
         driven = []
+    except RunnerError as error:
+        with contextlib.suppress(LedgerError):  # it may be the ledger that failed
+            ledger.write(lanes.end_run, run, around.clock.now(), f"stopped: {error}")
+        raise
     for lane in driven:
         result.interrupted |= lane.interrupted
         result.guarded |= lane.guarded
-        result.stopped += [why for why in (lane.stopped, *lane.stopped_senders.values()) if why]
+        result.stopped += [lane.stopped] if lane.stopped else []
+        result.stopped += [f"{who}: {why}" for who, why in lane.stopped_senders.items()]
     drafts = [draft for crew in crews for draft in crew.drafts]
     for draft in drafts:
         assert draft.row is not None
@@ -222,7 +228,7 @@ async def _drive(
         for lane in opened:
             lane.only, lane.adopt, lane.idle_after = options.only, options.adopt, options.idle_after
             driven.append(lane)
-        _tell_start(crews, ledger, around)
+        _tell_start(crews, ledger, options, around)
         with _obeying_signals(driven, around), _draining_after(options.stop_after, driven):
             ends = await asyncio.gather(
                 *(drive_lane(lane, options.limit) for lane in driven), return_exceptions=True
@@ -236,7 +242,9 @@ async def _drive(
     return driven
 
 
-def _tell_start(crews: Sequence[Crew], ledger: Ledger, around: Surroundings) -> None:
+def _tell_start(
+    crews: Sequence[Crew], ledger: Ledger, options: Options, around: Surroundings
+) -> None:
     drafts = [draft for crew in crews for draft in crew.drafts]
     queued: dict[str, int] = {}
     doubts: dict[str, int] = {}
@@ -251,7 +259,7 @@ def _tell_start(crews: Sequence[Crew], ledger: Ledger, around: Surroundings) -> 
     now = around.clock.now()
     seconds = when_done(drafts, queue, ledger, around.clock).seconds if queue else None
     finish = None if seconds is None else now + seconds
-    around.bus.emit(LaneStarted(now, queued, doubts, finish))
+    around.bus.emit(LaneStarted(now, queued, doubts, finish, options.limit))
 
 
 @contextmanager
@@ -266,7 +274,11 @@ def _obeying_signals(driven: Sequence[Lane], around: Surroundings) -> Iterator[N
             task.cancel()
             return
         under_way = sum(lane.in_flight for lane in driven)
-        text = f"finishing {under_way} under way; Ctrl-C again aborts them (they are then in doubt)"
+        text = (
+            f"finishing {under_way} under way; Ctrl-C again aborts them (they are then in doubt)"
+            if under_way
+            else "stopping"
+        )
         around.bus.emit(Notice(around.clock.now(), text))
         for lane in driven:
             lane.interrupted = True

@@ -130,7 +130,7 @@ def _senders(campaign: Campaign, said: Introduction) -> Iterator[Check]:
             yield Check(False, f"sender {what}", instead)
         else:
             limits = ", ".join(
-                f"{number} a {window}" if number is not None else f"no limit a {window}"
+                f"{number} per {window}" if number is not None else f"no limit per {window}"
                 for number, window in ((sender.per_hour, "hour"), (sender.per_day, "day"))
             )
             yield Check(True, f"sender {sender.id} ({link.username}) is {link.status}; {limits}")

@@ -6,18 +6,20 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from runner.errors import LedgerError, LedgerTooNew
 from runner.ledger import (
     Ledger,
     decisions,
+    engine,
     history,
     lanes,
     moves,
     open_ledger,
     planning,
+    schema,
     views,
 )
 from runner.ledger.decisions import Retry
@@ -454,6 +456,26 @@ def test_a_ledger_of_a_newer_version_is_refused(location: str) -> None:
         connection.execute(text("UPDATE meta SET value = '99' WHERE key = 'schema_version'"))
     with pytest.raises(LedgerTooNew, match="schema 99"):
         open_ledger(location)
+
+
+def test_an_older_ledger_is_brought_up_to_date_once(
+    location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add_a_column(connection: Connection) -> None:
+        connection.execute(text("ALTER TABLE suppression ADD COLUMN added_by VARCHAR"))
+
+    with open_ledger(location) as ledger:
+        make_queue(ledger, make_campaign(ledger), [5])
+        with ledger.writing() as connection:
+            connection.execute(text("UPDATE meta SET value = '0' WHERE key = 'schema_version'"))
+    if "://" not in location:
+        with pytest.raises(LedgerError, match="older version"):
+            open_ledger(location, read_only=True)
+    monkeypatch.setitem(engine.MIGRATIONS, 0, add_a_column)
+    for _ in range(2):
+        with open_ledger(location) as ledger:
+            assert ledger.read(planning.note, "schema_version") == str(schema.SCHEMA_VERSION)
+            assert len(ledger.read(planning.campaigns)) == 1
 
 
 def test_runs_are_remembered(ledger: Ledger) -> None:

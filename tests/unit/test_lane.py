@@ -274,12 +274,24 @@ def test_a_sender_that_is_cut_off_waits_alone(make: Callable[..., Setting]) -> N
 
 
 def test_many_failures_in_a_row_stop_the_lane(make: Callable[..., Setting]) -> None:
-    setting = make(range(1, 100))
+    setting = make(range(1, 100), concurrency=64)
     setting.api.script = lambda *_: Rejected("recipientUnavailable")
     told = setting.drive()
     assert told.lane.guarded
     rejected = setting.counts()["rejected"]
-    assert CONSECUTIVE_FAILURES <= rejected < CONSECUTIVE_FAILURES + 4
+    assert rejected == CONSECUTIVE_FAILURES
+
+
+def test_a_rejection_now_and_then_stops_nothing(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 100), concurrency=16)
+
+    def every_third(_api: ScriptedApi, person: str, *_: object) -> Outcome | None:
+        return Rejected("recipientUnavailable") if int(person) % 3 == 0 else None
+
+    setting.api.script = every_third
+    told = setting.drive()
+    assert not told.lane.stopped
+    assert setting.counts() == {"sent": 66, "rejected": 33}
 
 
 def test_a_process_that_was_frozen_does_not_send(make: Callable[..., Setting]) -> None:

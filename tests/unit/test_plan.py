@@ -20,7 +20,7 @@ from runner.message import (
     RowSkip,
     SkipReason,
 )
-from runner.plan import assign_sender, plan_messages
+from runner.plan import assign_sender, characters, plan_messages
 from runner.templating import compile_template
 from tests.support import recipient
 from tests.unit.test_pacing import sender
@@ -79,6 +79,24 @@ def test_a_row_that_cannot_be_sent_says_why(
     entry = only(plan([prospect(5, 2, **columns)], text=text, characters=10))
     assert entry.planned.skip is reason
     assert entry.planned.detail
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("plain", 5),
+        ("Grüße", 5),
+        ("👋", 1),
+        ("👋🏽", 1),
+        ("👩‍👩‍👧‍👦!", 2),
+        ("🇬🇧🇫🇷", 2),
+        ("❤️", 1),
+        ("1️⃣", 1),
+    ],
+)
+def test_an_emoji_counts_as_one_character(text: str, length: int) -> None:
+    assert characters(text) == length
+    assert only(plan([prospect(5)], text=text, characters=length)).planned.skip is None
 
 
 def test_the_ledgers_list_suppresses() -> None:

@@ -142,7 +142,7 @@ def test_lines_say_what_happened() -> None:
         "spring: planned 12 new, 1 queued again, 2 changed, 3 skipped, 4 removed"
     )
     assert "settling 1 in doubt" in line_of(EVERY_EVENT[4])
-    assert line_of(rejected()) == "rejected: 902: recipientUnavailable (no)"
+    assert line_of(rejected()) == "rejected: 902: recipientUnavailable: no"
     assert line_of(EVERY_EVENT[1]) == line_of(EVERY_EVENT[-1]) == ""
 
 
@@ -199,7 +199,7 @@ def test_plain_lines_tell_problems_each_and_progress_by_the_hundred() -> None:
     ]
     assert told[-1].startswith("rejected: 902")
     assert len(plain(events, verbose=True)) == 1 + 205 + 2
-    assert plain(events, quiet=True) == ["rejected: 902: recipientUnavailable (no)"]
+    assert plain(events, quiet=True) == ["rejected: 902: recipientUnavailable: no"]
 
 
 def test_plain_lines_tell_progress_every_ten_seconds() -> None:

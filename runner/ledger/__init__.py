@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -73,8 +73,8 @@ class Ledger:
         """`batch`'s result for `item`, committed together with whatever else waits."""
         if self._writer is None:
             self._writer = Writer(self._engine, self.place)
-        result: Any = await self._writer.submit(batch, item)
-        return result  # type: ignore[no-any-return]
+        result: T = await self._writer.submit(batch, item)
+        return result
 
     def backup(self, target: Path) -> None:
         """A consistent copy of a live SQLite ledger at a new file `target`."""

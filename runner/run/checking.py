@@ -12,9 +12,14 @@ from runner.campaign import Campaign, load_campaign
 from runner.clock import Clock
 from runner.errors import RunnerError, UsageError
 from runner.events import EventBus
-from runner.ledger import Ledger, moves, open_ledger
+from runner.ledger import Ledger, open_ledger
 from runner.run.dry_run import origin_of
-from runner.run.meeting import Introduction, introduce, what_stands_in_the_way
+from runner.run.meeting import (
+    Introduction,
+    count_requests,
+    introduce,
+    what_stands_in_the_way,
+)
 from runner.run.preview import Preview, preview, when_done
 from runner.run.setup import (
     LEDGER_NAME,
@@ -74,7 +79,8 @@ def check(
             try:
                 token = read_token(campaign, environ, location)
                 said = asyncio.run(introduce(campaign, token, clock, bus))
-                _count(ledger, said)
+                if ledger is not None:
+                    count_requests(ledger, said)
             except RunnerError as error:
                 yield Check(False, f"API: {error}", error.hint)
         characters = None
@@ -89,14 +95,6 @@ def check(
             yield from _platform(campaign, said)
         if draft is not None:
             yield from _rows(draft, ledger, characters, clock)
-
-
-def _count(ledger: Ledger | None, said: Introduction) -> None:
-    """These requests use up the team's limits too."""
-    if ledger is not None:
-        lane = f"{said.origin}|{said.team}"
-        rows = [{"lane": lane, "started_at": a, "ended_at": b} for a, b in said.requests]
-        ledger.write(moves.count_requests, rows)
 
 
 def _bound(draft: Draft | None, said: Introduction) -> Iterator[Check]:

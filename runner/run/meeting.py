@@ -154,7 +154,7 @@ async def meet(
         who = (campaign.api.version, campaign.api.base_url, token.reveal())
         if who not in met:
             met[who] = await introduce(campaign, token, clock, bus)
-            _count(ledger, met[who])
+            count_requests(ledger, met[who])
         said = met[who]
         crew = crews.setdefault(
             f"{said.origin}|{said.team}",
@@ -166,7 +166,8 @@ async def meet(
     return list(crews.values())
 
 
-def _count(ledger: Ledger, said: Introduction) -> None:
+def count_requests(ledger: Ledger, said: Introduction) -> None:
+    """What an introduction asked uses up the team's limits too."""
     lane = f"{said.origin}|{said.team}"
     rows = [{"lane": lane, "started_at": start, "ended_at": end} for start, end in said.requests]
     if rows:

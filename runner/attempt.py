@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from runner.channels import Answer, Channel
 from runner.clock import Clock
-from runner.errors import Fenced, ForeignKeyUse
+from runner.errors import Fenced, ForeignKeyUse, LaneEnding
 from runner.events import (
     Event,
     EventBus,
@@ -36,6 +36,7 @@ from runner.message import (
     Deferred,
     InDoubt,
     MessageStatus,
+    Outcome,
     Recipient,
     Rejected,
     Scope,
@@ -46,6 +47,9 @@ from runner.pacing import Pacer, Permit
 SEND_BY = 5.0
 """Seconds from the claim until the body must be on its way, by the boot-time clock. A process
 that was frozen longer wakes up and does not send."""
+
+SHORTEST_WAIT = 0.001
+"""Seconds."""
 
 LONGEST_PAUSE = 60.0
 """Seconds between tries while the network or the API is down; the wait doubles up to it."""
@@ -63,7 +67,8 @@ CONSECUTIVE_FAILURES = 10
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a campaign says of where to send and about trying again. Times in seconds."""
+    """What a campaign says of where to send and about trying again. Times in seconds;
+    `suppressed`: who its own lists say is never written to."""
 
     name: str
     version: str
@@ -72,6 +77,7 @@ class Settings:
     settle: float
     absent: str
     key_life: float
+    suppressed: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -137,14 +143,17 @@ class Lane:
         await self._wait(self._doubted, until)
 
     async def _wait(self, event: asyncio.Event, until: float) -> None:
-        seconds = None if until == math.inf else max(0.0, until - self.clock.boot())
+        # A timer may fire a hair early: waiting for less than this would be a busy loop.
+        seconds = None if until == math.inf else max(SHORTEST_WAIT, until - self.clock.boot())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await event.wait()
 
     async def permit(self, sender: str | None) -> Permit:
-        """Wait for leave to make one request (None: no message of a sender)."""
+        """Wait for leave to make one request (None: no message of a sender). Raises LaneEnding."""
         while True:
+            if self.ending:
+                raise LaneEnding("the lane is ending")
             now = self.clock.boot()
             ready = self.pacer.ready(sender, now)
             if ready.at <= now:
@@ -189,10 +198,16 @@ class Parcel:
     again: bool = False
 
 
-async def attempt(
-    lane: Lane, channel: Channel, parcel: Parcel, permit: Permit
-) -> MessageStatus | None:
-    """Send a parcel once; the message's status then, or None when it was not there to be sent.
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """What an attempt came to: the API's outcome, and the message's status then."""
+
+    outcome: Outcome
+    status: MessageStatus
+
+
+async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) -> Attempted | None:
+    """Send a parcel once. None when it was not there to be sent.
 
     Raises Fenced when another owner has the lane, LedgerError when an intent or an outcome could
     not be recorded, ForeignKeyUse when the API knows the key from another ledger.
@@ -225,7 +240,7 @@ async def attempt(
             )
         return None
     answer = await channel.send(parcel.body, parcel.key, begun + SEND_BY)
-    lane.pacer.done(permit, lane.clock.boot(), sent=isinstance(answer.outcome, Accepted | InDoubt))
+    _give_back(lane, permit, answer.outcome)
     recorded = await lane.ledger.commit(record, _result(lane, parcel, number, answer))
     _act(lane, parcel, answer)
     lane.bus.emit(_event(lane, parcel, answer, recorded))
@@ -240,7 +255,15 @@ async def attempt(
             "find that ledger (--state), give this campaign another `name:`, or run with --adopt "
             "to take such messages as sent",
         )
-    return recorded.status
+    return Attempted(answer.outcome, recorded.status)
+
+
+def _give_back(lane: Lane, permit: Permit, outcome: Outcome) -> None:
+    if isinstance(outcome, Deferred) and not outcome.written:
+        lane.pacer.unused(permit)
+    else:
+        sent = isinstance(outcome, Accepted | InDoubt)
+        lane.pacer.done(permit, lane.clock.boot(), sent=sent)
 
 
 def _is_foreign(answer: Answer) -> bool:
@@ -257,6 +280,8 @@ def _result(lane: Lane, parcel: Parcel, number: int, answer: Answer) -> Result:
     match outcome:
         case InDoubt(after=known):
             after = known if known is not None else pause(number)
+        case Deferred(written=False, scope=Scope.MESSAGE):
+            after = pause(number)  # too late: this machine is slow, not the person's message
         case Deferred(scope=scope, stop=stop):
             # A team's or the network's waits are nobody's fault in particular.
             counts = scope is not Scope.LANE and not stop
@@ -274,7 +299,6 @@ def _result(lane: Lane, parcel: Parcel, number: int, answer: Answer) -> Result:
         not_before=lane.clock.now() + after if after else 0.0,
         counts=counts,
         attempts_allowed=settings.attempts,
-        answered=answer.status != 0,
     )
 
 

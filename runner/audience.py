@@ -262,7 +262,7 @@ def _numeric(platform: str, id_type: str) -> bool:
 def _x_id(cell: str) -> str | Refused:
     found = cell.strip()
     if found.isascii() and found.isdigit() and len(found) < 20 and type(cell) is not RoundedNumber:
-        return found  # nearly every row
+        return found if found[0] != "0" else str(int(found))  # nearly every row
     return _odd_x_id(cell)
 
 
@@ -272,7 +272,7 @@ def _odd_x_id(cell: str) -> str | Refused:
     if refused:
         return refused
     if found.isascii() and found.isdigit() and len(found) <= 20 and int(found) < MAX_PLATFORM_ID:
-        return found
+        return str(int(found))  # 007 and 7 are one person
     shown = _shown(found)
     if found.startswith("'") and found[1:].isdigit():
         detail = f"{shown} begins with an apostrophe; remove it"

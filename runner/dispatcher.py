@@ -70,8 +70,8 @@ class Dispatcher:
                 key=message_key(due.campaign_name, due.step, due.recipient, due.generation),
                 body=channel.compose(due.sender, due.recipient, due.text),
             )
-            status = await attempt(lane, channel, parcel, permit)
-            if self.left is not None and status in (None, MessageStatus.QUEUED):
+            done = await attempt(lane, channel, parcel, permit)
+            if self.left is not None and (done is None or done.status is MessageStatus.QUEUED):
                 self.left += 1  # nobody was written to
         finally:
             self._under_way.discard(due.id)
@@ -166,7 +166,8 @@ class Dispatcher:
 
     def _is_idle(self, seconds: float) -> bool:
         lane = self.lane
-        return lane.idle_after is not None and not lane.in_flight and seconds > lane.idle_after
+        busy = lane.in_flight or lane.settling
+        return lane.idle_after is not None and not busy and seconds > lane.idle_after
 
     def _tell(self, at: float, now: float, binds: str) -> None:
         if at - now > TOLD_WAIT and binds != self._told:

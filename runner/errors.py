@@ -10,6 +10,7 @@
     │   ├── LedgerLocked        another process writes to it for too long
     │   ├── LedgerTooNew        made by a newer version of this program
     │   └── Fenced              another owner took this lane over
+    ├── LaneEnding              (within a run) the lane ends before this could begin
     ├── LaneHeld                another run drives this lane, exit 6
     ├── ForeignKeyUse           another ledger used this campaign's name at the API
     └── ChannelError            the API cannot be used at all (token, plan, address)
@@ -90,6 +91,10 @@ class LedgerTooNew(LedgerError):
 
 class Fenced(LedgerError):
     """Another owner has taken this lane over; this one sends nothing more."""
+
+
+class LaneEnding(RunnerError):
+    """The lane is ending: what has not begun is not begun. Never reaches a person."""
 
 
 class LaneHeld(RunnerError):

@@ -12,12 +12,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from runner.attempt import Lane
-from runner.clock import Clock
+from runner.attempt import SHORTEST_WAIT, Lane
+from runner.clock import Clock, iso
 from runner.dispatcher import Dispatcher
+from runner.errors import RunnerError
 from runner.ledger import history, moves, views
-from runner.pacing import DAY, Spacing
+from runner.pacing import DAY, Pacer, Permit, Spacing
 from runner.reconcile import Reconciler
+
+PATIENCE = 90.0
+"""Seconds that a start waits for leave to ask the API who it is; longer waits are told instead."""
 
 
 @dataclass(slots=True)
@@ -31,6 +35,7 @@ class Meter:
     clock: Clock
     lane: Lane | None = None
     spacing: Spacing | None = None
+    pacer: Pacer | None = None  # the team's limits as far as they are known before the lane is
     early: list[tuple[float, float]] = field(default_factory=list)
 
     @asynccontextmanager
@@ -38,11 +43,14 @@ class Meter:
         """Around one request."""
         lane = self.lane
         if lane is None:
+            permit = await self._early_permit()
             started = self.clock.now()
             try:
                 yield
             finally:
                 self.early.append((started, self.clock.now()))
+                if self.pacer is not None and permit is not None:
+                    self.pacer.done(permit, self.clock.boot())
             return
         if self.spacing is not None:
             await self.spacing.acquire()
@@ -55,6 +63,20 @@ class Meter:
             row = {"lane": lane.id, "started_at": started, "ended_at": lane.clock.now()}
             await lane.ledger.commit(moves.count_requests, row)
             lane.notify()
+
+    async def _early_permit(self) -> Permit | None:
+        if self.pacer is None:
+            return None
+        ready = self.pacer.ready(None, self.clock.boot())
+        wait = ready.at - self.clock.boot()
+        if wait > PATIENCE:
+            raise RunnerError(
+                f"{ready.binds} is used up until {iso(self.clock.now() + wait)}",
+                "run again then; what was used is remembered over a restart",
+            )
+        if wait > 0:
+            await asyncio.sleep(wait + SHORTEST_WAIT)
+        return self.pacer.take(None, self.clock.boot())
 
 
 async def drive_lane(lane: Lane, limit: int | None = None) -> None:

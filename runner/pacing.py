@@ -65,9 +65,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Leave for one request: of the team's windows, and of a sender's when it is a send."""
+    """Leave for one request: of the team's windows, and of a sender's when it is a send.
+    `gap_before`: when the sender might have gone without it."""
 
     sender: str | None
+    gap_before: float = -math.inf
 
 
 @dataclass(slots=True)
@@ -120,9 +122,11 @@ class Pacer:
         """Take what `ready` says is there."""
         for window in self._windows(sender):
             window.take()
-        if sender is not None and (state := self.senders.get(sender)):
-            state.next_at = now + state.gap
-        return Permit(sender)
+        if sender is None or (state := self.senders.get(sender)) is None:
+            return Permit(sender)
+        permit = Permit(sender, state.next_at)
+        state.next_at = now + state.gap
+        return permit
 
     def done(self, permit: Permit, now: float, *, sent: bool = True) -> None:
         """The request was answered, or given up, at `now`. `sent=False`: proven to be no message,
@@ -137,9 +141,11 @@ class Pacer:
                     window.unused()
 
     def unused(self, permit: Permit) -> None:
-        """The permit's request never left."""
+        """The permit's request never left: the sender's gap is given back too."""
         for window in self._windows(permit.sender):
             window.unused()
+        if permit.sender is not None and (state := self.senders.get(permit.sender)):
+            state.next_at = permit.gap_before
 
     def hold(self, until: float, why: str, sender: str | None = None) -> None:
         """Nothing (of this sender) before `until`."""
@@ -148,6 +154,11 @@ class Pacer:
                 self.held_until, self.held_why = until, why
         elif (state := self.senders.get(sender)) and until > state.held_until:
             state.held_until, state.held_why = until, why
+
+    def held(self, sender: str, now: float) -> bool:
+        """Whether this sender, or everyone, is told to wait."""
+        state = self.senders.get(sender, self._unknown)
+        return max(self.held_until, state.held_until) > now
 
     def restore(
         self,

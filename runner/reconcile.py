@@ -7,22 +7,32 @@ not is only looked up. What stays unknown stays in doubt, and a person is told.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from dataclasses import dataclass, field
 
 from runner.attempt import Lane, Parcel, attempt, pause
 from runner.channels import Channel, Lookup
+from runner.errors import LaneEnding
 from runner.events import MessageDeferred, MessageInDoubt, MessageSent
 from runner.ledger import moves, views
 from runner.ledger.moves import Settlement
 from runner.ledger.views import Doubt
-from runner.message import KEY_REUSED, Absent, Evidence, Found, MessageStatus, Unclear
+from runner.message import KEY_REUSED, Absent, Deferred, Evidence, Found, MessageStatus, Unclear
+from runner.pacing import DAY
 
 LOOKUPS = 3
 """How often one run looks a message up before it leaves it to the next run or a person."""
 
-AT_ONCE = 8
-"""Messages being settled at a time."""
+REPEATS = 12
+"""How many answers that prove nothing one run takes to repeats of one message: about seven minutes
+with the pauses between. Repeats that were not even processed do not count."""
+
+AT_ONCE = 4
+"""Messages being settled at a time: as many connections as a channel has beside its sends."""
+
+CLOCK_SLACK = 2.0
+"""Seconds by which an attempt may seem to lie in the future: `Date` has whole seconds."""
 
 
 @dataclass(slots=True)
@@ -31,7 +41,7 @@ class Reconciler:
 
     lane: Lane
     begun_wall: float
-    _tries: dict[int, int] = field(default_factory=dict)
+    _tries: dict[tuple[int, bool], int] = field(default_factory=dict)  # by message and way
     _due_at: dict[int, float] = field(default_factory=dict)  # boot seconds
 
     async def run(self) -> None:
@@ -63,10 +73,12 @@ class Reconciler:
     def _open(self) -> list[Doubt]:
         """Messages in doubt that this run has not given up on, each with its due time."""
         lane = self.lane
-        doubts = lane.ledger.read(views.in_doubt, lane.campaigns.keys())
         kept = []
-        for doubt in doubts:
-            if self._tries.get(doubt.id, 0) >= self._allowed(doubt):
+        for doubt in lane.ledger.read(views.in_doubt, lane.campaigns.keys()):
+            repeats = self._repeats(doubt)
+            if repeats and doubt.sender in lane.stopped_senders:
+                continue  # a person must see to the sender first
+            if self._tries.get((doubt.id, repeats), 0) >= (REPEATS if repeats else LOOKUPS):
                 continue
             self._due_at.setdefault(doubt.id, self._first_due(doubt))
             kept.append(doubt)
@@ -78,24 +90,29 @@ class Reconciler:
 
     def _repeats(self, doubt: Doubt) -> bool:
         """Whether sending the same bytes under the same key again is how to settle this."""
-        if doubt.unconfirmed or not self._channel(doubt).idempotent:
+        channel, settings = self._channel(doubt), self.lane.campaigns[doubt.campaign]
+        if doubt.unconfirmed or not channel.idempotent or self._unwanted(doubt):
             return False
-        age = self.lane.clock.now() - doubt.first_at
-        return 0 <= age < self.lane.campaigns[doubt.campaign].key_life
+        # By both clocks: neither a wall clock set back nor a server's must make a key look young.
+        wall = self.lane.clock.now() - doubt.first_at
+        server = channel.server_now() - doubt.first_server_at
+        return min(wall, server) >= -CLOCK_SLACK and max(wall, server) < settings.key_life
 
-    def _allowed(self, doubt: Doubt) -> int:
-        if self._repeats(doubt):
-            return self.lane.campaigns[doubt.campaign].attempts
-        return LOOKUPS
+    def _unwanted(self, doubt: Doubt) -> bool:
+        """Whether the recipient has been put on a do-not-contact list: a repeat could be the first
+        message that they get."""
+        lists = self.lane.campaigns[doubt.campaign].suppressed
+        return doubt.suppressed or doubt.recipient.id in lists
 
     def _first_due(self, doubt: Doubt) -> float:
         wall, now = self.lane.clock.now(), self.lane.clock.boot()
         wait = max(0.0, doubt.not_before - wall)
         if not self._repeats(doubt):
             settle = self.lane.campaigns[doubt.campaign].settle
+            # From when it was given up; an owner that died did so before this run began.
             since = max(doubt.last_at, self.begun_wall)
             wait = max(wait, min(settle, max(0.0, since + settle - wall)))
-        return now + min(wait, 24 * 3600.0)
+        return now + min(wait, DAY)
 
     async def _settle_some(self, due: list[Doubt]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -103,21 +120,31 @@ class Reconciler:
                 group.create_task(self._settle(doubt), name=f"settle-{doubt.id}")
 
     async def _settle(self, doubt: Doubt) -> None:
-        tries = self._tries[doubt.id] = self._tries.get(doubt.id, 0) + 1
-        if self.lane.adopt and doubt.reason == KEY_REUSED:
-            await self._write(doubt, Evidence.SAID_SENT, "adopted", "sent by another ledger")
-        elif self._repeats(doubt):
-            await self._repeat(doubt)
-        else:
-            await self._look_up(doubt)
+        repeats = self._repeats(doubt)
+        proved = True
+        with contextlib.suppress(LaneEnding):
+            if self.lane.adopt and doubt.reason == KEY_REUSED and doubt.attempts == 1:
+                await self._write(doubt, Evidence.SAID_SENT, "adopted", "sent by another ledger")
+            elif repeats:
+                proved = await self._repeat(doubt)
+            else:
+                await self._look_up(doubt)
+        tries = self._tries.get((doubt.id, repeats), 0) + proved
+        self._tries[doubt.id, repeats] = tries
         settle = self.lane.campaigns[doubt.campaign].settle
-        wait = pause(tries) if self._repeats(doubt) else settle * 2.0 ** (tries - 1)
+        wait = pause(tries) if repeats else settle * 2.0 ** max(0, tries - 1)
         self._due_at[doubt.id] = self.lane.clock.boot() + wait
 
-    async def _repeat(self, doubt: Doubt) -> None:
+    async def _repeat(self, doubt: Doubt, *, by_policy: bool = False) -> bool:
+        """Send again under the same key; whether the API gave an answer that counts as a try.
+        `by_policy`: older than the key's life, but a look-up has shown that it is not there."""
         lane = self.lane
         # Its sender has already been charged for the attempt that is unproven.
         permit = await lane.permit(None)
+        now = lane.clock.boot()
+        if not (by_policy or self._repeats(doubt)) or lane.pacer.held(doubt.sender, now):
+            lane.pacer.unused(permit)  # the wait was long: look again at what is right now
+            return False
         parcel = Parcel(
             message=doubt.id,
             campaign=doubt.campaign,
@@ -127,7 +154,8 @@ class Reconciler:
             body=doubt.body,
             again=True,
         )
-        await attempt(lane, self._channel(doubt), parcel, permit)
+        done = await attempt(lane, self._channel(doubt), parcel, permit)
+        return done is not None and not isinstance(done.outcome, Deferred)
 
     async def _look_up(self, doubt: Doubt) -> None:
         lane = self.lane
@@ -146,13 +174,13 @@ class Reconciler:
                 await self._write(
                     doubt, Evidence.FOUND, "found", "found by a look-up", message_id, thread_id
                 )
-            case Absent(detail=detail) if settings.absent == "resend":
+            case Absent(detail=detail) if settings.absent == "resend" and self._may_resend(doubt):
                 if channel.idempotent:
-                    await self._repeat(doubt)
+                    await self._repeat(doubt, by_policy=True)
                 else:
                     await self._write(doubt, Evidence.ABSENT_ASSUMED, "absent", detail)
             case Absent(detail=detail):
-                self._tries[doubt.id] = LOOKUPS  # a person decides; asking again tells nothing new
+                self._tries[doubt.id, False] = LOOKUPS  # asking again tells nothing new
                 await self._write(
                     doubt,
                     Evidence.ABSENT_HELD,
@@ -161,6 +189,10 @@ class Reconciler:
                 )
             case Unclear(reason=reason):
                 await self._write(doubt, Evidence.UNCLEAR, "unclear", reason)
+
+    def _may_resend(self, doubt: Doubt) -> bool:
+        """The API's own "perhaps" is never repeated, and nobody is written to who said no."""
+        return not doubt.unconfirmed and not self._unwanted(doubt)
 
     async def _is_taken(self, message_id: str) -> bool:
         return self.lane.ledger.read(views.is_taken, message_id)
@@ -185,6 +217,8 @@ class Reconciler:
                 detail=detail,
                 message_id=message_id,
                 thread_id=thread_id,
+                numbers=doubt.numbers,
+                attempts_allowed=lane.campaigns[doubt.campaign].attempts,
             ),
         )
         if settled is None:

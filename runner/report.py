@@ -35,6 +35,12 @@ class Status:
         return sum(self.counts.values())
 
     @property
+    def blocked(self) -> int:
+        """Queued, but not to be sent as things stand: the same person has a message on its way or
+        in doubt, or the files must be planned again first."""
+        return self.counts[_S.QUEUED] - sum(self.queue.values())
+
+    @property
     def settled(self) -> bool:
         """Whether nobody is failed, in doubt, or waiting."""
         open_ = (_S.QUEUED, _S.SENDING, _S.IN_DOUBT, _S.FAILED)

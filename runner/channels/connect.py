@@ -29,13 +29,15 @@ def connect(
     notice: Callable[[str], None],
     platform: str,
     concurrency: int,
+    server_ahead: float | None = None,
 ) -> Channel:
     """A channel of `api_version` (`v1` or `v2`) at `base_url`. Opens nothing yet; close it.
 
     `timeout`: seconds for one request and its answer; later the answer counts as lost. `notice` is
     told, once each, what a person should know about the version's end. `platform` is v2's platform
-    of recipients that name none. `concurrency`: sends that may run at once. Raises `ChannelError`
-    for an address or token that cannot be used.
+    of recipients that name none. `concurrency`: sends that may run at once.
+    `server_ahead`: the server's clock less boot time, if another channel has learnt it. Raises
+    `ChannelError` for an address or token that cannot be used.
     """
     _check(base_url, token)
     keepalive = v1.KEEPALIVE if api_version == "v1" else v2.KEEPALIVE
@@ -48,6 +50,7 @@ def connect(
         concurrency=concurrency,
         keepalive=keepalive,
         agent=f"run-campaign/{_own_version()}",
+        server_ahead=server_ahead,
     )
     match api_version:
         case "v1":

@@ -144,6 +144,7 @@ class Wire:
         concurrency: int,
         keepalive: float,
         agent: str,
+        server_ahead: float | None = None,
     ) -> None:
         self.base = URL(base_url.rstrip("/"))
         self.token = token
@@ -163,7 +164,7 @@ class Wire:
         self._births: WeakKeyDictionary[object, float] = WeakKeyDictionary()
         self._date_text: str | None = None
         self._date_at: float | None = None
-        self._ahead: float | None = None
+        self._ahead = server_ahead
 
     def url(self, *parts: str) -> URL:
         """The address of a resource; every part is quoted as one path segment."""

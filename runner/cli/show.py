@@ -72,7 +72,10 @@ def run_end(result: RunResult, files: Mapping[str, str], call: Call | None, *, e
             file = files[status.campaign]
             for line in needs_a_person(status, file, call):
                 click.echo(line, err=err)
-            waiting = status.counts[MessageStatus.QUEUED]
+            if status.blocked and not result.interrupted:
+                told = "wait until a message in doubt to the same person is settled"
+                click.echo(f"{number(status.blocked)} {told}: {call.command('status')}", err=err)
+            waiting = status.counts[MessageStatus.QUEUED] - status.blocked
             if waiting and not result.interrupted:
                 click.echo(f"{number(waiting)} still queued: {call.command(file)}", err=err)
     for why in dict.fromkeys(result.stopped):

@@ -76,6 +76,15 @@ class Ledger:
         result: T = await self._writer.submit(batch, item)
         return result
 
+    @contextmanager
+    def hold(self, lane: str, *, wait: bool) -> Iterator[None]:
+        """Keep other runs out of a lane of a PostgreSQL ledger, for as long as this process is
+        connected. Raises LaneHeld, which says who holds it, unless it is to `wait`."""
+        with self._engine.connect() as connection:
+            if not lanes.advisory_lock(connection, lane, wait=wait):
+                raise lanes.held_by(self.read(lanes.owner_of, lane))
+            yield
+
     def backup(self, target: Path) -> None:
         """A consistent copy of a live SQLite ledger at a new file `target`."""
         sqlite_backup(self._engine, target)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, exists, insert, select, update
 
+from runner.ledger.moves import make_stale
 from runner.ledger.schema import attempt, message, suppression
 from runner.message import AttemptOutcome, MessageStatus
 
@@ -31,7 +32,7 @@ def retry(connection: Connection, asked: Retry) -> int:
     """Queue failed, rejected or cancelled messages again; how many.
 
     `new_key` raises their generation. That is safe for these only: each of their attempts is
-    proven not sent, which is checked.
+    proven not sent, which is checked. The campaign is planned again before it sends them.
     """
     wanted = update(message).where(
         message.c.campaign == asked.campaign,
@@ -47,9 +48,12 @@ def retry(connection: Connection, asked: Retry) -> int:
             attempt.c.outcome.in_((AttemptOutcome.UNKNOWN, AttemptOutcome.ACCEPTED)),
         )
         wanted = wanted.where(~unproven).values(generation=message.c.generation + 1)
-    return connection.execute(
+    queued = connection.execute(
         wanted.values(status=_S.QUEUED, reason="", detail="", not_before=0.0, tries=0)
     ).rowcount
+    if queued:
+        make_stale(connection, asked.campaign)
+    return queued
 
 
 def withdraw(connection: Connection, id: int) -> int:

@@ -40,6 +40,8 @@ def open_engine(location: str, *, read_only: bool = False) -> Engine:
     """
     url = ledger_url(location)
     sqlite = url.get_backend_name() == "sqlite"
+    if sqlite and url.database in (None, "", ":memory:"):
+        raise UsageError(f"--state: {location!r} names no file", "name one: --state PATH")
     if sqlite:
         _check_file(Path(url.database or ""), read_only)
     try:
@@ -66,8 +68,9 @@ def ledger_url(location: str) -> URL:
         return URL.create("sqlite", database=str(Path(location).absolute()))
     try:
         return make_url(location)
-    except ArgumentError as error:
-        raise UsageError(f"--state: {location!r} is no database URL") from error
+    except ArgumentError:
+        # Not shown: it may hold a password.
+        raise UsageError("--state is no database URL", "write postgresql+psycopg://…") from None
 
 
 def _read_only_url(url: URL) -> URL:

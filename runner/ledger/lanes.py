@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from runner.clock import iso
 from runner.errors import LaneHeld
@@ -57,6 +57,28 @@ def owner_of(connection: Connection, lane_id: str) -> tuple[str, int, float] | N
         .where(lane.c.id == lane_id)
     ).one_or_none()
     return (row.host, row.pid, row.started_at) if row else None
+
+
+def advisory_lock(connection: Connection, lane_id: str, *, wait: bool) -> bool:
+    """Take PostgreSQL's lock of a lane for this connection; whether it has it now."""
+    key = func.hashtextextended(lane_id, 0)
+    taken = connection.execute(
+        select(func.pg_advisory_lock(key) if wait else func.pg_try_advisory_lock(key))
+    ).scalar_one()
+    connection.commit()  # the lock is the session's, not the transaction's
+    return wait or bool(taken)
+
+
+def held_by(owner: tuple[str, int, float] | None) -> LaneHeld:
+    """The error for a lane that another run holds."""
+    told = "a process that has not said its name yet"
+    if owner is not None:
+        host, pid, since = owner
+        told = f"process {pid} on {host} since {iso(since)}"
+    return LaneHeld(
+        f"another run holds this team: {told}",
+        "wait for it, stop it with Ctrl-C there, or run this with --wait",
+    )
 
 
 @contextmanager

@@ -7,15 +7,15 @@ Each function works inside one transaction. The functions that take lists are ba
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
 from runner.errors import LedgerError
-from runner.ledger.schema import attempt, lane, message, request
-from runner.ledger.views import may_go
+from runner.ledger.schema import attempt, campaign, lane, message, request
+from runner.ledger.views import is_suppressed, is_taken, may_go
 from runner.message import (
     EVIDENCE,
     MOVES,
@@ -71,7 +71,7 @@ def claim(connection: Connection, intents: list[Intent]) -> list[int | NotClaime
         ids = [intent.message for intent in owned if intent.again is again]
         if not ids:
             continue
-        statement = update(message).where(message.c.id.in_(ids))
+        statement = update(message).where(message.c.id.in_(ids), ~is_suppressed())
         if again:
             statement = statement.where(message.c.status == _S.IN_DOUBT)
         else:
@@ -281,48 +281,87 @@ class Settlement:
     message_id: str = ""
     thread_id: str = ""
     not_before: float = 0.0
+    numbers: frozenset[int] = frozenset()  # the attempts it speaks of; empty: all unproven
+    attempts_allowed: int | None = None  # a retry beyond so many tries is `failed`
 
 
 def settle(connection: Connection, settlements: list[Settlement]) -> list[Recorded | None]:
-    """Settle messages in doubt; None for one that is no longer in doubt."""
+    """Settle messages in doubt. None for one that is no longer in doubt, unless it is found: late
+    truth is welcome.
+
+    A message that goes back to the queue makes its campaign's plan stale: whoever was in doubt was
+    not looked at by it, so nothing of the campaign is sent until it is planned again.
+    """
     ids = [item.message for item in settlements]
-    doubtful = set(
-        connection.execute(
-            select(message.c.id)
-            .where(message.c.id.in_(ids), message.c.status == _S.IN_DOUBT)
+    rows = {
+        row.id: row
+        for row in connection.execute(
+            select(message.c.id, message.c.status, message.c.campaign)
+            .where(message.c.id.in_(ids))
             .with_for_update()
-        ).scalars()
-    )
-    unproven = _unproven(connection, sorted(doubtful))
+        )
+    }
+    unproven = _unproven(connection, ids)
     told: list[Recorded | None] = []
     for item in settlements:
-        numbers = sorted(unproven.get(item.message, ()))
-        if item.message not in doubtful or not numbers:
-            told.append(None)
-            continue
-        if EVIDENCE[item.evidence].attempt is AttemptOutcome.UNKNOWN:
-            # It proves nothing: the attempts keep their own words, the message says what is new.
-            _write_moves(connection, [_still_in_doubt(item)])
-            told.append(Recorded(_S.IN_DOUBT))
-            continue
-        if item.evidence in (Evidence.FOUND, Evidence.SAID_SENT):
-            numbers = numbers[:1]  # one message was accepted: by one of them
-        results = [
-            Result(
-                message=item.message,
-                number=number,
-                evidence=item.evidence,
-                at=item.at,
-                reason=item.reason,
-                detail=item.detail,
-                message_id=item.message_id,
-                thread_id=item.thread_id,
-                not_before=item.not_before,
-            )
-            for number in numbers
-        ]
-        told.append([record(connection, [result])[0] for result in results][-1])
+        told.append(_settle_one(connection, item, rows[item.message], unproven))
     return told
+
+
+def _settle_one(
+    connection: Connection, item: Settlement, row: Any, unproven: dict[int, set[int]]
+) -> Recorded | None:
+    still = unproven.get(item.message, set())
+    numbers = sorted(still & item.numbers if item.numbers else still)
+    late = item.evidence is Evidence.FOUND and row.status != _S.IN_DOUBT
+    if item.evidence is Evidence.FOUND and is_taken(connection, item.message_id):
+        item = replace(item, evidence=Evidence.UNCLEAR, reason="unclear", detail=_TAKEN)
+        late = False
+    elif late:
+        numbers = numbers or sorted(item.numbers)
+    if not numbers or (row.status != _S.IN_DOUBT and not late):
+        return None
+    if EVIDENCE[item.evidence].attempt is AttemptOutcome.UNKNOWN:
+        # It proves nothing: the attempts keep their own words, the message says what is new.
+        _write_moves(connection, [_still_in_doubt(item)])
+        return Recorded(_S.IN_DOUBT)
+    if item.evidence in (Evidence.FOUND, Evidence.SAID_SENT):
+        numbers = numbers[:1]  # one message was accepted: by one of them
+    recorded = _settle_each(connection, item, numbers)
+    if recorded.status is _S.QUEUED:
+        make_stale(connection, row.campaign)
+    return recorded
+
+
+_TAKEN = "the message that a look-up shows already belongs to another one of this ledger"
+
+
+def _settle_each(connection: Connection, item: Settlement, numbers: list[int]) -> Recorded:
+    counts = item.attempts_allowed is not None
+    results = [
+        Result(
+            message=item.message,
+            number=number,
+            evidence=item.evidence,
+            at=item.at,
+            reason=item.reason,
+            detail=item.detail,
+            message_id=item.message_id,
+            thread_id=item.thread_id,
+            not_before=item.not_before,
+            counts=counts and number == numbers[-1],
+            attempts_allowed=item.attempts_allowed or 1,
+        )
+        for number in numbers
+    ]
+    return [record(connection, [result])[0] for result in results][-1]
+
+
+def make_stale(connection: Connection, campaign_id: int) -> None:
+    """A campaign's plan no longer covers its queue: it must be planned again before it sends."""
+    connection.execute(
+        update(campaign).where(campaign.c.id == campaign_id).values(fingerprint=None)
+    )
 
 
 def _still_in_doubt(item: Settlement) -> dict[str, Any]:

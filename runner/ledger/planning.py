@@ -14,6 +14,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Update,
     bindparam,
     delete,
     func,
@@ -200,6 +201,7 @@ class PlanWriter:
         """Write a chunk of entries (a thousand or so at a time)."""
         new: list[dict[str, Any]] = []
         revised: list[dict[str, Any]] = []
+        moved: list[dict[str, Any]] = []
         skips: list[dict[str, Any]] = []
         seen: list[dict[str, str]] = []
         for entry in entries:
@@ -221,12 +223,17 @@ class PlanWriter:
                 case Change.SKIPPED:
                     revised.append(self._revised(planned, entry.known, _S.SKIPPED))
                 case Change.SAME | Change.KEPT:
-                    pass
+                    if entry.known is not None and entry.known.row != planned.row:
+                        moved.append(self._moved(planned))
             self.counts.skipped += planned.skip is not None and entry.change is not Change.KEPT
         if new:
             self._connection.execute(insert(message), new)
         if revised:
             self._revise(revised)
+        if moved:
+            self._connection.execute(
+                self._mine().values(row=bindparam("row"), columns=bindparam("columns")), moved
+            )
         if skips:
             self._connection.execute(insert(row_skip), skips)
         if seen:
@@ -241,7 +248,7 @@ class PlanWriter:
             .values(
                 status=_S.SKIPPED,
                 reason=SkipReason.REMOVED,
-                detail="no longer in the prospects file",
+                detail="no longer in the prospects file, or not selected",
             )
         )
         self.counts.removed = gone
@@ -299,19 +306,14 @@ class PlanWriter:
         }
 
     def _revise(self, values: list[dict[str, Any]]) -> None:
-        # A text that differs under a key the API may have used up would be refused as another
+        # Bytes that differ under a key the API may have used up would be refused as another
         # request; each attempt of these is proven not sent, so a new generation is safe.
         names = [name for name in values[0] if not name.startswith("_")]
-        new_text = message.c.text != bindparam("text")
-        tried = (message.c.attempts > 0) & new_text
+        new_body = (message.c.text != bindparam("text")) | (message.c.sender != bindparam("sender"))
+        tried = (message.c.attempts > 0) & new_body
         changed = self._connection.execute(
-            update(message)
-            .where(
-                message.c.campaign == self._campaign.id,
-                message.c.step == FIRST_STEP,
-                message.c.recipient == bindparam("_recipient"),
-                message.c.status == bindparam("_from"),
-            )
+            self._mine()
+            .where(message.c.status == bindparam("_from"))
             .values(
                 {name: bindparam(name) for name in names}
                 | {"generation": message.c.generation + tried.cast(Integer)}
@@ -320,6 +322,21 @@ class PlanWriter:
         )
         if changed.rowcount != len(values):
             raise LedgerError(f"{len(values)} revisions were due, {changed.rowcount} took place")
+
+    def _moved(self, planned: PlannedMessage) -> dict[str, Any]:
+        """Where the recipient stands in the file now; says nothing about the message."""
+        return {
+            "_recipient": planned.recipient.id,
+            "row": planned.row,
+            "columns": _json(planned.columns),
+        }
+
+    def _mine(self) -> Update:
+        return update(message).where(
+            message.c.campaign == self._campaign.id,
+            message.c.step == FIRST_STEP,
+            message.c.recipient == bindparam("_recipient"),
+        )
 
     def _row_skip(self, skip: RowSkip) -> dict[str, Any]:
         self.counts.skipped += 1
@@ -368,3 +385,4 @@ def add_test(connection: Connection, row: CampaignRow, planned: PlannedMessage) 
             status=_S.QUEUED,
         )
     )
+    connection.execute(update(campaign).where(campaign.c.id == row.id).values(fingerprint="test"))

@@ -12,11 +12,18 @@ from sqlalchemy import (
     Connection,
     exists,
     func,
+    or_,
     select,
 )
 
 from runner.ledger.schema import attempt, campaign, message, row_skip, suppression
-from runner.message import UNCONFIRMED, AttemptOutcome, MessageStatus, Recipient
+from runner.message import (
+    UNCONFIRMED,
+    AttemptOutcome,
+    MessageStatus,
+    Recipient,
+    SkipReason,
+)
 
 _S = MessageStatus
 
@@ -73,17 +80,23 @@ def _queued(campaigns: Collection[int], only: Collection[str]) -> list[ColumnEle
     return clauses
 
 
+def is_suppressed() -> ColumnElement[bool]:
+    """That a message's recipient is on the ledger's do-not-contact list."""
+    return exists().where(suppression.c.recipient == message.c.recipient)
+
+
 def may_go() -> tuple[ColumnElement[bool], ...]:
-    """That a queued message's recipient wants messages, and has none in doubt: what was perhaps
-    sent is settled before anything else goes to the same person."""
-    other = message.alias()
+    """That a queued message's recipient wants messages and has none on its way or in doubt (that is
+    settled before anything else goes to the same person), and that the plan covers it."""
+    other, plan = message.alias(), campaign.alias()
     return (
-        ~exists().where(suppression.c.recipient == message.c.recipient),
+        ~is_suppressed(),
+        exists().where(plan.c.id == message.c.campaign, plan.c.fingerprint.is_not(None)),
         ~exists().where(
             other.c.recipient == message.c.recipient,
             other.c.platform == message.c.platform,
             other.c.id_type == message.c.id_type,
-            other.c.status == _S.IN_DOUBT,
+            other.c.status.in_((_S.SENDING, _S.IN_DOUBT)),
         ),
     )
 
@@ -129,7 +142,10 @@ class Doubt:
     body: bytes
     first_at: float
     first_server_at: float
-    last_at: float
+    last_at: float  # when the last was given up; when it began, if its owner died
+    numbers: frozenset[int]  # of the unproven attempts
+    attempts: int  # all of them
+    suppressed: bool  # by the ledger's list
     asked_id: str  # the id that the API gave to ask after
     unconfirmed: bool  # the API itself does not know: never to be repeated
 
@@ -140,7 +156,7 @@ def in_doubt(
     """Messages in doubt, oldest first."""
     wanted = (
         # `message_id` would be a name for two columns: the message's id, and the API's for it.
-        select(message.c.id.label("doubt"), message, attempt)
+        select(message.c.id.label("doubt"), message, attempt, is_suppressed().label("suppressed"))
         .join(attempt, attempt.c.message == message.c.id)
         .where(
             message.c.campaign.in_(campaigns),
@@ -170,12 +186,26 @@ def in_doubt(
             body=row.attempt_body,
             first_at=before.first_at if before else row.attempt_started_at,
             first_server_at=before.first_server_at if before else row.attempt_server_at,
-            last_at=row.attempt_started_at,
+            last_at=row.attempt_ended_at or row.attempt_started_at,
+            numbers=(before.numbers if before else frozenset()) | {row.attempt_number},
+            attempts=row.message_attempts,
+            suppressed=row.suppressed,
             asked_id=row.attempt_message_id or (before.asked_id if before else ""),
             unconfirmed=row.attempt_reason == UNCONFIRMED
             or (before is not None and before.unconfirmed),
         )
     return list(found.values())
+
+
+def own_result() -> ColumnElement[bool]:
+    """That a skipped row is a result of its own: one that was only not selected is told by its
+    recipient's message, if there is one."""
+    return or_(
+        row_skip.c.reason != SkipReason.NOT_SELECTED,
+        ~exists().where(
+            message.c.campaign == row_skip.c.campaign, message.c.recipient == row_skip.c.recipient
+        ),
+    )
 
 
 def counts(connection: Connection, id: int) -> dict[MessageStatus, int]:
@@ -188,7 +218,7 @@ def counts(connection: Connection, id: int) -> dict[MessageStatus, int]:
     ):
         found[MessageStatus(status)] = count
     found[_S.SKIPPED] += connection.execute(
-        select(func.count()).select_from(row_skip).where(row_skip.c.campaign == id)
+        select(func.count()).select_from(row_skip).where(row_skip.c.campaign == id, own_result())
     ).scalar_one()
     return found
 
@@ -205,7 +235,7 @@ def reasons(connection: Connection, id: int) -> list[tuple[MessageStatus, str, i
         tally[MessageStatus(status), reason] = count
     for reason, count in connection.execute(
         select(row_skip.c.reason, func.count())
-        .where(row_skip.c.campaign == id)
+        .where(row_skip.c.campaign == id, own_result())
         .group_by(row_skip.c.reason)
     ):
         tally[_S.SKIPPED, reason] = tally.get((_S.SKIPPED, reason), 0) + count
@@ -291,7 +321,9 @@ def export_rows(
         )
     if statuses and _S.SKIPPED not in statuses:
         return
-    skipped = select(row_skip).where(row_skip.c.campaign == id).order_by(row_skip.c.row)
+    skipped = (
+        select(row_skip).where(row_skip.c.campaign == id, own_result()).order_by(row_skip.c.row)
+    )
     for row in connection.execution_options(yield_per=1000).execute(skipped):
         yield ExportRow(
             row=row.row,

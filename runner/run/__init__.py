@@ -32,6 +32,7 @@ from runner.run.setup import (
     load,
     make_draft,
     read_token,
+    refuse_edited,
 )
 
 _S = MessageStatus
@@ -80,6 +81,7 @@ class RunResult:
     statuses: list[Status] = field(default_factory=list)
     declined: bool = False
     interrupted: bool = False
+    drained: bool = False  # ended early: --limit, --stop-after, --until-idle
     guarded: bool = False
     stopped: list[str] = field(default_factory=list)  # what a person must see to
 
@@ -94,6 +96,8 @@ class RunResult:
         open_ = (_S.FAILED, _S.IN_DOUBT, _S.SENDING)
         if any(status.counts[each] for status in self.statuses for each in open_):
             return 4
+        if any(status.blocked for status in self.statuses):
+            return 4
         return 0
 
 
@@ -105,26 +109,55 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
     campaigns = [served_at(campaign, options) for campaign in load(paths)]
     location = ledger_location(options.state, around.environ, campaigns, live=True)
     tokens = {c.name: options.token or read_token(c, around.environ, location) for c in campaigns}
-    with open_ledger(location) as ledger, ExitStack() as held:
+    # The lanes are let go last, when everything is committed.
+    with ExitStack() as held, open_ledger(location) as ledger:
         drafts = [make_draft(c, ledger, new_campaign=options.new_campaign) for c in campaigns]
         _warn(drafts, around)
         crews = asyncio.run(meet(drafts, tokens, ledger, around.clock, around.bus))
         hold_lanes(held, ledger, crews, options.wait, around.clock)
+        _draft_again(crews, ledger, options)
         if around.ask is not None and not _agreed(crews, ledger, options, around):
             return RunResult(declined=True)
-        for crew in crews:
-            crew.drafts = [
-                write_plan(
-                    draft,
-                    ledger,
-                    known_characters(ledger, crew.origin, draft.campaign.api.platform),
-                    accept_changes=options.accept_changes,
-                    clock=around.clock,
-                    bus=around.bus,
-                )
-                for draft in crew.drafts
-            ]
-        return drive(crews, ledger, options, around)
+        while True:
+            _plan(crews, ledger, options, around)
+            result = drive(crews, ledger, options, around)
+            if not _goes_on(crews, ledger, result):
+                return result
+            _draft_again(crews, ledger, options)
+
+
+def _draft_again(crews: Sequence[Crew], ledger: Ledger, options: Options) -> None:
+    """Understand the files as they are now: waiting for a lane, or sending, may take hours."""
+    for crew in crews:
+        crew.drafts = [
+            make_draft(draft.campaign, ledger, new_campaign=options.new_campaign)
+            for draft in crew.drafts
+        ]
+
+
+def _plan(crews: Sequence[Crew], ledger: Ledger, options: Options, around: Surroundings) -> None:
+    for crew in crews:
+        crew.drafts = [
+            write_plan(
+                draft,
+                ledger,
+                known_characters(ledger, crew.origin, draft.campaign.api.platform),
+                accept_changes=options.accept_changes,
+                clock=around.clock,
+                bus=around.bus,
+            )
+            for draft in crew.drafts
+        ]
+
+
+def _goes_on(crews: Sequence[Crew], ledger: Ledger, result: RunResult) -> bool:
+    """Whether something came back into the queue that no plan has looked at: then the campaign is
+    planned again, since its row may be gone, its text changed, its person suppressed."""
+    if result.interrupted or result.drained or result.guarded or result.stopped:
+        return False
+    names = [draft.campaign.name for crew in crews for draft in crew.drafts]
+    rows = [ledger.read(planning.find_campaign, name) for name in names]
+    return any(row is not None and row.fingerprint is None for row in rows)
 
 
 def served_at(campaign: Campaign, options: Options) -> Campaign:
@@ -152,8 +185,10 @@ def hold_lanes(
 ) -> None:
     """Keep other runs out of these lanes for as long as this process lives."""
     if ledger.file is None:
-        return  # PostgreSQL: the epoch alone fences
-    folder = ledger.file.parent / ".run-campaign"
+        for crew in sorted(crews, key=lambda crew: crew.lane_id):
+            held.enter_context(ledger.hold(crew.lane_id, wait=wait))
+        return
+    folder = ledger.file.resolve().parent / ".run-campaign"  # one folder, whatever it is called
     for crew in sorted(crews, key=lambda crew: crew.lane_id):
         what = ", ".join(draft.campaign.name for draft in crew.drafts)
         seconds = -1.0 if wait else 0.0
@@ -174,6 +209,8 @@ def _agreed(crews: Sequence[Crew], ledger: Ledger, options: Options, around: Sur
         refuse_changes(found)
     if not any(each.adds for each in found):
         return True
+    for draft in drafts:
+        refuse_edited(draft)
     queue: dict[str, int] = {}
     for each in found:
         for sender, count in each.to_send.items():
@@ -205,6 +242,7 @@ def drive(
     for lane in driven:
         result.interrupted |= lane.interrupted
         result.guarded |= lane.guarded
+        result.drained |= lane.draining or options.limit is not None
         result.stopped += [lane.stopped] if lane.stopped else []
         result.stopped += [f"{who}: {why}" for who, why in lane.stopped_senders.items()]
     drafts = [draft for crew in crews for draft in crew.drafts]

@@ -103,7 +103,7 @@ def settle_now(path: Path, options: Options, around: Surroundings) -> RunResult:
     campaign = load([path])[0]
     location = ledger_location(options.state, around.environ, [campaign], live=False)
     token = read_token(campaign, around.environ, location)
-    with open_existing(location, read_only=False) as ledger, ExitStack() as held:
+    with ExitStack() as held, open_existing(location, read_only=False) as ledger:
         draft = make_draft(campaign, ledger)
         require(draft.row, campaign.name, ledger)
         tokens = {campaign.name: token}

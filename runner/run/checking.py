@@ -16,7 +16,6 @@ from runner.ledger import Ledger, open_ledger
 from runner.run.dry_run import origin_of
 from runner.run.meeting import (
     Introduction,
-    count_requests,
     introduce,
     what_stands_in_the_way,
 )
@@ -78,9 +77,8 @@ def check(
         if not offline:
             try:
                 token = read_token(campaign, environ, location)
-                said = asyncio.run(introduce(campaign, token, clock, bus))
-                if ledger is not None:
-                    count_requests(ledger, said)
+                row = draft.row if draft else None
+                said = asyncio.run(introduce(campaign, token, clock, bus, ledger, row))
             except RunnerError as error:
                 yield Check(False, f"API: {error}", error.hint)
         characters = None
@@ -201,4 +199,4 @@ def senders(
         except UsageError:
             location = str(folder / LEDGER_NAME)
     token = read_token(campaign, environ, location)
-    return asyncio.run(introduce(campaign, token, clock, bus))
+    return asyncio.run(introduce(campaign, token, clock, bus, None))

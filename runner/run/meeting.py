@@ -13,8 +13,9 @@ from runner.clock import Clock
 from runner.errors import RunnerError
 from runner.events import EventBus, Notice
 from runner.lane import Meter
-from runner.ledger import Ledger, lanes, moves, planning
-from runner.pacing import lookup_spacing, make_pacer
+from runner.ledger import Ledger, history, lanes, moves, planning
+from runner.ledger.planning import CampaignRow
+from runner.pacing import DAY, Pacer, lookup_spacing, make_pacer
 from runner.run.setup import Draft, characters_key
 
 
@@ -31,6 +32,7 @@ class Crew:
     token: Token
     drafts: list[Draft]
     unfit: dict[str, str]
+    server_ahead: float | None = None  # the server's clock less boot time, as last answered
     _channels: dict[tuple[str, str], Channel] = field(default_factory=dict)
 
     @property
@@ -56,6 +58,7 @@ class Crew:
                     notice=lambda text: bus.emit(Notice(clock.now(), text)),
                     platform=campaigns[0].api.platform,
                     concurrency=concurrency,
+                    server_ahead=self.server_ahead,
                 )
             return self._channels[version, base_url]
 
@@ -69,7 +72,7 @@ class Crew:
             bus=bus,
             run=run,
             epoch=ledger.write(lanes.take_lane, self.lane_id, run),
-            campaigns={draft.id: settings(draft.campaign) for draft in self.drafts if draft.id},
+            campaigns={draft.id: settings(draft) for draft in self.drafts if draft.id},
             concurrency=concurrency,
             timeout=timeout,
         )
@@ -87,8 +90,9 @@ class Crew:
         self._channels.clear()
 
 
-def settings(campaign: Campaign) -> Settings:
+def settings(draft: Draft) -> Settings:
     """What a lane needs to know of a campaign."""
+    campaign = draft.campaign
     return Settings(
         name=campaign.name,
         version=campaign.api.version,
@@ -97,6 +101,7 @@ def settings(campaign: Campaign) -> Settings:
         settle=campaign.retry.settle,
         absent=campaign.retry.absent,
         key_life=campaign.retry.key_life,
+        suppressed=draft.audience.suppressed,
     )
 
 
@@ -109,12 +114,23 @@ class Introduction:
     team_name: str
     links: list[AccountLink]
     platforms: list[Platform]
-    requests: list[tuple[float, float]]
+    server_ahead: float
 
 
-async def introduce(campaign: Campaign, token: Token, clock: Clock, bus: EventBus) -> Introduction:
-    """Ask who a token is: team, account links, platforms. Raises ChannelError."""
-    meter = Meter(clock)
+async def introduce(
+    campaign: Campaign,
+    token: Token,
+    clock: Clock,
+    bus: EventBus,
+    ledger: Ledger | None,
+    row: CampaignRow | None = None,
+) -> Introduction:
+    """Ask who a token is: team, account links, platforms. Raises ChannelError.
+
+    These requests use up the team's limits too: they wait for leave where the campaign's team is
+    known (`row`), and are counted whatever comes of them.
+    """
+    meter = Meter(clock, pacer=_remembered(campaign, ledger, row, clock))
     channel = connect(
         campaign.api.version,
         campaign.api.base_url,
@@ -126,13 +142,31 @@ async def introduce(campaign: Campaign, token: Token, clock: Clock, bus: EventBu
         platform=campaign.api.platform,
         concurrency=1,
     )
+    lane = f"{row.origin}|{row.team}" if row is not None and row.team is not None else ""
     try:
         team = await channel.team()
+        lane = f"{channel.origin}|{team.id}"
         links = await channel.account_links()
         platforms = await channel.platforms()
+        ahead = channel.server_now() - clock.boot()
     finally:
         await channel.close()
-    return Introduction(channel.origin, team.id, team.name, links, platforms, meter.early)
+        if ledger is not None and lane:
+            _count(ledger, lane, meter.early)
+    return Introduction(channel.origin, team.id, team.name, links, platforms, ahead)
+
+
+def _remembered(
+    campaign: Campaign, ledger: Ledger | None, row: CampaignRow | None, clock: Clock
+) -> Pacer | None:
+    """The team's limits with what the ledger says was used of them."""
+    if ledger is None or row is None or row.team is None:
+        return None
+    pacer = make_pacer([campaign.limits], [])
+    wall = clock.now()
+    used = ledger.read(history.past_requests, f"{row.origin}|{row.team}", wall - DAY)
+    pacer.restore(used, [], now=clock.boot(), wall=wall, timeout=campaign.retry.timeout)
+    return pacer
 
 
 async def meet(
@@ -153,12 +187,11 @@ async def meet(
         token = tokens[campaign.name]
         who = (campaign.api.version, campaign.api.base_url, token.reveal())
         if who not in met:
-            met[who] = await introduce(campaign, token, clock, bus)
-            count_requests(ledger, met[who])
+            met[who] = await introduce(campaign, token, clock, bus, ledger, draft.row)
         said = met[who]
         crew = crews.setdefault(
             f"{said.origin}|{said.team}",
-            Crew(said.origin, said.team, said.team_name, token, [], {}),
+            Crew(said.origin, said.team, said.team_name, token, [], {}, said.server_ahead),
         )
         crew.drafts.append(draft)
         _check_senders(campaign, said, crew.unfit)
@@ -166,10 +199,8 @@ async def meet(
     return list(crews.values())
 
 
-def count_requests(ledger: Ledger, said: Introduction) -> None:
-    """What an introduction asked uses up the team's limits too."""
-    lane = f"{said.origin}|{said.team}"
-    rows = [{"lane": lane, "started_at": start, "ended_at": end} for start, end in said.requests]
+def _count(ledger: Ledger, lane: str, requests: Sequence[tuple[float, float]]) -> None:
+    rows = [{"lane": lane, "started_at": start, "ended_at": end} for start, end in requests]
     if rows:
         ledger.write(moves.count_requests, rows)
 

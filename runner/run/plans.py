@@ -13,7 +13,7 @@ from runner.ledger import Ledger, planning
 from runner.ledger.planning import PlanWriter
 from runner.message import Entry
 from runner.run.preview import Preview, Rows, planned_entries
-from runner.run.setup import Draft, plan_fingerprint, resolved
+from runner.run.setup import Draft, kept_path, plan_fingerprint, refuse_edited
 
 GONE = 0.2
 """More than this share of the queue gone from the file is taken for a mistake until accepted."""
@@ -48,11 +48,12 @@ def write_plan(
     suppressed = ledger.read(planning.suppressed)
     found = Preview(name)
     with ledger.writing() as connection:
-        row = draft.row or planning.add_campaign(
+        # Looked for again: another first run may have been here while this one waited.
+        row = planning.find_campaign(connection, name) or planning.add_campaign(
             connection,
             name=name,
-            path=resolved(draft.campaign.path),
-            source=resolved(draft.campaign.prospects.source),
+            path=kept_path(draft.campaign.path, ledger),
+            source=kept_path(draft.campaign.prospects.source, ledger),
             platform=draft.campaign.api.platform,
             id_type=draft.audience.id_type,
             at=clock.now(),
@@ -66,6 +67,7 @@ def write_plan(
         found.removed = writer.gone()
         if not accept_changes:
             refuse_changes([found])
+        refuse_edited(draft)
         writer.finish(plan_fingerprint(draft, suppressed, characters), clock.now())
     counts = writer.counts
     bus.emit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from dotenv import dotenv_values
 from runner.audience import Audience, missing_columns, read_audience
 from runner.campaign import Campaign, load_campaign
 from runner.channels import Token
-from runner.errors import LedgerError, RunnerError, UsageError
+from runner.errors import ChangesError, LedgerError, RunnerError, UsageError
 from runner.ledger import Ledger, planning
 from runner.ledger.planning import CampaignRow
 from runner.tables import fingerprint
@@ -75,12 +76,14 @@ def read_token(campaign: Campaign, environ: Mapping[str, str], location: str) ->
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A campaign with all its files understood. `row` is None before its first plan."""
+    """A campaign with all its files understood. `row` is None before its first plan; `files` is a
+    hash of their bytes, taken before any was read."""
 
     campaign: Campaign
     audience: Audience
     template: Template
     row: CampaignRow | None
+    files: str
 
     @property
     def id(self) -> int | None:
@@ -107,6 +110,7 @@ def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool 
     Raises CampaignError, TemplateError, AudienceError for the files; LedgerError when the ledger
     knows this campaign as another (id_type, platform), or these files under another name.
     """
+    files = files_hash(campaign)
     source = campaign.message
     if source.template is not None:
         template = load_template(source.template)
@@ -119,7 +123,7 @@ def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool 
         _same_identity(campaign, audience, row)
     elif ledger is not None and not new_campaign:
         _no_other_name(campaign, ledger)
-    return Draft(campaign, audience, template, row)
+    return Draft(campaign, audience, template, row, files)
 
 
 def _same_identity(campaign: Campaign, audience: Audience, row: CampaignRow) -> None:
@@ -136,7 +140,7 @@ def _same_identity(campaign: Campaign, audience: Audience, row: CampaignRow) -> 
 
 
 def _no_other_name(campaign: Campaign, ledger: Ledger) -> None:
-    path, source = resolved(campaign.path), resolved(campaign.prospects.source)
+    path, source = kept_path(campaign.path, ledger), kept_path(campaign.prospects.source, ledger)
     for other in ledger.read(planning.campaigns):
         if path == other.path or source == other.source:
             what = "this file" if path == other.path else campaign.prospects.source.name
@@ -147,20 +151,44 @@ def _no_other_name(campaign: Campaign, ledger: Ledger) -> None:
             )
 
 
-def resolved(path: Path) -> str:
-    """A path as the ledger keeps it: absolute, symbolic links followed."""
-    return str(path.resolve())
+def kept_path(path: Path, ledger: Ledger) -> str:
+    """A path as the ledger keeps it, symbolic links followed: relative to the ledger where that is
+    a file, so that a project can be moved, or mounted elsewhere, and is still known."""
+    if ledger.file is None:
+        return str(path.resolve())
+    return os.path.relpath(path.resolve(), ledger.file.resolve().parent)
+
+
+def files_hash(campaign: Campaign) -> str:
+    """A hash of the bytes of every file that a campaign names. A missing one hashes as missing:
+    reading it says so in better words."""
+    paths = [campaign.prospects.source, *campaign.suppress]
+    paths += [campaign.message.template] if campaign.message.template else []
+    return hashlib.sha256("".join(map(_hash, paths)).encode()).hexdigest()
+
+
+def _hash(path: Path) -> str:
+    return fingerprint(path) if path.is_file() else "missing"
+
+
+def refuse_edited(draft: Draft) -> None:
+    """Raise ChangesError if a file was edited since it was understood: half of it may be old."""
+    if files_hash(draft.campaign) != draft.files:
+        raise ChangesError(
+            f"{draft.campaign.name}: its files were edited while it was being planned; nothing of "
+            "it was sent",
+            "run the same command again",
+        )
 
 
 def plan_fingerprint(draft: Draft, suppressed: Mapping[str, str], characters: int | None) -> str:
     """A hash of everything that a plan is made from: equal means that planning again would change
-    nothing. Reads the files' bytes, not their rows."""
+    nothing."""
     campaign = draft.campaign
     wanted, text = campaign.prospects, campaign.message
     parts = [
-        fingerprint(wanted.source),
-        [fingerprint(path) for path in campaign.suppress],
-        fingerprint(text.template) if text.template else text.text,
+        draft.files,
+        text.text,
         [[sender.id, sender.per_day] for sender in campaign.senders],
         wanted.model_dump(mode="json", exclude={"source"}),
         campaign.api.platform,

@@ -16,7 +16,7 @@ from runner.message import PlannedMessage, Recipient, RowSkip
 from runner.plan import plan_messages
 from runner.run import Options, RunResult, Surroundings, drive, hold_lanes, served_at
 from runner.run.meeting import meet
-from runner.run.setup import Draft, ledger_location, load, make_draft, read_token, resolved
+from runner.run.setup import Draft, kept_path, ledger_location, load, make_draft, read_token
 
 Agree = Callable[[PlannedMessage], bool]
 """Shown the message; True to send it."""
@@ -36,7 +36,7 @@ def run_test(
     if not agree(planned):
         return RunResult(declined=True)
     test_name = f"{campaign.name} (test)"
-    with open_ledger(location) as ledger, ExitStack() as held:
+    with ExitStack() as held, open_ledger(location) as ledger:
         draft = make_draft(campaign, None)
         made = _test_campaign(ledger, test_name, draft, around)
         draft = replace(draft, campaign=campaign.model_copy(update={"name": test_name}), row=made)
@@ -90,8 +90,8 @@ def _test_campaign(ledger: Ledger, name: str, draft: Draft, around: Surroundings
     return found or ledger.write(
         planning.add_campaign,
         name=name,
-        path=resolved(draft.campaign.path),
-        source=resolved(draft.campaign.prospects.source),
+        path=kept_path(draft.campaign.path, ledger),
+        source=kept_path(draft.campaign.prospects.source, ledger),
         platform=draft.campaign.api.platform,
         id_type=draft.audience.id_type,
         at=around.clock.now(),

@@ -43,6 +43,7 @@ from tests.support import (
     make_intent,
     make_queue,
     own_lane,
+    plan_again,
     recipient,
 )
 
@@ -187,6 +188,69 @@ def test_attempts_that_count_run_out(ledger: Ledger) -> None:
     assert statuses(ledger, row.id) == [("5", "queued")]
 
 
+def test_a_look_up_speaks_only_of_the_attempts_it_knew(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, run, epoch = claimed(ledger, row.id)
+    record(ledger, message, number, Evidence.UNKNOWN)
+    [again] = ledger.write(moves.claim, [make_intent(message, run, epoch, again=True)])
+    record(ledger, message, int(again), Evidence.UNKNOWN)
+    old = Settlement(message, Evidence.ABSENT_ASSUMED, 30.0, numbers=frozenset({number}))
+    assert ledger.write(moves.settle, [old]) == [Recorded(S.IN_DOUBT)]
+
+
+def test_found_after_a_persons_word_is_late_truth(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, *_ = claimed(ledger, row.id)
+    record(ledger, message, number, Evidence.UNKNOWN)
+    ledger.write(moves.settle, [Settlement(message, Evidence.SAID_NOT_SENT, 30.0)])
+    found = Settlement(message, Evidence.FOUND, 40.0, message_id="m", numbers=frozenset({number}))
+    assert ledger.write(moves.settle, [found]) == [Recorded(S.SENT)]
+    assert statuses(ledger, row.id) == [("5", "sent")]
+
+
+def test_one_message_of_the_api_proves_one_of_ours(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5, 6])
+    run, epoch = own_lane(ledger)
+    ids = ids_of(ledger, row.id)
+    for id in ids:
+        ledger.write(moves.claim, [make_intent(id, run, epoch)])
+        record(ledger, id, 1, Evidence.UNKNOWN)
+    both = [Settlement(id, Evidence.FOUND, 30.0, message_id="m1") for id in ids]
+    told = ledger.write(moves.settle, both)
+    assert told == [Recorded(S.SENT), Recorded(S.IN_DOUBT)]
+
+
+def test_nobody_on_the_list_is_asked_again_for(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, run, epoch = claimed(ledger, row.id)
+    record(ledger, message, number, Evidence.UNKNOWN)
+    ledger.write(decisions.suppress, ["5"], "asked", 1.0)
+    again = make_intent(message, run, epoch, again=True)
+    assert ledger.write(moves.claim, [again]) == [NotClaimed.MOVED]
+    assert ledger.read(views.in_doubt, [row.id])[0].suppressed
+
+
+def test_a_message_that_can_never_be_seen_is_not_sent_for_ever(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    run, epoch = own_lane(ledger)
+    [message] = ledger.read(_message_ids, row.id)
+    seen = []
+    for _ in range(2):
+        plan_again(ledger, row)
+        [number] = ledger.write(moves.claim, [make_intent(message, run, epoch)])
+        record(ledger, message, int(number), Evidence.UNKNOWN)
+        absent = Settlement(message, Evidence.ABSENT_ASSUMED, 30.0, attempts_allowed=2)
+        [told] = ledger.write(moves.settle, [absent])
+        assert told is not None
+        seen.append(told.status)
+    assert seen == [S.QUEUED, S.FAILED]
+
+
 def test_a_replay_cannot_disprove_an_unanswered_attempt(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
@@ -205,6 +269,8 @@ def test_late_truth_is_welcome_and_a_doubling_is_told(ledger: Ledger) -> None:
     message, first, run, epoch = claimed(ledger, row.id)
     record(ledger, message, first, Evidence.UNKNOWN)
     ledger.write(moves.settle, [Settlement(message, Evidence.SAID_NOT_SENT, 30.0)])
+    assert ids_of(ledger, row.id) == []
+    plan_again(ledger, row)
     [second] = ledger.write(moves.claim, [make_intent(message, run, epoch)])
     assert record(ledger, message, int(second), Evidence.REJECTED).status is S.REJECTED
     assert record(ledger, message, first, Evidence.ACCEPTED, message_id="m1") == Recorded(S.SENT)
@@ -267,7 +333,8 @@ def test_settling_covers_every_unproven_attempt(
     assert told == [Recorded(status)]
     assert statuses(ledger, row.id) == [("5", status)]
     if status is not S.IN_DOUBT:
-        assert ledger.write(moves.settle, [Settlement(message, evidence, 30.0)]) == [None]
+        once_more = Settlement(message, evidence, 30.0, message_id="m")
+        assert ledger.write(moves.settle, [once_more]) == [None]
 
 
 def test_a_new_key_only_where_every_attempt_is_proven(ledger: Ledger) -> None:
@@ -276,6 +343,8 @@ def test_a_new_key_only_where_every_attempt_is_proven(ledger: Ledger) -> None:
     message, number, *_ = claimed(ledger, row.id)
     record(ledger, message, number, Evidence.REJECTED)
     assert ledger.write(decisions.retry, Retry(row.id, new_key=True)) == 1
+    assert ids_of(ledger, row.id) == []
+    plan_again(ledger, row)
     [due] = ledger.read(views.due, [row.id], SENDER, 5.0, 10)
     assert due.generation == 1
 
@@ -316,7 +385,7 @@ def entry(id: int, change: Change, text: str = "Hi", **more: object) -> Entry:
     skip = more.get("skip")
     planned = PlannedMessage(7, recipient(id), SENDER, text, {}, skip, "why" if skip else "")  # type: ignore[arg-type]  # a SkipReason
     was = more.get("was", S.QUEUED)
-    return Entry(planned, change, Known(SENDER, was, "old"))  # type: ignore[arg-type]  # a status
+    return Entry(planned, change, Known(SENDER, was, "old", 7))  # type: ignore[arg-type]  # a status
 
 
 def test_a_plan_adds_revises_skips_and_removes(ledger: Ledger) -> None:
@@ -372,15 +441,19 @@ def test_a_plan_is_all_or_nothing(ledger: Ledger) -> None:
     assert statuses(ledger, row.id) == [("1", "queued")]
 
 
-def test_a_new_text_after_a_proven_no_takes_a_new_key(ledger: Ledger) -> None:
+@pytest.mark.parametrize("sender", [SENDER, "another"])
+def test_new_bytes_after_a_proven_no_take_a_new_key(ledger: Ledger, sender: str) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
     record(ledger, message, number, Evidence.REJECTED)
-    plan(ledger, [entry(5, Change.REVISED, "Shorter", was=S.REJECTED)])
+    text = "Shorter" if sender == SENDER else "Hi 5"
+    planned = PlannedMessage(2, recipient(5), sender, text, {})
+    plan(ledger, [Entry(planned, Change.REVISED, Known(SENDER, S.REJECTED, "Hi 5", 2))])
     ledger.write(decisions.retry, Retry(row.id))
-    [due] = ledger.read(views.due, [row.id], SENDER, 5.0, 10)
-    assert (due.text, due.generation) == ("Shorter", 1)
+    plan_again(ledger, row)
+    [due] = ledger.read(views.due, [row.id], sender, 5.0, 10)
+    assert (due.text, due.generation) == (text, 1)
 
 
 def test_what_is_known_of_a_recipient(ledger: Ledger) -> None:

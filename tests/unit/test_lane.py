@@ -15,7 +15,7 @@ from runner.campaign import Limits, Sender
 from runner.errors import Fenced, ForeignKeyUse
 from runner.events import Event, EventBus
 from runner.lane import drive_lane
-from runner.ledger import history, lanes, moves, open_ledger, views
+from runner.ledger import history, lanes, moves, open_ledger, planning, views
 from runner.ledger.engine import open_engine
 from runner.message import (
     KEY_REUSED,
@@ -28,7 +28,7 @@ from runner.message import (
     Scope,
 )
 from runner.pacing import make_pacer
-from tests.support import LANE, SENDER, make_campaign, make_queue
+from tests.support import LANE, SENDER, make_campaign, make_queue, plan_again
 from tests.unit.test_pacing import limits, sender
 from tests.virtual import (
     InlineLedger,
@@ -103,6 +103,11 @@ class Setting:
         began = clock.boot()
         await drive_lane(lane, limit)
         return Told(lane, clock.boot() - began, events)
+
+    def plan_again(self) -> None:
+        row = self.ledger.read(planning.find_campaign, "spring")
+        assert row is not None
+        plan_again(self.ledger, row)
 
     def counts(self) -> dict[str, int]:
         found = self.ledger.read(views.counts, self.campaign)
@@ -215,6 +220,8 @@ def test_absence_is_decided_by_the_campaign(
 ) -> None:
     setting = make([1, 2], api=ScriptedApi(idempotent=False), absent=absent)
     setting.api.script = for_person("2", InDoubt("timeout"))
+    setting.drive()
+    setting.plan_again()
     setting.drive()
     assert setting.counts() == counts
     assert setting.api.accepted == sent

@@ -71,3 +71,16 @@ def both(tmp_path: Path, api: Api, version: str) -> Iterator[Project]:
 def project(tmp_path: Path, api: Api) -> Iterator[Project]:
     """A project on v2."""
     yield from _project(tmp_path, api, "v2")
+
+
+@pytest.fixture
+def on_v1(tmp_path: Path, api: Api) -> Iterator[Project]:
+    """A project on v1."""
+    yield from _project(tmp_path, api, "v1")
+
+
+@pytest.fixture
+def late_api(tmp_path: Path, start_api: StartApi) -> Iterator[Project]:
+    """A project on v1 with a sandbox that lists what it accepted a second later."""
+    api = start_api("--per-minute", "none", "--show-after", "1.0")
+    yield from _project(tmp_path, api, "v1")

@@ -1,0 +1,188 @@
+"""Files, folders and decisions that change between and during runs: nobody is written to twice, and
+nobody who should not be."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runner.clock import SystemClock
+from runner.errors import ChangesError
+from runner.events import EventBus
+from runner.run import Options, RunResult, Surroundings, run_campaigns
+
+from .support import LINK, OTHER_LINK, TOKEN, Project, people, until
+
+
+def in_process(
+    project: Project, ask: Callable[[], None], clock: SystemClock | None = None
+) -> RunResult:
+    """A run with a person at the terminal, who does `ask` before saying yes."""
+
+    def answer(*_: object) -> bool:
+        ask()
+        return True
+
+    around = Surroundings(
+        clock or SystemClock(), EventBus(), {"INBOX_API_TOKEN": TOKEN}, ask=answer
+    )
+    return run_campaigns([project.campaign], Options(state=str(project.ledger)), around)
+
+
+def sheet(project: Project) -> Path:
+    return project.campaign.parent / "spring.csv"
+
+
+@pytest.mark.parametrize("what", ["columns swapped", "row added", "suppressed"])
+def test_an_edit_while_a_person_is_asked_sends_nothing(project: Project, what: str) -> None:
+    ids = people(2)
+    project.write(ids, more="suppress: [../no.csv]\n")
+    (project.folder / "no.csv").write_text("x_user_id\n1\n")
+    sheet(project).write_text(
+        "x_user_id,first_name,account\n" + "".join(f"{id},Ann,7000{id[-6:]}\n" for id in ids)
+    )
+
+    def edit() -> None:
+        if what == "columns swapped":
+            text = sheet(project).read_text()
+            sheet(project).write_text(text.replace("x_user_id,first_name,account", "a,b,x_user_id"))
+        elif what == "row added":
+            sheet(project).write_text(sheet(project).read_text() + f"{people(3)[2]},Zoe,1\n")
+        else:
+            (project.folder / "no.csv").write_text(f"x_user_id\n{ids[0]}\n")
+
+    with pytest.raises(ChangesError, match="edited while"):
+        in_process(project, edit)
+    assert project.api.recipients == []
+
+
+def test_who_comes_back_into_the_queue_is_looked_at_again(project: Project) -> None:
+    ids = people(3)
+    project.write(ids, retry="attempts: 1", more="suppress: [../no.csv]\n")
+    (project.folder / "no.csv").write_text("x_user_id\n1\n")
+    project.api.faults("platform_rate_limit:retry_after=0")
+    project.ok(project.campaign, code=4)
+    project.api.faults()
+    (project.folder / "no.csv").write_text(f"x_user_id\n1\n{ids[0]}\n")
+    project.ok(project.campaign, code=4)
+    sheet(project).write_text(sheet(project).read_text().replace(f"{ids[1]},Person2\n", ""))
+    project.ok(project.campaign, code=4)
+    project.ok("retry", project.campaign, "--accept-changes")
+    assert project.api.recipients == [ids[2]]
+
+
+def test_a_word_of_not_sent_obeys_the_file_as_it_is_now(project: Project) -> None:
+    ids = people(3)
+    project.write(ids, retry="settle: 1s, key_life: 1s")
+    project.api.faults("unconfirmed:delivered=no")
+    project.ok(project.campaign, code=4)
+    project.api.faults()
+    project.write(ids[1:], text="New {{ first_name }}", senders=(OTHER_LINK,))
+    project.ok("resolve", project.campaign, "--all-not-sent")
+    stopped = project.ok(project.campaign, code=1)
+    assert f"sender {LINK} -> {OTHER_LINK}" in stopped.err
+    project.ok(project.campaign, "--accept-changes")
+    assert [(one["person"], one["sender"]) for one in project.api.accepted] == [
+        (id, OTHER_LINK) for id in ids[1:]
+    ]
+
+
+def test_two_spellings_of_an_id_are_one_person(project: Project) -> None:
+    plain, padded = "91234567890123456", "0091234567890123456"
+    project.write([padded, plain])
+    project.ok(project.campaign)
+    project.write([plain, padded])
+    project.ok(project.campaign, "--accept-changes")
+    assert project.api.recipients == [plain]
+
+
+def test_a_suppressed_id_is_known_in_any_spelling(project: Project) -> None:
+    project.write(["0091234567890123456", people(1)[0]], more="suppress: [../no.csv]\n")
+    (project.folder / "no.csv").write_text("x_user_id\n91234567890123456\n")
+    project.ok(project.campaign)
+    assert project.api.recipients == people(1)
+
+
+def test_a_moved_project_with_a_renamed_campaign_is_known(project: Project) -> None:
+    project.write(people(2))
+    project.ok(project.campaign)
+    moved = project.folder.with_name("moved")
+    shutil.copytree(project.folder, moved)
+    renamed = (moved / "campaigns" / "spring.yaml").rename(moved / "campaigns" / "autumn.yaml")
+    refused = project.ok(renamed, code=1)
+    assert "--new-campaign" in refused.err
+    assert len(project.api.recipients) == 2
+
+
+def test_a_ledger_by_another_name_is_still_held(project: Project) -> None:
+    project.write(people(6), concurrency=1)
+    project.api.faults("slow:seconds=0.3")
+    link = project.outputs / "link.db"
+    link.symlink_to(project.ledger)
+    first = project.start(project.campaign)
+    until(lambda: project.api.recipients, "the first message")
+    second = project.ok(project.campaign, "--state", link, code=6)
+    assert "another run holds this team" in second.err
+    assert first.wait().code == 0
+    assert sorted(project.api.recipients) == people(6)
+
+
+def test_two_first_runs_one_waiting(project: Project) -> None:
+    project.write(people(6), concurrency=2)
+    project.api.faults("slow:seconds=0.2")
+    runs = [project.start(project.campaign, "--wait") for _ in range(2)]
+    assert [run.wait().code for run in runs] == [0, 0]
+    assert sorted(project.api.recipients) == people(6)
+
+
+def test_a_person_in_doubt_elsewhere_is_told_of(project: Project) -> None:
+    ids = people(1)
+    project.write(ids)
+    project.api.faults("unconfirmed:delivered=no")
+    project.ok(project.campaign, code=4)
+    project.api.faults()
+    other = project.campaign.with_name("autumn.yaml")
+    other.write_text(project.campaign.read_text().replace("spring.csv", "autumn.csv"))
+    shutil.copy(sheet(project), other.parent / "autumn.csv")
+    blocked = project.ok(other, code=4)
+    assert "1 wait until a message in doubt to the same person is settled" in blocked.out
+    assert project.api.recipients == []
+
+
+def test_each_row_counts_once_however_the_selection_changes(project: Project) -> None:
+    project.write(people(3))
+    project.ok(project.campaign, "--limit", "1")
+    text = project.campaign.read_text()
+    where = "prospects: {source: spring.csv, where: {first_name: Nobody}}"
+    project.campaign.write_text(text.replace("prospects: spring.csv", where))
+    project.ok(project.campaign, "--accept-changes")
+    status = project.ok("status", project.campaign, "--json").json
+    assert status["total"] == 3
+    assert status["counts"]["sent"] == 1
+    assert [row["row"] for row in project.exported()] == ["2", "3", "4"]
+
+
+class FastClock(SystemClock):
+    """A machine whose clock is two minutes ahead."""
+
+    def now(self) -> float:
+        return super().now() + 120.0
+
+
+def test_v1_believes_the_servers_clock_from_the_first_message_on(on_v1: Project) -> None:
+    ids = people(2)
+    on_v1.write(ids, concurrency=1, retry="settle: 1s, absent: resend")
+    on_v1.api.faults("accept_then_reset:at=1")
+    in_process(on_v1, lambda: None, FastClock())
+    assert sorted(on_v1.api.recipients) == ids
+
+
+def test_v1_waits_its_time_from_when_an_answer_was_given_up(late_api: Project) -> None:
+    ids = people(2)
+    late_api.write(ids, concurrency=1, retry="timeout: 3s, settle: 3s, absent: resend")
+    late_api.api.faults("accept_late:at=2,seconds=0.1")
+    late_api.ok(late_api.campaign)
+    assert sorted(late_api.api.recipients) == ids

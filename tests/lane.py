@@ -1,0 +1,139 @@
+"""A ledger with a campaign, and a lane driven over it in virtual time as often as one likes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.attempt import Lane, Settings
+from runner.campaign import Limits, Sender
+from runner.events import Event, EventBus
+from runner.lane import drive_lane
+from runner.ledger import history, lanes, open_ledger, planning, views
+from runner.ledger.engine import open_engine
+from runner.message import (
+    MessageStatus,
+    Outcome,
+)
+from runner.pacing import make_pacer
+from tests.support import LANE, SENDER, make_campaign, make_queue, plan_again
+from tests.unit.test_pacing import limits, sender
+from tests.virtual import (
+    InlineLedger,
+    ScriptedApi,
+    ScriptedChannel,
+    VirtualClock,
+    run_virtually,
+)
+
+S = MessageStatus
+
+
+@dataclass(slots=True)
+class Told:
+    """How a drive ended."""
+
+    lane: Lane
+    took: float
+    events: list[Event] = field(default_factory=list)
+
+    def named(self, name: str) -> list[Event]:
+        return [event for event in self.events if event.name == name]
+
+
+@dataclass(slots=True)
+class Setting:
+    """A ledger with one campaign, driven as often as a test likes."""
+
+    ledger: InlineLedger
+    campaign: int
+    api: ScriptedApi
+    senders: list[Sender] = field(default_factory=lambda: [sender(SENDER)])
+    limits: Limits = field(default_factory=limits)
+    concurrency: int = 4
+    absent: str = "hold"
+    attempts: int = 5
+    before: Callable[[Lane, VirtualClock], None] = lambda _lane, _clock: None
+
+    def drive(self, limit: int | None = None, **lane_changes: Any) -> Told:
+        return run_virtually(lambda clock: self._drive(clock, limit, lane_changes))
+
+    async def _drive(self, clock: VirtualClock, limit: int | None, changes: dict[str, Any]) -> Told:
+        # Each drive is a new process: later by the wall, with a boot time of its own.
+        clock.started += 1000.0 * (1 + (self.ledger.read(history.last_run) is not None))
+        run = self.ledger.write(lanes.begin_run, clock.now(), "test")
+        events: list[Event] = []
+        bus = EventBus()
+        bus.watch(events.append)
+        channel = ScriptedChannel(self.api, clock)
+        lane = Lane(
+            id=LANE,
+            ledger=self.ledger,
+            channel_for=lambda _version, _base_url: channel,
+            pacer=make_pacer([self.limits], self.senders),
+            clock=clock,
+            bus=bus,
+            run=run,
+            epoch=self.ledger.write(lanes.take_lane, LANE, run),
+            campaigns={
+                self.campaign: Settings(
+                    "spring", "v2", channel.base_url, self.attempts, 120.0, self.absent, 3600.0
+                )
+            },
+            concurrency=self.concurrency,
+            timeout=60.0,
+        )
+        for name, value in changes.items():
+            setattr(lane, name, value)
+        self.before(lane, clock)
+        began = clock.boot()
+        await drive_lane(lane, limit)
+        return Told(lane, clock.boot() - began, events)
+
+    def another_campaign(self, name: str, ids: Sequence[int]) -> int:
+        """Plan another campaign in the same ledger; its number."""
+        row = make_campaign(self.ledger, name)
+        make_queue(self.ledger, row, ids)
+        return row.id
+
+    def plan_again(self) -> None:
+        row = self.ledger.read(planning.find_campaign, "spring")
+        assert row is not None
+        plan_again(self.ledger, row)
+
+    def counts(self) -> dict[str, int]:
+        found = self.ledger.read(views.counts, self.campaign)
+        return {str(status): count for status, count in found.items() if count}
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Setting]:
+    def build(ids: Sequence[int] = range(1, 11), **changes: Any) -> Setting:
+        location = str(tmp_path / "state.db")
+        open_ledger(location).close()
+        ledger = InlineLedger(open_engine(location), location)
+        row = make_campaign(ledger)
+        make_queue(ledger, row, ids)
+        api = changes.pop("api", None) or ScriptedApi()
+        return Setting(ledger, row.id, api, **changes)
+
+    return build
+
+
+def for_person(who: str, outcome: Outcome, times: int = 1, accept: bool = False) -> Any:
+    """A script: `who` gets `outcome` so many times (accepted all the same, if `accept`)."""
+    left = [times]
+
+    def script(api: ScriptedApi, person: str, _body: bytes, key: str) -> Outcome | None:
+        if person != who or left[0] == 0:
+            return None
+        left[0] -= 1
+        if accept:
+            api.accept(person, key)
+        return outcome
+
+    return script

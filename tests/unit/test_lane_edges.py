@@ -1,0 +1,173 @@
+"""Where a lane could write twice, to the wrong person, or never end: each was once found to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from runner.attempt import Lane
+from runner.ledger import decisions
+from runner.message import (
+    TOO_LATE,
+    UNCONFIRMED,
+    Deferred,
+    InDoubt,
+    Outcome,
+    Scope,
+)
+from tests.lane import Setting, for_person
+from tests.support import SENDER
+from tests.unit.test_pacing import sender
+from tests.virtual import ScriptedApi, VirtualClock
+
+Make = Callable[..., Setting]
+DOWN = Deferred("network", "refused", written=False, scope=Scope.LANE)
+
+
+def nth(api: ScriptedApi, person: str) -> int:
+    """How often this person has been sent to, this time included."""
+    return sum(who == person for _, who in api.sends)
+
+
+def test_a_key_that_grew_old_during_a_wait_is_not_used(make: Make) -> None:
+    setting = make([1, 2], concurrency=2)
+
+    def script(api: ScriptedApi, person: str, _body: bytes, key: str) -> Outcome | None:
+        if person == "2" and nth(api, "2") == 1:
+            return Deferred("rateLimited", after=7200.0, scope=Scope.LANE)
+        if person == "1" and nth(api, "1") == 1:
+            api.accept(person, key)
+            return InDoubt("timeout")
+        if api.sends[-1][0] > 3600:
+            api.by_key.clear()  # the server has forgotten
+        return None
+
+    setting.api.script = script
+    setting.drive()
+    assert setting.api.doubled == []
+
+
+def test_a_wall_clock_set_back_makes_no_key_young(make: Make) -> None:
+    setting = make([1])
+
+    def set_back(_lane: Lane, clock: VirtualClock) -> None:
+        asyncio.get_running_loop().call_later(100.0, setattr, clock, "skew", -1800.0)
+
+    def script(api: ScriptedApi, person: str, _body: bytes, key: str) -> Outcome | None:
+        if nth(api, "1") == 1:
+            api.accept(person, key)
+            return InDoubt("timeout", after=3700.0)
+        api.by_key.clear()
+        return None
+
+    setting.before, setting.api.script = set_back, script
+    setting.drive()
+    assert setting.api.doubled == []
+
+
+@pytest.mark.parametrize("end", [Lane.drain, lambda lane: lane.stop("401 token")])
+def test_an_ending_lane_waits_for_no_permit_and_sends_nothing(
+    make: Make, end: Callable[[Lane], None]
+) -> None:
+    setting = make([1, 2, 3], concurrency=2)
+    held: list[Lane] = []
+    setting.before = lambda lane, _clock: held.append(lane)
+
+    def script(api: ScriptedApi, person: str, *_: object) -> Outcome | None:
+        if person == "1" and nth(api, "1") == 1:
+            return InDoubt("timeout")
+        if person == "2" and nth(api, "2") == 1:
+            asyncio.get_running_loop().call_later(10.0, end, held[0])
+            return Deferred("rateLimited", after=40_000.0, scope=Scope.LANE)
+        return None
+
+    setting.api.script = script
+    told = setting.drive()
+    assert told.took < 20.0
+    assert all(at < 10.0 for at, _ in setting.api.sends)
+
+
+def test_nobody_is_asked_again_for_who_was_suppressed_since(make: Make) -> None:
+    setting = make([1])
+    setting.api.script = for_person("1", InDoubt("timeout"), times=99)
+    setting.drive()
+    setting.ledger.write(decisions.suppress, ["1"], "asked", 1.0)
+    setting.api.script = None
+    setting.drive()
+    assert setting.api.accepted == []
+    assert setting.counts() == {"in_doubt": 1}
+
+
+def test_a_slow_machine_fails_nobody(make: Make) -> None:
+    setting = make(range(1, 11))
+    late = Deferred(TOO_LATE, "not written before its deadline", written=False)
+
+    def script(api: ScriptedApi, *_: object) -> Outcome | None:
+        return late if api.sends[-1][0] < 8.0 else None
+
+    setting.api.script = script
+    setting.drive()
+    assert setting.counts() == {"sent": 10}
+
+
+def test_a_message_in_doubt_outlasts_an_outage(make: Make) -> None:
+    setting = make(range(1, 5))
+
+    def script(api: ScriptedApi, person: str, *_: object) -> Outcome | None:
+        if nth(api, person) == 1:
+            return InDoubt("connection_lost")
+        return DOWN if api.sends[-1][0] < 300.0 else None
+
+    setting.api.script = script
+    setting.drive()
+    assert setting.counts() == {"sent": 4}
+
+
+def test_a_message_in_doubt_outlasts_errors_while_others_are_sent(make: Make) -> None:
+    setting = make(range(1, 30), senders=[sender(SENDER, gap=60.0)])
+
+    def script(api: ScriptedApi, person: str, *_: object) -> Outcome | None:
+        return InDoubt("http_500") if person == "1" and api.sends[-1][0] < 45.0 else None
+
+    setting.api.script = script
+    setting.drive()
+    assert setting.counts() == {"sent": 29}
+
+
+def test_an_idle_end_first_settles_what_it_soon_can(make: Make) -> None:
+    setting = make([1, 2], api=ScriptedApi(idempotent=False), senders=[sender(SENDER, gap=3600.0)])
+    setting.api.script = for_person("1", InDoubt("timeout"), accept=True)
+    setting.drive(idle_after=600.0)
+    assert setting.counts() == {"sent": 1, "queued": 1}
+
+
+def test_the_apis_own_perhaps_is_never_repeated(make: Make) -> None:
+    setting = make([1], absent="resend", api=ScriptedApi(shows=False))
+    setting.api.script = for_person("1", InDoubt(UNCONFIRMED))
+    setting.drive()
+    assert len(setting.api.sends) == 1
+
+
+def test_the_gap_of_what_was_never_sent_is_given_back(make: Make) -> None:
+    setting = make(range(1, 13), senders=[sender(SENDER, gap=180.0)], concurrency=1)
+
+    def script(_api: ScriptedApi, person: str, *_: object) -> None:
+        if person == "1":
+            others = [str(number) for number in range(2, 12)]
+            setting.ledger.write(decisions.suppress, others, "asked", 1.0)
+
+    setting.api.script = script
+    setting.drive()
+    assert setting.api.sends[1][0] == pytest.approx(180.0, abs=1.0)
+
+
+def test_the_same_person_is_not_written_to_by_two_campaigns_at_once(make: Make) -> None:
+    setting = make([1])
+    setting.api.script = for_person("1", InDoubt("timeout"), times=99)
+    setting.drive()
+    other = setting.another_campaign("autumn", [1])
+    setting.campaign = other
+    setting.drive()
+    assert setting.counts() == {"queued": 1}

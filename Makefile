@@ -1,13 +1,15 @@
 # make demo: the sample campaign against the bundled sandbox, killed half way and resumed.
 # make test: linters' friends aside, everything that proves the program.
+# make soak SOAK=1000: kill the real runner so many times per API version, and count.
 # Both need Python 3.11+ and make, nothing else.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= auto
+SOAK ?= 50
 
-.PHONY: help setup demo test lint format check clean
+.PHONY: help setup demo test soak lint format check clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -32,6 +34,10 @@ demo: $(BIN)/run-campaign
 
 test: setup
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+soak: setup
+	$(BIN)/python -m tests.soak --version v2 --kills $(SOAK)
+	$(BIN)/python -m tests.soak --version v1 --kills $(SOAK)
 
 lint: setup
 	$(BIN)/ruff check .

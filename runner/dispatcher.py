@@ -161,6 +161,8 @@ class Dispatcher:
             return True
         if not waiting and not lane.in_flight and not lane.settling:
             return False
+        if not waiting and not lane.in_flight:
+            self._tell(math.inf, now, f"settling {lane.settling} in doubt")
         await lane.wait(max(next_at, now + 0.05) if next_at < math.inf else math.inf)
         return True
 

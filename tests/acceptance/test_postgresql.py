@@ -1,0 +1,49 @@
+"""The same program on a PostgreSQL ledger."""
+
+from __future__ import annotations
+
+import uuid
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from .support import Project, people, until
+
+
+@pytest.fixture
+def state(postgres: str) -> str:
+    """The URL of a new database."""
+    name = f"ledger_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return postgres.replace("postgresql://", "postgresql+psycopg://").replace(
+        "/postgres?", f"/{name}?"
+    )
+
+
+def test_killed_resumed_and_held(project: Project, state: str) -> None:
+    ids = people(12)
+    project.write(ids, concurrency=2)
+    project.api.faults("slow:seconds=0.2")
+    first = project.start(project.campaign, "--state", state)
+    until(lambda: len(project.api.recipients) >= 3, "three accepted")
+    second = project.ok(project.campaign, "--state", state, code=6)
+    assert "another run holds this team: process" in second.err
+    first.process.kill()
+    first.process.wait()
+    project.api.faults()
+    resumed = project.ok(project.campaign, "--state", state)
+    assert "12 sent" in resumed.out
+    assert sorted(project.api.recipients) == ids
+    status = project.ok("status", project.campaign, "--state", state, "--json").json
+    assert status["counts"]["sent"] == 12
+
+
+def test_a_database_that_is_not_there_is_told_plainly(project: Project) -> None:
+    project.write(people(1))
+    gone = project.ok(
+        project.campaign, "--state", "postgresql+psycopg://me:geheim@127.0.0.1:1/none", code=1
+    )
+    assert "geheim" not in gone.all
+    assert len(gone.err.strip().splitlines()) <= 2

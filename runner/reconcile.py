@@ -18,7 +18,7 @@ from runner.events import MessageDeferred, MessageInDoubt, MessageSent
 from runner.ledger import moves, views
 from runner.ledger.moves import Settlement
 from runner.ledger.views import Doubt
-from runner.message import KEY_REUSED, Absent, Deferred, Evidence, Found, MessageStatus, Unclear
+from runner.message import Absent, Deferred, Evidence, Found, MessageStatus, Unclear
 from runner.pacing import DAY
 
 LOOKUPS = 3
@@ -91,7 +91,7 @@ class Reconciler:
     def _repeats(self, doubt: Doubt) -> bool:
         """Whether sending the same bytes under the same key again is how to settle this."""
         channel, settings = self._channel(doubt), self.lane.campaigns[doubt.campaign]
-        if doubt.unconfirmed or not channel.idempotent or self._unwanted(doubt):
+        if doubt.unconfirmed or doubt.foreign or not channel.idempotent or self._unwanted(doubt):
             return False
         # By both clocks: neither a wall clock set back nor a server's must make a key look young.
         wall = self.lane.clock.now() - doubt.first_at
@@ -123,7 +123,7 @@ class Reconciler:
         repeats = self._repeats(doubt)
         proved = True
         with contextlib.suppress(LaneEnding):
-            if self.lane.adopt and doubt.reason == KEY_REUSED and doubt.attempts == 1:
+            if self.lane.adopt and doubt.foreign:
                 await self._write(doubt, Evidence.SAID_SENT, "adopted", "sent by another ledger")
             elif repeats:
                 proved = await self._repeat(doubt)
@@ -192,7 +192,7 @@ class Reconciler:
 
     def _may_resend(self, doubt: Doubt) -> bool:
         """The API's own "perhaps" is never repeated, and nobody is written to who said no."""
-        return not doubt.unconfirmed and not self._unwanted(doubt)
+        return not (doubt.unconfirmed or doubt.foreign or self._unwanted(doubt))
 
     async def _is_taken(self, message_id: str) -> bool:
         return self.lane.ledger.read(views.is_taken, message_id)

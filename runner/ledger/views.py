@@ -18,6 +18,7 @@ from sqlalchemy import (
 
 from runner.ledger.schema import attempt, campaign, message, row_skip, suppression
 from runner.message import (
+    KEY_REUSED,
     UNCONFIRMED,
     AttemptOutcome,
     MessageStatus,
@@ -144,9 +145,9 @@ class Doubt:
     first_server_at: float
     last_at: float  # when the last was given up; when it began, if its owner died
     numbers: frozenset[int]  # of the unproven attempts
-    attempts: int  # all of them
     suppressed: bool  # by the ledger's list
     asked_id: str  # the id that the API gave to ask after
+    foreign: bool  # each attempt was told that the key is another request's: not one of ours
     unconfirmed: bool  # the API itself does not know: never to be repeated
 
 
@@ -188,9 +189,10 @@ def in_doubt(
             first_server_at=before.first_server_at if before else row.attempt_server_at,
             last_at=row.attempt_ended_at or row.attempt_started_at,
             numbers=(before.numbers if before else frozenset()) | {row.attempt_number},
-            attempts=row.message_attempts,
             suppressed=row.suppressed,
             asked_id=row.attempt_message_id or (before.asked_id if before else ""),
+            foreign=row.attempt_reason == KEY_REUSED
+            and (before.foreign if before else row.attempt_number == 1),
             unconfirmed=row.attempt_reason == UNCONFIRMED
             or (before is not None and before.unconfirmed),
         )

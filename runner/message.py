@@ -32,17 +32,17 @@ class MessageStatus(StrEnum):
 
 _S = MessageStatus
 MOVES: Mapping[MessageStatus, frozenset[MessageStatus]] = {
-    _S.QUEUED: frozenset({_S.SENDING, _S.SKIPPED, _S.CANCELLED, _S.SENT}),
+    _S.QUEUED: frozenset({_S.SENDING, _S.SKIPPED, _S.CANCELLED, _S.SENT, _S.IN_DOUBT}),
     _S.SENDING: frozenset({_S.SENT, _S.REJECTED, _S.FAILED, _S.IN_DOUBT, _S.QUEUED}),
     _S.IN_DOUBT: frozenset({_S.SENT, _S.QUEUED, _S.FAILED, _S.REJECTED}),
     _S.SENT: frozenset(),
-    _S.REJECTED: frozenset({_S.QUEUED, _S.SENT}),
-    _S.FAILED: frozenset({_S.QUEUED, _S.SENT}),
-    _S.SKIPPED: frozenset({_S.QUEUED, _S.SENT}),
-    _S.CANCELLED: frozenset({_S.QUEUED, _S.SENT}),
+    _S.REJECTED: frozenset({_S.QUEUED, _S.SENT, _S.IN_DOUBT}),
+    _S.FAILED: frozenset({_S.QUEUED, _S.SENT, _S.IN_DOUBT}),
+    _S.SKIPPED: frozenset({_S.QUEUED, _S.SENT, _S.IN_DOUBT}),
+    _S.CANCELLED: frozenset({_S.QUEUED, _S.SENT, _S.IN_DOUBT}),
 }
-"""Every legal move. `SENT` from anywhere is late truth: an acceptance that arrives when the
-message has already moved on."""
+"""Every legal move. `SENT` from anywhere is late truth, and `IN_DOUBT` from anywhere else is late
+doubt: the end of an attempt that was under way when the message moved on by a person's word."""
 
 
 class SkipReason(StrEnum):
@@ -291,13 +291,16 @@ def judge(
     """What becomes of the attempt and of its message, whose status is now `status`.
 
     The attempt's outcome is always recorded. The message moves only out of `sending` or
-    `in_doubt`; acceptance alone moves it from anywhere. `tries_left=False` turns a retry into
-    `failed`.
+    `in_doubt`; from anywhere, acceptance makes it `sent`, and an attempt that ends unproven makes
+    all but `sent` doubtful: what may have been sent is not sent again. `tries_left=False` turns a
+    retry into `failed`.
     """
     verdict = EVIDENCE[evidence]
     wanted = verdict.beside_unproven if others_unproven else verdict.alone
     if wanted is _S.SENT:
         return verdict.attempt, _S.SENT
+    if verdict.attempt is AttemptOutcome.UNKNOWN and status is not _S.SENT:
+        return verdict.attempt, _S.IN_DOUBT
     if status not in (_S.SENDING, _S.IN_DOUBT):
         return verdict.attempt, status
     if wanted is _S.QUEUED and not tries_left:

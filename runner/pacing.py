@@ -66,10 +66,11 @@ class Window:
 @dataclass(frozen=True, slots=True)
 class Permit:
     """Leave for one request: of the team's windows, and of a sender's when it is a send.
-    `gap_before`: when the sender might have gone without it."""
+    `gap_before` and `gap_after`: when the sender might go next, without and with it."""
 
     sender: str | None
     gap_before: float = -math.inf
+    gap_after: float = -math.inf
 
 
 @dataclass(slots=True)
@@ -124,8 +125,8 @@ class Pacer:
             window.take()
         if sender is None or (state := self.senders.get(sender)) is None:
             return Permit(sender)
-        permit = Permit(sender, state.next_at)
-        state.next_at = now + state.gap
+        permit = Permit(sender, state.next_at, now + state.gap)
+        state.next_at = permit.gap_after
         return permit
 
     def done(self, permit: Permit, now: float, *, sent: bool = True) -> None:
@@ -144,7 +145,8 @@ class Pacer:
         """The permit's request never left: the sender's gap is given back too."""
         for window in self._windows(permit.sender):
             window.unused()
-        if permit.sender is not None and (state := self.senders.get(permit.sender)):
+        state = self.senders.get(permit.sender) if permit.sender is not None else None
+        if state is not None and state.next_at == permit.gap_after:  # no later one has been taken
             state.next_at = permit.gap_before
 
     def hold(self, until: float, why: str, sender: str | None = None) -> None:

@@ -18,7 +18,16 @@ from runner.events import MessageDeferred, MessageInDoubt, MessageSent
 from runner.ledger import moves, views
 from runner.ledger.moves import Settlement
 from runner.ledger.views import Doubt
-from runner.message import Absent, Deferred, Evidence, Found, MessageStatus, Unclear
+from runner.message import (
+    Absent,
+    Deferred,
+    Evidence,
+    Found,
+    InDoubt,
+    MessageStatus,
+    Outcome,
+    Unclear,
+)
 from runner.pacing import DAY
 
 LOOKUPS = 3
@@ -42,6 +51,7 @@ class Reconciler:
     lane: Lane
     begun_wall: float
     _tries: dict[tuple[int, bool], int] = field(default_factory=dict)  # by message and way
+    _missed: dict[tuple[int, bool], int] = field(default_factory=dict)  # not processed
     _due_at: dict[int, float] = field(default_factory=dict)  # boot seconds
 
     async def run(self) -> None:
@@ -121,22 +131,26 @@ class Reconciler:
 
     async def _settle(self, doubt: Doubt) -> None:
         repeats = self._repeats(doubt)
-        proved = True
+        outcome: Outcome | None = None
         with contextlib.suppress(LaneEnding):
             if self.lane.adopt and doubt.foreign:
                 await self._write(doubt, Evidence.SAID_SENT, "adopted", "sent by another ledger")
             elif repeats:
-                proved = await self._repeat(doubt)
+                outcome = await self._repeat(doubt)
             else:
                 await self._look_up(doubt)
-        tries = self._tries.get((doubt.id, repeats), 0) + proved
-        self._tries[doubt.id, repeats] = tries
+        # A repeat that was not even processed is no try; it only makes the pauses longer.
+        missed = repeats and (outcome is None or isinstance(outcome, Deferred))
+        counted = self._missed if missed else self._tries
+        tries = counted[doubt.id, repeats] = counted.get((doubt.id, repeats), 0) + 1
         settle = self.lane.campaigns[doubt.campaign].settle
-        wait = pause(tries) if repeats else settle * 2.0 ** max(0, tries - 1)
+        wait = pause(tries) if repeats else settle * 2.0 ** (tries - 1)
+        if isinstance(outcome, Deferred | InDoubt) and outcome.after is not None:
+            wait = max(wait, outcome.after)
         self._due_at[doubt.id] = self.lane.clock.boot() + wait
 
-    async def _repeat(self, doubt: Doubt, *, by_policy: bool = False) -> bool:
-        """Send again under the same key; whether the API gave an answer that counts as a try.
+    async def _repeat(self, doubt: Doubt, *, by_policy: bool = False) -> Outcome | None:
+        """Send again under the same key; what it came to, None when it was not right to.
         `by_policy`: older than the key's life, but a look-up has shown that it is not there."""
         lane = self.lane
         # Its sender has already been charged for the attempt that is unproven.
@@ -144,7 +158,7 @@ class Reconciler:
         now = lane.clock.boot()
         if not (by_policy or self._repeats(doubt)) or lane.pacer.held(doubt.sender, now):
             lane.pacer.unused(permit)  # the wait was long: look again at what is right now
-            return False
+            return None
         parcel = Parcel(
             message=doubt.id,
             campaign=doubt.campaign,
@@ -155,7 +169,7 @@ class Reconciler:
             again=True,
         )
         done = await attempt(lane, self._channel(doubt), parcel, permit)
-        return done is not None and not isinstance(done.outcome, Deferred)
+        return None if done is None else done.outcome
 
     async def _look_up(self, doubt: Doubt) -> None:
         lane = self.lane

@@ -29,6 +29,7 @@ class Status:
     in_doubt: list[Doubt]
     queue: dict[str, int]
     per_hour: int
+    unplanned: int = 0  # came back into the queue: the next plan looks at them first
 
     @property
     def total(self) -> int:
@@ -37,8 +38,8 @@ class Status:
     @property
     def blocked(self) -> int:
         """Queued, but not to be sent as things stand: the same person has a message on its way or
-        in doubt, or the files must be planned again first."""
-        return self.counts[_S.QUEUED] - sum(self.queue.values())
+        in doubt."""
+        return self.counts[_S.QUEUED] - sum(self.queue.values()) - self.unplanned
 
     @property
     def settled(self) -> bool:
@@ -71,6 +72,7 @@ def status_of(ledger: Ledger, campaign: CampaignRow, now: float) -> Status:
             in_doubt=views.in_doubt(connection, [campaign.id]),
             queue={w.sender: w.count for w in views.waiting(connection, [campaign.id])},
             per_hour=views.sent_between(connection, campaign.id, now - RATE_OVER),
+            unplanned=views.unplanned(connection, [campaign.id]),
         )
 
 

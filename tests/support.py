@@ -47,7 +47,7 @@ def plan_again(ledger: Ledger, row: CampaignRow) -> None:
     """Say that the plan covers the queue as it is: nothing in the files has changed."""
     with ledger.writing() as connection:
         connection.execute(
-            text("UPDATE campaign SET fingerprint = 'again' WHERE id = :id"), {"id": row.id}
+            text("UPDATE message SET unplanned = false WHERE campaign = :id"), {"id": row.id}
         )
 
 

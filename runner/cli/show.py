@@ -75,7 +75,10 @@ def run_end(result: RunResult, files: Mapping[str, str], call: Call | None, *, e
             if status.blocked and not result.interrupted:
                 told = "wait until a message in doubt to the same person is settled"
                 click.echo(f"{number(status.blocked)} {told}: {call.command('status')}", err=err)
-            waiting = status.counts[MessageStatus.QUEUED] - status.blocked
+            if status.unplanned and not result.interrupted:
+                told = "came back into the queue and wait for the next run"
+                click.echo(f"{number(status.unplanned)} {told}: {call.command(file)}", err=err)
+            waiting = sum(status.queue.values())
             if waiting and not result.interrupted:
                 click.echo(f"{number(waiting)} still queued: {call.command(file)}", err=err)
     for why in dict.fromkeys(result.stopped):

@@ -81,9 +81,14 @@ class Ledger:
         """Keep other runs out of a lane of a PostgreSQL ledger, for as long as this process is
         connected. Raises LaneHeld, which says who holds it, unless it is to `wait`."""
         with self._engine.connect() as connection:
-            if not lanes.advisory_lock(connection, lane, wait=wait):
+            with told_plainly(self.place):
+                taken = lanes.advisory_lock(connection, lane, wait=wait)
+            if not taken:
                 raise lanes.held_by(self.read(lanes.owner_of, lane))
-            yield
+            try:
+                yield
+            finally:
+                connection.invalidate()  # the lock ends with its session, not with its return
 
     def backup(self, target: Path) -> None:
         """A consistent copy of a live SQLite ledger at a new file `target`."""

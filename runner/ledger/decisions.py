@@ -32,7 +32,7 @@ def retry(connection: Connection, asked: Retry) -> int:
     """Queue failed, rejected or cancelled messages again; how many.
 
     `new_key` raises their generation. That is safe for these only: each of their attempts is
-    proven not sent, which is checked. The campaign is planned again before it sends them.
+    proven not sent, which is checked. They are planned again before they are sent.
     """
     wanted = update(message).where(
         message.c.campaign == asked.campaign,
@@ -49,7 +49,9 @@ def retry(connection: Connection, asked: Retry) -> int:
         )
         wanted = wanted.where(~unproven).values(generation=message.c.generation + 1)
     queued = connection.execute(
-        wanted.values(status=_S.QUEUED, reason="", detail="", not_before=0.0, tries=0)
+        wanted.values(
+            status=_S.QUEUED, reason="", detail="", not_before=0.0, tries=0, unplanned=True
+        )
     ).rowcount
     if queued:
         make_stale(connection, asked.campaign)

@@ -289,8 +289,8 @@ def settle(connection: Connection, settlements: list[Settlement]) -> list[Record
     """Settle messages in doubt. None for one that is no longer in doubt, unless it is found: late
     truth is welcome.
 
-    A message that goes back to the queue makes its campaign's plan stale: whoever was in doubt was
-    not looked at by it, so nothing of the campaign is sent until it is planned again.
+    A message that goes back to the queue was passed over by the plans made meanwhile: it is not
+    sent before its campaign has been planned again.
     """
     ids = [item.message for item in settlements]
     rows = {
@@ -329,6 +329,9 @@ def _settle_one(
         numbers = numbers[:1]  # one message was accepted: by one of them
     recorded = _settle_each(connection, item, numbers)
     if recorded.status is _S.QUEUED:
+        connection.execute(
+            update(message).where(message.c.id == item.message).values(unplanned=True)
+        )
         make_stale(connection, row.campaign)
     return recorded
 
@@ -358,7 +361,7 @@ def _settle_each(connection: Connection, item: Settlement, numbers: list[int]) -
 
 
 def make_stale(connection: Connection, campaign_id: int) -> None:
-    """A campaign's plan no longer covers its queue: it must be planned again before it sends."""
+    """A campaign's plan no longer covers its queue: it is planned again, whatever its files say."""
     connection.execute(
         update(campaign).where(campaign.c.id == campaign_id).values(fingerprint=None)
     )

@@ -253,6 +253,11 @@ class PlanWriter:
         )
         self.counts.removed = gone
         self._connection.execute(
+            update(message)
+            .where(message.c.campaign == self._campaign.id, message.c.unplanned)
+            .values(unplanned=False)
+        )
+        self._connection.execute(
             update(campaign)
             .where(campaign.c.id == self._campaign.id)
             .values(fingerprint=fingerprint, planned_at=at)
@@ -385,4 +390,3 @@ def add_test(connection: Connection, row: CampaignRow, planned: PlannedMessage) 
             status=_S.QUEUED,
         )
     )
-    connection.execute(update(campaign).where(campaign.c.id == row.id).values(fingerprint="test"))

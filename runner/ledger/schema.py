@@ -80,6 +80,7 @@ message = Table(
     Column("not_before", Float, nullable=False, server_default=text("0")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("tries", Integer, nullable=False, server_default=text("0")),  # of `retry.attempts`
+    Column("unplanned", Boolean, nullable=False, server_default=text("false")),  # see `may_go`
     Column("message_id", String),
     Column("thread_id", String),
     Column("sent_at", Float),

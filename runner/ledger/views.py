@@ -87,13 +87,15 @@ def is_suppressed() -> ColumnElement[bool]:
 
 
 def may_go() -> tuple[ColumnElement[bool], ...]:
-    """That a queued message's recipient wants messages and has none on its way or in doubt (that is
-    settled before anything else goes to the same person), and that the plan covers it."""
-    other, plan = message.alias(), campaign.alias()
+    """That a queued message was looked at by its campaign's plan, and that its recipient wants
+    messages and has none on its way or in doubt: that is settled before anything else goes to the
+    same person. One's own tests hold nobody up."""
+    other, tests = message.alias(), campaign.alias()
     return (
+        ~message.c.unplanned,
         ~is_suppressed(),
-        exists().where(plan.c.id == message.c.campaign, plan.c.fingerprint.is_not(None)),
         ~exists().where(
+            other.c.campaign.not_in(select(tests.c.id).where(tests.c.is_test)),
             other.c.recipient == message.c.recipient,
             other.c.platform == message.c.platform,
             other.c.id_type == message.c.id_type,
@@ -197,6 +199,19 @@ def in_doubt(
             or (before is not None and before.unconfirmed),
         )
     return list(found.values())
+
+
+def unplanned(connection: Connection, campaigns: Collection[int]) -> int:
+    """How many messages have come back into the queue since their campaign was planned."""
+    return connection.execute(
+        select(func.count())
+        .select_from(message)
+        .where(
+            message.c.campaign.in_(campaigns),
+            message.c.status == _S.QUEUED,
+            message.c.unplanned,
+        )
+    ).scalar_one()
 
 
 def own_result() -> ColumnElement[bool]:

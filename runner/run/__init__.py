@@ -19,7 +19,7 @@ from runner.errors import LedgerError, RunnerError
 from runner.events import Ended, EventBus, LaneStarted, Notice
 from runner.forecast import Forecast
 from runner.lane import drive_lane
-from runner.ledger import Ledger, lanes, open_ledger, planning
+from runner.ledger import Ledger, lanes, open_ledger, planning, views
 from runner.message import MessageStatus
 from runner.report import Status, status_of
 from runner.run.meeting import Crew, meet
@@ -83,6 +83,7 @@ class RunResult:
     interrupted: bool = False
     drained: bool = False  # ended early: --limit, --stop-after, --until-idle
     guarded: bool = False
+    halted: bool = False  # a whole lane stopped; else only senders did
     stopped: list[str] = field(default_factory=list)  # what a person must see to
 
     @property
@@ -116,9 +117,12 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
         crews = asyncio.run(meet(drafts, tokens, ledger, around.clock, around.bus))
         hold_lanes(held, ledger, crews, options.wait, around.clock)
         _draft_again(crews, ledger, options)
-        if around.ask is not None and not _agreed(crews, ledger, options, around):
-            return RunResult(declined=True)
+        result = RunResult()
         while True:
+            # Asked again when the files have changed since: nobody is written to unagreed.
+            if around.ask is not None and not _agreed(crews, ledger, options, around):
+                result.declined = not result.statuses
+                return result
             _plan(crews, ledger, options, around)
             result = drive(crews, ledger, options, around)
             if not _goes_on(crews, ledger, result):
@@ -153,11 +157,10 @@ def _plan(crews: Sequence[Crew], ledger: Ledger, options: Options, around: Surro
 def _goes_on(crews: Sequence[Crew], ledger: Ledger, result: RunResult) -> bool:
     """Whether something came back into the queue that no plan has looked at: then the campaign is
     planned again, since its row may be gone, its text changed, its person suppressed."""
-    if result.interrupted or result.drained or result.guarded or result.stopped:
+    if result.interrupted or result.drained or result.halted:
         return False
-    names = [draft.campaign.name for crew in crews for draft in crew.drafts]
-    rows = [ledger.read(planning.find_campaign, name) for name in names]
-    return any(row is not None and row.fingerprint is None for row in rows)
+    ids = [draft.id for crew in crews for draft in crew.drafts if draft.id is not None]
+    return ledger.read(views.unplanned, ids) > 0
 
 
 def served_at(campaign: Campaign, options: Options) -> Campaign:
@@ -242,6 +245,7 @@ def drive(
     for lane in driven:
         result.interrupted |= lane.interrupted
         result.guarded |= lane.guarded
+        result.halted |= bool(lane.stopped)
         result.drained |= lane.draining or options.limit is not None
         result.stopped += [lane.stopped] if lane.stopped else []
         result.stopped += [f"{who}: {why}" for who, why in lane.stopped_senders.items()]

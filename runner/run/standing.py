@@ -72,13 +72,16 @@ def _standing(
 ) -> Standing:
     status = status_of(ledger, row, clock.now())
     forecast: Forecast | None = None
+    known = Path(row.path)
+    if ledger.file is not None:
+        known = ledger.file.resolve().parent / known  # kept relative to the ledger
     if status.queue:
         try:
-            paced = _Paced(campaign or load_campaign(Path(row.path)), row)
+            paced = _Paced(campaign or load_campaign(known), row)
             forecast = when_done([paced], status.queue, ledger, clock)
         except (RunnerError, OSError):
             forecast = None  # the file is gone or broken; what the ledger says is still true
-    return Standing(status, str(path or row.path), forecast)
+    return Standing(status, str(path or known), forecast)
 
 
 def _is_alive(last: RunRow | None) -> bool | None:

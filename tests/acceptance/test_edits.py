@@ -11,10 +11,10 @@ import pytest
 
 from runner.clock import SystemClock
 from runner.errors import ChangesError
-from runner.events import EventBus
+from runner.events import Event, EventBus
 from runner.run import Options, RunResult, Surroundings, run_campaigns
 
-from .support import LINK, OTHER_LINK, TOKEN, Project, people, until
+from .support import COMMAND, LINK, OTHER_LINK, TOKEN, Project, people, until
 
 
 def in_process(
@@ -186,3 +186,53 @@ def test_v1_waits_its_time_from_when_an_answer_was_given_up(late_api: Project) -
     late_api.api.faults("accept_late:at=2,seconds=0.1")
     late_api.ok(late_api.campaign)
     assert sorted(late_api.api.recipients) == ids
+
+
+def test_a_test_in_doubt_holds_nobody_up(on_v1: Project) -> None:
+    ids = people(1)
+    on_v1.write(ids)
+    on_v1.api.faults("half:at=1,accept=no")
+    on_v1.ok("test", on_v1.campaign, "--to", ids[0], code=4)
+    on_v1.api.faults()
+    on_v1.ok(on_v1.campaign)
+    assert on_v1.api.recipients == ids
+
+
+def test_rows_added_during_a_run_are_asked_about(on_v1: Project) -> None:
+    ids = people(3)
+    on_v1.write(ids[:2], concurrency=1, retry="settle: 1s, absent: resend")
+    on_v1.api.faults("half:at=1,accept=no")
+    asked: list[int] = []
+
+    def grow(event: Event) -> None:
+        if event.name == "in_doubt":
+            sheet(on_v1).write_text(sheet(on_v1).read_text() + f"{ids[2]},Zoe\n")
+
+    def once(*_: object) -> bool:
+        asked.append(1)
+        return len(asked) == 1
+
+    bus = EventBus()
+    bus.watch(grow)
+    around = Surroundings(SystemClock(), bus, {"INBOX_API_TOKEN": TOKEN}, ask=once)
+    run_campaigns([on_v1.campaign], Options(state=str(on_v1.ledger)), around)
+    assert len(asked) == 2
+    assert ids[2] not in on_v1.api.recipients
+
+
+def test_a_refused_retry_does_not_stop_the_live_run(project: Project) -> None:
+    ids = people(12)
+    project.write(ids, concurrency=1)
+    project.api.faults("slow:seconds=0.2")
+    first = project.start(project.campaign, "--limit", "10")
+    until(lambda: len(project.api.recipients) >= 2, "two messages")
+    project.ok("retry", project.campaign, code=6)
+    assert first.wait().code == 0
+    assert len(project.api.recipients) == 10
+
+
+def test_status_from_below_the_project_still_tells_when_it_is_done(project: Project) -> None:
+    project.write(people(3))
+    project.ok(project.campaign, "--limit", "1")
+    here = project.run("status", command=["env", "-C", str(project.campaign.parent), *COMMAND])
+    assert "done about" in here.out

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import ExitStack
 
 import psycopg
 import pytest
 from psycopg import sql
+
+from runner.errors import LaneHeld
+from runner.ledger import open_ledger
 
 from .support import Project, people, until
 
@@ -47,3 +51,14 @@ def test_a_database_that_is_not_there_is_told_plainly(project: Project) -> None:
     )
     assert "geheim" not in gone.all
     assert len(gone.err.strip().splitlines()) <= 2
+
+
+def test_a_lane_can_be_held_again_once_it_is_let_go(state: str) -> None:
+    with open_ledger(state) as ledger, open_ledger(state) as other:
+        for _ in range(2):
+            with ExitStack() as held:
+                held.enter_context(ledger.hold("lane", wait=False))
+                with pytest.raises(LaneHeld):
+                    held.enter_context(other.hold("lane", wait=False))
+        with other.hold("lane", wait=True):
+            pass

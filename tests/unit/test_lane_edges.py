@@ -8,11 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from runner.attempt import Lane
-from runner.ledger import decisions
+from runner.ledger import decisions, moves, views
+from runner.ledger.moves import Settlement
 from runner.message import (
     TOO_LATE,
     UNCONFIRMED,
     Deferred,
+    Evidence,
     InDoubt,
     Outcome,
     Scope,
@@ -171,3 +173,51 @@ def test_the_same_person_is_not_written_to_by_two_campaigns_at_once(make: Make) 
     setting.campaign = other
     setting.drive()
     assert setting.counts() == {"queued": 1}
+
+
+def test_a_repeat_that_ends_unanswered_after_a_persons_word_is_in_doubt(make: Make) -> None:
+    setting = make([1], api=ScriptedApi(latency=30.0))
+
+    def say_not_sent() -> None:
+        [doubt] = setting.ledger.read(views.in_doubt, [setting.campaign])
+        word = Settlement(doubt.id, Evidence.SAID_NOT_SENT, 1.0, "said")
+        setting.ledger.write(moves.settle, [word])
+
+    def script(api: ScriptedApi, person: str, _body: bytes, key: str) -> Outcome | None:
+        if nth(api, "1") == 1:
+            return InDoubt("timeout")
+        if nth(api, "1") == 2:  # the repeat, under way when a person speaks
+            asyncio.get_running_loop().call_later(10.0, say_not_sent)
+            api.accept(person, key)
+            return InDoubt("timeout")
+        return InDoubt("timeout")
+
+    setting.api.script = script
+    setting.drive()
+    assert setting.counts() == {"in_doubt": 1}
+
+
+def test_repeats_that_are_not_processed_become_rare(make: Make) -> None:
+    setting = make([1])
+
+    def script(api: ScriptedApi, *_: object) -> Outcome | None:
+        if nth(api, "1") == 1:
+            return InDoubt("timeout")
+        return Deferred("later", after=300.0, scope=Scope.MESSAGE)
+
+    setting.api.script = script
+    setting.drive()
+    assert len(setting.api.sends) < 20
+
+
+def test_one_that_comes_back_does_not_hold_the_others_up(make: Make) -> None:
+    setting = make(
+        range(1, 11),
+        api=ScriptedApi(idempotent=False, shows=False),
+        senders=[sender(SENDER, gap=60.0)],
+        absent="resend",
+    )
+    setting.api.script = for_person("1", InDoubt("timeout"))
+    setting.drive()
+    assert setting.counts() == {"sent": 9, "queued": 1}
+    assert setting.ledger.read(views.unplanned, [setting.campaign]) == 1

@@ -64,12 +64,14 @@ def test_beside_an_unproven_attempt_nothing_but_proof_or_a_word_settles(
 
 
 @everything
-def test_what_has_moved_on_is_moved_by_acceptance_alone(
+def test_what_has_moved_on_is_moved_by_acceptance_or_doubt_alone(
     evidence: Evidence, status: MessageStatus, others: bool, tries: bool
 ) -> None:
     if status in (S.SENDING, S.IN_DOUBT) or evidence in PROOF_OF_SENT:
         return
-    assert judge(evidence, status, others_unproven=others, tries_left=tries)[1] is status
+    outcome, new = judge(evidence, status, others_unproven=others, tries_left=tries)
+    unproven = outcome is A.UNKNOWN and status is not S.SENT
+    assert new is (S.IN_DOUBT if unproven else status)
 
 
 def test_an_unproven_attempt_never_goes_back_to_the_queue() -> None:

@@ -30,7 +30,7 @@ def test_everybody_once_and_a_rerun_sends_nothing(both: Project) -> None:
 
 def test_killed_half_way_and_resumed(both: Project) -> None:
     ids = people(12)
-    both.write(ids)
+    both.write(ids, concurrency=1)  # so that nothing but the accepted one is under way
     pidfile = both.outputs / "runner.pid"
     both.api.faults(f"accept_then_kill:at=6,pidfile={pidfile}", "slow:seconds=0.1")
     running = both.start(both.campaign)

@@ -15,8 +15,8 @@ from runner.attempt import Lane, Parcel, attempt, pause
 from runner.channels import Channel, Lookup
 from runner.errors import LaneEnding
 from runner.events import MessageDeferred, MessageInDoubt, MessageSent
-from runner.ledger import moves, views
-from runner.ledger.moves import Settlement
+from runner.ledger import settling, views
+from runner.ledger.settling import Settlement
 from runner.ledger.views import Doubt
 from runner.message import (
     Absent,
@@ -222,7 +222,7 @@ class Reconciler:
     ) -> None:
         lane = self.lane
         settled = await lane.ledger.commit(
-            moves.settle,
+            settling.settle,
             Settlement(
                 message=doubt.id,
                 evidence=evidence,

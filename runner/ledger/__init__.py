@@ -17,11 +17,21 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from runner.ledger import decisions, history, lanes, moves, planning, views
+from runner.ledger import decisions, history, lanes, moves, planning, settling, views
 from runner.ledger.engine import ledger_url, open_engine, sqlite_backup, told_plainly
 from runner.ledger.writer import Writer
 
-__all__ = ["Ledger", "decisions", "history", "lanes", "moves", "open_ledger", "planning", "views"]
+__all__ = [
+    "Ledger",
+    "decisions",
+    "history",
+    "lanes",
+    "moves",
+    "open_ledger",
+    "planning",
+    "settling",
+    "views",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")

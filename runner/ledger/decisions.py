@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, exists, insert, select, update
 
-from runner.ledger.moves import make_stale
 from runner.ledger.schema import attempt, message, suppression
+from runner.ledger.settling import make_stale
 from runner.message import AttemptOutcome, MessageStatus
 
 _S = MessageStatus

@@ -7,17 +7,16 @@ Each function works inside one transaction. The functions that take lists are ba
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
 from runner.errors import LedgerError
-from runner.ledger.schema import attempt, campaign, lane, message, request
-from runner.ledger.views import is_suppressed, is_taken, may_go
+from runner.ledger.schema import attempt, lane, message, request
+from runner.ledger.views import is_suppressed, may_go
 from runner.message import (
-    EVIDENCE,
     MOVES,
     AttemptOutcome,
     Evidence,
@@ -166,7 +165,7 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
     )
     now: dict[int, dict[str, Any]] = {row.id: row._asdict() for row in rows}
     retried = [id for id, row in now.items() if row["attempts"] > 1]
-    unproven = _unproven(connection, retried)
+    unproven = unproven_attempts(connection, retried)
     attempts: list[dict[str, Any]] = []
     moves: list[dict[str, Any]] = []
     told: list[Recorded] = []
@@ -196,11 +195,11 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
         moves.append(_move(result, row["status"], status, tries))
         row.update(status=status, tries=tries, message_id=result.message_id or row["message_id"])
     _write_attempts(connection, attempts)
-    _write_moves(connection, moves)
+    write_moves(connection, moves)
     return told
 
 
-def _unproven(connection: Connection, ids: Sequence[int]) -> dict[int, set[int]]:
+def unproven_attempts(connection: Connection, ids: Sequence[int]) -> dict[int, set[int]]:
     found: dict[int, set[int]] = {}
     if ids:
         for id, number in connection.execute(
@@ -252,7 +251,7 @@ def _write_attempts(connection: Connection, values: list[dict[str, Any]]) -> Non
     connection.execute(statement.values({name: bindparam(name) for name in names}), values)
 
 
-def _write_moves(connection: Connection, moves: list[dict[str, Any]]) -> None:
+def write_moves(connection: Connection, moves: list[dict[str, Any]]) -> None:
     """Apply guarded moves; a row that is not where it was read is a bug and undoes them all."""
     if not moves:
         return
@@ -267,115 +266,6 @@ def _write_moves(connection: Connection, moves: list[dict[str, Any]]) -> None:
     changed = connection.execute(statement.values({n: bindparam(n) for n in names}), moves)
     if changed.rowcount != len(moves):
         raise LedgerError(f"{len(moves)} moves were due, {changed.rowcount} took place")
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """What a look-up or a person says of a whole message in doubt: of every unproven attempt."""
-
-    message: int
-    evidence: Evidence
-    at: float
-    reason: str = ""
-    detail: str = ""
-    message_id: str = ""
-    thread_id: str = ""
-    not_before: float = 0.0
-    numbers: frozenset[int] = frozenset()  # the attempts it speaks of; empty: all unproven
-    attempts_allowed: int | None = None  # a retry beyond so many tries is `failed`
-
-
-def settle(connection: Connection, settlements: list[Settlement]) -> list[Recorded | None]:
-    """Settle messages in doubt. None for one that is no longer in doubt, unless it is found: late
-    truth is welcome.
-
-    A message that goes back to the queue was passed over by the plans made meanwhile: it is not
-    sent before its campaign has been planned again.
-    """
-    ids = [item.message for item in settlements]
-    rows = {
-        row.id: row
-        for row in connection.execute(
-            select(message.c.id, message.c.status, message.c.campaign)
-            .where(message.c.id.in_(ids))
-            .with_for_update()
-        )
-    }
-    unproven = _unproven(connection, ids)
-    told: list[Recorded | None] = []
-    for item in settlements:
-        told.append(_settle_one(connection, item, rows[item.message], unproven))
-    return told
-
-
-def _settle_one(
-    connection: Connection, item: Settlement, row: Any, unproven: dict[int, set[int]]
-) -> Recorded | None:
-    still = unproven.get(item.message, set())
-    numbers = sorted(still & item.numbers if item.numbers else still)
-    late = item.evidence is Evidence.FOUND and row.status != _S.IN_DOUBT
-    if item.evidence is Evidence.FOUND and is_taken(connection, item.message_id):
-        item = replace(item, evidence=Evidence.UNCLEAR, reason="unclear", detail=_TAKEN)
-        late = False
-    elif late:
-        numbers = numbers or sorted(item.numbers)
-    if not numbers or (row.status != _S.IN_DOUBT and not late):
-        return None
-    if EVIDENCE[item.evidence].attempt is AttemptOutcome.UNKNOWN:
-        # It proves nothing: the attempts keep their own words, the message says what is new.
-        _write_moves(connection, [_still_in_doubt(item)])
-        return Recorded(_S.IN_DOUBT)
-    if item.evidence in (Evidence.FOUND, Evidence.SAID_SENT):
-        numbers = numbers[:1]  # one message was accepted: by one of them
-    recorded = _settle_each(connection, item, numbers)
-    if recorded.status is _S.QUEUED:
-        connection.execute(
-            update(message).where(message.c.id == item.message).values(unplanned=True)
-        )
-        make_stale(connection, row.campaign)
-    return recorded
-
-
-_TAKEN = "the message that a look-up shows already belongs to another one of this ledger"
-
-
-def _settle_each(connection: Connection, item: Settlement, numbers: list[int]) -> Recorded:
-    counts = item.attempts_allowed is not None
-    results = [
-        Result(
-            message=item.message,
-            number=number,
-            evidence=item.evidence,
-            at=item.at,
-            reason=item.reason,
-            detail=item.detail,
-            message_id=item.message_id,
-            thread_id=item.thread_id,
-            not_before=item.not_before,
-            counts=counts and number == numbers[-1],
-            attempts_allowed=item.attempts_allowed or 1,
-        )
-        for number in numbers
-    ]
-    return [record(connection, [result])[0] for result in results][-1]
-
-
-def make_stale(connection: Connection, campaign_id: int) -> None:
-    """A campaign's plan no longer covers its queue: it is planned again, whatever its files say."""
-    connection.execute(
-        update(campaign).where(campaign.c.id == campaign_id).values(fingerprint=None)
-    )
-
-
-def _still_in_doubt(item: Settlement) -> dict[str, Any]:
-    return {
-        "_id": item.message,
-        "_from": _S.IN_DOUBT,
-        "status": _S.IN_DOUBT,
-        "reason": item.reason,
-        "detail": item.detail,
-        "not_before": item.not_before,
-    }
 
 
 def orphan(connection: Connection, lane_id: str, at: float) -> int:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from runner.clock import Clock
 from runner.errors import RunnerError, UsageError
-from runner.ledger import Ledger, decisions, moves, open_ledger, planning, views
+from runner.ledger import Ledger, decisions, open_ledger, planning, settling, views
 from runner.ledger.decisions import Retry
-from runner.ledger.moves import Settlement
 from runner.ledger.planning import CampaignRow
+from runner.ledger.settling import Settlement
 from runner.ledger.views import Doubt
 from runner.message import Evidence, MessageStatus
 from runner.run import Options, RunResult, Surroundings, drive, hold_lanes
@@ -94,7 +94,7 @@ def settle_by_word(
         for doubt in doubts
         if (evidence := word(doubt)) is not None
     ]
-    told = [each.status for each in ledger.write(moves.settle, words) if each is not None]
+    told = [each.status for each in ledger.write(settling.settle, words) if each is not None]
     return told.count(_S.SENT), told.count(_S.QUEUED)
 
 

@@ -20,11 +20,13 @@ from runner.ledger import (
     open_ledger,
     planning,
     schema,
+    settling,
     views,
 )
 from runner.ledger.decisions import Retry
-from runner.ledger.moves import NotClaimed, Recorded, Result, Settlement
+from runner.ledger.moves import NotClaimed, Recorded, Result
 from runner.ledger.planning import PlanWriter
+from runner.ledger.settling import Settlement
 from runner.message import (
     AttemptOutcome,
     Change,
@@ -132,7 +134,7 @@ def test_nothing_goes_to_a_person_with_a_message_in_doubt(ledger: Ledger) -> Non
     assert ledger.read(views.waiting, [other.id]) == []
     queued = ledger.read(_message_ids, other.id)
     assert ledger.write(moves.claim, [make_intent(queued[0], run, epoch)]) == [NotClaimed.MOVED]
-    ledger.write(moves.settle, [Settlement(message, Evidence.SAID_SENT, 30.0)])
+    ledger.write(settling.settle, [Settlement(message, Evidence.SAID_SENT, 30.0)])
     assert ids_of(ledger, other.id) == queued
 
 
@@ -196,7 +198,7 @@ def test_a_look_up_speaks_only_of_the_attempts_it_knew(ledger: Ledger) -> None:
     [again] = ledger.write(moves.claim, [make_intent(message, run, epoch, again=True)])
     record(ledger, message, int(again), Evidence.UNKNOWN)
     old = Settlement(message, Evidence.ABSENT_ASSUMED, 30.0, numbers=frozenset({number}))
-    assert ledger.write(moves.settle, [old]) == [Recorded(S.IN_DOUBT)]
+    assert ledger.write(settling.settle, [old]) == [Recorded(S.IN_DOUBT)]
 
 
 def test_found_after_a_persons_word_is_late_truth(ledger: Ledger) -> None:
@@ -204,9 +206,9 @@ def test_found_after_a_persons_word_is_late_truth(ledger: Ledger) -> None:
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
     record(ledger, message, number, Evidence.UNKNOWN)
-    ledger.write(moves.settle, [Settlement(message, Evidence.SAID_NOT_SENT, 30.0)])
+    ledger.write(settling.settle, [Settlement(message, Evidence.SAID_NOT_SENT, 30.0)])
     found = Settlement(message, Evidence.FOUND, 40.0, message_id="m", numbers=frozenset({number}))
-    assert ledger.write(moves.settle, [found]) == [Recorded(S.SENT)]
+    assert ledger.write(settling.settle, [found]) == [Recorded(S.SENT)]
     assert statuses(ledger, row.id) == [("5", "sent")]
 
 
@@ -219,7 +221,7 @@ def test_one_message_of_the_api_proves_one_of_ours(ledger: Ledger) -> None:
         ledger.write(moves.claim, [make_intent(id, run, epoch)])
         record(ledger, id, 1, Evidence.UNKNOWN)
     both = [Settlement(id, Evidence.FOUND, 30.0, message_id="m1") for id in ids]
-    told = ledger.write(moves.settle, both)
+    told = ledger.write(settling.settle, both)
     assert told == [Recorded(S.SENT), Recorded(S.IN_DOUBT)]
 
 
@@ -245,7 +247,7 @@ def test_a_message_that_can_never_be_seen_is_not_sent_for_ever(ledger: Ledger) -
         [number] = ledger.write(moves.claim, [make_intent(message, run, epoch)])
         record(ledger, message, int(number), Evidence.UNKNOWN)
         absent = Settlement(message, Evidence.ABSENT_ASSUMED, 30.0, attempts_allowed=2)
-        [told] = ledger.write(moves.settle, [absent])
+        [told] = ledger.write(settling.settle, [absent])
         assert told is not None
         seen.append(told.status)
     assert seen == [S.QUEUED, S.FAILED]
@@ -268,7 +270,7 @@ def test_late_truth_is_welcome_and_a_doubling_is_told(ledger: Ledger) -> None:
     make_queue(ledger, row, [5])
     message, first, run, epoch = claimed(ledger, row.id)
     record(ledger, message, first, Evidence.UNKNOWN)
-    ledger.write(moves.settle, [Settlement(message, Evidence.SAID_NOT_SENT, 30.0)])
+    ledger.write(settling.settle, [Settlement(message, Evidence.SAID_NOT_SENT, 30.0)])
     assert ids_of(ledger, row.id) == []
     plan_again(ledger, row)
     [second] = ledger.write(moves.claim, [make_intent(message, run, epoch)])
@@ -305,7 +307,7 @@ def test_a_look_up_that_proves_nothing_keeps_the_attempts_own_words(ledger: Ledg
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
     record(ledger, message, number, Evidence.UNKNOWN, reason="sendUnconfirmed", message_id="ask")
-    ledger.write(moves.settle, [Settlement(message, Evidence.UNCLEAR, 30.0, reason="unclear")])
+    ledger.write(settling.settle, [Settlement(message, Evidence.UNCLEAR, 30.0, reason="unclear")])
     [doubt] = ledger.read(views.in_doubt, [row.id])
     assert (doubt.reason, doubt.unconfirmed, doubt.asked_id) == ("unclear", True, "ask")
 
@@ -329,12 +331,12 @@ def test_settling_covers_every_unproven_attempt(
     record(ledger, message, number, Evidence.UNKNOWN)
     [again] = ledger.write(moves.claim, [make_intent(message, run, epoch, again=True)])
     record(ledger, message, int(again), Evidence.UNKNOWN)
-    told = ledger.write(moves.settle, [Settlement(message, evidence, 30.0, message_id="m")])
+    told = ledger.write(settling.settle, [Settlement(message, evidence, 30.0, message_id="m")])
     assert told == [Recorded(status)]
     assert statuses(ledger, row.id) == [("5", status)]
     if status is not S.IN_DOUBT:
         once_more = Settlement(message, evidence, 30.0, message_id="m")
-        assert ledger.write(moves.settle, [once_more]) == [None]
+        assert ledger.write(settling.settle, [once_more]) == [None]
 
 
 def test_a_new_key_only_where_every_attempt_is_proven(ledger: Ledger) -> None:

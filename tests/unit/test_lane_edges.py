@@ -8,14 +8,16 @@ from collections.abc import Callable
 import pytest
 
 from runner.attempt import Lane
-from runner.ledger import decisions, moves, views
-from runner.ledger.moves import Settlement
+from runner.ledger import decisions, settling, views
+from runner.ledger.moves import Recorded
+from runner.ledger.settling import Settlement
 from runner.message import (
     TOO_LATE,
     UNCONFIRMED,
     Deferred,
     Evidence,
     InDoubt,
+    MessageStatus,
     Outcome,
     Scope,
 )
@@ -178,10 +180,12 @@ def test_the_same_person_is_not_written_to_by_two_campaigns_at_once(make: Make) 
 def test_a_repeat_that_ends_unanswered_after_a_persons_word_is_in_doubt(make: Make) -> None:
     setting = make([1], api=ScriptedApi(latency=30.0))
 
+    said: list[object] = []
+
     def say_not_sent() -> None:
         [doubt] = setting.ledger.read(views.in_doubt, [setting.campaign])
         word = Settlement(doubt.id, Evidence.SAID_NOT_SENT, 1.0, "said")
-        setting.ledger.write(moves.settle, [word])
+        said.extend(setting.ledger.write(settling.settle, [word]))
 
     def script(api: ScriptedApi, person: str, _body: bytes, key: str) -> Outcome | None:
         if nth(api, "1") == 1:
@@ -194,6 +198,7 @@ def test_a_repeat_that_ends_unanswered_after_a_persons_word_is_in_doubt(make: Ma
 
     setting.api.script = script
     setting.drive()
+    assert said == [Recorded(MessageStatus.QUEUED)]
     assert setting.counts() == {"in_doubt": 1}
 
 

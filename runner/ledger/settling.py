@@ -1,0 +1,124 @@
+"""Settling messages in doubt, by a look-up or by a person's word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from runner.ledger.moves import Recorded, Result, record, unproven_attempts, write_moves
+from runner.ledger.schema import campaign, message
+from runner.ledger.views import is_taken
+from runner.message import EVIDENCE, AttemptOutcome, Evidence, MessageStatus
+
+_S = MessageStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a look-up or a person says of a whole message in doubt: of every unproven attempt."""
+
+    message: int
+    evidence: Evidence
+    at: float
+    reason: str = ""
+    detail: str = ""
+    message_id: str = ""
+    thread_id: str = ""
+    not_before: float = 0.0
+    numbers: frozenset[int] = frozenset()  # the attempts it speaks of; empty: all unproven
+    attempts_allowed: int | None = None  # a retry beyond so many tries is `failed`
+
+
+def settle(connection: Connection, settlements: list[Settlement]) -> list[Recorded | None]:
+    """Settle messages in doubt. None for one that is no longer in doubt, unless it is found: late
+    truth is welcome.
+
+    A message that goes back to the queue was passed over by the plans made meanwhile: it is not
+    sent before its campaign has been planned again.
+    """
+    ids = [item.message for item in settlements]
+    rows = {
+        row.id: row
+        for row in connection.execute(
+            select(message.c.id, message.c.status, message.c.campaign)
+            .where(message.c.id.in_(ids))
+            .with_for_update()
+        )
+    }
+    unproven = unproven_attempts(connection, ids)
+    told: list[Recorded | None] = []
+    for item in settlements:
+        told.append(_settle_one(connection, item, rows[item.message], unproven))
+    return told
+
+
+def _settle_one(
+    connection: Connection, item: Settlement, row: Any, unproven: dict[int, set[int]]
+) -> Recorded | None:
+    still = unproven.get(item.message, set())
+    numbers = sorted(still & item.numbers if item.numbers else still)
+    late = item.evidence is Evidence.FOUND and row.status != _S.IN_DOUBT
+    if item.evidence is Evidence.FOUND and is_taken(connection, item.message_id):
+        item = replace(item, evidence=Evidence.UNCLEAR, reason="unclear", detail=_TAKEN)
+        late = False
+    elif late:
+        numbers = numbers or sorted(item.numbers)
+    if not numbers or (row.status != _S.IN_DOUBT and not late):
+        return None
+    if EVIDENCE[item.evidence].attempt is AttemptOutcome.UNKNOWN:
+        # It proves nothing: the attempts keep their own words, the message says what is new.
+        write_moves(connection, [_still_in_doubt(item)])
+        return Recorded(_S.IN_DOUBT)
+    if item.evidence in (Evidence.FOUND, Evidence.SAID_SENT):
+        numbers = numbers[:1]  # one message was accepted: by one of them
+    recorded = _settle_each(connection, item, numbers)
+    if recorded.status is _S.QUEUED:
+        connection.execute(
+            update(message).where(message.c.id == item.message).values(unplanned=True)
+        )
+        make_stale(connection, row.campaign)
+    return recorded
+
+
+_TAKEN = "the message that a look-up shows already belongs to another one of this ledger"
+
+
+def _settle_each(connection: Connection, item: Settlement, numbers: list[int]) -> Recorded:
+    counts = item.attempts_allowed is not None
+    results = [
+        Result(
+            message=item.message,
+            number=number,
+            evidence=item.evidence,
+            at=item.at,
+            reason=item.reason,
+            detail=item.detail,
+            message_id=item.message_id,
+            thread_id=item.thread_id,
+            not_before=item.not_before,
+            counts=counts and number == numbers[-1],
+            attempts_allowed=item.attempts_allowed or 1,
+        )
+        for number in numbers
+    ]
+    return [record(connection, [result])[0] for result in results][-1]
+
+
+def make_stale(connection: Connection, campaign_id: int) -> None:
+    """A campaign's plan no longer covers its queue: it is planned again, whatever its files say."""
+    connection.execute(
+        update(campaign).where(campaign.c.id == campaign_id).values(fingerprint=None)
+    )
+
+
+def _still_in_doubt(item: Settlement) -> dict[str, Any]:
+    return {
+        "_id": item.message,
+        "_from": _S.IN_DOUBT,
+        "status": _S.IN_DOUBT,
+        "reason": item.reason,
+        "detail": item.detail,
+        "not_before": item.not_before,
+    }

@@ -236,3 +236,16 @@ def test_status_from_below_the_project_still_tells_when_it_is_done(project: Proj
     project.ok(project.campaign, "--limit", "1")
     here = project.run("status", command=["env", "-C", str(project.campaign.parent), *COMMAND])
     assert "done about" in here.out
+
+
+def test_a_mended_row_is_sent_by_the_next_run_and_a_removed_one_is_not(both: Project) -> None:
+    ids = people(4)
+    both.write(["", "1.23E+18", ids[2], ids[3]], text="Hi {{ first_name }}")
+    first = both.ok(both.campaign, "--limit", "1")
+    assert "no_id" in first.out
+    both.write([ids[0], ids[1], ids[2]], text="Hi {{ first_name }}")
+    both.ok(both.campaign, "--accept-changes")
+    assert sorted(both.api.recipients) == ids[:3]
+    left = {row["recipient"]: row["reason"] for row in both.exported() if row["status"] != "sent"}
+    assert list(left) == [ids[3]]
+    assert left[ids[3]].startswith("removed")

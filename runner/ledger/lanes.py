@@ -19,6 +19,11 @@ from runner.errors import LaneHeld
 from runner.ledger.schema import lane, run
 
 
+def lane_name(origin: str, team: str) -> str:
+    """A lane's identity in the ledger: the API's origin and the team."""
+    return f"{origin}|{team}"
+
+
 def begin_run(connection: Connection, at: float, version: str) -> int:
     """A new run's number."""
     made = connection.execute(

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from runner.errors import LedgerError
+from runner.ledger.lanes import lane_name
 from runner.ledger.schema import campaign, message, meta, row_skip, suppression
 from runner.message import (
     FIRST_STEP,
@@ -53,6 +54,13 @@ class CampaignRow:
     origin: str | None
     team: str | None
     fingerprint: str | None
+
+    @property
+    def lane(self) -> str | None:
+        """The lane it is bound to, None before its first live run."""
+        if self.origin is None or self.team is None:
+            return None
+        return lane_name(self.origin, self.team)
 
 
 _CAMPAIGN_COLUMNS = (

@@ -48,10 +48,7 @@ def settle(connection: Connection, settlements: list[Settlement]) -> list[Record
         )
     }
     unproven = unproven_attempts(connection, ids)
-    told: list[Recorded | None] = []
-    for item in settlements:
-        told.append(_settle_one(connection, item, rows[item.message], unproven))
-    return told
+    return [_settle_one(connection, item, rows[item.message], unproven) for item in settlements]
 
 
 def _settle_one(
@@ -103,7 +100,7 @@ def _settle_each(connection: Connection, item: Settlement, numbers: list[int]) -
         )
         for number in numbers
     ]
-    return [record(connection, [result])[0] for result in results][-1]
+    return record(connection, results)[-1]
 
 
 def make_stale(connection: Connection, campaign_id: int) -> None:

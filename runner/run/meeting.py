@@ -37,7 +37,7 @@ class Crew:
 
     @property
     def lane_id(self) -> str:
-        return f"{self.origin}|{self.team}"
+        return lanes.lane_name(self.origin, self.team)
 
     def open_lane(self, ledger: Ledger, run: int, clock: Clock, bus: EventBus) -> Lane:
         """Take the lane: from here on every earlier owner is fenced. Needs a running loop."""
@@ -142,16 +142,16 @@ async def introduce(
         platform=campaign.api.platform,
         concurrency=1,
     )
-    lane = f"{row.origin}|{row.team}" if row is not None and row.team is not None else ""
+    lane = row.lane if row is not None else None
     try:
         team = await channel.team()
-        lane = f"{channel.origin}|{team.id}"
+        lane = lanes.lane_name(channel.origin, team.id)
         links = await channel.account_links()
         platforms = await channel.platforms()
         ahead = channel.server_now() - clock.boot()
     finally:
         await channel.close()
-        if ledger is not None and lane:
+        if ledger is not None and lane is not None:
             _count(ledger, lane, meter.early)
     return Introduction(channel.origin, team.id, team.name, links, platforms, ahead)
 
@@ -160,11 +160,11 @@ def _remembered(
     campaign: Campaign, ledger: Ledger | None, row: CampaignRow | None, clock: Clock
 ) -> Pacer | None:
     """The team's limits with what the ledger says was used of them."""
-    if ledger is None or row is None or row.team is None:
+    if ledger is None or row is None or row.lane is None:
         return None
     pacer = make_pacer([campaign.limits], [])
     wall = clock.now()
-    used = ledger.read(history.past_requests, f"{row.origin}|{row.team}", wall - DAY)
+    used = ledger.read(history.past_requests, row.lane, wall - DAY)
     pacer.restore(used, [], now=clock.boot(), wall=wall, timeout=campaign.retry.timeout)
     return pacer
 
@@ -190,7 +190,7 @@ async def meet(
             met[who] = await introduce(campaign, token, clock, bus, ledger, draft.row)
         said = met[who]
         crew = crews.setdefault(
-            f"{said.origin}|{said.team}",
+            lanes.lane_name(said.origin, said.team),
             Crew(said.origin, said.team, said.team_name, token, [], {}, said.server_ahead),
         )
         crew.drafts.append(draft)

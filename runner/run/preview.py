@@ -154,9 +154,9 @@ def when_done(
     wall, now = clock.now(), clock.boot()
     if ledger is not None:
         lanes = {
-            f"{draft.row.origin}|{draft.row.team}"
+            draft.row.lane
             for draft in drafts
-            if draft.row is not None and draft.row.team is not None
+            if draft.row is not None and draft.row.lane is not None
         }
         pacer.restore(
             [

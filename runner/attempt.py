@@ -29,9 +29,6 @@ from runner.events import (
 from runner.ledger import Ledger
 from runner.ledger.moves import Intent, NotClaimed, Recorded, Result, claim, record
 from runner.message import (
-    IN_PROGRESS,
-    KEY_REUSED,
-    UNCONFIRMED,
     Accepted,
     Deferred,
     InDoubt,
@@ -41,6 +38,8 @@ from runner.message import (
     Rejected,
     Scope,
     evidence_of,
+    is_foreign,
+    is_of_one_message,
 )
 from runner.pacing import Pacer, Permit
 
@@ -247,7 +246,7 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
     doubt = recorded.status is MessageStatus.IN_DOUBT
     lane.settling += doubt
     lane.notify(doubt=doubt)
-    if number == 1 and not lane.adopt and _is_foreign(answer):
+    if number == 1 and not lane.adopt and is_foreign(answer.outcome):
         raise ForeignKeyUse(
             f"the API already knows {lane.campaigns[parcel.campaign].name}'s message to "
             f"{parcel.recipient}, but this ledger never sent it: another ledger has used this "
@@ -264,13 +263,6 @@ def _give_back(lane: Lane, permit: Permit, outcome: Outcome) -> None:
     else:
         sent = isinstance(outcome, Accepted | InDoubt)
         lane.pacer.done(permit, lane.clock.boot(), sent=sent)
-
-
-def _is_foreign(answer: Answer) -> bool:
-    match answer.outcome:
-        case Accepted(replay=True) | InDoubt(reason="idempotencyKeyReused" | "sendInProgress"):
-            return True
-    return False
 
 
 def _result(lane: Lane, parcel: Parcel, number: int, answer: Answer) -> Result:
@@ -341,8 +333,8 @@ def _act(lane: Lane, parcel: Parcel, answer: Answer) -> None:
 
 
 def _count_failure(lane: Lane, outcome: Rejected | InDoubt, now: float) -> None:
-    if isinstance(outcome, InDoubt) and outcome.reason in (IN_PROGRESS, UNCONFIRMED, KEY_REUSED):
-        return  # an answer about one message, not a sign that the API is unwell
+    if is_of_one_message(outcome):
+        return
     lane.failures += 1
     if lane.failures >= CONSECUTIVE_FAILURES:
         lane.stop(

@@ -9,21 +9,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.message import (
+    CLOCK_SLACK,
     EVIDENCE,
     FIRST_STEP,
+    MAY_HAVE_SENT,
     MOVES,
+    Absent,
     Accepted,
     AttemptOutcome,
     Deferred,
     Evidence,
+    Finding,
+    Found,
     InDoubt,
     MessageStatus,
+    Outcome,
     Recipient,
     Rejected,
+    Unclear,
+    Way,
     evidence_of,
+    is_foreign,
     judge,
     message_key,
     normal_name,
+    way_to_settle,
+    weigh,
 )
 
 S, A, E = MessageStatus, AttemptOutcome, Evidence
@@ -105,6 +116,78 @@ def test_what_an_answer_is_evidence_of(
     outcome: Accepted | Rejected | Deferred | InDoubt, evidence: Evidence
 ) -> None:
     assert evidence_of(outcome) is evidence
+
+
+first = pytest.mark.parametrize("barred", [False, True])
+second = pytest.mark.parametrize("presumed", [False, True])
+third = pytest.mark.parametrize("idempotent", [False, True])
+LIFE = 3600.0
+
+
+@first
+@second
+@third
+@pytest.mark.parametrize(
+    ("ages", "young"),
+    [
+        ((0.0, 0.0), True),
+        ((-CLOCK_SLACK, LIFE - 1), True),
+        ((LIFE, 0.0), False),  # too old by one clock is too old
+        ((0.0, LIFE), False),
+        ((-3.0, 10.0), False),  # a clock was set back: nobody knows how old it is
+    ],
+)
+def test_only_what_is_known_to_be_young_is_repeated(
+    barred: bool, presumed: bool, idempotent: bool, ages: tuple[float, float], young: bool
+) -> None:
+    way = way_to_settle(
+        idempotent=idempotent, barred=barred, presumed=presumed, ages=ages, key_life=LIFE
+    )
+    allowed = idempotent and young and not barred and not presumed
+    assert way is (Way.REPEAT if allowed else Way.LOOK_UP)
+
+
+@first
+@second
+@third
+@pytest.mark.parametrize("absent", ["hold", "resend"])
+@pytest.mark.parametrize("finding", [Found("m", "t"), Absent("no"), Unclear("syncing")])
+def test_what_a_look_up_is_evidence_of(
+    barred: bool, presumed: bool, idempotent: bool, absent: str, finding: Finding
+) -> None:
+    said = weigh(finding, absent=absent, idempotent=idempotent, barred=barred, presumed=presumed)
+    if isinstance(finding, Found):
+        assert said is E.FOUND
+    elif isinstance(finding, Unclear):
+        assert said is E.UNCLEAR
+    elif absent == "hold" or barred:
+        assert said is E.ABSENT_HELD
+    elif idempotent and not presumed:
+        assert said is Way.REPEAT  # under its key: never a second message
+    else:
+        assert said is E.ABSENT_ASSUMED
+
+
+@pytest.mark.parametrize(
+    ("outcome", "foreign"),
+    [
+        (Accepted("m", "t"), False),
+        (Accepted("m", "t", replay=True), True),
+        (Rejected("no"), False),
+        (Deferred("later"), False),
+        (InDoubt("timeout"), False),
+        (InDoubt("sendUnconfirmed"), False),
+        (InDoubt("sendInProgress"), True),
+        (InDoubt("idempotencyKeyReused"), True),
+    ],
+)
+def test_which_first_answers_tell_of_another_ledger(outcome: Outcome, foreign: bool) -> None:
+    assert is_foreign(outcome) is foreign
+
+
+def test_a_key_is_held_by_what_may_have_been_sent() -> None:
+    proven_not_sent = set(A) - MAY_HAVE_SENT
+    assert proven_not_sent == {A.REJECTED, A.NOT_SENT}
 
 
 VECTORS = [

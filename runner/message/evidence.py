@@ -1,0 +1,187 @@
+"""By what proof a message moves: the one table, and the questions it answers.
+
+The rest of the house asks here: what becomes of an attempt and its message (`judge`), what an
+answer or a look-up is evidence of, how a message in doubt may be settled (`way_to_settle`), and
+whether its key may be given up (`may_renew_key`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from runner.message.words import (
+    IN_PROGRESS,
+    KEY_REUSED,
+    UNCONFIRMED,
+    Absent,
+    Accepted,
+    Deferred,
+    Finding,
+    Found,
+    InDoubt,
+    MessageStatus,
+    Outcome,
+    Rejected,
+    Unclear,
+)
+
+_S = MessageStatus
+
+
+class Evidence(StrEnum):
+    """Everything that can be learnt about an attempt."""
+
+    ACCEPTED = "accepted"  # its own answer: taken
+    REPLAYED = "replayed"  # its own answer: this key was taken before
+    REJECTED = "rejected"  # its own answer: no, for this recipient or text
+    DEFERRED = "deferred"  # its own answer: not processed
+    NOT_WRITTEN = "not_written"  # no byte of the body left this machine
+    UNKNOWN = "unknown"  # no answer, or one that proves nothing
+    ORPHANED = "orphaned"  # its owner died before an answer was recorded
+    FOUND = "found"  # a look-up shows the message
+    ABSENT_HELD = "absent_held"  # a look-up does not show it; a person decides
+    ABSENT_ASSUMED = "absent_assumed"  # the same, and `retry.absent: resend` takes it as not sent
+    UNCLEAR = "unclear"  # a look-up that proves nothing
+    PRESUMED = "presumed"  # the ledger is an old copy: a run that it does not know may have sent it
+    SAID_SENT = "said_sent"  # a person's word
+    SAID_NOT_SENT = "said_not_sent"  # a person's word
+
+
+class AttemptOutcome(StrEnum):
+    """What is known of one attempt. Only `unknown` leaves its message unproven."""
+
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    NOT_SENT = "not_sent"
+
+
+MAY_HAVE_SENT = frozenset({AttemptOutcome.UNKNOWN, AttemptOutcome.ACCEPTED})
+"""An attempt of these may have become a message: it counts against its sender's limits, and holds
+its message to its key, which only a message whose every attempt is proven not sent may give up."""
+
+
+class Verdict(NamedTuple):
+    """What evidence does: to its attempt, and to the message."""
+
+    attempt: AttemptOutcome
+    alone: MessageStatus  # the message, when every other attempt of its key is proven
+    beside_unproven: MessageStatus  # the message, while another attempt is unproven
+
+
+_A = AttemptOutcome
+EVIDENCE: Mapping[Evidence, Verdict] = {
+    Evidence.ACCEPTED: Verdict(_A.ACCEPTED, _S.SENT, _S.SENT),
+    Evidence.REPLAYED: Verdict(_A.ACCEPTED, _S.SENT, _S.SENT),
+    Evidence.REJECTED: Verdict(_A.REJECTED, _S.REJECTED, _S.IN_DOUBT),
+    Evidence.DEFERRED: Verdict(_A.NOT_SENT, _S.QUEUED, _S.IN_DOUBT),
+    Evidence.NOT_WRITTEN: Verdict(_A.NOT_SENT, _S.QUEUED, _S.IN_DOUBT),
+    Evidence.UNKNOWN: Verdict(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
+    Evidence.ORPHANED: Verdict(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
+    Evidence.FOUND: Verdict(_A.ACCEPTED, _S.SENT, _S.SENT),
+    Evidence.ABSENT_HELD: Verdict(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
+    Evidence.ABSENT_ASSUMED: Verdict(_A.NOT_SENT, _S.QUEUED, _S.IN_DOUBT),
+    Evidence.UNCLEAR: Verdict(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
+    Evidence.PRESUMED: Verdict(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
+    Evidence.SAID_SENT: Verdict(_A.ACCEPTED, _S.SENT, _S.SENT),
+    Evidence.SAID_NOT_SENT: Verdict(_A.NOT_SENT, _S.QUEUED, _S.QUEUED),
+}
+"""The one table: what each kind of evidence does. Proof belongs to the key, not to the attempt:
+while another attempt is unproven, only acceptance (or a person's word) settles the message."""
+
+
+def judge(
+    evidence: Evidence, status: MessageStatus, *, others_unproven: bool, tries_left: bool = True
+) -> tuple[AttemptOutcome, MessageStatus]:
+    """What becomes of the attempt and of its message, whose status is now `status`.
+
+    The attempt's outcome is always recorded. The message moves only out of `sending` or
+    `in_doubt`; from anywhere, acceptance makes it `sent`, and an attempt that ends unproven makes
+    all but `sent` doubtful: what may have been sent is not sent again. `tries_left=False` turns a
+    retry into `failed`.
+    """
+    verdict = EVIDENCE[evidence]
+    wanted = verdict.beside_unproven if others_unproven else verdict.alone
+    if wanted is _S.SENT:
+        return verdict.attempt, _S.SENT
+    if verdict.attempt is AttemptOutcome.UNKNOWN and status is not _S.SENT:
+        return verdict.attempt, _S.IN_DOUBT
+    if status not in (_S.SENDING, _S.IN_DOUBT):
+        return verdict.attempt, status
+    if wanted is _S.QUEUED and not tries_left:
+        wanted = _S.FAILED
+    return verdict.attempt, wanted
+
+
+def evidence_of(outcome: Outcome) -> Evidence:
+    """The kind of evidence that an answer to our own request is."""
+    match outcome:
+        case Accepted(replay=replay):
+            return Evidence.REPLAYED if replay else Evidence.ACCEPTED
+        case Rejected():
+            return Evidence.REJECTED
+        case Deferred(written=written):
+            return Evidence.DEFERRED if written else Evidence.NOT_WRITTEN
+        case InDoubt():
+            return Evidence.UNKNOWN
+
+
+def is_foreign(outcome: Outcome) -> bool:
+    """Whether an answer to a message's first attempt means that its key was used before: by
+    another ledger, since this one never did."""
+    match outcome:
+        case Accepted(replay=True):
+            return True
+        case InDoubt(reason=reason):
+            return reason in (KEY_REUSED, IN_PROGRESS)
+    return False
+
+
+def is_of_one_message(outcome: Outcome) -> bool:
+    """Whether a doubt is the API's word about this message alone, and no sign that it is unwell."""
+    return isinstance(outcome, InDoubt) and outcome.reason in (IN_PROGRESS, UNCONFIRMED, KEY_REUSED)
+
+
+class Way(StrEnum):
+    """How a message in doubt is settled."""
+
+    REPEAT = "repeat"  # the same bytes under the same key: the API sends now, or tells the first
+    LOOK_UP = "look_up"  # read back; nothing is sent
+
+
+CLOCK_SLACK = 2.0
+"""Seconds by which an attempt may seem to lie in the future: `Date` has whole seconds."""
+
+
+def way_to_settle(
+    *, idempotent: bool, barred: bool, presumed: bool, ages: Collection[float], key_life: float
+) -> Way:
+    """Whether to repeat a message in doubt or to look it up.
+
+    `barred`: it must not be written again on any account. `presumed`: no attempt of ours is known,
+    so there is nothing to repeat. `ages`: seconds since the first attempt, by every clock there
+    is: neither a wall clock set back nor a server's must make a key look young.
+    """
+    if barred or presumed or not idempotent:
+        return Way.LOOK_UP
+    young = min(ages) >= -CLOCK_SLACK and max(ages) < key_life
+    return Way.REPEAT if young else Way.LOOK_UP
+
+
+def weigh(
+    finding: Finding, *, absent: str, idempotent: bool, barred: bool, presumed: bool
+) -> Evidence | Way:
+    """What a look-up is evidence of, under the policy `retry.absent`; or that the message is to be
+    repeated, since under its key that cannot make two."""
+    match finding:
+        case Found():
+            return Evidence.FOUND
+        case Unclear():
+            return Evidence.UNCLEAR
+        case Absent() if absent != "resend" or barred:
+            return Evidence.ABSENT_HELD
+        case Absent() if idempotent and not presumed:
+            return Way.REPEAT
+    return Evidence.ABSENT_ASSUMED

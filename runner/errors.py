@@ -9,6 +9,7 @@
     ├── LedgerError             the ledger cannot be used
     │   ├── LedgerLocked        another process writes to it for too long
     │   ├── LedgerTooNew        made by a newer version of this program
+    │   ├── OldLedger           an old copy was brought back; needs --accept-old-ledger
     │   └── Fenced              another owner took this lane over
     ├── LaneEnding              (within a run) the lane ends before this could begin
     ├── LaneHeld                another run drives this lane, exit 6
@@ -87,6 +88,10 @@ class LedgerLocked(LedgerError):
 
 class LedgerTooNew(LedgerError):
     """The ledger was made by a newer version."""
+
+
+class OldLedger(LedgerError):
+    """The ledger has come less far than this machine remembers of it."""
 
 
 class Fenced(LedgerError):

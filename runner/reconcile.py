@@ -27,6 +27,9 @@ from runner.message import (
     MessageStatus,
     Outcome,
     Unclear,
+    Way,
+    way_to_settle,
+    weigh,
 )
 from runner.pacing import DAY
 
@@ -40,8 +43,8 @@ with the pauses between. Repeats that were not even processed do not count."""
 AT_ONCE = 4
 """Messages being settled at a time: as many connections as a channel has beside its sends."""
 
-CLOCK_SLACK = 2.0
-"""Seconds by which an attempt may seem to lie in the future: `Date` has whole seconds."""
+AHEAD = 24
+"""Messages taken from one look at all that is in doubt, which costs the more the longer it is."""
 
 
 @dataclass(slots=True)
@@ -64,7 +67,7 @@ class Reconciler:
                 now = lane.clock.boot()
                 due = [doubt for doubt in doubts if self._due_at[doubt.id] <= now]
                 if due:
-                    await self._settle_some(due[:AT_ONCE])
+                    await self._settle_some(due[:AHEAD])
                     continue
                 lane.notify()
                 if not doubts and lane.dispatched:
@@ -100,13 +103,21 @@ class Reconciler:
 
     def _repeats(self, doubt: Doubt) -> bool:
         """Whether sending the same bytes under the same key again is how to settle this."""
-        channel, settings = self._channel(doubt), self.lane.campaigns[doubt.campaign]
-        if doubt.unconfirmed or doubt.foreign or not channel.idempotent or self._unwanted(doubt):
-            return False
-        # By both clocks: neither a wall clock set back nor a server's must make a key look young.
+        channel = self._channel(doubt)
         wall = self.lane.clock.now() - doubt.first_at
         server = channel.server_now() - doubt.first_server_at
-        return min(wall, server) >= -CLOCK_SLACK and max(wall, server) < settings.key_life
+        way = way_to_settle(
+            idempotent=channel.idempotent,
+            barred=self._barred(doubt),
+            presumed=doubt.presumed,
+            ages=(wall, server),
+            key_life=self.lane.campaigns[doubt.campaign].key_life,
+        )
+        return way is Way.REPEAT
+
+    def _barred(self, doubt: Doubt) -> bool:
+        """The API's own "perhaps" is never repeated, and nobody is written to who said no."""
+        return doubt.unconfirmed or doubt.foreign or self._unwanted(doubt)
 
     def _unwanted(self, doubt: Doubt) -> bool:
         """Whether the recipient has been put on a do-not-contact list: a repeat could be the first
@@ -125,9 +136,16 @@ class Reconciler:
         return now + min(wait, DAY)
 
     async def _settle_some(self, due: list[Doubt]) -> None:
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def in_turn(doubt: Doubt) -> None:
+            async with turns:
+                if not self.lane.ending:
+                    await self._settle(doubt)
+
         async with asyncio.TaskGroup() as group:
             for doubt in due:
-                group.create_task(self._settle(doubt), name=f"settle-{doubt.id}")
+                group.create_task(in_turn(doubt), name=f"settle-{doubt.id}")
 
     async def _settle(self, doubt: Doubt) -> None:
         repeats = self._repeats(doubt)
@@ -182,31 +200,28 @@ class Reconciler:
             message_id=doubt.asked_id if doubt.unconfirmed else "",
         )
         finding = await channel.look_up(lookup, self._is_taken)
-        settings = lane.campaigns[doubt.campaign]
+        said = weigh(
+            finding,
+            absent=lane.campaigns[doubt.campaign].absent,
+            idempotent=channel.idempotent,
+            barred=self._barred(doubt),
+            presumed=doubt.presumed,
+        )
+        if isinstance(said, Way):
+            await self._repeat(doubt, by_policy=True)
+            return
         match finding:
             case Found(message_id=message_id, thread_id=thread_id):
-                await self._write(
-                    doubt, Evidence.FOUND, "found", "found by a look-up", message_id, thread_id
-                )
-            case Absent(detail=detail) if settings.absent == "resend" and self._may_resend(doubt):
-                if channel.idempotent:
-                    await self._repeat(doubt, by_policy=True)
-                else:
-                    await self._write(doubt, Evidence.ABSENT_ASSUMED, "absent", detail)
+                found = ("found", "found by a look-up", message_id, thread_id)
+                await self._write(doubt, said, *found)
             case Absent(detail=detail):
-                self._tries[doubt.id, False] = LOOKUPS  # asking again tells nothing new
-                await self._write(
-                    doubt,
-                    Evidence.ABSENT_HELD,
-                    "absent",
-                    f"{detail}; absence is no proof (retry.absent: hold)".lstrip("; "),
-                )
+                if said is Evidence.ABSENT_HELD:
+                    self._tries[doubt.id, False] = LOOKUPS  # asking again tells nothing new
+                    why = f"{detail}; absence is no proof (retry.absent: hold)"
+                    detail = why.lstrip("; ")
+                await self._write(doubt, said, "absent", detail)
             case Unclear(reason=reason):
-                await self._write(doubt, Evidence.UNCLEAR, "unclear", reason)
-
-    def _may_resend(self, doubt: Doubt) -> bool:
-        """The API's own "perhaps" is never repeated, and nobody is written to who said no."""
-        return not (doubt.unconfirmed or doubt.foreign or self._unwanted(doubt))
+                await self._write(doubt, said, "unclear", reason)
 
     async def _is_taken(self, message_id: str) -> bool:
         return self.lane.ledger.read(views.is_taken, message_id)

@@ -98,7 +98,8 @@ def _slow_free_campaign(folder: Path, base: str) -> str:
 
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
-    return kept | {"INBOX_API_TOKEN": "sandbox-token"}
+    memory = Path(tempfile.gettempdir()) / "run-campaign-demo"
+    return kept | {"INBOX_API_TOKEN": "sandbox-token", "RUN_CAMPAIGN_MEMORY": str(memory)}
 
 
 _NOT_OURS = frozenset({"CI", "RUN_CAMPAIGN_STATE"})

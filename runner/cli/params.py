@@ -135,6 +135,11 @@ def run_options(function: F) -> F:
         click.option(
             "--adopt", is_flag=True, help="Take as sent what another ledger sent under this name."
         ),
+        click.option(
+            "--accept-old-ledger",
+            is_flag=True,
+            help="Go on with an old copy of the ledger; whoever it may have forgotten is in doubt.",
+        ),
         click.option("--wait", is_flag=True, help="Wait for a run that holds the team."),
         click.option("-y", "--yes", is_flag=True, help="Do not ask."),
         state_option,

@@ -40,7 +40,12 @@ def rehearse(
     with tempfile.TemporaryDirectory(prefix="run-campaign-") as folder, _serving(sandbox) as base:
         state = str(Path(folder) / LEDGER_NAME)
         options = replace(
-            options_of(said), at=base, token=Token(SANDBOX_TOKEN), unpaced=True, state=state
+            options_of(said),
+            at=base,
+            token=Token(SANDBOX_TOKEN),
+            unpaced=True,
+            state=state,
+            throwaway=True,
         )
         code = run_and_tell(call, campaigns, options, said | {"yes": True}, rehearsal=True)
     tally = sandbox.tally()

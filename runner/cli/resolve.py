@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -29,6 +30,7 @@ OPEN = 4
         "run-campaign resolve spring.yaml --list",
         "run-campaign resolve spring.yaml --sent 9184620175530281101",
         "run-campaign resolve spring.yaml --all-not-sent",
+        "run-campaign resolve spring.yaml --undo-all    a word given in error, until the next run",
     ),
 )
 @campaign_argument
@@ -40,6 +42,13 @@ OPEN = 4
     help="This one did not: queue it again; repeatable.",
 )
 @click.option("--all-not-sent", is_flag=True, help="None of those in doubt got it.")
+@click.option(
+    "--undo",
+    multiple=True,
+    metavar="ID",
+    help="Take your word for this one back, until the next run; repeatable.",
+)
+@click.option("--undo-all", is_flag=True, help="Take back every word since the last run.")
 @click.option("--list", "only_list", is_flag=True, help="List them; ask no API.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @state_option
@@ -51,6 +60,8 @@ def command(
     sent: tuple[str, ...],
     not_sent: tuple[str, ...],
     all_not_sent: bool,
+    undo: tuple[str, ...],
+    undo_all: bool,
     only_list: bool,
     yes: bool,
     state: str | None,
@@ -60,25 +71,18 @@ def command(
     Without more, the API is asked again now, and what stays in doubt is listed with where to look.
     Exit code 4 while some are left.
     """
-    from runner.clock import SystemClock
     from runner.ledger import views
-    from runner.run.by_hand import opened, settle_by_word
+    from runner.run.by_hand import opened
 
     call.about((campaign,), state)
-    if only_list and (sent or not_sent or all_not_sent):
-        raise click.UsageError("--list changes nothing; leave out --sent and --not-sent")
-    if sent or not_sent or all_not_sent:
-        with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
-            doubts = ledger.read(views.in_doubt, [row.id])
-            if all_not_sent and not yes and doubts and not _sure(len(doubts)):
-                click.echo("nothing was changed")
-                return OPEN
-            said_sent, queued = settle_by_word(
-                ledger, row, SystemClock(), sent=sent, not_sent=not_sent, all_not_sent=all_not_sent
-            )
-        click.echo(f"sent by your word: {said_sent}, queued again: {queued}")
-        if queued:
-            click.echo(f"to send them: {call.command(str(campaign))}")
+    words, undone = bool(sent or not_sent or all_not_sent), bool(undo or undo_all)
+    if words + undone + only_list > 1:
+        raise click.UsageError("say what was sent or not, or --undo, or --list; one at a time")
+    if words:
+        if not _give_word(call, campaign, state, sent, not_sent, all_not_sent, yes):
+            return OPEN
+    elif undone:
+        _take_back(campaign, state, undo)
     elif not only_list:
         _ask_the_api(call, campaign, state)
     with opened(campaign, state, os.environ) as (ledger, row):
@@ -86,6 +90,53 @@ def command(
     for line in _listed(doubts, call, campaign):
         click.echo(line)
     return OPEN if doubts else 0
+
+
+def _give_word(
+    call: Call,
+    campaign: Path,
+    state: str | None,
+    sent: tuple[str, ...],
+    not_sent: tuple[str, ...],
+    all_not_sent: bool,
+    yes: bool,
+) -> bool:
+    """Settle by a person's word; False if they think better of it."""
+    from runner.clock import SystemClock
+    from runner.ledger import views
+    from runner.run.by_hand import opened, settle_by_word
+    from runner.run.memory import may_change
+
+    with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
+        may_change(ledger, os.environ)
+        doubts = ledger.read(views.in_doubt, [row.id])
+        if all_not_sent and not yes and doubts and not _sure(len(doubts)):
+            click.echo("nothing was changed")
+            return False
+        said_sent, queued = settle_by_word(
+            ledger, row, SystemClock(), sent=sent, not_sent=not_sent, all_not_sent=all_not_sent
+        )
+    click.echo(f"sent by your word: {said_sent}, queued again: {queued}")
+    if said_sent or queued:
+        undo = call.command("resolve", str(campaign), "--undo-all")
+        click.echo(f"to take that back, until the next run: {undo}")
+    if queued:
+        click.echo(f"to send them: {call.command(str(campaign))}")
+    return True
+
+
+def _take_back(campaign: Path, state: str | None, ids: tuple[str, ...]) -> None:
+    from runner.progress import safe
+    from runner.run.by_hand import opened, take_words_back
+    from runner.run.memory import may_change
+
+    with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
+        may_change(ledger, os.environ)
+        told = take_words_back(ledger, row, ids)
+    click.echo(f"in doubt again: {len(told.back)}")
+    if told.too_late:
+        listed = ", ".join(safe(id) for id in told.too_late)
+        click.echo(f"too late, a run has begun or the message has moved on since: {listed}")
 
 
 def _sure(count: int) -> bool:
@@ -117,6 +168,16 @@ def _ask_the_api(call: Call, campaign: Path, state: str | None) -> None:
         raise KeyboardInterrupt
 
 
+def _person(doubt: Doubt) -> str:
+    """Who that is, in the words of the prospects file: its first cells beside the id."""
+    cells = [
+        f"{name} {value}"
+        for name, value in json.loads(doubt.columns).items()
+        if value and value != doubt.recipient.id
+    ]
+    return ", ".join(cells[:3]) or "nothing but an id"
+
+
 def _listed(doubts: list[Doubt], call: Call, campaign: Path) -> Iterable[str]:
     from runner.cli.show import text_lines
     from runner.progress import moment, safe
@@ -127,8 +188,11 @@ def _listed(doubts: list[Doubt], call: Call, campaign: Path) -> Iterable[str]:
     now = time.time()
     for doubt in doubts:
         why = f"{doubt.reason}: {doubt.detail}" if doubt.detail else doubt.reason
-        yield f"{safe(doubt.recipient.id)}  tried {moment(doubt.first_at, now)}  {safe(why)}"
         who = safe(doubt.recipient.id)
+        tried = f"tried {moment(doubt.first_at, now)}"
+        when = "forgotten by an old copy of the ledger, or not sent" if doubt.presumed else tried
+        yield f"{who}  {when}  {safe(why)}"
+        yield f"  row {doubt.row}: {safe(_person(doubt))}"
         yield f"  look into the thread of {doubt.sender} with {who} in Inbox for:"
         yield from text_lines(doubt.text)
     file, id = str(campaign), doubts[0].recipient.id

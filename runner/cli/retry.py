@@ -66,6 +66,7 @@ def command(
         reasons,
         said["only"],
         new_key=new_key,
+        accept_old_ledger=said["accept_old_ledger"],
     )
     click.echo(f"queued again: {number(count)}", err=said["log_format"] == "json")
     return run_and_tell(call, (campaign,), options_of(said), said)

@@ -30,6 +30,7 @@ def options_of(said: dict[str, Any]) -> Options:
         accept_changes=said["accept_changes"],
         new_campaign=said["new_campaign"],
         adopt=said["adopt"],
+        accept_old_ledger=said["accept_old_ledger"],
         wait=said["wait"],
         limit=said["limit"],
         only=frozenset(said["only"]),

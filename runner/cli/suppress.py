@@ -139,10 +139,14 @@ def _ledger(state: str | None, *, read_only: bool = False, make: bool = False) -
     """The ledger that is meant; made only where a person named its place."""
     from runner.ledger import open_ledger
     from runner.run.by_hand import open_existing
+    from runner.run.memory import may_change
     from runner.run.setup import ledger_upward
 
     location = ledger_upward(state, os.environ, Path.cwd())
-    return open_ledger(location) if make else open_existing(location, read_only=read_only)
+    ledger = open_ledger(location) if make else open_existing(location, read_only=read_only)
+    if not read_only:
+        may_change(ledger, os.environ)
+    return ledger
 
 
 def _checked(ids: Iterable[str], id_type: str, platform: str) -> list[str]:

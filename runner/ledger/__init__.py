@@ -17,12 +17,13 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from runner.ledger import decisions, history, lanes, moves, planning, settling, views
+from runner.ledger import age, decisions, history, lanes, moves, planning, settling, views, words
 from runner.ledger.engine import ledger_url, open_engine, sqlite_backup, told_plainly
 from runner.ledger.writer import Writer
 
 __all__ = [
     "Ledger",
+    "age",
     "decisions",
     "history",
     "lanes",
@@ -31,6 +32,7 @@ __all__ = [
     "planning",
     "settling",
     "views",
+    "words",
 ]
 
 P = ParamSpec("P")

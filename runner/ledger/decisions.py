@@ -9,7 +9,7 @@ from sqlalchemy import Connection, exists, insert, select, update
 
 from runner.ledger.schema import attempt, message, suppression
 from runner.ledger.settling import make_stale
-from runner.message import AttemptOutcome, MessageStatus
+from runner.message import MAY_HAVE_SENT, MessageStatus
 
 _S = MessageStatus
 
@@ -45,7 +45,7 @@ def retry(connection: Connection, asked: Retry) -> int:
     if asked.new_key:
         unproven = exists().where(
             attempt.c.message == message.c.id,
-            attempt.c.outcome.in_((AttemptOutcome.UNKNOWN, AttemptOutcome.ACCEPTED)),
+            attempt.c.outcome.in_(MAY_HAVE_SENT),
         )
         wanted = wanted.where(~unproven).values(generation=message.c.generation + 1)
     queued = connection.execute(

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from runner.errors import LedgerError, LedgerLocked, LedgerTooNew, UsageError
-from runner.ledger.schema import SCHEMA_VERSION, meta, metadata
+from runner.ledger.schema import SCHEMA_VERSION, meta, metadata, word
 
 BUSY_SECONDS = 30
 """How long a write waits for another process's before it gives up. Planning a million rows holds
@@ -28,7 +28,12 @@ NETWORK_FILE_SYSTEMS = frozenset(
 """Their file locks are not to be trusted with a WAL (sqlite.org/wal.html: all processes must be
 on the same host)."""
 
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {}
+
+def _add_words(connection: Connection) -> None:
+    word.create(connection)
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _add_words}
 """Schema version -> what brings a ledger of that version to the next one."""
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, or_, select, true
 
 from runner.ledger.schema import attempt, message, request, run
-from runner.message import AttemptOutcome
+from runner.message import MAY_HAVE_SENT, AttemptOutcome, Evidence
 
 
 def past_requests(
@@ -17,12 +17,14 @@ def past_requests(
     """(started, ended) of every API request of a lane since `since`; ended is None when it was
     never answered."""
     found: list[tuple[float, float | None]] = []
-    for table in (attempt, request):
+    made = attempt.c.evidence != Evidence.PRESUMED
+    for table, condition in ((attempt, made), (request, true())):
         found.extend(
             connection.execute(
                 select(table.c.started_at, table.c.ended_at).where(
                     table.c.lane == lane,
                     or_(table.c.started_at >= since, table.c.ended_at >= since),
+                    condition,
                 )
             )
         )
@@ -41,7 +43,8 @@ def past_sends(
             .where(
                 attempt.c.sender.in_(senders),
                 attempt.c.started_at >= since,
-                attempt.c.outcome.in_((AttemptOutcome.ACCEPTED, AttemptOutcome.UNKNOWN)),
+                attempt.c.outcome.in_(MAY_HAVE_SENT),
+                attempt.c.evidence != Evidence.PRESUMED,
             )
             .order_by(attempt.c.started_at)
         )

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from runner.message import AttemptOutcome, MessageStatus
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only for INTEGER keys
@@ -162,6 +162,16 @@ attempt = Table(
 Index("attempt_by_lane", attempt.c.lane, attempt.c.started_at)
 Index("attempt_by_message_id", attempt.c.message_id)
 Index("attempt_by_sender", attempt.c.sender, attempt.c.started_at)
+
+word = Table(
+    "word",
+    metadata,
+    Column("message", ForeignKey("message.id"), primary_key=True),
+    Column("run", BigInteger, nullable=False),  # the last run when it was given, 0 for none
+    Column("status", String, nullable=False),  # what the word made of the message
+    Column("before", Text, nullable=False),  # JSON: the message and its attempts as they were
+)
+"""The last word that a person gave for a message in doubt, to be taken back until the next run."""
 
 request = Table(
     "request",

@@ -21,6 +21,7 @@ from runner.message import (
     KEY_REUSED,
     UNCONFIRMED,
     AttemptOutcome,
+    Evidence,
     MessageStatus,
     Recipient,
     SkipReason,
@@ -133,6 +134,8 @@ class Doubt:
     id: int
     campaign: int
     recipient: Recipient
+    row: int
+    columns: str  # JSON object of the prospect's cells
     text: str
     reason: str
     detail: str
@@ -151,6 +154,7 @@ class Doubt:
     asked_id: str  # the id that the API gave to ask after
     foreign: bool  # each attempt was told that the key is another request's: not one of ours
     unconfirmed: bool  # the API itself does not know: never to be repeated
+    presumed: bool  # no attempt of this ledger: a newer copy of it may have made one
 
 
 def in_doubt(
@@ -177,6 +181,8 @@ def in_doubt(
             id=row.doubt,
             campaign=row.message_campaign,
             recipient=Recipient(row.message_platform, row.message_id_type, row.message_recipient),
+            row=row.message_row,
+            columns=row.message_columns,
             text=row.message_text,
             reason=row.message_reason,
             detail=row.message_detail,
@@ -197,6 +203,8 @@ def in_doubt(
             and (before.foreign if before else row.attempt_number == 1),
             unconfirmed=row.attempt_reason == UNCONFIRMED
             or (before is not None and before.unconfirmed),
+            presumed=row.attempt_evidence == Evidence.PRESUMED
+            and (before is None or before.presumed),
         )
     return list(found.values())
 

@@ -19,10 +19,12 @@ from runner.errors import LedgerError, RunnerError
 from runner.events import Ended, EventBus, LaneStarted, Notice
 from runner.forecast import Forecast
 from runner.lane import drive_lane
-from runner.ledger import Ledger, lanes, open_ledger, planning, views
+from runner.ledger import Ledger, age, lanes, open_ledger, planning, views
+from runner.ledger.age import Memory
 from runner.message import MessageStatus
 from runner.report import Status, status_of
 from runner.run.meeting import Crew, meet
+from runner.run.memory import kept, may_change
 from runner.run.plans import is_unchanged, reading, refuse_changes, write_plan
 from runner.run.preview import Preview, preview, when_done
 from runner.run.setup import (
@@ -43,13 +45,14 @@ class Options:
     """What the command line asks of a run. Times in seconds.
 
     `at` and `token` serve a run against another address (the sandbox); `unpaced` then switches
-    the limits off.
+    the limits off, and nobody needs to remember a `throwaway` ledger.
     """
 
     state: str | None = None
     accept_changes: bool = False
     new_campaign: bool = False
     adopt: bool = False
+    accept_old_ledger: bool = False
     wait: bool = False
     limit: int | None = None
     only: frozenset[str] = frozenset()
@@ -58,6 +61,7 @@ class Options:
     at: str | None = None
     token: Token | None = None
     unpaced: bool = False
+    throwaway: bool = False
 
 
 Ask = Callable[[Sequence[Preview], Forecast], bool]
@@ -112,6 +116,7 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
     tokens = {c.name: options.token or read_token(c, around.environ, location) for c in campaigns}
     # The lanes are let go last, when everything is committed.
     with ExitStack() as held, open_ledger(location) as ledger:
+        memory = remembering(ledger, options, around)
         drafts = [make_draft(c, ledger, new_campaign=options.new_campaign) for c in campaigns]
         _warn(drafts, around)
         crews = asyncio.run(meet(drafts, tokens, ledger, around.clock, around.bus))
@@ -124,10 +129,22 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
                 result.declined = not result.statuses
                 return result
             _plan(crews, ledger, options, around)
-            result = drive(crews, ledger, options, around)
+            result = drive(crews, ledger, options, around, memory)
             if not _goes_on(crews, ledger, result):
                 return result
             _draft_again(crews, ledger, options)
+
+
+def remembering(ledger: Ledger, options: Options, around: Surroundings) -> Memory | None:
+    """What remembers how far the ledger comes. Raises OldLedger for an old copy."""
+    if options.throwaway:
+        return None
+    return may_change(
+        ledger,
+        around.environ,
+        accept=options.accept_old_ledger,
+        unwritable=lambda text: around.bus.emit(Notice(around.clock.now(), text)),
+    )
 
 
 def _draft_again(crews: Sequence[Crew], ledger: Ledger, options: Options) -> None:
@@ -223,18 +240,27 @@ def _agreed(crews: Sequence[Crew], ledger: Ledger, options: Options, around: Sur
 
 
 def drive(
-    crews: Sequence[Crew], ledger: Ledger, options: Options, around: Surroundings
+    crews: Sequence[Crew],
+    ledger: Ledger,
+    options: Options,
+    around: Surroundings,
+    memory: Memory | None,
+    *,
+    planned: bool = True,
 ) -> RunResult:
-    """Own the lanes of these crews, whose drafts are planned, and drive them to their end."""
+    """Own the lanes of these crews and drive them to their end. `planned`: the drafts have just
+    been planned; else nothing new may be sent, and `options.limit` is 0."""
     now = around.clock.now()
     for crew in crews:
         for draft in crew.drafts:
             assert draft.id is not None
             ledger.write(planning.bind, draft.id, crew.origin, crew.team)
     run = ledger.write(lanes.begin_run, now, __version__)
+    if planned:
+        _presume(crews, ledger, run)
     result = RunResult()
     try:
-        driven = asyncio.run(_drive(crews, ledger, run, options, around))
+        driven = asyncio.run(_drive(crews, ledger, run, options, around, memory))
     except (KeyboardInterrupt, asyncio.CancelledError):
         result.interrupted = True
         driven = []
@@ -261,8 +287,23 @@ def drive(
     return result
 
 
+def _presume(crews: Sequence[Crew], ledger: Ledger, run: int) -> None:
+    """After an old copy of the ledger was accepted: what it may have forgotten is in doubt."""
+    for crew in crews:
+        for draft in crew.drafts:
+            api = draft.campaign.api
+            row = ledger.read(planning.find_campaign, draft.campaign.name)
+            assert row is not None
+            ledger.write(age.presume, row, api.version, api.base_url, run)
+
+
 async def _drive(
-    crews: Sequence[Crew], ledger: Ledger, run: int, options: Options, around: Surroundings
+    crews: Sequence[Crew],
+    ledger: Ledger,
+    run: int,
+    options: Options,
+    around: Surroundings,
+    memory: Memory | None,
 ) -> list[Lane]:
     driven: list[Lane] = []
     opened = [crew.open_lane(ledger, run, around.clock, around.bus) for crew in crews]
@@ -271,10 +312,11 @@ async def _drive(
             lane.only, lane.adopt, lane.idle_after = options.only, options.adopt, options.idle_after
             driven.append(lane)
         _tell_start(crews, ledger, options, around)
-        with _obeying_signals(driven, around), _draining_after(options.stop_after, driven):
-            ends = await asyncio.gather(
-                *(drive_lane(lane, options.limit) for lane in driven), return_exceptions=True
-            )
+        async with kept(memory, ledger):
+            with _obeying_signals(driven, around), _draining_after(options.stop_after, driven):
+                ends = await asyncio.gather(
+                    *(drive_lane(lane, options.limit) for lane in driven), return_exceptions=True
+                )
     finally:
         for crew in crews:
             await crew.close()

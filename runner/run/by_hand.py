@@ -10,17 +10,22 @@ from pathlib import Path
 
 from runner.clock import Clock
 from runner.errors import RunnerError, UsageError
-from runner.ledger import Ledger, decisions, open_ledger, planning, settling, views
+from runner.ledger import Ledger, decisions, open_ledger, planning, views
 from runner.ledger.decisions import Retry
 from runner.ledger.planning import CampaignRow
 from runner.ledger.settling import Settlement
 from runner.ledger.views import Doubt
+from runner.ledger.words import TakenBack, give_word, take_back
 from runner.message import Evidence, MessageStatus
-from runner.run import Options, RunResult, Surroundings, drive, hold_lanes
+from runner.run import Options, RunResult, Surroundings, drive, hold_lanes, remembering
 from runner.run.meeting import meet
+from runner.run.memory import may_change
 from runner.run.setup import ledger_location, load, make_draft, read_token, require
 
 _S = MessageStatus
+
+PART = 500
+"""Messages named in one statement."""
 
 
 @contextmanager
@@ -53,9 +58,11 @@ def queue_again(
     ids: Collection[str] = (),
     *,
     new_key: bool = False,
+    accept_old_ledger: bool = False,
 ) -> int:
     """Queue failed, rejected or cancelled messages again; how many."""
     with opened(path, state, environ, read_only=False) as (ledger, row):
+        may_change(ledger, environ, accept=accept_old_ledger)
         asked = Retry(row.id, frozenset(statuses), frozenset(reasons), frozenset(ids), new_key)
         return ledger.write(decisions.retry, asked)
 
@@ -94,8 +101,27 @@ def settle_by_word(
         for doubt in doubts
         if (evidence := word(doubt)) is not None
     ]
-    told = [each.status for each in ledger.write(settling.settle, words) if each is not None]
+    told: list[MessageStatus] = []
+    with ledger.writing() as connection:
+        for start in range(0, len(words), PART):
+            done = give_word(connection, words[start : start + PART])
+            told += [each.status for each in done if each is not None]
     return told.count(_S.SENT), told.count(_S.QUEUED)
+
+
+def take_words_back(ledger: Ledger, row: CampaignRow, ids: Collection[str] = ()) -> TakenBack:
+    """Take back what was said since the last run (empty `ids`: of all): in doubt again.
+
+    Raises UsageError for an id that nobody has said anything of.
+    """
+    told = ledger.write(take_back, row.id, ids)
+    unknown = sorted(set(ids) - {*told.back, *told.too_late})
+    if unknown:
+        raise UsageError(
+            f"nothing was said of {unknown[0]} in {row.name}, or it was taken back already",
+            "see what is in doubt: run-campaign resolve --list",
+        )
+    return told
 
 
 def settle_now(path: Path, options: Options, around: Surroundings) -> RunResult:
@@ -104,9 +130,11 @@ def settle_now(path: Path, options: Options, around: Surroundings) -> RunResult:
     location = ledger_location(options.state, around.environ, [campaign], live=False)
     token = read_token(campaign, around.environ, location)
     with ExitStack() as held, open_existing(location, read_only=False) as ledger:
+        memory = remembering(ledger, options, around)
         draft = make_draft(campaign, ledger)
         require(draft.row, campaign.name, ledger)
         tokens = {campaign.name: token}
         crews = asyncio.run(meet([draft], tokens, ledger, around.clock, around.bus))
         hold_lanes(held, ledger, crews, options.wait, around.clock)
-        return drive(crews, ledger, replace(options, limit=0), around)
+        nothing_new = replace(options, limit=0)
+        return drive(crews, ledger, nothing_new, around, memory, planned=False)

@@ -14,7 +14,15 @@ from runner.ledger import Ledger, decisions, open_ledger, planning
 from runner.ledger.planning import CampaignRow
 from runner.message import PlannedMessage, Recipient, RowSkip
 from runner.plan import plan_messages
-from runner.run import Options, RunResult, Surroundings, drive, hold_lanes, served_at
+from runner.run import (
+    Options,
+    RunResult,
+    Surroundings,
+    drive,
+    hold_lanes,
+    remembering,
+    served_at,
+)
 from runner.run.meeting import meet
 from runner.run.setup import Draft, kept_path, ledger_location, load, make_draft, read_token
 
@@ -37,6 +45,7 @@ def run_test(
         return RunResult(declined=True)
     test_name = f"{campaign.name} (test)"
     with ExitStack() as held, open_ledger(location) as ledger:
+        memory = remembering(ledger, options, around)
         draft = make_draft(campaign, None)
         made = _test_campaign(ledger, test_name, draft, around)
         draft = replace(draft, campaign=campaign.model_copy(update={"name": test_name}), row=made)
@@ -45,7 +54,7 @@ def run_test(
         ledger.write(decisions.withdraw, made.id)  # what an interrupted test has left
         ledger.write(planning.add_test, made, planned)
         only = frozenset({planned.recipient.id})
-        return drive(crews, ledger, replace(options, only=only), around)
+        return drive(crews, ledger, replace(options, only=only), around, memory)
 
 
 def _message(draft: Draft, to: str, row: int | None) -> PlannedMessage:

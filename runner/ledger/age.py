@@ -1,0 +1,183 @@
+"""Whether a ledger is an old copy of itself, by a memory of it that is kept outside.
+
+A snapshot, a synchronised folder or a restored backup looks like the ledger that it was, and knows
+nothing of whom was written to since. So how far each ledger has come is kept in a small file of
+the user's own (`Memory`), and compared whenever it is opened to be changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock
+from sqlalchemy import Connection, Integer, func, insert, literal_column, select, update
+
+from runner.ledger.planning import CampaignRow, note, set_note
+from runner.ledger.schema import attempt, campaign, message, meta
+from runner.message import AttemptOutcome, Evidence, MessageStatus, Recipient, message_key
+
+_S = MessageStatus
+
+_CHANGES = "changes"
+_PRESUMED = "presumed "
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """How far a ledger has come. Both only ever grow; `campaigns` are the names that it knows."""
+
+    changes: int = 0  # commands that were allowed to change it
+    attempts: int = 0
+    campaigns: tuple[str, ...] = ()
+
+    def is_behind(self, other: Marks) -> bool:
+        """Whether this is what a copy from before `other` would say."""
+        return self.changes < other.changes or self.attempts < other.attempts
+
+    def joined(self, other: Marks) -> Marks:
+        """The furthest of both."""
+        names = tuple(sorted({*self.campaigns, *other.campaigns}))
+        changes = max(self.changes, other.changes)
+        return Marks(changes, max(self.attempts, other.attempts), names)
+
+
+def ledger_id(connection: Connection) -> str:
+    """The ledger's own number, which its copies share."""
+    return note(connection, "ledger_id")
+
+
+def marks(connection: Connection) -> Marks:
+    """How far this ledger has come."""
+    if connection.dialect.name == "sqlite":
+        # Attempts are never deleted, so the last row's number is their count, at no cost.
+        last = func.max(literal_column("rowid", Integer))
+        counted = select(func.coalesce(last, 0)).select_from(attempt)
+    else:
+        counted = select(func.count()).select_from(attempt)
+    names = connection.execute(select(campaign.c.name).where(~campaign.c.is_test)).scalars()
+    attempts: int = connection.execute(counted).scalar_one()
+    return Marks(int(note(connection, _CHANGES) or 0), attempts, tuple(sorted(names)))
+
+
+def advance(connection: Connection) -> Marks:
+    """Count one more command that may change the ledger."""
+    set_note(connection, _CHANGES, str(int(note(connection, _CHANGES) or 0) + 1))
+    return marks(connection)
+
+
+def accept(connection: Connection, remembered: Marks) -> Marks:
+    """Go on with an old copy: from here on it is the ledger, further than any other copy.
+
+    Whatever a lost run may have sent is presumed to be sent as soon as each campaign has been
+    planned again (`presume`): people may have been added to its files after the copy was made.
+    """
+    found = select(campaign.c.name, campaign.c.created_at).where(~campaign.c.is_test)
+    known = dict(connection.execute(found).all())
+    for name in sorted({*known, *remembered.campaigns}):
+        set_note(connection, _PRESUMED + name, repr(known.get(name, 0.0)))
+    set_note(connection, _CHANGES, str(remembered.changes))
+    return advance(connection)
+
+
+def presume(connection: Connection, row: CampaignRow, version: str, base_url: str, run: int) -> int:
+    """Put in doubt what a lost run of an accepted old copy may have sent of a campaign: all that
+    is queued, failed or rejected. How many.
+
+    Each gets an attempt that nobody made, from the time that the campaign was first planned, so
+    that look-ups know where to begin. The campaign must be bound and planned.
+    """
+    since = note(connection, _PRESUMED + row.name)
+    if not since:
+        return 0
+    wanted = (
+        select(
+            message.c.id,
+            message.c.step,
+            message.c.platform,
+            message.c.id_type,
+            message.c.recipient,
+            message.c.generation,
+            message.c.sender,
+            message.c.attempts,
+        )
+        .where(
+            message.c.campaign == row.id, message.c.status.in_((_S.QUEUED, _S.FAILED, _S.REJECTED))
+        )
+        .with_for_update()
+    )
+    made = [
+        {
+            "message": each.id,
+            "number": each.attempts + 1,
+            "run": run,
+            "sender": each.sender,
+            "version": version,
+            "base_url": base_url,
+            "lane": row.lane,
+            "key": message_key(
+                row.name,
+                each.step,
+                Recipient(each.platform, each.id_type, each.recipient),
+                each.generation,
+            ),
+            "body": b"",
+            "started_at": float(since),
+            "server_at": float(since),
+            "outcome": AttemptOutcome.UNKNOWN,
+            "evidence": Evidence.PRESUMED,
+            "reason": "old_ledger",
+        }
+        for each in connection.execute(wanted)
+    ]
+    for start in range(0, len(made), 500):
+        part = made[start : start + 500]
+        connection.execute(insert(attempt), part)
+        connection.execute(
+            update(message)
+            .where(message.c.id.in_([each["message"] for each in part]))
+            .values(
+                status=_S.IN_DOUBT,
+                attempts=message.c.attempts + 1,
+                reason="old_ledger",
+                detail="the ledger was an old copy: a run that it does not know may have sent it",
+            )
+        )
+    connection.execute(meta.delete().where(meta.c.key == _PRESUMED + row.name))
+    return len(made)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What this user's machine remembers of one ledger, in `folder`."""
+
+    folder: Path
+    ledger: str
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / f"{self.ledger}.json"
+
+    def recall(self) -> Marks:
+        """The furthest that the ledger was seen; nothing when it was never seen, or the file
+        cannot be read."""
+        try:
+            said = json.loads(self._file.read_text(encoding="utf-8"))
+            names = tuple(str(name) for name in said["campaigns"])
+            return Marks(int(said["changes"]), int(said["attempts"]), names)
+        except (OSError, ValueError, KeyError, TypeError):
+            return Marks()
+
+    def keep(self, seen: Marks) -> None:
+        """Remember how far the ledger has come. Raises OSError where that cannot be written."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with FileLock(self._file.with_suffix(".lock"), mode=0o600):
+            furthest = seen.joined(self.recall())
+            partial = self._file.with_suffix(".partial")
+            with partial.open("w", encoding="utf-8") as stream:
+                json.dump(asdict(furthest), stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.replace(self._file)

@@ -1,0 +1,118 @@
+"""A copy of the ledger is brought back: a snapshot, a synchronised folder, a restored backup."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from .support import Project, people
+
+OLD = "is an old copy"
+
+
+def bring_back(project: Project, copy: str) -> None:
+    for ending in ("", "-wal", "-shm"):
+        project.ledger.with_name(f"state.db{ending}").unlink(missing_ok=True)
+    shutil.copy(project.folder / copy, project.ledger)
+
+
+@pytest.fixture
+def restored(both: Project) -> Project:
+    """Eight were to be written to, two were; a backup; one more person, and all but one of the
+    rest were; then the backup is brought back."""
+    ids = people(9)
+    both.write(ids[:8])
+    both.ok(both.campaign, "--limit", "2")
+    both.ok("db", "backup", "copy.db")
+    both.write(ids)
+    chosen = [word for id in ids[2:] if id != ids[5] for word in ("--only", id)]
+    both.ok(both.campaign, *chosen)
+    assert len(both.api.recipients) == 8
+    bring_back(both, "copy.db")
+    return both
+
+
+def test_an_old_copy_is_recognised_and_nothing_is_sent(restored: Project) -> None:
+    ids = people(9)
+    for words in (
+        [restored.campaign],
+        ["retry", restored.campaign],
+        ["resolve", restored.campaign, "--all-not-sent"],
+        ["suppress", "add", ids[5]],
+        ["test", restored.campaign, "--to", ids[0]],
+    ):
+        done = restored.ok(*words, code=1)
+        assert OLD in done.err, done.all
+        assert "--accept-old-ledger" in done.err
+    assert len(restored.api.recipients) == 8
+    # Looking is allowed.
+    restored.ok("status", restored.campaign)
+    restored.ok("db", "backup", "another.db")
+
+
+def test_an_accepted_copy_writes_to_nobody_twice(restored: Project) -> None:
+    ids = people(9)
+    done = restored.ok(restored.campaign, "--accept-old-ledger", code=4)
+    assert sorted(restored.api.recipients) == sorted(set(ids) - {ids[5]})
+    status = restored.ok("status", restored.campaign, "--json").json
+    assert status["in_doubt"] == [ids[5]], done.all
+    assert status["counts"]["sent"] == 8
+    # Who is not shown to have it waits for a person; then they get it once.
+    listed = restored.ok("resolve", restored.campaign, "--list", code=4)
+    assert ids[5] in listed.out
+    assert "old copy" in listed.out
+    restored.ok("resolve", restored.campaign, "--all-not-sent")
+    restored.ok(restored.campaign)
+    assert sorted(restored.api.recipients) == sorted(ids)
+
+
+def test_a_killed_accepted_run_is_gone_on_with_by_the_plain_command(restored: Project) -> None:
+    ids = people(9)
+    restored.api.faults("slow:seconds=0.3")
+    running = restored.start(restored.campaign, "--accept-old-ledger")
+    while "in_doubt" not in restored.counts():
+        assert running.process.poll() is None, running.wait().all
+    running.process.kill()
+    running.process.wait()
+    restored.api.faults()
+    restored.ok(restored.campaign, code=4)
+    assert sorted(restored.api.recipients) == sorted(set(ids) - {ids[5]})
+
+
+def test_a_copy_that_is_not_behind_goes_on(project: Project) -> None:
+    ids = people(3)
+    project.write(ids)
+    project.ok(project.campaign, "--limit", "2")
+    project.ok("db", "backup", "copy.db")
+    bring_back(project, "copy.db")
+    project.ok(project.campaign)
+    assert sorted(project.api.recipients) == ids
+
+
+def test_a_lost_change_by_hand_makes_a_copy_old_too(project: Project) -> None:
+    ids = people(3)
+    project.write(ids)
+    project.ok(project.campaign, "--limit", "1")
+    project.ok("db", "backup", "copy.db")
+    project.ok("suppress", "add", ids[2])
+    bring_back(project, "copy.db")
+    assert OLD in project.ok(project.campaign, code=1).err
+    assert project.api.recipients == ids[:1]
+
+
+def test_a_memory_that_cannot_be_kept_is_told_and_stops_nobody(project: Project) -> None:
+    ids = people(2)
+    project.write(ids)
+    (project.folder / "memory").write_text("a file where a folder should be")
+    done = project.ok(project.campaign, RUN_CAMPAIGN_MEMORY=str(project.folder / "memory"))
+    assert "will not be recognised" in done.all
+    assert sorted(project.api.recipients) == ids
+
+
+def test_a_rehearsal_leaves_no_memory(project: Project) -> None:
+    project.write(people(2))
+    memory = project.folder / "memory"
+    project.ok(project.campaign, "--sandbox", RUN_CAMPAIGN_MEMORY=str(memory))
+    project.ok(project.campaign, "--dry-run", RUN_CAMPAIGN_MEMORY=str(memory))
+    assert not memory.exists()

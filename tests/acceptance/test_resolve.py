@@ -1,0 +1,62 @@
+"""What is in doubt, shown to a person, settled by their word, and the word taken back."""
+
+from __future__ import annotations
+
+import pytest
+
+from .support import Project, people, until
+
+TEXT = "Hi {{ first_name }}, shall I send the notes?"
+
+
+@pytest.fixture
+def doubtful(on_v1: Project) -> tuple[Project, list[str]]:
+    """Three messages, aborted under way: the API never took them, and nobody can prove it."""
+    ids = people(3)
+    on_v1.write(ids, text=TEXT, concurrency=3)
+    on_v1.api.faults("stall:accept=no")
+    running = on_v1.start(on_v1.campaign)
+    until(lambda: on_v1.counts().get("sending") == 3, "three under way")
+    running.process.kill()
+    running.process.wait()
+    on_v1.api.faults()
+    on_v1.ok(on_v1.campaign, code=4)
+    return on_v1, ids
+
+
+def test_the_list_says_who_what_when_why_and_where(doubtful: tuple[Project, list[str]]) -> None:
+    project, ids = doubtful
+    listed = project.ok("resolve", project.campaign, "--list", code=4).out
+    for number, id in enumerate(ids, 1):
+        assert f"{id}  tried " in listed
+        assert f"row {number + 1}: first_name Person{number}" in listed
+        assert f"Hi Person{number}, shall I send the notes?" in listed
+    assert "retry.absent: hold" in listed
+    assert listed.count("look into the thread of") == 3
+    assert "--sent" in listed
+    assert "--not-sent" in listed
+
+
+def test_a_word_is_taken_back_until_the_next_run(doubtful: tuple[Project, list[str]]) -> None:
+    project, ids = doubtful
+    before = project.ok("resolve", project.campaign, "--list", code=4).out
+    said = project.ok(
+        "resolve", project.campaign, "--sent", ids[0], "--not-sent", ids[1], code=4
+    ).out
+    assert "--undo-all" in said
+    project.ok("resolve", project.campaign, "--undo", ids[0], code=4)
+    assert project.ok("status", project.campaign, "--json").json["in_doubt"] == [ids[0], ids[2]]
+    project.ok("resolve", project.campaign, "--undo-all", code=4)
+    assert project.ok("resolve", project.campaign, "--list", code=4).out == before
+
+    wrong = project.ok("resolve", project.campaign, "--undo", ids[0], code=2)
+    assert "nothing was said of" in wrong.err
+    both_at_once = project.ok("resolve", project.campaign, "--undo-all", "--list", code=2)
+    assert "one at a time" in both_at_once.err
+
+    project.ok("resolve", project.campaign, "--all-not-sent")
+    project.ok(project.campaign)
+    late = project.ok("resolve", project.campaign, "--undo-all")
+    assert "in doubt again: 0" in late.out
+    assert "too late" in late.out
+    assert sorted(project.api.recipients) == ids

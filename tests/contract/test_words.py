@@ -1,0 +1,140 @@
+"""A person's word about a message in doubt, given and taken back, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+
+from runner.ledger import (
+    Ledger,
+    lanes,
+    moves,
+    open_ledger,
+    planning,
+    schema,
+    settling,
+    views,
+    words,
+)
+from runner.ledger.moves import Result
+from runner.ledger.settling import Settlement
+from runner.message import UNCONFIRMED, Evidence, MessageStatus
+from tests.support import make_campaign, make_intent, make_queue, own_lane, plan_again
+
+S, E = MessageStatus, Evidence
+
+
+def doubtful(ledger: Ledger, count: int = 1) -> tuple[int, list[int]]:
+    """A campaign with so many messages in doubt, each after an answer that named an id."""
+    row = make_campaign(ledger)
+    make_queue(ledger, row, range(1, count + 1))
+    run, epoch = own_lane(ledger)
+    ids = []
+    for due in ledger.read(views.due, [row.id], "df6jbw4h36qm5d9iu2sgn7kx", 5.0, 100):
+        [number] = ledger.write(moves.claim, [make_intent(due.id, run, epoch)])
+        assert isinstance(number, int)
+        told = Result(
+            due.id,
+            number,
+            E.UNKNOWN,
+            20.0,
+            reason=UNCONFIRMED,
+            detail="may be out",
+            http_status=502,
+            message_id="m1",
+            not_before=30.0,
+        )
+        ledger.write(moves.record, [told])
+        ids.append(due.id)
+    return row.id, ids
+
+
+def say(ledger: Ledger, evidence: Evidence, *ids: int) -> None:
+    ledger.write(words.give_word, [Settlement(id, evidence, 40.0, evidence) for id in ids])
+
+
+def everything(connection: Connection) -> list[Any]:
+    found: list[Any] = []
+    for table in (schema.message, schema.attempt):
+        found += connection.execute(table.select().order_by(*table.primary_key)).all()
+    return found
+
+
+@pytest.mark.parametrize("word", [E.SAID_SENT, E.SAID_NOT_SENT])
+def test_a_word_taken_back_leaves_no_trace(ledger: Ledger, word: Evidence) -> None:
+    campaign, [one, other] = doubtful(ledger, 2)
+    before = ledger.read(everything)
+    say(ledger, word, one, other)
+    assert ledger.read(views.in_doubt, [campaign]) == []
+    back = ledger.write(words.take_back, campaign)
+    assert (back.back, back.too_late) == (["1", "2"], [])
+    assert ledger.read(everything) == before
+    assert ledger.write(words.take_back, campaign) == words.TakenBack()
+
+
+def test_one_word_of_several_is_taken_back(ledger: Ledger) -> None:
+    campaign, ids = doubtful(ledger, 3)
+    say(ledger, E.SAID_SENT, ids[0])
+    say(ledger, E.SAID_NOT_SENT, *ids[1:])
+    assert ledger.write(words.take_back, campaign, ["2"]).back == ["2"]
+    assert [doubt.id for doubt in ledger.read(views.in_doubt, [campaign])] == [ids[1]]
+    assert ledger.read(views.counts, campaign)[S.SENT] == 1
+
+
+def test_the_newest_word_counts_and_its_doubt_is_what_comes_back(ledger: Ledger) -> None:
+    campaign, [one] = doubtful(ledger)
+    say(ledger, E.SAID_SENT, one)
+    ledger.write(words.take_back, campaign)
+    say(ledger, E.SAID_NOT_SENT, one)
+    assert ledger.read(views.counts, campaign)[S.QUEUED] == 1
+    assert ledger.write(words.take_back, campaign).back == ["1"]
+    [doubt] = ledger.read(views.in_doubt, [campaign])
+    assert (doubt.unconfirmed, doubt.asked_id, doubt.not_before) == (True, "m1", 30.0)
+
+
+@pytest.mark.parametrize("word", [E.SAID_SENT, E.SAID_NOT_SENT])
+def test_once_a_run_has_begun_it_is_too_late(ledger: Ledger, word: Evidence) -> None:
+    campaign, [one] = doubtful(ledger)
+    say(ledger, word, one)
+    ledger.write(lanes.begin_run, 50.0, "test")
+    assert ledger.write(words.take_back, campaign).too_late == ["1"]
+    assert ledger.read(views.in_doubt, [campaign]) == []
+
+
+def test_once_a_plan_has_taken_it_up_it_is_too_late(ledger: Ledger) -> None:
+    campaign, [one] = doubtful(ledger)
+    say(ledger, E.SAID_NOT_SENT, one)
+    row = ledger.read(planning.find_campaign, "spring")
+    assert row is not None
+    plan_again(ledger, row)
+    assert ledger.write(words.take_back, campaign).too_late == ["1"]
+    assert ledger.read(views.counts, campaign)[S.QUEUED] == 1
+
+
+def test_what_the_api_itself_has_said_stays(ledger: Ledger) -> None:
+    campaign, [one] = doubtful(ledger)
+    say(ledger, E.SAID_SENT, one)
+    late = Result(one, 1, E.ACCEPTED, 45.0, message_id="m1", thread_id="t1")
+    ledger.write(moves.record, [late])
+    assert ledger.write(words.take_back, campaign).too_late == ["1"]
+    assert ledger.read(views.counts, campaign)[S.SENT] == 1
+
+
+def test_a_look_up_is_no_word(ledger: Ledger) -> None:
+    campaign, [one] = doubtful(ledger)
+    ledger.write(settling.settle, [Settlement(one, E.FOUND, 40.0, "found", message_id="m1")])
+    assert ledger.write(words.take_back, campaign) == words.TakenBack()
+
+
+def test_a_ledger_of_the_first_schema_learns_to_keep_words(location: str) -> None:
+    with open_ledger(location) as ledger:
+        campaign, _ = doubtful(ledger)
+        with ledger.writing() as connection:
+            schema.word.drop(connection)
+            connection.execute(text("UPDATE meta SET value = '1' WHERE key = 'schema_version'"))
+    with open_ledger(location) as ledger:
+        [doubt] = ledger.read(views.in_doubt, [campaign])
+        say(ledger, E.SAID_SENT, doubt.id)
+        assert ledger.write(words.take_back, campaign).back == ["1"]

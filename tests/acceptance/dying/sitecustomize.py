@@ -1,0 +1,199 @@
+"""Makes a process kill itself at a named point, chosen from outside: `DIE_AT=claim.committed:3`.
+
+Python imports this by itself from `PYTHONPATH`; the program is the installed one, unchanged.
+Points, and `again.POINT` for the same within a repeat under a message's key:
+
+    BATCH.before, .inside, .committed   claim, record, settle, count_requests (`Ledger.commit`)
+    MOVE.inside, .committed             orphan, take_lane, begin_run, bind … (`Ledger.write`)
+    schema.inside, plan.written, plan.finished      inside a transaction, before its commit
+    body.half, body.written             half of a request's body is on the socket, or all of it
+    send.answered, lookup.before, lookup.answered   around what a channel does
+    tell.EVENT                          before anybody is told: tell.sent, tell.planned …
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+_again: ContextVar[bool] = ContextVar("again", default=False)
+"""Whether this task repeats a message under its key."""
+
+
+class Death:
+    """The point at which this process dies, and how often it must still be passed."""
+
+    def __init__(self, words: str) -> None:
+        self.point, _, number = words.partition(":")
+        self._left = int(number or 1)
+        self._lock = threading.Lock()  # the ledger's writer passes points too
+
+    def at(self, point: str, again: bool | None = None) -> None:
+        """Die here, if this is the point and its time has come."""
+        if self.is_due(point, again):
+            die()
+
+    def is_due(self, point: str, again: bool | None = None) -> bool:
+        """Count a passing; whether it is the one."""
+        again = _again.get() if again is None else again
+        if self.point not in (point, f"again.{point}" if again else point):
+            return False
+        with self._lock:
+            self._left -= 1
+            return self._left == 0
+
+
+def die() -> None:
+    """Like a kill from outside: nothing is flushed, closed or said."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _change_ledger(module: Any, death: Death) -> None:
+    ledger = module.Ledger
+    commit, write = ledger.commit, ledger.write
+
+    @functools.cache  # items of one batch are committed together: it must stay one function
+    def dying(batch: Callable[..., Any], again: bool) -> Callable[..., Any]:
+        @functools.wraps(batch)
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            done = batch(*args, **kwargs)
+            death.at(f"{batch.__name__}.inside", again)
+            return done
+
+        return inside
+
+    async def dying_commit(self: Any, batch: Callable[..., Any], item: Any) -> Any:
+        if batch.__name__ == "claim":
+            _again.set(item.again)
+        death.at(f"{batch.__name__}.before")
+        done = await commit(self, dying(batch, _again.get()), item)
+        death.at(f"{batch.__name__}.committed")
+        return done
+
+    def dying_write(self: Any, move: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        done = write(self, dying(move, False), *args, **kwargs)
+        death.at(f"{move.__name__}.committed")
+        return done
+
+    ledger.commit, ledger.write = dying_commit, dying_write
+
+
+def _change_wire(module: Any, death: Death) -> None:
+    body = module.Body
+    write = body.write
+
+    async def dying_write(self: Any, writer: Any) -> None:
+        if death.is_due("body.half"):
+            self._value = self._value[: len(self._value) // 2]
+            await write(self, writer)
+            _die_when_gone(writer)
+        await write(self, writer)
+        if death.is_due("body.written"):
+            _die_when_gone(writer)
+
+    body.write = dying_write
+
+
+def _die_when_gone(writer: Any) -> None:
+    """Only once the kernel has all of it: what is still buffered here would die with us."""
+    if writer.transport.get_write_buffer_size():
+        raise AssertionError("the socket did not take what was written")
+    die()
+
+
+def _change_channel(name: str) -> Callable[[Any, Death], None]:
+    def change(module: Any, death: Death) -> None:
+        channel = getattr(module, name)
+        send, look_up = channel.send, channel.look_up
+
+        async def dying_send(self: Any, *args: Any) -> Any:
+            answer = await send(self, *args)
+            death.at("send.answered")
+            return answer
+
+        async def dying_look_up(self: Any, *args: Any) -> Any:
+            death.at("lookup.before")
+            finding = await look_up(self, *args)
+            death.at("lookup.answered")
+            return finding
+
+        channel.send, channel.look_up = dying_send, dying_look_up
+
+    return change
+
+
+def _change_events(module: Any, death: Death) -> None:
+    emit = module.EventBus.emit
+
+    def dying_emit(self: Any, event: Any) -> None:
+        death.at(f"tell.{event.name}")
+        emit(self, event)
+
+    module.EventBus.emit = dying_emit
+
+
+def _dying_after(owner: Any, name: str, point: str, death: Death) -> None:
+    whole = getattr(owner, name)
+
+    @functools.wraps(whole)
+    def dying(*args: Any, **kwargs: Any) -> Any:
+        done = whole(*args, **kwargs)
+        death.at(point)
+        return done
+
+    setattr(owner, name, dying)
+
+
+def _change_engine(module: Any, death: Death) -> None:
+    _dying_after(module, "_bring_up_to_date", "schema.inside", death)
+
+
+def _change_planning(module: Any, death: Death) -> None:
+    _dying_after(module.PlanWriter, "write", "plan.written", death)
+    _dying_after(module.PlanWriter, "finish", "plan.finished", death)
+
+
+CHANGES: dict[str, Callable[[Any, Death], None]] = {
+    "runner.ledger": _change_ledger,
+    "runner.ledger.engine": _change_engine,
+    "runner.ledger.planning": _change_planning,
+    "runner.channels.http": _change_wire,
+    "runner.channels.inbox_v1": _change_channel("InboxV1"),
+    "runner.channels.inbox_v2": _change_channel("InboxV2"),
+    "runner.events": _change_events,
+}
+
+
+class Changing(MetaPathFinder):
+    """Finds the modules that have points, and changes each right after it has been imported."""
+
+    def __init__(self, death: Death) -> None:
+        self._death = death
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target) if name in CHANGES else None
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def execute_and_change(module: ModuleType) -> None:
+            execute(module)
+            CHANGES[name](module, self._death)
+
+        spec.loader.exec_module = execute_and_change  # type: ignore[method-assign]
+        return spec
+
+
+if os.environ.get("DIE_AT"):
+    sys.meta_path.insert(0, Changing(Death(os.environ["DIE_AT"])))

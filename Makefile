@@ -36,8 +36,8 @@ test: setup
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 soak: setup
-	$(BIN)/python -m tests.soak --version v2 --kills $(SOAK)
-	$(BIN)/python -m tests.soak --version v1 --kills $(SOAK)
+	$(BIN)/python -m tests.soak --version v2 --kills $(SOAK) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.soak --version v1 --kills $(SOAK) $(if $(SEED),--seed $(SEED))
 
 lint: setup
 	$(BIN)/ruff check .

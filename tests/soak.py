@@ -2,24 +2,36 @@
 
     python -m tests.soak --kills 1000 --version v2 --seed 7
 
-Prints kills, sends, doubled, lost, in doubt, settled; exit 1 if anybody was written to twice or is
-neither sent nor named as in doubt.
+Kills come from outside at any time, and from within at the named points of
+`tests/acceptance/dying`. Several campaigns run side by side, each against a sandbox of its own.
+Exit 1 if anybody was written to twice, is neither sent nor named as in doubt, or if the ledger says
+what the sandbox does not. The seed fixes what is tried, not how fast the machine is.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import traceback
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.acceptance.support import TOKEN, Api, Project
+from tests.acceptance.support import COMMAND, TOKEN, Api, Project
+from tests.judge import LIES, Verdict, lies, messages_of, statuses
 
+DYING = Path(__file__).parent / "acceptance" / "dying"
 FAULTS = (
     "accept_then_reset:rate=0.05",
     "reset_before:rate=0.03",
@@ -30,86 +42,268 @@ FAULTS = (
     "rate_limit:rate=0.01,retry_after=1",
     "slow:seconds=0.03,rate=0.95",
 )
+STARTS = (
+    *("schema.inside", "plan.written", "plan.finished", "tell.planned"),
+    *("take_lane.inside", "take_lane.committed", "orphan.inside", "orphan.committed"),
+)
+SENDS = (
+    *("claim.before", "claim.inside", "claim.committed", "body.half", "body.written"),
+    *("send.answered", "record.before", "record.inside", "record.committed", "tell.sent"),
+)
+LOOKS = (
+    *("lookup.before", "lookup.answered", "settle.inside", "settle.committed"),
+    "count_requests.inside",
+)
 PEOPLE = 60
-"""Recipients of one campaign; each round is a new campaign in the same ledger."""
+"""Recipients of one campaign."""
 
 KILLS = 12
-"""Most kills in one campaign: then it may end."""
+"""Runs of one campaign that are to be killed: then it may end."""
+
+PATIENCE = 150.0
+"""Seconds that a command may take to its end, once nothing goes wrong any more."""
 
 
 @dataclass(slots=True)
 class Soak:
-    """Figures so far."""
+    """What is to be done, and the figures so far. All campaigns change it, under `lock`."""
 
-    kills: int = 0
+    version: str
+    seed: int
+    goal: int
+    outside: int = 0
+    points: Counter[str] = field(default_factory=Counter)
+    resolving: int = 0  # of all kills, those of `resolve`
     campaigns: int = 0
-    doubled: list[str] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
-    in_doubt: int = 0
-    settled: int = 0
-    exits: Counter[int] = field(default_factory=Counter)
+    verdict: Verdict = field(default_factory=Verdict)
+    begun: float = field(default_factory=time.monotonic)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def kills(self) -> int:
+        return self.outside + self.points.total()
+
+    @property
+    def done(self) -> bool:
+        return self.kills >= self.goal
+
+    def line(self) -> str:
+        rate = self.kills / (time.monotonic() - self.begun)
+        return (
+            f"{self.version}: {self.kills} kills ({self.outside} from outside, "
+            f"{self.points.total()} at {len(self.points)} named points; {self.resolving} hit "
+            f"resolve), {self.campaigns} campaigns, {self.verdict}; {rate:.1f} kills/s"
+        )
 
 
-def people_of(campaign: int) -> list[str]:
-    """Ids that no other campaign of the soak has, and that the sandbox treats as usual."""
-    return [f"9{campaign:06d}{number:06d}111111"[:19] for number in range(1, PEOPLE + 1)]
+@dataclass(slots=True)
+class Campaign:
+    """One campaign, brought to its end through kills."""
 
+    soak: Soak
+    number: int
+    project: Project
+    luck: random.Random
 
-def soak(project: Project, goal: int, luck: random.Random) -> Soak:
-    """Campaign after campaign until `goal` kills."""
-    told = Soak()
-    while told.kills < goal:
-        told.campaigns += 1
-        _one_campaign(project, told, min(KILLS, goal - told.kills), luck)
-        _show(project.version, told)
-    return told
+    @property
+    def name(self) -> str:
+        return f"soak-{self.number}"
 
+    @property
+    def everyone(self) -> list[str]:
+        """Ids that no other campaign of the soak has."""
+        return [f"9{self.number:06d}{each:06d}111111" for each in range(1, PEOPLE + 1)]
 
-def _one_campaign(project: Project, told: Soak, kills: int, luck: random.Random) -> None:
-    everyone = people_of(told.campaigns)
-    project.write(
-        everyone,
-        concurrency=luck.choice((1, 4, 16)),
-        retry="settle: 1s, timeout: 3s, key_life: 30s",
-        more=f"name: soak-{told.campaigns}\n",
-    )
-    project.api.faults(*FAULTS)
-    for _ in range(kills):
-        before = len(project.api.accepted)
-        running = project.start(project.campaign, "--new-campaign")
-        goal, deadline = before + luck.randrange(0, 12), time.monotonic() + luck.uniform(1.0, 8.0)
-        while running.process.poll() is None and time.monotonic() < deadline:
-            if len(project.api.accepted) >= goal:
+    def live(self, *, resend: bool) -> None:
+        """From its files to its last verdict."""
+        self._write(resend=resend)
+        self.project.api.faults(*FAULTS)
+        for _ in range(KILLS):
+            self._kill_one()
+            messages = messages_of(self.project.ledger, self.name)
+            found = lies(messages, self.project.api.accepted)
+            with self.soak.lock:
+                self.soak.verdict.note(found)
+            waiting = [m for m in messages if m.status in ("queued", "sending", "in_doubt")]
+            if self.soak.done or (messages and not waiting):
                 break
+        self.project.api.faults()
+        self._end()
+        doubtful = self._doubtful()
+        if doubtful and self.luck.random() < 0.5:
+            self._settle_by_word(doubtful)
+            doubtful = self._doubtful()
+        messages = messages_of(self.project.ledger, self.name)
+        accepted = self.project.api.accepted
+        with self.soak.lock:
+            self.soak.campaigns += 1
+            self.soak.verdict.close(self.everyone, messages, accepted, doubtful)
+            sys.stdout.write(self.soak.line() + "\n")
+            sys.stdout.flush()
+
+    def _write(self, *, resend: bool) -> None:
+        luck = self.luck
+        settle = "2s" if resend else luck.choice(("0.1s", "1s"))
+        self.project.write(
+            self.everyone,
+            concurrency=luck.choice((1, 2, 4, 16)),
+            retry=f"settle: {settle}, absent: {'resend' if resend else 'hold'}, attempts: 100, "
+            f"timeout: 3s, key_life: {luck.choice(('0s', '3s', '1h', '1h'))}",
+            more=f"name: {self.name}\n",
+        )
+
+    def _kill_one(self) -> None:
+        luck, soak = self.luck, self.soak
+        known = statuses(messages_of(self.project.ledger, self.name))
+        resolve = bool(known["in_doubt"] + known["sending"]) and luck.random() < 0.2
+        die_at = self._point(resolve) if luck.random() < 0.5 else ""
+        process = self._start("resolve" if resolve else "run", die_at=die_at)
+        self._let_go_on(process, die_at)
+        outside = process.poll() is None
+        if outside:
+            killed = os.killpg if luck.random() < 0.5 else os.kill
+            killed(process.pid, signal.SIGKILL)
+        code = process.wait()
+        with soak.lock:
+            if code == -signal.SIGKILL:
+                soak.resolving += resolve
+                if die_at and not outside:
+                    soak.points[die_at.partition(":")[0]] += 1
+                else:
+                    soak.outside += 1
+            elif code not in (0, 1, 4, 5):
+                soak.verdict.broken.append(f"{self.name} ended with {code}:\n{self._said()}")
+
+    def _point(self, resolve: bool) -> str:
+        """A point and how often it is passed first, such as will mostly be reached."""
+        luck = self.luck
+        kind = luck.choice((LOOKS,) if resolve else (STARTS, SENDS, SENDS, LOOKS))
+        again = kind is SENDS and self.soak.version == "v2" and luck.random() < 0.4
+        times = 1 if kind is STARTS else luck.choice((1, 1, 2, 3, 8))
+        return f"{'again.' if again else ''}{luck.choice(kind)}:{times}"
+
+    def _let_go_on(self, process: subprocess.Popen[bytes], die_at: str) -> None:
+        """Wait for the moment to kill: while it starts and plans, when so many more have been
+        accepted, or simply after a time. One that is to die by itself gets the time to."""
+        luck = self.luck
+        way = "dying" if die_at else luck.choice(("starting", "sending", "sending", "later"))
+        seconds = luck.uniform(*{"starting": (0.0, 0.8)}.get(way, (2.0, 7.0)))
+        deadline = time.monotonic() + seconds
+        goal = self._accepted() + luck.choice((1, 2, 4, 8, 16))
+        while process.poll() is None and time.monotonic() < deadline:
             time.sleep(luck.uniform(0.001, 0.03))
-        if running.process.poll() is None:
-            running.process.kill()
-            told.kills += 1
-        told.exits[running.process.wait()] += 1
-        if project.counts_of(told.campaigns).get("queued", 1) == 0:
-            break
-    before_end = sum(
-        project.counts_of(told.campaigns).get(status, 0) for status in ("sending", "in_doubt")
-    )
-    project.api.faults()
-    last = project.run(project.campaign, "--new-campaign")
-    told.exits[last.code] += 1
-    doubtful = set(project.run("status", project.campaign, "--json").json["in_doubt"])
-    accepted = Counter(project.api.recipients)
-    told.doubled += [id for id in everyone if accepted[id] > 1]
-    told.lost += [id for id in everyone if not accepted[id] and id not in doubtful]
-    told.in_doubt += len(doubtful)
-    told.settled += max(0, before_end - len(doubtful))
-    project.forget()
+            if way == "sending" and self._accepted() >= goal:
+                break
+
+    def _accepted(self) -> int:
+        accepted: int = self.project.api.ask("tally")["accepted"]
+        return accepted
+
+    def _start(self, command: str, *words: str, die_at: str = "") -> subprocess.Popen[bytes]:
+        """Start a command on the campaign: at home, from elsewhere, or over a symlink."""
+        folder, outputs = self.project.folder, self.project.outputs
+        link = outputs / "link"
+        if not link.is_symlink():
+            link.symlink_to(folder)
+        campaign = self.project.campaign.relative_to(folder)
+        place, path = self.luck.choice(
+            ((folder, campaign), (outputs, folder / campaign), (outputs, link.name / campaign))
+        )
+        new = ["--new-campaign"] if command == "run" else []
+        dying = {"DIE_AT": die_at, "PYTHONPATH": str(DYING)} if die_at else {}
+        with (outputs / "said").open("wb") as said:
+            return subprocess.Popen(
+                [*COMMAND, command, str(path), *new, *words],
+                cwd=place,
+                env=self.project.environment(**dying),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _said(self) -> str:
+        return (self.project.outputs / "said").read_text(errors="replace")[-2000:]
+
+    def _run(self, command: str, *words: str) -> int:
+        process = self._start(command, *words)
+        try:
+            return process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return -1
+
+    def _end(self) -> None:
+        """Run it until it says that nothing is left to do."""
+        codes = []
+        for _ in range(5):
+            codes.append(self._run("run"))
+            if codes[-1] in (0, 4):
+                return
+        with self.soak.lock:
+            self.soak.verdict.broken.append(f"{self.name} does not end, {codes}:\n{self._said()}")
+
+    def _doubtful(self) -> set[str]:
+        """Whom the command line names as in doubt."""
+        self._run("status", "--json")
+        return set(json.loads(self._said_whole())["in_doubt"])
+
+    def _said_whole(self) -> str:
+        return (self.project.outputs / "said").read_text()
+
+    def _settle_by_word(self, doubtful: set[str]) -> None:
+        """A person looks, and says the truth: then everybody has one message."""
+        got = set(self.project.api.recipients)
+        words = [word for id in doubtful for word in ("--sent" if id in got else "--not-sent", id)]
+        self._run("resolve", *words)
+        self._end()
+        if left := self._doubtful():
+            with self.soak.lock:
+                self.soak.verdict.broken.append(f"{self.name}: in doubt by a clear word: {left}")
 
 
-def _show(version: str, told: Soak) -> None:
-    sys.stdout.write(
-        f"{version}: {told.kills} kills, {told.campaigns} campaigns, "
-        f"{told.campaigns * PEOPLE} people, doubled {len(told.doubled)}, lost {len(told.lost)}, "
-        f"in doubt at the end {told.in_doubt}, settled by the last run {told.settled}\n"
-    )
-    sys.stdout.flush()
+@contextmanager
+def sandbox(seed: int, words: Sequence[str]) -> Iterator[Api]:
+    """A sandbox without limits and special people."""
+    free = [f"--per-{each}=none" for each in ("minute", "hour", "day")]
+    with subprocess.Popen(
+        [sys.executable, "-m", "runner.sandbox", "--token", TOKEN, "--no-specials", *free,
+         "--seed", str(seed), *words],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        try:
+            yield Api(process.stdout.readline().split()[-1])
+        finally:
+            process.terminate()
+
+
+def one_after_another(soak: Soak, folder: Path, numbers: Iterator[int]) -> None:
+    """Campaign after campaign in one ledger, each against a sandbox with habits of its own."""
+    project = folder / "project"
+    outputs = folder / "outputs"
+    for each in (project, outputs):
+        each.mkdir(parents=True)
+    while not soak.done and not soak.verdict.broken:
+        with soak.lock:
+            number = next(numbers)
+        luck = random.Random(f"{soak.version} {soak.seed} {number}")
+        if soak.version == "v2":  # whatever its habits, the key holds
+            resend = luck.random() < 0.5
+            words = luck.choice(([], ["--key-used-by-4xx"], ["--compare", "bytes"]))
+        else:  # absence may be taken for proof only where what was taken shows in time
+            resend = luck.random() < 0.4
+            words = luck.choice(([], [], ["--show-after", "0.5"], ["--accept-late", "0.3"]))
+            words = [] if resend else words
+        try:
+            with sandbox(number, words) as api:
+                there = Project(project, api, soak.version, outputs)
+                Campaign(soak, number, there, luck).live(resend=resend)
+        except Exception:  # whatever it is, it is told and ends the soak
+            with soak.lock:
+                soak.verdict.broken.append(f"soak-{number}: {traceback.format_exc()}")
 
 
 def main() -> int:
@@ -117,27 +311,28 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--version", choices=("v1", "v2"), default="v2")
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--side-by-side", type=int, default=(os.cpu_count() or 1) + 1)
     asked = parser.parse_args()
+    soak = Soak(asked.version, asked.seed, asked.kills)
+    numbers = iter(range(1, 10**6))
     with (
         tempfile.TemporaryDirectory() as folder,
-        subprocess.Popen(
-            [sys.executable, "-m", "runner.sandbox", "--token", TOKEN, "--per-minute", "none",
-             "--per-hour", "none", "--per-day", "none", "--no-specials", "--seed", str(asked.seed)],
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as sandbox,
-    ):  # fmt: skip
-        assert sandbox.stdout is not None
-        api = Api(sandbox.stdout.readline().split()[-1])
-        (Path(folder) / "project").mkdir()
-        (Path(folder) / "outputs").mkdir()
-        project = Project(Path(folder) / "project", api, asked.version, Path(folder) / "outputs")
-        try:
-            told = soak(project, asked.kills, random.Random(asked.seed))
-        finally:
-            sandbox.terminate()
-    sys.stdout.write(f"seed {asked.seed}; runs ended with {dict(told.exits)}\n")
-    return 1 if told.doubled or told.lost else 0
+        ThreadPoolExecutor(asked.side_by_side) as threads,
+    ):
+        begun = [
+            threads.submit(one_after_another, soak, Path(folder) / str(each), numbers)
+            for each in range(asked.side_by_side)
+        ]
+        for future in begun:
+            future.result()
+    for told in soak.verdict.broken:
+        sys.stdout.write(told + "\n")
+    for name, people in soak.verdict.found.items():
+        if people:
+            sys.stdout.write(f"{name} ({LIES[name]}): {', '.join(sorted(people))}\n")
+    again = f"python -m tests.soak --version {soak.version} --kills {soak.goal} --seed {soak.seed}"
+    sys.stdout.write(f"{soak.line()}; {again}\n")
+    return 0 if soak.verdict.good else 1
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import os
@@ -195,23 +194,6 @@ class Project:
                 connection.close()
         except sqlite3.OperationalError:
             return {}  # not made yet
-
-    def counts_of(self, campaign: int) -> dict[str, int]:
-        """Messages per status of the ledger's n-th campaign, straight from it."""
-        if not self.ledger.exists():
-            return {}
-        with contextlib.closing(
-            sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True)
-        ) as connection:
-            wanted = "select status, count(*) from message where campaign = ? group by status"
-            return dict(connection.execute(wanted, (campaign,)).fetchall())
-
-    def forget(self) -> None:
-        """Drop what the commands so far have said."""
-        for each in self.running:
-            for path in each.files:
-                path.unlink()
-        self.running.clear()
 
     def exported(self) -> list[dict[str, str]]:
         target = self.folder / "results.csv"

@@ -271,8 +271,9 @@ def _odd_x_id(cell: str) -> str | Refused:
     refused = _never_an_id(cell, found)
     if refused:
         return refused
-    if found.isascii() and found.isdigit() and len(found) <= 20 and int(found) < MAX_PLATFORM_ID:
-        return str(int(found))  # 007 and 7 are one person
+    digits = found.lstrip("0") or "0"  # 007 and 7 are one person
+    if found.isascii() and found.isdigit() and len(digits) <= 20 and int(digits) < MAX_PLATFORM_ID:
+        return digits
     shown = _shown(found)
     if found.startswith("'") and found[1:].isdigit():
         detail = f"{shown} begins with an apostrophe; remove it"

@@ -100,6 +100,7 @@ def test_a_cell_that_is_no_x_id(cell: str, reason: str, detail: str) -> None:
         ("twitter", "platform", "\u200b71\ufeff", "71"),
         ("twitter", "platform", "\xa071", "71"),
         ("twitter", "platform", "007", "7"),
+        ("twitter", "platform", "00" + "9" * 19, "9" * 19),
         ("twitter", "platform", "9" * 19, "9" * 19),
         ("twitter", "platform", "18446744073709551615", "18446744073709551615"),
         ("twitter", "inbox", " ab12 ", "ab12"),

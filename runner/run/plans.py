@@ -13,7 +13,14 @@ from runner.ledger import Ledger, planning
 from runner.ledger.planning import PlanWriter
 from runner.message import Entry
 from runner.run.preview import Preview, Rows, planned_entries
-from runner.run.setup import Draft, kept_path, plan_fingerprint, refuse_edited
+from runner.run.setup import (
+    Draft,
+    kept_path,
+    plan_fingerprint,
+    prospects_key,
+    refuse_edited,
+    refuse_other_name,
+)
 
 GONE = 0.2
 """More than this share of the queue gone from the file is taken for a mistake until accepted."""
@@ -46,18 +53,23 @@ def write_plan(
         bus.emit(Planned(clock.now(), name, 0, 0, 0, 0, 0, unchanged=True))
         return draft
     suppressed = ledger.read(planning.suppressed)
-    found = Preview(name)
+    found, key = Preview(name), prospects_key(draft)
     with ledger.writing() as connection:
-        # Looked for again: another first run may have been here while this one waited.
-        row = planning.find_campaign(connection, name) or planning.add_campaign(
-            connection,
-            name=name,
-            path=kept_path(draft.campaign.path, ledger),
-            source=kept_path(draft.campaign.prospects.source, ledger),
-            platform=draft.campaign.api.platform,
-            id_type=draft.audience.id_type,
-            at=clock.now(),
-        )
+        # Looked for again: another first run may have been here while this one waited, and
+        # another campaign of this run may have the same prospects.
+        row = planning.find_campaign(connection, name)
+        if row is None:
+            holder = planning.note(connection, key)
+            refuse_other_name(draft, ledger, planning.campaigns(connection), holder)
+            row = planning.add_campaign(
+                connection,
+                name=name,
+                path=kept_path(draft.campaign.path, ledger),
+                source=kept_path(draft.campaign.prospects.source, ledger),
+                platform=draft.campaign.api.platform,
+                id_type=draft.audience.id_type,
+                at=clock.now(),
+            )
         writer = PlanWriter(connection, row)
         progress = reading(name, clock, bus)
         for chunk in planned_entries(draft, ledger, suppressed, characters, progress):
@@ -68,6 +80,8 @@ def write_plan(
         if not accept_changes:
             refuse_changes([found])
         refuse_edited(draft)
+        if found.rows and not planning.note(connection, key):
+            planning.set_note(connection, key, name)
         writer.finish(plan_fingerprint(draft, suppressed, characters), clock.now())
     counts = writer.counts
     bus.emit(
@@ -104,7 +118,7 @@ def refuse_changes(previews: Sequence[Preview]) -> None:
         if found.removed > queue * GONE:
             raise ChangesError(
                 f"{found.campaign}: {found.removed} of {queue} queued recipients are gone from the "
-                "prospects file",
+                "prospects file, or not selected any more",
                 "run with --accept-changes if that is meant: they will not be written to",
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,8 +15,8 @@ from dotenv import dotenv_values
 from runner.audience import Audience, missing_columns, read_audience
 from runner.campaign import Campaign, load_campaign
 from runner.channels import Token
-from runner.errors import ChangesError, LedgerError, RunnerError, UsageError
-from runner.ledger import Ledger, planning
+from runner.errors import AudienceError, ChangesError, LedgerError, RunnerError, UsageError
+from runner.ledger import Ledger, open_ledger, planning
 from runner.ledger.planning import CampaignRow
 from runner.tables import fingerprint
 from runner.templating import Template, compile_template, load_template
@@ -45,7 +46,27 @@ def ledger_location(
             f"these campaigns have ledgers of their own: {', '.join(sorted(places))}",
             "run them one by one, or name one ledger with --state",
         )
-    return places.pop()
+    place = Path(places.pop())
+    if not place.exists():
+        _none_above(place, campaigns)
+    return str(place)
+
+
+def _none_above(place: Path, campaigns: Sequence[Campaign]) -> None:
+    """Refuse to begin a ledger at `place` when one in a folder above knows a campaign: its file was
+    moved, and everybody would be written to again."""
+    for folder in place.parent.parents:
+        above = folder / LEDGER_NAME
+        if not above.is_file():
+            continue
+        with contextlib.suppress(LedgerError), open_ledger(str(above), read_only=True) as ledger:
+            for campaign in campaigns:
+                if ledger.read(planning.find_campaign, campaign.name) is not None:
+                    raise UsageError(
+                        f"there is no ledger at {place}, but {above} knows campaign "
+                        f"{campaign.name}: its people would be written to again",
+                        f"go on with --state {above}, or begin anew with --state {place}",
+                    )
 
 
 def ledger_upward(state: str | None, environ: Mapping[str, str], folder: Path) -> str:
@@ -76,14 +97,16 @@ def read_token(campaign: Campaign, environ: Mapping[str, str], location: str) ->
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A campaign with all its files understood. `row` is None before its first plan; `files` is a
-    hash of their bytes, taken before any was read."""
+    """A campaign with all its files understood. `row` is None before its first plan; `files` are
+    hashes of their bytes, the prospects' first, taken before any was read. `as_new`: a campaign of
+    its own, whatever the ledger knows of its files."""
 
     campaign: Campaign
     audience: Audience
     template: Template
     row: CampaignRow | None
-    files: str
+    files: list[str]
+    as_new: bool = False
 
     @property
     def id(self) -> int | None:
@@ -110,7 +133,7 @@ def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool 
     Raises CampaignError, TemplateError, AudienceError for the files; LedgerError when the ledger
     knows this campaign as another (id_type, platform), or these files under another name.
     """
-    files = files_hash(campaign)
+    files = file_hashes(campaign)
     source = campaign.message
     if source.template is not None:
         template = load_template(source.template)
@@ -121,9 +144,11 @@ def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool 
     row = ledger.read(planning.find_campaign, campaign.name) if ledger else None
     if row is not None:
         _same_identity(campaign, audience, row)
-    elif ledger is not None and not new_campaign:
-        _no_other_name(campaign, ledger)
-    return Draft(campaign, audience, template, row, files)
+    draft = Draft(campaign, audience, template, row, files, new_campaign)
+    if ledger is not None and row is None:
+        holder = ledger.read(planning.note, prospects_key(draft))
+        refuse_other_name(draft, ledger, ledger.read(planning.campaigns), holder)
+    return draft
 
 
 def _same_identity(campaign: Campaign, audience: Audience, row: CampaignRow) -> None:
@@ -139,16 +164,33 @@ def _same_identity(campaign: Campaign, audience: Audience, row: CampaignRow) -> 
             )
 
 
-def _no_other_name(campaign: Campaign, ledger: Ledger) -> None:
+def refuse_other_name(
+    draft: Draft, ledger: Ledger, known: Sequence[CampaignRow], holder: str
+) -> None:
+    """Raise LedgerError if a campaign that is new to the ledger has files that are `known` in it
+    under another name, unless it was said to be new. `holder`: the campaign that first had
+    prospects of exactly these bytes, if any."""
+    if draft.as_new:
+        return
+    campaign = draft.campaign
     path, source = kept_path(campaign.path, ledger), kept_path(campaign.prospects.source, ledger)
-    for other in ledger.read(planning.campaigns):
-        if path == other.path or source == other.source:
-            what = "this file" if path == other.path else campaign.prospects.source.name
+    file = campaign.prospects.source.name
+    for what, name in (
+        ("this file", next((each.name for each in known if each.path == path), "")),
+        (file, next((each.name for each in known if each.source == source), "")),
+        (f"what {file} holds", holder),
+    ):
+        if name:
             raise LedgerError(
-                f"{what} is known as campaign {other.name}; as {campaign.name} its people would "
-                "be written to again",
-                f"set `name: {other.name}` to go on with it, or run with --new-campaign",
+                f"{what} is known as campaign {name}; as {campaign.name} its people would be "
+                "written to again",
+                f"set `name: {name}` to go on with it, or run with --new-campaign",
             )
+
+
+def prospects_key(draft: Draft) -> str:
+    """Where the ledger keeps which campaign first had prospects of exactly these bytes."""
+    return f"prospects {draft.files[0]}"
 
 
 def kept_path(path: Path, ledger: Ledger) -> str:
@@ -159,21 +201,24 @@ def kept_path(path: Path, ledger: Ledger) -> str:
     return os.path.relpath(path.resolve(), ledger.file.resolve().parent)
 
 
-def files_hash(campaign: Campaign) -> str:
-    """A hash of the bytes of every file that a campaign names. A missing one hashes as missing:
-    reading it says so in better words."""
+def file_hashes(campaign: Campaign) -> list[str]:
+    """A hash of the bytes of every file that a campaign names, the prospects' first. A missing one
+    hashes as missing: reading it says so in better words."""
     paths = [campaign.prospects.source, *campaign.suppress]
     paths += [campaign.message.template] if campaign.message.template else []
-    return hashlib.sha256("".join(map(_hash, paths)).encode()).hexdigest()
+    return [_hash(path) for path in paths]
 
 
 def _hash(path: Path) -> str:
+    if path.exists() and not path.is_file() and not path.is_dir():
+        # A pipe would wait for whoever writes to it, and can be read only once.
+        raise AudienceError(f"{path} is no file; save what it gives as one")
     return fingerprint(path) if path.is_file() else "missing"
 
 
 def refuse_edited(draft: Draft) -> None:
     """Raise ChangesError if a file was edited since it was understood: half of it may be old."""
-    if files_hash(draft.campaign) != draft.files:
+    if file_hashes(draft.campaign) != draft.files:
         raise ChangesError(
             f"{draft.campaign.name}: its files were edited while it was being planned; nothing of "
             "it was sent",

@@ -16,6 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runner.clock import SystemClock
+from runner.events import EventBus
+from runner.run import Options, RunResult, Surroundings, run_campaigns
+
 TOKEN = "tok-5f0c7a1e9b3d4c68a2e7-never-to-be-seen"
 LINK = "df6jbw4h36qm5d9iu2sgn7kx"
 OTHER_LINK = "k2v7q9x4m1n8b3c6z5l0p7ty"
@@ -113,10 +117,15 @@ class Project:
     outputs: Path
     running: list[Running] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    address: str = ""  # what the campaign names instead of the API's own
 
     @property
     def campaign(self) -> Path:
         return self.folder / "campaigns" / "spring.yaml"
+
+    @property
+    def sheet(self) -> Path:
+        return self.folder / "campaigns" / "spring.csv"
 
     @property
     def ledger(self) -> Path:
@@ -136,9 +145,10 @@ class Project:
         free = "per_hour: none, per_day: none, gap: none"
         listed = "".join(f"  - {{id: {sender}, {free}}}\n" for sender in senders)
         limits = f"per_minute: none, per_hour: none, per_day: none, concurrency: {concurrency}"
+        base = self.address or self.api.base
         self.campaign.parent.mkdir(exist_ok=True)
         self.campaign.write_text(
-            f"api: {{version: {self.version}, base_url: {self.api.base}/api/{self.version}}}\n"
+            f"api: {{version: {self.version}, base_url: {base}/api/{self.version}}}\n"
             f"senders:\n{listed}"
             "prospects: spring.csv\n"
             f"message: {json.dumps(text)}\n"
@@ -147,7 +157,7 @@ class Project:
         )
         rows = [f"{id},Person{number}" for number, id in enumerate(ids, 1)]
         lines = "\n".join(["x_user_id,first_name", *rows])
-        (self.campaign.parent / "spring.csv").write_text(lines + "\n")
+        self.sheet.write_text(lines + "\n")
 
     def environment(self, **more: str) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
@@ -200,6 +210,26 @@ class Project:
         self.ok("export", self.campaign, "-o", target)
         with target.open(newline="", encoding="utf-8") as stream:
             return list(csv.DictReader(stream))
+
+
+def in_process(
+    project: Project,
+    ask: Callable[[], None] = lambda: None,
+    clock: SystemClock | None = None,
+    *,
+    accept_changes: bool = False,
+) -> RunResult:
+    """A run with a person at the terminal, who does `ask` before saying yes."""
+
+    def answer(*_: object) -> bool:
+        ask()
+        return True
+
+    around = Surroundings(
+        clock or SystemClock(), EventBus(), {"INBOX_API_TOKEN": TOKEN}, ask=answer
+    )
+    options = Options(state=str(project.ledger), accept_changes=accept_changes)
+    return run_campaigns([project.campaign], options, around)
 
 
 def everything_in(folder: Path) -> dict[str, bytes]:

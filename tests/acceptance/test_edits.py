@@ -4,36 +4,15 @@ nobody who should not be."""
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from runner.clock import SystemClock
 from runner.errors import ChangesError
 from runner.events import Event, EventBus
-from runner.run import Options, RunResult, Surroundings, run_campaigns
+from runner.run import Options, Surroundings, run_campaigns
 
-from .support import COMMAND, LINK, OTHER_LINK, TOKEN, Project, people, until
-
-
-def in_process(
-    project: Project, ask: Callable[[], None], clock: SystemClock | None = None
-) -> RunResult:
-    """A run with a person at the terminal, who does `ask` before saying yes."""
-
-    def answer(*_: object) -> bool:
-        ask()
-        return True
-
-    around = Surroundings(
-        clock or SystemClock(), EventBus(), {"INBOX_API_TOKEN": TOKEN}, ask=answer
-    )
-    return run_campaigns([project.campaign], Options(state=str(project.ledger)), around)
-
-
-def sheet(project: Project) -> Path:
-    return project.campaign.parent / "spring.csv"
+from .support import COMMAND, LINK, OTHER_LINK, TOKEN, Project, in_process, people, until
 
 
 @pytest.mark.parametrize("what", ["columns swapped", "row added", "suppressed"])
@@ -41,16 +20,16 @@ def test_an_edit_while_a_person_is_asked_sends_nothing(project: Project, what: s
     ids = people(2)
     project.write(ids, more="suppress: [../no.csv]\n")
     (project.folder / "no.csv").write_text("x_user_id\n1\n")
-    sheet(project).write_text(
+    project.sheet.write_text(
         "x_user_id,first_name,account\n" + "".join(f"{id},Ann,7000{id[-6:]}\n" for id in ids)
     )
 
     def edit() -> None:
         if what == "columns swapped":
-            text = sheet(project).read_text()
-            sheet(project).write_text(text.replace("x_user_id,first_name,account", "a,b,x_user_id"))
+            text = project.sheet.read_text()
+            project.sheet.write_text(text.replace("x_user_id,first_name,account", "a,b,x_user_id"))
         elif what == "row added":
-            sheet(project).write_text(sheet(project).read_text() + f"{people(3)[2]},Zoe,1\n")
+            project.sheet.write_text(project.sheet.read_text() + f"{people(3)[2]},Zoe,1\n")
         else:
             (project.folder / "no.csv").write_text(f"x_user_id\n{ids[0]}\n")
 
@@ -68,7 +47,7 @@ def test_who_comes_back_into_the_queue_is_looked_at_again(project: Project) -> N
     project.api.faults()
     (project.folder / "no.csv").write_text(f"x_user_id\n1\n{ids[0]}\n")
     project.ok(project.campaign, code=4)
-    sheet(project).write_text(sheet(project).read_text().replace(f"{ids[1]},Person2\n", ""))
+    project.sheet.write_text(project.sheet.read_text().replace(f"{ids[1]},Person2\n", ""))
     project.ok(project.campaign, code=4)
     project.ok("retry", project.campaign, "--accept-changes")
     assert project.api.recipients == [ids[2]]
@@ -146,7 +125,7 @@ def test_a_person_in_doubt_elsewhere_is_told_of(project: Project) -> None:
     project.api.faults()
     other = project.campaign.with_name("autumn.yaml")
     other.write_text(project.campaign.read_text().replace("spring.csv", "autumn.csv"))
-    shutil.copy(sheet(project), other.parent / "autumn.csv")
+    other.with_suffix(".csv").write_text(project.sheet.read_text().replace("Person1", "Ann"))
     blocked = project.ok(other, code=4)
     assert "1 wait until a message in doubt to the same person is settled" in blocked.out
     assert project.api.recipients == []
@@ -206,7 +185,7 @@ def test_rows_added_during_a_run_are_asked_about(on_v1: Project) -> None:
 
     def grow(event: Event) -> None:
         if event.name == "in_doubt":
-            sheet(on_v1).write_text(sheet(on_v1).read_text() + f"{ids[2]},Zoe\n")
+            on_v1.sheet.write_text(on_v1.sheet.read_text() + f"{ids[2]},Zoe\n")
 
     def once(*_: object) -> bool:
         asked.append(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from runner.attempt import Lane, Settings
 from runner.campaign import Campaign
@@ -45,6 +46,12 @@ class Crew:
         meter = Meter(clock)
         timeout = max(campaign.retry.timeout for campaign in campaigns)
         concurrency = min(campaign.limits.concurrency for campaign in campaigns)
+        versions = {campaign.api.version for campaign in campaigns}
+
+        def tell(version: str, text: str) -> None:
+            # Of a version that is only asked about what is in doubt from before the end is no news.
+            if version in versions:
+                bus.emit(Notice(clock.now(), text))
 
         def channel_for(version: str, base_url: str) -> Channel:
             if (version, base_url) not in self._channels:
@@ -55,7 +62,7 @@ class Crew:
                     clock,
                     timeout=timeout,
                     gate=meter.gate,
-                    notice=lambda text: bus.emit(Notice(clock.now(), text)),
+                    notice=partial(tell, version),
                     platform=campaigns[0].api.platform,
                     concurrency=concurrency,
                     server_ahead=self.server_ahead,

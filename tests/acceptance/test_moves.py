@@ -58,7 +58,9 @@ def test_from_v1_to_v2_with_messages_in_doubt(behind: tuple[Project, Front]) -> 
     project.version = "v2"
     project.write(ids, retry="settle: 20ms")
     front.end = "gone"
-    assert "HTTP 410" in project.ok(project.campaign, code=4).out
+    first = project.ok(project.campaign, code=4)
+    assert "HTTP 410" in first.out
+    assert "set api.version" not in first.out  # it is set
     for end, told in (
         ("not found", "HTTP 404"),
         ("moved", "HTTP 301"),
@@ -80,6 +82,26 @@ def test_from_v1_to_v2_with_messages_in_doubt(behind: tuple[Project, Front]) -> 
     project.ok("resolve", project.campaign, "--not-sent", ids[1])
     project.ok(project.campaign)
     assert sorted(project.api.recipients) == ids
+
+
+def test_v1_ends_during_a_run_that_goes_on_with_v2(behind: tuple[Project, Front]) -> None:
+    project, front = behind
+    ids = people(8)
+    project.write(ids, concurrency=1)
+    project.api.faults("slow:seconds=0.1")
+    running = project.start(project.campaign)
+    until(lambda: project.api.recipients, "the first message")
+    front.end = "gone"
+    ended = running.wait()
+    assert ended.code == 1
+    assert "move to api.version v2" in ended.out
+    again = project.ok(project.campaign, code=1)
+    assert "/api/v1/team answers HTTP 410" in again.err
+    project.api.faults()
+    project.version = "v2"
+    project.write(ids)
+    project.ok(project.campaign)
+    assert sorted(sent_from(project)) == ids
 
 
 def test_from_v2_to_v1_with_messages_in_doubt(project: Project) -> None:

@@ -141,14 +141,18 @@ def test_a_selection_that_lets_go_of_who_waits_is_asked_about(on_v1: Project) ->
     assert sorted(on_v1.api.recipients) == people(3)
 
 
-def test_files_that_change_while_a_run_is_live_wait_for_the_next(project: Project) -> None:
+def test_files_that_are_gone_or_changed_while_a_run_is_live_wait_for_the_next(
+    project: Project,
+) -> None:
     ids = people(8)
     project.write(ids[:6], concurrency=1)
     project.api.faults("slow:seconds=0.1")
     first = project.start(project.campaign)
     until(lambda: project.api.recipients, "the first message")
-    project.write([*reversed(ids[3:]), ids[3]], text="New {{ first_name }}")
+    project.campaign.unlink()
+    project.sheet.unlink()
     assert first.wait().code == 0
+    project.write([*reversed(ids[3:]), ids[3]], text="New {{ first_name }}")
     assert sorted(project.api.recipients) == ids[:6]
     project.api.faults()
     project.ok(project.campaign)

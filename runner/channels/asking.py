@@ -20,6 +20,11 @@ CLOCK_SLACK = 2.0
 """Seconds before `not_before` from which a message still counts as new: `Date` headers have whole
 seconds, so the server's clock is known to a second at best."""
 
+EARLY = 30.0
+"""Seconds before that in which a message of ours is neither proof nor passed over: the clock that
+stamps messages need not be the one that writes `Date`. Our own choice, far above a drift of
+machines that keep time."""
+
 MOST_PAGES = 20
 """Pages of one list that a look-up reads. Our own choice: 2,000 messages."""
 
@@ -148,12 +153,17 @@ class Candidate(NamedTuple):
     why: str = ""
 
 
+FROM_BEFORE = "the very message is there, but from before the attempt, and is no other row's"
+
+
 class History:
     """What a look-up has read of one or more threads: the new messages of ours, and whether the
     pages so far reach behind the attempt."""
 
     def __init__(self, not_before: float) -> None:
-        self.floor = not_before - CLOCK_SLACK
+        self._floor = not_before - CLOCK_SLACK
+        self.reach = self._floor - EARLY
+        """What is older is passed over, but for the very message."""
         self.ids: set[str] = set()
         self._candidates: list[Candidate] = []
         self.syncing = False
@@ -175,11 +185,17 @@ class History:
         self._last = at
 
     def add(self, candidate: Candidate) -> None:
+        if not candidate.why and candidate.at < self._floor:
+            candidate = candidate._replace(why=FROM_BEFORE)
         self._candidates.append(candidate)
 
     def behind(self) -> bool:
         """The list is visibly newest first and has come to messages from before the attempt."""
-        return self._falling and self._fell and self._last is not None and self._last < self.floor
+        return self._falling and self._fell and self._last is not None and self._last < self.reach
+
+    async def fits(self, taken: Taken) -> bool:
+        """Whether a message was read that is the one."""
+        return isinstance(await self.finding(taken), Found)
 
     async def finding(self, taken: Taken) -> Finding:
         """The earliest message that is the one, else what stands against its absence."""

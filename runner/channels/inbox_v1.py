@@ -78,6 +78,9 @@ RULES: Mapping[tuple[int, str], Rule] = {
 """Status and code to rule. An unlisted code takes its status's empty line, an unlisted 4xx is
 `REJECT`, everything else `DOUBT`."""
 
+_PROSPECT_ID = {"platform": "platformId", "inbox": "externalId"}
+"""Where a thread tells the id of its person, by the kind of id."""
+
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -187,20 +190,26 @@ class InboxV1:
         thread_id = path_id(text_id(thread.get("id")))
         if thread.get("accountLinkId", lookup.sender) != lookup.sender:
             raise Murky("the look-up answered with another account link's thread")
+        known = as_map(thread.get("prospect")).get(_PROSPECT_ID[recipient.id_type])
+        if known is not None and text_id(known) != recipient.id:
+            raise Murky("the look-up answered with another person's thread")
         history = History(lookup.not_before)
         history.syncing = bool(thread.get("isSyncing"))
-        await self._read_messages(thread_id, lookup, history)
+        await self._read_messages(thread_id, lookup, history, taken)
         last = as_map(thread.get("lastMessage"))
         if last and text_id(last.get("id")) not in history.ids:
             why = "the thread's last message is of this sender, and not yet in its list"
             at = message_time(last)
-            new = at is None or at >= history.floor
+            new = at is None or at >= history.reach
             if new and text_id(last.get("authorId")) == lookup.sender:
                 history.add(Candidate(text_id(last.get("id")), thread_id, at or 0, why))
         return await history.finding(taken)
 
-    async def _read_messages(self, thread_id: str, lookup: Lookup, history: History) -> None:
-        """Read pages until they reach behind the attempt. Their order is not documented."""
+    async def _read_messages(
+        self, thread_id: str, lookup: Lookup, history: History, taken: Taken
+    ) -> None:
+        """Read pages until the message is found. Their order is not documented: only the whole
+        list, or very much of one that is newest first throughout, shows that it is not there."""
         params = {"limit": PAGE}
         for _ in range(MOST_PAGES):
             page = as_map(
@@ -213,14 +222,15 @@ class InboxV1:
             for message in messages:
                 _weigh(message, lookup, thread_id, history)
             cursor = page["nextCursor"]
-            if cursor is None or history.behind():
+            if cursor is None or (history.behind() and await history.fits(taken)):
                 return
             at, cursor_id = as_map(cursor).get("timestamp"), text_id(as_map(cursor).get("id"))
             step = {"cursorId": cursor_id, "cursorTimestamp": at if isinstance(at, str) else ""}
             if not all(step.values()) or step.items() <= params.items():
                 raise Murky("the look-up's answer could not be read: no next page")
             params |= step
-        raise Murky("thread too long")
+        if not history.behind():
+            raise Murky("thread too long")
 
     async def team(self) -> Team:
         answer = as_map(await self._ask.must("team"))
@@ -268,6 +278,8 @@ def _weigh(message: object, lookup: Lookup, thread_id: str, history: History) ->
     """Note one message of a page. Ours is what the sender's account link wrote."""
     if not isinstance(message, dict):
         raise Murky("the look-up's answer could not be read: a message")
+    if message.get("threadId", thread_id) != thread_id:
+        raise Murky("the look-up answered with another thread's messages")
     at = message_time(message)
     message_id = text_id(message.get("id"))
     author = text_id(message.get("authorId"))
@@ -275,17 +287,26 @@ def _weigh(message: object, lookup: Lookup, thread_id: str, history: History) ->
         raise Murky("the look-up's answer could not be read: whose a message is")
     history.pass_by(at)
     history.ids.add(message_id)
-    if author != lookup.sender or (at is not None and at < history.floor):
+    if author != lookup.sender and message.get("origin") != "api":
+        return
+    why = _difference(message, lookup)
+    if why and at is not None and at < history.reach:
         return
     if at is None or not message_id:
         raise Murky("a message of this sender is there, but its time or id could not be read")
-    why = ""
-    if message.get("failed") is True:
-        why = "a message of this sender is there, but marked as failed"
-    elif message.get("campaignId") is not None:
-        why = "a message of this sender is there, but of an Inbox campaign"
-    elif message.get("content") != lookup.text:
-        why = "a message of this sender is there, but its text differs"
-    elif message.get("origin") != "api":
-        why = "a message of this sender is there, but not marked as sent through the API"
     history.add(Candidate(message_id, thread_id, at, why))
+
+
+def _difference(message: Mapping[str, object], lookup: Lookup) -> str:
+    """How a message differs from what was sent, empty if it does not."""
+    if text_id(message.get("authorId")) != lookup.sender:
+        return "a message is there that was sent through the API, but not marked as this sender's"
+    if message.get("failed"):
+        return "a message of this sender is there, but marked as failed"
+    if message.get("campaignId") is not None:
+        return "a message of this sender is there, but of an Inbox campaign"
+    if message.get("content") != lookup.text:
+        return "a message of this sender is there, but its text differs"
+    if message.get("origin") != "api":
+        return "a message of this sender is there, but not marked as sent through the API"
+    return ""

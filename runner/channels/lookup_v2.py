@@ -79,8 +79,18 @@ class LookupV2:
             "platformId": recipient.id,
             "limit": PAGE,
         }
-        return [
-            path_id(text_id(contact.get("id"))) for contact in await self._all("contacts", params)
+        contacts = await self._all("contacts", params)
+        if not all(self._is_recipient(contact) for contact in contacts):
+            raise Murky("the look-up answered with another person's contact")
+        return [path_id(text_id(contact.get("id"))) for contact in contacts]
+
+    def _is_recipient(self, contact: Mapping[str, object]) -> bool:
+        """Not said to have other profiles only."""
+        profiles = contact.get("profiles")
+        if not isinstance(profiles, list):
+            return True
+        return self._lookup.recipient.id in [
+            text_id(as_map(profile).get("platformId")) for profile in profiles
         ]
 
     async def _threads(self, contact_id: str) -> list[Mapping[str, object]]:
@@ -93,6 +103,8 @@ class LookupV2:
         threads = await self._all("threads", params)
         if not all(self._of_sender(thread) for thread in threads):
             raise Murky("the look-up answered with another account link's threads")
+        if not all(thread.get("contactId", contact_id) == contact_id for thread in threads):
+            raise Murky("the look-up answered with another person's threads")
         return threads
 
     async def _read(self, thread: Mapping[str, object], history: History) -> None:
@@ -107,7 +119,7 @@ class LookupV2:
                 break
         last = as_map(thread.get("lastMessage"))
         last_id, at = text_id(last.get("id")), message_time(last)
-        new = at is None or at >= history.floor
+        new = at is None or at >= history.reach
         if new and last.get("direction") == "outbound" and last_id not in history.ids:
             why = "the thread's last message is of this sender, and not yet in its list"
             history.add(Candidate(last_id, thread_id, at or 0, why))
@@ -119,16 +131,14 @@ class LookupV2:
         message_id = text_id(message.get("id"))
         if not isinstance(message.get("direction"), str):
             raise Murky("the look-up's answer could not be read: whose a message is")
+        if message.get("threadId", thread_id) != thread_id:
+            raise Murky("the look-up answered with another thread's messages")
         history.pass_by(at)
         history.ids.add(message_id)
-        if message.get("direction") == "inbound" or (at is not None and at < history.floor):
-            return
         same = message.get("content") == self._lookup.text
         by_api = as_map(message.get("sentBy")).get("type") == "api"
-        if not same and not by_api:
+        if message.get("direction") == "inbound" or not (same or by_api):
             return
-        if at is None or not message_id:
-            raise Murky("a message of this sender is there, but its time or id could not be read")
         why = ""
         if not same:
             why = "a message of this sender is there, but its text differs"
@@ -136,6 +146,10 @@ class LookupV2:
             why = "the same text is there, but not marked as sent through the API"
         elif message.get("direction") != "outbound" or not self._of_sender(message):
             why = "the same text is there, but not marked as this sender's"
+        if why and at is not None and at < history.reach:
+            return
+        if at is None or not message_id:
+            raise Murky("a message of this sender is there, but its time or id could not be read")
         history.add(Candidate(message_id, thread_id, at, why))
 
     def _of_sender(self, thing: Mapping[str, object]) -> bool:

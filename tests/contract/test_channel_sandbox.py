@@ -94,7 +94,7 @@ async def test_sent_and_found(version: str) -> None:
             found = Found(entry["message_id"], entry["thread_id"])
             assert await look(channel, recipient, text) == found
             later = channel.server_now() + 60
-            assert isinstance(await look(channel, recipient, text, not_before=later), Absent)
+            assert isinstance(await look(channel, recipient, "Ho", not_before=later), Absent)
 
 
 async def test_the_same_again(version: str) -> None:

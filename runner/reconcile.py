@@ -22,6 +22,7 @@ from runner.message import (
     Absent,
     Deferred,
     Evidence,
+    Finding,
     Found,
     InDoubt,
     MessageStatus,
@@ -149,22 +150,22 @@ class Reconciler:
 
     async def _settle(self, doubt: Doubt) -> None:
         repeats = self._repeats(doubt)
-        outcome: Outcome | None = None
+        told: Outcome | Finding | None = None
         with contextlib.suppress(LaneEnding):
             if self.lane.adopt and doubt.foreign:
                 await self._write(doubt, Evidence.SAID_SENT, "adopted", "sent by another ledger")
             elif repeats:
-                outcome = await self._repeat(doubt)
+                told = await self._repeat(doubt)
             else:
-                await self._look_up(doubt)
+                told = await self._look_up(doubt)
         # A repeat that was not even processed is no try; it only makes the pauses longer.
-        missed = repeats and (outcome is None or isinstance(outcome, Deferred))
+        missed = repeats and (told is None or isinstance(told, Deferred))
         counted = self._missed if missed else self._tries
         tries = counted[doubt.id, repeats] = counted.get((doubt.id, repeats), 0) + 1
         settle = self.lane.campaigns[doubt.campaign].settle
         wait = pause(tries) if repeats else settle * 2.0 ** (tries - 1)
-        if isinstance(outcome, Deferred | InDoubt) and outcome.after is not None:
-            wait = max(wait, outcome.after)
+        if isinstance(told, Deferred | InDoubt | Unclear) and told.after is not None:
+            wait = max(wait, told.after)
         self._due_at[doubt.id] = self.lane.clock.boot() + wait
 
     async def _repeat(self, doubt: Doubt, *, by_policy: bool = False) -> Outcome | None:
@@ -189,7 +190,7 @@ class Reconciler:
         done = await attempt(lane, self._channel(doubt), parcel, permit)
         return None if done is None else done.outcome
 
-    async def _look_up(self, doubt: Doubt) -> None:
+    async def _look_up(self, doubt: Doubt) -> Finding:
         lane = self.lane
         channel = self._channel(doubt)
         lookup = Lookup(
@@ -209,7 +210,7 @@ class Reconciler:
         )
         if isinstance(said, Way):
             await self._repeat(doubt, by_policy=True)
-            return
+            return finding
         match finding:
             case Found(message_id=message_id, thread_id=thread_id):
                 found = ("found", "found by a look-up", message_id, thread_id)
@@ -222,6 +223,7 @@ class Reconciler:
                 await self._write(doubt, said, "absent", detail)
             case Unclear(reason=reason):
                 await self._write(doubt, said, "unclear", reason)
+        return finding
 
     async def _is_taken(self, message_id: str) -> bool:
         return self.lane.ledger.read(views.is_taken, message_id)

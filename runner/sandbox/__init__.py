@@ -43,8 +43,11 @@ The list
 While it runs
     ``POST /sandbox/faults`` {"faults": [...]} puts other fault rules in force, ``POST
     /sandbox/link`` {"id", "status", "pauseReasons", "capabilities", "setUp"} changes a link, ``POST
-    /sandbox/inbound`` {"accountLinkId", "platformId", "content"} lets a person write. These need
-    no token and never count as API requests.
+    /sandbox/inbound`` {"accountLinkId", "platformId", "content"} lets a person write, ``POST
+    /sandbox/outbound`` {"accountLinkId", "platformId", "content", "origin", "campaignId", "ago"}
+    adds a message of the account that did not come through this API, ``ago`` seconds old, and
+    ``POST /sandbox/failed`` {"id"} marks a message as failed on v1. These need no token and never
+    count as API requests.
 
 Faults are written ``NAME[:key=value,...]``: see FAULTS and SELECTORS.
 """

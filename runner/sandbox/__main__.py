@@ -9,7 +9,7 @@ from typing import Any
 
 from .faults import FAULTS, SELECTORS
 from .limits import PER_DAY, PER_HOUR, PER_MINUTE
-from .options import MANGLERS
+from .options import MANGLERS, V1_ORDERS
 from .server import Sandbox, serve_forever
 
 
@@ -84,6 +84,10 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--mangle", choices=sorted(MANGLERS))
     out.add_argument("--show-after", type=float, default=0.0, metavar="SECONDS")
     out.add_argument("--accept-late", type=float, default=0.0, metavar="SECONDS")
+    out.add_argument(
+        "--v1-order", choices=V1_ORDERS, default="newest", help="of v1's list of messages"
+    )
+    out.add_argument("--page", type=int, metavar="N", help="most messages of a page of v1")
     out.add_argument("--no-advanced-api", action="store_true", help="new people get planRequired")
     return out
 

@@ -5,9 +5,10 @@ from typing import Any
 
 from aiohttp import web
 
-from .options import LINK_STATUSES
+from .options import LINK_STATUSES, AccountLink
+from .people import Person
 from .service import Service
-from .store import Message
+from .store import Elsewhere, Message
 from .v2_shapes import account_link
 
 _LINK_FIELDS = {
@@ -17,6 +18,9 @@ _LINK_FIELDS = {
     "setUp": "set_up",
     "syncedAt": "synced_at",
 }
+
+_HOW = {"origin": "origin", "campaignId": "campaign_id", "ago": "ago"}
+ORIGINS = ("internal", "external", "api")
 
 
 def change_link(service: Service, link_id: str, changes: dict[str, Any]) -> None:
@@ -41,13 +45,36 @@ def _is_texts(value: object) -> bool:
 
 def receive(service: Service, link_id: str, platform_id: str, content: str) -> Message:
     """Add an inbound message. Raises ValueError."""
+    return service.store.receive(*_between(service, link_id, platform_id), content)
+
+
+def write_elsewhere(
+    service: Service, link_id: str, platform_id: str, content: str, **how: Any
+) -> Message:
+    """Add a message of the account that did not come through this API. Raises ValueError."""
+    told = Elsewhere(**how)
+    if told.origin not in ORIGINS:
+        raise ValueError(f"origin must be one of {', '.join(ORIGINS)}, not {told.origin!r}")
+    if not isinstance(told.ago, int | float) or not told.ago >= 0:
+        raise ValueError(f"ago must be seconds from 0, not {told.ago!r}")
+    return service.store.write_elsewhere(*_between(service, link_id, platform_id), content, told)
+
+
+def _between(service: Service, link_id: str, platform_id: str) -> tuple[AccountLink, Person]:
     link = service.store.links.get(link_id)
     if link is None:
         raise ValueError(f"no account link {link_id!r}")
     person = service.store.people.by_platform_id(link.platform, platform_id)
     if person is None:
         raise ValueError(f"no person {platform_id!r}")
-    return service.store.receive(link, person, content)
+    return link, person
+
+
+def fail(service: Service, message_id: str) -> None:
+    """Mark a message as failed, as v1 shows it. Raises ValueError."""
+    if message_id not in service.store.messages:
+        raise ValueError(f"no message {message_id!r}")
+    service.store.messages[message_id].failed = True
 
 
 async def _body(request: web.Request) -> Any:
@@ -100,6 +127,18 @@ def add_routes(app: web.Application, service: Service) -> None:
         message = receive(service, link_id, platform_id, content)
         return web.json_response({"messageId": message.id, "threadId": message.thread.id})
 
+    async def outbound(request: web.Request) -> web.Response:
+        value = await _body(request)
+        named = _texts(value, "accountLinkId", "platformId", "content")
+        how = {_HOW[name]: value[name] for name in _HOW if name in value}
+        message = write_elsewhere(service, *named, **how)
+        return web.json_response({"messageId": message.id, "threadId": message.thread.id})
+
+    async def failed(request: web.Request) -> web.Response:
+        (message_id,) = _texts(await _body(request), "id")
+        fail(service, message_id)
+        return web.json_response({"messageId": message_id})
+
     for method, path, handler in (
         ("GET", "accepted", accepted),
         ("GET", "tally", tally),
@@ -107,6 +146,8 @@ def add_routes(app: web.Application, service: Service) -> None:
         ("POST", "faults", faults),
         ("POST", "link", link),
         ("POST", "inbound", inbound),
+        ("POST", "outbound", outbound),
+        ("POST", "failed", failed),
     ):
         app.router.add_route(method, f"/sandbox/{path}", _guarded(handler))
 

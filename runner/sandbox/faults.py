@@ -39,6 +39,9 @@ FAULTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "unauthorized": ("401, nothing accepted", ()),
     "plan_required": ("403, nothing accepted", ()),
     "disconnected": ("v2 409 accountLinkDisconnected, v1 403, nothing accepted", ()),
+    "in_progress": ("409, v2 sendInProgress, nothing accepted", ()),
+    "key_reused": ("422, v2 idempotencyKeyReused, nothing accepted", ()),
+    "syncing": ("say that older messages are still coming; default on=lookup", ()),
     "stall": ("never answer", ("accept",)),
     "sunset": ("add Sunset and Deprecation headers; default on=any", ()),
     "accept_then_kill": ("accept, then SIGKILL a process, no answer", ("pid", "pidfile")),
@@ -55,6 +58,7 @@ ACCEPTS_BY_DEFAULT = frozenset(
         "endless",
         "half",
         "sunset",
+        "syncing",
         "accept_then_kill",
     }
 )
@@ -90,7 +94,7 @@ class Fault:
     @property
     def hits(self) -> str:
         """Which requests the fault is for: send, lookup or any."""
-        return self.on or ("any" if self.name == "sunset" else "send")
+        return self.on or {"sunset": "any", "syncing": "lookup"}.get(self.name, "send")
 
     def __str__(self) -> str:
         plain = Fault(self.name)

@@ -24,6 +24,9 @@ MANGLERS: dict[str, Callable[[str], str]] = {
 }
 """Ways in which a platform may change a text; whether it does is not documented."""
 
+V1_ORDERS = ("newest", "oldest", "mixed")
+"""Orders of v1's list of messages, which is not documented; ``mixed`` is the same every time."""
+
 SEND = "message:send"
 CAPABILITIES = (SEND, "message:react", "message:reply", "thread:message-requests")
 """What the sandbox's links can do (a placeholder list: the real one is not documented)."""
@@ -94,6 +97,8 @@ class Options:
     mangle: str | Callable[[str], str] | None = None
     show_after: float = 0.0
     accept_late: float = 0.0
+    v1_order: str = "newest"
+    page: int | None = None
     advanced_api: bool = True
     workspace_locked: bool = False
     platforms_off: Collection[str] = ()
@@ -103,6 +108,11 @@ class Options:
             raise ValueError(f"compare must be value or bytes, not {self.compare!r}")
         if isinstance(self.mangle, str) and self.mangle not in MANGLERS:
             raise ValueError(f"unknown mangle {self.mangle!r}; known: {', '.join(MANGLERS)}")
+        if self.v1_order not in V1_ORDERS:
+            known_orders = ", ".join(V1_ORDERS)
+            raise ValueError(f"unknown order {self.v1_order!r}; known: {known_orders}")
+        if self.page is not None and self.page < 1:
+            raise ValueError(f"page must be a whole number from 1, not {self.page}")
         known = {*WORDINGS, UNCONFIRMED, UNCONFIRMED_DELIVERED, "sent"}
         for recipient, outcome in {**self.specials, **self.recipients}.items():
             if outcome not in known:

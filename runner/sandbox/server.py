@@ -74,6 +74,15 @@ class Sandbox:
         """Let a person write to an account. Raises ValueError for an unknown link or person."""
         return control.receive(self.service, link_id, platform_id, content)
 
+    def write_elsewhere(self, link_id: str, platform_id: str, content: str, **how: Any) -> Message:
+        """Add a message of an account that did not come through this API: origin (internal,
+        external or api), campaign_id, ago in seconds. Raises ValueError."""
+        return control.write_elsewhere(self.service, link_id, platform_id, content, **how)
+
+    def fail(self, message_id: str) -> None:
+        """Mark a message as failed, as v1 shows it. Raises ValueError for an unknown one."""
+        control.fail(self.service, message_id)
+
     @asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
         """Serve within the context; gives the base URL, ``http://HOST:PORT``.

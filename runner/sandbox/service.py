@@ -25,6 +25,12 @@ SUNSET_HEADERS = {
     "Deprecation": "@1792454400",
 }
 
+_CODES = {
+    "unauthorized": "unauthorized",
+    "plan_required": "planRequired",
+    "key_reused": "idempotencyKeyReused",
+}
+
 LOOKUP_PATHS = ("/threads", "/contacts", "/messages")
 
 
@@ -158,9 +164,10 @@ class Service:
             link_id = self._link_id(call)
             gone = {"accountLinkId": link_id, "status": "offline"}
             raise Refusal("accountLinkDisconnected", gone)
-        code = {"unauthorized": "unauthorized", "plan_required": "planRequired"}.get(fault.name)
-        if code is not None:
-            raise Refusal(code)
+        if fault.name == "in_progress":
+            raise Refusal("sendInProgress", {"messageId": self.store.new_message_id()})
+        if fault.name in _CODES:
+            raise Refusal(_CODES[fault.name])
 
     def _link_id(self, call: Call) -> str:
         for one in self._about(call):

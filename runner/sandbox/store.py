@@ -59,6 +59,9 @@ class Message:
     platform_id: str
     shown_at: float
     reply_to: "Message | None" = None
+    origin: str = "api"
+    campaign_id: str | None = None
+    failed: bool = False
 
 
 @dataclass
@@ -108,6 +111,16 @@ class Order:
     addressed: str
     content: str
     reply_to: Message | None = None
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """How a message came about that was written in the app, on the platform or by another
+    program. ``origin`` is internal, external or api, as v1 tells it; ``ago`` is in seconds."""
+
+    origin: str = "internal"
+    campaign_id: str | None = None
+    ago: float = 0.0
 
 
 class Store:
@@ -195,6 +208,17 @@ class Store:
         self.accepted.append(entry)
         return self._add(order, message_id, now, outbound=True)
 
+    def write_elsewhere(
+        self, link: AccountLink, person: Person, content: str, how: Elsewhere
+    ) -> Message:
+        """Add an outbound message that is no send of this API's client: not in the list."""
+        order = Order(link, person, person.platform_id, content)
+        at = self._options.clock() - how.ago
+        message = self._add(order, self.new_message_id(), at, outbound=True)
+        message.origin, message.campaign_id = how.origin, how.campaign_id
+        message.thread.messages.sort(key=lambda one: one.created_at)
+        return message
+
     def receive(self, link: AccountLink, person: Person, content: str) -> Message:
         """Add an inbound message: the person writes to the account."""
         order = Order(link, person, person.platform_id, content)
@@ -218,6 +242,7 @@ class Store:
             platform_id=made_up_number("message", message_id),
             shown_at=now + self._options.show_after,
             reply_to=order.reply_to,
+            origin="api" if outbound else "external",
         )
         thread.messages.append(message)
         self.messages[message_id] = message

@@ -1,6 +1,7 @@
 """What a fault does to the connection itself, and the answers that no API gives on purpose."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -86,9 +87,21 @@ def _spoilt(fault: Fault, call: Call, answer: Answer) -> Answer:
         return Answer(status, GARBAGE, headers)
     if fault.name == "html":
         return Answer(fault.status or 502, HTML_PAGE, headers, "text/html")
+    if fault.name == "syncing":
+        return _syncing(answer)
     if fault.name == "redirect":
         return Answer(fault.status or 307, b"", headers | {"Location": fault.to}, "text/html")
     return answer
+
+
+def _syncing(answer: Answer) -> Answer:
+    """The same, with every thread and page in it marked as still being pulled."""
+    value = json.loads(answer.body)
+    for one in (value, *(value.get("data", ()) if isinstance(value, dict) else ())):
+        for name in ("isSyncing", "syncing"):
+            if isinstance(one, dict) and name in one:
+                one[name] = True
+    return Answer(answer.status, json.dumps(value).encode(), answer.headers)
 
 
 def _error(status: int, call: Call, headers: dict[str, str]) -> Answer:

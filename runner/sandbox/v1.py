@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from . import sending
 from . import v1_shapes as shapes
 from .call import INBOX_ID, Answer, Call, is_time, json_answer, json_object, text_field
+from .ids import made_up_number
 from .options import AccountLink
 from .people import NUMERIC_ID, Person
 from .refusals import Refusal, bad_request
-from .store import TEAM_ID, Order, Thread, stamp
+from .store import TEAM_ID, Message, Order, Thread, stamp
 
 if TYPE_CHECKING:
     from .service import Service
@@ -166,10 +167,14 @@ def _cursor(call: Call) -> tuple[str, str] | None:
 
 
 def _page(
-    call: Call, keyed: list[tuple[str, float, dict[str, Any]]], default: int
+    call: Call,
+    keyed: list[tuple[str, float, dict[str, Any]]],
+    default: int,
+    most: int | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, str] | None]:
-    """Cut one page of (id, time, shape); give it with the cursor of the next."""
+    """Cut one page of (id, time, shape), ``most`` at a time; give it with the next cursor."""
     limit = call.whole("limit", 1, 100, default)
+    limit = limit if most is None else min(limit, most)
     cursor = _cursor(call)
     start = 0
     if cursor is not None:
@@ -206,12 +211,18 @@ async def get_thread(service: "Service", call: Call) -> Answer:
     return json_answer(200, shapes.thread(_thread(service, call), call.now))
 
 
+def _ordered(messages: list[Message], order: str) -> list[Message]:
+    if order == "mixed":
+        return sorted(messages, key=lambda one: made_up_number("order", one.id))
+    return messages if order == "oldest" else messages[::-1]
+
+
 async def list_messages(service: "Service", call: Call) -> Answer:
     """GET /threads/{threadId}/messages."""
     thread = _thread(service, call)
-    shown = reversed(thread.shown(call.now))
+    shown = _ordered(thread.shown(call.now), service.options.v1_order)
     keyed = [(one.id, one.created_at, shapes.message(one)) for one in shown]
-    page, following = _page(call, keyed, 50)
+    page, following = _page(call, keyed, 50, service.options.page)
     answer = {
         "teamId": TEAM_ID,
         "threadId": thread.id,

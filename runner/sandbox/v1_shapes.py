@@ -45,7 +45,7 @@ def message(item: Message) -> Json:
     """A message."""
     link, person = item.thread.link, item.thread.person
     reply = item.reply_to
-    return {
+    shape: Json = {
         "platform": link.platform,
         "teamId": TEAM_ID,
         "threadId": item.thread.id,
@@ -55,9 +55,9 @@ def message(item: Message) -> Json:
         "updatedAt": None,
         "platformId": item.platform_id,
         "content": item.content,
-        "campaignId": None,
+        "campaignId": item.campaign_id,
         "authorId": link.id if item.outbound else person.contact_id,
-        "origin": "api" if item.outbound else "external",
+        "origin": item.origin,
         "replyData": None if reply is None else {"id": reply.id, "content": reply.content},
         "forwardData": None,
         "entities": None,
@@ -68,6 +68,8 @@ def message(item: Message) -> Json:
         "deletedAt": None,
         "platformDeletedAt": None,
     }
+    # Seen in one capture only (docs.inboxapp.com list-messages), and only where it is true.
+    return shape | {"failed": True} if item.failed else shape
 
 
 def thread(item: Thread, now: float) -> Json:
@@ -98,7 +100,7 @@ def thread(item: Thread, now: float) -> Json:
             "authorId": item.link.id if last.outbound else item.person.contact_id,
             "createdAt": last_at,
             "userId": MEMBER_ID if last.outbound else None,
-            "campaignId": None,
+            "campaignId": last.campaign_id,
         },
         "prospect": prospect(item.person)
         | {"context": {"tags": [], "statusId": None, "valuation": None, "notes": None}},

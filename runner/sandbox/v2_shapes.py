@@ -180,6 +180,16 @@ def is_request(item: Thread, now: float) -> bool:
     return bool(shown) and not any(one.outbound for one in shown)
 
 
+def _sent_by(item: Message) -> Json | None:
+    if item.campaign_id is not None:
+        return {"type": "campaign", "campaignId": item.campaign_id, "stepId": None}
+    by: dict[str, Json] = {
+        "api": {"type": "api", "tokenId": TOKEN_ID},
+        "internal": {"type": "member", "memberId": MEMBER_ID},
+    }
+    return by.get(item.origin)
+
+
 def message(item: Message, now: float, expand: list[str] | None = None) -> Json:
     """A message."""
     reply = item.reply_to
@@ -190,7 +200,7 @@ def message(item: Message, now: float, expand: list[str] | None = None) -> Json:
         "platform": item.thread.link.platform,
         "platformId": item.platform_id,
         "direction": _direction(item),
-        "sentBy": {"type": "api", "tokenId": TOKEN_ID} if item.outbound else None,
+        "sentBy": _sent_by(item),
         "content": item.content,
         "entities": {
             name: []
@@ -218,7 +228,7 @@ def message(item: Message, now: float, expand: list[str] | None = None) -> Json:
         shape["thread"] = thread(item.thread, now)
     if expand and "accountLink" in expand:
         shape["accountLink"] = account_link(item.thread.link)
-    if expand and "sentBy" in expand and item.outbound:
+    if expand and "sentBy" in expand and item.origin == "api":
         shape["sentBy"]["token"] = {"id": TOKEN_ID, "name": "Sandbox"}
     return shape
 

@@ -71,6 +71,8 @@ async def test_half_of_an_answer_gets_through(start: Start) -> None:
         ("unconfirmed", None, 1),
         ("unconfirmed:delivered=no", None, 0),
         ("disconnected", None, 0),
+        ("in_progress", 409, 0),
+        ("key_reused", 422, 0),
     ],
 )
 async def test_documented_errors(
@@ -82,6 +84,34 @@ async def test_documented_errors(
     assert reply.status == (status or expected[fault.partition(":")[0]][version - 1])
     assert len(api.sandbox.accepted) == accepted
     assert api.sandbox.requests["limited"] == (reply.status == 429)
+
+
+async def test_what_v2_says_of_a_key(start: Start) -> None:
+    api = await start(faults=["in_progress:at=1", "key_reused:at=2"])
+    running = await api.send(key="k")
+    assert running.code == "sendInProgress"
+    assert running.json["details"]["messageId"]
+    assert (await api.send(key="k")).code == "idempotencyKeyReused"
+    assert (await api.send(key="k")).status == 201
+
+
+@VERSIONS
+async def test_syncing(start: Start, version: int) -> None:
+    api = await start()
+    thread = (await api.quick_send()).json["thread"]["id"]
+    lookup = "/threads/lookup" if version == 1 else "/threads"
+    query = [("accountLinkId", LINK)]
+    if version == 1:
+        query.append(("externalPlatformId", PERSON))
+    for faults in ([], ["syncing"]):
+        api.sandbox.set_faults(*faults)
+        found = (await api.ask(version, "GET", lookup, query=query)).json
+        page = (await api.ask(version, "GET", f"/threads/{thread}/messages")).json
+        if version == 1:
+            assert found["isSyncing"] is page["isSyncing"] is bool(faults)
+        else:
+            assert found["data"][0]["syncing"] is bool(faults)
+    assert (await send(api, version)).status < 300
 
 
 async def test_waits_are_told(start: Start) -> None:

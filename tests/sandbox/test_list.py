@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,6 +137,72 @@ async def test_faults_and_links_change_while_it_runs(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
+    ("how", "origin", "sent_by", "campaign"),
+    [
+        ({}, "internal", "member", None),
+        ({"origin": "external"}, "external", None, None),
+        ({"origin": "api"}, "api", "api", None),
+        ({"campaignId": "camp1"}, "internal", "campaign", "camp1"),
+    ],
+)
+async def test_messages_from_elsewhere_are_shown_and_not_in_the_list(
+    start: Start, how: dict[str, str], origin: str, sent_by: str | None, campaign: str | None
+) -> None:
+    clock = Time()
+    api = await start(clock=clock)
+    sent = (await api.quick_send(text="Second")).json
+    body = {"accountLinkId": LINK, "platformId": PERSON, "content": "First", "ago": 60, **how}
+    made = (await api.control("POST", "outbound", body)).json
+    assert made["threadId"] == sent["thread"]["id"]
+    listed = (await api.v1("GET", f"/threads/{made['threadId']}/messages")).json["messages"]
+    assert [one["content"] for one in listed] == ["Second", "First"]
+    assert (listed[1]["origin"], listed[1]["campaignId"]) == (origin, campaign)
+    assert listed[1]["authorId"] == LINK
+    assert listed[1]["createdAt"] < listed[0]["createdAt"]
+    shown = (await api.v2("GET", f"/messages/{made['messageId']}")).json
+    assert shown["direction"] == "outbound"
+    assert (shown["sentBy"] or {}).get("type") == sent_by
+    assert [entry["content"] for entry in api.sandbox.accepted] == ["Second"]
+
+
+async def test_a_message_can_fail_after_it_was_accepted(start: Start) -> None:
+    api = await start()
+    sent = (await api.quick_send()).json
+    path = f"/threads/{sent['thread']['id']}/messages"
+    assert "failed" not in (await api.v1("GET", path)).json["messages"][0]
+    assert (await api.control("POST", "failed", {"id": sent["message"]["id"]})).status == 200
+    assert (await api.v1("GET", path)).json["messages"][0]["failed"] is True
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest", "mixed"])
+async def test_v1_lists_messages_in_the_order_and_pages_that_are_set(
+    start: Start, order: str
+) -> None:
+    api = await start(v1_order=order, page=2)
+    texts = [f"No. {number}" for number in range(7)]
+    for text in texts:
+        thread = (await api.quick_send(text=text)).json["thread"]["id"]
+    read: list[str] = []
+    pages = 0
+    cursor: dict[str, str] | None = None
+    while pages == 0 or cursor is not None:
+        query = [(f"cursor[{name}]", value) for name, value in (cursor or {}).items()]
+        page = (await api.v1("GET", f"/threads/{thread}/messages", query=query)).json
+        read += [one["content"] for one in page["messages"]]
+        pages, cursor = pages + 1, page["nextCursor"]
+    assert pages == 4
+    assert sorted(read) == texts
+    falling, rising = read == texts[::-1], read == texts
+    assert (falling, rising) == (order == "newest", order == "oldest")
+
+
+@pytest.mark.parametrize("options", [{"v1_order": "random"}, {"page": 0}])
+def test_lists_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"order|page"):
+        Sandbox(**options)
+
+
+@pytest.mark.parametrize(
     ("path", "body", "complaint"),
     [
         ("faults", {"faults": ["explode"]}, "unknown fault 'explode'"),
@@ -148,6 +215,17 @@ async def test_faults_and_links_change_while_it_runs(start: Start) -> None:
         ("link", {"id": LINK, "pauseReasons": "billing"}, "must be a list of strings"),
         ("link", {"id": LINK, "colour": "red"}, "unknown link field 'colour'"),
         ("inbound", {"accountLinkId": LINK}, "platformId must be a string"),
+        ("failed", {"id": "nothing"}, "no message 'nothing'"),
+        (
+            "outbound",
+            {"accountLinkId": LINK, "platformId": PERSON, "content": "Hi", "origin": "post"},
+            "origin must be one of",
+        ),
+        (
+            "outbound",
+            {"accountLinkId": LINK, "platformId": PERSON, "content": "Hi", "ago": -1},
+            "ago must be seconds",
+        ),
         (
             "inbound",
             {"accountLinkId": "x", "platformId": "5", "content": "Hi"},

@@ -59,7 +59,7 @@ def clean(value: object, token: Token) -> str:
     """A server's text for people: one line, no control characters, cut, without the token."""
     text = value if isinstance(value, str) else "" if value is None else _plain(value)
     # Scrubbed before it is cut, so that half a token cannot stay behind at the edge.
-    text = token.scrub(text[: DETAIL_LENGTH * 20])
+    text = token.scrub(text)[: DETAIL_LENGTH * 20]
     if len(text) <= DETAIL_LENGTH and text.isprintable():
         return text.strip()
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -105,6 +105,12 @@ WITHOUT_FORM: Mapping[int, Rule] = {
 }
 """What a 4xx proves without the API's error form, by status; others are not the API's answer."""
 
+UNPROVEN = frozenset({IN_PROGRESS, KEY_REUSED, UNCONFIRMED})
+"""Codes that speak of a send under this key that may be on its way, whatever the status."""
+
+MOST_LINK_PAGES = 1_000
+"""Pages of the list of account links that are read. Our own choice: 100,000 links."""
+
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -228,7 +234,7 @@ class InboxV2:
     async def account_links(self) -> list[AccountLink]:
         links: list[AccountLink] = []
         params = {"limit": "100"}
-        while True:
+        for _ in range(MOST_LINK_PAGES):
             page = as_map(await self._ask.must("account-links", params=params))
             data = page.get("data")
             if not isinstance(data, list):
@@ -237,9 +243,10 @@ class InboxV2:
             cursor = page.get("nextCursor")
             if not isinstance(cursor, str) or not cursor:
                 return links
-            if cursor == params.get("cursor") or len(links) > 100_000:
-                raise self._ask.foreign("/account-links", "its pages do not end")
+            if cursor == params.get("cursor"):
+                break
             params["cursor"] = cursor
+        raise self._ask.foreign("/account-links", "its pages do not end")
 
     def _link(self, link: Mapping[str, object]) -> AccountLink:
         token = self._wire.token
@@ -273,6 +280,8 @@ class InboxV2:
 def _rule(reply: Reply, refusal: Refusal) -> Rule:
     status = reply.status
     if not 400 <= status < 500:
+        return DOUBT
+    if refusal.code in UNPROVEN:
         return DOUBT
     if refusal.form:
         return RULES.get((status, refusal.code)) or RULES.get((status, "")) or REJECT

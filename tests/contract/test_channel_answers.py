@@ -172,6 +172,18 @@ def test_the_reasons_that_the_house_acts_on() -> None:
     assert told.reason == KEY_REUSED
 
 
+@pytest.mark.parametrize("status", [400, 404, 409, 410, 422, 429])
+@pytest.mark.parametrize("code", [IN_PROGRESS, KEY_REUSED, UNCONFIRMED])
+def test_a_code_of_doubt_is_believed_under_any_status(status: int, code: str) -> None:
+    told = outcome("v2", status, v2_error(code))
+    assert isinstance(told, InDoubt)
+    assert told.reason == code
+
+
+def test_no_half_of_a_token_stays_behind_white_space() -> None:
+    assert "tok_" not in clean(" " * 5990 + SECRET, Token(SECRET))
+
+
 def test_acceptance() -> None:
     assert outcome("v1", 200, OK["v1"]) == Accepted("m1", "t1")
     assert outcome("v2", 201, OK["v2"]) == Accepted("m1", "t1")

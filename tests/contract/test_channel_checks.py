@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count, repeat
 from typing import Any
 
 import pytest
 
-from runner.channels import AccountLink, Platform, Team
+from runner.channels import AccountLink, Platform, Team, inbox_v2
 from runner.errors import ChannelError
 from tests.contract.channel_api import OTHER, Say, api
 from tests.contract.channel_support import (
@@ -110,11 +112,19 @@ async def test_trouble_before_a_run_is_told(version: str, name: str, question: s
     assert caught.value.hint
 
 
-async def test_pages_of_links_that_do_not_end(version: str) -> None:
+async def test_pages_of_links_that_do_not_end(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if version == "v1":
         return
-    with pytest.raises(ChannelError):
-        await asked(version, lambda request: {"data": [], "nextCursor": "1"}, "account_links")
+    monkeypatch.setattr(inbox_v2, "MOST_LINK_PAGES", 20)
+    for cursors in (repeat("1"), map(str, count())):
+
+        def say(request: Request, cursors: Iterator[str] = cursors) -> Any:
+            return {"data": [], "nextCursor": next(cursors)}
+
+        with pytest.raises(ChannelError, match="do not end"):
+            await asked(version, say, "account_links")
 
 
 async def test_no_server_before_a_run_is_told(version: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from runner.templating import (
     load_template,
     title,
 )
+from tests.fuzz.templates import HUGE
 
 SAMPLE = Path(__file__).parents[2] / "templates" / "spring.j2"
 
@@ -110,7 +113,7 @@ def test_a_row_that_cannot_be_rendered_says_where_and_why(text: str, told: str) 
         ("{% for x in a %}" * 3 + "{% endfor %}" * 3, "t.j2:1: loops more than 2 deep"),
         ("{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "t.j2: cannot be compiled"),
         ("{{ " + "9" * 5000 + " }}", "t.j2: cannot be compiled"),
-        ("x" * ((1 << 20) + 1), "t.j2: is larger than 1 MiB"),
+        ("x" * 100_001, "t.j2: is longer than 100,000 characters"),
     ],
 )
 def test_a_template_that_cannot_work_is_refused_once(text: str, told: str) -> None:
@@ -238,3 +241,24 @@ def test_no_arithmetic_prints_nan_or_infinity(expression: str) -> None:
     except RowRenderError:
         return
     assert math.isfinite(float(text))
+
+
+@pytest.mark.parametrize("template", HUGE)
+def test_no_template_runs_for_long(template: str) -> None:
+    began = time.process_time()
+    with contextlib.suppress(TemplateError):
+        render(template, a="q", b="é" * 90_000)
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    "step", ["{% set x = x + x %}", "{% set x = x ~ x %}", "{% set x = x|replace('', x) %}"]
+)
+def test_a_text_that_grows_is_stopped(step: str) -> None:
+    with pytest.raises(RowRenderError, match=r"t\.j2:1: does too much for one message; shorten"):
+        render("{% set x = a %}" + step * 30 + "{{ x | length }}", a="12345678")
+
+
+def test_what_needs_no_column_and_fails_is_told() -> None:
+    with pytest.raises(TemplateError, match=r"t\.j2: cannot be compiled: int object has no"):
+        compile_template("{{ {3[2.5]: 1} }}", "t.j2")

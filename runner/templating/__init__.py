@@ -1,0 +1,26 @@
+"""Turns a template and a prospect's columns into the text of a message.
+
+Jinja2 in a sandbox, with less in it than the sandbox has: no other files, no macros, no random
+values (a text must come out the same at every planning), and nothing that a typing mistake could
+turn into an endless loop or a gigabyte. A name that is no column is an error, never an empty text.
+"""
+
+from runner.templating.template import (
+    MAX_TEXT,
+    RowRenderError,
+    Template,
+    compile_template,
+    load_template,
+)
+from runner.templating.words import default, first_word, title
+
+__all__ = [
+    "MAX_TEXT",
+    "RowRenderError",
+    "Template",
+    "compile_template",
+    "default",
+    "first_word",
+    "load_template",
+    "title",
+]

@@ -1,0 +1,223 @@
+"""Compiles templates, and tells what is wrong with them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from types import TracebackType
+
+import jinja2
+from jinja2 import meta, nodes
+
+from runner.errors import Problem, TemplateError
+from runner.templating import work
+from runner.templating.needs import required
+from runner.templating.sandbox import ENVIRONMENT, GLOBALS
+
+MAX_TEXT = 100_000
+"""Characters of one rendered text; platforms allow 10,000 at most, so more is a mistake."""
+MAX_SOURCE = 100_000
+"""Characters of a template: ten times the longest text of any platform."""
+
+_REFUSED: Mapping[type[nodes.Node], str] = {
+    nodes.Include: "include",
+    nodes.Import: "import",
+    nodes.FromImport: "from … import",
+    nodes.Extends: "extends",
+    nodes.Block: "block",
+    nodes.Macro: "macro",
+    nodes.CallBlock: "call",
+    nodes.ScopedEvalContextModifier: "autoescape",
+}
+
+
+class RowRenderError(TemplateError):
+    """One row cannot be rendered. `line`: of the template; `what`: what is wrong there."""
+
+    def __init__(self, name: str, line: int, what: str) -> None:
+        super().__init__(str(Problem(name, line, "", what)))
+        self.line = line
+        self.what = what
+
+
+class Template:
+    """A compiled template.
+
+    `needs`: the columns it mentions. `requires_value`: those of them whose cell must not be empty;
+    see `required`.
+    """
+
+    def __init__(self, name: str, tree: nodes.Template) -> None:
+        self.name = name
+        self.needs = frozenset(meta.find_undeclared_variables(tree))
+        self.requires_value = frozenset(required(tree, frozenset())) & self.needs
+        names = {node.name for node in tree.find_all(nodes.Name)}
+        self._globals = {name: each for name, each in GLOBALS.items() if name in names}
+        self._loops = tree.find(nodes.For) is not None
+        work.bound(tree, ENVIRONMENT)
+        self._compiled = ENVIRONMENT.from_string(tree)
+        self._root = self._compiled.root_render_func
+
+    def __repr__(self) -> str:
+        return f"Template({self.name!r}, needs={sorted(self.needs)})"
+
+    def render(self, columns: Mapping[str, str]) -> str:
+        """The message's text, without white space at its end.
+
+        Raises RowRenderError for what goes wrong with this row, a text of more than MAX_TEXT
+        characters included.
+        """
+        row = columns if type(columns) is dict else dict(columns)
+        if self._globals:
+            row = {**self._globals, **row}
+        work.begin()
+        try:
+            # `Template.render` copies globals and columns for each row; this does not.
+            pieces = self._root(self._compiled.new_context(row, shared=True))
+            text = "".join(_bounded(pieces) if self._loops else pieces).rstrip()
+            if len(text) > MAX_TEXT:
+                raise OverflowError(f"the text is longer than {MAX_TEXT:,} characters")
+        except Exception as error:
+            # Whatever an expression raises is the template's, never ours: nothing else runs here.
+            raise RowRenderError(self.name, self._line(error.__traceback__), _why(error)) from None
+        return text
+
+    def _line(self, trace: TracebackType | None) -> int:
+        """The template's line that was running, by Jinja2's own map of lines; 0 if none was."""
+        line = 0
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == self._compiled.filename or (
+                trace.tb_frame.f_globals.get("__jinja_template__") is self._compiled
+            ):
+                line = self._compiled.get_corresponding_lineno(trace.tb_lineno)
+            trace = trace.tb_next
+        return line
+
+
+def load_template(path: Path) -> Template:
+    """Reads and compiles a template file (UTF-8). Raises TemplateError."""
+    name = str(path)
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(4 * MAX_SOURCE + 1)
+        if len(data) > 4 * MAX_SOURCE:
+            raise _too_long(name)
+        text = data.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise _error(name, 0, "no such file", _near(path)) from None
+    except IsADirectoryError:
+        raise _error(name, 0, "is a folder", "name the template in it") from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _error(name, line, "is not UTF-8 text", "save it as UTF-8") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a file name"
+        raise _error(name, 0, f"cannot be read ({reason})") from None
+    return compile_template(text, name)
+
+
+def compile_template(text: str, name: str) -> Template:
+    """Compiles a template. `name` is what messages call it, such as its path.
+
+    Raises TemplateError for anything that would fail at every row: syntax, unknown filters and
+    tests, and statements that are not for messages.
+    """
+    if len(text) > MAX_SOURCE:
+        raise _too_long(name)
+    if not text.strip():
+        raise _error(name, 0, "is empty", "write the message's text")
+    try:
+        work.begin()  # Jinja2 works out now what needs no column
+        tree = ENVIRONMENT.parse(text)
+        _check(tree, name)
+        return Template(name, tree)
+    except jinja2.TemplateSyntaxError as error:
+        what, instead = _syntax(error.message or "is no template")
+        raise _error(name, error.lineno, what, instead) from None
+    except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError):
+        # Python's own limits, met while it compiles what Jinja2 made of the template.
+        what = "cannot be compiled: nested too deeply, or an impossible number or character"
+        raise _error(name, 0, what, "write it more simply") from None
+    except TemplateError:
+        raise
+    except Exception as error:
+        # Jinja2 works out at once what needs no column, and that may fail in any way.
+        raise _error(name, 0, f"cannot be compiled: {_why(error)}", "correct it") from None
+
+
+def _error(name: str, line: int, what: str, instead: str = "") -> TemplateError:
+    return TemplateError(str(Problem(name, line, "", what, instead)))
+
+
+def _too_long(name: str) -> TemplateError:
+    what = f"is longer than {MAX_SOURCE:,} characters"
+    return _error(name, 0, what, "is this the right file?")
+
+
+def _near(path: Path) -> str:
+    try:
+        names = [each.name for each in path.parent.iterdir() if each.is_file()]
+    except OSError:
+        return ""
+    near = get_close_matches(path.name, names, 1)
+    return f"did you mean {path.parent / near[0]}?" if near else ""
+
+
+def _syntax(message: str) -> tuple[str, str]:
+    what = " ".join(message.split())
+    if "end of template" in what.lower():
+        return "ends inside a `{% … %}` or `{{ … }}`", "close it"
+    if what.startswith("Encountered unknown tag"):
+        found = re.search(r"unknown tag '([^']*)'", what)
+        return f"no such statement: {found[1] if found else ''}", "known are if, for and set"
+    return what.rstrip("."), "{{ column }} prints a column"
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, jinja2.exceptions.SecurityError):
+        return "only the usual text methods (lower, replace, split …) may be used"
+    return (
+        " ".join(str(error).replace("'str object'", "a text").split())[:200] or type(error).__name__
+    )
+
+
+def _bounded(pieces: Iterator[str]) -> Iterator[str]:
+    length = 0
+    for piece in pieces:
+        length += len(piece)
+        if length > MAX_TEXT:
+            raise OverflowError(f"the text is longer than {MAX_TEXT:,} characters")
+        yield piece
+
+
+def _check(tree: nodes.Template, name: str) -> None:
+    """Refuses what can be seen to be wrong before any row is rendered."""
+    for node in tree.find_all(tuple(_REFUSED)):
+        what = f"{{% {_REFUSED[type(node)]} %}} is not for messages"
+        raise _error(name, node.lineno, what, "write the text into this file")
+    for kind, known, word in (
+        (nodes.Filter, {n for n in ENVIRONMENT.filters if n.isidentifier()}, "filter"),
+        (nodes.Test, ENVIRONMENT.tests, "test"),
+    ):
+        for node in tree.find_all(kind):
+            if node.name not in known:
+                near = get_close_matches(node.name, known, 1)
+                instead = (
+                    f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
+                )
+                raise _error(name, node.lineno, f"no {word} {node.name}", instead)
+    for const in tree.find_all(nodes.Const):
+        value = const.value
+        if value is None or (isinstance(value, float) and not math.isfinite(value)):
+            raise _error(name, const.lineno, f"{value} is no text", 'write ""')
+        if isinstance(value, int) and value >= work.MAX_NUMBER:
+            raise _error(name, const.lineno, "a number of more than 18 digits", "put it in quotes")
+    for loop in tree.find_all(nodes.For):
+        if loop.recursive:
+            raise _error(name, loop.lineno, "a recursive loop", "write a plain one")
+        if any(inner.find(nodes.For) for inner in loop.find_all(nodes.For)):
+            what = "loops more than 2 deep"
+            raise _error(name, loop.lineno, what, "write it more simply")

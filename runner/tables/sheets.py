@@ -13,14 +13,20 @@ from typing import Any
 
 import pandas as pd
 
+from runner.errors import AudienceError
 from runner.tables.text import RoundedNumber, Row, reading, wrong
 
 Opened = tuple[list[str], Callable[[], Iterator[Row]]]
 
 EXCEL_DIGITS = 15
 """Excel keeps 15 significant digits of a number and makes the others 0."""
+EXCEL_ROWS = 1_048_576
 FLOAT_EXACT = 2**53
 """Above it a 64-bit float cannot tell neighbouring whole numbers apart."""
+
+MOST_UNPACKED = 256 << 20
+"""Bytes of a workbook's parts, unpacked. Our own choice: some millions of cells, which
+take a minute to read; more is better a text file, or a bomb."""
 
 _OLE = b"\xd0\xcf\x11\xe0"  # the old container: .xls, and any workbook with a password
 
@@ -32,41 +38,53 @@ def read_xlsx(path: Path) -> Opened:
     if head == _OLE:
         what = "is protected by a password, or an old .xls file"
         raise wrong(path, 0, what, "save it without a password as .xlsx or .csv")
-    try:
-        with reading(path), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of styles and validations that nobody asked for
-            frame = pd.read_excel(
-                path,
-                sheet_name=0,
-                header=None,
-                dtype=object,
-                keep_default_na=False,
-                na_values=[],
-                engine="openpyxl",
-            )
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError):
-        # What openpyxl raises depends on which part of the package is missing or torn.
-        raise _torn(path) from None
-    except SyntaxError:  # xml.etree's ParseError
-        raise _torn(path) from None
-    sheet: list[list[Any]] = frame.to_numpy(dtype=object).tolist()
-    if not sheet:
+    rows = _workbook_rows(path)
+    number, header = next(rows, (0, []))
+    if not header:
         raise wrong(path, 0, "its first sheet is empty", "write the column names into row 1")
-    columns = [_excel_text(cell).strip() for cell in sheet[0]]
-    while columns and not columns[-1]:
-        columns.pop()
+    columns = [name.strip() for name in header] if number == 1 else [""]
+    width = len(columns)
+    sheet: list[Row] = []
+    for number, cells in rows:
+        if len(cells) > width:
+            what = f"has something in column {width + 1}, which has no name"
+            raise wrong(path, number, what, "name it in row 1 or delete it")
+        sheet.append((number, cells + [""] * (width - len(cells))))
+    return columns, lambda: iter(sheet)
 
-    def rows() -> Iterator[Row]:
-        for number, cells in enumerate(sheet[1:], 2):
-            texts = [_excel_text(cell) for cell in cells]
-            if any(texts[len(columns) :]):
-                column = len(columns) + 1
-                what = f"has something in column {column}, which has no name"
-                raise wrong(path, number, what, "name it in row 1 or delete it")
-            if any(texts):
-                yield number, texts[: len(columns)]
 
-    return columns, rows
+def _workbook_rows(path: Path) -> Iterator[Row]:
+    """The rows of the first sheet that hold something, each to its last cell that does.
+
+    Not as a frame: a stray cell in the sheet's far corner makes it 17,000,000,000 cells.
+    """
+    with reading(path):
+        try:
+            _check_size(path)
+            with warnings.catch_warnings(), pd.ExcelFile(path, engine="openpyxl") as book:
+                warnings.simplefilter("ignore")  # of styles and validations nobody asked for
+                sheet = book.book.worksheets[0]
+                sheet.reset_dimensions()  # what the file says of its size may be wrong
+                for number, cells in enumerate(sheet.iter_rows(max_row=EXCEL_ROWS), 1):
+                    texts = [_excel_text(cell) for cell in cells]
+                    while texts and not texts[-1]:
+                        texts.pop()
+                    if texts:
+                        yield number, texts
+        except (AudienceError, OSError):
+            raise
+        except Exception:
+            # What openpyxl raises depends on which part of the package is missing or torn.
+            raise _torn(path) from None
+
+
+def _check_size(path: Path) -> None:
+    """Refuses what would fill the memory. zipfile reads no more of a part than is written here."""
+    with zipfile.ZipFile(path) as package:
+        size = sum(part.file_size for part in package.infolist())
+    if size > MOST_UNPACKED:
+        what = f"unpacks to {size >> 20:,} MiB, more than {MOST_UNPACKED >> 20}"
+        raise wrong(path, 0, what, "save it as .csv")
 
 
 def _torn(path: Path) -> Exception:
@@ -75,7 +93,10 @@ def _torn(path: Path) -> Exception:
     )
 
 
-def _excel_text(cell: Any) -> str:
+def _excel_text(found: Any) -> str:
+    cell = found.value
+    if cell is None or found.data_type == "e":  # an error such as #N/A
+        return ""
     if isinstance(cell, str):
         return cell.replace("\0", "")
     if isinstance(cell, bool) or not isinstance(cell, int | float):
@@ -97,7 +118,7 @@ def read_parquet(path: Path) -> Opened:
         raise wrong(path, 0, what, "pip install 'run-campaign[parquet]'") from None
     try:
         with reading(path):
-            columns = [str(name) for name in parquet.read_schema(path).names]
+            columns = [str(name).replace("\0", "") for name in parquet.read_schema(path).names]
     except arrow.ArrowException:
         raise wrong(path, 0, "is no parquet file, or a damaged one", "make it again") from None
 
@@ -120,11 +141,11 @@ def read_parquet(path: Path) -> Opened:
 
 def _parquet_text(path: Path, row: int, cell: Any) -> str:
     if isinstance(cell, str):
-        return cell
+        return cell.replace("\0", "")
     if isinstance(cell, bool) or not isinstance(cell, float):
         if isinstance(cell, bytes):
             try:
-                return cell.decode()
+                return cell.decode().replace("\0", "")
             except UnicodeDecodeError:
                 raise wrong(path, row, "holds bytes that are no text", "store text") from None
         if isinstance(cell, list | dict):

@@ -28,6 +28,10 @@ _JSON = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 _BAD_JSON = re.compile("[\x00\ud800-\udfff]")
 
 
+MOST_OF_A_LINE = 16 << 20
+"""Characters of one line. Our own choice: a longer one is no person's, and fills the memory."""
+
+
 class RoundedNumber(str):
     """A number of more than 15 digits from a numeric cell: its last digits are lost already."""
 
@@ -82,7 +86,9 @@ def _lines(path: Path, encoding: str) -> Iterator[str]:
         open_bytes(path) as stream,
         io.TextIOWrapper(stream, encoding, newline="") as text,
     ):
-        for line in text:
+        while line := text.readline(MOST_OF_A_LINE):
+            if len(line) == MOST_OF_A_LINE:
+                raise _Long
             if "\0" in line:
                 raise _Nul
             yield line
@@ -90,6 +96,10 @@ def _lines(path: Path, encoding: str) -> Iterator[str]:
 
 class _Nul(Exception):
     """A NUL character where text should be."""
+
+
+class _Long(Exception):
+    """A line that does not end."""
 
 
 # Separated values -------------------------------------------------------------------------------
@@ -103,6 +113,8 @@ def find_separator(path: Path, encoding: str) -> tuple[str, bool]:
         raise wrong_encoding(path, encoding, ",") from None
     except _Nul:
         raise _nul(path, 1) from None
+    except _Long:
+        raise _long(path, 1) from None
     told = re.fullmatch(r"sep=(.)\s*", head)
     if told:
         return told[1], True
@@ -131,6 +143,8 @@ def separated_rows(path: Path, encoding: str, separator: str, told: bool) -> Ite
         raise wrong_encoding(path, encoding, separator) from None
     except _Nul:
         raise _nul(path, number + 1) from None
+    except _Long:
+        raise _long(path, number + 1) from None
     except csv.Error as error:
         what = f"the quotes do not match ({error})"
         if "unexpected end of data" in str(error) or "field larger" in str(error):
@@ -157,6 +171,11 @@ def checked_rows(path: Path, columns: int, rows: Iterator[Row], separator: str) 
 def _nul(path: Path, row: int) -> AudienceError:
     what = "holds a NUL character: this is no text file, or UTF-16 without its mark"
     return wrong(path, row, what, "save it as CSV UTF-8, or set prospects.encoding: utf-16-le")
+
+
+def _long(path: Path, row: int) -> AudienceError:
+    what = f"is longer than {MOST_OF_A_LINE >> 20} MiB"
+    return wrong(path, row, what, "is this a table, with a line for each person?")
 
 
 def wrong_encoding(path: Path, encoding: str, separator: str) -> AudienceError:
@@ -215,6 +234,8 @@ def json_objects(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, str
         raise wrong(path, number + 1, f"is not {encoding.upper()} text", "save as UTF-8") from None
     except _Nul:
         raise _nul(path, number + 1) from None
+    except _Long:
+        raise _long(path, number + 1) from None
     except (json.JSONDecodeError, RecursionError) as error:
         what = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
         raise wrong(path, number, f"is no JSON ({what})", "write one object to a line") from None

@@ -323,3 +323,37 @@ def test_json_lines_round_trip(
     path = tmp_path_factory.getbasetemp() / "round.jsonl"
     write_table(path, ["a", "b"], [("x", "y"), *rows])
     assert [tuple(cells) for _, cells in read_table(path).rows()] == [("x", "y"), *rows]
+
+
+def test_a_stray_cell_in_the_far_corner_costs_nothing(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["x_user_id", "a"])
+    book.active.append(["1", "Ann"])
+    book.active["B1048576"] = "far"
+    book.save(tmp_path / "a.xlsx")
+    table = read_table(tmp_path / "a.xlsx")
+    assert list(table.rows()) == [(2, ["1", "Ann"]), (1_048_576, ["", "far"])]
+
+
+def test_a_workbook_that_unpacks_to_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openpyxl.Workbook().save(tmp_path / "a.xlsx")
+    monkeypatch.setattr("runner.tables.sheets.MOST_UNPACKED", 100)
+    with pytest.raises(AudienceError, match=r"unpacks to 0 MiB.*; save it as \.csv"):
+        read_table(tmp_path / "a.xlsx")
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_line_that_does_not_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("runner.tables.text.MOST_OF_A_LINE", 100)
+    (tmp_path / f"a.{kind}").write_text("{" + "x" * 200)
+    with pytest.raises(AudienceError, match="row 1: is longer than"):
+        read_table(tmp_path / f"a.{kind}")
+
+
+def test_parquet_texts_lose_their_nul(tmp_path: Path) -> None:
+    pd.DataFrame({"a": ["x\0y"]}).to_parquet(tmp_path / "a.parquet")
+    assert list(read_table(tmp_path / "a.parquet").rows()) == [(2, ["xy"])]

@@ -86,13 +86,22 @@ def read_token(campaign: Campaign, environ: Mapping[str, str], location: str) ->
     """The token that the campaign names, from the environment or `.env` beside the ledger."""
     name = campaign.api.token_env
     folder = campaign.project_dir if "://" in location else Path(location).absolute().parent
-    value = environ.get(name) or dotenv_values(folder / ".env").get(name) or ""
+    value = environ.get(name) or _from_dotenv(folder / ".env", name)
     if not value.strip():
         raise UsageError(
             f"no API token: {name} is not set",
             f"export {name}=… or write it into {folder / '.env'} (from Inbox: Settings, API Keys)",
         )
     return Token(value.strip())
+
+
+def _from_dotenv(path: Path, name: str) -> str:
+    try:
+        return dotenv_values(path, encoding="utf-8").get(name) or ""
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: is not UTF-8 text", "save it as UTF-8") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 @dataclass(frozen=True, slots=True)

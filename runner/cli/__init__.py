@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from runner.cli.call import Call
@@ -11,6 +12,7 @@ from runner.cli.group import commands
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line (default: this process's); its exit code."""
+    _open_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     call = Call(words)
     try:
@@ -21,3 +23,14 @@ def main(argv: list[str] | None = None) -> int:
         return ended.code if isinstance(ended.code, int) else 1
     except BaseException as failure:
         return exit_code_of(failure, call)
+
+
+def _open_streams() -> None:
+    """Give the program the streams that it was started without: else the next file that is opened
+    takes their place, and what is told to people is written into it."""
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(handle, True)
+    os.close(handle)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115  # for as long as we run
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115

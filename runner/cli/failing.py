@@ -46,14 +46,26 @@ def exit_code_of(failure: BaseException, call: Call) -> int:
             return INTERRUPTED
         case OSError(errno=errno.EPIPE):
             # Whoever read our output has gone; nothing is to be told to nobody.
-            with contextlib.suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _give_up_output()
             return 1
         case OSError(strerror=str(why), filename=str(name)):
             _tell(f"error: {name}: {why}", call)
             return 1
+        case OSError(errno=errno.ENOSPC, strerror=str(why)):
+            _give_up_output()
+            _tell(f"error: {why}", call)
+            return 1
+        case FileNotFoundError(filename=None):  # of the working directory
+            _tell("error: the folder that you are in is gone; change into another", call)
+            return 1
         case _:
             return _bug(failure, call)
+
+
+def _give_up_output() -> None:
+    """What is still to be flushed at the end goes nowhere: it would only fail again."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(text: str, call: Call) -> None:
@@ -73,12 +85,14 @@ def scrub(text: str, call: Call) -> str:
 def _secrets(call: Call) -> set[str]:
     found = set(call.secrets)
     names = {"INBOX_API_TOKEN"}
-    folders = {Path.cwd()}
+    folders: set[Path] = set()
+    with contextlib.suppress(OSError):  # the working directory may be gone
+        folders.add(Path.cwd())
     for path in call.campaigns:
         # As text: the file may be what does not load.
         with contextlib.suppress(OSError, ValueError):
             names.update(re.findall(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", path.read_text()))
-        folders.update(path.absolute().parents[:3])
+            folders.update(path.absolute().parents[:3])
     for folder in folders:
         with contextlib.suppress(OSError, ValueError):
             for line in (folder / ".env").read_text().splitlines():

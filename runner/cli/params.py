@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,6 +23,9 @@ def _campaign_files(ctx: click.Context, param: click.Parameter, value: Said) -> 
     for path in value if isinstance(value, tuple) else (value,):
         if path.suffix.lower() not in ENDINGS:
             what = "no campaign file (.yaml) and no command"
+        elif not _speakable(str(path)):
+            what = "its name is not UTF-8, and the ledger cannot keep it; rename it"
+            raise click.UsageError(f"{path}: {what}", ctx)
         elif path.is_dir():
             what = "is a folder"
         elif not path.is_file():
@@ -29,6 +33,21 @@ def _campaign_files(ctx: click.Context, param: click.Parameter, value: Said) -> 
         else:
             continue
         raise click.UsageError(f"{path}: {what}{_near(path, ctx)}", ctx)
+    return value
+
+
+def _speakable(path: str) -> bool:
+    try:
+        os.path.abspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _ledger(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    told = value or os.environ.get("RUN_CAMPAIGN_STATE", "")
+    if told and not _speakable(told):
+        raise click.UsageError(f"{told}: the ledger's name is not UTF-8; choose another", ctx)
     return value
 
 
@@ -65,6 +84,7 @@ def state_option(function: F) -> F:
     return click.option(
         "--state",
         metavar="LEDGER",
+        callback=_ledger,
         help="The ledger: a file, or a database URL. Default: RUN_CAMPAIGN_STATE, else state.db in "
         "the project.",
     )(function)

@@ -77,6 +77,8 @@ METHODS = [
     "casefold",
 ]
 NAMES = ("a", "b", "first_name", "x", "self", "loop", "range", "caller", "__class__", "c d", "none")
+OPERATORS = ("+", "-", "*", "/", "//", "%", "**", "~", "==", "<", "in", "and", "or")
+OF_LOOP = ("index", "last", "length", "nextitem", "cycle(1, 2)", "changed(a)")
 HUGE = (
     "{% for i in range(10**9) %}x{% endfor %}",
     "{% for i in range(999999999999) %}x{% endfor %}",
@@ -207,13 +209,13 @@ def _expression(luck: Random, depth: int) -> str:
             f"{one}.{luck.choice(METHODS)}({luck.choice(('', two))})",
             f"{one}[{two}]",
             f"{one}[{two}:{one}]",
-            f"({one} {luck.choice(['+', '-', '*', '/', '//', '%', '**', '~', '==', '<', 'in', 'and', 'or'])} {two})",
+            f"({one} {luck.choice(OPERATORS)} {two})",
             f"({one} if {two} else {one})",
             f"[{one}, {two}]",
             f"{{{one}: {two}}}",
             f"range({one}, {two})",
             f"{one} is {luck.choice(('defined', 'divisibleby 3', 'in ' + two, 'string', 'odd'))}",
             f"(not {one})",
-            f"loop.{luck.choice(('index', 'last', 'length', 'nextitem', 'cycle(1, 2)', 'changed(a)'))}",
+            f"loop.{luck.choice(OF_LOOP)}",
         )
     )

@@ -75,7 +75,6 @@ class Answers(Wire):
         self.version = version
         self.endless = luck.random() < 0.1
         self.asked = 0
-        self.told_ids: set[str] = set()
 
     async def get(self, url: URL, params: Mapping[str, str] | None = None) -> Reply:
         self.asked += 1

@@ -33,6 +33,11 @@ class Marks:
     attempts: int = 0
     campaigns: tuple[str, ...] = ()
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing has ever been done with this ledger."""
+        return not (self.changes or self.attempts or self.campaigns)
+
     def is_behind(self, other: Marks) -> bool:
         """Whether this is what a copy from before `other` would say."""
         return self.changes < other.changes or self.attempts < other.attempts
@@ -155,6 +160,7 @@ class Memory:
 
     folder: Path
     ledger: str
+    place: str
 
     @property
     def _file(self) -> Path:
@@ -163,12 +169,16 @@ class Memory:
     def recall(self) -> Marks:
         """The furthest that the ledger was seen; nothing when it was never seen, or the file
         cannot be read."""
-        try:
-            said = json.loads(self._file.read_text(encoding="utf-8"))
-            names = tuple(str(name) for name in said["campaigns"])
-            return Marks(int(said["changes"]), int(said["attempts"]), names)
-        except (OSError, ValueError, KeyError, TypeError):
-            return Marks()
+        return _read(self._file)[0]
+
+    def recall_lost(self) -> Marks:
+        """The furthest of the other ledgers that were seen at this place, if any was used."""
+        lost = Marks()
+        for file in sorted(self.folder.glob("*.json")):
+            seen, place = _read(file)
+            if file != self._file and place == self.place and seen.attempts:
+                lost = lost.joined(seen)
+        return lost
 
     def keep(self, seen: Marks) -> None:
         """Remember how far the ledger has come. Raises OSError where that cannot be written."""
@@ -177,7 +187,17 @@ class Memory:
             furthest = seen.joined(self.recall())
             partial = self._file.with_suffix(".partial")
             with partial.open("w", encoding="utf-8") as stream:
-                json.dump(asdict(furthest), stream)
+                json.dump(asdict(furthest) | {"place": self.place}, stream)
                 stream.flush()
                 os.fsync(stream.fileno())
             partial.replace(self._file)
+
+
+def _read(file: Path) -> tuple[Marks, str]:
+    """What a file remembers, and the ledger's place; nothing if it cannot be read."""
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+        names = tuple(str(name) for name in said["campaigns"])
+        return Marks(int(said["changes"]), int(said["attempts"]), names), str(said["place"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return Marks(), ""

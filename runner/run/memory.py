@@ -33,18 +33,26 @@ def may_change(
     unwritable: Unwritable = lambda _: None,
 ) -> Memory:
     """Let a command change this ledger, and remember that it did. Raises OldLedger if the ledger
-    is an old copy of itself, unless it is to `accept` that."""
+    is an old copy of itself, or new where another one was, unless it is to `accept` that."""
     folder = environ.get(MEMORY_VARIABLE) or platformdirs.user_state_path("run-campaign")
-    memory = Memory(Path(folder), ledger.read(age.ledger_id))
-    remembered, found = memory.recall(), ledger.read(age.marks)
+    place = str(ledger.file.resolve()) if ledger.file else ledger.place
+    memory = Memory(Path(folder), ledger.read(age.ledger_id), place)
+    found = ledger.read(age.marks)
+    remembered = memory.recall_lost() if found.is_new else memory.recall()
     if not found.is_behind(remembered):
         _keep(memory, ledger.write(age.advance), unwritable)
         return memory
     if not accept:
         missing = max(0, remembered.attempts - found.attempts)
         what = f"{missing} sends that this copy does not know" if missing else "changes to it since"
+        told = f"the ledger {ledger.place} is an old copy: this machine remembers {what}"
+        if found.is_new:
+            told = (
+                f"the ledger that was at {ledger.place} is gone: this machine remembers {missing} "
+                f"sends of {', '.join(remembered.campaigns)}"
+            )
         raise OldLedger(
-            f"the ledger {ledger.place} is an old copy: this machine remembers {what}",
+            told,
             "bring the newest one back; or run the campaign with --accept-old-ledger: whoever may "
             "have been written to since is then in doubt, and is looked up before anything is sent",
         )

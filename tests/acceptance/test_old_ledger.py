@@ -101,6 +101,23 @@ def test_a_lost_change_by_hand_makes_a_copy_old_too(project: Project) -> None:
     assert project.api.recipients == ids[:1]
 
 
+def test_a_ledger_that_is_gone_is_missed(both: Project) -> None:
+    ids = people(4)
+    both.write(ids[:3])
+    both.ok(both.campaign, "--limit", "2")
+    both.ledger.unlink()
+    both.write(ids)
+    done = both.ok(both.campaign, code=1)
+    assert "is gone: this machine remembers 2 sends of spring" in done.err
+    assert len(both.api.recipients) == 2
+    both.ok(both.campaign, "--accept-old-ledger", code=4)  # who is not found waits for a word
+    assert sorted(both.api.recipients) == ids[:2]
+    assert both.counts() == {"sent": 2, "in_doubt": 2}
+    both.ok("resolve", both.campaign, "--all-not-sent")
+    both.ok(both.campaign)
+    assert sorted(both.api.recipients) == ids
+
+
 def test_a_memory_that_cannot_be_kept_is_told_and_stops_nobody(project: Project) -> None:
     ids = people(2)
     project.write(ids)

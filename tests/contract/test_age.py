@@ -41,16 +41,28 @@ def test_a_ledger_only_ever_comes_further(ledger: Ledger) -> None:
 
 
 def test_a_memory_keeps_the_furthest(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "state", "abc")
+    memory = Memory(tmp_path / "state", "abc", "/p/state.db")
     assert memory.recall() == Marks()
     memory.keep(Marks(4, 10, ("spring",)))
     memory.keep(Marks(5, 9, ("autumn",)))
     assert memory.recall() == Marks(5, 10, ("autumn", "spring"))
-    assert Memory(tmp_path / "state", "other").recall() == Marks()
+    assert Memory(tmp_path / "state", "other", "/p/state.db").recall() == Marks()
+
+
+def test_a_memory_knows_which_ledgers_were_at_a_place(tmp_path: Path) -> None:
+    Memory(tmp_path, "abc", "/p/state.db").keep(Marks(4, 10, ("spring",)))
+    Memory(tmp_path, "def", "/p/state.db").keep(Marks(5, 9, ("autumn",)))
+    Memory(tmp_path, "unused", "/p/state.db").keep(Marks(6, 0, ("winter",)))
+    Memory(tmp_path, "elsewhere", "/q/state.db").keep(Marks(7, 70, ("summer",)))
+    assert Memory(tmp_path, "new", "/p/state.db").recall_lost() == Marks(
+        5, 10, ("autumn", "spring")
+    )
+    assert Memory(tmp_path, "def", "/p/state.db").recall_lost() == Marks(4, 10, ("spring",))
+    assert Memory(tmp_path / "none", "new", "/p/state.db").recall_lost() == Marks()
 
 
 def test_a_torn_memory_is_none(tmp_path: Path) -> None:
-    memory = Memory(tmp_path, "abc")
+    memory = Memory(tmp_path, "abc", "/p/state.db")
     memory.keep(Marks(4, 10))
     for torn in ("", "{", '{"changes": 4}', '{"changes": "x", "attempts": 1, "campaigns": []}'):
         (tmp_path / "abc.json").write_text(torn)

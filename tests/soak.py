@@ -42,15 +42,15 @@ FAULTS = (
     "rate_limit:rate=0.01,retry_after=1",
     "slow:seconds=0.03,rate=0.95",
 )
-STARTS = (
+STARTS: tuple[str, ...] = (
     *("schema.inside", "plan.written", "plan.finished", "tell.planned"),
     *("take_lane.inside", "take_lane.committed", "orphan.inside", "orphan.committed"),
 )
-SENDS = (
+SENDS: tuple[str, ...] = (
     *("claim.before", "claim.inside", "claim.committed", "body.half", "body.written"),
     *("send.answered", "record.before", "record.inside", "record.committed", "tell.sent"),
 )
-LOOKS = (
+LOOKS: tuple[str, ...] = (
     *("lookup.before", "lookup.answered", "settle.inside", "settle.committed"),
     "count_requests.inside",
 )
@@ -155,8 +155,10 @@ class Campaign:
     def _kill_one(self) -> None:
         luck, soak = self.luck, self.soak
         known = statuses(messages_of(self.project.ledger, self.name))
-        resolve = bool(known["in_doubt"] + known["sending"]) and luck.random() < 0.2
-        die_at = self._point(resolve) if luck.random() < 0.5 else ""
+        doubtful = bool(known["in_doubt"] + known["sending"])
+        resolve = doubtful and luck.random() < 0.2
+        settling = doubtful and (resolve or luck.random() < 0.6)
+        die_at = self._point(settling) if luck.random() < 0.5 else ""
         process = self._start("resolve" if resolve else "run", die_at=die_at)
         self._let_go_on(process, die_at)
         outside = process.poll() is None
@@ -174,12 +176,13 @@ class Campaign:
             elif code not in (0, 1, 4, 5):
                 soak.verdict.broken.append(f"{self.name} ended with {code}:\n{self._said()}")
 
-    def _point(self, resolve: bool) -> str:
+    def _point(self, settling: bool) -> str:
         """A point and how often it is passed first, such as will mostly be reached."""
         luck = self.luck
-        kind = luck.choice((LOOKS,) if resolve else (STARTS, SENDS, SENDS, LOOKS))
-        again = kind is SENDS and self.soak.version == "v2" and luck.random() < 0.4
-        times = 1 if kind is STARTS else luck.choice((1, 1, 2, 3, 8))
+        again = settling and self.soak.version == "v2" and luck.random() < 0.7
+        kinds = ((SENDS if again else LOOKS),) if settling else (STARTS, SENDS, SENDS)
+        kind = luck.choice(kinds)
+        times = 1 if settling or kind is STARTS else luck.choice((1, 2, 3, 8))
         return f"{'again.' if again else ''}{luck.choice(kind)}:{times}"
 
     def _let_go_on(self, process: subprocess.Popen[bytes], die_at: str) -> None:
@@ -187,8 +190,8 @@ class Campaign:
         accepted, or simply after a time. One that is to die by itself gets the time to."""
         luck = self.luck
         way = "dying" if die_at else luck.choice(("starting", "sending", "sending", "later"))
-        seconds = luck.uniform(*{"starting": (0.0, 0.8)}.get(way, (2.0, 7.0)))
-        deadline = time.monotonic() + seconds
+        within = {"starting": (0.0, 0.8), "dying": (8.0, 15.0)}.get(way, (1.0, 7.0))
+        deadline = time.monotonic() + luck.uniform(*within)
         goal = self._accepted() + luck.choice((1, 2, 4, 8, 16))
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(luck.uniform(0.001, 0.03))

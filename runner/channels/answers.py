@@ -25,6 +25,11 @@ LONGEST_WAIT = 86_400.0
 """Seconds; a longer `Retry-After` is cut to this. The longest window of the API's request limits
 is a day (docs.inboxapp.com reference/rate-limits)."""
 
+PROXY_LOGIN = 407
+NETWORK_LOGIN = 511
+"""The statuses of a proxy and of a network that want a login first (RFC 9110, section 15.5.8, and
+RFC 6585, section 6)."""
+
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -142,6 +147,18 @@ def retry_after(reply: Reply, now: float) -> float | None:
     return until(http_date(value), now if reply.server_at is None else reply.server_at)
 
 
+def with_odd_wait(detail: str, reply: Reply, now: float, token: Token) -> str:
+    """`detail`, and beside it a `Retry-After` that is not followed as it stands."""
+    value = reply.headers.get("Retry-After")
+    if reply.status not in (429, 503) or value is None:
+        return detail
+    wait = retry_after(reply, now)
+    if wait is not None and wait < LONGEST_WAIT:
+        return detail
+    told = "is no time to wait" if wait is None else "is cut to a day"
+    return clean(f"{detail} (Retry-After: {value[:40]} {told})", token)
+
+
 class Verdict(Enum):
     """What a refusal proves."""
 
@@ -192,7 +209,7 @@ COMMON: Mapping[tuple[int, str], Rule] = {
     (401, ""): BAD_TOKEN,
     (402, ""): stop_lane("the API asks for payment (402): check the team's plan and add-ons"),
     (405, ""): NOT_THE_API,
-    (407, ""): NOT_THE_API,
+    (PROXY_LOGIN, ""): NOT_THE_API,
     (408, ""): Rule(Verdict.IN_DOUBT),  # a gateway's, perhaps after it has passed the request on
     (429, ""): WAIT,
 }
@@ -225,12 +242,34 @@ def judge(
             return InDoubt(reason, detail, message_id, wait, rule.scope, rule.stop)
 
 
-def redirected(reply: Reply, token: Token) -> InDoubt:
-    """A redirect proves nothing: whatever answered may have passed the request on before."""
-    where = clean(reply.headers.get("Location"), token) or "another address"
-    return InDoubt(
-        "redirect",
-        f"HTTP {reply.status} to {where}",
-        scope=Scope.LANE,
-        stop=f"base_url answers with a redirect to {where}: set it to the API's own address",
-    )
+def from_between(reply: Reply, token: Token) -> InDoubt | None:
+    """The outcome of a redirect, or of a page for people under a status that says that all went
+    well (a captive portal's, a maintenance page): the API gives neither, and each will be given to
+    every message alike. It proves nothing: whatever answered may have passed the request on
+    before. None for any other answer."""
+    if 300 <= reply.status < 400:
+        where = clean(reply.headers.get("Location"), token) or "another address"
+        return InDoubt(
+            "redirect",
+            f"HTTP {reply.status} to {where}",
+            scope=Scope.LANE,
+            stop=f"base_url answers with a redirect to {where}: set it to the API's own address",
+        )
+    if reply.status == NETWORK_LOGIN or (200 <= reply.status < 300 and _is_page(reply)):
+        return InDoubt(
+            "unreadable",
+            f"HTTP {reply.status} with a page for people",
+            scope=Scope.LANE,
+            stop=NOT_THE_API.stop,
+        )
+    return None
+
+
+def _is_page(reply: Reply) -> bool:
+    if not reply.headers.get("Content-Type", "").lower().startswith("text/html"):
+        return False
+    try:
+        reply.json()
+    except ValueError:
+        return True
+    return False  # only labelled wrongly

@@ -10,7 +10,15 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from runner.channels import Gate, Taken
-from runner.channels.answers import Refusal, Reply, clean, moment, retry_after
+from runner.channels.answers import (
+    NETWORK_LOGIN,
+    PROXY_LOGIN,
+    Refusal,
+    Reply,
+    clean,
+    moment,
+    retry_after,
+)
 from runner.channels.http import Silent, Wire
 from runner.clock import iso
 from runner.errors import ChannelError
@@ -125,6 +133,8 @@ class Asker:
                     f"the API's request limit is used up{until} (429){told}",
                     "run again then; other programs of the team share this limit",
                 )
+            case status if status in (PROXY_LOGIN, NETWORK_LOGIN):
+                return self.foreign(where, f"HTTP {status}{told}")
             case status if 300 <= status < 400:
                 to = clean(reply.headers.get("Location"), token) or "another address"
                 return ChannelError(

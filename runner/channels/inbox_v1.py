@@ -22,13 +22,14 @@ from runner.channels.answers import (
     Rule,
     as_map,
     clean,
+    from_between,
     http_date,
     judge,
     known_code,
-    redirected,
     retry_after,
     stop_lane,
     text_id,
+    with_odd_wait,
 )
 from runner.channels.asking import (
     MOST_PAGES,
@@ -133,14 +134,16 @@ class InboxV1:
     def outcome(self, reply: Reply) -> Outcome:
         """What an answer to a send comes to."""
         status = reply.status
+        if (between := from_between(reply, self._wire.token)) is not None:
+            return between
         if status == 200:
             return self._accepted(reply)
-        if 300 <= status < 400:
-            return redirected(reply, self._wire.token)
         refusal = read_refusal(reply)
         rule = self._rule(reply, refusal)
         detail = clean(refusal.message or reply.trouble, self._wire.token)
-        after = retry_after(reply, self.server_now()) if status in (429, 503) else None
+        now = self.server_now()
+        detail = with_odd_wait(detail, reply, now, self._wire.token)
+        after = retry_after(reply, now) if status in (429, 503) else None
         return judge(rule, status, refusal, detail, after)
 
     def _accepted(self, reply: Reply) -> Outcome:

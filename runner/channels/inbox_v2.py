@@ -23,16 +23,17 @@ from runner.channels.answers import (
     Verdict,
     as_map,
     clean,
+    from_between,
     judge,
     known_code,
     moment,
-    redirected,
     retry_after,
     seconds,
     stop_lane,
     stop_sender,
     text_id,
     until,
+    with_odd_wait,
 )
 from runner.channels.asking import Asker, guarded
 from runner.channels.http import Wire
@@ -173,18 +174,20 @@ class InboxV2:
         reply = await self._wire.post(self._send_url, body, {"Idempotency-Key": key}, deadline)
         if not isinstance(reply, Reply):
             return Answer(reply)
-        request_id = clean(reply.headers.get("X-Request-Id"), self._wire.token)
+        said = reply.headers.get("X-Request-Id") or read_refusal(reply).request_id
+        request_id = clean(said, self._wire.token)
         return Answer(self.outcome(reply), reply.status, request_id, reply.server_at)
 
     def outcome(self, reply: Reply) -> Outcome:
         """What an answer to a send comes to."""
         status = reply.status
+        if (between := from_between(reply, self._wire.token)) is not None:
+            return between
         if status in (200, 201):
             return self._accepted(reply)
-        if 300 <= status < 400:
-            return redirected(reply, self._wire.token)
         refusal = read_refusal(reply)
         detail = self._detail(refusal) or clean(reply.trouble, self._wire.token)
+        detail = with_odd_wait(detail, reply, self.server_now(), self._wire.token)
         return judge(_rule(reply, refusal), status, refusal, detail, self._after(reply, refusal))
 
     def _accepted(self, reply: Reply) -> Outcome:

@@ -37,6 +37,7 @@ from tests.contract.channel_support import (
     DATE,
     DATE_AT,
     OK,
+    OK_STATUS,
     SECRET,
     VERSIONS,
 )
@@ -192,6 +193,33 @@ def test_acceptance() -> None:
 
 
 FOREIGN = [b"<html>nginx</html>", b"", b"null", b"[]", b'"text"']
+PAGE = b"<html>Log in to go on</html>"
+HTML = {"Content_Type": "Text/HTML; charset=utf-8"}
+
+
+@pytest.mark.parametrize("body", [PAGE, b"", None])
+@pytest.mark.parametrize("status", [200, 201, 203, 511])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_page_for_people_will_be_given_to_all(
+    version: str, status: int, body: bytes | None
+) -> None:
+    told = outcome(version, status, body, **HTML)
+    fits(told, DOUBT, LANE, True)
+    assert "proxy" in getattr(told, "stop", "")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_page_of_a_gateway_in_trouble_is_about_one(version: str) -> None:
+    fits(outcome(version, 502, PAGE, **HTML), DOUBT, ONE, False)
+    fits(outcome(version, 204, b""), DOUBT, ONE, False)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_acceptance_under_the_wrong_label_is_one(version: str) -> None:
+    told = outcome(version, OK_STATUS[version], OK[version], **HTML)
+    assert told == Accepted("m1", "t1")
+
+
 UNSURE = {"v1": (408, 409), "v2": (408, 409, 422)}
 
 
@@ -266,6 +294,31 @@ def test_how_long_to_wait(
     told = outcome("v2", 429, v2_error(code, details), **headers)
     assert isinstance(told, Deferred)
     assert told.after == after
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("asked", "after", "told"),
+    [
+        ("1000000000", LONGEST_WAIT, "Retry-After: 1000000000 is cut to a day"),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_WAIT, "is cut to a day"),
+        ("-5", None, "Retry-After: -5 is no time to wait"),
+        ("inf", None, "is no time to wait"),
+        (SECRET, None, "is no time to wait"),
+        ("7", 7.0, ""),
+        ("Wed, 02 Dec 2026 10:00:07 GMT", 7.0, ""),
+    ],
+)
+def test_a_wait_that_is_not_followed_is_said(
+    version: str, asked: str, after: float | None, told: str
+) -> None:
+    for status, kind in ((429, Deferred), (503, InDoubt)):
+        said = outcome(version, status, b"{}", Retry_After=asked)
+        assert isinstance(said, kind)
+        assert said.after == after
+        assert told in said.detail
+        assert bool(said.detail) == bool(told)
+        assert SECRET not in said.detail
 
 
 def test_waits_of_v1_and_of_faults() -> None:

@@ -92,7 +92,12 @@ TROUBLE = {
     "odd": (answer(200, b'"x"'), "base_url"),
     "redirect": (answer(302, b"", "Location: /login"), "base_url"),
     "429": (answer(429, b"{}", "Retry-After: 30"), "2026-12-02T10:00:3"),
+    "proxy": (answer(407, b"<html>"), "whether a proxy stands between"),
+    "login": (answer(511, b"<html>"), "whether a proxy stands between"),
     "500": (answer(500, b"{}"), "later"),
+    "half": (answer(200, b"{", length=99), "broke off"),
+    "stalled": (b"", "no answer in time"),
+    "odd limit": (answer(429, b"{}", "Retry-After: 1000000000"), "2026-12-03T10:00:0"),
     "garbage": (b"SSH-2.0\r\n\r\n", "network"),
 }
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ssl
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -364,6 +365,19 @@ async def test_a_connection_slept_through_is_not_used(version: str) -> None:
         assert isinstance((await send(channel)).outcome, Accepted)
         assert server.connections == 2
         assert len(server.complete) == 3
+
+
+@pytest.mark.parametrize(("idle", "kept"), [(3.9, {"v1": 1, "v2": 1}), (4.1, {"v1": 2, "v2": 1})])
+async def test_how_long_an_idle_connection_is_used(
+    version: str, idle: float, kept: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Common servers close theirs after 5 s: without a key a send into that is in doubt."""
+    async with RawServer(always(good(version))) as server, channel_to(version, server.base) as to:
+        await send(to)
+        later = time.monotonic() + idle
+        monkeypatch.setattr("aiohttp.connector.monotonic", lambda: later)
+        assert isinstance((await send(to)).outcome, Accepted)
+        assert server.connections == kept[version]
 
 
 async def test_cancellation_goes_through(version: str) -> None:

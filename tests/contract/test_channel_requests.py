@@ -98,6 +98,21 @@ async def test_what_an_answer_carries(version: str) -> None:
         assert 0 <= channel.server_now() - DATE_AT < 5
 
 
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [("", {"v1": "", "v2": "req_1"}), (f"X-Request-Id: a\x1bb {SECRET} " + "c" * 900, {})],
+)
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_the_id_to_ask_support_about(version: str, header: str, told: dict[str, str]) -> None:
+    body = b'{"code":"internal","message":"No.","requestId":"req_1"}'
+    payload = answer(500, body, *filter(None, [header]))
+    async with told_by(version, payload) as (said, _):
+        if told:
+            assert said.request_id == told[version]
+        else:
+            assert said.request_id in ("", f"a b *** {'c' * 291}…")
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_the_servers_clock_is_ours_until_it_has_answered(version: str) -> None:
     async with channel_to(version, "http://127.0.0.1:9/api") as channel:

@@ -158,12 +158,13 @@ class Reconciler:
                 told = await self._repeat(doubt)
             else:
                 told = await self._look_up(doubt)
-        # A repeat that was not even processed is no try; it only makes the pauses longer.
-        missed = repeats and (told is None or isinstance(told, Deferred))
+        # What did not reach the API, or was not processed, is no try: it only makes the pauses longer.
+        unasked = isinstance(told, Unclear) and not told.asked
+        missed = unasked or (repeats and (told is None or isinstance(told, Deferred)))
         counted = self._missed if missed else self._tries
         tries = counted[doubt.id, repeats] = counted.get((doubt.id, repeats), 0) + 1
         settle = self.lane.campaigns[doubt.campaign].settle
-        wait = pause(tries) if repeats else settle * 2.0 ** (tries - 1)
+        wait = pause(tries) if repeats or missed else settle * 2.0 ** (tries - 1)
         if isinstance(told, Deferred | InDoubt | Unclear) and told.after is not None:
             wait = max(wait, told.after)
         self._due_at[doubt.id] = self.lane.clock.boot() + wait
@@ -221,7 +222,7 @@ class Reconciler:
                     why = f"{detail}; absence is no proof (retry.absent: hold)"
                     detail = why.lstrip("; ")
                 await self._write(doubt, said, "absent", detail)
-            case Unclear(reason=reason):
+            case Unclear(reason=reason, asked=True):
                 await self._write(doubt, said, "unclear", reason)
         return finding
 

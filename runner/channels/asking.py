@@ -44,9 +44,10 @@ ReadRefusal = Callable[[Reply], Refusal]
 class Murky(Exception):
     """A look-up cannot go on: `str()` becomes the reason of `Unclear`."""
 
-    def __init__(self, reason: str, after: float | None = None) -> None:
+    def __init__(self, reason: str, after: float | None = None, *, asked: bool = True) -> None:
         super().__init__(reason)
         self.after = after
+        self.asked = asked
 
 
 def path_id(value: str) -> str:
@@ -74,7 +75,8 @@ class Asker:
         try:
             reply = await self._get(parts, params)
         except Silent as silence:
-            raise Murky(f"the look-up got no answer: {silence}") from None
+            told = f"the look-up got no answer: {silence}"
+            raise Murky(told, asked=silence.connected) from None
         if reply.status != 200:
             refusal = self._refusal(reply)
             said = refusal.code or clean(refusal.message, self._wire.token)
@@ -232,4 +234,4 @@ async def guarded(search: Awaitable[Finding]) -> Finding:
     try:
         return await search
     except Murky as murk:
-        return Unclear(str(murk), murk.after)
+        return Unclear(str(murk), murk.after, murk.asked)

@@ -123,11 +123,13 @@ class Body(Payload):
 
 
 class Silent(Exception):
-    """A question that got no answer. `str()` is one line; `stop` is set if a person must look."""
+    """A question that got no answer. `str()` is one line; `stop` is set if a person must look.
+    `connected`: whether there was anybody to ask."""
 
-    def __init__(self, detail: str, stop: str = "") -> None:
+    def __init__(self, detail: str, stop: str, *, connected: bool) -> None:
         super().__init__(detail)
         self.stop = stop
+        self.connected = connected
 
 
 class Wire:
@@ -234,7 +236,11 @@ class Wire:
         try:
             response = await self._open().get(url, params=params, allow_redirects=False)
         except Exception as error:
-            raise Silent(*self._trouble(error)) from None
+            detail, stop = self._trouble(error)
+            nobody = aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError
+            raise Silent(
+                detail, stop, connected=bool(stop) or not isinstance(error, nobody)
+            ) from None
         return await self._read(response, LIST_ANSWER)
 
     async def _read(self, response: aiohttp.ClientResponse, limit: int) -> Reply:

@@ -214,10 +214,12 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """A look-up that proves nothing: syncing, failing, limited, or a text that differs."""
+    """A look-up that proves nothing: syncing, failing, limited, or a text that differs.
+    `asked`: False when the API could not even be reached."""
 
     reason: str
     after: float | None = None
+    asked: bool = True
 
 
 Finding = Found | Absent | Unclear

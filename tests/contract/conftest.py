@@ -1,0 +1,5 @@
+"""What the unit tests share."""
+
+from tests.lane import make
+
+__all__ = ["make"]

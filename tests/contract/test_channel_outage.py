@@ -18,7 +18,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from runner.attempt import LONGEST_PAUSE
+from runner.attempt import LONGEST_PAUSE, SEND_BY
 from runner.channels import Token
 from runner.channels.connect import connect
 from runner.channels.http import CONNECT_TIMEOUT
@@ -61,13 +61,15 @@ class Network:
         return [place | {"family": socket.AF_INET, "proto": 0, "flags": 0}]
 
     async def start_connection(self, *_: Any, **__: Any) -> object:
-        match self.meet("refused", "no route", "silence"):
+        match self.meet("refused", "no route", "silence", "slow"):
             case "refused":
                 raise ConnectionRefusedError(errno.ECONNREFUSED, "refused")
             case "no route":
                 raise OSError(errno.ENETUNREACH, "Network is unreachable")
             case "silence":
                 await asyncio.sleep(3600)
+            case "slow":
+                await asyncio.sleep(SEND_BY + 1)
         return object()
 
     async def create_connection(self, factory: Callable[[], Any], *_: Any, **__: Any) -> Any:
@@ -192,6 +194,7 @@ TROUBLES = {
     "no name": "the host inbox.test cannot be found",
     "refused": "no connection to inbox.test",
     "no route": "no connection to inbox.test",
+    "slow": "no connection to inbox.test in time",
     "silence": "no connection to inbox.test in time",
     "handshake": "no connection to inbox.test",
 }

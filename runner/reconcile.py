@@ -121,10 +121,10 @@ class Reconciler:
         return doubt.unconfirmed or doubt.foreign or self._unwanted(doubt)
 
     def _unwanted(self, doubt: Doubt) -> bool:
-        """Whether the recipient has been put on a do-not-contact list: a repeat could be the first
-        message that they get."""
+        """Whether the recipient has been put on a do-not-contact list, or taken off the prospects
+        file: a repeat could be the first message that they get."""
         lists = self.lane.campaigns[doubt.campaign].suppressed
-        return doubt.suppressed or doubt.recipient.id in lists
+        return doubt.unwanted or doubt.recipient.id in lists
 
     def _first_due(self, doubt: Doubt) -> float:
         wall, now = self.lane.clock.now(), self.lane.clock.boot()
@@ -158,7 +158,7 @@ class Reconciler:
                 told = await self._repeat(doubt)
             else:
                 told = await self._look_up(doubt)
-        # What did not reach the API, or was not processed, is no try: it only makes the pauses longer.
+        # What did not reach the API, or was not processed, is no try: it makes the pauses longer.
         unasked = isinstance(told, Unclear) and not told.asked
         missed = unasked or (repeats and (told is None or isinstance(told, Deferred)))
         counted = self._missed if missed else self._tries

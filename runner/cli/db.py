@@ -44,13 +44,13 @@ def backup(call: Call, /, file: Path, state: str | None) -> int:
 @click.pass_obj
 def upgrade(call: Call, /, state: str | None) -> int:
     """Bring the ledger's schema up to date."""
-    from runner.ledger import planning
+    from runner.ledger import notes
     from runner.progress import safe
     from runner.run.by_hand import open_existing
     from runner.run.setup import ledger_upward
 
     call.about((), state)
     with open_existing(ledger_upward(state, os.environ, Path.cwd()), read_only=False) as ledger:
-        version = ledger.read(planning.note, "schema_version")
+        version = ledger.read(notes.note, "schema_version")
         click.echo(f"{safe(ledger.place)} has schema {version}: up to date")
     return 0

@@ -17,7 +17,18 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from runner.ledger import age, decisions, history, lanes, moves, planning, settling, views, words
+from runner.ledger import (
+    age,
+    decisions,
+    history,
+    lanes,
+    moves,
+    notes,
+    planning,
+    settling,
+    views,
+    words,
+)
 from runner.ledger.engine import ledger_url, open_engine, sqlite_backup, told_plainly
 from runner.ledger.writer import Writer
 
@@ -28,6 +39,7 @@ __all__ = [
     "history",
     "lanes",
     "moves",
+    "notes",
     "open_ledger",
     "planning",
     "settling",

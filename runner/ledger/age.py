@@ -15,7 +15,8 @@ from pathlib import Path
 from filelock import FileLock
 from sqlalchemy import Connection, Integer, func, insert, literal_column, select, update
 
-from runner.ledger.planning import CampaignRow, note, set_note
+from runner.ledger.notes import note, set_note
+from runner.ledger.planning import CampaignRow
 from runner.ledger.schema import attempt, campaign, message, meta
 from runner.message import AttemptOutcome, Evidence, MessageStatus, Recipient, message_key
 

@@ -72,7 +72,7 @@ def claim(connection: Connection, intents: list[Intent]) -> list[int | NotClaime
             continue
         statement = update(message).where(message.c.id.in_(ids), ~is_suppressed())
         if again:
-            statement = statement.where(message.c.status == _S.IN_DOUBT)
+            statement = statement.where(message.c.status == _S.IN_DOUBT, ~message.c.unplanned)
         else:
             statement = statement.where(message.c.status == _S.QUEUED, *may_go()).values(
                 status=_S.SENDING, reason="", detail=""

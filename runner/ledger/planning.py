@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from runner.errors import LedgerError
 from runner.ledger.lanes import lane_name
-from runner.ledger.schema import campaign, message, meta, row_skip, suppression
+from runner.ledger.schema import campaign, message, row_skip, suppression
 from runner.message import (
     FIRST_STEP,
     Change,
@@ -252,7 +252,7 @@ class PlanWriter:
         gone = self.gone()
         self._connection.execute(
             update(message)
-            .where(*self._gone())
+            .where(*self._gone(_S.QUEUED))
             .values(
                 status=_S.SKIPPED,
                 reason=SkipReason.REMOVED,
@@ -265,6 +265,10 @@ class PlanWriter:
             .where(message.c.campaign == self._campaign.id, message.c.unplanned)
             .values(unplanned=False)
         )
+        # Who is under way and gone from the file must not get a first message by a repeat.
+        self._connection.execute(
+            update(message).where(*self._gone(_S.SENDING, _S.IN_DOUBT)).values(unplanned=True)
+        )
         self._connection.execute(
             update(campaign)
             .where(campaign.c.id == self._campaign.id)
@@ -275,13 +279,13 @@ class PlanWriter:
 
     def gone(self) -> int:
         """How many queued recipients this plan has not seen."""
-        counted = select(func.count()).select_from(message).where(*self._gone())
+        counted = select(func.count()).select_from(message).where(*self._gone(_S.QUEUED))
         return self._connection.execute(counted).scalar_one()
 
-    def _gone(self) -> tuple[Any, ...]:
+    def _gone(self, *statuses: MessageStatus) -> tuple[Any, ...]:
         return (
             message.c.campaign == self._campaign.id,
-            message.c.status == _S.QUEUED,
+            message.c.status.in_(statuses),
             message.c.recipient.not_in(select(_seen.c.recipient)),
         )
 
@@ -365,17 +369,6 @@ class PlanWriter:
 
 def _json(columns: Mapping[str, str]) -> str:
     return json.dumps(dict(columns), ensure_ascii=False, separators=(",", ":"))
-
-
-def note(connection: Connection, key: str) -> str:
-    """A small fact that the ledger keeps beside its rows; empty when there is none."""
-    return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar() or ""
-
-
-def set_note(connection: Connection, key: str, value: str) -> None:
-    """Keep a small fact."""
-    connection.execute(delete(meta).where(meta.c.key == key))
-    connection.execute(insert(meta).values(key=key, value=value))
 
 
 def add_test(connection: Connection, row: CampaignRow, planned: PlannedMessage) -> None:

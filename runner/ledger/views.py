@@ -150,7 +150,7 @@ class Doubt:
     first_server_at: float
     last_at: float  # when the last was given up; when it began, if its owner died
     numbers: frozenset[int]  # of the unproven attempts
-    suppressed: bool  # by the ledger's list
+    unwanted: bool  # on the ledger's list, or gone from the prospects file
     asked_id: str  # the id that the API gave to ask after
     foreign: bool  # each attempt was told that the key is another request's: not one of ours
     unconfirmed: bool  # the API itself does not know: never to be repeated
@@ -161,9 +161,10 @@ def in_doubt(
     connection: Connection, campaigns: Collection[int], only: Collection[str] = ()
 ) -> list[Doubt]:
     """Messages in doubt, oldest first."""
+    unwanted = is_suppressed() | message.c.unplanned
     wanted = (
         # `message_id` would be a name for two columns: the message's id, and the API's for it.
-        select(message.c.id.label("doubt"), message, attempt, is_suppressed().label("suppressed"))
+        select(message.c.id.label("doubt"), message, attempt, unwanted.label("unwanted"))
         .join(attempt, attempt.c.message == message.c.id)
         .where(
             message.c.campaign.in_(campaigns),
@@ -197,7 +198,7 @@ def in_doubt(
             first_server_at=before.first_server_at if before else row.attempt_server_at,
             last_at=row.attempt_ended_at or row.attempt_started_at,
             numbers=(before.numbers if before else frozenset()) | {row.attempt_number},
-            suppressed=row.suppressed,
+            unwanted=row.unwanted,
             asked_id=row.attempt_message_id or (before.asked_id if before else ""),
             foreign=row.attempt_reason == KEY_REUSED
             and (before.foreign if before else row.attempt_number == 1),

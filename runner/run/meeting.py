@@ -14,7 +14,7 @@ from runner.clock import Clock
 from runner.errors import RunnerError
 from runner.events import EventBus, Notice
 from runner.lane import Meter
-from runner.ledger import Ledger, history, lanes, moves, planning
+from runner.ledger import Ledger, history, lanes, moves, notes
 from runner.ledger.planning import CampaignRow
 from runner.pacing import DAY, Pacer, lookup_spacing, make_pacer
 from runner.run.setup import Draft, characters_key
@@ -251,5 +251,5 @@ def _remember_characters(ledger: Ledger, said: Introduction, platform: str) -> N
         if each.platform == platform:
             value = "" if each.characters is None else str(each.characters)
             key = characters_key(said.origin, platform)
-            if ledger.read(planning.note, key) != value:
-                ledger.write(planning.set_note, key, value)
+            if ledger.read(notes.note, key) != value:
+                ledger.write(notes.set_note, key, value)

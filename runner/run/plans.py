@@ -9,7 +9,7 @@ from dataclasses import replace
 from runner.clock import Clock
 from runner.errors import ChangesError
 from runner.events import EventBus, Planned, Reading
-from runner.ledger import Ledger, planning
+from runner.ledger import Ledger, notes, planning
 from runner.ledger.planning import PlanWriter
 from runner.message import Entry
 from runner.run.preview import Preview, Rows, planned_entries
@@ -59,7 +59,7 @@ def write_plan(
         # another campaign of this run may have the same prospects.
         row = planning.find_campaign(connection, name)
         if row is None:
-            holder = planning.note(connection, key)
+            holder = notes.note(connection, key)
             refuse_other_name(draft, ledger, planning.campaigns(connection), holder)
             row = planning.add_campaign(
                 connection,
@@ -80,8 +80,8 @@ def write_plan(
         if not accept_changes:
             refuse_changes([found])
         refuse_edited(draft)
-        if found.rows and not planning.note(connection, key):
-            planning.set_note(connection, key, name)
+        if found.rows and not notes.note(connection, key):
+            notes.set_note(connection, key, name)
         writer.finish(plan_fingerprint(draft, suppressed, characters), clock.now())
     counts = writer.counts
     bus.emit(

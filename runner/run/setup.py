@@ -16,7 +16,7 @@ from runner.audience import Audience, missing_columns, read_audience
 from runner.campaign import Campaign, load_campaign
 from runner.channels import Token
 from runner.errors import AudienceError, ChangesError, LedgerError, RunnerError, UsageError
-from runner.ledger import Ledger, open_ledger, planning
+from runner.ledger import Ledger, notes, open_ledger, planning
 from runner.ledger.planning import CampaignRow
 from runner.tables import fingerprint
 from runner.templating import Template, compile_template, load_template
@@ -155,7 +155,7 @@ def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool 
         _same_identity(campaign, audience, row)
     draft = Draft(campaign, audience, template, row, files, new_campaign)
     if ledger is not None and row is None:
-        holder = ledger.read(planning.note, prospects_key(draft))
+        holder = ledger.read(notes.note, prospects_key(draft))
         refuse_other_name(draft, ledger, ledger.read(planning.campaigns), holder)
     return draft
 
@@ -262,7 +262,7 @@ def known_characters(ledger: Ledger | None, origin: str, platform: str) -> int |
     """The longest text that the platform was last known to allow; None for unknown or no limit."""
     if ledger is None:
         return None
-    value = ledger.read(planning.note, characters_key(origin, platform))
+    value = ledger.read(notes.note, characters_key(origin, platform))
     return int(value) if value else None
 
 

@@ -17,6 +17,7 @@ from runner.ledger import (
     history,
     lanes,
     moves,
+    notes,
     open_ledger,
     planning,
     schema,
@@ -233,7 +234,7 @@ def test_nobody_on_the_list_is_asked_again_for(ledger: Ledger) -> None:
     ledger.write(decisions.suppress, ["5"], "asked", 1.0)
     again = make_intent(message, run, epoch, again=True)
     assert ledger.write(moves.claim, [again]) == [NotClaimed.MOVED]
-    assert ledger.read(views.in_doubt, [row.id])[0].suppressed
+    assert ledger.read(views.in_doubt, [row.id])[0].unwanted
 
 
 def test_a_message_that_can_never_be_seen_is_not_sent_for_ever(ledger: Ledger) -> None:
@@ -550,7 +551,7 @@ def test_an_older_ledger_is_brought_up_to_date_once(
     monkeypatch.setitem(engine.MIGRATIONS, 0, add_a_column)
     for _ in range(2):
         with open_ledger(location) as ledger:
-            assert ledger.read(planning.note, "schema_version") == str(schema.SCHEMA_VERSION)
+            assert ledger.read(notes.note, "schema_version") == str(schema.SCHEMA_VERSION)
             assert len(ledger.read(planning.campaigns)) == 1
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, exists, insert, select, update
 
+from runner.ledger.lanes import keep_intents_out
 from runner.ledger.schema import attempt, message, suppression
 from runner.ledger.settling import make_stale
 from runner.message import MAY_HAVE_SENT, MessageStatus
@@ -34,6 +35,7 @@ def retry(connection: Connection, asked: Retry) -> int:
     `new_key` raises their generation. That is safe for these only: each of their attempts is
     proven not sent, which is checked. They are planned again before they are sent.
     """
+    keep_intents_out(connection)
     wanted = update(message).where(
         message.c.campaign == asked.campaign,
         message.c.status.in_(asked.statuses or RETRYABLE),
@@ -60,6 +62,7 @@ def retry(connection: Connection, asked: Retry) -> int:
 
 def withdraw(connection: Connection, id: int) -> int:
     """Cancel what a campaign has in the queue; how many."""
+    keep_intents_out(connection)
     return connection.execute(
         update(message)
         .where(message.c.campaign == id, message.c.status == _S.QUEUED)
@@ -70,6 +73,7 @@ def withdraw(connection: Connection, id: int) -> int:
 def suppress(connection: Connection, ids: Iterable[str], reason: str, at: float) -> int:
     """Put recipients on the do-not-contact list and take their queued messages out; how many
     messages that stopped."""
+    keep_intents_out(connection)
     wanted = list(dict.fromkeys(ids))
     stopped = 0
     for start in range(0, len(wanted), 500):
@@ -96,6 +100,7 @@ def suppress(connection: Connection, ids: Iterable[str], reason: str, at: float)
 
 def unsuppress(connection: Connection, ids: Iterable[str]) -> int:
     """Take recipients off the do-not-contact list; the next plan queues them again. How many."""
+    keep_intents_out(connection)
     return connection.execute(
         suppression.delete().where(suppression.c.recipient.in_(list(ids)))
     ).rowcount

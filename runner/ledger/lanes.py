@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, text, update
 
 from runner.clock import iso
 from runner.errors import LaneHeld
-from runner.ledger.schema import lane, run
+from runner.ledger.schema import lane, meta, run
 
 
 def lane_name(origin: str, team: str) -> str:
@@ -64,9 +64,27 @@ def owner_of(connection: Connection, lane_id: str) -> tuple[str, int, float] | N
     return (row.host, row.pid, row.started_at) if row else None
 
 
+def one_at_a_time(connection: Connection) -> None:
+    """Wait for whoever else changes many messages at once: in another order of rows the two could
+    wait for each other. SQLite has one writer anyway."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(
+            select(meta.c.key).where(meta.c.key == "schema_version").with_for_update()
+        )
+
+
+def keep_intents_out(connection: Connection) -> None:
+    """`one_at_a_time`, and until this transaction ends no lane commits an intent."""
+    one_at_a_time(connection)
+    if connection.dialect.name != "sqlite":
+        connection.execute(select(lane.c.id).order_by(lane.c.id).with_for_update())
+
+
 def advisory_lock(connection: Connection, lane_id: str, *, wait: bool) -> bool:
     """Take PostgreSQL's lock of a lane for this connection; whether it has it now."""
     key = func.hashtextextended(lane_id, 0)
+    if wait:
+        connection.execute(text("SET LOCAL lock_timeout = 0"))
     taken = connection.execute(
         select(func.pg_advisory_lock(key) if wait else func.pg_try_advisory_lock(key))
     ).scalar_one()
@@ -105,7 +123,8 @@ def lane_lock(folder: Path, lane_id: str, what: str, at: float, wait: float) -> 
         ) from None
     try:
         told = {"pid": os.getpid(), "host": socket.gethostname(), "since": at, "what": what}
-        holder.write_text(json.dumps(told))
+        with contextlib.suppress(OSError):  # it only tells; the lock is what counts
+            holder.write_text(json.dumps(told))
         yield
     finally:
         holder.unlink(missing_ok=True)

@@ -161,6 +161,7 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
             message.c.message_id,
         )
         .where(message.c.id.in_(ids))
+        .order_by(message.c.id)  # always in one order, or two of these could wait for each other
         .with_for_update()
     )
     now: dict[int, dict[str, Any]] = {row.id: row._asdict() for row in rows}

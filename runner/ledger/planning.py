@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from runner.errors import LedgerError
-from runner.ledger.lanes import lane_name
+from runner.ledger.lanes import lane_name, one_at_a_time
 from runner.ledger.schema import campaign, message, row_skip, suppression
 from runner.message import (
     FIRST_STEP,
@@ -201,6 +201,7 @@ class PlanWriter:
         self._connection = connection
         self._campaign = row
         self.counts = PlanCounts()
+        one_at_a_time(connection)
         _seen.drop(connection, checkfirst=True)
         _seen.create(connection)
         connection.execute(delete(row_skip).where(row_skip.c.campaign == row.id))

@@ -44,6 +44,7 @@ def settle(connection: Connection, settlements: list[Settlement]) -> list[Record
         for row in connection.execute(
             select(message.c.id, message.c.status, message.c.campaign)
             .where(message.c.id.in_(ids))
+            .order_by(message.c.id)
             .with_for_update()
         )
     }

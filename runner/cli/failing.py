@@ -51,9 +51,11 @@ def exit_code_of(failure: BaseException, call: Call) -> int:
         case OSError(strerror=str(why), filename=str(name)):
             _tell(f"error: {name}: {why}", call)
             return 1
-        case OSError(errno=errno.ENOSPC, strerror=str(why)):
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG | errno.EIO, strerror=why):
+            # Of a write, which names no file: the output, mostly.
+            _tell(f"error: something could not be written: {why}", call)
+            _tell("see to the disk and to where the output goes, then run it again", call)
             _give_up_output()
-            _tell(f"error: {why}", call)
             return 1
         case FileNotFoundError(filename=None):  # of the working directory
             _tell("error: the folder that you are in is gone; change into another", call)
@@ -63,7 +65,7 @@ def exit_code_of(failure: BaseException, call: Call) -> int:
 
 
 def _give_up_output() -> None:
-    """What is still to be flushed at the end goes nowhere: it would only fail again."""
+    """What is still to be flushed would fail again, and change the exit code."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

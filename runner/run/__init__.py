@@ -15,7 +15,7 @@ from runner.attempt import Lane
 from runner.campaign import Campaign
 from runner.channels import Token
 from runner.clock import Clock
-from runner.errors import LedgerError, RunnerError
+from runner.errors import LedgerError, LedgerLocked, RunnerError
 from runner.events import Ended, EventBus, LaneStarted, Notice
 from runner.forecast import Forecast
 from runner.lane import drive_lane
@@ -264,6 +264,8 @@ def drive(
     except (KeyboardInterrupt, asyncio.CancelledError):
         result.interrupted = True
         driven = []
+    except LedgerLocked:
+        raise  # whoever holds the ledger is not waited for once more
     except RunnerError as error:
         with contextlib.suppress(LedgerError):  # it may be the ledger that failed
             ledger.write(lanes.end_run, run, around.clock.now(), f"stopped: {error}")

@@ -25,17 +25,13 @@ def backup(call: Call, /, file: Path, state: str | None) -> int:
 
     The only supported copy of a live ledger: one made by `cp` may be torn.
     """
-    from runner.errors import LedgerError
+    from runner.ledger import back_up
     from runner.progress import safe
-    from runner.run.by_hand import open_existing
     from runner.run.setup import ledger_upward
 
     call.about((), state)
-    with open_existing(ledger_upward(state, os.environ, Path.cwd()), read_only=False) as ledger:
-        if ledger.file is None:
-            raise LedgerError(f"{ledger.place} is no SQLite file", "use pg_dump for PostgreSQL")
-        ledger.backup(file)
-        click.echo(f"{safe(ledger.place)} copied to {safe(str(file))}")
+    place = back_up(ledger_upward(state, os.environ, Path.cwd()), file)
+    click.echo(f"{safe(place)} copied to {safe(str(file))}")
     return 0
 
 

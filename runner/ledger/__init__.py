@@ -29,12 +29,16 @@ from runner.ledger import (
     views,
     words,
 )
-from runner.ledger.engine import ledger_url, open_engine, sqlite_backup, told_plainly
+from runner.ledger.backup import back_up
+from runner.ledger.engine import ledger_url, open_engine, place_of
+from runner.ledger.failures import told_plainly
+from runner.ledger.place import Anchor
 from runner.ledger.writer import Writer
 
 __all__ = [
     "Ledger",
     "age",
+    "back_up",
     "decisions",
     "history",
     "lanes",
@@ -59,9 +63,11 @@ class Ledger:
         url = ledger_url(location)
         self._engine = engine
         self._writer: Writer | None = None
+        self._lock_session: Connection | None = None
         sqlite = url.get_backend_name() == "sqlite"
         self.file = Path(url.database or "") if sqlite else None
-        self.place = str(self.file) if self.file else url.render_as_string(hide_password=True)
+        self.place = place_of(url)
+        self._anchor = Anchor(self.file) if self.file else None
 
     def read(
         self, view: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -89,14 +95,30 @@ class Ledger:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A write transaction, rolled back on any exception."""
+        """A write transaction, rolled back on any exception. Committed means: where it can be found
+        again. Raises LedgerError when the ledger's file is no longer in its place."""
         with told_plainly(self.place), self._engine.begin() as connection:
             yield connection
+        if self._anchor is not None:
+            self._anchor.check()
+
+    @contextmanager
+    def _committing(self, begins: bool) -> Iterator[Connection]:
+        """A write transaction of the writer's, `begins` with intents. On PostgreSQL in the very
+        session that holds the lane's lock: when that ends, nothing more is begun."""
+        if self._anchor is not None and begins:
+            self._anchor.check()
+        if self._lock_session is None:
+            with self.writing() as connection:
+                yield connection
+            return
+        with told_plainly(self.place), self._lock_session.begin():
+            yield self._lock_session
 
     async def commit(self, batch: Callable[[Connection, list[Item]], list[T]], item: Item) -> T:
         """`batch`'s result for `item`, committed together with whatever else waits."""
         if self._writer is None:
-            self._writer = Writer(self._engine, self.place)
+            self._writer = Writer(self._committing, begins=moves.claim)
         result: T = await self._writer.submit(batch, item)
         return result
 
@@ -104,19 +126,23 @@ class Ledger:
     def hold(self, lane: str, *, wait: bool) -> Iterator[None]:
         """Keep other runs out of a lane of a PostgreSQL ledger, for as long as this process is
         connected. Raises LaneHeld, which says who holds it, unless it is to `wait`."""
-        with self._engine.connect() as connection:
-            with told_plainly(self.place):
-                taken = lanes.advisory_lock(connection, lane, wait=wait)
-            if not taken:
-                raise lanes.held_by(self.read(lanes.owner_of, lane))
-            try:
-                yield
-            finally:
-                connection.invalidate()  # the lock ends with its session, not with its return
-
-    def backup(self, target: Path) -> None:
-        """A consistent copy of a live SQLite ledger at a new file `target`."""
-        sqlite_backup(self._engine, target)
+        with told_plainly(self.place):
+            session = self._lock_session or self._engine.connect()
+            taken = lanes.advisory_lock(session, lane, wait=wait)
+        if not taken:
+            if session is not self._lock_session:
+                session.close()
+            raise lanes.held_by(self.read(lanes.owner_of, lane))
+        if self._lock_session is not None:  # which holds this lane too, and ends with the first
+            yield
+            return
+        self._lock_session = session
+        try:
+            yield
+        finally:
+            self._lock_session = None
+            session.invalidate()  # the locks end with their session, not with its return
+            session.close()
 
     def close(self) -> None:
         """Commit what waits and let go of the database."""

@@ -1,32 +1,27 @@
-"""Opening a ledger: where it may lie, how it is made durable, which schema it has."""
+"""Opening a ledger: how it is made durable, and which schema it has."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from runner.errors import LedgerError, LedgerLocked, LedgerTooNew, UsageError
+from runner.errors import LedgerError, LedgerTooNew, UsageError
+from runner.ledger.failures import BUSY_SECONDS, told_plainly
+from runner.ledger.place import KEEP_IT, check_place, runs_took_place, wal_of
 from runner.ledger.schema import SCHEMA_VERSION, meta, metadata, word
 
-BUSY_SECONDS = 30
-"""How long a write waits for another process's before it gives up. Planning a million rows holds
-the write lock for about 20 s (`benchmarks/`)."""
-
-NETWORK_FILE_SYSTEMS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs"}
-)
-"""Their file locks are not to be trusted with a WAL (sqlite.org/wal.html: all processes must be
-on the same host)."""
+QUICKLY_CHECKED = 4_000_000
+"""Bytes up to which a ledger is checked for damage whenever it is opened to be written; checking
+takes about 5 ms per megabyte. In a larger one damage is met when its page is read."""
 
 
 def _add_words(connection: Connection) -> None:
@@ -47,8 +42,8 @@ def open_engine(location: str, *, read_only: bool = False) -> Engine:
     sqlite = url.get_backend_name() == "sqlite"
     if sqlite and url.database in (None, "", ":memory:"):
         raise UsageError(f"--state: {location!r} names no file", "name one: --state PATH")
-    if sqlite:
-        _check_file(Path(url.database or ""), read_only)
+    file = Path(url.database or "") if sqlite else None
+    made = file is not None and _make_file(file, read_only)
     try:
         engine = create_engine(_read_only_url(url) if sqlite and read_only else url)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
@@ -58,13 +53,40 @@ def open_engine(location: str, *, read_only: bool = False) -> Engine:
         ) from error
     if sqlite:
         _make_durable(engine, read_only)
+    elif not read_only:
+        _insist_on_durable(engine)
+    place = place_of(url)
     try:
-        with told_plainly(url.render_as_string()), engine.begin() as connection:
-            _bring_up_to_date(connection, read_only)
+        with told_plainly(place), engine.begin() as connection:
+            _bring_up_to_date(connection, place, file, read_only=read_only, made=made)
     except BaseException:
         engine.dispose()
+        if made and file is not None:
+            _remove(file)
         raise
     return engine
+
+
+def place_of(url: URL) -> str:
+    """A ledger's name for people: its file, or its URL without the password."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return url.render_as_string(hide_password=True)
+
+
+def _make_file(path: Path, read_only: bool) -> bool:
+    """Whether there was no file, so that one was made."""
+    check_place(path, read_only=read_only)
+    if read_only or path.exists():
+        return False
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    return True
+
+
+def _remove(path: Path) -> None:
+    """Leave nothing of a ledger that could not be made."""
+    for each in (path, wal_of(path), Path(f"{path.resolve()}-shm")):
+        each.unlink(missing_ok=True)
 
 
 def ledger_url(location: str) -> URL:
@@ -82,48 +104,9 @@ def _read_only_url(url: URL) -> URL:
     """For reading alone. Without a WAL nobody has the ledger open: it is then read as it lies,
     since even a reader would leave a WAL beside it."""
     query = {"mode": "ro", "uri": "true"}
-    if not Path(f"{url.database}-wal").exists():
+    if not wal_of(Path(url.database or "")).exists():
         query["immutable"] = "1"
     return URL.create("sqlite", database=f"file:{quote(url.database or '')}", query=query)
-
-
-def _check_file(path: Path, read_only: bool) -> None:
-    if path.is_dir():
-        raise LedgerError(
-            f"{path} is a folder, not a ledger", "name the file: --state DIR/state.db"
-        )
-    if not path.parent.is_dir():
-        raise LedgerError(
-            f"{path.parent} does not exist", "make the folder, or name another --state"
-        )
-    file_system = _file_system_of(path.parent)
-    if file_system in NETWORK_FILE_SYSTEMS:
-        raise LedgerError(
-            f"{path} lies on a network file system ({file_system}), where SQLite's locks cannot be "
-            "trusted",
-            "keep the ledger on a local disk: --state PATH, or use PostgreSQL",
-        )
-    if not path.exists():
-        if read_only:
-            raise LedgerError(f"no ledger at {path}")
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-
-
-def _file_system_of(folder: Path) -> str:
-    """The file system's type by Linux's mount table; empty where there is none (macOS)."""
-    try:
-        lines = Path("/proc/self/mounts").read_text(errors="replace").splitlines()
-    except OSError:
-        return ""
-    best = ("", "")
-    resolved = str(folder.resolve())
-    for line in lines:
-        _, point, kind, *_ = line.split(" ")
-        point = point.replace("\\040", " ")
-        inside = resolved == point or resolved.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best[0]):
-            best = (point, kind)
-    return best[1]
 
 
 def _make_durable(engine: Engine, read_only: bool) -> None:
@@ -135,8 +118,9 @@ def _make_durable(engine: Engine, read_only: bool) -> None:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
         cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA cell_size_check = ON")  # a damaged page is told, not believed
         if not read_only:
-            cursor.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(cursor)
             cursor.execute("PRAGMA synchronous = FULL")
             cursor.execute("PRAGMA fullfsync = ON")  # macOS: through the drive's cache too
         cursor.close()
@@ -147,14 +131,62 @@ def _make_durable(engine: Engine, read_only: bool) -> None:
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
-def _bring_up_to_date(connection: Connection, read_only: bool) -> None:
-    if not inspect(connection).has_table("meta"):
-        if read_only:
-            raise LedgerError("the ledger is empty")
-        if inspect(connection).get_table_names():
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Switch a ledger to a WAL, once. Another program's database is left as it is."""
+    if cursor.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+        return
+    tables = {name for (name,) in cursor.execute("SELECT name FROM sqlite_master")}
+    if tables and "message" not in tables:
+        raise _no_ledger()
+    if cursor.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        raise LedgerError(
+            "SQLite cannot keep a write-ahead log there", "keep the ledger elsewhere: --state PATH"
+        )
+
+
+def _insist_on_durable(engine: Engine) -> None:
+    """What PostgreSQL confirms must be on its disk, and a session's lock must be the session's."""
+
+    @event.listens_for(engine, "connect")
+    def _settings(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(
+            "SELECT pg_backend_pid(), current_setting('fsync'),"
+            " current_setting('synchronous_commit')"
+        )
+        pid, fsync, commit = cursor.fetchone()
+        if connection.info.backend_pid != pid:
             raise LedgerError(
-                "this database holds tables, but no ledger", "name another file with --state"
+                "a connection pooler stands before the database: neither locks nor settings of a "
+                "session are to be trusted through it",
+                "connect to PostgreSQL itself",
             )
+        if fsync == "off":
+            raise LedgerError(
+                "the database runs with fsync=off: what it confirms may be lost",
+                "set fsync = on in postgresql.conf",
+            )
+        if commit != "remote_apply":  # which promises more
+            cursor.execute("SET synchronous_commit = on")
+        cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
+        cursor.close()
+        connection.commit()
+
+
+def _bring_up_to_date(
+    connection: Connection, place: str, file: Path | None, *, read_only: bool, made: bool
+) -> None:
+    tables = set(inspect(connection).get_table_names())
+    if not tables:
+        if not made and file is not None and runs_took_place(file):
+            raise LedgerError(
+                f"the ledger {place} is empty, but runs took place beside it: whom they wrote to "
+                "is lost",
+                "restore the newest `run-campaign db backup`; if it is to be a new ledger, remove "
+                "the empty file first",
+            )
+        if read_only:
+            raise LedgerError(f"the ledger {place} is empty")
         metadata.create_all(connection)
         connection.execute(
             insert(meta),
@@ -164,14 +196,21 @@ def _bring_up_to_date(connection: Connection, read_only: bool) -> None:
             ],
         )
         return
-    version = int(
-        connection.execute(select(meta.c.value).where(meta.c.key == "schema_version")).scalar_one()
-    )
+    if not {"meta", "message"} <= tables:
+        raise _no_ledger()
+    told = connection.execute(select(meta.c.value).where(meta.c.key == "schema_version")).scalar()
+    if not str(told).isdecimal():
+        raise _damaged(place, "it does not say which schema it has")
+    version = int(str(told))
     if version > SCHEMA_VERSION:
         raise LedgerTooNew(
             f"the ledger has schema {version}, this program knows up to {SCHEMA_VERSION}",
             "upgrade run-campaign",
         )
+    if file is not None and not read_only and file.stat().st_size <= QUICKLY_CHECKED:
+        [found] = connection.exec_driver_sql("PRAGMA quick_check(1)").scalars()
+        if found != "ok":
+            raise _damaged(place, found)
     while version < SCHEMA_VERSION:
         if read_only:
             raise LedgerError("the ledger is of an older version", "run-campaign db upgrade")
@@ -182,52 +221,14 @@ def _bring_up_to_date(connection: Connection, read_only: bool) -> None:
         )
 
 
-def _plainly(error: DBAPIError, place: str) -> LedgerError:
-    """What the database said, as what a person can do about it."""
-    said = str(error.orig)
-    if "locked" in said or "busy" in said:
-        return LedgerLocked(
-            f"another program has held the ledger {place} for {BUSY_SECONDS} s",
-            "find what has it open, then run the same command again; nothing is lost",
-        )
-    if "full" in said:
-        return LedgerError(
-            f"no space left for the ledger {place}",
-            "make room, then run the same command again; nothing is lost",
-        )
-    if "malformed" in said or "not a database" in said:
-        return LedgerError(
-            f"{place} is damaged or no ledger ({said})",
-            "restore the newest `run-campaign db backup`; do not delete it: it knows who was "
-            "written to",
-        )
-    if "readonly" in said or "unable to open" in said:
-        return LedgerError(
-            f"the ledger {place} cannot be written ({said})", "check its permissions"
-        )
-    return LedgerError(f"the ledger {place} failed: {said.strip().splitlines()[0]}")
+def _no_ledger() -> LedgerError:
+    return LedgerError(
+        "this database holds tables, but no ledger", "name another file with --state"
+    )
 
 
-@contextmanager
-def told_plainly(place: str) -> Iterator[None]:
-    """Turns the database's errors into LedgerErrors that say what to do."""
-    try:
-        yield
-    except DBAPIError as error:
-        raise _plainly(error, place) from error
-
-
-def sqlite_backup(engine: Engine, target: Path) -> None:
-    """A consistent copy of a live SQLite ledger at `target`, which must not exist yet."""
-    if target.exists():
-        raise LedgerError(f"{target} exists already", "name a new file")
-    partial = target.with_name(target.name + ".partial")
-    os.close(os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600))
-    with engine.connect().execution_options(reading=True) as connection:
-        source: Any = connection.connection.driver_connection
-        copy = sqlite3.connect(partial)
-        try:
-            source.backup(copy)
-        finally:
-            copy.close()
-    partial.replace(target)
+def _damaged(place: str, how: str) -> LedgerError:
+    how = how.replace("\n", " ")
+    return LedgerError(
+        f"{place} is damaged ({how})", f"restore the newest `run-campaign db backup`; {KEEP_IT}"
+    )

@@ -7,27 +7,43 @@ into the next, so hundreds of senders share a sync and none waits for a batch to
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
-from runner.ledger.engine import told_plainly
+from runner.errors import LedgerLocked
 
 Batch = Callable[[Connection, list[Any]], list[Any]]
 """Does the same thing for many items in one transaction; one result per item, in order."""
 
-_Waiting = tuple[Batch, Any, "asyncio.Future[Any]"]
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    batch: Batch
+    item: Any
+    future: asyncio.Future[Any]
 
 
 class Writer:
-    """Takes items from an event loop and commits them in its own thread."""
+    """Takes items from an event loop and commits them in its own thread.
 
-    def __init__(self, engine: Engine, place: str) -> None:
-        self._engine = engine
-        self._place = place
+    `transaction` makes the transaction of a group (True: some of it begins something); `begins`
+    is the batch whose items do. After the first failure nothing is begun any more, whatever
+    becomes of the database: only what is under way may still be recorded.
+    """
+
+    def __init__(
+        self, transaction: Callable[[bool], AbstractContextManager[Connection]], begins: Batch
+    ) -> None:
+        self._transaction = transaction
+        self._begins = begins
+        self._failure: Exception | None = None
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="ledger-writer", daemon=True)
         self._thread.start()
@@ -35,7 +51,7 @@ class Writer:
     def submit(self, batch: Batch, item: object) -> asyncio.Future[Any]:
         """A future of `batch`'s result for `item`, set once the commit is on disk."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.put((batch, item, future))
+        self._waiting.put(_Waiting(batch, item, future))
         return future
 
     def close(self) -> None:
@@ -61,33 +77,56 @@ class Writer:
                 self._commit(group)
 
     def _commit(self, group: list[_Waiting]) -> None:
-        kinds: dict[Batch, list[tuple[Any, asyncio.Future[Any]]]] = {}
-        for batch, item, future in group:
-            kinds.setdefault(batch, []).append((item, future))
-        settled: list[tuple[asyncio.Future[Any], Any]] = []
-        failure: BaseException | None = None
+        failed_before = self._failure is not None
+        if not failed_before and (failure := self._try(group)) is not None:
+            self._failure = failure
+        if self._failure is None:
+            return
+        _refuse([each for each in group if each.batch is self._begins], self._failure)
+        rest = [each for each in group if each.batch is not self._begins]
+        # An outcome is not lost to an intent that could not be committed, or to a dead connection.
+        # Who has held the ledger for so long will not let go at once, though.
+        hopeless = isinstance(self._failure, LedgerLocked) and not failed_before
+        if rest and (hopeless or self._try(rest) is not None):
+            _refuse(rest, self._failure)
+
+    def _try(self, group: list[_Waiting]) -> Exception | None:
+        """Commit a group and hand out its results, or say why that could not be."""
+        kinds: dict[Batch, list[_Waiting]] = {}
+        for each in group:
+            kinds.setdefault(each.batch, []).append(each)
+        begins = self._begins
+        settled: list[tuple[_Waiting, Any]] = []
         try:
-            with told_plainly(self._place), self._engine.begin() as connection:
-                for batch, waiting in kinds.items():
-                    results = batch(connection, [item for item, _ in waiting])
-                    futures = [future for _, future in waiting]
-                    settled.extend(zip(futures, results, strict=True))
+            with self._transaction(begins in kinds) as connection:
+                # Intents first, so that the lane's row is locked before any message's.
+                for batch, waiting in sorted(kinds.items(), key=lambda kind: kind[0] is not begins):
+                    results = batch(connection, [each.item for each in waiting])
+                    settled.extend(zip(waiting, results, strict=True))
         except Exception as error:
-            failure = error
-        loop = group[0][2].get_loop()
-        if failure is None:
-            loop.call_soon_threadsafe(_set_results, settled)
-        else:
-            loop.call_soon_threadsafe(_set_failures, [future for *_, future in group], failure)
+            return error
+        _hand_out(group, lambda: _set_results(settled))
+        return None
 
 
-def _set_results(settled: list[tuple[asyncio.Future[Any], Any]]) -> None:
-    for future, result in settled:
-        if not future.done():
-            future.set_result(result)
+def _refuse(group: list[_Waiting], failure: Exception) -> None:
+    if group:
+        _hand_out(group, lambda: _set_failures(group, failure))
 
 
-def _set_failures(futures: list[asyncio.Future[Any]], failure: BaseException) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_exception(failure)
+def _hand_out(group: list[_Waiting], told: Callable[[], None]) -> None:
+    # A loop that was aborted hears nothing any more; what waits is committed all the same.
+    with contextlib.suppress(RuntimeError):
+        group[0].future.get_loop().call_soon_threadsafe(told)
+
+
+def _set_results(settled: list[tuple[_Waiting, Any]]) -> None:
+    for each, result in settled:
+        if not each.future.done():
+            each.future.set_result(result)
+
+
+def _set_failures(group: list[_Waiting], failure: Exception) -> None:
+    for each in group:
+        if not each.future.done():
+            each.future.set_exception(failure)

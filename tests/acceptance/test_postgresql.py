@@ -27,7 +27,7 @@ def state(postgres: str) -> str:
 
 
 def test_killed_resumed_and_held(project: Project, state: str) -> None:
-    ids = people(12)
+    ids = people(60)
     project.write(ids, concurrency=2)
     project.api.faults("slow:seconds=0.2")
     first = project.start(project.campaign, "--state", state)
@@ -38,10 +38,10 @@ def test_killed_resumed_and_held(project: Project, state: str) -> None:
     first.process.wait()
     project.api.faults()
     resumed = project.ok(project.campaign, "--state", state)
-    assert "12 sent" in resumed.out
+    assert "60 sent" in resumed.out
     assert sorted(project.api.recipients) == ids
     status = project.ok("status", project.campaign, "--state", state, "--json").json
-    assert status["counts"]["sent"] == 12
+    assert status["counts"]["sent"] == 60
 
 
 def test_a_database_that_is_not_there_is_told_plainly(project: Project) -> None:

@@ -1,0 +1,158 @@
+"""Where an SQLite ledger lies: whether it may lie there, and whether it still does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from pathlib import Path
+
+from runner.errors import LedgerError
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    {
+        *("nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "ncpfs", "afs", "coda", "9p"),
+        *("ceph", "glusterfs", "lustre", "beegfs", "gpfs", "gfs2", "ocfs2", "orangefs"),
+        # Folders of a virtual machine's host: its programs do not see the guest's locks.
+        *("virtiofs", "vboxsf", "prl_fs", "vmhgfs", "drvfs"),
+    }
+)
+"""Their file locks and shared memory are not to be trusted with a WAL (sqlite.org/wal.html: all
+processes must be on the same host)."""
+
+LOCAL_FUSE = frozenset(
+    f"fuse.{name}"
+    for name in (
+        *("bindfs", "fuse-overlayfs", "mergerfs", "unionfs", "unionfs-fuse"),
+        *("encfs", "gocryptfs", "cryfs", "securefs", "ntfs", "ntfs-3g", "exfat", "ext2", "apfs"),
+    )
+)
+"""What is local of what runs in user space. Most of the others (sshfs, s3fs, rclone, gcsfuse …)
+speak to a network, and a name that nobody has heard of is not to be trusted."""
+
+KEEP_IT = "do not remove it: it knows who was written to"
+
+
+def check_place(path: Path, *, read_only: bool) -> None:
+    """Raise LedgerError when no ledger may be opened, or made, at `path`. Symbolic links are
+    followed: the real place counts."""
+    if path.is_dir():
+        raise LedgerError(
+            f"{path} is a folder, not a ledger", "name the file: --state DIR/state.db"
+        )
+    real = path.resolve()
+    if not real.parent.is_dir():
+        raise LedgerError(
+            f"{real.parent} does not exist", "make the folder, or name another --state"
+        )
+    kind = file_system_of(real.parent, _mounts())
+    if is_network(kind):
+        raise LedgerError(
+            f"{path} lies on a network file system ({kind}), where SQLite's locks cannot be "
+            "trusted",
+            "keep the ledger on a local disk: --state PATH, or use PostgreSQL",
+        )
+    there = path.exists()
+    if read_only and not there:
+        raise LedgerError(f"no ledger at {path}")
+    if (not there or not path.stat().st_size) and _size(wal_of(path)):
+        # SQLite would throw the WAL away, and with it who was written to.
+        raise LedgerError(
+            f"{path} is {'empty' if there else 'gone'}, but its {wal_of(path).name} is there: it "
+            "has been cut, moved or removed",
+            f"put the file back, or restore the newest `run-campaign db backup` ({KEEP_IT})",
+        )
+
+
+def wal_of(path: Path) -> Path:
+    """SQLite's log of what is not in the file yet; it lies beside the real file."""
+    return Path(f"{path.resolve()}-wal")
+
+
+def runs_took_place(path: Path) -> bool:
+    """Whether a run has held a lane of a ledger in this folder."""
+    return any((path.resolve().parent / ".run-campaign").glob("lane-*.lock"))
+
+
+def is_network(kind: str) -> bool:
+    """Whether a file system's type says that other machines may have its files open."""
+    if kind == "fuse" or kind.startswith("fuse."):
+        return kind not in LOCAL_FUSE
+    return kind in NETWORK_FILE_SYSTEMS
+
+
+def file_system_of(folder: Path, mounts: str) -> str:
+    """The type of the file system that `folder` lies on by Linux's mount table; empty when that
+    does not say."""
+    best = ("", "")
+    resolved = str(folder.resolve())
+    for line in mounts.splitlines():
+        _, point, kind, *_ = line.split(" ")
+        point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)
+        inside = resolved == point or resolved.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best[0]):
+            best = (point, kind)
+    return best[1]
+
+
+def _mounts() -> str:
+    try:
+        return Path("/proc/self/mounts").read_text(errors="replace")
+    except OSError:
+        return ""  # macOS
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+class Anchor:
+    """The files of an open ledger. Its name must go on leading to them: an intent in a file that
+    nobody can find again is no intent."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        wal = wal_of(path)
+        self._beside = (wal, wal.with_name(wal.name.removesuffix("-wal") + "-shm"))
+        self._opened = _identity(path)
+        self._opened_beside = [_identity(each) for each in self._beside]
+
+    def check(self) -> None:
+        """Raise LedgerError unless every file is still in its place."""
+        now = _identity(self._path)
+        if now is None or now != self._opened:
+            what = "is gone" if now is None else "is another file now"
+            raise LedgerError(
+                f"the ledger {self._path} {what}: it was moved, removed or replaced while it was "
+                "in use; nothing more is sent",
+                "put it back, then run the same command again; without it everybody would be "
+                "written to again",
+            )
+        for path, opened in zip(self._beside, self._opened_beside, strict=True):
+            if _identity(path) != opened:
+                raise LedgerError(
+                    f"{path} was removed or replaced while it was in use; nothing more is sent",
+                    "leave it beside the ledger, then run the same command again",
+                )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def lock_holder(path: Path) -> str:
+    """Which other process holds the ledger's write lock, as Linux tells; empty when it does not."""
+    with contextlib.suppress(OSError, ValueError):
+        inodes = {_identity(each) for each in (path, Path(f"{path.resolve()}-shm"))}
+        for line in Path("/proc/locks").read_text().splitlines():
+            # 1: POSIX  ADVISORY  WRITE 4711 fd:01:1234567 120 120
+            fields = line.split()
+            pid, place = int(fields[-4]), fields[-3].split(":")
+            device = os.makedev(int(place[0], 16), int(place[1], 16))
+            if "WRITE" in fields and pid != os.getpid() and (device, int(place[2])) in inodes:
+                return f"process {pid} ({Path(f'/proc/{pid}/comm').read_text().strip()})"
+    return ""

@@ -85,18 +85,10 @@ async def drive_lane(lane: Lane, limit: int | None = None) -> None:
     Raises what stopped it: LedgerError, Fenced, ForeignKeyUse, ChannelError. How it ended
     otherwise stands in the lane: `stopped`, `stopped_senders`, `draining`.
     """
-    wall, now = lane.clock.now(), lane.clock.boot()
-    lane.ledger.write(moves.orphan, lane.id, wall)
-    campaigns = lane.campaigns.keys()
-    lane.pacer.restore(
-        lane.ledger.read(history.past_requests, lane.id, wall - DAY),
-        lane.ledger.read(history.past_sends, list(lane.pacer.senders), wall - DAY),
-        now=now,
-        wall=wall,
-        timeout=lane.timeout,
-    )
-    lane.settling = len(lane.ledger.read(views.in_doubt, campaigns))
-    settling = asyncio.create_task(Reconciler(lane, wall).run(), name="reconcile")
+    lane.ledger.write(moves.orphan, lane.id, lane.clock.now())
+    _restore_pace(lane)
+    lane.settling = len(lane.ledger.read(views.in_doubt, lane.campaigns.keys()))
+    settling = asyncio.create_task(Reconciler(lane).run(), name="reconcile")
     try:
         await Dispatcher(lane, limit).run()
         lane.dispatched = True
@@ -107,3 +99,23 @@ async def drive_lane(lane: Lane, limit: int | None = None) -> None:
         await asyncio.gather(settling, return_exceptions=True)
     if lane.error is not None:
         raise lane.error
+
+
+def _restore_pace(lane: Lane) -> None:
+    """Take back what was used of the limits, however our clock has been set since."""
+    wall, now = lane.clock.now(), lane.clock.boot()
+    settings = next(iter(lane.campaigns.values()))
+    server = lane.channel_for(settings.version, settings.base_url).server_now()
+    was_ahead = lane.ledger.read(history.server_ahead, lane.id)
+    gained = 0.0 if was_ahead is None else wall - (server - was_ahead)
+    # A day more than the longest window: the clock may have been set within a run too.
+    since = wall - 2 * DAY - max(0.0, gained)
+    lane.pacer.restore(
+        lane.ledger.read(history.past_requests, lane.id, since),
+        lane.ledger.read(history.past_sends, list(lane.pacer.senders), since),
+        now=now,
+        wall=wall,
+        timeout=lane.timeout,
+        server=server,
+        gained=gained,
+    )

@@ -19,6 +19,10 @@ from runner.campaign import Limits, Sender
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
+CLOCK_SLACK = 2.0
+"""Seconds by which the server's clock, read from a `Date` of whole seconds, and ours may differ
+although nobody has set either."""
+
 
 class Window:
     """At most `limit` requests in any `seconds`."""
@@ -164,30 +168,46 @@ class Pacer:
 
     def restore(
         self,
-        requests: Iterable[tuple[float, float | None]],
-        sends: Iterable[tuple[str, float]],
+        requests: Iterable[tuple[float, float | None, float | None]],
+        sends: Iterable[tuple[str, float, float]],
         *,
         now: float,
         wall: float,
         timeout: float,
+        server: float | None = None,
+        gained: float = 0.0,
     ) -> None:
         """Take back what the ledger says was used: a restart gets no fresh window.
 
-        `requests` are (started, ended) and `sends` (sender, started) in Unix seconds; a request
-        never answered holds its permit for a window after its `timeout`. A time in the future (the
-        clock was set back) counts as now.
+        `requests` are (started, ended, server's start) and `sends` (sender, started, server's
+        start) in Unix seconds, the last of each by the server's clock; a request never answered
+        holds its permit for a window after its `timeout`. Ages are taken by `server`, the server's
+        clock now, where it is known, since nobody sets that by hand; `gained` is how far our own
+        has been set forward since, for requests without a time of the server. What seems to lie in
+        the future counts as now.
         """
-        for started, ended in requests:
-            at = ended if ended is not None else started + timeout
-            answered = now - max(0.0, wall - at) if ended is not None else now - (wall - at)
+
+        def age(started: float, server_at: float | None) -> float:
+            ours = wall - started
+            if server is None:
+                return ours
+            theirs = ours - gained if server_at is None else server - server_at
+            near = abs(ours - theirs) <= CLOCK_SLACK
+            return min(ours, theirs) if near else theirs - CLOCK_SLACK
+
+        for started, ended, server_at in requests:
+            lasted = timeout if ended is None or ended < started else ended - started
+            answered = now - age(started, server_at) + lasted
+            if ended is not None:
+                answered = min(answered, now)
             for window in self.team:
                 if answered + window.seconds > now:
                     window.used_before(min(answered, now + timeout))
-        for sender, started in sends:
+        for sender, started, server_at in sends:
             state = self.senders.get(sender)
             if state is None:
                 continue
-            at = now - max(0.0, wall - started)
+            at = now - max(0.0, age(started, server_at))
             for window in state.windows:
                 if at + window.seconds > now:
                     window.used_before(at)

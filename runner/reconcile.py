@@ -53,7 +53,6 @@ class Reconciler:
     """Settles a lane's messages in doubt, now and as they appear, until nothing is left to try."""
 
     lane: Lane
-    begun_wall: float
     _tries: dict[tuple[int, bool], int] = field(default_factory=dict)  # by message and way
     _missed: dict[tuple[int, bool], int] = field(default_factory=dict)  # not processed
     _due_at: dict[int, float] = field(default_factory=dict)  # boot seconds
@@ -127,14 +126,12 @@ class Reconciler:
         return doubt.unwanted or doubt.recipient.id in lists
 
     def _first_due(self, doubt: Doubt) -> float:
-        wall, now = self.lane.clock.now(), self.lane.clock.boot()
-        wait = max(0.0, doubt.not_before - wall)
-        if not self._repeats(doubt):
-            settle = self.lane.campaigns[doubt.campaign].settle
-            # From when it was given up; an owner that died did so before this run began.
-            since = max(doubt.last_at, self.begun_wall)
-            wait = max(wait, min(settle, max(0.0, since + settle - wall)))
-        return now + min(wait, DAY)
+        clock = self.lane.clock
+        # Never longer than it was to be, should the clock have been set back meanwhile.
+        pause = min(doubt.not_before - clock.now(), doubt.not_before - doubt.last_at)
+        # From now, when it has surely been given up, and not from a time that can be set.
+        settle = 0.0 if self._repeats(doubt) else self.lane.campaigns[doubt.campaign].settle
+        return clock.boot() + min(max(pause, settle, 0.0), DAY)
 
     async def _settle_some(self, due: list[Doubt]) -> None:
         turns = asyncio.Semaphore(AT_ONCE)

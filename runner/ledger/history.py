@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, or_, select, true
+from sqlalchemy import Connection, Float, cast, null, or_, select, true
 
 from runner.ledger.schema import attempt, message, request, run
 from runner.message import MAY_HAVE_SENT, AttemptOutcome, Evidence
@@ -13,15 +13,16 @@ from runner.message import MAY_HAVE_SENT, AttemptOutcome, Evidence
 
 def past_requests(
     connection: Connection, lane: str, since: float
-) -> list[tuple[float, float | None]]:
-    """(started, ended) of every API request of a lane since `since`; ended is None when it was
-    never answered."""
-    found: list[tuple[float, float | None]] = []
+) -> list[tuple[float, float | None, float | None]]:
+    """(started, ended, started by the server's clock) of every API request of a lane since `since`;
+    ended is None when it was never answered, the last for what was no send."""
+    found: list[tuple[float, float | None, float | None]] = []
     made = attempt.c.evidence != Evidence.PRESUMED
     for table, condition in ((attempt, made), (request, true())):
+        server_at = attempt.c.server_at if table is attempt else cast(null(), Float)
         found.extend(
             connection.execute(
-                select(table.c.started_at, table.c.ended_at).where(
+                select(table.c.started_at, table.c.ended_at, server_at).where(
                     table.c.lane == lane,
                     or_(table.c.started_at >= since, table.c.ended_at >= since),
                     condition,
@@ -33,13 +34,13 @@ def past_requests(
 
 def past_sends(
     connection: Connection, senders: Sequence[str], since: float
-) -> list[tuple[str, float]]:
-    """(sender, started) of every attempt since `since` that may have become a message, over all
-    campaigns."""
+) -> list[tuple[str, float, float]]:
+    """(sender, started, started by the server's clock) of every attempt since `since` that may have
+    become a message, over all campaigns."""
     return [
-        (sender, at)
-        for sender, at in connection.execute(
-            select(attempt.c.sender, attempt.c.started_at)
+        (sender, at, server_at)
+        for sender, at, server_at in connection.execute(
+            select(attempt.c.sender, attempt.c.started_at, attempt.c.server_at)
             .where(
                 attempt.c.sender.in_(senders),
                 attempt.c.started_at >= since,
@@ -49,6 +50,16 @@ def past_sends(
             .order_by(attempt.c.started_at)
         )
     ]
+
+
+def server_ahead(connection: Connection, lane: str) -> float | None:
+    """How far the server's clock was ahead of ours at a lane's newest attempt; None without one."""
+    return connection.execute(
+        select(attempt.c.server_at - attempt.c.started_at)
+        .where(attempt.c.lane == lane)
+        .order_by(attempt.c.started_at.desc())
+        .limit(1)
+    ).scalar_one_or_none()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import heapq
 import math
 import random
 from collections import deque
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,17 @@ from hypothesis import strategies as st
 
 from runner.campaign import Limits, Sender
 from runner.forecast import forecast
-from runner.pacing import Pacer, Permit, Window, gap_of, lookup_spacing, make_pacer
+from runner.pacing import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Pacer,
+    Permit,
+    Window,
+    gap_of,
+    lookup_spacing,
+    make_pacer,
+)
 
 
 def sender(id: str = "a1", **changes: object) -> Sender:
@@ -93,8 +104,8 @@ def test_a_permit_comes_back_a_window_after_the_answer() -> None:
 
 def test_a_restart_gets_no_fresh_window() -> None:
     pacer = make_pacer([limits(per_minute=2)], [sender(per_hour=1)])
-    past = [(100.0, 101.0), (130.0, None)]
-    pacer.restore(past, [("a1", 100.0)], now=1000.0, wall=150.0, timeout=20.0)
+    past = [(100.0, 101.0, None), (130.0, None, None)]
+    pacer.restore(past, [("a1", 100.0, 100.0)], now=1000.0, wall=150.0, timeout=20.0)
     # the answered one is back at 161 by the wall, the unanswered one a window after its timeout
     assert pacer.ready(None, 1000.0).at == pytest.approx(1011.0)
     assert pacer.ready("a1", 1000.0).at == pytest.approx(1000.0 - 50.0 + 3600.0)
@@ -103,7 +114,7 @@ def test_a_restart_gets_no_fresh_window() -> None:
 
 def test_a_clock_set_back_does_not_free_what_was_used() -> None:
     pacer = make_pacer([limits(per_minute=1)], [sender()])
-    pacer.restore([(9000.0, 9001.0)], [], now=50.0, wall=150.0, timeout=20.0)
+    pacer.restore([(9000.0, 9001.0, None)], [], now=50.0, wall=150.0, timeout=20.0)
     assert pacer.ready(None, 50.0).at == pytest.approx(110.0)
 
 
@@ -164,6 +175,114 @@ def test_no_window_ever_sees_more_than_its_limit(
             heapq.heappush(answers, now + latency)
     for start in starts:
         assert sum(start <= at < start + 60.0 for at in starts) <= limit
+
+
+@dataclass
+class World:
+    """Requests through a pacer whose process dies and starts again while the wall clock is set to
+    anything. `time` is the truth, which the server goes by."""
+
+    pacer: Pacer
+    time: float = 1_000_000.0
+    skew: float = 0.0  # of our wall clock
+    late: float = 0.0  # how much the server's clock, read from whole seconds, is behind
+    up: float = 1_000_000.0  # boot
+    sent_at: list[float] = field(default_factory=list)
+    rows: list[tuple[float, float | None, float]] = field(default_factory=list)
+    under_way: list[tuple[float, int, Permit]] = field(default_factory=list)
+
+    @property
+    def boot(self) -> float:
+        return self.time - self.up
+
+    @property
+    def wall(self) -> float:
+        return self.time + self.skew
+
+    def pass_time(self, seconds: float) -> None:
+        self.time += seconds
+        while self.under_way and self.under_way[0][0] <= self.time:
+            answered, row, permit = self.under_way.pop(0)
+            self.pacer.done(permit, answered - self.up)
+            self.rows[row] = (self.rows[row][0], answered + self.skew, self.rows[row][2])
+
+    def send_if_allowed(self, latency: float) -> None:
+        if self.pacer.ready("a1", self.boot).at > self.boot:
+            return
+        permit = self.pacer.take("a1", self.boot)
+        self.sent_at.append(self.time)
+        self.rows.append((self.wall, None, self.time - self.late))
+        self.under_way.append((self.time + latency, len(self.rows) - 1, permit))
+        self.under_way.sort(key=lambda each: each[0])
+
+    def start_again(self, pacer: Pacer, late: float) -> None:
+        self.pacer, self.late = pacer, late
+        self.up = self.time - 5.0
+        self.under_way.clear()
+        pacer.restore(
+            self.rows,
+            [("a1", started, server_at) for started, _, server_at in self.rows],
+            now=self.boot,
+            wall=self.wall,
+            timeout=10.0,
+            server=self.time - late,
+        )
+
+
+jumps = st.sampled_from([-400 * DAY, -DAY, -HOUR, -30.0, -1.0, 1.0, 30.0, HOUR, DAY, 400 * DAY])
+steps = st.one_of(
+    st.tuples(st.just("wait"), st.floats(0, 90)),
+    st.tuples(st.just("send"), st.floats(0, 10)),
+    st.tuples(st.just("set"), jumps),
+    st.tuples(st.just("die"), st.floats(0, 1)),
+)
+
+
+@settings(max_examples=150)
+@given(st.integers(1, 3), st.integers(1, 4), st.lists(steps, max_size=60))
+def test_no_jump_and_no_restart_overruns_a_window(
+    per_minute: int, per_hour: int, played: list[tuple[str, float]]
+) -> None:
+    def pacer() -> Pacer:
+        own = sender(per_hour=per_hour, gap=7.0)
+        return make_pacer([limits(per_minute=per_minute, per_hour=per_hour + 2)], [own])
+
+    world = World(pacer())
+    for what, amount in played:
+        match what:
+            case "wait":
+                world.pass_time(amount)
+            case "send":
+                world.send_if_allowed(amount)
+                world.pass_time(0.1)
+            case "set":
+                world.skew += amount
+            case "die":
+                world.start_again(pacer(), late=amount)
+    for limit, seconds in ((per_minute, MINUTE), (per_hour, HOUR), (1, 7.0)):
+        pairs = zip(world.sent_at, world.sent_at[limit:], strict=False)
+        assert all(later - earlier >= seconds for earlier, later in pairs)
+
+
+def test_after_a_clock_was_set_the_past_counts_by_the_servers_clock() -> None:
+    for jump in (HOUR, -HOUR, 400 * DAY, -400 * DAY):
+        pacer = make_pacer([limits(per_hour=1)], [sender(per_hour=1)])
+        pacer.restore(
+            [(1000.0, 1001.0, 1000.0)],
+            [("a1", 1000.0, 1000.0)],
+            now=50.0,
+            wall=1600.0 + jump,
+            timeout=20.0,
+            server=1600.0,
+        )
+        assert pacer.ready("a1", 50.0).at == pytest.approx(50.0 + 3000.0, abs=5.0)
+
+
+def test_a_look_up_of_the_past_is_moved_by_how_far_the_clock_was_set() -> None:
+    pacer = make_pacer([limits(per_minute=1)], [sender()])
+    past = [(1000.0, 1001.0, None)]
+    pacer.restore(past, [], now=50.0, wall=1010.0 + HOUR, timeout=20.0, server=1010.0, gained=HOUR)
+    assert pacer.ready(None, 50.0).at == pytest.approx(101.0, abs=3.0)
 
 
 def test_look_ups_leave_half_of_the_minute_to_sending() -> None:

@@ -50,6 +50,10 @@ that was frozen longer wakes up and does not send."""
 SHORTEST_WAIT = 0.001
 """Seconds."""
 
+LONGEST_WAIT = 60.0
+"""Seconds after which whoever waits looks at the clock again: timers stand still while the machine
+sleeps."""
+
 LONGEST_PAUSE = 60.0
 """Seconds between tries while the network or the API is down; the wait doubles up to it."""
 
@@ -143,7 +147,8 @@ class Lane:
 
     async def _wait(self, event: asyncio.Event, until: float) -> None:
         # A timer may fire a hair early: waiting for less than this would be a busy loop.
-        seconds = None if until == math.inf else max(SHORTEST_WAIT, until - self.clock.boot())
+        left = max(SHORTEST_WAIT, until - self.clock.boot())
+        seconds = None if until == math.inf else min(left, LONGEST_WAIT)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await event.wait()

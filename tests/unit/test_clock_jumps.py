@@ -72,6 +72,19 @@ def test_a_clock_set_during_a_run_moves_no_window_and_no_gap(make: Make, jump: f
     assert times[-1] < 2 * HOUR  # and no longer than it takes
 
 
+def test_a_machine_that_slept_through_a_wait_goes_on_soon_after(make: Make) -> None:
+    setting = make([1, 2], senders=[sender(SENDER, gap=HOUR)])
+
+    def sleep_soon(_lane: Lane, clock: VirtualClock) -> None:
+        # The loop's timers stand still while the machine sleeps; boot time does not.
+        asyncio.get_running_loop().call_later(10.0, setattr, clock, "frozen", 2 * HOUR)
+
+    setting.before = sleep_soon
+    told = setting.drive()
+    assert setting.counts() == {"sent": 2}
+    assert told.took - 2 * HOUR < 100.0
+
+
 def test_a_process_that_slept_while_waiting_for_a_permit_sends_no_burst(make: Make) -> None:
     setting = make(range(1, 31), concurrency=8, limits=limits(per_minute=5, per_hour=12))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from runner.errors import LedgerError
@@ -53,6 +54,8 @@ def check_place(path: Path, *, read_only: bool) -> None:
             "keep the ledger on a local disk: --state PATH, or use PostgreSQL",
         )
     there = path.exists()
+    if there and not read_only:
+        _refuse_second_name(path)
     if read_only and not there:
         raise LedgerError(f"no ledger at {path}")
     if (not there or not path.stat().st_size) and _size(wal_of(path)):
@@ -61,6 +64,21 @@ def check_place(path: Path, *, read_only: bool) -> None:
             f"{path} is {'empty' if there else 'gone'}, but its {wal_of(path).name} is there: it "
             "has been cut, moved or removed",
             f"put the file back, or restore the newest `run-campaign db backup` ({KEEP_IT})",
+        )
+
+
+def _refuse_second_name(path: Path) -> None:
+    """What is written under one name lies in a WAL beside that name, unseen by the other."""
+    if path.stat().st_nlink > 1:
+        raise LedgerError(
+            f"{path} has a second name (a hard link); what one name has written, the other does "
+            "not see",
+            "remove the other name; for a copy: run-campaign db backup",
+        )
+    if str(path.resolve()) in {point for point, _ in mount_points(_mounts())}:
+        raise LedgerError(
+            f"{path} is mounted as a single file: its newest entries would lie outside the mount",
+            "mount the folder that it lies in",
         )
 
 
@@ -86,13 +104,18 @@ def file_system_of(folder: Path, mounts: str) -> str:
     does not say."""
     best = ("", "")
     resolved = str(folder.resolve())
-    for line in mounts.splitlines():
-        _, point, kind, *_ = line.split(" ")
-        point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)
+    for point, kind in mount_points(mounts):
         inside = resolved == point or resolved.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best[0]):
             best = (point, kind)
     return best[1]
+
+
+def mount_points(mounts: str) -> Iterator[tuple[str, str]]:
+    """(mount point, type of file system) of Linux's mount table."""
+    for line in mounts.splitlines():
+        _, point, kind, *_ = line.split(" ")
+        yield re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point), kind
 
 
 def _mounts() -> str:

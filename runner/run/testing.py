@@ -95,14 +95,14 @@ def _row(draft: Draft, row: int | None) -> PlannedMessage:
 
 def _test_campaign(ledger: Ledger, name: str, draft: Draft, around: Surroundings) -> CampaignRow:
     """The ledger's row for tests of this campaign: kept apart from it, and never listed."""
-    found = ledger.read(planning.find_campaign, name)
-    return found or ledger.write(
-        planning.add_campaign,
-        name=name,
-        path=kept_path(draft.campaign.path, ledger),
-        source=kept_path(draft.campaign.prospects.source, ledger),
-        platform=draft.campaign.api.platform,
-        id_type=draft.audience.id_type,
-        at=around.clock.now(),
-        is_test=True,
-    )
+    with ledger.writing() as connection:  # two tests may begin at once
+        return planning.find_campaign(connection, name) or planning.add_campaign(
+            connection,
+            name=name,
+            path=kept_path(draft.campaign.path, ledger),
+            source=kept_path(draft.campaign.prospects.source, ledger),
+            platform=draft.campaign.api.platform,
+            id_type=draft.audience.id_type,
+            at=around.clock.now(),
+            is_test=True,
+        )

@@ -101,6 +101,12 @@ def suppress(connection: Connection, ids: Iterable[str], reason: str, at: float)
 def unsuppress(connection: Connection, ids: Iterable[str]) -> int:
     """Take recipients off the do-not-contact list; the next plan queues them again. How many."""
     keep_intents_out(connection)
+    wanted = list(ids)
+    stopped = select(message.c.campaign).where(
+        message.c.recipient.in_(wanted), message.c.status == _S.SKIPPED
+    )
+    for campaign in connection.execute(stopped.distinct()).scalars().all():
+        make_stale(connection, campaign)  # its files are as they were when it was planned
     return connection.execute(
-        suppression.delete().where(suppression.c.recipient.in_(list(ids)))
+        suppression.delete().where(suppression.c.recipient.in_(wanted))
     ).rowcount

@@ -1,0 +1,171 @@
+"""The real process, frozen and woken, and its clocks set. The judge is the sandbox's own list."""
+
+from __future__ import annotations
+
+import os
+import signal
+import uuid
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from .support import Project, Running, people, until
+
+FREEZING = Path(__file__).with_name("freezing")
+BEFORE_THE_BODY = "runner.channels.http:Body.write"
+HOURS = 3 * 3600.0
+
+
+class Clocks:
+    """The clocks of the children that get `env`, and the point at which one of them freezes."""
+
+    def __init__(self, folder: Path, point: str = "") -> None:
+        self.file = folder / "clocks"
+        self.marker = folder / "freeze"
+        self.env = {"PYTHONPATH": str(FREEZING), "CLOCKS": str(self.file)}
+        if point:
+            self.env |= {"FREEZE": point, "FREEZE_IF": str(self.marker)}
+            self.marker.touch()
+        self.set()
+
+    def set(self, wall: float = 0.0, boot: float = 0.0) -> None:
+        new = self.file.with_name("clocks.new")
+        new.write_text(f"{wall} {boot}")
+        new.replace(self.file)
+
+
+def wait_until_frozen(running: Running) -> None:
+    def stopped() -> object:
+        what = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, running.process.pid, what)
+
+    told = until(stopped, "the process to stop")
+    assert told.si_status == signal.SIGSTOP, running.out
+
+
+def wake(running: Running) -> None:
+    running.process.send_signal(signal.SIGCONT)
+
+
+def sends_seen(project: Project) -> int:
+    """How many sends the server has answered or refused."""
+    counts: dict[str, int] = project.api.ask("requests")["counts"]
+    return sum(count for what, count in counts.items() if what.startswith("POST "))
+
+
+def test_frozen_between_intent_and_request_it_does_not_send(both: Project) -> None:
+    ids = people(3)
+    both.write(ids, concurrency=1)
+    clocks = Clocks(both.outputs, BEFORE_THE_BODY)
+    running = both.start(both.campaign, **clocks.env)
+    wait_until_frozen(running)
+    assert both.counts() == {"sending": 1, "queued": 2}
+    held = both.ok(both.campaign, code=6)  # a frozen process has not let go of its lock
+    assert f"process {running.process.pid} on" in held.err
+    clocks.set(boot=5.5)  # the deadline is 5 s after the intent
+    wake(running)
+    done = running.wait()
+    assert done.code == 0, done.all
+    assert both.api.recipients == [*ids[1:], ids[0]]
+    assert sends_seen(both) == 3
+    assert [row["attempts"] for row in both.exported()] == ["2", "1", "1"]
+
+
+def test_frozen_for_less_it_sends(project: Project) -> None:
+    project.write(people(2), concurrency=1)
+    clocks = Clocks(project.outputs, BEFORE_THE_BODY)
+    running = project.start(project.campaign, **clocks.env)
+    wait_until_frozen(running)
+    clocks.set(boot=3.0)
+    wake(running)
+    assert running.wait().code == 0
+    assert project.api.recipients == people(2)
+    assert [row["attempts"] for row in project.exported()] == ["1", "1"]
+
+
+def test_frozen_for_hours_in_the_middle_of_a_request(both: Project) -> None:
+    ids = people(4)
+    both.write(ids, concurrency=1)
+    both.api.faults("slow:at=2,seconds=0.5,phase=after")
+    clocks = Clocks(both.outputs)
+    running = both.start(both.campaign, **clocks.env)
+    until(lambda: len(both.api.recipients) == 2, "the second to be accepted")
+    running.process.send_signal(signal.SIGSTOP)
+    wait_until_frozen(running)
+    until(lambda: sends_seen(both) == 2, "the answer to be on its way")
+    clocks.set(wall=HOURS, boot=HOURS)
+    wake(running)
+    done = running.wait()
+    assert done.code == 0, done.all
+    assert both.api.recipients == ids
+    assert sends_seen(both) == 4
+    assert [row["attempts"] for row in both.exported()] == ["1"] * 4
+
+
+def test_a_frozen_run_whose_session_ended_is_replaced_and_sends_nothing_more(
+    project: Project, postgres: str
+) -> None:
+    ids = people(4)
+    project.write(ids, concurrency=1)
+    with psycopg.connect(postgres, autocommit=True) as server:
+        name = f"ledger_{uuid.uuid4().hex}"
+        server.execute(f"CREATE DATABASE {name}")
+        state = postgres.replace("postgresql://", "postgresql+psycopg://").replace(
+            "/postgres?", f"/{name}?"
+        )
+        clocks = Clocks(project.outputs, BEFORE_THE_BODY)
+        running = project.start(project.campaign, "--state", state, **clocks.env)
+        wait_until_frozen(running)
+        held = project.ok(project.campaign, "--state", state, code=6)
+        assert f"process {running.process.pid} on" in held.err
+        # The database thinks that a machine is gone which is only asleep.
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = %s)",
+            (name,),
+        )
+    second = project.ok(project.campaign, "--state", state)
+    assert "4 sent" in second.out
+    assert sorted(project.api.recipients) == ids
+    clocks.set(boot=5.5)
+    wake(running)
+    first = running.wait()
+    assert first.code == 1, first.all
+    assert "another run has taken this team over" in first.err
+    assert sorted(project.api.recipients) == ids
+
+
+def test_a_clock_set_forward_between_runs_gives_a_sender_no_fresh_hour(project: Project) -> None:
+    project.write(people(4))
+    text = project.campaign.read_text()
+    project.campaign.write_text(text.replace("per_hour: none", "per_hour: 2", 1))
+    clocks = Clocks(project.outputs)
+    project.ok(project.campaign, "--limit", "2", **clocks.env)
+    clocks.set(wall=HOURS)
+    idle = project.ok(project.campaign, "--until-idle", **clocks.env)
+    assert "2 still queued" in idle.all
+    assert project.api.recipients == people(2)
+    told = project.ok("status", project.campaign, "--json", **clocks.env).json
+    assert told["counts"]["sent"] == 2
+    assert 0 <= told["sent_last_hour"] <= 2
+
+
+@pytest.mark.parametrize(("jump", "sends"), [(0.0, 3), (-30 * 86400.0, 2)])
+def test_a_key_whose_age_cannot_be_told_is_not_used(
+    project: Project, jump: float, sends: int
+) -> None:
+    """By a clock set back it was first used in the future: it is looked up, not sent again."""
+    ids = people(2)
+    project.write(ids, concurrency=1)
+    project.api.faults("stall:at=1,accept=yes")
+    clocks = Clocks(project.outputs)
+    running = project.start(project.campaign, **clocks.env)
+    until(lambda: project.api.recipients, "the first to be accepted")
+    running.process.kill()
+    running.process.wait()
+    clocks.set(wall=jump)
+    done = project.ok(project.campaign, **clocks.env)
+    assert "2 sent" in done.out
+    assert sorted(project.api.recipients) == ids
+    assert sends_seen(project) == sends

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -138,10 +139,23 @@ def _write_ahead(cursor: sqlite3.Cursor) -> None:
     tables = {name for (name,) in cursor.execute("SELECT name FROM sqlite_master")}
     if tables and "message" not in tables:
         raise _no_ledger()
-    if cursor.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+    if _switch_to_wal(cursor) != ("wal",):
         raise LedgerError(
             "SQLite cannot keep a write-ahead log there", "keep the ledger elsewhere: --state PATH"
         )
+
+
+def _switch_to_wal(cursor: sqlite3.Cursor) -> Any:
+    """The one statement for which SQLite does not wait by itself, while another process makes the
+    same new ledger."""
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return cursor.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
 
 
 def _insist_on_durable(engine: Engine) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,11 @@ from sqlalchemy import Connection, func, insert, select, text, update
 from runner.clock import iso
 from runner.errors import LaneHeld
 from runner.ledger.schema import lane, meta, run
+
+NAMELESS = "a process that has not said its name yet"
+
+NAMED_WITHIN = 1.0
+"""Seconds within which whoever takes a lock has written down who it is."""
 
 
 def lane_name(origin: str, team: str) -> str:
@@ -55,11 +61,11 @@ def take_lane(connection: Connection, lane_id: str, run_id: int) -> int:
 
 
 def owner_of(connection: Connection, lane_id: str) -> tuple[str, int, float] | None:
-    """(host, pid, since) of the run that took the lane last."""
+    """(host, pid, since) of the run that took the lane last, None if it has ended."""
     row = connection.execute(
         select(run.c.host, run.c.pid, run.c.started_at)
         .join(lane, lane.c.run == run.c.id)
-        .where(lane.c.id == lane_id)
+        .where(lane.c.id == lane_id, run.c.ended_at.is_(None))
     ).one_or_none()
     return (row.host, row.pid, row.started_at) if row else None
 
@@ -94,7 +100,7 @@ def advisory_lock(connection: Connection, lane_id: str, *, wait: bool) -> bool:
 
 def held_by(owner: tuple[str, int, float] | None) -> LaneHeld:
     """The error for a lane that another run holds."""
-    told = "a process that has not said its name yet"
+    told = NAMELESS
     if owner is not None:
         host, pid, since = owner
         told = f"process {pid} on {host} since {iso(since)}"
@@ -110,12 +116,11 @@ def lane_lock(folder: Path, lane_id: str, what: str, at: float, wait: float) -> 
 
     Raises LaneHeld, which says who holds it. `what`: what is being run, for that message.
     """
-    folder.mkdir(mode=0o700, exist_ok=True)
     name = hashlib.sha256(lane_id.encode()).hexdigest()[:16]
     lock = FileLock(folder / f"lane-{name}.lock", mode=0o600)
     holder = folder / f"lane-{name}.json"
     try:
-        lock.acquire(timeout=wait)
+        _acquire(lock, folder, wait)
     except Timeout:
         raise LaneHeld(
             f"another run holds this team: {_told(holder)}",
@@ -131,11 +136,39 @@ def lane_lock(folder: Path, lane_id: str, what: str, at: float, wait: float) -> 
         lock.release()
 
 
+def _acquire(lock: FileLock, folder: Path, wait: float) -> None:
+    while True:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            lock.acquire(timeout=wait)
+        except FileNotFoundError:
+            continue  # a cleaner has removed the folder meanwhile
+        return
+
+
 def _told(holder: Path) -> str:
+    """Who holds a lock. Whoever has only just taken it is waited for to say its name."""
+    give_up = time.monotonic() + NAMED_WITHIN
+    while not (told := _name_in(holder)) and time.monotonic() < give_up:
+        time.sleep(0.02)
+    return told or NAMELESS
+
+
+def _name_in(holder: Path) -> str:
+    """What the holder's file says; nothing while it is what a killed run has left."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         told = json.loads(holder.read_text())
-        return (
-            f"process {int(told['pid'])} on {told['host']} since {iso(float(told['since']))} "
-            f"({told['what']})"
-        )
-    return "a process that has not said its name yet"
+        pid, since = int(told["pid"]), iso(float(told["since"]))
+        if told["host"] != socket.gethostname() or _is_alive(pid):
+            return f"process {pid} on {told['host']} since {since} ({told['what']})"
+    return ""
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True

@@ -558,10 +558,11 @@ def test_an_older_ledger_is_brought_up_to_date_once(
 def test_runs_are_remembered(ledger: Ledger) -> None:
     assert ledger.read(history.last_run) is None
     run, _ = own_lane(ledger)
+    owner = ledger.read(lanes.owner_of, LANE)
+    assert owner is not None
+    assert owner[2] == 1.0
     ledger.write(lanes.end_run, run, 9.0, "exit 0")
     last = ledger.read(history.last_run)
     assert last is not None
     assert (last.id, last.ended_at, last.ending) == (run, 9.0, "exit 0")
-    owner = ledger.read(lanes.owner_of, LANE)
-    assert owner is not None
-    assert owner[2] == 1.0
+    assert ledger.read(lanes.owner_of, LANE) is None

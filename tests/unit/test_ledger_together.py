@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import socket
 import sqlite3
 import threading
 from pathlib import Path
 
-from runner.ledger import open_ledger, planning
+import pytest
+
+from runner.errors import LaneHeld
+from runner.ledger import lanes, open_ledger, planning
+from runner.ledger.lanes import lane_lock
+from tests.support import LANE
 
 
 def test_a_new_ledger_that_another_process_is_making_is_waited_for(tmp_path: Path) -> None:
@@ -17,3 +26,52 @@ def test_a_new_ledger_that_another_process_is_making_is_waited_for(tmp_path: Pat
     with open_ledger(str(file)) as ledger:
         assert ledger.read(planning.campaigns) == []
     other.close()
+
+
+def told_to_a_second(folder: Path) -> str:
+    with (
+        pytest.raises(LaneHeld) as refused,
+        lane_lock(folder, LANE, "autumn", 2.0, 0.0),
+    ):
+        raise AssertionError("two have the lane")
+    return str(refused.value)
+
+
+def test_who_has_just_taken_a_lane_is_waited_for_to_say_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "locks"
+    with lane_lock(folder, LANE, "spring", 1.0, 0.0):
+        (holder,) = folder.glob("*.json")
+        name = holder.read_text()
+        dead = {"pid": 2**22 + 1, "host": socket.gethostname(), "since": 0.0, "what": "killed"}
+        holder.write_text(json.dumps(dead))  # what a killed run has left
+        threading.Timer(0.2, holder.write_text, [name]).start()
+        told = told_to_a_second(folder)
+    assert f"process {os.getpid()} on {socket.gethostname()}" in told
+    assert "since 1970-01-01T00:00:01Z (spring)" in told
+
+
+def test_a_killed_owner_is_never_said_to_hold_a_lane(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "NAMED_WITHIN", 0.05)
+    folder = tmp_path / "locks"
+    with lane_lock(folder, LANE, "spring", 1.0, 0.0):
+        (holder,) = folder.glob("*.json")
+        holder.write_text("{half of it")
+        assert "has not said its name yet" in told_to_a_second(folder)
+
+
+def test_whoever_waits_gets_the_lane_although_a_cleaner_removed_its_lock(tmp_path: Path) -> None:
+    folder = tmp_path / "locks"
+    got = threading.Event()
+
+    def wait_for_it() -> None:
+        with lane_lock(folder, LANE, "autumn", 2.0, -1.0):
+            got.set()
+
+    with lane_lock(folder, LANE, "spring", 1.0, 0.0):
+        waiting = threading.Thread(target=wait_for_it, daemon=True)
+        waiting.start()
+        shutil.rmtree(folder)
+        assert got.wait(10.0)
+    waiting.join(10.0)

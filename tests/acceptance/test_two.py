@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,10 @@ def a_live_run(project: Project, count: int = 3) -> Iterator[Running]:
     project.api.faults()
     project.ok(project.campaign)  # at once: nothing of the killed one is held
     assert sorted(project.api.recipients) == people(count)
+
+
+def unmount(place: Path) -> None:
+    subprocess.run(["umount", place], check=True, timeout=10)
 
 
 def all_of(runs: list[Running]) -> list[Done]:
@@ -84,7 +89,7 @@ def test_a_ledger_mounted_elsewhere(project: Project) -> None:
             )
             if mounted.returncode:
                 pytest.skip(f"cannot mount here: {mounted.stderr!r}")
-            stack.callback(subprocess.run, ["umount", place], check=True, timeout=10)
+            stack.callback(unmount, place)
         held, alone = all_of(
             [
                 project.start(project.campaign, "--state", folder / "state.db"),

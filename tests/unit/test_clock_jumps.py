@@ -5,15 +5,24 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from runner.attempt import Lane
-from runner.message import Finding, InDoubt, Outcome
+from runner.ledger import open_ledger
+from runner.ledger.engine import open_engine
+from runner.message import Deferred, Finding, InDoubt, Outcome, Scope
 from tests.lane import Setting
-from tests.support import SENDER
-from tests.unit.test_pacing import limits, sender
-from tests.virtual import ScriptedApi, ScriptedChannel, VirtualClock
+from tests.support import SENDER, make_campaign, make_queue
+from tests.unit.test_pacing import SlidingServer, limits, sender
+from tests.virtual import (
+    InlineLedger,
+    ScriptedApi,
+    ScriptedChannel,
+    VirtualClock,
+    run_virtually,
+)
 
 Make = Callable[..., Setting]
 HOUR, DAY = 3600.0, 86400.0
@@ -143,7 +152,11 @@ def test_no_jump_makes_an_old_key_young(make: Make, jump: float) -> None:
         return None
 
     setting.api.script = script
-    setting.before = lambda lane, _clock: asyncio.get_running_loop().call_later(0.05, lane.drain)
+
+    def end_soon(lane: Lane, _clock: VirtualClock) -> None:
+        asyncio.get_running_loop().call_later(0.05, lane.drain)
+
+    setting.before = end_soon
     setting.drive()  # ends with the message in doubt
     assert setting.counts() == {"in_doubt": 1}
     setting.api.by_key.clear()  # the server has forgotten
@@ -155,3 +168,40 @@ def test_no_jump_makes_an_old_key_young(make: Make, jump: float) -> None:
     setting.before = later
     setting.drive()
     assert setting.api.doubled == []
+
+
+def test_two_ledgers_of_one_team_obey_the_servers_limit_between_them(
+    make: Make, tmp_path: Path
+) -> None:
+    """Neither knows of the other: what they share is only the server's 429."""
+    server = SlidingServer((10, 60.0))
+    api = ScriptedApi()
+    told: list[tuple[float, bool]] = []  # when who was refused
+
+    def script(api: ScriptedApi, person: str, *_: object) -> Outcome | None:
+        now = api.sends[-1][0]
+        if server.request(now):
+            return None
+        told.append((now, int(person) > 100))
+        return Deferred("rateLimited", after=30.0, scope=Scope.LANE)
+
+    api.script = script
+    mine = make(range(1, 21), api=api, limits=limits(per_minute=10))
+    (tmp_path / "theirs").mkdir()
+    location = str(tmp_path / "theirs" / "state.db")
+    open_ledger(location).close()
+    ledger = InlineLedger(open_engine(location), location)
+    row = make_campaign(ledger)
+    make_queue(ledger, row, range(101, 121))
+    theirs = Setting(ledger, row.id, api, limits=limits(per_minute=10))
+
+    async def both(clock: VirtualClock) -> None:
+        await asyncio.gather(mine._drive(clock, None, {}), theirs._drive(clock, None, {}))
+
+    run_virtually(both)
+    assert mine.counts() == theirs.counts() == {"sent": 20}
+    assert api.doubled == []
+    assert told
+    for refused, who in told:  # and waits as long as it is told to
+        sent = [at for at, person in api.sends if (int(person) > 100) is who]
+        assert not [at for at in sent if refused + 0.2 < at < refused + 30.0]

@@ -45,16 +45,18 @@ class SlidingServer:
         self.refused = 0
         self.taken = 0
 
-    def request(self, at: float) -> None:
+    def request(self, at: float) -> bool:
+        """Whether it is within all windows; only then it counts."""
         for limit, seconds, past in self._windows:
             while past and past[0] <= at - seconds:
                 past.popleft()
             if len(past) >= limit:
                 self.refused += 1
-                return
+                return False
         for *_, past in self._windows:
             past.append(at)
         self.taken += 1
+        return True
 
 
 def play(

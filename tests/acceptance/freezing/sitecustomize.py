@@ -12,6 +12,7 @@ import signal
 import time
 from functools import wraps
 from pathlib import Path
+from typing import Any
 
 
 def set_clocks(file: Path) -> None:
@@ -38,7 +39,7 @@ def freeze_at(point: str, while_there: Path) -> None:
     original = getattr(owner, last)
 
     @wraps(original)
-    def freezing(*args, **kwargs):
+    def freezing(*args: Any, **kwargs: Any) -> Any:
         try:
             while_there.unlink()
         except FileNotFoundError:

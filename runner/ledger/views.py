@@ -87,20 +87,23 @@ def is_suppressed() -> ColumnElement[bool]:
     return exists().where(suppression.c.recipient == message.c.recipient)
 
 
+_other, _tests = message.alias(), campaign.alias()
+"""Made once: an alias makes every column anew, and a claim needs these each time."""
+
+
 def may_go() -> tuple[ColumnElement[bool], ...]:
     """That a queued message was looked at by its campaign's plan, and that its recipient wants
     messages and has none on its way or in doubt: that is settled before anything else goes to the
     same person. One's own tests hold nobody up."""
-    other, tests = message.alias(), campaign.alias()
     return (
         ~message.c.unplanned,
         ~is_suppressed(),
         ~exists().where(
-            other.c.campaign.not_in(select(tests.c.id).where(tests.c.is_test)),
-            other.c.recipient == message.c.recipient,
-            other.c.platform == message.c.platform,
-            other.c.id_type == message.c.id_type,
-            other.c.status.in_((_S.SENDING, _S.IN_DOUBT)),
+            _other.c.campaign.not_in(select(_tests.c.id).where(_tests.c.is_test)),
+            _other.c.recipient == message.c.recipient,
+            _other.c.platform == message.c.platform,
+            _other.c.id_type == message.c.id_type,
+            _other.c.status.in_((_S.SENDING, _S.IN_DOUBT)),
         ),
     )
 

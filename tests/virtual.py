@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import selectors
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -42,8 +41,9 @@ class _JumpingSelector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop in which time passes only when everything waits."""
 
+    passed: float = 0.0
+
     def __init__(self) -> None:
-        self.passed = 0.0
         selector = _JumpingSelector()
         selector.loop = self
         super().__init__(selector)
@@ -171,7 +171,3 @@ class ScriptedChannel:
 
 class Killed(KeyboardInterrupt):
     """The process died here. A KeyboardInterrupt, since only such leave an event loop at once."""
-
-
-def chance(seed: int) -> random.Random:
-    return random.Random(seed)

@@ -1,0 +1,1 @@
+"""Seeded histories of the real runner in virtual time, against a simulated server."""

@@ -1,0 +1,137 @@
+"""The real ledger in memory: a prepared one for each history, and commits that can be cut off."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import StaticPool
+
+from runner.errors import LedgerError
+from runner.ledger import Ledger, planning, views
+from runner.ledger.schema import metadata
+from runner.ledger.writer import Writer
+from tests.simulation.world import Process
+
+PLACE = "simulated.db"
+DUE = "SELECT id FROM message WHERE status = 'queued' AND not_before <= ?"
+_REPEATED = frozenset(
+    {views.due, views.waiting, views.in_doubt, views.unplanned, planning.suppressed}
+)
+
+
+class Memory:
+    """One database in memory, given back to its first state before each history."""
+
+    def __init__(self) -> None:
+        # SQLAlchemy says BEGIN itself.
+        self.raw = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self.raw.execute("PRAGMA foreign_keys = ON")
+        self.engine = create_engine("sqlite://", creator=lambda: self.raw, poolclass=StaticPool)
+
+        @event.listens_for(self.engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN")
+
+        metadata.create_all(self.engine)
+        self.said: dict[tuple[Any, ...], Any] = {}  # by views, until something is written
+        self._prepared: dict[object, bytes] = {(): self.raw.serialize()}
+
+    def start_with(self, kind: object, prepare: Callable[[Ledger], None]) -> Ledger:
+        """A ledger that `prepare` has been applied to; once for each `kind`."""
+        if kind not in self._prepared:
+            self.raw.deserialize(self._prepared[()])
+            prepare(Ledger(self.engine, PLACE))
+            self._prepared[kind] = self.raw.serialize()
+        self.raw.deserialize(self._prepared[kind])
+        self.said.clear()
+        return Ledger(self.engine, PLACE)
+
+
+@cache
+def memory() -> Memory:
+    """The one database of this Python process."""
+    return Memory()
+
+
+class _Committer(Writer):
+    """The real writer's transaction, without its thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._place = engine, PLACE
+
+
+class ProcessLedger(Ledger):
+    """A process's ledger. Commits take a while and are grouped as the real ones; the process can
+    die before and after each, and a disk can fail, or seem to."""
+
+    def __init__(self, engine: Engine, process: Process, disk: float) -> None:
+        super().__init__(engine, PLACE)
+        self._process, self._disk = process, disk
+        self._committer = _Committer(engine)
+        self._items: list[tuple[Any, Any, asyncio.Future[Any]]] = []
+        self._busy = False
+
+    def read(self, view: Any, *args: Any, **kwargs: Any) -> Any:
+        """The real view, or what it said while nothing has been written since: the statements that
+        a waiting lane repeats cost more than all else. Of time only `due` depends, and only by
+        which messages are due."""
+        if view not in _REPEATED or kwargs:
+            return super().read(view, *args, **kwargs)
+        raw = memory().raw
+        key: list[Any] = [view, raw.total_changes]
+        for arg in args:
+            if view is views.due and isinstance(arg, float):
+                key.append(tuple(raw.execute(DUE, (arg,))))
+            else:
+                key.append(arg if isinstance(arg, str | int) else tuple(arg))
+        known = memory().said
+        if (found := known.get(tuple(key), self)) is self:
+            found = known[tuple(key)] = super().read(view, *args)
+        return found
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        self._process.step("begins to write")
+        with super().writing() as connection:
+            yield connection
+        self._process.step("has written")
+
+    async def commit(self, batch: Any, item: Any) -> Any:
+        self._process.step("hands a commit over")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        self._items.append((batch, item, future))
+        if not self._busy:
+            self._sync(loop)
+        result = await future
+        self._process.step("knows of its commit")
+        return result
+
+    def _sync(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._busy = True
+        loop.call_later(self._process.world.luck.choice((0.001, 0.001, 0.02, 3.0)), self._write)
+
+    def _write(self) -> None:
+        if self._process.dead:
+            return
+        group, self._items = self._items, []
+        self._process.step("commits")
+        luck = self._process.world.luck
+        if self._disk and luck.random() < self._disk:
+            self._process.world.figures["disk errors"] += 1
+            for *_, future in group:
+                future.set_exception(LedgerError("the disk failed"))
+            if luck.random() < 0.5:
+                self._committer._commit(group)  # it was on the disk all the same
+        else:
+            self._committer._commit(group)
+        self._process.step("has committed")
+        self._busy = False
+        if self._items:
+            self._sync(asyncio.get_running_loop())

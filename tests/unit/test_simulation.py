@@ -1,0 +1,125 @@
+"""Seeded histories of the real runner hold every promise, and broken runners do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from runner import attempt, message
+from runner.ledger import moves, views
+from runner.message import AttemptOutcome, Evidence, MessageStatus, Verdict
+from runner.reconcile import Reconciler
+from tests.simulation.history import History
+from tests.simulation.judge import Broken
+
+CHUNK = 20
+
+_S, _A = MessageStatus, AttemptOutcome
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+@pytest.mark.parametrize("first", range(1, 1 + 6 * CHUNK, CHUNK))
+def test_every_promise_is_kept(version: str, first: int) -> None:
+    """`python -m tests.simulation --seed N --version V --verbose` tells the story of one."""
+    for seed in range(first, first + CHUNK):
+        History(seed, version).play()
+
+
+def test_a_seed_is_a_history() -> None:
+    stories = []
+    for _ in range(2):
+        history = History(7, "v2", verbose=True)
+        history.play()
+        stories.append(history.world.story)
+    assert stories[0]
+    assert stories[0] == stories[1]
+
+
+def _evidence(evidence: Evidence, verdict: Verdict) -> Callable[[pytest.MonkeyPatch], None]:
+    return lambda patch: patch.setitem(message.EVIDENCE, evidence, verdict)
+
+
+def _keys_live_for_ever(patch: pytest.MonkeyPatch) -> None:
+    def repeats(self: Reconciler, doubt: views.Doubt) -> bool:
+        settled = doubt.unconfirmed or doubt.foreign or self._unwanted(doubt)
+        return self._channel(doubt).idempotent and not settled
+
+    patch.setattr(Reconciler, "_repeats", repeats)
+
+
+def _intents_are_not_written(patch: pytest.MonkeyPatch) -> None:
+    def claim(connection: Any, intents: list[moves.Intent]) -> list[Any]:
+        savepoint = connection.begin_nested()
+        numbers = moves.claim(connection, intents)
+        savepoint.rollback()
+        return numbers
+
+    patch.setattr(attempt, "claim", claim)
+
+
+def _nobody_is_fenced(patch: pytest.MonkeyPatch) -> None:
+    real = moves.claim
+
+    def claim(connection: Any, intents: list[moves.Intent]) -> list[Any]:
+        rows = connection.exec_driver_sql("SELECT epoch FROM lane")
+        (epoch,) = rows.one()
+        for intent in intents:
+            object.__setattr__(intent, "epoch", epoch)
+        return real(connection, intents)
+
+    patch.setattr(attempt, "claim", claim)
+    patch.setattr(attempt, "SEND_BY", 1e9)
+
+
+def _any_message_is_proof(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Reconciler, "_is_taken", _never_taken)
+    patch.setattr("runner.ledger.settling.is_taken", lambda _connection, _id: False)
+
+
+async def _never_taken(_self: Reconciler, _id: str) -> bool:
+    return False
+
+
+SABOTAGE: dict[str, tuple[str, int, Callable[[pytest.MonkeyPatch], None]]] = {
+    "what a dead run was sending is queued": (
+        "v1",
+        1,
+        _evidence(Evidence.ORPHANED, Verdict(_A.NOT_SENT, _S.QUEUED, _S.QUEUED)),
+    ),
+    "no answer is taken as not sent": (
+        "v1",
+        1,
+        _evidence(Evidence.UNKNOWN, Verdict(_A.NOT_SENT, _S.QUEUED, _S.QUEUED)),
+    ),
+    "a refused repeat disproves the first": (
+        "v2",
+        245,
+        _evidence(Evidence.REJECTED, Verdict(_A.REJECTED, _S.REJECTED, _S.REJECTED)),
+    ),
+    "keys live for ever": ("v2", 20, _keys_live_for_ever),
+    "intents are not written": ("v1", 1, _intents_are_not_written),
+    "nobody is fenced": ("v1", 295, _nobody_is_fenced),
+    "any message is proof": ("v1", 160, _any_message_is_proof),
+}
+"""What breaks the runner, the version whose histories show it, and a seed shortly before."""
+
+WITHIN = 20
+"""Seeds that may be needed to see it."""
+
+
+@pytest.mark.parametrize("name", SABOTAGE)
+def test_a_broken_runner_is_caught(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    version, first, sabotage = SABOTAGE[name]
+    sabotage(monkeypatch)
+    assert _first_broken(version, first), f"{WITHIN} histories did not show it"
+
+
+def _first_broken(version: str, first: int) -> str:
+    for seed in range(first, first + WITHIN):
+        try:
+            History(seed, version).play()
+        except Broken as broken:
+            return str(broken)
+    return ""

@@ -103,7 +103,8 @@ class Lane:
     in_flight: int = 0
     settling: int = 0  # messages in doubt that this run will still try to settle
     proven: bool = False  # a message of this run was accepted
-    failures: int = 0  # rejected or in doubt, in a row
+    failures: int = 0  # messages rejected or in doubt, in a row
+    failing: set[int] = field(default_factory=set)  # which ones: repeats of one count once
     network_failures: int = 0
     stopped: str = ""  # why nothing more of this lane is sent in this run
     stopped_senders: dict[str, str] = field(default_factory=dict)
@@ -319,6 +320,7 @@ def _act(lane: Lane, parcel: Parcel, answer: Answer) -> None:
     match outcome:
         case Accepted():
             lane.failures, lane.proven = 0, True
+            lane.failing.clear()
         case Deferred(stop=stop, scope=Scope.LANE) | InDoubt(stop=stop, scope=Scope.LANE) if stop:
             lane.stop(stop)
         case Deferred(stop=stop, scope=Scope.SENDER) if stop:
@@ -334,12 +336,13 @@ def _act(lane: Lane, parcel: Parcel, answer: Answer) -> None:
             seconds = RATE_LIMIT_PAUSE if after is None else max(after, LEAST_PAUSE)
             lane.pacer.hold(now + seconds, "the API's request limit (429)")
         case Rejected() | InDoubt():
-            _count_failure(lane, outcome, now)
+            _count_failure(lane, parcel.message, outcome, now)
 
 
-def _count_failure(lane: Lane, outcome: Rejected | InDoubt, now: float) -> None:
-    if is_of_one_message(outcome):
+def _count_failure(lane: Lane, message: int, outcome: Rejected | InDoubt, now: float) -> None:
+    if is_of_one_message(outcome) or message in lane.failing:
         return
+    lane.failing.add(message)
     lane.failures += 1
     if lane.failures >= CONSECUTIVE_FAILURES:
         lane.stop(

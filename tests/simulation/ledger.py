@@ -14,8 +14,9 @@ from sqlalchemy.pool import StaticPool
 
 from runner.errors import LedgerError
 from runner.ledger import Ledger, planning, views
+from runner.ledger.moves import claim
 from runner.ledger.schema import metadata
-from runner.ledger.writer import Writer
+from runner.ledger.writer import Writer, _Waiting
 from tests.simulation.world import Process
 
 PLACE = "simulated.db"
@@ -46,11 +47,11 @@ class Memory:
         """A ledger that `prepare` has been applied to; once for each `kind`."""
         if kind not in self._prepared:
             self.raw.deserialize(self._prepared[()])
-            prepare(Ledger(self.engine, PLACE))
+            prepare(MemoryLedger(self.engine))
             self._prepared[kind] = self.raw.serialize()
         self.raw.deserialize(self._prepared[kind])
         self.said.clear()
-        return Ledger(self.engine, PLACE)
+        return MemoryLedger(self.engine)
 
 
 @cache
@@ -59,22 +60,42 @@ def memory() -> Memory:
     return Memory()
 
 
-class _Committer(Writer):
-    """The real writer's transaction, without its thread."""
+class MemoryLedger(Ledger):
+    """The real ledger, but for its file: there is none that could be gone."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine, self._place = engine, PLACE
+        super().__init__(engine, PLACE)
+        self._anchor = None
 
 
-class ProcessLedger(Ledger):
+class _Committer(Writer):
+    """The real writer without its thread, on a disk that can fail, or seem to."""
+
+    def __init__(self, ledger: ProcessLedger, disk: float) -> None:
+        self._transaction, self._begins = ledger._committing, claim
+        self._failure = None
+        self._disk, self._world = disk, ledger._process.world
+
+    def _try(self, group: list[_Waiting]) -> Exception | None:
+        luck = self._world.luck
+        if not self._disk or luck.random() >= self._disk:
+            return super()._try(group)
+        self._world.figures["disk errors"] += 1
+        if luck.random() < 0.5:  # it was on the disk all the same
+            loop = asyncio.get_running_loop()
+            super()._try([_Waiting(each.batch, each.item, loop.create_future()) for each in group])
+        return LedgerError("the disk failed")
+
+
+class ProcessLedger(MemoryLedger):
     """A process's ledger. Commits take a while and are grouped as the real ones; the process can
     die before and after each, and a disk can fail, or seem to."""
 
     def __init__(self, engine: Engine, process: Process, disk: float) -> None:
-        super().__init__(engine, PLACE)
-        self._process, self._disk = process, disk
-        self._committer = _Committer(engine)
-        self._items: list[tuple[Any, Any, asyncio.Future[Any]]] = []
+        super().__init__(engine)
+        self._process = process
+        self._committer = _Committer(self, disk)
+        self._items: list[_Waiting] = []
         self._busy = False
 
     def read(self, view: Any, *args: Any, **kwargs: Any) -> Any:
@@ -106,7 +127,7 @@ class ProcessLedger(Ledger):
         self._process.step("hands a commit over")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        self._items.append((batch, item, future))
+        self._items.append(_Waiting(batch, item, future))
         if not self._busy:
             self._sync(loop)
         result = await future
@@ -122,15 +143,7 @@ class ProcessLedger(Ledger):
             return
         group, self._items = self._items, []
         self._process.step("commits")
-        luck = self._process.world.luck
-        if self._disk and luck.random() < self._disk:
-            self._process.world.figures["disk errors"] += 1
-            for *_, future in group:
-                future.set_exception(LedgerError("the disk failed"))
-            if luck.random() < 0.5:
-                self._committer._commit(group)  # it was on the disk all the same
-        else:
-            self._committer._commit(group)
+        self._committer._commit(group)
         self._process.step("has committed")
         self._busy = False
         if self._items:

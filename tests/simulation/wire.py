@@ -127,7 +127,7 @@ class SimulatedWire(Wire):
             self._server.written.append(self._server.world.now)
             match luck.randrange(4):
                 case 0:
-                    raise Silent("no answer")
+                    raise Silent("no answer", "", connected=True)
                 case 1:
                     return self._read_reply(429, {}, {"Retry-After": "3"}, 0.0)
                 case 2:

@@ -98,7 +98,7 @@ class Judge:
             excuse = self._excuse(history, person)
             about = f"{name}: {person} is {status} ({reason})"
             if len(taken) > 1:
-                self._doubled(excuse, about, taken, attempts, id)
+                self._doubled(history, excuse, about, taken, attempts, id)
             # What another ledger sent is known only once the key has been asked for.
             foreign = person in history.foreign and status != "sent" and len(taken) == 1
             if taken and status not in ("sent", "in_doubt", "sending") and not foreign:
@@ -122,12 +122,15 @@ class Judge:
             return "key forgotten early"
         return ""
 
-    def _doubled(self, excuse: str, about: str, taken: list[Kept], attempts: int, id: int) -> None:
+    def _doubled(
+        self, history: History, excuse: str, about: str, taken: list[Kept], attempts: int, id: int
+    ) -> None:
         ids = [kept.id for kept in taken]
         if not excuse:
             raise Broken(f"{about} and has {len(taken)} messages: {ids}")
         (unanswered,) = self._raw.execute(UNANSWERED, (id,)).fetchone()
-        if attempts < len(taken) or not unanswered:
+        late = history.takeovers  # the answer of a frozen owner can come after all
+        if attempts < len(taken) or not (unanswered or late):
             raise Broken(f"{about} and has {ids}, which no lost answer explains ({excuse})")
 
     def after_health(self, history: History) -> None:

@@ -22,7 +22,7 @@ from runner.message import (
     Scope,
 )
 from tests.lane import Setting, for_person
-from tests.support import LANE, SENDER
+from tests.support import LANE, SENDER, make_intent, own_lane
 from tests.unit.test_pacing import sender
 from tests.virtual import (
     ScriptedApi,
@@ -300,3 +300,13 @@ def test_a_drain_finishes_what_is_under_way(make: Callable[..., Setting]) -> Non
     counts = setting.counts()
     assert set(counts) == {"sent", "queued"}
     assert counts["sent"] == len(setting.api.accepted) < 12
+
+
+@pytest.mark.xfail(strict=True, reason="one batch of claims does not see its own moves")
+def test_two_campaigns_do_not_write_to_one_person_at_once(make: Callable[..., Setting]) -> None:
+    setting = make([1])
+    setting.another_campaign("summer", [1])
+    run, epoch = own_lane(setting.ledger)
+    intents = [make_intent(number, run, epoch) for number in (1, 2)]
+    claimed = setting.ledger.write(moves.claim, intents)
+    assert claimed == [1, moves.NotClaimed.MOVED]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -64,6 +65,9 @@ RATE_LIMIT_PAUSE = 60.0
 """Seconds after a 429 without `Retry-After` (the value of the vendor's example, docs.inboxapp.com
 reference/rate-limits)."""
 
+LIMITED = 12
+"""So many 429s one message may get in a run before each further one uses up a try."""
+
 CONSECUTIVE_FAILURES = 10
 """So many messages in a row rejected or in doubt stop the lane: something is wrong with all."""
 
@@ -104,6 +108,7 @@ class Lane:
     settling: int = 0  # messages in doubt that this run will still try to settle
     proven: bool = False  # a message of this run was accepted
     failures: int = 0  # messages rejected or in doubt, in a row
+    limited: Counter[int] = field(default_factory=Counter)  # 429s in this run, by message
     failing: set[int] = field(default_factory=set)  # which ones: repeats of one count once
     network_failures: int = 0
     stopped: str = ""  # why nothing more of this lane is sent in this run
@@ -280,9 +285,12 @@ def _result(lane: Lane, parcel: Parcel, number: int, answer: Answer) -> Result:
             after = known if known is not None else pause(number)
         case Deferred(written=False, scope=Scope.MESSAGE):
             after = pause(number)  # too late: this machine is slow, not the person's message
-        case Deferred(scope=scope, stop=stop):
-            # A team's or the network's waits are nobody's fault in particular.
-            counts = scope is not Scope.LANE and not stop
+        case Deferred(scope=scope, written=written, stop=stop):
+            # A team's or the network's waits are nobody's fault in particular, unless a message
+            # is told to wait whatever the others are told.
+            lane.limited[parcel.message] += scope is Scope.LANE and written
+            counts = scope is not Scope.LANE or lane.limited[parcel.message] > LIMITED
+            counts = counts and not stop
     return Result(
         message=parcel.message,
         number=number,

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
 from runner.errors import LedgerError
 from runner.ledger.schema import attempt, lane, message, request
-from runner.ledger.views import is_suppressed, may_go
+from runner.ledger.views import is_first_of, is_suppressed, may_go
 from runner.message import (
     MOVES,
     AttemptOutcome,
@@ -74,9 +74,9 @@ def claim(connection: Connection, intents: list[Intent]) -> list[int | NotClaime
         if again:
             statement = statement.where(message.c.status == _S.IN_DOUBT, ~message.c.unplanned)
         else:
-            statement = statement.where(message.c.status == _S.QUEUED, *may_go()).values(
-                status=_S.SENDING, reason="", detail=""
-            )
+            statement = statement.where(
+                message.c.status == _S.QUEUED, *may_go(), is_first_of(ids)
+            ).values(status=_S.SENDING, reason="", detail="")
         moved = connection.execute(
             statement.values(attempts=message.c.attempts + 1).returning(
                 message.c.id, message.c.attempts

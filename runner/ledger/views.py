@@ -108,6 +108,20 @@ def may_go() -> tuple[ColumnElement[bool], ...]:
     )
 
 
+def is_first_of(ids: Collection[int]) -> ColumnElement[bool]:
+    """That no earlier one of these queued messages goes to the same recipient: an update does not
+    see its own moves."""
+    return ~exists().where(
+        _other.c.campaign.not_in(select(_tests.c.id).where(_tests.c.is_test)),
+        _other.c.recipient == message.c.recipient,
+        _other.c.platform == message.c.platform,
+        _other.c.id_type == message.c.id_type,
+        _other.c.status == _S.QUEUED,
+        _other.c.id < message.c.id,
+        _other.c.id.in_(ids),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """What one sender has in the queue; `next_at` is when the first of it is due (Unix s)."""

@@ -188,7 +188,6 @@ def test_one_message_that_fails_again_and_again_stops_nobody_else(
     assert setting.counts() == {"in_doubt": 1, "sent": 1}
 
 
-@pytest.mark.xfail(strict=True, reason="429s of one message hold everybody up without end")
 def test_one_message_that_is_always_limited_ends(make: Callable[..., Setting]) -> None:
     setting = make([1, 2], concurrency=1)
     limited = Deferred("rateLimited", after=30.0, scope=Scope.LANE)
@@ -302,7 +301,6 @@ def test_a_drain_finishes_what_is_under_way(make: Callable[..., Setting]) -> Non
     assert counts["sent"] == len(setting.api.accepted) < 12
 
 
-@pytest.mark.xfail(strict=True, reason="one batch of claims does not see its own moves")
 def test_two_campaigns_do_not_write_to_one_person_at_once(make: Callable[..., Setting]) -> None:
     setting = make([1])
     setting.another_campaign("summer", [1])

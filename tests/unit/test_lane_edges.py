@@ -178,7 +178,7 @@ def test_the_same_person_is_not_written_to_by_two_campaigns_at_once(make: Make) 
 
 
 def test_a_repeat_that_ends_unanswered_after_a_persons_word_is_in_doubt(make: Make) -> None:
-    setting = make([1], api=ScriptedApi(latency=30.0))
+    setting = make([1], api=ScriptedApi(latency=30.0, shows=False))
 
     said: list[object] = []
 

@@ -30,7 +30,7 @@ OPEN = 4
         "run-campaign resolve spring.yaml --list",
         "run-campaign resolve spring.yaml --sent 9184620175530281101",
         "run-campaign resolve spring.yaml --all-not-sent",
-        "run-campaign resolve spring.yaml --undo-all    a word given in error, until the next run",
+        "run-campaign resolve spring.yaml --undo-all    until the next run",
     ),
 )
 @campaign_argument

@@ -31,8 +31,19 @@ _ATTEMPT = (
 )
 
 
+PART = 500
+"""Messages named in one statement."""
+
+
 def give_word(connection: Connection, words: list[Settlement]) -> list[Recorded | None]:
     """Settle messages in doubt as a person says, and keep how they were."""
+    told: list[Recorded | None] = []
+    for start in range(0, len(words), PART):
+        told += _give_part(connection, words[start : start + PART])
+    return told
+
+
+def _give_part(connection: Connection, words: list[Settlement]) -> list[Recorded | None]:
     ids = [each.message for each in words]
     before = _as_they_are(connection, ids)
     told = settle(connection, words)

@@ -24,9 +24,6 @@ from runner.run.setup import ledger_location, load, make_draft, read_token, requ
 
 _S = MessageStatus
 
-PART = 500
-"""Messages named in one statement."""
-
 
 @contextmanager
 def opened(
@@ -101,11 +98,7 @@ def settle_by_word(
         for doubt in doubts
         if (evidence := word(doubt)) is not None
     ]
-    told: list[MessageStatus] = []
-    with ledger.writing() as connection:
-        for start in range(0, len(words), PART):
-            done = give_word(connection, words[start : start + PART])
-            told += [each.status for each in done if each is not None]
+    told = [each.status for each in ledger.write(give_word, words) if each is not None]
     return told.count(_S.SENT), told.count(_S.QUEUED)
 
 

@@ -215,9 +215,10 @@ def test_with_the_ledger_lost_the_keys_protect_and_adopt_goes_on(project: Projec
     for path in [*project.folder.glob("state.db*"), *project.folder.glob(".run-campaign/*")]:
         path.unlink()
     (project.folder / ".run-campaign").rmdir()
-    stopped = project.ok(project.campaign, code=1)
+    elsewhere = str(project.outputs / "another-machine")
+    stopped = project.ok(project.campaign, code=1, RUN_CAMPAIGN_MEMORY=elsewhere)
     assert "another ledger has used this campaign's name" in stopped.err
-    project.ok(project.campaign, "--adopt")
+    project.ok(project.campaign, "--adopt", RUN_CAMPAIGN_MEMORY=elsewhere)
     assert sorted(project.api.recipients) == ids
     assert project.counts() == {"sent": 6}
 

@@ -16,6 +16,8 @@ from .conftest import StartApi
 from .support import OTHER_LINK, Api, Done, Project, Running, people, until
 from .test_time import BEFORE_THE_BODY, Clocks, wait_until_frozen, wake
 
+NEW = "--new-campaign"  # over the same people as another one
+
 
 @contextlib.contextmanager
 def a_live_run(project: Project, count: int = 3) -> Iterator[Running]:
@@ -172,7 +174,7 @@ def test_two_teams_send_at_once_from_one_ledger(project: Project, start_api: Sta
     shutil.copy(project.campaign.with_name("spring.csv"), other.with_name("autumn.csv"))
     for api in (project.api, other_api):
         api.faults("slow:seconds=0.1")
-    for done in all_of([project.start(project.campaign), project.start(other)]):
+    for done in all_of([project.start(each, NEW) for each in (project.campaign, other)]):
         assert done.code == 0, done.all
     assert sorted(project.api.recipients) == people(12)
     assert sorted(other_api.recipients) == people(12)
@@ -184,7 +186,7 @@ def test_two_campaigns_of_one_team_to_the_same_people_one_waiting(project: Proje
     other = project.campaign.with_name("autumn.yaml")
     other.write_text(project.campaign.read_text().replace("spring.csv", "autumn.csv"))
     shutil.copy(project.campaign.with_name("spring.csv"), other.with_name("autumn.csv"))
-    for done in all_of([project.start(each, "--wait") for each in (project.campaign, other)]):
+    for done in all_of([project.start(each, "--wait", NEW) for each in (project.campaign, other)]):
         assert done.code == 0, done.all
     assert sorted(project.api.recipients) == sorted(ids * 2)  # a new name is a new campaign
 

@@ -26,7 +26,7 @@ def project(tmp_path: Path) -> Path:
     [
         ("$R c.yaml --dry-run >&-", 0, ""),
         ("$R c.yaml <&-", 2, "error: no API token: INBOX_API_TOKEN is not set"),
-        ("$R c.yaml --dry-run --json > /dev/full", 1, "error: No space left on device"),
+        ("$R c.yaml --dry-run --json > /dev/full", 1, "No space left on device"),
         ("cd gone && rmdir ../gone && $R status", 1, "error: the folder that you are in is gone"),
         ("mv c.yaml $(printf 'c\\351.yaml') && $R c*.yaml", 2, "its name is not UTF-8"),
         ("$R c.yaml --state $(printf '\\351.db')", 2, "the ledger's name is not UTF-8"),

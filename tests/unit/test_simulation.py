@@ -95,12 +95,12 @@ SABOTAGE: dict[str, tuple[str, int, Callable[[pytest.MonkeyPatch], None]]] = {
     ),
     "a refused repeat disproves the first": (
         "v2",
-        245,
+        430,
         _evidence(Evidence.REJECTED, Verdict(_A.REJECTED, _S.REJECTED, _S.REJECTED)),
     ),
     "keys live for ever": ("v2", 20, _keys_live_for_ever),
     "intents are not written": ("v1", 1, _intents_are_not_written),
-    "nobody is fenced": ("v1", 295, _nobody_is_fenced),
+    "nobody is fenced": ("v1", 255, _nobody_is_fenced),
     "any message is proof": ("v1", 160, _any_message_is_proof),
 }
 """What breaks the runner, the version whose histories show it, and a seed shortly before."""

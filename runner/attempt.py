@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -42,7 +41,7 @@ from runner.message import (
     is_foreign,
     is_of_one_message,
 )
-from runner.pacing import Pacer, Permit
+from runner.pacing import DAY, HOUR, Pacer, Permit
 
 SEND_BY = 5.0
 """Seconds from the claim until the body must be on its way, by the boot-time clock. A process
@@ -65,8 +64,9 @@ RATE_LIMIT_PAUSE = 60.0
 """Seconds after a 429 without `Retry-After` (the value of the vendor's example, docs.inboxapp.com
 reference/rate-limits)."""
 
-LIMITED = 12
-"""So many 429s one message may get in a run before each further one uses up a try."""
+LIMITED_FOR = DAY + HOUR
+"""Seconds of nothing but 429 after which each further one uses up a try of its message: longer
+than any window of the API, so that it is not the team that is told to wait."""
 
 CONSECUTIVE_FAILURES = 10
 """So many messages in a row rejected or in doubt stop the lane: something is wrong with all."""
@@ -75,7 +75,8 @@ CONSECUTIVE_FAILURES = 10
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a campaign says of where to send and about trying again. Times in seconds;
-    `suppressed`: who its own lists say is never written to."""
+    `suppressed`: who its own lists say is never written to; `accepted_at`: when it went on from an
+    old copy of its ledger."""
 
     name: str
     version: str
@@ -85,6 +86,7 @@ class Settings:
     absent: str
     key_life: float
     suppressed: Collection[str] = ()
+    accepted_at: float = -math.inf  # attempts before this may not be all that were made
 
 
 @dataclass(slots=True)
@@ -108,7 +110,7 @@ class Lane:
     settling: int = 0  # messages in doubt that this run will still try to settle
     proven: bool = False  # a message of this run was accepted
     failures: int = 0  # messages rejected or in doubt, in a row
-    limited: Counter[int] = field(default_factory=Counter)  # 429s in this run, by message
+    limited: dict[int, tuple[float, int]] = field(default_factory=dict)  # since (boot), 429s
     failing: set[int] = field(default_factory=set)  # which ones: repeats of one count once
     network_failures: int = 0
     stopped: str = ""  # why nothing more of this lane is sent in this run
@@ -286,11 +288,10 @@ def _result(lane: Lane, parcel: Parcel, number: int, answer: Answer) -> Result:
         case Deferred(written=False, scope=Scope.MESSAGE):
             after = pause(number)  # too late: this machine is slow, not the person's message
         case Deferred(scope=scope, written=written, stop=stop):
-            # A team's or the network's waits are nobody's fault in particular, unless a message
-            # is told to wait whatever the others are told.
-            lane.limited[parcel.message] += scope is Scope.LANE and written
-            counts = scope is not Scope.LANE or lane.limited[parcel.message] > LIMITED
-            counts = counts and not stop
+            # A team's or the network's waits are nobody's fault in particular.
+            counts = scope is not Scope.LANE and not stop
+            if scope is Scope.LANE and written and not stop:
+                after, counts = _limited(lane, parcel.message, outcome.after)
     return Result(
         message=parcel.message,
         number=number,
@@ -306,6 +307,21 @@ def _result(lane: Lane, parcel: Parcel, number: int, answer: Answer) -> Result:
         counts=counts,
         attempts_allowed=settings.attempts,
     )
+
+
+def _limited(lane: Lane, message: int, asked: float | None) -> tuple[float, bool]:
+    """How long a message that was told 429 stays behind the others, and whether that counts: some
+    are told to wait whatever the others are told."""
+    now = lane.clock.boot()
+    since, times = lane.limited.get(message, (now, 0))
+    lane.limited[message] = since, times + 1
+    behind = pause(times) if times else 0.0
+    return _hold_of(asked) + behind if behind else 0.0, now - since > LIMITED_FOR
+
+
+def _hold_of(asked: float | None) -> float:
+    """Seconds that a 429 holds the team up."""
+    return RATE_LIMIT_PAUSE if asked is None else max(asked, LEAST_PAUSE)
 
 
 def _reason(outcome: Accepted | Rejected | Deferred | InDoubt) -> str:
@@ -341,8 +357,7 @@ def _act(lane: Lane, parcel: Parcel, answer: Answer) -> None:
             lane.network_failures += 1
             lane.pacer.hold(now + pause(lane.network_failures), f"network: {outcome.detail}")
         case Deferred(scope=Scope.LANE, written=True, after=after):
-            seconds = RATE_LIMIT_PAUSE if after is None else max(after, LEAST_PAUSE)
-            lane.pacer.hold(now + seconds, "the API's request limit (429)")
+            lane.pacer.hold(now + _hold_of(after), "the API's request limit (429)")
         case Rejected() | InDoubt():
             _count_failure(lane, parcel.message, outcome, now)
 

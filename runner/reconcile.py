@@ -109,11 +109,15 @@ class Reconciler:
         way = way_to_settle(
             idempotent=channel.idempotent,
             barred=self._barred(doubt),
-            presumed=doubt.presumed,
+            presumed=self._presumed(doubt),
             ages=(wall, server),
             key_life=self.lane.campaigns[doubt.campaign].key_life,
         )
         return way is Way.REPEAT
+
+    def _presumed(self, doubt: Doubt) -> bool:
+        """Whether a run that this ledger does not know may have made attempts of its own."""
+        return doubt.presumed or doubt.first_at < self.lane.campaigns[doubt.campaign].accepted_at
 
     def _barred(self, doubt: Doubt) -> bool:
         """The API's own "perhaps" is never repeated, and nobody is written to who said no."""
@@ -204,7 +208,7 @@ class Reconciler:
             absent=lane.campaigns[doubt.campaign].absent,
             idempotent=channel.idempotent,
             barred=self._barred(doubt),
-            presumed=doubt.presumed,
+            presumed=self._presumed(doubt),
         )
         if isinstance(said, Way):
             await self._repeat(doubt, by_policy=True)

@@ -137,6 +137,7 @@ def _suppress(ids: list[str], reason: str, state: str | None) -> int:
 
 def _ledger(state: str | None, *, read_only: bool = False, make: bool = False) -> Ledger:
     """The ledger that is meant; made only where a person named its place."""
+    from runner.clock import SystemClock
     from runner.ledger import open_ledger
     from runner.run.by_hand import open_existing
     from runner.run.memory import may_change
@@ -145,7 +146,7 @@ def _ledger(state: str | None, *, read_only: bool = False, make: bool = False) -
     location = ledger_upward(state, os.environ, Path.cwd())
     ledger = open_ledger(location) if make else open_existing(location, read_only=read_only)
     if not read_only:
-        may_change(ledger, os.environ)
+        may_change(ledger, os.environ, SystemClock().now())
     return ledger
 
 

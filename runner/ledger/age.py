@@ -9,29 +9,35 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock
-from sqlalchemy import Connection, Integer, func, insert, literal_column, select, update
+from sqlalchemy import Connection, Integer, exists, func, insert, literal_column, select, update
 
 from runner.ledger.notes import note, set_note
 from runner.ledger.planning import CampaignRow
-from runner.ledger.schema import attempt, campaign, message, meta
+from runner.ledger.schema import attempt, campaign, message
 from runner.message import AttemptOutcome, Evidence, MessageStatus, Recipient, message_key
 
 _S = MessageStatus
 
+PART = 500
+"""Messages named in one statement."""
+
 _CHANGES = "changes"
+_LOST = "attempts_lost"  # that other copies were seen to have made
 _PRESUMED = "presumed "
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """How far a ledger has come. Both only ever grow; `campaigns` are the names that it knows."""
+    """How far a ledger has come. Both counts only ever grow; `campaigns` are the names that it
+    knows."""
 
     changes: int = 0  # commands that were allowed to change it
-    attempts: int = 0
+    attempts: int = 0  # with those of copies that it has taken the place of
     campaigns: tuple[str, ...] = ()
 
     @property
@@ -65,7 +71,8 @@ def marks(connection: Connection) -> Marks:
         counted = select(func.count()).select_from(attempt)
     names = connection.execute(select(campaign.c.name).where(~campaign.c.is_test)).scalars()
     attempts: int = connection.execute(counted).scalar_one()
-    return Marks(int(note(connection, _CHANGES) or 0), attempts, tuple(sorted(names)))
+    changes, lost = (int(note(connection, key) or 0) for key in (_CHANGES, _LOST))
+    return Marks(changes, attempts + lost, tuple(sorted(names)))
 
 
 def advance(connection: Connection) -> Marks:
@@ -74,30 +81,43 @@ def advance(connection: Connection) -> Marks:
     return marks(connection)
 
 
-def accept(connection: Connection, remembered: Marks) -> Marks:
+def accept(connection: Connection, remembered: Marks, names: Iterable[str], at: float) -> Marks:
     """Go on with an old copy: from here on it is the ledger, further than any other copy.
 
-    Whatever a lost run may have sent is presumed to be sent as soon as each campaign has been
-    planned again (`presume`): people may have been added to its files after the copy was made.
+    Whatever a lost run may have sent of its campaigns, and of `names`, is presumed to be sent
+    (`presume`), from now on: people may have been added to the files after the copy was made.
     """
-    found = select(campaign.c.name, campaign.c.created_at).where(~campaign.c.is_test)
-    known = dict(connection.execute(found).all())
-    for name in sorted({*known, *remembered.campaigns}):
-        set_note(connection, _PRESUMED + name, repr(known.get(name, 0.0)))
-    set_note(connection, _CHANGES, str(remembered.changes))
+    own = marks(connection)
+    first_planned = select(campaign.c.name, campaign.c.created_at).where(~campaign.c.is_test)
+    known = dict(connection.execute(first_planned).all())
+    for name in sorted({*known, *remembered.campaigns, *names}):
+        if accepted_at(connection, name) is None:
+            since = known.get(name, 0.0)
+            set_note(connection, _PRESUMED + name, json.dumps({"since": since, "at": at}))
+    lost = int(note(connection, _LOST) or 0) + max(0, remembered.attempts - own.attempts)
+    set_note(connection, _LOST, str(lost))
+    set_note(connection, _CHANGES, str(max(own.changes, remembered.changes)))
     return advance(connection)
 
 
-def presume(connection: Connection, row: CampaignRow, version: str, base_url: str, run: int) -> int:
-    """Put in doubt what a lost run of an accepted old copy may have sent of a campaign: all that
-    is queued, failed or rejected. How many.
+def accepted_at(connection: Connection, name: str) -> float | None:
+    """When (Unix s) a campaign went on from an old copy; None if it never did."""
+    said = note(connection, _PRESUMED + name)
+    return float(json.loads(said)["at"]) if said else None
 
-    Each gets an attempt that nobody made, from the time that the campaign was first planned, so
-    that look-ups know where to begin. The campaign must be bound and planned.
+
+def presume(connection: Connection, row: CampaignRow, version: str, base_url: str, run: int) -> int:
+    """Put in doubt what a run that an accepted copy does not know may have sent of a campaign: all
+    that is queued and was not in doubt for this reason before. How many.
+
+    Each gets an attempt that nobody made, without a body, from the time that the campaign was
+    first planned, so that look-ups know where to begin. The campaign must be bound.
     """
-    since = note(connection, _PRESUMED + row.name)
-    if not since:
+    said = note(connection, _PRESUMED + row.name)
+    if not said:
         return 0
+    since = float(json.loads(said)["since"])
+    before = exists().where(attempt.c.message == message.c.id, attempt.c.body == b"")
     wanted = (
         select(
             message.c.id,
@@ -109,41 +129,41 @@ def presume(connection: Connection, row: CampaignRow, version: str, base_url: st
             message.c.sender,
             message.c.attempts,
         )
-        .where(
-            message.c.campaign == row.id, message.c.status.in_((_S.QUEUED, _S.FAILED, _S.REJECTED))
-        )
+        .where(message.c.campaign == row.id, message.c.status == _S.QUEUED, ~before)
+        .order_by(message.c.id)
+        .limit(PART)
         .with_for_update()
     )
-    made = [
-        {
-            "message": each.id,
-            "number": each.attempts + 1,
-            "run": run,
-            "sender": each.sender,
-            "version": version,
-            "base_url": base_url,
-            "lane": row.lane,
-            "key": message_key(
-                row.name,
-                each.step,
-                Recipient(each.platform, each.id_type, each.recipient),
-                each.generation,
-            ),
-            "body": b"",
-            "started_at": float(since),
-            "server_at": float(since),
-            "outcome": AttemptOutcome.UNKNOWN,
-            "evidence": Evidence.PRESUMED,
-            "reason": "old_ledger",
-        }
-        for each in connection.execute(wanted)
-    ]
-    for start in range(0, len(made), 500):
-        part = made[start : start + 500]
-        connection.execute(insert(attempt), part)
+    count = 0
+    while found := connection.execute(wanted).all():
+        made = [
+            {
+                "message": each.id,
+                "number": each.attempts + 1,
+                "run": run,
+                "sender": each.sender,
+                "version": version,
+                "base_url": base_url,
+                "lane": row.lane,
+                "key": message_key(
+                    row.name,
+                    each.step,
+                    Recipient(each.platform, each.id_type, each.recipient),
+                    each.generation,
+                ),
+                "body": b"",
+                "started_at": since,
+                "server_at": since,
+                "outcome": AttemptOutcome.UNKNOWN,
+                "evidence": Evidence.PRESUMED,
+                "reason": "old_ledger",
+            }
+            for each in found
+        ]
+        connection.execute(insert(attempt), made)
         connection.execute(
             update(message)
-            .where(message.c.id.in_([each["message"] for each in part]))
+            .where(message.c.id.in_([each.id for each in found]))
             .values(
                 status=_S.IN_DOUBT,
                 attempts=message.c.attempts + 1,
@@ -151,8 +171,8 @@ def presume(connection: Connection, row: CampaignRow, version: str, base_url: st
                 detail="the ledger was an old copy: a run that it does not know may have sent it",
             )
         )
-    connection.execute(meta.delete().where(meta.c.key == _PRESUMED + row.name))
-    return len(made)
+        count += len(found)
+    return count
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,34 +184,43 @@ class Memory:
     place: str
 
     @property
-    def _file(self) -> Path:
+    def file(self) -> Path:
+        """Where it is written down."""
         return self.folder / f"{self.ledger}.json"
 
     def recall(self) -> Marks:
         """The furthest that the ledger was seen; nothing when it was never seen, or the file
         cannot be read."""
-        return _read(self._file)[0]
+        return _read(self.file)[0]
 
-    def recall_lost(self) -> Marks:
-        """The furthest of the other ledgers that were seen at this place, if any was used."""
-        lost = Marks()
+    def lost(self) -> list[Memory]:
+        """Of the other ledgers that were seen at this place, those that were used."""
+        found = []
         for file in sorted(self.folder.glob("*.json")):
             seen, place = _read(file)
-            if file != self._file and place == self.place and seen.attempts:
-                lost = lost.joined(seen)
-        return lost
+            if file != self.file and place == self.place and seen.attempts:
+                found.append(Memory(self.folder, file.stem, place))
+        return found
 
     def keep(self, seen: Marks) -> None:
         """Remember how far the ledger has come. Raises OSError where that cannot be written."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with FileLock(self._file.with_suffix(".lock"), mode=0o600):
-            furthest = seen.joined(self.recall())
-            partial = self._file.with_suffix(".partial")
-            with partial.open("w", encoding="utf-8") as stream:
-                json.dump(asdict(furthest) | {"place": self.place}, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            partial.replace(self._file)
+        with FileLock(self.file.with_suffix(".lock"), mode=0o600):
+            self._write(seen.joined(self.recall()))
+
+    def outdate(self) -> None:
+        """Another ledger has taken the place of this one: should it come back, it is old."""
+        with FileLock(self.file.with_suffix(".lock"), mode=0o600):
+            seen = self.recall()
+            self._write(replace(seen, changes=seen.changes + 1))
+
+    def _write(self, seen: Marks) -> None:
+        partial = self.file.with_suffix(".partial")
+        with partial.open("w", encoding="utf-8") as stream:
+            json.dump(asdict(seen) | {"place": self.place}, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(self.file)
 
 
 def _read(file: Path) -> tuple[Marks, str]:

@@ -56,7 +56,7 @@ def server_ahead(connection: Connection, lane: str) -> float | None:
     """How far the server's clock was ahead of ours at a lane's newest attempt; None without one."""
     return connection.execute(
         select(attempt.c.server_at - attempt.c.started_at)
-        .where(attempt.c.lane == lane)
+        .where(attempt.c.lane == lane, attempt.c.evidence != Evidence.PRESUMED)
         .order_by(attempt.c.started_at.desc())
         .limit(1)
     ).scalar_one_or_none()

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from runner.ledger.lanes import one_at_a_time
 from runner.ledger.moves import Recorded
 from runner.ledger.schema import attempt, message, run, word
 from runner.ledger.settling import Settlement, make_stale, settle
@@ -16,7 +17,7 @@ from runner.message import AttemptOutcome, MessageStatus
 
 _S = MessageStatus
 
-_MESSAGE = ("status", "reason", "detail", "not_before", "tries")
+_MESSAGE = ("status", "reason", "detail", "not_before", "tries", "unplanned")
 _ATTEMPT = (
     "number",
     "ended_at",
@@ -37,6 +38,7 @@ PART = 500
 
 def give_word(connection: Connection, words: list[Settlement]) -> list[Recorded | None]:
     """Settle messages in doubt as a person says, and keep how they were."""
+    one_at_a_time(connection)  # a plan that ends meanwhile would not see it
     told: list[Recorded | None] = []
     for start in range(0, len(words), PART):
         told += _give_part(connection, words[start : start + PART])
@@ -99,6 +101,7 @@ def take_back(connection: Connection, id: int, recipients: Collection[str] = ())
 
     The only move out of `sent`, and only where nothing but a word had made it so.
     """
+    one_at_a_time(connection)
     last = _last_run(connection)
     wanted = (
         select(word, message.c.recipient, message.c.status.label("now"), message.c.unplanned)
@@ -107,8 +110,8 @@ def take_back(connection: Connection, id: int, recipients: Collection[str] = ())
         .order_by(message.c.id)
         .with_for_update(of=message)
     )
-    if recipients:
-        wanted = wanted.where(message.c.recipient.in_(recipients))
+    chosen = message.c.recipient.in_(recipients) if recipients else word.c.run == last
+    wanted = wanted.where(chosen)
     told = TakenBack()
     for row in connection.execute(wanted).all():
         moved_on = row.now != row.status or (row.now == _S.QUEUED and not row.unplanned)
@@ -135,7 +138,7 @@ def _is_proven(connection: Connection, id: int) -> bool:
 
 def _restore(connection: Connection, id: int, before: dict[str, Any]) -> None:
     values = before["message"] | {"message_id": None, "thread_id": None, "sent_at": None}
-    connection.execute(update(message).where(message.c.id == id).values(**values, unplanned=False))
+    connection.execute(update(message).where(message.c.id == id).values(**values))
     for values in before["attempts"]:
         connection.execute(
             update(attempt)

@@ -180,8 +180,8 @@ def weigh(
             return Evidence.FOUND
         case Unclear():
             return Evidence.UNCLEAR
-        case Absent() if absent != "resend" or barred:
-            return Evidence.ABSENT_HELD
-        case Absent() if idempotent and not presumed:
+        case Absent() if absent != "resend" or barred or presumed:
+            return Evidence.ABSENT_HELD  # from whom a lost run sent it, nobody knows either
+        case Absent() if idempotent:
             return Way.REPEAT
     return Evidence.ABSENT_ASSUMED

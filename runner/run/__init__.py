@@ -116,7 +116,7 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
     tokens = {c.name: options.token or read_token(c, around.environ, location) for c in campaigns}
     # The lanes are let go last, when everything is committed.
     with ExitStack() as held, open_ledger(location) as ledger:
-        memory = remembering(ledger, options, around)
+        memory = remembering(ledger, options, around, [campaign.name for campaign in campaigns])
         drafts = [make_draft(c, ledger, new_campaign=options.new_campaign) for c in campaigns]
         _warn(drafts, around)
         crews = asyncio.run(meet(drafts, tokens, ledger, around.clock, around.bus))
@@ -135,15 +135,19 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
             _draft_again(crews, ledger, options)
 
 
-def remembering(ledger: Ledger, options: Options, around: Surroundings) -> Memory | None:
+def remembering(
+    ledger: Ledger, options: Options, around: Surroundings, names: Sequence[str]
+) -> Memory | None:
     """What remembers how far the ledger comes. Raises OldLedger for an old copy."""
     if options.throwaway:
         return None
     return may_change(
         ledger,
         around.environ,
+        around.clock.now(),
         accept=options.accept_old_ledger,
-        unwritable=lambda text: around.bus.emit(Notice(around.clock.now(), text)),
+        names=names,
+        tell=lambda text: around.bus.emit(Notice(around.clock.now(), text)),
     )
 
 
@@ -245,19 +249,16 @@ def drive(
     options: Options,
     around: Surroundings,
     memory: Memory | None,
-    *,
-    planned: bool = True,
 ) -> RunResult:
-    """Own the lanes of these crews and drive them to their end. `planned`: the drafts have just
-    been planned; else nothing new may be sent, and `options.limit` is 0."""
+    """Own the lanes of these crews and drive them to their end. Their drafts have just been
+    planned, or nothing new is to be sent (`options.limit` is 0)."""
     now = around.clock.now()
     for crew in crews:
         for draft in crew.drafts:
             assert draft.id is not None
             ledger.write(planning.bind, draft.id, crew.origin, crew.team)
     run = ledger.write(lanes.begin_run, now, __version__)
-    if planned:
-        _presume(crews, ledger, run)
+    _presume(crews, ledger, run)
     result = RunResult()
     try:
         driven = asyncio.run(_drive(crews, ledger, run, options, around, memory))

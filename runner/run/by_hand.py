@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from runner.clock import Clock
+from runner.clock import Clock, SystemClock
 from runner.errors import RunnerError, UsageError
 from runner.ledger import Ledger, decisions, open_ledger, planning, views
 from runner.ledger.decisions import Retry
@@ -59,7 +59,8 @@ def queue_again(
 ) -> int:
     """Queue failed, rejected or cancelled messages again; how many."""
     with opened(path, state, environ, read_only=False) as (ledger, row):
-        may_change(ledger, environ, accept=accept_old_ledger)
+        at = SystemClock().now()
+        may_change(ledger, environ, at, accept=accept_old_ledger, names=[row.name])
         asked = Retry(row.id, frozenset(statuses), frozenset(reasons), frozenset(ids), new_key)
         return ledger.write(decisions.retry, asked)
 
@@ -123,11 +124,10 @@ def settle_now(path: Path, options: Options, around: Surroundings) -> RunResult:
     location = ledger_location(options.state, around.environ, [campaign], live=False)
     token = read_token(campaign, around.environ, location)
     with ExitStack() as held, open_existing(location, read_only=False) as ledger:
-        memory = remembering(ledger, options, around)
+        memory = remembering(ledger, options, around, [campaign.name])
         draft = make_draft(campaign, ledger)
         require(draft.row, campaign.name, ledger)
         tokens = {campaign.name: token}
         crews = asyncio.run(meet([draft], tokens, ledger, around.clock, around.bus))
         hold_lanes(held, ledger, crews, options.wait, around.clock)
-        nothing_new = replace(options, limit=0)
-        return drive(crews, ledger, nothing_new, around, memory, planned=False)
+        return drive(crews, ledger, replace(options, limit=0), around, memory)

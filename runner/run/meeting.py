@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +15,7 @@ from runner.clock import Clock
 from runner.errors import RunnerError
 from runner.events import EventBus, Notice
 from runner.lane import Meter
-from runner.ledger import Ledger, history, lanes, moves, notes
+from runner.ledger import Ledger, age, history, lanes, moves, notes
 from runner.ledger.planning import CampaignRow
 from runner.pacing import DAY, Pacer, lookup_spacing, make_pacer
 from runner.run.setup import Draft, characters_key
@@ -79,7 +80,7 @@ class Crew:
             bus=bus,
             run=run,
             epoch=ledger.write(lanes.take_lane, self.lane_id, run),
-            campaigns={draft.id: settings(draft) for draft in self.drafts if draft.id},
+            campaigns={draft.id: settings(draft, ledger) for draft in self.drafts if draft.id},
             concurrency=concurrency,
             timeout=timeout,
         )
@@ -97,9 +98,10 @@ class Crew:
         self._channels.clear()
 
 
-def settings(draft: Draft) -> Settings:
+def settings(draft: Draft, ledger: Ledger) -> Settings:
     """What a lane needs to know of a campaign."""
     campaign = draft.campaign
+    accepted_at = ledger.read(age.accepted_at, campaign.name)
     return Settings(
         name=campaign.name,
         version=campaign.api.version,
@@ -109,6 +111,7 @@ def settings(draft: Draft) -> Settings:
         absent=campaign.retry.absent,
         key_life=campaign.retry.key_life,
         suppressed=draft.audience.suppressed,
+        accepted_at=-math.inf if accepted_at is None else accepted_at,
     )
 
 

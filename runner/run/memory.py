@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import platformdirs
 
 from runner.errors import LedgerError, OldLedger
 from runner.ledger import Ledger, age
-from runner.ledger.age import Memory
+from runner.ledger.age import Marks, Memory
 
 MEMORY_VARIABLE = "RUN_CAMPAIGN_MEMORY"
 """Names a folder to remember ledgers in, instead of the user's state folder."""
@@ -21,50 +21,73 @@ BEAT = 5.0
 """Seconds between two looks at how far a live run's ledger has come: what was sent since the last
 is all that a copy made in the middle of a run can hide."""
 
-Unwritable = Callable[[str], None]
-"""Told, in a line, when nothing can be remembered."""
+Tell = Callable[[str], None]
+"""Told, in a line, what a person should know."""
 
 
 def may_change(
     ledger: Ledger,
     environ: Mapping[str, str],
+    at: float,
     *,
     accept: bool = False,
-    unwritable: Unwritable = lambda _: None,
+    names: Iterable[str] = (),
+    tell: Tell = lambda _: None,
 ) -> Memory:
     """Let a command change this ledger, and remember that it did. Raises OldLedger if the ledger
-    is an old copy of itself, or new where another one was, unless it is to `accept` that."""
+    is an old copy of itself, or new where another one was, unless it is to `accept` that; then
+    its campaigns and `names` go on with care."""
     folder = environ.get(MEMORY_VARIABLE) or platformdirs.user_state_path("run-campaign")
     place = str(ledger.file.resolve()) if ledger.file else ledger.place
     memory = Memory(Path(folder), ledger.read(age.ledger_id), place)
+    # The memory first: what it says the ledger has said before, and it may go on meanwhile.
+    remembered, lost = memory.recall(), memory.lost()
     found = ledger.read(age.marks)
-    remembered = memory.recall_lost() if found.is_new else memory.recall()
-    if not found.is_behind(remembered):
-        _keep(memory, ledger.write(age.advance), unwritable)
-        return memory
-    if not accept:
-        missing = max(0, remembered.attempts - found.attempts)
-        what = f"{missing} sends that this copy does not know" if missing else "changes to it since"
-        told = f"the ledger {ledger.place} is an old copy: this machine remembers {what}"
+    if found.is_new:
+        for other in lost:
+            remembered = remembered.joined(other.recall())
+    if accept:
+        kept = ledger.write(age.accept, remembered, names, at)
         if found.is_new:
-            told = (
-                f"the ledger that was at {ledger.place} is gone: this machine remembers {missing} "
-                f"sends of {', '.join(remembered.campaigns)}"
-            )
-        raise OldLedger(
-            told,
-            "bring the newest one back; or run the campaign with --accept-old-ledger: whoever may "
-            "have been written to since is then in doubt, and is looked up before anything is sent",
+            _unless_unwritable(tell, *(other.outdate for other in lost))
+        tell(
+            "going on with an old copy of the ledger: whoever it may have forgotten is in doubt, "
+            "and do-not-contact entries made since are not in it: add them again"
         )
-    _keep(memory, ledger.write(age.accept, remembered), unwritable)
+    elif found.is_behind(remembered):
+        raise _old(ledger.place, found, remembered, [other.file for other in lost])
+    else:
+        kept = ledger.write(age.advance)
+    _unless_unwritable(tell, lambda: memory.keep(kept))
     return memory
 
 
-def _keep(memory: Memory, seen: age.Marks, unwritable: Unwritable) -> None:
+def _old(place: str, found: Marks, remembered: Marks, files: Sequence[Path]) -> OldLedger:
+    missing = max(0, remembered.attempts - found.attempts)
+    hint = (
+        "bring the newest one back; or run the campaign with --accept-old-ledger: whoever may "
+        "have been written to since is then in doubt, and is looked up before anything is sent"
+    )
+    if not found.is_new:
+        what = f"{missing} sends that this copy does not know" if missing else "changes to it since"
+        return OldLedger(
+            f"the ledger {place} is an old copy, or another has taken its place: this machine "
+            f"remembers {what}",
+            hint,
+        )
+    return OldLedger(
+        f"the ledger that was at {place} is gone: this machine remembers {missing} sends of "
+        f"{', '.join(remembered.campaigns)}",
+        f"{hint}. If it was only for trying out, remove {' '.join(map(str, files))}",
+    )
+
+
+def _unless_unwritable(tell: Tell, *writes: Callable[[], None]) -> None:
     try:
-        memory.keep(seen)
+        for write in writes:
+            write()
     except OSError as error:
-        unwritable(f"an old copy of this ledger will not be recognised: {error}")
+        tell(f"an old copy of this ledger will not be recognised: {error}")
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from dataclasses import replace
 from runner.clock import Clock
 from runner.errors import ChangesError
 from runner.events import EventBus, Planned, Reading
-from runner.ledger import Ledger, notes, planning
+from runner.ledger import Ledger, notes, planning, views
 from runner.ledger.planning import PlanWriter
 from runner.message import Entry
 from runner.run.preview import Preview, Rows, planned_entries
@@ -30,6 +30,8 @@ def is_unchanged(draft: Draft, ledger: Ledger, characters: int | None) -> bool:
     """Whether planning again would change nothing: then no row needs to be read."""
     if draft.row is None or draft.row.fingerprint is None:
         return False
+    if ledger.read(views.unplanned, [draft.row.id]):
+        return False  # whoever came back into the queue since waits for a plan
     suppressed = ledger.read(planning.suppressed)
     return draft.row.fingerprint == plan_fingerprint(draft, suppressed, characters)
 

@@ -45,7 +45,7 @@ def run_test(
         return RunResult(declined=True)
     test_name = f"{campaign.name} (test)"
     with ExitStack() as held, open_ledger(location) as ledger:
-        memory = remembering(ledger, options, around)
+        memory = remembering(ledger, options, around, [])
         draft = make_draft(campaign, None)
         made = _test_campaign(ledger, test_name, draft, around)
         draft = replace(draft, campaign=campaign.model_copy(update={"name": test_name}), row=made)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 
 import pytest
 
-from .support import Project, people
+from .support import Project, people, until
 
 OLD = "is an old copy"
 
@@ -116,6 +118,81 @@ def test_a_ledger_that_is_gone_is_missed(both: Project) -> None:
     both.ok("resolve", both.campaign, "--all-not-sent")
     both.ok(both.campaign)
     assert sorted(both.api.recipients) == ids
+
+
+def test_another_machine_goes_on_with_the_same_care(on_v1: Project) -> None:
+    """Nobody there can know that the copy is old; its owner says so."""
+    ids = people(4)
+    on_v1.write(ids)
+    on_v1.ok(on_v1.campaign, "--limit", "2")
+    on_v1.ok("db", "backup", "copy.db")
+    on_v1.ok(on_v1.campaign)
+    bring_back(on_v1, "copy.db")
+    elsewhere = str(on_v1.folder / "another-machine")
+    done = on_v1.ok(on_v1.campaign, "--accept-old-ledger", RUN_CAMPAIGN_MEMORY=elsewhere)
+    assert "add them again" in done.all
+    assert sorted(on_v1.api.recipients) == ids
+
+
+def test_who_is_added_after_it_was_accepted_is_looked_up_first(on_v1: Project) -> None:
+    ids = people(5)
+    on_v1.write(ids[:3])
+    on_v1.ok(on_v1.campaign, "--limit", "2")
+    on_v1.ok("db", "backup", "copy.db")
+    on_v1.write(ids)
+    on_v1.ok(on_v1.campaign)
+    bring_back(on_v1, "copy.db")
+    on_v1.write(ids[:3])  # the folder was brought back, its sheet too
+    on_v1.ok(on_v1.campaign, "--accept-old-ledger")
+    on_v1.write(ids)
+    on_v1.ok(on_v1.campaign)  # it is the ledger now: nothing more has to be said
+    on_v1.ok("suppress", "add", ids[0])
+    assert sorted(on_v1.api.recipients) == ids
+
+
+def test_a_ledger_that_was_only_mislaid_is_old_when_it_comes_back(on_v1: Project) -> None:
+    ids = people(3)
+    on_v1.write(ids)
+    on_v1.ok(on_v1.campaign, "--limit", "1")
+    on_v1.ledger.rename(on_v1.folder / "mislaid.db")
+    on_v1.ok(on_v1.campaign, "--accept-old-ledger", code=4)
+    on_v1.ok("resolve", on_v1.campaign, "--all-not-sent")
+    on_v1.ok(on_v1.campaign)
+    bring_back(on_v1, "mislaid.db")
+    refused = on_v1.ok(on_v1.campaign, code=1)
+    assert "another has taken its place" in refused.err
+    assert sorted(on_v1.api.recipients) == ids
+
+
+def test_a_doubt_of_an_old_copy_is_not_repeated_under_a_key_that_was_given_up(
+    project: Project,
+) -> None:
+    ids = people(1)
+    project.write(ids)
+    project.api.faults("reset_before:times=99,on=send")
+    running = project.start(project.campaign)
+    until(lambda: "in_doubt" in project.counts(), "a doubt")
+    running.process.kill()
+    running.process.wait()
+    project.api.faults()
+    project.ok("db", "backup", "copy.db")
+    project.ok("resolve", project.campaign, "--not-sent", ids[0])
+    project.write(ids, text="Hello {{ first_name }}")
+    project.ok(project.campaign, "--accept-changes")
+    bring_back(project, "copy.db")
+    project.run(project.campaign, "--accept-old-ledger")
+    assert project.api.recipients == ids
+
+
+def test_whoever_waits_for_a_plan_gets_one(project: Project) -> None:
+    """However it came about that the last plan left somebody out."""
+    ids = people(2)
+    project.write(ids)
+    project.ok(project.campaign, "--limit", "1")
+    with contextlib.closing(sqlite3.connect(project.ledger)) as connection, connection:
+        connection.execute("UPDATE message SET unplanned = 1 WHERE status = 'queued'")
+    project.ok(project.campaign)
+    assert sorted(project.api.recipients) == ids
 
 
 def test_a_memory_that_cannot_be_kept_is_told_and_stops_nobody(project: Project) -> None:

@@ -56,7 +56,8 @@ def test_a_word_is_taken_back_until_the_next_run(doubtful: tuple[Project, list[s
 
     project.ok("resolve", project.campaign, "--all-not-sent")
     project.ok(project.campaign)
-    late = project.ok("resolve", project.campaign, "--undo-all")
-    assert "in doubt again: 0" in late.out
+    late = project.ok("resolve", project.campaign, "--undo", ids[0])
     assert "too late" in late.out
+    late = project.ok("resolve", project.campaign, "--undo-all")
+    assert "nothing to take back" in late.out
     assert sorted(project.api.recipients) == ids

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-from runner.ledger import Ledger, age, history, lanes, moves, planning, views
+import pytest
+
+from runner.ledger import (
+    Ledger,
+    age,
+    decisions,
+    history,
+    lanes,
+    moves,
+    open_ledger,
+    planning,
+    settling,
+    views,
+)
 from runner.ledger.age import Marks, Memory
+from runner.ledger.decisions import Retry
 from runner.ledger.moves import Result
 from runner.ledger.planning import CampaignRow
+from runner.ledger.settling import Settlement
 from runner.message import Evidence, MessageStatus, message_key
+from runner.run.memory import may_change
 from tests.support import LANE, SENDER, make_campaign, make_intent, make_queue, own_lane, recipient
 
 S = MessageStatus
@@ -54,11 +71,12 @@ def test_a_memory_knows_which_ledgers_were_at_a_place(tmp_path: Path) -> None:
     Memory(tmp_path, "def", "/p/state.db").keep(Marks(5, 9, ("autumn",)))
     Memory(tmp_path, "unused", "/p/state.db").keep(Marks(6, 0, ("winter",)))
     Memory(tmp_path, "elsewhere", "/q/state.db").keep(Marks(7, 70, ("summer",)))
-    assert Memory(tmp_path, "new", "/p/state.db").recall_lost() == Marks(
-        5, 10, ("autumn", "spring")
-    )
-    assert Memory(tmp_path, "def", "/p/state.db").recall_lost() == Marks(4, 10, ("spring",))
-    assert Memory(tmp_path / "none", "new", "/p/state.db").recall_lost() == Marks()
+    lost = Memory(tmp_path, "new", "/p/state.db").lost()
+    assert [each.ledger for each in lost] == ["abc", "def"]
+    assert [each.ledger for each in Memory(tmp_path, "def", "/p/state.db").lost()] == ["abc"]
+    assert Memory(tmp_path / "none", "new", "/p/state.db").lost() == []
+    lost[0].outdate()
+    assert lost[0].recall() == Marks(5, 10, ("spring",))
 
 
 def test_a_torn_memory_is_none(tmp_path: Path) -> None:
@@ -71,16 +89,37 @@ def test_a_torn_memory_is_none(tmp_path: Path) -> None:
     assert memory.recall() == Marks(5, 11)
 
 
-def test_an_accepted_copy_is_further_than_what_was_remembered(ledger: Ledger) -> None:
-    ledger.write(age.advance)
-    remembered = Marks(7, 0, ("spring",))
-    assert ledger.read(age.marks).is_behind(remembered)
-    accepted = ledger.write(age.accept, remembered)
-    assert accepted.changes == 8
-    assert not accepted.is_behind(remembered)
+def test_an_accepted_copy_is_further_than_what_was_remembered_for_good(ledger: Ledger) -> None:
+    for _ in range(5):
+        ledger.write(age.advance)
+    for remembered in (Marks(7, 9, ("spring",)), Marks(2, 12, ())):
+        accepted = ledger.write(age.accept, remembered, (), 5.0)
+        assert not accepted.is_behind(remembered)
+        assert accepted == ledger.read(age.marks)
+    assert ledger.read(age.marks) == Marks(9, 12)
 
 
-def test_what_an_old_copy_may_have_forgotten_is_in_doubt(ledger: Ledger) -> None:
+def test_a_command_beside_another_is_no_sign_of_age(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = {"RUN_CAMPAIGN_MEMORY": str(tmp_path / "memory")}
+    with open_ledger(str(tmp_path / "state.db")) as ledger:
+        may_change(ledger, env, 1.0)
+        read, recall = Ledger.read, Memory.recall
+
+        def interrupted(self: Any, *args: Any) -> Any:
+            monkeypatch.setattr(Memory, "recall", recall)
+            monkeypatch.setattr(Ledger, "read", read)
+            may_change(ledger, env, 1.0)
+            return (recall if isinstance(self, Memory) else read)(self, *args)
+
+        for target, name in ((Memory, "recall"), (Ledger, "read")):
+            monkeypatch.setattr(target, name, interrupted)
+            may_change(ledger, env, 1.0)
+
+
+def accepted_copy(ledger: Ledger) -> tuple[CampaignRow, int]:
+    """A campaign of three, one sent and one rejected, that goes on from an old copy."""
     row = make_campaign(ledger)
     make_queue(ledger, row, [1, 2, 3])
     run, epoch = own_lane(ledger)
@@ -89,32 +128,72 @@ def test_what_an_old_copy_may_have_forgotten_is_in_doubt(ledger: Ledger) -> None
     ledger.write(moves.record, [Result(first.id, 1, Evidence.ACCEPTED, 9.0, message_id="m")])
     ledger.write(moves.claim, [make_intent(second.id, run, epoch)])
     ledger.write(moves.record, [Result(second.id, 1, Evidence.REJECTED, 9.0, "no")])
-    spring = bound(ledger)
+    ledger.write(age.accept, Marks(9, 9, ("spring",)), (), 50.0)
+    return bound(ledger), run
+
+
+def doubted(ledger: Ledger, row: CampaignRow) -> list[str]:
+    return [doubt.recipient.id for doubt in ledger.read(views.in_doubt, [row.id])]
+
+
+def test_what_an_old_copy_may_have_forgotten_is_in_doubt_once(ledger: Ledger) -> None:
+    row, run = accepted_copy(ledger)
     requests = ledger.read(history.past_requests, LANE, 0.0)
     sends = ledger.read(history.past_sends, [SENDER], 0.0)
-
-    assert ledger.write(age.presume, spring, *API, run) == 0  # nobody has accepted anything
-    ledger.write(age.accept, Marks(9, 9, ("spring",)))
-    assert ledger.write(age.presume, spring, *API, run) == 2
-    assert ledger.write(age.presume, spring, *API, run) == 0  # once is enough
-    doubts = ledger.read(views.in_doubt, [row.id])
-    assert [(each.recipient.id, each.presumed) for each in doubts] == [("2", True), ("3", True)]
-    assert doubts[1].key == message_key("spring", "1", recipient(3))
-    assert doubts[1].first_server_at == 1.0  # when the campaign was first planned
+    ahead = ledger.read(history.server_ahead, LANE)
+    assert ledger.write(age.presume, row, *API, run) == 1
+    [doubt] = ledger.read(views.in_doubt, [row.id])
+    assert (doubt.recipient.id, doubt.presumed) == ("3", True)
+    assert doubt.key == message_key("spring", "1", recipient(3))
+    assert doubt.first_server_at == 1.0  # when the campaign was first planned
     assert ledger.read(views.counts, row.id)[S.SENT] == 1
 
-    # Nobody made these attempts: they use up no limit.
+    # Nobody made this attempt: it uses up no limit, and tells nothing of a clock.
     assert ledger.read(history.past_requests, LANE, 0.0) == requests
     assert ledger.read(history.past_sends, [SENDER], 0.0) == sends
+    assert ledger.read(history.server_ahead, LANE) == ahead
+
+    # Once is enough, however often it is accepted and whatever has come of it.
+    ledger.write(age.accept, Marks(9, 9, ("spring",)), (), 60.0)
+    say = Settlement(doubt.id, Evidence.SAID_NOT_SENT, 70.0, "said")
+    ledger.write(settling.settle, [say])
+    assert ledger.write(age.presume, row, *API, run) == 0
+    assert ledger.read(age.accepted_at, "spring") == 50.0
+
+
+def test_who_comes_back_or_is_added_later_is_in_doubt_too(ledger: Ledger) -> None:
+    row, run = accepted_copy(ledger)
+    ledger.write(age.presume, row, *API, run)
+    ledger.write(decisions.retry, Retry(row.id))
+    assert ledger.write(age.presume, row, *API, run) == 1  # the rejected one, not before
+    make_queue(ledger, row, [4])
+    assert ledger.write(age.presume, row, *API, run) == 1
+    assert doubted(ledger, row) == ["2", "3", "4"]
+
+
+def test_a_campaign_that_nobody_took_for_old_has_no_doubt(ledger: Ledger) -> None:
+    make_queue(ledger, make_campaign(ledger), [1])
+    run = ledger.write(lanes.begin_run, 1.0, "test")
+    assert ledger.write(age.presume, bound(ledger), *API, run) == 0
+    assert ledger.read(age.accepted_at, "spring") is None
+
+
+def test_many_are_presumed_in_parts(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(age, "PART", 3)
+    make_queue(ledger, make_campaign(ledger), range(1, 9))
+    run = ledger.write(lanes.begin_run, 1.0, "test")
+    ledger.write(age.accept, Marks(3, 9), (), 5.0)
+    assert ledger.write(age.presume, bound(ledger), *API, run) == 8
 
 
 def test_a_campaign_that_the_copy_has_never_known_is_in_doubt_from_the_beginning(
     ledger: Ledger,
 ) -> None:
-    ledger.write(age.accept, Marks(3, 9, ("spring",)))
-    make_queue(ledger, make_campaign(ledger), [1])
+    ledger.write(age.accept, Marks(3, 9, ("spring",)), ("autumn",), 5.0)
     run = ledger.write(lanes.begin_run, 1.0, "test")
-    assert ledger.write(age.presume, bound(ledger), *API, run) == 1
-    row = bound(ledger)
-    [doubt] = ledger.read(views.in_doubt, [row.id])
-    assert doubt.first_server_at == 0.0
+    for name in ("spring", "autumn"):
+        make_queue(ledger, make_campaign(ledger, name), [1])
+        row = bound(ledger, name)
+        assert ledger.write(age.presume, row, *API, run) == 1
+        [doubt] = ledger.read(views.in_doubt, [row.id])
+        assert doubt.first_server_at == 0.0

@@ -19,6 +19,7 @@ from runner.ledger import (
     words,
 )
 from runner.ledger.moves import Result
+from runner.ledger.planning import PlanWriter
 from runner.ledger.settling import Settlement
 from runner.message import UNCONFIRMED, Evidence, MessageStatus
 from tests.support import make_campaign, make_intent, make_queue, own_lane, plan_again
@@ -99,8 +100,34 @@ def test_once_a_run_has_begun_it_is_too_late(ledger: Ledger, word: Evidence) -> 
     campaign, [one] = doubtful(ledger)
     say(ledger, word, one)
     ledger.write(lanes.begin_run, 50.0, "test")
-    assert ledger.write(words.take_back, campaign).too_late == ["1"]
+    assert ledger.write(words.take_back, campaign, ["1"]).too_late == ["1"]
     assert ledger.read(views.in_doubt, [campaign]) == []
+
+
+def test_words_of_earlier_runs_are_no_news(ledger: Ledger) -> None:
+    campaign, ids = doubtful(ledger, 3)
+    say(ledger, E.SAID_SENT, *ids[:2])
+    ledger.write(lanes.begin_run, 70.0, "test")
+    say(ledger, E.SAID_SENT, ids[2])
+    told = ledger.write(words.take_back, campaign)
+    assert (told.back, told.too_late) == (["3"], [])
+
+
+def leave_the_file(ledger: Ledger) -> None:
+    row = ledger.read(planning.find_campaign, "spring")
+    assert row is not None
+    with ledger.writing() as connection:
+        PlanWriter(connection, row).finish("fingerprint", 50.0)
+
+
+@pytest.mark.parametrize("word", [E.SAID_SENT, E.SAID_NOT_SENT])
+def test_who_is_gone_from_the_file_stays_so(ledger: Ledger, word: Evidence) -> None:
+    campaign, [one] = doubtful(ledger)
+    leave_the_file(ledger)
+    assert ledger.read(views.in_doubt, [campaign])[0].unwanted
+    say(ledger, word, one)
+    ledger.write(words.take_back, campaign)
+    assert ledger.read(views.in_doubt, [campaign])[0].unwanted
 
 
 def test_once_a_plan_has_taken_it_up_it_is_too_late(ledger: Ledger) -> None:

@@ -21,6 +21,7 @@ from runner.message import (
     Rejected,
     Scope,
 )
+from runner.pacing import DAY
 from tests.lane import Setting, for_person
 from tests.support import LANE, SENDER, make_intent, own_lane
 from tests.unit.test_pacing import sender
@@ -191,9 +192,23 @@ def test_one_message_that_fails_again_and_again_stops_nobody_else(
 def test_one_message_that_is_always_limited_ends(make: Callable[..., Setting]) -> None:
     setting = make([1, 2], concurrency=1)
     limited = Deferred("rateLimited", after=30.0, scope=Scope.LANE)
-    setting.api.script = for_person("1", limited, times=200)
+    setting.api.script = for_person("1", limited, times=10**6)
+    told = setting.drive()
+    assert setting.counts() == {"failed": 1, "sent": 1}
+    assert told.took < 2 * DAY
+
+
+def test_a_storm_of_429s_fails_nobody(make: Callable[..., Setting]) -> None:
+    setting = make([1, 2, 3])
+    left = [60]
+
+    def storm(_api: ScriptedApi, *_: object) -> Outcome | None:
+        left[0] -= 1
+        return Deferred("rateLimited", after=1.0, scope=Scope.LANE) if left[0] > 0 else None
+
+    setting.api.script = storm
     setting.drive()
-    assert len(setting.api.sends) < 200
+    assert setting.counts() == {"sent": 3}
 
 
 def test_a_rejection_now_and_then_stops_nothing(make: Callable[..., Setting]) -> None:

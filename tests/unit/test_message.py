@@ -160,9 +160,9 @@ def test_what_a_look_up_is_evidence_of(
         assert said is E.FOUND
     elif isinstance(finding, Unclear):
         assert said is E.UNCLEAR
-    elif absent == "hold" or barred:
+    elif absent == "hold" or barred or presumed:
         assert said is E.ABSENT_HELD
-    elif idempotent and not presumed:
+    elif idempotent:
         assert said is Way.REPEAT  # under its key: never a second message
     else:
         assert said is E.ABSENT_ASSUMED

@@ -220,8 +220,9 @@ class Reconciler:
             case Absent(detail=detail):
                 if said is Evidence.ABSENT_HELD:
                     self._tries[doubt.id, False] = LOOKUPS  # asking again tells nothing new
-                    why = f"{detail}; absence is no proof (retry.absent: hold)"
-                    detail = why.lstrip("; ")
+                    policy = lane.campaigns[doubt.campaign].absent
+                    told = " (retry.absent: hold)" if policy == "hold" else ""
+                    detail = f"{detail}; absence is no proof{told}".lstrip("; ")
                 await self._write(doubt, said, "absent", detail)
             case Unclear(reason=reason, asked=True):
                 await self._write(doubt, said, "unclear", reason)

@@ -47,7 +47,7 @@ def refusal(folder: Path, name: str, data: bytes | str, encoding: str | None = N
         ("a.txt", b"id|name\n007|NA\n|x\n"),
         ("a.tsv", b"id\tname\n007\tNA\n\tx\n"),
         ("a.CSV", "id,name\n007,NA\n,x\n".encode("utf-16")),
-        ("a.csv.gz", gzip.compress(b"id,name\n007,NA\n,x\n")),
+        ("a.csv.gz", gzip.compress(b"id,name\n007,NA\n,x\n", mtime=0)),
         ("a.csv", b'"id","name"\n"007","NA"\n"","x"\n'),
         ("a.csv", b"id,name,,\n007,NA,,\n,x,,\n"),
     ],
@@ -94,7 +94,7 @@ def test_other_encodings(tmp_path: Path, encoding: str) -> None:
         ("a.csv", b"a,b\xe9\n1,x\n", "F: row 1, column 2: is not UTF-8 text"),
         ("a.csv", b"\xff\xfea", "F: row 0: is not UTF-16 text".replace("row 0: ", "")),
         ("a.csv.gz", b"a,b\n", "F: is a broken .gz file"),
-        ("a.csv.gz", gzip.compress(b"a,b\n" * 99)[:-9], "F: is a broken .gz file"),
+        ("a.csv.gz", gzip.compress(b"a,b\n" * 99, mtime=0)[:-9], "F: is a broken .gz file"),
         ("a.xls", b"", "F: an unknown ending .xls; known: .csv, .tsv, .txt, .jsonl, .xlsx, "
          ".parquet; .gz after csv, tsv, txt, jsonl"),
         ("a", b"", "F: an unknown ending (none); known: "),
@@ -303,7 +303,7 @@ def test_any_bytes_are_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes, encoding: str | None
 ) -> None:
     folder = tmp_path_factory.getbasetemp()
-    packed = gzip.compress(data) if name.endswith(".gz") and len(data) % 2 else data
+    packed = gzip.compress(data, mtime=0) if name.endswith(".gz") and len(data) % 2 else data
     try:
         rows = read(folder, name, packed, encoding)
     except AudienceError:

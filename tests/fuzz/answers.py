@@ -64,7 +64,7 @@ def a_body(luck: Random, version: str) -> bytes:
                 *(b"[" * 100_000, b'{"a":' * 100_000, b'{"code":' + b"[" * 900 + b"]" * 900 + b"}"),
                 b'{"code":"x","details":{"a":' + b"[" * 900 + b"]" * 900 + b"}}",
                 b'{"message":{"id":"m1"},"message":null,"thread":{"id":"t1"}}',
-                *(gzip.compress(OK[version]), OK[version].decode().encode("utf-16")),
+                *(gzip.compress(OK[version], mtime=0), OK[version].decode().encode("utf-16")),
                 b'{"code":"x","message":"' + b" " * 5995 + SECRET.encode() + b'"}',
             )
         )

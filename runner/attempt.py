@@ -24,9 +24,11 @@ from runner.events import (
     MessageInDoubt,
     MessageRejected,
     MessageSent,
+    MessageSkipped,
     Stopped,
 )
 from runner.ledger import Ledger
+from runner.ledger.contact import PassedOver
 from runner.ledger.moves import Intent, NotClaimed, Recorded, Result, claim, record
 from runner.message import (
     Accepted,
@@ -86,6 +88,7 @@ class Settings:
     absent: str
     key_life: float
     suppressed: Collection[str] = ()
+    contact_once_in: float | None = None  # see `Contact.bars`
     accepted_at: float = -math.inf  # attempts before this may not be all that were made
 
 
@@ -238,6 +241,7 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
         started_at=lane.clock.now(),
         server_at=channel.server_now(),
         again=parcel.again,
+        contact_once_in=lane.campaigns[parcel.campaign].contact_once_in,
     )
     try:
         number = await lane.ledger.commit(claim, intent)
@@ -250,6 +254,12 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
             raise Fenced(
                 "another run has taken this team over", "see who with: run-campaign status"
             )
+        return None
+    if isinstance(number, PassedOver):
+        lane.pacer.unused(permit)
+        name = lane.campaigns[parcel.campaign].name
+        about = (lane.clock.now(), name, parcel.recipient.id, parcel.sender)
+        lane.bus.emit(MessageSkipped(*about, number.reason, number.detail))
         return None
     answer = await channel.send(parcel.body, parcel.key, begun + SEND_BY)
     _give_back(lane, permit, answer.outcome)

@@ -111,6 +111,15 @@ class MessageFailed(MessageEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class MessageSkipped(MessageEvent):
+    """Not sent, for a reason that has come up since it was planned."""
+
+    name: ClassVar[str] = "skipped"
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class MessageInDoubt(MessageEvent):
     """May or may not have been sent."""
 

@@ -40,9 +40,12 @@ def plan_messages(
     known: KnownLookup,
     suppressed: Mapping[str, str],
     max_characters: int | None = None,
+    *,
+    contact_once_in: float | None = None,
+    now: float = 0.0,
 ) -> Iterator[list[Entry | RowSkip]]:
     """Chunks of what each row becomes, in file order. `max_characters`: of the platform, None if
-    there is no limit or it is not known."""
+    there is no limit or it is not known. `contact_once_in`: see `Contact.bars`."""
     rows = iter(rows)
     while chunk := list(islice(rows, CHUNK)):
         recipients = [row.recipient for row in chunk if row.recipient is not None]
@@ -50,7 +53,9 @@ def plan_messages(
         yield [
             row
             if isinstance(row, RowSkip) and not _is_message(row)
-            else _entry(row, template, senders, have, suppressed, max_characters)
+            else _entry(
+                row, template, senders, have, suppressed, max_characters, contact_once_in, now
+            )
             for row in chunk
         ]
 
@@ -68,19 +73,28 @@ def _entry(
     have: Mapping[Recipient, Known],
     suppressed: Mapping[str, str],
     max_characters: int | None,
+    contact_once_in: float | None,
+    now: float,
 ) -> Entry:
     assert row.recipient is not None
     known = have.get(row.recipient)
     sender = assign_sender(row.recipient, senders, known.sender if known else None)
+    contact = known.contact if known else None
+    bar = contact.bars(contact_once_in, now) if contact else None
     skip: SkipReason | None
+    free_at = 0.0
     if isinstance(row, RowSkip):
         text, skip, detail = "", row.reason, row.detail
     elif row.recipient.id in suppressed:
         text, skip = "", SkipReason.SUPPRESSED
-        detail = suppressed[row.recipient.id] or "on the ledger's suppression list"
+        detail = suppressed[row.recipient.id]
+    elif bar is not None:
+        text, skip, (detail, free_at) = "", SkipReason.CONTACTED, bar
     else:
         text, skip, detail = _render(row, template, max_characters)
-    planned = PlannedMessage(row.row, row.recipient, sender, text, row.columns, skip, detail)
+    planned = PlannedMessage(
+        row.row, row.recipient, sender, text, row.columns, skip, detail, free_at
+    )
     return Entry(planned, _change(planned, known), known)
 
 
@@ -128,7 +142,8 @@ def _change(planned: PlannedMessage, known: Known | None) -> Change:
     if known.status is _S.SKIPPED:
         if planned.skip is None:
             return Change.REQUEUED
-        same = (known.reason, known.row) == (planned.skip, planned.row)
+        was = (known.reason, known.row, known.detail)
+        same = was == (planned.skip, planned.row, planned.detail)
         return Change.SAME if same else Change.SKIPPED
     if planned.skip is not None:
         return Change.SKIPPED if known.status is _S.QUEUED else Change.KEPT

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 
-from runner.ledger import Ledger, lanes, planning
+from runner.ledger import Ledger, lanes, moves, planning
 from runner.ledger.moves import Intent
 from runner.ledger.planning import CampaignRow, PlanWriter
 from runner.message import Change, Entry, PlannedMessage, Recipient
@@ -72,3 +72,10 @@ def make_intent(message: int, run: int, epoch: int, **changes: object) -> Intent
         "server_at": 10.0,
     }
     return Intent(**{**values, **changes})  # type: ignore[arg-type]  # tests name the fields
+
+
+def claim_one(ledger: Ledger, intent: Intent) -> int:
+    """Commit an intent that can be; its attempt's number."""
+    [number] = ledger.write(moves.claim, [intent])
+    assert isinstance(number, int)
+    return number

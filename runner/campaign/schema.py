@@ -19,6 +19,7 @@ from pydantic import (
 
 from runner.campaign.values import (
     Duration,
+    DurationOrNone,
     File,
     Files,
     Gap,
@@ -243,6 +244,11 @@ class Campaign(_Model):
     )
     prospects: Prospects = Field(description="The people to write to: a path, or source with more.")
     suppress: Files = Field(default=(), description="Files of ids that are never written to.")
+    contact_once_in: DurationOrNone = Field(
+        30 * 86400.0,
+        description="How long nobody is written to whom another campaign of the ledger has "
+        "written to, such as 30d, or none. Default: 30d.",
+    )
     message: MessageSource = Field(description="The text to send: itself, or template: FILE.")
     limits: Limits = Field(default_factory=Limits, description="Limits of the whole team.")
     retry: Retry = Field(default_factory=Retry, description="What happens when a send fails.")
@@ -301,6 +307,7 @@ def campaign_schema() -> dict[str, Any]:
     del schema["properties"]["name"]["default"]  # the file's stem, not ""
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "run-campaign campaign file"
+    schema["properties"]["contact_once_in"]["default"] = "30d"
     for section in schema["$defs"].values():
         for name, entry in section.get("properties", {}).items():
             if name == "token":

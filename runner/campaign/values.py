@@ -66,6 +66,10 @@ def _duration(value: Any) -> Any:
         refuse(what, instead)
 
 
+def _duration_or_none(value: Any) -> Any:
+    return None if value == "none" else _duration(value)
+
+
 def _gap(value: Any) -> Any:
     if value == "none":
         return 0.0
@@ -115,6 +119,11 @@ Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION
 Gap = Annotated[
     float | None,
     BeforeValidator(_gap),
+    WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"const": "none"}]}),
+]
+DurationOrNone = Annotated[
+    float | None,
+    BeforeValidator(_duration_or_none),
     WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"const": "none"}]}),
 ]
 Limit = Annotated[

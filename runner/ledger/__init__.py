@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine
 
 from runner.ledger import (
     age,
+    contact,
     decisions,
     history,
     lanes,
@@ -39,6 +40,7 @@ __all__ = [
     "Ledger",
     "age",
     "back_up",
+    "contact",
     "decisions",
     "history",
     "lanes",

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
 from runner.errors import LedgerError
+from runner.ledger.contact import PassedOver, keep_others_out, pass_contacted, pass_suppressed
 from runner.ledger.schema import attempt, lane, message, request
 from runner.ledger.views import is_first_of, is_suppressed, may_go
 from runner.message import (
@@ -46,6 +47,7 @@ class Intent:
     started_at: float
     server_at: float
     again: bool = False
+    contact_once_in: float | None = None  # seconds; see `Contact.bars`
 
 
 class NotClaimed(StrEnum):
@@ -55,8 +57,11 @@ class NotClaimed(StrEnum):
     FENCED = "fenced"  # another owner has the lane
 
 
-def claim(connection: Connection, intents: list[Intent]) -> list[int | NotClaimed]:
-    """Commit intents: `queued` becomes `sending`; the attempt's number, or why not."""
+def claim(connection: Connection, intents: list[Intent]) -> list[int | NotClaimed | PassedOver]:
+    """Commit intents: `queued` becomes `sending`; the attempt's number, or why not.
+
+    Whoever may not be written to any more since the plan becomes `skipped` instead.
+    """
     epochs = dict(
         connection.execute(
             select(lane.c.id, lane.c.epoch)
@@ -65,6 +70,13 @@ def claim(connection: Connection, intents: list[Intent]) -> list[int | NotClaime
         ).all()
     )
     owned = [intent for intent in intents if epochs.get(intent.lane) == intent.epoch]
+    asked = {
+        intent.message: (intent.contact_once_in, intent.started_at)
+        for intent in owned
+        if not intent.again
+    }
+    keep_others_out(connection, asked)
+    passed = pass_contacted(connection, asked)
     numbers: dict[int, int] = {}
     for again in (False, True):
         ids = [intent.message for intent in owned if intent.again is again]
@@ -83,6 +95,9 @@ def claim(connection: Connection, intents: list[Intent]) -> list[int | NotClaime
             )
         )
         numbers.update(dict(moved.all()))
+    left = asked.keys() - numbers.keys() - passed.keys()
+    if left:
+        passed |= pass_suppressed(connection, message.c.id.in_(left))
     first: dict[int, Intent] = {}  # a message claimed twice in one batch is there once
     for intent in owned:
         first.setdefault(intent.message, intent)
@@ -110,6 +125,8 @@ def claim(connection: Connection, intents: list[Intent]) -> list[int | NotClaime
     return [
         NotClaimed.FENCED
         if epochs.get(intent.lane) != intent.epoch
+        else passed[intent.message]
+        if intent.message in passed
         else numbers.pop(intent.message, NotClaimed.MOVED)
         for intent in intents
     ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Table,
     Update,
     bindparam,
+    case,
     delete,
     func,
     insert,
@@ -29,6 +31,7 @@ from runner.ledger.schema import campaign, message, row_skip, suppression
 from runner.message import (
     FIRST_STEP,
     Change,
+    Contact,
     Entry,
     Known,
     MessageStatus,
@@ -36,6 +39,7 @@ from runner.message import (
     Recipient,
     RowSkip,
     SkipReason,
+    told_as_listed,
 )
 
 _S = MessageStatus
@@ -145,7 +149,11 @@ def bind(connection: Connection, id: int, origin: str, team: str) -> None:
 def known(
     connection: Connection, id: int | None, recipients: Sequence[Recipient]
 ) -> dict[Recipient, Known]:
-    """What this campaign has for these recipients, and the senders that others wrote them from."""
+    """What this campaign has for these recipients, the senders that others wrote them from, and
+    the last that another one has sent them, or perhaps sent."""
+    names = dict(
+        connection.execute(select(campaign.c.id, campaign.c.name).where(~campaign.c.is_test)).all()
+    )
     rows = connection.execute(
         select(
             message.c.campaign,
@@ -158,11 +166,13 @@ def known(
             message.c.text,
             message.c.row,
             message.c.detail,
+            message.c.sent_at,
         )
         .where(message.c.recipient.in_({recipient.id for recipient in recipients}))
         .order_by(message.c.id)
     )
     found: dict[Recipient, Known] = {}
+    contacts: dict[Recipient, Contact] = {}
     for row in rows:
         recipient = Recipient(row.platform, row.id_type, row.recipient)
         mine = row.campaign == id
@@ -171,13 +181,19 @@ def known(
             found[recipient] = Known(row.sender, status, row.text, row.row, row.reason, row.detail)
         elif recipient not in found and row.status != _S.SKIPPED:
             found[recipient] = Known(row.sender)
+        if not mine and row.campaign in names and row.status in (_S.SENT, _S.SENDING, _S.IN_DOUBT):
+            at = math.inf if row.sent_at is None else row.sent_at
+            if recipient not in contacts or at > contacts[recipient].at:
+                contacts[recipient] = Contact(names[row.campaign], at)
+    for recipient, contact in contacts.items():
+        found[recipient] = replace(found[recipient], contact=contact)
     return found
 
 
 def suppressed(connection: Connection) -> dict[str, str]:
-    """The ledger's do-not-contact list: id -> reason."""
-    rows = connection.execute(select(suppression.c.recipient, suppression.c.reason))
-    return dict(rows.all())
+    """The ledger's do-not-contact list: id -> since when, and why."""
+    rows = connection.execute(select(suppression))
+    return {row.recipient: told_as_listed(row.reason, row.added_at) for row in rows}
 
 
 _seen = Table("plan_seen", MetaData(), Column("recipient", String), prefixes=["TEMPORARY"])
@@ -253,7 +269,10 @@ class PlanWriter:
         gone = self.gone()
         self._connection.execute(
             update(message)
-            .where(*self._gone(_S.QUEUED))
+            .where(
+                *self._gone(_S.QUEUED, _S.SKIPPED),
+                (message.c.status == _S.QUEUED) | (message.c.reason == SkipReason.CONTACTED),
+            )
             .values(
                 status=_S.SKIPPED,
                 reason=SkipReason.REMOVED,
@@ -304,6 +323,7 @@ class PlanWriter:
             "status": _S.QUEUED if planned.skip is None else _S.SKIPPED,
             "reason": planned.skip or "",
             "detail": planned.detail,
+            "not_before": planned.free_at,
         }
 
     def _revised(
@@ -321,6 +341,7 @@ class PlanWriter:
             "status": status or was.status,
             "reason": planned.skip or (was.reason if status is None else ""),
             "detail": was.detail if status is None else planned.detail,
+            "_free_at": planned.free_at,
         }
 
     def _revise(self, values: list[dict[str, Any]]) -> None:
@@ -329,12 +350,18 @@ class PlanWriter:
         names = [name for name in values[0] if not name.startswith("_")]
         new_body = (message.c.text != bindparam("text")) | (message.c.sender != bindparam("sender"))
         tried = (message.c.attempts > 0) & new_body
+        not_before = case(
+            (bindparam("status") == _S.SKIPPED, bindparam("_free_at")),
+            (message.c.status == _S.SKIPPED, 0.0),
+            else_=message.c.not_before,
+        )
         changed = self._connection.execute(
             self._mine()
             .where(message.c.status == bindparam("_from"))
             .values(
                 {name: bindparam(name) for name in names}
                 | {"generation": message.c.generation + tried.cast(Integer)}
+                | {"not_before": not_before}
             ),
             values,
         )

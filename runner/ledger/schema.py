@@ -23,9 +23,9 @@ from sqlalchemy import (
     text,
 )
 
-from runner.message import AttemptOutcome, MessageStatus
+from runner.message import AttemptOutcome, MessageStatus, SkipReason
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only for INTEGER keys
@@ -77,6 +77,7 @@ message = Table(
     Column("status", String, nullable=False),
     Column("reason", String, nullable=False, server_default=""),
     Column("detail", Text, nullable=False, server_default=""),
+    # When it is due; of one skipped as contacted: when its recipient is free, 0 for not known.
     Column("not_before", Float, nullable=False, server_default=text("0")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("tries", Integer, nullable=False, server_default=text("0")),  # of `retry.attempts`
@@ -101,6 +102,13 @@ Index(
 )
 Index("message_by_recipient", message.c.recipient, message.c.platform, message.c.id_type)
 Index("message_by_message_id", message.c.message_id)
+message_contacted = Index(
+    "message_contacted",
+    message.c.campaign,
+    message.c.not_before,
+    sqlite_where=message.c.reason == SkipReason.CONTACTED,
+    postgresql_where=message.c.reason == SkipReason.CONTACTED,
+)
 
 row_skip = Table(
     "row_skip",

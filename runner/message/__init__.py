@@ -34,6 +34,7 @@ from runner.message.words import (
     Absent,
     Accepted,
     Change,
+    Contact,
     Deferred,
     Entry,
     Finding,
@@ -50,6 +51,7 @@ from runner.message.words import (
     Scope,
     SkipReason,
     Unclear,
+    told_as_listed,
 )
 
 __all__ = [
@@ -66,6 +68,7 @@ __all__ = [
     "Accepted",
     "AttemptOutcome",
     "Change",
+    "Contact",
     "Deferred",
     "Entry",
     "Evidence",
@@ -91,6 +94,7 @@ __all__ = [
     "judge",
     "message_key",
     "normal_name",
+    "told_as_listed",
     "way_to_settle",
     "weigh",
 ]

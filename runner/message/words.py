@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -46,6 +48,7 @@ class SkipReason(StrEnum):
     BAD_ID = "bad_id"
     DUPLICATE = "duplicate"
     SUPPRESSED = "suppressed"
+    CONTACTED = "contacted"
     MISSING_VALUE = "missing_value"
     EMPTY_TEXT = "empty_text"
     UNRENDERED = "unrendered"
@@ -89,7 +92,10 @@ class RowSkip:
 
 @dataclass(frozen=True, slots=True)
 class PlannedMessage:
-    """What the files ask for one recipient now: a text to send, or the reason why not."""
+    """What the files ask for one recipient now: a text to send, or the reason why not.
+
+    `free_at`: when that reason is over by itself (Unix s), 0 if nobody can tell.
+    """
 
     row: int
     recipient: Recipient
@@ -98,12 +104,43 @@ class PlannedMessage:
     columns: Mapping[str, str]
     skip: SkipReason | None = None
     detail: str = ""
+    free_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """The last message of another campaign to somebody. `at`: when it was sent (Unix s); infinite
+    while it is being sent or in doubt."""
+
+    campaign: str
+    at: float = math.inf
+
+    def bars(self, within: float | None, now: float) -> tuple[str, float] | None:
+        """Why the person is not written to by others for `within` seconds (None: they are), and
+        when that is over by itself (Unix s; 0 while nobody can tell); None if it is over."""
+        if within is None or self.at <= now - within:
+            return None
+        if self.at == math.inf:
+            return f"a message of {self.campaign} to them is being sent or in doubt", 0.0
+        free_at = self.at + within
+        told = f"contacted by {self.campaign} on {_day(self.at)}; free from {_day(free_at)}"
+        return told, free_at
+
+
+def told_as_listed(reason: str, at: float) -> str:
+    """Since when somebody is on the ledger's do-not-contact list, and why."""
+    told = f"on the ledger's list since {_day(at)}"
+    return f"{told}: {reason}" if reason else told
+
+
+def _day(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """What the ledger has for a recipient. `status` is None when only another campaign has
-    written to them; then only the sender matters."""
+    written to them; then only the sender and that `contact` matter."""
 
     sender: str
     status: MessageStatus | None = None
@@ -111,6 +148,7 @@ class Known:
     row: int = 0
     reason: str = ""
     detail: str = ""
+    contact: Contact | None = None
 
 
 class Change(StrEnum):

@@ -17,6 +17,7 @@ from runner.events import (
     MessageInDoubt,
     MessageRejected,
     MessageSent,
+    MessageSkipped,
     Planned,
     Reading,
     Stopped,
@@ -112,6 +113,9 @@ class Tally:
                     self._count_second()
             case MessageRejected() | MessageFailed():
                 line.problems += 1
+                self.last.append(event)
+            case MessageSkipped():
+                line.total -= 1
                 self.last.append(event)
             case _:
                 self.last.append(event)

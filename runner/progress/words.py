@@ -13,6 +13,7 @@ from runner.events import (
     MessageInDoubt,
     MessageRejected,
     MessageSent,
+    MessageSkipped,
     Notice,
     Planned,
     Stopped,
@@ -73,7 +74,13 @@ def line_of(event: Event, width: int = 200) -> str:
             told = f"sent (it had been in doubt) to {event.recipient}"
         case MessageSent():
             told = f"sent to {event.recipient} from {event.sender}"
-        case MessageRejected() | MessageFailed() | MessageInDoubt() | MessageDeferred():
+        case (
+            MessageRejected()
+            | MessageFailed()
+            | MessageInDoubt()
+            | MessageDeferred()
+            | MessageSkipped()
+        ):
             what = {"in_doubt": "in doubt", "deferred": "not sent, will be tried again"}
             name = what.get(event.name, event.name)
             told = f"{name}: {event.recipient}: {event.reason}"

@@ -226,9 +226,10 @@ def _agreed(crews: Sequence[Crew], ledger: Ledger, options: Options, around: Sur
     for crew in crews:
         for draft in crew.drafts:
             characters = known_characters(ledger, crew.origin, draft.campaign.api.platform)
-            if not is_unchanged(draft, ledger, characters):
+            now = around.clock.now()
+            if not is_unchanged(draft, ledger, characters, now):
                 progress = reading(draft.campaign.name, around.clock, around.bus)
-                found.append(preview(draft, ledger, characters, progress))
+                found.append(preview(draft, ledger, characters, progress, now))
     if not options.accept_changes:
         refuse_changes(found)
     if not any(each.adds for each in found):

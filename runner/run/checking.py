@@ -154,7 +154,7 @@ def _rows(
     if characters is None:
         characters = known_characters(ledger, origin_of(draft), campaign.api.platform)
     try:
-        found: Preview = preview(draft, ledger, characters, lambda _: None)
+        found: Preview = preview(draft, ledger, characters, lambda _: None, clock.now())
     except RunnerError as error:
         yield Check(False, str(error), error.hint)
         return

@@ -54,7 +54,7 @@ def dry_run(
         warnings = [f"{d.campaign.name}: {told}" for d in drafts for told in d.audience.warnings]
         queue: dict[str, int] = {}
         for draft in drafts:
-            found = _look(draft, ledger, progress, look)
+            found = _look(draft, ledger, progress, look, clock.now())
             previews.append(found)
             for sender, count in found.to_send.items():
                 queue[sender] = queue.get(sender, 0) + count
@@ -62,13 +62,13 @@ def dry_run(
         return DryRun(previews, forecast, warnings, ledger.place if ledger else None)
 
 
-def _look(draft: Draft, ledger: Ledger | None, progress: Rows, look: Looker) -> Preview:
+def _look(draft: Draft, ledger: Ledger | None, progress: Rows, look: Looker, now: float) -> Preview:
     suppressed = ledger.read(planning.suppressed) if ledger else {}
     found = Preview(draft.campaign.name)
     characters = known_characters(ledger, origin_of(draft), draft.campaign.api.platform)
 
     def entries() -> Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]:
-        for chunk in planned_entries(draft, ledger, suppressed, characters, progress):
+        for chunk in planned_entries(draft, ledger, suppressed, characters, progress, now):
             for entry in chunk:
                 yield entry, found.count(entry)
 

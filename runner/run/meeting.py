@@ -111,6 +111,7 @@ def settings(draft: Draft, ledger: Ledger) -> Settings:
         absent=campaign.retry.absent,
         key_life=campaign.retry.key_life,
         suppressed=draft.audience.suppressed,
+        contact_once_in=campaign.contact_once_in,
         accepted_at=-math.inf if accepted_at is None else accepted_at,
     )
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from runner.clock import Clock
 from runner.errors import ChangesError
 from runner.events import EventBus, Planned, Reading
-from runner.ledger import Ledger, notes, planning, views
+from runner.ledger import Ledger, contact, notes, planning, views
 from runner.ledger.planning import PlanWriter
 from runner.message import Entry
 from runner.run.preview import Preview, Rows, planned_entries
@@ -26,12 +26,14 @@ GONE = 0.2
 """More than this share of the queue gone from the file is taken for a mistake until accepted."""
 
 
-def is_unchanged(draft: Draft, ledger: Ledger, characters: int | None) -> bool:
+def is_unchanged(draft: Draft, ledger: Ledger, characters: int | None, now: float) -> bool:
     """Whether planning again would change nothing: then no row needs to be read."""
     if draft.row is None or draft.row.fingerprint is None:
         return False
     if ledger.read(views.unplanned, [draft.row.id]):
         return False  # whoever came back into the queue since waits for a plan
+    if ledger.read(contact.has_freed, draft.row.id, now):
+        return False  # so does whoever was passed over for a time that has passed
     suppressed = ledger.read(planning.suppressed)
     return draft.row.fingerprint == plan_fingerprint(draft, suppressed, characters)
 
@@ -51,11 +53,11 @@ def write_plan(
     queue is gone, and `accept_changes` is off.
     """
     name = draft.campaign.name
-    if is_unchanged(draft, ledger, characters):
+    if is_unchanged(draft, ledger, characters, clock.now()):
         bus.emit(Planned(clock.now(), name, 0, 0, 0, 0, 0, unchanged=True))
         return draft
     suppressed = ledger.read(planning.suppressed)
-    found, key = Preview(name), prospects_key(draft)
+    found, key, now = Preview(name), prospects_key(draft), clock.now()
     with ledger.writing() as connection:
         # Looked for again: another first run may have been here while this one waited, and
         # another campaign of this run may have the same prospects.
@@ -74,7 +76,7 @@ def write_plan(
             )
         writer = PlanWriter(connection, row)
         progress = reading(name, clock, bus)
-        for chunk in planned_entries(draft, ledger, suppressed, characters, progress):
+        for chunk in planned_entries(draft, ledger, suppressed, characters, progress, now):
             for entry in chunk:
                 found.count(entry)
             writer.write(chunk)

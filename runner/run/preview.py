@@ -86,6 +86,7 @@ def planned_entries(
     suppressed: Mapping[str, str],
     characters: int | None,
     progress: Rows,
+    now: float,
 ) -> Iterator[list[Entry | RowSkip]]:
     """The plan of a draft in chunks, against what the ledger knows (None: nothing)."""
 
@@ -100,6 +101,8 @@ def planned_entries(
         known,
         suppressed,
         characters,
+        contact_once_in=draft.campaign.contact_once_in,
+        now=now,
     ):
         rows += len(chunk)
         progress(rows)
@@ -111,12 +114,13 @@ def preview(
     ledger: Ledger | None,
     characters: int | None,
     progress: Rows,
+    now: float,
     each: Callable[[Entry | RowSkip, PlannedMessage | None], None] | None = None,
 ) -> Preview:
     """Count what a plan would do. `each` sees every entry, with its message if it would be sent."""
     suppressed = ledger.read(planning.suppressed) if ledger else {}
     found = Preview(draft.campaign.name)
-    for chunk in planned_entries(draft, ledger, suppressed, characters, progress):
+    for chunk in planned_entries(draft, ledger, suppressed, characters, progress, now):
         for entry in chunk:
             planned = found.count(entry)
             if each is not None:

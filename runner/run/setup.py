@@ -249,6 +249,7 @@ def plan_fingerprint(draft: Draft, suppressed: Mapping[str, str], characters: in
         draft.audience.id_type,
         sorted(suppressed.items()),
         characters,
+        campaign.contact_once_in,
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -47,8 +47,9 @@ def run_test(
     with ExitStack() as held, open_ledger(location) as ledger:
         memory = remembering(ledger, options, around, [])
         draft = make_draft(campaign, None)
+        changes = {"name": test_name, "contact_once_in": None}  # to oneself, however often
         made = _test_campaign(ledger, test_name, draft, around)
-        draft = replace(draft, campaign=campaign.model_copy(update={"name": test_name}), row=made)
+        draft = replace(draft, campaign=campaign.model_copy(update=changes), row=made)
         crews = asyncio.run(meet([draft], {test_name: token}, ledger, around.clock, around.bus))
         hold_lanes(held, ledger, crews, options.wait, around.clock)
         ledger.write(decisions.withdraw, made.id)  # what an interrupted test has left

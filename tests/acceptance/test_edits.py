@@ -119,7 +119,7 @@ def test_two_first_runs_one_waiting(project: Project) -> None:
 
 def test_a_person_in_doubt_elsewhere_is_told_of(project: Project) -> None:
     ids = people(1)
-    project.write(ids)
+    project.write(ids, more="contact_once_in: none\n")
     project.api.faults("unconfirmed:delivered=no")
     project.ok(project.campaign, code=4)
     project.api.faults()

@@ -218,7 +218,7 @@ def test_what_was_moved_is_told_in_a_line_and_what_to_do(
 
 
 def test_copies_are_known_before_anything_was_sent(project: Project) -> None:
-    project.write(people(2))
+    project.write(people(2), more="contact_once_in: none\n")
     copy = Path(shutil.copy(project.campaign, project.campaign.with_name("spring2.yaml")))
     refused = project.ok(project.campaign, copy, code=1)
     assert "spring.csv is known as campaign spring; as spring2" in refused.err

@@ -166,7 +166,7 @@ def test_a_run_whose_lock_a_cleaner_removed_is_fenced(both: Project) -> None:
 
 
 def test_two_teams_send_at_once_from_one_ledger(project: Project, start_api: StartApi) -> None:
-    project.write(people(12), concurrency=2)
+    project.write(people(12), concurrency=2, more="contact_once_in: none\n")
     other_api: Api = start_api("--per-minute", "none")
     other = project.campaign.with_name("autumn.yaml")
     text = project.campaign.read_text().replace(project.api.base, other_api.base)
@@ -182,7 +182,7 @@ def test_two_teams_send_at_once_from_one_ledger(project: Project, start_api: Sta
 
 def test_two_campaigns_of_one_team_to_the_same_people_one_waiting(project: Project) -> None:
     ids = people(4)
-    project.write(ids, senders=[OTHER_LINK])
+    project.write(ids, senders=[OTHER_LINK], more="contact_once_in: none\n")
     other = project.campaign.with_name("autumn.yaml")
     other.write_text(project.campaign.read_text().replace("spring.csv", "autumn.csv"))
     shutil.copy(project.campaign.with_name("spring.csv"), other.with_name("autumn.csv"))

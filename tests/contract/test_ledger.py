@@ -42,6 +42,7 @@ from runner.message import (
 from tests.support import (
     LANE,
     SENDER,
+    claim_one,
     make_campaign,
     make_intent,
     make_queue,
@@ -69,8 +70,7 @@ def claimed(ledger: Ledger, campaign: int) -> tuple[int, int, int, int]:
     """One message, claimed: (message, attempt, run, epoch)."""
     run, epoch = own_lane(ledger)
     [message] = ids_of(ledger, campaign)
-    [number] = ledger.write(moves.claim, [make_intent(message, run, epoch)])
-    assert isinstance(number, int)
+    number = claim_one(ledger, make_intent(message, run, epoch))
     return message, number, run, epoch
 
 
@@ -181,10 +181,8 @@ def test_attempts_that_count_run_out(ledger: Ledger) -> None:
     [message] = ids_of(ledger, row.id)
     seen = []
     for _ in range(2):
-        [number] = ledger.write(moves.claim, [make_intent(message, run, epoch)])
-        told = record(
-            ledger, message, int(number), Evidence.DEFERRED, counts=True, attempts_allowed=2
-        )
+        number = claim_one(ledger, make_intent(message, run, epoch))
+        told = record(ledger, message, number, Evidence.DEFERRED, counts=True, attempts_allowed=2)
         seen.append(told.status)
     assert seen == [S.QUEUED, S.FAILED]
     assert ledger.write(decisions.retry, Retry(row.id)) == 1
@@ -196,8 +194,8 @@ def test_a_look_up_speaks_only_of_the_attempts_it_knew(ledger: Ledger) -> None:
     make_queue(ledger, row, [5])
     message, number, run, epoch = claimed(ledger, row.id)
     record(ledger, message, number, Evidence.UNKNOWN)
-    [again] = ledger.write(moves.claim, [make_intent(message, run, epoch, again=True)])
-    record(ledger, message, int(again), Evidence.UNKNOWN)
+    again = claim_one(ledger, make_intent(message, run, epoch, again=True))
+    record(ledger, message, again, Evidence.UNKNOWN)
     old = Settlement(message, Evidence.ABSENT_ASSUMED, 30.0, numbers=frozenset({number}))
     assert ledger.write(settling.settle, [old]) == [Recorded(S.IN_DOUBT)]
 
@@ -245,8 +243,8 @@ def test_a_message_that_can_never_be_seen_is_not_sent_for_ever(ledger: Ledger) -
     seen = []
     for _ in range(2):
         plan_again(ledger, row)
-        [number] = ledger.write(moves.claim, [make_intent(message, run, epoch)])
-        record(ledger, message, int(number), Evidence.UNKNOWN)
+        number = claim_one(ledger, make_intent(message, run, epoch))
+        record(ledger, message, number, Evidence.UNKNOWN)
         absent = Settlement(message, Evidence.ABSENT_ASSUMED, 30.0, attempts_allowed=2)
         [told] = ledger.write(settling.settle, [absent])
         assert told is not None
@@ -260,10 +258,10 @@ def test_a_replay_cannot_disprove_an_unanswered_attempt(ledger: Ledger) -> None:
     message, number, run, epoch = claimed(ledger, row.id)
     record(ledger, message, number, Evidence.UNKNOWN)
     for evidence in (Evidence.REJECTED, Evidence.DEFERRED, Evidence.NOT_WRITTEN):
-        [again] = ledger.write(moves.claim, [make_intent(message, run, epoch, again=True)])
-        assert record(ledger, message, int(again), evidence).status is S.IN_DOUBT
-    [again] = ledger.write(moves.claim, [make_intent(message, run, epoch, again=True)])
-    assert record(ledger, message, int(again), Evidence.REPLAYED, message_id="m").status is S.SENT
+        again = claim_one(ledger, make_intent(message, run, epoch, again=True))
+        assert record(ledger, message, again, evidence).status is S.IN_DOUBT
+    again = claim_one(ledger, make_intent(message, run, epoch, again=True))
+    assert record(ledger, message, again, Evidence.REPLAYED, message_id="m").status is S.SENT
 
 
 def test_late_truth_is_welcome_and_a_doubling_is_told(ledger: Ledger) -> None:
@@ -274,10 +272,10 @@ def test_late_truth_is_welcome_and_a_doubling_is_told(ledger: Ledger) -> None:
     ledger.write(settling.settle, [Settlement(message, Evidence.SAID_NOT_SENT, 30.0)])
     assert ids_of(ledger, row.id) == []
     plan_again(ledger, row)
-    [second] = ledger.write(moves.claim, [make_intent(message, run, epoch)])
-    assert record(ledger, message, int(second), Evidence.REJECTED).status is S.REJECTED
+    second = claim_one(ledger, make_intent(message, run, epoch))
+    assert record(ledger, message, second, Evidence.REJECTED).status is S.REJECTED
     assert record(ledger, message, first, Evidence.ACCEPTED, message_id="m1") == Recorded(S.SENT)
-    late = record(ledger, message, int(second), Evidence.ACCEPTED, message_id="m2")
+    late = record(ledger, message, second, Evidence.ACCEPTED, message_id="m2")
     assert late == Recorded(S.SENT, doubled=True)
     [exported] = ledger.read(_exported, row.id)
     assert exported.message_id == "m1"
@@ -330,8 +328,8 @@ def test_settling_covers_every_unproven_attempt(
     make_queue(ledger, row, [5])
     message, number, run, epoch = claimed(ledger, row.id)
     record(ledger, message, number, Evidence.UNKNOWN)
-    [again] = ledger.write(moves.claim, [make_intent(message, run, epoch, again=True)])
-    record(ledger, message, int(again), Evidence.UNKNOWN)
+    again = claim_one(ledger, make_intent(message, run, epoch, again=True))
+    record(ledger, message, again, Evidence.UNKNOWN)
     told = ledger.write(settling.settle, [Settlement(message, evidence, 30.0, message_id="m")])
     assert told == [Recorded(status)]
     assert statuses(ledger, row.id) == [("5", status)]

@@ -33,6 +33,7 @@ WHOLE = {
         "timezone": "timezone",
     },
     "suppress": ["../do-not-contact.csv"],
+    "contact_once_in": "30d",
     "message": {"text": "Hi {{ first_name }}"},
     "limits": {"per_minute": 300, "per_hour": 10000, "per_day": 100000, "concurrency": 16},
     "retry": {"attempts": 5, "timeout": "60s", "settle": "120s", "absent": "hold"},

@@ -43,6 +43,7 @@ def test_the_smallest_campaign_is_safe_by_its_defaults(tmp_path: Path) -> None:
     assert campaign.message.text == "Hi {{ first_name }}"
     assert campaign.message.template is None
     assert campaign.suppress == ()
+    assert campaign.contact_once_in == 30 * 86400.0
     assert campaign.api.token_env == "INBOX_API_TOKEN"
     assert campaign.api.platform == "twitter"
     assert campaign.origin == "https://inboxapp.com/api/v2"
@@ -104,12 +105,14 @@ retry: {attempts: 2, timeout: 500ms, settle: 0s, absent: resend, key_life: 2h}
     [
         ("nmae: x", "F:4: nmae: unknown key; did you mean name?"),
         ("xyzzy: x", "F:4: xyzzy: unknown key; known here: name, api, senders, prospects, "
-         "suppress, message, limits, retry"),
+         "suppress, contact_once_in, message, limits, retry"),
         ("path: x", "F:4: path: unknown key; known here: name, api, senders, prospects, "
-         "suppress, message, limits, retry"),
+         "suppress, contact_once_in, message, limits, retry"),
         ("schedule: {start: x}", "F:4: schedule: this version does not have it yet; remove it"),
-        ("contact_once_in: 30d",
-         "F:4: contact_once_in: this version does not have it yet; remove it"),
+        ("contact_once_in: 30",
+         'F:4: contact_once_in: has no unit; write "30s"'),
+        ("contact_once_in: never", "F:4: contact_once_in: is no duration; "
+         "write one such as 45s, 1m30s, 2h or 30d"),
         ("name: 2026-03-02",
          'F:4: name: `2026-03-02` is a date to YAML, not text; quote it: "2026-03-02"'),
         ("name: 10:30", 'F:4: name: `10:30` is a number to YAML, not text; quote it: "10:30"'),

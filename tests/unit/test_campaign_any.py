@@ -45,7 +45,17 @@ _SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=10), st.dates()
 )
 _NAMES = (
-    *("name", "api", "senders", "prospects", "suppress", "message", "limits", "retry"),
+    *(
+        "name",
+        "api",
+        "senders",
+        "prospects",
+        "suppress",
+        "contact_once_in",
+        "message",
+        "limits",
+        "retry",
+    ),
     *("id", "source", "token", "base_url", "version", "per_hour", "gap", "where", "defaults"),
     *("template", "text", "timeout", "concurrency", "encoding", "x"),
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from runner.attempt import Lane
+from runner.attempt import Lane, Settings
 from runner.ledger import decisions, settling, views
 from runner.ledger.moves import Recorded
 from runner.ledger.settling import Settlement
@@ -24,7 +24,7 @@ from runner.message import (
 from tests.lane import Setting, for_person
 from tests.support import SENDER
 from tests.unit.test_pacing import sender
-from tests.virtual import ScriptedApi, VirtualClock
+from tests.virtual import ScriptedApi, ScriptedChannel, VirtualClock
 
 Make = Callable[..., Setting]
 DOWN = Deferred("network", "refused", written=False, scope=Scope.LANE)
@@ -226,3 +226,20 @@ def test_one_that_comes_back_does_not_hold_the_others_up(make: Make) -> None:
     setting.drive()
     assert setting.counts() == {"sent": 9, "queued": 1}
     assert setting.ledger.read(views.unplanned, [setting.campaign]) == 1
+
+
+def test_of_two_campaigns_in_one_lane_the_first_writes_and_the_second_says_so(make: Make) -> None:
+    setting = make([1, 2], concurrency=2)
+    other = setting.another_campaign("autumn", [1, 2, 3])
+    rule = 30 * 86400.0
+    campaigns = {
+        id: Settings(name, "v2", ScriptedChannel.base_url, 5, 120.0, "hold", 3600.0, (), rule)
+        for id, name in ((setting.campaign, "spring"), (other, "autumn"))
+    }
+    told = setting.drive(campaigns=campaigns)
+    assert sorted(setting.api.accepted) == ["1", "2", "3"]
+    skipped = told.named("skipped")
+    assert {event.fields()["recipient"] for event in skipped} == {"1", "2"}
+    assert all("contacted by spring on" in event.fields()["detail"] for event in skipped)
+    setting.campaign = other
+    assert setting.counts() == {"sent": 1, "skipped": 2}

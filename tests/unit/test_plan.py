@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from runner.message import (
     Change,
+    Contact,
     Entry,
     Known,
     MessageStatus,
@@ -193,3 +195,55 @@ def test_reordered_rows_give_the_same_messages(ids: list[int], luck: random.Rand
     shuffled = list(ids)
     luck.shuffle(shuffled)
     assert texts(ids) == texts(shuffled)
+
+
+DAY = 86400.0
+MONTH = 30 * DAY
+
+
+def plan_contacted(
+    contact: Contact | None, *, now: float, within: float | None = MONTH, known: Known | None = None
+) -> Entry:
+    have = replace(known or Known("a1"), contact=contact)
+    chunks = plan_messages(
+        [prospect(5)],
+        compile_template("Hi {{ first_name }}", "test"),
+        ONE,
+        lambda _recipients: {recipient(5): have},
+        {},
+        contact_once_in=within,
+        now=now,
+    )
+    return only([entry for chunk in chunks for entry in chunk])
+
+
+def test_whom_another_campaign_has_written_to_is_skipped_until_the_time_has_passed() -> None:
+    contact = Contact("autumn", 2 * DAY)
+    planned = plan_contacted(contact, now=2 * DAY + MONTH - 1.0).planned
+    assert planned.skip is SkipReason.CONTACTED
+    assert planned.detail == "contacted by autumn on 1970-01-03; free from 1970-02-02"
+    assert planned.free_at == 2 * DAY + MONTH
+    assert plan_contacted(contact, now=2 * DAY + MONTH).planned.skip is None
+    assert plan_contacted(contact, now=3 * DAY, within=None).planned.skip is None
+    assert plan_contacted(None, now=3 * DAY).planned.skip is None
+
+
+def test_whom_another_campaign_may_have_written_to_is_skipped_for_no_known_time() -> None:
+    planned = plan_contacted(Contact("autumn"), now=1e12).planned
+    assert planned.skip is SkipReason.CONTACTED
+    assert "autumn" in planned.detail
+    assert planned.free_at == 0.0
+
+
+def test_a_contact_takes_out_who_is_queued_and_lets_them_in_again() -> None:
+    contact = Contact("autumn", 2 * DAY)
+    queued = Known("a1", S.QUEUED, "Hi Ann", 2)
+    assert plan_contacted(contact, now=3 * DAY, known=queued).change is Change.SKIPPED
+    skipped = Known("a1", S.SKIPPED, "", 2, "contacted", "contacted by spring …")
+    assert plan_contacted(contact, now=90 * DAY, known=skipped).change is Change.REQUEUED
+    told_anew = plan_contacted(contact, now=3 * DAY, known=skipped)
+    assert told_anew.change is Change.SKIPPED
+    again = replace(skipped, detail=told_anew.planned.detail)
+    assert plan_contacted(contact, now=3 * DAY, known=again).change is Change.SAME
+    sent = Known("a1", S.SENT, "Hi Ann", 2)
+    assert plan_contacted(contact, now=3 * DAY, known=sent).change is Change.KEPT

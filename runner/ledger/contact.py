@@ -1,0 +1,132 @@
+"""Who may not be written to any more since the plan: looked at in the claim's own transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select, update
+
+from runner.ledger.schema import campaign, message, suppression
+from runner.message import Contact, MessageStatus, SkipReason, told_as_listed
+
+_S = MessageStatus
+_ADVISORY = 0x7C0
+"""PostgreSQL's locks of recipients are of this class; those of lanes have none."""
+
+_other = message.alias()
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A queued message that was not sent, for a reason newer than its plan: it is `skipped` now."""
+
+    reason: SkipReason
+    detail: str
+    free_at: float = 0.0
+
+
+def keep_others_out(connection: Connection, ids: Collection[int]) -> None:
+    """Until this transaction ends, no other lane claims a message to the same recipients. SQLite
+    has one writer anyway."""
+    if not ids or connection.dialect.name == "sqlite":
+        return
+    key = func.hashtext(message.c.recipient).label("key")
+    keys = select(key).where(message.c.id.in_(ids)).distinct().order_by(key).subquery()
+    # Always in one order, or two of these could wait for each other.
+    connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY, keys.c.key))).all()
+
+
+def pass_contacted(
+    connection: Connection, asked: Mapping[int, tuple[float | None, float]]
+) -> dict[int, PassedOver]:
+    """Skip the queued ones of these messages whose recipients were written to by another campaign.
+    `asked`: the campaign's `contact_once_in`, and the time now."""
+    ids = [id for id, (within, _) in asked.items() if within is not None]
+    if not ids:
+        return {}
+    rows = connection.execute(
+        select(message.c.id, campaign.c.name, _other.c.sent_at)
+        .join(_other, _same_recipient())
+        .join(campaign, campaign.c.id == _other.c.campaign)
+        .where(
+            message.c.id.in_(ids),
+            message.c.status == _S.QUEUED,
+            _other.c.campaign != message.c.campaign,
+            _other.c.status == _S.SENT,  # one under way or in doubt is waited for: `may_go`
+            ~campaign.c.is_test,
+        )
+        .order_by(_other.c.sent_at)
+    )
+    passed: dict[int, PassedOver] = {}
+    for row in rows:
+        bar = Contact(row.name, row.sent_at).bars(*asked[row.id])
+        if bar is not None:
+            passed[row.id] = PassedOver(SkipReason.CONTACTED, *bar)
+    return _skip(connection, passed)
+
+
+def pass_suppressed(connection: Connection, these: ColumnElement[bool]) -> dict[int, PassedOver]:
+    """Skip the queued ones of `these` messages whose recipients are on the do-not-contact list."""
+    rows = connection.execute(
+        select(message.c.id, suppression.c.reason, suppression.c.added_at)
+        .join(suppression, suppression.c.recipient == message.c.recipient)
+        .where(these, message.c.status == _S.QUEUED)
+    )
+    passed = {
+        row.id: PassedOver(SkipReason.SUPPRESSED, told_as_listed(row.reason, row.added_at))
+        for row in rows
+    }
+    return _skip(connection, passed)
+
+
+def _skip(connection: Connection, passed: dict[int, PassedOver]) -> dict[int, PassedOver]:
+    if passed:
+        values: list[dict[str, Any]] = [
+            {"_id": id, "reason": why.reason, "detail": why.detail, "not_before": why.free_at}
+            for id, why in sorted(passed.items())
+        ]
+        connection.execute(
+            update(message)
+            .where(message.c.id == bindparam("_id"), message.c.status == _S.QUEUED)
+            .values(
+                status=_S.SKIPPED,
+                reason=bindparam("reason"),
+                detail=bindparam("detail"),
+                not_before=bindparam("not_before"),
+            ),
+            values,
+        )
+    return passed
+
+
+def _same_recipient() -> ColumnElement[bool]:
+    return and_(
+        _other.c.recipient == message.c.recipient,
+        _other.c.platform == message.c.platform,
+        _other.c.id_type == message.c.id_type,
+    )
+
+
+def has_freed(connection: Connection, id: int, now: float) -> bool:
+    """Whether somebody whom a campaign has passed over as contacted may be free now: the time has
+    passed, or what was being sent or in doubt is settled."""
+    still_open = exists().where(
+        _other.c.campaign != message.c.campaign,
+        _other.c.campaign.not_in(select(campaign.c.id).where(campaign.c.is_test)),
+        _same_recipient(),
+        _other.c.status.in_((_S.SENDING, _S.IN_DOUBT)),
+    )
+    found = (
+        select(message.c.id)
+        .where(
+            message.c.campaign == id,
+            message.c.status == _S.SKIPPED,
+            message.c.reason == SkipReason.CONTACTED,
+            or_(message.c.not_before > 0, ~still_open),
+            message.c.not_before <= now,
+        )
+        .limit(1)
+    )
+    return connection.execute(found).first() is not None

@@ -6,6 +6,7 @@ import re
 import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -336,30 +337,91 @@ def _shown(text: str) -> str:
 # Suppression lists ------------------------------------------------------------------------------
 
 
-def read_suppressed(paths: Iterable[Path], id_type: str, platform: str) -> dict[str, str]:
-    """Every id of the lists, and where it stands: `do-not-contact.csv row 7`.
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Why and since when (Unix s) somebody is on a list; None where the list does not say."""
 
-    A list is any table with a known id column, or else with its ids in the first column; or plain
-    ids, one a line, without a header. Raises AudienceError for a missing file, a list of the other
-    kind of ids, and a cell that is no id: whoever stands there asked not to be written to.
-    """
+    row: int
+    reason: str | None = None
+    added_at: float | None = None
+
+
+def read_suppressed(paths: Iterable[Path], id_type: str, platform: str) -> dict[str, str]:
+    """Every id of the lists, and where it stands and why: `do-not-contact.csv row 7: asked`. Raises
+    AudienceError as `read_list` does."""
     found: dict[str, str] = {}
-    check = id_checker(platform, id_type)
     for path in paths:
-        for number, cell in _suppressed_cells(path, id_type, check):
-            checked = check(cell)
-            if isinstance(checked, str):
-                found.setdefault(checked, f"{path.name} row {number}")
-            elif checked.reason is not SkipReason.NO_ID:
-                raise AudienceError(f"{path}: row {number}: {checked.detail}")
+        for id, listed in read_list(path, id_type, platform).items():
+            why = f": {listed.reason}" if listed.reason else ""
+            found.setdefault(id, f"{path.name} row {listed.row}{why}")
     return found
 
 
-def _suppressed_cells(
-    path: Path, id_type: str, check: Callable[[str], str | Refused]
-) -> Iterator[tuple[int, str]]:
+LIST_COLUMNS = ("recipient", "reason", "added_at")
+"""The columns of an exported list."""
+
+
+def read_list(path: Path, id_type: str, platform: str, *, dates: bool = False) -> dict[str, Listed]:
+    """Every id of a list, with what its columns `reason` and (if `dates`) `added_at` or `date` say.
+
+    A list is any table with a known id column, or else with its ids in the first column; or plain
+    ids, one a line, without a header. Raises AudienceError for a missing file, a list of the other
+    kind of ids, and a cell that is no id: whoever stands there asked not to be written to. An
+    exported list may hold both kinds.
+    """
+    found: dict[str, Listed] = {}
+    check = id_checker(platform, id_type)
     table = read_table(path)
     columns = [normal_column(name) for name in table.columns]
+    exported = tuple(columns) == LIST_COLUMNS
+    for number, id, cells in _listed_rows(table, columns, id_type, check):
+        checked = check(id)
+        if exported and isinstance(checked, Refused):
+            checked = _of_any_kind(id, checked)
+        if isinstance(checked, str):
+            row = dict(zip(columns, cells, strict=False))
+            at = row.get("added_at") or row.get("date") if dates else None
+            reason = _plain(row.get("reason", ""))
+            listed = Listed(
+                number,
+                reason if reason or exported else None,
+                _moment(path, number, at) if at else None,
+            )
+            found.setdefault(checked, listed)
+        elif checked.reason is not SkipReason.NO_ID:
+            raise AudienceError(f"{path}: row {number}: {checked.detail}")
+    return found
+
+
+def _of_any_kind(id: str, refused: Refused) -> str | Refused:
+    """An id of either kind that is beyond doubt one: Inbox ids have 20 characters and more."""
+    for check in (_x_id, _inbox_id):
+        checked = check(id)
+        if isinstance(checked, str) and (check is _x_id or len(checked) >= 20):
+            return checked
+    return refused
+
+
+def _plain(cell: str) -> str:
+    """A text without the quote that keeps a spreadsheet from running it."""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
+
+
+def _moment(path: Path, row: int, cell: str) -> float:
+    """A date, or a date and time, in Unix seconds; UTC unless it names its zone."""
+    try:
+        moment = datetime.fromisoformat(cell.strip())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise AudienceError(
+            f"{path}: row {row}: {_shown(cell)} is no date", "write dates such as 2026-11-03"
+        ) from None
+
+
+def _listed_rows(
+    table: Table, columns: list[str], id_type: str, check: Callable[[str], str | Refused]
+) -> Iterator[tuple[int, str, list[str]]]:
+    path = table.path
     known = [name for name in ID_COLUMNS if name in columns]
     ours = [name for name in known if ID_COLUMNS[name] == id_type]
     if known and not ours:
@@ -368,10 +430,10 @@ def _suppressed_cells(
             f"add a column {next(n for n, kind in ID_COLUMNS.items() if kind == id_type)}"
         )
     if not ours and _looks_like_id(table.columns[0], check):
-        yield 1, table.columns[0]
+        yield 1, table.columns[0], []
     at = columns.index(ours[0]) if ours else 0
     for number, cells in table.rows():
-        yield number, cells[at]
+        yield number, cells[at], list(cells)
 
 
 def _looks_like_id(header: str, check: Callable[[str], str | Refused]) -> bool:

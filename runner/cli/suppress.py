@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@click.group("suppress", short_help="The do-not-contact list: add, remove, list, import.")
+@click.group("suppress", short_help="The do-not-contact list: add, remove, list, import, export.")
 def group() -> None:
     """The ledger's do-not-contact list: nobody on it is written to, by whatever campaign."""
 
@@ -59,28 +59,65 @@ def add(
     state: str | None,
 ) -> int:
     """Put people on the list; their queued messages are taken out."""
+    from runner.clock import SystemClock
+
     call.about((), state)
-    return _suppress(_checked(ids, id_type, platform), reason, state)
+    why = (reason, SystemClock().now())
+    return _suppress(dict.fromkeys(_checked(ids, id_type, platform), why), state)
 
 
 @group.command("import", epilog=examples("run-campaign suppress import do-not-contact.csv"))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--reason", default="", metavar="TEXT", help="Default: the file's name and row.")
+@click.option("--reason", default="", metavar="TEXT", help="Where the file has none.")
 @_kind_options
 @state_option
 @click.pass_obj
 def import_(
     call: Call, /, file: Path, reason: str, id_type: str, platform: str, state: str | None
 ) -> int:
-    """Put everybody of a table, or of a plain list of ids, on the list."""
-    from runner.audience import read_suppressed
+    """Put everybody of a table, or of a plain list of ids, on the list.
+
+    Columns reason and added_at (or date) say why and since when.
+    """
+    from runner.audience import read_list
+    from runner.clock import SystemClock
 
     call.about((), state)
-    found = read_suppressed([file], id_type, platform)
+    found = read_list(file, id_type, platform, dates=True)
     if not found:
         click.echo(f"{file}: nobody in it")
         return 0
-    return _suppress(list(found), reason or f"in {file.name}", state)
+    why, now = reason or f"in {file.name}", SystemClock().now()
+    wanted = {
+        id: (
+            why if listed.reason is None else listed.reason,
+            now if listed.added_at is None else listed.added_at,
+        )
+        for id, listed in found.items()
+    }
+    return _suppress(wanted, state)
+
+
+@group.command("export", epilog=examples("run-campaign suppress export do-not-contact.csv"))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@state_option
+@click.pass_obj
+def export(call: Call, /, file: Path, state: str | None) -> int:
+    """Write the list to a .csv, .jsonl or .xlsx file, which import reads."""
+    from runner.audience import LIST_COLUMNS
+    from runner.clock import iso
+    from runner.ledger import views
+    from runner.progress import number, safe
+    from runner.tables import write_table
+
+    call.about((), state)
+    if file.suffix.lower() not in (".csv", ".jsonl", ".xlsx"):
+        raise click.UsageError(f"{file}: name a .csv, .jsonl or .xlsx file")
+    with _ledger(state, read_only=True) as ledger:
+        rows = ledger.read(views.suppression_list)
+    write_table(file, LIST_COLUMNS, ((id, why, iso(at)) for id, why, at in rows))
+    click.echo(f"{number(len(rows))} people in {safe(str(file))}")
+    return 0
 
 
 @group.command("remove", epilog=examples("run-campaign suppress remove 9184620175530281101"))
@@ -122,14 +159,13 @@ def list_(call: Call, /, as_json: bool, state: str | None) -> int:
     return 0
 
 
-def _suppress(ids: list[str], reason: str, state: str | None) -> int:
-    from runner.clock import SystemClock
+def _suppress(wanted: Mapping[str, tuple[str, float]], state: str | None) -> int:
     from runner.ledger import decisions
     from runner.progress import number
 
     with _ledger(state, make=state is not None) as ledger:
-        stopped = ledger.write(decisions.suppress, ids, reason, SystemClock().now())
-        click.echo(f"on the list: {number(len(ids))} ({ledger.place})")
+        stopped = ledger.write(decisions.suppress_each, wanted)
+        click.echo(f"on the list: {number(len(wanted))} ({ledger.place})")
     if stopped:
         click.echo(f"taken out of the queue: {number(stopped)} messages")
     return 0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, exists, insert, select, update
 
+from runner.ledger.contact import pass_suppressed
 from runner.ledger.lanes import keep_intents_out
 from runner.ledger.schema import attempt, message, suppression
 from runner.ledger.settling import make_stale
@@ -73,28 +74,30 @@ def withdraw(connection: Connection, id: int) -> int:
 def suppress(connection: Connection, ids: Iterable[str], reason: str, at: float) -> int:
     """Put recipients on the do-not-contact list and take their queued messages out; how many
     messages that stopped."""
+    return suppress_each(connection, dict.fromkeys(ids, (reason, at)))
+
+
+def suppress_each(connection: Connection, wanted: Mapping[str, tuple[str, float]]) -> int:
+    """`suppress` with a reason and a time for each. Who is on the list already stays on it with
+    the reason and time that it has."""
     keep_intents_out(connection)
-    wanted = list(dict.fromkeys(ids))
+    ids = list(wanted)
     stopped = 0
-    for start in range(0, len(wanted), 500):
-        part = wanted[start : start + 500]
+    for start in range(0, len(ids), 500):
+        part = ids[start : start + 500]
         there = set(
             connection.execute(
                 select(suppression.c.recipient).where(suppression.c.recipient.in_(part))
             ).scalars()
         )
         new = [
-            {"recipient": id, "reason": reason, "added_at": at} for id in part if id not in there
+            {"recipient": id, "reason": wanted[id][0], "added_at": wanted[id][1]}
+            for id in part
+            if id not in there
         ]
         if new:
             connection.execute(insert(suppression), new)
-        stopped += connection.execute(
-            update(message)
-            .where(message.c.recipient.in_(part), message.c.status == _S.QUEUED)
-            .values(
-                status=_S.SKIPPED, reason="suppressed", detail="on the ledger's suppression list"
-            )
-        ).rowcount
+        stopped += len(pass_suppressed(connection, message.c.recipient.in_(part)))
     return stopped
 
 

@@ -117,7 +117,7 @@ def test_the_list_is_exported_and_read_back_without_loss(project: Project) -> No
     )
     state = ("--state", project.ledger)
     project.ok("suppress", "import", source, *state)
-    project.ok("suppress", "add", inbox, "--id-type", "inbox", "--reason", "wrote no", *state)
+    project.ok("suppress", "add", inbox, "--id-type", "inbox", *state)
     before = project.ok("suppress", "list", "--json").json
     told = {each["recipient"]: (each["reason"], each["added_at"]) for each in before}
     assert told[x_id] == ("asked by mail", "2026-11-03T00:00:00Z")

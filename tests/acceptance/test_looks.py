@@ -32,6 +32,7 @@ COMMANDS = [
     ["suppress", "remove"],
     ["suppress", "list"],
     ["suppress", "import"],
+    ["suppress", "export"],
     ["export"],
     ["db", "backup"],
     ["db", "upgrade"],

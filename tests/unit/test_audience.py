@@ -11,18 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.audience import (
+    LIST_COLUMNS,
     Audience,
+    Listed,
     Refused,
     id_checker,
     missing_columns,
     normal_column,
     read_audience,
+    read_list,
     read_suppressed,
 )
 from runner.campaign import load_campaign
+from runner.clock import iso
 from runner.errors import AudienceError
 from runner.message import Prospect, Recipient, RowSkip, SkipReason
-from runner.tables import RoundedNumber
+from runner.tables import RoundedNumber, write_table
 from runner.templating import load_template
 
 SAMPLES = Path(__file__).parents[2]
@@ -322,3 +326,52 @@ def test_every_64_bit_number_is_an_x_id(number: int) -> None:
 @given(st.text(max_size=30))
 def test_headers_are_normalised_once(name: str) -> None:
     assert normal_column(normal_column(name)) == normal_column(name)
+
+
+def test_a_list_says_why_and_since_when(tmp_path: Path) -> None:
+    (tmp_path / "no.csv").write_text(
+        "x_user_id,Reason,date\n5,asked,2026-11-03\n6,,2026-11-03T12:00:00+02:00\n7,,\n"
+    )
+    assert read_list(tmp_path / "no.csv", "platform", "twitter", dates=True) == {
+        "5": Listed(2, "asked", 1793664000.0),
+        "6": Listed(3, None, 1793700000.0),
+        "7": Listed(4),
+    }
+    found = audience(tmp_path, "x_user_id\n5\n6\n", rest="suppress: no.csv")
+    assert [detail for *_, detail in told(found)] == [
+        "is in no.csv row 2: asked",
+        "is in no.csv row 3",
+    ]
+
+
+@pytest.mark.parametrize("date", ["soon", "3.11.2026", "2026-13-01"])
+def test_a_date_that_is_none_is_refused_where_it_is_needed(tmp_path: Path, date: str) -> None:
+    (tmp_path / "no.csv").write_text(f"x_user_id,added_at\n5,{date}\n")
+    assert set(read_suppressed([tmp_path / "no.csv"], "platform", "twitter")) == {"5"}
+    with pytest.raises(AudienceError, match=f"row 2: {date} is no date"):
+        read_list(tmp_path / "no.csv", "platform", "twitter", dates=True)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".xlsx"])
+def test_an_exported_list_is_read_back_without_loss(tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"list{ending}"
+    inbox = "k2v7q9x4m1n8b3c6z5l0p7ty"
+    rows = [
+        ("9184620175530281101", "=1+1, he says", "2026-11-03T00:00:00Z"),
+        (inbox, "wrote\nno", "2026-11-03T00:00:01Z"),
+        ("5", "", "2026-11-03T00:00:02Z"),
+    ]
+    write_table(file, LIST_COLUMNS, rows)
+    for id_type in ("platform", "inbox"):
+        found = read_list(file, id_type, "twitter", dates=True)
+        assert [(id, listed.reason, iso(listed.added_at)) for id, listed in found.items()] == rows
+
+
+def test_only_a_list_that_was_exported_may_hold_both_kinds(tmp_path: Path) -> None:
+    for text in (
+        "recipient,reason,added_at\nada,asked,\n",
+        "id,reason,added_at\nk2v7q9x4m1n8b3c6z5l0p7ty,asked,\n",
+    ):
+        (tmp_path / "no.csv").write_text(text)
+        with pytest.raises(AudienceError, match="is a username"):
+            read_list(tmp_path / "no.csv", "platform", "twitter", dates=True)

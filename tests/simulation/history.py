@@ -13,7 +13,7 @@ from runner.channels import Channel
 from runner.errors import RunnerError
 from runner.events import EventBus
 from runner.lane import Meter, drive_lane
-from runner.ledger import Ledger, lanes, planning, views
+from runner.ledger import Ledger, contact, lanes, planning, views
 from runner.ledger.planning import PlanWriter
 from runner.message import Prospect, message_key
 from runner.pacing import make_pacer
@@ -32,7 +32,7 @@ from tests.simulation.judge import Broken, Judge
 from tests.simulation.ledger import ProcessLedger, memory
 from tests.simulation.server import LINK, Kept, Server
 from tests.simulation.wire import ORIGIN, SimulatedWire, make_channel
-from tests.simulation.world import Livelock, Process, World
+from tests.simulation.world import EPOCH, Livelock, Process, World
 from tests.support import LANE, make_campaign, recipient
 from tests.unit.test_pacing import limits, sender
 
@@ -69,6 +69,7 @@ class History:
     seed: int
     version: str
     verbose: bool = False
+    contact_once_in: float | None = None  # of every campaign
     luck: random.Random = field(init=False)
     world: World = field(init=False)
     server: Server = field(init=False)
@@ -154,6 +155,8 @@ class History:
                 [sender(LINK)],
                 partial(planning.known, connection, row.id),
                 suppressed,
+                contact_once_in=self.contact_once_in,
+                now=EPOCH + self.world.now,
             ):
                 writer.write(chunk)
             writer.finish(self._fingerprint(campaign, suppressed), 1.0)
@@ -249,11 +252,21 @@ class History:
         for campaign in self.campaigns:
             row = ledger.read(planning.find_campaign, campaign.name)
             assert row is not None
-            if row.fingerprint != self._fingerprint(campaign, suppressed):
+            freed = self.contact_once_in is not None and ledger.read(
+                contact.has_freed, row.id, EPOCH + self.world.now
+            )
+            if freed or row.fingerprint != self._fingerprint(campaign, suppressed):
                 self.plan(ledger, campaign)
             base_url = f"{ORIGIN}/api/{self.api}"
             settings[row.id] = Settings(
-                campaign.name, self.api, base_url, 5, SETTLE, self.absent, KEY_LIFE
+                campaign.name,
+                self.api,
+                base_url,
+                5,
+                SETTLE,
+                self.absent,
+                KEY_LIFE,
+                contact_once_in=self.contact_once_in,
             )
         run = ledger.write(lanes.begin_run, process.now(), "simulated")
         return Lane(

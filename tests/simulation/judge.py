@@ -112,6 +112,16 @@ class Judge:
             if status in ("rejected", "failed") and not attempts:
                 raise Broken(f"{about}, and was never tried")
 
+        if history.contact_once_in is not None:
+            self._by_one_campaign(history)
+
+    def _by_one_campaign(self, history: History) -> None:
+        """Nobody has been written to by two campaigns."""
+        for person in {row[1] for row in self._raw.execute(ROWS)} - history.foreign:
+            by = [each.name for each in history.campaigns if self.accepted(each.name, person)]
+            if len(by) > 1 and not self._excuse(history, person):
+                raise Broken(f"{person} has messages of {by}")
+
     def _excuse(self, history: History, person: str) -> str:
         habits = self._server.habits
         if person in history.lied_about:

@@ -15,6 +15,7 @@ from tests.simulation.history import History
 from tests.simulation.judge import Broken
 
 CHUNK = 20
+YEAR = 365 * 86400.0
 
 _S, _A = MessageStatus, AttemptOutcome
 
@@ -25,6 +26,29 @@ def test_every_promise_is_kept(version: str, first: int) -> None:
     """`python -m tests.simulation --seed N --version V --verbose` tells the story of one."""
     for seed in range(first, first + CHUNK):
         History(seed, version).play()
+
+
+def play_with_two_campaigns(version: str, seeds: range) -> int:
+    """Play those of these histories that have two campaigns, none of which may write to whom the
+    other has written to; how many."""
+    played = 0
+    for seed in seeds:
+        history = History(seed, version, contact_once_in=YEAR)
+        if len(history.campaigns) > 1:
+            history.play()
+            played += 1
+    return played
+
+
+@pytest.mark.parametrize("version", ["v2", "v1"])
+def test_two_campaigns_write_to_each_person_once(version: str) -> None:
+    assert play_with_two_campaigns(version, range(1, 161)) > 20
+
+
+def test_a_claim_that_does_not_look_for_contacts_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moves, "pass_contacted", lambda *_: {})
+    with pytest.raises(Broken, match="has messages of"):
+        play_with_two_campaigns("v2", range(1, 161))
 
 
 def test_a_seed_is_a_history() -> None:

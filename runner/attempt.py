@@ -262,7 +262,7 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
         lane.bus.emit(MessageSkipped(*about, number.reason, number.detail))
         return None
     answer = await channel.send(parcel.body, parcel.key, begun + SEND_BY)
-    _give_back(lane, permit, answer.outcome)
+    _give_back(lane, permit, answer)
     recorded = await lane.ledger.commit(record, _result(lane, parcel, number, answer))
     _act(lane, parcel, answer)
     lane.bus.emit(_event(lane, parcel, answer, recorded))
@@ -280,12 +280,13 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
     return Attempted(answer.outcome, recorded.status)
 
 
-def _give_back(lane: Lane, permit: Permit, outcome: Outcome) -> None:
+def _give_back(lane: Lane, permit: Permit, answer: Answer) -> None:
+    outcome = answer.outcome
     if isinstance(outcome, Deferred) and not outcome.written:
         lane.pacer.unused(permit)
     else:
         sent = isinstance(outcome, Accepted | InDoubt)
-        lane.pacer.done(permit, lane.clock.boot(), sent=sent)
+        lane.pacer.done(permit, lane.clock.boot(), sent=sent, told=answer.quota)
 
 
 def _result(lane: Lane, parcel: Parcel, number: int, answer: Answer) -> Result:

@@ -8,7 +8,7 @@ that dies with its process keeps a second run out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ from runner.clock import Clock, iso
 from runner.dispatcher import Dispatcher
 from runner.errors import RunnerError
 from runner.ledger import history, moves, views
-from runner.pacing import DAY, Pacer, Permit, Spacing
+from runner.pacing import DAY, Pacer, Permit, Spacing, Told
 from runner.reconcile import Reconciler
 
 PATIENCE = 90.0
@@ -39,27 +39,33 @@ class Meter:
     early: list[tuple[float, float]] = field(default_factory=list)
 
     @asynccontextmanager
-    async def gate(self) -> AsyncIterator[None]:
-        """Around one request."""
+    async def gate(self) -> AsyncIterator[Callable[[Told | None], None]]:
+        """Around one request; gives whom to tell what its answer says of the team's limits."""
         lane = self.lane
+        told: Told | None = None
+
+        def hear(quota: Told | None) -> None:
+            nonlocal told
+            told = quota
+
         if lane is None:
             permit = await self._early_permit()
             started = self.clock.now()
             try:
-                yield
+                yield hear
             finally:
                 self.early.append((started, self.clock.now()))
                 if self.pacer is not None and permit is not None:
-                    self.pacer.done(permit, self.clock.boot())
+                    self.pacer.done(permit, self.clock.boot(), told=told)
             return
         if self.spacing is not None:
             await self.spacing.acquire()
         permit = await lane.permit(None)
         started = lane.clock.now()
         try:
-            yield
+            yield hear
         finally:
-            lane.pacer.done(permit, lane.clock.boot())
+            lane.pacer.done(permit, lane.clock.boot(), told=told)
             row = {"lane": lane.id, "started_at": started, "ended_at": lane.clock.now()}
             await lane.ledger.commit(moves.count_requests, row)
             lane.notify()
@@ -118,4 +124,5 @@ def _restore_pace(lane: Lane) -> None:
         timeout=lane.timeout,
         server=server,
         gained=gained,
+        days=lane.ledger.read(history.days_sent, lane.pacer.warming_up),
     )

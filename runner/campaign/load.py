@@ -13,7 +13,7 @@ from runner.campaign.schema import Campaign
 from runner.campaign.yamlfile import Document, Loc, read_document, shown
 from runner.errors import CampaignError, Problem
 
-LATER = frozenset({"schedule", "guard", "steps", "variants", "extends", "ramp"})
+LATER = frozenset({"schedule", "guard", "steps", "variants", "extends"})
 """Keys of the design that this version does not have; ignoring one would break a promise."""
 
 

@@ -79,6 +79,17 @@ class Api(_Model):
         return normal_address(value, info.data.get("version", ""))
 
 
+class Ramp(_Model):
+    """How a sender warms up: fewer messages on the first days on which it sends."""
+
+    start: int = Field(ge=1, le=10**9, description="Messages on its first day, such as 20.")
+    step: int = Field(
+        ge=1,
+        le=10**9,
+        description="How many more on each further day on which it sends, such as 10.",
+    )
+
+
 class Sender(_Model):
     """An account link that messages are sent from, and how fast it may go."""
 
@@ -98,14 +109,29 @@ class Sender(_Model):
     )
     per_day: Limit = Field(
         150,
-        description="Messages per day of this sender, or none. Default: 150, our own careful "
-        "choice: no source tells what the platforms allow.",
+        description="Messages per day of this sender, in its calendar and in any 24 hours, or "
+        "none. Default: 150, our own careful choice: no source tells what the platforms allow.",
+    )
+    ramp: Ramp | None = Field(
+        None,
+        description="Warm-up of a new account: `start` messages on the first day on which it "
+        "sends, `step` more on each further one, up to per_day; or none. Default: none.",
     )
     gap: Gap = Field(
         None,
-        description="Least time between two messages of this sender (such as 60s), or none. "
-        "Default: spread evenly over the hour (3600 s / per_hour).",
+        description="Pause between two messages of this sender: one duration (60s), a range to "
+        "draw it from (45s..120s), or none. Default: spread evenly over the hour "
+        "(3600 s / per_hour).",
     )
+
+    @field_validator("ramp", mode="before")
+    @classmethod
+    def _ramp_or_none(cls, value: Any) -> Any:
+        if value == "none":
+            return None
+        if not isinstance(value, dict | Ramp):
+            refuse("is no warm-up", "write {start: 20, step: 10}, or none")
+        return value
 
     @model_validator(mode="before")
     @classmethod

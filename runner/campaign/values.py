@@ -73,9 +73,12 @@ def _duration_or_none(value: Any) -> Any:
 def _gap(value: Any) -> Any:
     if value == "none":
         return 0.0
-    if isinstance(value, str) and ".." in value:
-        refuse("this version has no random gap yet", "write one duration, such as 60s, or none")
-    return _duration(value)
+    if not isinstance(value, str) or ".." not in value:
+        return _duration(value)
+    shortest, longest = map(_duration, value.split("..", 1))
+    if shortest > longest:
+        refuse("begins with the longer pause", "write the shorter one first, such as 45s..120s")
+    return shortest, longest
 
 
 def _path(value: Any, info: ValidationInfo) -> Any:
@@ -113,13 +116,14 @@ def _loopback(host: str) -> bool:
 
 
 _DURATION_SCHEMA = {"type": "string", "examples": ["45s", "1m30s", "2h", "30d"]}
+_RANGE_SCHEMA = {"type": "string", "pattern": r"\.\.", "examples": ["45s..120s"]}
 _LIMIT_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 1}, {"const": "none"}]}
 
 Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
 Gap = Annotated[
-    float | None,
+    float | tuple[float, float] | None,
     BeforeValidator(_gap),
-    WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"const": "none"}]}),
+    WithJsonSchema({"anyOf": [_DURATION_SCHEMA, _RANGE_SCHEMA, {"const": "none"}]}),
 ]
 DurationOrNone = Annotated[
     float | None,

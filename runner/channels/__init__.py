@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from runner.message import Finding, Outcome, Recipient
 
@@ -36,15 +36,25 @@ class Token:
     __str__ = __repr__
 
 
+class Quota(NamedTuple):
+    """What an answer says of the team's request limits: `remaining` requests of a window's `limit`,
+    and in how many seconds there are more; None when that was not said, or not understood."""
+
+    limit: int
+    remaining: int
+    more_in: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What one send came to. `status` is HTTP's, 0 when there was no answer; `server_at` is the
-    answer's own `Date` in Unix seconds."""
+    answer's own `Date` in Unix seconds; `quota` is None when it names none that can be."""
 
     outcome: Outcome
     status: int = 0
     request_id: str = ""
     server_at: float | None = None
+    quota: Quota | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +99,12 @@ class Platform:
     can_send: bool
 
 
-Gate = Callable[[], AbstractAsyncContextManager[None]]
-"""Entered around every request that is not a send: waits for a permit of the team and counts."""
+Hear = Callable[[Quota | None], None]
+"""Told what the answer to a question said of the team's request limits."""
+
+Gate = Callable[[], AbstractAsyncContextManager[Hear | None]]
+"""Entered around every request that is not a send: waits for a permit of the team and counts. Gives
+whom to tell what the answer says of the limits, if anybody."""
 
 Taken = Callable[[str], Awaitable[bool]]
 """Whether an API message id already belongs to a row of the ledger."""

@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import NamedTuple
 
-from runner.channels import Token
+from runner.channels import Quota, Token
 from runner.message import Deferred, InDoubt, Outcome, Rejected, Scope
 
 DETAIL_LENGTH = 300
@@ -30,6 +30,10 @@ NETWORK_LOGIN = 511
 """The statuses of a proxy and of a network that want a login first (RFC 9110, section 15.5.8, and
 RFC 6585, section 6)."""
 
+WHOLE_SECOND = 1.0
+"""Seconds by which a time in whole seconds may be off."""
+
+_DIGITS = re.compile(r"[0-9]{1,12}")
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -145,6 +149,27 @@ def retry_after(reply: Reply, now: float) -> float | None:
     if wait is not None:
         return wait
     return until(http_date(value), now if reply.server_at is None else reply.server_at)
+
+
+def quota(reply: Reply, now: float) -> Quota | None:
+    """What `X-RateLimit-Limit`, `-Remaining` and `-Reset` say; None for what cannot be. The reset
+    is believed where it is a Unix time of the next day (v1's unit): v2's is not documented, and a
+    number that may be seconds to go is not guessed at."""
+    limit = _count(reply.headers.get("X-RateLimit-Limit"))
+    remaining = _count(reply.headers.get("X-RateLimit-Remaining"))
+    if limit is None or remaining is None or not 0 <= remaining <= limit or limit == 0:
+        return None
+    reset = _count(reply.headers.get("X-RateLimit-Reset"))
+    more_in = None
+    if reset is not None:
+        more_in = reset - (now if reply.server_at is None else reply.server_at)
+    if more_in is None or not -WHOLE_SECOND <= more_in <= LONGEST_WAIT + WHOLE_SECOND:
+        return Quota(limit, remaining)
+    return Quota(limit, remaining, max(0.0, more_in))
+
+
+def _count(value: str | None) -> int | None:
+    return int(value) if value and _DIGITS.fullmatch(value) else None
 
 
 def with_odd_wait(detail: str, reply: Reply, now: float, token: Token) -> str:

@@ -17,6 +17,7 @@ from runner.channels.answers import (
     Reply,
     clean,
     moment,
+    quota,
     retry_after,
 )
 from runner.channels.http import Silent, Wire
@@ -67,8 +68,11 @@ class Asker:
         self._refusal = refusal
 
     async def _get(self, parts: Iterable[str], params: Mapping[str, str] | None) -> Reply:
-        async with self._gate():
-            return await self._wire.get(self._wire.url(*parts), params)
+        async with self._gate() as hear:
+            reply = await self._wire.get(self._wire.url(*parts), params)
+            if hear is not None:
+                hear(quota(reply, self._wire.server_now()))
+            return reply
 
     async def look(self, *parts: str, params: Mapping[str, str] | None = None) -> object:
         """The JSON of a look-up's question; raises `Murky` for everything but a readable 200."""

@@ -26,6 +26,7 @@ from runner.channels.answers import (
     http_date,
     judge,
     known_code,
+    quota,
     retry_after,
     stop_lane,
     text_id,
@@ -129,7 +130,8 @@ class InboxV1:
         if not isinstance(reply, Reply):
             return Answer(reply)
         request_id = clean(reply.headers.get("X-Request-Id"), self._wire.token)
-        return Answer(self.outcome(reply), reply.status, request_id, reply.server_at)
+        left = quota(reply, self.server_now())
+        return Answer(self.outcome(reply), reply.status, request_id, reply.server_at, left)
 
     def outcome(self, reply: Reply) -> Outcome:
         """What an answer to a send comes to."""

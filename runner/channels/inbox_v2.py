@@ -27,6 +27,7 @@ from runner.channels.answers import (
     judge,
     known_code,
     moment,
+    quota,
     retry_after,
     seconds,
     stop_lane,
@@ -176,7 +177,8 @@ class InboxV2:
             return Answer(reply)
         said = reply.headers.get("X-Request-Id") or read_refusal(reply).request_id
         request_id = clean(said, self._wire.token)
-        return Answer(self.outcome(reply), reply.status, request_id, reply.server_at)
+        left = quota(reply, self.server_now())
+        return Answer(self.outcome(reply), reply.status, request_id, reply.server_at, left)
 
     def outcome(self, reply: Reply) -> Outcome:
         """What an answer to a send comes to."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Float, cast, null, or_, select, true
+from sqlalchemy import BigInteger, Connection, Float, cast, null, or_, select, true
 
 from runner.ledger.schema import attempt, message, request, run
 from runner.message import MAY_HAVE_SENT, AttemptOutcome, Evidence
@@ -48,6 +48,31 @@ def past_sends(
                 attempt.c.evidence != Evidence.PRESUMED,
             )
             .order_by(attempt.c.started_at)
+        )
+    ]
+
+
+QUARTER = 900
+"""Seconds in which no two days meet: zones differ from UTC by whole quarters of an hour."""
+
+
+def days_sent(connection: Connection, senders: Sequence[str]) -> list[tuple[str, float]]:
+    """(sender, Unix seconds by the server's clock) for every quarter of an hour in which the API
+    has accepted a message of these senders, over all campaigns: enough to tell on which days of any
+    time zone they have sent."""
+    if not senders:
+        return []
+    quarter = cast(attempt.c.server_at, BigInteger) // QUARTER
+    return [
+        (sender, float(number) * QUARTER)
+        for sender, number in connection.execute(
+            select(attempt.c.sender, quarter)
+            .where(
+                attempt.c.sender.in_(senders),
+                attempt.c.outcome == AttemptOutcome.ACCEPTED,
+                attempt.c.evidence != Evidence.PRESUMED,
+            )
+            .distinct()
         )
     ]
 

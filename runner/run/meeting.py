@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -75,7 +76,7 @@ class Crew:
             id=self.lane_id,
             ledger=ledger,
             channel_for=channel_for,
-            pacer=make_pacer(limits, [s for c in campaigns for s in c.senders]),
+            pacer=make_pacer(limits, [s for c in campaigns for s in c.senders], luck=random.random),
             clock=clock,
             bus=bus,
             run=run,

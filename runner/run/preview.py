@@ -156,21 +156,23 @@ def when_done(
         [sender for draft in drafts for sender in draft.campaign.senders],
     )
     wall, now = clock.now(), clock.boot()
-    if ledger is not None:
-        lanes = {
-            draft.row.lane
-            for draft in drafts
-            if draft.row is not None and draft.row.lane is not None
-        }
-        pacer.restore(
-            [
-                request
-                for lane in sorted(lanes)
-                for request in ledger.read(history.past_requests, lane, wall - DAY)
-            ],
-            ledger.read(history.past_sends, list(pacer.senders), wall - DAY),
-            now=now,
-            wall=wall,
-            timeout=max(draft.campaign.retry.timeout for draft in drafts),
-        )
+    timeout = max(draft.campaign.retry.timeout for draft in drafts)
+    if ledger is None:
+        pacer.restore([], [], now=now, wall=wall, timeout=timeout)
+        return forecast(pacer, queue, now)
+    lanes = {
+        draft.row.lane for draft in drafts if draft.row is not None and draft.row.lane is not None
+    }
+    pacer.restore(
+        [
+            request
+            for lane in sorted(lanes)
+            for request in ledger.read(history.past_requests, lane, wall - DAY)
+        ],
+        ledger.read(history.past_sends, list(pacer.senders), wall - 2 * DAY),
+        now=now,
+        wall=wall,
+        timeout=timeout,
+        days=ledger.read(history.days_sent, pacer.warming_up),
+    )
     return forecast(pacer, queue, now)

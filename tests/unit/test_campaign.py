@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner.campaign import Campaign, Sender, campaign_schema, load_campaign
+from runner.campaign import Campaign, Ramp, Sender, campaign_schema, load_campaign
 from runner.errors import CampaignError
 
 SAMPLE = Path(__file__).parents[2] / "campaigns" / "spring.yaml"
@@ -65,6 +65,8 @@ senders:
   - plain1
   - {id: ab2, per_hour: none, per_day: 7, gap: none}
   - {id: cd3, gap: 1m30s}
+  - {id: ef4, gap: 45s..2m, ramp: {start: 20, step: 10}}
+  - {id: gh5, ramp: none}
 prospects:
   source: ../people.xlsx
   encoding: CP1252
@@ -87,7 +89,10 @@ retry: {attempts: 2, timeout: 500ms, settle: 0s, absent: resend, key_life: 2h}
         ("plain1", 20, 150, None),
         ("ab2", None, 7, 0.0),
         ("cd3", 20, 150, 90.0),
+        ("ef4", 20, 150, (45.0, 120.0)),
+        ("gh5", 20, 150, None),
     ]
+    assert [s.ramp for s in campaign.senders[3:]] == [Ramp(start=20, step=10), None]
     prospects = campaign.prospects
     assert prospects.source == tmp_path / "../people.xlsx"
     assert (prospects.encoding, prospects.id, prospects.id_type) == ("cp1252", "Handle", "inbox")
@@ -168,10 +173,18 @@ def test_a_mistake_is_one_line_with_what_to_write(tmp_path: Path, line: str, tol
         ("[a1, b2, a1]", "F:1: senders[2]: a1 is a sender already, in place 1; keep one"),
         ("[{per_hour: 3}]",
          "F:1: senders[0].id: is missing; add `id: ID`; `run-campaign senders` lists yours"),
-        ("[{id: a1, gap: 45s..120s}]", "F:1: senders[0].gap: this version has no random gap yet; "
-         "write one duration, such as 60s, or none"),
-        ("[{id: a1, ramp: {start: 5}}]",
-         "F:1: senders[0].ramp: this version does not have it yet; remove it"),
+        ("[{id: a1, gap: 120s..45s}]", "F:1: senders[0].gap: begins with the longer pause; "
+         "write the shorter one first, such as 45s..120s"),
+        ("[{id: a1, gap: 45s..120}]", 'F:1: senders[0].gap: has no unit; write "120s"'),
+        ("[{id: a1, gap: 45s..}]",
+         "F:1: senders[0].gap: is no duration; write one such as 45s, 1m30s, 2h or 30d"),
+        ("[{id: a1, ramp: {start: 5}}]", "F:1: senders[0].ramp.step: is missing; add it"),
+        ("[{id: a1, ramp: }]",
+         "F:1: senders[0].ramp: is no warm-up; write {start: 20, step: 10}, or none"),
+        ("[{id: a1, ramp: 20}]",
+         "F:1: senders[0].ramp: is no warm-up; write {start: 20, step: 10}, or none"),
+        ("[{id: a1, ramp: {start: 0, step: 1}}]",
+         "F:1: senders[0].ramp.start: must be greater than or equal to 1"),
         ("[{id: a1, per_huor: 5}]", "F:1: senders[0].per_huor: unknown key; "
          "did you mean per_hour?"),
     ],

@@ -133,9 +133,10 @@ def test_the_strictest_of_several_campaigns_wins() -> None:
 
 
 def test_the_default_pace_is_spread_over_the_hour() -> None:
-    assert gap_of(sender(per_hour=20, gap=None)) == 180.0
-    assert gap_of(sender(gap=None)) == 0.0
-    assert gap_of(sender(per_hour=20, gap=7.0)) == 7.0
+    assert gap_of(sender(per_hour=20, gap=None)) == (180.0, 180.0)
+    assert gap_of(sender(gap=None)) == (0.0, 0.0)
+    assert gap_of(sender(per_hour=20, gap=7.0)) == (7.0, 7.0)
+    assert gap_of(sender(gap=(45.0, 120.0))) == (45.0, 120.0)
 
 
 def test_a_hold_is_for_the_lane_or_one_sender() -> None:

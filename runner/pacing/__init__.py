@@ -8,79 +8,64 @@ requests in any window of its own.
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 from aiolimiter import AsyncLimiter
 
 from runner.campaign import Limits, Sender
+from runner.pacing.shared import NOTHING, OTHERS, Begun, SharedQuota, Told
+from runner.pacing.windows import DAY, HOUR, MINUTE, DayRule, Days, Window
 
-MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+__all__ = [
+    "DAY",
+    "HOUR",
+    "MINUTE",
+    "Pacer",
+    "Permit",
+    "Ready",
+    "Spacing",
+    "Told",
+    "Window",
+    "gap_of",
+    "lookup_spacing",
+    "make_pacer",
+    "mean",
+]
 
 CLOCK_SLACK = 2.0
 """Seconds by which the server's clock, read from a `Date` of whole seconds, and ours may differ
 although nobody has set either."""
 
+Luck = Callable[[], float]
+"""A number from 0 to 1, each as likely as any other: where in its range a gap falls."""
 
-class Window:
-    """At most `limit` requests in any `seconds`."""
 
-    def __init__(self, name: str, limit: int, seconds: float) -> None:
-        self.name = name
-        self.limit = limit
-        self.seconds = seconds
-        self._out = 0  # requests without an answer yet
-        self._back: list[float] = []  # when each answered one's permit comes back
-
-    def free_at(self, now: float) -> float:
-        """When the next permit is there; infinity while all are out without an answer."""
-        while self._back and self._back[0] <= now:
-            heapq.heappop(self._back)
-        short = self._out + len(self._back) - self.limit
-        if short < 0:
-            return now
-        if short >= len(self._back):
-            return math.inf
-        return self._back[0] if short == 0 else heapq.nsmallest(short + 1, self._back)[-1]
-
-    def take(self) -> None:
-        self._out += 1
-
-    def answered(self, at: float) -> None:
-        """A request out was answered at `at`: its permit comes back a window later."""
-        self._out -= 1
-        heapq.heappush(self._back, at + self.seconds)
-
-    def unused(self) -> None:
-        """A permit taken was not used after all."""
-        self._out -= 1
-
-    def used_before(self, answered_at: float) -> None:
-        """A request of the past, answered at `answered_at` (may be before boot)."""
-        heapq.heappush(self._back, answered_at + self.seconds)
-
-    def left(self, now: float) -> int:
-        """Permits that are there now."""
-        self.free_at(now)
-        return max(0, self.limit - self._out - len(self._back))
+def mean() -> float:
+    """No luck: every gap is the mean of its range."""
+    return 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
     """Leave for one request: of the team's windows, and of a sender's when it is a send.
-    `gap_before` and `gap_after`: when the sender might go next, without and with it."""
+    `gap_before` and `gap_after`: when the sender might go next, without and with it; `day`: the
+    one of the sender's days that it counts for."""
 
     sender: str | None
+    begun: Begun = NOTHING
+    day: date | None = None
     gap_before: float = -math.inf
     gap_after: float = -math.inf
 
 
 @dataclass(slots=True)
 class _SenderState:
-    windows: list[Window]
-    gap: float
+    windows: list[Window] = field(default_factory=list)
+    days: Days | None = None
+    gap: tuple[float, float] = (0.0, 0.0)
     next_at: float = -math.inf
     held_until: float = -math.inf
     held_why: str = ""
@@ -100,9 +85,11 @@ class Pacer:
 
     team: list[Window]
     senders: dict[str, _SenderState]
+    luck: Luck = mean
     held_until: float = -math.inf
     held_why: str = ""
-    _unknown: _SenderState = field(default_factory=lambda: _SenderState([], 0.0))
+    _shared: SharedQuota = field(default_factory=SharedQuota)
+    _unknown: _SenderState = field(default_factory=_SenderState)
 
     def ready(self, sender: str | None, now: float) -> Ready:
         """When this sender (None: a look-up) may send next."""
@@ -114,43 +101,68 @@ class Pacer:
             state = self.senders.get(sender, self._unknown)
             windows = [*self.team, *state.windows]
             if state.next_at > ready.at:
-                ready = Ready(state.next_at, f"gap of {state.gap:.3g} s of {sender}")
+                ready = Ready(state.next_at, f"gap of {_shown(state.gap)} s of {sender}")
             if state.held_until > ready.at:
                 ready = Ready(state.held_until, state.held_why)
+            if state.days is not None:
+                at, binds = state.days.free_at(now)
+                if at > ready.at:
+                    ready = Ready(at, binds)
         for window in windows:
             at = window.free_at(now)
             if at > ready.at:
                 ready = Ready(at, window.name)
-        return ready
+        at = self._shared.free_at(now)
+        return Ready(at, OTHERS) if at > ready.at else ready
 
     def take(self, sender: str | None, now: float) -> Permit:
         """Take what `ready` says is there."""
         for window in self._windows(sender):
             window.take()
+        begun = self._shared.begin(self.team, now)
         if sender is None or (state := self.senders.get(sender)) is None:
-            return Permit(sender)
-        permit = Permit(sender, state.next_at, now + state.gap)
+            return Permit(sender, begun)
+        shortest, longest = state.gap
+        gap = shortest + (longest - shortest) * self.luck() if longest > shortest else shortest
+        day = None if state.days is None else state.days.take(now)
+        permit = Permit(sender, begun, day, state.next_at, now + gap)
         state.next_at = permit.gap_after
         return permit
 
-    def done(self, permit: Permit, now: float, *, sent: bool = True) -> None:
+    def done(
+        self, permit: Permit, now: float, *, sent: bool = True, told: Told | None = None
+    ) -> None:
         """The request was answered, or given up, at `now`. `sent=False`: proven to be no message,
-        so that the sender's own windows need not count it."""
+        so that the sender's own windows need not count it. `told`: what the answer said is left
+        of the team's requests."""
         for window in self.team:
             window.answered(now)
-        if permit.sender is not None:
-            for window in self.senders.get(permit.sender, self._unknown).windows:
-                if sent:
-                    window.answered(now)
-                else:
-                    window.unused()
+        self._shared.answered(permit.begun, told, self.team, now)
+        if permit.sender is None:
+            return
+        state = self.senders.get(permit.sender, self._unknown)
+        for window in state.windows:
+            if sent:
+                window.answered(now)
+            else:
+                window.unused()
+        if state.days is not None and permit.day is not None:
+            if sent:
+                state.days.answered(permit.day, now)
+            else:
+                state.days.unused(permit.day)
 
     def unused(self, permit: Permit) -> None:
         """The permit's request never left: the sender's gap is given back too."""
         for window in self._windows(permit.sender):
             window.unused()
+        self._shared.unused()
         state = self.senders.get(permit.sender) if permit.sender is not None else None
-        if state is not None and state.next_at == permit.gap_after:  # no later one has been taken
+        if state is None:
+            return
+        if state.days is not None and permit.day is not None:
+            state.days.unused(permit.day)
+        if state.next_at == permit.gap_after:  # no later one has been taken
             state.next_at = permit.gap_before
 
     def hold(self, until: float, why: str, sender: str | None = None) -> None:
@@ -166,6 +178,15 @@ class Pacer:
         state = self.senders.get(sender, self._unknown)
         return max(self.held_until, state.held_until) > now
 
+    @property
+    def warming_up(self) -> list[str]:
+        """The senders whose limit depends on how many days they have sent on."""
+        return [
+            sender
+            for sender, state in self.senders.items()
+            if state.days is not None and state.days.warms_up
+        ]
+
     def restore(
         self,
         requests: Iterable[tuple[float, float | None, float | None]],
@@ -176,6 +197,7 @@ class Pacer:
         timeout: float,
         server: float | None = None,
         gained: float = 0.0,
+        days: Iterable[tuple[str, float]] = (),
     ) -> None:
         """Take back what the ledger says was used: a restart gets no fresh window.
 
@@ -184,8 +206,15 @@ class Pacer:
         holds its permit for a window after its `timeout`. Ages are taken by `server`, the server's
         clock now, where it is known, since nobody sets that by hand; `gained` is how far our own
         has been set forward since, for requests without a time of the server. What seems to lie in
-        the future counts as now.
+        the future counts as now. `days` are (sender, a moment in Unix seconds) for each day on
+        which one that warms up has sent.
         """
+        for state in self.senders.values():
+            if state.days is not None:
+                state.days.set_clock((wall if server is None else server) - now)
+        for sender, unix in days:
+            if (warm := self.senders.get(sender, self._unknown).days) is not None:
+                warm.has_sent_at(unix)
 
         def age(started: float, server_at: float | None) -> float:
             ours = wall - started
@@ -204,14 +233,15 @@ class Pacer:
                 if answered + window.seconds > now:
                     window.used_before(min(answered, now + timeout))
         for sender, started, server_at in sends:
-            state = self.senders.get(sender)
-            if state is None:
+            if (known := self.senders.get(sender)) is None:
                 continue
             at = now - max(0.0, age(started, server_at))
-            for window in state.windows:
+            for window in known.windows:
                 if at + window.seconds > now:
                     window.used_before(at)
-            state.next_at = max(state.next_at, at + state.gap)
+            if known.days is not None:
+                known.days.sent_before(at)
+            known.next_at = max(known.next_at, at + known.gap[1])
 
     def _windows(self, sender: str | None) -> list[Window]:
         if sender is None:
@@ -219,8 +249,18 @@ class Pacer:
         return [*self.team, *self.senders.get(sender, self._unknown).windows]
 
 
-def make_pacer(limits: Sequence[Limits], senders: Sequence[Sender]) -> Pacer:
-    """A pacer for campaigns that share a team: of each limit the strictest, per sender too."""
+def make_pacer(
+    limits: Sequence[Limits],
+    senders: Sequence[Sender],
+    *,
+    zone: str = "UTC",
+    luck: Luck = mean,
+) -> Pacer:
+    """A pacer for campaigns that share a team: of each limit the strictest, per sender too.
+
+    `zone`: the IANA time zone of the senders' days. `luck` draws the gaps. Until `restore` has
+    told what time it is, days are counted from boot.
+    """
     team = [
         Window(f"the team's {name}", limit, seconds)
         for name, seconds in (("per_minute", MINUTE), ("per_hour", HOUR), ("per_day", DAY))
@@ -229,27 +269,41 @@ def make_pacer(limits: Sequence[Limits], senders: Sequence[Sender]) -> Pacer:
     by_id: dict[str, list[Sender]] = {}
     for sender in senders:
         by_id.setdefault(sender.id, []).append(sender)
-    return Pacer(team, {id: _sender_state(same) for id, same in by_id.items()})
+    return Pacer(team, {id: _sender_state(same, zone) for id, same in by_id.items()}, luck)
 
 
 def _strictest(limits: Iterable[int | None]) -> int | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _sender_state(same: Sequence[Sender]) -> _SenderState:
-    windows = [
-        Window(f"{name} of {same[0].id}", limit, seconds)
-        for name, seconds in (("per_hour", HOUR), ("per_day", DAY))
-        if (limit := _strictest(getattr(item, name) for item in same)) is not None
+def _sender_state(same: Sequence[Sender], zone: str) -> _SenderState:
+    id = same[0].id
+    per_hour = _strictest(sender.per_hour for sender in same)
+    windows = [] if per_hour is None else [Window(f"per_hour of {id}", per_hour, HOUR)]
+    rules = [
+        DayRule(sender.per_day, sender.ramp)
+        for sender in same
+        if sender.per_day is not None or sender.ramp is not None
     ]
-    return _SenderState(windows, max(gap_of(sender) for sender in same))
+    gaps = [gap_of(sender) for sender in same]
+    gap = max(shortest for shortest, _ in gaps), max(longest for _, longest in gaps)
+    return _SenderState(windows, Days(id, rules, zone) if rules else None, gap)
 
 
-def gap_of(sender: Sender) -> float:
-    """Seconds between two messages of a sender: its `gap`, or spread over the hour."""
-    if sender.gap is not None:
+def gap_of(sender: Sender) -> tuple[float, float]:
+    """Shortest and longest seconds between two messages of a sender: its `gap`, or spread over the
+    hour."""
+    if isinstance(sender.gap, tuple):
         return sender.gap
-    return HOUR / sender.per_hour if sender.per_hour else 0.0
+    if sender.gap is not None:
+        return sender.gap, sender.gap
+    spread = HOUR / sender.per_hour if sender.per_hour else 0.0
+    return spread, spread
+
+
+def _shown(gap: tuple[float, float]) -> str:
+    shortest, longest = gap
+    return f"{shortest:.3g}" if shortest == longest else f"{shortest:.3g} to {longest:.3g}"
 
 
 Spacing = AsyncLimiter

@@ -1,0 +1,195 @@
+"""How many in a time: sliding windows, and the days of a sender's calendar."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from runner.campaign import Ramp
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+
+ONE_DAY = timedelta(days=1)
+
+MOST_DAYS = 4
+"""Days looked ahead for the next free message: what was sent today hinders the day after tomorrow
+no more."""
+
+
+class Window:
+    """At most `limit` requests in any `seconds`."""
+
+    def __init__(self, name: str, limit: int, seconds: float) -> None:
+        self.name = name
+        self.limit = limit
+        self.seconds = seconds
+        self._out = 0  # requests without an answer yet
+        self._back: list[float] = []  # when each answered one's permit comes back
+
+    def used(self, now: float) -> int:
+        """Requests that may be in the window: without an answer yet, or answered in it."""
+        while self._back and self._back[0] <= now:
+            heapq.heappop(self._back)
+        return self._out + len(self._back)
+
+    def free_at(self, now: float) -> float:
+        """When the next permit is there; infinity while all are out without an answer."""
+        return self.free_within(self.limit, now)
+
+    def free_within(self, limit: int, now: float) -> float:
+        """The same, were `limit` the window's."""
+        short = self.used(now) - limit
+        if short < 0:
+            return now
+        if short >= len(self._back):
+            return math.inf
+        return self._back[0] if short == 0 else heapq.nsmallest(short + 1, self._back)[-1]
+
+    def take(self) -> None:
+        self._out += 1
+
+    def answered(self, at: float) -> None:
+        """A request out was answered at `at`: its permit comes back a window later."""
+        self._out -= 1
+        heapq.heappush(self._back, at + self.seconds)
+
+    def unused(self) -> None:
+        """A permit taken was not used after all."""
+        self._out -= 1
+
+    def used_before(self, answered_at: float) -> None:
+        """A request of the past, answered at `answered_at` (may be before boot)."""
+        heapq.heappush(self._back, answered_at + self.seconds)
+
+    def left(self, now: float) -> int:
+        """Permits that are there now."""
+        return max(0, self.limit - self.used(now))
+
+
+@dataclass(frozen=True, slots=True)
+class DayRule:
+    """What one campaign allows a sender on a day: `per_day`, and less while it warms up."""
+
+    per_day: int | None
+    ramp: Ramp | None
+
+    def limit(self, days_before: int) -> int | None:
+        """Messages on a day before which it has sent on so many others; None for any number."""
+        if self.ramp is None:
+            return self.per_day
+        warm = self.ramp.start + self.ramp.step * days_before
+        return warm if self.per_day is None else min(warm, self.per_day)
+
+
+class Days:
+    """A sender's messages per day: no more in a day of its zone's calendar, and no more in any 24
+    hours either, so that midnight brings no second day's worth at once."""
+
+    def __init__(self, sender: str, rules: Sequence[DayRule], zone: str) -> None:
+        self._sender = sender
+        self._rules = rules
+        self._zone = ZoneInfo(zone)
+        self._any_day = Window("", 0, DAY)
+        self._counts: Counter[date] = Counter()
+        self._sent_on: set[date] = set()
+        self._ahead = 0.0
+        self._spans: list[_Span] = []  # the last ones asked for
+        self._before = (date.min, 0, 0)
+
+    @property
+    def warms_up(self) -> bool:
+        """Whether it matters on how many days the sender has sent."""
+        return any(rule.ramp is not None for rule in self._rules)
+
+    def set_clock(self, ahead: float) -> None:
+        """How far Unix time is ahead of boot time, in seconds."""
+        self._ahead = ahead
+        self._spans.clear()
+
+    def free_at(self, now: float) -> tuple[float, str]:
+        """When the next message may go, and what it waits for until then."""
+        at, binds = now, ""
+        # Today's calendar may be used up, what was sent late today still counts tomorrow, and a
+        # warm-up allows more tomorrow.
+        for _ in range(MOST_DAYS):
+            span = self._span(at)
+            limit = self._limit(span.day)
+            free = span.end
+            if self._counts[span.day] < limit:
+                free = max(at, self._any_day.free_within(limit, now))
+            if free > at:
+                binds = binds or self._name(span.day, limit)
+            if free < span.end or free == math.inf:
+                return free, binds
+            at = span.end
+        return at, binds
+
+    def take(self, now: float) -> date:
+        """Begin a message; the day that it counts for."""
+        day = self._span(now).day
+        self._any_day.take()
+        self._counts[day] += 1
+        return day
+
+    def answered(self, day: date, at: float) -> None:
+        """What was begun on `day` was sent; over midnight it counts for both days."""
+        self._any_day.answered(at)
+        self._sent_on.add(day)
+        later = self._span(at).day
+        if later != day:
+            self._counts[later] += 1
+
+    def unused(self, day: date) -> None:
+        """What was begun on `day` was not sent."""
+        self._any_day.unused()
+        self._counts[day] -= 1
+
+    def sent_before(self, at: float) -> None:
+        """A message of the past, sent at `at` (may be before boot)."""
+        self._any_day.used_before(at)
+        self._counts[self._span(at).day] += 1
+
+    def has_sent_at(self, unix: float) -> None:
+        """That the sender has sent on the day of `unix`."""
+        self._sent_on.add(datetime.fromtimestamp(unix, self._zone).date())
+
+    def _limit(self, day: date) -> int:
+        known, of, before = self._before
+        if known != day or of != len(self._sent_on):
+            before = sum(each < day for each in self._sent_on)
+            self._before = day, len(self._sent_on), before
+        return min(limit for rule in self._rules if (limit := rule.limit(before)) is not None)
+
+    def _name(self, day: date, limit: int) -> str:
+        if any(rule.per_day == limit for rule in self._rules):
+            return f"per_day of {self._sender}"
+        before = sum(each < day for each in self._sent_on)
+        return f"ramp of {self._sender} ({limit} on its day {before + 1})"
+
+    def _span(self, at: float) -> _Span:
+        for span in self._spans:
+            if span.start <= at < span.end:
+                return span
+        day = datetime.fromtimestamp(at + self._ahead, self._zone).date()
+        start = self._midnight(day)
+        span = _Span(min(start, at), max(self._midnight(day + ONE_DAY), at + 1.0), day)
+        self._spans = [span, *self._spans[:2]]
+        return span
+
+    def _midnight(self, day: date) -> float:
+        """When `day` begins; where clocks skip its midnight, the moment of the skip."""
+        return datetime.combine(day, time(), self._zone).timestamp() - self._ahead
+
+
+class _Span(NamedTuple):
+    """A day of the calendar, in boot seconds."""
+
+    start: float
+    end: float
+    day: date

@@ -23,21 +23,6 @@ MOST_TOLD = 3
 OTHERS = "the team's requests, which others use too"
 
 
-@dataclass(slots=True)
-class Left:
-    """What may still be asked before `until` (boot seconds). From then on one request at a time
-    may ask for news; `until` is infinite while it does."""
-
-    said_to: int  # the number of the request whose answer said so
-    requests: int
-    until: float
-
-    def free_at(self, now: float) -> float:
-        if now >= self.until:
-            self.requests, self.until = max(self.requests, 1), math.inf
-        return now if self.requests > 0 else self.until
-
-
 @dataclass(frozen=True, slots=True)
 class Begun:
     """A request as it began: its number, how many others had no answer yet, and how many of ours
@@ -52,25 +37,43 @@ NOTHING = Begun()
 
 
 @dataclass(slots=True)
+class Left:
+    """What an answer said of one limit. `requests`: what may still be asked before `more_at` (boot
+    seconds). From then on one request at a time asks for news; `more_at` is infinite while it does.
+    `until`: when what is known of others is forgotten."""
+
+    said_to: int  # the number of the request whose answer this is
+    requests: int
+    more_at: float
+    until: float
+
+    def free_at(self, now: float) -> float:
+        if now >= self.more_at:
+            self.requests, self.more_at = max(self.requests, 1), math.inf
+        return now if self.requests > 0 else self.more_at
+
+
+@dataclass(slots=True)
 class SharedQuota:
     """Holds the team back to what the API says is left, and never lets it go faster.
 
     The API's count includes requests of other programs. As long as what it has counted can all be
-    ours it is no news, and the team's own windows decide, which are exact.
+    ours it is no news, and the team's own windows decide, which are exact. Once it cannot, no more
+    is asked, for a window's length, than each answer says is left.
     """
 
     _number: int = 0
     _out: int = 0
-    _left: dict[int, Left] = field(default_factory=dict)
+    _said: dict[int, Left] = field(default_factory=dict)
 
     def free_at(self, now: float) -> float:
         """When the next request may go."""
-        return max((left.free_at(now) for left in self._left.values()), default=now)
+        return max((left.free_at(now) for left in self._said.values()), default=now)
 
     def begin(self, windows: Sequence[Window], now: float) -> Begun:
         """Begin a request, which is in `windows` already."""
         self._number += 1
-        for left in self._left.values():
+        for left in self._said.values():
             left.requests -= 1
         begun = Begun(self._number, self._out, tuple(window.used(now) for window in windows))
         self._out += 1
@@ -79,7 +82,7 @@ class SharedQuota:
     def unused(self) -> None:
         """A request that was begun never left."""
         self._out -= 1
-        for left in self._left.values():
+        for left in self._said.values():
             left.requests += 1
 
     def answered(
@@ -87,31 +90,38 @@ class SharedQuota:
     ) -> None:
         """A request has its answer, or is given up; `told`: what the answer says is left."""
         self._out -= 1
+        limit, remaining, more_in = told or (0, 0, None)
+        # Each answer speaks of one limit: of one that waited for news there are none.
+        for other in [of for of, left in self._said.items() if left.more_at == math.inf]:
+            if other != limit:
+                del self._said[other]
         if told is None:
-            self._left = {of: left for of, left in self._left.items() if left.until < math.inf}
             return
-        limit, remaining, more_in = told
-        if limit in self._left and self._left[limit].said_to > begun.number:
+        before = self._said.get(limit)
+        if before is not None and before.said_to > begun.number:
             return  # an answer that was overtaken
         since = self._number - begun.number
-        seconds = _window_of(limit, windows)
-        ours = [
-            used for used, each in zip(begun.used, windows, strict=True) if each.seconds == seconds
-        ]
-        if ours and limit - remaining <= ours[0] + since:
-            self._left.pop(limit, None)
-            return
-        longest = DAY if seconds is None else seconds
-        wait = (seconds or MINUTE) if more_in is None else min(more_in, longest)
+        place = _place_of(limit, windows)
+        until = math.inf
+        if place is not None:
+            until = now + windows[place].seconds
+            if limit - remaining <= begun.used[place] + since:
+                if before is None or before.until <= now:
+                    self._said.pop(limit, None)
+                    return
+                until = before.until
         # What was under way meanwhile may not be in the API's count yet.
-        self._left.pop(limit, None)
-        self._left[limit] = Left(begun.number, remaining - begun.others - since, now + wait)
-        while len(self._left) > MOST_TOLD:
-            del self._left[next(iter(self._left))]
+        self._said.pop(limit, None)
+        more_at = now + (MINUTE if more_in is None else min(more_in, DAY))
+        self._said[limit] = Left(begun.number, remaining - begun.others - since, more_at, until)
+        while len(self._said) > MOST_TOLD:
+            del self._said[next(iter(self._said))]
 
 
-def _window_of(limit: int, windows: Sequence[Window]) -> float | None:
-    """The seconds of the window whose limit this is, None where nothing tells."""
-    if limit in PUBLISHED:
-        return PUBLISHED[limit]
-    return max((each.seconds for each in windows if each.limit == limit), default=None)
+def _place_of(limit: int, windows: Sequence[Window]) -> int | None:
+    """Which window it is whose limit this is, None where nothing tells."""
+    seconds = PUBLISHED.get(limit)
+    for place, window in enumerate(windows):
+        if window.seconds == seconds or (seconds is None and window.limit == limit):
+            return place
+    return None

@@ -1,0 +1,145 @@
+"""The pace of a whole lane, with its ledger: restarts, several campaigns, turns, and rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from runner.attempt import Lane
+from runner.campaign import Ramp
+from runner.message import Outcome
+from runner.pacing import DAY, HOUR
+from tests.lane import Setting, make
+from tests.pacing import ExactServer
+from tests.support import SENDER
+from tests.unit.test_pacing import limits, sender
+from tests.virtual import Killed, ScriptedApi, VirtualClock, VirtualLoop
+
+__all__ = ["make"]
+
+Make = Callable[..., Setting]
+
+
+class Times:
+    """When each message came to the API, in Unix seconds, over all lives of the process."""
+
+    def __init__(self, setting: Setting, began: float = 1_800_000_000.0) -> None:
+        self.began = self.last = began
+        self.bodies: list[tuple[float, str]] = []
+        self.clock: VirtualClock | None = None
+        self.die_at: set[int] = set()
+        self.server: ExactServer | None = None
+        setting.before = self.meet
+        setting.api.script = self.came
+
+    def meet(self, _lane: Lane, clock: VirtualClock) -> None:
+        clock.started = self.last + 1.0
+        self.clock = clock
+
+    def came(self, _api: ScriptedApi, _who: str, body: bytes, _key: str) -> Outcome | None:
+        assert self.clock is not None
+        self.last = self.clock.now()
+        self.bodies.append((self.last, body.decode()))
+        if self.server is not None:
+            self.server.request(self.last)
+        if len(self.bodies) in self.die_at:
+            raise Killed
+        return None
+
+    def senders(self) -> list[str]:
+        return [body.split(" ")[0] for _, body in self.bodies]
+
+
+def test_a_lane_that_dies_ten_times_uses_its_quota_and_no_more(make: Make) -> None:
+    setting = make(range(1, 301), limits=limits(per_minute=20, per_hour=400))
+    times = Times(setting)
+    times.server = ExactServer(((20, 60.0), (400, 3600.0)))
+    times.die_at = set(range(25, 300, 28))
+    for _ in times.die_at:
+        with pytest.raises(Killed):
+            setting.drive()
+    setting.drive()
+    assert times.server.refused == []
+    assert sorted(map(int, set(setting.api.accepted))) == list(range(1, 301))
+    assert setting.api.doubled == []
+    # 300 and the repeats of what was in doubt, 20 a minute; each death keeps up to four permits
+    # for the minute in which their answers might have come.
+    assert times.last - times.began < 60.0 * (300 / 20 + 10)
+
+
+def test_the_days_on_which_a_sender_has_sent_are_in_the_ledger(make: Make) -> None:
+    warm = sender(SENDER, per_day=40, ramp=Ramp(start=2, step=3))
+    setting = make(range(1, 41), senders=[warm])
+    times = Times(setting, began=1_800_000_000.0 // DAY * DAY)
+    days = Counter[int]()
+    for _ in range(4):
+        setting.drive(idle_after=HOUR)
+        times.last = (times.last // DAY + 1) * DAY + 60.0
+    other = setting.another_campaign("autumn", range(100, 140))
+    setting.campaign = other
+    setting.drive(idle_after=HOUR)
+    days.update(int(at // DAY) for at, _ in times.bodies)
+    assert [days[day] for day in sorted(days)] == [2, 5, 8, 11, 14]
+
+
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_senders_take_turns_and_each_keeps_the_plans_order(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    build = make.__wrapped__(tmp_path_factory.mktemp("ledger"))  # type: ignore[attr-defined]
+    many = data.draw(st.integers(2, 4), "senders")
+    names = [f"{SENDER[:-1]}{number}" for number in range(many)]
+    setting = build(
+        range(1, 61),
+        senders=[sender(name) for name in names],
+        limits=limits(per_minute=data.draw(st.sampled_from([None, 15]), "per_minute")),
+        concurrency=data.draw(st.integers(1, 6), "concurrency"),
+    )
+    share(setting, names)
+    setting.api.latency = data.draw(st.sampled_from([0.0, 0.1, 3.0]), "latency")
+    times = Times(setting)
+    setting.drive()
+    by_sender: dict[str, list[int]] = {name: [] for name in names}
+    for _, body in times.bodies:
+        who, recipient, *_ = body.split(" ")
+        by_sender[who].append(int(recipient))
+    assert all(came == sorted(came) for came in by_sender.values())
+    ahead = Counter[str]()
+    for who in times.senders()[: 60 // many * many - many]:
+        ahead[who] += 1
+        assert ahead[who] - min(ahead[name] for name in names) <= 2
+
+
+def share(setting: Setting, names: list[str]) -> None:
+    """Give the queue to several senders, one after the other."""
+    with setting.ledger.writing() as connection:
+        for number, name in enumerate(names):
+            connection.execute(
+                text("UPDATE message SET sender = :name WHERE id % :many = :number"),
+                {"name": name, "many": len(names), "number": number},
+            )
+
+
+def test_a_lane_at_rest_hardly_wakes_up(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = 0
+    run_once = VirtualLoop._run_once  # type: ignore[attr-defined]
+
+    def counted(loop: Any) -> None:
+        nonlocal rounds
+        rounds += 1
+        run_once(loop)
+
+    monkeypatch.setattr(VirtualLoop, "_run_once", counted, raising=False)
+    setting = make([1, 2, 3], senders=[sender(SENDER, gap=6 * HOUR)])
+    told = setting.drive()
+    assert told.took == pytest.approx(12 * HOUR, abs=5.0)
+    # Once a minute, since timers stand still while the machine sleeps; a round costs well under a
+    # millisecond, so that this is far below a thousandth of a processor.
+    assert rounds < 3 * 12 * 60

@@ -95,6 +95,8 @@ def _text(found: Standings, call: Call) -> str:
         lines += status_lines(each.status)
         if each.status.per_hour:
             lines.append(f"  {number(each.status.per_hour)} sent in the last hour")
+        if each.binds_now and each.next_at is not None:
+            lines.append(f"  next message {moment(each.next_at, now)}: waits for {each.binds_now}")
         if each.forecast is not None:
             lines.append(f"  {finish_line(each.forecast, now)}")
         lines += [f"  {line}" for line in needs_a_person(each.status, each.path, call)]
@@ -120,5 +122,7 @@ def _as_json(each: Standing, found: Standings) -> dict[str, Any]:
     forecast = each.forecast
     told["finish_at"] = None if forecast is None else iso(time.time() + forecast.seconds)
     told["binds"] = "" if forecast is None else forecast.binds
+    told["binds_now"] = each.binds_now
+    told["next_at"] = None if each.next_at is None else iso(each.next_at)
     told["running"] = found.alive
     return told

@@ -115,6 +115,11 @@ class Pacer:
         at = self._shared.free_at(now)
         return Ready(at, OTHERS) if at > ready.at else ready
 
+    def soonest(self, senders: Iterable[str], now: float) -> Ready:
+        """When the first of these senders may send, and what it waits for."""
+        each = (self.ready(sender, now) for sender in senders)
+        return min(each, key=lambda ready: ready.at, default=Ready(now))
+
     def take(self, sender: str | None, now: float) -> Permit:
         """Take what `ready` says is there."""
         for window in self._windows(sender):

@@ -21,7 +21,7 @@ from runner.message import (
     Recipient,
     RowSkip,
 )
-from runner.pacing import DAY, make_pacer
+from runner.pacing import DAY, Pacer, make_pacer
 from runner.plan import plan_messages
 from runner.run.setup import Draft
 
@@ -151,6 +151,11 @@ def when_done(
     drafts: Sequence[Paced], queue: Mapping[str, int], ledger: Ledger | None, clock: Clock
 ) -> Forecast:
     """When these messages per sender would all be sent, by the limits and what was used of them."""
+    return forecast(pace_of(drafts, ledger, clock), queue, clock.boot())
+
+
+def pace_of(drafts: Sequence[Paced], ledger: Ledger | None, clock: Clock) -> Pacer:
+    """The limits of campaigns that share a team, and what the ledger says was used of them."""
     pacer = make_pacer(
         [draft.campaign.limits for draft in drafts],
         [sender for draft in drafts for sender in draft.campaign.senders],
@@ -159,7 +164,7 @@ def when_done(
     timeout = max(draft.campaign.retry.timeout for draft in drafts)
     if ledger is None:
         pacer.restore([], [], now=now, wall=wall, timeout=timeout)
-        return forecast(pacer, queue, now)
+        return pacer
     lanes = {
         draft.row.lane for draft in drafts if draft.row is not None and draft.row.lane is not None
     }
@@ -175,4 +180,4 @@ def when_done(
         timeout=timeout,
         days=ledger.read(history.days_sent, pacer.warming_up),
     )
-    return forecast(pacer, queue, now)
+    return pacer

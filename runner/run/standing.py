@@ -11,24 +11,27 @@ from pathlib import Path
 from runner.campaign import Campaign, load_campaign
 from runner.clock import Clock
 from runner.errors import RunnerError
-from runner.forecast import Forecast
+from runner.forecast import Forecast, forecast
 from runner.ledger import Ledger, history, planning
 from runner.ledger.history import RunRow
 from runner.ledger.planning import CampaignRow
 from runner.report import Status, status_of
 from runner.run.by_hand import open_existing
-from runner.run.preview import when_done
+from runner.run.preview import pace_of
 from runner.run.setup import ledger_location, ledger_upward, load, require
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A campaign's status, its file, and when it would be done; `forecast` is None when nothing is
-    queued or the campaign file cannot be read any more."""
+    """A campaign's status, its file, when it would be done, and what its next message waits for now
+    (`binds_now`, empty for nothing, until `next_at` in Unix seconds); `forecast` is None when
+    nothing is queued or the campaign file cannot be read any more."""
 
     status: Status
     path: str
     forecast: Forecast | None
+    binds_now: str = ""
+    next_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +74,23 @@ def _standing(
     ledger: Ledger, row: CampaignRow, campaign: Campaign | None, path: Path | None, clock: Clock
 ) -> Standing:
     status = status_of(ledger, row, clock.now())
-    forecast: Forecast | None = None
+    told: Forecast | None = None
+    binds_now = ""
+    next_at: float | None = None
     known = Path(row.path)
     if ledger.file is not None:
         known = ledger.file.resolve().parent / known  # kept relative to the ledger
     if status.queue:
         try:
             paced = _Paced(campaign or load_campaign(known), row)
-            forecast = when_done([paced], status.queue, ledger, clock)
+            pacer, now = pace_of([paced], ledger, clock), clock.boot()
+            ready = pacer.soonest((sender for sender, count in status.queue.items() if count), now)
+            if ready.at > now:
+                binds_now, next_at = ready.binds, clock.now() + ready.at - now
+            told = forecast(pacer, status.queue, now)
         except (RunnerError, OSError):
-            forecast = None  # the file is gone or broken; what the ledger says is still true
-    return Standing(status, str(path or known), forecast)
+            told = None  # the file is gone or broken; what the ledger says is still true
+    return Standing(status, str(path or known), told, binds_now, next_at)
 
 
 def _is_alive(last: RunRow | None) -> bool | None:

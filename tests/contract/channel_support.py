@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from runner.channels import Channel, Lookup, Token, inbox_v1, inbox_v2
+from runner.channels import Channel, Hear, Lookup, Quota, Token, inbox_v1, inbox_v2
 from runner.channels.connect import connect
 from runner.channels.http import Wire
 from runner.clock import SystemClock
@@ -56,17 +56,18 @@ class TestClock:
 
 @dataclass
 class CountingGate:
-    """A gate that counts, and knows whether it is entered."""
+    """A gate that counts, knows whether it is entered, and hears what the answers say."""
 
     entered: int = 0
     inside: int = 0
+    quotas: list[Quota | None] = field(default_factory=list)
 
     @asynccontextmanager
-    async def __call__(self) -> AsyncIterator[None]:
+    async def __call__(self) -> AsyncIterator[Hear]:
         self.entered += 1
         self.inside += 1
         try:
-            yield
+            yield self.quotas.append
         finally:
             self.inside -= 1
 

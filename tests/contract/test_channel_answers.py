@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from runner.channels import Token
+from runner.channels import Quota, Token
 from runner.channels.answers import (
     LONGEST_WAIT,
     Reply,
     clean,
     http_date,
     moment,
+    quota,
     retry_after,
     seconds,
     text_id,
@@ -419,3 +420,35 @@ def test_http_date_is_read() -> None:
     assert text_id(True) == ""
     assert text_id("a b") == ""
     assert text_id("\ud800") == ""
+
+
+@pytest.mark.parametrize(
+    ("limit", "remaining", "reset", "told"),
+    [
+        ("300", "17", str(int(DATE_AT) + 40), Quota(300, 17, 40.0)),
+        ("300", "0", str(int(DATE_AT)), Quota(300, 0, 0.0)),
+        ("300", "0", str(int(DATE_AT) - 1), Quota(300, 0, 0.0)),
+        ("300", "300", None, Quota(300, 300)),
+        ("300", "1", "40", Quota(300, 1)),  # seconds to go, perhaps: v2's unit is not documented
+        ("300", "1", str(int(DATE_AT) * 1000), Quota(300, 1)),
+        ("300", "1", str(int(DATE_AT) + 10**6), Quota(300, 1)),
+        ("300", "1", str(int(DATE_AT) - 60), Quota(300, 1)),
+        ("300", "1", "soon", Quota(300, 1)),
+        ("300", "301", None, None),
+        ("0", "0", None, None),
+        ("300", "-1", None, None),
+        ("300", "1.5", None, None),
+        ("1" * 40, "1", None, None),
+        ("٣٠٠", "1", None, None),
+        (None, "1", None, None),
+        ("300", None, None, None),
+    ],
+)
+def test_what_is_left_of_the_teams_limits(
+    limit: str | None, remaining: str | None, reset: str | None, told: Quota | None
+) -> None:
+    named = {"X-RateLimit-Limit": limit, "X-RateLimit-Remaining": remaining}
+    headers = {**named, "X-RateLimit-Reset": reset}
+    given = CIMultiDict({name: value for name, value in headers.items() if value is not None})
+    assert quota(Reply(201, given, b"", "", DATE_AT), 0.0) == told
+    assert quota(Reply(201, given, b""), DATE_AT) == told

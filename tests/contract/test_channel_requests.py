@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runner.channels import Answer, Token
+from runner.channels import Answer, Quota, Token
 from runner.channels.connect import connect
 from runner.clock import SystemClock
 from runner.errors import ChannelError
@@ -29,9 +29,11 @@ from tests.contract.channel_support import (
     CountingGate,
     Heard,
     RawServer,
+    a_lookup,
     always,
     answer,
     channel_to,
+    untaken,
 )
 
 VECTORS = [
@@ -96,6 +98,18 @@ async def test_what_an_answer_carries(version: str) -> None:
         assert told == Answer(Accepted("m1", "t1"), OK_STATUS[version], "req_9", DATE_AT)
         # The server's clock is that of its answers from now on.
         assert 0 <= channel.server_now() - DATE_AT < 5
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_what_is_left_of_the_limits_is_told_of_sends_and_of_questions(version: str) -> None:
+    heard, named = Heard(), ("X-RateLimit-Limit: 300", "X-RateLimit-Remaining: 17")
+    payload = answer(OK_STATUS[version], OK[version], *named)
+    async with told_by(version, payload, heard) as (told, channel):
+        assert told.quota == Quota(300, 17)
+        await channel.look_up(a_lookup(), untaken)
+        assert heard.gate.quotas[0] == Quota(300, 17)
+    async with told_by(version, answer(429, b"", *named)) as (told, _):
+        assert told.quota == Quota(300, 17)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import shlex
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import click
 import pytest
@@ -266,7 +266,7 @@ def keys_of(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, Any]
         yield key, None if info.is_required() else info.default
         inner = model_in(info.annotation)
         if inner is not None:
-            many = "[]" if info.annotation is not inner else ""
+            many = "[]" if get_origin(info.annotation) is tuple else ""
             yield from keys_of(inner, f"{key}{many}.")
 
 

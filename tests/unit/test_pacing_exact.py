@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from runner.pacing import DAY, HOUR, Pacer, make_pacer
+from runner.pacing import HOUR, Pacer, make_pacer
 from tests.pacing import API, ExactServer, Machine
 from tests.unit.test_pacing import limits, sender
 

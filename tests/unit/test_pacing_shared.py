@@ -92,7 +92,8 @@ def test_a_generous_word_makes_nobody_faster() -> None:
     mine = pacer(per_minute=2)
     for _ in range(2):
         ask(mine, (300, 300, 1.0))
-    assert (mine.ready("a1", 5.0).at, mine.ready("a1", 5.0).binds) == (60.0, "the team's per_minute")
+    ready = mine.ready("a1", 5.0)
+    assert (ready.at, ready.binds) == (60.0, "the team's per_minute")
 
 
 words = st.tuples(

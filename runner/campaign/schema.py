@@ -40,6 +40,13 @@ BASE_URLS: Mapping[str, str] = {
 }
 
 
+def _none_for_null(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [
+        {"const": "none"} if each == {"type": "null"} else each for each in schema["anyOf"]
+    ]
+    schema["default"] = "none"
+
+
 def _also_as_text(schema: dict[str, Any], meaning: str) -> None:
     full = dict(schema)
     schema.clear()
@@ -114,6 +121,7 @@ class Sender(_Model):
     )
     ramp: Ramp | None = Field(
         None,
+        json_schema_extra=_none_for_null,
         description="Warm-up of a new account: `start` messages on the first day on which it "
         "sends, `step` more on each further one, up to per_day; or none. Default: none.",
     )

@@ -398,7 +398,8 @@ def test_the_schema_takes_what_the_loader_takes(tmp_path: Path) -> None:
     schema = campaign_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
-    for text in (SMALLEST, SAMPLE.read_text()):
+    paced = "senders: [{id: a1, gap: 45s..120s, ramp: {start: 1, step: 1}}, {id: b2, ramp: none}]"
+    for text in (SMALLEST, SAMPLE.read_text(), SMALLEST.replace("senders: [abc1]", paced)):
         assert not list(validator.iter_errors(yaml.safe_load(text)))
     wrong = [
         {"senders": ["A"], "prospects": 5, "message": "x"},

@@ -13,13 +13,14 @@ from sqlalchemy import text
 
 from runner.attempt import Lane
 from runner.campaign import Ramp
+from runner.lane import Meter
 from runner.message import Outcome
-from runner.pacing import DAY, HOUR
+from runner.pacing import DAY, HOUR, make_pacer
 from tests.lane import Setting, make
 from tests.pacing import ExactServer
 from tests.support import SENDER
 from tests.unit.test_pacing import limits, sender
-from tests.virtual import Killed, ScriptedApi, VirtualClock, VirtualLoop
+from tests.virtual import Killed, ScriptedApi, VirtualClock, VirtualLoop, run_virtually
 
 __all__ = ["make"]
 
@@ -57,20 +58,20 @@ class Times:
 
 
 def test_a_lane_that_dies_ten_times_uses_its_quota_and_no_more(make: Make) -> None:
-    setting = make(range(1, 301), limits=limits(per_minute=20, per_hour=400))
+    setting = make(range(1, 151), limits=limits(per_minute=20, per_hour=400))
     times = Times(setting)
     times.server = ExactServer(((20, 60.0), (400, 3600.0)))
-    times.die_at = set(range(25, 300, 28))
+    times.die_at = set(range(15, 155, 14))
     for _ in times.die_at:
         with pytest.raises(Killed):
             setting.drive()
     setting.drive()
     assert times.server.refused == []
-    assert sorted(map(int, set(setting.api.accepted))) == list(range(1, 301))
+    assert sorted(map(int, set(setting.api.accepted))) == list(range(1, 151))
     assert setting.api.doubled == []
-    # 300 and the repeats of what was in doubt, 20 a minute; each death keeps up to four permits
+    # 150 and the repeats of what was in doubt, 20 a minute; each death keeps up to four permits
     # for the minute in which their answers might have come.
-    assert times.last - times.began < 60.0 * (300 / 20 + 10)
+    assert times.last - times.began < 60.0 * (150 / 20 + 10)
 
 
 def test_the_days_on_which_a_sender_has_sent_are_in_the_ledger(make: Make) -> None:
@@ -88,7 +89,7 @@ def test_the_days_on_which_a_sender_has_sent_are_in_the_ledger(make: Make) -> No
     assert [days[day] for day in sorted(days)] == [2, 5, 8, 11, 14]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(data=st.data())
 def test_senders_take_turns_and_each_keeps_the_plans_order(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -97,7 +98,7 @@ def test_senders_take_turns_and_each_keeps_the_plans_order(
     many = data.draw(st.integers(2, 4), "senders")
     names = [f"{SENDER[:-1]}{number}" for number in range(many)]
     setting = build(
-        range(1, 61),
+        range(1, 37),
         senders=[sender(name) for name in names],
         limits=limits(per_minute=data.draw(st.sampled_from([None, 15]), "per_minute")),
         concurrency=data.draw(st.integers(1, 6), "concurrency"),
@@ -112,7 +113,7 @@ def test_senders_take_turns_and_each_keeps_the_plans_order(
         by_sender[who].append(int(recipient))
     assert all(came == sorted(came) for came in by_sender.values())
     ahead = Counter[str]()
-    for who in times.senders()[: 60 // many * many - many]:
+    for who in times.senders()[: 36 - many]:
         ahead[who] += 1
         assert ahead[who] - min(ahead[name] for name in names) <= 2
 
@@ -143,3 +144,17 @@ def test_a_lane_at_rest_hardly_wakes_up(make: Make, monkeypatch: pytest.MonkeyPa
     # Once a minute, since timers stand still while the machine sleeps; a round costs well under a
     # millisecond, so that this is far below a thousandth of a processor.
     assert rounds < 3 * 12 * 60
+
+
+def test_what_an_answer_to_a_question_says_is_left_holds_the_lane_too(make: Make) -> None:
+    lane = make([1], limits=limits(per_minute=300)).drive().lane
+    early = make_pacer([limits(per_minute=300)], [])
+
+    async def ask(clock: VirtualClock) -> tuple[float, float]:
+        for meter in (Meter(clock, lane=lane), Meter(clock, pacer=early)):
+            async with meter.gate() as hear:
+                hear((300, 0, 40.0))
+        now = lane.clock.boot()
+        return lane.pacer.ready(SENDER, now).at - now, early.ready(None, clock.boot()).at
+
+    assert run_virtually(ask) == pytest.approx((40.0, 40.0))

@@ -102,9 +102,10 @@ class SharedQuota:
             return  # an answer that was overtaken
         since = self._number - begun.number
         place = _place_of(limit, windows)
-        until = math.inf
+        longest, until = PUBLISHED.get(limit, DAY), math.inf
         if place is not None:
-            until = now + windows[place].seconds
+            longest = windows[place].seconds
+            until = now + longest
             if limit - remaining <= begun.used[place] + since:
                 if before is None or before.until <= now:
                     self._said.pop(limit, None)
@@ -112,7 +113,7 @@ class SharedQuota:
                 until = before.until
         # What was under way meanwhile may not be in the API's count yet.
         self._said.pop(limit, None)
-        more_at = now + (MINUTE if more_in is None else min(more_in, DAY))
+        more_at = now + (MINUTE if more_in is None else min(more_in, longest))
         self._said[limit] = Left(begun.number, remaining - begun.others - since, more_at, until)
         while len(self._said) > MOST_TOLD:
             del self._said[next(iter(self._said))]

@@ -81,6 +81,13 @@ def test_what_can_all_be_ours_is_no_news() -> None:
     assert alone.ready("a1", 1.0).binds == "the team's per_minute"
 
 
+def test_no_reset_is_later_than_its_window_is_long() -> None:
+    for windows in ({"per_minute": 300}, {"per_hour": 10_000}):
+        mine = pacer(**windows)
+        ask(mine, (300, 0, 80_000.0))
+        assert mine.ready("a1", 1.0).at == 60.0
+
+
 @pytest.mark.parametrize("told", [(300, 0, None), (60, 0, None), (77, 0, 9.0)])
 def test_a_limit_of_an_unknown_window_and_an_unknown_reset_hold_too(told: Told) -> None:
     mine = pacer()

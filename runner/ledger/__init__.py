@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine
 
 from runner.ledger import (
     age,
+    brakes,
     contact,
     decisions,
     history,
@@ -40,6 +41,7 @@ __all__ = [
     "Ledger",
     "age",
     "back_up",
+    "brakes",
     "contact",
     "decisions",
     "history",

@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from runner.errors import LedgerError, LedgerTooNew, UsageError
 from runner.ledger.failures import BUSY_SECONDS, told_plainly
 from runner.ledger.place import KEEP_IT, check_place, runs_took_place, wal_of
-from runner.ledger.schema import SCHEMA_VERSION, message_contacted, meta, metadata, word
+from runner.ledger.schema import SCHEMA_VERSION, brake, message_contacted, meta, metadata, word
 
 QUICKLY_CHECKED = 4_000_000
 """Bytes up to which a ledger is checked for damage whenever it is opened to be written; checking
@@ -29,11 +29,15 @@ def _add_words(connection: Connection) -> None:
     word.create(connection)
 
 
-def _index_contacted(connection: Connection) -> None:
+def _index_contacted_and_add_brakes(connection: Connection) -> None:
     message_contacted.create(connection, checkfirst=True)
+    brake.create(connection)
 
 
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _add_words, 2: _index_contacted}
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {
+    1: _add_words,
+    2: _index_contacted_and_add_brakes,
+}
 """Schema version -> what brings a ledger of that version to the next one."""
 
 

@@ -181,6 +181,22 @@ word = Table(
 )
 """The last word that a person gave for a message in doubt, to be taken back until the next run."""
 
+brake = Table(
+    "brake",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("campaign", ForeignKey("campaign.id")),
+    Column("sender", String),
+    Column("kind", String, nullable=False),
+    Column("set_at", Float, nullable=False),
+    Column("said_by", String, nullable=False, server_default=""),  # a person; empty: a run itself
+    Column("why", Text, nullable=False, server_default=""),
+    CheckConstraint("(campaign IS NULL) <> (sender IS NULL)", name="brake_of_one"),
+)
+"""What stopped a campaign or a sender, and what let it go on. Never changed, only added to."""
+Index("brake_by_campaign", brake.c.campaign, brake.c.id)
+Index("brake_by_sender", brake.c.sender, brake.c.id)
+
 request = Table(
     "request",
     metadata,

@@ -160,6 +160,7 @@ def test_a_ledger_of_the_first_schema_learns_to_keep_words(location: str) -> Non
         campaign, _ = doubtful(ledger)
         with ledger.writing() as connection:
             schema.word.drop(connection)
+            schema.brake.drop(connection)
             connection.execute(text("UPDATE meta SET value = '1' WHERE key = 'schema_version'"))
     with open_ledger(location) as ledger:
         [doubt] = ledger.read(views.in_doubt, [campaign])

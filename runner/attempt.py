@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from runner.channels import Answer, Channel
 from runner.clock import Clock
 from runner.errors import Fenced, ForeignKeyUse, LaneEnding
 from runner.events import (
+    Braked,
     Event,
     EventBus,
     MessageDeferred,
@@ -25,9 +27,12 @@ from runner.events import (
     MessageRejected,
     MessageSent,
     MessageSkipped,
+    Released,
     Stopped,
 )
+from runner.guard import Guard, GuardLimits
 from runner.ledger import Ledger
+from runner.ledger.brakes import Brake, BrakeKind, Halt, halt
 from runner.ledger.contact import PassedOver
 from runner.ledger.moves import Intent, NotClaimed, Recorded, Result, claim, record
 from runner.message import (
@@ -70,9 +75,6 @@ LIMITED_FOR = DAY + HOUR
 """Seconds of nothing but 429 after which each further one uses up a try of its message: longer
 than any window of the API, so that it is not the team that is told to wait."""
 
-CONSECUTIVE_FAILURES = 10
-"""So many messages in a row rejected or in doubt stop the lane: something is wrong with all."""
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -90,6 +92,7 @@ class Settings:
     suppressed: Collection[str] = ()
     contact_once_in: float | None = None  # see `Contact.bars`
     accepted_at: float = -math.inf  # attempts before this may not be all that were made
+    guard: GuardLimits = field(default_factory=GuardLimits)
 
 
 @dataclass(slots=True)
@@ -111,14 +114,14 @@ class Lane:
     adopt: bool = False
     in_flight: int = 0
     settling: int = 0  # messages in doubt that this run will still try to settle
-    proven: bool = False  # a message of this run was accepted
-    failures: int = 0  # messages rejected or in doubt, in a row
+    under_way: Counter[int] = field(default_factory=Counter)  # of each campaign, in flight
+    guards: dict[int, Guard] = field(default_factory=dict)
+    braked: dict[int, Brake] = field(default_factory=dict)  # campaigns: nothing more is begun
     limited: dict[int, tuple[float, int]] = field(default_factory=dict)  # since (boot), 429s
-    failing: set[int] = field(default_factory=set)  # which ones: repeats of one count once
     network_failures: int = 0
     stopped: str = ""  # why nothing more of this lane is sent in this run
     stopped_senders: dict[str, str] = field(default_factory=dict)
-    guarded: bool = False  # whether `stopped` was a guard's doing
+    halts: list[Halt] = field(default_factory=list)  # what was stopped and is not in the ledger yet
     draining: bool = False  # begin nothing more
     interrupted: bool = False  # by a person: Ctrl-C or SIGTERM
     idle_after: float | None = None  # end rather than wait longer than this, seconds
@@ -133,12 +136,21 @@ class Lane:
         return self.draining or bool(self.stopped) or self.error is not None
 
     @property
-    def room(self) -> int:
-        """How many more sends may be begun now. Until one of this run is accepted, and after each
-        failure in a row, no more than a guard would still let fail."""
-        trusted = self.proven and not self.failures
-        most = self.concurrency if trusted else CONSECUTIVE_FAILURES - self.failures
-        return min(self.concurrency, max(1, most)) - self.in_flight
+    def moving(self) -> list[int]:
+        """The campaigns that nothing stops."""
+        return [id for id in self.campaigns if id not in self.braked]
+
+    def room(self, campaign: int) -> int:
+        """How many more sends of a campaign may be begun now. Until one of this run is accepted,
+        and after each failure in a row, no more than its guard would still let fail."""
+        room, leaves = self.concurrency - self.in_flight, self.guard_of(campaign).leaves
+        return room if leaves is None else min(room, max(1, leaves) - self.under_way[campaign])
+
+    def guard_of(self, campaign: int) -> Guard:
+        """What watches over a campaign in this run."""
+        if campaign not in self.guards:
+            self.guards[campaign] = Guard(self.campaigns[campaign].guard)
+        return self.guards[campaign]
 
     def notify(self, *, doubt: bool = False) -> None:
         """Wake whoever waits: something that may be due has changed (`doubt`: to be settled)."""
@@ -164,11 +176,12 @@ class Lane:
             async with asyncio.timeout(seconds):
                 await event.wait()
 
-    async def permit(self, sender: str | None) -> Permit:
-        """Wait for leave to make one request (None: no message of a sender). Raises LaneEnding."""
+    async def permit(self, sender: str | None, campaign: int | None = None) -> Permit:
+        """Wait for leave to make one request (None: no message of a sender; of no campaign). Raises
+        LaneEnding."""
         while True:
-            if self.ending:
-                raise LaneEnding("the lane is ending")
+            if self.ending or campaign in self.braked:
+                raise LaneEnding("nothing more is to be begun")
             now = self.clock.boot()
             ready = self.pacer.ready(sender, now)
             if ready.at <= now:
@@ -185,17 +198,34 @@ class Lane:
         self.error = self.error or error
         self.notify()
 
-    def stop(self, why: str, *, guarded: bool = False) -> None:
+    def stop(self, why: str) -> None:
         """Nothing more of this lane until a person has acted."""
         if not self.stopped:
-            self.stopped, self.guarded = why, guarded
+            self.stopped = why
             self.bus.emit(Stopped(self.clock.now(), "", why))
         self.notify()
+
+    def brake(self, campaign: int, brake: Brake) -> None:
+        """Nothing more of this campaign; when nothing else is left, the lane ends."""
+        self.braked[campaign] = brake
+        name = self.campaigns[campaign].name
+        self.bus.emit(Braked(self.clock.now(), name, str(brake.kind), brake.by, brake.why))
+        if not self.moving:
+            self.draining = True
+        self.notify(doubt=True)
+
+    def release(self, campaign: int, by: str) -> None:
+        """A person lets a campaign go on; what failed before no longer counts."""
+        if self.braked.pop(campaign, None) is not None:
+            self.guards.pop(campaign, None)
+            self.bus.emit(Released(self.clock.now(), self.campaigns[campaign].name, by))
+            self.notify(doubt=True)
 
     def stop_sender(self, sender: str, why: str) -> None:
         """Nothing more from this sender; its recipients wait, they are never moved."""
         if sender not in self.stopped_senders:
             self.stopped_senders[sender] = why
+            self.halts.append(Halt(self.clock.now(), why, sender=sender))
             self.bus.emit(Stopped(self.clock.now(), sender, why))
         self.notify()
 
@@ -227,6 +257,9 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
     Raises Fenced when another owner has the lane, LedgerError when an intent or an outcome could
     not be recorded, ForeignKeyUse when the API knows the key from another ledger.
     """
+    if parcel.campaign in lane.braked:
+        lane.pacer.unused(permit)
+        return None
     begun = lane.clock.boot()
     intent = Intent(
         message=parcel.message,
@@ -266,9 +299,12 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
     recorded = await lane.ledger.commit(record, _result(lane, parcel, number, answer))
     _act(lane, parcel, answer)
     lane.bus.emit(_event(lane, parcel, answer, recorded))
+    _judge(lane, parcel, answer.outcome, recorded.status)
     doubt = recorded.status is MessageStatus.IN_DOUBT
     lane.settling += doubt
     lane.notify(doubt=doubt)
+    while lane.halts:
+        await lane.ledger.commit(halt, lane.halts.pop(0))
     if number == 1 and not lane.adopt and is_foreign(answer.outcome):
         raise ForeignKeyUse(
             f"the API already knows {lane.campaigns[parcel.campaign].name}'s message to "
@@ -353,9 +389,6 @@ def _act(lane: Lane, parcel: Parcel, answer: Answer) -> None:
     if answer.status:
         lane.network_failures = 0
     match outcome:
-        case Accepted():
-            lane.failures, lane.proven = 0, True
-            lane.failing.clear()
         case Deferred(stop=stop, scope=Scope.LANE) | InDoubt(stop=stop, scope=Scope.LANE) if stop:
             lane.stop(stop)
         case Deferred(stop=stop, scope=Scope.SENDER) if stop:
@@ -369,23 +402,30 @@ def _act(lane: Lane, parcel: Parcel, answer: Answer) -> None:
             lane.pacer.hold(now + pause(lane.network_failures), f"network: {outcome.detail}")
         case Deferred(scope=Scope.LANE, written=True, after=after):
             lane.pacer.hold(now + _hold_of(after), "the API's request limit (429)")
-        case Rejected() | InDoubt():
-            _count_failure(lane, parcel.message, outcome, now)
 
 
-def _count_failure(lane: Lane, message: int, outcome: Rejected | InDoubt, now: float) -> None:
-    if is_of_one_message(outcome) or message in lane.failing:
+def _judge(lane: Lane, parcel: Parcel, outcome: Outcome, status: MessageStatus) -> None:
+    """Let the campaign's guard see what became of a message."""
+    guard = lane.guard_of(parcel.campaign)
+    if isinstance(outcome, Accepted):
+        guard.accepted(parcel.message)
         return
-    lane.failing.add(message)
-    lane.failures += 1
-    if lane.failures >= CONSECUTIVE_FAILURES:
-        lane.stop(
-            f"{lane.failures} messages in a row were rejected or are in doubt, the last one: "
-            f"{outcome.reason} {outcome.detail}".rstrip(),
-            guarded=True,
-        )
-    elif isinstance(outcome, InDoubt) and lane.failures > 2:
-        lane.pacer.hold(now + pause(lane.failures - 2), f"after {lane.failures} failures in a row")
+    unsent = isinstance(outcome, Rejected | InDoubt) or status is MessageStatus.FAILED
+    if not unsent or (isinstance(outcome, InDoubt) and outcome.stop):
+        return
+    news = guard.failed(
+        parcel.message,
+        in_doubt=status is MessageStatus.IN_DOUBT,
+        alone=is_of_one_message(outcome),
+    )
+    why, now = guard.why(), lane.clock.now()
+    if why and parcel.campaign not in lane.braked:
+        why = f"{why}, the last one: {outcome.reason} {outcome.detail}".rstrip()
+        lane.halts.append(Halt(now, why, campaign=parcel.campaign))
+        lane.brake(parcel.campaign, Brake(BrakeKind.GUARDED, now, why=why))
+    elif news and isinstance(outcome, InDoubt) and guard.failures > 2:
+        wait = pause(guard.failures - 2)
+        lane.pacer.hold(lane.clock.boot() + wait, f"after {guard.failures} failures in a row")
 
 
 def _event(lane: Lane, parcel: Parcel, answer: Answer, recorded: Recorded) -> Event:

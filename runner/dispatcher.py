@@ -1,4 +1,5 @@
-"""The worker pool: sends what is queued, in plan order within a sender, as fast as is allowed.
+"""The worker pool: sends what is queued, as fast as is allowed. Campaigns that share a sender take
+turns; within a campaign and a sender it goes in plan order.
 
 No task per waiting message: each worker takes the next one that is due, with its permit.
 """
@@ -18,7 +19,7 @@ from runner.message import MessageStatus, message_key
 from runner.pacing import Permit
 
 READ_AHEAD = 200
-"""Queued messages read from the ledger at a time, per sender."""
+"""Queued messages read from the ledger at a time, per sender and campaign."""
 
 LOOK_AGAIN = 1.0
 """Seconds until a sender without due messages is looked at again, while others send."""
@@ -33,8 +34,9 @@ class Dispatcher:
 
     lane: Lane
     left: int | None = None
-    _heads: dict[str, deque[Due]] = field(default_factory=dict)
-    _look_again: dict[str, float] = field(default_factory=dict)
+    _heads: dict[tuple[str, int], deque[Due]] = field(default_factory=dict)
+    _look_again: dict[tuple[str, int], float] = field(default_factory=dict)
+    _served: dict[str, list[int]] = field(default_factory=dict)  # whose turn it is, by sender
     _under_way: set[int] = field(default_factory=set)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _told: str = ""
@@ -76,6 +78,7 @@ class Dispatcher:
         finally:
             self._under_way.discard(due.id)
             lane.in_flight -= 1
+            lane.under_way[due.campaign] -= 1
             lane.notify()
 
     async def _next(self) -> tuple[Due, Permit] | None:
@@ -88,7 +91,7 @@ class Dispatcher:
                     if not await self._more_may_come():
                         return None
                     continue
-                sender, at, binds = found
+                sender, campaign, at, binds = found
                 now = lane.clock.boot()
                 if at > now:
                     if self._is_idle(at - now):
@@ -97,61 +100,87 @@ class Dispatcher:
                     self._tell(at, now, binds)
                     await lane.wait(at)
                     continue
-                if lane.room <= 0:
+                if lane.room(campaign) <= 0:
                     await lane.wait()
                     continue
                 self._told = ""
-                due = self._heads[sender].popleft()
+                due = self._heads[sender, campaign].popleft()
+                self._take_turns(sender, campaign)
                 lane.in_flight += 1
+                lane.under_way[campaign] += 1
                 self._under_way.add(due.id)
                 if self.left is not None:
                     self.left -= 1
                 return due, lane.pacer.take(sender, now)
             return None
 
-    def _first_ready(self) -> tuple[str, float, str] | None:
-        """The sender whose first message may go soonest: (sender, boot seconds, what binds)."""
+    def _first_ready(self) -> tuple[str, int, float, str] | None:
+        """The sender whose first message may go soonest, and of which campaign: (sender, campaign,
+        boot seconds, what binds). One without room only when there is no other."""
         lane = self.lane
         now = lane.clock.boot()
-        best: tuple[str, float, str] | None = None
+        best: tuple[str, int, float, str] | None = None
+        full: tuple[str, int, float, str] | None = None
         for sender in lane.pacer.senders:
-            if sender in lane.stopped_senders or not self._head(sender):
+            if sender in lane.stopped_senders:
+                continue
+            campaign = self._whose_turn(sender)
+            if campaign is None:
                 continue
             ready = lane.pacer.ready(sender, now)
-            if best is None or ready.at < best[1]:
-                best = (sender, ready.at, ready.binds)
+            found = (sender, campaign, ready.at, ready.binds)
+            if lane.room(campaign) <= 0:
+                full = full or found
+            elif best is None or ready.at < best[2]:
+                best = found
                 if ready.at <= now:
                     # Whoever may go now goes; turns are taken so that no sender is favoured.
                     self._rotate(sender)
                     break
-        return best
+        return best or full
 
     def _rotate(self, sender: str) -> None:
         state = self.lane.pacer.senders.pop(sender)
         self.lane.pacer.senders[sender] = state
 
-    def _head(self, sender: str) -> bool:
+    def _whose_turn(self, sender: str) -> int | None:
+        """The campaign that this sender serves next: one that is due, rather one with room."""
+        lane = self.lane
+        first: int | None = None
+        for campaign in self._served.setdefault(sender, list(lane.campaigns)):
+            if campaign not in lane.braked and self._head(sender, campaign):
+                if lane.room(campaign) > 0:
+                    return campaign
+                first = campaign if first is None else first
+        return first
+
+    def _take_turns(self, sender: str, campaign: int) -> None:
+        self._served[sender].remove(campaign)
+        self._served[sender].append(campaign)
+
+    def _head(self, sender: str, campaign: int) -> bool:
         """Whether this sender has a message that is due, read ahead from the ledger."""
-        if self._heads.get(sender):
+        head = sender, campaign
+        if self._heads.get(head):
             return True
         lane = self.lane
         now = lane.clock.boot()
-        if self._look_again.get(sender, now) > now:
+        if self._look_again.get(head, now) > now:
             return False
         found = lane.ledger.read(
-            views.due, lane.campaigns.keys(), sender, lane.clock.now(), READ_AHEAD, lane.only
+            views.due, [campaign], sender, lane.clock.now(), READ_AHEAD, lane.only
         )
-        self._heads[sender] = deque(due for due in found if due.id not in self._under_way)
-        if not self._heads[sender]:
-            self._look_again[sender] = now + LOOK_AGAIN
-        return bool(self._heads[sender])
+        self._heads[head] = deque(due for due in found if due.id not in self._under_way)
+        if not self._heads[head]:
+            self._look_again[head] = now + LOOK_AGAIN
+        return bool(self._heads[head])
 
     async def _more_may_come(self) -> bool:
         """Wait for what is under way, in doubt, or not due yet; False when there is none."""
         lane = self.lane
         waiting = [
             item
-            for item in lane.ledger.read(views.waiting, lane.campaigns.keys(), lane.only)
+            for item in lane.ledger.read(views.waiting, lane.moving, lane.only)
             if item.sender in lane.pacer.senders and item.sender not in lane.stopped_senders
         ]
         wall, now = lane.clock.now(), lane.clock.boot()

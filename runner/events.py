@@ -155,6 +155,27 @@ class Stopped(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Braked(Event):
+    """Nothing more of a campaign is begun: `how` is paused or cancelled (`by` a person), or guarded
+    (then `why`)."""
+
+    name: ClassVar[str] = "braked"
+    campaign: str
+    how: str
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Released(Event):
+    """A campaign that had stopped goes on."""
+
+    name: ClassVar[str] = "released"
+    campaign: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended(Event):
     """The run is over."""
 

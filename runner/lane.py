@@ -16,7 +16,7 @@ from runner.attempt import SHORTEST_WAIT, Lane
 from runner.clock import Clock, iso
 from runner.dispatcher import Dispatcher
 from runner.errors import RunnerError
-from runner.ledger import history, moves, views
+from runner.ledger import brakes, history, moves, views
 from runner.pacing import DAY, Pacer, Permit, Spacing, Told
 from runner.reconcile import Reconciler
 
@@ -92,8 +92,11 @@ async def drive_lane(lane: Lane, limit: int | None = None) -> None:
     otherwise stands in the lane: `stopped`, `stopped_senders`, `draining`.
     """
     lane.ledger.write(moves.orphan, lane.id, lane.clock.now())
+    if lane.ledger.read(brakes.stopped_senders, lane.pacer.senders.keys()):
+        lane.ledger.write(brakes.release_senders, list(lane.pacer.senders), lane.clock.now())
+    _keep_halts(lane)
     _restore_pace(lane)
-    lane.settling = len(lane.ledger.read(views.in_doubt, lane.campaigns.keys()))
+    lane.settling = len(lane.ledger.read(views.in_doubt, lane.moving))
     settling = asyncio.create_task(Reconciler(lane).run(), name="reconcile")
     try:
         await Dispatcher(lane, limit).run()
@@ -105,6 +108,14 @@ async def drive_lane(lane: Lane, limit: int | None = None) -> None:
         await asyncio.gather(settling, return_exceptions=True)
     if lane.error is not None:
         raise lane.error
+    _keep_halts(lane)
+
+
+def _keep_halts(lane: Lane) -> None:
+    """Write down what was stopped, for whoever asks after this run."""
+    halts, lane.halts = lane.halts, []
+    if halts:
+        lane.ledger.write(brakes.halt, halts)
 
 
 def _restore_pace(lane: Lane) -> None:

@@ -87,7 +87,7 @@ class Reconciler:
         """Messages in doubt that this run has not given up on, each with its due time."""
         lane = self.lane
         kept = []
-        for doubt in lane.ledger.read(views.in_doubt, lane.campaigns.keys()):
+        for doubt in lane.ledger.read(views.in_doubt, lane.moving):
             repeats = self._repeats(doubt)
             if repeats and doubt.sender in lane.stopped_senders:
                 continue  # a person must see to the sender first
@@ -142,7 +142,7 @@ class Reconciler:
 
         async def in_turn(doubt: Doubt) -> None:
             async with turns:
-                if not self.lane.ending:
+                if not self.lane.ending and doubt.campaign not in self.lane.braked:
                     await self._settle(doubt)
 
         async with asyncio.TaskGroup() as group:
@@ -175,7 +175,7 @@ class Reconciler:
         `by_policy`: older than the key's life, but a look-up has shown that it is not there."""
         lane = self.lane
         # Its sender has already been charged for the attempt that is unproven.
-        permit = await lane.permit(None)
+        permit = await lane.permit(None, doubt.campaign)
         now = lane.clock.boot()
         if not (by_policy or self._repeats(doubt)) or lane.pacer.held(doubt.sender, now):
             lane.pacer.unused(permit)  # the wait was long: look again at what is right now
@@ -257,6 +257,9 @@ class Reconciler:
         )
         if settled is None:
             return
+        if settled.status is not MessageStatus.IN_DOUBT:
+            sent = settled.status is MessageStatus.SENT
+            lane.guard_of(doubt.campaign).settled(doubt.id, sent=sent)
         name = lane.campaigns[doubt.campaign].name
         about = (lane.clock.now(), name, doubt.recipient.id, doubt.sender)
         match settled.status:

@@ -24,6 +24,7 @@ from runner.campaign.values import (
     Files,
     Gap,
     Limit,
+    Rate,
     Text,
     Texts,
     TokenName,
@@ -262,6 +263,23 @@ class Retry(_Model):
     )
 
 
+class Guard(_Model):
+    """When a campaign stops by itself, until it is run again."""
+
+    consecutive_failures: Limit = Field(
+        10,
+        description="So many messages in a row rejected, failed or in doubt, or none. Default: 10.",
+    )
+    failure_rate: Rate = Field(
+        0.2,
+        description="More than this share (0 to 1) of the last 50 messages rejected, failed or in "
+        "doubt, once there are 20; or none. Default: 0.2.",
+    )
+    in_doubt: Limit = Field(
+        50, description="So many messages of one run in doubt at once, or none. Default: 50."
+    )
+
+
 class Campaign(_Model):
     """A campaign file: who is written to, by whom, what, and how fast."""
 
@@ -286,6 +304,7 @@ class Campaign(_Model):
     message: MessageSource = Field(description="The text to send: itself, or template: FILE.")
     limits: Limits = Field(default_factory=Limits, description="Limits of the whole team.")
     retry: Retry = Field(default_factory=Retry, description="What happens when a send fails.")
+    guard: Guard = Field(default_factory=Guard, description="When the campaign stops by itself.")
 
     @model_validator(mode="before")
     @classmethod
@@ -346,6 +365,6 @@ def campaign_schema() -> dict[str, Any]:
         for name, entry in section.get("properties", {}).items():
             if name == "token":
                 entry["default"] = "${INBOX_API_TOKEN}"
-            elif isinstance(entry.get("default"), float):
+            elif isinstance(entry.get("default"), float) and name != "failure_rate":
                 entry["default"] = f"{entry['default']:.0f}s"
     return schema

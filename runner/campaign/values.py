@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from runner.campaign.yamlfile import Unquoted
+
 MAX_SECONDS = 3650 * 86400.0
 """Ten years: longer durations are typing mistakes, and do not fit the clock's arithmetic."""
 
@@ -52,6 +54,17 @@ def _none_or(value: Any) -> Any:
     if value is None:
         refuse("is empty", "write a number, or none to switch it off")
     return value
+
+
+def _rate(value: Any) -> Any:
+    value = _none_or(value)
+    if value is None:
+        return None
+    if isinstance(value, Unquoted) and re.fullmatch(r"[0-9]{0,3}\.[0-9]{1,9}", value.source):
+        value = float(value.source)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        refuse("is no share", "write a number from 0 to 1, such as 0.2, or none")
+    return float(value)
 
 
 def _duration(value: Any) -> Any:
@@ -134,6 +147,11 @@ Limit = Annotated[
     Annotated[int, Field(ge=1, le=10**9)] | None,
     BeforeValidator(_none_or),
     WithJsonSchema(_LIMIT_SCHEMA),
+]
+Rate = Annotated[
+    float | None,
+    BeforeValidator(_rate),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"const": "none"}]}),
 ]
 File = Annotated[Path, BeforeValidator(_path), WithJsonSchema({"type": "string", "minLength": 1})]
 Text = Annotated[str, Field(min_length=1)]

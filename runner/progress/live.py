@@ -10,7 +10,16 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from runner.events import Event, MessageDoubled, MessageEvent, Notice, Planned, Stopped
+from runner.events import (
+    Braked,
+    Event,
+    MessageDoubled,
+    MessageEvent,
+    Notice,
+    Planned,
+    Released,
+    Stopped,
+)
 from runner.progress.tally import Line, Tally
 from runner.progress.words import duration, line_of, moment, number, short
 
@@ -61,7 +70,7 @@ class LiveDisplay:
 
     def watch(self, event: Event) -> None:
         """Lines that a person should still see afterwards go above the display."""
-        kept = isinstance(event, Notice | Planned | MessageDoubled | Stopped)
+        kept = isinstance(event, Notice | Planned | MessageDoubled | Stopped | Braked | Released)
         if kept or (self._verbose and isinstance(event, MessageEvent)):
             with contextlib.suppress(OSError):
                 self._console.print(line_of(event, 1000), markup=False, highlight=False)
@@ -88,6 +97,7 @@ def _display(tally: Tally, width: int) -> list[tuple[str, str]]:
         parts += [f"{number(line.problems)} not sent"] if line.problems else []
         parts += [f"{number(line.in_doubt)} in doubt"] if line.in_doubt else []
         parts += [f"{number(waiting)} waiting"]
+        parts += [line.brake] if line.brake else []
         lines.append(("  " + short(" · ".join(parts), width - 2), "red" if line.problems else ""))
     if tally.campaigns:
         told = f"{tally.per_minute():.0f} a minute"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from runner.events import (
+    Braked,
     Ended,
     Event,
     LaneStarted,
@@ -20,6 +21,7 @@ from runner.events import (
     MessageSkipped,
     Planned,
     Reading,
+    Released,
     Stopped,
     Waiting,
 )
@@ -42,6 +44,7 @@ class Line:
     sent: int = 0
     problems: int = 0  # rejected or failed
     in_doubt: int = 0
+    brake: str = ""  # paused, cancelled or guarded, while it is
 
 
 @dataclass(slots=True)
@@ -82,6 +85,10 @@ class Tally:
                 self.waiting = event
             case Stopped():
                 self.last.append(event)
+            case Braked():
+                self.campaigns.setdefault(event.campaign, Line()).brake = event.how
+            case Released():
+                self.campaigns.setdefault(event.campaign, Line()).brake = ""
             case Ended():
                 self.waiting = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from runner.events import (
+    Braked,
     Event,
     LaneStarted,
     MessageDeferred,
@@ -16,6 +17,7 @@ from runner.events import (
     MessageSkipped,
     Notice,
     Planned,
+    Released,
     Stopped,
     Waiting,
 )
@@ -117,6 +119,12 @@ def line_of(event: Event, width: int = 200) -> str:
         case Stopped():
             who = f"sender {event.sender} stopped" if event.sender else "stopped"
             told = f"{who}: {event.why}"
+        case Braked(how="guarded"):
+            told = f"{event.campaign}: stopped by its guard: {event.why}"
+        case Braked():
+            told = f"{event.campaign}: {event.how} by {event.by}: nothing more of it is begun"
+        case Released():
+            told = f"{event.campaign}: resumed by {event.by}"
         case _:
             return ""
     return short(told, width)

@@ -15,6 +15,7 @@ from runner.channels.connect import connect
 from runner.clock import Clock
 from runner.errors import RunnerError
 from runner.events import EventBus, Notice
+from runner.guard import GuardLimits
 from runner.lane import Meter
 from runner.ledger import Ledger, age, history, lanes, moves, notes
 from runner.ledger.planning import CampaignRow
@@ -114,6 +115,7 @@ def settings(draft: Draft, ledger: Ledger) -> Settings:
         suppressed=draft.audience.suppressed,
         contact_once_in=campaign.contact_once_in,
         accepted_at=-math.inf if accepted_at is None else accepted_at,
+        guard=GuardLimits(**campaign.guard.model_dump()),
     )
 
 

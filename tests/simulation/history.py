@@ -230,7 +230,8 @@ class History:
                 lane = self._lane(process, ledger, channel_for, bus, adopt)
                 meter.lane = lane
                 await drive_lane(lane)
-                if lane.stopped or not ledger.read(views.unplanned, lane.campaigns.keys()):
+                stopped = lane.stopped or lane.braked
+                if stopped or not ledger.read(views.unplanned, lane.campaigns.keys()):
                     break
         except RunnerError as error:
             self.world.tell(process.name, f"ends: {type(error).__name__}: {error}")

@@ -110,9 +110,9 @@ retry: {attempts: 2, timeout: 500ms, settle: 0s, absent: resend, key_life: 2h}
     [
         ("nmae: x", "F:4: nmae: unknown key; did you mean name?"),
         ("xyzzy: x", "F:4: xyzzy: unknown key; known here: name, api, senders, prospects, "
-         "suppress, contact_once_in, message, limits, retry"),
+         "suppress, contact_once_in, message, limits, retry, guard"),
         ("path: x", "F:4: path: unknown key; known here: name, api, senders, prospects, "
-         "suppress, contact_once_in, message, limits, retry"),
+         "suppress, contact_once_in, message, limits, retry, guard"),
         ("schedule: {start: x}", "F:4: schedule: this version does not have it yet; remove it"),
         ("contact_once_in: 30",
          'F:4: contact_once_in: has no unit; write "30s"'),

@@ -1,0 +1,115 @@
+"""A campaign's guard: counts what fails, and says when to stop. Pure; nothing is sent or kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+RATE_OVER = 50
+"""The failure rate looks at so many messages, the newest."""
+
+RATE_FLOOR = 20
+"""With fewer messages than this a rate says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLimits:
+    """When a guard stops its campaign; None switches one off. `failure_rate`: more than this share
+    of the last `RATE_OVER` messages."""
+
+    consecutive_failures: int | None = 10
+    failure_rate: float | None = 0.2
+    in_doubt: int | None = 50
+
+
+@dataclass(slots=True)
+class Guard:
+    """What became of a campaign's messages in this run. A message counts once, by what it came to
+    last: one that was in doubt and is settled as sent is no failure."""
+
+    limits: GuardLimits = field(default_factory=GuardLimits)
+    _proven: bool = False  # a message was accepted
+    _in_a_row: set[int] = field(default_factory=set)
+    _last: dict[int, bool] = field(default_factory=dict)  # message: failed; oldest first
+    _doubts: set[int] = field(default_factory=set)
+    _leaves: int | None = None
+
+    def __post_init__(self) -> None:
+        self._leaves = self._until_it_stops()
+
+    @property
+    def failures(self) -> int:
+        """Messages that failed in a row."""
+        return len(self._in_a_row)
+
+    @property
+    def leaves(self) -> int | None:
+        """How many more may fail until this stops the campaign; None while all is well: a message
+        was accepted, and none has failed since."""
+        return None if self._proven and not self._in_a_row else self._leaves
+
+    def accepted(self, message: int) -> None:
+        """A message was accepted."""
+        self._proven = True
+        self._in_a_row.clear()
+        self._doubts.discard(message)
+        self._add(message, failed=False)
+
+    def failed(self, message: int, *, in_doubt: bool, alone: bool = False) -> bool:
+        """A message was rejected, failed or is in doubt (`alone`: which says nothing about others).
+        Whether that is one more in a row."""
+        if in_doubt:
+            self._doubts.add(message)
+        else:
+            self._doubts.discard(message)
+        news = not alone and message not in self._in_a_row
+        if not alone:
+            self._in_a_row.add(message)
+            self._add(message, failed=True)
+        self._leaves = self._until_it_stops()
+        return news
+
+    def settled(self, message: int, *, sent: bool) -> None:
+        """A message is no longer in doubt."""
+        self._doubts.discard(message)
+        if sent and message in self._last:
+            self._last[message] = False
+        self._leaves = self._until_it_stops()
+
+    def why(self) -> str:
+        """Why the campaign has to stop; empty while it need not."""
+        limits, what = self.limits, "were rejected, failed or are in doubt"
+        if limits.consecutive_failures is not None and self.failures >= limits.consecutive_failures:
+            return f"{self.failures} messages in a row {what}"
+        if limits.failure_rate is not None and _is_beyond(limits.failure_rate, self._window()):
+            count, over = sum(self._last.values()), len(self._last)
+            return f"{count} of the last {over} messages {what}"
+        if limits.in_doubt is not None and len(self._doubts) >= limits.in_doubt:
+            return f"{len(self._doubts)} messages of this run are in doubt"
+        return ""
+
+    def _add(self, message: int, *, failed: bool) -> None:
+        self._last[message] = failed
+        while len(self._last) > RATE_OVER:
+            del self._last[next(iter(self._last))]
+
+    def _window(self) -> list[bool]:
+        return list(self._last.values())
+
+    def _until_it_stops(self) -> int | None:
+        limits = self.limits
+        found: list[int] = []
+        if limits.consecutive_failures is not None:
+            found.append(limits.consecutive_failures - self.failures)
+        if limits.in_doubt is not None:
+            found.append(limits.in_doubt - len(self._doubts))
+        if limits.failure_rate is not None:
+            window = self._window()
+            for more in range(1, RATE_OVER + 1):
+                if _is_beyond(limits.failure_rate, (window + [True] * more)[-RATE_OVER:]):
+                    found.append(more)
+                    break
+        return min(found, default=None)
+
+
+def _is_beyond(rate: float, window: list[bool]) -> bool:
+    return len(window) >= RATE_FLOOR and sum(window) > rate * len(window)

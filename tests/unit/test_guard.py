@@ -1,0 +1,216 @@
+"""The guard's arithmetic, and what it stops: a lane with several campaigns, in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.attempt import Lane, Settings
+from runner.campaign import load_campaign
+from runner.errors import CampaignError
+from runner.guard import Guard, GuardLimits
+from runner.ledger import brakes, views
+from runner.ledger.brakes import Brake, BrakeKind
+from runner.message import Deferred, InDoubt, MessageStatus, Outcome, Rejected, Scope
+from tests.lane import Setting
+from tests.support import SENDER
+from tests.unit.test_pacing import sender
+from tests.virtual import ScriptedApi, VirtualClock
+
+S = MessageStatus
+NONE = GuardLimits(None, None, None)
+
+
+def guard(**limits: Any) -> Guard:
+    return Guard(
+        GuardLimits(
+            **{"consecutive_failures": None, "failure_rate": None, "in_doubt": None} | limits
+        )
+    )
+
+
+def test_failures_in_a_row_are_those_since_the_last_success() -> None:
+    watch = guard(consecutive_failures=3)
+    for message in (1, 2):
+        assert watch.failed(message, in_doubt=False)
+    assert not watch.failed(2, in_doubt=True)  # the same one again
+    assert (watch.why(), watch.leaves) == ("", 1)
+    watch.accepted(3)
+    assert watch.leaves is None
+    for message in (4, 5, 6):
+        watch.failed(message, in_doubt=False)
+    assert watch.why().startswith("3 messages in a row")
+
+
+def test_a_rate_says_nothing_of_few_messages_and_forgets_old_ones() -> None:
+    watch = guard(failure_rate=0.2)
+    for message in range(10):
+        watch.failed(message, in_doubt=False)
+    for message in range(10, 19):
+        watch.accepted(message)
+    assert not watch.why()  # 10 of 19
+    watch.accepted(19)
+    assert watch.why().startswith("10 of the last 20 messages")
+    for message in range(20, 60):
+        watch.accepted(message)
+    assert not watch.why()  # none of the last 40, and of the 10 before them half are forgotten
+    assert watch.leaves is None
+
+
+def test_one_that_was_in_doubt_and_is_sent_is_no_failure() -> None:
+    watch = guard(failure_rate=0.2, in_doubt=3)
+    for message in range(16):
+        watch.accepted(message)
+    for message in (16, 17):
+        watch.failed(message, in_doubt=True)
+    assert watch.leaves == 1  # of the doubts, though the rate would let more fail
+    watch.settled(16, sent=True)
+    assert watch.leaves == 2
+    for message in (18, 19):
+        watch.failed(message, in_doubt=True)
+    assert watch.why() == "3 messages of this run are in doubt"
+    watch.settled(17, sent=False)
+    assert not watch.why()  # 3 of 20 failed
+
+
+def test_what_is_switched_off_stops_nothing() -> None:
+    watch = guard()
+    for message in range(200):
+        watch.failed(message, in_doubt=True)
+    assert (watch.why(), watch.leaves) == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("{}", GuardLimits(10, 0.2, 50)),
+        ("{consecutive_failures: none, failure_rate: none, in_doubt: none}", NONE),
+        ("{consecutive_failures: 3, failure_rate: 1, in_doubt: 7}", GuardLimits(3, 1.0, 7)),
+        ("{failure_rate: 0.05}", GuardLimits(failure_rate=0.05)),
+    ],
+)
+def test_a_campaign_file_sets_its_guard(
+    tmp_path: Path, written: str, expected: GuardLimits
+) -> None:
+    path = tmp_path / "spring.yaml"
+    path.write_text(f"senders: [a]\nprospects: p.csv\nmessage: Hi\nguard: {written}\n")
+    assert GuardLimits(**load_campaign(path).guard.model_dump()) == expected
+
+
+@pytest.mark.parametrize("wrong", ["20%", "1.5", "-0.1", "true", "", "[0.2]"])
+def test_a_rate_that_is_no_share_is_refused(tmp_path: Path, wrong: str) -> None:
+    path = tmp_path / "spring.yaml"
+    path.write_text(
+        f"senders: [a]\nprospects: p.csv\nmessage: Hi\nguard: {{failure_rate: {wrong}}}\n"
+    )
+    with pytest.raises(CampaignError, match=r"spring.yaml:4: guard.failure_rate: is "):
+        load_campaign(path)
+
+
+def with_another(setting: Setting, ids: range, **limits: Any) -> int:
+    """A second campaign in the same lane; `limits` are of the first one's guard."""
+    other = setting.another_campaign("autumn", ids)
+
+    def add(lane: Lane, _clock: VirtualClock) -> None:
+        first = lane.campaigns[setting.campaign]
+        common = (first.version, first.base_url, 5, 120.0, "hold", 3600.0)
+        lane.campaigns = {
+            setting.campaign: Settings("spring", *common, guard=GuardLimits(**limits)),
+            other: Settings("autumn", *common),
+        }
+
+    setting.before = add
+    return other
+
+
+def refuse_up_to(last: int) -> Callable[..., Outcome | None]:
+    def script(_api: ScriptedApi, person: str, *_: object) -> Outcome | None:
+        return Rejected("recipientUnavailable") if int(person) <= last else None
+
+    return script
+
+
+def test_a_guard_stops_its_own_campaign_and_is_kept(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 41), concurrency=8)
+    other = with_another(setting, range(101, 141), consecutive_failures=4)
+    setting.api.script = refuse_up_to(100)
+    told = setting.drive()
+    assert setting.counts() == {"queued": 36, "rejected": 4}
+    assert setting.ledger.read(views.counts, other)[S.SENT] == 40
+    assert not told.lane.stopped
+    [event] = told.named("braked")
+    assert event.fields()["campaign"] == "spring"
+    assert event.fields()["how"] == "guarded"
+    [kept] = setting.ledger.read(brakes.standing, [setting.campaign, other]).values()
+    assert kept.kind is BrakeKind.GUARDED
+    assert kept.why.startswith("4 messages in a row were rejected, failed or are in doubt")
+
+
+def test_a_guard_of_the_rate_stops_what_no_row_of_failures_does(
+    make: Callable[..., Setting],
+) -> None:
+    setting = make(range(1, 100), concurrency=1)
+    setting.api.script = lambda _api, person, *_: (
+        Rejected("recipientUnavailable") if int(person) % 2 else None
+    )
+    setting.drive()
+    assert setting.counts() == {"rejected": 11, "sent": 10, "queued": 78}
+
+
+def test_a_guard_of_doubt_stops_before_more_are_in_doubt(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 100), concurrency=32, api=ScriptedApi(idempotent=False))
+    with_another(setting, range(0), consecutive_failures=None, failure_rate=None, in_doubt=6)
+    setting.api.script = lambda *_: InDoubt("timeout")
+    setting.drive()
+    assert setting.counts() == {"in_doubt": 6, "queued": 93}
+
+
+def test_a_systemic_refusal_stops_every_campaign(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 20), concurrency=1)
+    other = with_another(setting, range(101, 120))
+    setting.api.script = lambda *_: Deferred("unauthorized", scope=Scope.LANE, stop="token")
+    assert setting.drive().lane.stopped == "token"
+    assert setting.ledger.read(views.counts, other)[S.QUEUED] == 19
+
+
+def test_campaigns_of_one_sender_take_turns(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 11), concurrency=1, senders=[sender(SENDER, gap=10.0)])
+    with_another(setting, range(101, 111))
+    setting.drive()
+    order = [int(person) for _, person in setting.api.sends]
+    assert order[:6] == [1, 101, 2, 102, 3, 103]
+    assert sorted(order) == [*range(1, 11), *range(101, 111)]
+
+
+def test_a_brake_stops_repeats_too_and_a_release_starts_anew(make: Callable[..., Setting]) -> None:
+    setting = make([1, 2, 3], concurrency=1)
+    other = with_another(setting, range(101, 160))
+    setting.senders = [sender(SENDER, gap=10.0)]
+    asked: list[str] = []
+    lanes: list[Lane] = []
+    add = setting.before
+
+    def script(api: ScriptedApi, person: str, _body: bytes, key: str) -> Outcome | None:
+        asked.append(person)
+        if person == "1" and asked.count("1") == 1:
+            lanes[0].brake(setting.campaign, Brake(BrakeKind.PAUSED, 0.0, "ada"))
+            return InDoubt("timeout")
+        if person == "120":
+            assert asked.count("1") == 1
+            assert not {"2", "3"} & set(asked)
+            lanes[0].release(setting.campaign, "ada")
+        return None
+
+    def before(made: Lane, clock: VirtualClock) -> None:
+        add(made, clock)
+        lanes.append(made)
+
+    setting.before = before
+    setting.api.script = script
+    setting.drive()
+    assert setting.counts() == {"sent": 3}
+    assert setting.ledger.read(views.counts, other)[S.SENT] == 59
+    assert not setting.api.doubled

@@ -13,6 +13,7 @@
     │   └── Fenced              another owner took this lane over
     ├── LaneEnding              (within a run) the lane ends before this could begin
     ├── LaneHeld                another run drives this lane, exit 6
+    ├── CampaignPaused          a person has paused or cancelled the campaign, exit 6
     ├── ForeignKeyUse           another ledger used this campaign's name at the API
     └── ChannelError            the API cannot be used at all (token, plan, address)
 
@@ -104,6 +105,12 @@ class LaneEnding(RunnerError):
 
 class LaneHeld(RunnerError):
     """Another run drives this lane."""
+
+    exit_code = 6
+
+
+class CampaignPaused(RunnerError):
+    """A person has paused or cancelled what was to be run."""
 
     exit_code = 6
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from runner.clock import iso
-from runner.ledger import Ledger, views
+from runner.ledger import Ledger, brakes, views
+from runner.ledger.brakes import Brake
 from runner.ledger.planning import CampaignRow
 from runner.ledger.views import EXPORT_COLUMNS, Doubt, ExportRow
 from runner.message import MessageStatus
@@ -30,6 +31,8 @@ class Status:
     queue: dict[str, int]
     per_hour: int
     unplanned: int = 0  # came back into the queue: the next plan looks at them first
+    brake: Brake | None = None  # what stops it, until a person lets it go on
+    stopped_senders: dict[str, Brake] = field(default_factory=dict)  # of those with a queue
 
     @property
     def total(self) -> int:
@@ -59,20 +62,32 @@ class Status:
                 for status, reason, count in self.reasons
             ],
             "sent_last_hour": self.per_hour,
+            "brake": None if self.brake is None else _brake_as_json(self.brake),
+            "stopped_senders": {
+                sender: {"at": iso(brake.at), "why": brake.why}
+                for sender, brake in self.stopped_senders.items()
+            },
         }
+
+
+def _brake_as_json(brake: Brake) -> dict[str, str | None]:
+    return {"how": str(brake.kind), "at": iso(brake.at), "by": brake.by, "why": brake.why}
 
 
 def status_of(ledger: Ledger, campaign: CampaignRow, now: float) -> Status:
     """How a campaign stands at `now` (Unix seconds)."""
     with ledger.reading() as connection:
+        queue = {w.sender: w.count for w in views.waiting(connection, [campaign.id])}
         return Status(
             campaign=campaign.name,
             counts=views.counts(connection, campaign.id),
             reasons=views.reasons(connection, campaign.id),
             in_doubt=views.in_doubt(connection, [campaign.id]),
-            queue={w.sender: w.count for w in views.waiting(connection, [campaign.id])},
+            queue=queue,
             per_hour=views.sent_between(connection, campaign.id, now - RATE_OVER),
             unplanned=views.unplanned(connection, [campaign.id]),
+            brake=brakes.standing(connection, [campaign.id]).get(campaign.id),
+            stopped_senders=brakes.stopped_senders(connection, queue),
         )
 
 

@@ -143,6 +143,7 @@ def test_exit_codes_are_those_of_the_code() -> None:
         of(stopped=["why"]),
         of(statuses=[status]),
         of(guarded=True),
+        of(paused=True),
         of(interrupted=True),
         RunnerError.exit_code,
         UsageError.exit_code,
@@ -290,6 +291,8 @@ def test_defaults_of_keys_are_told(key: str) -> None:
             return
         case int():
             assert told == [str(default)]
+        case float() if key == "guard.failure_rate":
+            assert told == [str(default)]
         case float():
             assert parse_duration(told[0]) == default
         case str() if key == "api.token":
@@ -331,6 +334,7 @@ def test_the_full_campaign_file_shows_every_key(tmp_path: Path) -> None:
     assert campaign.limits == type(campaign.limits)()
     assert campaign.retry == type(campaign.retry)()
     assert campaign.api == type(campaign.api)()
+    assert campaign.guard == type(campaign.guard)()
 
 
 # Statuses, reasons, evidence, moves ---------------------------------------------------------------

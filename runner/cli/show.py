@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
 from runner.cli.call import Call
+from runner.ledger.brakes import BrakeKind
 from runner.message import MessageStatus
-from runner.progress import number, safe
+from runner.progress import moment, number, safe
 from runner.report import Status
 from runner.run import RunResult
 
@@ -51,12 +53,28 @@ def status_lines(status: Status) -> Iterable[str]:
 
 def needs_a_person(status: Status, file: str, call: Call) -> Iterable[str]:
     """What only a person can do about a campaign, with the command that does it."""
+    yield from brake_lines(status, file, call)
     failed = status.counts[MessageStatus.FAILED]
     doubts = status.counts[MessageStatus.IN_DOUBT] + status.counts[MessageStatus.SENDING]
     if doubts:
         yield f"{number(doubts)} in doubt: {call.command('resolve', file)}"
     if failed:
         yield f"{number(failed)} failed: {call.command('retry', file)}"
+
+
+def brake_lines(status: Status, file: str, call: Call) -> Iterable[str]:
+    """What stops a campaign or its senders: who did it, when, and how to go on."""
+    brake, now = status.brake, time.time()
+    if brake is not None and brake.kind is BrakeKind.GUARDED:
+        when = moment(brake.at, now)
+        yield f"stopped by its guard at {when}: {safe(brake.why)}"
+        yield f"see to that, then go on: {call.command(file)}"
+    elif brake is not None:
+        told = f"{brake.kind} by {safe(brake.by)} at {moment(brake.at, now)}: nothing of it is sent"
+        yield f"{told}; resume with: {call.command('resume', file)}"
+    for sender, stop in status.stopped_senders.items():
+        since = f"stopped at {moment(stop.at, now)}: {safe(stop.why)}"
+        yield f"{number(status.queue[sender])} wait for sender {sender}, {since}"
 
 
 def run_end(result: RunResult, files: Mapping[str, str], call: Call | None, *, err: bool) -> None:
@@ -79,7 +97,7 @@ def run_end(result: RunResult, files: Mapping[str, str], call: Call | None, *, e
                 told = "came back into the queue and wait for the next run"
                 click.echo(f"{number(status.unplanned)} {told}: {call.command(file)}", err=err)
             waiting = sum(status.queue.values())
-            if waiting and not result.interrupted:
+            if waiting and not result.interrupted and status.brake is None:
                 click.echo(f"{number(waiting)} still queued: {call.command(file)}", err=err)
     for why in dict.fromkeys(result.stopped):
         click.echo(f"stopped: {safe(why)}", err=err)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,10 +18,23 @@ from runner.errors import LedgerError, LedgerLocked, RunnerError
 from runner.events import Ended, EventBus, LaneStarted, Notice
 from runner.forecast import Forecast
 from runner.lane import drive_lane
-from runner.ledger import Ledger, age, lanes, open_ledger, planning, views
+from runner.ledger import (
+    Ledger,
+    age,
+    brakes,
+    decisions,
+    lanes,
+    open_ledger,
+    planning,
+    views,
+)
 from runner.ledger.age import Memory
+from runner.ledger.brakes import BrakeKind
 from runner.message import MessageStatus
 from runner.report import Status, status_of
+from runner.run.braking import go_on_after_guard, listening, without_paused
+from runner.run.ending import draining_after, obeying_signals
+from runner.run.holding import hold_lane
 from runner.run.meeting import Crew, meet
 from runner.run.memory import kept, may_change
 from runner.run.plans import is_unchanged, reading, refuse_changes, write_plan
@@ -87,6 +99,7 @@ class RunResult:
     interrupted: bool = False
     drained: bool = False  # ended early: --limit, --stop-after, --until-idle
     guarded: bool = False
+    paused: bool = False  # a person has paused or cancelled a campaign
     halted: bool = False  # a whole lane stopped; else only senders did
     stopped: list[str] = field(default_factory=list)  # what a person must see to
 
@@ -98,6 +111,8 @@ class RunResult:
             return 5
         if self.stopped:
             return 1
+        if self.paused:
+            return 6
         open_ = (_S.FAILED, _S.IN_DOUBT, _S.SENDING)
         if any(status.counts[each] for status in self.statuses for each in open_):
             return 4
@@ -111,17 +126,21 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
 
     Raises RunnerError for whatever a person has to see to before anything can be sent.
     """
+    now = around.clock.now
     campaigns = [served_at(campaign, options) for campaign in load(paths)]
     location = ledger_location(options.state, around.environ, campaigns, live=True)
     tokens = {c.name: options.token or read_token(c, around.environ, location) for c in campaigns}
     # The lanes are let go last, when everything is committed.
     with ExitStack() as held, open_ledger(location) as ledger:
         memory = remembering(ledger, options, around, [campaign.name for campaign in campaigns])
+        named, campaigns = campaigns, without_paused(ledger, campaigns, around.bus, now())
         drafts = [make_draft(c, ledger, new_campaign=options.new_campaign) for c in campaigns]
         _warn(drafts, around)
         crews = asyncio.run(meet(drafts, tokens, ledger, around.clock, around.bus))
         hold_lanes(held, ledger, crews, options.wait, around.clock)
         _draft_again(crews, ledger, options)
+        rows = [draft.row for crew in crews for draft in crew.drafts if draft.row is not None]
+        go_on_after_guard(ledger, rows, around.bus, now())
         result = RunResult()
         while True:
             # Asked again when the files have changed since: nobody is written to unagreed.
@@ -130,6 +149,7 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
                 return result
             _plan(crews, ledger, options, around)
             result = drive(crews, ledger, options, around, memory)
+            result.paused |= len(campaigns) < len(named)
             if not _goes_on(crews, ledger, result):
                 return result
             _draft_again(crews, ledger, options)
@@ -178,8 +198,8 @@ def _plan(crews: Sequence[Crew], ledger: Ledger, options: Options, around: Surro
 def _goes_on(crews: Sequence[Crew], ledger: Ledger, result: RunResult) -> bool:
     """Whether something came back into the queue that no plan has looked at: then the campaign is
     planned again, since its row may be gone, its text changed, its person suppressed."""
-    if result.interrupted or result.drained or result.halted:
-        return False
+    if result.interrupted or result.drained or result.halted or result.guarded:
+        return False  # what a guard has stopped waits for a person to run it again
     ids = [draft.id for crew in crews for draft in crew.drafts if draft.id is not None]
     return ledger.read(views.unplanned, ids) > 0
 
@@ -208,15 +228,9 @@ def hold_lanes(
     held: ExitStack, ledger: Ledger, crews: Sequence[Crew], wait: bool, clock: Clock
 ) -> None:
     """Keep other runs out of these lanes for as long as this process lives."""
-    if ledger.file is None:
-        for crew in sorted(crews, key=lambda crew: crew.lane_id):
-            held.enter_context(ledger.hold(crew.lane_id, wait=wait))
-        return
-    folder = ledger.file.resolve().parent / ".run-campaign"  # one folder, whatever it is called
     for crew in sorted(crews, key=lambda crew: crew.lane_id):
         what = ", ".join(draft.campaign.name for draft in crew.drafts)
-        seconds = -1.0 if wait else 0.0
-        held.enter_context(lanes.lane_lock(folder, crew.lane_id, what, clock.now(), seconds))
+        held.enter_context(hold_lane(ledger, crew.lane_id, what, clock.now(), wait=wait))
 
 
 def _agreed(crews: Sequence[Crew], ledger: Ledger, options: Options, around: Surroundings) -> bool:
@@ -274,11 +288,16 @@ def drive(
         raise
     for lane in driven:
         result.interrupted |= lane.interrupted
-        result.guarded |= lane.guarded
+        kinds = {brake.kind for brake in lane.braked.values()}
+        result.guarded |= BrakeKind.GUARDED in kinds
+        result.paused |= bool(kinds - {BrakeKind.GUARDED})
         result.halted |= bool(lane.stopped)
         result.drained |= lane.draining or options.limit is not None
         result.stopped += [lane.stopped] if lane.stopped else []
         result.stopped += [f"{who}: {why}" for who, why in lane.stopped_senders.items()]
+        for campaign, brake in lane.braked.items():
+            if brake.kind is BrakeKind.CANCELLED:  # what was under way may have come back
+                ledger.write(decisions.withdraw, campaign)
     drafts = [draft for crew in crews for draft in crew.drafts]
     for draft in drafts:
         assert draft.row is not None
@@ -287,6 +306,7 @@ def drive(
         counts = {str(each): count for each, count in status.counts.items()}
         around.bus.emit(Ended(around.clock.now(), status.campaign, counts))
     ending = "interrupted" if result.interrupted else f"exit {result.exit_code}"
+    ending += "".join(f"; {why}" for why in dict.fromkeys(result.stopped))
     ledger.write(lanes.end_run, run, around.clock.now(), ending)
     return result
 
@@ -315,12 +335,18 @@ async def _drive(
         for lane in opened:
             lane.only, lane.adopt, lane.idle_after = options.only, options.adopt, options.idle_after
             driven.append(lane)
+            ledger.write(brakes.tell_driven, lane.id, run, lane.campaigns)
         _tell_start(crews, ledger, options, around)
         async with kept(memory, ledger):
-            with _obeying_signals(driven, around), _draining_after(options.stop_after, driven):
-                ends = await asyncio.gather(
-                    *(drive_lane(lane, options.limit) for lane in driven), return_exceptions=True
-                )
+            with (
+                obeying_signals(driven, around.bus, around.clock),
+                draining_after(options.stop_after, driven),
+            ):
+                async with listening(driven):
+                    ends = await asyncio.gather(
+                        *(drive_lane(lane, options.limit) for lane in driven),
+                        return_exceptions=True,
+                    )
     finally:
         for crew in crews:
             await crew.close()
@@ -348,47 +374,3 @@ def _tell_start(
     seconds = when_done(drafts, queue, ledger, around.clock).seconds if queue else None
     finish = None if seconds is None else now + seconds
     around.bus.emit(LaneStarted(now, queued, doubts, finish, options.limit))
-
-
-@contextmanager
-def _obeying_signals(driven: Sequence[Lane], around: Surroundings) -> Iterator[None]:
-    """Ctrl-C (or SIGTERM) once drains, twice aborts."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    assert task is not None
-
-    def obey() -> None:
-        if any(lane.interrupted for lane in driven):
-            task.cancel()
-            return
-        under_way = sum(lane.in_flight for lane in driven)
-        text = (
-            f"finishing {under_way} under way; Ctrl-C again aborts them (they are then in doubt)"
-            if under_way
-            else "stopping"
-        )
-        around.bus.emit(Notice(around.clock.now(), text))
-        for lane in driven:
-            lane.interrupted = True
-            lane.drain()
-
-    caught = (signal.SIGINT, signal.SIGTERM)
-    for number in caught:
-        loop.add_signal_handler(number, obey)
-    try:
-        yield
-    finally:
-        for number in caught:
-            loop.remove_signal_handler(number)
-
-
-@contextmanager
-def _draining_after(seconds: float | None, driven: Sequence[Lane]) -> Iterator[None]:
-    timers: list[asyncio.TimerHandle] = []
-    if seconds is not None:
-        loop = asyncio.get_running_loop()
-        timers = [loop.call_later(seconds, lane.drain) for lane in driven]
-    with contextlib.ExitStack() as stack:
-        for timer in timers:
-            stack.callback(timer.cancel)
-        yield

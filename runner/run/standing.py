@@ -25,7 +25,7 @@ from runner.run.setup import ledger_location, ledger_upward, load, require
 class Standing:
     """A campaign's status, its file, when it would be done, and what its next message waits for now
     (`binds_now`, empty for nothing, until `next_at` in Unix seconds); `forecast` is None when
-    nothing is queued or the campaign file cannot be read any more."""
+    nothing is queued, something stops it, or the campaign file cannot be read any more."""
 
     status: Status
     path: str
@@ -80,7 +80,7 @@ def _standing(
     known = Path(row.path)
     if ledger.file is not None:
         known = ledger.file.resolve().parent / known  # kept relative to the ledger
-    if status.queue:
+    if status.queue and status.brake is None:
         try:
             paced = _Paced(campaign or load_campaign(known), row)
             pacer, now = pace_of([paced], ledger, clock), clock.boot()

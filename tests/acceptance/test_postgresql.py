@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from contextlib import ExitStack
 
@@ -42,6 +43,25 @@ def test_killed_resumed_and_held(project: Project, state: str) -> None:
     assert sorted(project.api.recipients) == ids
     status = project.ok("status", project.campaign, "--state", state, "--json").json
     assert status["counts"]["sent"] == 60
+
+
+def test_paused_and_resumed_from_another_terminal(project: Project, state: str) -> None:
+    ids = people(60)
+    project.write(ids, concurrency=2)
+    project.api.faults("slow:seconds=0.1")
+    running = project.start(project.campaign, "--state", state)
+    until(lambda: len(project.api.recipients) >= 3, "three accepted")
+    project.ok("pause", project.campaign, "--state", state, LOGNAME="ada")
+    paused_at = time.time()
+    assert running.wait().code == 6
+    assert max(entry["at"] for entry in project.api.accepted) < paused_at + 1.0
+    count = len(project.api.recipients)
+    assert count < 60
+    project.api.faults()
+    assert "paused by ada" in project.ok(project.campaign, "--state", state, code=6).err
+    assert len(project.api.recipients) == count
+    project.ok("resume", project.campaign, "--state", state)
+    assert sorted(project.api.recipients) == ids
 
 
 def test_a_database_that_is_not_there_is_told_plainly(project: Project) -> None:

@@ -1,0 +1,120 @@
+"""`run-campaign pause`, `resume` and `cancel`: a person's word to a whole campaign."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runner.cli.call import Call
+from runner.cli.params import campaign_argument, examples, run_options, state_option
+
+
+@click.command(
+    "pause",
+    short_help="Begin nothing more of a campaign, until it is resumed.",
+    epilog=examples("run-campaign pause spring.yaml", "run-campaign resume spring.yaml"),
+)
+@campaign_argument
+@state_option
+@click.pass_obj
+def pause(call: Call, /, campaign: Path, state: str | None) -> int:
+    """Begin nothing more of a campaign. A live run obeys within a second; what is under way ends.
+
+    It stays paused for later runs too, until `run-campaign resume`.
+    """
+    from runner.clock import SystemClock
+    from runner.progress import safe
+    from runner.run.braking import in_words, pause, user
+    from runner.run.by_hand import opened
+
+    call.about((campaign,), state)
+    with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
+        before = pause(ledger, row, os.environ, SystemClock().now())
+    if before is not None:
+        click.echo(f"{safe(in_words(row.name, before))}: it stays so")
+    else:
+        click.echo(f"{safe(row.name)}: paused by {safe(user())}; what is under way ends")
+    click.echo(f"resume with: {call.command('resume', str(campaign))}")
+    return 0
+
+
+@click.command(
+    "resume",
+    short_help="Let a paused or cancelled campaign go on, and run it.",
+    epilog=examples(
+        "run-campaign resume spring.yaml", "run-campaign resume spring.yaml --until-idle"
+    ),
+)
+@campaign_argument
+@run_options
+@click.pass_obj
+def resume(call: Call, /, campaign: Path, **said: Any) -> int:
+    """Let a paused, cancelled or guarded campaign go on. A live run that has it goes on with it;
+    else it is run here.
+
+    What was withdrawn by `run-campaign cancel` stays cancelled: see `run-campaign retry`.
+    """
+    from runner.cli.running import options_of, run_and_tell
+    from runner.clock import SystemClock
+    from runner.progress import safe
+    from runner.run.braking import in_words, is_driven, resume
+    from runner.run.by_hand import opened
+
+    call.about((campaign,), said["state"])
+    err = said["log_format"] == "json"
+    at = SystemClock().now()
+    with opened(campaign, said["state"], os.environ, read_only=False) as (ledger, row):
+        before = resume(ledger, row, os.environ, at)
+        driven = is_driven(ledger, row, at)
+    if before is not None:
+        click.echo(f"{safe(in_words(row.name, before))}: it goes on", err=err)
+    else:
+        click.echo(f"{safe(row.name)} was not stopped", err=err)
+    if driven:
+        click.echo("a live run has it; nothing more is to be done", err=err)
+        return 0
+    return run_and_tell(call, (campaign,), options_of(said), said)
+
+
+@click.command(
+    "cancel",
+    short_help="Withdraw what a campaign has in the queue.",
+    epilog=examples(
+        "run-campaign cancel spring.yaml",
+        "run-campaign retry spring.yaml --status cancelled     queues them again",
+    ),
+)
+@campaign_argument
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@state_option
+@click.pass_obj
+def cancel(call: Call, /, campaign: Path, yes: bool, state: str | None) -> int:
+    """Withdraw what a campaign has in the queue, and send nothing more of it until it is resumed.
+
+    A live run obeys within a second; what is under way ends, and what is in doubt stays so.
+    """
+    from runner.clock import SystemClock
+    from runner.ledger import views
+    from runner.message import MessageStatus
+    from runner.progress import number, safe
+    from runner.run.braking import cancel
+    from runner.run.by_hand import opened
+
+    call.about((campaign,), state)
+    with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
+        queued = ledger.read(views.counts, row.id)[MessageStatus.QUEUED]
+        question = f"Cancel {number(queued)} queued messages of {safe(row.name)}?"
+        asked = not yes and sys.stdin.isatty() and sys.stdout.isatty()
+        if asked and not click.confirm(question, default=False):
+            click.echo("nothing was changed")
+            return 0
+        count = cancel(ledger, row, os.environ, SystemClock().now())
+    file = str(campaign)
+    click.echo(f"{safe(row.name)}: cancelled {number(count)} queued messages")
+    again = call.command("retry", file, "--status", "cancelled")
+    click.echo(f"to take it back: {call.command('resume', file)}, then: {again}")
+    return 0

@@ -541,6 +541,7 @@ def test_an_older_ledger_is_brought_up_to_date_once(
     with open_ledger(location) as ledger:
         make_queue(ledger, make_campaign(ledger), [5])
         with ledger.writing() as connection:
+            schema.brake.drop(connection)
             schema.word.drop(connection)
             connection.execute(text("UPDATE meta SET value = '0' WHERE key = 'schema_version'"))
     if "://" not in location:

@@ -8,6 +8,7 @@ from runner.campaign.schema import (
     MessageSource,
     Prospects,
     Retry,
+    Schedule,
     Sender,
     campaign_schema,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "MessageSource",
     "Prospects",
     "Retry",
+    "Schedule",
     "Sender",
     "campaign_schema",
     "load_campaign",

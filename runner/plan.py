@@ -73,6 +73,7 @@ def _entry(
     known = have.get(row.recipient)
     sender = assign_sender(row.recipient, senders, known.sender if known else None)
     skip: SkipReason | None
+    zone = row.zone if isinstance(row, Prospect) else ""
     if isinstance(row, RowSkip):
         text, skip, detail = "", row.reason, row.detail
     elif row.recipient.id in suppressed:
@@ -80,7 +81,7 @@ def _entry(
         detail = suppressed[row.recipient.id] or "on the ledger's suppression list"
     else:
         text, skip, detail = _render(row, template, max_characters)
-    planned = PlannedMessage(row.row, row.recipient, sender, text, row.columns, skip, detail)
+    planned = PlannedMessage(row.row, row.recipient, sender, text, row.columns, skip, detail, zone)
     return Entry(planned, _change(planned, known), known)
 
 

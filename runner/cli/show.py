@@ -78,7 +78,7 @@ def run_end(result: RunResult, files: Mapping[str, str], call: Call | None, *, e
             if status.unplanned and not result.interrupted:
                 told = "came back into the queue and wait for the next run"
                 click.echo(f"{number(status.unplanned)} {told}: {call.command(file)}", err=err)
-            waiting = sum(status.queue.values())
+            waiting = status.queued
             if waiting and not result.interrupted:
                 click.echo(f"{number(waiting)} still queued: {call.command(file)}", err=err)
     for why in dict.fromkeys(result.stopped):

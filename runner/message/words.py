@@ -69,11 +69,13 @@ class Recipient(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """A row of the prospects file with a usable id. `row` is its line in the sheet, header = 1."""
+    """A row of the prospects file with a usable id. `row` is its line in the sheet, header = 1;
+    `zone`: the row's own time zone (IANA), empty for the campaign's."""
 
     row: int
     recipient: Recipient
     columns: Mapping[str, str]
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class PlannedMessage:
     columns: Mapping[str, str]
     skip: SkipReason | None = None
     detail: str = ""
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class Known:
     row: int = 0
     reason: str = ""
     detail: str = ""
+    zone: str = ""
 
 
 class Change(StrEnum):

@@ -193,3 +193,11 @@ def test_reordered_rows_give_the_same_messages(ids: list[int], luck: random.Rand
     shuffled = list(ids)
     luck.shuffle(shuffled)
     assert texts(ids) == texts(shuffled)
+
+
+def test_a_zone_of_ones_own_is_planned_and_changing_it_changes_no_text() -> None:
+    row = Prospect(2, recipient(5), {"first_name": "Ann"}, "Asia/Tokyo")
+    assert only(plan([row])).planned.zone == "Asia/Tokyo"
+    known = Known("a1", S.QUEUED, "Hi Ann", 2, zone="Europe/London")
+    entry = only(plan([row], {recipient(5): known}))
+    assert (entry.change, entry.planned.zone) == (Change.SAME, "Asia/Tokyo")

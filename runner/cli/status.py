@@ -118,7 +118,7 @@ def _as_json(each: Standing, found: Standings) -> dict[str, Any]:
 
     told = each.status.as_json()
     forecast = each.forecast
-    told["finish_at"] = None if forecast is None else iso(time.time() + forecast.seconds)
+    told["finish_at"] = iso(forecast.finish_at(time.time())) or None if forecast else None
     told["binds"] = "" if forecast is None else forecast.binds
     told["running"] = found.alive
     return told

@@ -19,6 +19,7 @@ from runner.ledger import Ledger, age, history, lanes, moves, notes
 from runner.ledger.planning import CampaignRow
 from runner.pacing import DAY, Pacer, lookup_spacing, make_pacer
 from runner.run.setup import Draft, characters_key
+from runner.run.starting import hours_of
 
 
 @dataclass(slots=True)
@@ -112,6 +113,8 @@ def settings(draft: Draft, ledger: Ledger) -> Settings:
         key_life=campaign.retry.key_life,
         suppressed=draft.audience.suppressed,
         accepted_at=-math.inf if accepted_at is None else accepted_at,
+        hours=hours_of(draft, ledger),
+        grace=campaign.schedule.grace,
     )
 
 

@@ -75,10 +75,10 @@ def _standing(
     known = Path(row.path)
     if ledger.file is not None:
         known = ledger.file.resolve().parent / known  # kept relative to the ledger
-    if status.queue:
+    if status.waiting:
         try:
             paced = _Paced(campaign or load_campaign(known), row)
-            forecast = when_done([paced], status.queue, ledger, clock)
+            forecast = when_done([(paced, status.queue)], ledger, clock)
         except (RunnerError, OSError):
             forecast = None  # the file is gone or broken; what the ledger says is still true
     return Standing(status, str(path or known), forecast)

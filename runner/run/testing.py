@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.audience import Refused, id_checker
+from runner.campaign import Schedule
 from runner.errors import AudienceError, UsageError
 from runner.ledger import Ledger, decisions, open_ledger, planning
 from runner.ledger.planning import CampaignRow
@@ -48,7 +49,9 @@ def run_test(
         memory = remembering(ledger, options, around, [])
         draft = make_draft(campaign, None)
         made = _test_campaign(ledger, test_name, draft, around)
-        draft = replace(draft, campaign=campaign.model_copy(update={"name": test_name}), row=made)
+        # Oneself may be written to at any time.
+        mine = campaign.model_copy(update={"name": test_name, "schedule": Schedule()})
+        draft = replace(draft, campaign=mine, row=made)
         crews = asyncio.run(meet([draft], {test_name: token}, ledger, around.clock, around.bus))
         hold_lanes(held, ledger, crews, options.wait, around.clock)
         ledger.write(decisions.withdraw, made.id)  # what an interrupted test has left

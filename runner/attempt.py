@@ -49,6 +49,7 @@ from runner.message import (
     is_of_one_message,
 )
 from runner.pacing import DAY, HOUR, Pacer, Permit
+from runner.schedule import Hours, next_open
 
 SEND_BY = 5.0
 """Seconds from the claim until the body must be on its way, by the boot-time clock. A process
@@ -80,7 +81,7 @@ than any window of the API, so that it is not the team that is told to wait."""
 class Settings:
     """What a campaign says of where to send and about trying again. Times in seconds;
     `suppressed`: who its own lists say is never written to; `accepted_at`: when it went on from an
-    old copy of its ledger."""
+    old copy of its ledger; `hours`: when its messages may go, None for always."""
 
     name: str
     version: str
@@ -93,6 +94,12 @@ class Settings:
     contact_once_in: float | None = None  # see `Contact.bars`
     accepted_at: float = -math.inf  # attempts before this may not be all that were made
     guard: GuardLimits = field(default_factory=GuardLimits)
+    hours: Hours | None = None
+    grace: float = math.inf  # by which its start may be missed
+
+    def opens(self, zone: str, at: float) -> float:
+        """When a message to somebody in `zone` may go, from `at` on (Unix seconds)."""
+        return at if self.hours is None else next_open(self.hours, zone, at)
 
 
 @dataclass(slots=True)
@@ -160,9 +167,11 @@ class Lane:
             doubted, self._doubted = self._doubted, asyncio.Event()
             doubted.set()
 
-    async def wait(self, until: float = math.inf) -> None:
-        """Until something changes, at the longest until `until` (boot seconds)."""
-        await self._wait(self._changed, until)
+    async def wait(self, until: float = math.inf) -> bool:
+        """Until something changes, at the longest until `until` (boot seconds); whether it has."""
+        changed = self._changed
+        await self._wait(changed, until)
+        return changed.is_set()
 
     async def wait_for_doubt(self, until: float) -> None:
         """Until there is something new to settle, at the longest until `until` (boot seconds)."""

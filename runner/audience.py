@@ -107,7 +107,7 @@ class Audience:
                 detail = f"{self.timezone} {_shown(cells[zone])} is no IANA zone"
                 yield RowSkip(number, SkipReason.BAD_TIMEZONE, detail, columns, recipient)
                 continue
-            yield Prospect(number, recipient, columns)
+            yield Prospect(number, recipient, columns, "" if zone is None else cells[zone])
 
 
 def read_audience(campaign: Campaign) -> Audience:

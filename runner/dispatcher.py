@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runner.attempt import Lane, Parcel, attempt
 from runner.events import Waiting
 from runner.ledger import views
 from runner.ledger.views import Due
+from runner.ledger.views import Waiting as Queued
 from runner.message import MessageStatus, message_key
 from runner.pacing import Permit
+from runner.schedule import Hours, is_open, local_moment, next_close, next_open
 
 READ_AHEAD = 200
 """Queued messages read from the ledger at a time, per sender and campaign."""
@@ -26,6 +29,36 @@ LOOK_AGAIN = 1.0
 
 TOLD_WAIT = 2.0
 """Waits of more seconds than this are told to whoever watches."""
+
+
+READ_AGAIN = 600.0
+"""Seconds until a queue of which nothing may go is read again: others may have changed it."""
+
+
+@dataclass(slots=True)
+class Doors:
+    """Which zones of the queue may be sent to now; worked out anew when one opens or closes."""
+
+    hours: Mapping[int, Hours]  # of the campaigns with a schedule
+    zones: Mapping[int, set[str]]  # in the queue of each
+    open: dict[int, frozenset[str]] = field(default_factory=dict)
+    _from: float = math.inf
+    _until: float = -math.inf
+
+    def look(self, wall: float) -> bool:
+        """Whether anything has opened or closed since the last look."""
+        if self._from <= wall < self._until:
+            return False
+        before, changes = self.open, [math.inf]
+        self.open = {}
+        for campaign, hours in self.hours.items():
+            zones = {zone for zone in self.zones[campaign] if is_open(hours, zone, wall)}
+            for zone in self.zones[campaign]:
+                turn = next_close if zone in zones else next_open
+                changes.append(turn(hours, zone, wall))
+            self.open[campaign] = frozenset(zones)
+        self._from, self._until = wall, min(changes)
+        return self.open != before
 
 
 @dataclass(slots=True)
@@ -39,6 +72,8 @@ class Dispatcher:
     _served: dict[str, list[int]] = field(default_factory=dict)  # whose turn it is, by sender
     _under_way: set[int] = field(default_factory=set)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _doors: Doors = field(default_factory=lambda: Doors({}, {}))
+    _starting: set[int] = field(default_factory=set)  # campaigns whose start is to come
     _told: str = ""
 
     async def run(self) -> None:
@@ -46,6 +81,9 @@ class Dispatcher:
 
         Errors go to `lane.fail`, so that what other workers have under way is still recorded.
         """
+        self._find_doors()
+        wall = self.lane.clock.now()
+        self._starting = {id for id, hours in self._doors.hours.items() if hours.begins > wall}
         workers = [
             asyncio.create_task(self._work(), name=f"worker-{number}")
             for number in range(self.lane.concurrency)
@@ -86,6 +124,8 @@ class Dispatcher:
         lane = self.lane
         async with self._turn:
             while not lane.ending and self.left != 0:
+                if not self._look_at_doors():
+                    break
                 found = self._first_ready()
                 if found is None:
                     if not await self._more_may_come():
@@ -113,6 +153,27 @@ class Dispatcher:
                     self.left -= 1
                 return due, lane.pacer.take(sender, now)
             return None
+
+    def _look_at_doors(self) -> bool:
+        """Let go of what was read ahead when something has opened or closed since. False when it
+        opened so late that the lane stops."""
+        lane, wall = self.lane, self.lane.clock.now()
+        if not self._doors.look(wall):
+            return True
+        self._heads.clear()
+        self._look_again.clear()
+        for id in sorted(self._starting):
+            if zones := self._doors.open[id]:
+                self._starting.discard(id)
+                settings, begins = lane.campaigns[id], self._doors.hours[id].begins
+                late = min(wall - settings.opens(zone, begins) for zone in zones)
+                if late > settings.grace:  # this machine slept: nobody agreed to that
+                    lane.stop(
+                        f"{settings.name}: its start was missed by more than schedule.grace; "
+                        "run again to be asked"
+                    )
+                    return False
+        return True
 
     def _first_ready(self) -> tuple[str, int, float, str] | None:
         """The sender whose first message may go soonest, and of which campaign: (sender, campaign,
@@ -167,8 +228,12 @@ class Dispatcher:
         now = lane.clock.boot()
         if self._look_again.get(head, now) > now:
             return False
+        zones = self._doors.open
+        campaigns = [id for id in lane.campaigns if zones.get(id, True)]
+        if not campaigns:
+            return False
         found = lane.ledger.read(
-            views.due, [campaign], sender, lane.clock.now(), READ_AHEAD, lane.only
+            views.due, [campaign], sender, lane.clock.now(), READ_AHEAD, lane.only, zones
         )
         self._heads[head] = deque(due for due in found if due.id not in self._under_way)
         if not self._heads[head]:
@@ -184,16 +249,50 @@ class Dispatcher:
             if item.sender in lane.pacer.senders and item.sender not in lane.stopped_senders
         ]
         wall, now = lane.clock.now(), lane.clock.boot()
-        next_at = min((now + item.next_at - wall for item in waiting), default=math.inf)
-        self._look_again.clear()
+        opens = {
+            item: lane.campaigns[item.campaign].opens(item.zone, max(item.next_at, wall))
+            for item in waiting
+        }
+        first = min(opens, key=lambda item: opens[item], default=None)
+        next_at = math.inf if first is None else now + opens[first] - wall
+        self._find_doors()
         if next_at <= now and not lane.in_flight:
             return True
-        if not waiting and not lane.in_flight and not lane.settling:
+        if next_at == math.inf and not lane.in_flight and not lane.settling:
+            if first is not None:
+                lane.stop(_never(lane.campaigns[first.campaign].name))
+            return False
+        if self._is_idle(next_at - now):
+            lane.drain()
             return False
         if not waiting and not lane.in_flight:
             self._tell(math.inf, now, f"settling {lane.settling} in doubt")
-        await lane.wait(max(next_at, now + 0.05) if next_at < math.inf else math.inf)
+        elif first is not None and opens[first] > max(first.next_at, wall):
+            self._tell(next_at, now, self._closed(first, opens[first]))
+        await self._rest(next_at, wall, now)
         return True
+
+    async def _rest(self, next_at: float, wall: float, now: float) -> None:
+        """Wait until `next_at` (boot seconds), or a change; the ledger is left alone."""
+        lane = self.lane
+        until = max(min(next_at, now + READ_AGAIN), now + 0.05) if next_at < math.inf else math.inf
+        while not await lane.wait(until):
+            # The wall clock may have been set forward meanwhile, to where it is open.
+            if lane.clock.boot() >= until or lane.clock.now() - wall >= until - now:
+                return
+
+    def _find_doors(self) -> None:
+        """Learn which zones are in the queue of the campaigns that have a schedule."""
+        lane = self.lane
+        self._look_again.clear()
+        scheduled = {id: each.hours for id, each in lane.campaigns.items() if each.hours}
+        self._doors = Doors(scheduled, {id: lane.ledger.read(views.zones, id) for id in scheduled})
+
+    def _closed(self, item: Queued, opens: float) -> str:
+        hours = self.lane.campaigns[item.campaign].hours
+        assert hours is not None
+        zone = item.zone or hours.zone
+        return f"outside the schedule; opens at {local_moment(opens, zone)} {zone}"
 
     def _is_idle(self, seconds: float) -> bool:
         lane = self.lane
@@ -205,3 +304,10 @@ class Dispatcher:
             self._told = binds
             wall = None if at == math.inf else self.lane.clock.now() + at - now
             self.lane.bus.emit(Waiting(self.lane.clock.now(), wall, binds))
+
+
+def _never(campaign: str) -> str:
+    return (
+        f"{campaign}: its schedule does not open within two years; see `schedule` in the campaign "
+        "file"
+    )

@@ -1,68 +1,151 @@
-"""When it will be done, and what makes it take that long: the pacing itself, played forward."""
+"""When it will be done, and what makes it take that long: pacing and schedule, played forward."""
 
 from __future__ import annotations
 
 import heapq
+import math
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from runner.pacing import DAY, Pacer
+from runner.pacing import DAY, Pacer, Ready
+from runner.schedule import Hours, next_close, next_open
 
 SIMULATED = 220_000
 """Messages played forward: two days at the API's own limit of 100,000 a day. Beyond them the
 simulated days repeat."""
 
+BY_SCHEDULE = "the schedule"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one sender has to send in one zone; `hours`: the schedule, None for always."""
+
+    sender: str
+    count: int
+    hours: Hours | None = None
+    zone: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """`seconds` from now until the last message; `by_sender` the same per sender; `binds`: the
-    limit that was waited for most, empty when none was."""
+    """`seconds` from now until the last message, infinity for never; `by_sender` the same per
+    sender; `binds`: what was waited for longest, empty when nothing was."""
 
     seconds: float
     by_sender: Mapping[str, float]
     binds: str
 
+    def finish_at(self, now: float) -> float | None:
+        """When it ends, None for never."""
+        return now + self.seconds if self.seconds < math.inf else None
 
-def forecast(pacer: Pacer, queue: Mapping[str, int], now: float) -> Forecast:
-    """Play `queue` (messages per sender) through `pacer`, which is used up by it.
+
+@dataclass(slots=True)
+class _Queue:
+    """A share as it is used up. Where its messages stand among the others' is not known: they are
+    taken to be spread evenly."""
+
+    share: Share
+    ahead: float  # wall time less boot time
+    sent: int = 0
+    _opens: float = -math.inf
+    _closes: float = -math.inf
+
+    @property
+    def place(self) -> float:
+        return (self.sent + 0.5) / self.share.count
+
+    def opens(self, at: float) -> float:
+        """When the next of it may go by the schedule, from `at` on (boot seconds)."""
+        hours, zone = self.share.hours, self.share.zone
+        if hours is None:
+            return at
+        if at >= self._closes:
+            wall = next_open(hours, zone, at + self.ahead)
+            closes = next_close(hours, zone, wall) if wall < math.inf else math.inf
+            self._opens, self._closes = wall - self.ahead, closes - self.ahead
+        return max(at, self._opens)
+
+
+@dataclass(slots=True)
+class _Sender:
+    queues: list[_Queue]
+    ends: list[float] = field(default_factory=list)
+    count: int = 0
+
+    def opens(self, at: float) -> float:
+        return min((queue.opens(at) for queue in self.queues), default=math.inf)
+
+    def send(self, at: float) -> None:
+        """Use up the message that stands first of those that may go."""
+        queue = min((q for q in self.queues if q.opens(at) <= at), key=lambda q: q.place)
+        queue.sent += 1
+        if queue.sent == queue.share.count:
+            self.queues.remove(queue)
+        self.ends.append(at)
+
+
+def forecast(pacer: Pacer, queue: Sequence[Share], now: float, wall: float = 0.0) -> Forecast:
+    """Play `queue` through `pacer`, which is used up by it; `now` and `wall` are the same moment.
 
     Answers are taken to come at once, so that a slow API takes longer than told.
     """
-    left = {sender: count for sender, count in queue.items() if count > 0}
-    ends: dict[str, list[float]] = {sender: [] for sender in left}
-    waited: Counter[str] = Counter()
+    senders: dict[str, _Sender] = {}
+    for share in queue:
+        if share.count > 0:
+            sender = senders.setdefault(share.sender, _Sender([]))
+            sender.queues.append(_Queue(share, wall - now))
+            sender.count += share.count
+    waited: dict[str, float] = {}  # seconds
     # A sender's time in the heap is a lower bound: limits only ever push it later. Of those that
     # may go now, the one with the fewest turns goes, as in the dispatcher.
-    heap = [(now, 0, sender) for sender in sorted(left)]
+    heap = [(now, 0, sender) for sender in sorted(senders)]
     heapq.heapify(heap)
     at = now
     for _ in range(SIMULATED):
         while heap:
-            bound, turns, sender = heapq.heappop(heap)
-            ready = pacer.ready(sender, max(at, bound))
+            bound, turns, name = heapq.heappop(heap)
+            ready = _ready(pacer, senders[name], name, max(at, bound))
             if not heap or ready.at <= heap[0][0]:
                 break
-            heapq.heappush(heap, (ready.at, turns, sender))
+            heapq.heappush(heap, (ready.at, turns, name))
         else:
             break
+        if ready.at == math.inf:
+            break
         if ready.at > at and ready.binds:
-            waited[ready.binds] += 1
+            waited[ready.binds] = waited.get(ready.binds, 0.0) + ready.at - at
         at = max(at, ready.at)
-        pacer.done(pacer.take(sender, at), at)
-        ends[sender].append(at)
-        if len(ends[sender]) < left[sender]:
-            heapq.heappush(heap, (at, turns + 1, sender))
-    by_sender = {
-        sender: _extrapolate(times, left[sender], now) - now for sender, times in ends.items()
-    }
-    binds = waited.most_common(1)
-    return Forecast(max(by_sender.values(), default=0.0), by_sender, binds[0][0] if binds else "")
+        pacer.done(pacer.take(name, at), at)
+        sender = senders[name]
+        sender.send(at)
+        if sender.queues:
+            heapq.heappush(heap, (at, turns + 1, name))
+    by_sender = {name: _end(sender, now) - now for name, sender in senders.items()}
+    seconds = max(by_sender.values(), default=0.0)
+    if seconds == math.inf:
+        return Forecast(seconds, by_sender, BY_SCHEDULE)
+    return Forecast(seconds, by_sender, max(waited, key=lambda why: waited[why], default=""))
 
 
-def _extrapolate(times: list[float], count: int, now: float) -> float:
-    """When the last of `count` messages goes out: as the simulated ones, day after day."""
+def _ready(pacer: Pacer, sender: _Sender, name: str, at: float) -> Ready:
+    """When a sender may send by its limits and the schedule, and which of the two binds."""
+    binds = ""
+    while True:
+        ready = pacer.ready(name, at)
+        opens = sender.opens(ready.at) if ready.at < math.inf else math.inf
+        if opens <= ready.at or opens == math.inf:
+            return Ready(max(opens, ready.at), binds or ready.binds)
+        at, binds = opens, BY_SCHEDULE
+
+
+def _end(sender: _Sender, now: float) -> float:
+    """When the last of a sender's messages goes out: as the simulated ones, day after day."""
+    if sender.opens(sender.ends[-1] if sender.ends else now) == math.inf and sender.queues:
+        return math.inf
+    times, count = sender.ends, sender.count
     if count <= len(times) or not times:
         return times[-1] if times else now
     days = int((times[-1] - now) // DAY)

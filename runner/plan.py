@@ -83,6 +83,7 @@ def _entry(
     bar = contact.bars(contact_once_in, now) if contact else None
     skip: SkipReason | None
     free_at = 0.0
+    zone = row.zone if isinstance(row, Prospect) else ""
     if isinstance(row, RowSkip):
         text, skip, detail = "", row.reason, row.detail
     elif row.recipient.id in suppressed:
@@ -93,7 +94,7 @@ def _entry(
     else:
         text, skip, detail = _render(row, template, max_characters)
     planned = PlannedMessage(
-        row.row, row.recipient, sender, text, row.columns, skip, detail, free_at
+        row.row, row.recipient, sender, text, row.columns, skip, detail, free_at, zone
     )
     return Entry(planned, _change(planned, known), known)
 

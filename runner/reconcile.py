@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from runner.attempt import Lane, Parcel, attempt, pause
 from runner.channels import Channel, Lookup
 from runner.errors import LaneEnding
-from runner.events import MessageDeferred, MessageInDoubt, MessageSent
+from runner.events import MessageDeferred, MessageInDoubt, MessageSent, Waiting
 from runner.ledger import settling, views
 from runner.ledger.settling import Settlement
 from runner.ledger.views import Doubt
@@ -44,6 +44,9 @@ with the pauses between. Repeats that were not even processed do not count."""
 AT_ONCE = 4
 """Messages being settled at a time: as many connections as a channel has beside its sends."""
 
+KEY_OVER = 1.0
+"""Seconds after the end of a key's life at which it is surely over."""
+
 AHEAD = 24
 """Messages taken from one look at all that is in doubt, which costs the more the longer it is."""
 
@@ -56,6 +59,8 @@ class Reconciler:
     _tries: dict[tuple[int, bool], int] = field(default_factory=dict)  # by message and way
     _missed: dict[tuple[int, bool], int] = field(default_factory=dict)  # not processed
     _due_at: dict[int, float] = field(default_factory=dict)  # boot seconds
+    _opens_at: dict[int, float] = field(default_factory=dict)  # the same, by the schedule
+    _told: float = 0.0
 
     async def run(self) -> None:
         """Ends when nothing is left to try and dispatch is over. Errors go to `lane.fail`."""
@@ -63,15 +68,17 @@ class Reconciler:
         try:
             while not lane.ending:
                 doubts = self._open()
-                lane.settling = len(doubts)
                 now = lane.clock.boot()
+                later = math.inf if lane.idle_after is None else now + lane.idle_after
+                lane.settling = sum(self._opens_at.get(each.id, now) <= later for each in doubts)
                 due = [doubt for doubt in doubts if self._due_at[doubt.id] <= now]
                 if due:
                     await self._settle_some(due[:AHEAD])
                     continue
                 lane.notify()
-                if not doubts and lane.dispatched:
+                if not lane.settling and lane.dispatched:
                     return
+                self._tell(doubts)
                 await lane.wait_for_doubt(
                     min((self._due_at[item.id] for item in doubts), default=math.inf)
                 )
@@ -93,9 +100,35 @@ class Reconciler:
                 continue  # a person must see to the sender first
             if self._tries.get((doubt.id, repeats), 0) >= (REPEATS if repeats else LOOKUPS):
                 continue
-            self._due_at.setdefault(doubt.id, self._first_due(doubt))
+            due_at = self._due_at.setdefault(doubt.id, self._first_due(doubt))
+            opens_at = self._opens(doubt)
+            if repeats and opens_at > due_at:
+                self._opens_at[doubt.id] = self._due_at[doubt.id] = opens_at
+            elif self._opens_at.get(doubt.id, -math.inf) <= lane.clock.boot():
+                self._opens_at.pop(doubt.id, None)
             kept.append(doubt)
         return kept
+
+    def _opens(self, doubt: Doubt) -> float:
+        """When a repeat may go by the schedule (boot seconds): it may be the first to arrive. One
+        whose key is too old before that can be looked up instead, at any time."""
+        lane = self.lane
+        settings = lane.campaigns[doubt.campaign]
+        wall, now = lane.clock.now(), lane.clock.boot()
+        left = settings.key_life - max(self._ages(doubt))
+        wait = settings.opens(doubt.zone, wall) - wall
+        return now + (min(wait, left + KEY_OVER) if left >= 0 else wait)
+
+    def _tell(self, doubts: list[Doubt]) -> None:
+        closed = [self._opens_at[each.id] for each in doubts if each.id in self._opens_at]
+        if len(closed) < len(doubts) or not closed or self.lane.in_flight:
+            return
+        clock = self.lane.clock
+        opens = clock.now() + min(closed) - clock.boot()
+        if abs(opens - self._told) > 1.0:
+            self._told = opens
+            why = f"outside the schedule; {len(closed)} in doubt"
+            self.lane.bus.emit(Waiting(clock.now(), opens, why))
 
     def _channel(self, doubt: Doubt) -> Channel:
         """Only where the attempt was made can it be asked about."""
@@ -103,17 +136,19 @@ class Reconciler:
 
     def _repeats(self, doubt: Doubt) -> bool:
         """Whether sending the same bytes under the same key again is how to settle this."""
-        channel = self._channel(doubt)
-        wall = self.lane.clock.now() - doubt.first_at
-        server = channel.server_now() - doubt.first_server_at
         way = way_to_settle(
-            idempotent=channel.idempotent,
+            idempotent=self._channel(doubt).idempotent,
             barred=self._barred(doubt),
             presumed=self._presumed(doubt),
-            ages=(wall, server),
+            ages=self._ages(doubt),
             key_life=self.lane.campaigns[doubt.campaign].key_life,
         )
         return way is Way.REPEAT
+
+    def _ages(self, doubt: Doubt) -> tuple[float, float]:
+        """Seconds since the first attempt by our clock, and by the server's."""
+        wall = self.lane.clock.now() - doubt.first_at
+        return wall, self._channel(doubt).server_now() - doubt.first_server_at
 
     def _presumed(self, doubt: Doubt) -> bool:
         """Whether a run that this ledger does not know may have made attempts of its own."""
@@ -177,7 +212,8 @@ class Reconciler:
         # Its sender has already been charged for the attempt that is unproven.
         permit = await lane.permit(None, doubt.campaign)
         now = lane.clock.boot()
-        if not (by_policy or self._repeats(doubt)) or lane.pacer.held(doubt.sender, now):
+        right = by_policy or self._repeats(doubt)
+        if not right or self._opens(doubt) > now or lane.pacer.held(doubt.sender, now):
             lane.pacer.unused(permit)  # the wait was long: look again at what is right now
             return None
         parcel = Parcel(
@@ -211,6 +247,10 @@ class Reconciler:
             presumed=self._presumed(doubt),
         )
         if isinstance(said, Way):
+            closed = self._opens(doubt) - lane.clock.boot()
+            if closed > 0:
+                self._opens_at[doubt.id] = lane.clock.boot() + closed
+                return Unclear("outside the schedule", after=closed, asked=False)
             await self._repeat(doubt, by_policy=True)
             return finding
         match finding:

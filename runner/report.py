@@ -11,7 +11,7 @@ from runner.clock import iso
 from runner.ledger import Ledger, brakes, views
 from runner.ledger.brakes import Brake
 from runner.ledger.planning import CampaignRow
-from runner.ledger.views import EXPORT_COLUMNS, Doubt, ExportRow
+from runner.ledger.views import EXPORT_COLUMNS, Doubt, ExportRow, Waiting
 from runner.message import MessageStatus
 from runner.tables import write_table
 
@@ -28,7 +28,7 @@ class Status:
     counts: dict[MessageStatus, int]
     reasons: list[tuple[MessageStatus, str, int]]
     in_doubt: list[Doubt]
-    queue: dict[str, int]
+    waiting: list[Waiting]
     per_hour: int
     unplanned: int = 0  # came back into the queue: the next plan looks at them first
     brake: Brake | None = None  # what stops it, until a person lets it go on
@@ -39,10 +39,20 @@ class Status:
         return sum(self.counts.values())
 
     @property
+    def queue(self) -> dict[tuple[str, str], int]:
+        """Messages that are to be sent as things stand, per sender and zone."""
+        return {(each.sender, each.zone): each.count for each in self.waiting}
+
+    @property
+    def queued(self) -> int:
+        """All of them."""
+        return sum(self.queue.values())
+
+    @property
     def blocked(self) -> int:
         """Queued, but not to be sent as things stand: the same person has a message on its way or
         in doubt."""
-        return self.counts[_S.QUEUED] - sum(self.queue.values()) - self.unplanned
+        return self.counts[_S.QUEUED] - self.queued - self.unplanned
 
     @property
     def settled(self) -> bool:
@@ -77,17 +87,18 @@ def _brake_as_json(brake: Brake) -> dict[str, str | None]:
 def status_of(ledger: Ledger, campaign: CampaignRow, now: float) -> Status:
     """How a campaign stands at `now` (Unix seconds)."""
     with ledger.reading() as connection:
-        queue = {w.sender: w.count for w in views.waiting(connection, [campaign.id])}
+        waiting = views.waiting(connection, [campaign.id])
+        senders = {each.sender for each in waiting}
         return Status(
             campaign=campaign.name,
             counts=views.counts(connection, campaign.id),
             reasons=views.reasons(connection, campaign.id),
             in_doubt=views.in_doubt(connection, [campaign.id]),
-            queue=queue,
+            waiting=waiting,
             per_hour=views.sent_between(connection, campaign.id, now - RATE_OVER),
             unplanned=views.unplanned(connection, [campaign.id]),
             brake=brakes.standing(connection, [campaign.id]).get(campaign.id),
-            stopped_senders=brakes.stopped_senders(connection, queue),
+            stopped_senders=brakes.stopped_senders(connection, senders),
         )
 
 

@@ -20,6 +20,7 @@ from runner.message import (
     Outcome,
 )
 from runner.pacing import make_pacer
+from runner.schedule import Hours
 from tests.support import LANE, SENDER, make_campaign, make_queue, plan_again
 from tests.unit.test_pacing import limits, sender
 from tests.virtual import (
@@ -57,6 +58,8 @@ class Setting:
     concurrency: int = 4
     absent: str = "hold"
     attempts: int = 5
+    hours: Hours | None = None
+    started: float | None = None  # wall time at which a drive begins
     before: Callable[[Lane, VirtualClock], None] = lambda _lane, _clock: None
 
     def drive(self, limit: int | None = None, **lane_changes: Any) -> Told:
@@ -65,6 +68,8 @@ class Setting:
     async def _drive(self, clock: VirtualClock, limit: int | None, changes: dict[str, Any]) -> Told:
         # Each drive is a new process: later by the wall, with a boot time of its own.
         clock.started += 1000.0 * (1 + (self.ledger.read(history.last_run) is not None))
+        if self.started is not None:
+            clock.started = self.started
         run = self.ledger.write(lanes.begin_run, clock.now(), "test")
         events: list[Event] = []
         bus = EventBus()
@@ -81,7 +86,15 @@ class Setting:
             epoch=self.ledger.write(lanes.take_lane, LANE, run),
             campaigns={
                 self.campaign: Settings(
-                    "spring", "v2", channel.base_url, self.attempts, 120.0, self.absent, 3600.0
+                    "spring",
+                    "v2",
+                    channel.base_url,
+                    self.attempts,
+                    120.0,
+                    self.absent,
+                    3600.0,
+                    hours=self.hours,
+                    grace=7200.0,
                 )
             },
             concurrency=self.concurrency,
@@ -117,7 +130,7 @@ def make(tmp_path: Path) -> Callable[..., Setting]:
         open_ledger(location).close()
         ledger = InlineLedger(open_engine(location), location)
         row = make_campaign(ledger)
-        make_queue(ledger, row, ids)
+        make_queue(ledger, row, ids, changes.pop("zones", None))
         api = changes.pop("api", None) or ScriptedApi()
         return Setting(ledger, row.id, api, **changes)
 

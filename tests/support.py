@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
-from runner.ledger import Ledger, lanes, moves, planning
+from runner.ledger import Ledger, lanes, moves, planning, schema
 from runner.ledger.moves import Intent
 from runner.ledger.planning import CampaignRow, PlanWriter
 from runner.message import Change, Entry, PlannedMessage, Recipient
@@ -31,11 +32,20 @@ def make_campaign(ledger: Ledger, name: str = "spring") -> CampaignRow:
     )
 
 
-def make_queue(ledger: Ledger, row: CampaignRow, ids: Sequence[str | int]) -> None:
-    """Plan a message for each id, in order."""
-    entries = [
-        Entry(PlannedMessage(index + 2, recipient(id), SENDER, f"Hi {id}", {"a": "b"}), Change.NEW)
+def make_queue(
+    ledger: Ledger,
+    row: CampaignRow,
+    ids: Sequence[str | int],
+    zones: Mapping[int, str] | None = None,
+) -> None:
+    """Plan a message for each id, in order; `zones`: of those who have one of their own."""
+    planned = [
+        PlannedMessage(index + 2, recipient(id), SENDER, f"Hi {id}", {"a": "b"})
         for index, id in enumerate(ids)
+    ]
+    entries = [
+        Entry(replace(each, zone=(zones or {}).get(id, "")), Change.NEW)  # type: ignore[arg-type]
+        for each, id in zip(planned, ids, strict=True)
     ]
     with ledger.writing() as connection:
         writer = PlanWriter(connection, row)
@@ -49,6 +59,17 @@ def plan_again(ledger: Ledger, row: CampaignRow) -> None:
         connection.execute(
             text("UPDATE message SET unplanned = false WHERE campaign = :id"), {"id": row.id}
         )
+
+
+def make_old(connection: Connection) -> None:
+    """Take out of a ledger what schemas after the first have added."""
+    schema.word.drop(connection)
+    schema.brake.drop(connection)
+    connection.execute(text("DROP INDEX message_queued"))
+    connection.execute(text("ALTER TABLE message DROP COLUMN zone"))
+    connection.execute(
+        text("CREATE INDEX message_queued ON message (campaign, sender, id) WHERE status='queued'")
+    )
 
 
 def own_lane(ledger: Ledger, lane: str = LANE) -> tuple[int, int]:

@@ -137,7 +137,7 @@ def test_exit_codes_are_those_of_the_code() -> None:
         return RunResult(**fields).exit_code
 
     failed = dict.fromkeys(MessageStatus, 0) | {MessageStatus.FAILED: 1}
-    status = Status("c", failed, [], [], {}, 0)
+    status = Status("c", failed, [], [], [], 0)
     codes = {
         of(),
         of(stopped=["why"]),

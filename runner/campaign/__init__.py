@@ -9,6 +9,7 @@ from runner.campaign.schema import (
     Prospects,
     Ramp,
     Retry,
+    Schedule,
     Sender,
     campaign_schema,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "Prospects",
     "Ramp",
     "Retry",
+    "Schedule",
     "Sender",
     "campaign_schema",
     "load_campaign",

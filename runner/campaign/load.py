@@ -13,7 +13,7 @@ from runner.campaign.schema import Campaign
 from runner.campaign.yamlfile import Document, Loc, read_document, shown
 from runner.errors import CampaignError, Problem
 
-LATER = frozenset({"schedule", "guard", "steps", "variants", "extends"})
+LATER = frozenset({"steps", "variants", "extends"})
 """Keys of the design that this version does not have; ignoring one would break a promise."""
 
 
@@ -129,6 +129,9 @@ _EXAMPLES = {
     "message": "add `message:` with the text, or `message: {template: FILE}`",
     "source": "add `source: FILE.csv`",
     "id": "add `id: ID`; `run-campaign senders` lists yours",
+    "days": "add days such as `days: mon-fri`",
+    "from": 'add a time such as `from: "09:00"`',
+    "to": 'add a time such as `to: "17:30"`',
 }
 
 

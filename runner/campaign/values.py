@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import zoneinfo
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from runner.campaign.yamlfile import Unquoted
+from runner.schedule import DAYS, is_region, parse_days, parse_time
+
+T = TypeVar("T")
 
 MAX_SECONDS = 3650 * 86400.0
 """Ten years: longer durations are typing mistakes, and do not fit the clock's arithmetic."""
@@ -119,6 +125,52 @@ def _one_or_many(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def _days(value: Any) -> Any:
+    parts = value if isinstance(value, list | tuple) else [value]
+    if not parts or not all(isinstance(part, str) for part in parts):
+        refuse("names no days", "write days such as mon-fri, or [mon, wed]")
+    return _told(parse_days, ",".join(parts))
+
+
+def _time(value: str) -> str:
+    _told(parse_time, value)
+    return value
+
+
+def _told(parse: Callable[[str], T], value: str) -> T:
+    try:
+        return parse(value)
+    except ValueError as error:
+        what, _, instead = str(error).partition("; ")
+        refuse(what, instead)
+
+
+def _local_time(value: Any) -> Any:
+    if isinstance(value, Unquoted):  # with seconds it is a date to YAML
+        value = value.source
+    for form in ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"):
+        try:
+            return datetime.strptime(value, form)  # noqa: DTZ007  # its zone is schedule.timezone
+        except (TypeError, ValueError):
+            continue
+    refuse("is no local time", "write one such as 2026-03-02 09:00, and its zone as timezone:")
+
+
+def _zone(value: str) -> str:
+    if value not in zoneinfo.available_timezones():
+        refuse("is no IANA time zone", "write one such as Europe/London or America/New_York")
+    return value
+
+
+def _region(value: str) -> str:
+    if not is_region(value):
+        refuse(
+            "is no country whose holidays are known",
+            "write a country such as US, or a part of one such as DE-BY",
+        )
+    return value
+
+
 def _loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -127,6 +179,14 @@ def _loopback(host: str) -> bool:
     except ValueError:
         return False
 
+
+_DAYS_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "examples": ["mon-fri", "mon,wed", "sat"]},
+        {"type": "array", "items": {"enum": list(DAYS)}, "minItems": 1},
+    ]
+}
+_TIME_SCHEMA = {"type": "string", "pattern": "^([01]?[0-9]|2[0-3]):[0-5][0-9]$|^24:00$"}
 
 _DURATION_SCHEMA = {"type": "string", "examples": ["45s", "1m30s", "2h", "30d"]}
 _RANGE_SCHEMA = {"type": "string", "pattern": r"\.\.", "examples": ["45s..120s"]}
@@ -153,8 +213,17 @@ Rate = Annotated[
     BeforeValidator(_rate),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"const": "none"}]}),
 ]
-File = Annotated[Path, BeforeValidator(_path), WithJsonSchema({"type": "string", "minLength": 1})]
 Text = Annotated[str, Field(min_length=1)]
+Days = Annotated[frozenset[int], BeforeValidator(_days), WithJsonSchema(_DAYS_SCHEMA)]
+TimeOfDay = Annotated[str, AfterValidator(_time), WithJsonSchema(_TIME_SCHEMA)]
+LocalTime = Annotated[
+    datetime,
+    BeforeValidator(_local_time),
+    WithJsonSchema({"type": "string", "examples": ["2026-03-02 09:00"]}),
+]
+Zone = Annotated[Text, AfterValidator(_zone)]
+Region = Annotated[Text, AfterValidator(_region)]
+File = Annotated[Path, BeforeValidator(_path), WithJsonSchema({"type": "string", "minLength": 1})]
 TokenName = Annotated[
     str,
     BeforeValidator(_token_env),

@@ -224,7 +224,7 @@ def _as_json(at: int, found: DryRun, seen: list[_Seen], now: float) -> dict[str,
             for reason, rows in sorted(shown.skips.items())
             for row, id, detail in rows
         ],
-        "finish_at": iso(now + found.forecast.seconds),
+        "finish_at": iso(found.forecast.finish_at(now)) or None,
         "binds": found.forecast.binds,
         "warnings": found.warnings,
     }

@@ -29,6 +29,16 @@ def asker(progress: Progress) -> Callable[[Sequence[Preview], Forecast], bool]:
     return ask
 
 
+def confirmer(progress: Progress) -> Callable[[str], bool]:
+    """A function that asks for a plain yes or no."""
+
+    def confirm(question: str) -> bool:
+        with progress.paused():
+            return click.confirm(safe(question), default=False)
+
+    return confirm
+
+
 def preview_lines(preview: Preview) -> Iterable[str]:
     """How many messages from which sender, and who is skipped why."""
     total = preview.to_send.total()
@@ -55,5 +65,8 @@ def sender_lines(to_send: Counter[str]) -> Iterable[str]:
 
 def finish_line(forecast: Forecast, now: float) -> str:
     """When it will be done, and what makes it take that long."""
-    told = f"done about {moment(now + forecast.seconds, now)} (in {duration(forecast.seconds)})"
+    at = forecast.finish_at(now)
+    if at is None:
+        return "never done: the schedule does not open within two years"
+    told = f"done about {moment(at, now)} (in {duration(forecast.seconds)})"
     return told + (f"; what binds: {forecast.binds}" if forecast.binds else "")

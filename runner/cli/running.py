@@ -12,7 +12,7 @@ import click
 
 from runner.campaign import load_campaign
 from runner.cli.call import Call
-from runner.cli.question import asker
+from runner.cli.question import asker, confirmer
 from runner.cli.show import run_end
 from runner.clock import SystemClock
 from runner.events import EventBus
@@ -27,6 +27,7 @@ def options_of(said: dict[str, Any]) -> Options:
     """The use case's options, from those of the command line."""
     return Options(
         state=said["state"],
+        yes=said["yes"],
         accept_changes=said["accept_changes"],
         new_campaign=said["new_campaign"],
         adopt=said["adopt"],
@@ -91,9 +92,9 @@ def watched(
         with showed as progress:
             bus.watch(tally.watch)
             bus.watch(progress.watch)
-            around = Surroundings(
-                SystemClock(), bus, os.environ, asker(progress) if asked else None
-            )
+            around = Surroundings(SystemClock(), bus, os.environ)
+            if asked:
+                around.ask, around.confirm = asker(progress), confirmer(progress)
             return run(around)
     finally:
         call.resume = resume()

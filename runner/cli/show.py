@@ -74,7 +74,8 @@ def brake_lines(status: Status, file: str, call: Call) -> Iterable[str]:
         yield f"{told}; resume with: {call.command('resume', file)}"
     for sender, stop in status.stopped_senders.items():
         since = f"stopped at {moment(stop.at, now)}: {safe(stop.why)}"
-        yield f"{number(status.queue[sender])} wait for sender {sender}, {since}"
+        waiting = sum(count for (who, _), count in status.queue.items() if who == sender)
+        yield f"{number(waiting)} wait for sender {sender}, {since}"
 
 
 def run_end(result: RunResult, files: Mapping[str, str], call: Call | None, *, err: bool) -> None:
@@ -96,7 +97,7 @@ def run_end(result: RunResult, files: Mapping[str, str], call: Call | None, *, e
             if status.unplanned and not result.interrupted:
                 told = "came back into the queue and wait for the next run"
                 click.echo(f"{number(status.unplanned)} {told}: {call.command(file)}", err=err)
-            waiting = sum(status.queue.values())
+            waiting = status.queued
             if waiting and not result.interrupted and status.brake is None:
                 click.echo(f"{number(waiting)} still queued: {call.command(file)}", err=err)
     for why in dict.fromkeys(result.stopped):

@@ -120,7 +120,7 @@ def _as_json(each: Standing, found: Standings) -> dict[str, Any]:
 
     told = each.status.as_json()
     forecast = each.forecast
-    told["finish_at"] = None if forecast is None else iso(time.time() + forecast.seconds)
+    told["finish_at"] = iso(forecast.finish_at(time.time())) or None if forecast else None
     told["binds"] = "" if forecast is None else forecast.binds
     told["binds_now"] = each.binds_now
     told["next_at"] = None if each.next_at is None else iso(each.next_at)

@@ -11,14 +11,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from runner.errors import LedgerError, LedgerTooNew, UsageError
 from runner.ledger.failures import BUSY_SECONDS, told_plainly
 from runner.ledger.place import KEEP_IT, check_place, runs_took_place, wal_of
-from runner.ledger.schema import SCHEMA_VERSION, brake, message_contacted, meta, metadata, word
+from runner.ledger.schema import (
+    SCHEMA_VERSION,
+    brake,
+    campaign,
+    message,
+    message_contacted,
+    meta,
+    metadata,
+    word,
+)
 
 QUICKLY_CHECKED = 4_000_000
 """Bytes up to which a ledger is checked for damage whenever it is opened to be written; checking
@@ -29,14 +38,19 @@ def _add_words(connection: Connection) -> None:
     word.create(connection)
 
 
-def _index_contacted_and_add_brakes(connection: Connection) -> None:
-    message_contacted.create(connection, checkfirst=True)
+def _add_brakes_zones_and_contacts(connection: Connection) -> None:
     brake.create(connection)
+    message_contacted.create(connection, checkfirst=True)
+    connection.execute(text("ALTER TABLE message ADD COLUMN zone VARCHAR NOT NULL DEFAULT ''"))
+    [queued] = [index for index in message.indexes if index.name == "message_queued"]
+    queued.drop(connection)
+    queued.create(connection)
+    connection.execute(campaign.update().values(fingerprint=None))  # the next plan fills them
 
 
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_words,
-    2: _index_contacted_and_add_brakes,
+    2: _add_brakes_zones_and_contacts,
 }
 """Schema version -> what brings a ledger of that version to the next one."""
 

@@ -167,6 +167,7 @@ def known(
             message.c.row,
             message.c.detail,
             message.c.sent_at,
+            message.c.zone,
         )
         .where(message.c.recipient.in_({recipient.id for recipient in recipients}))
         .order_by(message.c.id)
@@ -178,7 +179,9 @@ def known(
         mine = row.campaign == id
         if mine:
             status = MessageStatus(row.status)
-            found[recipient] = Known(row.sender, status, row.text, row.row, row.reason, row.detail)
+            found[recipient] = Known(
+                row.sender, status, row.text, row.row, row.reason, row.detail, row.zone
+            )
         elif recipient not in found and row.status != _S.SKIPPED:
             found[recipient] = Known(row.sender)
         if not mine and row.campaign in names and row.status in (_S.SENT, _S.SENDING, _S.IN_DOUBT):
@@ -248,7 +251,8 @@ class PlanWriter:
                 case Change.SKIPPED:
                     revised.append(self._revised(planned, entry.known, _S.SKIPPED))
                 case Change.SAME | Change.KEPT:
-                    if entry.known is not None and entry.known.row != planned.row:
+                    known = entry.known
+                    if known and (known.row, known.zone) != (planned.row, planned.zone):
                         moved.append(self._moved(planned))
             self.counts.skipped += planned.skip is not None and entry.change is not Change.KEPT
         if new:
@@ -257,7 +261,8 @@ class PlanWriter:
             self._revise(revised)
         if moved:
             self._connection.execute(
-                self._mine().values(row=bindparam("row"), columns=bindparam("columns")), moved
+                self._mine().values({name: bindparam(name) for name in ("row", "zone", "columns")}),
+                moved,
             )
         if skips:
             self._connection.execute(insert(row_skip), skips)
@@ -318,6 +323,7 @@ class PlanWriter:
             "id_type": planned.recipient.id_type,
             "recipient": planned.recipient.id,
             "sender": planned.sender,
+            "zone": planned.zone,
             "text": planned.text,
             "columns": _json(planned.columns),
             "status": _S.QUEUED if planned.skip is None else _S.SKIPPED,
@@ -336,6 +342,7 @@ class PlanWriter:
             "_from": was.status,
             "row": planned.row,
             "sender": planned.sender,
+            "zone": planned.zone,
             "text": planned.text,
             "columns": _json(planned.columns),
             "status": status or was.status,
@@ -369,10 +376,11 @@ class PlanWriter:
             raise LedgerError(f"{len(values)} revisions were due, {changed.rowcount} took place")
 
     def _moved(self, planned: PlannedMessage) -> dict[str, Any]:
-        """Where the recipient stands in the file now; says nothing about the message."""
+        """Where the recipient stands in the file now, and in which zone; no change of a text."""
         return {
             "_recipient": planned.recipient.id,
             "row": planned.row,
+            "zone": planned.zone,
             "columns": _json(planned.columns),
         }
 

@@ -72,6 +72,7 @@ message = Table(
     Column("recipient", String, nullable=False),
     Column("generation", Integer, nullable=False, server_default=text("0")),
     Column("sender", String, nullable=False),
+    Column("zone", String, nullable=False, server_default=""),  # the recipient's own, if any
     Column("text", Text, nullable=False),
     Column("columns", Text, nullable=False),  # JSON object of the prospect's cells
     Column("status", String, nullable=False),
@@ -97,6 +98,7 @@ Index(
     message.c.campaign,
     message.c.sender,
     message.c.id,
+    message.c.zone,
     sqlite_where=message.c.status == "queued",
     postgresql_where=message.c.status == "queued",
 )

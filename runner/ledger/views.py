@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import (
@@ -51,12 +51,19 @@ def due(
     now: float,
     limit: int,
     only: Collection[str] = (),
+    zones: Mapping[int, Collection[str]] | None = None,
 ) -> list[Due]:
-    """The first queued messages of one sender, in plan order."""
+    """The first queued messages of one sender, in plan order. `zones`: of campaigns with a
+    schedule, those that are open."""
+    opened = [
+        or_(message.c.campaign != id, message.c.zone.in_(open_))
+        for id, open_ in (zones or {}).items()
+    ]
     wanted = (
         select(message, campaign.c.name.label("campaign_name"))
         .join(campaign, campaign.c.id == message.c.campaign)
         .where(*_queued(campaigns, only), message.c.sender == sender, message.c.not_before <= now)
+        .where(*opened)
         .order_by(message.c.id)
         .limit(limit)
     )
@@ -124,9 +131,12 @@ def is_first_of(ids: Collection[int]) -> ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What one sender has in the queue; `next_at` is when the first of it is due (Unix s)."""
+    """What one sender has in the queue for one zone; `next_at` is when the first of it is due
+    (Unix s), whatever the schedule says."""
 
     sender: str
+    campaign: int
+    zone: str
     count: int
     next_at: float
 
@@ -134,14 +144,28 @@ class Waiting:
 def waiting(
     connection: Connection, campaigns: Collection[int], only: Collection[str] = ()
 ) -> list[Waiting]:
-    """The queue of each sender."""
+    """The queue of each sender, by campaign and zone."""
+    group = (message.c.sender, message.c.campaign, message.c.zone)
     wanted = (
-        select(message.c.sender, func.count(), func.min(message.c.not_before))
+        select(*group, func.count(), func.min(message.c.not_before))
         .where(*_queued(campaigns, only))
-        .group_by(message.c.sender)
-        .order_by(message.c.sender)
+        .group_by(*group)
+        .order_by(*group)
     )
     return [Waiting(*row) for row in connection.execute(wanted)]
+
+
+def zones(connection: Connection, id: int) -> set[str]:
+    """The zones of a campaign's queued messages."""
+    wanted = select(message.c.zone).distinct()
+    queued = message.c.campaign == id, message.c.status == _S.QUEUED
+    return set(connection.execute(wanted.where(*queued)).scalars())
+
+
+def has_begun(connection: Connection, id: int) -> bool:
+    """Whether anything of a campaign was ever tried."""
+    tried = select(message.c.id).where(message.c.campaign == id, message.c.attempts > 0)
+    return connection.execute(tried.limit(1)).first() is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +178,7 @@ class Doubt:
     row: int
     columns: str  # JSON object of the prospect's cells
     text: str
+    zone: str
     reason: str
     detail: str
     not_before: float
@@ -202,6 +227,7 @@ def in_doubt(
             row=row.message_row,
             columns=row.message_columns,
             text=row.message_text,
+            zone=row.message_zone,
             reason=row.message_reason,
             detail=row.message_detail,
             not_before=row.message_not_before,

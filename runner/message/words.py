@@ -72,11 +72,13 @@ class Recipient(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """A row of the prospects file with a usable id. `row` is its line in the sheet, header = 1."""
+    """A row of the prospects file with a usable id. `row` is its line in the sheet, header = 1;
+    `zone`: the row's own time zone (IANA), empty for the campaign's."""
 
     row: int
     recipient: Recipient
     columns: Mapping[str, str]
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class PlannedMessage:
     skip: SkipReason | None = None
     detail: str = ""
     free_at: float = 0.0
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,7 @@ class Known:
     row: int = 0
     reason: str = ""
     detail: str = ""
+    zone: str = ""
     contact: Contact | None = None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runner import __version__
 from runner.attempt import Lane
-from runner.campaign import Campaign
+from runner.campaign import Campaign, Schedule
 from runner.channels import Token
 from runner.clock import Clock
 from runner.errors import LedgerError, LedgerLocked, RunnerError
@@ -38,7 +38,7 @@ from runner.run.holding import hold_lane
 from runner.run.meeting import Crew, meet
 from runner.run.memory import kept, may_change
 from runner.run.plans import is_unchanged, reading, refuse_changes, write_plan
-from runner.run.preview import Preview, preview, when_done
+from runner.run.preview import Preview, Queue, preview, when_done
 from runner.run.setup import (
     Draft,
     known_characters,
@@ -48,6 +48,8 @@ from runner.run.setup import (
     read_token,
     refuse_edited,
 )
+from runner.run.starting import Confirm, agreed_to_start_late
+from runner.run.starting import warnings as never_open
 
 _S = MessageStatus
 
@@ -57,10 +59,11 @@ class Options:
     """What the command line asks of a run. Times in seconds.
 
     `at` and `token` serve a run against another address (the sandbox); `unpaced` then switches
-    the limits off, and nobody needs to remember a `throwaway` ledger.
+    limits and schedule off, and nobody needs to remember a `throwaway` ledger.
     """
 
     state: str | None = None
+    yes: bool = False
     accept_changes: bool = False
     new_campaign: bool = False
     adopt: bool = False
@@ -82,12 +85,13 @@ Ask = Callable[[Sequence[Preview], Forecast], bool]
 
 @dataclass(slots=True)
 class Surroundings:
-    """What a run takes from outside. `ask` is None when nobody is to be asked."""
+    """What a run takes from outside. `ask` and `confirm` are None when nobody is to be asked."""
 
     clock: Clock
     bus: EventBus
     environ: Mapping[str, str]
     ask: Ask | None = None
+    confirm: Confirm | None = None
 
 
 @dataclass(slots=True)
@@ -135,7 +139,10 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
         memory = remembering(ledger, options, around, [campaign.name for campaign in campaigns])
         named, campaigns = campaigns, without_paused(ledger, campaigns, around.bus, now())
         drafts = [make_draft(c, ledger, new_campaign=options.new_campaign) for c in campaigns]
-        _warn(drafts, around)
+        _warn(drafts, ledger, around)
+        yes, confirm = options.yes, around.confirm
+        if not agreed_to_start_late(drafts, ledger, now(), yes=yes, confirm=confirm):
+            return RunResult(declined=True)
         crews = asyncio.run(meet(drafts, tokens, ledger, around.clock, around.bus))
         hold_lanes(held, ledger, crews, options.wait, around.clock)
         _draft_again(crews, ledger, options)
@@ -215,10 +222,13 @@ def served_at(campaign: Campaign, options: Options) -> Campaign:
         changes["senders"] = tuple(s.model_copy(update=free) for s in campaign.senders)
         none = dict.fromkeys(("per_minute", "per_hour", "per_day"))
         changes["limits"] = campaign.limits.model_copy(update=none)
+        changes["schedule"] = Schedule()
     return campaign.model_copy(update=changes) if changes else campaign
 
 
-def _warn(drafts: Sequence[Draft], around: Surroundings) -> None:
+def _warn(drafts: Sequence[Draft], ledger: Ledger, around: Surroundings) -> None:
+    for warning in never_open(drafts, ledger, around.clock.now()):
+        around.bus.emit(Notice(around.clock.now(), warning))
     for draft in drafts:
         for warning in draft.audience.warnings:
             around.bus.emit(Notice(around.clock.now(), f"{draft.campaign.name}: {warning}"))
@@ -250,12 +260,10 @@ def _agreed(crews: Sequence[Crew], ledger: Ledger, options: Options, around: Sur
         return True
     for draft in drafts:
         refuse_edited(draft)
-    queue: dict[str, int] = {}
-    for each in found:
-        for sender, count in each.to_send.items():
-            queue[sender] = queue.get(sender, 0) + count
+    named = {draft.campaign.name: draft for draft in drafts}
+    queues = [(named[each.campaign], each.queue) for each in found]
     assert around.ask is not None
-    return around.ask(found, when_done(drafts, queue, ledger, around.clock))
+    return around.ask(found, when_done(queues, ledger, around.clock))
 
 
 def drive(
@@ -362,15 +370,14 @@ def _tell_start(
     drafts = [draft for crew in crews for draft in crew.drafts]
     queued: dict[str, int] = {}
     doubts: dict[str, int] = {}
-    queue: dict[str, int] = {}
+    queues: list[tuple[Draft, Queue]] = []
     for draft in drafts:
         assert draft.row is not None
         status = status_of(ledger, draft.row, around.clock.now())
         queued[status.campaign] = status.counts[_S.QUEUED]
         doubts[status.campaign] = status.counts[_S.IN_DOUBT] + status.counts[_S.SENDING]
-        for sender, count in status.queue.items():
-            queue[sender] = queue.get(sender, 0) + count
+        queues.append((draft, status.queue))
     now = around.clock.now()
-    seconds = when_done(drafts, queue, ledger, around.clock).seconds if queue else None
-    finish = None if seconds is None else now + seconds
+    waiting = any(queue for _, queue in queues)
+    finish = when_done(queues, ledger, around.clock).finish_at(now) if waiting else None
     around.bus.emit(LaneStarted(now, queued, doubts, finish, options.limit))

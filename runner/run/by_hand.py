@@ -25,6 +25,9 @@ from runner.run.setup import ledger_location, load, make_draft, read_token, requ
 
 _S = MessageStatus
 
+PATIENCE = 600.0
+"""Seconds that settling by hand waits for a campaign's schedule."""
+
 
 @contextmanager
 def opened(
@@ -132,4 +135,5 @@ def settle_now(path: Path, options: Options, around: Surroundings) -> RunResult:
         tokens = {campaign.name: token}
         crews = asyncio.run(meet([draft], tokens, ledger, around.clock, around.bus))
         hold_lanes(held, ledger, crews, options.wait, around.clock)
-        return drive(crews, ledger, replace(options, limit=0), around, memory)
+        now_only = replace(options, limit=0, idle_after=PATIENCE)
+        return drive(crews, ledger, now_only, around, memory)

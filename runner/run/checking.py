@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from runner.run.setup import (
     make_draft,
     read_token,
 )
+from runner.run.starting import warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,11 @@ def _rows(
     if found.changed:
         what = f"{found.changed} texts changed since they were planned"
         yield Check(False, what, "run with --accept-changes to send the new ones")
-    done = when_done([draft], found.to_send, ledger, clock)
+    for warning in warnings([draft], ledger, clock.now()):
+        yield Check(False, warning, "see schedule: in the campaign file")
+    done = when_done([(draft, found.queue)], ledger, clock)
+    if done.seconds == math.inf:
+        return
     binds = f", bound by {done.binds}" if done.binds else ""
     minutes = done.seconds / 60
     long = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"

@@ -14,6 +14,7 @@ from runner.ledger import Ledger, open_ledger, planning
 from runner.message import Entry, PlannedMessage, RowSkip
 from runner.run.preview import Preview, Rows, planned_entries, queue_gone, when_done
 from runner.run.setup import Draft, known_characters, ledger_location, load, make_draft
+from runner.run.starting import warnings as never_open
 
 Looker = Callable[[Draft, Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]], None]
 """Looks at every entry of a plan, with its message if it would be sent; must exhaust them."""
@@ -52,13 +53,10 @@ def dry_run(
             ledger = stack.enter_context(open_ledger(location, read_only=True))
         drafts = [make_draft(each, ledger, new_campaign=new_campaign) for each in campaigns]
         warnings = [f"{d.campaign.name}: {told}" for d in drafts for told in d.audience.warnings]
-        queue: dict[str, int] = {}
-        for draft in drafts:
-            found = _look(draft, ledger, progress, look, clock.now())
-            previews.append(found)
-            for sender, count in found.to_send.items():
-                queue[sender] = queue.get(sender, 0) + count
-        forecast = when_done(drafts, queue, ledger, clock)
+        warnings += never_open(drafts, ledger, clock.now())
+        previews += [_look(draft, ledger, progress, look, clock.now()) for draft in drafts]
+        queues = [(draft, found.queue) for draft, found in zip(drafts, previews, strict=True)]
+        forecast = when_done(queues, ledger, clock)
         return DryRun(previews, forecast, warnings, ledger.place if ledger else None)
 
 

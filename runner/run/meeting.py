@@ -21,6 +21,7 @@ from runner.ledger import Ledger, age, history, lanes, moves, notes
 from runner.ledger.planning import CampaignRow
 from runner.pacing import DAY, Pacer, lookup_spacing, make_pacer
 from runner.run.setup import Draft, characters_key
+from runner.run.starting import hours_of, zone_of
 
 
 @dataclass(slots=True)
@@ -77,7 +78,12 @@ class Crew:
             id=self.lane_id,
             ledger=ledger,
             channel_for=channel_for,
-            pacer=make_pacer(limits, [s for c in campaigns for s in c.senders], luck=random.random),
+            pacer=make_pacer(
+                limits,
+                [s for c in campaigns for s in c.senders],
+                zone=zone_of(campaigns),
+                luck=random.random,
+            ),
             clock=clock,
             bus=bus,
             run=run,
@@ -116,6 +122,8 @@ def settings(draft: Draft, ledger: Ledger) -> Settings:
         contact_once_in=campaign.contact_once_in,
         accepted_at=-math.inf if accepted_at is None else accepted_at,
         guard=GuardLimits(**campaign.guard.model_dump()),
+        hours=hours_of(draft, ledger),
+        grace=campaign.schedule.grace,
     )
 
 

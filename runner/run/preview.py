@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from runner.campaign import Campaign
 from runner.clock import Clock
-from runner.forecast import Forecast, forecast
+from runner.forecast import Forecast, Share, forecast
 from runner.ledger import Ledger, history, planning, views
-from runner.ledger.planning import CampaignRow
 from runner.message import (
     Change,
     Entry,
@@ -24,6 +21,7 @@ from runner.message import (
 from runner.pacing import DAY, Pacer, make_pacer
 from runner.plan import plan_messages
 from runner.run.setup import Draft
+from runner.run.starting import Scheduled, hours_of, zone_of
 
 _S = MessageStatus
 Rows = Callable[[int], None]
@@ -35,8 +33,8 @@ CHANGES_KEPT = 3
 
 @dataclass(slots=True)
 class Preview:
-    """A plan's figures. `to_send` counts messages per sender that this run would send, those
-    already queued included; `added` those that this plan puts into the queue."""
+    """A plan's figures. `queue` counts messages per sender and zone that this run would send,
+    those already queued included; `added` those that this plan puts into the queue."""
 
     campaign: str
     rows: int = 0
@@ -45,7 +43,7 @@ class Preview:
     queued_seen: int = 0  # queued before, and still in the file
     kept: Counter[MessageStatus] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
-    to_send: Counter[str] = field(default_factory=Counter)
+    queue: Counter[tuple[str, str]] = field(default_factory=Counter)
     changed: int = 0
     changes: list[Entry] = field(default_factory=list)
     removed: int = 0
@@ -53,6 +51,14 @@ class Preview:
     @property
     def adds(self) -> int:
         return self.added + self.requeued
+
+    @property
+    def to_send(self) -> Counter[str]:
+        """The queue of each sender."""
+        found: Counter[str] = Counter()
+        for (sender, _), count in self.queue.items():
+            found[sender] += count
+        return found
 
     def count(self, entry: Entry | RowSkip) -> PlannedMessage | None:
         """Count an entry; the message that this run would send for it, if any."""
@@ -76,7 +82,7 @@ class Preview:
             return None
         self.added += entry.change is Change.NEW
         self.requeued += entry.change is Change.REQUEUED
-        self.to_send[planned.sender] += 1
+        self.queue[planned.sender, planned.zone] += 1
         return planned
 
 
@@ -137,28 +143,30 @@ def queue_gone(found: Preview, draft: Draft, ledger: Ledger | None) -> int:
     return max(0, queued - found.queued_seen)
 
 
-class Paced(Protocol):
-    """A campaign whose pace can be told: a draft, or what a status knows without the prospects."""
-
-    @property
-    def campaign(self) -> Campaign: ...
-
-    @property
-    def row(self) -> CampaignRow | None: ...
+Queue = Mapping[tuple[str, str], int]
+"""Messages per sender and zone."""
 
 
 def when_done(
-    drafts: Sequence[Paced], queue: Mapping[str, int], ledger: Ledger | None, clock: Clock
+    queues: Sequence[tuple[Scheduled, Queue]], ledger: Ledger | None, clock: Clock
 ) -> Forecast:
-    """When these messages per sender would all be sent, by the limits and what was used of them."""
-    return forecast(pace_of(drafts, ledger, clock), queue, clock.boot())
+    """When these campaigns' queues would all be sent, by their schedules, the limits and what was
+    used of them."""
+    pacer = pace_of([draft for draft, _ in queues], ledger, clock)
+    shares = [
+        Share(sender, count, hours_of(draft, ledger), zone)
+        for draft, queue in queues
+        for (sender, zone), count in queue.items()
+    ]
+    return forecast(pacer, shares, clock.boot(), clock.now())
 
 
-def pace_of(drafts: Sequence[Paced], ledger: Ledger | None, clock: Clock) -> Pacer:
+def pace_of(drafts: Sequence[Scheduled], ledger: Ledger | None, clock: Clock) -> Pacer:
     """The limits of campaigns that share a team, and what the ledger says was used of them."""
     pacer = make_pacer(
         [draft.campaign.limits for draft in drafts],
         [sender for draft in drafts for sender in draft.campaign.senders],
+        zone=zone_of([draft.campaign for draft in drafts]),
     )
     wall, now = clock.now(), clock.boot()
     timeout = max(draft.campaign.retry.timeout for draft in drafts)

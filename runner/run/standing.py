@@ -11,14 +11,16 @@ from pathlib import Path
 from runner.campaign import Campaign, load_campaign
 from runner.clock import Clock
 from runner.errors import RunnerError
-from runner.forecast import Forecast, forecast
+from runner.forecast import Forecast
 from runner.ledger import Ledger, history, planning
 from runner.ledger.history import RunRow
 from runner.ledger.planning import CampaignRow
 from runner.report import Status, status_of
 from runner.run.by_hand import open_existing
-from runner.run.preview import pace_of
+from runner.run.preview import pace_of, when_done
 from runner.run.setup import ledger_location, ledger_upward, load, require
+from runner.run.starting import hours_of
+from runner.schedule import next_open
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +82,20 @@ def _standing(
     known = Path(row.path)
     if ledger.file is not None:
         known = ledger.file.resolve().parent / known  # kept relative to the ledger
-    if status.queue and status.brake is None:
+    if status.waiting and status.brake is None:
         try:
             paced = _Paced(campaign or load_campaign(known), row)
             pacer, now = pace_of([paced], ledger, clock), clock.boot()
-            ready = pacer.soonest((sender for sender, count in status.queue.items() if count), now)
+            senders = {sender for (sender, _), count in status.queue.items() if count}
+            ready = pacer.soonest(sorted(senders), now)
             if ready.at > now:
                 binds_now, next_at = ready.binds, clock.now() + ready.at - now
-            told = forecast(pacer, status.queue, now)
+            if hours := hours_of(paced, ledger):
+                wall = clock.now()
+                opens = min(next_open(hours, zone, wall) for _, zone in status.queue)
+                if opens > (next_at or wall):
+                    binds_now, next_at = "the schedule", opens
+            told = when_done([(paced, status.queue)], ledger, clock)
         except (RunnerError, OSError):
             told = None  # the file is gone or broken; what the ledger says is still true
     return Standing(status, str(path or known), told, binds_now, next_at)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.audience import Refused, id_checker
+from runner.campaign import Schedule
 from runner.errors import AudienceError, UsageError
 from runner.ledger import Ledger, decisions, open_ledger, planning
 from runner.ledger.planning import CampaignRow
@@ -47,8 +48,9 @@ def run_test(
     with ExitStack() as held, open_ledger(location) as ledger:
         memory = remembering(ledger, options, around, [])
         draft = make_draft(campaign, None)
-        changes = {"name": test_name, "contact_once_in": None}  # to oneself, however often
         made = _test_campaign(ledger, test_name, draft, around)
+        # Oneself may be written to at any time, and however often.
+        changes = {"name": test_name, "contact_once_in": None, "schedule": Schedule()}
         draft = replace(draft, campaign=campaign.model_copy(update=changes), row=made)
         crews = asyncio.run(meet([draft], {test_name: token}, ledger, around.clock, around.bus))
         hold_lanes(held, ledger, crews, options.wait, around.clock)

@@ -45,6 +45,7 @@ from tests.support import (
     claim_one,
     make_campaign,
     make_intent,
+    make_old,
     make_queue,
     own_lane,
     plan_again,
@@ -86,7 +87,7 @@ def test_a_queue_is_due_in_plan_order(ledger: Ledger) -> None:
     make_queue(ledger, row, [5, 3, 9])
     due = ledger.read(views.due, [row.id], SENDER, 5.0, 100)
     assert [each.recipient.id for each in due] == ["5", "3", "9"]
-    assert ledger.read(views.waiting, [row.id]) == [views.Waiting(SENDER, 3, 0.0)]
+    assert ledger.read(views.waiting, [row.id]) == [views.Waiting(SENDER, row.id, "", 3, 0.0)]
 
 
 def test_a_recipient_has_one_message_per_step(ledger: Ledger) -> None:
@@ -426,6 +427,51 @@ def test_a_plan_adds_revises_skips_and_removes(ledger: Ledger) -> None:
     assert ledger.read(views.counts, row.id)[S.QUEUED] == 4
 
 
+def test_a_plan_keeps_each_ones_zone(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [1, 2, 3], {1: "Asia/Tokyo", 2: "Asia/Tokyo"})
+    assert ledger.read(views.zones, row.id) == {"", "Asia/Tokyo"}
+    assert ledger.read(views.waiting, [row.id]) == [
+        views.Waiting(SENDER, row.id, "", 1, 0.0),
+        views.Waiting(SENDER, row.id, "Asia/Tokyo", 2, 0.0),
+    ]
+    known = ledger.read(planning.known, row.id, [recipient(id) for id in (1, 2, 3)])
+    moved = [
+        PlannedMessage(each.row, who, SENDER, each.text, {}, zone="Europe/Rome")
+        for who, each in known.items()
+        if each.zone
+    ]
+    stays = PlannedMessage(4, recipient(3), SENDER, "Hi 3", {})
+    entries = [Entry(each, Change.SAME, known[each.recipient]) for each in (*moved, stays)]
+    assert plan(ledger, entries).counts.changed == 0
+    assert ledger.read(views.zones, row.id) == {"", "Europe/Rome"}
+
+
+def test_only_open_zones_are_due(ledger: Ledger) -> None:
+    row, other = make_campaign(ledger), make_campaign(ledger, "autumn")
+    make_queue(ledger, row, [1, 2, 3], {1: "Asia/Tokyo", 2: "Europe/Rome"})
+    make_queue(ledger, other, [4], {4: "Asia/Tokyo"})
+
+    def due(zones: dict[int, frozenset[str]]) -> list[str]:
+        both = [row.id, other.id]
+        found = ledger.read(views.due, both, SENDER, 5.0, 10, (), zones)
+        return [each.recipient.id for each in found]
+
+    assert due({}) == ["1", "2", "3", "4"]
+    assert due({row.id: frozenset({"", "Europe/Rome"})}) == ["2", "3", "4"]
+    assert due({row.id: frozenset(), other.id: frozenset({""})}) == []
+
+
+def test_whether_a_campaign_has_begun(ledger: Ledger) -> None:
+    row, other = make_campaign(ledger), make_campaign(ledger, "autumn")
+    make_queue(ledger, row, [1])
+    make_queue(ledger, other, [3])
+    assert not ledger.read(views.has_begun, row.id)
+    claimed(ledger, row.id)
+    assert ledger.read(views.has_begun, row.id)
+    assert not ledger.read(views.has_begun, other.id)
+
+
 def test_a_plan_is_all_or_nothing(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [1])
@@ -541,8 +587,7 @@ def test_an_older_ledger_is_brought_up_to_date_once(
     with open_ledger(location) as ledger:
         make_queue(ledger, make_campaign(ledger), [5])
         with ledger.writing() as connection:
-            schema.brake.drop(connection)
-            schema.word.drop(connection)
+            make_old(connection)
             connection.execute(text("UPDATE meta SET value = '0' WHERE key = 'schema_version'"))
     if "://" not in location:
         with pytest.raises(LedgerError, match="older version"):
@@ -551,7 +596,9 @@ def test_an_older_ledger_is_brought_up_to_date_once(
     for _ in range(2):
         with open_ledger(location) as ledger:
             assert ledger.read(notes.note, "schema_version") == str(schema.SCHEMA_VERSION)
-            assert len(ledger.read(planning.campaigns)) == 1
+            [found] = ledger.read(planning.campaigns)
+            assert found.fingerprint is None  # so that the next plan fills the zones
+            assert ledger.read(views.zones, found.id) == {""}
 
 
 def test_runs_are_remembered(ledger: Ledger) -> None:

@@ -22,7 +22,7 @@ from runner.ledger.moves import Result
 from runner.ledger.planning import PlanWriter
 from runner.ledger.settling import Settlement
 from runner.message import UNCONFIRMED, Evidence, MessageStatus
-from tests.support import make_campaign, make_intent, make_queue, own_lane, plan_again
+from tests.support import make_campaign, make_intent, make_old, make_queue, own_lane, plan_again
 
 S, E = MessageStatus, Evidence
 
@@ -159,8 +159,7 @@ def test_a_ledger_of_the_first_schema_learns_to_keep_words(location: str) -> Non
     with open_ledger(location) as ledger:
         campaign, _ = doubtful(ledger)
         with ledger.writing() as connection:
-            schema.word.drop(connection)
-            schema.brake.drop(connection)
+            make_old(connection)
             connection.execute(text("UPDATE meta SET value = '1' WHERE key = 'schema_version'"))
     with open_ledger(location) as ledger:
         [doubt] = ledger.read(views.in_doubt, [campaign])

@@ -176,6 +176,8 @@ def test_time_zones(tmp_path: Path) -> None:
         (3, "6", ""),
         (4, "bad_timezone", "tz London is no IANA zone"),
     ]
+    zones = [row.zone for row in found.rows() if isinstance(row, Prospect)]
+    assert zones == ["Europe/London", ""]
 
 
 def test_suppressed_rows_say_where_they_stand(tmp_path: Path) -> None:

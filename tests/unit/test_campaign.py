@@ -9,6 +9,7 @@ import yaml
 
 from runner.campaign import Campaign, Ramp, Sender, campaign_schema, load_campaign
 from runner.errors import CampaignError
+from runner.schedule import Hours
 
 SAMPLE = Path(__file__).parents[2] / "campaigns" / "spring.yaml"
 SMALLEST = "senders: [abc1]\nprospects: people.csv\nmessage: Hi {{ first_name }}\n"
@@ -105,15 +106,64 @@ retry: {attempts: 2, timeout: 500ms, settle: 0s, absent: resend, key_life: 2h}
     assert campaign.retry.absent == "resend"
 
 
+def test_a_schedule(tmp_path: Path) -> None:
+    line = """schedule:
+  start: 2026-03-02 09:00
+  grace: 30m
+  timezone: Europe/London
+  windows:
+    - {days: mon-fri, from: "09:00", to: "12:00"}
+    - {days: [mon, wed], from: 11:00, to: "24:00"}
+  skip_holidays: DE-BY
+"""
+    line = line.replace("11:00", '"11:00"')
+    schedule = load_campaign(write(tmp_path, with_line(line))).schedule
+    day = ((540, 720),)
+    long = ((540, 1440),)
+    assert schedule.hours == Hours("Europe/London", (long, day, long, day, day, (), ()), "DE-BY")
+    assert (schedule.starts_at, schedule.grace) == (1772442000.0, 1800.0)
+    none = load_campaign(write(tmp_path, with_line("retry: {attempts: 2}"))).schedule
+    assert (none.hours, none.starts_at, none.grace) == (None, None, 7200.0)
+    for start in ("2026-03-02T09:00", "2026-03-02 09:00:00", '"2026-03-02 09:00"'):
+        line = f"schedule: {{start: {start}, timezone: UTC}}"
+        schedule = load_campaign(write(tmp_path, with_line(line))).schedule
+        assert (schedule.hours, schedule.starts_at) == (None, 1772442000.0)
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
         ("nmae: x", "F:4: nmae: unknown key; did you mean name?"),
         ("xyzzy: x", "F:4: xyzzy: unknown key; known here: name, api, senders, prospects, "
-         "suppress, contact_once_in, message, limits, retry, guard"),
+         "suppress, contact_once_in, message, schedule, limits, retry, guard"),
         ("path: x", "F:4: path: unknown key; known here: name, api, senders, prospects, "
-         "suppress, contact_once_in, message, limits, retry, guard"),
-        ("schedule: {start: x}", "F:4: schedule: this version does not have it yet; remove it"),
+         "suppress, contact_once_in, message, schedule, limits, retry, guard"),
+        ("schedule: {timezone: UTC, start: x}", "F:4: schedule.start: is no local time; "
+         "write one such as 2026-03-02 09:00, and its zone as timezone:"),
+        ("schedule: {start: 2026-03-02 09:00}", "F:4: schedule: has no timezone; "
+         "add one such as `timezone: Europe/London`"),
+        ('schedule: {windows: [{days: sat, from: "00:00", to: "24:00"}]}',
+         "F:4: schedule: has no timezone; add one such as `timezone: Europe/London`"),
+        ("schedule: {skip_holidays: US}", "F:4: schedule: has no timezone; "
+         "add one such as `timezone: Europe/London`"),
+        ("schedule: {timezone: Londn}", "F:4: schedule.timezone: is no IANA time zone; "
+         "write one such as Europe/London or America/New_York"),
+        ("schedule: {timezone: UTC, skip_holidays: XX}",
+         "F:4: schedule.skip_holidays: is no country whose holidays are known; "
+         "write a country such as US, or a part of one such as DE-BY"),
+        ("schedule: {timezone: UTC, skip_holidays: NO}",
+         'F:4: schedule.skip_holidays: `NO` is a yes/no value to YAML, not text; quote it: "NO"'),
+        ('schedule: {timezone: UTC, windows: [{days: mon-fry, from: "09:00", to: "10:00"}]}',
+         "F:4: schedule.windows[0].days: is no day of the week; write mon-fri, mon,wed or sat"),
+        ('schedule: {timezone: UTC, windows: [{days: mon, from: "09:00", to: 17:30}]}',
+         'F:4: schedule.windows[0].to: `17:30` is a number to YAML, not text; quote it: "17:30"'),
+        ('schedule: {timezone: UTC, windows: [{days: mon, from: "09:00", to: "24:30"}]}',
+         'F:4: schedule.windows[0].to: is no time of day; write one such as "09:00" or "17:30"'),
+        ('schedule: {timezone: UTC, windows: [{days: mon, from: "22:00", to: "06:00"}]}',
+         "F:4: schedule.windows[0]: 22:00 is not before 06:00; "
+         "for a night write two windows, one to 24:00 and one from 00:00"),
+        ('schedule: {timezone: UTC, windows: [{from: "22:00", to: "23:00"}]}',
+         "F:4: schedule.windows[0].days: is missing; add days such as `days: mon-fri`"),
         ("contact_once_in: 30",
          'F:4: contact_once_in: has no unit; write "30s"'),
         ("contact_once_in: never", "F:4: contact_once_in: is no duration; "

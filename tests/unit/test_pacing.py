@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.campaign import Limits, Sender
-from runner.forecast import forecast
+from runner.forecast import Share, forecast
 from runner.pacing import (
     DAY,
     HOUR,
@@ -297,28 +297,28 @@ def test_look_ups_leave_half_of_the_minute_to_sending() -> None:
 
 def test_a_forecast_plays_the_pacing_forward() -> None:
     pacer = make_pacer([limits()], [sender(per_hour=20, per_day=150, gap=None)])
-    told = forecast(pacer, {"a1": 21}, 0.0)
+    told = forecast(pacer, [Share("a1", 21)], 0.0)
     assert told.seconds == pytest.approx(3600.0)
     assert told.binds
-    fast = forecast(make_pacer([limits()], [sender()]), {"a1": 9}, 0.0)
+    fast = forecast(make_pacer([limits()], [sender()]), [Share("a1", 9)], 0.0)
     assert (fast.seconds, fast.binds) == (0.0, "")
-    assert forecast(make_pacer([limits()], [sender()]), {}, 0.0).seconds == 0.0
+    assert forecast(make_pacer([limits()], [sender()]), [], 0.0).seconds == 0.0
 
 
 def test_a_long_forecast_goes_on_at_the_simulated_pace() -> None:
     pacer = make_pacer([limits(per_day=20_000)], [sender()])
-    told = forecast(pacer, {"a1": 2_000_000}, 0.0)
+    told = forecast(pacer, [Share("a1", 2_000_000)], 0.0)
     assert told.seconds == pytest.approx(99 * 86400.0, rel=0.02)
 
 
 def test_a_forecast_of_several_senders_takes_the_slowest() -> None:
     pacer = make_pacer([limits()], [sender(gap=10.0), sender("b2", gap=1.0)])
-    told = forecast(pacer, {"a1": 11, "b2": 11}, 0.0)
+    told = forecast(pacer, [Share("a1", 11), Share("b2", 11)], 0.0)
     assert told.by_sender == {"a1": 100.0, "b2": 10.0}
     assert told.seconds == 100.0
 
 
 def test_senders_of_a_forecast_take_turns() -> None:
     pacer = make_pacer([limits(per_minute=300, per_day=100_000)], [sender(), sender("b2")])
-    told = forecast(pacer, {"a1": 500_000, "b2": 500_000}, 0.0)
+    told = forecast(pacer, [Share("a1", 500_000), Share("b2", 500_000)], 0.0)
     assert told.seconds == pytest.approx(9 * 86400.0 + 100_000 / 300 * 60, rel=0.02)

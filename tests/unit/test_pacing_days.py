@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.campaign import Ramp, Sender
-from runner.forecast import forecast
+from runner.forecast import Share, forecast
 from runner.pacing import DAY, HOUR, make_pacer
 from tests.unit.test_pacing import limits, sender
 
@@ -202,10 +202,10 @@ def test_pauses_are_in_their_range_over_restarts_too(
 
 
 def test_a_forecast_takes_the_mean_pause_and_knows_the_warm_up() -> None:
-    told = forecast(make_pacer([limits()], [sender(gap=(45.0, 120.0))]), {"a1": 11}, 0.0)
+    told = forecast(make_pacer([limits()], [sender(gap=(45.0, 120.0))]), [Share("a1", 11)], 0.0)
     assert told.seconds == pytest.approx(825.0)
     pacer = make_pacer([limits()], [sender(per_day=40, ramp=Ramp(start=20, step=10))])
-    told = forecast(pacer, {"a1": 20 + 30 + 40 + 1}, 0.0)
+    told = forecast(pacer, [Share("a1", 20 + 30 + 40 + 1)], 0.0)
     assert told.seconds == pytest.approx(3 * DAY)
     assert told.binds.startswith("ramp of a1")
 

@@ -247,3 +247,11 @@ def test_a_contact_takes_out_who_is_queued_and_lets_them_in_again() -> None:
     assert plan_contacted(contact, now=3 * DAY, known=again).change is Change.SAME
     sent = Known("a1", S.SENT, "Hi Ann", 2)
     assert plan_contacted(contact, now=3 * DAY, known=sent).change is Change.KEPT
+
+
+def test_a_zone_of_ones_own_is_planned_and_changing_it_changes_no_text() -> None:
+    row = Prospect(2, recipient(5), {"first_name": "Ann"}, "Asia/Tokyo")
+    assert only(plan([row])).planned.zone == "Asia/Tokyo"
+    known = Known("a1", S.QUEUED, "Hi Ann", 2, zone="Europe/London")
+    entry = only(plan([row], {recipient(5): known}))
+    assert (entry.change, entry.planned.zone) == (Change.SAME, "Asia/Tokyo")

@@ -1,0 +1,82 @@
+"""A campaign's start: when its messages may go, and whether a missed start still counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from runner.campaign import Campaign
+from runner.errors import RunnerError
+from runner.ledger import Ledger, views
+from runner.ledger.planning import CampaignRow
+from runner.schedule import Hours, local_moment, next_open
+
+Confirm = Callable[[str], bool]
+"""Asks a person; True for yes."""
+
+
+class Scheduled(Protocol):
+    """A campaign and what the ledger knows of it."""
+
+    @property
+    def campaign(self) -> Campaign: ...
+
+    @property
+    def row(self) -> CampaignRow | None: ...
+
+
+def zone_of(campaigns: Sequence[Campaign]) -> str:
+    """Whose midnight ends a sender's day, for campaigns that share senders: the first that says."""
+    zones = (campaign.schedule.timezone for campaign in campaigns)
+    return next((zone for zone in zones if zone), "UTC")
+
+
+def hours_of(scheduled: Scheduled, ledger: Ledger | None) -> Hours | None:
+    """When a campaign may send, None for always. Once it has begun, its start no longer matters."""
+    schedule, row = scheduled.campaign.schedule, scheduled.row
+    starts = schedule.starts_at
+    if starts is None or schedule.timezone is None:
+        return schedule.hours
+    if ledger is not None and row is not None and ledger.read(views.has_begun, row.id):
+        return schedule.hours
+    return replace(schedule.hours or Hours(schedule.timezone), begins=starts)
+
+
+def agreed_to_start_late(
+    drafts: Sequence[Scheduled], ledger: Ledger, now: float, *, yes: bool, confirm: Confirm | None
+) -> bool:
+    """Whether campaigns whose start was missed by more than their grace may begin all the same.
+
+    Raises RunnerError where nobody can be asked and `yes` was not said.
+    """
+    for draft in drafts:
+        hours, schedule = hours_of(draft, ledger), draft.campaign.schedule
+        if hours is None or hours.begins == -math.inf:
+            continue
+        # Where the start lies outside the windows, nothing was to be sent before the next one.
+        first = next_open(hours, "", hours.begins)
+        if now <= first + schedule.grace or yes:
+            continue
+        told = (
+            f"{draft.campaign.name} was to start at {local_moment(first, hours.zone)} "
+            f"{hours.zone}, which is longer ago than schedule.grace allows"
+        )
+        if confirm is None:
+            raise RunnerError(
+                told, "run with --yes to start it now, or set schedule.start to a time to come"
+            )
+        if not confirm(f"{told}. Start it now?"):
+            return False
+    return True
+
+
+def warnings(campaigns: Sequence[Scheduled], ledger: Ledger | None, now: float) -> list[str]:
+    """A word on every schedule that never opens."""
+    never = []
+    for each in campaigns:
+        hours = hours_of(each, ledger)
+        if hours is not None and next_open(hours, "", now) == math.inf:
+            never.append(f"{each.campaign.name}: its schedule does not open within two years")
+    return never

@@ -229,8 +229,7 @@ class Dispatcher:
         if self._look_again.get(head, now) > now:
             return False
         zones = self._doors.open
-        campaigns = [id for id in lane.campaigns if zones.get(id, True)]
-        if not campaigns:
+        if not zones.get(campaign, True):
             return False
         found = lane.ledger.read(
             views.due, [campaign], sender, lane.clock.now(), READ_AHEAD, lane.only, zones

@@ -101,23 +101,24 @@ class Reconciler:
             if self._tries.get((doubt.id, repeats), 0) >= (REPEATS if repeats else LOOKUPS):
                 continue
             due_at = self._due_at.setdefault(doubt.id, self._first_due(doubt))
-            opens_at = self._opens(doubt)
-            if repeats and opens_at > due_at:
+            closed = self._closed_for(doubt)
+            opens_at = lane.clock.boot() + closed
+            if repeats and closed > 0.0 and opens_at > due_at:
                 self._opens_at[doubt.id] = self._due_at[doubt.id] = opens_at
             elif self._opens_at.get(doubt.id, -math.inf) <= lane.clock.boot():
                 self._opens_at.pop(doubt.id, None)
             kept.append(doubt)
         return kept
 
-    def _opens(self, doubt: Doubt) -> float:
-        """When a repeat may go by the schedule (boot seconds): it may be the first to arrive. One
-        whose key is too old before that can be looked up instead, at any time."""
+    def _closed_for(self, doubt: Doubt) -> float:
+        """Seconds until a repeat may go by the schedule: it may be the first to arrive. One whose
+        key is too old before that can be looked up instead, at any time."""
         lane = self.lane
         settings = lane.campaigns[doubt.campaign]
-        wall, now = lane.clock.now(), lane.clock.boot()
+        wall = lane.clock.now()
         left = settings.key_life - max(self._ages(doubt))
         wait = settings.opens(doubt.zone, wall) - wall
-        return now + (min(wait, left + KEY_OVER) if left >= 0 else wait)
+        return min(wait, left + KEY_OVER) if left >= 0 else wait
 
     def _tell(self, doubts: list[Doubt]) -> None:
         closed = [self._opens_at[each.id] for each in doubts if each.id in self._opens_at]
@@ -213,7 +214,7 @@ class Reconciler:
         permit = await lane.permit(None, doubt.campaign)
         now = lane.clock.boot()
         right = by_policy or self._repeats(doubt)
-        if not right or self._opens(doubt) > now or lane.pacer.held(doubt.sender, now):
+        if not right or self._closed_for(doubt) > 0.0 or lane.pacer.held(doubt.sender, now):
             lane.pacer.unused(permit)  # the wait was long: look again at what is right now
             return None
         parcel = Parcel(
@@ -247,7 +248,7 @@ class Reconciler:
             presumed=self._presumed(doubt),
         )
         if isinstance(said, Way):
-            closed = self._opens(doubt) - lane.clock.boot()
+            closed = self._closed_for(doubt)
             if closed > 0:
                 self._opens_at[doubt.id] = lane.clock.boot() + closed
                 return Unclear("outside the schedule", after=closed, asked=False)

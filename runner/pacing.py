@@ -16,12 +16,9 @@ from dataclasses import dataclass, field
 from aiolimiter import AsyncLimiter
 
 from runner.campaign import Limits, Sender
+from runner.message import CLOCK_SLACK
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
-
-CLOCK_SLACK = 2.0
-"""Seconds by which the server's clock, read from a `Date` of whole seconds, and ours may differ
-although nobody has set either."""
 
 
 class Window:

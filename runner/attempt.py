@@ -371,8 +371,8 @@ def _limited(lane: Lane, message: int, asked: float | None) -> tuple[float, bool
     now = lane.clock.boot()
     since, times = lane.limited.get(message, (now, 0))
     lane.limited[message] = since, times + 1
-    behind = pause(times) if times else 0.0
-    return _hold_of(asked) + behind if behind else 0.0, now - since > LIMITED_FOR
+    after = _hold_of(asked) + pause(times) if times else 0.0
+    return after, now - since > LIMITED_FOR
 
 
 def _hold_of(asked: float | None) -> float:

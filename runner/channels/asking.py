@@ -23,11 +23,7 @@ from runner.channels.answers import (
 from runner.channels.http import Silent, Wire
 from runner.clock import iso
 from runner.errors import ChannelError
-from runner.message import Absent, Finding, Found, Unclear
-
-CLOCK_SLACK = 2.0
-"""Seconds before `not_before` from which a message still counts as new: `Date` headers have whole
-seconds, so the server's clock is known to a second at best."""
+from runner.message import CLOCK_SLACK, Absent, Finding, Found, Unclear
 
 EARLY = 30.0
 """Seconds before that in which a message of ours is neither proof nor passed over: the clock that

@@ -32,5 +32,5 @@ def _open_streams() -> None:
         os.set_inheritable(handle, True)
     os.close(handle)
     sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115  # for as long as we run
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
-    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115  # the same
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115  # the same

@@ -105,10 +105,8 @@ def _give_word(
     from runner.clock import SystemClock
     from runner.ledger import views
     from runner.run.by_hand import opened, settle_by_word
-    from runner.run.memory import may_change
 
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
-        may_change(ledger, os.environ, SystemClock().now())
         doubts = ledger.read(views.in_doubt, [row.id])
         if all_not_sent and not yes and doubts and not _sure(len(doubts)):
             click.echo("nothing was changed")
@@ -126,13 +124,10 @@ def _give_word(
 
 
 def _take_back(campaign: Path, state: str | None, ids: tuple[str, ...]) -> None:
-    from runner.clock import SystemClock
     from runner.progress import safe
     from runner.run.by_hand import opened, take_words_back
-    from runner.run.memory import may_change
 
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
-        may_change(ledger, os.environ, SystemClock().now())
         told = take_words_back(ledger, row, ids)
     if not told.back and not told.too_late:
         click.echo("nothing to take back: no word was given since the last run")

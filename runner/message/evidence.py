@@ -152,7 +152,9 @@ class Way(StrEnum):
 
 
 CLOCK_SLACK = 2.0
-"""Seconds by which an attempt may seem to lie in the future: `Date` has whole seconds."""
+"""Seconds by which the server's clock and ours may differ although nobody has set either: `Date`
+headers have whole seconds. By so much an attempt may seem to lie in the future, and a message
+before it may be its own."""
 
 
 def way_to_settle(

@@ -16,6 +16,7 @@ from datetime import date
 from aiolimiter import AsyncLimiter
 
 from runner.campaign import Limits, Sender
+from runner.message import CLOCK_SLACK
 from runner.pacing.shared import NOTHING, OTHERS, Begun, SharedQuota, Told
 from runner.pacing.windows import DAY, HOUR, MINUTE, DayRule, Days, Window
 
@@ -35,9 +36,6 @@ __all__ = [
     "mean",
 ]
 
-CLOCK_SLACK = 2.0
-"""Seconds by which the server's clock, read from a `Date` of whole seconds, and ours may differ
-although nobody has set either."""
 
 Luck = Callable[[], float]
 """A number from 0 to 1, each as likely as any other: where in its range a gap falls."""

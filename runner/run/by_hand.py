@@ -31,16 +31,23 @@ PATIENCE = 600.0
 
 @contextmanager
 def opened(
-    path: Path, state: str | None, environ: Mapping[str, str], *, read_only: bool = True
+    path: Path,
+    state: str | None,
+    environ: Mapping[str, str],
+    *,
+    read_only: bool = True,
+    accept_old_ledger: bool = False,
 ) -> Iterator[tuple[Ledger, CampaignRow]]:
-    """A campaign's ledger, which must be there, and its row in it."""
+    """A campaign's ledger, which must be there, and its row in it. Raises OldLedger when it is to
+    be changed and is an old copy, unless that is to be accepted."""
     campaign = load([path])[0]
     location = ledger_location(state, environ, [campaign], live=False)
     with open_existing(location, read_only=read_only) as ledger:
-        yield (
-            ledger,
-            require(ledger.read(planning.find_campaign, campaign.name), campaign.name, ledger),
-        )
+        row = require(ledger.read(planning.find_campaign, campaign.name), campaign.name, ledger)
+        if not read_only:
+            at = SystemClock().now()
+            may_change(ledger, environ, at, accept=accept_old_ledger, names=[row.name])
+        yield ledger, row
 
 
 def open_existing(location: str, *, read_only: bool = True) -> Ledger:
@@ -62,9 +69,8 @@ def queue_again(
     accept_old_ledger: bool = False,
 ) -> int:
     """Queue failed, rejected or cancelled messages again; how many."""
-    with opened(path, state, environ, read_only=False) as (ledger, row):
-        at = SystemClock().now()
-        may_change(ledger, environ, at, accept=accept_old_ledger, names=[row.name])
+    changing = opened(path, state, environ, read_only=False, accept_old_ledger=accept_old_ledger)
+    with changing as (ledger, row):
         asked = Retry(row.id, frozenset(statuses), frozenset(reasons), frozenset(ids), new_key)
         return ledger.write(decisions.retry, asked)
 

@@ -41,15 +41,14 @@ def may_change(
     place = str(ledger.file.resolve()) if ledger.file else ledger.place
     memory = Memory(Path(folder), ledger.read(age.ledger_id), place)
     # The memory first: what it says the ledger has said before, and it may go on meanwhile.
-    remembered, lost = memory.recall(), memory.lost()
+    remembered = memory.recall()
     found = ledger.read(age.marks)
-    if found.is_new:
-        for other in lost:
-            remembered = remembered.joined(other.recall())
+    lost = memory.lost() if found.is_new else []
+    for other in lost:
+        remembered = remembered.joined(other.recall())
     if accept:
         kept = ledger.write(age.accept, remembered, names, at)
-        if found.is_new:
-            _unless_unwritable(tell, *(other.outdate for other in lost))
+        _unless_unwritable(tell, *(other.outdate for other in lost))
         tell(
             "going on with an old copy of the ledger: whoever it may have forgotten is in doubt, "
             "and do-not-contact entries made since are not in it: add them again"

@@ -22,7 +22,7 @@ from .support import LINK, OTHER_LINK, TOKEN, Project, in_process, people, until
 def begin_with_doubts(project: Project, ids: Sequence[str], **more: Sequence[str]) -> None:
     """Four of six are tried, and the run is killed: the first was accepted and the second was not,
     but neither was answered."""
-    project.write(ids, concurrency=1, retry="settle: 1h, key_life: 1ms", **more)  # type: ignore[arg-type]
+    project.write(ids, concurrency=1, retry="settle: 1h, key_life: 1ms", **more)  # type: ignore[arg-type]  # by name
     project.api.faults("accept_then_reset:at=1", "half:at=2,accept=no")
     running = project.start(project.campaign, "--limit", "4")
     wanted = {"in_doubt": 2, "sent": 2, "queued": 2}

@@ -1,6 +1,6 @@
 """Run the fuzz for as long as told; exit 1 with the first failing case."""
 
-# ruff: noqa: T201
+# ruff: noqa: T201  # a command: it tells
 from __future__ import annotations
 
 import argparse

@@ -119,7 +119,7 @@ def _data(luck: Random) -> bytes:
     value = changed(luck, whole, luck.choice((0.02, 0.05, 0.2)))
     if isinstance(value, dict) and luck.random() < 0.3:
         value[luck.choice((*WHOLE, *WHOLE["api"], 1, None, True, 2.5))] = luck.choice(
-            (date(2026, 1, 1), datetime(2026, 1, 1), b"\xff", {1, 2}, text(luck))  # noqa: DTZ001
+            (date(2026, 1, 1), datetime(2026, 1, 1), b"\xff", {1, 2}, text(luck))  # noqa: DTZ001  # as YAML has it
         )
     plain = luck.random() < 0.5
     return yaml.safe_dump(

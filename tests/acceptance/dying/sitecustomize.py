@@ -191,7 +191,7 @@ class Changing(MetaPathFinder):
             execute(module)
             CHANGES[name](module, self._death)
 
-        spec.loader.exec_module = execute_and_change  # type: ignore[method-assign]
+        spec.loader.exec_module = execute_and_change  # type: ignore[method-assign]  # meant
         return spec
 
 

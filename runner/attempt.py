@@ -32,7 +32,7 @@ from runner.events import (
 )
 from runner.guard import Guard, GuardLimits
 from runner.ledger import Ledger
-from runner.ledger.brakes import Brake, BrakeKind, Halt, halt
+from runner.ledger.brakes import BY_A_PERSON, Brake, BrakeKind, Halt, halt
 from runner.ledger.contact import PassedOver
 from runner.ledger.moves import Intent, NotClaimed, Recorded, Result, claim, record
 from runner.message import (
@@ -124,6 +124,7 @@ class Lane:
     under_way: Counter[int] = field(default_factory=Counter)  # of each campaign, in flight
     guards: dict[int, Guard] = field(default_factory=dict)
     braked: dict[int, Brake] = field(default_factory=dict)  # campaigns: nothing more is begun
+    heard: dict[int, int] = field(default_factory=dict)  # the newest word on each campaign
     limited: dict[int, tuple[float, int]] = field(default_factory=dict)  # since (boot), 429s
     network_failures: int = 0
     stopped: str = ""  # why nothing more of this lane is sent in this run
@@ -211,8 +212,22 @@ class Lane:
         """Nothing more of this lane until a person has acted."""
         if not self.stopped:
             self.stopped = why
-            self.bus.emit(Stopped(self.clock.now(), "", why))
+            now = self.clock.now()
+            self.halts += [Halt(now, why, campaign=campaign) for campaign in self.campaigns]
+            self.bus.emit(Stopped(now, "", why))
         self.notify()
+
+    def hear(self, campaign: int, brake: Brake) -> None:
+        """Obey a person's newest word on a campaign. A run that is ending does not go on; what a
+        run itself has stopped is known here."""
+        if brake.id <= self.heard.get(campaign, 0):
+            return
+        self.heard[campaign] = brake.id
+        if brake.kind is BrakeKind.RELEASED:
+            if not self.ending:
+                self.release(campaign, brake.by)
+        elif brake.kind in BY_A_PERSON:
+            self.brake(campaign, brake)
 
     def brake(self, campaign: int, brake: Brake) -> None:
         """Nothing more of this campaign; when nothing else is left, the lane ends."""
@@ -296,6 +311,10 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
             raise Fenced(
                 "another run has taken this team over", "see who with: run-campaign status"
             )
+        return None
+    if isinstance(number, Brake):
+        lane.pacer.unused(permit)
+        lane.hear(parcel.campaign, number)
         return None
     if isinstance(number, PassedOver):
         lane.pacer.unused(permit)
@@ -430,7 +449,8 @@ def _judge(lane: Lane, parcel: Parcel, outcome: Outcome, status: MessageStatus) 
     why, now = guard.why(), lane.clock.now()
     if why and parcel.campaign not in lane.braked:
         why = f"{why}, the last one: {outcome.reason} {outcome.detail}".rstrip()
-        lane.halts.append(Halt(now, why, campaign=parcel.campaign))
+        guarded = Halt(now, why, campaign=parcel.campaign, kind=BrakeKind.GUARDED)
+        lane.halts.append(guarded)
         lane.brake(parcel.campaign, Brake(BrakeKind.GUARDED, now, why=why))
     elif news and isinstance(outcome, InDoubt) and guard.failures > 2:
         wait = pause(guard.failures - 2)

@@ -115,6 +115,12 @@ class CampaignPaused(RunnerError):
     exit_code = 6
 
 
+class CampaignGuarded(RunnerError):
+    """What was to be run has been stopped by its guard since."""
+
+    exit_code = 5
+
+
 class ForeignKeyUse(RunnerError):
     """The API knows this campaign's keys from sends that this ledger has never made."""
 

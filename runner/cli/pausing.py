@@ -27,13 +27,14 @@ def pause(call: Call, /, campaign: Path, state: str | None) -> int:
     It stays paused for later runs too, until `run-campaign resume`.
     """
     from runner.clock import SystemClock
+    from runner.ledger import brakes
     from runner.progress import safe
-    from runner.run.braking import in_words, pause, user
+    from runner.run.braking import in_words, user
     from runner.run.by_hand import opened
 
     call.about((campaign,), state)
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
-        before = pause(ledger, row, os.environ, SystemClock().now())
+        before = ledger.write(brakes.pause, row.id, SystemClock().now(), user())
     if before is not None:
         click.echo(f"{safe(in_words(row.name, before))}: it stays so")
     else:
@@ -60,16 +61,17 @@ def resume(call: Call, /, campaign: Path, **said: Any) -> int:
     """
     from runner.cli.running import options_of, run_and_tell
     from runner.clock import SystemClock
+    from runner.ledger import decisions
     from runner.progress import safe
-    from runner.run.braking import in_words, is_driven, resume
+    from runner.run.braking import goes_on_elsewhere, in_words, user
     from runner.run.by_hand import opened
 
     call.about((campaign,), said["state"])
     err = said["log_format"] == "json"
     at = SystemClock().now()
     with opened(campaign, said["state"], os.environ, read_only=False) as (ledger, row):
-        before = resume(ledger, row, os.environ, at)
-        driven = is_driven(ledger, row, at)
+        before = ledger.write(decisions.resume, row.id, at, user())
+        driven = goes_on_elsewhere(ledger, row, at)
     if before is not None:
         click.echo(f"{safe(in_words(row.name, before))}: it goes on", err=err)
     else:
@@ -98,10 +100,10 @@ def cancel(call: Call, /, campaign: Path, yes: bool, state: str | None) -> int:
     A live run obeys within a second; what is under way ends, and what is in doubt stays so.
     """
     from runner.clock import SystemClock
-    from runner.ledger import views
+    from runner.ledger import decisions, views
     from runner.message import MessageStatus
     from runner.progress import number, safe
-    from runner.run.braking import cancel
+    from runner.run.braking import user
     from runner.run.by_hand import opened
 
     call.about((campaign,), state)
@@ -112,7 +114,7 @@ def cancel(call: Call, /, campaign: Path, yes: bool, state: str | None) -> int:
         if asked and not click.confirm(question, default=False):
             click.echo("nothing was changed")
             return 0
-        count = cancel(ledger, row, os.environ, SystemClock().now())
+        count = ledger.write(decisions.cancel, row.id, SystemClock().now(), user())
     file = str(campaign)
     click.echo(f"{safe(row.name)}: cancelled {number(count)} queued messages")
     again = call.command("retry", file, "--status", "cancelled")

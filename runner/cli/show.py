@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import click
 
 from runner.cli.call import Call
-from runner.ledger.brakes import BrakeKind
+from runner.ledger.brakes import BY_A_PERSON, BrakeKind
 from runner.message import MessageStatus
 from runner.progress import moment, number, safe
 from runner.report import Status
@@ -65,9 +65,9 @@ def needs_a_person(status: Status, file: str, call: Call) -> Iterable[str]:
 def brake_lines(status: Status, file: str, call: Call) -> Iterable[str]:
     """What stops a campaign or its senders: who did it, when, and how to go on."""
     brake, now = status.brake, time.time()
-    if brake is not None and brake.kind is BrakeKind.GUARDED:
-        when = moment(brake.at, now)
-        yield f"stopped by its guard at {when}: {safe(brake.why)}"
+    if brake is not None and brake.kind not in BY_A_PERSON:
+        by = " by its guard" if brake.kind is BrakeKind.GUARDED else ""
+        yield f"stopped{by} at {moment(brake.at, now)}: {safe(brake.why)}"
         yield f"see to that, then go on: {call.command(file)}"
     elif brake is not None:
         told = f"{brake.kind} by {safe(brake.by)} at {moment(brake.at, now)}: nothing of it is sent"

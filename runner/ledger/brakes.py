@@ -1,21 +1,21 @@
 """What stops a campaign or a sender: who, when and why. Every one is kept; the newest counts.
 
 A person pauses, cancels and resumes; a guard stops its campaign until it is run again; the API
-stops a sender until its next run.
+stops a sender, or everything, until the next run.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, exists, func, insert, select
 
-from runner.ledger.decisions import withdraw
+from runner.ledger.lanes import keep_intents_out, one_at_a_time
 from runner.ledger.notes import note, set_note
-from runner.ledger.schema import brake, run
+from runner.ledger.schema import brake, message, run
 
 
 class BrakeKind(StrEnum):
@@ -24,11 +24,20 @@ class BrakeKind(StrEnum):
     PAUSED = "paused"  # by a person, until they resume it
     CANCELLED = "cancelled"  # the same, and what was queued is withdrawn
     GUARDED = "guarded"  # by the campaign's guard, until it is run again
-    STOPPED = "stopped"  # a sender, until its next run
+    STOPPED = "stopped"  # a sender, or all of a run by what the API said: until the next run
     RELEASED = "released"  # goes on
 
 
 BY_A_PERSON = frozenset({BrakeKind.PAUSED, BrakeKind.CANCELLED})
+
+_STRENGTH = (
+    BrakeKind.RELEASED,
+    BrakeKind.STOPPED,
+    BrakeKind.GUARDED,
+    BrakeKind.PAUSED,
+    BrakeKind.CANCELLED,
+)
+"""Since the last release the strongest counts: a run's own never takes the place of a person's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +49,39 @@ class Brake:
     by: str = ""
     why: str = ""
     id: int = 0
+    campaign: int | None = None
+
+
+_earlier = brake.alias()
+
+
+def _since_release() -> ColumnElement[bool]:
+    """That nothing has let a brake's campaign go on since, but perhaps this row itself."""
+    return ~exists().where(
+        _earlier.c.campaign == brake.c.campaign,
+        _earlier.c.kind == BrakeKind.RELEASED,
+        _earlier.c.id > brake.c.id,
+    )
+
+
+def is_stopped_by_a_person() -> ColumnElement[bool]:
+    """That a message's campaign is paused or cancelled."""
+    return exists().where(
+        brake.c.campaign == message.c.campaign, brake.c.kind.in_(BY_A_PERSON), _since_release()
+    )
 
 
 def latest(connection: Connection, campaigns: Collection[int]) -> dict[int, Brake]:
-    """What happened last to each campaign, a release too; nothing for one that never stopped."""
-    newest = (
-        select(func.max(brake.c.id))
-        .where(brake.c.campaign.in_(campaigns))
-        .group_by(brake.c.campaign)
-    )
-    return {
-        row.campaign: Brake(BrakeKind(row.kind), row.set_at, row.said_by, row.why, row.id)
-        for row in connection.execute(select(brake).where(brake.c.id.in_(newest)))
-    }
+    """What was said last to each campaign, a release too; nothing for one that never stopped."""
+    wanted = select(brake).where(brake.c.campaign.in_(campaigns), _since_release())
+    found: dict[int, Brake] = {}
+    for row in connection.execute(wanted.order_by(brake.c.id)):
+        kind = BrakeKind(row.kind)
+        each = Brake(kind, row.set_at, row.said_by, row.why, row.id, row.campaign)
+        before = found.setdefault(row.campaign, each)
+        if _STRENGTH.index(kind) > _STRENGTH.index(before.kind):
+            found[row.campaign] = each
+    return found
 
 
 def standing(connection: Connection, campaigns: Collection[int]) -> dict[int, Brake]:
@@ -74,34 +103,29 @@ def stopped_senders(connection: Connection, senders: Collection[str]) -> dict[st
 
 
 def pause(connection: Connection, campaign: int, at: float, by: str) -> Brake | None:
-    """Pause a campaign; what stops it already by a person's word, if anything does."""
+    """Pause a campaign; what stops it already by a person's word, if anything does. Whatever is
+    claimed after this is committed has seen it."""
+    keep_intents_out(connection)
     before = standing(connection, [campaign]).get(campaign)
     if before is not None and before.kind in BY_A_PERSON:
         return before
-    _put(connection, campaign, BrakeKind.PAUSED, at, by)
+    put(connection, campaign, BrakeKind.PAUSED, at, by)
     return None
-
-
-def cancel(connection: Connection, campaign: int, at: float, by: str) -> int:
-    """Withdraw what a campaign has in the queue, and let nothing more of it go; how many."""
-    withdrawn = withdraw(connection, campaign)
-    before = standing(connection, [campaign]).get(campaign)
-    if before is None or before.kind is not BrakeKind.CANCELLED:
-        _put(connection, campaign, BrakeKind.CANCELLED, at, by)
-    return withdrawn
 
 
 def release(connection: Connection, campaign: int, at: float, by: str) -> Brake | None:
     """Let a campaign go on; what had stopped it, if anything had."""
+    one_at_a_time(connection)
     before = standing(connection, [campaign]).get(campaign)
     if before is not None:
-        _put(connection, campaign, BrakeKind.RELEASED, at, by)
+        put(connection, campaign, BrakeKind.RELEASED, at, by)
     return before
 
 
-def _put(
+def put(
     connection: Connection, campaign: int, kind: BrakeKind, at: float, by: str, why: str = ""
 ) -> None:
+    """Write down what happened to a campaign."""
     connection.execute(
         insert(brake).values(campaign=campaign, kind=kind, set_at=at, said_by=by, why=why)
     )
@@ -109,27 +133,28 @@ def _put(
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """A campaign that its guard stopped, or a sender that the API did: one of the two."""
+    """What a run itself has stopped: a campaign or a sender, one of the two."""
 
     at: float
     why: str
     campaign: int | None = None
     sender: str | None = None
+    kind: BrakeKind = BrakeKind.STOPPED
 
 
 def halt(connection: Connection, halts: Sequence[Halt]) -> list[None]:
-    """Keep what a run itself has stopped (a batch). A person's word stands above a guard's."""
-    for each in halts:
-        if each.campaign is not None:
-            before = standing(connection, [each.campaign]).get(each.campaign)
-            if before is None or before.kind not in BY_A_PERSON:
-                _put(connection, each.campaign, BrakeKind.GUARDED, each.at, "", each.why)
-        else:
-            connection.execute(
-                insert(brake).values(
-                    sender=each.sender, kind=BrakeKind.STOPPED, set_at=each.at, why=each.why
-                )
-            )
+    """Keep what a run itself has stopped (a batch)."""
+    rows = [
+        {
+            "campaign": each.campaign,
+            "sender": each.sender,
+            "kind": each.kind,
+            "set_at": each.at,
+            "why": each.why,
+        }
+        for each in halts
+    ]
+    connection.execute(insert(brake), rows)
     return [None] * len(halts)
 
 
@@ -147,14 +172,17 @@ def _driven_key(lane: str) -> str:
     return f"driven {lane}"
 
 
-def tell_driven(connection: Connection, lane: str, run_id: int, campaigns: Iterable[int]) -> None:
-    """Write down which campaigns the lane's owner drives."""
-    told = {"run": run_id, "campaigns": sorted(campaigns)}
+def tell_driven(connection: Connection, lane: str, run_id: int, heard: Mapping[int, int]) -> None:
+    """Write down which campaigns the lane's owner drives, and the newest word it has heard of
+    each."""
+    told = {"run": run_id, "heard": {str(campaign): id for campaign, id in heard.items()}}
     set_note(connection, _driven_key(lane), json.dumps(told))
 
 
-def is_driven(connection: Connection, lane: str, campaign: int) -> bool:
-    """Whether the lane's last owner drives this campaign and has not ended. It may have died."""
-    said = json.loads(note(connection, _driven_key(lane)) or '{"run": 0, "campaigns": []}')
-    alive = select(run.c.id).where(run.c.id == said["run"], run.c.ended_at.is_(None))
-    return campaign in said["campaigns"] and connection.execute(alive).first() is not None
+def heard_by_driver(connection: Connection, lane: str, campaign: int) -> int | None:
+    """The newest word on a campaign that its live run has heard; None when none drives it. The run
+    may have died."""
+    said = json.loads(note(connection, _driven_key(lane)) or "{}")
+    alive = select(run.c.id).where(run.c.id == said.get("run", 0), run.c.ended_at.is_(None))
+    heard: int | None = said.get("heard", {}).get(str(campaign))
+    return heard if connection.execute(alive).first() is not None else None

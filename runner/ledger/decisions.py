@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, exists, insert, select, update
 
+from runner.ledger import brakes
+from runner.ledger.brakes import Brake, BrakeKind
 from runner.ledger.contact import pass_suppressed
 from runner.ledger.lanes import keep_intents_out
 from runner.ledger.schema import attempt, message, suppression
@@ -61,14 +63,37 @@ def retry(connection: Connection, asked: Retry) -> int:
     return queued
 
 
-def withdraw(connection: Connection, id: int) -> int:
-    """Cancel what a campaign has in the queue; how many."""
+def withdraw(connection: Connection, id: int, *, planned: bool = False) -> int:
+    """Cancel what a campaign has in the queue; how many. `planned`: not what came back since."""
     keep_intents_out(connection)
-    return connection.execute(
-        update(message)
-        .where(message.c.campaign == id, message.c.status == _S.QUEUED)
-        .values(status=_S.CANCELLED, reason="withdrawn")
-    ).rowcount
+    wanted = update(message).where(message.c.campaign == id, message.c.status == _S.QUEUED)
+    if planned:
+        wanted = wanted.where(~message.c.unplanned)
+    return connection.execute(wanted.values(status=_S.CANCELLED, reason="withdrawn")).rowcount
+
+
+def cancel(connection: Connection, id: int, at: float, by: str) -> int:
+    """Withdraw what a campaign has in the queue, and let nothing more of it go; how many."""
+    withdrawn = withdraw(connection, id)
+    before = brakes.standing(connection, [id]).get(id)
+    if before is None or before.kind is not BrakeKind.CANCELLED:
+        brakes.put(connection, id, BrakeKind.CANCELLED, at, by)
+    return withdrawn
+
+
+def withdraw_cancelled(connection: Connection, id: int) -> None:
+    """Withdraw what was under way when its campaign was cancelled and has come back, or was planned
+    then; not what a person has asked for since."""
+    before = brakes.standing(connection, [id]).get(id)
+    if before is not None and before.kind is BrakeKind.CANCELLED:
+        withdraw(connection, id, planned=True)
+
+
+def resume(connection: Connection, id: int, at: float, by: str) -> Brake | None:
+    """Let a campaign go on, but for what was withdrawn; what had stopped it, if anything had."""
+    keep_intents_out(connection)
+    withdraw_cancelled(connection, id)  # the run that was to do it may have been killed
+    return brakes.release(connection, id, at, by)
 
 
 def suppress(connection: Connection, ids: Iterable[str], reason: str, at: float) -> int:

@@ -6,7 +6,7 @@ Each function works inside one transaction. The functions that take lists are ba
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
 from runner.errors import LedgerError
+from runner.ledger import brakes
+from runner.ledger.brakes import BY_A_PERSON, Brake
 from runner.ledger.contact import PassedOver, keep_others_out, pass_contacted, pass_suppressed
 from runner.ledger.schema import attempt, lane, message, request
 from runner.ledger.views import is_first_of, is_suppressed, may_go
@@ -57,10 +59,13 @@ class NotClaimed(StrEnum):
     FENCED = "fenced"  # another owner has the lane
 
 
-def claim(connection: Connection, intents: list[Intent]) -> list[int | NotClaimed | PassedOver]:
+def claim(
+    connection: Connection, intents: list[Intent]
+) -> list[int | NotClaimed | PassedOver | Brake]:
     """Commit intents: `queued` becomes `sending`; the attempt's number, or why not.
 
-    Whoever may not be written to any more since the plan becomes `skipped` instead.
+    Whoever may not be written to any more since the plan becomes `skipped` instead. Nothing of a
+    campaign that a person has stopped is claimed, whatever its run has heard of that.
     """
     epochs = dict(
         connection.execute(
@@ -82,7 +87,9 @@ def claim(connection: Connection, intents: list[Intent]) -> list[int | NotClaime
         ids = [intent.message for intent in owned if intent.again is again]
         if not ids:
             continue
-        statement = update(message).where(message.c.id.in_(ids), ~is_suppressed())
+        statement = update(message).where(
+            message.c.id.in_(ids), ~is_suppressed(), ~brakes.is_stopped_by_a_person()
+        )
         if again:
             statement = statement.where(message.c.status == _S.IN_DOUBT, ~message.c.unplanned)
         else:
@@ -98,6 +105,7 @@ def claim(connection: Connection, intents: list[Intent]) -> list[int | NotClaime
     left = asked.keys() - numbers.keys() - passed.keys()
     if left:
         passed |= pass_suppressed(connection, message.c.id.in_(left))
+    stopped = _stopped(connection, {each.message for each in owned} - numbers.keys())
     first: dict[int, Intent] = {}  # a message claimed twice in one batch is there once
     for intent in owned:
         first.setdefault(intent.message, intent)
@@ -127,9 +135,20 @@ def claim(connection: Connection, intents: list[Intent]) -> list[int | NotClaime
         if epochs.get(intent.lane) != intent.epoch
         else passed[intent.message]
         if intent.message in passed
-        else numbers.pop(intent.message, NotClaimed.MOVED)
+        else numbers.pop(intent.message, stopped.get(intent.message, NotClaimed.MOVED))
         for intent in intents
     ]
+
+
+def _stopped(connection: Connection, ids: Collection[int]) -> dict[int, Brake]:
+    """Which of these messages were not claimed because a person has stopped their campaign."""
+    if not ids:
+        return {}
+    rows = connection.execute(select(message.c.id, message.c.campaign).where(message.c.id.in_(ids)))
+    campaign_of = dict(rows.all())
+    said = brakes.standing(connection, set(campaign_of.values()))
+    by_people = {id: each for id, each in said.items() if each.kind in BY_A_PERSON}
+    return {id: by_people[of] for id, of in campaign_of.items() if of in by_people}
 
 
 @dataclass(frozen=True, slots=True)

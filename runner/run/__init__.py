@@ -21,7 +21,6 @@ from runner.lane import drive_lane
 from runner.ledger import (
     Ledger,
     age,
-    brakes,
     decisions,
     lanes,
     open_ledger,
@@ -32,7 +31,7 @@ from runner.ledger.age import Memory
 from runner.ledger.brakes import BrakeKind
 from runner.message import MessageStatus
 from runner.report import Status, status_of
-from runner.run.braking import go_on_after_guard, listening, without_paused
+from runner.run.braking import brakes_on, go_on_after_guard, listening, that_may_run
 from runner.run.ending import draining_after, obeying_signals
 from runner.run.holding import hold_lane
 from runner.run.meeting import Crew, meet
@@ -137,7 +136,8 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
     # The lanes are let go last, when everything is committed.
     with ExitStack() as held, open_ledger(location) as ledger:
         memory = remembering(ledger, options, around, [campaign.name for campaign in campaigns])
-        named, campaigns = campaigns, without_paused(ledger, campaigns, around.bus, now())
+        named, before = campaigns, brakes_on(ledger, campaigns)
+        campaigns = that_may_run(ledger, campaigns, around.bus, now())
         drafts = [make_draft(c, ledger, new_campaign=options.new_campaign) for c in campaigns]
         _warn(drafts, ledger, around)
         yes, confirm = options.yes, around.confirm
@@ -145,21 +145,37 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
             return RunResult(declined=True)
         crews = asyncio.run(meet(drafts, tokens, ledger, around.clock, around.bus))
         hold_lanes(held, ledger, crews, options.wait, around.clock)
-        _draft_again(crews, ledger, options)
-        rows = [draft.row for crew in crews for draft in crew.drafts if draft.row is not None]
-        go_on_after_guard(ledger, rows, around.bus, now())
         result = RunResult()
         while True:
+            # Waiting, and sending, may take hours: what was said or stopped meanwhile counts.
+            campaigns = that_may_run(ledger, campaigns, around.bus, now(), before)
+            crews = _crews_of(campaigns, crews)
+            _draft_again(crews, ledger, options)
+            rows = [draft.row for crew in crews for draft in crew.drafts if draft.row is not None]
+            go_on_after_guard(ledger, rows, around.bus, now())
             # Asked again when the files have changed since: nobody is written to unagreed.
             if around.ask is not None and not _agreed(crews, ledger, options, around):
                 result.declined = not result.statuses
                 return result
             _plan(crews, ledger, options, around)
             result = drive(crews, ledger, options, around, memory)
-            result.paused |= len(campaigns) < len(named)
+            _tell_left_out(result, ledger, [each for each in named if each not in campaigns])
             if not _goes_on(crews, ledger, result):
                 return result
-            _draft_again(crews, ledger, options)
+
+
+def _crews_of(campaigns: Sequence[Campaign], crews: Sequence[Crew]) -> list[Crew]:
+    """Only these campaigns' drafts, in crews that have any."""
+    for crew in crews:
+        crew.drafts = [draft for draft in crew.drafts if draft.campaign in campaigns]
+    return [crew for crew in crews if crew.drafts]
+
+
+def _tell_left_out(result: RunResult, ledger: Ledger, campaigns: Sequence[Campaign]) -> None:
+    """What was stopped before it could begin is no better than what was stopped later."""
+    kinds = {brake.kind for brake in brakes_on(ledger, campaigns).values()}
+    result.paused |= bool(campaigns)
+    result.guarded |= BrakeKind.GUARDED in kinds
 
 
 def remembering(
@@ -207,7 +223,9 @@ def _goes_on(crews: Sequence[Crew], ledger: Ledger, result: RunResult) -> bool:
     planned again, since its row may be gone, its text changed, its person suppressed."""
     if result.interrupted or result.drained or result.halted or result.guarded:
         return False  # what a guard has stopped waits for a person to run it again
-    ids = [draft.id for crew in crews for draft in crew.drafts if draft.id is not None]
+    drafts = [draft for crew in crews for draft in crew.drafts]
+    stopped = brakes_on(ledger, [draft.campaign for draft in drafts])
+    ids = [d.id for d in drafts if d.id is not None and d.campaign.name not in stopped]
     return ledger.read(views.unplanned, ids) > 0
 
 
@@ -305,7 +323,7 @@ def drive(
         result.stopped += [f"{who}: {why}" for who, why in lane.stopped_senders.items()]
         for campaign, brake in lane.braked.items():
             if brake.kind is BrakeKind.CANCELLED:  # what was under way may have come back
-                ledger.write(decisions.withdraw, campaign)
+                ledger.write(decisions.withdraw_cancelled, campaign)
     drafts = [draft for crew in crews for draft in crew.drafts]
     for draft in drafts:
         assert draft.row is not None
@@ -343,14 +361,13 @@ async def _drive(
         for lane in opened:
             lane.only, lane.adopt, lane.idle_after = options.only, options.adopt, options.idle_after
             driven.append(lane)
-            ledger.write(brakes.tell_driven, lane.id, run, lane.campaigns)
         _tell_start(crews, ledger, options, around)
         async with kept(memory, ledger):
             with (
                 obeying_signals(driven, around.bus, around.clock),
                 draining_after(options.stop_after, driven),
             ):
-                async with listening(driven):
+                async with listening(driven, sending=options.limit != 0):
                     ends = await asyncio.gather(
                         *(drive_lane(lane, options.limit) for lane in driven),
                         return_exceptions=True,

@@ -6,22 +6,27 @@ import asyncio
 import contextlib
 import getpass
 import os
+import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from runner.attempt import Lane
 from runner.campaign import Campaign
 from runner.clock import iso
-from runner.errors import CampaignPaused, LaneHeld, LedgerError
+from runner.errors import CampaignGuarded, CampaignPaused, LaneHeld, LedgerError, RunnerError
 from runner.events import EventBus, Notice
 from runner.ledger import Ledger, brakes, planning
 from runner.ledger.brakes import BY_A_PERSON, Brake, BrakeKind
 from runner.ledger.planning import CampaignRow
 from runner.run.holding import hold_lane
-from runner.run.memory import may_change
 
 LISTEN = 0.4
-"""Seconds between two looks of a live run at what people say: it obeys within a second."""
+"""Seconds between two looks of a live run at what people say: it obeys within a second. What is
+claimed meanwhile is refused by the claim."""
+
+HEARS_WITHIN = 5.0
+"""Seconds after which a run that has not heard a word is not waited for: it is frozen, or hangs."""
 
 
 def user() -> str:
@@ -34,89 +39,106 @@ def user() -> str:
 
 def in_words(name: str, brake: Brake) -> str:
     """What stops a campaign, who did it and when."""
-    if brake.kind is BrakeKind.GUARDED:
-        return f"{name} was stopped by its guard at {iso(brake.at)}: {brake.why}"
-    return f"{name} was {brake.kind} by {brake.by} at {iso(brake.at)}"
+    if brake.kind in BY_A_PERSON:
+        return f"{name} was {brake.kind} by {brake.by} at {iso(brake.at)}"
+    by = " by its guard" if brake.kind is BrakeKind.GUARDED else ""
+    return f"{name} was stopped{by} at {iso(brake.at)}: {brake.why}"
 
 
-def stopped_by_people(ledger: Ledger, campaigns: Sequence[Campaign]) -> dict[str, Brake]:
-    """Which of these campaigns a person has paused or cancelled, by name."""
+def how_to_go_on(brake: Brake, path: Path) -> str:
+    """What a person does about a campaign that is stopped."""
+    if brake.kind in BY_A_PERSON:
+        return f"resume with: run-campaign resume {path}"
+    return f"to run it is to go on: run-campaign {path}"
+
+
+def brakes_on(ledger: Ledger, campaigns: Sequence[Campaign]) -> dict[str, Brake]:
+    """What stops which of these campaigns, by name."""
     found: dict[str, Brake] = {}
     for campaign in campaigns:
         row = ledger.read(planning.find_campaign, campaign.name)
         brake = ledger.read(brakes.standing, [row.id]).get(row.id) if row else None
-        if brake is not None and brake.kind in BY_A_PERSON:
+        if brake is not None:
             found[campaign.name] = brake
     return found
 
 
-def without_paused(
-    ledger: Ledger, campaigns: Sequence[Campaign], bus: EventBus, at: float
+def that_may_run(
+    ledger: Ledger,
+    campaigns: Sequence[Campaign],
+    bus: EventBus,
+    at: float,
+    before: Mapping[str, Brake] | None = None,
 ) -> list[Campaign]:
-    """The campaigns that may run; of the others it is told. Raises CampaignPaused if none may."""
-    stopped = stopped_by_people(ledger, campaigns)
-    told = [
-        (in_words(campaign.name, stopped[campaign.name]), f"run-campaign resume {campaign.path}")
-        for campaign in campaigns
-        if campaign.name in stopped
-    ]
-    if told and len(told) == len(campaigns):
-        raise CampaignPaused(
-            f"{'; '.join(what for what, _ in told)}: nothing is sent",
-            f"resume with: {', '.join(command for _, command in told)}",
-        )
-    for what, command in told:
-        bus.emit(Notice(at, f"{what}: it is left out; resume with: {command}"))
+    """The campaigns that no person has stopped; of the others it is told. Raises CampaignPaused
+    if none may run. `before`: what stopped them when the command was given; what a run has stopped
+    since stays so too, for nobody has said yet that it is to go on."""
+    stopped: dict[str, tuple[str, str]] = {}
+    kinds: set[BrakeKind] = set()
+    for name, brake in brakes_on(ledger, campaigns).items():
+        by_a_person = brake.kind in BY_A_PERSON
+        known = before is None or brake == before.get(name)
+        if by_a_person or not known:
+            path = next(each.path for each in campaigns if each.name == name)
+            stopped[name] = in_words(name, brake), how_to_go_on(brake, path)
+            kinds.add(brake.kind)
+    if stopped and len(stopped) == len(campaigns):
+        told = "; ".join(what for what, _ in stopped.values())
+        how = "; ".join(how for _, how in stopped.values())
+        raise _error_for(kinds)(f"{told}: nothing is sent", how)
+    for what, how in stopped.values():
+        bus.emit(Notice(at, f"{what}: it is left out; {how}"))
     return [campaign for campaign in campaigns if campaign.name not in stopped]
+
+
+def _error_for(kinds: Collection[BrakeKind]) -> type[RunnerError]:
+    if BrakeKind.GUARDED in kinds:
+        return CampaignGuarded
+    return CampaignPaused if BY_A_PERSON & set(kinds) else RunnerError
 
 
 def go_on_after_guard(
     ledger: Ledger, rows: Collection[CampaignRow], bus: EventBus, at: float
 ) -> None:
-    """To run a campaign again is the word to go on that its guard waits for."""
+    """To run a campaign again is the word to go on that its guard, or the API, waits for."""
     for row in rows:
         brake = ledger.read(brakes.standing, [row.id]).get(row.id)
-        if brake is not None and brake.kind is BrakeKind.GUARDED:
-            bus.emit(Notice(at, f"{in_words(row.name, brake)}; going on, its count starts anew"))
+        if brake is not None and brake.kind not in BY_A_PERSON:
+            told = "; going on, its count starts anew" if brake.kind is BrakeKind.GUARDED else ""
+            bus.emit(Notice(at, f"{in_words(row.name, brake)}{told}"))
             ledger.write(brakes.release, row.id, at, user())
 
 
-def pause(ledger: Ledger, row: CampaignRow, environ: Mapping[str, str], at: float) -> Brake | None:
-    """Pause a campaign; what had stopped it already, if a person had."""
-    may_change(ledger, environ, at)
-    return ledger.write(brakes.pause, row.id, at, user())
-
-
-def cancel(ledger: Ledger, row: CampaignRow, environ: Mapping[str, str], at: float) -> int:
-    """Cancel a campaign; how many queued messages that withdrew."""
-    may_change(ledger, environ, at)
-    return ledger.write(brakes.cancel, row.id, at, user())
-
-
-def resume(ledger: Ledger, row: CampaignRow, environ: Mapping[str, str], at: float) -> Brake | None:
-    """Let a campaign go on; what had stopped it, if anything had."""
-    may_change(ledger, environ, at)
-    return ledger.write(brakes.release, row.id, at, user())
-
-
-def is_driven(ledger: Ledger, row: CampaignRow, at: float) -> bool:
-    """Whether a live run has this campaign, and so hears what is said to it."""
-    if row.lane is None or not ledger.read(brakes.is_driven, row.lane, row.id):
+def goes_on_elsewhere(ledger: Ledger, row: CampaignRow, at: float) -> bool:
+    """Whether a live run has this campaign and has heard what was said last of it. One that is
+    ending lets go of it instead."""
+    if row.lane is None or ledger.read(brakes.heard_by_driver, row.lane, row.id) is None:
         return False
     try:
         with hold_lane(ledger, row.lane, "resume", at, wait=False):
             return False  # it died without a word
     except LaneHeld:
-        return True
+        pass
+    last = ledger.read(brakes.latest, [row.id]).get(row.id)
+    said = 0 if last is None else last.id
+    give_up = time.monotonic() + HEARS_WITHIN
+    while (heard := ledger.read(brakes.heard_by_driver, row.lane, row.id)) is not None:
+        if heard >= said:
+            return True
+        if time.monotonic() > give_up:
+            break
+        time.sleep(0.05)
+    return False
 
 
 @asynccontextmanager
-async def listening(lanes: Sequence[Lane]) -> AsyncIterator[None]:
-    """Obey what people say to the campaigns of live lanes, from before the first message on."""
-    heard: dict[int, int] = {}
+async def listening(lanes: Sequence[Lane], *, sending: bool = True) -> AsyncIterator[None]:
+    """Obey what people say to the campaigns of live lanes, from before the first message on.
+    `sending`: the lanes send what is queued, so that nobody else needs to."""
     for lane in lanes:
-        _obey(lane, lane.ledger.read(brakes.latest, lane.campaigns.keys()), heard)
-    ears = asyncio.create_task(_listen(lanes, heard), name="listening")
+        _hear(lane, _said(lane))
+        _tell_driven(lane, _driven(lane) if sending else {})
+    ears = asyncio.create_task(_listen(lanes, sending), name="listening")
     try:
         yield
     finally:
@@ -124,35 +146,40 @@ async def listening(lanes: Sequence[Lane]) -> AsyncIterator[None]:
         await asyncio.gather(ears, return_exceptions=True)
         for lane in lanes:  # a queue that was withdrawn is at its end before it is heard why
             with contextlib.suppress(LedgerError):
-                _obey(lane, lane.ledger.read(brakes.latest, lane.campaigns.keys()), heard)
+                _hear(lane, _said(lane))
 
 
-async def _listen(lanes: Sequence[Lane], heard: dict[int, int]) -> None:
-    let_go: set[str] = set()
+async def _listen(lanes: Sequence[Lane], sending: bool) -> None:
+    told = {lane.id: _driven(lane) if sending else {} for lane in lanes}
     while True:
         await asyncio.sleep(LISTEN)
         for lane in lanes:
-            # A ledger that fails is told by whoever sends.
-            with contextlib.suppress(LedgerError):
-                said = await asyncio.to_thread(
-                    lane.ledger.read, brakes.latest, lane.campaigns.keys()
-                )
-                _obey(lane, said, heard)
-                if lane.ending and lane.id not in let_go:
-                    # It hears nothing more: whoever resumes a campaign now has to run it.
-                    await asyncio.to_thread(
-                        lane.ledger.write, brakes.tell_driven, lane.id, lane.run, []
-                    )
-                    let_go.add(lane.id)
+            try:
+                _hear(lane, await asyncio.to_thread(_said, lane))
+                driven = _driven(lane) if sending else {}
+                if driven != told[lane.id]:
+                    await asyncio.to_thread(_tell_driven, lane, driven)
+                    told[lane.id] = driven
+            except LedgerError:
+                pass  # a ledger that fails is told by whoever sends
+            except Exception as error:
+                lane.fail(error)  # who hears nothing any more sends nothing
 
 
-def _obey(lane: Lane, said: Mapping[int, Brake], heard: dict[int, int]) -> None:
-    """`heard`: the newest that each campaign was told."""
+def _said(lane: Lane) -> dict[int, Brake]:
+    return lane.ledger.read(brakes.latest, lane.campaigns.keys())
+
+
+def _hear(lane: Lane, said: Mapping[int, Brake]) -> None:
     for campaign, brake in said.items():
-        if heard.get(campaign) == brake.id:
-            continue
-        heard[campaign] = brake.id
-        if brake.kind in BY_A_PERSON:
-            lane.brake(campaign, brake)
-        elif brake.kind is BrakeKind.RELEASED:
-            lane.release(campaign, brake.by)
+        lane.hear(campaign, brake)
+
+
+def _tell_driven(lane: Lane, driven: Mapping[int, int]) -> None:
+    lane.ledger.write(brakes.tell_driven, lane.id, lane.run, driven)
+
+
+def _driven(lane: Lane) -> dict[int, int]:
+    """What a lane goes on with, and what it has heard of that: nothing once it is ending, when
+    whoever resumes a campaign has to run it."""
+    return {} if lane.ending else {id: lane.heard.get(id, 0) for id in lane.campaigns}

@@ -18,7 +18,7 @@ from runner.ledger.views import Doubt
 from runner.ledger.words import TakenBack, give_word, take_back
 from runner.message import Evidence, MessageStatus
 from runner.run import Options, RunResult, Surroundings, drive, hold_lanes, remembering
-from runner.run.braking import without_paused
+from runner.run.braking import that_may_run
 from runner.run.meeting import meet
 from runner.run.memory import may_change
 from runner.run.setup import ledger_location, load, make_draft, read_token, require
@@ -135,11 +135,12 @@ def settle_now(path: Path, options: Options, around: Surroundings) -> RunResult:
     token = read_token(campaign, around.environ, location)
     with ExitStack() as held, open_existing(location, read_only=False) as ledger:
         memory = remembering(ledger, options, around, [campaign.name])
-        without_paused(ledger, [campaign], around.bus, around.clock.now())
+        that_may_run(ledger, [campaign], around.bus, around.clock.now())
         draft = make_draft(campaign, ledger)
         require(draft.row, campaign.name, ledger)
         tokens = {campaign.name: token}
         crews = asyncio.run(meet([draft], tokens, ledger, around.clock, around.bus))
         hold_lanes(held, ledger, crews, options.wait, around.clock)
+        that_may_run(ledger, [campaign], around.bus, around.clock.now())
         now_only = replace(options, limit=0, idle_after=PATIENCE)
         return drive(crews, ledger, now_only, around, memory)

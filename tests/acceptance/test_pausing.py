@@ -5,8 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 
-from .support import Project, Running, people, until
+from sqlalchemy import func, select
+
+from runner.ledger import brakes, open_ledger, planning
+from runner.ledger.brakes import BrakeKind, Halt
+from runner.ledger.schema import request
+from runner.run.holding import hold_lane
+from tests.support import make_campaign
+
+from .support import Done, Project, Running, people, until
 
 SLOWLY = "slow:seconds=0.1,phase=after"
 
@@ -182,3 +191,69 @@ def test_a_sender_that_was_cut_off_stands_in_the_status(project: Project) -> Non
     assert "2 wait for sender" in project.ok("status", project.campaign).out
     project.ok(project.campaign)
     assert project.ok("status", project.campaign, "--json").json["stopped_senders"] == {}
+
+
+def test_a_refused_token_stands_in_the_status_until_it_is_run_again(project: Project) -> None:
+    project.write(people(3), concurrency=1)
+    project.api.faults("unauthorized:at=2")
+    ended = project.ok(project.campaign, code=1)
+    shown = project.ok("status", project.campaign).out
+    assert f"go on: run-campaign {project.campaign}" in shown
+    assert f"go on: run-campaign {project.campaign}" in ended.out
+    brake = project.ok("status", project.campaign, "--json").json["brake"]
+    assert brake["how"] == "stopped"
+    assert f"stopped: {brake['why']}" in ended.out
+    again = project.ok(project.campaign)
+    assert f"spring was stopped at {brake['at']}: {brake['why']}" in again.out
+    assert sorted(project.api.recipients) == people(3)
+    with open_ledger(str(project.ledger)) as ledger:
+        assert not ledger.read(brakes.standing, [1])
+
+
+def test_what_is_stopped_while_a_run_waits_for_its_turn_stays_so(project: Project) -> None:
+    project.write(people(3), concurrency=1)
+    project.ok(project.campaign, "--limit", "1")
+    with open_ledger(str(project.ledger)) as ledger:
+        row = ledger.read(planning.find_campaign, "spring")
+        assert row is not None
+        assert row.lane is not None
+
+        def asked() -> int:
+            with ledger.reading() as connection:
+                return connection.execute(select(func.count()).select_from(request)).scalar_one()
+
+        def waiting_meanwhile(said: Callable[[], object]) -> Done:
+            with hold_lane(ledger, row.lane or "", "a test", time.time(), wait=False):
+                before = asked()
+                running = project.start(project.campaign, "--wait")
+                until(lambda: asked() > before, "the run to have met the API")
+                said()
+            return running.wait()
+
+        halt = Halt(time.time(), "10 in a row", campaign=row.id, kind=BrakeKind.GUARDED)
+        ended = waiting_meanwhile(lambda: ledger.write(brakes.halt, [halt]))
+        assert ended.code == 5, ended.all  # who gave it could not know
+        assert "spring was stopped by its guard" in ended.err
+        ended = waiting_meanwhile(lambda: as_ada(project, "pause"))
+        assert ended.code == 6, ended.all
+        assert "spring was paused by ada" in ended.err
+    assert len(project.api.recipients) == 1
+    looked = project.ok(project.campaign, "--dry-run").err
+    assert "warning: spring was paused by ada at 20" in looked
+    checked = project.ok("check", project.campaign, code=1).all
+    for told in (looked, checked):
+        assert f"resume with: run-campaign resume {project.campaign}" in told
+    project.ok("resume", project.campaign)
+    assert sorted(project.api.recipients) == people(3)
+
+
+def test_a_campaign_that_never_ran_cannot_be_paused(project: Project) -> None:
+    project.write(people(2))
+    told = project.ok("pause", project.campaign, code=1).err
+    assert "no ledger at" in told
+    assert "run the campaign first" in told
+    with open_ledger(str(project.ledger)) as ledger:
+        make_campaign(ledger, "autumn")
+    told = project.ok("pause", project.campaign, code=1).err
+    assert "campaign spring is not in the ledger" in told
+    assert "it knows: autumn" in told

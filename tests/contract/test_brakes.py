@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import pytest
 from sqlalchemy import text
 
 from runner.errors import LedgerError
-from runner.ledger import Ledger, brakes, lanes, open_ledger, schema, views
+from runner.ledger import Ledger, brakes, decisions, lanes, moves, open_ledger, schema, views
 from runner.ledger.brakes import Brake, BrakeKind, Halt
-from runner.message import MessageStatus
-from tests.support import LANE, SENDER, make_campaign, make_queue, own_lane
+from runner.ledger.decisions import Retry
+from runner.ledger.moves import Result
+from runner.message import Evidence, MessageStatus
+from tests.support import (
+    LANE,
+    SENDER,
+    claim_one,
+    make_campaign,
+    make_intent,
+    make_old,
+    make_queue,
+    own_lane,
+)
 
 K = BrakeKind
 
@@ -42,19 +56,19 @@ def test_a_cancelled_campaign_has_nothing_queued_and_stays_so(ledger: Ledger) ->
     row = make_campaign(ledger)
     make_queue(ledger, row, range(1, 4))
     ledger.write(brakes.pause, row.id, 4.0, "ada")
-    assert ledger.write(brakes.cancel, row.id, 5.0, "ada") == 3
+    assert ledger.write(decisions.cancel, row.id, 5.0, "ada") == 3
     assert ledger.read(views.counts, row.id)[MessageStatus.CANCELLED] == 3
     first = stands(ledger, row.id)
     assert first is not None
     assert first.kind is K.CANCELLED
     assert ledger.write(brakes.pause, row.id, 6.0, "bob") == first  # no less than cancelled
-    assert ledger.write(brakes.cancel, row.id, 7.0, "bob") == 0
+    assert ledger.write(decisions.cancel, row.id, 7.0, "bob") == 0
     assert stands(ledger, row.id) == first
 
 
 def test_a_guard_says_nothing_over_a_person(ledger: Ledger) -> None:
     campaign = make_campaign(ledger).id
-    halt = Halt(5.0, "10 in a row", campaign=campaign)
+    halt = Halt(5.0, "10 in a row", campaign=campaign, kind=K.GUARDED)
     ledger.write(brakes.halt, [halt])
     brake = stands(ledger, campaign)
     assert brake is not None
@@ -81,21 +95,107 @@ def test_a_brake_is_of_a_campaign_or_of_a_sender(ledger: Ledger) -> None:
 
 def test_a_campaign_is_driven_while_the_run_that_names_it_has_not_ended(ledger: Ledger) -> None:
     spring, autumn = make_campaign(ledger).id, make_campaign(ledger, "autumn").id
-    assert not ledger.read(brakes.is_driven, LANE, spring)
+    assert ledger.read(brakes.heard_by_driver, LANE, spring) is None
     run, _ = own_lane(ledger)
-    ledger.write(brakes.tell_driven, LANE, run, [spring])
-    assert ledger.read(brakes.is_driven, LANE, spring)
-    assert not ledger.read(brakes.is_driven, LANE, autumn)
+    ledger.write(brakes.tell_driven, LANE, run, {spring: 7})
+    assert ledger.read(brakes.heard_by_driver, LANE, spring) == 7
+    assert ledger.read(brakes.heard_by_driver, LANE, autumn) is None
     ledger.write(lanes.end_run, run, 9.0, "exit 0")
-    assert not ledger.read(brakes.is_driven, LANE, spring)
+    assert ledger.read(brakes.heard_by_driver, LANE, spring) is None
 
 
-def test_a_ledger_of_the_second_schema_learns_to_brake(location: str) -> None:
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_ledger_of_an_older_schema_learns_to_brake(location: str, version: str) -> None:
     with open_ledger(location) as ledger:
-        campaign = make_campaign(ledger).id
+        row = make_campaign(ledger)
+        make_queue(ledger, row, [1])
         with ledger.writing() as connection:
-            schema.brake.drop(connection)
-            connection.execute(text("UPDATE meta SET value = '2' WHERE key = 'schema_version'"))
+            make_old(connection)
+            if version == "2":
+                schema.word.create(connection)
+            told = text("UPDATE meta SET value = :version WHERE key = 'schema_version'")
+            connection.execute(told, {"version": version})
     with open_ledger(location) as ledger:
-        ledger.write(brakes.pause, campaign, 5.0, "ada")
-        assert stands(ledger, campaign) is not None
+        run, epoch = own_lane(ledger)
+        ledger.write(brakes.pause, row.id, 5.0, "ada")
+        [told_so] = ledger.write(moves.claim, [make_intent(1, run, epoch)])
+        assert told_so == stands(ledger, row.id)
+
+
+@pytest.mark.parametrize("word", [brakes.pause, decisions.cancel])
+def test_no_intent_is_committed_after_a_persons_word(ledger: Ledger, word: Any) -> None:
+    row, other = make_campaign(ledger), make_campaign(ledger, "autumn")
+    make_queue(ledger, row, [1, 2, 3])
+    make_queue(ledger, other, [4])
+    run, epoch = own_lane(ledger)
+    claim_one(ledger, make_intent(1, run, epoch))
+    ledger.write(moves.record, [Result(1, 1, Evidence.UNKNOWN, 4.0)])
+    ledger.write(word, row.id, 5.0, "ada")
+    # Neither a first send nor a repeat, and the other campaign in the same batch goes.
+    intents = [make_intent(id, run, epoch) for id in (2, 3, 4)]
+    first, second, autumn = ledger.write(moves.claim, intents)
+    [repeat] = ledger.write(moves.claim, [make_intent(1, run, epoch, again=True)])
+    for told in (first, second, repeat) if word is brakes.pause else (repeat,):
+        assert isinstance(told, Brake)
+        assert (told.campaign, told.by) == (row.id, "ada")
+    assert autumn == 1
+    assert not isinstance(first, int)
+
+    ledger.write(brakes.release, row.id, 6.0, "ada")
+    assert claim_one(ledger, make_intent(1, run, epoch, again=True)) == 2
+
+
+@pytest.mark.parametrize("word", [brakes.pause, decisions.cancel])
+def test_a_word_waits_for_the_intents_before_it(ledger: Ledger, word: Any) -> None:
+    """Else one could be committed after the word, having looked before it."""
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [1])
+    run, epoch = own_lane(ledger)
+    said = threading.Thread(target=ledger.write, args=(word, row.id, 5.0, "ada"))
+    with ledger.writing() as connection:
+        assert moves.claim(connection, [make_intent(1, run, epoch)]) == [1]
+        said.start()
+        said.join(0.3)
+        assert said.is_alive()
+    said.join(10.0)
+    assert stands(ledger, row.id) is not None
+
+
+def test_a_persons_word_stands_above_a_guards_whichever_was_written_last(ledger: Ledger) -> None:
+    campaign = make_campaign(ledger).id
+
+    def put(*kinds: K) -> Brake | None:
+        with ledger.writing() as connection:
+            for kind in kinds:
+                connection.execute(
+                    schema.brake.insert().values(campaign=campaign, kind=kind, set_at=1.0)
+                )
+        return stands(ledger, campaign)
+
+    for kinds, strongest in (
+        ((K.PAUSED, K.GUARDED), K.PAUSED),
+        ((K.CANCELLED, K.PAUSED, K.GUARDED), K.CANCELLED),
+        ((K.GUARDED, K.PAUSED, K.CANCELLED), K.CANCELLED),
+        ((K.GUARDED, K.GUARDED), K.GUARDED),
+    ):
+        found = put(*kinds)
+        assert found is not None
+        assert found.kind is strongest
+        assert put(K.RELEASED) is None
+
+
+def test_what_came_back_after_a_cancel_is_withdrawn_when_it_is_resumed(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [1, 2, 3])
+    run, epoch = own_lane(ledger)
+    for id in (1, 2):
+        claim_one(ledger, make_intent(id, run, epoch))
+    assert ledger.write(decisions.cancel, row.id, 5.0, "ada") == 1
+    for id in (1, 2):  # told to wait, and their run was killed before it could withdraw them
+        ledger.write(moves.record, [Result(id, 1, Evidence.DEFERRED, 6.0)])
+    ledger.write(decisions.retry, Retry(row.id, ids=frozenset({"3"})))  # asked for since
+    ledger.write(decisions.resume, row.id, 7.0, "ada")
+    assert ledger.read(views.counts, row.id)[MessageStatus.CANCELLED] == 2
+    assert ledger.read(views.counts, row.id)[MessageStatus.QUEUED] == 1
+    ledger.write(decisions.withdraw_cancelled, row.id)  # a run that ends late
+    assert ledger.read(views.counts, row.id)[MessageStatus.QUEUED] == 1

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import text
 
 from runner.ledger import Ledger, contact, decisions, moves, planning, settling, views
+from runner.ledger.brakes import Brake
 from runner.ledger.contact import PassedOver
 from runner.ledger.moves import NotClaimed, Result
 from runner.ledger.planning import CampaignRow, PlanWriter
@@ -54,7 +55,7 @@ def standing(ledger: Ledger, row: CampaignRow) -> list[tuple[str, str, str, floa
 
 def claim(
     ledger: Ledger, lane: tuple[int, int], ids: Sequence[int], at: float, within: float | None
-) -> list[int | NotClaimed | PassedOver]:
+) -> list[int | NotClaimed | PassedOver | Brake]:
     intents = [
         make_intent(id, *lane, key=f"k{id}", started_at=at, contact_once_in=within) for id in ids
     ]

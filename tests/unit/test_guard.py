@@ -214,3 +214,60 @@ def test_a_brake_stops_repeats_too_and_a_release_starts_anew(make: Callable[...,
     assert setting.counts() == {"sent": 3}
     assert setting.ledger.read(views.counts, other)[S.SENT] == 59
     assert not setting.api.doubled
+
+
+def test_a_word_in_the_ledger_stops_a_run_that_has_not_heard_it(
+    make: Callable[..., Setting],
+) -> None:
+    setting = make(range(1, 41), concurrency=4)
+    other = with_another(setting, range(101, 141))
+
+    def script(_api: ScriptedApi, person: str, *_: object) -> None:
+        if person == "5":
+            setting.ledger.write(brakes.pause, setting.campaign, 1.0, "ada")
+
+    setting.api.script = script
+    told = setting.drive()
+    # What was claimed before the word ends; nothing is afterwards.
+    assert setting.counts()["sent"] in range(5, 5 + 4)
+    assert setting.counts()["sent"] + setting.counts()["queued"] == 40
+    assert setting.ledger.read(views.counts, other)[S.SENT] == 40
+    [event] = told.named("braked")
+    assert event.fields()["by"] == "ada"
+
+
+def test_only_the_newest_word_is_obeyed(make: Callable[..., Setting]) -> None:
+    setting = make([1, 2])
+    with_another(setting, range(0))
+    add = setting.before
+    id = setting.campaign
+
+    def before(lane: Lane, clock: VirtualClock) -> None:
+        add(lane, clock)
+        lane.hear(id, Brake(BrakeKind.PAUSED, 1.0, "ada", id=1))
+        lane.hear(id, Brake(BrakeKind.RELEASED, 2.0, "ada", id=4))
+        lane.hear(id, Brake(BrakeKind.PAUSED, 1.5, "ada", id=3))  # a claim that was refused then
+        lane.hear(id, Brake(BrakeKind.GUARDED, 3.0, why="of an earlier run", id=5))
+        assert not lane.braked
+
+    setting.before = before
+    setting.drive()
+    assert setting.counts() == {"sent": 2}
+
+
+def test_what_is_found_after_all_is_no_failure_in_a_row() -> None:
+    watch = guard(consecutive_failures=3)
+    for message in (1, 2):
+        watch.failed(message, in_doubt=True)
+    watch.settled(1, sent=True)
+    watch.settled(2, sent=False)
+    watch.failed(3, in_doubt=False)
+    assert (watch.why(), watch.failures, watch.leaves) == ("", 2, 1)
+
+
+def test_a_systemic_refusal_is_kept_for_whoever_asks_later(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 5), concurrency=1)
+    setting.api.script = lambda *_: Deferred("unauthorized", scope=Scope.LANE, stop="token")
+    setting.drive()
+    [kept] = setting.ledger.read(brakes.standing, [setting.campaign]).values()
+    assert (kept.kind, kept.why) == (BrakeKind.STOPPED, "token")

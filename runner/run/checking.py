@@ -14,6 +14,8 @@ from runner.clock import Clock
 from runner.errors import RunnerError, UsageError
 from runner.events import EventBus
 from runner.ledger import Ledger, open_ledger
+from runner.ledger.brakes import BY_A_PERSON
+from runner.run.braking import brakes_on, how_to_go_on, in_words
 from runner.run.dry_run import origin_of
 from runner.run.meeting import (
     Introduction,
@@ -64,6 +66,7 @@ def check(
             try:
                 ledger = held.enter_context(open_ledger(location))
                 yield Check(True, f"ledger: {ledger.place}")
+                yield from _stopped(campaign, ledger)
             except RunnerError as error:
                 yield Check(False, f"ledger: {error}", error.hint)
         else:
@@ -95,6 +98,12 @@ def check(
             yield from _platform(campaign, said)
         if draft is not None:
             yield from _rows(draft, ledger, characters, clock)
+
+
+def _stopped(campaign: Campaign, ledger: Ledger) -> Iterator[Check]:
+    for name, brake in brakes_on(ledger, [campaign]).items():
+        by_a_person = brake.kind in BY_A_PERSON
+        yield Check(not by_a_person, in_words(name, brake), how_to_go_on(brake, campaign.path))
 
 
 def _bound(draft: Draft | None, said: Introduction) -> Iterator[Check]:

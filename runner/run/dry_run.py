@@ -12,6 +12,7 @@ from runner.clock import Clock
 from runner.forecast import Forecast
 from runner.ledger import Ledger, open_ledger, planning
 from runner.message import Entry, PlannedMessage, RowSkip
+from runner.run.braking import brakes_on, how_to_go_on, in_words
 from runner.run.preview import Preview, Rows, planned_entries, queue_gone, when_done
 from runner.run.setup import Draft, known_characters, ledger_location, load, make_draft
 from runner.run.starting import warnings as never_open
@@ -54,6 +55,10 @@ def dry_run(
         drafts = [make_draft(each, ledger, new_campaign=new_campaign) for each in campaigns]
         warnings = [f"{d.campaign.name}: {told}" for d in drafts for told in d.audience.warnings]
         warnings += never_open(drafts, ledger, clock.now())
+        if ledger is not None:
+            paths_of = {each.name: each.path for each in campaigns}
+            for name, brake in brakes_on(ledger, campaigns).items():
+                warnings.append(f"{in_words(name, brake)}; {how_to_go_on(brake, paths_of[name])}")
         previews += [_look(draft, ledger, progress, look, clock.now()) for draft in drafts]
         queues = [(draft, found.queue) for draft, found in zip(drafts, previews, strict=True)]
         forecast = when_done(queues, ledger, clock)

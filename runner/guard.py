@@ -71,8 +71,10 @@ class Guard:
     def settled(self, message: int, *, sent: bool) -> None:
         """A message is no longer in doubt."""
         self._doubts.discard(message)
-        if sent and message in self._last:
-            self._last[message] = False
+        if sent:
+            self._in_a_row.discard(message)
+            if message in self._last:
+                self._last[message] = False
         self._leaves = self._until_it_stops()
 
     def why(self) -> str:

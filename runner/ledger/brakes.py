@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, exists, func, insert, select
+from sqlalchemy import Connection, bindparam, exists, func, insert, select
 
 from runner.ledger.lanes import keep_intents_out, one_at_a_time
 from runner.ledger.notes import note, set_note
@@ -52,30 +52,30 @@ class Brake:
     campaign: int | None = None
 
 
-_earlier = brake.alias()
+_later = brake.alias()
+_SINCE_RELEASE = ~exists().where(
+    _later.c.campaign == brake.c.campaign,
+    _later.c.kind == BrakeKind.RELEASED,
+    _later.c.id > brake.c.id,
+)
+"""That nothing has let a brake's campaign go on since, but perhaps this row itself."""
 
+STOPPED_BY_A_PERSON = exists().where(
+    brake.c.campaign == message.c.campaign, brake.c.kind.in_(BY_A_PERSON), _SINCE_RELEASE
+)
+"""That a message's campaign is paused or cancelled. Made once: every claim needs it."""
 
-def _since_release() -> ColumnElement[bool]:
-    """That nothing has let a brake's campaign go on since, but perhaps this row itself."""
-    return ~exists().where(
-        _earlier.c.campaign == brake.c.campaign,
-        _earlier.c.kind == BrakeKind.RELEASED,
-        _earlier.c.id > brake.c.id,
-    )
-
-
-def is_stopped_by_a_person() -> ColumnElement[bool]:
-    """That a message's campaign is paused or cancelled."""
-    return exists().where(
-        brake.c.campaign == message.c.campaign, brake.c.kind.in_(BY_A_PERSON), _since_release()
-    )
+_LATEST = (
+    select(brake)
+    .where(brake.c.campaign.in_(bindparam("campaigns", expanding=True)), _SINCE_RELEASE)
+    .order_by(brake.c.id)
+)
 
 
 def latest(connection: Connection, campaigns: Collection[int]) -> dict[int, Brake]:
     """What was said last to each campaign, a release too; nothing for one that never stopped."""
-    wanted = select(brake).where(brake.c.campaign.in_(campaigns), _since_release())
     found: dict[int, Brake] = {}
-    for row in connection.execute(wanted.order_by(brake.c.id)):
+    for row in connection.execute(_LATEST, {"campaigns": list(campaigns)}):
         kind = BrakeKind(row.kind)
         each = Brake(kind, row.set_at, row.said_by, row.why, row.id, row.campaign)
         before = found.setdefault(row.campaign, each)

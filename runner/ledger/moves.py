@@ -88,7 +88,7 @@ def claim(
         if not ids:
             continue
         statement = update(message).where(
-            message.c.id.in_(ids), ~is_suppressed(), ~brakes.is_stopped_by_a_person()
+            message.c.id.in_(ids), ~is_suppressed(), ~brakes.STOPPED_BY_A_PERSON
         )
         if again:
             statement = statement.where(message.c.status == _S.IN_DOUBT, ~message.c.unplanned)

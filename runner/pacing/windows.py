@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 import math
+from bisect import insort
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +16,9 @@ from runner.campaign import Ramp
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 ONE_DAY = timedelta(days=1)
+
+FORGET = 1024
+"""Permits that have come back and are kept before they are let go of together."""
 
 MOST_DAYS = 4
 """Days looked ahead for the next free message: what was sent today hinders the day after tomorrow
@@ -30,13 +33,18 @@ class Window:
         self.limit = limit
         self.seconds = seconds
         self._out = 0  # requests without an answer yet
-        self._back: list[float] = []  # when each answered one's permit comes back
+        self._back: list[float] = []  # when each answered one's permit comes back, in order
+        self._gone = 0  # how many of them, from the first, have
 
     def used(self, now: float) -> int:
         """Requests that may be in the window: without an answer yet, or answered in it."""
-        while self._back and self._back[0] <= now:
-            heapq.heappop(self._back)
-        return self._out + len(self._back)
+        back = self._back
+        while self._gone < len(back) and back[self._gone] <= now:
+            self._gone += 1
+        if self._gone > max(FORGET, len(back) // 2):
+            del back[: self._gone]
+            self._gone = 0
+        return self._out + len(back) - self._gone
 
     def free_at(self, now: float) -> float:
         """When the next permit is there; infinity while all are out without an answer."""
@@ -47,9 +55,8 @@ class Window:
         short = self.used(now) - limit
         if short < 0:
             return now
-        if short >= len(self._back):
-            return math.inf
-        return self._back[0] if short == 0 else heapq.nsmallest(short + 1, self._back)[-1]
+        place = self._gone + short
+        return self._back[place] if place < len(self._back) else math.inf
 
     def take(self) -> None:
         self._out += 1
@@ -57,7 +64,7 @@ class Window:
     def answered(self, at: float) -> None:
         """A request out was answered at `at`: its permit comes back a window later."""
         self._out -= 1
-        heapq.heappush(self._back, at + self.seconds)
+        self.used_before(at)
 
     def unused(self) -> None:
         """A permit taken was not used after all."""
@@ -65,7 +72,8 @@ class Window:
 
     def used_before(self, answered_at: float) -> None:
         """A request of the past, answered at `answered_at` (may be before boot)."""
-        heapq.heappush(self._back, answered_at + self.seconds)
+        # Nearly always the last: answers come in order.
+        insort(self._back, answered_at + self.seconds, self._gone)
 
     def left(self, now: float) -> int:
         """Permits that are there now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 import random
+import time
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -322,3 +323,43 @@ def test_senders_of_a_forecast_take_turns() -> None:
     pacer = make_pacer([limits(per_minute=300, per_day=100_000)], [sender(), sender("b2")])
     told = forecast(pacer, [Share("a1", 500_000), Share("b2", 500_000)], 0.0)
     assert told.seconds == pytest.approx(9 * 86400.0 + 100_000 / 300 * 60, rel=0.02)
+
+
+def test_a_full_day_costs_no_more_than_an_empty_one() -> None:
+    pacer = make_pacer([limits(per_day=40_000)], [sender(per_day=40_000)])
+    used = [(float(second), second + 0.1, float(second)) for second in range(80_000)]
+    sends = [("a1", started, server_at) for started, _, server_at in used]
+    pacer.restore(used, sends, now=80_000.0, wall=80_000.0, timeout=60.0, server=80_000.0)
+    began = time.process_time()
+    for _ in range(300):
+        assert pacer.ready("a1", 80_000.0).at > 80_000.0
+    assert time.process_time() - began < 0.3  # a look at each used permit took 20 s
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(1, 5),
+    st.lists(st.tuples(st.floats(0, 20), st.sampled_from(["take", "answer", "past"])), max_size=60),
+)
+def test_a_window_frees_when_its_oldest_permits_come_back(
+    limit: int, steps: list[tuple[float, str]]
+) -> None:
+    window, now, back, out = Window("w", limit, 30.0), 100.0, list[float](), 0
+    for pause, what in steps:
+        now += pause
+        if what == "take":
+            window.take()
+            out += 1
+        elif what == "past":
+            window.used_before(now - 3 * pause)
+            back.append(now - 3 * pause + 30.0)
+        elif out:
+            window.answered(now)
+            out -= 1
+            back.append(now + 30.0)
+        left = sorted(at for at in back if at > now)
+        assert window.used(now) == out + len(left)
+        for rule in (limit, 1, 9):
+            short = out + len(left) - rule
+            free = now if short < 0 else left[short] if short < len(left) else math.inf
+            assert window.free_within(rule, now) == free

@@ -323,7 +323,7 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
         lane.bus.emit(MessageSkipped(*about, number.reason, number.detail))
         return None
     answer = await channel.send(parcel.body, parcel.key, begun + SEND_BY)
-    _give_back(lane, permit, answer)
+    _give_back(lane, parcel, permit, answer)
     recorded = await lane.ledger.commit(record, _result(lane, parcel, number, answer))
     _act(lane, parcel, answer)
     lane.bus.emit(_event(lane, parcel, answer, recorded))
@@ -344,13 +344,16 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
     return Attempted(answer.outcome, recorded.status)
 
 
-def _give_back(lane: Lane, permit: Permit, answer: Answer) -> None:
-    outcome = answer.outcome
+def _give_back(lane: Lane, parcel: Parcel, permit: Permit, answer: Answer) -> None:
+    outcome, now = answer.outcome, lane.clock.boot()
     if isinstance(outcome, Deferred) and not outcome.written:
         lane.pacer.unused(permit)
-    else:
-        sent = isinstance(outcome, Accepted | InDoubt)
-        lane.pacer.done(permit, lane.clock.boot(), sent=sent, told=answer.quota)
+        return
+    accepted = isinstance(outcome, Accepted)
+    sent = accepted or isinstance(outcome, InDoubt)
+    lane.pacer.done(permit, now, sent=sent, accepted=accepted, told=answer.quota)
+    if parcel.again and sent and not (isinstance(outcome, Accepted) and outcome.replay):
+        lane.pacer.sent_again(parcel.sender, now)
 
 
 def _result(lane: Lane, parcel: Parcel, number: int, answer: Answer) -> Result:

@@ -53,8 +53,8 @@ class Machine:
     time: float = 1_800_000_000.0  # Unix, by everybody's clock
     ours: int = 0  # answered ones that were let through
     refused: int = 0
-    rows: list[tuple[float, float | None, float | None]] = field(default_factory=list)
-    sends: list[tuple[str, float, float]] = field(default_factory=list)
+    rows: list[tuple[float, float | None, float]] = field(default_factory=list)
+    who: list[str | None] = field(default_factory=list)  # sent each
 
     def __post_init__(self) -> None:
         self._luck = random.Random(self.seed)
@@ -70,14 +70,15 @@ class Machine:
         self._up = self.time - 5.0
         self._out = 0
         self.pacer = self.make()
+        sends = [(sender, *row) for sender, row in zip(self.who, self.rows, strict=True) if sender]
         self.pacer.restore(
             self.rows,
-            self.sends,
+            sends,
             now=self.boot,
             wall=self.time,
             timeout=60.0,
             server=self.time - self._luck.random(),
-            days=[(sender, at) for sender, at, _ in self.sends],
+            days=[(sender, at) for sender, _, _, at in sends],
         )
 
     @property
@@ -111,8 +112,7 @@ class Machine:
         self._out += 1
         permit = self.pacer.take(sender, self.boot)
         self.rows.append((self.time, None, self.time))
-        if sender is not None:
-            self.sends.append((sender, self.time, self.time))
+        self.who.append(sender)
         arrival = self.time + self._luck.uniform(0.2, 0.8) * self.latency[0]
         entry = arrival, len(self.rows) - 1, self._life, permit
         heapq.heappush(self._arriving, entry)

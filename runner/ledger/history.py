@@ -34,13 +34,15 @@ def past_requests(
 
 def past_sends(
     connection: Connection, senders: Sequence[str], since: float
-) -> list[tuple[str, float, float]]:
-    """(sender, started, started by the server's clock) of every attempt since `since` that may have
-    become a message, over all campaigns."""
+) -> list[tuple[str, float, float | None, float]]:
+    """(sender, started, ended, started by the server's clock) of every attempt since `since` that
+    may have become a message, over all campaigns; ended is None when it was never answered."""
     return [
-        (sender, at, server_at)
-        for sender, at, server_at in connection.execute(
-            select(attempt.c.sender, attempt.c.started_at, attempt.c.server_at)
+        (sender, started, ended, server_at)
+        for sender, started, ended, server_at in connection.execute(
+            select(
+                attempt.c.sender, attempt.c.started_at, attempt.c.ended_at, attempt.c.server_at
+            )
             .where(
                 attempt.c.sender.in_(senders),
                 attempt.c.started_at >= since,

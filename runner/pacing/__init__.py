@@ -49,14 +49,15 @@ def mean() -> float:
 @dataclass(frozen=True, slots=True)
 class Permit:
     """Leave for one request: of the team's windows, and of a sender's when it is a send.
-    `gap_before` and `gap_after`: when the sender might go next, without and with it; `day`: the
-    one of the sender's days that it counts for."""
+    `gap_before` and `gap_after`: when the sender might go next, without and with it; `gap`: the
+    pause drawn for it, in seconds; `day`: the one of the sender's days that it counts for."""
 
     sender: str | None
     begun: Begun = NOTHING
     day: date | None = None
     gap_before: float = -math.inf
     gap_after: float = -math.inf
+    gap: float = 0.0
 
 
 @dataclass(slots=True)
@@ -65,8 +66,15 @@ class _SenderState:
     days: Days | None = None
     gap: tuple[float, float] = (0.0, 0.0)
     next_at: float = -math.inf
+    out: int = 0  # messages without an answer yet
     held_until: float = -math.inf
     held_why: str = ""
+
+    def gap_ends(self, now: float) -> float:
+        """When the pause is over; it begins anew with the answer, so infinity when only that is
+        waited for."""
+        waits = self.out and self.gap[1] > 0 and self.next_at <= now
+        return math.inf if waits else self.next_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +106,8 @@ class Pacer:
         if sender is not None:
             state = self.senders.get(sender, self._unknown)
             windows = [*self.team, *state.windows]
-            if state.next_at > ready.at:
-                ready = Ready(state.next_at, f"gap of {_shown(state.gap)} s of {sender}")
+            if (at := state.gap_ends(now)) > ready.at:
+                ready = Ready(at, f"gap of {_shown(state.gap)} s of {sender}")
             if state.held_until > ready.at:
                 ready = Ready(state.held_until, state.held_why)
             if state.days is not None:
@@ -125,25 +133,40 @@ class Pacer:
         begun = self._shared.begin(self.team, now)
         if sender is None or (state := self.senders.get(sender)) is None:
             return Permit(sender, begun)
-        shortest, longest = state.gap
-        gap = shortest + (longest - shortest) * self.luck() if longest > shortest else shortest
+        gap = self._draw(state)
         day = None if state.days is None else state.days.take(now)
-        permit = Permit(sender, begun, day, state.next_at, now + gap)
+        permit = Permit(sender, begun, day, state.next_at, now + gap, gap)
         state.next_at = permit.gap_after
+        state.out += 1
         return permit
 
+    def _draw(self, state: _SenderState) -> float:
+        shortest, longest = state.gap
+        return shortest + (longest - shortest) * self.luck() if longest > shortest else shortest
+
     def done(
-        self, permit: Permit, now: float, *, sent: bool = True, told: Told | None = None
+        self,
+        permit: Permit,
+        now: float,
+        *,
+        sent: bool = True,
+        accepted: bool = True,
+        told: Told | None = None,
     ) -> None:
         """The request was answered, or given up, at `now`. `sent=False`: proven to be no message,
-        so that the sender's own windows need not count it. `told`: what the answer said is left
-        of the team's requests."""
+        so that the sender's own windows need not count it. `accepted`: proven to be one, which a
+        warm-up goes by. `told`: what the answer said is left of the team's requests."""
         for window in self.team:
             window.answered(now)
         self._shared.answered(permit.begun, told, self.team, now)
         if permit.sender is None:
             return
-        state = self.senders.get(permit.sender, self._unknown)
+        if (state := self.senders.get(permit.sender)) is None:
+            return
+        state.out -= 1
+        if sent:
+            # It came to the API at some moment up to now.
+            state.next_at = max(state.next_at, now + permit.gap)
         for window in state.windows:
             if sent:
                 window.answered(now)
@@ -151,9 +174,20 @@ class Pacer:
                 window.unused()
         if state.days is not None and permit.day is not None:
             if sent:
-                state.days.answered(permit.day, now)
+                state.days.answered(permit.day, now, accepted=accepted)
             else:
                 state.days.unused(permit.day)
+
+    def sent_again(self, sender: str, now: float) -> None:
+        """What was in doubt was repeated, and may have become a message only now: it counts from
+        here on as well."""
+        if (state := self.senders.get(sender)) is None:
+            return
+        for window in state.windows:
+            window.used_before(now)
+        if state.days is not None:
+            state.days.sent_before(now, now)
+        state.next_at = max(state.next_at, now + self._draw(state))
 
     def unused(self, permit: Permit) -> None:
         """The permit's request never left: the sender's gap is given back too."""
@@ -163,6 +197,7 @@ class Pacer:
         state = self.senders.get(permit.sender) if permit.sender is not None else None
         if state is None:
             return
+        state.out -= 1
         if state.days is not None and permit.day is not None:
             state.days.unused(permit.day)
         if state.next_at == permit.gap_after:  # no later one has been taken
@@ -193,7 +228,7 @@ class Pacer:
     def restore(
         self,
         requests: Iterable[tuple[float, float | None, float | None]],
-        sends: Iterable[tuple[str, float, float]],
+        sends: Iterable[tuple[str, float, float | None, float]],
         *,
         now: float,
         wall: float,
@@ -204,8 +239,8 @@ class Pacer:
     ) -> None:
         """Take back what the ledger says was used: a restart gets no fresh window.
 
-        `requests` are (started, ended, server's start) and `sends` (sender, started, server's
-        start) in Unix seconds, the last of each by the server's clock; a request never answered
+        `requests` are (started, ended, server's start) and `sends` the same with their sender
+        before, in Unix seconds, the last of each by the server's clock; a request never answered
         holds its permit for a window after its `timeout`. Ages are taken by `server`, the server's
         clock now, where it is known, since nobody sets that by hand; `gained` is how far our own
         has been set forward since, for requests without a time of the server. What seems to lie in
@@ -227,23 +262,28 @@ class Pacer:
             near = abs(ours - theirs) <= CLOCK_SLACK
             return min(ours, theirs) if near else theirs - CLOCK_SLACK
 
+        def lasted(started: float, ended: float | None) -> float:
+            return timeout if ended is None or ended < started else ended - started
+
         for started, ended, server_at in requests:
-            lasted = timeout if ended is None or ended < started else ended - started
-            answered = now - age(started, server_at) + lasted
+            answered = now - age(started, server_at) + lasted(started, ended)
             if ended is not None:
                 answered = min(answered, now)
             for window in self.team:
                 if answered + window.seconds > now:
                     window.used_before(min(answered, now + timeout))
-        for sender, started, server_at in sends:
+        for sender, started, ended, server_at in sends:
             if (known := self.senders.get(sender)) is None:
                 continue
-            at = now - max(0.0, age(started, server_at))
+            began = now - max(0.0, age(started, server_at))
+            # Who was sending it is dead, and none lasts longer than its timeout, whatever became
+            # of it later: it came to the API at some moment up to then.
+            at = min(now, began + min(timeout, lasted(started, ended)))
             for window in known.windows:
                 if at + window.seconds > now:
                     window.used_before(at)
             if known.days is not None:
-                known.days.sent_before(at)
+                known.days.sent_before(began, at)
             known.next_at = max(known.next_at, at + known.gap[1])
 
     def _windows(self, sender: str | None) -> list[Window]:

@@ -145,10 +145,12 @@ class Days:
         self._counts[day] += 1
         return day
 
-    def answered(self, day: date, at: float) -> None:
-        """What was begun on `day` was sent; over midnight it counts for both days."""
+    def answered(self, day: date, at: float, *, accepted: bool = True) -> None:
+        """What was begun on `day` may have been sent; over midnight it counts for both days. Only
+        what was `accepted` makes it a day of the warm-up."""
         self._any_day.answered(at)
-        self._sent_on.add(day)
+        if accepted:
+            self._sent_on.add(day)
         later = self._span(at).day
         if later != day:
             self._counts[later] += 1
@@ -158,10 +160,11 @@ class Days:
         self._any_day.unused()
         self._counts[day] -= 1
 
-    def sent_before(self, at: float) -> None:
-        """A message of the past, sent at `at` (may be before boot)."""
+    def sent_before(self, began: float, at: float) -> None:
+        """A message of the past, begun and answered then (may be before boot)."""
         self._any_day.used_before(at)
-        self._counts[self._span(at).day] += 1
+        for day in {self._span(began).day, self._span(at).day}:
+            self._counts[day] += 1
 
     def has_sent_at(self, unix: float) -> None:
         """That the sender has sent on the day of `unix`."""

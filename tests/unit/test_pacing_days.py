@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from datetime import date, datetime
@@ -45,7 +46,7 @@ class Account:
         self.pacer = make_pacer([limits()], [self.who], zone=self.zone.key, luck=self.luck.random)
         self.pacer.restore(
             [],
-            [(self.who.id, at, at) for at in self.sent if at > self.time - 2 * DAY],
+            [(self.who.id, at, at, at) for at in self.sent if at > self.time - 2 * DAY],
             now=self.time - self.up,
             wall=self.time,
             timeout=60.0,
@@ -215,3 +216,71 @@ def test_of_several_campaigns_the_longest_pauses_hold() -> None:
     mine.take("a1", 0.0)
     assert mine.ready("a1", 0.0).at == 25.0
     assert mine.ready("a1", 0.0).binds == "gap of 10 to 40 s of a1"
+
+
+def test_a_pause_counts_from_the_answer_to_the_message_before() -> None:
+    mine = make_pacer([limits()], [sender(gap=45.0)])
+    permit = mine.take("a1", 0.0)
+    assert mine.ready("a1", 44.0).at == 45.0  # no earlier, whatever comes
+    assert mine.ready("a1", 45.0).at == math.inf
+    assert mine.ready("a1", 45.0).binds == "gap of 45 s of a1"
+    mine.done(permit, 50.0)
+    assert mine.ready("a1", 50.0).at == 95.0
+    refused = mine.take("a1", 95.0)
+    mine.done(refused, 145.0, sent=False)
+    assert mine.ready("a1", 145.0).at == 145.0
+
+
+def test_without_a_pause_nothing_waits_for_an_answer() -> None:
+    mine = make_pacer([limits()], [sender(gap=0.0)])
+    mine.take("a1", 0.0)
+    assert mine.ready("a1", 0.0).at == 0.0
+
+
+@pytest.mark.parametrize(("ended", "at"), [(1030.0, 1030.0), (None, 1040.0), (999.0, 1040.0)])
+def test_after_a_restart_a_senders_past_counts_from_the_answers(
+    ended: float | None, at: float
+) -> None:
+    who = sender(per_hour=1, gap=(10.0, 60.0))
+    for changes, pause in (({}, HOUR), ({"per_hour": None}, 60.0)):
+        mine = make_pacer([limits()], [who.model_copy(update=changes)])
+        past = [("a1", 1000.0, ended, 1000.0)]
+        mine.restore([], past, now=500.0, wall=1050.0, timeout=40.0, server=1050.0)
+        # Its own 1000 is 450 by boot time; one second is lost to whole seconds.
+        assert mine.ready("a1", 500.0).at == pytest.approx(at - 550.0 + pause)
+
+
+def test_a_dead_process_sends_nothing_more() -> None:
+    mine = make_pacer([limits()], [sender(gap=60.0)])
+    past = [("a1", 1000.0, None, 1000.0)]
+    mine.restore([], past, now=500.0, wall=1002.0, timeout=40.0, server=1002.0)
+    assert mine.ready("a1", 500.0).at == 560.0
+
+
+def test_after_a_restart_a_message_over_midnight_still_counts_for_both_days() -> None:
+    mine = make_pacer([limits()], [sender(per_day=1, ramp=Ramp(start=1, step=1))])
+    began, now = 10 * DAY - 1.0, 10 * DAY + 2.0
+    past = [("a1", began, 10 * DAY + 1.0, began)]
+    mine.restore([], past, now=now, wall=now, timeout=60.0, server=now)
+    assert mine.ready("a1", now).at == 11 * DAY + 1.0
+
+
+def test_a_day_with_nothing_proven_is_no_day_of_the_warm_up() -> None:
+    mine = make_pacer([limits()], [sender(ramp=Ramp(start=1, step=5))])
+    mine.done(mine.take("a1", 0.0), 60.0, accepted=False)
+    assert mine.ready("a1", 61.0).at == DAY + 60.0
+    mine.done(mine.take("a1", DAY + 60.0), DAY + 61.0)
+    assert mine.ready("a1", DAY + 62.0).binds == "ramp of a1 (1 on its day 1)"
+
+
+def test_a_repeat_counts_from_when_it_was_made() -> None:
+    mine = make_pacer([limits()], [sender(per_hour=2, gap=30.0)])
+    mine.done(mine.take("a1", 0.0), 60.0, accepted=False)
+    mine.done(mine.take("a1", 100.0), 101.0)
+    mine.sent_again("a1", 3000.0)
+    assert mine.ready("a1", 3000.0).at == 3701.0  # one of the two of the hour is the repeat
+    mine.done(mine.take("a1", 3701.0), 3702.0)
+    assert mine.ready("a1", 3703.0).at == 6600.0
+    paused = make_pacer([limits()], [sender(gap=30.0)])
+    paused.sent_again("a1", 10.0)
+    assert paused.ready("a1", 10.0).at == 40.0

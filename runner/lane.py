@@ -126,10 +126,10 @@ def _restore_pace(lane: Lane) -> None:
     was_ahead = lane.ledger.read(history.server_ahead, lane.id)
     gained = 0.0 if was_ahead is None else wall - (server - was_ahead)
     # A day more than the longest window: the clock may have been set within a run too.
-    since = wall - 2 * DAY - max(0.0, gained)
+    since, server_since = wall - 2 * DAY - max(0.0, gained), server - 2 * DAY
     lane.pacer.restore(
-        lane.ledger.read(history.past_requests, lane.id, since),
-        lane.ledger.read(history.past_sends, list(lane.pacer.senders), since),
+        lane.ledger.read(history.past_requests, lane.id, since, server_since),
+        lane.ledger.read(history.past_sends, list(lane.pacer.senders), server_since),
         now=now,
         wall=wall,
         timeout=lane.timeout,

@@ -20,6 +20,7 @@ from runner.ledger.failures import BUSY_SECONDS, told_plainly
 from runner.ledger.place import KEEP_IT, check_place, runs_took_place, wal_of
 from runner.ledger.schema import (
     SCHEMA_VERSION,
+    attempt,
     brake,
     campaign,
     message,
@@ -45,6 +46,9 @@ def _add_brakes_zones_and_contacts(connection: Connection) -> None:
     [queued] = [index for index in message.indexes if index.name == "message_queued"]
     queued.drop(connection)
     queued.create(connection)
+    for index in attempt.indexes:  # in the order of the server's clock now
+        index.drop(connection, checkfirst=True)
+        index.create(connection)
     connection.execute(campaign.update().values(fingerprint=None))  # the next plan fills them
 
 

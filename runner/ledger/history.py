@@ -5,38 +5,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Connection, Float, cast, null, or_, select, true
+from sqlalchemy import BigInteger, Connection, cast, select
 
 from runner.ledger.schema import attempt, message, request, run
 from runner.message import MAY_HAVE_SENT, AttemptOutcome, Evidence
 
 
 def past_requests(
-    connection: Connection, lane: str, since: float
+    connection: Connection, lane: str, since: float, server_since: float
 ) -> list[tuple[float, float | None, float | None]]:
-    """(started, ended, started by the server's clock) of every API request of a lane since `since`;
-    ended is None when it was never answered, the last for what was no send."""
-    found: list[tuple[float, float | None, float | None]] = []
-    made = attempt.c.evidence != Evidence.PRESUMED
-    for table, condition in ((attempt, made), (request, true())):
-        server_at = attempt.c.server_at if table is attempt else cast(null(), Float)
-        found.extend(
-            connection.execute(
-                select(table.c.started_at, table.c.ended_at, server_at).where(
-                    table.c.lane == lane,
-                    or_(table.c.started_at >= since, table.c.ended_at >= since),
-                    condition,
-                )
-            )
+    """(started, ended, started by the server's clock) of every API request of a lane: sends since
+    `server_since` by the server's clock, which nobody sets, and others since `since` by ours; ended
+    is None when it was never answered, the last for what was no send."""
+    sends = connection.execute(
+        select(attempt.c.started_at, attempt.c.ended_at, attempt.c.server_at).where(
+            attempt.c.lane == lane,
+            attempt.c.server_at >= server_since,
+            attempt.c.evidence != Evidence.PRESUMED,
         )
+    )
+    found: list[tuple[float, float | None, float | None]] = [(*row,) for row in sends]
+    others = connection.execute(
+        select(request.c.started_at, request.c.ended_at).where(
+            request.c.lane == lane, request.c.started_at >= since
+        )
+    )
+    found.extend((started, ended, None) for started, ended in others)
     return sorted(found, key=lambda request: request[0])
 
 
 def past_sends(
-    connection: Connection, senders: Sequence[str], since: float
+    connection: Connection, senders: Sequence[str], server_since: float
 ) -> list[tuple[str, float, float | None, float]]:
-    """(sender, started, ended, started by the server's clock) of every attempt since `since` that
-    may have become a message, over all campaigns; ended is None when it was never answered."""
+    """(sender, started, ended, started by the server's clock) of every attempt since `server_since`
+    by the latter that may have become a message, over all campaigns; ended is None when it was
+    never answered."""
     return [
         (sender, started, ended, server_at)
         for sender, started, ended, server_at in connection.execute(
@@ -45,11 +48,11 @@ def past_sends(
             )
             .where(
                 attempt.c.sender.in_(senders),
-                attempt.c.started_at >= since,
+                attempt.c.server_at >= server_since,
                 attempt.c.outcome.in_(MAY_HAVE_SENT),
                 attempt.c.evidence != Evidence.PRESUMED,
             )
-            .order_by(attempt.c.started_at)
+            .order_by(attempt.c.server_at)
         )
     ]
 
@@ -84,7 +87,7 @@ def server_ahead(connection: Connection, lane: str) -> float | None:
     return connection.execute(
         select(attempt.c.server_at - attempt.c.started_at)
         .where(attempt.c.lane == lane, attempt.c.evidence != Evidence.PRESUMED)
-        .order_by(attempt.c.started_at.desc())
+        .order_by(attempt.c.server_at.desc())
         .limit(1)
     ).scalar_one_or_none()
 

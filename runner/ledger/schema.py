@@ -169,9 +169,9 @@ attempt = Table(
     CheckConstraint(_one_of("outcome", AttemptOutcome), name="attempt_outcome"),
     CheckConstraint("outcome = 'unknown' OR ended_at IS NOT NULL", name="attempt_ended"),
 )
-Index("attempt_by_lane", attempt.c.lane, attempt.c.started_at)
+Index("attempt_by_lane", attempt.c.lane, attempt.c.server_at)
 Index("attempt_by_message_id", attempt.c.message_id)
-Index("attempt_by_sender", attempt.c.sender, attempt.c.started_at)
+Index("attempt_by_sender", attempt.c.sender, attempt.c.server_at)
 
 word = Table(
     "word",

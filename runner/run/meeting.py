@@ -186,7 +186,7 @@ def _remembered(
         return None
     pacer = make_pacer([campaign.limits], [])
     wall = clock.now()
-    used = ledger.read(history.past_requests, row.lane, wall - DAY)
+    used = ledger.read(history.past_requests, row.lane, wall - DAY, wall - DAY)
     pacer.restore(used, [], now=clock.boot(), wall=wall, timeout=campaign.retry.timeout)
     return pacer
 

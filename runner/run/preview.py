@@ -180,7 +180,7 @@ def pace_of(drafts: Sequence[Scheduled], ledger: Ledger | None, clock: Clock) ->
         [
             request
             for lane in sorted(lanes)
-            for request in ledger.read(history.past_requests, lane, wall - DAY)
+            for request in ledger.read(history.past_requests, lane, wall - DAY, wall - DAY)
         ],
         ledger.read(history.past_sends, list(pacer.senders), wall - 2 * DAY),
         now=now,

@@ -138,7 +138,7 @@ def doubted(ledger: Ledger, row: CampaignRow) -> list[str]:
 
 def test_what_an_old_copy_may_have_forgotten_is_in_doubt_once(ledger: Ledger) -> None:
     row, run = accepted_copy(ledger)
-    requests = ledger.read(history.past_requests, LANE, 0.0)
+    requests = ledger.read(history.past_requests, LANE, 0.0, 0.0)
     sends = ledger.read(history.past_sends, [SENDER], 0.0)
     ahead = ledger.read(history.server_ahead, LANE)
     assert ledger.write(age.presume, row, *API, run) == 1
@@ -149,7 +149,7 @@ def test_what_an_old_copy_may_have_forgotten_is_in_doubt_once(ledger: Ledger) ->
     assert ledger.read(views.counts, row.id)[S.SENT] == 1
 
     # Nobody made this attempt: it uses up no limit, and tells nothing of a clock.
-    assert ledger.read(history.past_requests, LANE, 0.0) == requests
+    assert ledger.read(history.past_requests, LANE, 0.0, 0.0) == requests
     assert ledger.read(history.past_sends, [SENDER], 0.0) == sends
     assert ledger.read(history.server_ahead, LANE) == ahead
 

@@ -540,7 +540,10 @@ def test_requests_and_sends_of_the_past_are_remembered(ledger: Ledger) -> None:
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
     ledger.write(moves.count_requests, [{"lane": LANE, "started_at": 10.0, "ended_at": 13.0}])
-    assert ledger.read(history.past_requests, LANE, 0.0) == [(10.0, None, 10.0), (10.0, 13.0, None)]
+    both = [(10.0, None, 10.0), (10.0, 13.0, None)]
+    assert ledger.read(history.past_requests, LANE, 0.0, 0.0) == both
+    assert ledger.read(history.past_requests, LANE, 11.0, 10.0) == both[:1]
+    assert ledger.read(history.past_requests, LANE, 10.0, 11.0) == both[1:]
     assert ledger.read(history.past_sends, [SENDER], 0.0) == [(SENDER, 10.0, None, 10.0)]
     record(ledger, message, number, Evidence.NOT_WRITTEN)
     assert ledger.read(history.past_sends, [SENDER], 0.0) == []

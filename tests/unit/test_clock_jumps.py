@@ -51,6 +51,25 @@ def test_a_clock_set_between_runs_gives_no_fresh_window_and_blocks_none(
     assert setting.counts() == {"sent": 4}
 
 
+@pytest.mark.parametrize("jump", [-400 * DAY, -3 * DAY, 3 * DAY])
+@pytest.mark.parametrize("what", ["sender", "team"])
+def test_a_run_with_a_wrong_clock_is_remembered_when_the_clock_is_right_again(
+    make: Make, jump: float, what: str
+) -> None:
+    own = [sender(SENDER, per_hour=2)] if what == "sender" else [sender(SENDER)]
+    setting = make(range(1, 4), senders=own, limits=limits(per_hour=2 if what == "team" else None))
+    setting.drive(limit=1)
+    setting.before = skewed(jump)
+    setting.drive(limit=1)
+
+    def later(_lane: Lane, clock: VirtualClock) -> None:
+        clock.started += 1000.0
+
+    setting.before = later
+    told = setting.drive()  # by the server's clock it begins 2000 s after the first
+    assert HOUR - 2005.0 < told.took < HOUR - 1990.0
+
+
 @pytest.mark.parametrize("jump", [2 * HOUR, 23 * HOUR, -2 * HOUR])
 def test_a_clock_set_during_a_run_frees_nothing_for_the_next(make: Make, jump: float) -> None:
     setting = make(range(1, 6), senders=[sender(SENDER, per_hour=3, gap=100.0)])

@@ -61,13 +61,17 @@ class Meter:
         if self.spacing is not None:
             await self.spacing.acquire()
         permit = await lane.permit(None)
-        started = lane.clock.now()
+        row = {"lane": lane.id, "started_at": lane.clock.now(), "ended_at": None}
+        try:
+            id = await lane.ledger.commit(moves.count_requests, row)
+        except BaseException:
+            lane.pacer.unused(permit)
+            raise
         try:
             yield hear
         finally:
             lane.pacer.done(permit, lane.clock.boot(), told=told)
-            row = {"lane": lane.id, "started_at": started, "ended_at": lane.clock.now()}
-            await lane.ledger.commit(moves.count_requests, row)
+            await lane.ledger.commit(moves.end_requests, (id, lane.clock.now()))
             lane.notify()
 
     async def _early_permit(self) -> Permit | None:

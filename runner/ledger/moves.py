@@ -337,7 +337,15 @@ def orphan(connection: Connection, lane_id: str, at: float) -> int:
     return len(lost)
 
 
-def count_requests(connection: Connection, items: list[dict[str, Any]]) -> list[None]:
-    """Write down API requests that are not sends (a batch): lane, started_at, ended_at."""
-    connection.execute(insert(request), items)
+def count_requests(connection: Connection, items: list[dict[str, Any]]) -> list[int]:
+    """Write down API requests that are not sends (a batch): lane, started_at, ended_at; their
+    ids."""
+    ids = insert(request).returning(request.c.id, sort_by_parameter_order=True)
+    return list(connection.execute(ids, items).scalars())
+
+
+def end_requests(connection: Connection, items: list[tuple[int, float]]) -> list[None]:
+    """Write down when requests were answered or given up (a batch): id, ended_at."""
+    for id, at in items:
+        connection.execute(update(request).where(request.c.id == id).values(ended_at=at))
     return [None] * len(items)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy import text
 from runner.attempt import Lane
 from runner.campaign import Ramp
 from runner.lane import Meter
+from runner.ledger import history
 from runner.message import Outcome
 from runner.pacing import DAY, HOUR, make_pacer
 from tests.lane import Setting, make
@@ -158,3 +160,23 @@ def test_what_an_answer_to_a_question_says_is_left_holds_the_lane_too(make: Make
         return lane.pacer.ready(SENDER, now).at - now, early.ready(None, clock.boot()).at
 
     assert run_virtually(ask) == pytest.approx((40.0, 40.0))
+
+
+def test_a_question_is_in_the_ledger_before_it_leaves(make: Make) -> None:
+    lane = make([1]).drive().lane
+    seen: list[list[tuple[float, float | None, float | None]]] = []
+
+    def counted() -> None:
+        found = lane.ledger.read(history.past_requests, lane.id, lane.clock.now() - 9.0, math.inf)
+        seen.append([(at, ended, server_at) for at, ended, server_at in found])
+
+    async def ask(clock: VirtualClock) -> None:
+        async with Meter(clock, lane=lane).gate():
+            counted()  # a process that dies here has asked
+            lane.clock.skew += 2.0  # type: ignore[attr-defined]
+        counted()
+
+    run_virtually(ask)
+    [[asked], [answered]] = seen
+    assert asked[1] is None
+    assert answered == (asked[0], asked[0] + 2.0, None)

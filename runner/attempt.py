@@ -34,6 +34,7 @@ from runner.guard import Guard, GuardLimits
 from runner.ledger import Ledger
 from runner.ledger.brakes import BY_A_PERSON, Brake, BrakeKind, Halt, halt
 from runner.ledger.contact import PassedOver
+from runner.ledger.history import Hold, keep_holds
 from runner.ledger.moves import Intent, NotClaimed, Recorded, Result, claim, record
 from runner.message import (
     Accepted,
@@ -324,7 +325,10 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
         return None
     answer = await channel.send(parcel.body, parcel.key, begun + SEND_BY)
     _give_back(lane, parcel, permit, answer)
+    hold = _slow_down(lane, channel, parcel, answer)
     recorded = await lane.ledger.commit(record, _result(lane, parcel, number, answer))
+    if hold is not None:
+        await lane.ledger.commit(keep_holds, hold)
     _act(lane, parcel, answer)
     lane.bus.emit(_event(lane, parcel, answer, recorded))
     _judge(lane, parcel, answer.outcome, recorded.status)
@@ -354,6 +358,22 @@ def _give_back(lane: Lane, parcel: Parcel, permit: Permit, answer: Answer) -> No
     lane.pacer.done(permit, now, sent=sent, accepted=accepted, told=answer.quota)
     if parcel.again and sent and not (isinstance(outcome, Accepted) and outcome.replay):
         lane.pacer.sent_again(parcel.sender, now)
+
+
+def _slow_down(lane: Lane, channel: Channel, parcel: Parcel, answer: Answer) -> Hold | None:
+    """Hold back whom the answer tells to wait, before anything else goes; the hold, for later runs
+    to keep too."""
+    match answer.outcome:
+        case Deferred(scope=Scope.SENDER, stop="", after=after) if after:
+            wait, sender = after, parcel.sender
+            why = f"the platform slows {sender} down"
+        case Deferred(scope=Scope.LANE, stop="", written=True, after=after):
+            wait, sender = _hold_of(after), ""
+            why = "the API's request limit (429)"
+        case _:
+            return None
+    lane.pacer.hold(lane.clock.boot() + wait, why, sender or None)
+    return Hold(lane.id, sender, channel.server_now() + wait, why)
 
 
 def _result(lane: Lane, parcel: Parcel, number: int, answer: Answer) -> Result:
@@ -424,15 +444,9 @@ def _act(lane: Lane, parcel: Parcel, answer: Answer) -> None:
             lane.stop(stop)
         case Deferred(stop=stop, scope=Scope.SENDER) if stop:
             lane.stop_sender(parcel.sender, stop)
-        case Deferred(scope=Scope.SENDER, after=after):
-            lane.pacer.hold(
-                now + (after or 0.0), f"the platform slows {parcel.sender} down", parcel.sender
-            )
         case Deferred(scope=Scope.LANE, written=False) if lane.pacer.held_until <= now:
             lane.network_failures += 1
             lane.pacer.hold(now + pause(lane.network_failures), f"network: {outcome.detail}")
-        case Deferred(scope=Scope.LANE, written=True, after=after):
-            lane.pacer.hold(now + _hold_of(after), "the API's request limit (429)")
 
 
 def _judge(lane: Lane, parcel: Parcel, outcome: Outcome, status: MessageStatus) -> None:

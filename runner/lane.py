@@ -141,3 +141,5 @@ def _restore_pace(lane: Lane) -> None:
         gained=gained,
         days=lane.ledger.read(history.days_sent, lane.pacer.warming_up),
     )
+    for hold in lane.ledger.read(history.past_holds, lane.id, list(lane.pacer.senders)):
+        lane.pacer.hold_again(hold.until - server, hold.why, hold.sender or None, now=now)

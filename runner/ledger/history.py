@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Connection, cast, select
 
+from runner.ledger.notes import note, set_note
 from runner.ledger.schema import attempt, message, request, run
 from runner.message import MAY_HAVE_SENT, AttemptOutcome, Evidence
 
@@ -43,9 +45,7 @@ def past_sends(
     return [
         (sender, started, ended, server_at)
         for sender, started, ended, server_at in connection.execute(
-            select(
-                attempt.c.sender, attempt.c.started_at, attempt.c.ended_at, attempt.c.server_at
-            )
+            select(attempt.c.sender, attempt.c.started_at, attempt.c.ended_at, attempt.c.server_at)
             .where(
                 attempt.c.sender.in_(senders),
                 attempt.c.server_at >= server_since,
@@ -90,6 +90,38 @@ def server_ahead(connection: Connection, lane: str) -> float | None:
         .order_by(attempt.c.server_at.desc())
         .limit(1)
     ).scalar_one_or_none()
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What the API told a sender of a lane, or with `sender` empty all of it, to wait for: nothing
+    goes before `until`, in Unix seconds by the server's clock."""
+
+    lane: str
+    sender: str
+    until: float
+    why: str
+
+    @property
+    def key(self) -> str:
+        """What it is kept under."""
+        return f"hold {self.lane} {self.sender}"
+
+
+def keep_holds(connection: Connection, holds: Sequence[Hold]) -> list[None]:
+    """Keep holds for later runs (a batch): of each sender and lane the longest."""
+    for hold in holds:
+        before = note(connection, hold.key)
+        if not before or json.loads(before)[0] < hold.until:
+            set_note(connection, hold.key, json.dumps([hold.until, hold.why]))
+    return [None] * len(holds)
+
+
+def past_holds(connection: Connection, lane: str, senders: Iterable[str]) -> list[Hold]:
+    """The last hold of a lane, and of each of these senders in it, those that are over too."""
+    kept = [Hold(lane, sender, 0.0, "") for sender in ("", *senders)]
+    told = [(hold, note(connection, hold.key)) for hold in kept]
+    return [Hold(lane, hold.sender, *json.loads(text)) for hold, text in told if text]
 
 
 @dataclass(frozen=True, slots=True)

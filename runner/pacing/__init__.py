@@ -211,6 +211,12 @@ class Pacer:
         elif (state := self.senders.get(sender)) and until > state.held_until:
             state.held_until, state.held_why = until, why
 
+    def hold_again(self, left: float, why: str, sender: str | None, *, now: float) -> None:
+        """A hold of an earlier run that has `left` seconds to go, by clocks that may have been set:
+        no longer than any window."""
+        if left > 0:
+            self.hold(now + min(left, DAY) + CLOCK_SLACK, why, sender)
+
     def held(self, sender: str, now: float) -> bool:
         """Whether this sender, or everyone, is told to wait."""
         state = self.senders.get(sender, self._unknown)

@@ -188,4 +188,7 @@ def pace_of(drafts: Sequence[Scheduled], ledger: Ledger | None, clock: Clock) ->
         timeout=timeout,
         days=ledger.read(history.days_sent, pacer.warming_up),
     )
+    for lane in sorted(lanes):
+        for hold in ledger.read(history.past_holds, lane, list(pacer.senders)):
+            pacer.hold_again(hold.until - wall, hold.why, hold.sender or None, now=now)
     return pacer

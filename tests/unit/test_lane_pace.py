@@ -16,7 +16,7 @@ from runner.attempt import Lane
 from runner.campaign import Ramp
 from runner.lane import Meter
 from runner.ledger import history
-from runner.message import Outcome
+from runner.message import Deferred, Outcome, Scope
 from runner.pacing import DAY, HOUR, make_pacer
 from tests.lane import Setting, make
 from tests.pacing import ExactServer
@@ -180,3 +180,59 @@ def test_a_question_is_in_the_ledger_before_it_leaves(make: Make) -> None:
     [[asked], [answered]] = seen
     assert asked[1] is None
     assert answered == (asked[0], asked[0] + 2.0, None)
+
+
+@pytest.mark.parametrize("scope", [Scope.SENDER, Scope.LANE])
+@pytest.mark.parametrize("jump", [0.0, 5 * DAY, -5 * DAY])
+def test_who_was_told_to_wait_waits_over_a_restart_too(
+    make: Make, scope: Scope, jump: float
+) -> None:
+    setting = make(range(1, 4))
+    asked: list[float] = []
+
+    def script(_api: ScriptedApi, _who: str, _body: bytes, _key: str) -> Outcome | None:
+        asked.append(clocks[-1].started + clocks[-1].boot())
+        return Deferred("slow", after=5000.0, scope=scope) if len(asked) == 1 else None
+
+    clocks: list[VirtualClock] = []
+
+    def meet(_lane: Lane, clock: VirtualClock) -> None:
+        clock.skew = jump if clocks else 0.0
+        clocks.append(clock)
+
+    setting.before, setting.concurrency = meet, 1
+    setting.api.script = script
+    setting.drive(idle_after=600.0)
+    assert len(asked) == 1
+    told = setting.drive()
+    assert 5000.0 <= asked[1] - asked[0] < 5010.0
+    assert setting.counts() == {"sent": 3}
+    again = setting.drive()
+    assert told.took > 3000.0 > again.took
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["hold", "restart", "look"]), st.floats(0, 1e6), st.floats(0, 9)),
+        max_size=20,
+    )
+)
+def test_no_hold_ends_early_over_restarts(played: list[tuple[str, float, float]]) -> None:
+    """By a server's clock that is read from whole seconds, up to one late."""
+    time, up, until, kept = 1_000_000.0, 0.0, 0.0, 0.0
+    pacer = make_pacer([limits()], [sender()])
+    for what, seconds, pause in played:
+        time += pause
+        match what:
+            case "hold":
+                told = min(seconds, DAY)  # as a channel cuts it
+                pacer.hold(time - up + told, "told", "a1")
+                until = max(until, time + told)
+                kept = max(kept, int(time) + told)
+            case "restart":
+                up, pacer = time - 5.0, make_pacer([limits()], [sender()])
+                pacer.hold_again(kept - int(time + 0.5), "told", "a1", now=5.0)
+            case "look":
+                time += seconds
+        assert pacer.ready("a1", time - up).at + up >= min(until, time + DAY) - 1e-6

@@ -124,7 +124,7 @@ SABOTAGE: dict[str, tuple[str, int, Callable[[pytest.MonkeyPatch], None]]] = {
     ),
     "keys live for ever": ("v2", 20, _keys_live_for_ever),
     "intents are not written": ("v1", 1, _intents_are_not_written),
-    "nobody is fenced": ("v1", 585, _nobody_is_fenced),
+    "nobody is fenced": ("v1", 605, _nobody_is_fenced),
     "any message is proof": ("v1", 160, _any_message_is_proof),
 }
 """What breaks the runner, the version whose histories show it, and a seed shortly before."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -14,10 +16,11 @@ from sqlalchemy import text
 
 from runner.attempt import Lane
 from runner.campaign import Ramp
+from runner.errors import LaneEnding
 from runner.lane import Meter
 from runner.ledger import history
 from runner.message import Deferred, Outcome, Scope
-from runner.pacing import DAY, HOUR, make_pacer
+from runner.pacing import DAY, HOUR, MINUTE, make_pacer
 from tests.lane import Setting, make
 from tests.pacing import ExactServer
 from tests.support import SENDER
@@ -236,3 +239,31 @@ def test_no_hold_ends_early_over_restarts(played: list[tuple[str, float, float]]
             case "look":
                 time += seconds
         assert pacer.ready("a1", time - up).at + up >= min(until, time + DAY) - 1e-6
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.1, 3.0])
+def test_neither_sends_nor_look_ups_are_starved(make: Make, latency: float) -> None:
+    """Four that ask for ever beside four that send, without what spaces look-ups."""
+    setting = make(range(1, 61), limits=limits(per_minute=10), concurrency=4)
+    setting.api.latency = latency
+    waits: list[float] = []
+    asking: list[asyncio.Task[None]] = []
+
+    def meet(lane: Lane, clock: VirtualClock) -> None:
+        meter = Meter(clock, lane=lane)
+
+        async def ask() -> None:
+            with contextlib.suppress(LaneEnding):
+                while clock.boot() < HOUR and not lane.dispatched:
+                    began = clock.boot()
+                    async with meter.gate():
+                        waits.append(clock.boot() - began)
+                        await asyncio.sleep(latency)
+
+        asking.extend(asyncio.create_task(ask()) for _ in range(4))
+
+    setting.before = meet
+    told = setting.drive()
+    assert max(waits) < 2 * MINUTE
+    assert told.took < MINUTE * 60 / 10 * 3  # a third of the quota at the least
+    assert len(waits) > 60 / 3

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import random
+from datetime import UTC
+from email.utils import format_datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.pacing import HOUR, Pacer, Told, make_pacer
+from runner.channels.answers import Reply, quota, retry_after
+from runner.pacing import DAY, HOUR, Pacer, Told, make_pacer
 from runner.pacing.shared import OTHERS
 from tests.pacing import API, ExactServer, Machine
 from tests.unit.test_pacing import limits, sender
@@ -160,3 +163,38 @@ def test_a_burst_of_others_is_waited_out(seed: int) -> None:
     at = machine.time
     machine.run(600.0, sorted(at + 30.0 + luck.uniform(0, 2) for _ in range(150)))
     assert machine.refused <= 16  # what was under way when it came
+
+
+headers = st.one_of(
+    st.text(max_size=40),
+    st.integers(-(10**400), 10**400).map(str),
+    st.integers(1_799_000_000, 1_801_000_000).map(str),
+    st.floats().map(str),
+    st.sampled_from(["", "-5", "1e308", "NaN", "inf", "٣", "300, 300", "300;w=60"]),
+    st.datetimes().map(lambda at: format_datetime(at.replace(tzinfo=UTC), usegmt=True)),
+)
+
+
+@settings(max_examples=300)
+@given(
+    st.dictionaries(
+        st.sampled_from([f"X-RateLimit-{name}" for name in ("Limit", "Remaining", "Reset")]),
+        headers,
+    ),
+    st.none() | headers,
+    st.none() | st.floats(1.7e9, 1.9e9),
+)
+def test_no_header_is_too_absurd_to_go_on(
+    told: dict[str, str], retry: str | None, server_at: float | None
+) -> None:
+    if retry is not None:
+        told["Retry-After"] = retry
+    reply = Reply(429, told, b"", server_at=server_at)
+    wait = retry_after(reply, 1_800_000_000.0)
+    assert wait is None or 0.0 <= wait <= DAY
+    said = quota(reply, 1_800_000_000.0)
+    mine = pacer()
+    ask(mine, said)
+    ready = mine.ready("a1", 1.0)
+    assert 1.0 <= ready.at <= DAY + 2.0
+    assert mine.ready("a1", ready.at).at == ready.at

@@ -40,12 +40,16 @@ def keep_others_out(connection: Connection, ids: Collection[int]) -> None:
 
 def pass_contacted(
     connection: Connection, asked: Mapping[int, tuple[float | None, float]]
-) -> dict[int, PassedOver]:
+) -> tuple[dict[int, PassedOver], set[int]]:
     """Skip the queued ones of these messages whose recipients were written to by another campaign.
-    `asked`: the campaign's `contact_once_in`, and the time now."""
+    `asked`: the campaign's `contact_once_in`, and the time now.
+
+    Also those whose recipients another campaign is writing to or has in doubt: they wait. Both
+    come from one look, or an answer recorded between two looks would be seen by neither.
+    """
     ids = [id for id, (within, _) in asked.items() if within is not None]
     if not ids:
-        return {}
+        return {}, set()
     rows = connection.execute(
         select(message.c.id, campaign.c.name, _other.c.sent_at)
         .join(_other, _same_recipient())
@@ -54,17 +58,19 @@ def pass_contacted(
             message.c.id.in_(ids),
             message.c.status == _S.QUEUED,
             _other.c.campaign != message.c.campaign,
-            _other.c.status == _S.SENT,  # one under way or in doubt is waited for: `may_go`
+            _other.c.status.in_((_S.SENT, _S.SENDING, _S.IN_DOUBT)),
             ~campaign.c.is_test,
         )
         .order_by(_other.c.sent_at)
     )
     passed: dict[int, PassedOver] = {}
+    waiting: set[int] = set()
     for row in rows:
-        bar = Contact(row.name, row.sent_at).bars(*asked[row.id])
-        if bar is not None:
+        if row.sent_at is None:
+            waiting.add(row.id)
+        elif (bar := Contact(row.name, row.sent_at).bars(*asked[row.id])) is not None:
             passed[row.id] = PassedOver(SkipReason.CONTACTED, *bar)
-    return _skip(connection, passed)
+    return _skip(connection, passed), waiting - passed.keys()
 
 
 def pass_suppressed(connection: Connection, these: ColumnElement[bool]) -> dict[int, PassedOver]:

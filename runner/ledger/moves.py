@@ -81,10 +81,14 @@ def claim(
         if not intent.again
     }
     keep_others_out(connection, asked)
-    passed = pass_contacted(connection, asked)
+    passed, waiting = pass_contacted(connection, asked)
     numbers: dict[int, int] = {}
     for again in (False, True):
-        ids = [intent.message for intent in owned if intent.again is again]
+        ids = [
+            intent.message
+            for intent in owned
+            if intent.again is again and (again or intent.message not in waiting)
+        ]
         if not ids:
             continue
         statement = update(message).where(

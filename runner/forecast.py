@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runner.pacing import DAY, Pacer, Ready
@@ -15,17 +15,22 @@ SIMULATED = 220_000
 """Messages played forward: two days at the API's own limit of 100,000 a day. Beyond them the
 simulated days repeat."""
 
+WEEK = 7 * DAY
+
 BY_SCHEDULE = "the schedule"
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one sender has to send in one zone; `hours`: the schedule, None for always."""
+    """What one sender has to send of a campaign in one zone. `hours`: the schedule, None for
+    always; `first` and `last`: where it stands in the campaign's queue, as parts of its length."""
 
     sender: str
     count: int
     hours: Hours | None = None
     zone: str = ""
+    first: float = 0.0
+    last: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,8 @@ class Forecast:
 
 @dataclass(slots=True)
 class _Queue:
-    """A share as it is used up. Where its messages stand among the others' is not known: they are
-    taken to be spread evenly."""
+    """A share as it is used up. Its messages are taken to be spread evenly from its first to its
+    last."""
 
     share: Share
     ahead: float  # wall time less boot time
@@ -55,7 +60,8 @@ class _Queue:
 
     @property
     def place(self) -> float:
-        return (self.sent + 0.5) / self.share.count
+        share = self.share
+        return share.first + (share.last - share.first) * (self.sent + 0.5) / share.count
 
     def opens(self, at: float) -> float:
         """When the next of it may go by the schedule, from `at` on (boot seconds)."""
@@ -67,6 +73,18 @@ class _Queue:
             closes = next_close(hours, zone, wall) if wall < math.inf else math.inf
             self._opens, self._closes = wall - self.ahead, closes - self.ahead
         return max(at, self._opens)
+
+    def open_spans(self, at: float, until: float = math.inf) -> Iterator[tuple[float, float]]:
+        """From when to when it may go, from `at` on (boot seconds)."""
+        hours, zone = self.share.hours, self.share.zone
+        while at < until and hours is not None:
+            begin = next_open(hours, zone, at + self.ahead) - self.ahead
+            if begin >= until or begin == math.inf:
+                return
+            at = next_close(hours, zone, begin + self.ahead) - self.ahead
+            yield begin, at
+        if hours is None:
+            yield at, math.inf
 
 
 @dataclass(slots=True)
@@ -142,15 +160,30 @@ def _ready(pacer: Pacer, sender: _Sender, name: str, at: float) -> Ready:
 
 
 def _end(sender: _Sender, now: float) -> float:
-    """When the last of a sender's messages goes out: as the simulated ones, day after day."""
+    """When the last of a sender's messages goes out. What is beyond the simulated ones goes out as
+    those did: week after week, or day after day where there is no schedule."""
     if sender.opens(sender.ends[-1] if sender.ends else now) == math.inf and sender.queues:
         return math.inf
-    times, count = sender.ends, sender.count
-    if count <= len(times) or not times:
+    times, left = sender.ends, sender.count - len(sender.ends)
+    if left <= 0 or not times:
         return times[-1] if times else now
-    days = int((times[-1] - now) // DAY)
-    a_day = bisect_left(times, now + days * DAY) // days if days else 0
-    if not a_day:
-        return times[-1] + (count - len(times)) * (times[-1] - now) / len(times)
-    more = -(-(count - len(times)) // a_day)
-    return times[count - 1 - more * a_day] + more * DAY
+    took = times[-1] - now
+    scheduled = any(queue.share.hours is not None for queue in sender.queues)
+    period = WEEK if took >= WEEK else DAY
+    whole = int(took // period)
+    if whole and (period == WEEK or not scheduled):
+        # The last ones: a warm-up is over by then.
+        each = (len(times) - bisect_left(times, times[-1] - whole * period)) // whole
+        more = -(-left // each)
+        return times[len(times) + left - 1 - more * each] + more * period
+    if not scheduled:
+        return times[-1] + left * took / len(times)
+    queue = max(sender.queues, key=lambda queue: queue.share.count - queue.sent)
+    until = now + whole * DAY if whole else times[-1]  # of whole days, if there are any
+    opened = sum(min(end, until) - begin for begin, end in queue.open_spans(now, until))
+    due = left * opened / max(1, bisect_left(times, until))
+    for begin, end in queue.open_spans(times[-1]):
+        if end - begin >= due:
+            return begin + due
+        due -= end - begin
+    return math.inf

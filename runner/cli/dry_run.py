@@ -17,9 +17,9 @@ import click
 
 from runner.cli.call import Call
 from runner.cli.params import ENDINGS
-from runner.cli.question import finish_line, preview_lines
+from runner.cli.question import finish_as_json, finish_lines, preview_lines
 from runner.cli.show import text_lines
-from runner.clock import SystemClock, iso
+from runner.clock import SystemClock
 from runner.message import Entry, PlannedMessage, RowSkip
 from runner.progress import number, safe
 from runner.run.dry_run import DryRun, dry_run
@@ -183,7 +183,8 @@ def _show(found: DryRun, seen: list[_Seen], chosen: bool, now: float) -> None:
         if kept:
             click.echo(f"  left as they are: {kept}")
     if any(preview.to_send for preview in found.previews):
-        click.echo(finish_line(found.forecast, now))
+        for line in finish_lines(found.forecast, now):
+            click.echo(line)
     ledger = found.place or "none yet, the first run makes it"
     click.echo(f"ledger: {safe(ledger)}")
 
@@ -224,7 +225,6 @@ def _as_json(at: int, found: DryRun, seen: list[_Seen], now: float) -> dict[str,
             for reason, rows in sorted(shown.skips.items())
             for row, id, detail in rows
         ],
-        "finish_at": iso(found.forecast.finish_at(now)) or None,
-        "binds": found.forecast.binds,
+        **finish_as_json(found.forecast, now),
         "warnings": found.warnings,
     }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import click
 
 from runner.cli.show import table
+from runner.clock import iso
 from runner.forecast import Forecast
 from runner.progress import Progress, duration, moment, number, safe
 from runner.run.preview import Preview
@@ -23,7 +26,8 @@ def asker(progress: Progress) -> Callable[[Sequence[Preview], Forecast], bool]:
                 for line in preview_lines(preview):
                     click.echo(line)
             total = sum(preview.to_send.total() for preview in found)
-            click.echo(finish_line(forecast, time.time()))
+            for line in finish_lines(forecast, time.time()):
+                click.echo(line)
             return click.confirm(f"Send {number(total)} messages?", default=False)
 
     return ask
@@ -63,10 +67,30 @@ def sender_lines(to_send: Counter[str]) -> Iterable[str]:
         yield table([(f"from {sender}", number(n)) for sender, n in sorted(to_send.items())])
 
 
-def finish_line(forecast: Forecast, now: float) -> str:
-    """When it will be done, and what makes it take that long."""
-    at = forecast.finish_at(now)
-    if at is None:
+def finish_lines(forecast: Forecast, now: float) -> Iterable[str]:
+    """When it will be done and what makes it take that long, in all and, of several, per sender."""
+    binds = forecast.binds if forecast.seconds < math.inf else ""
+    yield _done(forecast.seconds, now) + (f"; what binds: {binds}" if binds else "")
+    if len(forecast.by_sender) > 1:
+        for sender, seconds in sorted(forecast.by_sender.items()):
+            yield f"  {sender}: {_done(seconds, now)}"
+
+
+def _done(seconds: float, now: float) -> str:
+    if seconds == math.inf:
         return "never done: the schedule does not open within two years"
-    told = f"done about {moment(at, now)} (in {duration(forecast.seconds)})"
-    return told + (f"; what binds: {forecast.binds}" if forecast.binds else "")
+    return f"done about {moment(now + seconds, now)} (in {duration(seconds)})"
+
+
+def finish_as_json(forecast: Forecast | None, now: float) -> dict[str, Any]:
+    """The public form: names stay. Without a forecast nothing is known."""
+    if forecast is None:
+        return {"finish_at": None, "finish_by_sender": {}, "binds": ""}
+    return {
+        "finish_at": iso(forecast.finish_at(now)) or None,
+        "finish_by_sender": {
+            sender: iso(now + seconds) if seconds < math.inf else None
+            for sender, seconds in sorted(forecast.by_sender.items())
+        },
+        "binds": forecast.binds,
+    }

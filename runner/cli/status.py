@@ -85,7 +85,7 @@ def _watch(campaign: Path | None, state: str | None, call: Call) -> int:
 
 
 def _text(found: Standings, call: Call) -> str:
-    from runner.cli.question import finish_line
+    from runner.cli.question import finish_lines
     from runner.cli.show import needs_a_person, status_lines
     from runner.progress import moment, number, safe
 
@@ -98,7 +98,7 @@ def _text(found: Standings, call: Call) -> str:
         if each.binds_now and each.next_at is not None:
             lines.append(f"  next message {moment(each.next_at, now)}: waits for {each.binds_now}")
         if each.forecast is not None:
-            lines.append(f"  {finish_line(each.forecast, now)}")
+            lines += [f"  {line}" for line in finish_lines(each.forecast, now)]
         lines += [f"  {line}" for line in needs_a_person(each.status, each.path, call)]
     if not found.campaigns:
         lines.append("no campaign yet")
@@ -116,12 +116,11 @@ def _text(found: Standings, call: Call) -> str:
 
 
 def _as_json(each: Standing, found: Standings) -> dict[str, Any]:
+    from runner.cli.question import finish_as_json
     from runner.clock import iso
 
     told = each.status.as_json()
-    forecast = each.forecast
-    told["finish_at"] = iso(forecast.finish_at(time.time())) or None if forecast else None
-    told["binds"] = "" if forecast is None else forecast.binds
+    told |= finish_as_json(each.forecast, time.time())
     told["binds_now"] = each.binds_now
     told["next_at"] = None if each.next_at is None else iso(each.next_at)
     told["running"] = found.alive

@@ -132,13 +132,15 @@ def is_first_of(ids: Collection[int]) -> ColumnElement[bool]:
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """What one sender has in the queue for one zone; `next_at` is when the first of it is due
-    (Unix s), whatever the schedule says."""
+    (Unix s), whatever the schedule says; `first` and `last` are its places in the queue."""
 
     sender: str
     campaign: int
     zone: str
     count: int
     next_at: float
+    first: int
+    last: int
 
 
 def waiting(
@@ -147,7 +149,13 @@ def waiting(
     """The queue of each sender, by campaign and zone."""
     group = (message.c.sender, message.c.campaign, message.c.zone)
     wanted = (
-        select(*group, func.count(), func.min(message.c.not_before))
+        select(
+            *group,
+            func.count(),
+            func.min(message.c.not_before),
+            func.min(message.c.id),
+            func.max(message.c.id),
+        )
         .where(*_queued(campaigns, only))
         .group_by(*group)
         .order_by(*group)

@@ -139,7 +139,7 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
         named, before = campaigns, brakes_on(ledger, campaigns)
         campaigns = that_may_run(ledger, campaigns, around.bus, now())
         drafts = [make_draft(c, ledger, new_campaign=options.new_campaign) for c in campaigns]
-        _warn(drafts, ledger, around)
+        _warn(drafts, around)
         yes, confirm = options.yes, around.confirm
         if not agreed_to_start_late(drafts, ledger, now(), yes=yes, confirm=confirm):
             return RunResult(declined=True)
@@ -244,8 +244,8 @@ def served_at(campaign: Campaign, options: Options) -> Campaign:
     return campaign.model_copy(update=changes) if changes else campaign
 
 
-def _warn(drafts: Sequence[Draft], ledger: Ledger, around: Surroundings) -> None:
-    for warning in never_open(drafts, ledger, around.clock.now()):
+def _warn(drafts: Sequence[Draft], around: Surroundings) -> None:
+    for warning in never_open(drafts, around.clock.now()):
         around.bus.emit(Notice(around.clock.now(), warning))
     for draft in drafts:
         for warning in draft.audience.warnings:
@@ -279,7 +279,7 @@ def _agreed(crews: Sequence[Crew], ledger: Ledger, options: Options, around: Sur
     for draft in drafts:
         refuse_edited(draft)
     named = {draft.campaign.name: draft for draft in drafts}
-    queues = [(named[each.campaign], each.queue) for each in found]
+    queues = [(named[each.campaign], each.waiting) for each in found]
     assert around.ask is not None
     return around.ask(found, when_done(queues, ledger, around.clock))
 
@@ -393,7 +393,7 @@ def _tell_start(
         status = status_of(ledger, draft.row, around.clock.now())
         queued[status.campaign] = status.counts[_S.QUEUED]
         doubts[status.campaign] = status.counts[_S.IN_DOUBT] + status.counts[_S.SENDING]
-        queues.append((draft, status.queue))
+        queues.append((draft, status.waiting))
     now = around.clock.now()
     waiting = any(queue for _, queue in queues)
     finish = when_done(queues, ledger, around.clock).finish_at(now) if waiting else None

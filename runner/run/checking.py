@@ -181,9 +181,9 @@ def _rows(
     if found.changed:
         what = f"{found.changed} texts changed since they were planned"
         yield Check(False, what, "run with --accept-changes to send the new ones")
-    for warning in warnings([draft], ledger, clock.now()):
+    for warning in warnings([draft], clock.now()):
         yield Check(False, warning, "see schedule: in the campaign file")
-    done = when_done([(draft, found.queue)], ledger, clock)
+    done = when_done([(draft, found.waiting)], ledger, clock)
     if done.seconds == math.inf:
         return
     binds = f", bound by {done.binds}" if done.binds else ""

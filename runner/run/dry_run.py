@@ -54,13 +54,13 @@ def dry_run(
             ledger = stack.enter_context(open_ledger(location, read_only=True))
         drafts = [make_draft(each, ledger, new_campaign=new_campaign) for each in campaigns]
         warnings = [f"{d.campaign.name}: {told}" for d in drafts for told in d.audience.warnings]
-        warnings += never_open(drafts, ledger, clock.now())
+        warnings += never_open(drafts, clock.now())
         if ledger is not None:
             paths_of = {each.name: each.path for each in campaigns}
             for name, brake in brakes_on(ledger, campaigns).items():
                 warnings.append(f"{in_words(name, brake)}; {how_to_go_on(brake, paths_of[name])}")
         previews += [_look(draft, ledger, progress, look, clock.now()) for draft in drafts]
-        queues = [(draft, found.queue) for draft, found in zip(drafts, previews, strict=True)]
+        queues = [(draft, found.waiting) for draft, found in zip(drafts, previews, strict=True)]
         forecast = when_done(queues, ledger, clock)
         return DryRun(previews, forecast, warnings, ledger.place if ledger else None)
 

@@ -122,7 +122,7 @@ def settings(draft: Draft, ledger: Ledger) -> Settings:
         contact_once_in=campaign.contact_once_in,
         accepted_at=-math.inf if accepted_at is None else accepted_at,
         guard=GuardLimits(**campaign.guard.model_dump()),
-        hours=hours_of(draft, ledger),
+        hours=hours_of(draft),
         grace=campaign.schedule.grace,
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from runner.clock import Clock
 from runner.forecast import Forecast, Share, forecast
 from runner.ledger import Ledger, history, planning, views
+from runner.ledger.views import Waiting
 from runner.message import (
     Change,
     Entry,
@@ -32,9 +33,20 @@ CHANGES_KEPT = 3
 
 
 @dataclass(slots=True)
+class Stretch:
+    """What one sender has to send in one zone; `first` and `last` are its places in the queue."""
+
+    sender: str
+    zone: str
+    count: int
+    first: int
+    last: int
+
+
+@dataclass(slots=True)
 class Preview:
-    """A plan's figures. `queue` counts messages per sender and zone that this run would send,
-    those already queued included; `added` those that this plan puts into the queue."""
+    """A plan's figures. `queue` has what this run would send per sender and zone, what is already
+    queued included; `added` counts what this plan puts into the queue."""
 
     campaign: str
     rows: int = 0
@@ -43,7 +55,7 @@ class Preview:
     queued_seen: int = 0  # queued before, and still in the file
     kept: Counter[MessageStatus] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
-    queue: Counter[tuple[str, str]] = field(default_factory=Counter)
+    queue: dict[tuple[str, str], Stretch] = field(default_factory=dict)
     changed: int = 0
     changes: list[Entry] = field(default_factory=list)
     removed: int = 0
@@ -53,11 +65,16 @@ class Preview:
         return self.added + self.requeued
 
     @property
+    def waiting(self) -> list[Stretch]:
+        """The queue, as `when_done` takes it."""
+        return list(self.queue.values())
+
+    @property
     def to_send(self) -> Counter[str]:
         """The queue of each sender."""
         found: Counter[str] = Counter()
-        for (sender, _), count in self.queue.items():
-            found[sender] += count
+        for each in self.queue.values():
+            found[each.sender] += each.count
         return found
 
     def count(self, entry: Entry | RowSkip) -> PlannedMessage | None:
@@ -82,7 +99,13 @@ class Preview:
             return None
         self.added += entry.change is Change.NEW
         self.requeued += entry.change is Change.REQUEUED
-        self.queue[planned.sender, planned.zone] += 1
+        where = planned.sender, planned.zone
+        before = self.queue.get(where)
+        if before is None:
+            self.queue[where] = Stretch(*where, 1, self.rows, self.rows)
+        else:
+            before.count += 1
+            before.last = self.rows
         return planned
 
 
@@ -143,8 +166,8 @@ def queue_gone(found: Preview, draft: Draft, ledger: Ledger | None) -> int:
     return max(0, queued - found.queued_seen)
 
 
-Queue = Mapping[tuple[str, str], int]
-"""Messages per sender and zone."""
+Queue = Sequence[Stretch | Waiting]
+"""What a campaign has to send, per sender and zone."""
 
 
 def when_done(
@@ -153,11 +176,22 @@ def when_done(
     """When these campaigns' queues would all be sent, by their schedules, the limits and what was
     used of them."""
     pacer = pace_of([draft for draft, _ in queues], ledger, clock)
-    shares = [
-        Share(sender, count, hours_of(draft, ledger), zone)
-        for draft, queue in queues
-        for (sender, zone), count in queue.items()
-    ]
+    shares: list[Share] = []
+    for draft, queue in queues:
+        hours = hours_of(draft)
+        begin = min((each.first for each in queue), default=0)
+        length = max((each.last for each in queue), default=0) - begin + 1
+        shares += [
+            Share(
+                each.sender,
+                each.count,
+                hours,
+                each.zone,
+                (each.first - begin) / length,
+                (each.last - begin + 1) / length,
+            )
+            for each in queue
+        ]
     return forecast(pacer, shares, clock.boot(), clock.now())
 
 

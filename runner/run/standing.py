@@ -86,16 +86,17 @@ def _standing(
         try:
             paced = _Paced(campaign or load_campaign(known), row)
             pacer, now = pace_of([paced], ledger, clock), clock.boot()
-            senders = {sender for (sender, _), count in status.queue.items() if count}
+            senders = {each.sender for each in status.waiting}
             ready = pacer.soonest(sorted(senders), now)
             if ready.at > now:
                 binds_now, next_at = ready.binds, clock.now() + ready.at - now
-            if hours := hours_of(paced, ledger):
+            if hours := hours_of(paced):
                 wall = clock.now()
-                opens = min(next_open(hours, zone, wall) for _, zone in status.queue)
+                zones = {each.zone for each in status.waiting}
+                opens = min(next_open(hours, zone, wall) for zone in zones)
                 if opens > (next_at or wall):
                     binds_now, next_at = "the schedule", opens
-            told = when_done([(paced, status.queue)], ledger, clock)
+            told = when_done([(paced, status.waiting)], ledger, clock)
         except (RunnerError, OSError):
             told = None  # the file is gone or broken; what the ledger says is still true
     return Standing(status, str(path or known), told, binds_now, next_at)

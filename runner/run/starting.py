@@ -11,6 +11,8 @@ from runner.campaign import Campaign
 from runner.errors import RunnerError
 from runner.ledger import Ledger, views
 from runner.ledger.planning import CampaignRow
+from runner.message import Prospect
+from runner.run.setup import Draft
 from runner.schedule import Hours, local_moment, next_open
 
 Confirm = Callable[[str], bool]
@@ -33,35 +35,30 @@ def zone_of(campaigns: Sequence[Campaign]) -> str:
     return next((zone for zone in zones if zone), "UTC")
 
 
-def hours_of(scheduled: Scheduled, ledger: Ledger | None) -> Hours | None:
-    """When a campaign may send, None for always. Once it has begun, its start no longer matters."""
-    schedule, row = scheduled.campaign.schedule, scheduled.row
+def hours_of(scheduled: Scheduled) -> Hours | None:
+    """When a campaign may send, None for always."""
+    schedule = scheduled.campaign.schedule
     starts = schedule.starts_at
     if starts is None or schedule.timezone is None:
-        return schedule.hours
-    if ledger is not None and row is not None and ledger.read(views.has_begun, row.id):
         return schedule.hours
     return replace(schedule.hours or Hours(schedule.timezone), begins=starts)
 
 
 def agreed_to_start_late(
-    drafts: Sequence[Scheduled], ledger: Ledger, now: float, *, yes: bool, confirm: Confirm | None
+    drafts: Sequence[Draft], ledger: Ledger, now: float, *, yes: bool, confirm: Confirm | None
 ) -> bool:
     """Whether campaigns whose start was missed by more than their grace may begin all the same.
 
     Raises RunnerError where nobody can be asked and `yes` was not said.
     """
     for draft in drafts:
-        hours, schedule = hours_of(draft, ledger), draft.campaign.schedule
-        if hours is None or hours.begins == -math.inf:
+        first = None if yes else _missed(draft, ledger, now)
+        if first is None:
             continue
-        # Where the start lies outside the windows, nothing was to be sent before the next one.
-        first = next_open(hours, "", hours.begins)
-        if now <= first + schedule.grace or yes:
-            continue
+        zone = draft.campaign.schedule.timezone or "UTC"
         told = (
-            f"{draft.campaign.name} was to start at {local_moment(first, hours.zone)} "
-            f"{hours.zone}, which is longer ago than schedule.grace allows"
+            f"{draft.campaign.name} was to start at {local_moment(first, zone)} {zone}, which is "
+            "longer ago than schedule.grace allows"
         )
         if confirm is None:
             raise RunnerError(
@@ -72,11 +69,27 @@ def agreed_to_start_late(
     return True
 
 
-def warnings(campaigns: Sequence[Scheduled], ledger: Ledger | None, now: float) -> list[str]:
-    """A word on every schedule that never opens."""
+def _missed(draft: Draft, ledger: Ledger, now: float) -> float | None:
+    """When a campaign was to send its first message, if that is longer ago than its grace."""
+    hours, grace = hours_of(draft), draft.campaign.schedule.grace
+    if hours is None or now <= hours.begins + grace or hours.begins == -math.inf:
+        return None
+    if draft.row is not None and ledger.read(views.has_begun, draft.row.id):
+        return None
+    # Where the start lies outside the windows, nothing was to be sent before the next one.
+    first = next_open(hours, "", hours.begins)
+    if now <= first + grace and draft.audience.timezone:
+        zones = {row.zone for row in draft.audience.rows() if isinstance(row, Prospect)}
+        first = min(next_open(hours, zone, hours.begins) for zone in zones | {""})
+    return first if now > first + grace else None
+
+
+def warnings(campaigns: Sequence[Scheduled], now: float) -> list[str]:
+    """A word on every schedule that never opens. One that opens does so in every zone: its hours
+    and holidays are those of the clock and calendar there."""
     never = []
     for each in campaigns:
-        hours = hours_of(each, ledger)
+        hours = hours_of(each)
         if hours is not None and next_open(hours, "", now) == math.inf:
             never.append(f"{each.campaign.name}: its schedule does not open within two years")
     return never

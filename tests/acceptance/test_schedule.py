@@ -42,7 +42,7 @@ def test_a_start_to_come_is_waited_for(project: Project) -> None:
 
 
 def test_a_missed_start_is_asked_about_until_the_campaign_has_begun(project: Project) -> None:
-    ids = people(2)
+    ids = people(3)
     project.write(ids, more=start_in(-3 * 3600.0))
     done = project.ok(project.campaign, code=1)
     assert "was to start at" in done.all
@@ -51,7 +51,13 @@ def test_a_missed_start_is_asked_about_until_the_campaign_has_begun(project: Pro
     assert project.api.accepted == []
     project.ok(project.campaign, "--yes", "--limit", "1")
     assert len(project.api.accepted) == 1
-    project.ok(project.campaign)  # it has begun: nothing is asked any more
+    project.ok(project.campaign, "--limit", "1")  # it has begun: nothing is asked any more
+    assert len(project.api.accepted) == 2
+    project.write(ids, more=start_in(3600.0))  # a start set anew is waited for all the same
+    assert "1 still queued" in project.ok(project.campaign, "--until-idle").all
+    assert len(project.api.accepted) == 2
+    project.write(ids)
+    project.ok(project.campaign)
     assert sorted(project.api.recipients) == ids
 
 

@@ -87,7 +87,7 @@ def test_a_queue_is_due_in_plan_order(ledger: Ledger) -> None:
     make_queue(ledger, row, [5, 3, 9])
     due = ledger.read(views.due, [row.id], SENDER, 5.0, 100)
     assert [each.recipient.id for each in due] == ["5", "3", "9"]
-    assert ledger.read(views.waiting, [row.id]) == [views.Waiting(SENDER, row.id, "", 3, 0.0)]
+    assert ledger.read(views.waiting, [row.id]) == [views.Waiting(SENDER, row.id, "", 3, 0.0, 1, 3)]
 
 
 def test_a_recipient_has_one_message_per_step(ledger: Ledger) -> None:
@@ -432,8 +432,8 @@ def test_a_plan_keeps_each_ones_zone(ledger: Ledger) -> None:
     make_queue(ledger, row, [1, 2, 3], {1: "Asia/Tokyo", 2: "Asia/Tokyo"})
     assert ledger.read(views.zones, row.id) == {"", "Asia/Tokyo"}
     assert ledger.read(views.waiting, [row.id]) == [
-        views.Waiting(SENDER, row.id, "", 1, 0.0),
-        views.Waiting(SENDER, row.id, "Asia/Tokyo", 2, 0.0),
+        views.Waiting(SENDER, row.id, "", 1, 0.0, 3, 3),
+        views.Waiting(SENDER, row.id, "Asia/Tokyo", 2, 0.0, 1, 2),
     ]
     known = ledger.read(planning.known, row.id, [recipient(id) for id in (1, 2, 3)])
     moved = [

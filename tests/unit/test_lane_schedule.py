@@ -15,7 +15,6 @@ from runner import attempt, dispatcher
 from runner.attempt import Lane
 from runner.events import Waiting
 from runner.forecast import BY_SCHEDULE, Share, forecast
-from runner.ledger import views
 from runner.message import Deferred, InDoubt, MessageStatus
 from runner.pacing import make_pacer
 from runner.schedule import Hours, is_open, make_week
@@ -332,33 +331,6 @@ def test_a_deferred_message_waits_for_the_window_too(make: Callable[..., Setting
 
 
 # Forecast ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("zones", "count", "hours"),
-    [
-        (("",), 70, Hours(LONDON, WORK)),
-        ((NEW_YORK, TOKYO, ""), 70, Hours(LONDON, WORK)),
-        (("", NEW_YORK), 40, Hours(LONDON, make_week([({0, 2}, 540, 660)]), "GB-ENG")),
-        (("",), 25, Hours(LONDON, begins=FRIDAY + 3 * 86400)),
-        (("",), 60, None),
-    ],
-)
-def test_a_forecast_is_what_comes_true(
-    make: Callable[..., Setting], zones: tuple[str, ...], count: int, hours: Hours | None
-) -> None:
-    who = [sender(SENDER, per_hour=4, per_day=20, gap=None)]
-    of = {id: zones[id % len(zones)] for id in range(1, count + 1)}
-    setting = make(range(1, count + 1), zones=of, hours=hours, started=FRIDAY, senders=who)
-    shares = [
-        Share(each.sender, each.count, hours, each.zone)
-        for each in setting.ledger.read(views.waiting, [setting.campaign])
-    ]
-    told = forecast(make_pacer([limits()], who), shares, 5.0, FRIDAY)
-    setting.drive()
-    assert setting.counts() == {"sent": count}
-    assert told.seconds == pytest.approx(setting.api.sends[-1][0], rel=0.02)
-    assert (told.binds == BY_SCHEDULE) == (hours is not None)
 
 
 def test_a_forecast_of_what_never_opens() -> None:

@@ -1,0 +1,223 @@
+"""What is told beforehand about the end, against the run itself in virtual time: within 2 %."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from runner import attempt, dispatcher
+from runner.attempt import Lane
+from runner.campaign import Campaign
+from runner.forecast import BY_SCHEDULE, Forecast, Share, forecast
+from runner.ledger import planning, views
+from runner.ledger.planning import CampaignRow, PlanWriter
+from runner.message import Change, Entry, PlannedMessage
+from runner.pacing import make_pacer
+from runner.run.preview import when_done
+from runner.run.starting import hours_of, zone_of
+from runner.schedule import Hours, make_week
+from tests.lane import Setting
+from tests.support import make_campaign, recipient
+from tests.unit.test_pacing import limits, sender
+from tests.virtual import VirtualClock
+
+LONDON, NEW_YORK, TOKYO = "Europe/London", "America/New_York", "Asia/Tokyo"
+FRIDAY = datetime(2026, 3, 6, 16, tzinfo=ZoneInfo(LONDON)).timestamp()
+MONDAY = datetime(2026, 3, 2, 9, tzinfo=ZoneInfo(LONDON)).timestamp()
+CHRISTMAS = datetime(2026, 12, 23, 9, tzinfo=ZoneInfo(LONDON)).timestamp()
+LATER = {"timezone": LONDON, "start": "2026-03-09 12:00"}
+NONE = {"per_hour": "none", "per_day": "none", "gap": "none"}
+WORK = {
+    "timezone": LONDON,
+    "windows": ({"days": "mon-fri", "from": "09:00", "to": "17:30"},),
+}
+
+
+@pytest.fixture(autouse=True)
+def _looking_at_the_clock_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempt, "LONGEST_WAIT", 7200.0)
+    monkeypatch.setattr(dispatcher, "READ_AGAIN", 7200.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A campaign, and what the ledger knows of it."""
+
+    campaign: Campaign
+    row: CampaignRow
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A clock at the moment at which somebody asks."""
+
+    wall: float
+
+    def now(self) -> float:
+        return self.wall
+
+    def boot(self) -> float:
+        return 0.0
+
+
+def campaign_of(name: str, more: dict[str, Any], senders: list[dict[str, Any]]) -> Campaign:
+    told = {"name": name, "senders": tuple(senders), "prospects": "x.csv", "message": "Hi", **more}
+    return Campaign.model_validate(told)
+
+
+def queue(setting: Setting, row: CampaignRow, people: Sequence[tuple[str, str]]) -> None:
+    """Plan messages of these senders and zones, in this order."""
+    base = row.id * 10_000
+    entries = [
+        Entry(
+            PlannedMessage(n, recipient(base + n), who, "Hi", {"a": "b"}, zone=zone),
+            Change.NEW,
+            None,
+        )
+        for n, (who, zone) in enumerate(people, 2)
+    ]
+    with setting.ledger.writing() as connection:
+        writer = PlanWriter(connection, row)
+        writer.write(entries)
+        writer.finish("fingerprint", 2.0)
+
+
+def told_and_true(
+    make: Callable[..., Setting],
+    plans: Sequence[tuple[dict[str, Any], Sequence[tuple[str, str]]]],
+    senders: list[dict[str, Any]],
+    begins: float = FRIDAY,
+    before: int = 0,
+) -> tuple[Forecast, float]:
+    """The forecast of campaigns (their settings and queues), and how long they then took; made
+    when so many messages were sent `before`."""
+    setting = make([], started=begins)
+    known = []
+    for number, (more, people) in enumerate(plans):
+        name = ("autumn", "winter")[number]
+        row = make_campaign(setting.ledger, name)
+        setting.ledger.write(planning.bind, row.id, "https://api.example", "team1")
+        queue(setting, row, people)
+        found = setting.ledger.read(planning.find_campaign, name)
+        assert found is not None
+        known.append(Known(campaign_of(name, more, senders), found))
+    setting.limits = known[0].campaign.limits
+    setting.senders = list(known[0].campaign.senders)
+    luck, zone = random.Random(7), zone_of([each.campaign for each in known])
+
+    def prepare(lane: Lane, _clock: VirtualClock) -> None:
+        [settings] = lane.campaigns.values()
+        lane.pacer = make_pacer([setting.limits], setting.senders, zone=zone, luck=luck.random)
+        lane.campaigns = {
+            each.row.id: replace(settings, name=each.row.name, hours=hours_of(each))
+            for each in known
+        }
+
+    setting.before = prepare
+    if before:
+        setting.drive(limit=before)
+        setting.started = begins + setting.api.sends[-1][0] + 60.0
+    assert setting.started is not None
+    clock = Stopped(setting.started)
+    queues = [(each, setting.ledger.read(views.waiting, [each.row.id])) for each in known]
+    told = when_done(queues, setting.ledger, clock)
+    setting.api.sends.clear()
+    setting.drive()
+    assert len(setting.api.sends) == sum(len(people) for _, people in plans) - before
+    return told, setting.api.sends[-1][0]
+
+
+def one(count: int, zone: str = "") -> list[tuple[str, str]]:
+    return [("a1", zone)] * count
+
+
+FEW = {"id": "a1", "per_hour": 8, "per_day": 30}
+FREE = {"id": "a1", "per_hour": 5, "per_day": "none"}
+TWO_ZONES = [*one(65, LONDON), *one(65, NEW_YORK)]
+
+
+@pytest.mark.parametrize(
+    ("plans", "senders", "begins", "before"),
+    [
+        pytest.param(
+            [({"limits": {"per_hour": 40}}, one(90))], [{"id": "a1", **NONE}], FRIDAY, 0, id="team"
+        ),
+        pytest.param(
+            [({}, one(70))], [{"id": "a1", **NONE, "gap": "60s..80s"}], FRIDAY, 0, id="pauses"
+        ),
+        pytest.param(
+            [({}, one(50))],
+            [{"id": "a1", "per_hour": 20, "ramp": {"start": 10, "step": 5}}],
+            FRIDAY,
+            0,
+            id="warm-up",
+        ),
+        pytest.param([({"schedule": WORK}, one(80))], [FEW], FRIDAY, 0, id="weekend"),
+        pytest.param([({"schedule": LATER}, one(20))], [FEW], FRIDAY, 0, id="start to come"),
+        pytest.param(
+            [({"schedule": {**WORK, "skip_holidays": "GB-ENG"}}, one(80))],
+            [FEW],
+            CHRISTMAS,
+            0,
+            id="holidays",
+        ),
+        pytest.param([({"schedule": WORK}, one(70, TOKYO))], [FEW], FRIDAY, 0, id="far away"),
+        pytest.param([({"schedule": WORK}, TWO_ZONES)], [FREE], MONDAY, 0, id="zone after zone"),
+        pytest.param(
+            [({"schedule": WORK}, [*one(15, LONDON), *one(65, NEW_YORK), *one(40, TOKYO)])],
+            [FREE],
+            MONDAY,
+            0,
+            id="uneven zones",
+        ),
+        pytest.param(
+            [({"schedule": WORK}, [*one(60), *[("b2", TOKYO)] * 20])],
+            [FREE, {**FREE, "id": "b2"}],
+            FRIDAY,
+            0,
+            id="uneven senders",
+        ),
+        pytest.param(
+            [({"schedule": WORK}, one(60)), ({}, one(60, TOKYO))],
+            [FREE],
+            MONDAY,
+            0,
+            id="two campaigns",
+        ),
+        pytest.param([({"schedule": WORK}, one(90))], [FEW], MONDAY, 45, id="resumed"),
+    ],
+)
+def test_it_is_done_when_it_was_told_to_be(
+    make: Callable[..., Setting],
+    plans: Sequence[tuple[dict[str, Any], Sequence[tuple[str, str]]]],
+    senders: list[dict[str, Any]],
+    begins: float,
+    before: int,
+) -> None:
+    told, took = told_and_true(make, plans, senders, begins, before)
+    assert told.seconds == pytest.approx(took, rel=0.02)
+    assert max(told.by_sender.values()) == told.seconds
+    assert told.binds
+
+
+@pytest.mark.parametrize("count", [400_000, 1_000_000])
+def test_what_is_beyond_the_simulated_messages_keeps_the_schedule(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundredth of everything, so that it can be played to its end as well."""
+    monkeypatch.setattr("runner.forecast.SIMULATED", 2_200)
+    hours = Hours(LONDON, make_week([(range(5), 540, 1050)]))
+    shares = [Share("a1", count // 100, hours)]
+    pace = [limits(per_hour=100, per_day=1000)], [sender()]
+    told = forecast(make_pacer(*pace), shares, 5.0, MONDAY)
+    monkeypatch.setattr("runner.forecast.SIMULATED", count)
+    assert told.seconds == pytest.approx(
+        forecast(make_pacer(*pace), shares, 5.0, MONDAY).seconds, rel=0.02
+    )
+    assert told.binds == BY_SCHEDULE

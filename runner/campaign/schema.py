@@ -270,11 +270,20 @@ class Schedule(_Model):
         "prospects' own, prospects.timezone, wins for windows and holidays.",
     )
     windows: tuple[Window, ...] = Field(
-        (), description="When messages may go, in local time. Default: always."
+        (), min_length=1, description="When messages may go, in local time. Default: always."
     )
     skip_holidays: Region | None = Field(
         None, description="Country (US) or part of one (DE-BY) on whose public holidays none go."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for key, value in data.items():
+                if value is None:  # nobody means "at once" or "always" by an empty line
+                    refuse("is empty", "write a value or remove the line", at=(key,))
+        return data
 
     @model_validator(mode="after")
     def _in_a_zone(self) -> Schedule:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -150,23 +151,39 @@ def _local_time(value: Any) -> Any:
         value = value.source
     for form in ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"):
         try:
-            return datetime.strptime(value, form)  # noqa: DTZ007  # its zone is schedule.timezone
+            found = datetime.strptime(value, form)  # noqa: DTZ007  # its zone is schedule.timezone
         except (TypeError, ValueError):
             continue
+        if 2000 <= found.year < 2200:
+            return found
     refuse("is no local time", "write one such as 2026-03-02 09:00, and its zone as timezone:")
 
 
 def _zone(value: str) -> str:
-    if value not in zoneinfo.available_timezones():
-        refuse("is no IANA time zone", "write one such as Europe/London or America/New_York")
+    zones = zoneinfo.available_timezones() - {"localtime"}  # a file of this machine alone
+    if value not in zones:
+        example = "write one such as Europe/London or America/New_York"
+        refuse("is no IANA time zone", _did_you_mean(value, zones) or example)
+    if value in ("EST", "MST", "HST"):
+        refuse(
+            "is the same all year, without summer time", "write a place such as America/New_York"
+        )
     return value
+
+
+def _did_you_mean(value: str, known: Collection[str]) -> str:
+    by_small = {each.lower(): each for each in known}
+    near = get_close_matches(value.lower(), by_small, 1, 0.85)
+    return f"did you mean {by_small[near[0]]}?" if near else ""
 
 
 def _region(value: str) -> str:
     if not is_region(value):
         refuse(
             "is no country whose holidays are known",
-            "write a country such as US, or a part of one such as DE-BY",
+            f"did you mean {value.upper()}?"
+            if is_region(value.upper())
+            else "write a country such as US, or a part of one such as DE-BY",
         )
     return value
 

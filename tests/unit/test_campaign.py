@@ -144,6 +144,25 @@ def test_a_schedule(tmp_path: Path) -> None:
          "add one such as `timezone: Europe/London`"),
         ('schedule: {windows: [{days: sat, from: "00:00", to: "24:00"}]}',
          "F:4: schedule: has no timezone; add one such as `timezone: Europe/London`"),
+        ("schedule: {timezone: UTC, start: }",
+         "F:4: schedule.start: is empty; write a value or remove the line"),
+        ("schedule: {timezone: UTC, windows: }",
+         "F:4: schedule.windows: is empty; write a value or remove the line"),
+        ("schedule: {timezone: UTC, windows: []}",
+         "F:4: schedule.windows: is an empty list; name at least one"),
+        ("schedule: {timezone: UTC, start: 0001-01-01 00:00}", "F:4: schedule.start: is no local "
+         "time; write one such as 2026-03-02 09:00, and its zone as timezone:"),
+        ("schedule: {timezone: UTC, start: 2026-03-02 09:00+01:00}", "F:4: schedule.start: is no "
+         "local time; write one such as 2026-03-02 09:00, and its zone as timezone:"),
+        ("schedule: {timezone: UTC, grace: 0}", 'F:4: schedule.grace: has no unit; write "0s"'),
+        ("schedule: {timezone: europe/london}",
+         "F:4: schedule.timezone: is no IANA time zone; did you mean Europe/London?"),
+        ("schedule: {timezone: EST}", "F:4: schedule.timezone: is the same all year, without "
+         "summer time; write a place such as America/New_York"),
+        ("schedule: {timezone: localtime}", "F:4: schedule.timezone: is no IANA time zone; "
+         "write one such as Europe/London or America/New_York"),
+        ("schedule: {timezone: UTC, skip_holidays: de-by}", "F:4: schedule.skip_holidays: is no "
+         "country whose holidays are known; did you mean DE-BY?"),
         ("schedule: {skip_holidays: US}", "F:4: schedule: has no timezone; "
          "add one such as `timezone: Europe/London`"),
         ("schedule: {timezone: Londn}", "F:4: schedule.timezone: is no IANA time zone; "

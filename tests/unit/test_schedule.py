@@ -240,3 +240,23 @@ def test_holidays_are_closed_from_midnight_to_midnight_there(zone: str, moment: 
     opens = next_open(hours, zone, closes)
     assert datetime.fromtimestamp(opens - 1, there).date() in days
     assert datetime.fromtimestamp(opens, there).date() not in days
+
+
+@settings(max_examples=40, deadline=None)
+@given(windows, st.sampled_from(ZONES), moments, st.data())
+def test_no_minute_near_a_change_of_the_clock_is_open_too_early_or_too_late(
+    wanted: list[tuple[frozenset[int], int, int]], zone: str, moment: int, data: st.DataObject
+) -> None:
+    """Against every minute of three days, with nothing left out between two looks."""
+    hours = Hours("UTC", make_week(wanted))
+    first = near_a_change(zone, moment) // 60 * 60 - 86400
+    says_open = [says(wanted, zone, first + 60 * n) for n in range(3 * 1440)]
+    for n in data.draw(st.lists(st.integers(0, 2 * 1440), min_size=5, max_size=5)):
+        now = first + 60 * n + 30
+        for turn, open_ in ((next_open, True), (next_close, False)):
+            later = next((m for m in range(n, 3 * 1440) if says_open[m] is open_), None)
+            found = turn(hours, zone, now)
+            if later is None:
+                assert found >= first + 3 * 86400
+            else:
+                assert found == (now if later == n else first + 60 * later)

@@ -86,7 +86,10 @@ def _duration(value: Any) -> Any:
         refuse(what, instead)
 
 
-def _duration_or_none(value: Any) -> Any:
+def _days_or_none(value: Any) -> Any:
+    """A duration that is days, where somebody wrote no unit."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        refuse("has no unit", f'write "{value}d"')
     return None if value == "none" else _duration(value)
 
 
@@ -217,7 +220,7 @@ Gap = Annotated[
 ]
 DurationOrNone = Annotated[
     float | None,
-    BeforeValidator(_duration_or_none),
+    BeforeValidator(_days_or_none),
     WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"const": "none"}]}),
 ]
 Limit = Annotated[

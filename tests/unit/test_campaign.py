@@ -184,7 +184,7 @@ def test_a_schedule(tmp_path: Path) -> None:
         ('schedule: {timezone: UTC, windows: [{from: "22:00", to: "23:00"}]}',
          "F:4: schedule.windows[0].days: is missing; add days such as `days: mon-fri`"),
         ("contact_once_in: 30",
-         'F:4: contact_once_in: has no unit; write "30s"'),
+         'F:4: contact_once_in: has no unit; write "30d"'),
         ("contact_once_in: never", "F:4: contact_once_in: is no duration; "
          "write one such as 45s, 1m30s, 2h or 30d"),
         ("name: 2026-03-02",

@@ -18,7 +18,7 @@ from runner.cli.params import campaigns_argument, examples, run_options
         "run-campaign spring.yaml --dry-run     who would get what, and until when",
         "run-campaign spring.yaml --sandbox     rehearse it: no account, no token",
         "run-campaign spring.yaml               send it; asks first. Again: goes on",
-        "run-campaign spring.yaml --yes --until-idle     from cron",
+        "run-campaign spring.yaml --until-idle           from cron",
     ),
 )
 @campaigns_argument

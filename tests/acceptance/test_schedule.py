@@ -12,7 +12,7 @@ from runner.clock import SystemClock
 from runner.events import EventBus
 from runner.run import Options, Surroundings, run_campaigns
 
-from .support import TOKEN, Project, people, until
+from .support import LINK, TOKEN, Project, people, until
 
 EARLIEST, LATEST = "Pacific/Kiritimati", "Etc/GMT+12"  # never on the same day
 
@@ -106,6 +106,15 @@ def test_only_those_in_whose_zone_it_is_open_are_written_to(both: Project) -> No
     assert both.api.recipients == [there, third]
 
 
+def test_stop_after_ends_a_run_that_waits_for_its_schedule(project: Project) -> None:
+    project.write(people(2), more=start_in(3600.0))
+    began = time.monotonic()
+    done = project.ok(project.campaign, "--stop-after", "1s")
+    assert 1.0 <= time.monotonic() - began < 30.0
+    assert "2 still queued" in done.all
+    assert project.api.accepted == []
+
+
 def test_a_test_and_a_rehearsal_keep_no_hours(project: Project) -> None:
     ids = people(2)
     project.write(ids, more=f"schedule: {{{today_in(EARLIEST)}}}\n")
@@ -123,7 +132,8 @@ def test_a_schedule_that_never_opens_is_told_beforehand(project: Project) -> Non
     dry = project.ok(project.campaign, "--dry-run")
     assert "never done" in dry.all
     assert "does not open within two years" in dry.err
-    assert project.ok(project.campaign, "--dry-run", "--json").json["finish_at"] is None
+    told = project.ok(project.campaign, "--dry-run", "--json").json
+    assert (told["finish_at"], told["finish_by_sender"]) == (None, {LINK: None})
     stopped = project.ok(project.campaign, "--yes", code=1)
     assert "does not open within two years" in stopped.all
     assert project.api.accepted == []

@@ -14,6 +14,7 @@ import pytest
 from runner import attempt, dispatcher
 from runner.attempt import Lane
 from runner.campaign import Campaign
+from runner.cli.question import finish_as_json, finish_lines
 from runner.forecast import BY_SCHEDULE, Forecast, Share, forecast
 from runner.ledger import planning, views
 from runner.ledger.planning import CampaignRow, PlanWriter
@@ -31,6 +32,7 @@ LONDON, NEW_YORK, TOKYO = "Europe/London", "America/New_York", "Asia/Tokyo"
 FRIDAY = datetime(2026, 3, 6, 16, tzinfo=ZoneInfo(LONDON)).timestamp()
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=ZoneInfo(LONDON)).timestamp()
 CHRISTMAS = datetime(2026, 12, 23, 9, tzinfo=ZoneInfo(LONDON)).timestamp()
+NEVER = Hours(LONDON, make_week([]))
 LATER = {"timezone": LONDON, "start": "2026-03-09 12:00"}
 NONE = {"per_hour": "none", "per_day": "none", "gap": "none"}
 WORK = {
@@ -221,3 +223,25 @@ def test_what_is_beyond_the_simulated_messages_keeps_the_schedule(
         forecast(make_pacer(*pace), shares, 5.0, MONDAY).seconds, rel=0.02
     )
     assert told.binds == BY_SCHEDULE
+
+
+def test_each_senders_end_is_told() -> None:
+    pace = make_pacer([limits()], [sender(gap=60.0), sender("b2", gap=600.0)])
+    told = forecast(pace, [Share("a1", 11), Share("b2", 11)], 0.0)
+    first, a1, b2 = finish_lines(told, MONDAY)
+    assert first.startswith("done about ")
+    assert first.endswith(" (in 1 h 40 min); what binds: gap of 600 s of b2")
+    assert a1.startswith("  a1: done about ")
+    assert a1.endswith("(in 10 min)")
+    assert b2.endswith("(in 1 h 40 min)")
+    assert finish_as_json(told, MONDAY) == {
+        "finish_at": "2026-03-02T10:40:00Z",
+        "finish_by_sender": {"a1": "2026-03-02T09:10:00Z", "b2": "2026-03-02T10:40:00Z"},
+        "binds": told.binds,
+    }
+    alone = forecast(make_pacer([limits()], [sender()]), [Share("a1", 9)], 0.0)
+    assert len(list(finish_lines(alone, MONDAY))) == 1
+    never = forecast(make_pacer([limits()], [sender()]), [Share("a1", 9, NEVER)], 0.0)
+    assert list(finish_lines(never, MONDAY)) == [
+        "never done: the schedule does not open within two years"
+    ]

@@ -23,7 +23,8 @@ BY_SCHEDULE = "the schedule"
 @dataclass(frozen=True, slots=True)
 class Share:
     """What one sender has to send of a campaign in one zone. `hours`: the schedule, None for
-    always; `first` and `last`: where it stands in the campaign's queue, as parts of its length."""
+    always; `first` and `last`: where it stands in the campaign's queue, as parts of its length;
+    `turn`: the campaign's place among those that take turns."""
 
     sender: str
     count: int
@@ -31,6 +32,7 @@ class Share:
     zone: str = ""
     first: float = 0.0
     last: float = 1.0
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +94,20 @@ class _Sender:
     queues: list[_Queue]
     ends: list[float] = field(default_factory=list)
     count: int = 0
+    served: dict[int, int] = field(default_factory=dict)  # each campaign's last message
 
     def opens(self, at: float) -> float:
         return min((queue.opens(at) for queue in self.queues), default=math.inf)
 
+    def _order(self, queue: _Queue) -> tuple[int, int, float]:
+        turn = queue.share.turn
+        return self.served.get(turn, -1), turn, queue.place
+
     def send(self, at: float) -> None:
-        """Use up the message that stands first of those that may go."""
-        queue = min((q for q in self.queues if q.opens(at) <= at), key=lambda q: q.place)
+        """Use up the message that stands first of those that may go, of the campaign whose turn it
+        is."""
+        queue = min((q for q in self.queues if q.opens(at) <= at), key=self._order)
+        self.served[queue.share.turn] = len(self.ends)
         queue.sent += 1
         if queue.sent == queue.share.count:
             self.queues.remove(queue)

@@ -177,7 +177,7 @@ def when_done(
     used of them."""
     pacer = pace_of([draft for draft, _ in queues], ledger, clock)
     shares: list[Share] = []
-    for draft, queue in queues:
+    for turn, (draft, queue) in enumerate(queues):
         hours = hours_of(draft)
         begin = min((each.first for each in queue), default=0)
         length = max((each.last for each in queue), default=0) - begin + 1
@@ -189,6 +189,7 @@ def when_done(
                 each.zone,
                 (each.first - begin) / length,
                 (each.last - begin + 1) / length,
+                turn,
             )
             for each in queue
         ]

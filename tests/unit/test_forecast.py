@@ -32,6 +32,13 @@ LONDON, NEW_YORK, TOKYO = "Europe/London", "America/New_York", "Asia/Tokyo"
 FRIDAY = datetime(2026, 3, 6, 16, tzinfo=ZoneInfo(LONDON)).timestamp()
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=ZoneInfo(LONDON)).timestamp()
 CHRISTMAS = datetime(2026, 12, 23, 9, tzinfo=ZoneInfo(LONDON)).timestamp()
+WEEKEND = {
+    "timezone": LONDON,
+    "windows": (
+        {"days": "sat,sun", "from": "10:00", "to": "12:00"},
+        {"days": "mon", "from": "08:00", "to": "20:00"},
+    ),
+}
 NEVER = Hours(LONDON, make_week([]))
 LATER = {"timezone": LONDON, "start": "2026-03-09 12:00"}
 NONE = {"per_hour": "none", "per_day": "none", "gap": "none"}
@@ -191,6 +198,13 @@ TWO_ZONES = [*one(65, LONDON), *one(65, NEW_YORK)]
             MONDAY,
             0,
             id="two campaigns",
+        ),
+        pytest.param(
+            [({"schedule": WEEKEND}, one(20)), ({"schedule": WORK}, one(40))],
+            [{"id": "a1", "per_hour": 20, "per_day": 15}],
+            FRIDAY,
+            0,
+            id="two campaigns take turns",
         ),
         pytest.param([({"schedule": WORK}, one(90))], [FEW], MONDAY, 45, id="resumed"),
     ],

@@ -181,8 +181,10 @@ def _end(sender: _Sender, now: float) -> float:
     period = WEEK if took >= WEEK else DAY
     whole = int(took // period)
     if whole and (period == WEEK or not scheduled):
-        # The last ones: a warm-up is over by then.
-        each = (len(times) - bisect_left(times, times[-1] - whole * period)) // whole
+        # The later ones: a warm-up is rather over by then.
+        early = whole // 2
+        first, last = (bisect_left(times, now + n * period) for n in (early, whole))
+        each = max(1, (last - first) // (whole - early))
         more = -(-left // each)
         return times[len(times) + left - 1 - more * each] + more * period
     if not scheduled:

@@ -46,6 +46,7 @@ class Drafted:
 def drafted(*zones: str, **schedule: Any) -> Draft:
     told = {"name": "spring", "senders": ("a1",), "prospects": "x.csv", "message": "Hi"}
     of = {"timezone": LONDON, "start": START, "windows": WORK, **schedule}
+    of = {key: value for key, value in of.items() if value is not None}
     campaign = Campaign.model_validate({**told, "schedule": of})
     return cast(Draft, Drafted(campaign, People(zones)))
 
@@ -82,8 +83,9 @@ def test_a_start_is_missed_where_the_first_was_to_be_sent(
 
 def test_no_grace_at_all_and_no_start_at_all() -> None:
     now = at(2026, 3, 6, 20)
-    assert not is_asked(drafted("", windows=(), grace="0s"), now)
-    assert is_asked(drafted("", windows=(), grace="0s"), now + 1)
+    always = ({"days": "mon-sun", "from": "00:00", "to": "24:00"},)
+    assert not is_asked(drafted("", windows=always, grace="0s"), now)
+    assert is_asked(drafted("", windows=always, grace="0s"), now + 1)
     assert not is_asked(drafted("", start=None), now)
 
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from runner.attempt import Lane
+from runner.attempt.lane import Lane
 from runner.campaign import Campaign
 from runner.clock import iso
 from runner.errors import CampaignGuarded, CampaignPaused, LaneHeld, LedgerError, RunnerError

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from runner.errors import LedgerError
 from runner.ledger import Ledger, brakes, decisions, lanes, moves, open_ledger, schema, views
@@ -104,22 +104,21 @@ def test_a_campaign_is_driven_while_the_run_that_names_it_has_not_ended(ledger: 
     assert ledger.read(brakes.heard_by_driver, LANE, spring) is None
 
 
-@pytest.mark.parametrize("version", ["1", "2"])
-def test_a_ledger_of_an_older_schema_learns_to_brake(location: str, version: str) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_ledger_of_an_older_schema_learns_to_brake(location: str, version: int) -> None:
     with open_ledger(location) as ledger:
         row = make_campaign(ledger)
         make_queue(ledger, row, [1])
         with ledger.writing() as connection:
-            make_old(connection)
-            if version == "2":
-                schema.word.create(connection)
-            told = text("UPDATE meta SET value = :version WHERE key = 'schema_version'")
-            connection.execute(told, {"version": version})
+            make_old(connection, version)
     with open_ledger(location) as ledger:
         run, epoch = own_lane(ledger)
         ledger.write(brakes.pause, row.id, 5.0, "ada")
         [told_so] = ledger.write(moves.claim, [make_intent(1, run, epoch)])
         assert told_so == stands(ledger, row.id)
+        with ledger.reading() as connection:
+            indexes = {each["name"]: each for each in inspect(connection).get_indexes("attempt")}
+        assert indexes["attempt_by_lane"]["column_names"] == ["lane", "server_at"]
 
 
 @pytest.mark.parametrize("word", [brakes.pause, decisions.cancel])

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from runner import attempt, dispatcher
-from runner.attempt import Lane
+from runner import dispatcher
+from runner.attempt import lane
+from runner.attempt.lane import Lane
 from runner.campaign import Campaign
 from runner.cli.question import finish_as_json, finish_lines
 from runner.forecast import BY_SCHEDULE, Forecast, Share, forecast
@@ -50,7 +51,7 @@ WORK = {
 
 @pytest.fixture(autouse=True)
 def _looking_at_the_clock_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempt, "LONGEST_WAIT", 7200.0)
+    monkeypatch.setattr(lane, "LONGEST_WAIT", 7200.0)
     monkeypatch.setattr(dispatcher, "READ_AGAIN", 7200.0)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from runner.attempt import Lane
+from runner.attempt.lane import Lane
 from runner.ledger import Ledger, brakes
 from runner.ledger.brakes import BrakeKind, Halt
 from runner.run import braking

@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from runner.attempt import Lane, Parcel, attempt
+from runner.attempt import Parcel, attempt
+from runner.attempt.lane import Lane
 from runner.events import Waiting
 from runner.ledger import views
 from runner.ledger.views import Due

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from runner.attempt import SHORTEST_WAIT, Lane
+from runner.attempt.lane import SHORTEST_WAIT, Lane
 from runner.clock import Clock, iso
 from runner.dispatcher import Dispatcher
 from runner.errors import RunnerError

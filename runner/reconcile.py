@@ -11,7 +11,8 @@ import contextlib
 import math
 from dataclasses import dataclass, field
 
-from runner.attempt import Lane, Parcel, attempt, pause
+from runner.attempt import Parcel, attempt, pause
+from runner.attempt.lane import Lane
 from runner.channels import Channel, Lookup
 from runner.errors import LaneEnding
 from runner.events import MessageDeferred, MessageInDoubt, MessageSent, Waiting

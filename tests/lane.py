@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runner.attempt import Lane, Settings
+from runner.attempt.lane import Lane, Settings
 from runner.campaign import Limits, Sender
 from runner.events import Event, EventBus
 from runner.lane import drive_lane

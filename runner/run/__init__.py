@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner import __version__
-from runner.attempt import Lane
+from runner.attempt.lane import Lane
 from runner.campaign import Campaign, Schedule
 from runner.channels import Token
 from runner.clock import Clock

@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from runner.attempt import Lane
+from runner.attempt.lane import Lane
 from runner.campaign import Campaign
 from runner.clock import iso
 from runner.errors import CampaignPaused, LaneHeld, LedgerError

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from runner.attempt import Lane
+from runner.attempt.lane import Lane
 from runner.clock import Clock
 from runner.events import EventBus, Notice
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from runner.attempt import Lane, Settings
+from runner.attempt.lane import Lane, Settings
 from runner.campaign import Campaign
 from runner.channels import AccountLink, Channel, Platform, Token
 from runner.channels.connect import connect

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
 
-from runner.attempt import Lane, Settings
+from runner.attempt.lane import Lane, Settings
 from runner.channels import Channel
 from runner.errors import RunnerError
 from runner.events import EventBus

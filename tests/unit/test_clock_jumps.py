@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.attempt import Lane
+from runner.attempt.lane import Lane
 from runner.ledger import open_ledger
 from runner.ledger.engine import open_engine
 from runner.message import Deferred, Finding, InDoubt, Outcome, Scope

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runner.attempt import Lane, Settings
+from runner.attempt.lane import Lane, Settings
 from runner.campaign import load_campaign
 from runner.errors import CampaignError
 from runner.guard import Guard, GuardLimits

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from runner.attempt import SEND_BY, Lane
+from runner.attempt import SEND_BY
+from runner.attempt.lane import Lane
 from runner.errors import Fenced, ForeignKeyUse
 from runner.ledger import history, lanes, moves
 from runner.message import (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from runner.attempt import Lane, Settings
+from runner.attempt.lane import Lane, Settings
 from runner.ledger import decisions, settling, views
 from runner.ledger.moves import Recorded
 from runner.ledger.settling import Settlement

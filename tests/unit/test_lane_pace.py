@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from runner.attempt import Lane
+from runner.attempt.lane import Lane
 from runner.campaign import Ramp
 from runner.lane import Meter
 from runner.message import Outcome

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from runner import attempt, dispatcher
-from runner.attempt import Lane
+from runner.attempt.lane import Lane
 from runner.events import Waiting
 from runner.forecast import BY_SCHEDULE, Share, forecast
 from runner.ledger import views

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runner.attempt import Settings
+from runner.attempt.lane import Settings
 from runner.channels import Lookup, Taken
 from runner.ledger import views
 from runner.ledger.planning import PlanWriter

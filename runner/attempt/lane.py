@@ -1,0 +1,189 @@
+"""A lane while this run drives it: what is under way, what was stopped, and who waits for what."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from runner.channels import Channel
+from runner.clock import Clock
+from runner.errors import LaneEnding
+from runner.events import Braked, EventBus, Released, Stopped
+from runner.guard import Guard, GuardLimits
+from runner.ledger import Ledger
+from runner.ledger.brakes import Brake, Halt
+from runner.pacing import Pacer, Permit
+from runner.schedule import Hours, next_open
+
+SHORTEST_WAIT = 0.001
+"""Seconds."""
+
+LONGEST_WAIT = 60.0
+"""Seconds after which whoever waits looks at the clock again: timers stand still while the machine
+sleeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a campaign says of where to send and about trying again. Times in seconds;
+    `suppressed`: who its own lists say is never written to; `accepted_at`: when it went on from an
+    old copy of its ledger; `hours`: when its messages may go, None for always."""
+
+    name: str
+    version: str
+    base_url: str
+    attempts: int
+    settle: float
+    absent: str
+    key_life: float
+    suppressed: Collection[str] = ()
+    contact_once_in: float | None = None  # see `Contact.bars`
+    accepted_at: float = -math.inf  # attempts before this may not be all that were made
+    guard: GuardLimits = field(default_factory=GuardLimits)
+    hours: Hours | None = None
+    grace: float = math.inf  # by which its start may be missed
+
+    def opens(self, zone: str, at: float) -> float:
+        """When a message to somebody in `zone` may go, from `at` on (Unix seconds)."""
+        return at if self.hours is None else next_open(self.hours, zone, at)
+
+
+@dataclass(slots=True)
+class Lane:
+    """A team's token and all that is sent with it, while this run drives it."""
+
+    id: str
+    ledger: Ledger
+    channel_for: Callable[[str, str], Channel]  # by API version and base URL
+    pacer: Pacer
+    clock: Clock
+    bus: EventBus
+    run: int
+    epoch: int
+    campaigns: Mapping[int, Settings]
+    concurrency: int
+    timeout: float  # of one request, seconds
+    only: Collection[str] = ()
+    adopt: bool = False
+    in_flight: int = 0
+    settling: int = 0  # messages in doubt that this run will still try to settle
+    under_way: Counter[int] = field(default_factory=Counter)  # of each campaign, in flight
+    guards: dict[int, Guard] = field(default_factory=dict)
+    braked: dict[int, Brake] = field(default_factory=dict)  # campaigns: nothing more is begun
+    limited: dict[int, tuple[float, int]] = field(default_factory=dict)  # since (boot), 429s
+    network_failures: int = 0
+    stopped: str = ""  # why nothing more of this lane is sent in this run
+    stopped_senders: dict[str, str] = field(default_factory=dict)
+    halts: list[Halt] = field(default_factory=list)  # what was stopped and is not in the ledger yet
+    draining: bool = False  # begin nothing more
+    interrupted: bool = False  # by a person: Ctrl-C or SIGTERM
+    idle_after: float | None = None  # end rather than wait longer than this, seconds
+    dispatched: bool = False  # dispatch is over; only settling may go on
+    error: BaseException | None = None
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _doubted: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def ending(self) -> bool:
+        """Whether nothing more is to be begun."""
+        return self.draining or bool(self.stopped) or self.error is not None
+
+    @property
+    def moving(self) -> list[int]:
+        """The campaigns that nothing stops."""
+        return [id for id in self.campaigns if id not in self.braked]
+
+    def room(self, campaign: int) -> int:
+        """How many more sends of a campaign may be begun now. Until one of this run is accepted,
+        and after each failure in a row, no more than its guard would still let fail."""
+        room, leaves = self.concurrency - self.in_flight, self.guard_of(campaign).leaves
+        return room if leaves is None else min(room, max(1, leaves) - self.under_way[campaign])
+
+    def guard_of(self, campaign: int) -> Guard:
+        """What watches over a campaign in this run."""
+        if campaign not in self.guards:
+            self.guards[campaign] = Guard(self.campaigns[campaign].guard)
+        return self.guards[campaign]
+
+    def notify(self, *, doubt: bool = False) -> None:
+        """Wake whoever waits: something that may be due has changed (`doubt`: to be settled)."""
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+        if doubt or self.ending or self.dispatched:
+            doubted, self._doubted = self._doubted, asyncio.Event()
+            doubted.set()
+
+    async def wait(self, until: float = math.inf) -> bool:
+        """Until something changes, at the longest until `until` (boot seconds); whether it has."""
+        changed = self._changed
+        await self._wait(changed, until)
+        return changed.is_set()
+
+    async def wait_for_doubt(self, until: float) -> None:
+        """Until there is something new to settle, at the longest until `until` (boot seconds)."""
+        await self._wait(self._doubted, until)
+
+    async def _wait(self, event: asyncio.Event, until: float) -> None:
+        # A timer may fire a hair early: waiting for less than this would be a busy loop.
+        left = max(SHORTEST_WAIT, until - self.clock.boot())
+        seconds = None if until == math.inf else min(left, LONGEST_WAIT)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await event.wait()
+
+    async def permit(self, sender: str | None, campaign: int | None = None) -> Permit:
+        """Wait for leave to make one request (None: no message of a sender; of no campaign). Raises
+        LaneEnding."""
+        while True:
+            if self.ending or campaign in self.braked:
+                raise LaneEnding("nothing more is to be begun")
+            now = self.clock.boot()
+            ready = self.pacer.ready(sender, now)
+            if ready.at <= now:
+                return self.pacer.take(sender, now)
+            await self.wait(ready.at)
+
+    def drain(self) -> None:
+        """Begin nothing more; what is under way ends by itself."""
+        self.draining = True
+        self.notify()
+
+    def fail(self, error: BaseException) -> None:
+        """The first error ends the lane; what is under way may still record its outcome."""
+        self.error = self.error or error
+        self.notify()
+
+    def stop(self, why: str) -> None:
+        """Nothing more of this lane until a person has acted."""
+        if not self.stopped:
+            self.stopped = why
+            self.bus.emit(Stopped(self.clock.now(), "", why))
+        self.notify()
+
+    def brake(self, campaign: int, brake: Brake) -> None:
+        """Nothing more of this campaign; when nothing else is left, the lane ends."""
+        self.braked[campaign] = brake
+        name = self.campaigns[campaign].name
+        self.bus.emit(Braked(self.clock.now(), name, str(brake.kind), brake.by, brake.why))
+        if not self.moving:
+            self.draining = True
+        self.notify(doubt=True)
+
+    def release(self, campaign: int, by: str) -> None:
+        """A person lets a campaign go on; what failed before no longer counts."""
+        if self.braked.pop(campaign, None) is not None:
+            self.guards.pop(campaign, None)
+            self.bus.emit(Released(self.clock.now(), self.campaigns[campaign].name, by))
+            self.notify(doubt=True)
+
+    def stop_sender(self, sender: str, why: str) -> None:
+        """Nothing more from this sender; its recipients wait, they are never moved."""
+        if sender not in self.stopped_senders:
+            self.stopped_senders[sender] = why
+            self.halts.append(Halt(self.clock.now(), why, sender=sender))
+            self.bus.emit(Stopped(self.clock.now(), sender, why))
+        self.notify()

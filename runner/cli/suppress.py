@@ -79,7 +79,7 @@ def import_(
 
     Columns reason and added_at (or date) say why and since when.
     """
-    from runner.audience import read_list
+    from runner.audience.lists import read_list
     from runner.clock import SystemClock
 
     call.about((), state)
@@ -104,7 +104,7 @@ def import_(
 @click.pass_obj
 def export(call: Call, /, file: Path, state: str | None) -> int:
     """Write the list to a .csv, .jsonl or .xlsx file, which import reads."""
-    from runner.audience import LIST_COLUMNS
+    from runner.audience.lists import LIST_COLUMNS
     from runner.clock import iso
     from runner.ledger import views
     from runner.progress import number, safe
@@ -188,7 +188,7 @@ def _ledger(state: str | None, *, read_only: bool = False, make: bool = False) -
 
 def _checked(ids: Iterable[str], id_type: str, platform: str) -> list[str]:
     """Ids as a campaign would have them; one that is none would protect nobody."""
-    from runner.audience import Refused, id_checker
+    from runner.audience.ids import Refused, id_checker
 
     check = id_checker(platform, id_type)
     found = []

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from runner.audience import Refused, id_checker
+from runner.audience.ids import Refused, id_checker
 from runner.campaign import Schedule
 from runner.errors import AudienceError, UsageError
 from runner.ledger import Ledger, decisions, open_ledger, planning

@@ -1,0 +1,128 @@
+"""What an id may look like, and what is told of a cell that holds none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runner.message import SkipReason
+from runner.tables import RoundedNumber
+
+MAX_PLATFORM_ID = 2**64
+"""X's user ids are unsigned 64-bit numbers."""
+MAX_TEXT_ID = 256
+MAX_INBOX_ID = 64
+
+_INBOX_ID = re.compile(r"[0-9a-z]+")
+_EXCEL = re.compile(r"[0-9]+([.,][0-9]+)?[eE]\+?[0-9]+")
+_FRACTION = re.compile(r"[0-9]+[.,][0-9]*")
+INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
+
+_ROUNDED = "Excel has rounded this id; format the column as text and paste the ids again"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a cell is no id."""
+
+    reason: SkipReason
+    detail: str
+
+
+def id_checker(platform: str, id_type: str) -> Callable[[str], str | Refused]:
+    """The function that turns a cell into an id, outer spaces off, or says why it is none.
+
+    X (`twitter`): digits, below 2**64. Inbox ids: small letters and digits, 64 at most. Other
+    platforms: up to 256 printable characters without spaces.
+    """
+    if id_type == "inbox":
+        return _inbox_id
+    return _x_id if platform == "twitter" else _platform_id
+
+
+def is_numeric(platform: str, id_type: str) -> bool:
+    return id_type == "platform" and platform == "twitter"
+
+
+def of_any_kind(id: str, refused: Refused) -> str | Refused:
+    """An id of either kind that is beyond doubt one: Inbox ids have 20 characters and more."""
+    for check in (_x_id, _inbox_id):
+        checked = check(id)
+        if isinstance(checked, str) and (check is _x_id or len(checked) >= 20):
+            return checked
+    return refused
+
+
+def _x_id(cell: str) -> str | Refused:
+    found = cell.strip()
+    if found.isascii() and found.isdigit() and len(found) < 20 and type(cell) is not RoundedNumber:
+        return found if found[0] != "0" else str(int(found))  # nearly every row
+    return _odd_x_id(cell)
+
+
+def _odd_x_id(cell: str) -> str | Refused:
+    found = _clean(cell)
+    refused = _never_an_id(cell, found)
+    if refused:
+        return refused
+    digits = found.lstrip("0") or "0"  # 007 and 7 are one person
+    if found.isascii() and found.isdigit() and len(digits) <= 20 and int(digits) < MAX_PLATFORM_ID:
+        return digits
+    told = shown(found)
+    if found.startswith("'") and found[1:].isdigit():
+        detail = f"{told} begins with an apostrophe; remove it"
+    elif _FRACTION.fullmatch(found):
+        detail = f"{told} is a number with a fraction; format the column as text"
+    elif found.isdigit() and found.isascii():
+        detail = f"{told} is too long; X's ids have 19 digits at most"
+    elif found.isdecimal():
+        detail = f"{told} is not in the digits 0 to 9"
+    elif found.startswith("@") or re.fullmatch(r"[A-Za-z0-9_]*[A-Za-z_][A-Za-z0-9_]*", found):
+        detail = f"{told} is a username; the API needs the numeric id"
+    elif "://" in found or "/" in found:
+        detail = f"{told} is an address; the API needs the numeric id"
+    else:
+        detail = f"{told} is no id; X's ids are digits only"
+    return Refused(SkipReason.BAD_ID, detail)
+
+
+def _inbox_id(cell: str) -> str | Refused:
+    found = _clean(cell)
+    refused = _never_an_id(cell, found)
+    if refused:
+        return refused
+    if len(found) <= MAX_INBOX_ID and _INBOX_ID.fullmatch(found):
+        return found
+    detail = f"{shown(found)} is no Inbox id; they are small letters and digits only"
+    return Refused(SkipReason.BAD_ID, detail)
+
+
+def _platform_id(cell: str) -> str | Refused:
+    found = _clean(cell)
+    refused = _never_an_id(cell, found)
+    if refused:
+        return refused
+    if len(found) <= MAX_TEXT_ID and found.isprintable() and not re.search(r"\s", found):
+        return found
+    detail = f"{shown(found)} is no id: spaces, control characters or more than {MAX_TEXT_ID} long"
+    return Refused(SkipReason.BAD_ID, detail)
+
+
+def _clean(cell: str) -> str:
+    return cell.strip().strip(INVISIBLE).strip()
+
+
+def _never_an_id(cell: str, found: str) -> Refused | None:
+    """What no kind of id can be: nothing at all, or a number that a spreadsheet has rounded."""
+    if not found:
+        return Refused(SkipReason.NO_ID, "the id is empty; fill it in or delete the row")
+    if type(cell) is RoundedNumber or _EXCEL.fullmatch(found):
+        return Refused(SkipReason.BAD_ID, f"{shown(found)}: {_ROUNDED}")
+    return None
+
+
+def shown(text: str) -> str:
+    """A cell, fit for one line of a message."""
+    text = text if len(text) <= 60 else text[:59] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

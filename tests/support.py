@@ -61,9 +61,14 @@ def plan_again(ledger: Ledger, row: CampaignRow) -> None:
         )
 
 
-def make_old(connection: Connection) -> None:
-    """Take out of a ledger what schemas after the first have added."""
-    schema.word.drop(connection)
+def make_old(connection: Connection, version: int) -> None:
+    """Take out of a ledger what schemas after this one have added."""
+    if version < 2:
+        schema.word.drop(connection)
+    connection.execute(
+        text("UPDATE meta SET value = :version WHERE key = 'schema_version'"),
+        {"version": str(version)},
+    )
     schema.brake.drop(connection)
     connection.execute(text("DROP INDEX message_queued"))
     connection.execute(text("ALTER TABLE message DROP COLUMN zone"))

@@ -108,7 +108,8 @@ def test_a_send_that_breaks_in_any_phase_is_not_repeated_and_not_forgotten(both:
 
     settled = both.version == "v2"
     with before(both, behave) as proxy:
-        write(both, proxy, ids, retry="timeout: 800ms, settle: 500ms")
+        unguarded = "guard: {failure_rate: none}\n"  # every second send breaks
+        write(both, proxy, ids, retry="timeout: 800ms, settle: 500ms", more=unguarded)
         both.api.faults("sunset")
         # The environment's proxies are not used: the token goes to the API itself or nowhere.
         nowhere = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), "http://127.0.0.1:9")

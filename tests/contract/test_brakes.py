@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import text
 
 from runner.errors import LedgerError
-from runner.ledger import Ledger, brakes, lanes, open_ledger, schema, views
+from runner.ledger import Ledger, brakes, lanes, open_ledger, views
 from runner.ledger.brakes import Brake, BrakeKind, Halt
 from runner.message import MessageStatus
-from tests.support import LANE, SENDER, make_campaign, make_queue, own_lane
+from tests.support import LANE, SENDER, make_campaign, make_old, make_queue, own_lane
 
 K = BrakeKind
 
@@ -94,8 +94,7 @@ def test_a_ledger_of_the_second_schema_learns_to_brake(location: str) -> None:
     with open_ledger(location) as ledger:
         campaign = make_campaign(ledger).id
         with ledger.writing() as connection:
-            schema.brake.drop(connection)
-            connection.execute(text("UPDATE meta SET value = '2' WHERE key = 'schema_version'"))
+            make_old(connection, 2)
     with open_ledger(location) as ledger:
         ledger.write(brakes.pause, campaign, 5.0, "ada")
         assert stands(ledger, campaign) is not None

@@ -587,8 +587,7 @@ def test_an_older_ledger_is_brought_up_to_date_once(
     with open_ledger(location) as ledger:
         make_queue(ledger, make_campaign(ledger), [5])
         with ledger.writing() as connection:
-            make_old(connection)
-            connection.execute(text("UPDATE meta SET value = '0' WHERE key = 'schema_version'"))
+            make_old(connection, 0)
     if "://" not in location:
         with pytest.raises(LedgerError, match="older version"):
             open_ledger(location, read_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from runner.ledger import (
     Ledger,
@@ -159,8 +159,7 @@ def test_a_ledger_of_the_first_schema_learns_to_keep_words(location: str) -> Non
     with open_ledger(location) as ledger:
         campaign, _ = doubtful(ledger)
         with ledger.writing() as connection:
-            make_old(connection)
-            connection.execute(text("UPDATE meta SET value = '1' WHERE key = 'schema_version'"))
+            make_old(connection, 1)
     with open_ledger(location) as ledger:
         [doubt] = ledger.read(views.in_doubt, [campaign])
         say(ledger, E.SAID_SENT, doubt.id)

@@ -192,7 +192,7 @@ def test_one_message_that_fails_again_and_again_stops_nobody_else(
 
 def test_one_message_that_is_always_limited_ends(make: Callable[..., Setting]) -> None:
     setting = make([1, 2], concurrency=1)
-    limited = Deferred("rateLimited", after=30.0, scope=Scope.LANE)
+    limited = Deferred("rateLimited", after=1800.0, scope=Scope.LANE)
     setting.api.script = for_person("1", limited, times=10**6)
     told = setting.drive()
     assert setting.counts() == {"failed": 1, "sent": 1}

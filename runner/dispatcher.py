@@ -1,5 +1,5 @@
-"""The worker pool: sends what is queued, as fast as is allowed. Campaigns that share a sender take
-turns; within a campaign and a sender it goes in plan order.
+"""The worker pool: sends what is queued, as fast as is allowed. Campaigns take turns, whatever
+senders they have; within a campaign and a sender it goes in plan order.
 
 No task per waiting message: each worker takes the next one that is due, with its permit.
 """
@@ -19,7 +19,7 @@ from runner.ledger import views
 from runner.ledger.views import Due
 from runner.ledger.views import Waiting as Queued
 from runner.message import MessageStatus, message_key
-from runner.pacing import Permit
+from runner.pacing import Permit, Ready
 from runner.schedule import Hours, is_open, local_moment, next_close, next_open
 
 READ_AHEAD = 200
@@ -70,7 +70,7 @@ class Dispatcher:
     left: int | None = None
     _heads: dict[tuple[str, int], deque[Due]] = field(default_factory=dict)
     _look_again: dict[tuple[str, int], float] = field(default_factory=dict)
-    _served: dict[str, list[int]] = field(default_factory=dict)  # whose turn it is, by sender
+    _turns: list[int] = field(default_factory=list)  # campaigns: whose turn it is
     _under_way: set[int] = field(default_factory=set)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _doors: Doors = field(default_factory=lambda: Doors({}, {}))
@@ -82,6 +82,7 @@ class Dispatcher:
 
         Errors go to `lane.fail`, so that what other workers have under way is still recorded.
         """
+        self._turns = list(self.lane.campaigns)
         self._find_doors()
         wall = self.lane.clock.now()
         self._starting = {id for id, hours in self._doors.hours.items() if hours.begins > wall}
@@ -177,48 +178,37 @@ class Dispatcher:
         return True
 
     def _first_ready(self) -> tuple[str, int, float, str] | None:
-        """The sender whose first message may go soonest, and of which campaign: (sender, campaign,
-        boot seconds, what binds). One without room only when there is no other."""
+        """Who may go soonest: (sender, campaign, boot seconds, what binds). Of those that may go
+        now, the campaign and then the sender that have waited longest for their turn. One without
+        room only when there is no other."""
         lane = self.lane
         now = lane.clock.boot()
         best: tuple[str, int, float, str] | None = None
         full: tuple[str, int, float, str] | None = None
-        for sender in lane.pacer.senders:
-            if sender in lane.stopped_senders:
+        ready: dict[str, Ready] = {}
+        for campaign in self._turns:
+            if campaign in lane.braked:
                 continue
-            campaign = self._whose_turn(sender)
-            if campaign is None:
-                continue
-            ready = lane.pacer.ready(sender, now)
-            found = (sender, campaign, ready.at, ready.binds)
-            if lane.room(campaign) <= 0:
-                full = full or found
-            elif best is None or ready.at < best[2]:
-                best = found
-                if ready.at <= now:
-                    # Whoever may go now goes; turns are taken so that no sender is favoured.
-                    self._rotate(sender)
+            for sender in lane.pacer.senders:
+                if sender in lane.stopped_senders or not self._head(sender, campaign):
+                    continue
+                if sender not in ready:
+                    ready[sender] = lane.pacer.ready(sender, now)
+                found = (sender, campaign, ready[sender].at, ready[sender].binds)
+                if lane.room(campaign) <= 0:
+                    full = full or found
                     break
+                if best is None or found[2] < best[2]:
+                    best = found
+                    if best[2] <= now:
+                        return best
         return best or full
 
-    def _rotate(self, sender: str) -> None:
-        state = self.lane.pacer.senders.pop(sender)
-        self.lane.pacer.senders[sender] = state
-
-    def _whose_turn(self, sender: str) -> int | None:
-        """The campaign that this sender serves next: one that is due, rather one with room."""
-        lane = self.lane
-        first: int | None = None
-        for campaign in self._served.setdefault(sender, list(lane.campaigns)):
-            if campaign not in lane.braked and self._head(sender, campaign):
-                if lane.room(campaign) > 0:
-                    return campaign
-                first = campaign if first is None else first
-        return first
-
     def _take_turns(self, sender: str, campaign: int) -> None:
-        self._served[sender].remove(campaign)
-        self._served[sender].append(campaign)
+        senders = self.lane.pacer.senders
+        senders[sender] = senders.pop(sender)
+        self._turns.remove(campaign)
+        self._turns.append(campaign)
 
     def _head(self, sender: str, campaign: int) -> bool:
         """Whether this sender has a message that is due, read ahead from the ledger."""

@@ -94,20 +94,26 @@ class _Sender:
     queues: list[_Queue]
     ends: list[float] = field(default_factory=list)
     count: int = 0
-    served: dict[int, int] = field(default_factory=dict)  # each campaign's last message
+    served: dict[int, int] = field(default_factory=dict)  # campaigns: last turn
 
     def opens(self, at: float) -> float:
         return min((queue.opens(at) for queue in self.queues), default=math.inf)
 
-    def _order(self, queue: _Queue) -> tuple[int, int, float]:
-        turn = queue.share.turn
-        return self.served.get(turn, -1), turn, queue.place
+    def next(self, at: float) -> tuple[tuple[int, int, float], _Queue]:
+        """Whose turn it is: the first message of those that may go at `at`, of the campaign that
+        has waited longest."""
+        orders = [
+            ((self.served.get(q.share.turn, -1), q.share.turn, q.place), number)
+            for number, q in enumerate(self.queues)
+            if q.opens(at) <= at
+        ]
+        order, number = min(orders)
+        return order, self.queues[number]
 
-    def send(self, at: float) -> None:
-        """Use up the message that stands first of those that may go, of the campaign whose turn it
-        is."""
-        queue = min((q for q in self.queues if q.opens(at) <= at), key=self._order)
-        self.served[queue.share.turn] = len(self.ends)
+    def send(self, at: float, turn: int) -> None:
+        """Use up the message whose turn it is: of all senders, it is the one of this number."""
+        queue = self.next(at)[1]
+        self.served[queue.share.turn] = turn
         queue.sent += 1
         if queue.sent == queue.share.count:
             self.queues.remove(queue)
@@ -120,24 +126,27 @@ def forecast(pacer: Pacer, queue: Sequence[Share], now: float, wall: float = 0.0
     Answers are taken to come at once, so that a slow API takes longer than told.
     """
     senders: dict[str, _Sender] = {}
+    served: dict[int, int] = {}
     for share in queue:
         if share.count > 0:
-            sender = senders.setdefault(share.sender, _Sender([]))
+            sender = senders.setdefault(share.sender, _Sender([], served=served))
             sender.queues.append(_Queue(share, wall - now))
             sender.count += share.count
     waited: dict[str, float] = {}  # seconds
-    # A sender's time in the heap is a lower bound: limits only ever push it later. Of those that
-    # may go now, the one with the fewest turns goes, as in the dispatcher.
-    heap = [(now, 0, sender) for sender in sorted(senders)]
+    # A sender's place in the heap is a lower bound: limits and others' turns only ever push it
+    # later. Of those that may go now, the campaign and then the sender that have waited longest
+    # go, as in the dispatcher.
+    heap = [(now, -1, 0, sender) for sender in sorted(senders)]
     heapq.heapify(heap)
     at = now
-    for _ in range(SIMULATED):
+    for number in range(SIMULATED):
         while heap:
-            bound, turns, name = heapq.heappop(heap)
+            bound, _, turns, name = heapq.heappop(heap)
             ready = _ready(pacer, senders[name], name, max(at, bound))
-            if not heap or ready.at <= heap[0][0]:
+            waits = senders[name].next(ready.at)[0][0] if ready.at < math.inf else -1
+            if not heap or (ready.at, waits, turns) <= heap[0][:3]:
                 break
-            heapq.heappush(heap, (ready.at, turns, name))
+            heapq.heappush(heap, (ready.at, waits, turns, name))
         else:
             break
         if ready.at == math.inf:
@@ -147,9 +156,9 @@ def forecast(pacer: Pacer, queue: Sequence[Share], now: float, wall: float = 0.0
         at = max(at, ready.at)
         pacer.done(pacer.take(name, at), at)
         sender = senders[name]
-        sender.send(at)
+        sender.send(at, number)
         if sender.queues:
-            heapq.heappush(heap, (at, turns + 1, name))
+            heapq.heappush(heap, (at, -1, turns + 1, name))
     by_sender = {name: _end(sender, now) - now for name, sender in senders.items()}
     seconds = max(by_sender.values(), default=0.0)
     if seconds == math.inf:

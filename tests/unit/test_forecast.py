@@ -207,6 +207,16 @@ TWO_ZONES = [*one(65, LONDON), *one(65, NEW_YORK)]
             0,
             id="two campaigns take turns",
         ),
+        pytest.param(
+            [
+                ({"limits": {"per_hour": 12}}, [*one(60), *[("b2", "")] * 60]),
+                ({"schedule": WORK}, one(60)),
+            ],
+            [{"id": "a1", **NONE}, {"id": "b2", **NONE}],
+            MONDAY,
+            0,
+            id="two campaigns share a team",
+        ),
         pytest.param([({"schedule": WORK}, one(90))], [FEW], MONDAY, 45, id="resumed"),
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from runner.attempt.lane import Lane, Settings
 from runner.campaign import load_campaign
@@ -17,7 +18,7 @@ from runner.ledger.brakes import Brake, BrakeKind
 from runner.message import Deferred, InDoubt, MessageStatus, Outcome, Rejected, Scope
 from tests.lane import Setting
 from tests.support import SENDER
-from tests.unit.test_pacing import sender
+from tests.unit.test_pacing import limits, sender
 from tests.virtual import ScriptedApi, VirtualClock
 
 S = MessageStatus
@@ -183,6 +184,19 @@ def test_campaigns_of_one_sender_take_turns(make: Callable[..., Setting]) -> Non
     order = [int(person) for _, person in setting.api.sends]
     assert order[:6] == [1, 101, 2, 102, 3, 103]
     assert sorted(order) == [*range(1, 11), *range(101, 111)]
+
+
+def test_campaigns_share_the_team_however_many_senders_they_have(
+    make: Callable[..., Setting],
+) -> None:
+    others = [sender(f"s{number}") for number in range(5)]
+    setting = make(range(1, 61), senders=[sender(SENDER), *others], limits=limits(per_minute=10))
+    with setting.ledger.writing() as connection:
+        connection.execute(text("UPDATE message SET sender = 's' || (id % 5)"))
+    with_another(setting, range(101, 161))
+    setting.drive()
+    first = [int(person) for _, person in setting.api.sends[:40]]
+    assert 18 <= sum(person > 100 for person in first) <= 22
 
 
 def test_a_brake_stops_repeats_too_and_a_release_starts_anew(make: Callable[..., Setting]) -> None:

@@ -176,7 +176,12 @@ class Terminal:
         os.write(self._ours, text.encode())
 
     def interrupt(self) -> None:
-        self._process.send_signal(signal.SIGINT)
+        """Ctrl-C, as often as a person would: Python can miss one that comes in the very moment
+        before it begins to wait for a line."""
+        while self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(1.0)
 
     def end(self) -> int:
         """Read all that is still shown; the exit code."""

@@ -46,7 +46,7 @@ def test_two_campaigns_write_to_each_person_once(version: str) -> None:
 
 
 def test_a_claim_that_does_not_look_for_contacts_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moves, "pass_contacted", lambda *_: {})
+    monkeypatch.setattr(moves, "pass_contacted", lambda *_: ({}, set()))
     with pytest.raises(Broken, match="has messages of"):
         play_with_two_campaigns("v2", range(1, 161))
 

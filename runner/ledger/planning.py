@@ -19,13 +19,16 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    false,
     func,
     insert,
     select,
+    true,
     update,
 )
 
 from runner.errors import LedgerError
+from runner.ledger.bulk import insert_rows
 from runner.ledger.lanes import lane_name, one_at_a_time
 from runner.ledger.schema import campaign, message, row_skip, suppression
 from runner.message import (
@@ -224,6 +227,8 @@ class PlanWriter:
         _seen.drop(connection, checkfirst=True)
         _seen.create(connection)
         connection.execute(delete(row_skip).where(row_skip.c.campaign == row.id))
+        found = select(message.c.id).where(message.c.campaign == row.id).limit(1)
+        self._replans = connection.execute(found).first() is not None  # somebody may be gone
 
     def write(self, entries: Iterable[Entry | RowSkip]) -> None:
         """Write a chunk of entries (a thousand or so at a time)."""
@@ -255,8 +260,7 @@ class PlanWriter:
                     if known and (known.row, known.zone) != (planned.row, planned.zone):
                         moved.append(self._moved(planned))
             self.counts.skipped += planned.skip is not None and entry.change is not Change.KEPT
-        if new:
-            self._connection.execute(insert(message), new)
+        insert_rows(self._connection, message, new)
         if revised:
             self._revise(revised)
         if moved:
@@ -264,10 +268,9 @@ class PlanWriter:
                 self._mine().values({name: bindparam(name) for name in ("row", "zone", "columns")}),
                 moved,
             )
-        if skips:
-            self._connection.execute(insert(row_skip), skips)
-        if seen:
-            self._connection.execute(insert(_seen), seen)
+        insert_rows(self._connection, row_skip, skips)
+        if self._replans:
+            insert_rows(self._connection, _seen, seen)
 
     def finish(self, fingerprint: str, at: float) -> int:
         """Take out of the queue who is gone from the file; how many. Then drop what helped."""
@@ -309,6 +312,7 @@ class PlanWriter:
 
     def _gone(self, *statuses: MessageStatus) -> tuple[Any, ...]:
         return (
+            true() if self._replans else false(),
             message.c.campaign == self._campaign.id,
             message.c.status.in_(statuses),
             message.c.recipient.not_in(select(_seen.c.recipient)),
@@ -403,8 +407,11 @@ class PlanWriter:
         }
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def _json(columns: Mapping[str, str]) -> str:
-    return json.dumps(dict(columns), ensure_ascii=False, separators=(",", ":"))
+    return _encode(columns)
 
 
 def add_test(connection: Connection, row: CampaignRow, planned: PlannedMessage) -> None:

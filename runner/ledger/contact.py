@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select, update
 
+from runner.ledger.prepared import Prepared, each_of
 from runner.ledger.schema import campaign, message, suppression
 from runner.message import Contact, MessageStatus, SkipReason, told_as_listed
 
@@ -38,6 +40,23 @@ def keep_others_out(connection: Connection, ids: Collection[int]) -> None:
     connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY, keys.c.key))).all()
 
 
+_CONTACTED = Prepared(
+    lambda database: (
+        select(message.c.id, campaign.c.name, _other.c.sent_at)
+        .join(_other, _same_recipient())
+        .join(campaign, campaign.c.id == _other.c.campaign)
+        .where(
+            message.c.id.in_(each_of("ids", database)),
+            message.c.status == _S.QUEUED,
+            _other.c.campaign != message.c.campaign,
+            _other.c.status.in_((_S.SENT, _S.SENDING, _S.IN_DOUBT)),
+            ~campaign.c.is_test,
+        )
+        .order_by(_other.c.sent_at)
+    )
+)
+
+
 def pass_contacted(
     connection: Connection, asked: Mapping[int, tuple[float | None, float]]
 ) -> tuple[dict[int, PassedOver], set[int]]:
@@ -50,19 +69,7 @@ def pass_contacted(
     ids = [id for id, (within, _) in asked.items() if within is not None]
     if not ids:
         return {}, set()
-    rows = connection.execute(
-        select(message.c.id, campaign.c.name, _other.c.sent_at)
-        .join(_other, _same_recipient())
-        .join(campaign, campaign.c.id == _other.c.campaign)
-        .where(
-            message.c.id.in_(ids),
-            message.c.status == _S.QUEUED,
-            _other.c.campaign != message.c.campaign,
-            _other.c.status.in_((_S.SENT, _S.SENDING, _S.IN_DOUBT)),
-            ~campaign.c.is_test,
-        )
-        .order_by(_other.c.sent_at)
-    )
+    rows = _CONTACTED.run(connection, ids=json.dumps(ids))
     passed: dict[int, PassedOver] = {}
     waiting: set[int] = set()
     for row in rows:

@@ -6,17 +6,19 @@ Each function works inside one transaction. The functions that take lists are ba
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, insert, select, update
+from sqlalchemy import BindParameter, Connection, and_, bindparam, insert, select, update
 
 from runner.errors import LedgerError
 from runner.ledger import brakes
 from runner.ledger.brakes import BY_A_PERSON, Brake
 from runner.ledger.contact import PassedOver, keep_others_out, pass_contacted, pass_suppressed
+from runner.ledger.prepared import Prepared, each_of
 from runner.ledger.schema import attempt, lane, message, request
 from runner.ledger.views import is_first_of, is_suppressed, may_go
 from runner.message import (
@@ -28,6 +30,10 @@ from runner.message import (
 )
 
 _S = MessageStatus
+
+
+def _bound(*names: str) -> dict[str, BindParameter[Any]]:
+    return {name: bindparam(name) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +73,10 @@ def claim(
     Whoever may not be written to any more since the plan becomes `skipped` instead. Nothing of a
     campaign that a person has stopped is claimed, whatever its run has heard of that.
     """
-    epochs = dict(
-        connection.execute(
-            select(lane.c.id, lane.c.epoch)
-            .where(lane.c.id.in_({intent.lane for intent in intents}))
-            .with_for_update(read=True)
-        ).all()
-    )
+    epochs = {
+        name: _EPOCH.run(connection, lane=name).scalar()
+        for name in sorted({intent.lane for intent in intents})
+    }
     owned = [intent for intent in intents if epochs.get(intent.lane) == intent.epoch]
     asked = {
         intent.message: (intent.contact_once_in, intent.started_at)
@@ -91,21 +94,8 @@ def claim(
         ]
         if not ids:
             continue
-        statement = update(message).where(
-            message.c.id.in_(ids), ~is_suppressed(), ~brakes.STOPPED_BY_A_PERSON
-        )
-        if again:
-            statement = statement.where(message.c.status == _S.IN_DOUBT, ~message.c.unplanned)
-        else:
-            statement = statement.where(
-                message.c.status == _S.QUEUED, *may_go(), is_first_of(ids)
-            ).values(status=_S.SENDING, reason="", detail="")
-        moved = connection.execute(
-            statement.values(attempts=message.c.attempts + 1).returning(
-                message.c.id, message.c.attempts
-            )
-        )
-        numbers.update(dict(moved.all()))
+        moved = (_REPEAT if again else _BEGIN).run(connection, ids=json.dumps(ids))
+        numbers.update({row.id: row.attempts for row in moved})
     left = asked.keys() - numbers.keys() - passed.keys()
     if left:
         passed |= pass_suppressed(connection, message.c.id.in_(left))
@@ -115,8 +105,8 @@ def claim(
         first.setdefault(intent.message, intent)
     claimed = [intent for intent in first.values() if intent.message in numbers]
     if claimed:
-        connection.execute(
-            insert(attempt),
+        _INTENT.run_many(
+            connection,
             [
                 {
                     "message": intent.message,
@@ -155,6 +145,56 @@ def _stopped(connection: Connection, ids: Collection[int]) -> dict[int, Brake]:
     return {id: by_people[of] for id, of in campaign_of.items() if of in by_people}
 
 
+_EPOCH = Prepared(
+    lambda _: select(lane.c.epoch).where(lane.c.id == bindparam("lane")).with_for_update(read=True)
+)
+_BEGIN = Prepared(
+    lambda database: (
+        update(message)
+        .where(
+            message.c.id.in_(each_of("ids", database)),
+            message.c.status == _S.QUEUED,
+            *may_go(),
+            is_first_of(each_of("ids", database)),
+            ~brakes.STOPPED_BY_A_PERSON,
+        )
+        .values(status=_S.SENDING, reason="", detail="", attempts=message.c.attempts + 1)
+        .returning(message.c.id, message.c.attempts)
+    )
+)
+_REPEAT = Prepared(
+    lambda database: (
+        update(message)
+        .where(
+            message.c.id.in_(each_of("ids", database)),
+            message.c.status == _S.IN_DOUBT,
+            ~message.c.unplanned,
+            ~is_suppressed(),
+            ~brakes.STOPPED_BY_A_PERSON,
+        )
+        .values(attempts=message.c.attempts + 1)
+        .returning(message.c.id, message.c.attempts)
+    )
+)
+_INTENT = Prepared(
+    lambda _: insert(attempt).values(
+        _bound(
+            "message",
+            "number",
+            "run",
+            "sender",
+            "version",
+            "base_url",
+            "lane",
+            "key",
+            "body",
+            "started_at",
+            "server_at",
+        )
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What was learnt about one attempt, to be recorded whatever its message's status is now.
@@ -186,13 +226,8 @@ class Recorded(NamedTuple):
     doubled: bool = False
 
 
-def record(connection: Connection, results: list[Result]) -> list[Recorded]:
-    """Record outcomes: every attempt gets its truth, and its message moves as the evidence says.
-
-    A message may occur more than once in `results`; they take effect in order.
-    """
-    ids = {result.message for result in results}
-    rows = connection.execute(
+_STANDING = Prepared(
+    lambda database: (
         select(
             message.c.id,
             message.c.status,
@@ -200,10 +235,19 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
             message.c.tries,
             message.c.message_id,
         )
-        .where(message.c.id.in_(ids))
+        .where(message.c.id.in_(each_of("ids", database)))
         .order_by(message.c.id)  # always in one order, or two of these could wait for each other
         .with_for_update()
     )
+)
+
+
+def record(connection: Connection, results: list[Result]) -> list[Recorded]:
+    """Record outcomes: every attempt gets its truth, and its message moves as the evidence says.
+
+    A message may occur more than once in `results`; they take effect in order.
+    """
+    rows = _STANDING.run(connection, ids=json.dumps([result.message for result in results]))
     now: dict[int, dict[str, Any]] = {row.id: row._asdict() for row in rows}
     retried = [id for id, row in now.items() if row["attempts"] > 1]
     unproven = unproven_attempts(connection, retried)
@@ -236,7 +280,7 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
         moves.append(_move(result, row["status"], status, tries))
         row.update(status=status, tries=tries, message_id=result.message_id or row["message_id"])
     _write_attempts(connection, attempts)
-    write_moves(connection, moves)
+    _write_moves(connection, moves)
     return told
 
 
@@ -285,14 +329,49 @@ def _move(result: Result, old: str, new: MessageStatus, tries: int) -> dict[str,
 
 
 def _write_attempts(connection: Connection, values: list[dict[str, Any]]) -> None:
-    statement = update(attempt).where(
-        attempt.c.message == bindparam("_message"), attempt.c.number == bindparam("_number")
+    _ATTEMPT.run_many(connection, values)
+
+
+_ATTEMPT = Prepared(
+    lambda _: (
+        update(attempt)
+        .where(attempt.c.message == bindparam("_message"), attempt.c.number == bindparam("_number"))
+        .values(
+            _bound(
+                "ended_at",
+                "outcome",
+                "evidence",
+                "reason",
+                "detail",
+                "http_status",
+                "request_id",
+                "message_id",
+                "thread_id",
+            )
+        )
     )
-    names = [name for name in values[0] if not name.startswith("_")]
-    connection.execute(statement.values({name: bindparam(name) for name in names}), values)
+)
+_MOVE = Prepared(
+    lambda _: (
+        update(message)
+        .where(message.c.id == bindparam("_id"), message.c.status == bindparam("_from"))
+        .values(
+            _bound(
+                "status",
+                "reason",
+                "detail",
+                "not_before",
+                "tries",
+                "message_id",
+                "thread_id",
+                "sent_at",
+            )
+        )
+    )
+)
 
 
-def write_moves(connection: Connection, moves: list[dict[str, Any]]) -> None:
+def _write_moves(connection: Connection, moves: list[dict[str, Any]]) -> None:
     """Apply guarded moves; a row that is not where it was read is a bug and undoes them all."""
     if not moves:
         return
@@ -300,11 +379,7 @@ def write_moves(connection: Connection, moves: list[dict[str, Any]]) -> None:
         old, new = MessageStatus(move["_from"]), move["status"]
         if old is not new and new not in MOVES[old]:
             raise LedgerError(f"message {move['_id']} cannot go from {old} to {new}")
-    statement = update(message).where(
-        message.c.id == bindparam("_id"), message.c.status == bindparam("_from")
-    )
-    names = [name for name in moves[0] if not name.startswith("_")]
-    changed = connection.execute(statement.values({n: bindparam(n) for n in names}), moves)
+    changed = _MOVE.run_many(connection, moves)
     if changed.rowcount != len(moves):
         raise LedgerError(f"{len(moves)} moves were due, {changed.rowcount} took place")
 

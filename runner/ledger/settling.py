@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from runner.ledger.moves import Recorded, Result, record, unproven_attempts, write_moves
+from runner.ledger.moves import Recorded, Result, record, unproven_attempts
 from runner.ledger.schema import campaign, message
 from runner.ledger.views import is_taken
 from runner.message import EVIDENCE, AttemptOutcome, Evidence, MessageStatus
@@ -67,7 +67,11 @@ def _settle_one(
         return None
     if EVIDENCE[item.evidence].attempt is AttemptOutcome.UNKNOWN:
         # It proves nothing: the attempts keep their own words, the message says what is new.
-        write_moves(connection, [_still_in_doubt(item)])
+        connection.execute(
+            update(message)
+            .where(message.c.id == item.message)
+            .values(reason=item.reason, detail=item.detail, not_before=item.not_before)
+        )
         return Recorded(_S.IN_DOUBT)
     if item.evidence in (Evidence.FOUND, Evidence.SAID_SENT):
         numbers = numbers[:1]  # one message was accepted: by one of them
@@ -109,14 +113,3 @@ def make_stale(connection: Connection, campaign_id: int) -> None:
     connection.execute(
         update(campaign).where(campaign.c.id == campaign_id).values(fingerprint=None)
     )
-
-
-def _still_in_doubt(item: Settlement) -> dict[str, Any]:
-    return {
-        "_id": item.message,
-        "_from": _S.IN_DOUBT,
-        "status": _S.IN_DOUBT,
-        "reason": item.reason,
-        "detail": item.detail,
-        "not_before": item.not_before,
-    }

@@ -10,6 +10,7 @@ from sqlalchemy import (
     LABEL_STYLE_TABLENAME_PLUS_COL,
     ColumnElement,
     Connection,
+    Select,
     exists,
     func,
     or_,
@@ -115,7 +116,7 @@ def may_go() -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def is_first_of(ids: Collection[int]) -> ColumnElement[bool]:
+def is_first_of(ids: Select[tuple[int]]) -> ColumnElement[bool]:
     """That no earlier one of these queued messages goes to the same recipient: an update does not
     see its own moves."""
     return ~exists().where(

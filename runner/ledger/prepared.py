@@ -1,0 +1,76 @@
+"""Statements that are made once: with each commit, SQLAlchemy's work on a statement would take
+longer than the database's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ClauseElement,
+    Connection,
+    CursorResult,
+    Select,
+    bindparam,
+    cast,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.compiler import SQLCompiler
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    sql: str
+    order: Sequence[str] | None  # of the values, where the driver does not take them by name
+    fixed: Mapping[str, Any]
+
+    def values(self, given: Mapping[str, Any]) -> Any:
+        values = {**self.fixed, **given}
+        return values if self.order is None else tuple([values[name] for name in self.order])
+
+
+class Prepared:
+    """A statement with `bindparam`s, compiled once per kind of database. Values go to the driver,
+    and come back, as they are. `make` is told the kind: `sqlite` or `postgresql`."""
+
+    def __init__(self, make: Callable[[str], ClauseElement]) -> None:
+        self._make = make
+        self._compiled: dict[str, _Compiled] = {}
+
+    def run(self, connection: Connection, **values: Any) -> CursorResult[Any]:
+        """Run it once."""
+        compiled = self._for(connection)
+        return connection.exec_driver_sql(compiled.sql, compiled.values(values))
+
+    def run_many(
+        self, connection: Connection, rows: Sequence[Mapping[str, Any]]
+    ) -> CursorResult[Any]:
+        """Run it for each of these rows (one at least)."""
+        compiled = self._for(connection)
+        return connection.exec_driver_sql(compiled.sql, [compiled.values(row) for row in rows])
+
+    def _for(self, connection: Connection) -> _Compiled:
+        dialect = connection.dialect
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            statement = self._make(dialect.name)
+            made = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+            assert isinstance(made, SQLCompiler)
+            fixed = {name: value for name, value in made.params.items() if value is not None}
+            found = _Compiled(str(made), made.positiontup, fixed)
+            self._compiled[dialect.name] = found
+        return found
+
+
+def each_of(name: str, database: str) -> Select[Any]:
+    """The whole numbers of a JSON array that is bound to `name`: one text for any number."""
+    bound: BindParameter[str] = bindparam(name, required=False)
+    if database == "sqlite":
+        return select(func.json_each(bound).table_valued("value").c.value)
+    texts = func.jsonb_array_elements_text(cast(bound, JSONB))
+    return select(cast(texts.table_valued("value").c.value, BigInteger))

@@ -219,11 +219,11 @@ class Dispatcher:
         now = lane.clock.boot()
         if self._look_again.get(head, now) > now:
             return False
-        zones = self._doors.open
-        if not zones.get(campaign, True):
+        zones = self._doors.open.get(campaign)  # None: it has no schedule
+        if zones is not None and not zones:
             return False
         found = lane.ledger.read(
-            views.due, [campaign], sender, lane.clock.now(), READ_AHEAD, lane.only, zones
+            views.due, campaign, sender, lane.clock.now(), READ_AHEAD, lane.only, zones
         )
         self._heads[head] = deque(due for due in found if due.id not in self._under_way)
         if not self._heads[head]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, Connection, and_, bindparam, insert, select, update
+from sqlalchemy import BindParameter, Connection, and_, insert, select, update
 
 from runner.errors import LedgerError
 from runner.ledger import brakes
 from runner.ledger.brakes import BY_A_PERSON, Brake
 from runner.ledger.contact import PassedOver, keep_others_out, pass_contacted, pass_suppressed
-from runner.ledger.prepared import Prepared, each_of
+from runner.ledger.prepared import Prepared, each_of, given
 from runner.ledger.schema import attempt, lane, message, request
 from runner.ledger.views import is_first_of, is_suppressed, may_go
 from runner.message import (
@@ -33,7 +33,7 @@ _S = MessageStatus
 
 
 def _bound(*names: str) -> dict[str, BindParameter[Any]]:
-    return {name: bindparam(name) for name in names}
+    return {name: given(name) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def _stopped(connection: Connection, ids: Collection[int]) -> dict[int, Brake]:
 
 
 _EPOCH = Prepared(
-    lambda _: select(lane.c.epoch).where(lane.c.id == bindparam("lane")).with_for_update(read=True)
+    lambda _: select(lane.c.epoch).where(lane.c.id == given("lane")).with_for_update(read=True)
 )
 _BEGIN = Prepared(
     lambda database: (
@@ -335,7 +335,7 @@ def _write_attempts(connection: Connection, values: list[dict[str, Any]]) -> Non
 _ATTEMPT = Prepared(
     lambda _: (
         update(attempt)
-        .where(attempt.c.message == bindparam("_message"), attempt.c.number == bindparam("_number"))
+        .where(attempt.c.message == given("_message"), attempt.c.number == given("_number"))
         .values(
             _bound(
                 "ended_at",
@@ -354,7 +354,7 @@ _ATTEMPT = Prepared(
 _MOVE = Prepared(
     lambda _: (
         update(message)
-        .where(message.c.id == bindparam("_id"), message.c.status == bindparam("_from"))
+        .where(message.c.id == given("_id"), message.c.status == given("_from"))
         .values(
             _bound(
                 "status",

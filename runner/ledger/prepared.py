@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,21 @@ class Prepared:
         return found
 
 
+def given(name: str, type_: type[TypeEngine[Any]] | None = None) -> BindParameter[Any]:
+    """A value that is given with each run. (`bindparam` alone would want it when compiled.)"""
+    return bindparam(name, type_=type_, required=False)
+
+
 def each_of(name: str, database: str) -> Select[Any]:
     """The whole numbers of a JSON array that is bound to `name`: one text for any number."""
-    bound: BindParameter[str] = bindparam(name, required=False)
+    found = texts_of(name, database)
+    return found if database == "sqlite" else select(cast(found.subquery().c.value, BigInteger))
+
+
+def texts_of(name: str, database: str) -> Select[Any]:
+    """The texts of a JSON array that is bound to `name`."""
     if database == "sqlite":
-        return select(func.json_each(bound).table_valued("value").c.value)
-    texts = func.jsonb_array_elements_text(cast(bound, JSONB))
-    return select(cast(texts.table_valued("value").c.value, BigInteger))
+        each = func.json_each(given(name))
+    else:
+        each = func.jsonb_array_elements_text(cast(given(name), JSONB))
+    return select(each.table_valued("value").c.value)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import (
     LABEL_STYLE_TABLENAME_PLUS_COL,
+    Boolean,
     ColumnElement,
     Connection,
     Select,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     select,
 )
 
+from runner.ledger.prepared import Prepared, given, texts_of
 from runner.ledger.schema import attempt, campaign, message, row_skip, suppression
 from runner.message import (
     KEY_REUSED,
@@ -47,39 +49,38 @@ class Due:
 
 def due(
     connection: Connection,
-    campaigns: Collection[int],
+    campaign: int,
     sender: str,
     now: float,
     limit: int,
     only: Collection[str] = (),
-    zones: Mapping[int, Collection[str]] | None = None,
+    zones: Collection[str] | None = None,
 ) -> list[Due]:
-    """The first queued messages of one sender, in plan order. `zones`: of campaigns with a
-    schedule, those that are open."""
-    opened = [
-        or_(message.c.campaign != id, message.c.zone.in_(open_))
-        for id, open_ in (zones or {}).items()
-    ]
-    wanted = (
-        select(message, campaign.c.name.label("campaign_name"))
-        .join(campaign, campaign.c.id == message.c.campaign)
-        .where(*_queued(campaigns, only), message.c.sender == sender, message.c.not_before <= now)
-        .where(*opened)
-        .order_by(message.c.id)
-        .limit(limit)
+    """The first queued messages of one sender, in plan order. `zones`: those that are open, where
+    the campaign has a schedule."""
+    found = _DUE.run(
+        connection,
+        campaign=campaign,
+        sender=sender,
+        now=now,
+        most=limit,
+        any_one=not only,
+        only=json.dumps(list(only)),
+        any_zone=zones is None,
+        zones=json.dumps(list(zones or ())),
     )
     return [
         Due(
             id=row.id,
-            campaign=row.campaign,
-            campaign_name=row.campaign_name,
+            campaign=campaign,
+            campaign_name=row.name,
             recipient=Recipient(row.platform, row.id_type, row.recipient),
             step=row.step,
             generation=row.generation,
-            sender=row.sender,
+            sender=sender,
             text=row.text,
         )
-        for row in connection.execute(wanted)
+        for row in found
     ]
 
 
@@ -114,6 +115,34 @@ def may_go() -> tuple[ColumnElement[bool], ...]:
             _other.c.status.in_((_S.SENDING, _S.IN_DOUBT)),
         ),
     )
+
+
+_DUE = Prepared(
+    lambda database: (
+        select(
+            message.c.id,
+            campaign.c.name,
+            message.c.platform,
+            message.c.id_type,
+            message.c.recipient,
+            message.c.step,
+            message.c.generation,
+            message.c.text,
+        )
+        .join(campaign, campaign.c.id == message.c.campaign)
+        .where(
+            message.c.campaign == given("campaign"),
+            message.c.status == _S.QUEUED,
+            message.c.sender == given("sender"),
+            message.c.not_before <= given("now"),
+            *may_go(),
+            given("any_one", Boolean) | message.c.recipient.in_(texts_of("only", database)),
+            given("any_zone", Boolean) | message.c.zone.in_(texts_of("zones", database)),
+        )
+        .order_by(message.c.id)
+        .limit(given("most"))
+    )
+)
 
 
 def is_first_of(ids: Select[tuple[int]]) -> ColumnElement[bool]:

@@ -47,7 +47,7 @@ def test_a_ledger_only_ever_comes_further(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
     run, epoch = own_lane(ledger)
-    [due] = ledger.read(views.due, [row.id], SENDER, 5.0, 1)
+    [due] = ledger.read(views.due, row.id, SENDER, 5.0, 1)
     ledger.write(moves.claim, [make_intent(due.id, run, epoch)])
     seen += [ledger.read(age.marks), ledger.write(age.advance)]
     assert seen == [Marks(1, 0), Marks(1, 1, ("spring",)), Marks(2, 1, ("spring",))]
@@ -123,7 +123,7 @@ def accepted_copy(ledger: Ledger) -> tuple[CampaignRow, int]:
     row = make_campaign(ledger)
     make_queue(ledger, row, [1, 2, 3])
     run, epoch = own_lane(ledger)
-    first, second, _ = ledger.read(views.due, [row.id], SENDER, 5.0, 100)
+    first, second, _ = ledger.read(views.due, row.id, SENDER, 5.0, 100)
     ledger.write(moves.claim, [make_intent(first.id, run, epoch)])
     ledger.write(moves.record, [Result(first.id, 1, Evidence.ACCEPTED, 9.0, message_id="m")])
     ledger.write(moves.claim, [make_intent(second.id, run, epoch)])

@@ -47,7 +47,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def ids_of(ledger: Ledger, campaign: int, count: int = 1000) -> list[int]:
-    return [due.id for due in ledger.read(views.due, [campaign], SENDER, 5.0, count)]
+    return [due.id for due in ledger.read(views.due, campaign, SENDER, 5.0, count)]
 
 
 def queue_of(ledger: Ledger, count: int) -> int:

@@ -33,7 +33,7 @@ def doubtful(ledger: Ledger, count: int = 1) -> tuple[int, list[int]]:
     make_queue(ledger, row, range(1, count + 1))
     run, epoch = own_lane(ledger)
     ids = []
-    for due in ledger.read(views.due, [row.id], "df6jbw4h36qm5d9iu2sgn7kx", 5.0, 100):
+    for due in ledger.read(views.due, row.id, "df6jbw4h36qm5d9iu2sgn7kx", 5.0, 100):
         [number] = ledger.write(moves.claim, [make_intent(due.id, run, epoch)])
         assert isinstance(number, int)
         told = Result(

@@ -41,17 +41,23 @@ class Memory:
 
         metadata.create_all(self.engine)
         self.said: dict[tuple[Any, ...], Any] = {}  # by views, until something is written
-        self._prepared: dict[object, bytes] = {(): self.raw.serialize()}
+        self._prepared: dict[object, sqlite3.Connection] = {(): self._copy()}
 
     def start_with(self, kind: object, prepare: Callable[[Ledger], None]) -> Ledger:
         """A ledger that `prepare` has been applied to; once for each `kind`."""
         if kind not in self._prepared:
-            self.raw.deserialize(self._prepared[()])
+            self._prepared[()].backup(self.raw)
             prepare(MemoryLedger(self.engine))
-            self._prepared[kind] = self.raw.serialize()
-        self.raw.deserialize(self._prepared[kind])
+            self._prepared[kind] = self._copy()
+        # Not `deserialize`: SQLite's statements that use json_each do not live through it.
+        self._prepared[kind].backup(self.raw)
         self.said.clear()
         return MemoryLedger(self.engine)
+
+    def _copy(self) -> sqlite3.Connection:
+        copy = sqlite3.connect(":memory:", check_same_thread=False)
+        self.raw.backup(copy)
+        return copy
 
 
 @cache
@@ -110,7 +116,7 @@ class ProcessLedger(MemoryLedger):
             if view is views.due and isinstance(arg, float):
                 key.append(tuple(raw.execute(DUE, (arg,))))
             else:
-                key.append(arg if isinstance(arg, str | int) else tuple(arg))
+                key.append(arg if isinstance(arg, str | int | None) else tuple(arg))
         known = memory().said
         if (found := known.get(tuple(key), self)) is self:
             found = known[tuple(key)] = super().read(view, *args)

@@ -24,7 +24,7 @@ def queued(ledger: Ledger, name: str, lane: str) -> Intent:
     make_queue(ledger, row, [1])
     run = ledger.write(lanes.begin_run, 1.0, "test")
     epoch = ledger.write(lanes.take_lane, lane, run)
-    [due] = ledger.read(views.due, [row.id], SENDER, 1.0, 5)
+    [due] = ledger.read(views.due, row.id, SENDER, 1.0, 5)
     return make_intent(due.id, run, epoch, lane=lane, contact_once_in=MONTH)
 
 

@@ -1,5 +1,6 @@
 # make demo: the sample campaign against the bundled sandbox, killed half way and resumed.
 # make test: linters' friends aside, everything that proves the program.
+# make bench: how fast it is, into docs/performance.md (Linux, a C compiler; half an hour).
 # make soak SOAK=1000: kill the real runner so many times per API version, and count.
 # Both need Python 3.11+ and make, nothing else.
 
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 SOAK ?= 50
 
-.PHONY: help setup demo test soak lint format check clean
+.PHONY: help setup demo test soak bench lint format check clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -38,6 +39,14 @@ test: setup
 soak: setup
 	$(BIN)/python -m tests.soak --version v2 --kills $(SOAK) $(if $(SEED),--seed $(SEED))
 	$(BIN)/python -m tests.soak --version v1 --kills $(SOAK) $(if $(SEED),--seed $(SEED))
+
+# What the benchmarks need beyond that.
+$(VENV)/.bench: pyproject.toml constraints.txt $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
+	@touch $(VENV)/.bench
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks $(ONLY) $(BENCH)
 
 lint: setup
 	$(BIN)/ruff check .

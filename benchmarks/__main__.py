@@ -1,0 +1,72 @@
+"""`make bench`: measure, and write the tables of docs/performance.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import machine, rivals, scale, sending, startup
+from benchmarks.figures import put
+from benchmarks.tools import Sink, sink
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "performance.md"
+
+Part = Callable[[Sink, Path, argparse.Namespace], str]
+
+PARTS: dict[str, Part] = {
+    "sending": lambda sink, folder, said: sending.measure(
+        sink, folder, said.rounds, said.seconds, tell
+    ),
+    "rivals": lambda sink, folder, said: rivals.measure(
+        sink, folder, said.rounds, said.seconds, said.people, tell
+    ),
+    "scale": lambda sink, folder, said: scale.measure(
+        sink, folder, [size for size in scale.SIZES if size <= said.rows], said.rounds, tell
+    ),
+    "startup": lambda sink, folder, said: startup.measure(sink, folder, 15, tell),
+    "idle": lambda sink, folder, said: startup.idle(sink, folder, 4 * said.seconds, tell),
+}
+
+
+def tell(line: str) -> None:
+    """How far it is, for whoever waits."""
+    print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
+
+
+def arguments(words: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each sender's run, about")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of the largest campaign")
+    parser.add_argument("--people", type=int, default=1_000, help="of campaigns that are killed")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".bench", help="on the disk to use")
+    parser.add_argument("--print", action="store_true", help="leave the page as it is")
+    said = parser.parse_args(words)
+    unknown = set(said.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    return said
+
+
+def main() -> None:
+    said = arguments()
+    said.folder.mkdir(parents=True, exist_ok=True)
+
+    def show(name: str, block: str) -> None:
+        print(f"\n{name}\n\n{block}", flush=True)
+        if not said.print:
+            put(PAGE, name, block)
+
+    show("machine", machine.describe(said.folder))
+    with sink(said.folder) as running:
+        for name in said.parts or PARTS:
+            show(name, PARTS[name](running, said.folder, said))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""What a resumed run asks of its ledger before it can send: seconds, on standard output.
+
+    python -m benchmarks.first_batch LEDGER
+
+Opening, taking back what died under way, what is in doubt, and the first queued messages.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from benchmarks.projects import LINK
+from runner.dispatcher import READ_AHEAD
+from runner.ledger import lanes, moves, open_ledger, planning, views
+
+
+def seconds(location: str) -> float:
+    """Seconds from opening the ledger to the first batch in hand."""
+    began = time.perf_counter()
+    with open_ledger(location) as ledger:
+        now = time.time()
+        ids = [campaign.id for campaign in ledger.read(planning.campaigns)]
+        [row] = ledger.read(planning.campaigns)
+        ledger.write(moves.orphan, lanes.lane_name(row.origin or "", row.team or ""), now)
+        ledger.read(views.in_doubt, ids)
+        found = ledger.read(views.due, ids, LINK, now, READ_AHEAD)
+        took = time.perf_counter() - began
+    assert found, "nothing is queued"
+    return took
+
+
+if __name__ == "__main__":
+    print(seconds(sys.argv[1]))

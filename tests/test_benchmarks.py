@@ -1,0 +1,114 @@
+"""The benchmarks run, and measure what they say: at a size where their figures mean nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks import figures, rivals, scale, sending
+from benchmarks.__main__ import PARTS, ROOT
+from benchmarks.bare import body_of, compact
+from benchmarks.processes import run
+from benchmarks.projects import LINK, row_of, text_of
+from benchmarks.sending import Case
+from benchmarks.tools import Sink, compiler, python_module, raw_load, sink, slow_sync
+from runner.channels import Token
+from runner.channels.connect import connect
+from runner.clock import SystemClock
+from runner.lane import Meter
+from runner.message import Recipient
+
+needs_c = pytest.mark.skipif(compiler() is None, reason="no C compiler")
+ROWS = 50
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture(scope="module")
+def api(place: Path) -> Iterator[Sink]:
+    with sink(place) as running:
+        yield running
+
+
+@pytest.mark.parametrize("version", ["v2", "v1"])
+async def test_the_bare_sender_sends_the_same_bytes(version: str) -> None:
+    clock = SystemClock()
+    channel = connect(
+        version,
+        f"http://127.0.0.1:1/api/{version}",
+        Token("t"),
+        clock,
+        timeout=1,
+        gate=Meter(clock).gate,
+        notice=lambda _: None,
+        platform="twitter",
+        concurrency=1,
+    )
+    recipient = Recipient("twitter", "platform", row_of(7)[0])
+    assert compact(body_of(version, 7)) == channel.compose(LINK, recipient, text_of(7))
+    await channel.close()
+
+
+@needs_c
+def test_senders_are_measured_against_the_sink(api: Sink, place: Path) -> None:
+    assert raw_load(api, place, 4, 0.1) > 1000
+    case = Case(latency=20, at_once=10)
+    for sent in (
+        sending.bare(case, api, place, ROWS),
+        sending.durable(case, api, place, ROWS),
+    ):
+        # Ten at once that each take 20 ms: 500 a second if the latency is kept, and no more.
+        assert 20 < sent.rate < 650
+        assert sent.start_up > 0
+    assert rivals.script(case, api, place, ROWS, careful=True) > 20
+
+
+@needs_c
+def test_syncs_are_as_slow_as_asked_for(place: Path) -> None:
+    words, env = python_module("timeit")
+    said = ["-n1", "-r3", "-s", "import os; file = open('it', 'wb')", "os.fdatasync(file)"]
+    slow = run([*words, *said], place, env=env | slow_sync(place / "bin", 30))
+    assert "msec per loop" in slow.out
+    assert float(slow.out.split("best of 3: ")[1].split()[0]) >= 30
+
+
+@needs_c
+def test_a_campaign_is_planned_and_resumed_half_sent(api: Sink, place: Path) -> None:
+    project, costs = Project(place / "half", api.base), scale.Costs()
+    project.write(ROWS, faulty=True)
+    scale.plan_half_sent(costs, project)
+    assert project.sent() == ROWS // 2
+    scale.resume(costs, project, api)
+    assert (api.times().count, project.sent()) == (1, ROWS // 2 + 1)
+    assert costs.first_batch[0] < costs.resume[0] < costs.steps["resume"][0].seconds
+
+
+def test_tables_are_put_between_their_marks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\nBefore.\n\n<!-- bench:a -->\nold\n<!-- /bench -->\n\nAfter.\n")
+    for _ in range(2):
+        figures.put(page, "a", figures.table(("x", "y"), [["1", "2"]]))
+    assert page.read_text() == (
+        "# Title\n\nBefore.\n\n<!-- bench:a -->\n| x | y |\n| --- | ---: |\n| 1 | 2 |\n"
+        "<!-- /bench -->\n\nAfter.\n"
+    )
+    figures.put(page, "b", "new")
+    assert page.read_text().endswith("After.\n\n<!-- bench:b -->\nnew\n<!-- /bench -->\n")
+
+
+def test_figures_are_rounded_for_people() -> None:
+    told = [figures.number(value) for value in (10297, 586.4, 0.0029, 1.2, 0, 150)]
+    assert told == ["10,300", "586", "0.0029", "1.2", "0", "150"]
+    assert figures.spread([3, 1, 2]) == "2 [1 … 3]"
+    assert figures.ratio(figures.ratios([1, 3], [2, 4])) == "0.62 [0.50 … 0.75]"
+
+
+def test_the_page_has_a_place_for_every_part() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text()
+    for name in ("machine", *PARTS):
+        assert page.count(f"<!-- bench:{name} -->") == 1, name

@@ -11,7 +11,7 @@ from benchmarks import figures, rivals, scale, sending
 from benchmarks.__main__ import PARTS, ROOT
 from benchmarks.bare import body_of, compact
 from benchmarks.processes import run
-from benchmarks.projects import LINK, row_of, text_of
+from benchmarks.projects import LINK, Project, row_of, text_of
 from benchmarks.sending import Case
 from benchmarks.tools import Sink, compiler, python_module, raw_load, sink, slow_sync
 from runner.channels import Token

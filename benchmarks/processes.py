@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 SCRIPT = Path(sys.executable).with_name("run-campaign")
 RUN_CAMPAIGN = [str(SCRIPT)] if SCRIPT.exists() else [sys.executable, "-m", "runner"]
@@ -48,7 +49,11 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        return self.popen.poll() is None
+        """Whether it has not ended; whoever waits still learns what it cost."""
+        if self.popen.returncode is not None:
+            return False
+        ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self.popen.pid, ended) is None
 
     @property
     def said(self) -> str:
@@ -58,6 +63,14 @@ class Process:
         """Processor seconds so far, of all its threads."""
         fields = Path(f"/proc/{self.popen.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICK
+
+    @contextmanager
+    def or_killed(self) -> Iterator[Self]:
+        """Not left behind, whatever goes wrong meanwhile."""
+        try:
+            yield self
+        finally:
+            self.kill()
 
     def kill(self) -> None:
         """End it as a crash would, and wait for that."""
@@ -122,7 +135,8 @@ def run(
     code: int = 0,
 ) -> Ran:
     """Run a process to its end."""
-    return start(words, folder, env=env, core=core).wait(code)
+    with start(words, folder, env=env, core=core).or_killed() as process:
+        return process.wait(code)
 
 
 def on_core(core: int | None) -> list[str]:

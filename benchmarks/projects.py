@@ -87,7 +87,8 @@ class Project:
 
     def run(self, *words: str | Path, code: int = 0) -> Ran:
         """Run `run-campaign` to its end."""
-        return self.start(*words).wait(code)
+        with self.start(*words).or_killed() as process:
+            return process.wait(code)
 
     def sent(self) -> int:
         """How many messages the ledger knows as sent."""

@@ -98,14 +98,18 @@ def accepted(base: str) -> list[str]:
         return [str(entry["person"]) for entry in json.load(answer)]
 
 
+def _to_its_end(begin: Callable[[], Process]) -> float:
+    with begin().or_killed() as process:
+        return process.wait().seconds
+
+
 def killed(
     name: str, begin: Callable[[], Process], list_: Callable[[], list[str]], people: list[str]
 ) -> list[str]:
     """Kill a sender when a part is accepted and start it again: a table's row of who got what."""
-    process = begin()
-    until(lambda: len(list_()) >= len(people) * LEAST_LEFT, f"{name} to send a part")
-    process.kill()
-    begin().wait()
+    with begin().or_killed():
+        until(lambda: len(list_()) >= len(people) * LEAST_LEFT, f"{name} to send a part")
+    _to_its_end(begin)
     got = Counter(list_())
     twice = sum(count > 1 for count in got.values())
     return [name, str(len(people)), str(twice), str(sum(id not in got for id in people))]
@@ -191,7 +195,7 @@ def mailmerge(folder: Path, rows: int, rounds: int, tell: Tell) -> tuple[str, li
             found = []
             for _ in range(rounds):
                 got.write_text("")
-                found.append(rows / begin().wait().seconds)
+                found.append(rows / _to_its_end(begin))
             got.write_text("")
             row = killed(MAILMERGE, begin, lambda: got.read_text().split(), people)
         tell(f"mailmerge: {number(median(found))} a second, {row}")

@@ -59,9 +59,10 @@ def resume(costs: Costs, project: Project, sink: Sink) -> None:
     costs.first_batch.append(float(told.out))
     sink.reset()
     process = project.start(project.campaign, "--yes", "--limit", "1")
-    first = sink.first(process)
-    costs.resume.append(first.first - process.began)
-    costs.add("resume", process.wait())
+    with process.or_killed():
+        first = sink.first(process)
+        costs.resume.append(first.first - process.began)
+        costs.add("resume", process.wait())
 
 
 def as_table(found: dict[int, Costs]) -> str:

@@ -70,9 +70,10 @@ def measured(begin: Callable[[], Process], sink: Sink, rows: int, latency: float
     """Let a sender send so many messages, by the sink's own count and clock."""
     sink.reset(latency / 1000)
     process = begin()
-    first = sink.first(process)
-    before = process.cpu()
-    ran = process.wait()
+    with process.or_killed():
+        first = sink.first(process)
+        before = process.cpu()
+        ran = process.wait()
     times = sink.times()
     if times.count != rows:
         raise Stuck(f"{times.count} of {rows} were sent: {ran.out[-500:]}")

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.processes import CLIENT_CORE, SERVER_CORE, Process, Stuck, on_core, start
+from benchmarks.processes import CLIENT_CORE, SERVER_CORE, Process, Stuck, on_core, run
 
 HERE = Path(__file__).parent
 FLAGS = {
@@ -110,7 +110,7 @@ def raw_load(sink: Sink, folder: Path, at_once: int, seconds: float) -> float:
     port = sink.base.rpartition(":")[2]
     program = str(built("load", folder / "bin"))
     words = [program, port, "/api/v2/messages", str(at_once), str(seconds)]
-    return float(start(words, folder, core=CLIENT_CORE, name="load").wait().out)
+    return float(run(words, folder, core=CLIENT_CORE).out)
 
 
 def python_module(name: str) -> tuple[list[str], dict[str, str]]:

@@ -114,8 +114,9 @@ static void answer(int fd, const char *status, const char *body, int length) {
     }
     int size = snprintf(whole, sizeof whole,
                         "HTTP/1.1 %s\r\nContent-Type: application/json\r\nDate: %s\r\n"
-                        "Content-Length: %d\r\n\r\n%.*s",
-                        status, date, length, length, body);
+                        "X-RateLimit-Limit: 100000000\r\nX-RateLimit-Remaining: 99999999\r\n"
+                        "X-RateLimit-Reset: %lld\r\nContent-Length: %d\r\n\r\n%.*s",
+                        status, date, (long long)today + 60, length, length, body);
     /* An answer is far smaller than a socket's buffer, and nobody sends before he has read it. */
     if (write(fd, whole, size) != size) end(fd);
 }

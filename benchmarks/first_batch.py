@@ -24,7 +24,7 @@ def seconds(location: str) -> float:
         [row] = ledger.read(planning.campaigns)
         ledger.write(moves.orphan, lanes.lane_name(row.origin or "", row.team or ""), now)
         ledger.read(views.in_doubt, ids)
-        found = ledger.read(views.due, ids, LINK, now, READ_AHEAD)
+        found = ledger.read(views.due, row.id, LINK, now, READ_AHEAD)
         took = time.perf_counter() - began
     assert found, "nothing is queued"
     return took

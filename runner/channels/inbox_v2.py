@@ -175,7 +175,9 @@ class InboxV2:
         reply = await self._wire.post(self._send_url, body, {"Idempotency-Key": key}, deadline)
         if not isinstance(reply, Reply):
             return Answer(reply)
-        said = reply.headers.get("X-Request-Id") or read_refusal(reply).request_id
+        said = reply.headers.get("X-Request-Id", "")
+        if not said and reply.status not in (200, 201):  # an acceptance holds none
+            said = read_refusal(reply).request_id
         request_id = clean(said, self._wire.token)
         left = quota(reply, self.server_now())
         return Answer(self.outcome(reply), reply.status, request_id, reply.server_at, left)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import (
     LABEL_STYLE_TABLENAME_PLUS_COL,
@@ -69,18 +70,10 @@ def due(
         any_zone=zones is None,
         zones=json.dumps(list(zones or ())),
     )
+    rows: Sequence[Any] = found.all()
     return [
-        Due(
-            id=row.id,
-            campaign=campaign,
-            campaign_name=row.name,
-            recipient=Recipient(row.platform, row.id_type, row.recipient),
-            step=row.step,
-            generation=row.generation,
-            sender=sender,
-            text=row.text,
-        )
-        for row in found
+        Due(id, campaign, name, Recipient(platform, id_type, to), step, generation, sender, text)
+        for id, name, platform, id_type, to, step, generation, text in rows
     ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from sqlalchemy import Connection, text
 
@@ -44,7 +43,7 @@ def make_queue(
         for index, id in enumerate(ids)
     ]
     entries = [
-        Entry(replace(each, zone=(zones or {}).get(id, "")), Change.NEW)  # type: ignore[arg-type]
+        Entry(each._replace(zone=(zones or {}).get(id, "")), Change.NEW)  # type: ignore[arg-type]
         for each, id in zip(planned, ids, strict=True)
     ]
     with ledger.writing() as connection:
@@ -69,6 +68,11 @@ def make_old(connection: Connection, version: int) -> None:
         text("UPDATE meta SET value = :version WHERE key = 'schema_version'"),
         {"version": str(version)},
     )
+    for table in ("message", "attempt"):
+        connection.execute(text(f"DROP INDEX {table}_by_message_id"))
+        connection.execute(text(f"CREATE INDEX {table}_by_message_id ON {table} (message_id)"))
+    if version > 2:
+        return
     schema.brake.drop(connection)
     connection.execute(text("DROP INDEX message_queued"))
     connection.execute(text("ALTER TABLE message DROP COLUMN zone"))

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table, insert
 
 
-def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that all have the same columns, with values as the driver takes them."""
-    if not rows:
-        return
-    compiled = insert(table).compile(dialect=connection.dialect, column_keys=list(rows[0]))
-    order = compiled.positiontup  # None where the driver takes values by their names
-    values = [row if order is None else tuple([row[name] for name in order]) for row in rows]
-    connection.exec_driver_sql(str(compiled), values)
+class Bulk:
+    """Inserts rows of `columns` into `table`, each a tuple in this order, with values as the
+    driver takes them."""
+
+    def __init__(self, connection: Connection, table: Table, columns: Sequence[str]) -> None:
+        self._connection = connection
+        self._columns = columns
+        compiled = insert(table).compile(dialect=connection.dialect, column_keys=list(columns))
+        self._sql = str(compiled)
+        order = compiled.positiontup  # None where the driver takes values by their names
+        self._by_name = order is None
+        assert order is None or list(order) == list(columns), "named in the order of the table"
+
+    def insert(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert all of these."""
+        if not rows:
+            return
+        values: Sequence[Any] = rows
+        if self._by_name:
+            values = [dict(zip(self._columns, row, strict=True)) for row in rows]
+        self._connection.exec_driver_sql(self._sql, values)

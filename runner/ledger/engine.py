@@ -21,9 +21,11 @@ from runner.ledger.place import KEEP_IT, check_place, runs_took_place, wal_of
 from runner.ledger.schema import (
     SCHEMA_VERSION,
     attempt,
+    attempt_by_message_id,
     brake,
     campaign,
     message,
+    message_by_message_id,
     message_contacted,
     meta,
     metadata,
@@ -52,9 +54,16 @@ def _add_brakes_zones_and_contacts(connection: Connection) -> None:
     connection.execute(campaign.update().values(fingerprint=None))  # the next plan fills them
 
 
+def _index_only_ids_that_are_there(connection: Connection) -> None:
+    for index in (message_by_message_id, attempt_by_message_id):
+        index.drop(connection)
+        index.create(connection)
+
+
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_words,
     2: _add_brakes_zones_and_contacts,
+    3: _index_only_ids_that_are_there,
 }
 """Schema version -> what brings a ledger of that version to the next one."""
 

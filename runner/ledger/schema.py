@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from runner.message import AttemptOutcome, MessageStatus, SkipReason
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only for INTEGER keys
@@ -103,7 +103,12 @@ Index(
     postgresql_where=message.c.status == "queued",
 )
 Index("message_by_recipient", message.c.recipient, message.c.platform, message.c.id_type)
-Index("message_by_message_id", message.c.message_id)
+message_by_message_id = Index(
+    "message_by_message_id",
+    message.c.message_id,
+    sqlite_where=message.c.message_id.is_not(None),
+    postgresql_where=message.c.message_id.is_not(None),
+)
 message_contacted = Index(
     "message_contacted",
     message.c.campaign,
@@ -170,7 +175,12 @@ attempt = Table(
     CheckConstraint("outcome = 'unknown' OR ended_at IS NOT NULL", name="attempt_ended"),
 )
 Index("attempt_by_lane", attempt.c.lane, attempt.c.server_at)
-Index("attempt_by_message_id", attempt.c.message_id)
+attempt_by_message_id = Index(
+    "attempt_by_message_id",
+    attempt.c.message_id,
+    sqlite_where=attempt.c.message_id != "",
+    postgresql_where=attempt.c.message_id != "",
+)
 Index("attempt_by_sender", attempt.c.sender, attempt.c.server_at)
 
 word = Table(

@@ -70,8 +70,7 @@ class Recipient(NamedTuple):
         return self.id
 
 
-@dataclass(frozen=True, slots=True)
-class Prospect:
+class Prospect(NamedTuple):
     """A row of the prospects file with a usable id. `row` is its line in the sheet, header = 1;
     `zone`: the row's own time zone (IANA), empty for the campaign's."""
 
@@ -81,8 +80,7 @@ class Prospect:
     zone: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RowSkip:
+class RowSkip(NamedTuple):
     """A row that cannot be a message: no usable id, or a repeat of an earlier row."""
 
     row: int
@@ -92,8 +90,7 @@ class RowSkip:
     recipient: Recipient | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedMessage:
+class PlannedMessage(NamedTuple):
     """What the files ask for one recipient now: a text to send, or the reason why not.
 
     `free_at`: when that reason is over by itself (Unix s), 0 if nobody can tell.
@@ -140,8 +137,7 @@ def _day(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What the ledger has for a recipient. `status` is None when only another campaign has
     written to them; then only the sender and that `contact` matter."""
 
@@ -166,8 +162,7 @@ class Change(StrEnum):
     KEPT = "kept"  # sent, or perhaps sent: the files no longer matter
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One recipient of a plan."""
 
     planned: PlannedMessage

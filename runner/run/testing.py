@@ -69,7 +69,7 @@ def _message(draft: Draft, to: str, row: int | None) -> PlannedMessage:
             f"--to: {checked.detail}", "give your own id, as the prospects file has ids"
         )
     planned = _row(draft, row)
-    return replace(planned, recipient=Recipient(platform, id_type, checked))
+    return planned._replace(recipient=Recipient(platform, id_type, checked))
 
 
 def _row(draft: Draft, row: int | None) -> PlannedMessage:

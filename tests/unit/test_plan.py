@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -204,7 +203,7 @@ MONTH = 30 * DAY
 def plan_contacted(
     contact: Contact | None, *, now: float, within: float | None = MONTH, known: Known | None = None
 ) -> Entry:
-    have = replace(known or Known("a1"), contact=contact)
+    have = (known or Known("a1"))._replace(contact=contact)
     chunks = plan_messages(
         [prospect(5)],
         compile_template("Hi {{ first_name }}", "test"),
@@ -243,7 +242,7 @@ def test_a_contact_takes_out_who_is_queued_and_lets_them_in_again() -> None:
     assert plan_contacted(contact, now=90 * DAY, known=skipped).change is Change.REQUEUED
     told_anew = plan_contacted(contact, now=3 * DAY, known=skipped)
     assert told_anew.change is Change.SKIPPED
-    again = replace(skipped, detail=told_anew.planned.detail)
+    again = skipped._replace(detail=told_anew.planned.detail)
     assert plan_contacted(contact, now=3 * DAY, known=again).change is Change.SAME
     sent = Known("a1", S.SENT, "Hi Ann", 2)
     assert plan_contacted(contact, now=3 * DAY, known=sent).change is Change.KEPT

@@ -8,12 +8,16 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from runner.pacing import DAY, Pacer, Ready
+from runner.pacing import DAY, Pacer
+from runner.pacing.ahead import Ahead, SenderAhead
 from runner.schedule import Hours, next_close, next_open
 
 SIMULATED = 220_000
 """Messages played forward: two days at the API's own limit of 100,000 a day. Beyond them the
 simulated days repeat."""
+LOOKS = 220_000
+"""How often senders are looked at before campaigns are no more made to take turns exactly: senders
+of several campaigns that may all go at once are all looked at for each message."""
 
 WEEK = 7 * DAY
 
@@ -91,28 +95,33 @@ class _Queue:
 
 @dataclass(slots=True)
 class _Sender:
+    pace: SenderAhead
     queues: list[_Queue]
     ends: list[float] = field(default_factory=list)
     count: int = 0
     served: dict[int, int] = field(default_factory=dict)  # campaigns: last turn
 
     def opens(self, at: float) -> float:
+        if len(self.queues) == 1:
+            return self.queues[0].opens(at)
         return min((queue.opens(at) for queue in self.queues), default=math.inf)
 
-    def next(self, at: float) -> tuple[tuple[int, int, float], _Queue]:
-        """Whose turn it is: the first message of those that may go at `at`, of the campaign that
-        has waited longest."""
+    def next(self, at: float) -> tuple[int, _Queue]:
+        """Whose turn it is, the first message of those that may go at `at`, of the campaign that
+        has waited longest; and since which turn."""
+        if len(self.queues) == 1:
+            return self.served.get(self.queues[0].share.turn, -1), self.queues[0]
         orders = [
             ((self.served.get(q.share.turn, -1), q.share.turn, q.place), number)
             for number, q in enumerate(self.queues)
             if q.opens(at) <= at
         ]
         order, number = min(orders)
-        return order, self.queues[number]
+        return order[0], self.queues[number]
 
-    def send(self, at: float, turn: int) -> None:
-        """Use up the message whose turn it is: of all senders, it is the one of this number."""
-        queue = self.next(at)[1]
+    def send(self, queue: _Queue, at: float, turn: int) -> None:
+        """Use up a message of this queue: of all senders, it is the one of this number."""
+        self.pace.sent(at)
         self.served[queue.share.turn] = turn
         queue.sent += 1
         if queue.sent == queue.share.count:
@@ -125,11 +134,15 @@ def forecast(pacer: Pacer, queue: Sequence[Share], now: float, wall: float = 0.0
 
     Answers are taken to come at once, so that a slow API takes longer than told.
     """
+    ahead = Ahead(pacer)
     senders: dict[str, _Sender] = {}
     served: dict[int, int] = {}
     for share in queue:
         if share.count > 0:
-            sender = senders.setdefault(share.sender, _Sender([], served=served))
+            sender = senders.get(share.sender)
+            if sender is None:
+                sender = _Sender(ahead.sender(share.sender), [], served=served)
+                senders[share.sender] = sender
             sender.queues.append(_Queue(share, wall - now))
             sender.count += share.count
     waited: dict[str, float] = {}  # seconds
@@ -138,25 +151,29 @@ def forecast(pacer: Pacer, queue: Sequence[Share], now: float, wall: float = 0.0
     # go, as in the dispatcher.
     heap = [(now, -1, 0, sender) for sender in sorted(senders)]
     heapq.heapify(heap)
-    at = now
+    alone = len({share.turn for share in queue}) == 1  # no campaign waits for another
+    at, looks = now, 0
     for number in range(SIMULATED):
         while heap:
+            looks += 1
             bound, _, turns, name = heapq.heappop(heap)
-            ready = _ready(pacer, senders[name], name, max(at, bound))
-            waits = senders[name].next(ready.at)[0][0] if ready.at < math.inf else -1
-            if not heap or (ready.at, waits, turns) <= heap[0][:3]:
+            sender = senders[name]
+            ready, binds = _ready(sender, max(at, bound))
+            waits, following = (-1, None) if ready == math.inf else sender.next(ready)
+            if alone or looks > LOOKS:
+                waits = -1
+            if not heap or (ready, waits, turns) <= heap[0][:3]:
                 break
-            heapq.heappush(heap, (ready.at, waits, turns, name))
+            heapq.heappush(heap, (ready, waits, turns, name))
         else:
             break
-        if ready.at == math.inf:
+        if following is None:
             break
-        if ready.at > at and ready.binds:
-            waited[ready.binds] = waited.get(ready.binds, 0.0) + ready.at - at
-        at = max(at, ready.at)
-        pacer.done(pacer.take(name, at), at)
-        sender = senders[name]
-        sender.send(at, number)
+        if ready > at:
+            if binds:
+                waited[binds] = waited.get(binds, 0.0) + ready - at
+            at = ready
+        sender.send(following, at, number)
         if sender.queues:
             heapq.heappush(heap, (at, -1, turns + 1, name))
     by_sender = {name: _end(sender, now) - now for name, sender in senders.items()}
@@ -166,14 +183,14 @@ def forecast(pacer: Pacer, queue: Sequence[Share], now: float, wall: float = 0.0
     return Forecast(seconds, by_sender, max(waited, key=lambda why: waited[why], default=""))
 
 
-def _ready(pacer: Pacer, sender: _Sender, name: str, at: float) -> Ready:
+def _ready(sender: _Sender, at: float) -> tuple[float, str]:
     """When a sender may send by its limits and the schedule, and which of the two binds."""
     binds = ""
     while True:
-        ready = pacer.ready(name, at)
-        opens = sender.opens(ready.at) if ready.at < math.inf else math.inf
-        if opens <= ready.at or opens == math.inf:
-            return Ready(max(opens, ready.at), binds or ready.binds)
+        ready, why = sender.pace.ready(at)
+        opens = sender.opens(ready) if ready < math.inf else math.inf
+        if opens <= ready or opens == math.inf:
+            return max(opens, ready), binds or why
         at, binds = opens, BY_SCHEDULE
 
 

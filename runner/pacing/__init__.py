@@ -107,7 +107,7 @@ class Pacer:
             state = self.senders.get(sender, self._unknown)
             windows = [*self.team, *state.windows]
             if (at := state.gap_ends(now)) > ready.at:
-                ready = Ready(at, f"gap of {_shown(state.gap)} s of {sender}")
+                ready = Ready(at, self.gap_name(sender))
             if state.held_until > ready.at:
                 ready = Ready(state.held_until, state.held_why)
             if state.days is not None:
@@ -120,6 +120,14 @@ class Pacer:
                 ready = Ready(at, window.name)
         at = self._shared.free_at(now)
         return Ready(at, OTHERS) if at > ready.at else ready
+
+    def state_of(self, sender: str) -> _SenderState:
+        """What is known of a sender, nothing for one without limits."""
+        return self.senders.get(sender, self._unknown)
+
+    def gap_name(self, sender: str) -> str:
+        """What a sender waits for between two messages."""
+        return f"gap of {_shown(self.state_of(sender).gap)} s of {sender}"
 
     def soonest(self, senders: Iterable[str], now: float) -> Ready:
         """When the first of these senders may send, and what it waits for."""

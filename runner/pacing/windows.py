@@ -75,6 +75,10 @@ class Window:
         # Nearly always the last: answers come in order.
         insort(self._back, answered_at + self.seconds, self._gone)
 
+    def coming_back(self) -> list[float]:
+        """When the permits of answered requests come back, in order."""
+        return self._back[self._gone :]
+
     def left(self, now: float) -> int:
         """Permits that are there now."""
         return max(0, self.limit - self.used(now))
@@ -154,6 +158,19 @@ class Days:
         later = self._span(at).day
         if later != day:
             self._counts[later] += 1
+
+    def room(self, now: float) -> tuple[int, float]:
+        """How many may go at `now`, and until when that is no less but for what is sent."""
+        span = self._span(now)
+        limit = self._limit(span.day)
+        return min(limit - self._counts[span.day], limit - self._any_day.used(now)), span.end
+
+    def sent_at_once(self, at: float) -> None:
+        """A message is begun and accepted in one moment."""
+        day = self._span(at).day
+        self._any_day.used_before(at)
+        self._counts[day] += 1
+        self._sent_on.add(day)
 
     def unused(self, day: date) -> None:
         """What was begun on `day` was not sent."""

@@ -21,6 +21,7 @@ from runner.ledger import planning, views
 from runner.ledger.planning import CampaignRow, PlanWriter
 from runner.message import Change, Entry, PlannedMessage
 from runner.pacing import make_pacer
+from runner.pacing.ahead import SenderAhead
 from runner.run.preview import when_done
 from runner.run.starting import hours_of, zone_of
 from runner.schedule import Hours, make_week
@@ -270,3 +271,39 @@ def test_each_senders_end_is_told() -> None:
     assert list(finish_lines(never, MONDAY)) == [
         "never done: the schedule does not open within two years"
     ]
+
+
+def test_many_senders_that_may_go_at_once_are_not_all_looked_at_for_each_message() -> None:
+    """A hundred senders took minutes: each message made all of them be looked at again."""
+    names = [f"s{n:02}" for n in range(60)]
+    pace = make_pacer([limits()], [sender(name, per_hour=20, per_day=150) for name in names])
+    looks = 0
+
+    def counting(self: SenderAhead, now: float) -> tuple[float, str]:
+        nonlocal looks
+        looks += 1
+        return ready(self, now)
+
+    ready = SenderAhead.ready
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SenderAhead, "ready", counting)
+        told = forecast(pace, [Share(name, 40) for name in names], 0.0)
+    assert told.seconds == 3600.0
+    assert looks < 5 * 60 * 40
+
+
+def test_many_senders_of_several_campaigns_are_told_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However long campaigns are made to take turns exactly."""
+    hours = Hours(LONDON, make_week([(range(5), 540, 1050)]))
+    names = [f"s{n}" for n in range(8)]
+    shares = [Share(name, 40, hours, turn=turn) for name in names for turn in (0, 1)]
+
+    def told() -> Forecast:
+        senders = [sender(name, per_hour=6, per_day=30) for name in names]
+        return forecast(make_pacer([limits(per_hour=40)], senders), shares, 0.0, MONDAY)
+
+    exact = told()
+    monkeypatch.setattr("runner.forecast.LOOKS", 100)
+    assert told().seconds == pytest.approx(exact.seconds, rel=0.02)

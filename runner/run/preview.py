@@ -84,6 +84,9 @@ class Preview:
             self.skipped[entry.reason] += 1
             return None
         planned, known = entry.planned, entry.known
+        if known is None and planned.skip is None:  # nearly every row of a first plan
+            self.added += 1
+            return self._queue(planned)
         was = known.status if known else None
         self.queued_seen += was is _S.QUEUED
         if entry.change is Change.REVISED:
@@ -99,6 +102,9 @@ class Preview:
             return None
         self.added += entry.change is Change.NEW
         self.requeued += entry.change is Change.REQUEUED
+        return self._queue(planned)
+
+    def _queue(self, planned: PlannedMessage) -> PlannedMessage:
         where = planned.sender, planned.zone
         before = self.queue.get(where)
         if before is None:

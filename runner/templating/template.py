@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from threading import local
 from types import TracebackType
 
 import jinja2
@@ -43,6 +44,13 @@ class RowRenderError(TemplateError):
         self.what = what
 
 
+class _Own(local):
+    """A context to render in; each thread has its own."""
+
+    def __init__(self, compiled: jinja2.Template) -> None:
+        self.context = compiled.new_context({}, shared=True)
+
+
 class Template:
     """A compiled template.
 
@@ -60,6 +68,9 @@ class Template:
         work.bound(tree, ENVIRONMENT)
         self._compiled = ENVIRONMENT.from_string(tree)
         self._root = self._compiled.root_render_func
+        self._own = _Own(self._compiled)
+        # What a template sets stays in its context.
+        self._sets = tree.find((nodes.Assign, nodes.AssignBlock)) is not None
 
     def __repr__(self) -> str:
         return f"Template({self.name!r}, needs={sorted(self.needs)})"
@@ -75,8 +86,13 @@ class Template:
             row = {**self._globals, **row}
         work.begin()
         try:
-            # `Template.render` copies globals and columns for each row; this does not.
-            pieces = self._root(self._compiled.new_context(row, shared=True))
+            # `Template.render` copies globals and columns for each row, and makes a context.
+            if self._sets:
+                context = self._compiled.new_context(row, shared=True)
+            else:
+                context = self._own.context
+                context.parent = row
+            pieces = self._root(context)
             text = "".join(_bounded(pieces) if self._loops else pieces).rstrip()
             if len(text) > MAX_TEXT:
                 raise OverflowError(f"the text is longer than {MAX_TEXT:,} characters")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -262,3 +264,30 @@ def test_a_text_that_grows_is_stopped(step: str) -> None:
 def test_what_needs_no_column_and_fails_is_told() -> None:
     with pytest.raises(TemplateError, match=r"t\.j2: cannot be compiled: int object has no"):
         compile_template("{{ {3[2.5]: 1} }}", "t.j2")
+
+
+def test_nothing_of_one_row_is_left_for_the_next() -> None:
+    setting = compile_template("{% if a %}{% set b = a %}{% endif %}{{ b | default('-') }}", "t")
+    assert [setting.render({"a": a, "b": "c"}) for a in ("x", "", "y")] == ["x", "c", "y"]
+    plain = compile_template("Hi {{ a }}{% if b %} of {{ b }}{% endif %}", "t")
+    assert [plain.render(row) for row in ({"a": "Ann", "b": "X"}, {"a": "Bo", "b": ""})] == [
+        "Hi Ann of X",
+        "Hi Bo",
+    ]
+    with pytest.raises(RowRenderError):
+        plain.render({"a": "Cy"})
+
+
+def test_threads_do_not_render_each_others_rows() -> None:
+    template = compile_template("{{ a }}", "t")
+
+    def wrong(name: str) -> int:
+        return sum(template.render({"a": name}) != name for _ in range(4000))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            assert sum(threads.map(wrong, ["Ann", "Bo", "Cy", "Di"])) == 0
+    finally:
+        sys.setswitchinterval(before)

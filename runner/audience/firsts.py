@@ -1,0 +1,47 @@
+"""In which row an id stood first."""
+
+from __future__ import annotations
+
+from array import array
+
+BEGIN = 1 << 12
+"""Places at first."""
+
+
+class FirstRows:
+    """The first row of each number, in 20 to 40 bytes of memory for each: a dict takes 130.
+
+    A hash table of whole numbers below 2**64: a number is kept at its remainder, or at the next
+    free place. Rows count from 1, so that 0 is a free place. At most 2/3 of the places are taken.
+    """
+
+    def __init__(self) -> None:
+        self._make(BEGIN)
+
+    def _make(self, places: int) -> None:
+        # Odd, since ids of X have few different last bits.
+        self._places = places - 1
+        self._numbers = array("Q", bytes(8 * self._places))
+        self._rows = array("I", bytes(4 * self._places))
+        self._free = self._places * 2 // 3
+
+    def first(self, number: int, row: int) -> int:
+        """The row in which `number` stood first, `row` when it has not been there before."""
+        rows, numbers, places = self._rows, self._numbers, self._places
+        at = number % places
+        while there := rows[at]:
+            if numbers[at] == number:
+                return there
+            at = at + 1 if at + 1 < places else 0
+        rows[at], numbers[at] = row, number
+        self._free -= 1
+        if not self._free:
+            self._grow()
+        return row
+
+    def _grow(self) -> None:
+        numbers, rows = self._numbers, self._rows
+        self._make(2 * (self._places + 1))
+        for number, row in zip(numbers, rows, strict=True):
+            if row:
+                self.first(number, row)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from runner.clock import iso
-from runner.ledger import Ledger, brakes, views
+from runner.ledger import Ledger, brakes, exports, views
 from runner.ledger.brakes import Brake
+from runner.ledger.exports import EXPORT_COLUMNS, ExportRow
 from runner.ledger.planning import CampaignRow
-from runner.ledger.views import EXPORT_COLUMNS, Doubt, ExportRow, Waiting
+from runner.ledger.views import Doubt, Waiting
 from runner.message import MessageStatus
 from runner.tables import write_table
 
@@ -107,17 +108,16 @@ def export(
 ) -> int:
     """Write one line per recipient and row to `target` (.csv, .jsonl, .xlsx); how many."""
     with ledger.reading() as connection:
-        own: dict[str, None] = {}
-        for row in views.export_rows(connection, campaign.id, statuses):
-            own.update(dict.fromkeys(row.columns))
+        own = exports.export_names(connection, campaign.id, statuses)
         names = [name if name not in EXPORT_COLUMNS else f"{name} (sheet)" for name in own]
         written = 0
 
         def lines() -> Iterator[list[str | int | None]]:
             nonlocal written
-            for row in views.export_rows(connection, campaign.id, statuses):
+            for row in exports.export_rows(connection, campaign.id, statuses):
                 written += 1
-                yield [*_public(row), *(row.columns.get(name, "") for name in own)]
+                columns = row.columns
+                yield _public(row) + [columns.get(name, "") for name in own]
 
         write_table(target, [*EXPORT_COLUMNS, *names], lines())
     return written

@@ -17,7 +17,7 @@ from runner.campaign import Campaign, load_campaign, parse_duration
 from runner.cli import failing
 from runner.cli.group import commands
 from runner.errors import LaneHeld, RunnerError, UsageError
-from runner.ledger.views import EXPORT_COLUMNS
+from runner.ledger.exports import EXPORT_COLUMNS
 from runner.message import EVIDENCE, MOVES, Evidence, MessageStatus, SkipReason
 from runner.report import Status
 from runner.run import RunResult

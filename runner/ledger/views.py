@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -364,87 +364,6 @@ def is_taken(connection: Connection, message_id: str) -> bool:
     )
     sent = select(message.c.message_id).where(message.c.message_id == message_id)
     return any(connection.execute(each.limit(1)).first() for each in (sent, accepted))
-
-
-EXPORT_COLUMNS = (
-    "row",
-    "recipient",
-    "status",
-    "reason",
-    "sender",
-    "step",
-    "message_id",
-    "thread_id",
-    "attempts",
-    "sent_at",
-    "content",
-)
-"""The public columns of an export; the prospect's own follow."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExportRow:
-    """One row of an export. `detail` explains the reason; `columns` are the prospect's."""
-
-    row: int
-    recipient: str
-    status: MessageStatus
-    reason: str
-    detail: str
-    sender: str
-    step: str
-    message_id: str
-    thread_id: str
-    attempts: int
-    sent_at: float | None
-    content: str
-    columns: dict[str, str]
-
-
-def export_rows(
-    connection: Connection, id: int, statuses: Collection[MessageStatus] = ()
-) -> Iterator[ExportRow]:
-    """Every recipient and every row without a usable id, messages first, each in row order."""
-    wanted = select(message).where(message.c.campaign == id).order_by(message.c.row, message.c.id)
-    if statuses:
-        wanted = wanted.where(message.c.status.in_(statuses))
-    for row in connection.execution_options(yield_per=1000).execute(wanted):
-        yield ExportRow(
-            row=row.row,
-            recipient=row.recipient,
-            status=MessageStatus(row.status),
-            reason=row.reason,
-            detail=row.detail,
-            sender=row.sender,
-            step=row.step,
-            message_id=row.message_id or "",
-            thread_id=row.thread_id or "",
-            attempts=row.attempts,
-            sent_at=row.sent_at,
-            content=row.text,
-            columns=json.loads(row.columns),
-        )
-    if statuses and _S.SKIPPED not in statuses:
-        return
-    skipped = (
-        select(row_skip).where(row_skip.c.campaign == id, own_result()).order_by(row_skip.c.row)
-    )
-    for row in connection.execution_options(yield_per=1000).execute(skipped):
-        yield ExportRow(
-            row=row.row,
-            recipient=row.recipient,
-            status=_S.SKIPPED,
-            reason=row.reason,
-            detail=row.detail,
-            sender="",
-            step="",
-            message_id="",
-            thread_id="",
-            attempts=0,
-            sent_at=None,
-            content="",
-            columns=json.loads(row.columns),
-        )
 
 
 def suppression_list(connection: Connection) -> list[tuple[str, str, float]]:

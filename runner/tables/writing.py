@@ -20,7 +20,7 @@ EXCEL_ROWS = 1_048_576
 EXCEL_CHARACTERS = 32_767
 """Most rows of a sheet and characters of a cell, by Excel's own specification."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = frozenset("=+-@\t\r")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 _PAGE = """<!doctype html>
@@ -84,7 +84,7 @@ def _same_length(
 
 
 def _harmless(cell: Cell) -> Cell:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in _FORMULA else cell
 
 
 def _csv(target: Path, _: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:

@@ -14,6 +14,7 @@ from runner.ledger import (
     Ledger,
     decisions,
     engine,
+    exports,
     history,
     lanes,
     moves,
@@ -63,8 +64,8 @@ def statuses(ledger: Ledger, campaign: int) -> list[tuple[str, str]]:
     return [(row.recipient, row.status.value) for row in ledger.read(_exported, campaign)]
 
 
-def _exported(connection: object, campaign: int) -> list[views.ExportRow]:
-    return list(views.export_rows(connection, campaign))  # type: ignore[arg-type]  # a Connection
+def _exported(connection: object, campaign: int) -> list[exports.ExportRow]:
+    return list(exports.export_rows(connection, campaign))  # type: ignore[arg-type]  # a Connection
 
 
 def claimed(ledger: Ledger, campaign: int) -> tuple[int, int, int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
@@ -103,10 +103,12 @@ def export_rows(
     ids = array("q", (each for (each,) in ordered))
     for at in range(0, len(ids), EXPORTED_AT_ONCE):
         some = ids[at : at + EXPORTED_AT_ONCE].tolist()
-        found = {row[0]: row for row in _EXPORTED.run(connection, ids=json.dumps(some))}
+        rows = _EXPORTED.run(connection, ids=json.dumps(some))
+        found: dict[int, tuple[Any, ...]] = {row[0]: tuple(row) for row in rows}
         for each in some:
             _, number, to, status, *rest, columns = found[each]
-            yield ExportRow(number, to, MessageStatus(status), *rest, json.loads(columns))
+            values = (number, to, MessageStatus(status), *rest, json.loads(columns))
+            yield ExportRow._make(values)
     if statuses and _S.SKIPPED not in statuses:
         return
     skipped = (

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from json.encoder import encode_basestring
 from typing import Any
 
 from sqlalchemy import (
@@ -29,7 +28,7 @@ from sqlalchemy import (
 )
 
 from runner.errors import LedgerError
-from runner.ledger.bulk import Bulk
+from runner.ledger.bulk import PLANNING_CACHE, USUAL_CACHE, Bulk, as_json, keep_pages
 from runner.ledger.lanes import lane_name, one_at_a_time
 from runner.ledger.prepared import Prepared, texts_of
 from runner.ledger.schema import campaign, message, row_skip, suppression
@@ -187,7 +186,7 @@ def known(
         connection.execute(select(campaign.c.id, campaign.c.name).where(~campaign.c.is_test)).all()
     )
     ids = json.dumps([recipient.id for recipient in recipients])
-    rows = _KNOWN.run(connection, recipients=ids).all()
+    rows: Sequence[Any] = _KNOWN.run(connection, recipients=ids).all()
     found: dict[Recipient, Known] = {}
     contacts: dict[Recipient, Contact] = {}
     for of, platform, id_type, to, status, reason, sender, text, number, detail, at, zone in rows:
@@ -236,6 +235,7 @@ class PlanWriter:
         self._campaign = row
         self.counts = PlanCounts()
         one_at_a_time(connection)
+        keep_pages(connection, PLANNING_CACHE)
         _seen.drop(connection, checkfirst=True)
         _seen.create(connection)
         connection.execute(delete(row_skip).where(row_skip.c.campaign == row.id))
@@ -323,6 +323,7 @@ class PlanWriter:
             .values(fingerprint=fingerprint, planned_at=at)
         )
         _seen.drop(self._connection)
+        keep_pages(self._connection, USUAL_CACHE)
         return gone
 
     def gone(self) -> int:
@@ -353,7 +354,7 @@ class PlanWriter:
             sender,
             zone,
             text,
-            _json(columns),
+            as_json(columns),
             _S.QUEUED if skip is None else _S.SKIPPED,
             skip or "",
             detail,
@@ -372,7 +373,7 @@ class PlanWriter:
             "sender": planned.sender,
             "zone": planned.zone,
             "text": planned.text,
-            "columns": _json(planned.columns),
+            "columns": as_json(planned.columns),
             "status": status or was.status,
             "reason": planned.skip or (was.reason if status is None else ""),
             "detail": was.detail if status is None else planned.detail,
@@ -409,7 +410,7 @@ class PlanWriter:
             "_recipient": planned.recipient.id,
             "row": planned.row,
             "zone": planned.zone,
-            "columns": _json(planned.columns),
+            "columns": as_json(planned.columns),
         }
 
     def _mine(self) -> Update:
@@ -428,7 +429,7 @@ class PlanWriter:
             skip.reason,
             skip.detail,
             skip.recipient.id if skip.recipient else "",
-            _json(skip.columns),
+            as_json(skip.columns),
         )
 
 
@@ -451,23 +452,6 @@ _MESSAGE_COLUMNS = (
 _SKIP_COLUMNS = ("campaign", "row", "reason", "detail", "recipient", "columns")
 
 
-class _Names(dict[str, str]):
-    """Column names as JSON writes them, each made once."""
-
-    def __missing__(self, name: str) -> str:
-        self[name] = made = encode_basestring(name) + ":"
-        return made
-
-
-_names = _Names()
-
-
-def _json(columns: Mapping[str, str]) -> str:
-    """As json.dumps writes it, in half the time."""
-    pairs = [_names[name] + encode_basestring(cell) for name, cell in columns.items()]
-    return "{" + ",".join(pairs) + "}"
-
-
 def add_test(connection: Connection, row: CampaignRow, planned: PlannedMessage) -> None:
     """Queue a test message: each one is a step of its own, so that it is sent however often the
     same person was tested with."""
@@ -484,7 +468,7 @@ def add_test(connection: Connection, row: CampaignRow, planned: PlannedMessage) 
             recipient=planned.recipient.id,
             sender=planned.sender,
             text=planned.text,
-            columns=_json(planned.columns),
+            columns=as_json(planned.columns),
             status=_S.QUEUED,
         )
     )

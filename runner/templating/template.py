@@ -70,7 +70,7 @@ class Template:
         self._root = self._compiled.root_render_func
         self._own = _Own(self._compiled)
         # What a template sets stays in its context.
-        self._sets = tree.find((nodes.Assign, nodes.AssignBlock)) is not None
+        self._sets = any(map(tree.find, (nodes.Assign, nodes.AssignBlock)))
 
     def __repr__(self) -> str:
         return f"Template({self.name!r}, needs={sorted(self.needs)})"

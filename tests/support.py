@@ -62,6 +62,8 @@ def plan_again(ledger: Ledger, row: CampaignRow) -> None:
 
 def make_old(connection: Connection, version: int) -> None:
     """Take out of a ledger what schemas after this one have added."""
+    for index in (schema.message_open, schema.message_sent, schema.message_unplanned):
+        index.drop(connection)
     if version < 2:
         schema.word.drop(connection)
     connection.execute(
@@ -71,10 +73,16 @@ def make_old(connection: Connection, version: int) -> None:
     for table in ("message", "attempt"):
         connection.execute(text(f"DROP INDEX {table}_by_message_id"))
         connection.execute(text(f"CREATE INDEX {table}_by_message_id ON {table} (message_id)"))
-    if version > 2:
+    connection.execute(text("DROP INDEX message_queued"))
+    if version == 3:
+        connection.execute(
+            text(
+                "CREATE INDEX message_queued ON message (campaign, sender, id, zone)"
+                " WHERE status='queued'"
+            )
+        )
         return
     schema.brake.drop(connection)
-    connection.execute(text("DROP INDEX message_queued"))
     connection.execute(text("ALTER TABLE message DROP COLUMN zone"))
     connection.execute(
         text("CREATE INDEX message_queued ON message (campaign, sender, id) WHERE status='queued'")

@@ -24,9 +24,12 @@ from runner.ledger.schema import (
     attempt_by_message_id,
     brake,
     campaign,
-    message,
     message_by_message_id,
     message_contacted,
+    message_open,
+    message_queued,
+    message_sent,
+    message_unplanned,
     meta,
     metadata,
     word,
@@ -45,25 +48,27 @@ def _add_brakes_zones_and_contacts(connection: Connection) -> None:
     brake.create(connection)
     message_contacted.create(connection, checkfirst=True)
     connection.execute(text("ALTER TABLE message ADD COLUMN zone VARCHAR NOT NULL DEFAULT ''"))
-    [queued] = [index for index in message.indexes if index.name == "message_queued"]
-    queued.drop(connection)
-    queued.create(connection)
+    message_queued.drop(connection)
+    message_queued.create(connection)
     for index in attempt.indexes:  # in the order of the server's clock now
         index.drop(connection, checkfirst=True)
         index.create(connection)
     connection.execute(campaign.update().values(fingerprint=None))  # the next plan fills them
 
 
-def _index_only_ids_that_are_there(connection: Connection) -> None:
-    for index in (message_by_message_id, attempt_by_message_id):
+def _index_what_is_asked_for(connection: Connection) -> None:
+    """Of ids only those that are there; and what a look at a large ledger counts, by itself."""
+    for index in (message_by_message_id, attempt_by_message_id, message_queued):
         index.drop(connection)
+        index.create(connection)
+    for index in (message_open, message_sent, message_unplanned):
         index.create(connection)
 
 
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_words,
     2: _add_brakes_zones_and_contacts,
-    3: _index_only_ids_that_are_there,
+    3: _index_what_is_asked_for,
 }
 """Schema version -> what brings a ledger of that version to the next one."""
 

@@ -19,7 +19,7 @@ from runner.ledger import brakes
 from runner.ledger.brakes import BY_A_PERSON, Brake
 from runner.ledger.contact import PassedOver, keep_others_out, pass_contacted, pass_suppressed
 from runner.ledger.prepared import Prepared, each_of, given
-from runner.ledger.schema import attempt, lane, message, request
+from runner.ledger.schema import attempt, lane, message, request, status_is
 from runner.ledger.views import is_first_of, is_suppressed, may_go
 from runner.message import (
     MOVES,
@@ -395,7 +395,11 @@ def orphan(connection: Connection, lane_id: str, at: float) -> int:
             attempt,
             and_(attempt.c.message == message.c.id, attempt.c.number == message.c.attempts),
         )
-        .where(message.c.status == _S.SENDING, attempt.c.lane == lane_id)
+        .where(
+            status_is(message, _S.SENDING, _S.IN_DOUBT),  # of these there is an index
+            message.c.status == _S.SENDING,
+            attempt.c.lane.concat("") == lane_id,  # not by the index of all its attempts
+        )
     ).all()
     for start in range(0, len(lost), 500):
         record(

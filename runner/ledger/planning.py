@@ -310,7 +310,7 @@ class PlanWriter:
         self.counts.removed = gone
         self._connection.execute(
             update(message)
-            .where(message.c.campaign == self._campaign.id, message.c.unplanned)
+            .where(message.c.campaign == self._campaign.id, message.c.unplanned.is_(True))
             .values(unplanned=False)
         )
         # Who is under way and gone from the file must not get a first message by a repeat.

@@ -5,11 +5,14 @@ Times are Unix seconds (UTC) as floats. Texts of people are stored as they were 
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     Float,
     ForeignKey,
     Index,
@@ -20,8 +23,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
+from sqlalchemy.sql import FromClause
 
 from runner.message import AttemptOutcome, MessageStatus, SkipReason
 
@@ -93,14 +98,45 @@ message = Table(
     CheckConstraint("status <> 'skipped' OR reason <> ''", name="message_skipped_why"),
 )
 Index("message_by_status", message.c.campaign, message.c.status, message.c.id)
-Index(
+
+
+def status_is(of: FromClause, *statuses: MessageStatus) -> ColumnElement[bool]:
+    """That a message has one of these statuses, as partial indexes have it: SQLite takes such an
+    index only for the very words that it was made with, not for values given later."""
+    column: ColumnElement[str] = of.c.status
+    words: list[ColumnElement[str]] = [literal_column(f"'{status}'") for status in statuses]
+    return column == words[0] if len(words) == 1 else column.in_(words)
+
+
+def _only(name: str, condition: ColumnElement[bool], *columns: Column[Any]) -> Index:
+    return Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
+
+
+message_queued = _only(
     "message_queued",
+    status_is(message, MessageStatus.QUEUED),
     message.c.campaign,
     message.c.sender,
     message.c.id,
     message.c.zone,
-    sqlite_where=message.c.status == "queued",
-    postgresql_where=message.c.status == "queued",
+    message.c.not_before,
+)
+message_open = _only(
+    "message_open",
+    status_is(message, MessageStatus.SENDING, MessageStatus.IN_DOUBT),
+    message.c.recipient,
+    message.c.platform,
+    message.c.id_type,
+    message.c.campaign,
+)
+message_sent = _only(
+    "message_sent",
+    status_is(message, MessageStatus.SENT),
+    message.c.campaign,
+    message.c.sent_at,
+)
+message_unplanned = _only(
+    "message_unplanned", message.c.unplanned.is_(True), message.c.campaign, message.c.status
 )
 Index("message_by_recipient", message.c.recipient, message.c.platform, message.c.id_type)
 message_by_message_id = Index(

@@ -1,0 +1,117 @@
+"""What a look at a ledger counts: the same by its indexes as message by message."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import func, select, update
+
+from runner.ledger import Ledger, moves, open_ledger, schema, views
+from runner.message import MessageStatus
+from tests.support import SENDER, make_campaign, make_queue
+
+S = MessageStatus
+
+
+def _by_hand(ledger: Ledger, campaigns: list[int]) -> list[views.Waiting]:
+    """The queue, each message asked whether it may go."""
+    each = schema.message.c
+    group = each.sender, each.campaign, each.zone
+    figures = func.count(), func.min(each.not_before), func.min(each.id), func.max(each.id)
+    queued = each.campaign.in_(campaigns), each.status == S.QUEUED
+    wanted = select(*group, *figures).where(*queued, *views.may_go())
+    with ledger.reading() as connection:
+        rows = connection.execute(wanted.group_by(*group).order_by(*group))
+        return [views.Waiting(*row) for row in rows]
+
+
+def test_the_queue_is_counted_as_message_by_message(ledger: Ledger) -> None:
+    luck = random.Random(5)
+    ids = []
+    for name in ("one", "two"):
+        row = make_campaign(ledger, name)
+        make_queue(ledger, row, list(range(1, 41)))
+        ids.append(row.id)
+    assert ledger.read(views.waiting, ids) == _by_hand(ledger, ids)
+    assert len(ledger.read(views.waiting, ids)) == 2
+
+    def change(**values: object) -> None:
+        one = luck.randrange(1, 81)
+        with ledger.writing() as connection:
+            connection.execute(
+                update(schema.message).where(schema.message.c.id == one).values(**values)
+            )
+
+    changes: list[dict[str, object]] = [
+        {"status": S.SENDING, "attempts": 1},
+        {"status": S.IN_DOUBT, "attempts": 1},
+        {"status": S.SENT, "sent_at": 50.0},
+        {"status": S.QUEUED},
+        {"status": S.QUEUED, "unplanned": True},
+        {"unplanned": False},
+        {"not_before": 9.0},
+        {"zone": "Asia/Tokyo"},
+        {"sender": "another"},
+    ]
+    for turn in range(60):
+        change(**luck.choice(changes))
+        if turn == 30:
+            with ledger.writing() as connection:
+                listed = {"recipient": "7", "reason": "asked", "added_at": 1.0}
+                connection.execute(schema.suppression.insert(), [listed])
+        for asked in (ids, ids[:1], []):
+            assert ledger.read(views.waiting, asked) == _by_hand(ledger, asked), turn
+        counts = ledger.read(views.counts, ids[0])
+        with ledger.reading() as connection:
+            statuses = connection.execute(
+                select(schema.message.c.status).where(schema.message.c.campaign == ids[0])
+            ).scalars()
+            assert sum(counts.values()) == 40
+            told = list(statuses)
+        assert counts == {status: told.count(status) for status in S}
+
+
+def test_a_queue_that_is_all_for_later_says_when(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [1, 2])
+    with ledger.writing() as connection:
+        connection.execute(update(schema.message).values(not_before=20.0 - schema.message.c.id))
+    [queue] = ledger.read(views.waiting, [row.id])
+    assert (queue.sender, queue.count, queue.next_at) == (SENDER, 2, 18.0)
+
+
+def test_no_look_reads_the_messages_of_a_large_ledger_one_by_one(tmp_path: Path) -> None:
+    """SQLite chooses by the words of a statement, not by what a ledger holds: a small one tells."""
+    location = str(tmp_path / "state.db")
+    with open_ledger(location) as ledger:
+        row = make_campaign(ledger)
+        make_queue(ledger, row, [1, 2, 3])
+        asked: list[str] = []
+        with ledger.reading() as connection:
+            raw = connection.connection.dbapi_connection
+            assert isinstance(raw, sqlite3.Connection)
+            raw.set_trace_callback(asked.append)
+            views.waiting(connection, [row.id])
+            views.counts(connection, row.id)
+            views.unplanned(connection, [row.id])
+            views.zones(connection, row.id)
+            views.sent_between(connection, row.id, 5.0)
+            views.due(connection, row.id, SENDER, 5.0, 10)
+            moves.orphan(connection, "lane", 5.0)
+            raw.set_trace_callback(None)
+            plans = [
+                line
+                for words in asked
+                if words.startswith("SELECT")
+                for (_, _, _, line) in raw.execute(f"EXPLAIN QUERY PLAN {words}")
+            ]
+    by_index = {line.partition("INDEX ")[2].partition(" ")[0] for line in plans}
+    assert {"message_queued", "message_open", "message_sent", "message_unplanned"} <= by_index
+    whole = [
+        line for line in plans if line.startswith("SCAN message") and "message_open" not in line
+    ]
+    assert not whole, whole
+    by_status = [line for line in plans if "message_by_status" in line]
+    assert all("COVERING" in line and "status=?" in line for line in by_status), by_status

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
-
-from yarl import URL
 
 from runner.channels import Channel, Gate, Token
-from runner.channels import inbox_v1 as v1
-from runner.channels import inbox_v2 as v2
-from runner.channels.http import Wire
 from runner.clock import Clock
 from runner.errors import ChannelError
 
@@ -39,6 +33,11 @@ def connect(
     `server_ahead`: the server's clock less boot time, if another channel has learnt it. Raises
     `ChannelError` for an address or token that cannot be used.
     """
+    # Late: aiohttp takes a third of the time that a command which asks nobody may take.
+    from runner.channels import inbox_v1 as v1
+    from runner.channels import inbox_v2 as v2
+    from runner.channels.http import Wire
+
     _check(base_url, token)
     keepalive = v1.KEEPALIVE if api_version == "v1" else v2.KEEPALIVE
     wire = Wire(
@@ -61,6 +60,8 @@ def connect(
 
 
 def _check(base_url: str, token: Token) -> None:
+    from yarl import URL
+
     try:
         url = URL(base_url)
         url.origin()
@@ -84,6 +85,8 @@ def _check(base_url: str, token: Token) -> None:
 
 
 def _own_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("run-campaign")
     except PackageNotFoundError:

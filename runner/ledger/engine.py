@@ -20,6 +20,7 @@ from runner.ledger.failures import BUSY_SECONDS, told_plainly
 from runner.ledger.place import KEEP_IT, check_place, runs_took_place, wal_of
 from runner.ledger.schema import (
     SCHEMA_VERSION,
+    as_postgresql_has_it,
     attempt,
     attempt_by_message_id,
     brake,
@@ -92,6 +93,8 @@ def open_engine(location: str, *, read_only: bool = False) -> Engine:
             f"--state: no driver for {url.render_as_string()}: {error}",
             "PostgreSQL needs: pip install 'run-campaign[postgresql]' and postgresql+psycopg://…",
         ) from error
+    if url.get_backend_name() == "postgresql":
+        as_postgresql_has_it()
     if sqlite:
         _make_durable(engine, read_only)
     elif not read_only:

@@ -19,7 +19,6 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
@@ -84,5 +83,7 @@ def texts_of(name: str, database: str) -> Select[Any]:
     if database == "sqlite":
         each = func.json_each(given(name))
     else:
+        from sqlalchemy.dialects.postgresql import JSONB
+
         each = func.jsonb_array_elements_text(cast(given(name), JSONB))
     return select(each.table_valued("value").c.value)

@@ -134,6 +134,8 @@ def forecast(pacer: Pacer, queue: Sequence[Share], now: float, wall: float = 0.0
 
     Answers are taken to come at once, so that a slow API takes longer than told.
     """
+    if pacer.is_free and all(share.hours is None for share in queue):
+        return Forecast(0.0, {share.sender: 0.0 for share in queue if share.count > 0}, "")
     ahead = Ahead(pacer)
     senders: dict[str, _Sender] = {}
     served: dict[int, int] = {}

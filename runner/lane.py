@@ -132,8 +132,10 @@ def _restore_pace(lane: Lane) -> None:
     # A day more than the longest window: the clock may have been set within a run too.
     since, server_since = wall - 2 * DAY - max(0.0, gained), server - 2 * DAY
     lane.pacer.restore(
-        lane.ledger.read(history.past_requests, lane.id, since, server_since),
-        lane.ledger.read(history.past_sends, list(lane.pacer.senders), server_since),
+        lane.ledger.read(history.past_requests, lane.id, since, server_since)
+        if lane.pacer.team
+        else (),
+        lane.ledger.read(history.past_sends, lane.pacer.limited, server_since),
         now=now,
         wall=wall,
         timeout=lane.timeout,

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Connection, cast, select
+from sqlalchemy import Connection, select
 
 from runner.ledger.notes import note, set_note
+from runner.ledger.prepared import Prepared, given
 from runner.ledger.schema import attempt, message, request, run
 from runner.message import MAY_HAVE_SENT, AttemptOutcome, Evidence
 
@@ -26,7 +27,7 @@ def past_requests(
             attempt.c.evidence != Evidence.PRESUMED,
         )
     )
-    found: list[tuple[float, float | None, float | None]] = [(*row,) for row in sends]
+    found: list[tuple[float, float | None, float | None]] = [(*row,) for row in sends.all()]
     others = connection.execute(
         select(request.c.started_at, request.c.ended_at).where(
             request.c.lane == lane, request.c.started_at >= since
@@ -42,19 +43,19 @@ def past_sends(
     """(sender, started, ended, started by the server's clock) of every attempt since `server_since`
     by the latter that may have become a message, over all campaigns; ended is None when it was
     never answered."""
-    return [
-        (sender, started, ended, server_at)
-        for sender, started, ended, server_at in connection.execute(
-            select(attempt.c.sender, attempt.c.started_at, attempt.c.ended_at, attempt.c.server_at)
-            .where(
-                attempt.c.sender.in_(senders),
-                attempt.c.server_at >= server_since,
-                attempt.c.outcome.in_(MAY_HAVE_SENT),
-                attempt.c.evidence != Evidence.PRESUMED,
-            )
-            .order_by(attempt.c.server_at)
+    if not senders:
+        return []
+    rows = connection.execute(
+        select(attempt.c.sender, attempt.c.started_at, attempt.c.ended_at, attempt.c.server_at)
+        .where(
+            attempt.c.sender.in_(senders),
+            attempt.c.server_at >= server_since,
+            attempt.c.outcome.in_(MAY_HAVE_SENT),
+            attempt.c.evidence != Evidence.PRESUMED,
         )
-    ]
+        .order_by(attempt.c.server_at)
+    )
+    return [(*row,) for row in rows.all()]
 
 
 QUARTER = 900
@@ -65,21 +66,29 @@ def days_sent(connection: Connection, senders: Sequence[str]) -> list[tuple[str,
     """(sender, Unix seconds by the server's clock) for every quarter of an hour in which the API
     has accepted a message of these senders, over all campaigns: enough to tell on which days of any
     time zone they have sent."""
-    if not senders:
-        return []
-    quarter = cast(attempt.c.server_at, BigInteger) // QUARTER
-    return [
-        (sender, float(number) * QUARTER)
-        for sender, number in connection.execute(
-            select(attempt.c.sender, quarter)
-            .where(
-                attempt.c.sender.in_(senders),
-                attempt.c.outcome == AttemptOutcome.ACCEPTED,
-                attempt.c.evidence != Evidence.PRESUMED,
-            )
-            .distinct()
+    found: list[tuple[str, float]] = []
+    for sender in senders:
+        at = 0.0
+        while (sent := _NEXT_SENT.run(connection, sender=sender, since=at).scalar()) is not None:
+            quarter = sent // QUARTER * QUARTER
+            found.append((sender, quarter))
+            at = quarter + QUARTER
+    return found
+
+
+_NEXT_SENT = Prepared(
+    lambda _: (
+        select(attempt.c.server_at)
+        .where(
+            attempt.c.sender == given("sender"),
+            attempt.c.server_at >= given("since"),
+            attempt.c.outcome == AttemptOutcome.ACCEPTED,
+            attempt.c.evidence != Evidence.PRESUMED,
         )
-    ]
+        .order_by(attempt.c.server_at)
+        .limit(1)
+    )
+)
 
 
 def server_ahead(connection: Connection, lane: str) -> float | None:

@@ -117,7 +117,7 @@ def _only(name: str, condition: ColumnElement[bool], *columns: Column[Any]) -> I
 def as_postgresql_has_it() -> None:
     """Give partial indexes their conditions there too. Late: with them SQLAlchemy loads all that it
     has for PostgreSQL, which a ledger in a file never needs."""
-    for index in message.indexes:
+    for index in message.indexes | attempt.indexes:
         condition = index.dialect_options["sqlite"]["where"]
         index.dialect_options["postgresql"]["where"] = condition
 
@@ -224,11 +224,8 @@ attempt = Table(
     CheckConstraint("outcome = 'unknown' OR ended_at IS NOT NULL", name="attempt_ended"),
 )
 Index("attempt_by_lane", attempt.c.lane, attempt.c.server_at)
-attempt_by_message_id = Index(
-    "attempt_by_message_id",
-    attempt.c.message_id,
-    sqlite_where=attempt.c.message_id != "",
-    postgresql_where=attempt.c.message_id != "",
+attempt_by_message_id = _only(
+    "attempt_by_message_id", attempt.c.message_id != "", attempt.c.message_id
 )
 Index("attempt_by_sender", attempt.c.sender, attempt.c.server_at)
 

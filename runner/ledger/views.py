@@ -194,7 +194,7 @@ _NEXT_SENDER = Prepared(
 )
 _QUEUE = Prepared(
     lambda _: select(
-        select(func.count()).where(*_of_sender).scalar_subquery().label("count"),
+        select(func.count()).where(*_of_sender).scalar_subquery().label("messages"),
         select(func.min(message.c.id)).where(*_of_sender).scalar_subquery().label("first"),
         select(func.max(message.c.id)).where(*_of_sender).scalar_subquery().label("last"),
         exists().where(*_of_sender, message.c.not_before == 0).label("due"),
@@ -217,7 +217,7 @@ def waiting(
             queue = _QUEUE.run(connection, campaign=id, sender=sender).one()
             if queue.zoned or not queue.due:
                 return _waiting_one_by_one(connection, campaigns, only, barred)
-            found.append(Waiting(sender, id, "", queue.count, 0.0, queue.first, queue.last))
+            found.append(Waiting(sender, id, "", queue.messages, 0.0, queue.first, queue.last))
     return sorted(found, key=lambda each: (each.sender, each.campaign))
 
 

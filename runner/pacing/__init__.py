@@ -231,6 +231,21 @@ class Pacer:
         return max(self.held_until, state.held_until) > now
 
     @property
+    def limited(self) -> list[str]:
+        """The senders whose own past sends count for anything."""
+        return [
+            sender
+            for sender, state in self.senders.items()
+            if state.windows or state.days is not None or state.gap[1] > 0
+        ]
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing that is known now makes anybody wait, however much is sent."""
+        holds = (self.held_until, *(state.held_until for state in self.senders.values()))
+        return not self.team and not self.limited and max(holds) == -math.inf
+
+    @property
     def warming_up(self) -> list[str]:
         """The senders whose limit depends on how many days they have sent on."""
         return [

@@ -223,10 +223,10 @@ def pace_of(drafts: Sequence[Scheduled], ledger: Ledger | None, clock: Clock) ->
     pacer.restore(
         [
             request
-            for lane in sorted(lanes)
+            for lane in sorted(lanes if pacer.team else ())
             for request in ledger.read(history.past_requests, lane, wall - DAY, wall - DAY)
         ],
-        ledger.read(history.past_sends, list(pacer.senders), wall - 2 * DAY),
+        ledger.read(history.past_sends, pacer.limited, wall - 2 * DAY),
         now=now,
         wall=wall,
         timeout=timeout,

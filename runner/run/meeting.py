@@ -186,7 +186,8 @@ def _remembered(
         return None
     pacer = make_pacer([campaign.limits], [])
     wall = clock.now()
-    used = ledger.read(history.past_requests, row.lane, wall - DAY, wall - DAY)
+    since = wall - DAY
+    used = ledger.read(history.past_requests, row.lane, since, since) if pacer.team else ()
     pacer.restore(used, [], now=clock.boot(), wall=wall, timeout=campaign.retry.timeout)
     return pacer
 

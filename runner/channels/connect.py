@@ -33,7 +33,7 @@ def connect(
     `server_ahead`: the server's clock less boot time, if another channel has learnt it. Raises
     `ChannelError` for an address or token that cannot be used.
     """
-    # Late: aiohttp takes a third of the time that a command which asks nobody may take.
+    # Late: aiohttp takes long to load, and many commands ask nobody.
     from runner.channels import inbox_v1 as v1
     from runner.channels import inbox_v2 as v2
     from runner.channels.http import Wire

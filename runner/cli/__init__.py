@@ -11,8 +11,8 @@ from runner.cli.failing import exit_code_of
 from runner.cli.group import commands
 
 FEWER = 20_000
-"""Objects between two looks for garbage. What the modules bring stays, and to look through it again
-and again while they load takes a tenth of a short command's time."""
+"""Objects between two looks for garbage. What the modules bring stays, and need not be looked
+through again and again while they load."""
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -279,7 +279,7 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
             continue  # an attempt's truth that moves nothing
         moves.append(_move(result, row["status"], status, tries))
         row.update(status=status, tries=tries, message_id=result.message_id or row["message_id"])
-    _write_attempts(connection, attempts)
+    _ATTEMPT.run_many(connection, attempts)
     _write_moves(connection, moves)
     return told
 
@@ -328,27 +328,24 @@ def _move(result: Result, old: str, new: MessageStatus, tries: int) -> dict[str,
     }
 
 
-def _write_attempts(connection: Connection, values: list[dict[str, Any]]) -> None:
-    _ATTEMPT.run_many(connection, values)
-
+ENDING = (
+    "ended_at",
+    "outcome",
+    "evidence",
+    "reason",
+    "detail",
+    "http_status",
+    "request_id",
+    "message_id",
+    "thread_id",
+)
+"""The columns of an attempt that its outcome fills, and a word taken back gives back."""
 
 _ATTEMPT = Prepared(
     lambda _: (
         update(attempt)
         .where(attempt.c.message == given("_message"), attempt.c.number == given("_number"))
-        .values(
-            _bound(
-                "ended_at",
-                "outcome",
-                "evidence",
-                "reason",
-                "detail",
-                "http_status",
-                "request_id",
-                "message_id",
-                "thread_id",
-            )
-        )
+        .values(_bound(*ENDING))
     )
 )
 _MOVE = Prepared(

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from runner.ledger.lanes import one_at_a_time
-from runner.ledger.moves import Recorded
+from runner.ledger.moves import ENDING, Recorded
 from runner.ledger.schema import attempt, message, run, word
 from runner.ledger.settling import Settlement, make_stale, settle
 from runner.message import AttemptOutcome, MessageStatus
@@ -18,18 +18,7 @@ from runner.message import AttemptOutcome, MessageStatus
 _S = MessageStatus
 
 _MESSAGE = ("status", "reason", "detail", "not_before", "tries", "unplanned")
-_ATTEMPT = (
-    "number",
-    "ended_at",
-    "outcome",
-    "evidence",
-    "reason",
-    "detail",
-    "http_status",
-    "request_id",
-    "message_id",
-    "thread_id",
-)
+_ATTEMPT = ("number", *ENDING)
 
 
 PART = 500

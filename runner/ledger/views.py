@@ -365,8 +365,9 @@ def own_result() -> ColumnElement[bool]:
     recipient's message, if there is one."""
     return or_(
         row_skip.c.reason != SkipReason.NOT_SELECTED,
-        ~exists().where(
-            message.c.campaign == row_skip.c.campaign, message.c.recipient == row_skip.c.recipient
+        ~exists().where(  # `+ 0`: to be looked for by the recipient, not among a whole campaign
+            message.c.campaign + 0 == row_skip.c.campaign,
+            message.c.recipient == row_skip.c.recipient,
         ),
     )
 

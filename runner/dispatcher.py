@@ -88,7 +88,7 @@ class Dispatcher:
         self._starting = {id for id, hours in self._doors.hours.items() if hours.begins > wall}
         workers = [
             asyncio.create_task(self._work(), name=f"worker-{number}")
-            for number in range(self.lane.concurrency)
+            for number in range(2 * self.lane.concurrency)  # half of them on the wire
         ]
         await asyncio.gather(*workers)
 

@@ -26,6 +26,7 @@ from runner.ledger.contact import PassedOver
 from runner.ledger.history import Hold, keep_holds
 from runner.ledger.moves import Intent, NotClaimed, Recorded, Result, claim, record
 from runner.message import (
+    TOO_LATE,
     Accepted,
     Deferred,
     InDoubt,
@@ -127,7 +128,7 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
         about = (lane.clock.now(), name, parcel.recipient.id, parcel.sender)
         lane.bus.emit(MessageSkipped(*about, number.reason, number.detail))
         return None
-    answer = await channel.send(parcel.body, parcel.key, begun + SEND_BY)
+    answer = await _put_on_the_wire(lane, channel, parcel, begun + SEND_BY)
     _give_back(lane, parcel, permit, answer)
     hold = _slow_down(lane, channel, parcel, answer)
     recorded = await lane.ledger.commit(record, _result(lane, parcel, number, answer))
@@ -150,6 +151,18 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
             "to take such messages as sent",
         )
     return Attempted(answer.outcome, recorded.status)
+
+
+async def _put_on_the_wire(lane: Lane, channel: Channel, parcel: Parcel, deadline: float) -> Answer:
+    if parcel.again:  # repeats are few, and have connections of their own
+        return await channel.send(parcel.body, parcel.key, deadline)
+    async with lane.wire:
+        if lane.holds_back(parcel.sender, parcel.campaign):
+            return Answer(Deferred(TOO_LATE, "held back before it was written", written=False))
+        sent_at = lane.clock.boot()
+        answer = await channel.send(parcel.body, parcel.key, deadline)
+        lane.answered(lane.clock.boot() - sent_at)
+        return answer
 
 
 def _give_back(lane: Lane, parcel: Parcel, permit: Permit, answer: Answer) -> None:

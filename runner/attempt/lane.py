@@ -27,6 +27,13 @@ from runner.schedule import Hours, next_open
 SHORTEST_WAIT = 0.001
 """Seconds."""
 
+FAST = 0.5
+"""Seconds within which answers have to come for sends to be begun ahead: far less than they may
+wait for the wire (`SEND_BY`)."""
+
+SLOW_FADES = 0.9
+"""What is left of a slow answer's time after another, faster one."""
+
 LONGEST_WAIT = 60.0
 """Seconds after which whoever waits looks at the clock again: timers stand still while the machine
 sleeps."""
@@ -70,7 +77,7 @@ class Lane:
     run: int
     epoch: int
     campaigns: Mapping[int, Settings]
-    concurrency: int
+    concurrency: int  # sends on the wire at once
     timeout: float  # of one request, seconds
     only: Collection[str] = ()
     adopt: bool = False
@@ -90,8 +97,13 @@ class Lane:
     idle_after: float | None = None  # end rather than wait longer than this, seconds
     dispatched: bool = False  # dispatch is over; only settling may go on
     error: BaseException | None = None
+    slowest: float = math.inf  # seconds that answers take of late
+    wire: asyncio.Semaphore = field(init=False)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _doubted: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.wire = asyncio.Semaphore(self.concurrency)
 
     @property
     def ending(self) -> bool:
@@ -105,9 +117,25 @@ class Lane:
 
     def room(self, campaign: int) -> int:
         """How many more sends of a campaign may be begun now. Until one of this run is accepted,
-        and after each failure in a row, no more than its guard would still let fail."""
-        room, leaves = self.concurrency - self.in_flight, self.guard_of(campaign).leaves
+        and after each failure in a row, no more than its guard would still let fail.
+
+        Where a key makes a second sending harmless and answers come fast, as many again as are on
+        the wire are begun ahead, so that the wire never waits for the disk."""
+        settings = self.campaigns[campaign]
+        channel = self.channel_for(settings.version, settings.base_url)
+        ahead = self.concurrency if channel.idempotent and self.slowest < FAST else 0
+        room, leaves = self.concurrency + ahead - self.in_flight, self.guard_of(campaign).leaves
         return room if leaves is None else min(room, max(1, leaves) - self.under_way[campaign])
+
+    def answered(self, seconds: float) -> None:
+        """An answer took so long; a slow one is remembered over the next few."""
+        known = 0.0 if self.slowest == math.inf else self.slowest * SLOW_FADES
+        self.slowest = max(seconds, known)
+
+    def holds_back(self, sender: str, campaign: int) -> bool:
+        """Whether what is begun but not on the wire yet must not go after all."""
+        braked = self.ending or campaign in self.braked or sender in self.stopped_senders
+        return braked or self.pacer.held(sender, self.clock.boot())
 
     def guard_of(self, campaign: int) -> Guard:
         """What watches over a campaign in this run."""

@@ -153,7 +153,7 @@ def test_a_guard_stops_its_own_campaign_and_is_kept(make: Callable[..., Setting]
 def test_a_guard_of_the_rate_stops_what_no_row_of_failures_does(
     make: Callable[..., Setting],
 ) -> None:
-    setting = make(range(1, 100), concurrency=1)
+    setting = make(range(1, 100), concurrency=1, api=ScriptedApi(idempotent=False))
     setting.api.script = lambda _api, person, *_: (
         Rejected("recipientUnavailable") if int(person) % 2 else None
     )

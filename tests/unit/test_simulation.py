@@ -119,7 +119,7 @@ SABOTAGE: dict[str, tuple[str, int, Callable[[pytest.MonkeyPatch], None]]] = {
     ),
     "a refused repeat disproves the first": (
         "v2",
-        430,
+        850,
         _evidence(Evidence.REJECTED, Verdict(_A.REJECTED, _S.REJECTED, _S.REJECTED)),
     ),
     "keys live for ever": ("v2", 20, _keys_live_for_ever),

@@ -130,11 +130,12 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
         return None
     answer = await _put_on_the_wire(lane, channel, parcel, begun + SEND_BY)
     _give_back(lane, parcel, permit, answer)
+    # Before anything else goes, and so before the outcome is on disk.
     hold = _slow_down(lane, channel, parcel, answer)
+    _act(lane, parcel, answer)
     recorded = await lane.ledger.commit(record, _result(lane, parcel, number, answer))
     if hold is not None:
         await lane.ledger.commit(keep_holds, hold)
-    _act(lane, parcel, answer)
     lane.bus.emit(_event(lane, parcel, answer, recorded))
     _judge(lane, parcel, answer.outcome, recorded.status)
     doubt = recorded.status is MessageStatus.IN_DOUBT

@@ -315,7 +315,7 @@ class Limits(_Model):
     per_hour: Limit = Field(10_000, description="API requests per hour, or none. Default: 10000.")
     per_day: Limit = Field(100_000, description="API requests per day, or none. Default: 100000.")
     concurrency: int = Field(
-        16, ge=1, le=512, description="Requests under way at once, 1 to 512. Default: 16."
+        16, ge=1, le=512, description="Sends under way at once, 1 to 512. Default: 16."
     )
 
 

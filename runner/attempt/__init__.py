@@ -6,7 +6,7 @@ permit -> intent on disk -> at most `SEND_BY` until the body is written -> answe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runner.attempt.lane import Lane
 from runner.channels import Answer, Channel
@@ -60,8 +60,7 @@ LIMITED_FOR = DAY + HOUR
 than any window of the API, so that it is not the team that is told to wait."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
+class Parcel(NamedTuple):
     """One message as it is handed to a channel: the exact bytes and the key they go under."""
 
     message: int
@@ -73,8 +72,7 @@ class Parcel:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Attempted:
+class Attempted(NamedTuple):
     """What an attempt came to: the API's outcome, and the message's status then."""
 
     outcome: Outcome

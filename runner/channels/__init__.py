@@ -45,8 +45,7 @@ class Quota(NamedTuple):
     more_in: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What one send came to. `status` is HTTP's, 0 when there was no answer; `server_at` is the
     answer's own `Date` in Unix seconds; `quota` is None when it names none that can be."""
 

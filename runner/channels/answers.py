@@ -9,7 +9,6 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -37,8 +36,7 @@ _DIGITS = re.compile(r"[0-9]{1,12}")
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """An answer whose status arrived. `body` is None when it could not be read to its end, then
     `trouble` says why. `server_at` is its `Date` in Unix seconds."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -36,8 +35,7 @@ def _bound(*names: str) -> dict[str, BindParameter[Any]]:
     return {name: given(name) for name in names}
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(NamedTuple):
     """What is about to be sent: committed before the request leaves.
 
     `again`: the same bytes under the same key once more, for a message in doubt.
@@ -195,8 +193,7 @@ _INTENT = Prepared(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """What was learnt about one attempt, to be recorded whatever its message's status is now.
 
     `not_before`: when a message that goes back to `queued`, or stays in doubt, is due again.

@@ -12,8 +12,7 @@ import queue
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -23,8 +22,7 @@ Batch = Callable[[Connection, list[Any]], list[Any]]
 """Does the same thing for many items in one transaction; one result per item, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     batch: Batch
     item: Any
     future: asyncio.Future[Any]

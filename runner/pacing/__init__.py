@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import NamedTuple
 
 from aiolimiter import AsyncLimiter
 
@@ -46,8 +47,7 @@ def mean() -> float:
     return 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(NamedTuple):
     """Leave for one request: of the team's windows, and of a sender's when it is a send.
     `gap_before` and `gap_after`: when the sender might go next, without and with it; `gap`: the
     pause drawn for it, in seconds; `day`: the one of the sender's days that it counts for."""
@@ -77,8 +77,7 @@ class _SenderState:
         return math.inf if waits else self.next_at
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """When a request may go (boot seconds), and what it waits for."""
 
     at: float

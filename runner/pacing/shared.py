@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from runner.pacing.windows import DAY, HOUR, MINUTE, Window
 
@@ -23,8 +24,7 @@ MOST_TOLD = 3
 OTHERS = "the team's requests, which others use too"
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(NamedTuple):
     """A request as it began: its number, how many others had no answer yet, and how many of ours
     each of the team's windows held."""
 

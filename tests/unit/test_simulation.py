@@ -89,9 +89,7 @@ def _nobody_is_fenced(patch: pytest.MonkeyPatch) -> None:
     def claim(connection: Any, intents: list[moves.Intent]) -> list[Any]:
         rows = connection.exec_driver_sql("SELECT epoch FROM lane")
         (epoch,) = rows.one()
-        for intent in intents:
-            object.__setattr__(intent, "epoch", epoch)
-        return real(connection, intents)
+        return real(connection, [intent._replace(epoch=epoch) for intent in intents])
 
     patch.setattr(attempt, "claim", claim)
     patch.setattr(attempt, "SEND_BY", 1e9)

@@ -63,7 +63,7 @@ class Meter:
         permit = await lane.permit(None)
         row = {"lane": lane.id, "started_at": lane.clock.now(), "ended_at": None}
         try:
-            id = await lane.ledger.commit(moves.count_requests, row)
+            id = await lane.ledger.commit(history.count_requests, row)
         except BaseException:
             lane.pacer.unused(permit)
             raise
@@ -71,7 +71,7 @@ class Meter:
             yield hear
         finally:
             lane.pacer.done(permit, lane.clock.boot(), told=told)
-            await lane.ledger.commit(moves.end_requests, (id, lane.clock.now()))
+            await lane.ledger.commit(history.end_requests, (id, lane.clock.now()))
             lane.notify()
 
     async def _early_permit(self) -> Permit | None:

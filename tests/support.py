@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, text
 
-from runner.ledger import Ledger, lanes, moves, planning, schema
-from runner.ledger.moves import Intent
+from runner.ledger import Ledger, claims, lanes, planning, schema
+from runner.ledger.claims import Intent
 from runner.ledger.planning import CampaignRow, PlanWriter
 from runner.message import Change, Entry, PlannedMessage, Recipient
 
@@ -116,6 +116,6 @@ def make_intent(message: int, run: int, epoch: int, **changes: object) -> Intent
 
 def claim_one(ledger: Ledger, intent: Intent) -> int:
     """Commit an intent that can be; its attempt's number."""
-    [number] = ledger.write(moves.claim, [intent])
+    [number] = ledger.write(claims.claim, [intent])
     assert isinstance(number, int)
     return number

@@ -22,9 +22,10 @@ from runner.events import (
     MessageSkipped,
 )
 from runner.ledger.brakes import Brake, BrakeKind, Halt, halt
+from runner.ledger.claims import Intent, NotClaimed, claim
 from runner.ledger.contact import PassedOver
 from runner.ledger.history import Hold, keep_holds
-from runner.ledger.moves import Intent, NotClaimed, Recorded, Result, claim, record
+from runner.ledger.moves import Recorded, Result, record
 from runner.message import (
     TOO_LATE,
     Accepted,

@@ -3,7 +3,7 @@
     with open_ledger("state.db") as ledger:
         counts = ledger.read(views.counts, campaign.id)      # a consistent look
         stopped = ledger.write(decisions.suppress, ids, "asked", now)   # one transaction
-        number = await ledger.commit(moves.claim, intent)    # grouped with others' commits
+        number = await ledger.commit(claims.claim, intent)    # grouped with others' commits
 
 SQLite by a file's path, PostgreSQL by a URL. Only this package knows SQLAlchemy.
 """
@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine
 from runner.ledger import (
     age,
     brakes,
+    claims,
     contact,
     decisions,
     history,
@@ -42,6 +43,7 @@ __all__ = [
     "age",
     "back_up",
     "brakes",
+    "claims",
     "contact",
     "decisions",
     "history",
@@ -122,7 +124,7 @@ class Ledger:
     async def commit(self, batch: Callable[[Connection, list[Item]], list[T]], item: Item) -> T:
         """`batch`'s result for `item`, committed together with whatever else waits."""
         if self._writer is None:
-            self._writer = Writer(self._committing, begins=moves.claim)
+            self._writer = Writer(self._committing, begins=claims.claim)
         result: T = await self._writer.submit(batch, item)
         return result
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select, update
 
 from runner.ledger.notes import note, set_note
 from runner.ledger.prepared import Prepared, given
@@ -189,3 +190,17 @@ def last_run(connection: Connection) -> RunRow | None:
         .limit(1)
     ).one_or_none()
     return RunRow(*row) if row else None
+
+
+def count_requests(connection: Connection, items: list[dict[str, Any]]) -> list[int]:
+    """Write down API requests that are not sends (a batch): lane, started_at, ended_at; their
+    ids."""
+    ids = insert(request).returning(request.c.id, sort_by_parameter_order=True)
+    return list(connection.execute(ids, items).scalars())
+
+
+def end_requests(connection: Connection, items: list[tuple[int, float]]) -> list[None]:
+    """Write down when requests were answered or given up (a batch): id, ended_at."""
+    for id, at in items:
+        connection.execute(update(request).where(request.c.id == id).values(ended_at=at))
+    return [None] * len(items)

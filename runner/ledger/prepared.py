@@ -72,6 +72,11 @@ def given(name: str, type_: type[TypeEngine[Any]] | None = None) -> BindParamete
     return bindparam(name, type_=type_, required=False)
 
 
+def bound(*names: str) -> dict[str, BindParameter[Any]]:
+    """Values of columns that are given with each run, by the columns' names."""
+    return {name: given(name) for name in names}
+
+
 def each_of(name: str, database: str) -> Select[Any]:
     """The whole numbers of a JSON array that is bound to `name`: one text for any number."""
     found = texts_of(name, database)

@@ -17,7 +17,7 @@ from runner.errors import RunnerError
 from runner.events import EventBus, Notice
 from runner.guard import GuardLimits
 from runner.lane import Meter
-from runner.ledger import Ledger, age, history, lanes, moves, notes
+from runner.ledger import Ledger, age, history, lanes, notes
 from runner.ledger.planning import CampaignRow
 from runner.pacing import DAY, Pacer, lookup_spacing, make_pacer
 from runner.run.setup import Draft, characters_key
@@ -225,7 +225,7 @@ async def meet(
 def _count(ledger: Ledger, lane: str, requests: Sequence[tuple[float, float]]) -> None:
     rows = [{"lane": lane, "started_at": start, "ended_at": end} for start, end in requests]
     if rows:
-        ledger.write(moves.count_requests, rows)
+        ledger.write(history.count_requests, rows)
 
 
 def _check_senders(campaign: Campaign, said: Introduction, unfit: dict[str, str]) -> None:

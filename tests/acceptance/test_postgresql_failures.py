@@ -22,7 +22,7 @@ from psycopg import sql
 from sqlalchemy import text
 
 from runner.errors import LedgerError
-from runner.ledger import moves, open_ledger, views
+from runner.ledger import claims, moves, open_ledger, views
 from runner.ledger.moves import Result
 from runner.message import Evidence, MessageStatus
 from tests.support import LANE, make_campaign, make_intent, make_queue, own_lane
@@ -111,16 +111,16 @@ async def test_a_lane_whose_lock_is_lost_begins_nothing_more(server: Any, state:
         row = make_campaign(ledger)
         make_queue(ledger, row, [1, 2, 3])
         run, epoch = own_lane(ledger)
-        claims = [make_intent(id, run, epoch) for id in (1, 2, 3)]
-        assert await ledger.commit(moves.claim, claims[0]) == 1
+        begun = [make_intent(id, run, epoch) for id in (1, 2, 3)]
+        assert await ledger.commit(claims.claim, begun[0]) == 1
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
             ended = connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
             ).fetchall()
         assert len(ended) == 2
-        for claim in claims[1:]:
+        for claim in begun[1:]:
             with pytest.raises(LedgerError, match="connection"):
-                await ledger.commit(moves.claim, claim)
+                await ledger.commit(claims.claim, claim)
         # What is under way is recorded all the same, in another session.
         answer = Result(1, 1, Evidence.ACCEPTED, 20.0, message_id="m1")
         assert (await ledger.commit(moves.record, answer)).status == "sent"

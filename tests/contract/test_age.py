@@ -11,6 +11,7 @@ import pytest
 from runner.ledger import (
     Ledger,
     age,
+    claims,
     decisions,
     history,
     lanes,
@@ -48,7 +49,7 @@ def test_a_ledger_only_ever_comes_further(ledger: Ledger) -> None:
     make_queue(ledger, row, [5])
     run, epoch = own_lane(ledger)
     [due] = ledger.read(views.due, row.id, SENDER, 5.0, 1)
-    ledger.write(moves.claim, [make_intent(due.id, run, epoch)])
+    ledger.write(claims.claim, [make_intent(due.id, run, epoch)])
     seen += [ledger.read(age.marks), ledger.write(age.advance)]
     assert seen == [Marks(1, 0), Marks(1, 1, ("spring",)), Marks(2, 1, ("spring",))]
     for earlier, later in pairwise(seen):
@@ -124,9 +125,9 @@ def accepted_copy(ledger: Ledger) -> tuple[CampaignRow, int]:
     make_queue(ledger, row, [1, 2, 3])
     run, epoch = own_lane(ledger)
     first, second, _ = ledger.read(views.due, row.id, SENDER, 5.0, 100)
-    ledger.write(moves.claim, [make_intent(first.id, run, epoch)])
+    ledger.write(claims.claim, [make_intent(first.id, run, epoch)])
     ledger.write(moves.record, [Result(first.id, 1, Evidence.ACCEPTED, 9.0, message_id="m")])
-    ledger.write(moves.claim, [make_intent(second.id, run, epoch)])
+    ledger.write(claims.claim, [make_intent(second.id, run, epoch)])
     ledger.write(moves.record, [Result(second.id, 1, Evidence.REJECTED, 9.0, "no")])
     ledger.write(age.accept, Marks(9, 9, ("spring",)), (), 50.0)
     return bound(ledger), run

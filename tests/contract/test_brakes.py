@@ -9,7 +9,17 @@ import pytest
 from sqlalchemy import inspect, text
 
 from runner.errors import LedgerError
-from runner.ledger import Ledger, brakes, decisions, lanes, moves, open_ledger, schema, views
+from runner.ledger import (
+    Ledger,
+    brakes,
+    claims,
+    decisions,
+    lanes,
+    moves,
+    open_ledger,
+    schema,
+    views,
+)
 from runner.ledger.brakes import Brake, BrakeKind, Halt
 from runner.ledger.decisions import Retry
 from runner.ledger.moves import Result
@@ -114,7 +124,7 @@ def test_a_ledger_of_an_older_schema_learns_to_brake(location: str, version: int
     with open_ledger(location) as ledger:
         run, epoch = own_lane(ledger)
         ledger.write(brakes.pause, row.id, 5.0, "ada")
-        [told_so] = ledger.write(moves.claim, [make_intent(1, run, epoch)])
+        [told_so] = ledger.write(claims.claim, [make_intent(1, run, epoch)])
         assert told_so == stands(ledger, row.id)
         with ledger.reading() as connection:
             indexes = {each["name"]: each for each in inspect(connection).get_indexes("attempt")}
@@ -132,8 +142,8 @@ def test_no_intent_is_committed_after_a_persons_word(ledger: Ledger, word: Any) 
     ledger.write(word, row.id, 5.0, "ada")
     # Neither a first send nor a repeat, and the other campaign in the same batch goes.
     intents = [make_intent(id, run, epoch) for id in (2, 3, 4)]
-    first, second, autumn = ledger.write(moves.claim, intents)
-    [repeat] = ledger.write(moves.claim, [make_intent(1, run, epoch, again=True)])
+    first, second, autumn = ledger.write(claims.claim, intents)
+    [repeat] = ledger.write(claims.claim, [make_intent(1, run, epoch, again=True)])
     for told in (first, second, repeat) if word is brakes.pause else (repeat,):
         assert isinstance(told, Brake)
         assert (told.campaign, told.by) == (row.id, "ada")
@@ -152,7 +162,7 @@ def test_a_word_waits_for_the_intents_before_it(ledger: Ledger, word: Any) -> No
     run, epoch = own_lane(ledger)
     said = threading.Thread(target=ledger.write, args=(word, row.id, 5.0, "ada"))
     with ledger.writing() as connection:
-        assert moves.claim(connection, [make_intent(1, run, epoch)]) == [1]
+        assert claims.claim(connection, [make_intent(1, run, epoch)]) == [1]
         said.start()
         said.join(0.3)
         assert said.is_alive()

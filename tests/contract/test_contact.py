@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 
-from runner.ledger import Ledger, contact, decisions, moves, planning, settling, views
+from runner.ledger import Ledger, claims, contact, decisions, moves, planning, settling, views
 from runner.ledger.brakes import Brake
+from runner.ledger.claims import NotClaimed
 from runner.ledger.contact import PassedOver
-from runner.ledger.moves import NotClaimed, Result
+from runner.ledger.moves import Result
 from runner.ledger.planning import CampaignRow, PlanWriter
 from runner.ledger.settling import Settlement
 from runner.message import (
@@ -59,7 +60,7 @@ def claim(
     intents = [
         make_intent(id, *lane, key=f"k{id}", started_at=at, contact_once_in=within) for id in ids
     ]
-    return ledger.write(moves.claim, intents)
+    return ledger.write(claims.claim, intents)
 
 
 def end(ledger: Ledger, row: CampaignRow, lane: tuple[int, int], evidence: Evidence) -> int:
@@ -236,12 +237,12 @@ def test_two_lanes_that_claim_one_person_in_the_same_moment(ledger: Ledger) -> N
 
     def claim_second() -> None:
         intent = make_intent(second, *other, lane="https://api.example|team2", contact_once_in=RULE)
-        told.extend(ledger.write(moves.claim, [intent]))
+        told.extend(ledger.write(claims.claim, [intent]))
 
     thread = threading.Thread(target=claim_second)
     with ledger.writing() as connection:
         intent = make_intent(first, run, epoch, contact_once_in=RULE)
-        assert moves.claim(connection, [intent]) == [1]
+        assert claims.claim(connection, [intent]) == [1]
         thread.start()
         thread.join(0.5)  # without a lock it has an answer by now
     thread.join(30.0)

@@ -7,9 +7,20 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from runner.ledger import Ledger, contact, decisions, lanes, moves, open_ledger, planning, views
+from runner.ledger import (
+    Ledger,
+    claims,
+    contact,
+    decisions,
+    lanes,
+    moves,
+    open_ledger,
+    planning,
+    views,
+)
+from runner.ledger.claims import Intent, NotClaimed
 from runner.ledger.contact import PassedOver
-from runner.ledger.moves import Intent, NotClaimed, Result
+from runner.ledger.moves import Result
 from runner.message import Evidence, MessageStatus, SkipReason
 from tests.support import LANE, SENDER, claim_one, make_campaign, make_intent, make_queue, recipient
 
@@ -55,10 +66,10 @@ def test_an_answer_that_comes_between_two_looks_is_seen(
             other.write(moves.record, [accepted(first.message)])
         return found
 
-    monkeypatch.setattr(moves, "pass_contacted", look_and_let_others_in)
-    assert ledger.write(moves.claim, [second]) == [NotClaimed.MOVED]
+    monkeypatch.setattr(claims, "pass_contacted", look_and_let_others_in)
+    assert ledger.write(claims.claim, [second]) == [NotClaimed.MOVED]
     monkeypatch.undo()
-    [passed] = ledger.write(moves.claim, [second])  # the next try
+    [passed] = ledger.write(claims.claim, [second])  # the next try
     assert isinstance(passed, PassedOver)
     assert passed.reason is SkipReason.CONTACTED
     assert (status(ledger, "spring"), status(ledger, "autumn")) == ("sent", "skipped")
@@ -68,11 +79,11 @@ def test_what_is_decided_after_the_plan_is_seen_by_the_claim(ledger: Ledger, loc
     spring, autumn = (queued(ledger, *each) for each in (("spring", LANE), ("autumn", OTHER)))
     with open_ledger(location) as other:
         number = claim_one(other, autumn)
-        assert ledger.write(moves.claim, [spring]) == [NotClaimed.MOVED]  # not skipped yet
+        assert ledger.write(claims.claim, [spring]) == [NotClaimed.MOVED]  # not skipped yet
         assert status(ledger, "spring") == "queued"
         other.write(moves.record, [accepted(autumn.message)])
         assert number == 1
-        [passed] = ledger.write(moves.claim, [spring])
+        [passed] = ledger.write(claims.claim, [spring])
     assert isinstance(passed, PassedOver)
     assert "contacted by autumn on" in passed.detail
     assert passed.free_at == 11.0 + MONTH
@@ -82,7 +93,7 @@ def test_who_is_listed_while_a_run_is_live_is_not_written_to(ledger: Ledger, loc
     spring = queued(ledger, "spring", LANE)
     with open_ledger(location) as other:
         assert other.write(decisions.suppress, ["1"], "asked", 5.0) == 1
-    assert ledger.write(moves.claim, [spring]) == [NotClaimed.MOVED]
+    assert ledger.write(claims.claim, [spring]) == [NotClaimed.MOVED]
     assert status(ledger, "spring") == "skipped"
 
 
@@ -97,7 +108,7 @@ def test_a_claim_and_a_plan_find_other_campaigns_by_an_index(ledger: Ledger) -> 
     def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
         seen.append((statement, parameters))
 
-    ledger.write(moves.claim, [spring])
+    ledger.write(claims.claim, [spring])
     ledger.read(planning.known, 1, [recipient(id) for id in range(1, 1001)])
     ledger.read(contact.has_freed, 1, 5.0)
     event.remove(engine, "before_cursor_execute", note)

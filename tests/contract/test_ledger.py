@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from runner.errors import LedgerError, LedgerTooNew
 from runner.ledger import (
     Ledger,
+    claims,
     decisions,
     engine,
     exports,
@@ -25,8 +26,9 @@ from runner.ledger import (
     settling,
     views,
 )
+from runner.ledger.claims import NotClaimed
 from runner.ledger.decisions import Retry
-from runner.ledger.moves import NotClaimed, Recorded, Result
+from runner.ledger.moves import Recorded, Result
 from runner.ledger.planning import PlanWriter
 from runner.ledger.settling import Settlement
 from runner.message import (
@@ -104,7 +106,7 @@ def test_an_intent_is_committed_once(ledger: Ledger) -> None:
     make_queue(ledger, row, [5])
     message, number, run, epoch = claimed(ledger, row.id)
     assert number == 1
-    assert ledger.write(moves.claim, [make_intent(message, run, epoch)]) == [NotClaimed.MOVED]
+    assert ledger.write(claims.claim, [make_intent(message, run, epoch)]) == [NotClaimed.MOVED]
     assert statuses(ledger, row.id) == [("5", "sending")]
 
 
@@ -114,7 +116,7 @@ def test_an_earlier_owner_is_fenced(ledger: Ledger) -> None:
     run, epoch = own_lane(ledger)
     own_lane(ledger)
     [message] = ids_of(ledger, row.id)
-    assert ledger.write(moves.claim, [make_intent(message, run, epoch)]) == [NotClaimed.FENCED]
+    assert ledger.write(claims.claim, [make_intent(message, run, epoch)]) == [NotClaimed.FENCED]
     assert statuses(ledger, row.id) == [("5", "queued")]
 
 
@@ -136,7 +138,7 @@ def test_nothing_goes_to_a_person_with_a_message_in_doubt(ledger: Ledger) -> Non
     assert ids_of(ledger, other.id) == []
     assert ledger.read(views.waiting, [other.id]) == []
     queued = ledger.read(_message_ids, other.id)
-    assert ledger.write(moves.claim, [make_intent(queued[0], run, epoch)]) == [NotClaimed.MOVED]
+    assert ledger.write(claims.claim, [make_intent(queued[0], run, epoch)]) == [NotClaimed.MOVED]
     ledger.write(settling.settle, [Settlement(message, Evidence.SAID_SENT, 30.0)])
     assert ids_of(ledger, other.id) == queued
 
@@ -219,7 +221,7 @@ def test_one_message_of_the_api_proves_one_of_ours(ledger: Ledger) -> None:
     run, epoch = own_lane(ledger)
     ids = ids_of(ledger, row.id)
     for id in ids:
-        ledger.write(moves.claim, [make_intent(id, run, epoch)])
+        ledger.write(claims.claim, [make_intent(id, run, epoch)])
         record(ledger, id, 1, Evidence.UNKNOWN)
     both = [Settlement(id, Evidence.FOUND, 30.0, message_id="m1") for id in ids]
     told = ledger.write(settling.settle, both)
@@ -233,7 +235,7 @@ def test_nobody_on_the_list_is_asked_again_for(ledger: Ledger) -> None:
     record(ledger, message, number, Evidence.UNKNOWN)
     ledger.write(decisions.suppress, ["5"], "asked", 1.0)
     again = make_intent(message, run, epoch, again=True)
-    assert ledger.write(moves.claim, [again]) == [NotClaimed.MOVED]
+    assert ledger.write(claims.claim, [again]) == [NotClaimed.MOVED]
     assert ledger.read(views.in_doubt, [row.id])[0].unwanted
 
 
@@ -290,7 +292,7 @@ def test_a_message_without_an_owner_is_in_doubt(ledger: Ledger) -> None:
     make_queue(ledger, row, [5, 6])
     run, epoch = own_lane(ledger)
     message, _ = ids_of(ledger, row.id)
-    ledger.write(moves.claim, [make_intent(message, run, epoch, body=b"exact", key="rc1-k")])
+    ledger.write(claims.claim, [make_intent(message, run, epoch, body=b"exact", key="rc1-k")])
     assert ledger.write(moves.orphan, "another lane", 50.0) == 0
     assert ledger.write(moves.orphan, LANE, 50.0) == 1
     assert statuses(ledger, row.id) == [("5", "in_doubt"), ("6", "queued")]
@@ -368,7 +370,7 @@ def test_what_is_withdrawn_can_be_retried(ledger: Ledger) -> None:
     make_queue(ledger, row, [5, 6])
     run, epoch = own_lane(ledger)
     message, _ = ids_of(ledger, row.id)
-    ledger.write(moves.claim, [make_intent(message, run, epoch)])
+    ledger.write(claims.claim, [make_intent(message, run, epoch)])
     assert ledger.write(decisions.withdraw, row.id) == 1
     assert statuses(ledger, row.id) == [("5", "sending"), ("6", "cancelled")]
     assert ledger.write(decisions.retry, Retry(row.id)) == 1
@@ -540,7 +542,7 @@ def test_requests_and_sends_of_the_past_are_remembered(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
-    ledger.write(moves.count_requests, [{"lane": LANE, "started_at": 10.0, "ended_at": 13.0}])
+    ledger.write(history.count_requests, [{"lane": LANE, "started_at": 10.0, "ended_at": 13.0}])
     both = [(10.0, None, 10.0), (10.0, 13.0, None)]
     assert ledger.read(history.past_requests, LANE, 0.0, 0.0) == both
     assert ledger.read(history.past_requests, LANE, 11.0, 10.0) == both[:1]
@@ -555,8 +557,8 @@ async def test_commits_are_grouped_and_answered_one_by_one(ledger: Ledger) -> No
     make_queue(ledger, row, list(range(50)))
     run, epoch = own_lane(ledger)
     ids = ids_of(ledger, row.id)
-    claims = [ledger.commit(moves.claim, make_intent(id, run, epoch)) for id in [*ids, ids[0]]]
-    numbers = await asyncio.gather(*claims)
+    begun = [ledger.commit(claims.claim, make_intent(id, run, epoch)) for id in [*ids, ids[0]]]
+    numbers = await asyncio.gather(*begun)
     assert numbers == [*[1] * 50, NotClaimed.MOVED]
     results = [
         ledger.commit(moves.record, Result(id, 1, Evidence.ACCEPTED, 20.0, message_id=f"m{id}"))

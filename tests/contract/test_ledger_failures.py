@@ -22,6 +22,7 @@ from runner.errors import LedgerError, LedgerLocked, RunnerError
 from runner.ledger import (
     Ledger,
     back_up,
+    claims,
     decisions,
     engine,
     lanes,
@@ -227,11 +228,11 @@ async def test_nothing_is_begun_in_a_file_that_nobody_finds_again(
     campaign = queue_of(ledger, 3)
     run, epoch = own_lane(ledger)
     ids = ids_of(ledger, campaign)
-    first = await ledger.commit(moves.claim, make_intent(ids[0], run, epoch))
+    first = await ledger.commit(claims.claim, make_intent(ids[0], run, epoch))
     assert first == 1
     lose(file)
     with pytest.raises(LedgerError, match=r"(gone|another file|removed or replaced)"):
-        await ledger.commit(moves.claim, make_intent(ids[1], run, epoch))
+        await ledger.commit(claims.claim, make_intent(ids[1], run, epoch))
     with pytest.raises(LedgerError):
         ledger.write(decisions.suppress, ["77"], "asked", 3.0)
     assert ledger.read(views.counts, campaign)[S.SENDING] == 1, "an intent that was not to be"
@@ -243,10 +244,10 @@ async def test_a_wal_that_was_removed_is_folded_in_at_the_end(file: Path) -> Non
         campaign = queue_of(ledger, 2)
         run, epoch = own_lane(ledger)
         ids = ids_of(ledger, campaign)
-        await ledger.commit(moves.claim, make_intent(ids[0], run, epoch))
+        await ledger.commit(claims.claim, make_intent(ids[0], run, epoch))
         _without_wal(file)
         with pytest.raises(LedgerError):
-            await ledger.commit(moves.claim, make_intent(ids[1], run, epoch))
+            await ledger.commit(claims.claim, make_intent(ids[1], run, epoch))
     with open_ledger(str(file)) as ledger:
         counts = ledger.read(views.counts, campaign)
         assert (counts[S.SENDING], counts[S.QUEUED]) == (1, 1)
@@ -262,19 +263,19 @@ async def test_after_a_failure_outcomes_are_recorded_and_nothing_is_begun(
     run, epoch = own_lane(ledger)
     ids = ids_of(ledger, campaign)
     for id in ids[:2]:
-        await ledger.commit(moves.claim, make_intent(id, run, epoch))
+        await ledger.commit(claims.claim, make_intent(id, run, epoch))
 
     def broken(_connection: Connection, _items: list[int]) -> list[int]:
         raise LedgerError("no space left")
 
     ended = await together(
         ledger.commit(broken, 1),
-        ledger.commit(moves.claim, make_intent(ids[2], run, epoch)),
+        ledger.commit(claims.claim, make_intent(ids[2], run, epoch)),
     )
     assert all(isinstance(each, LedgerError) for each in ended), ended
     # The disk has room again: what is under way may be recorded, but nothing begins any more.
     ended = await together(
-        ledger.commit(moves.claim, make_intent(ids[3], run, epoch)),
+        ledger.commit(claims.claim, make_intent(ids[3], run, epoch)),
         ledger.commit(moves.record, accepted(ids[0])),
     )
     assert isinstance(ended[0], LedgerError)
@@ -289,10 +290,10 @@ async def test_an_outcome_is_not_lost_to_an_intent_that_fails_beside_it(
     campaign = queue_of(ledger, 2)
     run, epoch = own_lane(ledger)
     ids = ids_of(ledger, campaign)
-    await ledger.commit(moves.claim, make_intent(ids[0], run, epoch))
+    await ledger.commit(claims.claim, make_intent(ids[0], run, epoch))
     bad = make_intent(ids[1], 4711, epoch)  # there is no such run
     ended = await together(
-        ledger.commit(moves.claim, bad),
+        ledger.commit(claims.claim, bad),
         ledger.commit(moves.record, accepted(ids[0])),
     )
     assert isinstance(ended[0], LedgerError)
@@ -307,7 +308,7 @@ def test_what_an_aborted_run_has_learnt_is_still_committed(
     campaign = queue_of(ledger, 3)
     run, epoch = own_lane(ledger)
     ids = ids_of(ledger, campaign)
-    ledger.write(moves.claim, [make_intent(id, run, epoch) for id in ids])
+    ledger.write(claims.claim, [make_intent(id, run, epoch) for id in ids])
     held = threading.Event()
 
     def slow(_connection: Connection, items: list[int]) -> list[int]:
@@ -453,7 +454,7 @@ def test_a_cut_wal_gives_an_earlier_state_that_holds_together(file: Path, tmp_pa
         campaign = queue_of(ledger, 20)
         run, epoch = own_lane(ledger)
         for id in ids_of(ledger, campaign):
-            ledger.write(moves.claim, [make_intent(id, run, epoch)])
+            ledger.write(claims.claim, [make_intent(id, run, epoch)])
             ledger.write(moves.record, [accepted(id)])
 
     open_ledger(str(file)).close()
@@ -527,7 +528,7 @@ def test_copies_of_a_live_ledger_hold_together(file: Path, tmp_path: Path) -> No
 
         def send() -> None:
             for id in ids:
-                ledger.write(moves.claim, [make_intent(id, run, epoch)])
+                ledger.write(claims.claim, [make_intent(id, run, epoch)])
                 ledger.write(moves.record, [accepted(id)])
             done.set()
 
@@ -606,7 +607,7 @@ def test_moves_of_many_rows_never_lock_each_other_out(ledger: Ledger) -> None:
 
     def send(own: random.Random) -> None:
         some = own.sample(ids, 30)
-        numbers = ledger.write(moves.claim, [make_intent(id, run, epoch) for id in some])
+        numbers = ledger.write(claims.claim, [make_intent(id, run, epoch) for id in some])
         results = [
             Result(id, number, Evidence.NOT_WRITTEN, 20.0)
             for id, number in zip(some, numbers, strict=True)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from runner.ledger import (
     Ledger,
+    claims,
     lanes,
     moves,
     open_ledger,
@@ -34,7 +35,7 @@ def doubtful(ledger: Ledger, count: int = 1) -> tuple[int, list[int]]:
     run, epoch = own_lane(ledger)
     ids = []
     for due in ledger.read(views.due, row.id, "df6jbw4h36qm5d9iu2sgn7kx", 5.0, 100):
-        [number] = ledger.write(moves.claim, [make_intent(due.id, run, epoch)])
+        [number] = ledger.write(claims.claim, [make_intent(due.id, run, epoch)])
         assert isinstance(number, int)
         told = Result(
             due.id,

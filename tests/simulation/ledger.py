@@ -14,7 +14,7 @@ from sqlalchemy.pool import StaticPool
 
 from runner.errors import LedgerError
 from runner.ledger import Ledger, planning, views
-from runner.ledger.moves import claim
+from runner.ledger.claims import claim
 from runner.ledger.schema import metadata
 from runner.ledger.writer import Writer, _Waiting
 from tests.simulation.world import Process

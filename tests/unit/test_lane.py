@@ -11,7 +11,7 @@ import pytest
 from runner.attempt import SEND_BY
 from runner.attempt.lane import Lane
 from runner.errors import Fenced, ForeignKeyUse
-from runner.ledger import history, lanes, moves
+from runner.ledger import claims, history, lanes
 from runner.message import (
     KEY_REUSED,
     Accepted,
@@ -232,7 +232,7 @@ def test_a_process_that_was_frozen_does_not_send(make: Callable[..., Setting]) -
 
         async def freezing(batch: Any, item: Any) -> Any:
             result = await commit(batch, item)
-            if batch is moves.claim and not clock.frozen:
+            if batch is claims.claim and not clock.frozen:
                 clock.frozen = SEND_BY + 1.0
             return result
 
@@ -322,5 +322,5 @@ def test_two_campaigns_do_not_write_to_one_person_at_once(make: Callable[..., Se
     setting.another_campaign("summer", [1])
     run, epoch = own_lane(setting.ledger)
     intents = [make_intent(number, run, epoch) for number in (1, 2)]
-    claimed = setting.ledger.write(moves.claim, intents)
-    assert claimed == [1, moves.NotClaimed.MOVED]
+    claimed = setting.ledger.write(claims.claim, intents)
+    assert claimed == [1, claims.NotClaimed.MOVED]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runner import attempt, message
-from runner.ledger import moves, views
+from runner.ledger import claims, views
 from runner.message import AttemptOutcome, Evidence, MessageStatus, Verdict
 from runner.reconcile import Reconciler
 from tests.simulation.history import History
@@ -46,7 +46,7 @@ def test_two_campaigns_write_to_each_person_once(version: str) -> None:
 
 
 def test_a_claim_that_does_not_look_for_contacts_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moves, "pass_contacted", lambda *_: ({}, set()))
+    monkeypatch.setattr(claims, "pass_contacted", lambda *_: ({}, set()))
     with pytest.raises(Broken, match="has messages of"):
         play_with_two_campaigns("v2", range(1, 161))
 
@@ -74,9 +74,9 @@ def _keys_live_for_ever(patch: pytest.MonkeyPatch) -> None:
 
 
 def _intents_are_not_written(patch: pytest.MonkeyPatch) -> None:
-    def claim(connection: Any, intents: list[moves.Intent]) -> list[Any]:
+    def claim(connection: Any, intents: list[claims.Intent]) -> list[Any]:
         savepoint = connection.begin_nested()
-        numbers = moves.claim(connection, intents)
+        numbers = claims.claim(connection, intents)
         savepoint.rollback()
         return numbers
 
@@ -84,9 +84,9 @@ def _intents_are_not_written(patch: pytest.MonkeyPatch) -> None:
 
 
 def _nobody_is_fenced(patch: pytest.MonkeyPatch) -> None:
-    real = moves.claim
+    real = claims.claim
 
-    def claim(connection: Any, intents: list[moves.Intent]) -> list[Any]:
+    def claim(connection: Any, intents: list[claims.Intent]) -> list[Any]:
         rows = connection.exec_driver_sql("SELECT epoch FROM lane")
         (epoch,) = rows.one()
         return real(connection, [intent._replace(epoch=epoch) for intent in intents])

@@ -61,6 +61,7 @@ class Reconciler:
     _missed: dict[tuple[int, bool], int] = field(default_factory=dict)  # not processed
     _due_at: dict[int, float] = field(default_factory=dict)  # boot seconds
     _opens_at: dict[int, float] = field(default_factory=dict)  # the same, by the schedule
+    _sent: set[int] = field(default_factory=set)  # settled just now
     _told: float = 0.0
 
     async def run(self) -> None:
@@ -196,6 +197,9 @@ class Reconciler:
                 told = await self._repeat(doubt)
             else:
                 told = await self._look_up(doubt)
+        if doubt.id in self._sent:
+            self._forget(doubt.id)
+            return
         # What did not reach the API, or was not processed, is no try: it makes the pauses longer.
         unasked = isinstance(told, Unclear) and not told.asked
         missed = unasked or (repeats and (told is None or isinstance(told, Deferred)))
@@ -206,6 +210,15 @@ class Reconciler:
         if isinstance(told, Deferred | InDoubt | Unclear) and told.after is not None:
             wait = max(wait, told.after)
         self._due_at[doubt.id] = self.lane.clock.boot() + wait
+
+    def _forget(self, message: int) -> None:
+        """It is sent, and never in doubt again: a long run must not keep a word on each."""
+        self._sent.discard(message)
+        for way in (True, False):
+            self._tries.pop((message, way), None)
+            self._missed.pop((message, way), None)
+        self._due_at.pop(message, None)
+        self._opens_at.pop(message, None)
 
     async def _repeat(self, doubt: Doubt, *, by_policy: bool = False) -> Outcome | None:
         """Send again under the same key; what it came to, None when it was not right to.
@@ -228,7 +241,11 @@ class Reconciler:
             again=True,
         )
         done = await attempt(lane, self._channel(doubt), parcel, permit)
-        return None if done is None else done.outcome
+        if done is None:
+            return None
+        if done.status is MessageStatus.SENT:
+            self._sent.add(doubt.id)
+        return done.outcome
 
     async def _look_up(self, doubt: Doubt) -> Finding:
         lane = self.lane
@@ -306,6 +323,7 @@ class Reconciler:
         about = (lane.clock.now(), name, doubt.recipient.id, doubt.sender)
         match settled.status:
             case MessageStatus.SENT:
+                self._sent.add(doubt.id)
                 lane.bus.emit(MessageSent(*about, message_id, thread_id, settled=True))
             case MessageStatus.IN_DOUBT:
                 lane.bus.emit(MessageInDoubt(*about, reason, detail))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,7 @@ class Told:
 
     lane: Lane
     took: float
+    left: int  # tasks that outlived it
     events: list[Event] = field(default_factory=list)
 
     def named(self, name: str) -> list[Event]:
@@ -105,7 +107,8 @@ class Setting:
         self.before(lane, clock)
         began = clock.boot()
         await drive_lane(lane, limit)
-        return Told(lane, clock.boot() - began, events)
+        left = len(asyncio.all_tasks()) - 1
+        return Told(lane, clock.boot() - began, left, events)
 
     def another_campaign(self, name: str, ids: Sequence[int]) -> int:
         """Plan another campaign in the same ledger; its number."""

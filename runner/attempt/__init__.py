@@ -139,6 +139,8 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
     _judge(lane, parcel, answer.outcome, recorded.status)
     doubt = recorded.status is MessageStatus.IN_DOUBT
     lane.settling += doubt
+    if recorded.status not in (MessageStatus.QUEUED, MessageStatus.IN_DOUBT):
+        lane.limited.pop(parcel.message, None)
     lane.notify(doubt=doubt)
     while lane.halts:
         await lane.ledger.commit(halt, lane.halts.pop(0))

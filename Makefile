@@ -1,6 +1,7 @@
 # make demo: the sample campaign against the bundled sandbox, killed half way and resumed.
 # make test: linters' friends aside, everything that proves the program.
 # make bench: how fast it is, into docs/performance.md (Linux, a C compiler; half an hour).
+# make bench ONLY=endurance: an hour at full speed; memory, files and tasks stay flat.
 # make soak SOAK=1000: kill the real runner so many times per API version, and count.
 # Both need Python 3.11+ and make, nothing else.
 

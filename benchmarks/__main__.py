@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import machine, rivals, scale, sending, startup
+from benchmarks import endurance, machine, rivals, scale, sending, startup
 from benchmarks.figures import put
 from benchmarks.tools import Sink, sink
 
@@ -29,7 +29,11 @@ PARTS: dict[str, Part] = {
     ),
     "startup": lambda sink, folder, said: startup.measure(sink, folder, 15, tell),
     "idle": lambda sink, folder, said: startup.idle(sink, folder, 4 * said.seconds, tell),
+    "endurance": lambda _, folder, said: endurance.measure(folder, said.minutes, tell),
 }
+
+WHEN_NAMED = ("endurance",)
+"""Parts that take too long to be run with all the others."""
 
 
 def tell(line: str) -> None:
@@ -44,6 +48,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each sender's run, about")
     parser.add_argument("--rows", type=int, default=1_000_000, help="of the largest campaign")
     parser.add_argument("--people", type=int, default=1_000, help="of campaigns that are killed")
+    parser.add_argument("--minutes", type=float, default=60.0, help="of endurance")
     parser.add_argument("--folder", type=Path, default=ROOT / ".bench", help="on the disk to use")
     parser.add_argument("--print", action="store_true", help="leave the page as it is")
     said = parser.parse_args(words)
@@ -64,7 +69,7 @@ def main() -> None:
 
     show("machine", machine.describe(said.folder))
     with sink(said.folder) as running:
-        for name in said.parts or PARTS:
+        for name in said.parts or (part for part in PARTS if part not in WHEN_NAMED):
             show(name, PARTS[name](running, said.folder, said))
 
 

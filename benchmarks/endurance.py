@@ -59,8 +59,8 @@ class Size:
     rows: int
     seconds: int | None = None
     dear: int = 30_011
-    stretch: int = 400_000
-    tail: int = 60_000
+    stretch: int = 150_000
+    tail: int = 40_000
     every: float = 2.0
     patience: str = "5s"
 
@@ -163,12 +163,11 @@ def _sent(project: Project, api: Forgetful, size: Size, tell: Tell) -> Endured:
                 replaced = messages
                 api.replace()
         seconds = time.monotonic() - began
-        counts = _counts(project.ledger)
-        process.wait(_code(counts))
-    said = process.said
+        said = _ended(process, project)
     api.only()
-    if _code(counts):  # what was in doubt when time was up
-        said += project.run(project.campaign, "--yes", "--limit", "0").out
+    if _code(_counts(project.ledger)):  # what was in doubt when time was up
+        with project.start(project.campaign, "--yes", "--limit", "0").or_killed() as process:
+            said += _ended(process, project)
     api.stop()
     return Endured(
         looks,
@@ -180,6 +179,13 @@ def _sent(project: Project, api: Forgetful, size: Size, tell: Tell) -> Endured:
         returns=api.times - 1,
         said=said,
     )
+
+
+def _ended(process: Process, project: Project) -> str:
+    """What it said until its end, which has to be the one that its messages call for."""
+    while process.alive:
+        time.sleep(0.05)
+    return process.wait(_code(_counts(project.ledger))).out
 
 
 def _look(process: Process, messages: int, tasks: Path) -> Look | None:

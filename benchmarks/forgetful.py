@@ -52,9 +52,11 @@ class Forgetful:
         self._record.write_bytes(b"".join(self._last))
         self._place = self._record.stat().st_size
         port = self.base.rpartition(":")[2] or "0"
-        words = ["--token", TOKEN, "--port", port, "--record", str(self._record), *NO_LIMITS]
+        # With a seed of its own, or it would give out the ids of what it does not remember again.
+        words = ["--token", TOKEN, "--port", port, "--seed", str(self.times)]
+        words += ["--record", str(self._record), *NO_LIMITS, *self.words]
         self._process = subprocess.Popen(
-            [*on_core(SERVER_CORE), sys.executable, "-m", "runner.sandbox", *words, *self.words],
+            [*on_core(SERVER_CORE), sys.executable, "-m", "runner.sandbox", *words],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -46,6 +46,10 @@ SEND_BY = 5.0
 """Seconds from the claim until the body must be on its way, by the boot-time clock. A process
 that was frozen longer wakes up and does not send."""
 
+HELD_BACK = "held_back"
+"""Why a message that was begun ahead did not go: the team, its sender or its campaign was to wait
+or to stop by then."""
+
 LONGEST_PAUSE = 60.0
 """Seconds between tries while the network or the API is down; the wait doubles up to it."""
 
@@ -113,9 +117,7 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
     if isinstance(number, NotClaimed):
         lane.pacer.unused(permit)
         if number is NotClaimed.FENCED:
-            raise Fenced(
-                "another run has taken this team over", "see who with: run-campaign status"
-            )
+            raise _fenced()
         return None
     if isinstance(number, Brake):
         lane.pacer.unused(permit)
@@ -127,7 +129,36 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
         about = (lane.clock.now(), name, parcel.recipient.id, parcel.sender)
         lane.bus.emit(MessageSkipped(*about, number.reason, number.detail))
         return None
-    answer = await _put_on_the_wire(lane, channel, parcel, begun + SEND_BY)
+    if parcel.again:  # repeats are few, and have connections of their own
+        answer = await channel.send(parcel.body, parcel.key, begun + SEND_BY)
+        return await _conclude(lane, parcel, permit, channel, number, answer)
+    wait = begun + SEND_BY - lane.clock.boot()
+    place = await lane.wire.enter(parcel.sender, parcel.campaign, wait)
+    if place is None:
+        answer = Answer(_not_let_go(lane, parcel))
+        return await _conclude(lane, parcel, permit, channel, number, answer)
+    try:
+        sent_at = lane.clock.boot()
+        answer = await channel.send(parcel.body, parcel.key, begun + SEND_BY)
+        lane.answered(lane.clock.boot() - sent_at)
+        if isinstance(answer.outcome, Accepted) and not answer.outcome.replay:
+            place.leave()  # else not before the guard has seen it
+        return await _conclude(lane, parcel, permit, channel, number, answer)
+    finally:
+        place.leave()
+
+
+def _not_let_go(lane: Lane, parcel: Parcel) -> Outcome:
+    if lane.holds_back(parcel.sender, parcel.campaign):
+        return Deferred(HELD_BACK, "held back before it was written", written=False)
+    lane.answered(SEND_BY)
+    return Deferred(TOO_LATE, "the requests before it were not answered in time", written=False)
+
+
+async def _conclude(
+    lane: Lane, parcel: Parcel, permit: Permit, channel: Channel, number: int, answer: Answer
+) -> Attempted:
+    """Act on an answer, record its outcome, tell of it."""
     _give_back(lane, parcel, permit, answer)
     # Before anything else goes, and so before the outcome is on disk.
     hold = _slow_down(lane, channel, parcel, answer)
@@ -155,16 +186,8 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
     return Attempted(answer.outcome, recorded.status)
 
 
-async def _put_on_the_wire(lane: Lane, channel: Channel, parcel: Parcel, deadline: float) -> Answer:
-    if parcel.again:  # repeats are few, and have connections of their own
-        return await channel.send(parcel.body, parcel.key, deadline)
-    async with lane.wire:
-        if lane.holds_back(parcel.sender, parcel.campaign):
-            return Answer(Deferred(TOO_LATE, "held back before it was written", written=False))
-        sent_at = lane.clock.boot()
-        answer = await channel.send(parcel.body, parcel.key, deadline)
-        lane.answered(lane.clock.boot() - sent_at)
-        return answer
+def _fenced() -> Fenced:
+    return Fenced("another run has taken this team over", "see who with: run-campaign status")
 
 
 def _give_back(lane: Lane, parcel: Parcel, permit: Permit, answer: Answer) -> None:
@@ -202,6 +225,8 @@ def _result(lane: Lane, parcel: Parcel, number: int, answer: Answer) -> Result:
     match outcome:
         case InDoubt(after=known):
             after = known if known is not None else pause(number)
+        case Deferred(reason=reason) if reason == HELD_BACK:
+            pass  # whatever held it back says until when
         case Deferred(written=False, scope=Scope.MESSAGE):
             after = pause(number)  # too late: this machine is slow, not the person's message
         case Deferred(scope=scope, written=written, stop=stop):

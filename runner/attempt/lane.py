@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
+from runner.attempt.wire import Wire
 from runner.channels import Channel
 from runner.clock import Clock
 from runner.errors import LaneEnding
@@ -98,12 +99,12 @@ class Lane:
     dispatched: bool = False  # dispatch is over; only settling may go on
     error: BaseException | None = None
     slowest: float = math.inf  # seconds that answers take of late
-    wire: asyncio.Semaphore = field(init=False)
+    wire: Wire = field(init=False)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _doubted: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.wire = asyncio.Semaphore(self.concurrency)
+        self.wire = Wire(self.concurrency, self.holds_back, self._most_on_the_wire)
 
     @property
     def ending(self) -> bool:
@@ -137,6 +138,11 @@ class Lane:
         braked = self.ending or campaign in self.braked or sender in self.stopped_senders
         return braked or self.pacer.held(sender, self.clock.boot())
 
+    def _most_on_the_wire(self, campaign: int) -> float:
+        """What is begun ahead waits while the guard would let no more fail than are on the wire."""
+        leaves = self.guard_of(campaign).leaves
+        return math.inf if leaves is None else max(1, leaves)
+
     def guard_of(self, campaign: int) -> Guard:
         """What watches over a campaign in this run."""
         if campaign not in self.guards:
@@ -147,7 +153,9 @@ class Lane:
         """Wake whoever waits: something that may be due has changed (`doubt`: to be settled)."""
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+        self.wire.pass_on()
         if doubt or self.ending or self.dispatched:
+            self.wire.turn_back()
             doubted, self._doubted = self._doubted, asyncio.Event()
             doubted.set()
 
@@ -234,4 +242,5 @@ class Lane:
             self.stopped_senders[sender] = why
             self.halts.append(Halt(self.clock.now(), why, sender=sender))
             self.bus.emit(Stopped(self.clock.now(), sender, why))
+            self.wire.turn_back()
         self.notify()

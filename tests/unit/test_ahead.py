@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import itertools
 from collections.abc import Callable
 
 import pytest
 
+from runner.attempt import SEND_BY
 from runner.attempt.lane import Lane
+from runner.guard import Guard, GuardLimits
+from runner.ledger import history
 from runner.ledger.brakes import Brake, BrakeKind
-from runner.message import Deferred, MessageStatus, Outcome, Scope
+from runner.message import Deferred, InDoubt, MessageStatus, Outcome, Rejected, Scope
 from tests.lane import Setting
+from tests.support import SENDER
+from tests.unit.test_pacing import sender
 from tests.virtual import ScriptedApi, VirtualClock
 
 ON_THE_WIRE = 3
@@ -90,3 +98,139 @@ def test_what_is_begun_ahead_does_not_go_after_a_word_to_pause(
     setting.drive()
     assert len(setting.api.sends) == 20
     assert setting.counts() == {"sent": 20, "queued": 19}
+
+
+STALL = 60.0
+
+
+def stall_from(setting: Setting, nth: int) -> None:
+    """From the `nth` send on nothing is answered before its timeout, for once."""
+
+    def script(api: ScriptedApi, _person: str, _body: bytes, _key: str) -> Outcome | None:
+        stalls = nth <= len(api.sends) < nth + ON_THE_WIRE
+        api.latency = STALL if stalls else 0.1
+        return InDoubt("timeout") if stalls else None
+
+    setting.api.script = script
+
+
+def evidence(setting: Setting) -> list[str]:
+    return [each.evidence for each in setting.ledger.read(history.attempts_of, setting.campaign)]
+
+
+def watch(setting: Setting, at: Callable[[ScriptedApi], bool], act: Callable[[Lane], None]) -> None:
+    """Do `act` to the lane right before the send at which `at` first holds is answered."""
+    lanes: list[Lane] = []
+    setting.before = lambda lane, _clock: lanes.append(lane)
+    before, done = setting.api.script, list[bool]()
+
+    def script(api: ScriptedApi, person: str, body: bytes, key: str) -> Outcome | None:
+        if at(api) and not done:
+            done.append(True)
+            act(lanes[0])
+        return before(api, person, body, key) if before else None
+
+    setting.api.script = script
+
+
+def test_what_waits_in_vain_is_given_back_in_time_and_no_more_is_begun_ahead(
+    make: Callable[..., Setting],
+) -> None:
+    setting = make(range(1, 30), concurrency=ON_THE_WIRE)
+    stall_from(setting, 10)
+    seen: list[tuple[int, int]] = []
+
+    def look(lane: Lane) -> None:
+        def now() -> None:
+            counts = setting.counts()
+            seen.append((counts[MessageStatus.SENDING], lane.in_flight))
+
+        loop = asyncio.get_running_loop()
+        loop.call_later(SEND_BY - 1.0, now)
+        loop.call_later(SEND_BY + 1.0, now)
+        loop.call_later(STALL - 1.0, now)
+
+    watch(setting, lambda api: len(api.sends) == 9 + ON_THE_WIRE, look)
+    setting.drive()
+    assert seen == [(2 * ON_THE_WIRE,) * 2, (ON_THE_WIRE,) * 2, (ON_THE_WIRE,) * 2]
+    assert evidence(setting).count("not_written") == ON_THE_WIRE
+    assert setting.counts() == {"sent": 29}
+    assert not setting.api.doubled
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        Lane.drain,
+        lambda lane: lane.stop("the token was refused"),
+        lambda lane: lane.stop_sender(SENDER, "it is offline"),
+        lambda lane: lane.fail(RuntimeError("the disk is full")),
+    ],
+    ids=["drain", "stop", "stop the sender", "fail"],
+)
+def test_what_must_not_go_is_given_back_before_the_wire_is_free(
+    make: Callable[..., Setting], act: Callable[[Lane], None]
+) -> None:
+    setting = make(range(1, 30), concurrency=ON_THE_WIRE)
+    stall_from(setting, 10)
+    seen: list[dict[str, int]] = []
+
+    def end(lane: Lane) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(1.0, act, lane)
+        loop.call_later(1.5, lambda: seen.append(setting.counts()))
+
+    watch(setting, lambda api: len(api.sends) == 9 + ON_THE_WIRE, end)
+    with contextlib.suppress(RuntimeError):
+        setting.drive()
+    assert seen == [{"sent": 9, "sending": ON_THE_WIRE, "queued": 20 - ON_THE_WIRE}]
+    assert len(setting.api.sends) == 9 + ON_THE_WIRE
+    assert evidence(setting).count("not_written") == ON_THE_WIRE
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_no_more_fail_than_the_guard_allows(make: Callable[..., Setting], most: int) -> None:
+    setting = make(range(1, 40), concurrency=1)
+    setting.api.script = lambda api, *_: (
+        Rejected("recipientUnavailable") if len(api.sends) > 10 else None
+    )
+
+    def strict(lane: Lane, _clock: VirtualClock) -> None:
+        lane.guards[setting.campaign] = Guard(GuardLimits(most, None, None))
+
+    setting.before = strict
+    setting.drive()
+    assert setting.counts() == {"sent": 10, "rejected": most, "queued": 29 - most}
+
+
+def test_while_the_guard_lets_no_more_fail_the_others_wait_and_are_not_given_back(
+    make: Callable[..., Setting],
+) -> None:
+    setting = make(range(1, 60), concurrency=ON_THE_WIRE)
+    setting.api.script = lambda _api, person, *_: (
+        Rejected("recipientUnavailable") if person.endswith("5") else None
+    )
+
+    def strict(lane: Lane, _clock: VirtualClock) -> None:
+        lane.guards[setting.campaign] = Guard(GuardLimits(2, None, None))
+
+    setting.before = strict
+    setting.drive()
+    assert setting.counts() == {"sent": 53, "rejected": 6}
+    assert "not_written" not in evidence(setting)
+
+
+def test_a_limit_is_kept_and_reached(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 40), concurrency=ON_THE_WIRE)
+    stall_from(setting, 10)
+    setting.drive(limit=20)
+    assert setting.counts() == {"sent": 20, "queued": 19}
+
+
+def test_a_sender_keeps_its_pause(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 8), senders=[sender(SENDER, gap=2.0)], concurrency=ON_THE_WIRE)
+    setting.drive()
+    times = [at for at, _ in setting.api.sends]
+    pauses = [after - at for at, after in itertools.pairwise(times)]
+    assert len(pauses) == 6
+    assert min(pauses) >= 2.0

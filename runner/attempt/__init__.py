@@ -21,6 +21,7 @@ from runner.events import (
     MessageSent,
     MessageSkipped,
 )
+from runner.ledger import lanes
 from runner.ledger.brakes import Brake, BrakeKind, Halt, halt
 from runner.ledger.claims import Intent, NotClaimed, claim
 from runner.ledger.contact import PassedOver
@@ -176,6 +177,8 @@ async def _conclude(
     while lane.halts:
         await lane.ledger.commit(halt, lane.halts.pop(0))
     if number == 1 and not lane.adopt and is_foreign(answer.outcome):
+        if not lane.ledger.read(lanes.owns, lane.id, lane.epoch):
+            raise _fenced()  # whoever has it now has repeated what was under way
         raise ForeignKeyUse(
             f"the API already knows {lane.campaigns[parcel.campaign].name}'s message to "
             f"{parcel.recipient}, but this ledger never sent it: another ledger has used this "

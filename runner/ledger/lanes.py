@@ -60,6 +60,12 @@ def take_lane(connection: Connection, lane_id: str, run_id: int) -> int:
     return moved
 
 
+def owns(connection: Connection, lane_id: str, epoch: int) -> bool:
+    """Whether nobody has taken the lane since."""
+    newest = connection.scalar(select(lane.c.epoch).where(lane.c.id == lane_id))
+    return newest == epoch
+
+
 def owner_of(connection: Connection, lane_id: str) -> tuple[str, int, float] | None:
     """(host, pid, since) of the run that took the lane last, None if it has ended."""
     row = connection.execute(

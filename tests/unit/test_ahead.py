@@ -11,12 +11,13 @@ import pytest
 
 from runner.attempt import SEND_BY
 from runner.attempt.lane import Lane
+from runner.errors import Fenced
 from runner.guard import Guard, GuardLimits
-from runner.ledger import history
+from runner.ledger import history, lanes, moves
 from runner.ledger.brakes import Brake, BrakeKind
 from runner.message import Deferred, InDoubt, MessageStatus, Outcome, Rejected, Scope
 from tests.lane import Setting
-from tests.support import SENDER
+from tests.support import LANE, SENDER
 from tests.unit.test_pacing import sender
 from tests.virtual import ScriptedApi, VirtualClock
 
@@ -234,3 +235,19 @@ def test_a_sender_keeps_its_pause(make: Callable[..., Setting]) -> None:
     pauses = [after - at for at, after in itertools.pairwise(times)]
     assert len(pauses) == 6
     assert min(pauses) >= 2.0
+
+
+def test_what_the_next_run_has_repeated_is_no_other_ledgers(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 5), concurrency=1)
+
+    def taken_over(api: ScriptedApi, person: str, _body: bytes, key: str) -> None:
+        if person == "4":
+            run = setting.ledger.write(lanes.begin_run, 1.0, "other")
+            setting.ledger.write(lanes.take_lane, LANE, run)
+            setting.ledger.write(moves.orphan, LANE, 1.0)
+            api.accept(person, key)  # the other's repeat comes first
+
+    setting.api.script = taken_over
+    with pytest.raises(Fenced):
+        setting.drive()
+    assert not setting.api.doubled

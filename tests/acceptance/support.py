@@ -205,6 +205,13 @@ class Project:
         except sqlite3.OperationalError:
             return {}  # not made yet
 
+    def begun_ahead(self) -> int:
+        """Wait until one is on the wire and whoever follows is begun, where a key allows it: how
+        many those are. Nothing is being written to the ledger then."""
+        ahead = int(self.version == "v2")
+        until(lambda: self.counts().get("sending") == 1 + ahead, "the next one to be begun")
+        return ahead
+
     def exported(self) -> list[dict[str, str]]:
         target = self.folder / "results.csv"
         self.ok("export", self.campaign, "-o", target)

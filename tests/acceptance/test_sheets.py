@@ -167,6 +167,7 @@ def test_files_that_change_after_a_kill(both: Project) -> None:
     both.api.faults("slow:seconds=30,phase=after,at=3")
     first = both.start(both.campaign)
     until(lambda: len(both.api.recipients) == 3, "the third message")
+    begun = 3 + both.begun_ahead()
     both.sheet.unlink()
     first.process.kill()
     first.process.wait()
@@ -177,4 +178,5 @@ def test_files_that_change_after_a_kill(both: Project) -> None:
     both.ok(both.campaign, "--accept-changes")
     texts = {one["person"]: one["content"][:3] for one in both.api.accepted}
     assert sorted(both.api.recipients) == ids
-    assert [texts[id] for id in ids] == ["Hi "] * 3 + ["New"] * 4
+    # What may have been sent is settled with the bytes that were begun, whatever it says now.
+    assert [texts[id] for id in ids] == ["Hi "] * begun + ["New"] * (7 - begun)

@@ -153,6 +153,7 @@ def test_a_run_whose_lock_a_cleaner_removed_is_fenced(both: Project) -> None:
     both.api.faults("slow:at=2,seconds=1,phase=after", "slow:seconds=0.3")
     first = both.start(both.campaign)
     until(lambda: len(both.api.recipients) == 2, "two to be accepted")
+    both.begun_ahead()  # else it could be stopped while it has the ledger locked
     first.process.send_signal(signal.SIGSTOP)
     shutil.rmtree(both.folder / ".run-campaign")
     second = both.start(both.campaign)

@@ -24,7 +24,7 @@ def obeying_signals(driven: Sequence[Lane], bus: EventBus, clock: Clock) -> Iter
         if any(lane.interrupted for lane in driven):
             task.cancel()
             return
-        under_way = sum(lane.in_flight for lane in driven)
+        under_way = sum(lane.in_flight - lane.wire.waiting for lane in driven)
         text = (
             f"finishing {under_way} under way; Ctrl-C again aborts them (they are then in doubt)"
             if under_way

@@ -81,6 +81,23 @@ def test_a_pause_is_obeyed_within_a_second_and_stays(both: Project) -> None:
     assert both.ok("status", both.campaign, "--json").json["brake"] is None
 
 
+def test_what_is_begun_ahead_is_given_back_at_once_by_ctrl_c(project: Project) -> None:
+    ids = people(6)
+    project.write(ids, concurrency=1)
+    project.api.faults("stall:at=3,accept=yes")
+    running = a_live_run(project)
+    project.begun_ahead()
+    running.interrupt()
+    until(lambda: project.counts() == {"sent": 2, "sending": 1, "queued": 3}, "it", 4.0)
+    assert "finishing 1 under way" in running.out
+    running.interrupt()
+    assert running.wait().code == 130
+    project.api.faults()
+    assert "6 sent" in project.ok(project.campaign).out
+    assert project.api.recipients == ids  # in plan order still
+    assert [row["attempts"] for row in project.exported()] == ["1", "1", "2", "2", "1", "1"]
+
+
 def test_of_two_campaigns_one_is_paused_and_resumed_while_the_run_lives(project: Project) -> None:
     spring, autumn = people(40), people(120, "2222")
     project.write(spring, concurrency=1)

@@ -1,20 +1,16 @@
-"""How a campaign stands, from the ledger alone: counts, what needs a person, the full export."""
+"""How a campaign stands, from the ledger alone: counts, and what needs a person."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from runner.clock import iso
-from runner.ledger import Ledger, brakes, exports, views
+from runner.ledger import Ledger, brakes, views
 from runner.ledger.brakes import Brake
-from runner.ledger.exports import EXPORT_COLUMNS, ExportRow
 from runner.ledger.planning import CampaignRow
 from runner.ledger.views import Doubt, Waiting
 from runner.message import MessageStatus
-from runner.tables import write_table
 
 _S = MessageStatus
 RATE_OVER = 3600.0
@@ -101,40 +97,3 @@ def status_of(ledger: Ledger, campaign: CampaignRow, now: float) -> Status:
             brake=brakes.standing(connection, [campaign.id]).get(campaign.id),
             stopped_senders=brakes.stopped_senders(connection, senders),
         )
-
-
-def export(
-    ledger: Ledger, campaign: CampaignRow, target: Path, statuses: Collection[MessageStatus] = ()
-) -> int:
-    """Write one line per recipient and row to `target` (.csv, .jsonl, .xlsx); how many."""
-    with ledger.reading() as connection:
-        own = exports.export_names(connection, campaign.id, statuses)
-        names = [name if name not in EXPORT_COLUMNS else f"{name} (sheet)" for name in own]
-        written = 0
-
-        def lines() -> Iterator[list[str | int | None]]:
-            nonlocal written
-            for row in exports.export_rows(connection, campaign.id, statuses):
-                written += 1
-                columns = row.columns
-                yield _public(row) + [columns.get(name, "") for name in own]
-
-        write_table(target, [*EXPORT_COLUMNS, *names], lines())
-    return written
-
-
-def _public(row: ExportRow) -> list[str | int | None]:
-    reason = f"{row.reason}: {row.detail}" if row.reason and row.detail else row.reason
-    return [
-        row.row,
-        row.recipient,
-        row.status,
-        reason,
-        row.sender,
-        row.step,
-        row.message_id,
-        row.thread_id,
-        row.attempts,
-        iso(row.sent_at),
-        row.content,
-    ]

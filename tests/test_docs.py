@@ -20,7 +20,7 @@ from runner.errors import LaneHeld, RunnerError, UsageError
 from runner.ledger.exports import EXPORT_COLUMNS
 from runner.message import EVIDENCE, MOVES, Evidence, MessageStatus, SkipReason
 from runner.report import Status
-from runner.run import RunResult
+from runner.run.story import RunResult
 from runner.sandbox import FAULTS
 
 ROOT = Path(__file__).parent.parent

@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from runner.ledger import open_ledger
+import pytest
 
-NAMES = """
+from runner.ledger import moves, open_ledger, planning
+from runner.ledger.moves import Result
+from runner.message import Evidence
+from tests.support import SENDER, claim_one, make_campaign, make_intent, make_queue, own_lane
+
+CALL = """
 import sys
 from runner.cli import main
 sys.argv[0] = "run-campaign"
 code = main()
-print(code, *sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+print(code, *sorted(sys.modules), file=sys.stderr)
 """
 
 OTHERS = frozenset({"__main__", "runner", "_distutils_hack", "sitecustomize", "coverage", "pytest"})
 """Ours, and what an interpreter or a measurement brings."""
 
+FOR_FILES = {"pydantic", "yaml"}
+FOR_LIMITS = {"runner.pacing", "aiolimiter"}
+NEVER = {
+    *("aiohttp", "yarl", "multidict", "uvloop", "orjson", "jinja2", "dotenv", "rich"),
+    *("pandas", "numpy", "openpyxl", "pyarrow", "holidays", "psycopg"),
+    *("runner.run.story", "runner.run.setup", "runner.lane", "runner.attempt", "runner.dispatcher"),
+    *("runner.channels", "runner.events", "runner.templating", "runner.plan"),
+}
+"""What sending alone needs, or only some sheets, schedules and ledgers."""
 
-def _loaded(folder: Path, *words: str) -> set[str]:
-    """The packages of others that are in memory when a command has ended well."""
+
+def _modules(folder: Path, *words: str) -> tuple[set[str], str]:
+    """The modules that are in memory when a command has ended well, and what it said."""
+    own = {"HOME": str(folder), "RUN_CAMPAIGN_MEMORY": str(folder / "memory")}
     done = subprocess.run(
-        [sys.executable, "-c", NAMES, *words],
+        [sys.executable, "-c", CALL, *words],
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder)},
+        env={"PATH": os.environ["PATH"]} | own,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -35,23 +53,73 @@ def _loaded(folder: Path, *words: str) -> set[str]:
     )
     code, *names = done.stderr.splitlines()[-1].split()
     assert code == "0", done.stderr
-    return set(names) - sys.stdlib_module_names - OTHERS
+    return set(names), done.stdout
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A campaign with limits whose start is to come: one of its people was sent a message, one
+    perhaps, and one waits."""
+    (tmp_path / "people.csv").write_text("x_user_id\n17\n18\n19\n")
+    tomorrow = time.strftime("%Y-%m-%d %H:%M", time.gmtime(time.time() + 86_400))
+    (tmp_path / "spring.yaml").write_text(
+        f"senders: [{{id: {SENDER}, per_hour: 20, ramp: {{start: 20, step: 10}}}}]\n"
+        "prospects: people.csv\nmessage: Hello\nlimits: {per_minute: 300}\n"
+        f"schedule: {{start: {tomorrow}, timezone: Europe/London}}\n"
+    )
+    at = time.time() - 60
+    with open_ledger(str(tmp_path / "state.db")) as ledger:
+        row = make_campaign(ledger)
+        make_queue(ledger, row, [17, 18, 19])
+        ledger.write(planning.bind, row.id, "https://api.example", "team1")
+        run, epoch = own_lane(ledger)
+        for message, evidence in ((1, Evidence.ACCEPTED), (2, Evidence.UNKNOWN)):
+            intent = make_intent(message, run, epoch, started_at=at, server_at=at)
+            number = claim_one(ledger, intent)
+            result = Result(message, number, evidence, at, message_id=f"m{message}")
+            ledger.write(moves.record, [result])
+    return tmp_path
 
 
 def test_help_loads_what_reads_the_command_line(tmp_path: Path) -> None:
-    assert _loaded(tmp_path, "--help") == {"click", "click_default_group"}
+    modules, _ = _modules(tmp_path, "--help")
+    packages = {name.partition(".")[0] for name in modules}
+    loaded = packages - sys.stdlib_module_names - OTHERS
+    assert loaded == {"click", "click_default_group"}
 
 
-def test_status_loads_nothing_that_asks_the_api_or_reads_sheets(tmp_path: Path) -> None:
-    (tmp_path / "people.csv").write_text("x_user_id\n17\n")
-    (tmp_path / "spring.yaml").write_text(
-        "senders: [df6jbw4h36qm5d9iu2sgn7kx]\nprospects: people.csv\nmessage: Hello\n"
-    )
-    with open_ledger(str(tmp_path / "state.db")):
-        pass
-    loaded = _loaded(tmp_path, "status")
-    assert "sqlalchemy" in loaded
-    assert not loaded & {
-        *("aiohttp", "yarl", "multidict", "uvloop", "orjson"),
-        *("pandas", "numpy", "openpyxl", "pyarrow", "holidays", "psycopg", "rich"),
-    }
+def test_status_of_a_campaign_under_way_loads_nothing_that_sends(folder: Path) -> None:
+    modules, told = _modules(folder, "status", "spring.yaml", "--json")
+    standing = json.loads(told)
+    counts = {name: count for name, count in standing["counts"].items() if count}
+    assert counts == {"sent": 1, "in_doubt": 1, "queued": 1}
+    assert standing["binds_now"] == "the schedule"
+    assert {"sqlalchemy"} | FOR_FILES | FOR_LIMITS <= modules
+    assert modules & NEVER == set()
+
+
+def test_status_in_words_loads_no_more(folder: Path) -> None:
+    modules, told = _modules(folder, "status", "spring.yaml")
+    assert "waits for the schedule" in told
+    assert modules & NEVER == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "needs"),
+    [
+        (("pause", "spring.yaml"), FOR_FILES),
+        (("resolve", "spring.yaml", "--not-sent", "18"), FOR_FILES),
+        (("export", "spring.yaml", "-o", "results.csv"), FOR_FILES),
+        (("suppress", "add", "44"), set()),
+        (("suppress", "list"), set()),
+        (("db", "backup", "copy.db"), set()),
+    ],
+    ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) else "",
+)
+def test_a_short_command_loads_what_it_needs(
+    folder: Path, words: tuple[str, ...], needs: set[str]
+) -> None:
+    modules, _ = _modules(folder, *words)
+    assert "sqlalchemy" in modules
+    assert modules & (FOR_FILES | FOR_LIMITS) == needs
+    assert modules & NEVER == set()

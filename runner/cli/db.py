@@ -27,7 +27,7 @@ def backup(call: Call, /, file: Path, state: str | None) -> int:
     """
     from runner.ledger import back_up
     from runner.progress import safe
-    from runner.run.setup import ledger_upward
+    from runner.run.places import ledger_upward
 
     call.about((), state)
     place = back_up(ledger_upward(state, os.environ, Path.cwd()), file)
@@ -42,8 +42,7 @@ def upgrade(call: Call, /, state: str | None) -> int:
     """Bring the ledger's schema up to date."""
     from runner.ledger import notes
     from runner.progress import safe
-    from runner.run.by_hand import open_existing
-    from runner.run.setup import ledger_upward
+    from runner.run.places import ledger_upward, open_existing
 
     call.about((), state)
     with open_existing(ledger_upward(state, os.environ, Path.cwd()), read_only=False) as ledger:

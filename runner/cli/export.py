@@ -54,8 +54,8 @@ def command(
     """Write one line per row and recipient: status, reason, ids, text, and the sheet's columns."""
     from runner.message import MessageStatus
     from runner.progress import number, safe
-    from runner.report import export
-    from runner.run.by_hand import opened
+    from runner.run.exporting import export
+    from runner.run.opening import opened
 
     call.about((campaign,), state)
     if output.suffix.lower() in ENDINGS:

@@ -132,7 +132,7 @@ def _places(call: Call) -> list[Path]:
     # Whatever went wrong may go wrong here again; there is always the temporary folder.
     with contextlib.suppress(Exception):
         from runner.campaign import load_campaign
-        from runner.run.setup import ledger_location, ledger_upward
+        from runner.run.places import ledger_location, ledger_upward
 
         if call.campaigns:
             campaigns = [load_campaign(path) for path in call.campaigns]

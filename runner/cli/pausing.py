@@ -30,7 +30,7 @@ def pause(call: Call, /, campaign: Path, state: str | None) -> int:
     from runner.ledger import brakes
     from runner.progress import safe
     from runner.run.braking import in_words, user
-    from runner.run.by_hand import opened
+    from runner.run.opening import opened
 
     call.about((campaign,), state)
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
@@ -64,7 +64,7 @@ def resume(call: Call, /, campaign: Path, **said: Any) -> int:
     from runner.ledger import decisions
     from runner.progress import safe
     from runner.run.braking import goes_on_elsewhere, in_words, user
-    from runner.run.by_hand import opened
+    from runner.run.opening import opened
 
     call.about((campaign,), said["state"])
     err = said["log_format"] == "json"
@@ -104,7 +104,7 @@ def cancel(call: Call, /, campaign: Path, yes: bool, state: str | None) -> int:
     from runner.message import MessageStatus
     from runner.progress import number, safe
     from runner.run.braking import user
-    from runner.run.by_hand import opened
+    from runner.run.opening import opened
 
     call.about((campaign,), state)
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):

@@ -6,15 +6,18 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runner.cli.show import table
 from runner.clock import iso
-from runner.forecast import Forecast
-from runner.progress import Progress, duration, moment, number, safe
-from runner.run.preview import Preview
+from runner.progress import duration, moment, number, safe
+
+if TYPE_CHECKING:
+    from runner.forecast import Forecast
+    from runner.progress.showing import Progress
+    from runner.run.preview import Preview
 
 
 def asker(progress: Progress) -> Callable[[Sequence[Preview], Forecast], bool]:

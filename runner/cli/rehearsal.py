@@ -19,7 +19,9 @@ from runner.channels import Token
 from runner.cli.call import Call
 from runner.cli.running import options_of, run_and_tell
 from runner.progress import number, safe
-from runner.run.setup import LEDGER_NAME, SANDBOX_TOKEN, load
+from runner.run.opening import load
+from runner.run.places import LEDGER_NAME
+from runner.run.setup import SANDBOX_TOKEN
 from runner.sandbox import AccountLink, Sandbox
 
 

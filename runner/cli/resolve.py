@@ -72,7 +72,7 @@ def command(
     Exit code 4 while some are left.
     """
     from runner.ledger import views
-    from runner.run.by_hand import opened
+    from runner.run.opening import opened
 
     call.about((campaign,), state)
     words, undone = bool(sent or not_sent or all_not_sent), bool(undo or undo_all)
@@ -104,7 +104,8 @@ def _give_word(
     """Settle by a person's word; False if they think better of it."""
     from runner.clock import SystemClock
     from runner.ledger import views
-    from runner.run.by_hand import opened, settle_by_word
+    from runner.run.by_hand import settle_by_word
+    from runner.run.opening import opened
 
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
         doubts = ledger.read(views.in_doubt, [row.id])
@@ -125,7 +126,8 @@ def _give_word(
 
 def _take_back(campaign: Path, state: str | None, ids: tuple[str, ...]) -> None:
     from runner.progress import safe
-    from runner.run.by_hand import opened, take_words_back
+    from runner.run.by_hand import take_words_back
+    from runner.run.opening import opened
 
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
         told = take_words_back(ledger, row, ids)
@@ -150,8 +152,9 @@ def _ask_the_api(call: Call, campaign: Path, state: str | None) -> None:
     from runner.cli.running import watched
     from runner.ledger import views
     from runner.message import MessageStatus
-    from runner.run import Options, RunResult, Surroundings
-    from runner.run.by_hand import opened, settle_now
+    from runner.run.opening import opened
+    from runner.run.settling import settle_now
+    from runner.run.story import Options, RunResult, Surroundings
 
     with opened(campaign, state, os.environ) as (ledger, row):
         counts = ledger.read(views.counts, row.id)

@@ -16,8 +16,9 @@ from runner.cli.question import asker, confirmer
 from runner.cli.show import run_end
 from runner.clock import SystemClock
 from runner.events import EventBus
-from runner.progress import Tally, showing
-from runner.run import Options, RunResult, Surroundings, run_campaigns
+from runner.progress.showing import showing
+from runner.progress.tally import Tally
+from runner.run.story import Options, RunResult, Surroundings, run_campaigns
 
 IDLE = 600.0
 """Seconds of nothing due after which `--until-idle` ends."""

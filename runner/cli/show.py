@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,8 +12,10 @@ from runner.cli.call import Call
 from runner.ledger.brakes import BY_A_PERSON, BrakeKind
 from runner.message import MessageStatus
 from runner.progress import moment, number, safe
-from runner.report import Status
-from runner.run import RunResult
+
+if TYPE_CHECKING:
+    from runner.report import Status
+    from runner.run.story import RunResult
 
 WORDS = {"in_doubt": "in doubt", "sending": "being sent"}
 

@@ -175,9 +175,8 @@ def _ledger(state: str | None, *, read_only: bool = False, make: bool = False) -
     """The ledger that is meant; made only where a person named its place."""
     from runner.clock import SystemClock
     from runner.ledger import open_ledger
-    from runner.run.by_hand import open_existing
     from runner.run.memory import may_change
-    from runner.run.setup import ledger_upward
+    from runner.run.places import ledger_upward, open_existing
 
     location = ledger_upward(state, os.environ, Path.cwd())
     ledger = open_ledger(location) if make else open_existing(location, read_only=read_only)

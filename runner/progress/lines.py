@@ -9,7 +9,8 @@ from typing import TextIO
 
 from runner.events import Event, LaneStarted, MessageDeferred, MessageSent, Planned, Waiting
 from runner.progress.tally import Tally
-from runner.progress.words import line_of, moment, number
+from runner.progress.telling import line_of
+from runner.progress.words import moment, number
 
 EVERY_SECONDS = 10.0
 EVERY_SENT = 100

@@ -21,7 +21,8 @@ from runner.events import (
     Stopped,
 )
 from runner.progress.tally import Line, Tally
-from runner.progress.words import duration, line_of, moment, number, short
+from runner.progress.telling import line_of
+from runner.progress.words import duration, moment, number, short
 
 REDRAWS = 4
 """Redraws per second at most, whatever the rate of events."""

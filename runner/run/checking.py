@@ -15,24 +15,19 @@ from runner.errors import RunnerError, UsageError
 from runner.events import EventBus
 from runner.ledger import Ledger, open_ledger
 from runner.ledger.brakes import BY_A_PERSON
-from runner.run.braking import brakes_on, how_to_go_on, in_words
+from runner.run.braking import in_words
 from runner.run.dry_run import origin_of
+from runner.run.finish import when_done
+from runner.run.may_run import brakes_on, how_to_go_on
 from runner.run.meeting import (
     Introduction,
     introduce,
     what_stands_in_the_way,
 )
-from runner.run.preview import Preview, preview, when_done
-from runner.run.setup import (
-    LEDGER_NAME,
-    Draft,
-    known_characters,
-    ledger_location,
-    ledger_upward,
-    load,
-    make_draft,
-    read_token,
-)
+from runner.run.opening import load
+from runner.run.places import LEDGER_NAME, ledger_location, ledger_upward
+from runner.run.preview import Preview, preview
+from runner.run.setup import Draft, known_characters, make_draft, read_token
 from runner.run.starting import warnings
 
 

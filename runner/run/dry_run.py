@@ -12,9 +12,13 @@ from runner.clock import Clock
 from runner.forecast import Forecast
 from runner.ledger import Ledger, open_ledger, planning
 from runner.message import Entry, PlannedMessage, RowSkip
-from runner.run.braking import brakes_on, how_to_go_on, in_words
-from runner.run.preview import Preview, Rows, planned_entries, queue_gone, when_done
-from runner.run.setup import Draft, known_characters, ledger_location, load, make_draft
+from runner.run.braking import in_words
+from runner.run.finish import when_done
+from runner.run.may_run import brakes_on, how_to_go_on
+from runner.run.opening import load
+from runner.run.places import ledger_location
+from runner.run.preview import Preview, Rows, planned_entries, queue_gone
+from runner.run.setup import Draft, known_characters, make_draft
 from runner.run.starting import warnings as never_open
 
 Looker = Callable[[Draft, Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]], None]

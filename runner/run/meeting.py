@@ -20,8 +20,8 @@ from runner.lane import Meter
 from runner.ledger import Ledger, age, history, lanes, notes
 from runner.ledger.planning import CampaignRow
 from runner.pacing import DAY, Pacer, lookup_spacing, make_pacer
+from runner.run.hours import hours_of, zone_of
 from runner.run.setup import Draft, characters_key
-from runner.run.starting import hours_of, zone_of
 
 
 @dataclass(slots=True)

@@ -6,10 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from runner.clock import Clock
-from runner.forecast import Forecast, Share, forecast
-from runner.ledger import Ledger, history, planning, views
-from runner.ledger.views import Waiting
+from runner.ledger import Ledger, planning, views
 from runner.message import (
     Change,
     Entry,
@@ -19,10 +16,9 @@ from runner.message import (
     Recipient,
     RowSkip,
 )
-from runner.pacing import DAY, Pacer, make_pacer
 from runner.plan import plan_messages
+from runner.run.finish import Stretch
 from runner.run.setup import Draft
-from runner.run.starting import Scheduled, hours_of, zone_of
 
 _S = MessageStatus
 Rows = Callable[[int], None]
@@ -30,17 +26,6 @@ Rows = Callable[[int], None]
 
 CHANGES_KEPT = 3
 """Changed texts kept to be shown."""
-
-
-@dataclass(slots=True)
-class Stretch:
-    """What one sender has to send in one zone; `first` and `last` are its places in the queue."""
-
-    sender: str
-    zone: str
-    count: int
-    first: int
-    last: int
 
 
 @dataclass(slots=True)
@@ -173,66 +158,3 @@ def queue_gone(found: Preview, draft: Draft, ledger: Ledger | None) -> int:
         return 0
     queued = ledger.read(views.counts, draft.id)[_S.QUEUED]
     return max(0, queued - found.queued_seen)
-
-
-Queue = Sequence[Stretch | Waiting]
-"""What a campaign has to send, per sender and zone."""
-
-
-def when_done(
-    queues: Sequence[tuple[Scheduled, Queue]], ledger: Ledger | None, clock: Clock
-) -> Forecast:
-    """When these campaigns' queues would all be sent, by their schedules, the limits and what was
-    used of them."""
-    pacer = pace_of([draft for draft, _ in queues], ledger, clock)
-    shares: list[Share] = []
-    for turn, (draft, queue) in enumerate(queues):
-        hours = hours_of(draft)
-        begin = min((each.first for each in queue), default=0)
-        length = max((each.last for each in queue), default=0) - begin + 1
-        shares += [
-            Share(
-                each.sender,
-                each.count,
-                hours,
-                each.zone,
-                (each.first - begin) / length,
-                (each.last - begin + 1) / length,
-                turn,
-            )
-            for each in queue
-        ]
-    return forecast(pacer, shares, clock.boot(), clock.now())
-
-
-def pace_of(drafts: Sequence[Scheduled], ledger: Ledger | None, clock: Clock) -> Pacer:
-    """The limits of campaigns that share a team, and what the ledger says was used of them."""
-    pacer = make_pacer(
-        [draft.campaign.limits for draft in drafts],
-        [sender for draft in drafts for sender in draft.campaign.senders],
-        zone=zone_of([draft.campaign for draft in drafts]),
-    )
-    wall, now = clock.now(), clock.boot()
-    timeout = max(draft.campaign.retry.timeout for draft in drafts)
-    if ledger is None:
-        pacer.restore([], [], now=now, wall=wall, timeout=timeout)
-        return pacer
-    lanes = {
-        draft.row.lane for draft in drafts if draft.row is not None and draft.row.lane is not None
-    }
-    pacer.restore(
-        [
-            request
-            for lane in sorted(lanes if pacer.team else ())
-            for request in ledger.read(history.past_requests, lane, wall - DAY, wall - DAY)
-        ],
-        ledger.read(history.past_sends, pacer.limited, wall - 2 * DAY),
-        now=now,
-        wall=wall,
-        timeout=timeout,
-        days=ledger.read(history.days_sent, pacer.warming_up),
-    )
-    for lane in sorted(lanes):
-        for hold in ledger.read(history.past_holds, lane, list(pacer.senders)):
-            pacer.hold_again(hold.until - wall, hold.why, hold.sender or None, now=now)
-    return pacer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -12,74 +11,16 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from runner.audience import Audience, missing_columns, read_audience
-from runner.campaign import Campaign, load_campaign
+from runner.audience.reading import Audience, missing_columns, read_audience
+from runner.campaign import Campaign
 from runner.channels import Token
-from runner.errors import AudienceError, ChangesError, LedgerError, RunnerError, UsageError
-from runner.ledger import Ledger, notes, open_ledger, planning
+from runner.errors import AudienceError, ChangesError, LedgerError, UsageError
+from runner.ledger import Ledger, notes, planning
 from runner.ledger.planning import CampaignRow
 from runner.tables import fingerprint
 from runner.templating import Template, compile_template, load_template
 
-LEDGER_NAME = "state.db"
-STATE_VARIABLE = "RUN_CAMPAIGN_STATE"
 SANDBOX_TOKEN = "sandbox-token"  # the stand-in's own, worth nothing anywhere else
-
-
-def ledger_location(
-    state: str | None, environ: Mapping[str, str], campaigns: Sequence[Campaign], *, live: bool
-) -> str:
-    """Where the ledger of these campaigns lies: `--state`, else the environment, else `state.db`
-    in their project. A live run in CI must say it, for a checkout is a ledger that is lost."""
-    said = state or environ.get(STATE_VARIABLE)
-    if said:
-        return said
-    if live and environ.get("CI"):
-        raise UsageError(
-            "CI is set, and a ledger in a checkout is lost with it: whom it wrote to would be "
-            "written to again",
-            f"name a ledger that is kept: --state, or {STATE_VARIABLE}",
-        )
-    places = {str(campaign.project_dir / LEDGER_NAME) for campaign in campaigns}
-    if len(places) > 1:
-        raise UsageError(
-            f"these campaigns have ledgers of their own: {', '.join(sorted(places))}",
-            "run them one by one, or name one ledger with --state",
-        )
-    place = Path(places.pop())
-    if not place.exists():
-        _none_above(place, campaigns)
-    return str(place)
-
-
-def _none_above(place: Path, campaigns: Sequence[Campaign]) -> None:
-    """Refuse to begin a ledger at `place` when one in a folder above knows a campaign: its file was
-    moved, and everybody would be written to again."""
-    for folder in place.parent.parents:
-        above = folder / LEDGER_NAME
-        if not above.is_file():
-            continue
-        with contextlib.suppress(LedgerError), open_ledger(str(above), read_only=True) as ledger:
-            for campaign in campaigns:
-                if ledger.read(planning.find_campaign, campaign.name) is not None:
-                    raise UsageError(
-                        f"there is no ledger at {place}, but {above} knows campaign "
-                        f"{campaign.name}: its people would be written to again",
-                        f"go on with --state {above}, or begin anew with --state {place}",
-                    )
-
-
-def ledger_upward(state: str | None, environ: Mapping[str, str], folder: Path) -> str:
-    """The ledger for a command without a campaign file: said, or the nearest `state.db` upward."""
-    said = state or environ.get(STATE_VARIABLE)
-    if said:
-        return said
-    for place in (folder, *folder.parents):
-        if (place / LEDGER_NAME).is_file():
-            return str(place / LEDGER_NAME)
-    raise UsageError(
-        f"no {LEDGER_NAME} here or in a folder above", "name a campaign file, or --state PATH"
-    )
 
 
 def read_token(campaign: Campaign, environ: Mapping[str, str], location: str) -> Token:
@@ -120,20 +61,6 @@ class Draft:
     @property
     def id(self) -> int | None:
         return self.row.id if self.row else None
-
-
-def load(paths: Sequence[Path]) -> list[Campaign]:
-    """Load campaign files; two of one name, or one file twice, are refused."""
-    campaigns = [load_campaign(path) for path in paths]
-    seen: dict[str, Path] = {}
-    for campaign in campaigns:
-        if campaign.name in seen:
-            raise UsageError(
-                f"{campaign.path} and {seen[campaign.name]} are both campaign {campaign.name}",
-                "name each once, or give one another `name:`",
-            )
-        seen[campaign.name] = campaign.path
-    return campaigns
 
 
 def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool = False) -> Draft:
@@ -265,14 +192,3 @@ def known_characters(ledger: Ledger | None, origin: str, platform: str) -> int |
         return None
     value = ledger.read(notes.note, characters_key(origin, platform))
     return int(value) if value else None
-
-
-def require(row: CampaignRow | None, name: str, ledger: Ledger) -> CampaignRow:
-    """The campaign's row, or a clear word that this ledger has none."""
-    if row is None:
-        known = ", ".join(other.name for other in ledger.read(planning.campaigns)) or "none"
-        raise RunnerError(
-            f"campaign {name} is not in the ledger {ledger.place} (it knows: {known})",
-            "run it first, or name its ledger with --state",
-        )
-    return row

@@ -16,10 +16,10 @@ from runner.ledger import Ledger, history, planning
 from runner.ledger.history import RunRow
 from runner.ledger.planning import CampaignRow
 from runner.report import Status, status_of
-from runner.run.by_hand import open_existing
-from runner.run.preview import pace_of, when_done
-from runner.run.setup import ledger_location, ledger_upward, load, require
-from runner.run.starting import hours_of
+from runner.run.finish import pace_of, when_done
+from runner.run.hours import hours_of
+from runner.run.opening import load, require
+from runner.run.places import ledger_location, ledger_upward, open_existing
 from runner.schedule import next_open
 
 

@@ -4,44 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Protocol
 
-from runner.campaign import Campaign
 from runner.errors import RunnerError
 from runner.ledger import Ledger, views
-from runner.ledger.planning import CampaignRow
 from runner.message import Prospect
+from runner.run.hours import Scheduled, hours_of
 from runner.run.setup import Draft
-from runner.schedule import Hours, local_moment, next_open
+from runner.schedule import local_moment, next_open
 
 Confirm = Callable[[str], bool]
 """Asks a person; True for yes."""
-
-
-class Scheduled(Protocol):
-    """A campaign and what the ledger knows of it."""
-
-    @property
-    def campaign(self) -> Campaign: ...
-
-    @property
-    def row(self) -> CampaignRow | None: ...
-
-
-def zone_of(campaigns: Sequence[Campaign]) -> str:
-    """Whose midnight ends a sender's day, for campaigns that share senders: the first that says."""
-    zones = (campaign.schedule.timezone for campaign in campaigns)
-    return next((zone for zone in zones if zone), "UTC")
-
-
-def hours_of(scheduled: Scheduled) -> Hours | None:
-    """When a campaign may send, None for always."""
-    schedule = scheduled.campaign.schedule
-    starts = schedule.starts_at
-    if starts is None or schedule.timezone is None:
-        return schedule.hours
-    return replace(schedule.hours or Hours(schedule.timezone), begins=starts)
 
 
 def agreed_to_start_late(

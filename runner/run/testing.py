@@ -15,7 +15,11 @@ from runner.ledger import Ledger, decisions, open_ledger, planning
 from runner.ledger.planning import CampaignRow
 from runner.message import PlannedMessage, Recipient, RowSkip
 from runner.plan import plan_messages
-from runner.run import (
+from runner.run.meeting import meet
+from runner.run.opening import load
+from runner.run.places import ledger_location
+from runner.run.setup import Draft, kept_path, make_draft, read_token
+from runner.run.story import (
     Options,
     RunResult,
     Surroundings,
@@ -24,8 +28,6 @@ from runner.run import (
     remembering,
     served_at,
 )
-from runner.run.meeting import meet
-from runner.run.setup import Draft, kept_path, ledger_location, load, make_draft, read_token
 
 Agree = Callable[[PlannedMessage], bool]
 """Shown the message; True to send it."""

@@ -16,7 +16,7 @@ import openpyxl
 import pyarrow
 import pyarrow.parquet
 
-from runner.audience import read_audience
+from runner.audience.reading import read_audience
 from runner.campaign import load_campaign
 from runner.errors import AudienceError
 from runner.message import Prospect, RowSkip

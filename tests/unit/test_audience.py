@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.audience import Audience, missing_columns, read_audience
 from runner.audience.columns import normal_column
 from runner.audience.ids import Refused, id_checker
 from runner.audience.lists import LIST_COLUMNS, Listed, read_list, read_suppressed
+from runner.audience.reading import Audience, missing_columns, read_audience
 from runner.campaign import load_campaign
 from runner.clock import iso
 from runner.errors import AudienceError

@@ -22,8 +22,8 @@ from runner.ledger.planning import CampaignRow, PlanWriter
 from runner.message import Change, Entry, PlannedMessage
 from runner.pacing import make_pacer
 from runner.pacing.ahead import SenderAhead
-from runner.run.preview import when_done
-from runner.run.starting import hours_of, zone_of
+from runner.run.finish import when_done
+from runner.run.hours import hours_of, zone_of
 from runner.schedule import Hours, make_week
 from tests.lane import Setting
 from tests.support import make_campaign, recipient

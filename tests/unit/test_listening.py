@@ -13,8 +13,8 @@ from sqlalchemy import event
 from runner.attempt.lane import Lane
 from runner.ledger import Ledger, brakes
 from runner.ledger.brakes import BrakeKind, Halt
-from runner.run import braking
-from runner.run.braking import listening
+from runner.run import listening as hearing
+from runner.run.listening import listening
 from runner.schedule import Hours, make_week
 from tests.lane import Setting
 from tests.support import LANE
@@ -61,7 +61,7 @@ async def until(condition: Callable[[], Any]) -> None:
 def test_a_run_says_what_it_has_heard_and_lets_go_when_it_ends(
     make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch, sending: bool
 ) -> None:
-    monkeypatch.setattr(braking, "LISTEN", 0.01)
+    monkeypatch.setattr(hearing, "LISTEN", 0.01)
     setting = make([1, 2])
     other = with_another(setting, range(0))
     lane, ledger, spring = a_lane(setting), setting.ledger, setting.campaign
@@ -101,8 +101,8 @@ def test_a_run_says_what_it_has_heard_and_lets_go_when_it_ends(
 def test_listening_costs_one_question_a_look(
     make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert 0.25 <= braking.LISTEN < 0.5  # heard within a second, but not more often than needed
-    monkeypatch.setattr(braking, "LISTEN", 0.001)
+    assert 0.25 <= hearing.LISTEN < 0.5  # heard within a second, but not more often than needed
+    monkeypatch.setattr(hearing, "LISTEN", 0.001)
     lane = a_lane(make([1, 2]))
 
     async def listen() -> list[str]:

@@ -28,19 +28,12 @@ from runner.events import (
     Stopped,
     Waiting,
 )
-from runner.progress import (
-    JsonLines,
-    PlainLines,
-    Tally,
-    duration,
-    line_of,
-    moment,
-    safe,
-    short,
-    showing,
-)
-from runner.progress.lines import EVERY_SENT
+from runner.progress import duration, moment, safe, short
+from runner.progress.lines import EVERY_SENT, JsonLines, PlainLines
 from runner.progress.live import LiveDisplay
+from runner.progress.showing import showing
+from runner.progress.tally import Tally
+from runner.progress.telling import line_of
 
 NOW = 1_790_000_000.0
 SENDER = "df6jbw4h36qm5d9iu2sgn7kx"

@@ -14,8 +14,9 @@ from runner.campaign import Campaign
 from runner.errors import RunnerError
 from runner.ledger import Ledger
 from runner.message import Prospect
+from runner.run.hours import hours_of
 from runner.run.setup import Draft
-from runner.run.starting import agreed_to_start_late, hours_of
+from runner.run.starting import agreed_to_start_late
 from tests.support import recipient
 
 LONDON, LOS_ANGELES, TOKYO = "Europe/London", "America/Los_Angeles", "Asia/Tokyo"

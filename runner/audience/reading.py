@@ -1,0 +1,170 @@
+"""The people of a campaign: one Prospect, or one reason why not, for every row of the file."""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from runner.audience.columns import (
+    ID_COLUMNS,
+    existing,
+    find_id_column,
+    listed,
+    normal_column,
+    normal_columns,
+)
+from runner.audience.firsts import FirstRows
+from runner.audience.ids import Refused, id_checker, is_numeric, shown
+from runner.audience.lists import read_suppressed
+from runner.campaign import Campaign
+from runner.errors import AudienceError
+from runner.message import Prospect, Recipient, RowSkip, SkipReason
+from runner.tables import Table, read_table
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """A prospects file that is understood; `rows` reads it, in file order, as often as asked.
+
+    `columns`: normalised names, those that `defaults` add included. `warnings`: for people.
+    `suppressed`: id to where it stands, such as `do-not-contact.csv row 7`.
+    """
+
+    campaign: Campaign
+    table: Table
+    columns: list[str]
+    id_column: str
+    id_type: str
+    warnings: list[str]
+    suppressed: Mapping[str, str]
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    where: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    timezone: str | None = None
+
+    def rows(self) -> Iterator[Prospect | RowSkip]:
+        """Every row that is not blank, once. Raises AudienceError where the file breaks off.
+
+        Of several reasons the first of this order is told: no_id, bad_id, not_selected,
+        duplicate, suppressed, bad_timezone. Only selected rows count as the first of a
+        duplicate: with `where`, a person's other row is still written to. Memory grows by the
+        ids alone.
+        """
+        platform, id_type, names = self.campaign.api.platform, self.id_type, self.columns
+        at = names.index(self.id_column)
+        added = [""] * (len(names) - len(self.table.columns))
+        fill = [(names.index(name), text) for name, text in self.defaults.items()]
+        where = [(names.index(name), values) for name, values in self.where.items()]
+        zone = names.index(self.timezone) if self.timezone else None
+        zones = zoneinfo.available_timezones() if self.timezone else set()
+        check = id_checker(platform, id_type)
+        numbers = FirstRows() if is_numeric(platform, id_type) else None
+        texts: dict[str, int] = {}
+        suppressed = self.suppressed
+
+        for number, raw in self.table.rows():
+            cells = list(map(str.strip, raw))
+            if added:
+                cells += added
+            for index, text in fill:
+                if not cells[index]:
+                    cells[index] = text
+            columns = dict(zip(names, cells, strict=True))
+            found = check(raw[at])
+            if isinstance(found, Refused):
+                yield RowSkip(number, found.reason, found.detail, columns)
+                continue
+            columns[self.id_column] = found
+            recipient = Recipient(platform, id_type, found)
+            if where:
+                detail = _not_selected(names, cells, where)
+                if detail:
+                    yield RowSkip(number, SkipReason.NOT_SELECTED, detail, columns, recipient)
+                    continue
+            if numbers is not None:
+                earlier = numbers.first(int(found), number)
+            else:
+                earlier = texts.setdefault(found, number)
+            if earlier != number:
+                detail = f"same id as row {earlier}"
+                yield RowSkip(number, SkipReason.DUPLICATE, detail, columns, recipient)
+                continue
+            if found in suppressed:
+                reason, detail = SkipReason.SUPPRESSED, f"is in {suppressed[found]}"
+                yield RowSkip(number, reason, detail, columns, recipient)
+                continue
+            if zone is not None and cells[zone] and cells[zone] not in zones:
+                detail = f"{self.timezone} {shown(cells[zone])} is no IANA zone"
+                yield RowSkip(number, SkipReason.BAD_TIMEZONE, detail, columns, recipient)
+                continue
+            yield Prospect(number, recipient, columns, "" if zone is None else cells[zone])
+
+
+def read_audience(campaign: Campaign) -> Audience:
+    """Opens the prospects file and the suppression lists, and settles what each column means.
+
+    Raises AudienceError for a file that cannot be read, and for a column that the campaign names
+    and the file does not have. Rows are read later, by `Audience.rows`.
+    """
+    wanted = campaign.prospects
+    table = read_table(wanted.source, wanted.encoding)
+    columns, warnings = normal_columns(table.path, table.columns)
+    id_column = find_id_column(table.path, columns, wanted.id)
+    id_type = wanted.id_type or ID_COLUMNS.get(id_column, "platform")
+    suppressed = read_suppressed(campaign.suppress, id_type, campaign.api.platform)
+    defaults: dict[str, str] = {}
+    for name, text in wanted.defaults.items():
+        normal = normal_column(name)
+        if normal == id_column:
+            raise AudienceError(f"prospects.defaults: {name} is the id column; remove it")
+        if normal in defaults:
+            raise AudienceError(f"prospects.defaults: {normal} is set twice; keep one")
+        defaults[normal] = text.strip()
+        if normal not in columns:
+            columns.append(normal)
+    where: dict[str, frozenset[str]] = {}
+    for name, values in wanted.where.items():
+        normal = existing(table.path, columns, name, f"prospects.where.{name}")
+        where[normal] = frozenset(value.strip().casefold() for value in values)
+    timezone = wanted.timezone and existing(
+        table.path, columns, wanted.timezone, "prospects.timezone"
+    )
+    return Audience(
+        campaign,
+        table,
+        columns,
+        id_column,
+        id_type,
+        warnings,
+        suppressed,
+        defaults,
+        where,
+        timezone,
+    )
+
+
+def missing_columns(needs: Iterable[str], audience: Audience) -> None:
+    """Checks that a template's columns are there. Raises AudienceError naming the missing."""
+    missing = sorted(set(needs) - set(audience.columns))
+    if not missing:
+        return
+    told = []
+    for name in missing:
+        near = get_close_matches(name, audience.columns, 1)
+        told.append(f"{name} (did you mean {near[0]}?)" if near else name)
+    raise AudienceError(
+        f"{audience.table.path}: the template needs {listed(told)}; "
+        f"columns there are: {', '.join(audience.columns)}"
+    )
+
+
+def _not_selected(
+    names: Sequence[str],
+    cells: Sequence[str],
+    where: Sequence[tuple[int, frozenset[str]]],
+) -> str:
+    for index, values in where:
+        if cells[index].casefold() not in values:
+            return f"{names[index]} is {shown(cells[index]) or 'empty'}, not one of prospects.where"
+    return ""

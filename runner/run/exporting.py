@@ -1,0 +1,50 @@
+"""The full export: one line per recipient and row."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from runner.clock import iso
+from runner.ledger import Ledger, exports
+from runner.ledger.exports import EXPORT_COLUMNS, ExportRow
+from runner.ledger.planning import CampaignRow
+from runner.message import MessageStatus
+from runner.tables import write_table
+
+
+def export(
+    ledger: Ledger, campaign: CampaignRow, target: Path, statuses: Collection[MessageStatus] = ()
+) -> int:
+    """Write one line per recipient and row to `target` (.csv, .jsonl, .xlsx); how many."""
+    with ledger.reading() as connection:
+        own = exports.export_names(connection, campaign.id, statuses)
+        names = [name if name not in EXPORT_COLUMNS else f"{name} (sheet)" for name in own]
+        written = 0
+
+        def lines() -> Iterator[list[str | int | None]]:
+            nonlocal written
+            for row in exports.export_rows(connection, campaign.id, statuses):
+                written += 1
+                columns = row.columns
+                yield _public(row) + [columns.get(name, "") for name in own]
+
+        write_table(target, [*EXPORT_COLUMNS, *names], lines())
+    return written
+
+
+def _public(row: ExportRow) -> list[str | int | None]:
+    reason = f"{row.reason}: {row.detail}" if row.reason and row.detail else row.reason
+    return [
+        row.row,
+        row.recipient,
+        row.status,
+        reason,
+        row.sender,
+        row.step,
+        row.message_id,
+        row.thread_id,
+        row.attempts,
+        iso(row.sent_at),
+        row.content,
+    ]

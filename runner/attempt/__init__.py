@@ -141,7 +141,7 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
     try:
         sent_at = lane.clock.boot()
         answer = await channel.send(parcel.body, parcel.key, begun + SEND_BY)
-        lane.answered(lane.clock.boot() - sent_at)
+        lane.answered(lane.clock.boot() - sent_at if answer.status else SEND_BY)
         if isinstance(answer.outcome, Accepted) and not answer.outcome.replay:
             place.leave()  # else not before the guard has seen it
         return await _conclude(lane, parcel, permit, channel, number, answer)

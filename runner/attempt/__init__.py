@@ -21,7 +21,7 @@ from runner.events import (
     MessageSent,
     MessageSkipped,
 )
-from runner.ledger import lanes
+from runner.ledger import lanes, views
 from runner.ledger.brakes import Brake, BrakeKind, Halt, halt
 from runner.ledger.claims import Intent, NotClaimed, claim
 from runner.ledger.contact import PassedOver
@@ -176,7 +176,8 @@ async def _conclude(
     lane.notify(doubt=doubt)
     while lane.halts:
         await lane.ledger.commit(halt, lane.halts.pop(0))
-    if number == 1 and not lane.adopt and is_foreign(answer.outcome):
+    foreign = is_foreign(answer.outcome) and not lane.adopt and not parcel.again
+    if foreign and lane.ledger.read(views.is_first_use, parcel.message, number):
         if not lane.ledger.read(lanes.owns, lane.id, lane.epoch):
             raise _fenced()  # whoever has it now has repeated what was under way
         raise ForeignKeyUse(

@@ -293,6 +293,24 @@ class Doubt:
     presumed: bool  # no attempt of this ledger: a newer copy of it may have made one
 
 
+_earlier = attempt.alias()
+
+
+def _is_first_use() -> ColumnElement[bool]:
+    """That nothing of a message left this machine before an attempt, so that its key was new."""
+    return ~exists().where(
+        _earlier.c.message == attempt.c.message,
+        _earlier.c.number < attempt.c.number,
+        _earlier.c.evidence.is_distinct_from(Evidence.NOT_WRITTEN),
+    )
+
+
+def is_first_use(connection: Connection, id: int, number: int) -> bool:
+    """Whether nothing of a message left this machine before this attempt."""
+    of = attempt.c.message == id, attempt.c.number == number
+    return bool(connection.scalar(select(_is_first_use()).where(*of)))
+
+
 def in_doubt(
     connection: Connection, campaigns: Collection[int], only: Collection[str] = ()
 ) -> list[Doubt]:
@@ -300,7 +318,13 @@ def in_doubt(
     unwanted = is_suppressed() | message.c.unplanned
     wanted = (
         # `message_id` would be a name for two columns: the message's id, and the API's for it.
-        select(message.c.id.label("doubt"), message, attempt, unwanted.label("unwanted"))
+        select(
+            message.c.id.label("doubt"),
+            message,
+            attempt,
+            unwanted.label("unwanted"),
+            _is_first_use().label("first_use"),
+        )
         .join(attempt, attempt.c.message == message.c.id)
         .where(
             message.c.campaign.in_(campaigns),
@@ -338,7 +362,7 @@ def in_doubt(
             unwanted=row.unwanted,
             asked_id=row.attempt_message_id or (before.asked_id if before else ""),
             foreign=row.attempt_reason == KEY_REUSED
-            and (before.foreign if before else row.attempt_number == 1),
+            and (before.foreign if before else bool(row.first_use)),
             unconfirmed=row.attempt_reason == UNCONFIRMED
             or (before is not None and before.unconfirmed),
             presumed=row.attempt_evidence == Evidence.PRESUMED

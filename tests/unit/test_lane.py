@@ -14,6 +14,7 @@ from runner.errors import Fenced, ForeignKeyUse
 from runner.ledger import claims, history, lanes
 from runner.message import (
     KEY_REUSED,
+    TOO_LATE,
     Accepted,
     Deferred,
     InDoubt,
@@ -277,6 +278,23 @@ def test_a_key_used_by_another_ledger_stops_until_adopted(
     setting.drive(adopt=True)
     assert setting.counts() == {"sent": 3}
     assert setting.api.accepted == ["2", "3"]
+
+
+@pytest.mark.parametrize("foreign", [Accepted("m0", "t", replay=True), InDoubt(KEY_REUSED)])
+def test_what_was_never_written_is_no_first_use_of_a_key(
+    make: Callable[..., Setting], foreign: Outcome
+) -> None:
+    setting = make([1], concurrency=1)
+
+    def script(api: ScriptedApi, *_: object) -> Outcome:
+        late = Deferred(TOO_LATE, "not written before its deadline", written=False)
+        return late if len(api.sends) == 1 else foreign
+
+    setting.api.script = script
+    with pytest.raises(ForeignKeyUse):
+        setting.drive()
+    setting.drive(adopt=True)
+    assert setting.counts() == {"sent": 1}
 
 
 def test_a_limit_counts_messages_not_tries(make: Callable[..., Setting]) -> None:

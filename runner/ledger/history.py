@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, null, select, update
 
 from runner.ledger.notes import note, set_note
-from runner.ledger.prepared import Prepared, given
+from runner.ledger.prepared import Prepared, given, texts_of, tuples
 from runner.ledger.schema import attempt, message, request, run
 from runner.message import MAY_HAVE_SENT, AttemptOutcome, Evidence
 
@@ -21,21 +22,27 @@ def past_requests(
     """(started, ended, started by the server's clock) of every API request of a lane: sends since
     `server_since` by the server's clock, which nobody sets, and others since `since` by ours; ended
     is None when it was never answered, the last for what was no send."""
-    sends = connection.execute(
-        select(attempt.c.started_at, attempt.c.ended_at, attempt.c.server_at).where(
-            attempt.c.lane == lane,
-            attempt.c.server_at >= server_since,
+    sends = tuples(_PAST_SENDS.run(connection, lane=lane, since=server_since))
+    others = tuples(_PAST_OTHERS.run(connection, lane=lane, since=since))
+    return sorted([*sends, *others], key=itemgetter(0))
+
+
+_PAST_SENDS = Prepared(
+    lambda _: (
+        select(attempt.c.started_at, attempt.c.ended_at, attempt.c.server_at)
+        .where(
+            attempt.c.lane == given("lane"),
+            attempt.c.server_at >= given("since"),
             attempt.c.evidence != Evidence.PRESUMED,
         )
+        .order_by(attempt.c.server_at)  # as its index has them: nearly sorted by our clock too
     )
-    found: list[tuple[float, float | None, float | None]] = [(*row,) for row in sends.all()]
-    others = connection.execute(
-        select(request.c.started_at, request.c.ended_at).where(
-            request.c.lane == lane, request.c.started_at >= since
-        )
+)
+_PAST_OTHERS = Prepared(
+    lambda _: select(request.c.started_at, request.c.ended_at, null()).where(
+        request.c.lane == given("lane"), request.c.started_at >= given("since")
     )
-    found.extend((started, ended, None) for started, ended in others)
-    return sorted(found, key=lambda request: request[0])
+)
 
 
 def past_sends(
@@ -46,17 +53,22 @@ def past_sends(
     never answered."""
     if not senders:
         return []
-    rows = connection.execute(
+    found = _PAST_OF_SENDERS.run(connection, senders=json.dumps([*senders]), since=server_since)
+    return tuples(found)
+
+
+_PAST_OF_SENDERS = Prepared(
+    lambda database: (
         select(attempt.c.sender, attempt.c.started_at, attempt.c.ended_at, attempt.c.server_at)
         .where(
-            attempt.c.sender.in_(senders),
-            attempt.c.server_at >= server_since,
+            attempt.c.sender.in_(texts_of("senders", database)),
+            attempt.c.server_at >= given("since"),
             attempt.c.outcome.in_(MAY_HAVE_SENT),
             attempt.c.evidence != Evidence.PRESUMED,
         )
         .order_by(attempt.c.server_at)
     )
-    return [(*row,) for row in rows.all()]
+)
 
 
 QUARTER = 900

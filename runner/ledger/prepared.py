@@ -67,6 +67,15 @@ class Prepared:
         return found
 
 
+def tuples(found: CursorResult[Any]) -> list[Any]:
+    """All of a result's rows as the driver has them: of many, a `Row` for each costs as much as to
+    read them."""
+    assert found.cursor is not None
+    rows = list(found.cursor.fetchall())
+    found.close()
+    return rows
+
+
 def given(name: str, type_: type[TypeEngine[Any]] | None = None) -> BindParameter[Any]:
     """A value that is given with each run. (`bindparam` alone would want it when compiled.)"""
     return bindparam(name, type_=type_, required=False)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import time
 import tracemalloc
+from collections.abc import Sequence
 
 from runner.audience.firsts import FirstRows
 
@@ -34,3 +36,16 @@ def test_it_is_small() -> None:
         assert tracemalloc.get_traced_memory()[0] < 45 * 30_000
     finally:
         tracemalloc.stop()
+
+
+def _seconds(numbers: Sequence[int]) -> float:
+    firsts, began = FirstRows(), time.process_time()
+    for row, number in enumerate(numbers, 2):
+        firsts.first(number, row)
+    return time.process_time() - began
+
+
+def test_ids_that_follow_one_another_need_not_come_in_order() -> None:
+    ordered = range(1_500_000_000_000_000_000, 1_500_000_000_000_150_000)
+    mixed = random.Random(7).sample(ordered, 80_000)
+    assert _seconds(mixed) < 12 * _seconds(ordered[:80_000])  # 37 times, where they lie in a row

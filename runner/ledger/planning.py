@@ -28,7 +28,14 @@ from sqlalchemy import (
 )
 
 from runner.errors import LedgerError
-from runner.ledger.bulk import PLANNING_CACHE, USUAL_CACHE, Bulk, as_json, keep_pages
+from runner.ledger.bulk import (
+    PLANNING_CACHE,
+    USUAL_CACHE,
+    Bulk,
+    as_json,
+    indexes_to_build,
+    keep_pages,
+)
 from runner.ledger.lanes import lane_name, one_at_a_time
 from runner.ledger.prepared import Prepared, texts_of
 from runner.ledger.schema import campaign, message, row_skip, suppression
@@ -241,6 +248,9 @@ class PlanWriter:
         connection.execute(delete(row_skip).where(row_skip.c.campaign == row.id))
         found = select(message.c.id).where(message.c.campaign == row.id).limit(1)
         self._replans = connection.execute(found).first() is not None  # somebody may be gone
+        self._index_later = [] if knows_anybody(connection) else indexes_to_build(connection)
+        for index in self._index_later:
+            index.drop(connection)
         self._messages = Bulk(connection, message, _MESSAGE_COLUMNS)
         self._skips = Bulk(connection, row_skip, _SKIP_COLUMNS)
         self._seen = Bulk(connection, _seen, ("recipient",))
@@ -294,6 +304,8 @@ class PlanWriter:
 
     def finish(self, fingerprint: str, at: float) -> int:
         """Take out of the queue who is gone from the file; how many. Then drop what helped."""
+        for index in self._index_later:
+            index.create(self._connection)
         gone = self.gone()
         self._connection.execute(
             update(message)

@@ -97,7 +97,7 @@ message = Table(
     CheckConstraint("status NOT IN ('sending', 'in_doubt') OR attempts > 0", name="message_tried"),
     CheckConstraint("status <> 'skipped' OR reason <> ''", name="message_skipped_why"),
 )
-Index("message_by_status", message.c.campaign, message.c.status, message.c.id)
+message_by_status = Index("message_by_status", message.c.campaign, message.c.status, message.c.id)
 
 
 def status_is(of: FromClause, *statuses: MessageStatus) -> ColumnElement[bool]:
@@ -155,7 +155,9 @@ message_unplanned = _only(
     message.c.status,
     message.c.unplanned,
 )
-Index("message_by_recipient", message.c.recipient, message.c.platform, message.c.id_type)
+message_by_recipient = Index(
+    "message_by_recipient", message.c.recipient, message.c.platform, message.c.id_type
+)
 message_by_message_id = _only(
     "message_by_message_id", message.c.message_id.is_not(None), message.c.message_id
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -89,7 +90,8 @@ def test_what_is_begun_ahead_is_given_back_at_once_by_ctrl_c(project: Project) -
     project.begun_ahead()
     running.interrupt()
     until(lambda: project.counts() == {"sent": 2, "sending": 1, "queued": 3}, "it", 4.0)
-    assert "finishing 1 under way" in running.out
+    # The second is counted too if it has not asked for its place on the wire yet.
+    assert re.search("finishing [12] under way", running.out)
     running.interrupt()
     assert running.wait().code == 130
     project.api.faults()

@@ -137,7 +137,7 @@ class Dispatcher:
                 now = lane.clock.boot()
                 if at > now:
                     if self._is_idle(at - now):
-                        lane.drain()
+                        self._end_idle(at - now)
                         break
                     self._tell(at, now, binds)
                     await lane.wait(at)
@@ -253,7 +253,7 @@ class Dispatcher:
                 lane.stop(_never(lane.campaigns[first.campaign].name))
             return False
         if self._is_idle(next_at - now):
-            lane.drain()
+            self._end_idle(next_at - now)
             return False
         if not waiting and not lane.in_flight:
             self._tell(math.inf, now, f"settling {lane.settling} in doubt")
@@ -288,6 +288,11 @@ class Dispatcher:
         lane = self.lane
         busy = lane.in_flight or lane.settling
         return lane.idle_after is not None and not busy and seconds > lane.idle_after
+
+    def _end_idle(self, seconds: float) -> None:
+        lane = self.lane
+        lane.resumes_at = min(lane.resumes_at, lane.clock.now() + seconds)
+        lane.drain()
 
     def _tell(self, at: float, now: float, binds: str) -> None:
         if at - now > TOLD_WAIT and binds != self._told:

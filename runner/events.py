@@ -65,6 +65,25 @@ class LaneStarted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class LaneTaken(Event):
+    """A worker drives a lane from here on."""
+
+    name: ClassVar[str] = "lane_taken"
+    lane: str
+    campaigns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneHandedOn(Event):
+    """A worker lets a lane go. `next_at`: when it is due again (Unix seconds), None for not before
+    somebody submits, resumes or queues something."""
+
+    name: ClassVar[str] = "lane_handed_on"
+    lane: str
+    next_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class MessageEvent(Event):
     """Something about one message."""
 

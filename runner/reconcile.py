@@ -79,11 +79,13 @@ class Reconciler:
                     continue
                 lane.notify()
                 if not lane.settling and lane.dispatched:
-                    return
+                    break
                 self._tell(doubts)
                 await lane.wait_for_doubt(
                     min((self._due_at[item.id] for item in doubts), default=math.inf)
                 )
+            if lane.idle_after is not None:
+                self._resume_later(self._open())
         except ExceptionGroup as group:
             lane.fail(group.exceptions[0])
         except Exception as error:
@@ -111,6 +113,13 @@ class Reconciler:
                 self._opens_at.pop(doubt.id, None)
             kept.append(doubt)
         return kept
+
+    def _resume_later(self, doubts: list[Doubt]) -> None:
+        """Remember when this would have gone on."""
+        clock = self.lane.clock
+        for doubt in doubts:
+            at = clock.now() + self._due_at[doubt.id] - clock.boot()
+            self.lane.resumes_at = min(self.lane.resumes_at, at)
 
     def _closed_for(self, doubt: Doubt) -> float:
         """Seconds until a repeat may go by the schedule: it may be the first to arrive. One whose

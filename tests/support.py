@@ -62,14 +62,18 @@ def plan_again(ledger: Ledger, row: CampaignRow) -> None:
 
 def make_old(connection: Connection, version: int) -> None:
     """Take out of a ledger what schemas after this one have added."""
-    for index in (schema.message_open, schema.message_sent, schema.message_unplanned):
-        index.drop(connection)
-    if version < 2:
-        schema.word.drop(connection)
     connection.execute(
         text("UPDATE meta SET value = :version WHERE key = 'schema_version'"),
         {"version": str(version)},
     )
+    schema.submission.drop(connection)
+    connection.execute(text("ALTER TABLE run DROP COLUMN beat_at"))
+    if version == 4:
+        return
+    for index in (schema.message_open, schema.message_sent, schema.message_unplanned):
+        index.drop(connection)
+    if version < 2:
+        schema.word.drop(connection)
     for table in ("message", "attempt"):
         connection.execute(text(f"DROP INDEX {table}_by_message_id"))
         connection.execute(text(f"CREATE INDEX {table}_by_message_id ON {table} (message_id)"))

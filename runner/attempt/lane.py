@@ -98,6 +98,7 @@ class Lane:
     idle_after: float | None = None  # end rather than wait longer than this, seconds
     dispatched: bool = False  # dispatch is over; only settling may go on
     error: BaseException | None = None
+    resumes_at: float = math.inf  # when it would have gone on, having ended idle (Unix seconds)
     slowest: float = math.inf  # seconds that answers take of late
     wire: Wire = field(init=False)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)

@@ -14,6 +14,7 @@ from runner.campaign.schema import (
     campaign_schema,
 )
 from runner.campaign.values import parse_duration
+from runner.campaign.yamlfile import read_text
 
 __all__ = [
     "Api",
@@ -28,4 +29,5 @@ __all__ = [
     "campaign_schema",
     "load_campaign",
     "parse_duration",
+    "read_text",
 ]

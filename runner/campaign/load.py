@@ -17,12 +17,16 @@ LATER = frozenset({"steps", "variants", "extends"})
 """Keys of the design that this version does not have; ignoring one would break a promise."""
 
 
-def load_campaign(path: Path) -> Campaign:
-    """Reads and checks a campaign file. Files that it names are not opened.
+def load_campaign(path: Path, text: str | None = None, start: str = "") -> Campaign:
+    """Reads and checks a campaign file. Files that it names are not opened. `text`: what the file
+    holds, where it is not at hand; `start`: said instead of its `schedule.start`.
 
     Raises CampaignError with every mistake, one line each, sorted by line.
     """
-    document = read_document(path)
+    document = read_document(path, text)
+    if start and isinstance(document.value, dict):
+        schedule = document.value.get("schedule")
+        document.value["schedule"] = {**(schedule or {}), "start": start}
     problems = document.problems
     campaign = None
     # Not resolved: a path in a message then reads as the user would write it.

@@ -78,13 +78,14 @@ def dotted(loc: Loc) -> str:
     return "".join(parts).removeprefix(".")
 
 
-def read_document(path: Path) -> Document:
-    """Reads one YAML mapping. Raises CampaignError when the file is not one at all.
+def read_document(path: Path, text: str | None = None) -> Document:
+    """Reads one YAML mapping, or takes its `text`. Raises CampaignError when it is not one at all.
 
     Mistakes inside it (repeated keys, foreign tags) are in `problems`, for the caller to add to.
     """
     file = shown(str(path), 4000)
-    text = _read_text(path, file)
+    if text is None:
+        text = read_text(path)
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
@@ -116,7 +117,10 @@ def read_document(path: Path) -> Document:
     return document
 
 
-def _read_text(path: Path, file: str) -> str:
+def read_text(path: Path) -> str:
+    """A campaign file's text. Raises CampaignError when it cannot be read as one."""
+    file = shown(str(path), 4000)
+
     def refuse(what: str, instead: str = "", line: int = 0) -> CampaignError:
         return CampaignError([Problem(file, line, "", what, instead)])
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli.call import Call
 from runner.cli.params import examples, state_option
+
+if TYPE_CHECKING:
+    from runner.ledger import Ledger
 
 
 @click.group("db", short_help="The ledger itself: backup, upgrade.")
@@ -39,13 +43,24 @@ def backup(call: Call, /, file: Path, state: str | None) -> int:
 @state_option
 @click.pass_obj
 def upgrade(call: Call, /, state: str | None) -> int:
-    """Bring the ledger's schema up to date."""
+    """Bring the ledger's schema up to date, and on PostgreSQL what workers need."""
     from runner.ledger import notes
     from runner.progress import safe
     from runner.run.places import ledger_upward, open_existing
 
     call.about((), state)
-    with open_existing(ledger_upward(state, os.environ, Path.cwd()), read_only=False) as ledger:
+    location = ledger_upward(state, os.environ, Path.cwd())
+    with open_existing(location, read_only=False) as ledger:
         version = ledger.read(notes.note, "schema_version")
+        if ledger.file is None:
+            click.echo(f"{safe(ledger.place)}: {_set_up_for_workers(location, ledger)}")
         click.echo(f"{safe(ledger.place)} has schema {version}: up to date")
     return 0
+
+
+def _set_up_for_workers(location: str, ledger: Ledger) -> str:
+    try:
+        from runner.distributed.setting_up import set_up
+    except ModuleNotFoundError:
+        return "not set up for workers (they need: pip install 'run-campaign[distributed]')"
+    return set_up(location, ledger)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from runner.cli.call import Call
-from runner.cli.params import ENDINGS, campaign_argument, examples, state_option
+from runner.cli.params import ENDINGS, examples, known_campaign_argument, state_option
 
 STATUSES = (
     "queued",
@@ -30,7 +30,7 @@ STATUSES = (
         "run-campaign export spring.yaml -o bad.xlsx --status failed",
     ),
 )
-@campaign_argument
+@known_campaign_argument
 @click.option(
     "-o",
     "--output",

@@ -20,6 +20,20 @@ Said = TypeVar("Said", Path, tuple[Path, ...])
 
 def _campaign_files(ctx: click.Context, param: click.Parameter, value: Said) -> Said:
     """Refuses what is no campaign file, before anything else happens."""
+    return _refuse_others(ctx, value, may_be_elsewhere=False)
+
+
+def _known_campaign_file(ctx: click.Context, param: click.Parameter, value: Path) -> Path:
+    """The same, of one that the ledger knows: its file may be on another host."""
+    return _refuse_others(ctx, value, may_be_elsewhere=_is_shared(ctx))
+
+
+def _is_shared(ctx: click.Context) -> bool:
+    said = ctx.params.get("state") or os.environ.get("RUN_CAMPAIGN_STATE", "")
+    return "://" in str(said)
+
+
+def _refuse_others(ctx: click.Context, value: Said, *, may_be_elsewhere: bool) -> Said:
     for path in value if isinstance(value, tuple) else (value,):
         if path.suffix.lower() not in ENDINGS:
             what = "no campaign file (.yaml) and no command"
@@ -28,7 +42,7 @@ def _campaign_files(ctx: click.Context, param: click.Parameter, value: Said) -> 
             raise click.UsageError(f"{path}: {what}", ctx)
         elif path.is_dir():
             what = "is a folder"
-        elif not path.is_file():
+        elif not path.is_file() and not may_be_elsewhere:
             what = "there is no such file"
         else:
             continue
@@ -83,6 +97,7 @@ def state_option(function: F) -> F:
     """`--state`."""
     return click.option(
         "--state",
+        is_eager=True,  # whether it is shared decides what else may be said
         metavar="LEDGER",
         callback=_ledger,
         help="The ledger: a file, or a database URL. Default: RUN_CAMPAIGN_STATE, else state.db in "
@@ -94,6 +109,16 @@ def campaign_argument(function: F) -> F:
     """One campaign file."""
     return click.argument(
         "campaign", type=click.Path(path_type=Path), metavar="CAMPAIGN", callback=_campaign_files
+    )(function)
+
+
+def known_campaign_argument(function: F) -> F:
+    """One campaign that the ledger knows."""
+    return click.argument(
+        "campaign",
+        type=click.Path(path_type=Path),
+        metavar="CAMPAIGN",
+        callback=_known_campaign_file,
     )(function)
 
 
@@ -113,7 +138,7 @@ def any_campaign_argument(function: F) -> F:
     """One campaign file, or none for all of the ledger."""
 
     def check(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
-        return None if value is None else _campaign_files(ctx, param, value)
+        return None if value is None else _known_campaign_file(ctx, param, value)
 
     return click.argument(
         "campaign",

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from runner.cli.call import Call
-from runner.cli.params import campaign_argument, examples, run_options, state_option
+from runner.cli.params import examples, known_campaign_argument, run_options, state_option
 
 
 @click.command(
@@ -18,7 +18,7 @@ from runner.cli.params import campaign_argument, examples, run_options, state_op
     short_help="Begin nothing more of a campaign, until it is resumed.",
     epilog=examples("run-campaign pause spring.yaml", "run-campaign resume spring.yaml"),
 )
-@campaign_argument
+@known_campaign_argument
 @state_option
 @click.pass_obj
 def pause(call: Call, /, campaign: Path, state: str | None) -> int:
@@ -50,18 +50,18 @@ def pause(call: Call, /, campaign: Path, state: str | None) -> int:
         "run-campaign resume spring.yaml", "run-campaign resume spring.yaml --until-idle"
     ),
 )
-@campaign_argument
+@known_campaign_argument
 @run_options
 @click.pass_obj
 def resume(call: Call, /, campaign: Path, **said: Any) -> int:
-    """Let a paused, cancelled or guarded campaign go on. A live run that has it goes on with it;
-    else it is run here.
+    """Let a paused, cancelled or guarded campaign go on. A live run that has it goes on with it, or
+    workers do; else it is run here.
 
     What was withdrawn by `run-campaign cancel` stays cancelled: see `run-campaign retry`.
     """
     from runner.cli.running import options_of, run_and_tell
     from runner.clock import SystemClock
-    from runner.ledger import decisions
+    from runner.ledger import decisions, submissions
     from runner.progress import safe
     from runner.run.braking import goes_on_elsewhere, in_words, user
     from runner.run.opening import opened
@@ -71,11 +71,15 @@ def resume(call: Call, /, campaign: Path, **said: Any) -> int:
     at = SystemClock().now()
     with opened(campaign, said["state"], os.environ, read_only=False) as (ledger, row):
         before = ledger.write(decisions.resume, row.id, at, user())
-        driven = goes_on_elsewhere(ledger, row, at)
+        submitted = ledger.write(submissions.wake, row.id, at)
+        driven = not submitted and goes_on_elsewhere(ledger, row, at)
     if before is not None:
         click.echo(f"{safe(in_words(row.name, before))}: it goes on", err=err)
     else:
         click.echo(f"{safe(row.name)} was not stopped", err=err)
+    if submitted:
+        click.echo("the workers have it; nothing more is to be done here", err=err)
+        return 0
     if driven:
         click.echo("a live run has it; nothing more is to be done", err=err)
         return 0
@@ -90,7 +94,7 @@ def resume(call: Call, /, campaign: Path, **said: Any) -> int:
         "run-campaign retry spring.yaml --status cancelled     queues them again",
     ),
 )
-@campaign_argument
+@known_campaign_argument
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @state_option
 @click.pass_obj

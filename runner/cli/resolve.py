@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli.call import Call
-from runner.cli.params import campaign_argument, examples, state_option
+from runner.cli.params import examples, known_campaign_argument, state_option
 
 if TYPE_CHECKING:
     from runner.ledger.views import Doubt
@@ -33,7 +33,7 @@ OPEN = 4
         "run-campaign resolve spring.yaml --undo-all    until the next run",
     ),
 )
-@campaign_argument
+@known_campaign_argument
 @click.option("--sent", multiple=True, metavar="ID", help="This one got the message; repeatable.")
 @click.option(
     "--not-sent",
@@ -103,7 +103,7 @@ def _give_word(
 ) -> bool:
     """Settle by a person's word; False if they think better of it."""
     from runner.clock import SystemClock
-    from runner.ledger import views
+    from runner.ledger import submissions, views
     from runner.run.by_hand import settle_by_word
     from runner.run.opening import opened
 
@@ -115,12 +115,14 @@ def _give_word(
         said_sent, queued = settle_by_word(
             ledger, row, SystemClock(), sent=sent, not_sent=not_sent, all_not_sent=all_not_sent
         )
+        submitted = ledger.read(submissions.is_submitted, row.id)
     click.echo(f"sent by your word: {said_sent}, queued again: {queued}")
     if said_sent or queued:
         undo = call.command("resolve", str(campaign), "--undo-all")
         click.echo(f"to take that back, until the next run: {undo}")
     if queued:
-        click.echo(f"to send them: {call.command(str(campaign))}")
+        words = ["submit", str(campaign)] if submitted else [str(campaign)]
+        click.echo(f"to send them: {call.command(*words)}")
     return True
 
 
@@ -153,8 +155,9 @@ def _ask_the_api(call: Call, campaign: Path, state: str | None) -> None:
     from runner.ledger import views
     from runner.message import MessageStatus
     from runner.run.opening import opened
+    from runner.run.options import Options, Surroundings
     from runner.run.settling import settle_now
-    from runner.run.story import Options, RunResult, Surroundings
+    from runner.run.story import RunResult
 
     with opened(campaign, state, os.environ) as (ledger, row):
         counts = ledger.read(views.counts, row.id)

@@ -48,7 +48,8 @@ def command(
     new_key: bool,
     **said: Any,
 ) -> int:
-    """Queue failed, rejected or cancelled messages again, then run the campaign.
+    """Queue failed, rejected or cancelled messages again, then run the campaign, or submit it anew
+    if workers have it.
 
     Who is in doubt is not touched: see `run-campaign resolve`.
     """
@@ -58,7 +59,7 @@ def command(
     from runner.run.by_hand import queue_again
 
     call.about((campaign,), said["state"])
-    count = queue_again(
+    count, submitted = queue_again(
         campaign,
         said["state"],
         os.environ,
@@ -69,4 +70,8 @@ def command(
         accept_old_ledger=said["accept_old_ledger"],
     )
     click.echo(f"queued again: {number(count)}", err=said["log_format"] == "json")
+    if submitted:
+        from runner.cli.many import hand_in
+
+        return hand_in(call, (campaign,), options_of(said))
     return run_and_tell(call, (campaign,), options_of(said), said)

@@ -18,7 +18,8 @@ from runner.clock import SystemClock
 from runner.events import EventBus
 from runner.progress.showing import showing
 from runner.progress.tally import Tally
-from runner.run.story import Options, RunResult, Surroundings, run_campaigns
+from runner.run.options import Options, Surroundings
+from runner.run.story import RunResult, run_campaigns
 
 IDLE = 600.0
 """Seconds of nothing due after which `--until-idle` ends."""

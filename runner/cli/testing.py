@@ -44,7 +44,8 @@ def command(
     from runner.cli.show import text_lines
     from runner.events import Event, MessageSent
     from runner.message import PlannedMessage
-    from runner.run.story import Options, RunResult, Surroundings
+    from runner.run.options import Options, Surroundings
+    from runner.run.story import RunResult
     from runner.run.testing import run_test
 
     call.about((campaign,), state)

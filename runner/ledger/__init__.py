@@ -163,6 +163,7 @@ class Ledger:
         self.close()
 
 
-def open_ledger(location: str, *, read_only: bool = False) -> Ledger:
-    """Open the ledger at a path or URL, making it when it is not there (never if `read_only`)."""
-    return Ledger(open_engine(location, read_only=read_only), location)
+def open_ledger(location: str, *, read_only: bool = False, worker: bool = False) -> Ledger:
+    """Open the ledger at a path or URL, making it when it is not there (never if `read_only`).
+    `worker`: others may take over from whoever opens it."""
+    return Ledger(open_engine(location, read_only=read_only, worker=worker), location)

@@ -186,3 +186,9 @@ def heard_by_driver(connection: Connection, lane: str, campaign: int) -> int | N
     alive = select(run.c.id).where(run.c.id == said.get("run", 0), run.c.ended_at.is_(None))
     heard: int | None = said.get("heard", {}).get(str(campaign))
     return heard if connection.execute(alive).first() is not None else None
+
+
+def is_driven_by(connection: Connection, lane: str, run_id: int) -> bool:
+    """Whether this run was driving campaigns of a lane when it said so last."""
+    said = json.loads(note(connection, _driven_key(lane)) or "{}")
+    return said.get("run") == run_id and bool(said.get("heard"))

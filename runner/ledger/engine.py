@@ -33,6 +33,7 @@ from runner.ledger.schema import (
     message_unplanned,
     meta,
     metadata,
+    submission,
     word,
 )
 
@@ -66,16 +67,39 @@ def _index_what_is_asked_for(connection: Connection) -> None:
         index.create(connection)
 
 
+def _add_submissions(connection: Connection) -> None:
+    submission.create(connection)
+    kind = "FLOAT" if connection.dialect.name == "sqlite" else "DOUBLE PRECISION"
+    connection.execute(text(f"ALTER TABLE run ADD COLUMN beat_at {kind}"))
+
+
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_words,
     2: _add_brakes_zones_and_contacts,
     3: _index_what_is_asked_for,
+    4: _add_submissions,
 }
 """Schema version -> what brings a ledger of that version to the next one."""
 
 
-def open_engine(location: str, *, read_only: bool = False) -> Engine:
-    """An engine on the ledger at `location`: a file's path, or an SQLAlchemy URL.
+PATIENCE: dict[str, object] = {
+    "connect_timeout": 10,  # seconds
+    "tcp_user_timeout": 15_000,  # milliseconds
+    "keepalives_idle": 5,  # seconds
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+}
+"""How long a PostgreSQL that does not answer at all is waited for (libpq's own settings, its manual
+34.1.2): a host that is cut off must find out, and its locks must not outlive it."""
+
+IDLE_IN_TRANSACTION = "-c idle_in_transaction_session_timeout=10s"
+"""What a worker's sessions are opened with: one that was frozen in the middle of a transaction is
+ended by the database, so that it keeps nobody waiting."""
+
+
+def open_engine(location: str, *, read_only: bool = False, worker: bool = False) -> Engine:
+    """An engine on the ledger at `location`: a file's path, or an SQLAlchemy URL. `worker`: others
+    may take over from it.
 
     A missing SQLite file is made (mode 0600), its schema too, unless `read_only`. Raises
     LedgerError (cannot be used), LedgerTooNew (made by a newer version), UsageError (bad URL).
@@ -87,7 +111,10 @@ def open_engine(location: str, *, read_only: bool = False) -> Engine:
     file = Path(url.database or "") if sqlite else None
     made = file is not None and _make_file(file, read_only)
     try:
-        engine = create_engine(_read_only_url(url) if sqlite and read_only else url)
+        engine = create_engine(
+            _read_only_url(url) if sqlite and read_only else url,
+            connect_args={} if sqlite else _patience(url, worker),
+        )
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise UsageError(
             f"--state: no driver for {url.render_as_string()}: {error}",
@@ -109,6 +136,12 @@ def open_engine(location: str, *, read_only: bool = False) -> Engine:
             _remove(file)
         raise
     return engine
+
+
+def _patience(url: URL, worker: bool) -> dict[str, object]:
+    """PostgreSQL's settings for a connection, where the URL does not say otherwise."""
+    own = {"options": IDLE_IN_TRANSACTION} if worker else {}
+    return {name: value for name, value in {**PATIENCE, **own}.items() if name not in url.query}
 
 
 def place_of(url: URL) -> str:

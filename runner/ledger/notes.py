@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, select, text
 
 from runner.ledger.schema import meta
 
@@ -13,6 +13,11 @@ def note(connection: Connection, key: str) -> str:
 
 
 def set_note(connection: Connection, key: str, value: str) -> None:
-    """Keep a small fact."""
-    connection.execute(delete(meta).where(meta.c.key == key))
-    connection.execute(insert(meta).values(key=key, value=value))
+    """Keep a small fact. In one statement: another process may note the same."""
+    connection.execute(_NOTE, {"key": key, "value": value})
+
+
+_NOTE = text(
+    "INSERT INTO meta (key, value) VALUES (:key, :value)"
+    " ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+)

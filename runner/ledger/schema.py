@@ -30,7 +30,7 @@ from sqlalchemy.sql import FromClause
 
 from runner.message import AttemptOutcome, MessageStatus, SkipReason
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only for INTEGER keys
@@ -189,6 +189,8 @@ run = Table(
     Column("host", String, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("version", String, nullable=False),
+    # A worker's last sign of life, by the database's clock; None for a run of one machine.
+    Column("beat_at", Float),
 )
 
 lane = Table(
@@ -267,6 +269,25 @@ request = Table(
 )
 """API requests that are not sends: look-ups and checks use the same quota."""
 Index("request_by_lane", request.c.lane, request.c.started_at)
+
+submission = Table(
+    "submission",
+    metadata,
+    Column("campaign", ForeignKey("campaign.id"), primary_key=True),
+    Column("lane", String, nullable=False),
+    Column("token_env", String, nullable=False),  # the variable's name, never what it holds
+    Column("path", String, nullable=False),  # where the campaign file was
+    Column("file", Text, nullable=False),  # its text
+    Column("start", String, nullable=False, server_default=""),  # said instead of the file's
+    Column("suppressed", Text, nullable=False),  # JSON array: its own lists' ids
+    Column("submitted_at", Float, nullable=False),
+    Column("said_by", String, nullable=False),
+    Column("next_at", Float),  # when its lane is due; None for not before somebody says so
+    Column("wakes", Integer, nullable=False, server_default=text("0")),  # how often somebody did
+    Column("trouble", Text, nullable=False, server_default=""),  # why no worker could drive it
+)
+"""Campaigns that workers drive, with all that they need of the campaign file."""
+Index("submission_by_lane", submission.c.lane)
 
 suppression = Table(
     "suppression",

@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from runner.events import Event, LaneStarted, MessageDeferred, MessageSent, Planned, Waiting
+from runner.events import (
+    Event,
+    LaneHandedOn,
+    LaneStarted,
+    LaneTaken,
+    MessageDeferred,
+    MessageSent,
+    Planned,
+    Waiting,
+)
 from runner.progress.tally import Tally
 from runner.progress.telling import line_of
 from runner.progress.words import moment, number
@@ -53,7 +62,7 @@ class PlainLines:
             case MessageSent() if not self._verbose:
                 self._progress()
                 return
-            case MessageDeferred() if not self._verbose:
+            case MessageDeferred() | LaneTaken() | LaneHandedOn() if not self._verbose:
                 return
             case Planned() | LaneStarted() | Waiting() | MessageSent() if self._quiet:
                 return
@@ -77,7 +86,8 @@ class PlainLines:
             return
         self._told_sent, self._told_at = tally.sent, now
         total = sum(line.total for line in tally.campaigns.values())
-        told = f"sent {number(tally.sent)} of {number(total)}, {tally.per_minute():.0f} a minute"
+        of_all = f" of {number(total)}" if total else ""  # a worker does not know
+        told = f"sent {number(tally.sent)}{of_all}, {tally.per_minute():.0f} a minute"
         if tally.finish_at is not None:
             told += f", until about {moment(tally.finish_at, now)}"
         self._out.line(told)

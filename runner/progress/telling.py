@@ -5,7 +5,9 @@ from __future__ import annotations
 from runner.events import (
     Braked,
     Event,
+    LaneHandedOn,
     LaneStarted,
+    LaneTaken,
     MessageDeferred,
     MessageDoubled,
     MessageFailed,
@@ -56,6 +58,12 @@ def line_of(event: Event, width: int = 200) -> str:
                 (event.removed, "removed"),
             ):
                 told += f", {number(count)} {word}" if count else ""
+        case LaneTaken():
+            told = f"{event.lane}: taken ({', '.join(event.campaigns)})"
+        case LaneHandedOn(next_at=None):
+            told = f"{event.lane}: handed on, nothing is due"
+        case LaneHandedOn(next_at=float(next_at)):
+            told = f"{event.lane}: handed on, due {moment(max(next_at, event.at), event.at)}"
         case LaneStarted():
             queued, doubts = sum(event.queued.values()), sum(event.in_doubt.values())
             if not queued and not doubts:

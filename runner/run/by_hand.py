@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runner.clock import Clock
 from runner.errors import UsageError
-from runner.ledger import Ledger, decisions, views
+from runner.ledger import Ledger, decisions, submissions, views
 from runner.ledger.decisions import Retry
 from runner.ledger.planning import CampaignRow
 from runner.ledger.settling import Settlement
@@ -29,12 +29,14 @@ def queue_again(
     *,
     new_key: bool = False,
     accept_old_ledger: bool = False,
-) -> int:
-    """Queue failed, rejected or cancelled messages again; how many."""
+) -> tuple[int, bool]:
+    """Queue failed, rejected or cancelled messages again; how many, and whether the campaign is the
+    workers'."""
     changing = opened(path, state, environ, read_only=False, accept_old_ledger=accept_old_ledger)
     with changing as (ledger, row):
         asked = Retry(row.id, frozenset(statuses), frozenset(reasons), frozenset(ids), new_key)
-        return ledger.write(decisions.retry, asked)
+        submitted = ledger.read(submissions.is_submitted, row.id)
+        return ledger.write(decisions.retry, asked), submitted
 
 
 def settle_by_word(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 from runner.attempt.lane import Lane, Settings
 from runner.campaign import Campaign
@@ -20,8 +21,15 @@ from runner.lane import Meter
 from runner.ledger import Ledger, age, history, lanes, notes
 from runner.ledger.planning import CampaignRow
 from runner.pacing import DAY, Pacer, lookup_spacing, make_pacer
-from runner.run.hours import hours_of, zone_of
+from runner.run.hours import Scheduled, hours_of, zone_of
 from runner.run.setup import Draft, characters_key
+
+
+class Driven(Scheduled, Protocol):
+    """A campaign that is planned, as its lane needs it."""
+
+    @property
+    def suppressed(self) -> Collection[str]: ...
 
 
 @dataclass(slots=True)
@@ -44,9 +52,11 @@ class Crew:
     def lane_id(self) -> str:
         return lanes.lane_name(self.origin, self.team)
 
-    def open_lane(self, ledger: Ledger, run: int, clock: Clock, bus: EventBus) -> Lane:
+    def open_lane(
+        self, driven: Sequence[Driven], ledger: Ledger, run: int, clock: Clock, bus: EventBus
+    ) -> Lane:
         """Take the lane: from here on every earlier owner is fenced. Needs a running loop."""
-        campaigns = [draft.campaign for draft in self.drafts]
+        campaigns = [each.campaign for each in driven]
         meter = Meter(clock)
         timeout = max(campaign.retry.timeout for campaign in campaigns)
         concurrency = min(campaign.limits.concurrency for campaign in campaigns)
@@ -88,7 +98,7 @@ class Crew:
             bus=bus,
             run=run,
             epoch=ledger.write(lanes.take_lane, self.lane_id, run),
-            campaigns={draft.id: settings(draft, ledger) for draft in self.drafts if draft.id},
+            campaigns={each.row.id: settings(each, ledger) for each in driven if each.row},
             concurrency=concurrency,
             timeout=timeout,
         )
@@ -106,9 +116,9 @@ class Crew:
         self._channels.clear()
 
 
-def settings(draft: Draft, ledger: Ledger) -> Settings:
+def settings(driven: Driven, ledger: Ledger) -> Settings:
     """What a lane needs to know of a campaign."""
-    campaign = draft.campaign
+    campaign = driven.campaign
     accepted_at = ledger.read(age.accepted_at, campaign.name)
     return Settings(
         name=campaign.name,
@@ -118,11 +128,11 @@ def settings(draft: Draft, ledger: Ledger) -> Settings:
         settle=campaign.retry.settle,
         absent=campaign.retry.absent,
         key_life=campaign.retry.key_life,
-        suppressed=draft.audience.suppressed,
+        suppressed=driven.suppressed,
         contact_once_in=campaign.contact_once_in,
         accepted_at=-math.inf if accepted_at is None else accepted_at,
         guard=GuardLimits(**campaign.guard.model_dump()),
-        hours=hours_of(draft),
+        hours=hours_of(driven),
         grace=campaign.schedule.grace,
     )
 
@@ -217,7 +227,7 @@ async def meet(
             Crew(said.origin, said.team, said.team_name, token, [], {}, said.server_ahead),
         )
         crew.drafts.append(draft)
-        _check_senders(campaign, said, crew.unfit)
+        check_senders(campaign, said, crew.unfit)
         _remember_characters(ledger, said, campaign.api.platform)
     return list(crews.values())
 
@@ -228,7 +238,9 @@ def _count(ledger: Ledger, lane: str, requests: Sequence[tuple[float, float]]) -
         ledger.write(history.count_requests, rows)
 
 
-def _check_senders(campaign: Campaign, said: Introduction, unfit: dict[str, str]) -> None:
+def check_senders(campaign: Campaign, said: Introduction, unfit: dict[str, str]) -> None:
+    """Learn which senders cannot send now. Raises RunnerError for one that the API does not know,
+    or that is on another platform."""
     links = {link.id: link for link in said.links}
     for sender in campaign.senders:
         link = links.get(sender.id)

@@ -12,12 +12,18 @@ from runner.errors import RunnerError, UsageError
 from runner.ledger import Ledger, planning
 from runner.ledger.planning import CampaignRow
 from runner.run.memory import may_change
-from runner.run.places import ledger_location, open_existing
+from runner.run.places import STATE_VARIABLE, ledger_location, open_existing
 
 
 def load(paths: Sequence[Path]) -> list[Campaign]:
     """Load campaign files; two of one name, or one file twice, are refused."""
     campaigns = [load_campaign(path) for path in paths]
+    refuse_same(campaigns)
+    return campaigns
+
+
+def refuse_same(campaigns: Sequence[Campaign]) -> None:
+    """Raise UsageError for two campaigns of one name, or one file twice."""
     seen: dict[str, Path] = {}
     for campaign in campaigns:
         if campaign.name in seen:
@@ -26,7 +32,6 @@ def load(paths: Sequence[Path]) -> list[Campaign]:
                 "name each once, or give one another `name:`",
             )
         seen[campaign.name] = campaign.path
-    return campaigns
 
 
 @contextmanager
@@ -38,16 +43,40 @@ def opened(
     read_only: bool = True,
     accept_old_ledger: bool = False,
 ) -> Iterator[tuple[Ledger, CampaignRow]]:
-    """A campaign's ledger, which must be there, and its row in it. Raises OldLedger when it is to
-    be changed and is an old copy, unless that is to be accepted."""
-    campaign = load([path])[0]
-    location = ledger_location(state, environ, [campaign], live=False)
+    """A campaign's ledger, which must be there, and its row in it: from any host, where that is a
+    database. Raises OldLedger when it is to be changed and is an old copy, unless that is to be
+    accepted."""
+    location = location_of(path, state, environ)
     with open_existing(location, read_only=read_only) as ledger:
-        row = require(ledger.read(planning.find_campaign, campaign.name), campaign.name, ledger)
+        row = row_of(path, ledger)
         if not read_only:
             at = SystemClock().now()
             may_change(ledger, environ, at, accept=accept_old_ledger, names=[row.name])
         yield ledger, row
+
+
+def location_of(path: Path, state: str | None, environ: Mapping[str, str]) -> str:
+    """The ledger of a campaign whose file may be on another host."""
+    said = state or environ.get(STATE_VARIABLE, "")
+    if "://" in said and not path.exists():
+        return said
+    return ledger_location(state, environ, load([path]), live=False)
+
+
+def row_of(path: Path, ledger: Ledger) -> CampaignRow:
+    """The row of the campaign at `path`, known by the file's name where that is on another host."""
+    if path.exists():
+        name = load([path])[0].name
+        return require(ledger.read(planning.find_campaign, name), name, ledger)
+    rows = ledger.read(planning.campaigns)
+    found = [row for row in rows if Path(row.path).name == path.name]
+    found = found or [row for row in rows if row.name == path.stem]
+    if len(found) > 1:
+        listed = ", ".join(row.path for row in found)
+        raise UsageError(
+            f"there is no {path} here, and several of that name in the ledger: {listed}"
+        )
+    return require(found[0] if found else None, path.stem, ledger)
 
 
 def require(row: CampaignRow | None, name: str, ledger: Ledger) -> CampaignRow:

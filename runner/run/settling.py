@@ -7,12 +7,14 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from runner.run.before import hold_lanes, remembering
 from runner.run.may_run import that_may_run
 from runner.run.meeting import meet
 from runner.run.opening import load, require
+from runner.run.options import Options, Surroundings
 from runner.run.places import ledger_location, open_existing
 from runner.run.setup import make_draft, read_token
-from runner.run.story import Options, RunResult, Surroundings, drive, hold_lanes, remembering
+from runner.run.story import RunResult, drive
 
 PATIENCE = 600.0
 """Seconds that settling by hand waits for a campaign's schedule."""

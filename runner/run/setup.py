@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +61,11 @@ class Draft:
     @property
     def id(self) -> int | None:
         return self.row.id if self.row else None
+
+    @property
+    def suppressed(self) -> Collection[str]:
+        """Who its own lists say is never written to."""
+        return self.audience.suppressed
 
 
 def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool = False) -> Draft:

@@ -12,14 +12,14 @@ from runner.campaign import Campaign, load_campaign
 from runner.clock import Clock
 from runner.errors import RunnerError
 from runner.forecast import Forecast
-from runner.ledger import Ledger, history, planning
+from runner.ledger import Ledger, history, planning, submissions
 from runner.ledger.history import RunRow
 from runner.ledger.planning import CampaignRow
 from runner.report import Status, status_of
 from runner.run.finish import pace_of, when_done
 from runner.run.hours import hours_of
-from runner.run.opening import load, require
-from runner.run.places import ledger_location, ledger_upward, open_existing
+from runner.run.opening import location_of, row_of
+from runner.run.places import ledger_upward, open_existing
 from runner.schedule import next_open
 
 
@@ -56,25 +56,18 @@ def standings(
     path: Path | None, state: str | None, environ: Mapping[str, str], folder: Path, clock: Clock
 ) -> Standings:
     """Of the campaign at `path`, or of all in the ledger found upward from `folder`."""
-    campaign = load([path])[0] if path is not None else None
-    if campaign is not None:
-        location = ledger_location(state, environ, [campaign], live=False)
+    if path is not None:
+        location = location_of(path, state, environ)
     else:
         location = ledger_upward(state, environ, folder)
     with open_existing(location) as ledger:
-        if campaign is not None:
-            found = ledger.read(planning.find_campaign, campaign.name)
-            rows = [require(found, campaign.name, ledger)]
-        else:
-            rows = ledger.read(planning.campaigns)
-        told = [_standing(ledger, row, campaign, path, clock) for row in rows]
+        rows = ledger.read(planning.campaigns) if path is None else [row_of(path, ledger)]
+        told = [_standing(ledger, row, path, clock) for row in rows]
         last = ledger.read(history.last_run)
         return Standings(ledger.place, told, last, _is_alive(last))
 
 
-def _standing(
-    ledger: Ledger, row: CampaignRow, campaign: Campaign | None, path: Path | None, clock: Clock
-) -> Standing:
+def _standing(ledger: Ledger, row: CampaignRow, path: Path | None, clock: Clock) -> Standing:
     status = status_of(ledger, row, clock.now())
     told: Forecast | None = None
     binds_now = ""
@@ -84,7 +77,7 @@ def _standing(
         known = ledger.file.resolve().parent / known  # kept relative to the ledger
     if status.waiting and status.brake is None:
         try:
-            paced = _Paced(campaign or load_campaign(known), row)
+            paced = _Paced(_campaign_of(ledger, row, path or known), row)
             pacer, now = pace_of([paced], ledger, clock), clock.boot()
             senders = {each.sender for each in status.waiting}
             ready = pacer.soonest(sorted(senders), now)
@@ -100,6 +93,14 @@ def _standing(
         except (RunnerError, OSError):
             told = None  # the file is gone or broken; what the ledger says is still true
     return Standing(status, str(path or known), told, binds_now, next_at)
+
+
+def _campaign_of(ledger: Ledger, row: CampaignRow, path: Path) -> Campaign:
+    """What the campaign file says; what it said when it was handed in, if workers have it."""
+    handed = ledger.read(submissions.find, row.id)
+    if handed is not None:
+        return load_campaign(Path(handed.path), handed.file, handed.start)
+    return load_campaign(path)
 
 
 def _is_alive(last: RunRow | None) -> bool | None:

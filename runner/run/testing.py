@@ -15,19 +15,13 @@ from runner.ledger import Ledger, decisions, open_ledger, planning
 from runner.ledger.planning import CampaignRow
 from runner.message import PlannedMessage, Recipient, RowSkip
 from runner.plan import plan_messages
+from runner.run.before import hold_lanes, remembering, served_at
 from runner.run.meeting import meet
 from runner.run.opening import load
+from runner.run.options import Options, Surroundings
 from runner.run.places import ledger_location
 from runner.run.setup import Draft, kept_path, make_draft, read_token
-from runner.run.story import (
-    Options,
-    RunResult,
-    Surroundings,
-    drive,
-    hold_lanes,
-    remembering,
-    served_at,
-)
+from runner.run.story import RunResult, drive
 
 Agree = Callable[[PlannedMessage], bool]
 """Shown the message; True to send it."""

@@ -18,7 +18,8 @@ from typing import Any
 
 from runner.clock import SystemClock
 from runner.events import EventBus
-from runner.run.story import Options, RunResult, Surroundings, run_campaigns
+from runner.run.options import Options, Surroundings
+from runner.run.story import RunResult, run_campaigns
 
 TOKEN = "tok-5f0c7a1e9b3d4c68a2e7-never-to-be-seen"
 LINK = "df6jbw4h36qm5d9iu2sgn7kx"

@@ -10,7 +10,8 @@ import pytest
 from runner.clock import SystemClock
 from runner.errors import ChangesError
 from runner.events import Event, EventBus
-from runner.run.story import Options, Surroundings, run_campaigns
+from runner.run.options import Options, Surroundings
+from runner.run.story import run_campaigns
 
 from .support import COMMAND, LINK, OTHER_LINK, TOKEN, Project, in_process, people, until
 

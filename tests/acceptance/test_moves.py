@@ -13,7 +13,8 @@ import pytest
 from runner.clock import SystemClock
 from runner.errors import RunnerError
 from runner.events import EventBus
-from runner.run.story import Options, RunResult, Surroundings, run_campaigns
+from runner.run.options import Options, Surroundings
+from runner.run.story import RunResult, run_campaigns
 
 from .front import Front, in_front_of
 from .support import LINK, OTHER_LINK, TOKEN, Project, in_process, people, until

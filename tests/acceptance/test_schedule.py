@@ -10,7 +10,8 @@ import pytest
 
 from runner.clock import SystemClock
 from runner.events import EventBus
-from runner.run.story import Options, Surroundings, run_campaigns
+from runner.run.options import Options, Surroundings
+from runner.run.story import run_campaigns
 
 from .support import LINK, TOKEN, Project, people, until
 

@@ -12,7 +12,8 @@ import pytest
 from runner.clock import SystemClock
 from runner.errors import RunnerError
 from runner.events import EventBus
-from runner.run.story import Options, Surroundings, run_campaigns
+from runner.run.options import Options, Surroundings
+from runner.run.story import run_campaigns
 
 from .support import TOKEN, Project, in_process, people, until
 

@@ -19,7 +19,16 @@ def indexes(file: Path) -> dict[str, str]:
         return {name: " ".join((sql or "").split()) for name, sql in found}
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+def columns(file: Path) -> dict[str, set[tuple[object, ...]]]:
+    with closing(sqlite3.connect(file)) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return {
+            name: {tuple(row[1:]) for row in connection.execute(f"PRAGMA table_info({name})")}
+            for (name,) in tables.fetchall()
+        }
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_an_older_ledger_gets_the_indexes_of_a_new_one(tmp_path: Path, version: int) -> None:
     new, old = tmp_path / "new.db", tmp_path / "old.db"
     open_ledger(str(new)).close()
@@ -28,6 +37,7 @@ def test_an_older_ledger_gets_the_indexes_of_a_new_one(tmp_path: Path, version: 
     assert indexes(old) != indexes(new)
     open_ledger(str(old)).close()
     assert indexes(old) == indexes(new)
+    assert columns(old) == columns(new)
 
 
 def test_an_id_is_looked_for_by_its_index(tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""The engine: which worker drives which lane. Procrastinate, on the ledger's own PostgreSQL.
+
+One job per lane: its `lock` lets one run, its `queueing_lock` lets one wait, so that no wake-up is
+lost and none is kept twice. Nothing is ever scheduled here for later: a job that waits for its time
+would hold up those behind it. When a lane is due stands in the ledger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Any
+
+from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.jobs import Job, Status
+
+TASK = "drive_lane"
+
+NAME = 40
+"""Characters of a variable's name that fit into the name of a queue: PostgreSQL's notifications
+allow 63 for the whole."""
+
+Drive = Callable[[str], Awaitable[None]]
+"""Drives a lane for a while."""
+
+
+def open_app(location: str, drive: Drive | None = None, connections: int = 4) -> App:
+    """The engine on the ledger at a `postgresql+psycopg://` URL, not connected yet. `drive` is
+    what a worker does with a lane."""
+    conninfo = location.replace("postgresql+psycopg://", "postgresql://", 1)
+    app = App(connector=PsycopgConnector(conninfo=conninfo, min_size=1, max_size=connections))
+
+    @app.task(name=TASK)
+    async def drive_lane(lane: str) -> None:
+        assert drive is not None
+        await drive(lane)
+
+    return app
+
+
+def queue_of(token_env: str) -> str:
+    """The queue of the lanes whose token a variable of this name holds: a worker listens to those
+    of its own environment alone."""
+    if len(token_env) <= NAME:
+        return token_env
+    return hashlib.sha256(token_env.encode()).hexdigest()[:NAME]
+
+
+def queues_of(names: Iterable[str]) -> list[str]:
+    """The queues that an environment with these variables can serve."""
+    return sorted({queue_of(name) for name in names})
+
+
+async def hand_over(app: App, lane: str, token_env: str) -> None:
+    """Have a lane driven by whoever is free, if it does not wait for that already."""
+    lock = f"lane:{lane}"
+    defer = app.configure_task(
+        TASK, lock=lock, queueing_lock=lock, queue=queue_of(token_env), allow_unknown=True
+    )
+    with contextlib.suppress(AlreadyEnqueued):
+        await defer.defer_async(lane=lane)
+
+
+async def lanes_at_hand(app: App) -> set[str]:
+    """The lanes that have a job, waiting or under way."""
+    found: set[str] = set()
+    for status in (Status.TODO, Status.DOING):
+        jobs = await app.job_manager.list_jobs_async(task=TASK, status=status.value)
+        found |= {str(job.task_kwargs["lane"]) for job in jobs}
+    return found
+
+
+async def stalled(app: App, seconds: float) -> Sequence[Job]:
+    """The jobs whose worker has given no sign of life for so long."""
+    return list(
+        await app.job_manager.get_stalled_jobs(task_name=TASK, seconds_since_heartbeat=seconds)
+    )
+
+
+async def bury(app: App, job: Job) -> None:
+    """Take a job away for good: whoever wakes up with it has nothing to finish any more. It is
+    never tried again by the engine, whose second try would collide with what waits."""
+    await app.job_manager.finish_job(job=job, status=Status.FAILED, delete_job=True)
+
+
+async def set_up(location: str, made_by: str) -> None:
+    """Make the engine's tables, or bring them up to date. They do not say of which release they
+    are: the ledger remembers which one made them (`made_by`). For one caller at a time."""
+    app = open_app(location)
+    async with app.open_async():
+        if not await _has_tables(app):
+            await app.schema_manager.apply_schema_async()
+            return
+        folder = files("procrastinate") / "sql" / "migrations"
+        for name in sorted(each.name for each in folder.iterdir() if each.name.endswith(".sql")):
+            if _numbers(name.partition("_")[0]) > _numbers(made_by):
+                script = (folder / name).read_text(encoding="utf-8").replace("%", "%%")
+                await app.connector.execute_query_async(script)
+
+
+def engine_version() -> str:
+    """The release of the engine that is installed."""
+    return version("procrastinate")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")[:3] if part.isdigit())
+
+
+async def _has_tables(app: App) -> bool:
+    there = "SELECT to_regclass('procrastinate_jobs') IS NOT NULL AS there"
+    row: dict[str, Any] = await app.connector.execute_query_one_async(there)
+    return bool(row["there"])

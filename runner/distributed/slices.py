@@ -1,0 +1,229 @@
+"""A slice: one worker drives a lane for a while, by the same `drive_lane` as a run of one machine.
+
+A slice ends when nothing of its lane is due or its time is up, and leaves word in the ledger when
+the lane is due again. So lanes spread over hosts that join, a deploy drains quickly, and no worker
+waits beside a lane that waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runner.attempt.lane import Lane
+from runner.campaign import Campaign, load_campaign
+from runner.channels import Token
+from runner.clock import Clock
+from runner.errors import Fenced, ForeignKeyUse, LedgerError, RunnerError
+from runner.events import EventBus, LaneHandedOn, LaneTaken, Notice
+from runner.lane import drive_lane
+from runner.ledger import Ledger, brakes, submissions, views
+from runner.ledger.brakes import Halt
+from runner.ledger.planning import CampaignRow
+from runner.ledger.submissions import STALL, Submission
+from runner.run.braking import in_words
+from runner.run.listening import listening
+from runner.run.meeting import Crew, Introduction, check_senders, introduce
+
+SLICE = 60.0
+"""Seconds that a worker drives a lane before it hands it on."""
+
+LONGEST_SLICE = 900.0
+"""Seconds that a lane is kept while it settles what is in doubt: the wait before a look-up would
+begin anew with each slice."""
+
+IDLE = 2.0
+"""Seconds: a lane of which nothing is due for longer than this is let go until then."""
+
+KNOWN_FOR = 600.0
+"""Seconds for which what the API said of a token and its senders is believed."""
+
+HELD = 5.0
+"""Seconds until a lane is tried again that a run of one machine has now."""
+
+TROUBLED = 60.0
+"""Seconds until a lane is tried again after something that a person may have to see to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A campaign as it was handed in, understood."""
+
+    campaign: Campaign
+    row: CampaignRow
+    suppressed: Collection[str]
+
+
+@dataclass(slots=True)
+class Driving:
+    """What one worker has under way. `known`: what the API said of which token, and when (boot
+    seconds)."""
+
+    ledger: Ledger
+    run: int
+    clock: Clock
+    bus: EventBus
+    environ: Mapping[str, str]
+    ending: bool = False
+    lanes: dict[str, Lane] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)  # how often which lane was woken
+    known: dict[tuple[str, str, str], tuple[float, Introduction]] = field(default_factory=dict)
+
+    def drain(self) -> None:
+        """Begin nothing more; what is under way ends, and every lane is handed on."""
+        self.ending = True
+        for lane in self.lanes.values():
+            lane.drain()
+
+    async def drive(self, lane_id: str) -> None:
+        """Drive a lane for a slice. Raises LedgerError when this worker's ledger is of no use any
+        more; everything else that stops the lane is left in the ledger for people to see."""
+        if self.ending:
+            return  # whoever takes it next finds it as due as it was
+        self.seen[lane_id] = self.ledger.read(submissions.wakes, lane_id)
+        try:
+            if not await self._hold(lane_id):
+                return
+            try:
+                await self._drive(lane_id)
+            finally:
+                await self.ledger.commit(submissions.let_go, lane_id)
+        except Fenced:
+            self._tell(f"{lane_id}: another worker has taken it over")
+        except LedgerError:
+            raise
+        except RunnerError as error:
+            told = f"{error}; {error.hint}" if error.hint else str(error)
+            self._tell(f"{lane_id}: {told}")
+            self._put_off(lane_id, self.clock.now() + TROUBLED, told)
+
+    async def _hold(self, lane_id: str) -> bool:
+        """Keep runs of one machine out. A dead worker's session is ended, with all that it might
+        still commit; a run's is respected."""
+        if await self.ledger.commit(submissions.try_hold, lane_id):
+            return True
+        age = self.ledger.read(submissions.beat_age, lane_id)
+        if age is not None and age > STALL and self.ledger.write(submissions.evict, lane_id):
+            self._tell(f"{lane_id}: its worker is taken for dead")
+            return False  # its session ends in a moment; the lane is due as before
+        self._put_off(lane_id, self.clock.now() + HELD, "a run of one machine has it, or a plan")
+        return False
+
+    async def _drive(self, lane_id: str) -> None:
+        handed, stopped = self._that_may_go(lane_id)
+        if not handed:
+            self._put_off(lane_id, None, "; ".join(stopped))
+            return
+        crew = await self._meet(lane_id, handed)
+        lane = crew.open_lane(handed, self.ledger, self.run, self.clock, self.bus)
+        names = tuple(each.row.name for each in handed)
+        self.bus.emit(LaneTaken(self.clock.now(), lane_id, names))
+        lane.idle_after = IDLE
+        self.lanes[lane_id] = lane
+        watch = asyncio.create_task(_end_in_time(lane), name=f"slice {lane_id}")
+        try:
+            async with listening([lane]):
+                await drive_lane(lane)
+        except ForeignKeyUse as error:
+            self.ledger.write(brakes.halt, _halts(lane, str(error)))
+            raise
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+            del self.lanes[lane_id]
+            await crew.close()
+        next_at = self._due_again(lane)
+        self._put_off(lane_id, next_at)
+        self.bus.emit(LaneHandedOn(self.clock.now(), lane_id, next_at))
+
+    def _that_may_go(self, lane_id: str) -> tuple[list[Handed], list[str]]:
+        """The lane's campaigns that nothing stops, and what stops the others."""
+        found = self.ledger.read(submissions.of_lane, lane_id)
+        stopped = self.ledger.read(brakes.standing, [each.row.id for each in found])
+        going = [understood(each) for each in found if each.row.id not in stopped]
+        told = [
+            in_words(each.row.name, brake)
+            for each in found
+            if (brake := stopped.get(each.row.id)) is not None
+        ]
+        return going, told
+
+    async def _meet(self, lane_id: str, handed: Sequence[Handed]) -> Crew:
+        """Ask whose token it is, unless that is known. Raises RunnerError for another team's."""
+        unfit: dict[str, str] = {}
+        crew: Crew | None = None
+        for each in handed:
+            campaign = each.campaign
+            name = campaign.api.token_env
+            held = self.environ.get(name, "").strip()
+            if not held:
+                raise RunnerError(f"{campaign.name}: {name} is not set on this host")
+            token = Token(held)
+            said = await self._introduced(each, token)
+            found = Crew(said.origin, said.team, said.team_name, token, [], {}, said.server_ahead)
+            if found.lane_id != lane_id:
+                raise RunnerError(
+                    f"{campaign.name}: the token in {name} on this host is of team "
+                    f"{said.team_name}, not of the one that it was submitted for",
+                    "give each team's token a variable of its own (api.token)",
+                )
+            check_senders(campaign, said, unfit)
+            crew = crew or found
+        assert crew is not None
+        crew.unfit = unfit
+        return crew
+
+    async def _introduced(self, each: Handed, token: Token) -> Introduction:
+        api, now = each.campaign.api, self.clock.boot()
+        who = api.version, api.base_url, token.reveal()
+        at, said = self.known.get(who, (-math.inf, None))
+        if said is None or now - at > KNOWN_FOR:
+            said = await introduce(
+                each.campaign, token, self.clock, self.bus, self.ledger, each.row
+            )
+            self.known[who] = now, said
+        return said
+
+    def _due_again(self, lane: Lane) -> float | None:
+        """When the lane is due again (Unix seconds), None for not before somebody says so."""
+        now = self.clock.now()
+        if lane.stopped:
+            self.known.clear()  # it may be the token
+            return None
+        waiting = self.ledger.read(views.waiting, lane.moving)
+        free = [each for each in waiting if each.sender not in lane.stopped_senders]
+        doubts = self.ledger.read(views.in_doubt, lane.moving)
+        if lane.resumes_at < math.inf:
+            return lane.resumes_at
+        if lane.draining and (free or doubts):
+            return now
+        return now + KNOWN_FOR if waiting else None
+
+    def _put_off(self, lane_id: str, next_at: float | None, trouble: str = "") -> None:
+        self.ledger.write(submissions.put_off, lane_id, self.seen[lane_id], next_at, trouble)
+
+    def _tell(self, text: str) -> None:
+        self.bus.emit(Notice(self.clock.now(), text))
+
+
+def understood(submission: Submission) -> Handed:
+    """A campaign from the text that was handed in."""
+    campaign = load_campaign(Path(submission.path), submission.file, submission.start)
+    return Handed(campaign, submission.row, submission.suppressed)
+
+
+def _halts(lane: Lane, why: str) -> list[Halt]:
+    return [Halt(lane.clock.now(), why, campaign=campaign) for campaign in lane.campaigns]
+
+
+async def _end_in_time(lane: Lane) -> None:
+    await asyncio.sleep(SLICE)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LONGEST_SLICE - SLICE):
+            while lane.settling:
+                await lane.wait()
+    lane.drain()

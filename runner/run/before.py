@@ -1,0 +1,118 @@
+"""What comes before the first message: files understood, people asked, plans written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from runner.campaign import Campaign, Schedule
+from runner.clock import Clock
+from runner.events import Notice
+from runner.ledger import (
+    Ledger,
+)
+from runner.ledger.age import Memory
+from runner.run.finish import when_done
+from runner.run.holding import hold_lane
+from runner.run.meeting import Crew
+from runner.run.memory import may_change
+from runner.run.options import Options, Surroundings
+from runner.run.plans import is_unchanged, reading, refuse_changes, write_plan
+from runner.run.preview import Preview, preview
+from runner.run.setup import Draft, known_characters, make_draft, refuse_edited
+from runner.run.starting import warnings as never_open
+
+
+def remembering(
+    ledger: Ledger, options: Options, around: Surroundings, names: Sequence[str]
+) -> Memory | None:
+    """What remembers how far the ledger comes. Raises OldLedger for an old copy."""
+    if options.throwaway:
+        return None
+    return may_change(
+        ledger,
+        around.environ,
+        around.clock.now(),
+        accept=options.accept_old_ledger,
+        names=names,
+        tell=lambda text: around.bus.emit(Notice(around.clock.now(), text)),
+    )
+
+
+def draft_again(crews: Sequence[Crew], ledger: Ledger, options: Options) -> None:
+    """Understand the files as they are now: waiting for a lane, or sending, may take hours."""
+    for crew in crews:
+        crew.drafts = [
+            make_draft(draft.campaign, ledger, new_campaign=options.new_campaign)
+            for draft in crew.drafts
+        ]
+
+
+def plan(crews: Sequence[Crew], ledger: Ledger, options: Options, around: Surroundings) -> None:
+    for crew in crews:
+        crew.drafts = [
+            write_plan(
+                draft,
+                ledger,
+                known_characters(ledger, crew.origin, draft.campaign.api.platform),
+                accept_changes=options.accept_changes,
+                clock=around.clock,
+                bus=around.bus,
+            )
+            for draft in crew.drafts
+        ]
+
+
+def served_at(campaign: Campaign, options: Options) -> Campaign:
+    """The campaign as `options` have it served: elsewhere, or without limits."""
+    changes: dict[str, object] = {}
+    if options.at is not None:
+        url = f"{options.at}/api/{campaign.api.version}"
+        changes["api"] = campaign.api.model_copy(update={"base_url": url})
+    if options.unpaced:
+        free = {"per_hour": None, "per_day": None, "gap": 0.0}
+        changes["senders"] = tuple(s.model_copy(update=free) for s in campaign.senders)
+        none = dict.fromkeys(("per_minute", "per_hour", "per_day"))
+        changes["limits"] = campaign.limits.model_copy(update=none)
+        changes["schedule"] = Schedule()
+    return campaign.model_copy(update=changes) if changes else campaign
+
+
+def warn(drafts: Sequence[Draft], around: Surroundings) -> None:
+    for warning in never_open(drafts, around.clock.now()):
+        around.bus.emit(Notice(around.clock.now(), warning))
+    for draft in drafts:
+        for warning in draft.audience.warnings:
+            around.bus.emit(Notice(around.clock.now(), f"{draft.campaign.name}: {warning}"))
+
+
+def hold_lanes(
+    held: ExitStack, ledger: Ledger, crews: Sequence[Crew], wait: bool, clock: Clock
+) -> None:
+    """Keep other runs out of these lanes for as long as this process lives."""
+    for crew in sorted(crews, key=lambda crew: crew.lane_id):
+        what = ", ".join(draft.campaign.name for draft in crew.drafts)
+        held.enter_context(hold_lane(ledger, crew.lane_id, what, clock.now(), wait=wait))
+
+
+def agreed(crews: Sequence[Crew], ledger: Ledger, options: Options, around: Surroundings) -> bool:
+    """Whether a person agrees to what the plans would add; asked only if they add anything."""
+    found: list[Preview] = []
+    drafts = [draft for crew in crews for draft in crew.drafts]
+    for crew in crews:
+        for draft in crew.drafts:
+            characters = known_characters(ledger, crew.origin, draft.campaign.api.platform)
+            now = around.clock.now()
+            if not is_unchanged(draft, ledger, characters, now):
+                progress = reading(draft.campaign.name, around.clock, around.bus)
+                found.append(preview(draft, ledger, characters, progress, now))
+    if not options.accept_changes:
+        refuse_changes(found)
+    if not any(each.adds for each in found):
+        return True
+    for draft in drafts:
+        refuse_edited(draft)
+    named = {draft.campaign.name: draft for draft in drafts}
+    queues = [(named[each.campaign], each.waiting) for each in found]
+    assert around.ask is not None
+    return around.ask(found, when_done(queues, ledger, around.clock))

@@ -1,0 +1,53 @@
+"""What a run is asked, and what it takes from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from runner.channels import Token
+from runner.clock import Clock
+from runner.events import EventBus
+from runner.forecast import Forecast
+from runner.run.preview import Preview
+from runner.run.starting import Confirm
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line asks of a run. Times in seconds.
+
+    `at` and `token` serve a run against another address (the sandbox); `unpaced` then switches
+    limits and schedule off, and nobody needs to remember a `throwaway` ledger.
+    """
+
+    state: str | None = None
+    yes: bool = False
+    accept_changes: bool = False
+    new_campaign: bool = False
+    adopt: bool = False
+    accept_old_ledger: bool = False
+    wait: bool = False
+    limit: int | None = None
+    only: frozenset[str] = frozenset()
+    idle_after: float | None = None
+    stop_after: float | None = None
+    at: str | None = None
+    token: Token | None = None
+    unpaced: bool = False
+    throwaway: bool = False
+
+
+Ask = Callable[[Sequence[Preview], Forecast], bool]
+"""Shows a person what is about to be sent and asks; True to go on."""
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What a run takes from outside. `ask` and `confirm` are None when nobody is to be asked."""
+
+    clock: Clock
+    bus: EventBus
+    environ: Mapping[str, str]
+    ask: Ask | None = None
+    confirm: Confirm | None = None

@@ -1,0 +1,187 @@
+"""Campaigns that workers drive, as the ledger keeps them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+from sqlalchemy import update
+
+from runner.errors import LedgerError
+from runner.ledger import Ledger, brakes, claims, lanes, open_ledger, schema, submissions
+from runner.ledger.planning import CampaignRow
+from tests.support import LANE, make_campaign, make_intent, make_queue, own_lane
+
+OTHER = "https://api.example|team2"
+
+
+def hand_in(ledger: Ledger, row: CampaignRow, lane: str = LANE, at: float = 5.0) -> None:
+    ledger.write(
+        submissions.submit,
+        row.name,
+        lane_id=lane,
+        token_env="ACME",
+        path="/srv/spring.yaml",
+        file="senders: [a]\n",
+        start="2026-12-01T09:00",
+        suppressed={"9", "7"},
+        at=at,
+        by="ada",
+    )
+
+
+def test_what_is_handed_in_comes_out_whole_and_replaces_what_was_before(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    assert not ledger.read(submissions.is_submitted, row.id)
+    hand_in(ledger, row, OTHER)
+    hand_in(ledger, row)
+    assert ledger.read(submissions.is_submitted, row.id)
+    assert ledger.read(submissions.of_lane, OTHER) == []
+    [found] = ledger.read(submissions.of_lane, LANE)
+    assert found.row.id == row.id
+    assert found[1:] == (
+        LANE,
+        "ACME",
+        "/srv/spring.yaml",
+        "senders: [a]\n",
+        "2026-12-01T09:00",
+        frozenset({"7", "9"}),
+    )
+
+
+def test_a_lane_is_due_until_it_is_put_off_and_again_when_it_is_woken(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    hand_in(ledger, row, at=5.0)
+    assert ledger.read(submissions.due, 4.9) == []
+    assert ledger.read(submissions.due, 5.0) == [(LANE, "ACME")]
+    ledger.write(submissions.put_off, LANE, 1, 60.0, "no token")
+    assert ledger.read(submissions.due, 59.0) == []
+    assert ledger.read(submissions.due, 60.0) == [(LANE, "ACME")]
+    [told] = ledger.read(submissions.lane_rows)
+    assert (told.next_at, told.trouble, told.campaigns) == (60.0, "no token", (row.name,))
+    ledger.write(submissions.put_off, LANE, 1, None)
+    assert ledger.read(submissions.due, 1e12) == []
+    assert ledger.write(submissions.wake, row.id, 70.0)
+    assert ledger.read(submissions.due, 70.0) == [(LANE, "ACME")]
+
+
+def test_a_word_that_comes_while_a_lane_is_driven_is_not_lost(ledger: Ledger) -> None:
+    row, other = make_campaign(ledger), make_campaign(ledger, "autumn")
+    hand_in(ledger, row)
+    hand_in(ledger, other)
+    seen = ledger.read(submissions.wakes, LANE)
+    ledger.write(submissions.wake, row.id, 50.0)
+    ledger.write(submissions.put_off, LANE, seen, None, "nothing is due")
+    [told] = ledger.read(submissions.lane_rows)
+    assert (told.next_at, told.trouble) == (50.0, "")
+    ledger.write(submissions.put_off, LANE, ledger.read(submissions.wakes, LANE), None)
+    assert ledger.read(submissions.due, 1e12) == []
+
+
+def test_only_what_was_handed_in_can_be_woken(ledger: Ledger) -> None:
+    assert not ledger.write(submissions.wake, make_campaign(ledger).id, 1.0)
+
+
+def test_a_worker_is_alive_while_it_says_so_and_a_run_of_one_machine_is_no_worker(
+    ledger: Ledger,
+) -> None:
+    assert ledger.read(submissions.beat_age, LANE) is None
+    run, _ = own_lane(ledger)
+    assert ledger.read(submissions.beat_age, LANE) is None
+    ledger.write(submissions.beat, run)
+    age = ledger.read(submissions.beat_age, LANE)
+    assert age is not None
+    assert -1.0 < age < 5.0
+    with ledger.writing() as connection:
+        late = update(schema.run).values(beat_at=schema.run.c.beat_at - 100.0)
+        connection.execute(late)
+    age = ledger.read(submissions.beat_age, LANE)
+    assert age is not None
+    assert 99.0 < age < 105.0
+    ledger.write(lanes.end_run, run, 9.0, "ended")
+    assert ledger.read(submissions.beat_age, LANE) is None
+
+
+def test_who_drives_a_lane_is_told(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [1, 2, 3])
+    hand_in(ledger, row)
+    [before] = ledger.read(submissions.lane_rows)
+    assert (before.host, before.driven, before.queued) == ("", False, 3)
+    run, epoch = own_lane(ledger)
+    ledger.write(submissions.beat, run)
+    ledger.write(brakes.tell_driven, LANE, run, {row.id: 0})
+    [told] = ledger.read(submissions.lane_rows)
+    assert told.driven
+    assert told.host
+    assert told.epoch == epoch
+    ledger.write(brakes.tell_driven, LANE, run, {})
+    [after] = ledger.read(submissions.lane_rows)
+    assert not after.driven
+    assert after.host == told.host
+
+
+def test_one_of_many_looks_after_the_engine_in_its_turn(location: str) -> None:
+    with open_ledger(location) as first, open_ledger(location) as second:
+        assert first.write(submissions.my_turn_to_tidy, 60.0)
+        assert not second.write(submissions.my_turn_to_tidy, 60.0)
+        assert second.write(submissions.my_turn_to_tidy, 0.0)
+
+
+def test_a_turn_is_taken_once(postgres_location: str) -> None:
+    with open_ledger(postgres_location) as ledger:
+        assert ledger.write(submissions.my_turn_to_tidy, 0.0)
+        told: list[bool] = []
+        start = threading.Barrier(4)
+
+        def ask() -> None:
+            with open_ledger(postgres_location) as own:
+                start.wait(10)
+                told.append(own.write(submissions.my_turn_to_tidy, 600.0))
+
+        with ledger.writing() as connection:  # as if the last turn was long ago
+            connection.execute(
+                update(schema.meta).where(schema.meta.c.key == "tidied").values(value="1.0")
+            )
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(told) == [False, False, False, True]
+
+
+async def test_a_lanes_lock_keeps_others_out_until_its_session_ends(postgres_location: str) -> None:
+    with open_ledger(postgres_location) as first, open_ledger(postgres_location) as second:
+        run, _ = own_lane(first)
+        first.write(submissions.beat, run)
+        with (
+            first.hold(submissions.worker_name(run), wait=False),
+            second.hold("worker 2", wait=False),
+        ):
+            await first.commit(submissions.introduce, run)
+            assert await first.commit(submissions.try_hold, LANE)
+            assert not await second.commit(submissions.try_hold, LANE)
+            await first.commit(submissions.let_go, LANE)
+            assert await second.commit(submissions.try_hold, LANE)
+            await second.commit(submissions.let_go, LANE)
+            assert await first.commit(submissions.try_hold, LANE)
+            assert second.write(submissions.evict, LANE) == 1
+            for _ in range(100):
+                if await second.commit(submissions.try_hold, LANE):
+                    break
+                await asyncio.sleep(0.02)
+            else:
+                pytest.fail("the lock outlived its session")
+            # Its outcomes are welcome, in another session; it begins nothing any more.
+            assert not await first.commit(submissions.try_hold, LANE)
+            with pytest.raises(LedgerError):
+                await first.commit(claims.claim, make_intent(1, run, 1))
+
+
+def test_whoever_is_no_worker_is_not_evicted(postgres_location: str) -> None:
+    with open_ledger(postgres_location) as ledger, open_ledger(postgres_location) as other:
+        own_lane(ledger)
+        with ledger.hold(LANE, wait=False):
+            assert other.write(submissions.evict, LANE) == 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.call import Call
-from runner.cli.params import campaigns_argument, examples, state_option
+from runner.cli.params import campaigns_argument, duration, examples, state_option
 
 if TYPE_CHECKING:
     from runner.ledger.submissions import LaneRow
@@ -119,6 +119,23 @@ def hand_in(call: Call, campaigns: tuple[Path, ...], options: Options, start: st
     help="Drive at most N lanes at once.",
 )
 @click.option(
+    "--slice",
+    "seconds",
+    default="60s",
+    show_default=True,
+    metavar="DURATION",
+    callback=duration,
+    help="Hand a lane on to whoever is free after this time.",
+)
+@click.option(
+    "--dead-after",
+    default="10s",
+    show_default=True,
+    metavar="DURATION",
+    callback=duration,
+    help="Take over from a worker without a sign of life for so long; the same for all workers.",
+)
+@click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
 @click.option("-q", "--quiet", is_flag=True, help="Only problems.")
@@ -126,7 +143,15 @@ def hand_in(call: Call, campaigns: tuple[Path, ...], options: Options, start: st
 @state_option
 @click.pass_obj
 def worker(
-    call: Call, /, slots: int, log_format: str, quiet: bool, verbose: bool, state: str | None
+    call: Call,
+    /,
+    slots: int,
+    seconds: float,
+    dead_after: float,
+    log_format: str,
+    quiet: bool,
+    verbose: bool,
+    state: str | None,
 ) -> int:
     """Drive lanes that campaigns were submitted to, until SIGTERM or Ctrl-C: then what is under way
     ends, and other workers go on.
@@ -139,6 +164,7 @@ def worker(
 
     from runner.clock import SystemClock
     from runner.distributed.handing import shared_location
+    from runner.distributed.slices import Timing
     from runner.distributed.worker import work
     from runner.events import EventBus
     from runner.progress.lines import JsonLines, PlainLines
@@ -153,7 +179,8 @@ def worker(
     else:
         bus.watch(tally.watch)
         bus.watch(PlainLines(sys.stdout, tally, quiet=quiet, verbose=verbose).watch)
-    asyncio.run(work(location, slots, GRACE, SystemClock(), bus, os.environ))
+    timing = Timing(seconds, dead_after)
+    asyncio.run(work(location, slots, GRACE, SystemClock(), bus, os.environ, timing))
     return 0
 
 

@@ -50,6 +50,15 @@ TROUBLED = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds that a worker drives a lane before it hands it on, and without a sign of life after
+    which it takes another worker for dead."""
+
+    slice: float = SLICE
+    dead_after: float = STALL
+
+
+@dataclass(frozen=True, slots=True)
 class Handed:
     """A campaign as it was handed in, understood."""
 
@@ -68,6 +77,7 @@ class Driving:
     clock: Clock
     bus: EventBus
     environ: Mapping[str, str]
+    timing: Timing = field(default_factory=Timing)
     ending: bool = False
     lanes: dict[str, Lane] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)  # how often which lane was woken
@@ -107,7 +117,7 @@ class Driving:
         if await self.ledger.commit(submissions.try_hold, lane_id):
             return True
         age = self.ledger.read(submissions.beat_age, lane_id)
-        if age is not None and age > STALL and self.ledger.write(submissions.evict, lane_id):
+        if age is not None and age > self.timing.dead_after and self.ledger.write(submissions.evict, lane_id):
             self._tell(f"{lane_id}: its worker is taken for dead")
             return False  # its session ends in a moment; the lane is due as before
         self._put_off(lane_id, self.clock.now() + HELD, "a run of one machine has it, or a plan")
@@ -124,7 +134,7 @@ class Driving:
         self.bus.emit(LaneTaken(self.clock.now(), lane_id, names))
         lane.idle_after = IDLE
         self.lanes[lane_id] = lane
-        watch = asyncio.create_task(_end_in_time(lane), name=f"slice {lane_id}")
+        watch = asyncio.create_task(_end_in_time(lane, self.timing.slice), name=f"slice {lane_id}")
         try:
             async with listening([lane]):
                 await drive_lane(lane)
@@ -220,10 +230,10 @@ def _halts(lane: Lane, why: str) -> list[Halt]:
     return [Halt(lane.clock.now(), why, campaign=campaign) for campaign in lane.campaigns]
 
 
-async def _end_in_time(lane: Lane) -> None:
-    await asyncio.sleep(SLICE)
+async def _end_in_time(lane: Lane, seconds: float) -> None:
+    await asyncio.sleep(seconds)
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(LONGEST_SLICE - SLICE):
+        async with asyncio.timeout(LONGEST_SLICE - seconds):
             while lane.settling:
                 await lane.wait()
     lane.drain()

@@ -22,16 +22,15 @@ from procrastinate.exceptions import ConnectorException
 from runner import __version__
 from runner.clock import Clock
 from runner.distributed import engine
-from runner.distributed.slices import Driving
+from runner.distributed.slices import Driving, Timing
 from runner.errors import LedgerError, LedgerTooNew, RunnerError
 from runner.events import EventBus, Notice
 from runner.ledger import Ledger, lanes, open_ledger, submissions
 from runner.ledger.age import Memory
-from runner.ledger.submissions import STALL
 from runner.run.memory import kept, may_change
 
-BEAT = 2.0
-"""Seconds between two signs of life."""
+BEATS = 5
+"""Signs of life of a worker in the time after which it is taken for dead."""
 
 TIDY = 1.0
 """Seconds between two looks, by one of all workers, at lanes that are due or were left."""
@@ -60,6 +59,7 @@ class Worker:
     clock: Clock
     bus: EventBus
     environ: Mapping[str, str]
+    timing: Timing
     ending: asyncio.Event
     driving: Driving | None = None
     has_served: bool = False  # what stops it later is no mistake of whoever started it
@@ -89,7 +89,7 @@ class Worker:
             memory = may_change(ledger, self.environ, self.clock.now(), tell=self._tell)
             run = ledger.write(lanes.begin_run, self.clock.now(), __version__)
             ledger.write(submissions.beat, run)
-            driving = Driving(ledger, run, self.clock, self.bus, self.environ)
+            driving = Driving(ledger, run, self.clock, self.bus, self.environ, self.timing)
             self.driving = driving
             try:
                 with ledger.hold(submissions.worker_name(run), wait=False):
@@ -129,7 +129,7 @@ class Worker:
                     install_signal_handlers=False,
                     delete_jobs="always",
                     fetch_job_polling_interval=1.0,
-                    update_heartbeat_interval=BEAT,
+                    update_heartbeat_interval=self.timing.dead_after / BEATS,
                     stalled_worker_timeout=LEFT,
                     shutdown_graceful_timeout=self.grace,
                 ),
@@ -167,7 +167,7 @@ class Worker:
 
     async def _beat(self, driving: Driving) -> None:
         while True:
-            await asyncio.sleep(BEAT)
+            await asyncio.sleep(self.timing.dead_after / BEATS)
             await asyncio.to_thread(driving.ledger.write, submissions.beat, driving.run)
 
     async def _tidy(self, app: App, driving: Driving) -> None:
@@ -177,7 +177,7 @@ class Worker:
             await asyncio.sleep(TIDY)
             if not await asyncio.to_thread(ledger.write, submissions.my_turn_to_tidy, TIDY):
                 continue
-            for job in await engine.stalled(app, STALL):
+            for job in await engine.stalled(app, self.timing.dead_after):
                 self._tell(f"{job.task_kwargs['lane']}: its worker gives no sign of life")
                 with contextlib.suppress(ConnectorException):  # somebody else has buried it
                     await engine.bury(app, job)
@@ -240,11 +240,12 @@ async def work(
     clock: Clock,
     bus: EventBus,
     environ: Mapping[str, str],
+    timing: Timing,
 ) -> None:
     """Be a worker until told to end."""
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # the ledger tells what counts
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
-    worker = Worker(location, slots, grace, clock, bus, environ, asyncio.Event())
+    worker = Worker(location, slots, grace, clock, bus, environ, timing, asyncio.Event())
     asyncio.get_running_loop().set_exception_handler(worker.unheard)
     with told_to_end(worker):
         await worker.run()

@@ -79,6 +79,7 @@ class Driving:
     environ: Mapping[str, str]
     timing: Timing = field(default_factory=Timing)
     ending: bool = False
+    busy: set[str] = field(default_factory=set)  # lanes of which a slice is under way
     lanes: dict[str, Lane] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)  # how often which lane was woken
     known: dict[tuple[str, str, str], tuple[float, Introduction]] = field(default_factory=dict)
@@ -95,6 +96,7 @@ class Driving:
         if self.ending:
             return  # whoever takes it next finds it as due as it was
         self.seen[lane_id] = self.ledger.read(submissions.wakes, lane_id)
+        self.busy.add(lane_id)
         try:
             if not await self._hold(lane_id):
                 return
@@ -110,6 +112,8 @@ class Driving:
             told = f"{error}; {error.hint}" if error.hint else str(error)
             self._tell(f"{lane_id}: {told}")
             self._put_off(lane_id, self.clock.now() + TROUBLED, told)
+        finally:
+            self.busy.discard(lane_id)
 
     async def _hold(self, lane_id: str) -> bool:
         """Keep runs of one machine out. A dead worker's session is ended, with all that it might

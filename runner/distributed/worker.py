@@ -110,6 +110,8 @@ class Worker:
                 failed.set_exception(error)
 
         async def drive(lane: str) -> None:
+            if lane in driving.busy:
+                return  # the engine has lost sight of it; a lock of this session keeps no task out
             try:
                 refuse_other_version(driving.ledger)
                 await driving.drive(lane)

@@ -48,18 +48,26 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a new ledger may be made: a file, or a database of its own."""
     if request.param == "sqlite":
         return str(tmp_path / "state.db")
-    found: str = request.getfixturevalue("postgres_location")
-    return found
+    return _new_database(request.getfixturevalue("postgres"))
+
+
+def _new_database(uri: str) -> str:
+    name = f"ledger_{uuid.uuid4().hex}"
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return uri.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
 
 
 @pytest.fixture
-def postgres_location(postgres: str) -> str:
-    """Where a new ledger may be made on PostgreSQL: a database of its own."""
-    name = f"ledger_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    url = postgres.replace("postgresql://", "postgresql+psycopg://")
-    return url.replace("/postgres?", f"/{name}?")
+def new_database(postgres: str) -> str:
+    """The URL of an empty PostgreSQL database."""
+    return _new_database(postgres)
+
+
+@pytest.fixture
+def another_database(postgres: str) -> str:
+    """The URL of one more."""
+    return _new_database(postgres)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`run-campaign db`: the ledger as a file."""
+"""`run-campaign db`: the ledger itself."""
 
 from __future__ import annotations
 
@@ -43,24 +43,33 @@ def backup(call: Call, /, file: Path, state: str | None) -> int:
 @state_option
 @click.pass_obj
 def upgrade(call: Call, /, state: str | None) -> int:
-    """Bring the ledger's schema up to date, and on PostgreSQL what workers need."""
-    from runner.ledger import notes
+    """Bring the ledger's schema up to date, and on PostgreSQL make it ready for workers.
+
+    A ledger in a file is brought up to date by any command that changes it. One in PostgreSQL,
+    which other hosts may use, by this command only: first let all runs of the older version end.
+    """
+    from runner.ledger import upgrade
     from runner.progress import safe
-    from runner.run.places import ledger_upward, open_existing
+    from runner.run.places import existing, ledger_upward
 
     call.about((), state)
-    location = ledger_upward(state, os.environ, Path.cwd())
-    with open_existing(location, read_only=False) as ledger:
-        version = ledger.read(notes.note, "schema_version")
-        if ledger.file is None:
-            click.echo(f"{safe(ledger.place)}: {_set_up_for_workers(location, ledger)}")
-        click.echo(f"{safe(ledger.place)} has schema {version}: up to date")
+    location = existing(ledger_upward(state, os.environ, Path.cwd()))
+    place, found, version = upgrade(location)
+    place = safe(place)
+    if found == version:
+        click.echo(f"{place} has schema {version}: up to date")
+    elif found is not None:
+        click.echo(f"{place} brought from schema {found} to {version}")
+    else:
+        click.echo(f"{place} set up with schema {version}")
+    if "://" in location:
+        click.echo(f"{place}: {_set_up_for_workers(location)}")
     return 0
 
 
-def _set_up_for_workers(location: str, ledger: Ledger) -> str:
+def _set_up_for_workers(location: str) -> str:
     try:
         from runner.distributed.setting_up import set_up
     except ModuleNotFoundError:
         return "not set up for workers (they need: pip install 'run-campaign[distributed]')"
-    return set_up(location, ledger)
+    return set_up(location)

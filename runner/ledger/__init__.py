@@ -33,9 +33,10 @@ from runner.ledger import (
     words,
 )
 from runner.ledger.backup import back_up
-from runner.ledger.engine import ledger_url, open_engine, place_of
+from runner.ledger.engine import ledger_url, open_engine, place_of, upgrade
 from runner.ledger.failures import told_plainly
 from runner.ledger.place import Anchor
+from runner.ledger.upgrading import refuse_upgraded
 from runner.ledger.writer import Writer
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "open_ledger",
     "planning",
     "settling",
+    "upgrade",
     "views",
     "words",
 ]
@@ -139,16 +141,16 @@ class Ledger:
             if session is not self._lock_session:
                 session.close()
             raise lanes.held_by(self.read(lanes.owner_of, lane))
-        if self._lock_session is not None:  # which holds this lane too, and ends with the first
-            yield
-            return
-        self._lock_session = session
+        first = self._lock_session is None
+        self._lock_session = session  # which holds later lanes too, and ends with the first
         try:
+            self.read(refuse_upgraded)
             yield
         finally:
-            self._lock_session = None
-            session.invalidate()  # the locks end with their session, not with its return
-            session.close()
+            if first:
+                self._lock_session = None
+                session.invalidate()  # the locks end with their session, not with its return
+                session.close()
 
     def close(self) -> None:
         """Commit what waits and let go of the database."""

@@ -6,80 +6,23 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from runner.errors import LedgerError, LedgerTooNew, UsageError
 from runner.ledger.failures import BUSY_SECONDS, told_plainly
 from runner.ledger.place import KEEP_IT, check_place, runs_took_place, wal_of
-from runner.ledger.schema import (
-    SCHEMA_VERSION,
-    as_postgresql_has_it,
-    attempt,
-    attempt_by_message_id,
-    brake,
-    campaign,
-    message_by_message_id,
-    message_contacted,
-    message_open,
-    message_queued,
-    message_sent,
-    message_unplanned,
-    meta,
-    metadata,
-    submission,
-    word,
-)
+from runner.ledger.schema import SCHEMA_VERSION, as_postgresql_has_it, meta, metadata
+from runner.ledger.upgrading import hold_schema, migrate
 
 QUICKLY_CHECKED = 4_000_000
 """Bytes up to which a ledger is checked for damage whenever it is opened to be written; checking
 takes about 5 ms per megabyte. In a larger one damage is met when its page is read."""
-
-
-def _add_words(connection: Connection) -> None:
-    word.create(connection)
-
-
-def _add_brakes_zones_and_contacts(connection: Connection) -> None:
-    brake.create(connection)
-    message_contacted.create(connection, checkfirst=True)
-    connection.execute(text("ALTER TABLE message ADD COLUMN zone VARCHAR NOT NULL DEFAULT ''"))
-    message_queued.drop(connection)
-    message_queued.create(connection)
-    for index in attempt.indexes:  # in the order of the server's clock now
-        index.drop(connection, checkfirst=True)
-        index.create(connection)
-    connection.execute(campaign.update().values(fingerprint=None))  # the next plan fills them
-
-
-def _index_what_is_asked_for(connection: Connection) -> None:
-    """Of ids only those that are there; and what a look at a large ledger counts, by itself."""
-    for index in (message_by_message_id, attempt_by_message_id, message_queued):
-        index.drop(connection)
-        index.create(connection)
-    for index in (message_open, message_sent, message_unplanned):
-        index.create(connection)
-
-
-def _add_submissions(connection: Connection) -> None:
-    submission.create(connection)
-    kind = "FLOAT" if connection.dialect.name == "sqlite" else "DOUBLE PRECISION"
-    connection.execute(text(f"ALTER TABLE run ADD COLUMN beat_at {kind}"))
-
-
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {
-    1: _add_words,
-    2: _add_brakes_zones_and_contacts,
-    3: _index_what_is_asked_for,
-    4: _add_submissions,
-}
-"""Schema version -> what brings a ledger of that version to the next one."""
 
 
 PATIENCE: dict[str, object] = {
@@ -101,9 +44,32 @@ def open_engine(location: str, *, read_only: bool = False, worker: bool = False)
     """An engine on the ledger at `location`: a file's path, or an SQLAlchemy URL. `worker`: others
     may take over from it.
 
-    A missing SQLite file is made (mode 0600), its schema too, unless `read_only`. Raises
+    A missing SQLite file is made (mode 0600), its schema too, unless `read_only`. An older one is
+    brought up to date; in PostgreSQL only `upgrade` does that, since other hosts may use it. Raises
     LedgerError (cannot be used), LedgerTooNew (made by a newer version), UsageError (bad URL).
     """
+    return _open(location, read_only=read_only, worker=worker)[0]
+
+
+def upgrade(location: str) -> tuple[str, int | None, int]:
+    """Bring the ledger at `location` up to date: its place, the schema that it had (None for none),
+    and the one that it has.
+
+    Raises LaneHeld when a run is live on it in PostgreSQL; otherwise as `open_engine`.
+    """
+    engine, found = _open(location, upgrading=True)
+    engine.dispose()
+    return place_of(ledger_url(location)), found, SCHEMA_VERSION
+
+
+def _open(
+    location: str,
+    *,
+    read_only: bool = False,
+    worker: bool = False,
+    upgrading: bool = False,
+) -> tuple[Engine, int | None]:
+    """The engine, and the schema that the ledger had before."""
     url = ledger_url(location)
     sqlite = url.get_backend_name() == "sqlite"
     if sqlite and url.database in (None, "", ":memory:"):
@@ -129,13 +95,20 @@ def open_engine(location: str, *, read_only: bool = False, worker: bool = False)
     place = place_of(url)
     try:
         with told_plainly(place), engine.begin() as connection:
-            _bring_up_to_date(connection, place, file, read_only=read_only, made=made)
+            found = _bring_up_to_date(
+                connection,
+                place,
+                file,
+                made=made,
+                read_only=read_only,
+                migrating=sqlite or upgrading,
+            )
     except BaseException:
         engine.dispose()
         if made and file is not None:
             _remove(file)
         raise
-    return engine
+    return engine, found
 
 
 def _patience(url: URL, worker: bool) -> dict[str, object]:
@@ -264,34 +237,69 @@ def _insist_on_durable(engine: Engine) -> None:
 
 
 def _bring_up_to_date(
-    connection: Connection, place: str, file: Path | None, *, read_only: bool, made: bool
-) -> None:
+    connection: Connection,
+    place: str,
+    file: Path | None,
+    *,
+    made: bool,
+    read_only: bool,
+    migrating: bool,
+) -> int | None:
+    """Make the ledger one of this version, or refuse it; the schema that it had, None for none."""
+    found = _schema_of(connection, place)
+    if found is None and file is None and not read_only:
+        hold_schema(connection)  # another first command may be making the same tables
+        found = _schema_of(connection, place)
+    if found is None:
+        _set_up(connection, place, file, read_only=read_only, made=made)
+        return None
+    _look_over(connection, place, file, found, read_only=read_only)
+    if found < SCHEMA_VERSION:
+        if read_only or not migrating:
+            raise _too_old(place, found, sqlite=file is not None)
+        return migrate(connection)
+    return found
+
+
+def _schema_of(connection: Connection, place: str) -> int | None:
+    """The version of a ledger's schema, None in an empty database."""
     tables = set(inspect(connection).get_table_names())
     if not tables:
-        if not made and file is not None and runs_took_place(file):
-            raise LedgerError(
-                f"the ledger {place} is empty, but runs took place beside it: whom they wrote to "
-                "is lost",
-                "restore the newest `run-campaign db backup`; if it is to be a new ledger, remove "
-                "the empty file first",
-            )
-        if read_only:
-            raise LedgerError(f"the ledger {place} is empty")
-        metadata.create_all(connection)
-        connection.execute(
-            insert(meta),
-            [
-                {"key": "schema_version", "value": str(SCHEMA_VERSION)},
-                {"key": "ledger_id", "value": uuid.uuid4().hex},
-            ],
-        )
-        return
+        return None
     if not {"meta", "message"} <= tables:
         raise _no_ledger()
     told = connection.execute(select(meta.c.value).where(meta.c.key == "schema_version")).scalar()
     if not str(told).isdecimal():
         raise _damaged(place, "it does not say which schema it has")
-    version = int(str(told))
+    return int(str(told))
+
+
+def _set_up(
+    connection: Connection, place: str, file: Path | None, *, read_only: bool, made: bool
+) -> None:
+    if not made and file is not None and runs_took_place(file):
+        raise LedgerError(
+            f"the ledger {place} is empty, but runs took place beside it: whom they wrote to "
+            "is lost",
+            "restore the newest `run-campaign db backup`; if it is to be a new ledger, remove "
+            "the empty file first",
+        )
+    if read_only:
+        raise LedgerError(f"the ledger {place} is empty")
+    metadata.create_all(connection)
+    connection.execute(
+        insert(meta),
+        [
+            {"key": "schema_version", "value": str(SCHEMA_VERSION)},
+            {"key": "ledger_id", "value": uuid.uuid4().hex},
+        ],
+    )
+
+
+def _look_over(
+    connection: Connection, place: str, file: Path | None, version: int, *, read_only: bool
+) -> None:
+    """Raise LedgerError for what this version cannot read."""
     if version > SCHEMA_VERSION:
         raise LedgerTooNew(
             f"the ledger has schema {version}, this program knows up to {SCHEMA_VERSION}",
@@ -301,14 +309,14 @@ def _bring_up_to_date(
         [found] = connection.exec_driver_sql("PRAGMA quick_check(1)").scalars()
         if found != "ok":
             raise _damaged(place, found)
-    while version < SCHEMA_VERSION:
-        if read_only:
-            raise LedgerError("the ledger is of an older version", "run-campaign db upgrade")
-        MIGRATIONS[version](connection)
-        version += 1
-        connection.execute(
-            meta.update().where(meta.c.key == "schema_version").values(value=str(version))
-        )
+
+
+def _too_old(place: str, version: int, *, sqlite: bool) -> LedgerError:
+    first = "" if sqlite else ", once all runs and workers of the older version have ended"
+    return LedgerError(
+        f"the ledger {place} has schema {version}, this version needs {SCHEMA_VERSION}",
+        f"run-campaign db upgrade{first}",
+    )
 
 
 def _no_ledger() -> LedgerError:

@@ -21,6 +21,8 @@ from runner.ledger.schema import lane, meta, run
 
 NAMELESS = "a process that has not said its name yet"
 
+LET_IT_END = "let it end, or stop it with Ctrl-C there, then run this again"
+
 NAMED_WITHIN = 1.0
 """Seconds within which whoever takes a lock has written down who it is."""
 
@@ -104,16 +106,36 @@ def advisory_lock(connection: Connection, lane_id: str, *, wait: bool) -> bool:
     return wait or bool(taken)
 
 
+def refuse_live_runs(connection: Connection) -> None:
+    """Raise LaneHeld if another session holds a lane of a PostgreSQL ledger."""
+    # A lock of one big number has its halves in classid and objid, and 1 in objsubid.
+    held = connection.execute(
+        text(
+            "SELECT held.pid, lane.id FROM pg_locks held LEFT JOIN lane"
+            " ON hashtextextended(lane.id, 0) = held.classid::bigint << 32 | held.objid::bigint"
+            " WHERE held.locktype = 'advisory' AND held.objsubid = 1 AND held.granted"
+            " AND held.pid <> pg_backend_pid() AND held.database ="
+            " (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY lane.id"
+        )
+    ).first()
+    if held is None:
+        return
+    owner = None if held.id is None else owner_of(connection, held.id)
+    told = f"session {held.pid} of the database" if owner is None else _named(*owner)
+    raise LaneHeld(f"a run is live on this ledger: {told}", LET_IT_END)
+
+
 def held_by(owner: tuple[str, int, float] | None) -> LaneHeld:
     """The error for a lane that another run holds."""
-    told = NAMELESS
-    if owner is not None:
-        host, pid, since = owner
-        told = f"process {pid} on {host} since {iso(since)}"
+    told = NAMELESS if owner is None else _named(*owner)
     return LaneHeld(
         f"another run holds this team: {told}",
         "wait for it, stop it with Ctrl-C there, or run this with --wait",
     )
+
+
+def _named(host: str, pid: int, since: float) -> str:
+    return f"process {pid} on {host} since {iso(since)}"
 
 
 @contextmanager

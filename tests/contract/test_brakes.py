@@ -18,6 +18,7 @@ from runner.ledger import (
     moves,
     open_ledger,
     schema,
+    upgrade,
     views,
 )
 from runner.ledger.brakes import Brake, BrakeKind, Halt
@@ -121,6 +122,7 @@ def test_a_ledger_of_an_older_schema_learns_to_brake(location: str, version: int
         make_queue(ledger, row, [1])
         with ledger.writing() as connection:
             make_old(connection, version)
+    upgrade(location)
     with open_ledger(location) as ledger:
         run, epoch = own_lane(ledger)
         ledger.write(brakes.pause, row.id, 5.0, "ada")

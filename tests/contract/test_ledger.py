@@ -14,7 +14,6 @@ from runner.ledger import (
     Ledger,
     claims,
     decisions,
-    engine,
     exports,
     history,
     lanes,
@@ -24,6 +23,8 @@ from runner.ledger import (
     planning,
     schema,
     settling,
+    upgrade,
+    upgrading,
     views,
 )
 from runner.ledger.claims import NotClaimed
@@ -594,11 +595,15 @@ def test_an_older_ledger_is_brought_up_to_date_once(
         make_queue(ledger, make_campaign(ledger), [5])
         with ledger.writing() as connection:
             make_old(connection, 0)
-    if "://" not in location:
-        with pytest.raises(LedgerError, match="older version"):
-            open_ledger(location, read_only=True)
-    monkeypatch.setitem(engine.MIGRATIONS, 0, add_a_column)
-    for _ in range(2):
+    shared = "://" in location
+    for read_only in (True, False) if shared else (True,):
+        with pytest.raises(LedgerError, match="has schema 0, this version needs") as caught:
+            open_ledger(location, read_only=read_only)
+        assert "run-campaign db upgrade" in caught.value.hint
+    monkeypatch.setitem(upgrading.MIGRATIONS, 0, add_a_column)
+    for before in (0, schema.SCHEMA_VERSION):
+        if shared:
+            assert upgrade(location)[1:] == (before, schema.SCHEMA_VERSION)
         with open_ledger(location) as ledger:
             assert ledger.read(notes.note, "schema_version") == str(schema.SCHEMA_VERSION)
             [found] = ledger.read(planning.campaigns)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import event
 
-from runner.ledger import open_ledger, views
+from runner.errors import LaneHeld, LedgerError
+from runner.ledger import Ledger, lanes, open_ledger, schema, upgrade, views
 from tests.support import make_campaign, make_old, make_queue
 
 
@@ -62,3 +64,40 @@ def test_an_id_is_looked_for_by_its_index(tmp_path: Path) -> None:
 def test_a_message_without_an_id_proves_none(tmp_path: Path) -> None:
     with open_ledger(str(tmp_path / "state.db")) as ledger:
         assert ledger.read(views.is_taken, "")
+
+
+def test_an_upgrade_is_refused_beside_a_live_run_and_a_run_after_it(new_database: str) -> None:
+    with open_ledger(new_database) as ledger:
+        with ledger.writing() as connection:
+            make_old(connection, 3)
+        run = ledger.write(lanes.begin_run, 1.0, "test")
+        ledger.write(lanes.take_lane, "lane", run)
+        with pytest.raises(LedgerError, match="has schema 3, this version needs") as caught:
+            open_ledger(new_database)
+        assert "once all runs and workers of the older version have ended" in caught.value.hint
+    with pytest.raises(LedgerError, match="has schema 3"):
+        open_ledger(new_database, read_only=True)
+    with open_ledger_as_it_is(new_database) as older:
+        with (
+            pytest.raises(LedgerError, match="brought to schema 3 meanwhile"),
+            older.hold("lane", wait=False),
+        ):
+            pass
+        session = older._engine.connect()
+        assert lanes.advisory_lock(session, "lane", wait=False)
+        with pytest.raises(LaneHeld, match=r"a run is live on this ledger: process .* on "):
+            upgrade(new_database)
+        session.invalidate()
+        session.close()
+    assert upgrade(new_database)[1:] == (3, schema.SCHEMA_VERSION)
+    assert upgrade(new_database)[1:] == (schema.SCHEMA_VERSION, schema.SCHEMA_VERSION)
+
+
+@contextmanager
+def open_ledger_as_it_is(location: str) -> Iterator[Ledger]:
+    """As a process has it that opened it before its schema changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("runner.ledger.engine.SCHEMA_VERSION", 3)
+        ledger = open_ledger(location)
+    with ledger:
+        yield ledger

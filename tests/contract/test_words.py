@@ -16,6 +16,7 @@ from runner.ledger import (
     planning,
     schema,
     settling,
+    upgrade,
     views,
     words,
 )
@@ -161,6 +162,7 @@ def test_a_ledger_of_the_first_schema_learns_to_keep_words(location: str) -> Non
         campaign, _ = doubtful(ledger)
         with ledger.writing() as connection:
             make_old(connection, 1)
+    upgrade(location)
     with open_ledger(location) as ledger:
         [doubt] = ledger.read(views.in_doubt, [campaign])
         say(ledger, E.SAID_SENT, doubt.id)

@@ -1,0 +1,113 @@
+"""What brings a ledger of an older schema up to date, and what waits for that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, func, select, text
+
+from runner.errors import LedgerError
+from runner.ledger.lanes import refuse_live_runs
+from runner.ledger.notes import note
+from runner.ledger.schema import (
+    SCHEMA_VERSION,
+    attempt,
+    attempt_by_message_id,
+    brake,
+    campaign,
+    message_by_message_id,
+    message_contacted,
+    message_open,
+    message_queued,
+    message_sent,
+    message_unplanned,
+    meta,
+    submission,
+    word,
+)
+
+_ADVISORY = 0x7C1
+"""PostgreSQL's lock of the ledger as a whole is of this class; those of lanes have none."""
+
+
+def _add_words(connection: Connection) -> None:
+    word.create(connection)
+
+
+def _add_brakes_zones_and_contacts(connection: Connection) -> None:
+    brake.create(connection)
+    message_contacted.create(connection, checkfirst=True)
+    connection.execute(text("ALTER TABLE message ADD COLUMN zone VARCHAR NOT NULL DEFAULT ''"))
+    message_queued.drop(connection)
+    message_queued.create(connection)
+    for index in attempt.indexes:  # in the order of the server's clock now
+        index.drop(connection, checkfirst=True)
+        index.create(connection)
+    connection.execute(campaign.update().values(fingerprint=None))  # the next plan fills them
+
+
+def _index_what_is_asked_for(connection: Connection) -> None:
+    """Of ids only those that are there; and what a look at a large ledger counts, by itself."""
+    for index in (message_by_message_id, attempt_by_message_id, message_queued):
+        index.drop(connection)
+        index.create(connection)
+    for index in (message_open, message_sent, message_unplanned):
+        index.create(connection)
+
+
+def _add_submissions(connection: Connection) -> None:
+    submission.create(connection)
+    kind = "FLOAT" if connection.dialect.name == "sqlite" else "DOUBLE PRECISION"
+    connection.execute(text(f"ALTER TABLE run ADD COLUMN beat_at {kind}"))
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {
+    1: _add_words,
+    2: _add_brakes_zones_and_contacts,
+    3: _index_what_is_asked_for,
+    4: _add_submissions,
+}
+"""Schema version -> what brings a ledger of that version to the next one."""
+
+
+def migrate(connection: Connection) -> int:
+    """Bring a ledger to this version's schema; which one it had.
+
+    Raises LaneHeld when a run of whatever version is live on it in PostgreSQL.
+    """
+    keep_runs_out(connection)
+    found = version = int(note(connection, "schema_version"))  # another may have been here first
+    while version < SCHEMA_VERSION:
+        MIGRATIONS[version](connection)
+        version += 1
+        connection.execute(
+            meta.update().where(meta.c.key == "schema_version").values(value=str(version))
+        )
+    return found
+
+
+def hold_schema(connection: Connection, *, shared: bool = False) -> None:
+    """Until this transaction ends nobody else changes a PostgreSQL ledger as a whole; not `shared`:
+    nor does a run begin. SQLite has one writer anyway."""
+    if connection.dialect.name != "sqlite":
+        lock = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
+        connection.execute(select(lock(_ADVISORY, 0)))
+
+
+def keep_runs_out(connection: Connection) -> None:
+    """Raise LaneHeld if a run is live on a PostgreSQL ledger; until this transaction ends none
+    begins."""
+    if connection.dialect.name != "sqlite":
+        hold_schema(connection)
+        refuse_live_runs(connection)
+
+
+def refuse_upgraded(connection: Connection) -> None:
+    """Raise LedgerError when the ledger was upgraded since this process opened it. For whoever has
+    just taken a lane."""
+    hold_schema(connection, shared=True)
+    version = note(connection, "schema_version")
+    if version != str(SCHEMA_VERSION):
+        raise LedgerError(
+            f"the ledger has been brought to schema {version} meanwhile", "upgrade run-campaign"
+        )

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +17,12 @@ from runner.cli.call import Call
 from runner.cli.params import examples, state_option
 
 if TYPE_CHECKING:
-    from runner.ledger import Ledger
+    pass
 
 
-@click.group("db", short_help="The ledger itself: backup, upgrade.")
+@click.group("db", short_help="The ledger itself: backup, upgrade, move.")
 def group() -> None:
-    """The ledger itself: a copy of it, and its schema."""
+    """The ledger itself: a copy of it, its schema, and its place."""
 
 
 @group.command("backup", epilog=examples("run-campaign db backup state-2026-03-02.db"))
@@ -73,3 +78,62 @@ def _set_up_for_workers(location: str) -> str:
     except ModuleNotFoundError:
         return "not set up for workers (they need: pip install 'run-campaign[distributed]')"
     return set_up(location)
+
+
+@group.command(
+    "move",
+    short_help="Move a ledger from its file into PostgreSQL.",
+    epilog=examples(
+        "run-campaign db move --to postgresql+psycopg://outreach@db.example/outreach",
+        "run-campaign db move --to postgresql+psycopg://outreach@db.example/outreach --undo",
+    ),
+)
+@click.option("--to", "to", required=True, metavar="URL", help="The PostgreSQL ledger.")
+@click.option(
+    "--undo", is_flag=True, help="Use the file again; only while nothing was done in PostgreSQL."
+)
+@state_option
+@click.pass_obj
+def move(call: Call, /, to: str, undo: bool, state: str | None) -> int:
+    """Move a whole ledger from its file into PostgreSQL: all campaigns, and who was written to.
+
+    The database may be empty or hold other campaigns. The file stays as it is and refuses to be
+    used from then on. Killed in the middle, the same command finishes it.
+    """
+    from runner.clock import SystemClock
+    from runner.progress import safe
+    from runner.run import moving
+    from runner.run.places import ledger_upward
+
+    call.about((), state)
+    call.resume = call.command("db", "move", "--to", "URL", *(["--undo"] if undo else []))
+    location = ledger_upward(state, os.environ, Path.cwd())
+    if undo:
+        source, target = moving.move_back(location, to, os.environ, SystemClock())
+        click.echo(f"{safe(source)} is in use again; what came of it in {safe(target)} is removed")
+        return 0
+    with _copying_told() as progress:
+        source, target = moving.move(location, to, os.environ, SystemClock(), progress)
+    click.echo(f"{safe(source)} has moved to {safe(target)}; its campaigns go on there:")
+    click.echo(f"export RUN_CAMPAIGN_STATE={shlex.quote(safe(target))}")
+    return 0
+
+
+@contextmanager
+def _copying_told() -> Iterator[Callable[[int, int], None]]:
+    """Rows copied so far as a bar, on a terminal's stderr; nothing elsewhere."""
+    from runner.progress.words import bar, number
+
+    told_at, told = time.monotonic(), False
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told_at, told
+        if sys.stderr.isatty() and time.monotonic() - told_at > 0.5:
+            told_at, told = time.monotonic(), True
+            click.echo(f"\r{bar(done, total, 30)} of {number(total)} rows", nl=False, err=True)
+
+    try:
+        yield progress
+    finally:
+        if told:
+            click.echo("\r" + " " * 70 + "\r", nl=False, err=True)

@@ -52,6 +52,7 @@ def command(
     call: Call, /, campaign: Path, output: Path, statuses: tuple[str, ...], state: str | None
 ) -> int:
     """Write one line per row and recipient: status, reason, ids, text, and the sheet's columns."""
+    from runner.cli.show import tell_moved
     from runner.message import MessageStatus
     from runner.progress import number, safe
     from runner.run.exporting import export
@@ -61,6 +62,7 @@ def command(
     if output.suffix.lower() in ENDINGS:
         raise click.UsageError(f"-o {output}: would overwrite a campaign file; name a .csv")
     with opened(campaign, state, os.environ) as (ledger, row):
+        tell_moved(ledger)
         count = export(ledger, row, output, [MessageStatus(each) for each in statuses])
     click.echo(f"{number(count)} lines in {safe(str(output))}")
     return 0

@@ -71,6 +71,7 @@ def command(
     Without more, the API is asked again now, and what stays in doubt is listed with where to look.
     Exit code 4 while some are left.
     """
+    from runner.cli.show import tell_moved
     from runner.ledger import views
     from runner.run.opening import opened
 
@@ -86,6 +87,7 @@ def command(
     elif not only_list:
         _ask_the_api(call, campaign, state)
     with opened(campaign, state, os.environ) as (ledger, row):
+        tell_moved(ledger)
         doubts = ledger.read(views.in_doubt, [row.id])
     for line in _listed(doubts, call, campaign):
         click.echo(line)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.call import Call
+from runner.ledger import Ledger, moved
 from runner.ledger.brakes import BY_A_PERSON, BrakeKind
 from runner.message import MessageStatus
 from runner.progress import moment, number, safe
@@ -27,6 +28,12 @@ def counts_line(counts: Mapping[str, int]) -> str:
         f"{number(counts[name])} {WORDS.get(name, name)}" for name in order if counts.get(name)
     ]
     return ", ".join(parts) or "nobody yet"
+
+
+def tell_moved(ledger: Ledger) -> None:
+    """Say on stderr that what is shown is a ledger that has moved."""
+    if (mark := ledger.read(moved.mark_of)) is not None:
+        click.echo(safe(str(mark)), err=True)
 
 
 def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:

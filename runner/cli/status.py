@@ -43,6 +43,8 @@ def command(
 
     Reads the ledger only: it can be asked at any time, of a live run too.
     """
+    from runner.progress import safe
+
     call.about((campaign,) if campaign else (), state)
     if watch and as_json:
         raise click.UsageError("--watch and --json do not go together; choose one")
@@ -51,6 +53,8 @@ def command(
     found = _standings(campaign, state)
     if as_json:
         told = [_as_json(each, found) for each in found.campaigns]
+        if found.moved:
+            click.echo(safe(found.moved), err=True)
         click.echo(json.dumps(told[0] if len(told) == 1 else told, ensure_ascii=False, indent=2))
     else:
         click.echo(_text(found, call))
@@ -91,6 +95,7 @@ def _text(found: Standings, call: Call) -> str:
 
     now = time.time()
     lines = [f"ledger: {safe(found.place)}"]
+    lines += [safe(found.moved)] if found.moved else []
     for each in found.campaigns:
         lines += status_lines(each.status)
         if each.status.per_hour:

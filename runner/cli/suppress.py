@@ -173,6 +173,7 @@ def _suppress(wanted: Mapping[str, tuple[str, float]], state: str | None) -> int
 
 def _ledger(state: str | None, *, read_only: bool = False, make: bool = False) -> Ledger:
     """The ledger that is meant; made only where a person named its place."""
+    from runner.cli.show import tell_moved
     from runner.clock import SystemClock
     from runner.ledger import open_ledger
     from runner.run.memory import may_change
@@ -180,7 +181,9 @@ def _ledger(state: str | None, *, read_only: bool = False, make: bool = False) -
 
     location = ledger_upward(state, os.environ, Path.cwd())
     ledger = open_ledger(location) if make else open_existing(location, read_only=read_only)
-    if not read_only:
+    if read_only:
+        tell_moved(ledger)
+    else:
         may_change(ledger, os.environ, SystemClock().now())
     return ledger
 

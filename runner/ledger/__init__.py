@@ -25,7 +25,9 @@ from runner.ledger import (
     decisions,
     history,
     lanes,
+    moved,
     moves,
+    moving,
     notes,
     planning,
     settling,
@@ -49,7 +51,9 @@ __all__ = [
     "decisions",
     "history",
     "lanes",
+    "moved",
     "moves",
+    "moving",
     "notes",
     "open_ledger",
     "planning",
@@ -165,7 +169,11 @@ class Ledger:
         self.close()
 
 
-def open_ledger(location: str, *, read_only: bool = False, worker: bool = False) -> Ledger:
-    """Open the ledger at a path or URL, making it when it is not there (never if `read_only`).
-    `worker`: others may take over from whoever opens it."""
-    return Ledger(open_engine(location, read_only=read_only, worker=worker), location)
+def open_ledger(
+    location: str, *, read_only: bool = False, worker: bool = False, even_moved: bool = False
+) -> Ledger:
+    """Open the ledger at a path or URL, making it when it is not there (never if `read_only`). One
+    that has moved is opened to be read, or if it may be `even_moved`. `worker`: others may take
+    over from whoever opens it."""
+    engine = open_engine(location, read_only=read_only, worker=worker, even_moved=even_moved)
+    return Ledger(engine, location)

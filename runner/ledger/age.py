@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock
 from sqlalchemy import Connection, Integer, exists, func, insert, literal_column, select, update
@@ -98,6 +99,16 @@ def accept(connection: Connection, remembered: Marks, names: Iterable[str], at: 
     set_note(connection, _LOST, str(lost))
     set_note(connection, _CHANGES, str(max(own.changes, remembered.changes)))
     return advance(connection)
+
+
+def count_as_lost(connection: Connection, attempts: int) -> None:
+    """Go on counting attempts that were removed: a ledger only ever comes further."""
+    set_note(connection, _LOST, str(int(note(connection, _LOST) or 0) + attempts))
+
+
+def forget_accepted(connection: Connection, name: str) -> None:
+    """A campaign that is removed did not go on from an old copy here."""
+    set_note(connection, _PRESUMED + name, "")
 
 
 def accepted_at(connection: Connection, name: str) -> float | None:
@@ -191,43 +202,55 @@ class Memory:
     def recall(self) -> Marks:
         """The furthest that the ledger was seen; nothing when it was never seen, or the file
         cannot be read."""
-        return _read(self.file)[0]
+        return _read(self.file).marks
+
+    def moved_to(self) -> str:
+        """The place to which the ledger has moved from here; empty if it has not."""
+        return _read(self.file).moved_to
 
     def lost(self) -> list[Memory]:
         """Of the other ledgers that were seen at this place, those that were used."""
         found = []
         for file in sorted(self.folder.glob("*.json")):
-            seen, place = _read(file)
-            if file != self.file and place == self.place and seen.attempts:
-                found.append(Memory(self.folder, file.stem, place))
+            seen = _read(file)
+            if file != self.file and seen.place == self.place and seen.marks.attempts:
+                found.append(Memory(self.folder, file.stem, self.place))
         return found
 
-    def keep(self, seen: Marks) -> None:
-        """Remember how far the ledger has come. Raises OSError where that cannot be written."""
+    def keep(self, seen: Marks, moved_to: str = "") -> None:
+        """Remember how far the ledger has come, and whither it has gone. Raises OSError where that
+        cannot be written."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with FileLock(self.file.with_suffix(".lock"), mode=0o600):
-            self._write(seen.joined(self.recall()))
+            self._write(seen.joined(self.recall()), moved_to)
 
     def outdate(self) -> None:
         """Another ledger has taken the place of this one: should it come back, it is old."""
         with FileLock(self.file.with_suffix(".lock"), mode=0o600):
             seen = self.recall()
-            self._write(replace(seen, changes=seen.changes + 1))
+            self._write(replace(seen, changes=seen.changes + 1), self.moved_to())
 
-    def _write(self, seen: Marks) -> None:
+    def _write(self, seen: Marks, moved_to: str) -> None:
         partial = self.file.with_suffix(".partial")
         with partial.open("w", encoding="utf-8") as stream:
-            json.dump(asdict(seen) | {"place": self.place}, stream)
+            json.dump(asdict(seen) | {"place": self.place, "moved_to": moved_to}, stream)
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(self.file)
 
 
-def _read(file: Path) -> tuple[Marks, str]:
-    """What a file remembers, and the ledger's place; nothing if it cannot be read."""
+class _Remembered(NamedTuple):
+    marks: Marks = Marks()
+    place: str = ""
+    moved_to: str = ""
+
+
+def _read(file: Path) -> _Remembered:
+    """What a file remembers; nothing if it cannot be read."""
     try:
         said = json.loads(file.read_text(encoding="utf-8"))
         names = tuple(str(name) for name in said["campaigns"])
-        return Marks(int(said["changes"]), int(said["attempts"]), names), str(said["place"])
+        seen = Marks(int(said["changes"]), int(said["attempts"]), names)
+        return _Remembered(seen, str(said["place"]), str(said.get("moved_to", "")))
     except (OSError, ValueError, KeyError, TypeError):
-        return Marks(), ""
+        return _Remembered()

@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from runner.errors import LedgerError, LedgerTooNew, UsageError
 from runner.ledger.failures import BUSY_SECONDS, told_plainly
+from runner.ledger.moved import refuse_moved
 from runner.ledger.place import KEEP_IT, check_place, runs_took_place, wal_of
 from runner.ledger.schema import SCHEMA_VERSION, as_postgresql_has_it, meta, metadata
 from runner.ledger.upgrading import hold_schema, migrate
@@ -40,15 +41,18 @@ IDLE_IN_TRANSACTION = "-c idle_in_transaction_session_timeout=10s"
 ended by the database, so that it keeps nobody waiting."""
 
 
-def open_engine(location: str, *, read_only: bool = False, worker: bool = False) -> Engine:
+def open_engine(
+    location: str, *, read_only: bool = False, worker: bool = False, even_moved: bool = False
+) -> Engine:
     """An engine on the ledger at `location`: a file's path, or an SQLAlchemy URL. `worker`: others
     may take over from it.
 
     A missing SQLite file is made (mode 0600), its schema too, unless `read_only`. An older one is
-    brought up to date; in PostgreSQL only `upgrade` does that, since other hosts may use it. Raises
-    LedgerError (cannot be used), LedgerTooNew (made by a newer version), UsageError (bad URL).
+    brought up to date; in PostgreSQL only `upgrade` does that, since other hosts may use it. One
+    that has moved is refused, unless `read_only` or `even_moved`. Raises LedgerError (cannot be
+    used), LedgerTooNew (made by a newer version), UsageError (bad URL).
     """
-    return _open(location, read_only=read_only, worker=worker)[0]
+    return _open(location, read_only=read_only, worker=worker, even_moved=even_moved)[0]
 
 
 def upgrade(location: str) -> tuple[str, int | None, int]:
@@ -67,6 +71,7 @@ def _open(
     *,
     read_only: bool = False,
     worker: bool = False,
+    even_moved: bool = False,
     upgrading: bool = False,
 ) -> tuple[Engine, int | None]:
     """The engine, and the schema that the ledger had before."""
@@ -101,6 +106,7 @@ def _open(
                 file,
                 made=made,
                 read_only=read_only,
+                even_moved=even_moved,
                 migrating=sqlite or upgrading,
             )
     except BaseException:
@@ -243,6 +249,7 @@ def _bring_up_to_date(
     *,
     made: bool,
     read_only: bool,
+    even_moved: bool,
     migrating: bool,
 ) -> int | None:
     """Make the ledger one of this version, or refuse it; the schema that it had, None for none."""
@@ -254,6 +261,8 @@ def _bring_up_to_date(
         _set_up(connection, place, file, read_only=read_only, made=made)
         return None
     _look_over(connection, place, file, found, read_only=read_only)
+    if found < SCHEMA_VERSION or not (read_only or even_moved):
+        refuse_moved(connection, place)
     if found < SCHEMA_VERSION:
         if read_only or not migrating:
             raise _too_old(place, found, sqlite=file is not None)

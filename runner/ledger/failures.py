@@ -74,6 +74,8 @@ def plainly(error: BaseException | None, place: str, *, lost: bool = False) -> L
         kind = code.removeprefix("SQLITE_").partition("_")[0]
         if kind in ("BUSY", "LOCKED", "PROTOCOL"):
             return _locked(place, lock_holder(Path(place)))
+        if code == "SQLITE_CONSTRAINT_TRIGGER":  # of a ledger that moved while it was open
+            return LedgerError(said, f"name that one instead of {place}")
         told = _SQLITE.get(kind)
     else:
         code = getattr(error, "sqlstate", None) or ("08" if lost else "")

@@ -144,7 +144,31 @@ def lane_lock(folder: Path, lane_id: str, what: str, at: float, wait: float) -> 
 
     Raises LaneHeld, which says who holds it. `what`: what is being run, for that message.
     """
-    name = hashlib.sha256(lane_id.encode()).hexdigest()[:16]
+    with _file_lock(folder, _file_name(lane_id), what, at, wait):
+        yield
+
+
+@contextmanager
+def every_lane_lock(folder: Path, what: str, at: float) -> Iterator[None]:
+    """Hold the file locks of all lanes that a ledger in this folder ever had, and one more, so
+    that only one process does. Raises LaneHeld, which says who holds one."""
+    found = {file.stem.removeprefix("lane-") for file in folder.glob("lane-*.lock")}
+    with contextlib.ExitStack() as held:
+        for name in [_file_name(what), *sorted(found - {_file_name(what)})]:
+            try:
+                held.enter_context(_file_lock(folder, name, what, at, 0.0))
+            except LaneHeld as error:
+                told = str(error).partition(": ")[2]
+                raise LaneHeld(f"a run is live on this ledger: {told}", LET_IT_END) from None
+        yield
+
+
+def _file_name(lane_id: str) -> str:
+    return hashlib.sha256(lane_id.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _file_lock(folder: Path, name: str, what: str, at: float, wait: float) -> Iterator[None]:
     lock = FileLock(folder / f"lane-{name}.lock", mode=0o600)
     holder = folder / f"lane-{name}.json"
     try:

@@ -22,7 +22,7 @@ from runner.events import (
 )
 from runner.progress.tally import Line, Tally
 from runner.progress.telling import line_of
-from runner.progress.words import duration, moment, number, short
+from runner.progress.words import bar, duration, moment, number, short
 
 REDRAWS = 4
 """Redraws per second at most, whatever the rate of events."""
@@ -115,9 +115,6 @@ def _display(tally: Tally, width: int) -> list[tuple[str, str]]:
 
 def _bar(name: str, line: Line, width: int) -> str:
     done = min(line.total, line.sent + line.problems)
-    share = done / line.total if line.total else 1.0
-    percent = f"{share:4.0%}"
     name = short(name, max(8, width // 3))
-    room = max(4, min(40, width - len(name) - len(percent) - 3))
-    full = int(room * share)
-    return short(f"{name} {'━' * full}{'╌' * (room - full)} {percent}", width)
+    room = max(4, min(40, width - len(name) - len("100%") - 3))
+    return short(f"{name} {bar(done, line.total, room)}", width)

@@ -26,6 +26,13 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def bar(done: int, total: int, width: int) -> str:
+    """A bar of `width` characters, and how much is done in per cent."""
+    share = done / total if total else 1.0
+    full = int(width * share)
+    return f"{'━' * full}{'╌' * (width - full)} {share:4.0%}"
+
+
 def duration(seconds: float) -> str:
     """`45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
     seconds = max(0.0, seconds)

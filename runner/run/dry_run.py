@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from runner.clock import Clock
 from runner.forecast import Forecast
-from runner.ledger import Ledger, open_ledger, planning
+from runner.ledger import Ledger, moved, open_ledger, planning
 from runner.message import Entry, PlannedMessage, RowSkip
 from runner.run.braking import in_words
 from runner.run.finish import when_done
@@ -60,6 +60,8 @@ def dry_run(
         warnings = [f"{d.campaign.name}: {told}" for d in drafts for told in d.audience.warnings]
         warnings += never_open(drafts, clock.now())
         if ledger is not None:
+            if (mark := ledger.read(moved.mark_of)) is not None:
+                warnings.append(f"{mark}: a run on it would be refused")
             paths_of = {each.name: each.path for each in campaigns}
             for name, brake in brakes_on(ledger, campaigns).items():
                 warnings.append(f"{in_words(name, brake)}; {how_to_go_on(brake, paths_of[name])}")

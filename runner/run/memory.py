@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import reduce
 from pathlib import Path
 
 import platformdirs
@@ -37,15 +38,10 @@ def may_change(
     """Let a command change this ledger, and remember that it did. Raises OldLedger if the ledger
     is an old copy of itself, or new where another one was, unless it is to `accept` that; then
     its campaigns and `names` go on with care."""
-    folder = environ.get(MEMORY_VARIABLE) or platformdirs.user_state_path("run-campaign")
-    place = str(ledger.file.resolve()) if ledger.file else ledger.place
-    memory = Memory(Path(folder), ledger.read(age.ledger_id), place)
+    memory, lost = _memories(ledger, environ)
     # The memory first: what it says the ledger has said before, and it may go on meanwhile.
-    remembered = memory.recall()
+    remembered = _remembered(memory, lost)
     found = ledger.read(age.marks)
-    lost = memory.lost() if found.is_new else []
-    for other in lost:
-        remembered = remembered.joined(other.recall())
     if accept:
         kept = ledger.write(age.accept, remembered, names, at)
         _unless_unwritable(tell, *(other.outdate for other in lost))
@@ -54,14 +50,44 @@ def may_change(
             "and do-not-contact entries made since are not in it: add them again"
         )
     elif found.is_behind(remembered):
-        raise _old(ledger.place, found, remembered, [other.file for other in lost])
+        raise _old(ledger.place, found, remembered, [memory, *lost])
     else:
         kept = ledger.write(age.advance)
     _unless_unwritable(tell, lambda: memory.keep(kept))
     return memory
 
 
-def _old(place: str, found: Marks, remembered: Marks, files: Sequence[Path]) -> OldLedger:
+def never_old(ledger: Ledger, environ: Mapping[str, str]) -> Memory:
+    """What remembers this ledger, which is left as it is. Raises OldLedger as `may_change`."""
+    memory, lost = _memories(ledger, environ)
+    remembered = _remembered(memory, lost)
+    found = ledger.read(age.marks)
+    if found.is_behind(remembered):
+        raise _old(ledger.place, found, remembered, [memory, *lost])
+    return memory
+
+
+def _memories(ledger: Ledger, environ: Mapping[str, str]) -> tuple[Memory, list[Memory]]:
+    """What this machine remembers of a ledger; and if that is new, of others at its place."""
+    folder = environ.get(MEMORY_VARIABLE) or platformdirs.user_state_path("run-campaign")
+    place = str(ledger.file.resolve()) if ledger.file else ledger.place
+    memory = Memory(Path(folder), ledger.read(age.ledger_id), place)
+    return memory, memory.lost() if ledger.read(age.marks).is_new else []
+
+
+def _remembered(memory: Memory, lost: Sequence[Memory]) -> Marks:
+    return reduce(Marks.joined, (other.recall() for other in lost), memory.recall())
+
+
+def _old(place: str, found: Marks, remembered: Marks, memories: Sequence[Memory]) -> OldLedger:
+    if moved := next(filter(None, (each.moved_to() for each in memories)), ""):
+        return OldLedger(
+            f"the ledger at {place} has moved to {moved}; what lies there now does not know who "
+            "was written to since",
+            "name that one: --state, or RUN_CAMPAIGN_STATE. If it is lost, run the campaign here "
+            "with --accept-old-ledger",
+        )
+    files = [each.file for each in memories[1:]]
     missing = max(0, remembered.attempts - found.attempts)
     hint = (
         "bring the newest one back; or run the campaign with --accept-old-ledger: whoever may "

@@ -73,8 +73,13 @@ def ledger_upward(state: str | None, environ: Mapping[str, str], folder: Path) -
     )
 
 
-def open_existing(location: str, *, read_only: bool = True) -> Ledger:
+def open_existing(location: str, *, read_only: bool = True, even_moved: bool = False) -> Ledger:
     """The ledger at `location`; unlike `open_ledger` this never makes one."""
+    return open_ledger(existing(location), read_only=read_only, even_moved=even_moved)
+
+
+def existing(location: str) -> str:
+    """`location`, if there may be a ledger."""
     if "://" not in location and not Path(location).exists():
         raise RunnerError(f"no ledger at {location}", "run the campaign first, or name it: --state")
-    return open_ledger(location, read_only=read_only)
+    return location

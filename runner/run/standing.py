@@ -12,7 +12,7 @@ from runner.campaign import Campaign, load_campaign
 from runner.clock import Clock
 from runner.errors import RunnerError
 from runner.forecast import Forecast
-from runner.ledger import Ledger, history, planning, submissions
+from runner.ledger import Ledger, history, moved, planning, submissions
 from runner.ledger.history import RunRow
 from runner.ledger.planning import CampaignRow
 from runner.report import Status, status_of
@@ -41,6 +41,7 @@ class Standings:
     """What a ledger says. `alive`: whether the last run lives; None when another host knows."""
 
     place: str
+    moved: str  # whither the ledger has moved; empty if it has not
     campaigns: list[Standing]
     last_run: RunRow | None
     alive: bool | None
@@ -64,7 +65,8 @@ def standings(
         rows = ledger.read(planning.campaigns) if path is None else [row_of(path, ledger)]
         told = [_standing(ledger, row, path, clock) for row in rows]
         last = ledger.read(history.last_run)
-        return Standings(ledger.place, told, last, _is_alive(last))
+        mark = ledger.read(moved.mark_of)
+        return Standings(ledger.place, str(mark or ""), told, last, _is_alive(last))
 
 
 def _standing(ledger: Ledger, row: CampaignRow, path: Path | None, clock: Clock) -> Standing:

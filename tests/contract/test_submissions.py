@@ -129,14 +129,14 @@ def test_one_of_many_looks_after_the_engine_in_its_turn(location: str) -> None:
         assert second.write(submissions.my_turn_to_tidy, 0.0)
 
 
-def test_a_turn_is_taken_once(postgres_location: str) -> None:
-    with open_ledger(postgres_location) as ledger:
+def test_a_turn_is_taken_once(new_database: str) -> None:
+    with open_ledger(new_database) as ledger:
         assert ledger.write(submissions.my_turn_to_tidy, 0.0)
         told: list[bool] = []
         start = threading.Barrier(4)
 
         def ask() -> None:
-            with open_ledger(postgres_location) as own:
+            with open_ledger(new_database) as own:
                 start.wait(10)
                 told.append(own.write(submissions.my_turn_to_tidy, 600.0))
 
@@ -152,8 +152,8 @@ def test_a_turn_is_taken_once(postgres_location: str) -> None:
     assert sorted(told) == [False, False, False, True]
 
 
-async def test_a_lanes_lock_keeps_others_out_until_its_session_ends(postgres_location: str) -> None:
-    with open_ledger(postgres_location) as first, open_ledger(postgres_location) as second:
+async def test_a_lanes_lock_keeps_others_out_until_its_session_ends(new_database: str) -> None:
+    with open_ledger(new_database) as first, open_ledger(new_database) as second:
         run, _ = own_lane(first)
         first.write(submissions.beat, run)
         with (
@@ -180,8 +180,8 @@ async def test_a_lanes_lock_keeps_others_out_until_its_session_ends(postgres_loc
                 await first.commit(claims.claim, make_intent(1, run, 1))
 
 
-def test_whoever_is_no_worker_is_not_evicted(postgres_location: str) -> None:
-    with open_ledger(postgres_location) as ledger, open_ledger(postgres_location) as other:
+def test_whoever_is_no_worker_is_not_evicted(new_database: str) -> None:
+    with open_ledger(new_database) as ledger, open_ledger(new_database) as other:
         own_lane(ledger)
         with ledger.hold(LANE, wait=False):
             assert other.write(submissions.evict, LANE) == 0

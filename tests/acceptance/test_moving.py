@@ -1,0 +1,66 @@
+"""A campaign whose ledger moves from its file into PostgreSQL while it is half done."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from .support import Project, everything_in, people, until
+
+DYING = Path(__file__).parent / "dying"
+
+
+@pytest.fixture
+def to(new_database: str) -> str:
+    """A URL with a password, which this server does not ask for."""
+    assert "://postgres:@" in new_database
+    return new_database.replace("://postgres:@", "://postgres:geheim@")
+
+
+def killed_half_way(project: Project, ids: list[str]) -> int:
+    """How many messages were accepted before a run was killed."""
+    project.write(ids, concurrency=4)
+    project.api.faults("slow:seconds=0.1")
+    running = project.start(project.campaign)
+    until(lambda: len(project.api.recipients) >= 6, "six accepted")
+    running.process.kill()
+    running.process.wait()
+    project.api.faults()
+    return len(project.api.recipients)
+
+
+def test_a_killed_run_goes_on_in_postgresql(project: Project, to: str) -> None:
+    ids = people(30)
+    killed_half_way(project, ids)
+    project.ok("suppress", "add", ids[-1])
+    shown = project.ok("db", "move", "--to", to)
+    assert "has moved to postgresql+psycopg://postgres:***@" in shown.out
+    count = len(project.api.recipients)
+    for words in ([project.campaign], ["suppress", "add", ids[-2]]):
+        refused = project.ok(*words, code=1)
+        assert "error: this ledger has moved to postgresql+psycopg://postgres:***@" in refused.err
+        assert len(refused.err.strip().splitlines()) == 2
+    assert "this ledger has moved to" in project.ok("status", "--json").err
+    assert "this ledger has moved to" in project.ok(project.campaign, "--dry-run").all
+    assert len(project.api.recipients) == count
+
+    done = project.ok(project.campaign, "--state", to)
+    assert sorted(project.api.recipients) == ids[:-1], done.all
+    assert "29 sent" in done.out
+    for name, content in everything_in(project.folder.parent).items():
+        assert b"geheim" not in content, name
+
+
+def test_a_move_killed_at_each_step_is_finished(project: Project, to: str) -> None:
+    ids = people(12)
+    killed_half_way(project, ids)
+    for point in ("leave.committed", "bring.inside", "bring.committed"):
+        dying = project.run("db", "move", "--to", to, DIE_AT=point, PYTHONPATH=str(DYING))
+        assert dying.code == -signal.SIGKILL, (point, dying.all)
+    refused = project.ok(project.campaign, code=1)
+    assert "this ledger is being moved to postgresql" in refused.err
+    project.ok("db", "move", "--to", to)
+    project.ok(project.campaign, "--state", to)
+    assert sorted(project.api.recipients) == ids

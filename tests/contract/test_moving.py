@@ -1,0 +1,348 @@
+"""A whole ledger moved from its file into PostgreSQL."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, func, select
+
+from runner.clock import SystemClock
+from runner.errors import LaneHeld, LedgerError, OldLedger, UsageError
+from runner.ledger import (
+    Ledger,
+    age,
+    lanes,
+    moved,
+    moving,
+    notes,
+    open_ledger,
+    planning,
+    schema,
+    upgrade,
+)
+from runner.run.memory import may_change
+from runner.run.moving import move, move_back
+from tests.support import make_campaign
+
+from .filling import brakes_in_order, facts, fill
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    """The place of a ledger in a file, in a folder of its own."""
+    (tmp_path / "project").mkdir()
+    return str(tmp_path / "project" / "state.db")
+
+
+@pytest.fixture
+def to(new_database: str) -> str:
+    return new_database
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    return {"RUN_CAMPAIGN_MEMORY": str(tmp_path / "memory")}
+
+
+def moving_now(file: str, to: str, env: dict[str, str], progress: Any = lambda *_: None) -> None:
+    move(file, to, env, SystemClock(), progress)
+
+
+def back_now(file: str, to: str, env: dict[str, str]) -> None:
+    move_back(file, to, env, SystemClock())
+
+
+@contextmanager
+def filled(location: str, seed: int, *names: str) -> Iterator[Ledger]:
+    with open_ledger(location) as ledger:
+        ledger.write(fill, seed, names or ("spring", "autumn", "spring (test)"))
+        yield ledger
+
+
+@pytest.mark.parametrize("seed", [3, 14])
+def test_a_moved_ledger_says_the_same_up_to_its_numbers(
+    file: str, to: str, env: dict[str, str], seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moving, "AT_ONCE", 10)
+    with filled(file, seed) as source:
+        before, brakes = source.read(facts), source.read(brakes_in_order)
+        marked = source.read(notes.note, f"prospects {seed}")
+    told: list[tuple[int, int]] = []
+    moving_now(file, to, env, lambda *rows: told.append(rows))
+    with open_ledger(to) as target, target.reading() as connection:
+        assert facts(connection) == before
+        assert brakes_in_order(connection) == brakes
+        for key in (f"prospects {seed}", "presumed spring"):
+            assert notes.note(connection, key)
+        assert marked == notes.note(connection, f"prospects {seed}")
+        assert not notes.note(connection, "driven https://api.example|both")
+        [first, *_] = planning.campaigns(connection)
+        folder = Path(file).parent.resolve()
+        assert first.path == str(folder.parent / "spring.yaml")
+        assert first.source == str(folder / "sheets" / "spring.csv")
+    assert told[-1][0] == told[-1][1]
+    assert len(told) > 20
+
+
+@pytest.mark.parametrize("seed", [92])
+def test_a_ledger_moves_in_beside_others(
+    file: str, to: str, env: dict[str, str], seed: int
+) -> None:
+    with filled(to, 1, "winter", "summer") as target:
+        there = target.read(facts)
+    with filled(file, seed) as source:
+        coming = source.read(facts)
+    moving_now(file, to, env)
+    with open_ledger(to) as target:
+        now = target.read(facts)
+        for name in there.keys() - {"suppression", "lane"}:
+            assert now[name] == there[name] + coming[name], name
+        # Who is on the list there stays as they are; of two owners' numbers the higher one counts.
+        listed = {row[0]: row for row in (*coming["suppression"], *there["suppression"])}
+        assert now["suppression"] == Counter(listed.values())
+        epochs = {row[0]: row[1] for row in (*there["lane"], *coming["lane"])}
+        assert {row[0]: row[1] for row in now["lane"]} == epochs
+        # The API's last word, and the longest wait.
+        hold = target.read(notes.note, "hold https://api.example|both ")
+        assert hold.startswith(f"[{float(seed)}")
+        assert target.read(notes.note, "characters https://api.example twitter") == "1001"
+        # What comes after gets numbers of its own.
+        row = make_campaign(target, "next")
+        assert row.id == target.read(_last, schema.campaign)
+        run = target.write(lanes.begin_run, 1.0, "test")
+        assert run == target.read(_last, schema.run)
+
+
+def _last(connection: Connection, table: Any) -> int:
+    last: int = connection.execute(select(func.max(table.c.id))).scalar_one()
+    return last
+
+
+def test_tests_of_one_name_move_in_too(file: str, to: str, env: dict[str, str]) -> None:
+    for location in (to, file):
+        with filled(location, 5, "spring (test)"):
+            pass
+    moving_now(file, to, env)
+    with open_ledger(to) as target, target.reading() as connection:
+        found = connection.execute(select(schema.campaign.c.name, schema.campaign.c.is_test)).all()
+    assert [each.is_test for each in found] == [True, True]
+
+
+def test_a_name_that_is_there_is_refused_and_nothing_changes(
+    file: str, to: str, env: dict[str, str]
+) -> None:
+    with filled(to, 1, "spring") as target, filled(file, 2):
+        before = target.read(facts)
+        with pytest.raises(LedgerError, match=r"campaign spring is in postgresql\+psycopg://"):
+            moving_now(file, to, env)
+        assert target.read(facts) == before
+    with open_ledger(file) as source:  # and may be used
+        make_campaign(source, "next")
+
+
+def test_a_live_run_of_either_is_waited_for(file: str, to: str, env: dict[str, str]) -> None:
+    folder = Path(file).parent / ".run-campaign"
+    with (
+        filled(file, 2),
+        lanes.lane_lock(folder, "lane", "spring", 1.0, 0.0),
+        pytest.raises(LaneHeld, match=r"a run is live on this ledger: process .* \(spring\)"),
+    ):
+        moving_now(file, to, env)
+    with (
+        open_ledger(to) as target,
+        target.hold("lane", wait=False),
+        pytest.raises(LaneHeld, match="a run is live on this ledger: session"),
+    ):
+        moving_now(file, to, env)
+    with open_ledger(file) as source:
+        assert source.read(moved.mark_of) is None
+        make_campaign(source, "next")
+
+
+def test_what_is_no_file_or_no_database_is_refused(file: str, to: str, env: dict[str, str]) -> None:
+    with filled(file, 2), filled(to, 3, "winter"):
+        with pytest.raises(UsageError, match="no PostgreSQL ledger"):
+            moving_now(file, file + "2", env)
+        with pytest.raises(LedgerError, match="no SQLite file"):
+            moving_now(to, to, env)
+
+
+def test_a_moved_ledger_takes_nothing_any_more(file: str, to: str, env: dict[str, str]) -> None:
+    with filled(file, 2) as before:  # a process that has it open since before
+        moving_now(file, to, env)
+        with pytest.raises(LedgerError, match=r"this ledger has moved to postgresql\+psycopg://"):
+            make_campaign(before, "next")
+        with pytest.raises(LedgerError, match="has moved"):
+            before.write(lanes.begin_run, 1.0, "test")
+        assert len(before.read(planning.campaigns)) == 2
+    with pytest.raises(LedgerError, match=r"this ledger has moved to postgresql\+psycopg://"):
+        open_ledger(file)
+    with pytest.raises(LedgerError, match="has moved"):
+        upgrade(file)
+    with open_ledger(file, read_only=True) as ledger:
+        assert str(ledger.read(moved.mark_of)).startswith("this ledger has moved to postgresql")
+    # An older version, which knows nothing of moves, is stopped by the file itself.
+    with closing(sqlite3.connect(file)) as older:
+        for change in (
+            "UPDATE message SET status = 'queued'",
+            "DELETE FROM attempt",
+            "INSERT INTO suppression VALUES ('1', '', 0)",
+            "UPDATE meta SET value = '9' WHERE key = 'changes'",
+        ):
+            with pytest.raises(sqlite3.IntegrityError, match="has moved"):
+                older.execute(change)
+    with open_ledger(to) as target, target.hold("lane", wait=False):
+        moving_now(file, to, env)  # again: nothing happens
+        assert len(target.read(planning.campaigns)) == 2
+
+
+def test_a_move_that_failed_leaves_the_file_in_use(file: str, to: str, env: dict[str, str]) -> None:
+    def fail(*_rows: int) -> None:
+        raise KeyboardInterrupt
+
+    with filled(file, 2) as source:
+        with pytest.raises(KeyboardInterrupt):
+            moving_now(file, to, env, fail)
+        make_campaign(source, "next")
+        with open_ledger(to) as target:
+            assert not target.read(planning.campaigns)
+    moving_now(file, to, env)
+
+
+def begun(file: str, to: str) -> None:
+    """What a move that was killed before it had copied anything leaves."""
+    with open_ledger(file) as source, open_ledger(to) as target:
+        mark = moved.Moved(target.place, target.read(age.ledger_id), done=False)
+        source.write(moving.leave, mark)
+
+
+def test_a_move_that_was_killed_is_finished_or_taken_back(
+    file: str, to: str, env: dict[str, str]
+) -> None:
+    with filled(file, 2) as source:
+        before = source.read(facts)
+    begun(file, to)
+    with pytest.raises(LedgerError, match="this ledger is being moved to") as caught:
+        open_ledger(file)
+    assert "--undo" in caught.value.hint
+    back_now(file, to, env)
+    with open_ledger(file) as source:
+        assert source.read(facts) == before
+    begun(file, to)
+    moving_now(file, to, env)
+    with open_ledger(to) as target:
+        assert target.read(facts) == before
+
+
+def test_a_move_that_has_begun_goes_nowhere_else(
+    file: str, to: str, env: dict[str, str], another_database: str
+) -> None:
+    with filled(file, 2):
+        pass
+    begun(file, to)
+    with pytest.raises(LedgerError, match="is being moved to"):
+        moving_now(file, another_database, env)
+    with pytest.raises(LedgerError, match="another ledger than the one"):
+        back_now(file, another_database, env)
+    moving_now(file, to, env)
+    with pytest.raises(LedgerError, match="has moved to"):
+        moving_now(file, another_database, env)
+
+
+def test_a_move_is_undone_while_nothing_has_come_of_it(
+    file: str, to: str, env: dict[str, str]
+) -> None:
+    with filled(to, 1, "winter") as target:
+        there, notes_before = target.read(facts), target.read(_notes)
+        may_change(target, env, 1.0)
+        with filled(file, 2) as source:
+            coming = source.read(facts)
+            for _ in range(2):
+                moving_now(file, to, env)
+                assert len(target.read(planning.campaigns)) == 3
+                back_now(file, to, env)
+                with pytest.raises(LedgerError, match="has not moved"):
+                    back_now(file, to, env)
+                assert source.read(facts) == coming
+                now = target.read(facts)
+                for name in there.keys() - {"suppression", "lane"}:
+                    assert now[name] == there[name], name
+                assert (
+                    not set(target.read(_notes))
+                    - set(notes_before)
+                    - {
+                        "changes",
+                        "attempts_lost",
+                        "moved from " + source.read(age.ledger_id),
+                    }
+                )
+        may_change(target, env, 1.0)  # neither is taken for an old copy
+        with open_ledger(file) as source:
+            may_change(source, env, 1.0)
+        moving_now(file, to, env)
+        may_change(target, env, 1.0)
+        with pytest.raises(LedgerError, match="has been used since the move"):
+            back_now(file, to, env)
+
+
+def _notes(connection: Connection) -> list[str]:
+    wanted = select(schema.meta.c.key).where(schema.meta.c.value != "")
+    return list(connection.execute(wanted).scalars())
+
+
+def test_an_undoing_that_was_killed_is_finished_or_moved_again(
+    file: str, to: str, env: dict[str, str]
+) -> None:
+    with filled(file, 2) as source, open_ledger(to) as target:
+        coming, number = source.read(facts), source.read(age.ledger_id)
+        for finish in (back_now, moving_now):
+            moving_now(file, to, env)
+            target.write(moving.take_back, number, seen=True)
+            assert not target.read(planning.campaigns)
+            finish(file, to, env)
+        assert target.read(facts) == coming
+
+
+def test_a_database_from_before_the_move_is_not_taken_for_the_one_after(
+    file: str, to: str, env: dict[str, str]
+) -> None:
+    with filled(file, 2) as source:
+        number = source.read(age.ledger_id)
+    moving_now(file, to, env)
+    with open_ledger(to) as target:  # as a backup would have it, of a machine that never saw it
+        target.write(moving.take_back, number, seen=True)
+        target.write(notes.set_note, f"moved from {number}", "")
+        (Path(env["RUN_CAMPAIGN_MEMORY"]) / f"{target.read(age.ledger_id)}.json").unlink()
+        for again in (moving_now, back_now):
+            with pytest.raises(LedgerError, match="knows nothing of the move"):
+                again(file, to, env)
+        assert not target.read(planning.campaigns)
+    with pytest.raises(LedgerError, match="this ledger has moved to"):
+        open_ledger(file)
+
+
+def test_a_copy_from_before_the_move_is_known_as_moved(
+    file: str, to: str, env: dict[str, str]
+) -> None:
+    with filled(file, 2) as source:
+        may_change(source, env, 1.0)
+    with closing(sqlite3.connect(file)) as live, closing(sqlite3.connect(file + ".copy")) as copy:
+        live.backup(copy)
+    moving_now(file, to, env)
+    with open_ledger(to) as target:
+        may_change(target, env, 1.0)
+    Path(file + ".copy").replace(file)
+    with open_ledger(file) as source:
+        with pytest.raises(OldLedger, match=r"has moved to postgresql\+psycopg://"):
+            may_change(source, env, 1.0)
+        with pytest.raises(OldLedger, match="has moved to"):
+            moving_now(file, to, env)
+    Path(file).unlink()
+    with open_ledger(file) as new, pytest.raises(OldLedger, match="has moved to"):
+        may_change(new, env, 1.0)

@@ -1,4 +1,4 @@
-"""`make bench`: measure, and write the tables of docs/performance.md."""
+"""`make bench`: measure, and write the tables of docs/performance.md and docs/many-machines.md."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import endurance, machine, rivals, scale, sending, startup
+from benchmarks import endurance, machine, rivals, scale, sending, startup, workers
 from benchmarks.figures import put
 from benchmarks.tools import Sink, sink
 
@@ -30,10 +30,16 @@ PARTS: dict[str, Part] = {
     "startup": lambda sink, folder, said: startup.measure(sink, folder, 15, tell),
     "idle": lambda sink, folder, said: startup.idle(sink, folder, 4 * said.seconds, tell),
     "endurance": lambda _, folder, said: endurance.measure(folder, said.minutes, tell),
+    "workers": lambda sink, folder, said: workers.measure(
+        sink, folder, said.rounds, said.seconds, tell
+    ),
 }
 
-WHEN_NAMED = ("endurance",)
-"""Parts that take too long to be run with all the others."""
+WHEN_NAMED = ("endurance", "workers")
+"""Parts that take too long, or need too much, to be run with all the others."""
+
+PAGES = {"workers": ROOT / "docs" / "many-machines.md"}
+"""Where parts stand that are not on `PAGE`."""
 
 
 def tell(line: str) -> None:
@@ -65,11 +71,13 @@ def main() -> None:
     def show(name: str, block: str) -> None:
         print(f"\n{name}\n\n{block}", flush=True)
         if not said.print:
-            put(PAGE, name, block)
+            put(PAGES.get(name, PAGE), name, block)
 
-    show("machine", machine.describe(said.folder))
+    parts = said.parts or [part for part in PARTS if part not in WHEN_NAMED]
+    if not set(parts) <= set(PAGES):
+        show("machine", machine.describe(said.folder))
     with sink(said.folder) as running:
-        for name in said.parts or (part for part in PARTS if part not in WHEN_NAMED):
+        for name in parts:
             show(name, PARTS[name](running, said.folder, said))
 
 

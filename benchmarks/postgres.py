@@ -55,18 +55,27 @@ class Server:
     """A server that runs; `uri` leads to its own database."""
 
     uri: str
-    postmaster: int
+    session: psycopg.Connection[tuple[Any, ...]]  # a new one for each look would be felt
 
-    def ask(self, query: str, *values: object, name: str = "postgres") -> list[tuple[Any, ...]]:
-        """The rows that a query gives; `name`: in this database."""
+    @property
+    def postmaster(self) -> int:
+        """The number of its first process."""
+        pid = self.session.info.backend_pid
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+    def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """The rows that a query gives."""
+        return self.session.execute(query, values).fetchall()
+
+    def ask_in(self, name: str, query: str) -> list[tuple[Any, ...]]:
+        """The rows that a query gives in another database."""
         with psycopg.connect(self._in(name), autocommit=True) as connection:
-            return connection.execute(query, values).fetchall()
+            return connection.execute(query).fetchall()
 
     def make(self, like: str = "template1") -> str:
         """The name of a new database, a copy of another."""
         name = f"bench_{uuid.uuid4().hex}"
-        with psycopg.connect(self.uri, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
+        self.session.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
         return name
 
     def url(self, name: str) -> str:
@@ -86,8 +95,7 @@ class Server:
 
     def checkpoint(self) -> None:
         """Have every page written, so that measurements begin alike."""
-        with psycopg.connect(self.uri, autocommit=True) as connection:
-            connection.execute("CHECKPOINT")
+        self.session.execute("CHECKPOINT")
 
     def load(self, name: str) -> Load:
         """What a database has done so far. Sessions tell what they did at their end, or within
@@ -114,7 +122,7 @@ class Server:
 
     def _cpu(self) -> float:
         """Processor seconds of all its processes, those that have ended too."""
-        ticks = 0
+        ticks, postmaster = 0, self.postmaster
         for folder in Path("/proc").iterdir():
             if not folder.name.isdecimal():
                 continue
@@ -122,29 +130,23 @@ class Server:
                 fields = (folder / "stat").read_text().rpartition(")")[2].split()
             except OSError:
                 continue  # has ended meanwhile
-            if int(folder.name) == self.postmaster:
+            if int(folder.name) == postmaster:
                 ticks += sum(map(int, fields[11:15]))  # its own, and of its dead children
-            elif int(fields[1]) == self.postmaster:
+            elif int(fields[1]) == postmaster:
                 ticks += sum(map(int, fields[11:13]))
         return ticks / TICK
 
 
 @contextmanager
 def server(folder: Path) -> Iterator[Server]:
-    """A server with its files in `folder`, as it comes, but for more connections."""
+    """A server with its files in `folder`, and the settings that it comes with."""
     with tempfile.TemporaryDirectory(prefix="pg-", dir=folder, ignore_cleanup_errors=True) as own:
         os.environ.setdefault("XDG_RUNTIME_DIR", own)
         module = importlib.import_module(PACKAGE)  # it looks for that folder while imported
         running = module.get_server(Path(own) / "data", cleanup_mode="stop")
         try:
-            yield running_at(str(running.get_uri()))
+            uri = str(running.get_uri())
+            with psycopg.connect(uri, autocommit=True) as session:
+                yield Server(uri, session)
         finally:
             running.cleanup()
-
-
-def running_at(uri: str) -> Server:
-    """A server that runs on this machine."""
-    with psycopg.connect(uri) as connection:
-        pid = connection.info.backend_pid
-    parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
-    return Server(uri, int(parent))

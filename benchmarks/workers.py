@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -124,7 +124,7 @@ class Bench:
         if idle is not None:
             load -= idle.times(workers * seconds)
         asked = "SELECT count(*) FROM message WHERE status = 'sent'"
-        if (found := self.server.ask(asked, name=name)) != [(size.messages,)]:
+        if (found := self.server.ask_in(name, asked)) != [(size.messages,)]:
             raise Stuck(f"the ledger knows {found} of {size.messages} as sent")
         times = self.sink.times()
         span, count = times.last - times.first, size.messages
@@ -156,7 +156,7 @@ class Bench:
         """Wait until so many workers ask for work."""
         asked = "SELECT count(*) FROM procrastinate_workers"
         for _ in _looking(workers):
-            if self.server.ask(asked, name=name) == [(len(workers),)]:
+            if self.server.ask_in(name, asked) == [(len(workers),)]:
                 return
 
     def _until_sent(self, name: str, messages: int, senders: list[Process]) -> int:
@@ -242,6 +242,14 @@ def middle(runs: list[Done]) -> Done:
     )  # fmt: skip
 
 
+def without_slices(done: Done, size: Size, slice: Done) -> Done:
+    """A message's costs without those of the one slice that each lane had, and its message."""
+    all_of, own = size.messages, 1 / (size.messages - size.lanes)
+    load = (done.load.times(all_of) - slice.load.times(size.lanes)).times(own)
+    cpu = (done.cpu * all_of - slice.cpu * size.lanes) * own
+    return replace(done, cpu=cpu, load=load)
+
+
 COSTS = ("transactions", "rows written", "WAL, bytes", "database CPU, µs", "sender CPU, µs")
 
 
@@ -311,6 +319,7 @@ def measure(sink: Sink, folder: Path, rounds: int, seconds: float, tell: Tell) -
         found = series(bench, rounds, tell)
         full = {workers: middle(found[FULL, workers]) for workers in WORKERS}
         slice = middle(found[SHORT, PAIR])
+        paced[PAIR] = without_slices(paced[PAIR], PACED, slice)
         connections = max(each.connections for each in (*full.values(), *paced.values(), slice))
         return "\n".join(
             (
@@ -326,7 +335,8 @@ def measure(sink: Sink, folder: Path, rounds: int, seconds: float, tell: Tell) -
                 "",
                 cost_table(full, paced, slice),
                 "",
-                f"Paced: {PACED.lanes} teams at {PACED.pace:.0f} messages a second each. At most "
+                f"Paced: {PACED.lanes} teams at {PACED.pace:.0f} messages a second each; of "
+                "workers without what a slice costs. At most "
                 f"{number(connections)} connections of each process were open at once.",
                 "",
                 idle_table(alone, beside),

@@ -154,6 +154,7 @@ class Driving:
             await asyncio.gather(watch, return_exceptions=True)
             del self.lanes[lane_id]
             await crew.close()
+        self.ledger.write(brakes.tell_driven, lane_id, self.run, {})  # its lock is still ours
         next_at = self._due_again(lane)
         self._put_off(lane_id, next_at)
         self.bus.emit(LaneHandedOn(self.clock.now(), lane_id, next_at))

@@ -21,7 +21,7 @@ from runner.clock import Clock
 from runner.errors import Fenced, ForeignKeyUse, LedgerError, RunnerError
 from runner.events import EventBus, LaneHandedOn, LaneTaken, Notice
 from runner.lane import drive_lane
-from runner.ledger import Ledger, brakes, submissions, views
+from runner.ledger import Ledger, age, brakes, submissions, views
 from runner.ledger.brakes import Halt
 from runner.ledger.planning import CampaignRow
 from runner.ledger.submissions import STALL, Submission
@@ -137,6 +137,9 @@ class Driving:
             self._put_off(lane_id, None, "; ".join(stopped))
             return
         crew = await self._meet(lane_id, handed)
+        for each in handed:  # after an old copy of the ledger was accepted: as a run does
+            api = each.campaign.api
+            self.ledger.write(age.presume, each.row, api.version, api.base_url, self.run)
         lane = crew.open_lane(handed, self.ledger, self.run, self.clock, self.bus)
         names = tuple(each.row.name for each in handed)
         self.bus.emit(LaneTaken(self.clock.now(), lane_id, names))

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from benchmarks import figures, rivals, scale, sending
+from benchmarks import figures, rivals, scale, sending, workers
 from benchmarks.__main__ import PAGE, PAGES, PARTS
 from benchmarks.bare import body_of, compact
+from benchmarks.postgres import Load, Server
 from benchmarks.processes import run
 from benchmarks.projects import LINK, Project, row_of, text_of
 from benchmarks.sending import Case
+from benchmarks.teams import Size
 from benchmarks.tools import Sink, compiler, python_module, raw_load, sink, slow_sync
+from benchmarks.workers import Bench
 from runner.channels import Token
 from runner.channels.connect import connect
 from runner.clock import SystemClock
@@ -112,3 +117,23 @@ def test_the_page_has_a_place_for_every_part() -> None:
     for name in ("machine", *PARTS):
         page = PAGES.get(name, PAGE).read_text()
         assert page.count(f"<!-- bench:{name} -->") == 1, name
+
+
+@needs_c
+def test_workers_are_measured_and_reckoned_with(api: Sink, place: Path, postgres: str) -> None:
+    size = Size(2, 5)
+    with psycopg.connect(postgres, autocommit=True) as session:
+        bench = Bench(Server(postgres, session), api, place)
+        done = bench.send(size, 1)
+    assert api.times().count == size.messages
+    assert done.lanes == pytest.approx(done.messages / size.rows)
+    assert done.load.rows >= 3  # an attempt, and its message twice
+    assert 1 <= done.connections < 20
+    idle = Load(10, 2, 300, 0.003)
+    paced = replace(done, cpu=0.001, load=Load(2, 4, 5000, 0.002))
+    slice = replace(done, cpu=0.06, load=Load(60, 20, 15_000, 0.03))
+    told = workers.reckoning(paced, slice, idle, 8.0)
+    # 2,500 messages and 500 / 60 slices a second, on processes that are half busy.
+    assert "| 2,500 × 1,000 µs + 8.3 × 60,000 µs | 3 |" in told
+    assert "| 3 cores / 0.5 of a core each | 6 |" in told
+    assert "| 6 × 8 | 48 |" in told

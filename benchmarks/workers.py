@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -35,6 +35,9 @@ WORKERS = (0, 1, 2, 4)
 
 TEAMS, PER_MINUTE = 500, 300
 """What is reckoned for: so many teams, each at the API's limit."""
+
+WARM = 3
+"""Of paced messages the first of so many parts is not counted."""
 
 PAIR = 2
 """Workers by whose costs is reckoned."""
@@ -105,20 +108,27 @@ class Bench:
             self.sink.reset(LATENCY)
             self.server.checkpoint()
             before, began = self.server.load(name), time.monotonic()
-            spent = sum(each.cpu() for each in senders)
+            spent, counted = sum(each.cpu() for each in senders), size.messages
             if workers:
                 teams.run("submit", *teams.campaigns, "--yes")
             else:
                 sender = stack.enter_context(teams.start(*teams.campaigns, "--yes").or_killed())
                 self.sink.first(sender)
                 senders, spent = [sender], sender.cpu()
+            if size.pace:  # what a process and its lanes do once is not a message's
+                self._until_sent(name, size.messages // WARM, senders)
+                before, began = self.server.load(name), time.monotonic()
+                spent = sum(each.cpu() for each in senders)
+                counted -= self.sink.times().count
             connections = self._until_sent(name, size.messages, senders)
             seconds = time.monotonic() - began
-            spent = sum(each.cpu() for each in senders if each.alive) - spent
-            _end(senders if workers else [])
-            for each in senders:
-                ran = each.wait()
-                spent = spent if workers else ran.cpu - spent
+            if workers:
+                used = sum(each.cpu() for each in senders) - spent
+                _end(senders)
+                for each in senders:
+                    each.wait()
+            else:
+                used = senders[0].wait().cpu - spent
         self.server.let_go(name)
         load = self.server.load(name) - before
         if idle is not None:
@@ -130,7 +140,7 @@ class Bench:
         span, count = times.last - times.first, size.messages
         per_process = connections / max(1, workers)
         return Done(
-            count / span, size.lanes / span, seconds, spent / count, load.times(1 / count),
+            count / span, size.lanes / span, seconds, used / counted, load.times(1 / counted),
             per_process,
         )  # fmt: skip
 
@@ -242,14 +252,6 @@ def middle(runs: list[Done]) -> Done:
     )  # fmt: skip
 
 
-def without_slices(done: Done, size: Size, slice: Done) -> Done:
-    """A message's costs without those of the one slice that each lane had, and its message."""
-    all_of, own = size.messages, 1 / (size.messages - size.lanes)
-    load = (done.load.times(all_of) - slice.load.times(size.lanes)).times(own)
-    cpu = (done.cpu * all_of - slice.cpu * size.lanes) * own
-    return replace(done, cpu=cpu, load=load)
-
-
 COSTS = ("transactions", "rows written", "WAL, bytes", "database CPU, µs", "sender CPU, µs")
 
 
@@ -319,7 +321,6 @@ def measure(sink: Sink, folder: Path, rounds: int, seconds: float, tell: Tell) -
         found = series(bench, rounds, tell)
         full = {workers: middle(found[FULL, workers]) for workers in WORKERS}
         slice = middle(found[SHORT, PAIR])
-        paced[PAIR] = without_slices(paced[PAIR], PACED, slice)
         connections = max(each.connections for each in (*full.values(), *paced.values(), slice))
         return "\n".join(
             (
@@ -335,8 +336,8 @@ def measure(sink: Sink, folder: Path, rounds: int, seconds: float, tell: Tell) -
                 "",
                 cost_table(full, paced, slice),
                 "",
-                f"Paced: {PACED.lanes} teams at {PACED.pace:.0f} messages a second each; of "
-                "workers without what a slice costs. At most "
+                f"Paced: {PACED.lanes} teams at {PACED.pace:.0f} messages a second each, the "
+                "first third not counted. At most "
                 f"{number(connections)} connections of each process were open at once.",
                 "",
                 idle_table(alone, beside),

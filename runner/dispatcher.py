@@ -292,6 +292,7 @@ class Dispatcher:
     def _end_idle(self, seconds: float) -> None:
         lane = self.lane
         lane.resumes_at = min(lane.resumes_at, lane.clock.now() + seconds)
+        lane.idle = True
         lane.drain()
 
     def _tell(self, at: float, now: float, binds: str) -> None:

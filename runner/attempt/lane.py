@@ -96,6 +96,7 @@ class Lane:
     draining: bool = False  # begin nothing more
     interrupted: bool = False  # by a person: Ctrl-C or SIGTERM
     idle_after: float | None = None  # end rather than wait longer than this, seconds
+    idle: bool = False  # it has ended so
     dispatched: bool = False  # dispatch is over; only settling may go on
     error: BaseException | None = None
     resumes_at: float = math.inf  # when it would have gone on, having ended idle (Unix seconds)

@@ -219,9 +219,11 @@ class Driving:
         waiting = self.ledger.read(views.waiting, lane.moving)
         free = [each for each in waiting if each.sender not in lane.stopped_senders]
         doubts = self.ledger.read(views.in_doubt, lane.moving)
+        if lane.draining and free and not lane.idle:
+            return now  # its time was up: what is in doubt until later does not hold these up
         if lane.resumes_at < math.inf:
             return lane.resumes_at
-        if lane.draining and (free or doubts):
+        if lane.draining and doubts:
             return now
         return now + KNOWN_FOR if waiting else None
 

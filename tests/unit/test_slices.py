@@ -1,0 +1,40 @@
+"""When a lane that a worker hands on is due again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from runner.attempt.lane import Lane
+from runner.distributed.slices import IDLE, Driving
+from runner.events import EventBus
+from runner.message import InDoubt
+from tests.lane import Setting, Told, for_person
+from tests.unit.test_pacing import sender
+from tests.support import SENDER
+from tests.virtual import VirtualClock
+
+SLICE = 60.0
+
+
+def drained_in_time(lane: Lane, _clock: VirtualClock) -> None:
+    asyncio.get_running_loop().call_later(SLICE, lane.drain)
+
+
+def due_in(told: Told, setting: Setting) -> float | None:
+    """Seconds until the lane is due again."""
+    lane = told.lane
+    driving = Driving(setting.ledger, lane.run, lane.clock, EventBus(), {})
+    next_at = driving._due_again(lane)
+    return None if next_at is None else next_at - lane.clock.now()
+
+
+def test_what_is_in_doubt_for_long_holds_up_no_queue_of_which_a_slice_is_over(
+    make: Callable[..., Setting],
+) -> None:
+    setting = make(range(1, 101), senders=[sender(SENDER, gap=1.5)], before=drained_in_time)
+    setting.api.script = for_person("2", InDoubt("http_503", after=3600.0))
+    told = setting.drive(idle_after=IDLE)
+    counts = setting.counts()
+    assert counts["in_doubt"] == 1 and counts["queued"] > 10
+    assert due_in(told, setting) == 0.0

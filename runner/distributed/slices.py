@@ -159,7 +159,7 @@ class Driving:
             await crew.close()
         self.ledger.write(brakes.tell_driven, lane_id, self.run, {})  # its lock is still ours
         next_at = self._due_again(lane)
-        self._put_off(lane_id, next_at)
+        self._put_off(lane_id, next_at, "; ".join([*stopped, *what_stopped(lane)]))
         self.bus.emit(LaneHandedOn(self.clock.now(), lane_id, next_at))
 
     def _that_may_go(self, lane_id: str) -> tuple[list[Handed], list[str]]:
@@ -238,6 +238,12 @@ def understood(submission: Submission) -> Handed:
     """A campaign from the text that was handed in."""
     campaign = load_campaign(Path(submission.path), submission.file, submission.start)
     return Handed(campaign, submission.row, submission.suppressed)
+
+
+def what_stopped(lane: Lane) -> list[str]:
+    """Why not all of a lane goes on, in words."""
+    braked = [in_words(lane.campaigns[id].name, brake) for id, brake in lane.braked.items()]
+    return [lane.stopped] if lane.stopped else [*braked, *lane.stopped_senders.values()]
 
 
 def _halts(lane: Lane, why: str) -> list[Halt]:

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 
 from runner.attempt.lane import Lane
-from runner.distributed.slices import IDLE, Driving
+from runner.distributed.slices import IDLE, Driving, what_stopped
 from runner.events import EventBus
-from runner.message import InDoubt
+from runner.message import Deferred, InDoubt, Rejected, Scope
 from tests.lane import Setting, Told, for_person
 from tests.unit.test_pacing import sender
 from tests.support import SENDER
@@ -38,3 +38,13 @@ def test_what_is_in_doubt_for_long_holds_up_no_queue_of_which_a_slice_is_over(
     counts = setting.counts()
     assert counts["in_doubt"] == 1 and counts["queued"] > 10
     assert due_in(told, setting) == 0.0
+
+
+def test_what_stopped_a_lane_while_it_was_driven_is_told(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 41))
+    assert what_stopped(setting.drive(limit=1).lane) == []
+    setting.api.script = lambda *_: Rejected("notFound")
+    [guarded] = what_stopped(setting.drive(idle_after=IDLE).lane)
+    assert guarded.startswith("spring was stopped by its guard")
+    setting.api.script = lambda *_: Deferred("unauthorized", stop="no token", scope=Scope.LANE)
+    assert what_stopped(setting.drive(idle_after=IDLE).lane) == ["no token"]

@@ -57,20 +57,27 @@ def queues_of(names: Iterable[str]) -> list[str]:
 
 async def hand_over(app: App, lane: str, token_env: str) -> None:
     """Have a lane driven by whoever is free, if it does not wait for that already."""
-    lock = f"lane:{lane}"
+    lock, queue = f"lane:{lane}", queue_of(token_env)
     defer = app.configure_task(
-        TASK, lock=lock, queueing_lock=lock, queue=queue_of(token_env), allow_unknown=True
-    )
+        TASK, lock=lock, queueing_lock=lock, queue=queue, allow_unknown=True
+    ).defer_async
     with contextlib.suppress(AlreadyEnqueued):
-        await defer.defer_async(lane=lane)
+        await defer(lane=lane)
+        return
+    jobs = app.job_manager
+    for job in await jobs.list_jobs_async(queueing_lock=lock, status=Status.TODO.value):
+        if job.id is not None and job.queue != queue:  # its variable had another name then
+            await jobs.cancel_job_by_id_async(job.id, delete_job=True)
+            with contextlib.suppress(AlreadyEnqueued):
+                await defer(lane=lane)
 
 
-async def lanes_at_hand(app: App) -> set[str]:
-    """The lanes that have a job, waiting or under way."""
-    found: set[str] = set()
+async def lanes_at_hand(app: App) -> set[tuple[str, str]]:
+    """The lanes that have a job, waiting or under way, and its queue."""
+    found: set[tuple[str, str]] = set()
     for status in (Status.TODO, Status.DOING):
         jobs = await app.job_manager.list_jobs_async(task=TASK, status=status.value)
-        found |= {str(job.task_kwargs["lane"]) for job in jobs}
+        found |= {(str(job.task_kwargs["lane"]), job.queue) for job in jobs}
     return found
 
 

@@ -185,7 +185,7 @@ class Worker:
                     await engine.bury(app, job)
             at_hand = await engine.lanes_at_hand(app)
             for due in await asyncio.to_thread(ledger.read, submissions.due, self.clock.now()):
-                if due.lane not in at_hand:
+                if (due.lane, engine.queue_of(due.token_env)) not in at_hand:
                     await engine.hand_over(app, due.lane, due.token_env)
 
     def unheard(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -1,0 +1,27 @@
+"""The engine on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+
+from procrastinate.jobs import Status
+
+from runner.distributed import engine
+
+LANE = "https://api.example|team1"
+
+
+def test_a_lane_whose_variable_has_another_name_now_waits_for_workers_that_have_that(
+    new_database: str,
+) -> None:
+    async def waits_in() -> list[str]:
+        await engine.set_up(new_database, "")
+        app = engine.open_app(new_database)
+        async with app.open_async():
+            for name in ("TEAM_AMCE", "TEAM_ACME", "TEAM_ACME"):
+                await engine.hand_over(app, LANE, name)
+            assert await engine.lanes_at_hand(app) == {(LANE, "TEAM_ACME")}
+            jobs = await app.job_manager.list_jobs_async(status=Status.TODO.value)
+        return [job.queue for job in jobs]
+
+    assert asyncio.run(waits_in()) == ["TEAM_ACME"]

@@ -120,12 +120,7 @@ class Driving:
         still commit; a run's is respected."""
         if await self.ledger.commit(submissions.try_hold, lane_id):
             return True
-        age = self.ledger.read(submissions.beat_age, lane_id)
-        if (
-            age is not None
-            and age > self.timing.dead_after
-            and self.ledger.write(submissions.evict, lane_id)
-        ):
+        if self.ledger.write(submissions.evict, lane_id, self.timing.dead_after):
             self._tell(f"{lane_id}: its worker is taken for dead")
             return False  # its session ends in a moment; the lane is due as before
         self._put_off(lane_id, self.clock.now() + HELD, "a run of one machine has it, or a plan")

@@ -39,6 +39,9 @@ WORKERS = "workers"
 """Where the ledger keeps which version of the program its workers are of."""
 
 
+WORKER = "run-campaign worker "
+"""What a worker's session is called in the database, before its run's number."""
+
 TIDIED = "tidied"
 """Where it keeps when the engine's rows were last looked after."""
 
@@ -255,7 +258,7 @@ def let_go(connection: Connection, lane_ids: list[str]) -> list[None]:
 
 def worker_name(run_id: int) -> str:
     """What a worker's session is called in the database."""
-    return f"run-campaign worker {run_id}"
+    return f"{WORKER}{run_id}"
 
 
 def introduce(connection: Connection, run_ids: list[int]) -> list[None]:
@@ -265,16 +268,23 @@ def introduce(connection: Connection, run_ids: list[int]) -> list[None]:
     return [None] * len(run_ids)
 
 
-def evict(connection: Connection, lane_id: str) -> int:
-    """End the session of the worker that took a lane last, and with it all that it might still
-    commit: it is taken for dead. How many sessions there were."""
-    owner = connection.execute(select(lane.c.run).where(lane.c.id == lane_id)).scalar_one()
+def evict(connection: Connection, lane_id: str, silent: float) -> int:
+    """End the session that holds a lane, and with it all that it might still commit, if it is that
+    of a worker without a sign of life for more than `silent` seconds. How many there were.
+
+    Not by who took the lane last: who was frozen before it came to that holds it too.
+    """
     ended = connection.execute(
         text(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND application_name = :name"
+            "SELECT pg_terminate_backend(held.pid) FROM pg_locks held"
+            " JOIN pg_stat_activity session ON session.pid = held.pid"
+            " JOIN run ON session.application_name = :name || run.id"
+            " WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 1"
+            " AND session.datname = current_database()"
+            " AND (held.classid::bigint << 32 | held.objid::bigint) = hashtextextended(:lane, 0)"
+            " AND extract(epoch FROM clock_timestamp()) - run.beat_at > :silent"
         ),
-        {"name": worker_name(owner)},
+        {"name": WORKER, "lane": lane_id, "silent": silent},
     )
     return len(ended.all())
 

@@ -171,6 +171,7 @@ class Worker:
         while True:
             await asyncio.sleep(self.timing.dead_after / BEATS)
             await asyncio.to_thread(driving.ledger.write, submissions.beat, driving.run)
+            await asyncio.to_thread(refuse_other_version, driving.ledger)
 
     async def _tidy(self, app: App, driving: Driving) -> None:
         """Give to others what a dead worker had, and have driven what is due."""

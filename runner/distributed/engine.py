@@ -18,6 +18,8 @@ from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import Job, Status
 
+from runner.ledger.engine import PATIENCE
+
 TASK = "drive_lane"
 
 NAME = 40
@@ -32,7 +34,12 @@ def open_app(location: str, drive: Drive | None = None, connections: int = 4) ->
     """The engine on the ledger at a `postgresql+psycopg://` URL, not connected yet. `drive` is
     what a worker does with a lane."""
     conninfo = location.replace("postgresql+psycopg://", "postgresql://", 1)
-    app = App(connector=PsycopgConnector(conninfo=conninfo, min_size=1, max_size=connections))
+    patience = {name: value for name, value in PATIENCE.items() if f"{name}=" not in conninfo}
+    app = App(
+        connector=PsycopgConnector(
+            conninfo=conninfo, kwargs=patience, min_size=1, max_size=connections
+        )
+    )
 
     @app.task(name=TASK)
     async def drive_lane(lane: str) -> None:

@@ -34,7 +34,11 @@ PATIENCE: dict[str, object] = {
     "keepalives_count": 3,
 }
 """How long a PostgreSQL that does not answer at all is waited for (libpq's own settings, its manual
-34.1.2): a host that is cut off must find out, and its locks must not outlive it."""
+34.1.2): a host that is cut off must find out."""
+
+ALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3"
+"""The same from PostgreSQL's side (its manual 20.3.2): the locks of a host that lost its power must
+not outlive it by the two hours that are usual."""
 
 IDLE_IN_TRANSACTION = "-c idle_in_transaction_session_timeout=10s"
 """What a worker's sessions are opened with: one that was frozen in the middle of a transaction is
@@ -119,7 +123,7 @@ def _open(
 
 def _patience(url: URL, worker: bool) -> dict[str, object]:
     """PostgreSQL's settings for a connection, where the URL does not say otherwise."""
-    own = {"options": IDLE_IN_TRANSACTION} if worker else {}
+    own = {"options": f"{ALIVE} {IDLE_IN_TRANSACTION}" if worker else ALIVE}
     return {name: value for name, value in {**PATIENCE, **own}.items() if name not in url.query}
 
 

@@ -21,8 +21,8 @@ from runner.clock import Clock
 from runner.errors import Fenced, ForeignKeyUse, LedgerError, RunnerError
 from runner.events import EventBus, LaneHandedOn, LaneTaken, Notice
 from runner.lane import drive_lane
-from runner.ledger import Ledger, age, brakes, submissions, views
-from runner.ledger.brakes import Halt
+from runner.ledger import Ledger, age, brakes, decisions, submissions, views
+from runner.ledger.brakes import BrakeKind, Halt
 from runner.ledger.planning import CampaignRow
 from runner.ledger.submissions import STALL, Submission
 from runner.run.braking import in_words
@@ -144,18 +144,29 @@ class Driving:
         try:
             async with listening([lane]):
                 await drive_lane(lane)
-        except ForeignKeyUse as error:
-            self.ledger.write(brakes.halt, _halts(lane, str(error)))
+        except (Fenced, LedgerError):
+            raise
+        except RunnerError as error:
+            if isinstance(error, ForeignKeyUse):
+                self.ledger.write(brakes.halt, _halts(lane, str(error)))
+            self._leave(lane)
             raise
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
             del self.lanes[lane_id]
             await crew.close()
-        self.ledger.write(brakes.tell_driven, lane_id, self.run, {})  # its lock is still ours
+        self._leave(lane)
         next_at = self._due_again(lane)
         self._put_off(lane_id, next_at, "; ".join([*stopped, *what_stopped(lane)]))
         self.bus.emit(LaneHandedOn(self.clock.now(), lane_id, next_at))
+
+    def _leave(self, lane: Lane) -> None:
+        """Say that this worker drives the lane no more, while its lock still keeps others out."""
+        self.ledger.write(brakes.tell_driven, lane.id, self.run, {})
+        for campaign, brake in lane.braked.items():
+            if brake.kind is BrakeKind.CANCELLED:  # what was under way may have come back
+                self.ledger.write(decisions.withdraw_cancelled, campaign)
 
     def _that_may_go(self, lane_id: str) -> tuple[list[Handed], list[str]]:
         """The lane's campaigns that nothing stops, and what stops the others."""

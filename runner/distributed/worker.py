@@ -23,7 +23,7 @@ from runner import __version__
 from runner.clock import Clock
 from runner.distributed import engine
 from runner.distributed.slices import Driving, Timing
-from runner.errors import LedgerError, LedgerTooNew, RunnerError
+from runner.errors import LedgerError, LedgerTooNew, OldLedger, RunnerError
 from runner.events import EventBus, Notice
 from runner.ledger import Ledger, lanes, open_ledger, submissions
 from runner.ledger.age import Memory
@@ -31,6 +31,9 @@ from runner.run.memory import kept, may_change
 
 BEATS = 5
 """Signs of life of a worker in the time after which it is taken for dead."""
+
+REMEMBER = 60.0
+"""Seconds between two looks at how far the ledger has come: each counts every attempt there is."""
 
 TIDY = 1.0
 """Seconds between two looks, by one of all workers, at lanes that are due or were left."""
@@ -73,7 +76,7 @@ class Worker:
             try:
                 await self._serve()
             except (LedgerError, ConnectorException, psycopg.Error) as error:
-                if not self.has_served or isinstance(error, LedgerTooNew):
+                if not self.has_served or isinstance(error, LedgerTooNew | OldLedger):
                     raise
                 if self.clock.boot() - began > LONGEST_AGAIN:
                     wait = AGAIN
@@ -122,7 +125,7 @@ class Worker:
                 await self._hand_on(app, driving, lane)
 
         app = engine.open_app(self.location, drive)
-        async with app.open_async(), kept(memory, driving.ledger):
+        async with app.open_async(), kept(memory, driving.ledger, REMEMBER):
             served = asyncio.create_task(
                 app.run_worker_async(
                     queues=engine.queues_of(name for name, value in self.environ.items() if value),

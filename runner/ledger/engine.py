@@ -40,6 +40,9 @@ ALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives
 """The same from PostgreSQL's side (its manual 20.3.2): the locks of a host that lost its power must
 not outlive it by the two hours that are usual."""
 
+SESSIONS = 15
+"""What a worker keeps open at most: as many as its lanes ask at once, mostly five."""
+
 IDLE_IN_TRANSACTION = "-c idle_in_transaction_session_timeout=10s"
 """What a worker's sessions are opened with: one that was frozen in the middle of a transaction is
 ended by the database, so that it keeps nobody waiting."""
@@ -89,6 +92,7 @@ def _open(
         engine = create_engine(
             _read_only_url(url) if sqlite and read_only else url,
             connect_args={} if sqlite else _patience(url, worker),
+            **({"pool_size": SESSIONS} if worker and not sqlite else {}),
         )
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise UsageError(

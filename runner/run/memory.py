@@ -116,12 +116,14 @@ def _unless_unwritable(tell: Tell, *writes: Callable[[], None]) -> None:
 
 
 @asynccontextmanager
-async def kept(memory: Memory | None, ledger: Ledger) -> AsyncIterator[None]:
+async def kept(
+    memory: Memory | None, ledger: Ledger, every: float = BEAT
+) -> AsyncIterator[None]:
     """Remember how far a live run's ledger comes, again and again, and once more at the end."""
     if memory is None:
         yield
         return
-    beat = asyncio.create_task(_beat(memory, ledger), name="memory")
+    beat = asyncio.create_task(_beat(memory, ledger, every), name="memory")
     try:
         yield
     finally:
@@ -130,9 +132,9 @@ async def kept(memory: Memory | None, ledger: Ledger) -> AsyncIterator[None]:
         _look(memory, ledger)
 
 
-async def _beat(memory: Memory, ledger: Ledger) -> None:
+async def _beat(memory: Memory, ledger: Ledger, every: float) -> None:
     while True:
-        await asyncio.sleep(BEAT)
+        await asyncio.sleep(every)
         await asyncio.to_thread(_look, memory, ledger)
 
 

@@ -80,6 +80,7 @@ class Driving:
     timing: Timing = field(default_factory=Timing)
     ending: bool = False
     busy: set[str] = field(default_factory=set)  # lanes of which a slice is under way
+    asking: set[asyncio.Task[Crew]] = field(default_factory=set)  # whose token it is
     lanes: dict[str, Lane] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)  # how often which lane was woken
     known: dict[tuple[str, str, str], tuple[float, Introduction]] = field(default_factory=dict)
@@ -87,6 +88,8 @@ class Driving:
     def drain(self) -> None:
         """Begin nothing more; what is under way ends, and every lane is handed on."""
         self.ending = True
+        for task in self.asking:
+            task.cancel()  # it may wait a minute for leave to ask, and nothing was begun
         for lane in self.lanes.values():
             lane.drain()
 
@@ -131,7 +134,17 @@ class Driving:
         if not handed:
             self._put_off(lane_id, None, "; ".join(stopped))
             return
-        crew = await self._meet(lane_id, handed)
+        asking = asyncio.create_task(self._meet(lane_id, handed), name=f"ask {lane_id}")
+        self.asking.add(asking)
+        try:
+            crew = await asking
+        except asyncio.CancelledError:
+            if not self.ending:
+                raise
+        finally:
+            self.asking.discard(asking)
+        if self.ending:
+            return
         for each in handed:  # after an old copy of the ledger was accepted: as a run does
             api = each.campaign.api
             self.ledger.write(age.presume, each.row, api.version, api.base_url, self.run)

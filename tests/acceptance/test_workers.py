@@ -21,6 +21,16 @@ def all_written_to(fleet: Fleet) -> None:
     assert verdict.limited == 0
 
 
+def lanes_held(fleet: Fleet) -> int:
+    """How many lanes' locks are held, besides those that workers hold of themselves."""
+    locks = (
+        "select count(*) - count(distinct pid) from pg_locks where locktype = 'advisory' and"
+        " database = (select oid from pg_database where datname = current_database())"
+    )
+    found: int = fleet.ask(locks)[0][0]
+    return found
+
+
 def no_traceback(fleet: Fleet) -> None:
     for each in fleet.running:
         for path in each.files:
@@ -81,11 +91,9 @@ def test_a_worker_that_is_frozen_before_it_has_the_lane_is_replaced(
     fleet = make_fleet(teams=1, people=5)
     fleet.submit()
     [team] = fleet.teams
-    team.api.faults("slow:seconds=60,on=other")  # who asks whose token it is waits
+    team.api.faults("slow:seconds=60,on=any")  # who asks whose token it is waits
     frozen = fleet.worker()
-    locks = "select 1 from pg_locks where locktype = 'advisory' and database = (select oid"
-    locks += " from pg_database where datname = current_database())"
-    until(lambda: len(fleet.ask(locks)) == 2, "it to hold the lane")
+    until(lambda: lanes_held(fleet) == 1, "it to hold the lane")
     stop(frozen)
     team.api.faults()
     fleet.worker()
@@ -156,3 +164,18 @@ def test_limits_are_exact_over_a_take_over(make_fleet: MakeFleet) -> None:
     assert verdict.doubled == []
     assert verdict.limited == 0
     assert 30 - 8 <= team.api.ask("requests")["total"] <= 30  # 8: which the dead one may have sent
+
+
+def test_a_worker_that_waits_for_leave_to_ask_ends_at_once(make_fleet: MakeFleet) -> None:
+    """It would wait for a minute, and its lane with it."""
+    fleet = make_fleet(teams=1, people=10, limits="per_minute: 8, per_hour: none, per_day: none")
+    fleet.slow(4)
+    fleet.submit()
+    first = fleet.worker()
+    sending = "select 1 from message where status = 'sending'"
+    until(lambda: len(fleet.ask(sending)) == 2, "the minute to be used up")
+    kill(first)
+    second = fleet.worker()
+    until(lambda: lanes_held(fleet) == 1, "it to hold the lane")
+    second.process.terminate()
+    assert second.process.wait(20) == 0

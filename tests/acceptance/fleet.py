@@ -20,7 +20,7 @@ import psycopg
 
 from tests.teams import stray_token, token_of
 
-from .support import LINK, Api, Done, Project, Running, until
+from .support import LINK, OTHER_LINK, Api, Done, Project, Running, until
 
 DEAD_AFTER = 3.0
 """Seconds without a sign of life after which these workers take each other for dead."""
@@ -45,6 +45,11 @@ class Team:
     @property
     def token(self) -> str:
         return token_of(self.number)
+
+    @property
+    def sender(self) -> str:
+        """Two teams never have the same; these do only where no limit of a sender is tried."""
+        return (LINK, OTHER_LINK)[self.number % 2]
 
     @property
     def stray(self) -> str:
@@ -93,7 +98,7 @@ class Fleet(Project):
             self.file(team).write_text(
                 f"api: {{version: {self.version}, base_url: {base}, "
                 f"token: '${{{team.variable}}}'}}\n"
-                f"senders: [{{id: {LINK}, per_hour: none, per_day: none, gap: {gap}}}]\n"
+                f"senders: [{{id: {team.sender}, per_hour: none, per_day: none, gap: {gap}}}]\n"
                 f"prospects: {team.name}.csv\n"
                 "message: Hi {{ first_name }}\n"
                 f"limits: {{{limits}, concurrency: {concurrency}}}\n"

@@ -60,7 +60,7 @@ def test_a_killed_worker_is_taken_over_from_without_files_or_the_engines_rows(
 def test_a_frozen_worker_is_replaced_and_sends_nothing_when_it_wakes(
     make_fleet: MakeFleet,
 ) -> None:
-    fleet = make_fleet(teams=3, people=60, concurrency=2)
+    fleet = make_fleet(teams=3, people=30, concurrency=2)
     fleet.slow(0.3)
     fleet.submit()
     for _ in range(2):
@@ -104,7 +104,7 @@ def test_a_worker_that_is_frozen_before_it_has_the_lane_is_replaced(
 
 
 def test_a_database_that_crashes_is_waited_for(make_fleet: MakeFleet, server: Any) -> None:
-    fleet = make_fleet(teams=4, people=40, uri=server.get_uri())
+    fleet = make_fleet(teams=4, people=24, uri=server.get_uri())
     fleet.slow(0.3)
     fleet.submit()
     for _ in range(2):
@@ -117,7 +117,7 @@ def test_a_database_that_crashes_is_waited_for(make_fleet: MakeFleet, server: An
 
 
 def test_a_worker_that_is_cut_off_from_the_database_is_replaced(make_fleet: MakeFleet) -> None:
-    fleet = make_fleet(teams=2, people=40, concurrency=2)
+    fleet = make_fleet(teams=2, people=24, concurrency=2)
     fleet.slow(0.3)
     fleet.submit()
     with Strait(fleet.state) as strait:
@@ -133,7 +133,7 @@ def test_a_worker_that_is_cut_off_from_the_database_is_replaced(make_fleet: Make
 
 
 def test_a_rolling_deploy_leaves_nothing_in_doubt(make_fleet: MakeFleet) -> None:
-    fleet = make_fleet(teams=6, people=50)
+    fleet = make_fleet(teams=6, people=30)
     fleet.slow(0.3)
     fleet.submit()
     old = [fleet.worker() for _ in range(2)]

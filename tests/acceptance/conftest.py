@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from runner.distributed.setting_up import set_up
+from runner.ledger import upgrade
+
 from . import fleet
 from .fleet import Fleet
 from .server import own_server
@@ -116,7 +119,8 @@ def make_fleet(tmp_path: Path, postgres: str) -> Iterator[MakeFleet]:
             state = fleet.new_database(uri or postgres)
             made.append(Fleet(folder, found[0].api, "v2", outputs, state=state, teams=found))
             made[-1].write_teams(**how)
-            made[-1].ok("db", "upgrade")
+            upgrade(state)
+            set_up(state)
             return made[-1]
 
         yield make

@@ -113,6 +113,21 @@ async def drive_lane(lane: Lane, limit: int | None = None) -> None:
     if lane.error is not None:
         raise lane.error
     _keep_halts(lane)
+    _keep_gaps(lane)
+
+
+def _keep_gaps(lane: Lane) -> None:
+    """Write down what is left of the pauses drawn, for whoever drives the lane next."""
+    left = lane.pacer.gaps_left(lane.clock.boot())
+    if left:
+        server = _server_now(lane)
+        until = {sender: server + seconds for sender, seconds in left.items()}
+        lane.ledger.write(history.keep_gaps, lane.id, until)
+
+
+def _server_now(lane: Lane) -> float:
+    settings = next(iter(lane.campaigns.values()))
+    return lane.channel_for(settings.version, settings.base_url).server_now()
 
 
 def _keep_halts(lane: Lane) -> None:
@@ -125,8 +140,7 @@ def _keep_halts(lane: Lane) -> None:
 def _restore_pace(lane: Lane) -> None:
     """Take back what was used of the limits, however our clock has been set since."""
     wall, now = lane.clock.now(), lane.clock.boot()
-    settings = next(iter(lane.campaigns.values()))
-    server = lane.channel_for(settings.version, settings.base_url).server_now()
+    server = _server_now(lane)
     was_ahead = lane.ledger.read(history.server_ahead, lane.id)
     gained = 0.0 if was_ahead is None else wall - (server - was_ahead)
     # A day more than the longest window: the clock may have been set within a run too.
@@ -145,3 +159,5 @@ def _restore_pace(lane: Lane) -> None:
     )
     for hold in lane.ledger.read(history.past_holds, lane.id, list(lane.pacer.senders)):
         lane.pacer.hold_again(hold.until - server, hold.why, hold.sender or None, now=now)
+    for sender, until in lane.ledger.read(history.past_gaps, lane.id).items():
+        lane.pacer.gap_again(sender, until - server, now=now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -144,6 +144,17 @@ def past_holds(connection: Connection, lane: str, senders: Iterable[str]) -> lis
     kept = [Hold(lane, sender, 0.0, "") for sender in ("", *senders)]
     told = [(hold, note(connection, hold.key)) for hold in kept]
     return [Hold(lane, hold.sender, *json.loads(text)) for hold, text in told if text]
+
+
+def keep_gaps(connection: Connection, lane: str, until: Mapping[str, float]) -> None:
+    """Keep the pauses that a run has drawn for its senders: until when, by the server's clock."""
+    set_note(connection, f"gaps {lane}", json.dumps(until))
+
+
+def past_gaps(connection: Connection, lane: str) -> dict[str, float]:
+    """The pauses that the lane's last run to end in order has left."""
+    told: dict[str, float] = json.loads(note(connection, f"gaps {lane}") or "{}")
+    return told
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,8 +221,25 @@ class Pacer:
     def hold_again(self, left: float, why: str, sender: str | None, *, now: float) -> None:
         """A hold of an earlier run that has `left` seconds to go, by clocks that may have been set:
         no longer than any window."""
-        if left > 0:
+        if left > -CLOCK_SLACK:  # by clocks that differ it may not be over
             self.hold(now + min(left, DAY) + CLOCK_SLACK, why, sender)
+
+    def gaps_left(self, now: float) -> dict[str, float]:
+        """Seconds that are left of the pauses drawn from a range, of each sender that has one."""
+        return {
+            sender: state.next_at - now
+            for sender, state in self.senders.items()
+            if state.gap[1] > state.gap[0] and state.next_at > now
+        }
+
+    def gap_again(self, sender: str, left: float, *, now: float) -> None:
+        """A pause that an earlier run had drawn has `left` seconds to go, unless something was sent
+        since. (`restore` takes the longest for one of which nothing is known.)"""
+        if (state := self.senders.get(sender)) is None:
+            return
+        earliest = state.next_at - (state.gap[1] - state.gap[0])
+        if now + left >= earliest - CLOCK_SLACK:
+            state.next_at = min(state.next_at, max(earliest, now + left))
 
     def held(self, sender: str, now: float) -> bool:
         """Whether this sender, or everyone, is told to wait."""

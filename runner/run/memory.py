@@ -116,9 +116,7 @@ def _unless_unwritable(tell: Tell, *writes: Callable[[], None]) -> None:
 
 
 @asynccontextmanager
-async def kept(
-    memory: Memory | None, ledger: Ledger, every: float = BEAT
-) -> AsyncIterator[None]:
+async def kept(memory: Memory | None, ledger: Ledger, every: float = BEAT) -> AsyncIterator[None]:
     """Remember how far a live run's ledger comes, again and again, and once more at the end."""
     if memory is None:
         yield

@@ -250,6 +250,31 @@ def test_after_a_restart_a_senders_past_counts_from_the_answers(
         assert mine.ready("a1", 500.0).at == pytest.approx(at - 550.0 + pause)
 
 
+@pytest.mark.parametrize(
+    ("left", "at"),
+    [(25.0, 525.0), (9.5, 510.0), (7.9, 560.0), (-90.0, 560.0), (300.0, 560.0)],
+    ids=["drawn", "a clock apart", "sent since", "long over", "longer than any"],
+)
+def test_a_pause_that_was_drawn_before_goes_on(left: float, at: float) -> None:
+    """Its last message was answered now: it may go after 10 to 60 s."""
+    mine = make_pacer([limits()], [sender(per_hour=None, gap=(10.0, 60.0))])
+    mine.restore(
+        [], [("a1", 1049.0, 1050.0, 1049.0)], now=500.0, wall=1050.0, timeout=40.0, server=1050.0
+    )
+    latest = mine.ready("a1", 500.0).at
+    mine.gap_again("a1", left + latest - 560.0, now=500.0)
+    assert mine.ready("a1", 500.0).at == pytest.approx(at + latest - 560.0)
+
+
+def test_only_pauses_from_a_range_are_left_to_the_next_run() -> None:
+    mine = make_pacer([limits()], [sender("a1", gap=(10.0, 60.0)), sender("a2", gap=30.0)])
+    assert mine.gaps_left(0.0) == {}
+    for who in ("a1", "a2"):
+        mine.done(mine.take(who, 0.0), 5.0)
+    assert mine.gaps_left(10.0) == {"a1": 30.0}
+    assert mine.gaps_left(100.0) == {}
+
+
 def test_a_dead_process_sends_nothing_more() -> None:
     mine = make_pacer([limits()], [sender(gap=60.0)])
     past = [("a1", 1000.0, None, 1000.0)]

@@ -171,7 +171,8 @@ class Driving:
             await crew.close()
         self._leave(lane)
         next_at = self._due_again(lane)
-        self._put_off(lane_id, next_at, "; ".join([*stopped, *what_stopped(lane)]))
+        told = "; ".join([*stopped, *what_stopped(lane)])
+        self._put_off(lane_id, next_at, told, owner=self.run)
         self.bus.emit(LaneHandedOn(self.clock.now(), lane_id, next_at))
 
     def _leave(self, lane: Lane) -> None:
@@ -246,8 +247,11 @@ class Driving:
             return now
         return now + KNOWN_FOR if waiting else None
 
-    def _put_off(self, lane_id: str, next_at: float | None, trouble: str = "") -> None:
-        self.ledger.write(submissions.put_off, lane_id, self.seen[lane_id], next_at, trouble)
+    def _put_off(
+        self, lane_id: str, next_at: float | None, trouble: str = "", owner: int | None = None
+    ) -> None:
+        seen = self.seen[lane_id]
+        self.ledger.write(submissions.put_off, lane_id, seen, next_at, trouble, owner)
 
     def _tell(self, text: str) -> None:
         self.bus.emit(Notice(self.clock.now(), text))

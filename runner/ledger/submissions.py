@@ -15,8 +15,10 @@ from sqlalchemy import (
     Float,
     cast,
     delete,
+    exists,
     func,
     insert,
+    or_,
     select,
     text,
     update,
@@ -98,8 +100,11 @@ def submit(
     by: str,
 ) -> None:
     """Hand a planned campaign to workers, or hand it in anew; it is due at once."""
+    one_at_a_time(connection)
     row = find_campaign(connection, name)
     assert row is not None
+    woken = wakes(connection, lane_id)  # which must not begin anew with its rows
+    _lock(connection, or_(submission.c.lane == lane_id, submission.c.campaign == row.id))
     connection.execute(delete(submission).where(submission.c.campaign == row.id))
     connection.execute(
         insert(submission).values(
@@ -112,6 +117,7 @@ def submit(
             suppressed=json.dumps(sorted(suppressed)),
             submitted_at=at,
             said_by=by,
+            wakes=woken,
         )
     )
     _wake(connection, lane_id, at)
@@ -175,6 +181,7 @@ def wake(connection: Connection, id: int, at: float) -> bool:
 
 def _wake(connection: Connection, lane_id: str, at: float) -> None:
     one_at_a_time(connection)
+    _lock(connection, submission.c.lane == lane_id)
     connection.execute(
         update(submission)
         .where(submission.c.lane == lane_id)
@@ -188,16 +195,28 @@ def wakes(connection: Connection, lane_id: str) -> int:
     return connection.execute(most).scalar() or 0
 
 
+def _lock(connection: Connection, wanted: ColumnElement[bool]) -> None:
+    """Always in one order, or two could wait for each other."""
+    each = submission.c.campaign
+    connection.execute(select(each).where(wanted).order_by(each).with_for_update())
+
+
 def put_off(
-    connection: Connection, lane_id: str, seen: int, next_at: float | None, trouble: str = ""
+    connection: Connection,
+    lane_id: str,
+    seen: int,
+    next_at: float | None,
+    trouble: str = "",
+    owner: int | None = None,
 ) -> None:
     """When a lane is due again, None for not before it is woken; and what kept it from going on.
-    One that was woken since it was `seen` (see `wakes`) stays due."""
-    connection.execute(
-        update(submission)
-        .where(submission.c.lane == lane_id, submission.c.wakes == seen)
-        .values(next_at=next_at, trouble=trouble)
-    )
+    One that was woken since it was `seen` (see `wakes`) stays due, and one that another run than
+    the `owner` has taken meanwhile is left to that."""
+    _lock(connection, submission.c.lane == lane_id)
+    wanted = update(submission).where(submission.c.lane == lane_id, submission.c.wakes == seen)
+    if owner is not None:
+        wanted = wanted.where(exists().where(lane.c.id == lane_id, lane.c.run == owner))
+    connection.execute(wanted.values(next_at=next_at, trouble=trouble))
 
 
 def beat(connection: Connection, run_id: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import update
@@ -186,3 +187,52 @@ def test_whoever_is_no_worker_is_not_evicted(new_database: str) -> None:
         own_lane(ledger)
         with ledger.hold(LANE, wait=False):
             assert other.write(submissions.evict, LANE, 0.0) == 0
+
+
+def test_handing_in_and_waking_and_putting_off_never_wait_for_each_other(
+    new_database: str,
+) -> None:
+    with open_ledger(new_database) as ledger:
+        rows = [make_campaign(ledger, name) for name in ("spring", "summer", "autumn")]
+        for row in rows:
+            hand_in(ledger, row)
+        failed: list[Exception] = []
+
+        def again_and_again(act: Callable[[int], object]) -> None:
+            try:
+                for time in range(60):
+                    act(time)
+            except Exception as error:
+                failed.append(error)
+
+        acts: list[Callable[[int], object]] = [
+            lambda time: hand_in(ledger, rows[time % 3]),
+            lambda time: ledger.write(submissions.wake, rows[time % 3].id, 1.0),
+            lambda _: ledger.write(
+                submissions.put_off, LANE, ledger.read(submissions.wakes, LANE), None
+            ),
+        ]
+        threads = [threading.Thread(target=again_and_again, args=[act]) for act in acts]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failed == []
+
+
+def test_who_hands_in_anew_is_heard_by_whoever_looked_before(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    hand_in(ledger, row)
+    seen = ledger.read(submissions.wakes, LANE)
+    hand_in(ledger, row, at=50.0)
+    ledger.write(submissions.put_off, LANE, seen, None)
+    assert ledger.read(submissions.due, 50.0) == [(LANE, "ACME")]
+
+
+def test_a_worker_that_was_taken_over_from_puts_nothing_off(ledger: Ledger) -> None:
+    hand_in(ledger, make_campaign(ledger))
+    dead, _ = own_lane(ledger)
+    owner, _ = own_lane(ledger)
+    ledger.write(submissions.put_off, LANE, 1, 60.0, owner=owner)
+    ledger.write(submissions.put_off, LANE, 1, None, owner=dead)
+    assert ledger.read(submissions.due, 60.0) == [(LANE, "ACME")]

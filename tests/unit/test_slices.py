@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from runner.attempt.lane import Lane
 from runner.distributed.slices import IDLE, Driving, what_stopped
 from runner.events import EventBus
 from runner.message import Deferred, InDoubt, Rejected, Scope
 from tests.lane import Setting, Told, for_person
-from tests.support import SENDER
+from tests.support import LANE, SENDER
 from tests.unit.test_pacing import sender
-from tests.virtual import VirtualClock
+from tests.virtual import VirtualClock, run_virtually
 
 SLICE = 60.0
 
@@ -49,3 +53,22 @@ def test_what_stopped_a_lane_while_it_was_driven_is_told(make: Callable[..., Set
     assert guarded.startswith("spring was stopped by its guard")
     setting.api.script = lambda *_: Deferred("unauthorized", stop="no token", scope=Scope.LANE)
     assert what_stopped(setting.drive(idle_after=IDLE).lane) == ["no token"]
+
+
+def test_a_worker_that_is_told_to_end_while_it_asks_who_it_is_begins_no_lane(
+    make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[object] = []
+
+    async def meet(self: Driving, *_: object) -> Any:
+        self.drain()
+        return SimpleNamespace(open_lane=lambda *args: begun.append(args))
+
+    monkeypatch.setattr(Driving, "_that_may_go", lambda *_: ([SimpleNamespace()], []))
+    monkeypatch.setattr(Driving, "_meet", meet)
+
+    async def drive(clock: VirtualClock) -> None:
+        await Driving(make().ledger, 1, clock, EventBus(), {})._drive(LANE)
+
+    run_virtually(drive)
+    assert begun == []

@@ -18,6 +18,7 @@ from runner.attempt.lane import Lane
 from runner.campaign import Campaign, load_campaign
 from runner.channels import Token
 from runner.clock import Clock
+from runner.distributed.past import guard_of
 from runner.errors import Fenced, ForeignKeyUse, LedgerError, RunnerError
 from runner.events import EventBus, LaneHandedOn, LaneTaken, Notice
 from runner.lane import drive_lane
@@ -65,6 +66,7 @@ class Handed:
     campaign: Campaign
     row: CampaignRow
     suppressed: Collection[str]
+    submission: Submission
 
 
 @dataclass(slots=True)
@@ -152,6 +154,10 @@ class Driving:
         names = tuple(each.row.name for each in handed)
         self.bus.emit(LaneTaken(self.clock.now(), lane_id, names))
         lane.idle_after = IDLE
+        lane.guards = {
+            each.row.id: guard_of(self.ledger, each.submission, lane.campaigns[each.row.id].guard)
+            for each in handed
+        }
         self.lanes[lane_id] = lane
         watch = asyncio.create_task(_end_in_time(lane, self.timing.slice), name=f"slice {lane_id}")
         try:
@@ -260,7 +266,7 @@ class Driving:
 def understood(submission: Submission) -> Handed:
     """A campaign from the text that was handed in."""
     campaign = load_campaign(Path(submission.path), submission.file, submission.start)
-    return Handed(campaign, submission.row, submission.suppressed)
+    return Handed(campaign, submission.row, submission.suppressed, submission)
 
 
 def what_stopped(lane: Lane) -> list[str]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, null, select, update
 
@@ -227,3 +227,35 @@ def end_requests(connection: Connection, items: list[tuple[int, float]]) -> list
     for id, at in items:
         connection.execute(update(request).where(request.c.id == id).values(ended_at=at))
     return [None] * len(items)
+
+
+class Came(NamedTuple):
+    """What an attempt came to, and its message."""
+
+    message: int
+    outcome: str
+    reason: str
+    status: str
+
+
+def lately(connection: Connection, lane: str, campaign: int, since: float) -> list[Came]:
+    """What a campaign's attempts since then came to, as far as they are among the newest
+    `LATELY` of its lane; oldest first."""
+    newest = (
+        select(attempt)
+        .where(attempt.c.lane == lane)
+        .order_by(attempt.c.server_at.desc())
+        .limit(LATELY)
+        .subquery()
+    )
+    rows = connection.execute(
+        select(newest.c.message, newest.c.outcome, newest.c.reason, message.c.status)
+        .join(message, message.c.id == newest.c.message)
+        .where(message.c.campaign == campaign, newest.c.started_at >= since)
+        .order_by(newest.c.server_at, newest.c.number)
+    )
+    return [Came(*row) for row in rows]
+
+
+LATELY = 500
+"""More than a guard looks at, of a few campaigns."""

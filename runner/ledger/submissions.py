@@ -59,6 +59,7 @@ class Submission(NamedTuple):
     file: str
     start: str
     suppressed: frozenset[str]
+    submitted_at: float
 
 
 class Due(NamedTuple):
@@ -147,7 +148,7 @@ def _found(connection: Connection, wanted: ColumnElement[bool]) -> list[Submissi
         assert known is not None
         ids = frozenset(json.loads(row.suppressed))
         facts = (row.lane, row.token_env, row.path, row.file, row.start)
-        found.append(Submission(known, *facts, ids))
+        found.append(Submission(known, *facts, ids, row.submitted_at))
     return found
 
 

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from runner.attempt.lane import Lane
+from runner.distributed.past import guard_of
 from runner.distributed.slices import IDLE, Driving, what_stopped
 from runner.events import EventBus
+from runner.guard import GuardLimits
+from runner.ledger import brakes, submissions
 from runner.message import Deferred, InDoubt, Rejected, Scope
 from tests.lane import Setting, Told, for_person
 from tests.support import LANE, SENDER
@@ -72,3 +75,34 @@ def test_a_worker_that_is_told_to_end_while_it_asks_who_it_is_begins_no_lane(
 
     run_virtually(drive)
     assert begun == []
+
+
+def test_a_guard_counts_over_slices_until_somebody_lets_its_campaign_go_on(
+    make: Callable[..., Setting],
+) -> None:
+    setting = make(range(1, 41))
+    setting.ledger.write(
+        submissions.submit,
+        "spring",
+        lane_id=LANE,
+        token_env="ACME",
+        path="/srv/spring.yaml",
+        file="",
+        start="",
+        suppressed=(),
+        at=0.0,
+        by="ada",
+    )
+    [submission] = setting.ledger.read(submissions.of_lane, LANE)
+
+    def slice_of_one(lane: Lane, _clock: VirtualClock) -> None:
+        guard = guard_of(setting.ledger, submission, lane.campaigns[setting.campaign].guard)
+        lane.guards = {setting.campaign: guard}
+
+    setting.before = slice_of_one
+    setting.drive(limit=1)
+    setting.api.script = lambda *_: Rejected("notFound")
+    lanes = [setting.drive(limit=1).lane for _ in range(GuardLimits().consecutive_failures or 0)]
+    assert [bool(lane.braked) for lane in lanes] == [False] * 9 + [True]
+    setting.ledger.write(brakes.release, setting.campaign, lanes[-1].clock.now(), "ada")
+    assert not setting.drive(limit=1).lane.braked

@@ -1,0 +1,38 @@
+"""What the slices before have come to, for the one that goes on with a campaign."""
+
+from __future__ import annotations
+
+from runner.guard import Guard, GuardLimits
+from runner.ledger import Ledger, brakes, history
+from runner.ledger.brakes import BrakeKind
+from runner.ledger.submissions import Submission
+from runner.message import (
+    IN_PROGRESS,
+    KEY_REUSED,
+    UNCONFIRMED,
+    AttemptOutcome,
+    MessageStatus,
+)
+
+
+def agreed_at(ledger: Ledger, submission: Submission) -> float:
+    """When somebody said last that a campaign is to go on (Unix seconds)."""
+    said = ledger.read(brakes.latest, [submission.row.id]).get(submission.row.id)
+    released = said is not None and said.kind is BrakeKind.RELEASED
+    return max(submission.submitted_at, said.at if said and released else 0.0)
+
+
+def guard_of(ledger: Ledger, submission: Submission, limits: GuardLimits) -> Guard:
+    """A campaign's guard, which has seen what earlier slices have come to: a slice may be one
+    message long."""
+    guard, id = Guard(limits), submission.row.id
+    since = agreed_at(ledger, submission)
+    for each in ledger.read(history.lately, submission.lane, id, since):
+        if each.outcome == AttemptOutcome.ACCEPTED:
+            guard.accepted(each.message)
+        elif each.status in (MessageStatus.REJECTED, MessageStatus.FAILED):
+            guard.failed(each.message, in_doubt=False)
+        elif each.status == MessageStatus.IN_DOUBT:
+            alone = each.reason in (IN_PROGRESS, UNCONFIRMED, KEY_REUSED)
+            guard.failed(each.message, in_doubt=True, alone=alone)
+    return guard

@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import Any
 
 from procrastinate import App, PsycopgConnector
-from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Job, Status
 
 from runner.ledger.engine import PATIENCE
@@ -114,6 +114,12 @@ async def set_up(location: str, made_by: str) -> None:
             if _numbers(name.partition("_")[0]) > _numbers(made_by):
                 script = (folder / name).read_text(encoding="utf-8").replace("%", "%%")
                 await app.connector.execute_query_async(script)
+
+
+def in_words(error: BaseException) -> str:
+    """What the database said: the engine's own error only says that there is one."""
+    said = error.__cause__ if isinstance(error, ConnectorException) else None
+    return str(said or error).strip().partition("\n")[0]
 
 
 def engine_version() -> str:

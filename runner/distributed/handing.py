@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
+from procrastinate.exceptions import ConnectorException
+
 from runner.campaign import load_campaign, read_text
 from runner.distributed import engine
 from runner.distributed.worker import refuse_other_version
@@ -57,7 +60,11 @@ def submit(
         for crew in crews:
             for draft in crew.drafts:
                 _write_down(draft, crew, ledger, texts[draft.campaign.path], start, now())
-    asyncio.run(_call(location, crews))
+    try:
+        asyncio.run(_call(location, crews))
+    except (ConnectorException, psycopg.Error) as error:
+        told = f"the workers were not told: {engine.in_words(error)}; they find out by themselves"
+        around.bus.emit(Notice(around.clock.now(), told))
     return [campaign.name for campaign in campaigns]
 
 
@@ -106,7 +113,7 @@ def _write_down(draft: Draft, crew: Crew, ledger: Ledger, text: str, start: str,
 
 
 async def _call(location: str, crews: Sequence[Crew]) -> None:
-    """Tell the engine at once; if that is lost, the workers find out by themselves."""
+    """Tell the engine at once."""
     app = engine.open_app(location)
     async with app.open_async():
         for crew in crews:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Status
 
 from runner.distributed import engine
@@ -25,3 +27,14 @@ def test_a_lane_whose_variable_has_another_name_now_waits_for_workers_that_have_
         return [job.queue for job in jobs]
 
     assert asyncio.run(waits_in()) == ["TEAM_ACME"]
+
+
+def test_what_the_database_said_is_told(new_database: str) -> None:
+    async def ask() -> None:
+        app = engine.open_app(new_database)
+        async with app.open_async():
+            await engine.hand_over(app, LANE, "TEAM_ACME")
+
+    with pytest.raises(ConnectorException) as caught:
+        asyncio.run(ask())
+    assert "does not exist" in engine.in_words(caught.value)

@@ -46,6 +46,10 @@ KNOWN_FOR = 600.0
 HELD = 5.0
 """Seconds until a lane is tried again that a run of one machine has now."""
 
+BETWEEN = 0.01
+"""Seconds between the starts of two lanes: each reads what limits remember in one go, a second and
+more for a team that sends all day, and signs of life have to be given meanwhile."""
+
 TROUBLED = 60.0
 """Seconds until a lane is tried again after something that a person may have to see to."""
 
@@ -81,6 +85,7 @@ class Driving:
     environ: Mapping[str, str]
     timing: Timing = field(default_factory=Timing)
     ending: bool = False
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # to start a lane
     busy: set[str] = field(default_factory=set)  # lanes of which a slice is under way
     asking: set[asyncio.Task[Crew]] = field(default_factory=set)  # whose token it is
     lanes: dict[str, Lane] = field(default_factory=dict)
@@ -145,6 +150,8 @@ class Driving:
                 raise
         finally:
             self.asking.discard(asking)
+        async with self.turn:
+            await asyncio.sleep(BETWEEN)
         if self.ending:
             return
         for each in handed:  # after an old copy of the ledger was accepted: as a run does

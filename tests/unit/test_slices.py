@@ -12,6 +12,7 @@ import pytest
 from runner.attempt.lane import Lane
 from runner.distributed.past import guard_of
 from runner.distributed.slices import IDLE, Driving, what_stopped
+from runner.errors import RunnerError
 from runner.events import EventBus
 from runner.guard import GuardLimits
 from runner.ledger import brakes, submissions
@@ -106,3 +107,26 @@ def test_a_guard_counts_over_slices_until_somebody_lets_its_campaign_go_on(
     assert [bool(lane.braked) for lane in lanes] == [False] * 9 + [True]
     setting.ledger.write(brakes.release, setting.campaign, lanes[-1].clock.now(), "ada")
     assert not setting.drive(limit=1).lane.braked
+
+
+def test_lanes_that_are_due_at_once_start_one_after_another(
+    make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def started(clock: VirtualClock) -> list[float]:
+        found: list[float] = []
+
+        def open_lane(*_: object) -> None:
+            found.append(clock.boot())
+            raise RunnerError("enough is known")
+
+        async def meet(*_: object) -> Any:
+            return SimpleNamespace(open_lane=open_lane)
+
+        monkeypatch.setattr(Driving, "_that_may_go", lambda *_: ([SimpleNamespace()], []))
+        monkeypatch.setattr(Driving, "_meet", meet)
+        driving = Driving(make().ledger, 1, clock, EventBus(), {})
+        lanes = [driving._drive(f"lane {number}") for number in range(3)]
+        await asyncio.gather(*lanes, return_exceptions=True)
+        return found
+
+    assert len(set(run_virtually(started))) == 3

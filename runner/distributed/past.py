@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from runner.guard import Guard, GuardLimits
-from runner.ledger import Ledger, brakes, history
+from runner.ledger import Ledger, brakes, history, views
 from runner.ledger.brakes import BrakeKind
 from runner.ledger.submissions import Submission
 from runner.message import (
@@ -13,6 +15,7 @@ from runner.message import (
     AttemptOutcome,
     MessageStatus,
 )
+from runner.schedule import Hours, local_moment, next_open
 
 
 def agreed_at(ledger: Ledger, submission: Submission) -> float:
@@ -20,6 +23,26 @@ def agreed_at(ledger: Ledger, submission: Submission) -> float:
     said = ledger.read(brakes.latest, [submission.row.id]).get(submission.row.id)
     released = said is not None and said.kind is BrakeKind.RELEASED
     return max(submission.submitted_at, said.at if said and released else 0.0)
+
+
+def missed_start(
+    ledger: Ledger, submission: Submission, hours: Hours | None, grace: float, now: float
+) -> str:
+    """Why a campaign does not start: no worker took its lane for longer than its grace, and nobody
+    has said since that it is to start all the same. Empty for one that may."""
+    id, due = submission.row.id, submission.next_at
+    if hours is None or hours.begins == -math.inf or due is None or now <= due + grace:
+        return ""
+    zones = ledger.read(views.zones, id) or {""}
+    first = min(next_open(hours, zone, hours.begins) for zone in zones)
+    if now <= first + grace or agreed_at(ledger, submission) > first + grace:
+        return ""
+    if ledger.read(views.has_begun, id):
+        return ""
+    return (
+        f"it was to start at {local_moment(first, hours.zone)} {hours.zone}, which is longer ago "
+        "than schedule.grace allows; submit or resume it to start it now"
+    )
 
 
 def guard_of(ledger: Ledger, submission: Submission, limits: GuardLimits) -> Guard:

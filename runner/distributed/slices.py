@@ -18,7 +18,7 @@ from runner.attempt.lane import Lane
 from runner.campaign import Campaign, load_campaign
 from runner.channels import Token
 from runner.clock import Clock
-from runner.distributed.past import guard_of
+from runner.distributed.past import guard_of, missed_start
 from runner.errors import Fenced, ForeignKeyUse, LedgerError, RunnerError
 from runner.events import EventBus, LaneHandedOn, LaneTaken, Notice
 from runner.lane import drive_lane
@@ -27,6 +27,7 @@ from runner.ledger.brakes import BrakeKind, Halt
 from runner.ledger.planning import CampaignRow
 from runner.ledger.submissions import STALL, Submission
 from runner.run.braking import in_words
+from runner.run.hours import hours_of
 from runner.run.listening import listening
 from runner.run.meeting import Crew, Introduction, check_senders, introduce
 
@@ -198,6 +199,7 @@ class Driving:
     def _that_may_go(self, lane_id: str) -> tuple[list[Handed], list[str]]:
         """The lane's campaigns that nothing stops, and what stops the others."""
         found = self.ledger.read(submissions.of_lane, lane_id)
+        self._stop_what_missed_its_start(found)
         stopped = self.ledger.read(brakes.standing, [each.row.id for each in found])
         going = [understood(each) for each in found if each.row.id not in stopped]
         told = [
@@ -206,6 +208,15 @@ class Driving:
             if (brake := stopped.get(each.row.id)) is not None
         ]
         return going, told
+
+    def _stop_what_missed_its_start(self, found: Sequence[Submission]) -> None:
+        now = self.clock.now()
+        for each in found:
+            handed = understood(each)
+            grace = handed.campaign.schedule.grace
+            why = missed_start(self.ledger, each, hours_of(handed), grace, now)
+            if why and not self.ledger.read(brakes.standing, [each.row.id]):
+                self.ledger.write(brakes.halt, [Halt(now, why, campaign=each.row.id)])
 
     async def _meet(self, lane_id: str, handed: Sequence[Handed]) -> Crew:
         """Ask whose token it is, unless that is known. Raises RunnerError for another team's."""

@@ -60,6 +60,7 @@ class Submission(NamedTuple):
     start: str
     suppressed: frozenset[str]
     submitted_at: float
+    next_at: float | None
 
 
 class Due(NamedTuple):
@@ -148,7 +149,7 @@ def _found(connection: Connection, wanted: ColumnElement[bool]) -> list[Submissi
         assert known is not None
         ids = frozenset(json.loads(row.suppressed))
         facts = (row.lane, row.token_env, row.path, row.file, row.start)
-        found.append(Submission(known, *facts, ids, row.submitted_at))
+        found.append(Submission(known, *facts, ids, row.submitted_at, row.next_at))
     return found
 
 

@@ -49,6 +49,7 @@ def test_what_is_handed_in_comes_out_whole_and_replaces_what_was_before(ledger: 
         "2026-12-01T09:00",
         frozenset({"7", "9"}),
         5.0,
+        5.0,
     )
 
 

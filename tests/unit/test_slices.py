@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from runner.attempt.lane import Lane
-from runner.distributed.past import guard_of
+from runner.distributed.past import guard_of, missed_start
 from runner.distributed.slices import IDLE, Driving, what_stopped
 from runner.errors import RunnerError
 from runner.events import EventBus
 from runner.guard import GuardLimits
-from runner.ledger import brakes, submissions
+from runner.ledger import brakes, planning, submissions
+from runner.ledger.submissions import Submission
 from runner.message import Deferred, InDoubt, Rejected, Scope
+from runner.schedule import Hours
+from tests.contract.test_submissions import hand_in
 from tests.lane import Setting, Told, for_person
 from tests.support import LANE, SENDER
 from tests.unit.test_pacing import sender
@@ -27,6 +30,14 @@ SLICE = 60.0
 
 def drained_in_time(lane: Lane, _clock: VirtualClock) -> None:
     asyncio.get_running_loop().call_later(SLICE, lane.drain)
+
+
+def handed_in(setting: Setting, at: float) -> Submission:
+    row = setting.ledger.read(planning.find_campaign, "spring")
+    assert row is not None
+    hand_in(setting.ledger, row, at=at)
+    [submission] = setting.ledger.read(submissions.of_lane, LANE)
+    return submission
 
 
 def due_in(told: Told, setting: Setting) -> float | None:
@@ -82,19 +93,7 @@ def test_a_guard_counts_over_slices_until_somebody_lets_its_campaign_go_on(
     make: Callable[..., Setting],
 ) -> None:
     setting = make(range(1, 41))
-    setting.ledger.write(
-        submissions.submit,
-        "spring",
-        lane_id=LANE,
-        token_env="ACME",
-        path="/srv/spring.yaml",
-        file="",
-        start="",
-        suppressed=(),
-        at=0.0,
-        by="ada",
-    )
-    [submission] = setting.ledger.read(submissions.of_lane, LANE)
+    submission = handed_in(setting, at=0.0)
 
     def slice_of_one(lane: Lane, _clock: VirtualClock) -> None:
         guard = guard_of(setting.ledger, submission, lane.campaigns[setting.campaign].guard)
@@ -130,3 +129,19 @@ def test_lanes_that_are_due_at_once_start_one_after_another(
         return found
 
     assert len(set(run_virtually(started))) == 3
+
+
+def test_a_start_that_no_worker_was_there_for_is_asked_about(make: Callable[..., Setting]) -> None:
+    setting = make(range(1, 3))
+    submission = handed_in(setting, at=1000.0)._replace(next_at=50_000.0)
+    hours = Hours("UTC", begins=50_000.0)
+
+    def missed(at: float, **changes: Any) -> str:
+        return missed_start(setting.ledger, submission._replace(**changes), hours, 3600.0, at)
+
+    assert missed(53_000.0) == ""
+    assert missed(54_000.0).startswith("it was to start at 1970-01-01")
+    assert missed(54_000.0, next_at=53_900.0) == ""  # it was driven meanwhile: a limit kept it
+    assert missed(54_000.0, submitted_at=53_900.0) == ""  # somebody has said so
+    setting.drive(limit=1)
+    assert missed(54_000.0) == ""

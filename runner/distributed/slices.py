@@ -191,7 +191,8 @@ class Driving:
 
     def _leave(self, lane: Lane) -> None:
         """Say that this worker drives the lane no more, while its lock still keeps others out."""
-        self.ledger.write(brakes.tell_driven, lane.id, self.run, {})
+        if self.ledger.read(brakes.is_driven_by, lane.id, self.run):
+            self.ledger.write(brakes.tell_driven, lane.id, self.run, {})
         for campaign, brake in lane.braked.items():
             if brake.kind is BrakeKind.CANCELLED:  # what was under way may have come back
                 self.ledger.write(decisions.withdraw_cancelled, campaign)

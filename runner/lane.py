@@ -96,8 +96,7 @@ async def drive_lane(lane: Lane, limit: int | None = None) -> None:
     otherwise stands in the lane: `stopped`, `stopped_senders`, `draining`.
     """
     lane.ledger.write(moves.orphan, lane.id, lane.clock.now())
-    if lane.ledger.read(brakes.stopped_senders, lane.pacer.senders.keys()):
-        lane.ledger.write(brakes.release_senders, list(lane.pacer.senders), lane.clock.now())
+    _release_senders(lane)
     _keep_halts(lane)
     _restore_pace(lane)
     lane.settling = len(lane.ledger.read(views.in_doubt, lane.moving))
@@ -128,6 +127,15 @@ def _keep_gaps(lane: Lane) -> None:
 def _server_now(lane: Lane) -> float:
     settings = next(iter(lane.campaigns.values()))
     return lane.channel_for(settings.version, settings.base_url).server_now()
+
+
+def _release_senders(lane: Lane) -> None:
+    """Let go on what an earlier run stopped, but for what cannot send now for the same reason."""
+    before = lane.ledger.read(brakes.stopped_senders, lane.pacer.senders.keys())
+    same = {id for id, each in before.items() if lane.stopped_senders.get(id) == each.why}
+    lane.halts = [each for each in lane.halts if each.sender not in same]
+    if released := before.keys() - same:
+        lane.ledger.write(brakes.release_senders, sorted(released), lane.clock.now())
 
 
 def _keep_halts(lane: Lane) -> None:

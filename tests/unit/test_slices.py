@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from runner.attempt.lane import Lane
 from runner.distributed.past import guard_of, missed_start
@@ -15,7 +16,7 @@ from runner.distributed.slices import IDLE, Driving, what_stopped
 from runner.errors import RunnerError
 from runner.events import EventBus
 from runner.guard import GuardLimits
-from runner.ledger import brakes, planning, submissions
+from runner.ledger import brakes, planning, schema, submissions
 from runner.ledger.submissions import Submission
 from runner.message import Deferred, InDoubt, Rejected, Scope
 from runner.schedule import Hours
@@ -145,3 +146,21 @@ def test_a_start_that_no_worker_was_there_for_is_asked_about(make: Callable[...,
     assert missed(54_000.0, submitted_at=53_900.0) == ""  # somebody has said so
     setting.drive(limit=1)
     assert missed(54_000.0) == ""
+
+
+def test_a_sender_that_cannot_send_is_written_down_once_and_not_with_each_slice(
+    make: Callable[..., Setting],
+) -> None:
+    def offline(lane: Lane, _clock: VirtualClock) -> None:
+        lane.stop_sender(SENDER, "offline")
+
+    setting = make(before=offline)
+    for _ in range(3):
+        setting.drive(idle_after=IDLE)
+    with setting.ledger.reading() as connection:
+        kinds = connection.execute(select(schema.brake.c.kind)).scalars().all()
+    assert kinds == ["stopped"]
+    setting.before = lambda *_: None
+    setting.drive(idle_after=IDLE)
+    assert setting.counts() == {"sent": 10}
+    assert setting.ledger.read(brakes.stopped_senders, [SENDER]) == {}

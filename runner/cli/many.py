@@ -23,6 +23,11 @@ GRACE = 70.0
 as campaigns have it, and more."""
 
 
+LEAST = 1.0
+"""Seconds of a slice, and until a worker is taken for dead: with fewer it would do nothing else than
+to begin and to say that it lives."""
+
+
 @click.command(
     "submit",
     short_help="Plan a campaign into a shared ledger and hand it to workers.",
@@ -171,6 +176,8 @@ def worker(
     from runner.progress.tally import Tally
     from runner.run.places import ledger_upward
 
+    if min(seconds, dead_after) < LEAST:
+        raise click.UsageError("--slice and --dead-after: give them a second or more")
     call.about((), state)
     location = shared_location(ledger_upward(state, os.environ, Path.cwd()))
     bus, tally = EventBus(), Tally()

@@ -172,7 +172,8 @@ class Worker:
 
     async def _beat(self, driving: Driving) -> None:
         while True:
-            await asyncio.sleep(self.timing.dead_after / BEATS)
+            # `lanes`, which knows of no setting of a worker's, waits for it no longer than usual.
+            await asyncio.sleep(min(self.timing.dead_after, submissions.STALL) / BEATS)
             await asyncio.to_thread(driving.ledger.write, submissions.beat, driving.run)
             await asyncio.to_thread(refuse_other_version, driving.ledger)
 

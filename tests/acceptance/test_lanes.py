@@ -32,3 +32,10 @@ def test_a_lane_at_its_end_rests_though_its_worker_lives(project: Project, postg
     assert lane()["state"] == "rests"
     worker.process.send_signal(signal.SIGTERM)
     assert worker.wait().code == 0
+
+
+def test_a_worker_with_no_time_to_drive_or_to_say_that_it_lives_is_refused(
+    project: Project,
+) -> None:
+    for name in ("--slice", "--dead-after"):
+        assert "a second or more" in project.ok("worker", name, "0s", code=2).err

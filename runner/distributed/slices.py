@@ -19,7 +19,7 @@ from runner.campaign import Campaign, load_campaign
 from runner.channels import Token
 from runner.clock import Clock
 from runner.distributed.past import guard_of, missed_start
-from runner.errors import Fenced, ForeignKeyUse, LedgerError, RunnerError
+from runner.errors import ChannelError, Fenced, ForeignKeyUse, LedgerError, RunnerError
 from runner.events import EventBus, LaneHandedOn, LaneTaken, Notice
 from runner.lane import drive_lane
 from runner.ledger import Ledger, age, brakes, decisions, submissions, views
@@ -88,7 +88,7 @@ class Driving:
     ending: bool = False
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # to start a lane
     busy: set[str] = field(default_factory=set)  # lanes of which a slice is under way
-    asking: set[asyncio.Task[Crew]] = field(default_factory=set)  # whose token it is
+    asking: set[asyncio.Task[tuple[Crew, list[Handed], list[str]]]] = field(default_factory=set)  # whose token it is
     lanes: dict[str, Lane] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)  # how often which lane was woken
     known: dict[tuple[str, str, str], tuple[float, Introduction]] = field(default_factory=dict)
@@ -145,7 +145,7 @@ class Driving:
         asking = asyncio.create_task(self._meet(lane_id, handed), name=f"ask {lane_id}")
         self.asking.add(asking)
         try:
-            crew = await asking
+            crew, handed, left_out = await asking
         except asyncio.CancelledError:
             if not self.ending:
                 raise
@@ -185,7 +185,9 @@ class Driving:
             await crew.close()
         self._leave(lane)
         next_at = self._due_again(lane)
-        told = "; ".join([*stopped, *what_stopped(lane)])
+        if left_out:
+            next_at = min(next_at or math.inf, self.clock.now() + TROUBLED)
+        told = "; ".join([*stopped, *left_out, *what_stopped(lane)])
         self._put_off(lane_id, next_at, told, owner=self.run)
         self.bus.emit(LaneHandedOn(self.clock.now(), lane_id, next_at))
 
@@ -219,30 +221,47 @@ class Driving:
             if why and not self.ledger.read(brakes.standing, [each.row.id]):
                 self.ledger.write(brakes.halt, [Halt(now, why, campaign=each.row.id)])
 
-    async def _meet(self, lane_id: str, handed: Sequence[Handed]) -> Crew:
-        """Ask whose token it is, unless that is known. Raises RunnerError for another team's."""
+    async def _meet(
+        self, lane_id: str, handed: Sequence[Handed]
+    ) -> tuple[Crew, list[Handed], list[str]]:
+        """Ask whose token it is, unless that is known: who is to be driven, and why others cannot
+        be here. Raises RunnerError when none can."""
         unfit: dict[str, str] = {}
-        crew: Crew | None = None
+        crews: list[Crew] = []
+        fit: list[Handed] = []
+        troubles: list[RunnerError] = []
         for each in handed:
-            campaign = each.campaign
-            name = campaign.api.token_env
-            held = self.environ.get(name, "").strip()
-            if not held:
-                raise RunnerError(f"{campaign.name}: {name} is not set on this host")
-            token = Token(held)
-            said = await self._introduced(each, token)
-            found = Crew(said.origin, said.team, said.team_name, token, [], {}, said.server_ahead)
-            if found.lane_id != lane_id:
-                raise RunnerError(
-                    f"{campaign.name}: the token in {name} on this host is of team "
-                    f"{said.team_name}, not of the one that it was submitted for",
-                    "give each team's token a variable of its own (api.token)",
-                )
-            check_senders(campaign, said, unfit)
-            crew = crew or found
-        assert crew is not None
-        crew.unfit = unfit
-        return crew
+            try:
+                crew, said = await self._crew_of(lane_id, each)
+                check_senders(each.campaign, said, unfit)
+            except (ChannelError, LedgerError):
+                raise
+            except RunnerError as error:
+                troubles.append(error)
+                continue
+            crews.append(crew)
+            fit.append(each)
+        if not crews:
+            raise troubles[0]
+        crews[0].unfit = unfit
+        return crews[0], fit, [str(error) for error in troubles]
+
+    async def _crew_of(self, lane_id: str, handed: Handed) -> tuple[Crew, Introduction]:
+        campaign = handed.campaign
+        name = campaign.api.token_env
+        held = self.environ.get(name, "").strip()
+        if not held:
+            raise RunnerError(f"{campaign.name}: {name} is not set on this host")
+        token = Token(held)
+        said = await self._introduced(handed, token)
+        found = Crew(said.origin, said.team, said.team_name, token, [], {}, said.server_ahead)
+        if found.lane_id != lane_id:
+            raise RunnerError(
+                f"{campaign.name}: the token in {name} on this host is of team "
+                f"{said.team_name}, not of the one that it was submitted for",
+                "give each team's token a variable of its own (api.token)",
+            )
+        return found, said
 
     async def _introduced(self, each: Handed, token: Token) -> Introduction:
         api, now = each.campaign.api, self.clock.boot()

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from runner.attempt.lane import Lane
+from runner.campaign import Sender
 from runner.distributed.past import guard_of, missed_start
 from runner.distributed.slices import IDLE, Driving, what_stopped
 from runner.errors import RunnerError
@@ -19,6 +20,7 @@ from runner.guard import GuardLimits
 from runner.ledger import brakes, planning, schema, submissions
 from runner.ledger.submissions import Submission
 from runner.message import Deferred, InDoubt, Rejected, Scope
+from runner.run.meeting import Introduction
 from runner.schedule import Hours
 from tests.contract.test_submissions import hand_in
 from tests.lane import Setting, Told, for_person
@@ -78,7 +80,7 @@ def test_a_worker_that_is_told_to_end_while_it_asks_who_it_is_begins_no_lane(
 
     async def meet(self: Driving, *_: object) -> Any:
         self.drain()
-        return SimpleNamespace(open_lane=lambda *args: begun.append(args))
+        return SimpleNamespace(open_lane=lambda *args: begun.append(args)), [], []
 
     monkeypatch.setattr(Driving, "_that_may_go", lambda *_: ([SimpleNamespace()], []))
     monkeypatch.setattr(Driving, "_meet", meet)
@@ -120,7 +122,7 @@ def test_lanes_that_are_due_at_once_start_one_after_another(
             raise RunnerError("enough is known")
 
         async def meet(*_: object) -> Any:
-            return SimpleNamespace(open_lane=open_lane)
+            return SimpleNamespace(open_lane=open_lane), [], []
 
         monkeypatch.setattr(Driving, "_that_may_go", lambda *_: ([SimpleNamespace()], []))
         monkeypatch.setattr(Driving, "_meet", meet)
@@ -164,3 +166,29 @@ def test_a_sender_that_cannot_send_is_written_down_once_and_not_with_each_slice(
     setting.drive(idle_after=IDLE)
     assert setting.counts() == {"sent": 10}
     assert setting.ledger.read(brakes.stopped_senders, [SENDER]) == {}
+
+
+def test_a_campaign_whose_variable_this_host_has_not_keeps_no_other_of_its_team(
+    make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def campaign(variable: str) -> Any:
+        senders: list[Sender] = []
+        name = variable.lower()
+        api = SimpleNamespace(token_env=variable)
+        return SimpleNamespace(campaign=SimpleNamespace(name=name, api=api, senders=senders))
+
+    async def introduced(*_: object) -> Introduction:
+        origin, team = LANE.split("|")
+        return Introduction(origin, team, "Acme", [], [], 0.0)
+
+    monkeypatch.setattr(Driving, "_introduced", introduced)
+    there, missing = campaign("THERE"), campaign("MISSING")
+
+    async def meet(clock: VirtualClock) -> tuple[list[Any], list[str]]:
+        driving = Driving(make().ledger, 1, clock, EventBus(), {"THERE": "token"})
+        _, fit, left_out = await driving._meet(LANE, [missing, there])
+        with pytest.raises(RunnerError, match="MISSING is not set"):
+            await driving._meet(LANE, [missing])
+        return list(fit), left_out
+
+    assert run_virtually(meet) == ([there], ["missing: MISSING is not set on this host"])

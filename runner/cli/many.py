@@ -24,8 +24,8 @@ as campaigns have it, and more."""
 
 
 LEAST = 1.0
-"""Seconds of a slice, and until a worker is taken for dead: with fewer it would do nothing else than
-to begin and to say that it lives."""
+"""Seconds of a slice, and until a worker is taken for dead: with fewer it would do nothing
+else than begin, or say that it lives."""
 
 
 @click.command(

@@ -310,7 +310,15 @@ def understood(submission: Submission) -> Handed:
 def what_stopped(lane: Lane) -> list[str]:
     """Why not all of a lane goes on, in words."""
     braked = [in_words(lane.campaigns[id].name, brake) for id, brake in lane.braked.items()]
-    return [lane.stopped] if lane.stopped else [*braked, *lane.stopped_senders.values()]
+    unplanned = [
+        f"{lane.campaigns[id].name}: {count} came back into the queue and wait to be planned: "
+        "submit it again"  # for which its files are needed
+        for id in lane.moving
+        if (count := lane.ledger.read(views.unplanned, [id]))
+    ]
+    if lane.stopped:
+        return [lane.stopped]
+    return [*braked, *lane.stopped_senders.values(), *unplanned]
 
 
 def _halts(lane: Lane, why: str) -> list[Halt]:

@@ -26,7 +26,7 @@ from tests.contract.test_submissions import hand_in
 from tests.lane import Setting, Told, for_person
 from tests.support import LANE, SENDER
 from tests.unit.test_pacing import sender
-from tests.virtual import VirtualClock, run_virtually
+from tests.virtual import ScriptedApi, VirtualClock, run_virtually
 
 SLICE = 60.0
 
@@ -192,3 +192,15 @@ def test_a_campaign_whose_variable_this_host_has_not_keeps_no_other_of_its_team(
         return list(fit), left_out
 
     assert run_virtually(meet) == ([there], ["missing: MISSING is not set on this host"])
+
+
+def test_who_came_back_into_the_queue_is_told_to_wait_for_a_plan(
+    make: Callable[..., Setting],
+) -> None:
+    setting = make(api=ScriptedApi(idempotent=False), absent="resend")
+    setting.api.script = for_person("2", InDoubt("timeout"))
+    lane = setting.drive(idle_after=IDLE).lane
+    assert setting.counts() == {"sent": 9, "queued": 1}
+    assert what_stopped(lane) == [
+        "spring: 1 came back into the queue and wait to be planned: submit it again"
+    ]

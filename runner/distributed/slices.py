@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import traceback
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,9 @@ class Driving:
     ending: bool = False
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # to start a lane
     busy: set[str] = field(default_factory=set)  # lanes of which a slice is under way
-    asking: set[asyncio.Task[tuple[Crew, list[Handed], list[str]]]] = field(default_factory=set)  # whose token it is
+    asking: set[asyncio.Task[tuple[Crew, list[Handed], list[str]]]] = field(
+        default_factory=set
+    )  # whose token it is
     lanes: dict[str, Lane] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)  # how often which lane was woken
     known: dict[tuple[str, str, str], tuple[float, Introduction]] = field(default_factory=dict)
@@ -125,6 +128,14 @@ class Driving:
             self._put_off(lane_id, self.clock.now() + TROUBLED, told)
         finally:
             self.busy.discard(lane_id)
+
+    def give_up(self, lane_id: str, error: Exception) -> None:
+        """Leave a lane alone for long after what should not be: whoever looks finds the whole story
+        in this worker's output."""
+        traceback.print_exception(error)
+        told = f"a bug ({type(error).__name__}): see what the worker has written to stderr"
+        self._tell(f"{lane_id}: {told}")
+        self._put_off(lane_id, self.clock.now() + KNOWN_FOR, told)
 
     async def _hold(self, lane_id: str) -> bool:
         """Keep runs of one machine out. A dead worker's session is ended, with all that it might

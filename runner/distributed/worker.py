@@ -118,9 +118,11 @@ class Worker:
             try:
                 refuse_other_version(driving.ledger)
                 await driving.drive(lane)
-            except Exception as error:
+            except (RunnerError, psycopg.Error, ConnectorException) as error:
                 fail(error)
                 return
+            except Exception as error:  # one lane's mistake, or ours, is not to stop every team
+                driving.give_up(lane, error)
             if not driving.ending:
                 await self._hand_on(app, driving, lane)
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from runner.attempt.lane import Lane
 from runner.campaign import Sender
 from runner.distributed.past import guard_of, missed_start
-from runner.distributed.slices import IDLE, Driving, what_stopped
+from runner.distributed.slices import IDLE, KNOWN_FOR, Driving, what_stopped
 from runner.errors import RunnerError
 from runner.events import EventBus
 from runner.guard import GuardLimits
@@ -204,3 +204,17 @@ def test_who_came_back_into_the_queue_is_told_to_wait_for_a_plan(
     assert what_stopped(lane) == [
         "spring: 1 came back into the queue and wait to be planned: submit it again"
     ]
+
+
+def test_a_lane_that_ends_in_a_bug_is_left_alone_and_ends_no_worker(
+    make: Callable[..., Setting], capsys: pytest.CaptureFixture[str]
+) -> None:
+    setting = make(range(1, 3))
+    handed_in(setting, at=5.0)
+    lane = setting.drive(limit=0).lane
+    driving = Driving(setting.ledger, lane.run, lane.clock, EventBus(), {}, seen={LANE: 1})
+    driving.give_up(LANE, ZeroDivisionError("of ours"))
+    [row] = setting.ledger.read(submissions.lane_rows)
+    assert row.trouble.startswith("a bug (ZeroDivisionError)")
+    assert row.next_at == lane.clock.now() + KNOWN_FOR
+    assert "ZeroDivisionError: of ours" in capsys.readouterr().err

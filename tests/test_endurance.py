@@ -62,11 +62,14 @@ def test_growth_is_told_from_noise() -> None:
         ({"accepted": 10, "doubled": 1}, "1 were written to twice"),
         ({"accepted": 8}, "the ledger knows 9 as sent, 8 were accepted"),
         ({"counts": {"sent": 9, "in_doubt": 1}}, "not settled"),
+        ({"counts": {"sent": 9, "in_doubt": 2}, "unproven": 1}, "not settled"),
         ({"said": "Task was destroyed but it is pending!"}, "it said 'destroyed'"),
     ],
 )
 def test_what_must_not_happen_is_told(changes: dict[str, object], told: str) -> None:
     assert not endurance.wrong_with(run_of([1, 1]))
+    refused: dict[str, object] = {"counts": {"sent": 9, "in_doubt": 1}, "unproven": 1}
+    assert not endurance.wrong_with(run_of([1, 1], **refused))  # nothing can prove it
     [wrong] = endurance.wrong_with(run_of([1, 1], **changes))
     assert told in wrong
 

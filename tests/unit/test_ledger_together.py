@@ -72,6 +72,7 @@ def test_whoever_waits_gets_the_lane_although_a_cleaner_removed_its_lock(tmp_pat
     with lane_lock(folder, LANE, "spring", 1.0, 0.0):
         waiting = threading.Thread(target=wait_for_it, daemon=True)
         waiting.start()
-        shutil.rmtree(folder)
+        # At once: whoever waits makes a new lock in what is still there.
+        shutil.rmtree(folder.rename(tmp_path / "removed"))
         assert got.wait(10.0)
     waiting.join(10.0)

@@ -114,6 +114,11 @@ class Lane:
         return self.draining or bool(self.stopped) or self.error is not None
 
     @property
+    def to_finish(self) -> int:
+        """How much is under way that cannot be given back any more."""
+        return self.in_flight - self.wire.waiting
+
+    @property
     def moving(self) -> list[int]:
         """The campaigns that nothing stops."""
         return [id for id in self.campaigns if id not in self.braked]

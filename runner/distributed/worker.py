@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +25,7 @@ from runner.errors import LedgerError, LedgerTooNew, OldLedger, RunnerError
 from runner.events import EventBus, Notice
 from runner.ledger import Ledger, lanes, open_ledger, submissions
 from runner.ledger.age import Memory
+from runner.run.ending import told_to_end
 from runner.run.memory import kept, may_change
 
 BEATS = 5
@@ -195,6 +194,12 @@ class Worker:
                 if (due.lane, engine.queue_of(due.token_env)) not in at_hand:
                     await engine.hand_over(app, due.lane, due.token_env)
 
+    def end(self) -> None:
+        """Drain, hand on, end."""
+        lanes = self.driving.lanes.values() if self.driving else ()
+        self._tell(f"ending; {sum(lane.to_finish for lane in lanes)} under way are finished")
+        self.ending.set()
+
     def unheard(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What the engine fails at beside its jobs: above all to finish one that was given to
         another worker meanwhile."""
@@ -220,28 +225,6 @@ def refuse_other_version(ledger: Ledger) -> None:
         )
 
 
-@contextmanager
-def told_to_end(worker: Worker) -> Iterator[None]:
-    """SIGTERM or Ctrl-C: drain, hand on, end."""
-    loop = asyncio.get_running_loop()
-
-    def obey() -> None:
-        under_way = (
-            sum(lane.in_flight for lane in worker.driving.lanes.values()) if worker.driving else 0
-        )
-        worker.bus.emit(Notice(worker.clock.now(), f"ending; {under_way} under way are finished"))
-        worker.ending.set()
-
-    caught = (signal.SIGINT, signal.SIGTERM)
-    for number in caught:
-        loop.add_signal_handler(number, obey)
-    try:
-        yield
-    finally:
-        for number in caught:
-            loop.remove_signal_handler(number)
-
-
 async def work(
     location: str,
     slots: int,
@@ -256,5 +239,5 @@ async def work(
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     worker = Worker(location, slots, grace, clock, bus, environ, timing, asyncio.Event())
     asyncio.get_running_loop().set_exception_handler(worker.unheard)
-    with told_to_end(worker):
+    with told_to_end(worker.end):
         await worker.run()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from runner.attempt.lane import Lane
@@ -16,7 +16,6 @@ from runner.events import EventBus, Notice
 @contextmanager
 def obeying_signals(driven: Sequence[Lane], bus: EventBus, clock: Clock) -> Iterator[None]:
     """Ctrl-C (or SIGTERM) once drains, twice aborts."""
-    loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None
 
@@ -24,7 +23,7 @@ def obeying_signals(driven: Sequence[Lane], bus: EventBus, clock: Clock) -> Iter
         if any(lane.interrupted for lane in driven):
             task.cancel()
             return
-        under_way = sum(lane.in_flight - lane.wire.waiting for lane in driven)
+        under_way = sum(lane.to_finish for lane in driven)
         text = (
             f"finishing {under_way} under way; Ctrl-C again aborts them (they are then in doubt)"
             if under_way
@@ -35,6 +34,14 @@ def obeying_signals(driven: Sequence[Lane], bus: EventBus, clock: Clock) -> Iter
             lane.interrupted = True
             lane.drain()
 
+    with told_to_end(obey):
+        yield
+
+
+@contextmanager
+def told_to_end(obey: Callable[[], None]) -> Iterator[None]:
+    """Call `obey` at Ctrl-C and SIGTERM."""
+    loop = asyncio.get_running_loop()
     caught = (signal.SIGINT, signal.SIGTERM)
     for number in caught:
         loop.add_signal_handler(number, obey)

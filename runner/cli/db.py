@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli.call import Call
 from runner.cli.params import examples, state_option
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.group("db", short_help="The ledger itself: backup, upgrade, move.")
@@ -100,8 +92,9 @@ def move(call: Call, /, to: str, undo: bool, state: str | None) -> int:
     The database may be empty or hold other campaigns. The file stays as it is and refuses to be
     used from then on. Killed in the middle, the same command finishes it.
     """
+    from runner.cli.show import told_in_place
     from runner.clock import SystemClock
-    from runner.progress import safe
+    from runner.progress import bar, number, safe
     from runner.run import moving
     from runner.run.places import ledger_upward
 
@@ -112,28 +105,12 @@ def move(call: Call, /, to: str, undo: bool, state: str | None) -> int:
         source, target = moving.move_back(location, to, os.environ, SystemClock())
         click.echo(f"{safe(source)} is in use again; what came of it in {safe(target)} is removed")
         return 0
-    with _copying_told() as progress:
+    with told_in_place() as tell:
+
+        def progress(done: int, total: int) -> None:
+            tell(lambda: f"{bar(done, total, 30)} of {number(total)} rows")
+
         source, target = moving.move(location, to, os.environ, SystemClock(), progress)
     click.echo(f"{safe(source)} has moved to {safe(target)}; its campaigns go on there:")
     click.echo(f"export RUN_CAMPAIGN_STATE={shlex.quote(safe(target))}")
     return 0
-
-
-@contextmanager
-def _copying_told() -> Iterator[Callable[[int, int], None]]:
-    """Rows copied so far as a bar, on a terminal's stderr; nothing elsewhere."""
-    from runner.progress.words import bar, number
-
-    told_at, told = time.monotonic(), False
-
-    def progress(done: int, total: int) -> None:
-        nonlocal told_at, told
-        if sys.stderr.isatty() and time.monotonic() - told_at > 0.5:
-            told_at, told = time.monotonic(), True
-            click.echo(f"\r{bar(done, total, 30)} of {number(total)} rows", nl=False, err=True)
-
-    try:
-        yield progress
-    finally:
-        if told:
-            click.echo("\r" + " " * 70 + "\r", nl=False, err=True)

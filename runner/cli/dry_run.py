@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,7 @@ import click
 from runner.cli.call import Call
 from runner.cli.params import ENDINGS
 from runner.cli.question import finish_as_json, finish_lines, preview_lines
-from runner.cli.show import text_lines
+from runner.cli.show import text_lines, told_in_place
 from runner.clock import SystemClock
 from runner.message import Entry, PlannedMessage, RowSkip
 from runner.progress import number, safe
@@ -116,7 +113,11 @@ def show_dry_run(
     named = None if verbose or as_json else ROWS_NAMED
     looker = _Looker(shown, frozenset(only), output, named)
     clock = SystemClock()
-    with _reading_told() as progress:
+    with told_in_place() as tell:
+
+        def progress(rows: int) -> None:
+            tell(lambda: f"reading: {number(rows)} rows")
+
         found = dry_run(
             campaigns, call.state, os.environ, clock, progress, looker, new_campaign=new_campaign
         )
@@ -136,26 +137,6 @@ def _check_output(output: Path, campaigns: tuple[Path, ...]) -> None:
         raise click.UsageError("--output takes one campaign at a time")
     if output.suffix.lower() in ENDINGS:
         raise click.UsageError(f"--output {output}: would overwrite a campaign file; name a .csv")
-
-
-@contextmanager
-def _reading_told() -> Iterator[Any]:
-    """Rows read so far, on a terminal's stderr; nothing elsewhere."""
-    stream = sys.stderr
-    told_at = time.monotonic()
-    told = False
-
-    def progress(rows: int) -> None:
-        nonlocal told_at, told
-        if stream.isatty() and time.monotonic() - told_at > 0.5:
-            told_at, told = time.monotonic(), True
-            click.echo(f"\rreading: {number(rows)} rows", nl=False, err=True)
-
-    try:
-        yield progress
-    finally:
-        if told:
-            click.echo("\r" + " " * 40 + "\r", nl=False, err=True)
 
 
 def _show(found: DryRun, seen: list[_Seen], chosen: bool, now: float) -> None:

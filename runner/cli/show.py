@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -118,3 +120,22 @@ def text_lines(text: str) -> Iterable[str]:
     """A message's text, set off from what is told about it."""
     for line in safe(text, lines=True).split("\n"):
         yield f"    {line}".rstrip()
+
+
+@contextmanager
+def told_in_place() -> Iterator[Callable[[Callable[[], str]], None]]:
+    """How far long work is, on a terminal's stderr, at most twice a second; nothing elsewhere."""
+    told_at, widest = time.monotonic(), 0
+
+    def tell(words: Callable[[], str]) -> None:
+        nonlocal told_at, widest
+        if sys.stderr.isatty() and time.monotonic() - told_at > 0.5:
+            told_at, line = time.monotonic(), words()
+            widest = max(widest, len(line))
+            click.echo(f"\r{line}", nl=False, err=True)
+
+    try:
+        yield tell
+    finally:
+        if widest:
+            click.echo("\r" + " " * widest + "\r", nl=False, err=True)

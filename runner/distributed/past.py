@@ -8,13 +8,7 @@ from runner.guard import Guard, GuardLimits
 from runner.ledger import Ledger, brakes, history, views
 from runner.ledger.brakes import BrakeKind
 from runner.ledger.submissions import Submission
-from runner.message import (
-    IN_PROGRESS,
-    KEY_REUSED,
-    UNCONFIRMED,
-    AttemptOutcome,
-    MessageStatus,
-)
+from runner.message import OF_ONE_MESSAGE, AttemptOutcome, MessageStatus
 from runner.schedule import Hours, local_moment, next_open
 
 
@@ -56,6 +50,5 @@ def guard_of(ledger: Ledger, submission: Submission, limits: GuardLimits) -> Gua
         elif each.status in (MessageStatus.REJECTED, MessageStatus.FAILED):
             guard.failed(each.message, in_doubt=False)
         elif each.status == MessageStatus.IN_DOUBT:
-            alone = each.reason in (IN_PROGRESS, UNCONFIRMED, KEY_REUSED)
-            guard.failed(each.message, in_doubt=True, alone=alone)
+            guard.failed(each.message, in_doubt=True, alone=each.reason in OF_ONE_MESSAGE)
     return guard

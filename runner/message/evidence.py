@@ -139,9 +139,13 @@ def is_foreign(outcome: Outcome) -> bool:
     return False
 
 
+OF_ONE_MESSAGE = (IN_PROGRESS, UNCONFIRMED, KEY_REUSED)
+"""Reasons of a doubt that are the API's word about one message."""
+
+
 def is_of_one_message(outcome: Outcome) -> bool:
     """Whether a doubt is the API's word about this message alone, and no sign that it is unwell."""
-    return isinstance(outcome, InDoubt) and outcome.reason in (IN_PROGRESS, UNCONFIRMED, KEY_REUSED)
+    return isinstance(outcome, InDoubt) and outcome.reason in OF_ONE_MESSAGE
 
 
 class Way(StrEnum):

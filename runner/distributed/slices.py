@@ -23,13 +23,13 @@ from runner.distributed.past import guard_of, missed_start
 from runner.errors import ChannelError, Fenced, ForeignKeyUse, LedgerError, RunnerError
 from runner.events import EventBus, LaneHandedOn, LaneTaken, Notice
 from runner.lane import drive_lane
-from runner.ledger import Ledger, age, brakes, decisions, submissions, views
-from runner.ledger.brakes import BrakeKind, Halt
+from runner.ledger import Ledger, brakes, submissions, views
+from runner.ledger.brakes import Halt
 from runner.ledger.planning import CampaignRow
 from runner.ledger.submissions import STALL, Submission
 from runner.run.braking import in_words
 from runner.run.hours import hours_of
-from runner.run.listening import listening
+from runner.run.listening import listening, withdraw_what_came_back
 from runner.run.meeting import Crew, Introduction, check_senders, introduce
 
 SLICE = 60.0
@@ -166,9 +166,6 @@ class Driving:
             await asyncio.sleep(BETWEEN)
         if self.ending:
             return
-        for each in handed:  # after an old copy of the ledger was accepted: as a run does
-            api = each.campaign.api
-            self.ledger.write(age.presume, each.row, api.version, api.base_url, self.run)
         lane = crew.open_lane(handed, self.ledger, self.run, self.clock, self.bus)
         names = tuple(each.row.name for each in handed)
         self.bus.emit(LaneTaken(self.clock.now(), lane_id, names))
@@ -206,16 +203,14 @@ class Driving:
         """Say that this worker drives the lane no more, while its lock still keeps others out."""
         if self.ledger.read(brakes.is_driven_by, lane.id, self.run):
             self.ledger.write(brakes.tell_driven, lane.id, self.run, {})
-        for campaign, brake in lane.braked.items():
-            if brake.kind is BrakeKind.CANCELLED:  # what was under way may have come back
-                self.ledger.write(decisions.withdraw_cancelled, campaign)
+        withdraw_what_came_back(lane)
 
     def _that_may_go(self, lane_id: str) -> tuple[list[Handed], list[str]]:
         """The lane's campaigns that nothing stops, and what stops the others."""
-        found = self.ledger.read(submissions.of_lane, lane_id)
+        found = [understood(each) for each in self.ledger.read(submissions.of_lane, lane_id)]
         self._stop_what_missed_its_start(found)
         stopped = self.ledger.read(brakes.standing, [each.row.id for each in found])
-        going = [understood(each) for each in found if each.row.id not in stopped]
+        going = [each for each in found if each.row.id not in stopped]
         told = [
             in_words(each.row.name, brake)
             for each in found
@@ -223,12 +218,11 @@ class Driving:
         ]
         return going, told
 
-    def _stop_what_missed_its_start(self, found: Sequence[Submission]) -> None:
+    def _stop_what_missed_its_start(self, found: Sequence[Handed]) -> None:
         now = self.clock.now()
         for each in found:
-            handed = understood(each)
-            grace = handed.campaign.schedule.grace
-            why = missed_start(self.ledger, each, hours_of(handed), grace, now)
+            grace = each.campaign.schedule.grace
+            why = missed_start(self.ledger, each.submission, hours_of(each), grace, now)
             if why and not self.ledger.read(brakes.standing, [each.row.id]):
                 self.ledger.write(brakes.halt, [Halt(now, why, campaign=each.row.id)])
 

@@ -8,9 +8,7 @@ from contextlib import ExitStack
 from runner.campaign import Campaign, Schedule
 from runner.clock import Clock
 from runner.events import Notice
-from runner.ledger import (
-    Ledger,
-)
+from runner.ledger import Ledger
 from runner.ledger.age import Memory
 from runner.run.finish import when_done
 from runner.run.holding import hold_lane
@@ -49,6 +47,7 @@ def draft_again(crews: Sequence[Crew], ledger: Ledger, options: Options) -> None
 
 
 def plan(crews: Sequence[Crew], ledger: Ledger, options: Options, around: Surroundings) -> None:
+    """Write the plans of these crews into the ledger."""
     for crew in crews:
         crew.drafts = [
             write_plan(
@@ -79,6 +78,7 @@ def served_at(campaign: Campaign, options: Options) -> Campaign:
 
 
 def warn(drafts: Sequence[Draft], around: Surroundings) -> None:
+    """Tell what is odd about these campaigns, though nothing stops them."""
     for warning in never_open(drafts, around.clock.now()):
         around.bus.emit(Notice(around.clock.now(), warning))
     for draft in drafts:

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 
 from runner.attempt.lane import Lane
 from runner.errors import LedgerError
-from runner.ledger import brakes
-from runner.ledger.brakes import Brake
+from runner.ledger import brakes, decisions
+from runner.ledger.brakes import Brake, BrakeKind
 
 LISTEN = 0.4
 """Seconds between two looks of a live run at what people say: it obeys within a second. What is
@@ -33,6 +33,14 @@ async def listening(lanes: Sequence[Lane], *, sending: bool = True) -> AsyncIter
         for lane in lanes:  # a queue that was withdrawn is at its end before it is heard why
             with contextlib.suppress(LedgerError):
                 _hear(lane, _said(lane))
+
+
+def withdraw_what_came_back(lane: Lane) -> None:
+    """Of campaigns that were cancelled while a lane was driven: what was under way then may be in
+    the queue again."""
+    for campaign, brake in lane.braked.items():
+        if brake.kind is BrakeKind.CANCELLED:
+            lane.ledger.write(decisions.withdraw_cancelled, campaign)
 
 
 async def _listen(lanes: Sequence[Lane], sending: bool) -> None:

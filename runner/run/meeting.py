@@ -18,7 +18,7 @@ from runner.errors import RunnerError
 from runner.events import EventBus, Notice
 from runner.guard import GuardLimits
 from runner.lane import Meter
-from runner.ledger import Ledger, age, history, lanes, notes
+from runner.ledger import Ledger, age, history, lanes, notes, planning
 from runner.ledger.planning import CampaignRow
 from runner.pacing import DAY, Pacer, lookup_spacing, make_pacer
 from runner.run.hours import Scheduled, hours_of, zone_of
@@ -57,6 +57,8 @@ class Crew:
     ) -> Lane:
         """Take the lane: from here on every earlier owner is fenced. Needs a running loop."""
         campaigns = [each.campaign for each in driven]
+        for campaign in campaigns:
+            _presume(campaign, ledger, run)
         meter = Meter(clock)
         timeout = max(campaign.retry.timeout for campaign in campaigns)
         concurrency = min(campaign.limits.concurrency for campaign in campaigns)
@@ -114,6 +116,13 @@ class Crew:
         for channel in self._channels.values():
             await channel.close()
         self._channels.clear()
+
+
+def _presume(campaign: Campaign, ledger: Ledger, run: int) -> None:
+    """After an old copy of the ledger was accepted: what it may have forgotten is in doubt."""
+    row = ledger.read(planning.find_campaign, campaign.name)
+    assert row is not None
+    ledger.write(age.presume, row, campaign.api.version, campaign.api.base_url, run)
 
 
 def settings(driven: Driven, ledger: Ledger) -> Settings:

@@ -17,8 +17,6 @@ from runner.events import Ended, LaneStarted
 from runner.lane import drive_lane
 from runner.ledger import (
     Ledger,
-    age,
-    decisions,
     lanes,
     open_ledger,
     planning,
@@ -39,7 +37,7 @@ from runner.run.before import (
 )
 from runner.run.ending import draining_after, obeying_signals
 from runner.run.finish import Queue, when_done
-from runner.run.listening import listening
+from runner.run.listening import listening, withdraw_what_came_back
 from runner.run.may_run import brakes_on, go_on_after_guard, that_may_run
 from runner.run.meeting import Crew, meet
 from runner.run.memory import kept
@@ -163,7 +161,6 @@ def drive(
             assert draft.id is not None
             ledger.write(planning.bind, draft.id, crew.origin, crew.team)
     run = ledger.write(lanes.begin_run, now, __version__)
-    _presume(crews, ledger, run)
     result = RunResult()
     try:
         driven = asyncio.run(_drive(crews, ledger, run, options, around, memory))
@@ -185,9 +182,7 @@ def drive(
         result.drained |= lane.draining or options.limit is not None
         result.stopped += [lane.stopped] if lane.stopped else []
         result.stopped += [f"{who}: {why}" for who, why in lane.stopped_senders.items()]
-        for campaign, brake in lane.braked.items():
-            if brake.kind is BrakeKind.CANCELLED:  # what was under way may have come back
-                ledger.write(decisions.withdraw_cancelled, campaign)
+        withdraw_what_came_back(lane)
     drafts = [draft for crew in crews for draft in crew.drafts]
     for draft in drafts:
         assert draft.row is not None
@@ -199,16 +194,6 @@ def drive(
     ending += "".join(f"; {why}" for why in dict.fromkeys(result.stopped))
     ledger.write(lanes.end_run, run, around.clock.now(), ending)
     return result
-
-
-def _presume(crews: Sequence[Crew], ledger: Ledger, run: int) -> None:
-    """After an old copy of the ledger was accepted: what it may have forgotten is in doubt."""
-    for crew in crews:
-        for draft in crew.drafts:
-            api = draft.campaign.api
-            row = ledger.read(planning.find_campaign, draft.campaign.name)
-            assert row is not None
-            ledger.write(age.presume, row, api.version, api.base_url, run)
 
 
 async def _drive(

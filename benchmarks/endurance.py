@@ -194,7 +194,7 @@ def _look(process: Process, messages: int, tasks: Path) -> Look | None:
     """What it holds now; None when it has ended. The tasks are those of the look before."""
     proc = Path(f"/proc/{process.popen.pid}")
     try:
-        counted = int(tasks.read_text() or 0) if tasks.exists() else None
+        counted = int(tasks.read_text()) if tasks.exists() else None
         os.kill(process.popen.pid, signal.SIGUSR2)  # `send_signal` would reap it
         lines = (line.partition(":") for line in (proc / "status").read_text().splitlines())
         status = {name: value.split() for name, _, value in lines}

@@ -13,7 +13,10 @@ from pathlib import Path
 
 def _count(*_: object) -> None:
     with contextlib.suppress(RuntimeError):  # no loop runs
-        Path(os.environ["BENCH_TASKS"]).write_text(str(len(asyncio.all_tasks())))
+        told = Path(os.environ["BENCH_TASKS"])
+        fresh = told.with_suffix(".new")
+        fresh.write_text(str(len(asyncio.all_tasks())))
+        fresh.replace(told)  # whoever reads it finds the whole number, never an empty file
 
 
 if "BENCH_TASKS" in os.environ:

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, bindparam, exists, func, insert, select
 
-from runner.ledger.lanes import keep_intents_out, one_at_a_time
+from runner.ledger.lanes import keep_intents_out
 from runner.ledger.notes import note, set_note
 from runner.ledger.schema import brake, message, run
 
@@ -115,7 +115,7 @@ def pause(connection: Connection, campaign: int, at: float, by: str) -> Brake | 
 
 def release(connection: Connection, campaign: int, at: float, by: str) -> Brake | None:
     """Let a campaign go on; what had stopped it, if anything had."""
-    one_at_a_time(connection)
+    keep_intents_out(connection)
     before = standing(connection, [campaign]).get(campaign)
     if before is not None:
         put(connection, campaign, BrakeKind.RELEASED, at, by)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, exists, insert, select, update
 from runner.ledger import brakes
 from runner.ledger.brakes import Brake, BrakeKind
 from runner.ledger.contact import pass_suppressed
-from runner.ledger.lanes import keep_intents_out
+from runner.ledger.lanes import keep_intents_out, one_at_a_time
 from runner.ledger.schema import attempt, message, suppression
 from runner.ledger.settling import make_stale
 from runner.message import MAY_HAVE_SENT, MessageStatus
@@ -38,6 +38,7 @@ def retry(connection: Connection, asked: Retry) -> int:
     `new_key` raises their generation. That is safe for these only: each of their attempts is
     proven not sent, which is checked. They are planned again before they are sent.
     """
+    one_at_a_time(connection, asked.campaign)
     keep_intents_out(connection)
     wanted = update(message).where(
         message.c.campaign == asked.campaign,
@@ -65,6 +66,7 @@ def retry(connection: Connection, asked: Retry) -> int:
 
 def withdraw(connection: Connection, id: int, *, planned: bool = False) -> int:
     """Cancel what a campaign has in the queue; how many. `planned`: not what came back since."""
+    one_at_a_time(connection, id)
     keep_intents_out(connection)
     wanted = update(message).where(message.c.campaign == id, message.c.status == _S.QUEUED)
     if planned:
@@ -91,6 +93,7 @@ def withdraw_cancelled(connection: Connection, id: int) -> None:
 
 def resume(connection: Connection, id: int, at: float, by: str) -> Brake | None:
     """Let a campaign go on, but for what was withdrawn; what had stopped it, if anything had."""
+    one_at_a_time(connection, id)
     keep_intents_out(connection)
     withdraw_cancelled(connection, id)  # the run that was to do it may have been killed
     return brakes.release(connection, id, at, by)
@@ -105,6 +108,7 @@ def suppress(connection: Connection, ids: Iterable[str], reason: str, at: float)
 def suppress_each(connection: Connection, wanted: Mapping[str, tuple[str, float]]) -> int:
     """`suppress` with a reason and a time for each. Who is on the list already stays on it with
     the reason and time that it has."""
+    one_at_a_time(connection)
     keep_intents_out(connection)
     ids = list(wanted)
     stopped = 0
@@ -128,6 +132,7 @@ def suppress_each(connection: Connection, wanted: Mapping[str, tuple[str, float]
 
 def unsuppress(connection: Connection, ids: Iterable[str]) -> int:
     """Take recipients off the do-not-contact list; the next plan queues them again. How many."""
+    one_at_a_time(connection)
     keep_intents_out(connection)
     wanted = list(ids)
     stopped = select(message.c.campaign).where(

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, insert, select, text, update
 
 from runner.clock import iso
 from runner.errors import LaneHeld
-from runner.ledger.schema import lane, meta, run
+from runner.ledger.schema import campaign, lane, meta, run
 
 NAMELESS = "a process that has not said its name yet"
 
@@ -78,18 +78,28 @@ def owner_of(connection: Connection, lane_id: str) -> tuple[str, int, float] | N
     return (row.host, row.pid, row.started_at) if row else None
 
 
-def one_at_a_time(connection: Connection) -> None:
+def one_at_a_time(connection: Connection, id: int | None = None) -> None:
     """Wait for whoever else changes many messages at once: in another order of rows the two could
-    wait for each other. SQLite has one writer anyway."""
+    wait for each other. Of one campaign's, or of all (None). SQLite has one writer anyway."""
+    if connection.dialect.name == "sqlite":
+        return
+    everybody = select(meta.c.key).where(meta.c.key == "schema_version")
+    connection.execute(everybody.with_for_update(read=id is not None))
+    if id is not None:
+        mine = select(campaign.c.id).where(campaign.c.id == id)
+        connection.execute(mine.with_for_update(key_share=True))  # messages may still refer to it
+
+
+def take_turns(connection: Connection, what: str) -> None:
+    """Until this transaction ends nobody else does the same."""
     if connection.dialect.name != "sqlite":
-        connection.execute(
-            select(meta.c.key).where(meta.c.key == "schema_version").with_for_update()
-        )
+        # Two numbers: one big one would be the lock of a lane.
+        key = func.hashtext("run-campaign"), func.hashtext(what)
+        connection.execute(select(func.pg_advisory_xact_lock(*key)))
 
 
 def keep_intents_out(connection: Connection) -> None:
-    """`one_at_a_time`, and until this transaction ends no lane commits an intent."""
-    one_at_a_time(connection)
+    """Until this transaction ends no lane commits an intent."""
     if connection.dialect.name != "sqlite":
         connection.execute(select(lane.c.id).order_by(lane.c.id).with_for_update())
 

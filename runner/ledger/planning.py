@@ -36,7 +36,7 @@ from runner.ledger.bulk import (
     indexes_to_build,
     keep_pages,
 )
-from runner.ledger.lanes import lane_name, one_at_a_time
+from runner.ledger.lanes import lane_name, one_at_a_time, take_turns
 from runner.ledger.prepared import Prepared, texts_of
 from runner.ledger.schema import campaign, message, row_skip, suppression
 from runner.message import (
@@ -241,7 +241,8 @@ class PlanWriter:
         self._connection = connection
         self._campaign = row
         self.counts = PlanCounts()
-        one_at_a_time(connection)
+        take_turns(connection, "plan")
+        one_at_a_time(connection, row.id)
         keep_pages(connection, PLANNING_CACHE)
         _seen.drop(connection, checkfirst=True)
         _seen.create(connection)

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from runner.ledger.brakes import is_driven_by
-from runner.ledger.lanes import one_at_a_time
+from runner.ledger.lanes import take_turns
 from runner.ledger.notes import note, set_note
 from runner.ledger.planning import CampaignRow, find_campaign
 from runner.ledger.schema import campaign, lane, meta, run, submission
@@ -102,7 +102,7 @@ def submit(
     by: str,
 ) -> None:
     """Hand a planned campaign to workers, or hand it in anew; it is due at once."""
-    one_at_a_time(connection)
+    take_turns(connection, "submit")
     row = find_campaign(connection, name)
     assert row is not None
     woken = wakes(connection, lane_id)  # which must not begin anew with its rows
@@ -182,7 +182,7 @@ def wake(connection: Connection, id: int, at: float) -> bool:
 
 
 def _wake(connection: Connection, lane_id: str, at: float) -> None:
-    one_at_a_time(connection)
+    take_turns(connection, "submit")
     _lock(connection, submission.c.lane == lane_id)
     connection.execute(
         update(submission)

@@ -25,19 +25,21 @@ PART = 500
 """Messages named in one statement."""
 
 
-def give_word(connection: Connection, words: list[Settlement]) -> list[Recorded | None]:
-    """Settle messages in doubt as a person says, and keep how they were."""
-    one_at_a_time(connection)  # a plan that ends meanwhile would not see it
+def give_word(
+    connection: Connection, id: int, words: Sequence[Settlement]
+) -> list[Recorded | None]:
+    """Settle a campaign's messages in doubt as a person says, and keep how they were."""
+    one_at_a_time(connection, id)  # a plan that ends meanwhile would not see it
     told: list[Recorded | None] = []
     for start in range(0, len(words), PART):
         told += _give_part(connection, words[start : start + PART])
     return told
 
 
-def _give_part(connection: Connection, words: list[Settlement]) -> list[Recorded | None]:
+def _give_part(connection: Connection, words: Sequence[Settlement]) -> list[Recorded | None]:
     ids = [each.message for each in words]
     before = _as_they_are(connection, ids)
-    told = settle(connection, words)
+    told = settle(connection, list(words))
     last = _last_run(connection)
     connection.execute(delete(word).where(word.c.message.in_(ids)))
     kept = [
@@ -90,7 +92,7 @@ def take_back(connection: Connection, id: int, recipients: Collection[str] = ())
 
     The only move out of `sent`, and only where nothing but a word had made it so.
     """
-    one_at_a_time(connection)
+    one_at_a_time(connection, id)
     last = _last_run(connection)
     wanted = (
         select(word, message.c.recipient, message.c.status.label("now"), message.c.unplanned)

@@ -73,7 +73,7 @@ def settle_by_word(
         for doubt in doubts
         if (evidence := word(doubt)) is not None
     ]
-    told = [each.status for each in ledger.write(give_word, words) if each is not None]
+    told = [each.status for each in ledger.write(give_word, row.id, words) if each is not None]
     return told.count(_S.SENT), told.count(_S.QUEUED)
 
 

@@ -55,7 +55,8 @@ def doubtful(ledger: Ledger, count: int = 1) -> tuple[int, list[int]]:
 
 
 def say(ledger: Ledger, evidence: Evidence, *ids: int) -> None:
-    ledger.write(words.give_word, [Settlement(id, evidence, 40.0, evidence) for id in ids])
+    [row] = ledger.read(planning.campaigns)
+    ledger.write(words.give_word, row.id, [Settlement(id, evidence, 40.0, evidence) for id in ids])
 
 
 def everything(connection: Connection) -> list[Any]:

@@ -1,0 +1,113 @@
+"""A plan may take a minute: nobody's word about another campaign waits for it (PostgreSQL; a file
+has one writer)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from runner.ledger import Ledger, brakes, decisions, open_ledger, submissions, views, words
+from runner.ledger.decisions import Retry
+from runner.ledger.planning import CampaignRow, PlanWriter
+from runner.message import MessageStatus
+from tests.support import LANE, make_campaign, make_queue
+
+PATIENT = 20.0
+"""Seconds after which a test gives up; a word waits for 30 before it does."""
+
+
+@contextmanager
+def planning(location: str, row: CampaignRow) -> Iterator[None]:
+    """A plan of this campaign that is under way, in a session of its own."""
+    with open_ledger(location) as ledger, ledger.writing() as connection:
+        writer = PlanWriter(connection, row)
+        yield
+        writer.finish("fingerprint", 50.0)
+
+
+def handed_in(ledger: Ledger, row: CampaignRow) -> None:
+    ledger.write(
+        submissions.submit,
+        row.name,
+        lane_id=LANE,
+        token_env="TOKEN",
+        path=row.path,
+        file="",
+        start="",
+        suppressed=(),
+        at=5.0,
+        by="ada",
+    )
+
+
+WORDS: dict[str, Callable[[Ledger, CampaignRow], object]] = {
+    "pause": lambda ledger, row: ledger.write(brakes.pause, row.id, 5.0, "ada"),
+    "resume": lambda ledger, row: ledger.write(decisions.resume, row.id, 5.0, "ada"),
+    "release": lambda ledger, row: ledger.write(brakes.release, row.id, 5.0, "ada"),
+    "cancel": lambda ledger, row: ledger.write(decisions.cancel, row.id, 5.0, "ada"),
+    "retry": lambda ledger, row: ledger.write(decisions.retry, Retry(row.id)),
+    "resolve": lambda ledger, row: ledger.write(words.give_word, row.id, []),
+    "undo": lambda ledger, row: ledger.write(words.take_back, row.id),
+    "submit": handed_in,
+    "wake": lambda ledger, row: ledger.write(submissions.wake, row.id, 5.0),
+}
+
+
+def asked_beside(location: str, ledger: Ledger, planned: CampaignRow, ask: Any) -> None:
+    """Ask while `planned` is being planned; it must be done before the plan is."""
+    with ThreadPoolExecutor(1) as threads:
+        asked: Future[Any]
+        with planning(location, planned):
+            asked = threads.submit(ask)
+            asked.result(PATIENT)
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_word_about_one_campaign_does_not_wait_for_the_plan_of_another(
+    new_database: str, word: str
+) -> None:
+    with open_ledger(new_database) as ledger:
+        spring, autumn = make_campaign(ledger), make_campaign(ledger, "autumn")
+        make_queue(ledger, autumn, [1, 2])
+        if word == "wake":
+            handed_in(ledger, autumn)
+        asked_beside(new_database, ledger, spring, lambda: WORDS[word](ledger, autumn))
+
+
+def test_a_pause_does_not_wait_for_the_plan_of_its_own_campaign(new_database: str) -> None:
+    with open_ledger(new_database) as ledger:
+        spring = make_campaign(ledger)
+        asked_beside(
+            new_database, ledger, spring, lambda: ledger.write(brakes.pause, spring.id, 5.0, "ada")
+        )
+        assert ledger.read(brakes.standing, [spring.id])
+
+
+def test_a_cancel_waits_for_the_plan_of_its_own_campaign(new_database: str) -> None:
+    with open_ledger(new_database) as ledger, ThreadPoolExecutor(1) as threads:
+        spring = make_campaign(ledger)
+        make_queue(ledger, spring, [1, 2, 3])
+        with planning(new_database, spring):
+            cancelled = threads.submit(ledger.write, decisions.cancel, spring.id, 5.0, "ada")
+            until_one_waits(ledger)
+            assert not cancelled.done()
+        # The plan did not find them in the file any more, so there was nothing to cancel.
+        assert cancelled.result(PATIENT) == 0
+        assert ledger.read(views.counts, spring.id)[MessageStatus.SKIPPED] == 3
+
+
+def until_one_waits(ledger: Ledger) -> None:
+    waits = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    for _ in range(2_000):
+        with ledger.reading() as connection:
+            if connection.execute(waits).scalar_one():
+                return
+    raise AssertionError("nobody waits for anybody")

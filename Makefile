@@ -37,8 +37,9 @@ setup: $(VENV)/.dev
 demo: $(BIN)/run-campaign
 	$(BIN)/run-campaign demo
 
+# Every test starts processes: what they import is compiled once, whatever this shell has set.
 test: setup
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations 12
 
 soak: setup
 	$(BIN)/python -m tests.soak --version v2 --kills $(SOAK) $(if $(SEED),--seed $(SEED))

@@ -21,7 +21,7 @@ _S, _A = MessageStatus, AttemptOutcome
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
-@pytest.mark.parametrize("first", range(1, 1 + 6 * CHUNK, CHUNK))
+@pytest.mark.parametrize("first", range(1, 1 + 3 * CHUNK, CHUNK))
 def test_every_promise_is_kept(version: str, first: int) -> None:
     """`python -m tests.simulation --seed N --version V --verbose` tells the story of one."""
     for seed in range(first, first + CHUNK):
@@ -42,7 +42,7 @@ def play_with_two_campaigns(version: str, seeds: range) -> int:
 
 @pytest.mark.parametrize("version", ["v2", "v1"])
 def test_two_campaigns_write_to_each_person_once(version: str) -> None:
-    assert play_with_two_campaigns(version, range(1, 161)) > 20
+    assert play_with_two_campaigns(version, range(1, 81)) > 10
 
 
 def test_a_claim_that_does_not_look_for_contacts_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,6 +66,9 @@ def make_old(connection: Connection, version: int) -> None:
         text("UPDATE meta SET value = :version WHERE key = 'schema_version'"),
         {"version": str(version)},
     )
+    schema.action.drop(connection)
+    if version == 5:
+        return
     schema.submission.drop(connection)
     connection.execute(text("ALTER TABLE run DROP COLUMN beat_at"))
     if version == 4:

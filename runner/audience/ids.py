@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from runner.errors import UsageError
 from runner.message import SkipReason
 from runner.tables import RoundedNumber
 
@@ -39,6 +40,21 @@ def id_checker(platform: str, id_type: str) -> Callable[[str], str | Refused]:
     if id_type == "inbox":
         return _inbox_id
     return _x_id if platform == "twitter" else _platform_id
+
+
+def checked_ids(ids: Iterable[str], platform: str, id_type: str) -> list[str]:
+    """Ids as a campaign would have them. Raises UsageError for one that is none: it would protect
+    nobody."""
+    check = id_checker(platform, id_type)
+    found = []
+    for id in ids:
+        checked = check(id)
+        if isinstance(checked, Refused):
+            if re.fullmatch(r"[0-9a-z]{20,64}", id) and re.search(r"[a-z]", id):
+                raise UsageError(f"{id} looks like an Inbox id; say so with --id-type inbox")
+            raise UsageError(checked.detail)
+        found.append(checked)
+    return found
 
 
 def is_numeric(platform: str, id_type: str) -> bool:

@@ -27,14 +27,15 @@ def pause(call: Call, /, campaign: Path, state: str | None) -> int:
     It stays paused for later runs too, until `run-campaign resume`.
     """
     from runner.clock import SystemClock
-    from runner.ledger import brakes
+    from runner.ledger.actions import CLI
     from runner.progress import safe
+    from runner.run import acting
     from runner.run.braking import in_words, user
     from runner.run.opening import opened
 
     call.about((campaign,), state)
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
-        before = ledger.write(brakes.pause, row.id, SystemClock().now(), user())
+        before = acting.pause(ledger, row, SystemClock(), by=user(), via=CLI)
     if before is not None:
         click.echo(f"{safe(in_words(row.name, before))}: it stays so")
     else:
@@ -61,26 +62,24 @@ def resume(call: Call, /, campaign: Path, **said: Any) -> int:
     """
     from runner.cli.running import options_of, run_and_tell
     from runner.clock import SystemClock
-    from runner.ledger import decisions, submissions
+    from runner.ledger.actions import CLI
     from runner.progress import safe
-    from runner.run.braking import goes_on_elsewhere, in_words, user
+    from runner.run import acting
+    from runner.run.braking import in_words, user
     from runner.run.opening import opened
 
     call.about((campaign,), said["state"])
     err = said["log_format"] == "json"
-    at = SystemClock().now()
     with opened(campaign, said["state"], os.environ, read_only=False) as (ledger, row):
-        before = ledger.write(decisions.resume, row.id, at, user())
-        submitted = ledger.write(submissions.wake, row.id, at)
-        driven = not submitted and goes_on_elsewhere(ledger, row, at)
-    if before is not None:
-        click.echo(f"{safe(in_words(row.name, before))}: it goes on", err=err)
+        done = acting.resume(ledger, row, SystemClock(), by=user(), via=CLI)
+    if done.before is not None:
+        click.echo(f"{safe(in_words(row.name, done.before))}: it goes on", err=err)
     else:
         click.echo(f"{safe(row.name)} was not stopped", err=err)
-    if submitted:
+    if done.workers:
         click.echo("the workers have it; nothing more is to be done here", err=err)
         return 0
-    if driven:
+    if done.live:
         click.echo("a live run has it; nothing more is to be done", err=err)
         return 0
     return run_and_tell(call, (campaign,), options_of(said), said)
@@ -104,9 +103,11 @@ def cancel(call: Call, /, campaign: Path, yes: bool, state: str | None) -> int:
     A live run obeys within a second; what is under way ends, and what is in doubt stays so.
     """
     from runner.clock import SystemClock
-    from runner.ledger import decisions, views
+    from runner.ledger import views
+    from runner.ledger.actions import CLI
     from runner.message import MessageStatus
     from runner.progress import number, safe
+    from runner.run import acting
     from runner.run.braking import user
     from runner.run.opening import opened
 
@@ -118,7 +119,7 @@ def cancel(call: Call, /, campaign: Path, yes: bool, state: str | None) -> int:
         if asked and not click.confirm(question, default=False):
             click.echo("nothing was changed")
             return 0
-        count = ledger.write(decisions.cancel, row.id, SystemClock().now(), user())
+        count = acting.cancel(ledger, row, SystemClock(), by=user(), via=CLI)
     file = str(campaign)
     click.echo(f"{safe(row.name)}: cancelled {number(count)} queued messages")
     again = call.command("retry", file, "--status", "cancelled")

@@ -106,7 +106,9 @@ def _give_word(
     """Settle by a person's word; False if they think better of it."""
     from runner.clock import SystemClock
     from runner.ledger import submissions, views
-    from runner.run.by_hand import settle_by_word
+    from runner.ledger.actions import CLI
+    from runner.run.acting import settle_by_word
+    from runner.run.braking import user
     from runner.run.opening import opened
 
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
@@ -115,7 +117,14 @@ def _give_word(
             click.echo("nothing was changed")
             return False
         said_sent, queued = settle_by_word(
-            ledger, row, SystemClock(), sent=sent, not_sent=not_sent, all_not_sent=all_not_sent
+            ledger,
+            row,
+            SystemClock(),
+            sent=sent,
+            not_sent=not_sent,
+            all_not_sent=all_not_sent,
+            by=user(),
+            via=CLI,
         )
         submitted = ledger.read(submissions.is_submitted, row.id)
     click.echo(f"sent by your word: {said_sent}, queued again: {queued}")
@@ -129,12 +138,15 @@ def _give_word(
 
 
 def _take_back(campaign: Path, state: str | None, ids: tuple[str, ...]) -> None:
+    from runner.clock import SystemClock
+    from runner.ledger.actions import CLI
     from runner.progress import safe
-    from runner.run.by_hand import take_words_back
+    from runner.run.acting import take_words_back
+    from runner.run.braking import user
     from runner.run.opening import opened
 
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
-        told = take_words_back(ledger, row, ids)
+        told = take_words_back(ledger, row, SystemClock(), ids, by=user(), via=CLI)
     if not told.back and not told.too_late:
         click.echo("nothing to take back: no word was given since the last run")
         return

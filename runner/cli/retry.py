@@ -54,23 +54,31 @@ def command(
     Who is in doubt is not touched: see `run-campaign resolve`.
     """
     from runner.cli.running import options_of, run_and_tell
+    from runner.clock import SystemClock
+    from runner.ledger.actions import CLI
     from runner.message import MessageStatus
     from runner.progress import number
-    from runner.run.by_hand import queue_again
+    from runner.run import acting
+    from runner.run.braking import user
+    from runner.run.opening import opened
 
     call.about((campaign,), said["state"])
-    count, submitted = queue_again(
-        campaign,
-        said["state"],
-        os.environ,
-        [MessageStatus(status) for status in statuses],
-        reasons,
-        said["only"],
-        new_key=new_key,
-        accept_old_ledger=said["accept_old_ledger"],
-    )
-    click.echo(f"queued again: {number(count)}", err=said["log_format"] == "json")
-    if submitted:
+    old = said["accept_old_ledger"]
+    changing = opened(campaign, said["state"], os.environ, read_only=False, accept_old_ledger=old)
+    with changing as (ledger, row):
+        done = acting.retry(
+            ledger,
+            row,
+            SystemClock(),
+            statuses=[MessageStatus(status) for status in statuses],
+            reasons=reasons,
+            ids=said["only"],
+            new_key=new_key,
+            by=user(),
+            via=CLI,
+        )
+    click.echo(f"queued again: {number(done.count)}", err=said["log_format"] == "json")
+    if done.submitted:
         from runner.cli.many import hand_in
 
         return hand_in(call, (campaign,), options_of(said))

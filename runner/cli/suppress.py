@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,11 +58,12 @@ def add(
     state: str | None,
 ) -> int:
     """Put people on the list; their queued messages are taken out."""
+    from runner.audience.ids import checked_ids
     from runner.clock import SystemClock
 
     call.about((), state)
     why = (reason, SystemClock().now())
-    return _suppress(dict.fromkeys(_checked(ids, id_type, platform), why), state)
+    return _suppress(dict.fromkeys(checked_ids(ids, platform, id_type), why), state, reason)
 
 
 @group.command("import", epilog=examples("run-campaign suppress import do-not-contact.csv"))
@@ -95,7 +95,7 @@ def import_(
         )
         for id, listed in found.items()
     }
-    return _suppress(wanted, state)
+    return _suppress(wanted, state, f"import of {file.name}")
 
 
 @group.command("export", epilog=examples("run-campaign suppress export do-not-contact.csv"))
@@ -126,11 +126,15 @@ def export(call: Call, /, file: Path, state: str | None) -> int:
 @click.pass_obj
 def remove(call: Call, /, ids: tuple[str, ...], state: str | None) -> int:
     """Take people off the list; the next run queues them again."""
-    from runner.ledger import decisions
+    from runner.clock import SystemClock
+    from runner.ledger.actions import CLI
+    from runner.run.acting import unsuppress
+    from runner.run.braking import user
 
     call.about((), state)
+    wanted = [id.strip() for id in ids]
     with _ledger(state) as ledger:
-        count = ledger.write(decisions.unsuppress, [id.strip() for id in ids])
+        count = len(unsuppress(ledger, SystemClock(), wanted, by=user(), via=CLI))
     click.echo(f"removed: {count}" + (f" of {len(ids)}" if count != len(ids) else ""))
     return 0 if count else 1
 
@@ -159,12 +163,15 @@ def list_(call: Call, /, as_json: bool, state: str | None) -> int:
     return 0
 
 
-def _suppress(wanted: Mapping[str, tuple[str, float]], state: str | None) -> int:
-    from runner.ledger import decisions
+def _suppress(wanted: Mapping[str, tuple[str, float]], state: str | None, why: str) -> int:
+    from runner.clock import SystemClock
+    from runner.ledger.actions import CLI
     from runner.progress import number
+    from runner.run.acting import suppress
+    from runner.run.braking import user
 
     with _ledger(state, make=state is not None) as ledger:
-        stopped = ledger.write(decisions.suppress_each, wanted)
+        stopped = suppress(ledger, SystemClock(), wanted, why=why, by=user(), via=CLI)
         click.echo(f"on the list: {number(len(wanted))} ({ledger.place})")
     if stopped:
         click.echo(f"taken out of the queue: {number(stopped)} messages")
@@ -186,19 +193,3 @@ def _ledger(state: str | None, *, read_only: bool = False, make: bool = False) -
     else:
         may_change(ledger, os.environ, SystemClock().now())
     return ledger
-
-
-def _checked(ids: Iterable[str], id_type: str, platform: str) -> list[str]:
-    """Ids as a campaign would have them; one that is none would protect nobody."""
-    from runner.audience.ids import Refused, id_checker
-
-    check = id_checker(platform, id_type)
-    found = []
-    for id in ids:
-        checked = check(id)
-        if isinstance(checked, Refused):
-            if re.fullmatch(r"[0-9a-z]{20,64}", id) and re.search(r"[a-z]", id):
-                raise click.UsageError(f"{id} looks like an Inbox id; say so with --id-type inbox")
-            raise click.UsageError(checked.detail)
-        found.append(checked)
-    return found

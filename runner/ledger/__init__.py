@@ -18,18 +18,22 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine
 
 from runner.ledger import (
+    actions,
     age,
     brakes,
+    browsing,
     claims,
     contact,
     decisions,
     history,
     lanes,
+    log,
     moved,
     moves,
     moving,
     notes,
     planning,
+    searching,
     settling,
     views,
     words,
@@ -43,20 +47,24 @@ from runner.ledger.writer import Writer
 
 __all__ = [
     "Ledger",
+    "actions",
     "age",
     "back_up",
     "brakes",
+    "browsing",
     "claims",
     "contact",
     "decisions",
     "history",
     "lanes",
+    "log",
     "moved",
     "moves",
     "moving",
     "notes",
     "open_ledger",
     "planning",
+    "searching",
     "settling",
     "upgrade",
     "views",
@@ -170,10 +178,17 @@ class Ledger:
 
 
 def open_ledger(
-    location: str, *, read_only: bool = False, worker: bool = False, even_moved: bool = False
+    location: str,
+    *,
+    read_only: bool = False,
+    worker: bool = False,
+    even_moved: bool = False,
+    patient: bool = True,
 ) -> Ledger:
     """Open the ledger at a path or URL, making it when it is not there (never if `read_only`). One
     that has moved is opened to be read, or if it may be `even_moved`. `worker`: others may take
-    over from whoever opens it."""
-    engine = open_engine(location, read_only=read_only, worker=worker, even_moved=even_moved)
+    over from whoever opens it. Not `patient`: to be read alone, and only as fast as people look."""
+    engine = open_engine(
+        location, read_only=read_only, worker=worker, even_moved=even_moved, patient=patient
+    )
     return Ledger(engine, location)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, exists, insert, select, update
 
 from runner.ledger import brakes
 from runner.ledger.brakes import Brake, BrakeKind
@@ -40,20 +40,9 @@ def retry(connection: Connection, asked: Retry) -> int:
     """
     one_at_a_time(connection, asked.campaign)
     keep_intents_out(connection)
-    wanted = update(message).where(
-        message.c.campaign == asked.campaign,
-        message.c.status.in_(asked.statuses or RETRYABLE),
-    )
-    if asked.reasons:
-        wanted = wanted.where(message.c.reason.in_(asked.reasons))
-    if asked.ids:
-        wanted = wanted.where(message.c.recipient.in_(asked.ids))
+    wanted = update(message).where(*_meant(asked))
     if asked.new_key:
-        unproven = exists().where(
-            attempt.c.message == message.c.id,
-            attempt.c.outcome.in_(MAY_HAVE_SENT),
-        )
-        wanted = wanted.where(~unproven).values(generation=message.c.generation + 1)
+        wanted = wanted.values(generation=message.c.generation + 1)
     queued = connection.execute(
         wanted.values(
             status=_S.QUEUED, reason="", detail="", not_before=0.0, tries=0, unplanned=True
@@ -62,6 +51,30 @@ def retry(connection: Connection, asked: Retry) -> int:
     if queued:
         make_stale(connection, asked.campaign)
     return queued
+
+
+def _meant(asked: Retry) -> list[ColumnElement[bool]]:
+    meant: list[ColumnElement[bool]] = [
+        message.c.campaign == asked.campaign,
+        message.c.status.in_(asked.statuses or RETRYABLE),
+    ]
+    if asked.reasons:
+        meant.append(message.c.reason.in_(asked.reasons))
+    if asked.ids:
+        meant.append(message.c.recipient.in_(asked.ids))
+    if asked.new_key:
+        unproven = exists().where(
+            attempt.c.message == message.c.id,
+            attempt.c.outcome.in_(MAY_HAVE_SENT),
+        )
+        meant.append(~unproven)
+    return meant
+
+
+def to_retry(connection: Connection, asked: Retry, limit: int) -> list[str]:
+    """The first recipients whose messages `retry` would queue now."""
+    wanted = select(message.c.recipient).where(*_meant(asked)).order_by(message.c.id)
+    return list(connection.execute(wanted.limit(limit)).scalars())
 
 
 def withdraw(connection: Connection, id: int, *, planned: bool = False) -> int:
@@ -130,8 +143,9 @@ def suppress_each(connection: Connection, wanted: Mapping[str, tuple[str, float]
     return stopped
 
 
-def unsuppress(connection: Connection, ids: Iterable[str]) -> int:
-    """Take recipients off the do-not-contact list; the next plan queues them again. How many."""
+def unsuppress(connection: Connection, ids: Iterable[str]) -> list[str]:
+    """Take recipients off the do-not-contact list; the next plan queues them again. Who was on
+    it."""
     one_at_a_time(connection)
     keep_intents_out(connection)
     wanted = list(ids)
@@ -140,6 +154,5 @@ def unsuppress(connection: Connection, ids: Iterable[str]) -> int:
     )
     for campaign in connection.execute(stopped.distinct()).scalars().all():
         make_stale(connection, campaign)  # its files are as they were when it was planned
-    return connection.execute(
-        suppression.delete().where(suppression.c.recipient.in_(wanted))
-    ).rowcount
+    gone = suppression.delete().where(suppression.c.recipient.in_(wanted))
+    return sorted(connection.execute(gone.returning(suppression.c.recipient)).scalars())

@@ -48,18 +48,35 @@ IDLE_IN_TRANSACTION = "-c idle_in_transaction_session_timeout=10s"
 ended by the database, so that it keeps nobody waiting."""
 
 
+LOOK_SECONDS = 10
+"""How long one statement of somebody who only looks may take in PostgreSQL. Our own choice."""
+
+LOOKING_SESSIONS, MORE_LOOKING_SESSIONS = 2, 4
+"""What somebody who only looks keeps open there, and for a moment has beside those."""
+
+
 def open_engine(
-    location: str, *, read_only: bool = False, worker: bool = False, even_moved: bool = False
+    location: str,
+    *,
+    read_only: bool = False,
+    worker: bool = False,
+    even_moved: bool = False,
+    patient: bool = True,
 ) -> Engine:
     """An engine on the ledger at `location`: a file's path, or an SQLAlchemy URL. `worker`: others
     may take over from it.
 
     A missing SQLite file is made (mode 0600), its schema too, unless `read_only`. An older one is
     brought up to date; in PostgreSQL only `upgrade` does that, since other hosts may use it. One
-    that has moved is refused, unless `read_only` or `even_moved`. Raises LedgerError (cannot be
-    used), LedgerTooNew (made by a newer version), UsageError (bad URL).
+    that has moved is refused, unless `read_only` or `even_moved`. Not `patient`, which is for
+    reading: with few connections, and no statement longer than `LOOK_SECONDS`.
+
+    Raises LedgerError (cannot be used), LedgerTooNew (made by a newer version), UsageError (bad
+    URL).
     """
-    return _open(location, read_only=read_only, worker=worker, even_moved=even_moved)[0]
+    return _open(
+        location, read_only=read_only, worker=worker, even_moved=even_moved, patient=patient
+    )[0]
 
 
 def upgrade(location: str) -> tuple[str, int | None, int]:
@@ -79,6 +96,7 @@ def _open(
     read_only: bool = False,
     worker: bool = False,
     even_moved: bool = False,
+    patient: bool = True,
     upgrading: bool = False,
 ) -> tuple[Engine, int | None]:
     """The engine, and the schema that the ledger had before."""
@@ -92,7 +110,7 @@ def _open(
         engine = create_engine(
             _read_only_url(url) if sqlite and read_only else url,
             connect_args={} if sqlite else _patience(url, worker),
-            **({"pool_size": SESSIONS} if worker and not sqlite else {}),
+            **({} if sqlite else _pool(worker, patient)),
         )
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise UsageError(
@@ -105,6 +123,8 @@ def _open(
         _make_durable(engine, read_only)
     elif not read_only:
         _insist_on_durable(engine)
+    elif not patient:
+        _only_look(engine)
     place = place_of(url)
     try:
         with told_plainly(place), engine.begin() as connection:
@@ -129,6 +149,18 @@ def _patience(url: URL, worker: bool) -> dict[str, object]:
     """PostgreSQL's settings for a connection, where the URL does not say otherwise."""
     own = {"options": f"{ALIVE} {IDLE_IN_TRANSACTION}" if worker else ALIVE}
     return {name: value for name, value in {**PATIENCE, **own}.items() if name not in url.query}
+
+
+def _pool(worker: bool, patient: bool) -> dict[str, Any]:
+    """How many connections to PostgreSQL are kept. One that was lost while nobody looked is made
+    anew."""
+    if not patient:
+        return {
+            "pool_size": LOOKING_SESSIONS,
+            "max_overflow": MORE_LOOKING_SESSIONS,
+            "pool_pre_ping": True,
+        }
+    return {"pool_size": SESSIONS} if worker else {}
 
 
 def place_of(url: URL) -> str:
@@ -246,6 +278,18 @@ def _insist_on_durable(engine: Engine) -> None:
         if commit != "remote_apply":  # which promises more
             cursor.execute("SET synchronous_commit = on")
         cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
+        cursor.close()
+        connection.commit()
+
+
+def _only_look(engine: Engine) -> None:
+    """Whoever looks changes nothing, and takes no longer than people wait."""
+
+    @event.listens_for(engine, "connect")
+    def _settings(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("SET default_transaction_read_only = on")
+        cursor.execute(f"SET statement_timeout = '{LOOK_SECONDS}s'")
         cursor.close()
         connection.commit()
 

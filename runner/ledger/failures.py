@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoneFree
 
 from runner.errors import LedgerError, LedgerLocked
 from runner.ledger.place import KEEP_IT, lock_holder
@@ -64,6 +65,8 @@ def told_plainly(place: str) -> Iterator[None]:
         raise plainly(error.orig, place, lost=error.connection_invalidated) from error
     except sqlite3.Error as error:
         raise plainly(error, place) from error
+    except NoneFree as error:
+        raise LedgerError(f"too many ask {place} at once", "wait a moment") from error
 
 
 def plainly(error: BaseException | None, place: str, *, lost: bool = False) -> LedgerError:
@@ -81,6 +84,8 @@ def plainly(error: BaseException | None, place: str, *, lost: bool = False) -> L
         code = getattr(error, "sqlstate", None) or ("08" if lost else "")
         if code == "55P03":  # lock_not_available
             return _locked(place, "")
+        if code == "57014":  # query_canceled
+            return LedgerError(f"the database {place} took too long to answer", "look again later")
         told = _SQLSTATE.get(code[:2])
     what, hint = told or ("the ledger {place} failed: {said}", "")
     return LedgerError(what.format(place=place, said=said, code=code), hint)

@@ -16,6 +16,7 @@ from runner.ledger.failures import plainly
 from runner.ledger.moved import MARK, Moved, set_mark
 from runner.ledger.notes import note, set_note
 from runner.ledger.schema import (
+    action,
     attempt,
     brake,
     campaign,
@@ -31,13 +32,13 @@ from runner.ledger.schema import (
 )
 from runner.ledger.upgrading import hold_schema, keep_runs_out
 
-COPIED = (run, message, row_skip, attempt, word, brake, request)
+COPIED = (run, message, row_skip, attempt, word, brake, action, request)
 """What is copied as it is, but for its numbers; whatever names another row comes after it."""
-NUMBERED = (campaign, run, message, brake, request)
+NUMBERED = (campaign, run, message, brake, action, request)
 
 _LEAVING = (
     *(word.c.message, attempt.c.message, row_skip.c.campaign, message.c.id),
-    *(brake.c.id, request.c.id, lane.c.run, run.c.id, campaign.c.id),
+    *(brake.c.id, action.c.id, request.c.id, lane.c.run, run.c.id, campaign.c.id),
 )
 """By which column's numbers what was brought is removed again, in an order that may be."""
 

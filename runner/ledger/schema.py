@@ -30,7 +30,7 @@ from sqlalchemy.sql import FromClause
 
 from runner.message import AttemptOutcome, MessageStatus, SkipReason
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only for INTEGER keys
@@ -258,6 +258,21 @@ brake = Table(
 """What stopped a campaign or a sender, and what let it go on. Never changed, only added to."""
 Index("brake_by_campaign", brake.c.campaign, brake.c.id)
 Index("brake_by_sender", brake.c.sender, brake.c.id)
+
+action = Table(
+    "action",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("said_by", String, nullable=False),
+    Column("via", String, nullable=False),  # the command line or the dashboard
+    Column("what", String, nullable=False),
+    Column("campaign", ForeignKey("campaign.id")),  # None: about the do-not-contact list
+    Column("changed", Integer, nullable=False),  # how many messages or people
+    Column("detail", Text, nullable=False),  # JSON: who, as far as they are named, and why
+)
+"""What persons did, and what it changed. Never read to decide anything, only added to."""
+Index("action_by_campaign", action.c.campaign, action.c.id)
 
 request = Table(
     "request",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, case, func, insert, literal, select, text
 
 from runner.errors import LedgerError
 from runner.ledger.lanes import refuse_live_runs
 from runner.ledger.notes import note
 from runner.ledger.schema import (
     SCHEMA_VERSION,
+    action,
     attempt,
     attempt_by_message_id,
     brake,
@@ -61,11 +62,31 @@ def _add_submissions(connection: Connection) -> None:
     connection.execute(text(f"ALTER TABLE run ADD COLUMN beat_at {kind}"))
 
 
+def _add_actions(connection: Connection) -> None:
+    """With what is known of them from before: who paused, cancelled and resumed."""
+    action.create(connection)
+    what = case(
+        (brake.c.kind == "paused", "pause"), (brake.c.kind == "cancelled", "cancel"), else_="resume"
+    )
+    known = select(
+        brake.c.set_at,
+        brake.c.said_by,
+        literal("cli"),
+        what,
+        brake.c.campaign,
+        literal(0),
+        text("'{}'"),
+    ).where(brake.c.campaign.is_not(None), brake.c.said_by != "")
+    columns = ["at", "said_by", "via", "what", "campaign", "changed", "detail"]
+    connection.execute(insert(action).from_select(columns, known.order_by(brake.c.id)))
+
+
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_words,
     2: _add_brakes_zones_and_contacts,
     3: _index_what_is_asked_for,
     4: _add_submissions,
+    5: _add_actions,
 }
 """Schema version -> what brings a ledger of that version to the next one."""
 
@@ -102,12 +123,17 @@ def keep_runs_out(connection: Connection) -> None:
         refuse_live_runs(connection)
 
 
-def refuse_upgraded(connection: Connection) -> None:
-    """Raise LedgerError when the ledger was upgraded since this process opened it. For whoever has
-    just taken a lane."""
-    hold_schema(connection, shared=True)
+def refuse_another_schema(connection: Connection) -> None:
+    """Raise LedgerError when the ledger's schema is no longer the one that this process knows."""
     version = note(connection, "schema_version")
     if version != str(SCHEMA_VERSION):
         raise LedgerError(
             f"the ledger has been brought to schema {version} meanwhile", "upgrade run-campaign"
         )
+
+
+def refuse_upgraded(connection: Connection) -> None:
+    """Raise LedgerError when the ledger was upgraded since this process opened it. For whoever has
+    just taken a lane."""
+    hold_schema(connection, shared=True)
+    refuse_another_schema(connection)

@@ -8,7 +8,8 @@ from pathlib import Path
 from runner.campaign import Campaign
 from runner.errors import CampaignGuarded, CampaignPaused, RunnerError
 from runner.events import EventBus, Notice
-from runner.ledger import Ledger, brakes, planning
+from runner.ledger import Ledger, actions, brakes, planning
+from runner.ledger.actions import CLI, Act
 from runner.ledger.brakes import BY_A_PERSON, Brake, BrakeKind
 from runner.ledger.planning import CampaignRow
 from runner.run.braking import in_words, user
@@ -75,4 +76,9 @@ def go_on_after_guard(
         if brake is not None and brake.kind not in BY_A_PERSON:
             told = "; going on, its count starts anew" if brake.kind is BrakeKind.GUARDED else ""
             bus.emit(Notice(at, f"{in_words(row.name, brake)}{told}"))
-            ledger.write(brakes.release, row.id, at, user())
+            by, why = user(), f"run again; it was {brake.kind}"
+            with ledger.writing() as connection:
+                brakes.release(connection, row.id, at, by)
+                actions.keep(
+                    connection, Act.RESUME, at=at, by=by, via=CLI, campaign=row.id, why=why
+                )

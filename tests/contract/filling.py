@@ -19,6 +19,7 @@ CALLED: dict[tuple[str, str], str] = {
     ("row_skip", "campaign"): "campaign",
     ("message", "campaign"): "campaign",
     ("brake", "campaign"): "campaign",
+    ("action", "campaign"): "campaign",
     ("attempt", "message"): "message",
     ("attempt", "run"): "run",
     ("word", "message"): "message",
@@ -86,6 +87,17 @@ def fill(connection: Connection, seed: int, names: Sequence[str] = ("spring", "a
         for kind in chance.choices(("paused", "resumed", "guarded"), k=3):
             add(schema.brake, campaign=campaign, kind=kind, set_at=number(), said_by="ada")
             add(schema.brake, sender=f"sender{seed}", kind="stopped", set_at=number(), why="403")
+        for what, of in (("retry", campaign), ("suppress", None)):
+            add(
+                schema.action,
+                at=number(),
+                said_by="ada",
+                via="cli",
+                what=what,
+                campaign=of,
+                changed=position,
+                detail="{}",
+            )
         for index, status in enumerate([*S, *chance.choices(list(S), k=20)]):
             attempts = chance.randrange(1, 4) if status in (S.SENDING, S.IN_DOUBT) else 0
             attempts = attempts or chance.randrange(4)

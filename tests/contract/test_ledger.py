@@ -127,7 +127,7 @@ def test_a_suppressed_recipient_cannot_be_claimed(ledger: Ledger) -> None:
     assert ledger.write(decisions.suppress, ["5", "99"], "asked", 3.0) == 1
     assert statuses(ledger, row.id) == [("5", "skipped"), ("6", "queued")]
     assert [row[0] for row in ledger.read(views.suppression_list)] == ["5", "99"]
-    assert ledger.write(decisions.unsuppress, ["5", "1"]) == 1
+    assert ledger.write(decisions.unsuppress, ["5", "1"]) == ["5"]
 
 
 def test_nothing_goes_to_a_person_with_a_message_in_doubt(ledger: Ledger) -> None:

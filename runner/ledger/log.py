@@ -184,7 +184,7 @@ def _lines(connection: Connection, keys: Sequence[_Key]) -> list[LogLine]:
     )
     rows: Iterable[Any] = connection.execute(wanted)
     found = [
-        LogLine(*rest, MessageStatus(status), json.loads(columns))
-        for *rest, status, columns in rows
+        LogLine(*row[:-2], status=MessageStatus(row[-2]), columns=json.loads(row[-1]))
+        for row in rows
     ]
     return sorted(found, key=lambda each: each.key, reverse=True)

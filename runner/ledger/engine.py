@@ -289,6 +289,8 @@ def _only_look(engine: Engine) -> None:
     def _settings(connection: Any, _record: object) -> None:
         cursor = connection.cursor()
         cursor.execute("SET default_transaction_read_only = on")
+        # One look is of one moment, as it is of a file.
+        cursor.execute("SET default_transaction_isolation = 'repeatable read'")
         cursor.execute(f"SET statement_timeout = '{LOOK_SECONDS}s'")
         cursor.close()
         connection.commit()

@@ -29,6 +29,8 @@ class LogLine:
     """An attempt, and the message that it was for as that is now. `at`: when it began, by the
     server's clock; `ended_at`: by ours, None while it goes on. `columns`: the prospect's cells."""
 
+    status: MessageStatus
+    columns: dict[str, str]
     at: float
     message: int
     number: int
@@ -43,8 +45,6 @@ class LogLine:
     campaign_name: str
     row: int
     recipient: str
-    status: MessageStatus
-    columns: dict[str, str]
 
     @property
     def key(self) -> tuple[float, int, int]:
@@ -161,6 +161,8 @@ def _lines(connection: Connection, keys: Sequence[_Key]) -> list[LogLine]:
     """Lines in order."""
     wanted = (
         select(
+            message.c.status,
+            message.c.columns,
             attempt.c.server_at,
             attempt.c.message,
             attempt.c.number,
@@ -175,16 +177,11 @@ def _lines(connection: Connection, keys: Sequence[_Key]) -> list[LogLine]:
             campaign.c.name,
             message.c.row,
             message.c.recipient,
-            message.c.status,
-            message.c.columns,
         )
         .join(message, message.c.id == attempt.c.message)
         .join(campaign, campaign.c.id == message.c.campaign)
         .where(tuple_(attempt.c.message, attempt.c.number).in_([key[1:] for key in keys]))
     )
     rows: Iterable[Any] = connection.execute(wanted)
-    found = [
-        LogLine(*row[:-2], status=MessageStatus(row[-2]), columns=json.loads(row[-1]))
-        for row in rows
-    ]
+    found = [LogLine(MessageStatus(row[0]), json.loads(row[1]), *row[2:]) for row in rows]
     return sorted(found, key=lambda each: each.key, reverse=True)

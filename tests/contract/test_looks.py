@@ -9,9 +9,29 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, select, update
 
-from runner.ledger import Ledger, moves, open_ledger, schema, views
+from runner.clock import SystemClock
+from runner.ledger import (
+    Ledger,
+    actions,
+    browsing,
+    log,
+    moves,
+    open_ledger,
+    planning,
+    schema,
+    searching,
+    views,
+)
 from runner.message import MessageStatus
-from tests.support import SENDER, make_campaign, make_queue
+from tests.support import (
+    LANE,
+    SENDER,
+    claim_one,
+    make_campaign,
+    make_intent,
+    make_queue,
+    own_lane,
+)
 
 S = MessageStatus
 
@@ -120,6 +140,48 @@ def test_no_look_reads_the_messages_of_a_large_ledger_one_by_one(tmp_path: Path,
     assert not whole, whole
     by_status = [line for line in plans if "message_by_status" in line]
     assert all("COVERING" in line and "status=?" in line for line in by_status), by_status
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_page_that_people_look_at_reads_a_large_ledger_whole(tmp_path: Path, seed: int) -> None:
+    """Each message, attempt and action is met by an index, or by its number within a bound."""
+    with open_ledger(str(tmp_path / "state.db")) as ledger:
+        row = make_campaign(ledger)
+        ledger.write(planning.bind, row.id, *LANE.split("|"))
+        make_queue(ledger, row, [1, 2, 3])
+        run, epoch = own_lane(ledger)
+        claim_one(ledger, make_intent(1, run, epoch))
+        with ledger.writing() as connection:
+            _make_indexes_anew(connection, random.Random(seed))
+        asked: list[str] = []
+        with ledger.reading() as connection:
+            raw: Any = connection.connection.dbapi_connection
+            raw.set_trace_callback(asked.append)
+            for status in S:
+                browsing.messages(connection, row.id, status, after="1")
+                browsing.messages(connection, row.id, status, reason="x", sender=SENDER)
+            browsing.skipped(connection, row.id, reason="x")
+            browsing.story(connection, 1)
+            log.recent(connection, after="9e9_1_1")
+            log.recent(connection, row.id)
+            log._older(connection, row.id, (9.0, 1, 1), 5, 5)
+            actions.actions(connection, row.id, after="7")
+            actions.actions(connection)
+            searching.search(connection, "x", SystemClock(), within=60.0)
+            raw.set_trace_callback(None)
+            plans = [
+                line
+                for words in asked
+                if words.startswith("SELECT")
+                for (_, _, _, line) in raw.execute(f"EXPLAIN QUERY PLAN {words}")
+            ]
+    tables = ("message", "attempt", "row_skip", "action")
+    whole = [line for line in plans if line.startswith(tuple(f"SCAN {each}" for each in tables))]
+    by_number = "SCAN action"  # the newest first, up to a limit
+    assert all(line == by_number for line in whole), whole
+    assert {line for line in plans if "message_sent" in line}
+    sorted_whole = [line for line in plans if line == "USE TEMP B-TREE FOR ORDER BY"]
+    assert len(sorted_whole) <= 2, sorted_whole  # of one person: their messages, and what was done
 
 
 def _make_indexes_anew(connection: Connection, rng: random.Random) -> None:

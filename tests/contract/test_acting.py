@@ -1,0 +1,144 @@
+"""What persons do is written down with what it changes, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from runner.errors import UsageError
+from runner.ledger import Ledger, actions, brakes, moves, views
+from runner.ledger.actions import CLI, DASHBOARD, NAMED, Act, Action
+from runner.ledger.moves import Result
+from runner.ledger.upgrading import migrate
+from runner.message import Evidence, MessageStatus
+from runner.run import acting
+from tests.support import claim_one, make_campaign, make_intent, make_old, make_queue, own_lane
+
+S = MessageStatus
+
+
+@dataclass(slots=True)
+class Ticks:
+    """A clock that goes on by a second whenever it is asked."""
+
+    at: float = 100.0
+
+    def now(self) -> float:
+        self.at += 1.0
+        return self.at
+
+    def boot(self) -> float:
+        return self.at
+
+
+def done(ledger: Ledger, campaign: int | None = None) -> list[Action]:
+    """What was done, oldest first."""
+    return list(reversed(ledger.read(actions.actions, campaign).rows))
+
+
+def test_each_act_is_kept_with_who_when_where_and_what_it_changed(ledger: Ledger) -> None:
+    row, clock = make_campaign(ledger), Ticks()
+    make_queue(ledger, row, range(1, 6))
+    run, epoch = own_lane(ledger)
+    for id in (1, 2):
+        number = claim_one(ledger, make_intent(id, run, epoch))
+        ledger.write(moves.record, [Result(id, number, Evidence.UNKNOWN, 11.0)])
+    ada: Any = {"by": "ada", "via": CLI}
+    bob: Any = {"by": "bob", "via": DASHBOARD}
+
+    assert acting.pause(ledger, row, clock, **ada) is None
+    assert acting.pause(ledger, row, clock, **bob) is not None  # Ada's stays: nothing to tell
+    assert acting.resume(ledger, row, clock, **bob).before is not None
+    again = acting.resume(ledger, row, clock, **bob)
+    assert (again.before, again.workers, again.live) == (None, False, False)
+    assert acting.settle_by_word(ledger, row, clock, sent=["1"], not_sent=["2"], **ada) == (1, 1)
+    assert acting.take_words_back(ledger, row, clock, ["2"], **bob).back == ["2"]
+    assert acting.suppress(ledger, clock, {"3": ("asked", 1.0)}, why="asked", **ada) == 1
+    assert acting.unsuppress(ledger, clock, ["3", "4"], **bob) == ["3"]
+    assert acting.unsuppress(ledger, clock, ["3"], **bob) == []
+    assert acting.cancel(ledger, row, clock, **ada) == 2
+    assert acting.cancel(ledger, row, clock, **bob) == 0
+    asked: Any = {"statuses": [S.CANCELLED], "ids": ["4", "9"], "new_key": True}
+    retried = acting.retry(ledger, row, clock, **asked, **ada)
+    assert (retried.count, retried.submitted) == (1, False)
+    assert acting.retry(ledger, row, clock, ids=["9"], **ada).count == 0
+
+    told = done(ledger)
+    assert [(each.what, each.by, each.count, each.recipients) for each in told] == [
+        (Act.PAUSE, "ada", 0, ()),
+        (Act.RESUME, "bob", 0, ()),
+        (Act.SENT, "ada", 1, ("1",)),
+        (Act.NOT_SENT, "ada", 1, ("2",)),
+        (Act.UNDO, "bob", 1, ("2",)),
+        (Act.SUPPRESS, "ada", 1, ("3",)),
+        (Act.UNSUPPRESS, "bob", 1, ("3",)),
+        (Act.CANCEL, "ada", 2, ()),
+        (Act.RETRY, "ada", 1, ("4",)),
+    ]
+    assert {each.via for each in told if each.by == "bob"} == {DASHBOARD}
+    assert [each.why for each in told if each.why] == [
+        "it was paused",
+        "asked",
+        "cancelled, new key",
+    ]
+    assert [each.at for each in told] == sorted(each.at for each in told)
+    assert {(each.campaign, each.campaign_name) for each in told} == {
+        (row.id, "spring"),
+        (None, ""),
+    }
+    assert [each.what for each in done(ledger, row.id)] == [
+        each.what for each in told if each.campaign == row.id
+    ]
+    page = ledger.read(actions.actions, row.id, limit=3)
+    older = ledger.read(actions.actions, row.id, after=page.after, limit=4)
+    assert [each.id for each in (*page.rows, *older.rows)] == [
+        each.id for each in reversed(done(ledger, row.id))
+    ]
+    assert not ledger.read(actions.actions, make_campaign(ledger, "other").id).rows
+
+
+def test_what_fails_is_not_told_and_what_cannot_be_told_is_not_done(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [1])
+    with pytest.raises(UsageError, match="7 is not in doubt"):
+        acting.settle_by_word(ledger, row, Ticks(), sent=["7"], by="ada", via=CLI)
+    with pytest.raises(UsageError, match="nothing was said of 7"):
+        acting.take_words_back(ledger, row, Ticks(), ["7"], by="ada", via=CLI)
+    assert not done(ledger)
+
+    def fail(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(actions, "keep", fail)
+    with pytest.raises(KeyboardInterrupt):
+        acting.cancel(ledger, row, Ticks(), by="ada", via=CLI)
+    assert ledger.read(views.counts, row.id)[S.QUEUED] == 1
+    assert not ledger.read(brakes.standing, [row.id])
+
+
+def test_an_action_names_so_many_people_and_counts_all(ledger: Ledger) -> None:
+    wanted = {str(id): ("", 1.0) for id in range(NAMED + 5)}
+    acting.suppress(ledger, Ticks(), wanted, by="ada", via=CLI)
+    [told] = done(ledger)
+    assert (told.count, len(told.recipients)) == (NAMED + 5, NAMED)
+
+
+def test_an_older_ledger_has_what_its_brakes_know(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    ledger.write(brakes.pause, row.id, 5.0, "ada")
+    ledger.write(brakes.release, row.id, 6.0, "bob")
+    halt = brakes.Halt(7.0, "10 in a row", campaign=row.id, kind=brakes.BrakeKind.GUARDED)
+    ledger.write(brakes.halt, [halt])
+    with ledger.writing() as connection:
+        make_old(connection, 5)
+        migrate(connection)
+    assert [(each.what, each.at, each.by, each.campaign) for each in done(ledger)] == [
+        (Act.PAUSE, 5.0, "ada", row.id),
+        (Act.RESUME, 6.0, "bob", row.id),
+    ]
+    acting.pause(ledger, row, Ticks(), by="ada", via=CLI)  # and goes on counting
+    assert len(done(ledger)) == 3

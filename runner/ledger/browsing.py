@@ -20,7 +20,7 @@ from runner.message import MessageStatus
 
 _S = MessageStatus
 
-LOOKED_AT = 50_000
+LOOKED_AT = 20_000
 """Messages that a page of a list looks at most, to find those that it is asked for. Our own choice:
 about a tenth of a second."""
 

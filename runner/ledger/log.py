@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from runner.ledger.lanes import lane_name
 from runner.ledger.pages import Page, page_of, where_of
@@ -159,6 +159,7 @@ def _older(connection: Connection, id: int, than: _Key, limit: int, seen: int) -
 
 def _lines(connection: Connection, keys: Sequence[_Key]) -> list[LogLine]:
     """Lines in order."""
+    asked = set(keys)
     wanted = (
         select(
             message.c.status,
@@ -180,8 +181,10 @@ def _lines(connection: Connection, keys: Sequence[_Key]) -> list[LogLine]:
         )
         .join(message, message.c.id == attempt.c.message)
         .join(campaign, campaign.c.id == message.c.campaign)
-        .where(tuple_(attempt.c.message, attempt.c.number).in_([key[1:] for key in keys]))
+        # By messages alone: for pairs SQLite would go through every attempt there is.
+        .where(attempt.c.message.in_({key[1] for key in asked}))
     )
     rows: Iterable[Any] = connection.execute(wanted)
     found = [LogLine(MessageStatus(row[0]), json.loads(row[1]), *row[2:]) for row in rows]
-    return sorted(found, key=lambda each: each.key, reverse=True)
+    mine = [each for each in found if each.key in asked]
+    return sorted(mine, key=lambda each: each.key, reverse=True)

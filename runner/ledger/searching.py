@@ -75,9 +75,10 @@ def _parts(
 
 def _holds(connection: Connection, text: str) -> Callable[[Column[str]], ColumnElement[bool]]:
     """That cells, as JSON, may hold a text. SQLite knows upper and lower case of ASCII only, so the
-    usual ways to write a word are asked for."""
-    ways = {text, text.lower(), text.upper(), text.title()}
+    usual ways to write another word are asked for."""
     sqlite = connection.dialect.name == "sqlite"
+    more = sqlite and not text.isascii()
+    ways = {text, text.lower(), text.upper(), text.title()} if more else {text}
     inside = [json.dumps(each, ensure_ascii=False)[1:-1] for each in ways]
     for sign in "!%_":
         inside = [each.replace(sign, f"!{sign}") for each in inside]

@@ -61,3 +61,20 @@ def test_a_word_is_taken_back_until_the_next_run(doubtful: tuple[Project, list[s
     late = project.ok("resolve", project.campaign, "--undo-all")
     assert "nothing to take back" in late.out
     assert sorted(project.api.recipients) == ids
+
+    project.ok("suppress", "add", ids[2], "--reason", "asked", LOGNAME="bob")
+    acts = [
+        (each["what"], each["count"], each["recipients"], each["why"])
+        for each in reversed(project.ok("history", "--json").json)
+    ]
+    assert acts == [
+        ("sent", 1, [ids[0]], ""),
+        ("not_sent", 1, [ids[1]], ""),
+        ("undo", 1, [ids[0]], ""),
+        ("undo", 1, [ids[1]], ""),
+        ("not_sent", 3, ids, ""),
+        ("suppress", 1, [ids[2]], "asked"),
+    ]
+    newest, *_ = project.ok("history").out.splitlines()
+    assert newest.split()[1:] == ["-", "suppress", ids[2], "bob", "cli", "asked"]
+    assert ids[2] not in project.ok("history", project.campaign).out

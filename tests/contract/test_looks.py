@@ -150,7 +150,8 @@ def test_no_page_that_people_look_at_reads_a_large_ledger_whole(tmp_path: Path, 
         ledger.write(planning.bind, row.id, *LANE.split("|"))
         make_queue(ledger, row, [1, 2, 3])
         run, epoch = own_lane(ledger)
-        claim_one(ledger, make_intent(1, run, epoch))
+        for id in (1, 2, 3):
+            claim_one(ledger, make_intent(id, run, epoch))
         with ledger.writing() as connection:
             _make_indexes_anew(connection, random.Random(seed))
         asked: list[str] = []

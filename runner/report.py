@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runner.clock import iso
-from runner.ledger import Ledger, brakes, views
-from runner.ledger.brakes import Brake
+from runner.ledger import Connection, Ledger, brakes, views
+from runner.ledger.brakes import BY_A_PERSON, Brake, BrakeKind
 from runner.ledger.planning import CampaignRow
 from runner.ledger.views import Doubt, Waiting
 from runner.message import MessageStatus
@@ -83,17 +83,57 @@ def _brake_as_json(brake: Brake) -> dict[str, str | None]:
 
 def status_of(ledger: Ledger, campaign: CampaignRow, now: float) -> Status:
     """How a campaign stands at `now` (Unix seconds)."""
-    with ledger.reading() as connection:
-        waiting = views.waiting(connection, [campaign.id])
-        senders = {each.sender for each in waiting}
-        return Status(
-            campaign=campaign.name,
-            counts=views.counts(connection, campaign.id),
-            reasons=views.reasons(connection, campaign.id),
-            in_doubt=views.in_doubt(connection, [campaign.id]),
-            waiting=waiting,
-            per_hour=views.sent_between(connection, campaign.id, now - RATE_OVER),
-            unplanned=views.unplanned(connection, [campaign.id]),
-            brake=brakes.standing(connection, [campaign.id]).get(campaign.id),
-            stopped_senders=brakes.stopped_senders(connection, senders),
-        )
+    return ledger.read(status_in, campaign, now)
+
+
+def status_in(connection: Connection, campaign: CampaignRow, now: float) -> Status:
+    """The same, as one look at the ledger has it."""
+    waiting = views.waiting(connection, [campaign.id])
+    senders = {each.sender for each in waiting}
+    return Status(
+        campaign=campaign.name,
+        counts=views.counts(connection, campaign.id),
+        reasons=views.reasons(connection, campaign.id),
+        in_doubt=views.in_doubt(connection, [campaign.id]),
+        waiting=waiting,
+        per_hour=views.sent_between(connection, campaign.id, now - RATE_OVER),
+        unplanned=views.unplanned(connection, [campaign.id]),
+        brake=brakes.standing(connection, [campaign.id]).get(campaign.id),
+        stopped_senders=brakes.stopped_senders(connection, senders),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What only a person can do: what is so, since when if that is known (Unix s), why, and the
+    words of the command that does it after `run-campaign`; no words where none does. `then`: what
+    the command is for, or has to be done before it."""
+
+    what: str
+    words: tuple[str, ...] = ()
+    since: float | None = None
+    why: str = ""
+    then: str = ""
+
+
+def needs_of(status: Status, file: str) -> list[Need]:
+    """What needs a person, in the order in which to see to it. `file`: the campaign's, as the
+    commands are to name it."""
+    found = []
+    brake = status.brake
+    if brake is not None and brake.kind not in BY_A_PERSON:
+        what = "stopped by its guard" if brake.kind is BrakeKind.GUARDED else "stopped"
+        found.append(Need(what, (file,), brake.at, brake.why, "see to that, then go on"))
+    elif brake is not None:
+        what = f"{brake.kind} by {brake.by}"
+        why = "nothing of it is sent"
+        found.append(Need(what, ("resume", file), brake.at, why, "resume with"))
+    for sender, stop in status.stopped_senders.items():
+        waiting = sum(count for (who, _), count in status.queue.items() if who == sender)
+        what = f"{waiting:,} wait for sender {sender}, stopped"
+        found.append(Need(what, since=stop.at, why=stop.why))
+    if doubts := status.counts[_S.IN_DOUBT] + status.counts[_S.SENDING]:
+        found.append(Need(f"{doubts:,} in doubt", ("resolve", file)))
+    if failed := status.counts[_S.FAILED]:
+        found.append(Need(f"{failed:,} failed", ("retry", file)))
+    return found

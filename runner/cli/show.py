@@ -12,8 +12,6 @@ import click
 
 from runner.cli.call import Call
 from runner.ledger import Ledger, moved
-from runner.ledger.brakes import BY_A_PERSON, BrakeKind
-from runner.message import MessageStatus
 from runner.progress import moment, number, safe
 
 if TYPE_CHECKING:
@@ -65,29 +63,14 @@ def status_lines(status: Status) -> Iterable[str]:
 
 def needs_a_person(status: Status, file: str, call: Call) -> Iterable[str]:
     """What only a person can do about a campaign, with the command that does it."""
-    yield from brake_lines(status, file, call)
-    failed = status.counts[MessageStatus.FAILED]
-    doubts = status.counts[MessageStatus.IN_DOUBT] + status.counts[MessageStatus.SENDING]
-    if doubts:
-        yield f"{number(doubts)} in doubt: {call.command('resolve', file)}"
-    if failed:
-        yield f"{number(failed)} failed: {call.command('retry', file)}"
+    from runner.report import needs_of
 
-
-def brake_lines(status: Status, file: str, call: Call) -> Iterable[str]:
-    """What stops a campaign or its senders: who did it, when, and how to go on."""
-    brake, now = status.brake, time.time()
-    if brake is not None and brake.kind not in BY_A_PERSON:
-        by = " by its guard" if brake.kind is BrakeKind.GUARDED else ""
-        yield f"stopped{by} at {moment(brake.at, now)}: {safe(brake.why)}"
-        yield f"see to that, then go on: {call.command(file)}"
-    elif brake is not None:
-        told = f"{brake.kind} by {safe(brake.by)} at {moment(brake.at, now)}: nothing of it is sent"
-        yield f"{told}; resume with: {call.command('resume', file)}"
-    for sender, stop in status.stopped_senders.items():
-        since = f"stopped at {moment(stop.at, now)}: {safe(stop.why)}"
-        waiting = sum(count for (who, _), count in status.queue.items() if who == sender)
-        yield f"{number(waiting)} wait for sender {sender}, {since}"
+    now = time.time()
+    for need in needs_of(status, file):
+        told = need.what + (f" at {moment(need.since, now)}" if need.since is not None else "")
+        told = safe(told + (f": {need.why}" if need.why else ""))
+        then = f"; {need.then}" if need.then else ""
+        yield told + (f"{then}: {call.command(*need.words)}" if need.words else "")
 
 
 def run_end(result: RunResult, files: Mapping[str, str], call: Call | None, *, err: bool) -> None:

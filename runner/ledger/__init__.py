@@ -25,6 +25,7 @@ from runner.ledger import (
     claims,
     contact,
     decisions,
+    figures,
     history,
     lanes,
     log,
@@ -46,6 +47,7 @@ from runner.ledger.upgrading import refuse_upgraded
 from runner.ledger.writer import Writer
 
 __all__ = [
+    "Connection",
     "Ledger",
     "actions",
     "age",
@@ -55,6 +57,7 @@ __all__ = [
     "claims",
     "contact",
     "decisions",
+    "figures",
     "history",
     "lanes",
     "log",

@@ -48,7 +48,9 @@ class Standings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Paced:
+class Paced:
+    """A campaign and what the ledger knows of it."""
+
     campaign: Campaign
     row: CampaignRow | None
 
@@ -71,23 +73,29 @@ def standings_in(
 ) -> Standings:
     """Of these campaigns of an open ledger, `path` being the file of the only one where it is
     known."""
-    told = [_standing(ledger, row, path, clock) for row in rows]
+    told = [standing_of(ledger, row, path, clock) for row in rows]
     last = ledger.read(history.last_run)
     mark = ledger.read(moved.mark_of)
     return Standings(ledger.place, str(mark or ""), told, last, _is_alive(last))
 
 
-def _standing(ledger: Ledger, row: CampaignRow, path: Path | None, clock: Clock) -> Standing:
-    status = status_of(ledger, row, clock.now())
+def standing_of(
+    ledger: Ledger,
+    row: CampaignRow,
+    path: Path | None,
+    clock: Clock,
+    status: Status | None = None,
+) -> Standing:
+    """How one campaign stands. `path`: its file, where it is known better than by the ledger;
+    `status`: where that has been looked at."""
+    status = status or status_of(ledger, row, clock.now())
     told: Forecast | None = None
     binds_now = ""
     next_at: float | None = None
-    known = Path(row.path)
-    if ledger.file is not None:
-        known = ledger.file.resolve().parent / known  # kept relative to the ledger
+    file = path or file_of(ledger, row)
     if status.waiting and status.brake is None:
         try:
-            paced = _Paced(_campaign_of(ledger, row, path or known), row)
+            paced = Paced(campaign_of(ledger, row, file), row)
             pacer, now = pace_of([paced], ledger, clock), clock.boot()
             senders = {each.sender for each in status.waiting}
             ready = pacer.soonest(sorted(senders), now)
@@ -102,10 +110,16 @@ def _standing(ledger: Ledger, row: CampaignRow, path: Path | None, clock: Clock)
             told = when_done([(paced, status.waiting)], ledger, clock)
         except (RunnerError, OSError):
             told = None  # the file is gone or broken; what the ledger says is still true
-    return Standing(status, str(path or known), told, binds_now, next_at)
+    return Standing(status, str(file), told, binds_now, next_at)
 
 
-def _campaign_of(ledger: Ledger, row: CampaignRow, path: Path) -> Campaign:
+def file_of(ledger: Ledger, row: CampaignRow) -> Path:
+    """Where a campaign's file was when it was last planned: a ledger in a file keeps that relative
+    to itself."""
+    return Path(row.path) if ledger.file is None else ledger.file.resolve().parent / row.path
+
+
+def campaign_of(ledger: Ledger, row: CampaignRow, path: Path) -> Campaign:
     """What the campaign file says; what it said when it was handed in, if workers have it."""
     handed = ledger.read(submissions.find, row.id)
     if handed is not None:

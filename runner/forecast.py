@@ -7,7 +7,9 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from runner.clock import iso
 from runner.pacing import DAY, Pacer
 from runner.pacing.ahead import Ahead, SenderAhead
 from runner.schedule import Hours, next_close, next_open
@@ -51,6 +53,20 @@ class Forecast:
     def finish_at(self, now: float) -> float | None:
         """When it ends, None for never."""
         return now + self.seconds if self.seconds < math.inf else None
+
+
+def finish_as_json(forecast: Forecast | None, now: float) -> dict[str, Any]:
+    """The public form: names stay. Without a forecast nothing is known."""
+    if forecast is None:
+        return {"finish_at": None, "finish_by_sender": {}, "binds": ""}
+    return {
+        "finish_at": iso(forecast.finish_at(now)) or None,
+        "finish_by_sender": {
+            sender: iso(now + seconds) if seconds < math.inf else None
+            for sender, seconds in sorted(forecast.by_sender.items())
+        },
+        "binds": forecast.binds,
+    }
 
 
 @dataclass(slots=True)

@@ -14,9 +14,10 @@ import click
 
 from runner.cli.call import Call
 from runner.cli.params import ENDINGS
-from runner.cli.question import finish_as_json, finish_lines, preview_lines
+from runner.cli.question import finish_lines, preview_lines
 from runner.cli.show import text_lines, told_in_place
 from runner.clock import SystemClock
+from runner.forecast import finish_as_json
 from runner.message import Entry, PlannedMessage, RowSkip
 from runner.progress import number, safe
 from runner.run.dry_run import DryRun, dry_run

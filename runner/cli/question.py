@@ -6,12 +6,11 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli.show import table
-from runner.clock import iso
 from runner.progress import duration, moment, number, safe
 
 if TYPE_CHECKING:
@@ -83,17 +82,3 @@ def _done(seconds: float, now: float) -> str:
     if seconds == math.inf:
         return "never done: the schedule does not open within two years"
     return f"done about {moment(now + seconds, now)} (in {duration(seconds)})"
-
-
-def finish_as_json(forecast: Forecast | None, now: float) -> dict[str, Any]:
-    """The public form: names stay. Without a forecast nothing is known."""
-    if forecast is None:
-        return {"finish_at": None, "finish_by_sender": {}, "binds": ""}
-    return {
-        "finish_at": iso(forecast.finish_at(now)) or None,
-        "finish_by_sender": {
-            sender: iso(now + seconds) if seconds < math.inf else None
-            for sender, seconds in sorted(forecast.by_sender.items())
-        },
-        "binds": forecast.binds,
-    }

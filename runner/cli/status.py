@@ -121,8 +121,8 @@ def _text(found: Standings, call: Call) -> str:
 
 
 def _as_json(each: Standing, found: Standings) -> dict[str, Any]:
-    from runner.cli.question import finish_as_json
     from runner.clock import iso
+    from runner.forecast import finish_as_json
 
     told = each.status.as_json()
     told |= finish_as_json(each.forecast, time.time())

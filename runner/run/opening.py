@@ -12,7 +12,7 @@ from runner.errors import RunnerError, UsageError
 from runner.ledger import Ledger, planning
 from runner.ledger.planning import CampaignRow
 from runner.run.memory import may_change
-from runner.run.places import STATE_VARIABLE, ledger_location, open_existing
+from runner.run.places import STATE_VARIABLE, ledger_location, ledger_upward, open_existing
 
 
 def load(paths: Sequence[Path]) -> list[Campaign]:
@@ -53,6 +53,28 @@ def opened(
             at = SystemClock().now()
             may_change(ledger, environ, at, accept=accept_old_ledger, names=[row.name])
         yield ledger, row
+
+
+@contextmanager
+def opened_any(
+    path: Path | None, state: str | None, environ: Mapping[str, str], folder: Path
+) -> Iterator[tuple[Ledger, CampaignRow]]:
+    """The same, to be read; without a path the only campaign of the ledger found upward from
+    `folder`. Raises UsageError when it has several."""
+    if path is not None:
+        with opened(path, state, environ) as found:
+            yield found
+        return
+    with open_existing(ledger_upward(state, environ, folder)) as ledger:
+        rows = ledger.read(planning.campaigns)
+        if not rows:
+            raise RunnerError(f"no campaign yet in the ledger {ledger.place}", "run one first")
+        if len(rows) > 1:
+            known = ", ".join(row.path for row in rows)
+            raise UsageError(
+                f"the ledger {ledger.place} has several campaigns; name one of {known}"
+            )
+        yield ledger, rows[0]
 
 
 def location_of(path: Path, state: str | None, environ: Mapping[str, str]) -> str:

@@ -9,7 +9,8 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from runner.errors import RunnerError
@@ -55,13 +56,21 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell
     if write is None:
         known = ", ".join(writers)
         raise RunnerError(f"{path}: an unknown ending {path.suffix or '(none)'}; known: {known}")
+    with replacing(path) as temporary:
+        write(temporary, path, list(columns), _same_length(path, len(columns), rows))
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write to, of mode 0600, that takes `path`'s place when all of it is on the disk;
+    nothing of it stays otherwise. Raises RunnerError when it cannot be written."""
     temporary: Path | None = None
     try:
         # In the same folder, so that the last step is a rename and cannot fail half-way.
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
-        write(temporary, path, list(columns), _same_length(path, len(columns), rows))
+        yield temporary
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)

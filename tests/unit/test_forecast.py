@@ -15,8 +15,8 @@ from runner import dispatcher
 from runner.attempt import lane
 from runner.attempt.lane import Lane
 from runner.campaign import Campaign
-from runner.cli.question import finish_as_json, finish_lines
-from runner.forecast import BY_SCHEDULE, Forecast, Share, forecast
+from runner.cli.question import finish_lines
+from runner.forecast import BY_SCHEDULE, Forecast, Share, finish_as_json, forecast
 from runner.ledger import planning, views
 from runner.ledger.planning import CampaignRow, PlanWriter
 from runner.message import Change, Entry, PlannedMessage

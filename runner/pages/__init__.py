@@ -1,0 +1,76 @@
+"""Figures written down for people and programs: one HTML file, Markdown, or JSON.
+
+Everything that comes from people, their sheet or the API shows as the text that it is. No page
+fetches anything or runs a script.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from runner.errors import RunnerError, UsageError
+from runner.pages.told import told
+from runner.run.figures import Figures
+from runner.tables import replacing
+
+__all__ = ["FORMATS", "format_of", "save_report", "written"]
+
+FORMATS = {"html": (".html", ".htm"), "md": (".md", ".markdown"), "json": (".json",)}
+"""Formats, and the endings of files that mean them."""
+
+
+def format_of(path: Path) -> str:
+    """The format by a file's ending. Raises UsageError for one that means none."""
+    for name, endings in FORMATS.items():
+        if path.suffix.lower() in endings:
+            return name
+    known = ", ".join(ending for endings in FORMATS.values() for ending in endings)
+    said = path.suffix or "(none)"
+    raise UsageError(f"-o {path}: an unknown ending {said}; known: {known}", "or say --format")
+
+
+def written(found: Figures, format: str, command: Callable[..., str], version: str) -> str:
+    """A report. `command` makes a command line of its words."""
+    report = told(found, command, version)
+    match format:
+        case "json":
+            return json.dumps(report.public, ensure_ascii=False, indent=2) + "\n"
+        case "md":
+            from runner.pages.markdown import markdown
+
+            return markdown(report)
+        case _:
+            from runner.pages.page import page
+
+            return page(report)
+
+
+def save_report(path: Path, text: str) -> None:
+    """Write a report to a file, whole or not at all. A file that is there is replaced only if it is
+    a report itself. Raises RunnerError."""
+    if path.exists() and not _is_report(path):
+        raise RunnerError(
+            f"{path}: is there, and no report of this program; it is left as it is",
+            "name another file, or remove that one",
+        )
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8", errors="replace")
+
+
+MARKS = (
+    '<meta name="generator" content="run-campaign report">',
+    "<!-- run-campaign report -->",
+    '{\n  "report": "run-campaign"',
+)
+"""What a report of each format has near its beginning."""
+
+
+def _is_report(path: Path) -> bool:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            head = stream.read(2000)
+    except OSError:
+        return False
+    return not head.strip() or any(mark in head for mark in MARKS)

@@ -1,0 +1,35 @@
+"""A report as one HTML file: it needs no network, runs nothing, and prints."""
+
+from __future__ import annotations
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from runner.pages.charts import chart_of
+from runner.pages.told import ORDER, Bars, Moment, Report, Times, name_of
+from runner.progress import number
+
+
+def page(report: Report) -> str:
+    """The page. Everything that is not this package's own is escaped."""
+    environment = Environment(
+        loader=PackageLoader("runner", "pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    environment.tests["moment"] = lambda cell: isinstance(cell, Moment)
+    style, _, _ = environment.loader.get_source(environment, "report.css")  # type: ignore[union-attr]
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        order=ORDER,
+        name_of=name_of,
+        chart=_chart,
+        style=Markup(style),
+    )
+
+
+def _chart(spec: Bars | Times, key: str) -> Markup:
+    return Markup(chart_of(spec, key))  # pygal's own, with every text in it escaped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,3 +28,8 @@ class Call:
         """A command line to paste, on the ledger of this call."""
         state = ["--state", self.state] if self.state else []
         return shlex.join(["run-campaign", *words, *state])
+
+    def command_to_share(self, *words: str) -> str:
+        """The same without the password of a database: for what is passed on to others."""
+        line = re.sub(r"(://[^:/@\s]*):[^@/\s]*@", r"\1@", self.command(*words))
+        return re.sub(r"([?&]password=)[^&\s']*", r"\1***", line)

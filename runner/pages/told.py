@@ -137,7 +137,7 @@ class Report:
 def told(found: Figures, command: Callable[..., str], version: str) -> Report:
     """What a campaign's report tells. `command` makes a command line of its words."""
     needs = [(_need(each), command(*each.words) if each.words else "") for each in found.needs]
-    sections = [_funnel(found), _over_time(found), _senders(found), *_columns(found)]
+    sections = [_funnel(found, command), _over_time(found), _senders(found), *_columns(found)]
     standing = found.standing
     public = {
         "report": "run-campaign",
@@ -204,7 +204,7 @@ def _share(part: int, total: int) -> str:
     return ">99 %" if share == 100 and part < total else f"{share} %"
 
 
-def _funnel(found: Figures) -> Section:
+def _funnel(found: Figures, command: Callable[..., str]) -> Section:
     status = found.status
     ways = [each for each in ORDER if status.counts[each]]
     rows: list[Sequence[Cell]] = [["prospects", status.total, "100 %" if status.total else ""]]
@@ -218,6 +218,9 @@ def _funnel(found: Figures) -> Section:
     notes = ["Sent means that the API accepted the message; whether it was read cannot be known."]
     if status.counts[_S.IN_DOUBT]:
         notes.append("In doubt: may or may not have been sent; never counted as either.")
+    if status.counts[_S.SKIPPED]:
+        words = ("export", found.standing.path, "-o", "skipped.csv", "--status", "skipped")
+        notes.append(f"Who was skipped, and what to correct: {safe(command(*words))}")
     return Section(
         "What came of it",
         [
@@ -269,15 +272,26 @@ def _senders(found: Figures) -> Section:
     ways = [each for each in ORDER if any(one.counts.get(each) for one in shown)]
     rows: list[list[Cell]] = []
     stopped = any(each.stopped for each in shown)
+    ends = found.standing.forecast is not None
     for each in shown:
         counts: list[Cell] = [each.counts.get(way, 0) for way in ways]
         last = None if each.last_sent_at is None else Moment(each.last_sent_at)
         why = [] if not stopped else [safe(each.stopped.why) if each.stopped else ""]
-        rows.append([each.sender, *counts, last, *why])
-    head = ["sender", *map(name_of, ways), "last sent", *(["stopped"] if stopped else [])]
+        done = [None if each.stopped else _done(found, each.sender)] if ends else []
+        rows.append([each.sender, *counts, last, *done, *why])
+    head = ["sender", *map(name_of, ways), "last sent"]
+    head += ["done about"] * ends + ["stopped"] * stopped
     chart = Bars("Messages by sender", [each.sender for each in shown], [e.counts for e in shown])
     table = Table("Messages by sender", head, rows)
     return Section("By sender", [table], chart if shown else None)
+
+
+def _done(found: Figures, sender: str) -> Cell:
+    forecast = found.standing.forecast
+    left = None if forecast is None else forecast.by_sender.get(sender)
+    if left is None:
+        return None
+    return Moment(found.at + left) if left < math.inf else "never"
 
 
 def _columns(found: Figures) -> list[Section]:

@@ -8,6 +8,8 @@ import re
 from collections import Counter
 from html.parser import HTMLParser
 
+from runner.cli.call import Call
+
 from .support import LINK, OTHER_LINK, TOKEN, Project, people
 
 EVIL = '<script>alert("x")</script>|`b`'
@@ -108,11 +110,24 @@ def test_a_report_tells_what_status_and_export_tell(project: Project) -> None:
     assert TOKEN not in text + words + json.dumps(told)
 
 
+def test_a_report_holds_no_password() -> None:
+    told = "run-campaign resolve a.yaml --state"
+    for state, shared in (
+        ("postgresql://ada:s3cret@db:5432/x", "postgresql://ada@db:5432/x"),
+        ("postgresql://db/x?user=a&password=s3cret", "'postgresql://db/x?user=a&password=***'"),
+        ("state.db", "state.db"),
+    ):
+        call = Call([], state=state)
+        assert call.command_to_share("resolve", "a.yaml") == f"{told} {shared}"
+
+
 def test_what_a_report_refuses(project: Project) -> None:
     project.write(people(1))
     project.ok(project.campaign)
     report = ("report", project.campaign)
     assert "-o report.html" in project.ok(*report, code=2).err
+    both = f"{project.folder}/other.yaml"
+    assert "there is no such file" in project.ok("report", both, "--format", "md", code=2).err
     assert "unknown ending .pdf" in project.ok(*report, "-o", "report.pdf", code=2).err
     near = project.ok(*report, "--format", "md", "--by", "firstname", code=2)
     assert near.err == (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from sqlalchemy import Column, ColumnElement, Connection, func, or_, select
 
@@ -13,7 +14,7 @@ from runner.ledger.pages import Page
 from runner.ledger.schema import campaign, message, row_skip
 from runner.ledger.views import own_result
 
-PIECE = 20_000
+PIECE = 10_000
 """Messages that are looked at between two looks at the clock. Our own choice."""
 
 
@@ -51,7 +52,7 @@ def _pieces(connection: Connection, text: str, limit: int) -> Iterator[list[List
     has_it = _told_by_cells(text)
     for part in _parts(connection, message.c.id):
         rows = connection.execute(newest.limit(None).where(part, in_a_cell(message.c.columns)))
-        yield [each for each in map(listed, rows) if has_it(each)]
+        yield list(islice(filter(has_it, map(listed, rows)), limit + 1))
     ids = select(campaign.c.id).order_by(campaign.c.id.desc())
     for id in connection.execute(ids).scalars().all():
         of = row_skip.c.campaign == id
@@ -60,7 +61,7 @@ def _pieces(connection: Connection, text: str, limit: int) -> Iterator[list[List
             rows = connection.execute(
                 ROWS_LISTED.where(of, part, cells, own_result()).order_by(row_skip.c.row)
             )
-            yield [each for each in map(row_listed, rows) if has_it(each)]
+            yield list(islice(filter(has_it, map(row_listed, rows)), limit + 1))
 
 
 def _parts(

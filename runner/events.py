@@ -55,13 +55,20 @@ class Planned(Event):
 
 @dataclass(frozen=True, slots=True)
 class LaneStarted(Event):
-    """Sending begins: what is queued and in doubt now, per campaign name."""
+    """Sending begins: what is queued and in doubt now, per campaign name, and what may be sent as
+    things stand, per sender. `binds`: what is waited for longest until `finish_at`;
+    `allowed_per_hour`: the most messages an hour that limits let go, None without any, and
+    `allowed_by` which limit that is."""
 
     name: ClassVar[str] = "lane_started"
     queued: dict[str, int]
     in_doubt: dict[str, int]
     finish_at: float | None = None
     limit: int | None = None  # at most so many are sent, if the person said so
+    by_sender: dict[str, int] = field(default_factory=dict)
+    binds: str = ""
+    allowed_per_hour: float | None = None
+    allowed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -57,7 +58,9 @@ def run_and_tell(
 
     as_json = said["log_format"] == "json"
     files = {load_campaign(path).name: str(path) for path in campaigns}
-    result = watched(call, campaigns, run, said, rehearsal=rehearsal)
+    # The ledger of a rehearsal is thrown away: no command helps there.
+    shown = {} if rehearsal else files
+    result = watched(call, campaigns, run, said, rehearsal=rehearsal, files=shown)
     run_end(result, files, None if rehearsal else call, err=as_json)
     if result.interrupted:
         told = "interrupted" if rehearsal else f"interrupted; to go on: {call.resume}"
@@ -72,13 +75,24 @@ def watched(
     said: dict[str, Any],
     *,
     rehearsal: bool = False,
+    files: Mapping[str, str] = MappingProxyType({}),
 ) -> RunResult:
-    """Give `run` its surroundings and show its events while it lasts."""
+    """Give `run` its surroundings and show its events while it lasts, with commands that help for
+    the campaigns of `files` (name: file)."""
     as_json = said["log_format"] == "json"
+
+    def command(word: str, campaign: str) -> str:
+        return call.command(word, files[campaign])
+
     bus, tally = EventBus(), Tally()
     asked = not said["yes"] and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
     showed = showing(
-        sys.stdout, tally, as_json=as_json, quiet=said["quiet"], verbose=said["verbose"]
+        sys.stdout,
+        tally,
+        as_json=as_json,
+        quiet=said["quiet"],
+        verbose=said["verbose"],
+        command=command if files else None,
     )
 
     def resume() -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,6 @@ from runner.cli.params import any_campaign_argument, examples, state_option
 
 if TYPE_CHECKING:
     from runner.run.standing import Standing, Standings
-
-EVERY = 1.0
-"""Seconds between two drawings of `--watch`."""
 
 
 @click.command(
@@ -33,7 +29,7 @@ EVERY = 1.0
 )
 @any_campaign_argument
 @click.option("--json", "as_json", is_flag=True, help="An object; a list for several campaigns.")
-@click.option("--watch", is_flag=True, help="Draw it anew every second, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Show it anew every second, until Ctrl-C.")
 @state_option
 @click.pass_obj
 def command(
@@ -49,7 +45,9 @@ def command(
     if watch and as_json:
         raise click.UsageError("--watch and --json do not go together; choose one")
     if watch:
-        return _watch(campaign, state, call)
+        from runner.cli.watching import watch_standings
+
+        return watch_standings(lambda: _standings(campaign, state), _text, call)
     found = _standings(campaign, state)
     if as_json:
         told = [_as_json(each, found) for each in found.campaigns]
@@ -66,26 +64,6 @@ def _standings(campaign: Path | None, state: str | None) -> Standings:
     from runner.run.standing import standings
 
     return standings(campaign, state, os.environ, Path.cwd(), SystemClock())
-
-
-def _watch(campaign: Path | None, state: str | None, call: Call) -> int:
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
-
-    def drawn() -> Text:
-        return Text(_text(_standings(campaign, state), call))
-
-    try:
-        while not sys.stdout.isatty():
-            click.echo(_text(_standings(campaign, state), call))
-            time.sleep(EVERY)
-        with Live(drawn(), console=Console(), auto_refresh=False, transient=False) as live:
-            while True:
-                time.sleep(EVERY)
-                live.update(drawn(), refresh=True)
-    except KeyboardInterrupt:
-        return 0
 
 
 def _text(found: Standings, call: Call) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
@@ -20,21 +21,45 @@ from runner.events import (
     Released,
     Stopped,
 )
+from runner.progress import drawing
+from runner.progress.drawing import (
+    BAD,
+    DOUBT,
+    Bar,
+    bars,
+    in_doubt,
+    labelled,
+    not_sent,
+    sent,
+    waits,
+    with_command,
+)
 from runner.progress.tally import Line, Tally
 from runner.progress.telling import line_of
-from runner.progress.words import bar, duration, moment, number, short
+from runner.progress.words import duration, moment, number
 
-REDRAWS = 4
-"""Redraws per second at most, whatever the rate of events."""
+LONG = 1000
+"""Characters of an event that are looked at; what fits of them is shown."""
+
+Command = Callable[[str, str], str]
+"""A command line to paste: of a command's name (empty for the run itself) for a campaign."""
 
 
 class LiveDisplay:
     """A display that redraws itself while the run goes on. Use as a context manager."""
 
-    def __init__(self, console: Console, tally: Tally, *, verbose: bool = False) -> None:
+    def __init__(
+        self,
+        console: Console,
+        tally: Tally,
+        *,
+        verbose: bool = False,
+        command: Command | None = None,
+    ) -> None:
         self._console = console
         self._tally = tally
         self._verbose = verbose
+        self._command = command
         self._live: Live | None = None
 
     def __enter__(self) -> LiveDisplay:
@@ -45,14 +70,7 @@ class LiveDisplay:
         self._stop()
 
     def _start(self) -> None:
-        self._live = Live(
-            console=self._console,
-            get_renderable=self.render,
-            refresh_per_second=REDRAWS,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
+        self._live = drawing.in_place(self._console, self._draw, transient=True)
         self._live.start()
 
     def _stop(self) -> None:
@@ -60,6 +78,9 @@ class LiveDisplay:
             with contextlib.suppress(OSError):
                 self._live.stop()
             self._live = None
+
+    def _draw(self, width: int, height: int) -> list[Text]:
+        return display(self._tally, width, height, self._command)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -74,47 +95,123 @@ class LiveDisplay:
         kept = isinstance(event, Notice | Planned | MessageDoubled | Stopped | Braked | Released)
         if kept or (self._verbose and isinstance(event, MessageEvent)):
             with contextlib.suppress(OSError):
-                self._console.print(line_of(event, 1000), markup=False, highlight=False)
-
-    def render(self) -> RenderableType:
-        """The display as it stands now."""
-        width = self._console.width
-        with self._tally.lock:
-            told = _display(self._tally, width)
-        return Group(*(Text(line, style=style, no_wrap=True) for line, style in told))
+                self._console.print(line_of(event, LONG), markup=False, highlight=False)
 
 
-def _display(tally: Tally, width: int) -> list[tuple[str, str]]:
-    """Lines and their styles, none longer than `width`."""
-    lines: list[tuple[str, str]] = []
-    now = tally.now()
+def display(tally: Tally, width: int, height: int, command: Command | None = None) -> list[Text]:
+    """How the run stands, the most important first, for a screen of so many columns and rows."""
+    with tally.lock:
+        lines = _lines(tally, width, 2, command)
+        if len(lines) > height:
+            lines = _lines(tally, width, 1, command)
+    return drawing.fit(lines, width, height)
+
+
+def _lines(tally: Tally, width: int, per_bar: int, command: Command | None) -> list[Text]:
+    lines: list[Text] = []
     if tally.reading is not None:
-        told = f"reading {tally.reading.campaign}: {number(tally.reading.rows)} rows"
-        lines.append((short(told, width), "dim"))
-    for name, line in tally.campaigns.items():
-        lines.append((_bar(name, line, width), "bold"))
-        waiting = max(0, line.total - line.sent - line.problems - line.in_doubt)
-        parts = [f"{number(line.sent)} sent"]
-        parts += [f"{number(line.problems)} not sent"] if line.problems else []
-        parts += [f"{number(line.in_doubt)} in doubt"] if line.in_doubt else []
-        parts += [f"{number(waiting)} waiting"]
-        parts += [line.brake] if line.brake else []
-        lines.append(("  " + short(" · ".join(parts), width - 2), "red" if line.problems else ""))
+        told = f"{tally.reading.campaign}: {number(tally.reading.rows)} rows"
+        lines.append(labelled("reading", told, width))
+    campaigns = [Bar(name, _parts(line)) for name, line in tally.campaigns.items()]
+    lines += bars(campaigns, width, lines=per_bar)
+    apart = [Text()] if per_bar > 1 and campaigns else []
+    lines += apart
+    lines += _what_stops(tally, width, command)
     if tally.campaigns:
-        told = f"{tally.per_minute():.0f} a minute"
-        if tally.finish_at is not None and tally.finish_at > now:
-            left = duration(tally.finish_at - now)
-            told += f" · done about {moment(tally.finish_at, now)} · {left} left"
-        lines.append((short(told, width), ""))
-    if tally.waiting is not None and (tally.waiting.until is None or tally.waiting.until > now):
-        left = "" if tally.waiting.until is None else f"{duration(tally.waiting.until - now)}: "
-        lines.append((short(f"waiting {left}{tally.waiting.why}", width), "yellow"))
-    lines += [(line_of(event, width), "dim") for event in tally.last]
+        lines += _what_needs_somebody(tally, width, command)
+        lines += _pace(tally, width)
+        lines += _senders(tally, width)
+    lines += apart
+    recent = [event for event in (tally.last_sent, *tally.last) if event is not None]
+    recent.sort(key=lambda event: event.at, reverse=True)
+    for place, event in enumerate(recent):
+        clock = f"{datetime.fromtimestamp(event.at).astimezone():%H:%M:%S}"
+        told = f"{clock} {line_of(event, LONG)}"
+        lines.append(labelled("" if place else "last", told, width))
     return lines
 
 
-def _bar(name: str, line: Line, width: int) -> str:
-    done = min(line.total, line.sent + line.problems)
-    name = short(name, max(8, width // 3))
-    room = max(4, min(40, width - len(name) - len("100%") - 3))
-    return short(f"{name} {bar(done, line.total, room)}", width)
+def _parts(line: Line) -> list[drawing.Part]:
+    return [
+        sent(line.sent),
+        not_sent(line.rejected, "rejected"),
+        not_sent(line.failed, "failed"),
+        in_doubt(line.in_doubt),
+        waits(line.queued),
+    ]
+
+
+def _what_stops(tally: Tally, width: int, command: Command | None) -> Iterator[Text]:
+    """What nothing is sent for: a person, a guard, the API; or a limit, for a while."""
+    now = tally.now()
+    if tally.stopped:
+        yield labelled("STOPPED", tally.stopped, width, BAD)
+    for name, line in tally.campaigns.items():
+        if (brake := line.brake) is not None:
+            by = f" by {brake.by}" if brake.by else ""
+            why = f": {brake.why}" if brake.why else ""
+            yield labelled(brake.how.upper(), f"{name}{by}{why}", width, BAD)
+            if command is not None:
+                told = f"to go on: {command('resume', name)}"
+                yield from with_command("", told, width, "")
+    waiting = tally.waiting
+    if waiting is not None and (waiting.until is None or waiting.until > now):
+        told = waiting.why
+        if waiting.until is not None:
+            told = f"{duration(waiting.until - now)}, until {moment(waiting.until, now)}: {told}"
+        yield labelled("waiting", told, width)
+
+
+def _pace(tally: Tally, width: int) -> Iterator[Text]:
+    now, begun = tally.now(), tally.started
+    told = f"{tally.per_minute():,.0f} a minute · {number(tally.last_hour())} in the last hour"
+    yield labelled("rate", told, width)
+    if begun is not None and begun.allowed_per_hour is not None:
+        told = f"{begun.allowed_per_hour:,.0f} an hour by {begun.allowed_by}"
+        yield labelled("allowed", told, width)
+    if begun is not None and begun.limit is not None and begun.limit < sum(begun.queued.values()):
+        told = f"{number(tally.sent)} sent of the {number(begun.limit)} that --limit allows"
+        yield labelled("limit", told, width)
+        return
+    if tally.stopped or any(line.brake for line in tally.campaigns.values()):
+        return  # it was reckoned for all of them
+    left = sum(line.queued for line in tally.campaigns.values())
+    rate = tally.per_minute()
+    if begun is not None and begun.finish_at is not None and begun.finish_at > now:
+        binds = f"; what binds most: {begun.binds}" if begun.binds else ""
+        yield labelled("finish", f"{_when(begun.finish_at, now)}{binds}", width)
+    elif left and rate:
+        yield labelled("finish", f"{_when(now + left * 60 / rate, now)} at this rate", width)
+
+
+def _when(at: float, now: float) -> str:
+    return f"about {moment(at, now)}, in {duration(at - now)}"
+
+
+def _what_needs_somebody(tally: Tally, width: int, command: Command | None) -> Iterator[Text]:
+    for name, line in tally.campaigns.items():
+        of = f"{name}: " if len(tally.campaigns) > 1 else ""
+        if line.in_doubt:
+            told = f"{of}{number(line.in_doubt)}"
+            told += f"; see {command('resolve', name)} --list" if command else ""
+            yield from with_command("in doubt", told, width, DOUBT)
+        if line.failed:
+            told = f"{of}{number(line.failed)}"
+            told += f"; after this run: {command('retry', name)}" if command else ""
+            yield from with_command("failed", told, width, BAD)
+
+
+def _senders(tally: Tally, width: int) -> Iterator[Text]:
+    """What each sender has done and has to do, if there are several."""
+    if len(tally.senders) < 2:
+        return
+    for place, (id, sender) in enumerate(tally.senders.items()):
+        words = [
+            f"{number(sender.counts[name])} {name.replace('_', ' ')}"
+            for name in ("sent", "rejected", "failed", "in_doubt")
+            if sender.counts[name] > 0
+        ]
+        words += [f"{number(sender.queued)} queued"] if sender.queued else []
+        told = f"{id}  {' · '.join(words) or 'nothing to send'}"
+        told += f" · STOPPED: {sender.stopped}" if sender.stopped else ""
+        yield labelled("" if place else "senders", told, width, BAD if sender.stopped else "")

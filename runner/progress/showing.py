@@ -7,7 +7,7 @@ and the run goes on, since the ledger is the truth. Rich is imported only for th
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TextIO
 
@@ -33,9 +33,16 @@ def is_smart(out: TextIO) -> bool:
 
 @contextmanager
 def showing(
-    out: TextIO, tally: Tally, *, as_json: bool, quiet: bool, verbose: bool
+    out: TextIO,
+    tally: Tally,
+    *,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    command: Callable[[str, str], str] | None = None,
 ) -> Iterator[Progress]:
-    """What suits `out`: JSON when asked for, a live display on a terminal, else plain lines."""
+    """What suits `out`: JSON when asked for, a live display on a terminal, else plain lines.
+    `command` gives the command line of a command's name for a campaign's name."""
     if as_json:
         yield JsonLines(out)
     elif quiet or not is_smart(out):
@@ -45,5 +52,6 @@ def showing(
 
         from runner.progress.live import LiveDisplay
 
-        with LiveDisplay(Console(file=out), tally, verbose=verbose) as display:
+        console = Console(file=out)
+        with LiveDisplay(console, tally, verbose=verbose, command=command) as display:
             yield display

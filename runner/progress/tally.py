@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -29,7 +29,13 @@ from runner.events import (
 RATE_OVER = 60.0
 """Seconds that the shown rate looks back."""
 
-LAST_EVENTS = 4
+LONG_RATE_OVER = 3600.0
+"""The same for slow senders: a few messages an hour say nothing by the minute."""
+
+UNDER_WAY = 10.0
+"""Seconds that a request is taken to last at most; our own choice, for the display alone."""
+
+LAST_EVENTS = 8
 """Events kept to be shown."""
 
 Now = Callable[[], float]
@@ -42,9 +48,28 @@ class Line:
     total: int = 0
     doubts_before: int = 0
     sent: int = 0
-    problems: int = 0  # rejected or failed
+    rejected: int = 0
+    failed: int = 0
     in_doubt: int = 0
-    brake: str = ""  # paused, cancelled or guarded, while it is
+    brake: Braked | None = None  # what stops it, while it does
+
+    @property
+    def queued(self) -> int:
+        """Those of which nothing is known yet; some of them may be on their way."""
+        return max(0, self.total - self.sent - self.rejected - self.failed - self.in_doubt)
+
+
+@dataclass(slots=True)
+class Sender:
+    """A sender's figures while it runs. `total`: all that it had, has, and had in doubt."""
+
+    total: int = 0
+    counts: Counter[str] = field(default_factory=Counter)  # sent, rejected, failed, in_doubt
+    stopped: str = ""  # why, if it is
+
+    @property
+    def queued(self) -> int:
+        return max(0, self.total - sum(self.counts.values()))
 
 
 @dataclass(slots=True)
@@ -53,14 +78,18 @@ class Tally:
 
     now: Now = time.time
     campaigns: dict[str, Line] = field(default_factory=dict)
+    senders: dict[str, Sender] = field(default_factory=dict)
     sent: int = 0  # by this run's own requests, settled ones not counted
-    finish_at: float | None = None
+    started: LaneStarted | None = None
+    stopped: str = ""  # why the whole lane is, if it is
     waiting: Waiting | None = None
     reading: Reading | None = None
     last: deque[Event] = field(default_factory=lambda: deque(maxlen=LAST_EVENTS))
+    last_sent: MessageSent | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     _doubtful: set[tuple[str, str]] = field(default_factory=set)
     _seconds: deque[tuple[int, int]] = field(default_factory=deque)  # (second, sent in it)
+    _minutes: deque[tuple[int, int]] = field(default_factory=deque)  # the same by the minute
 
     def watch(self, event: Event) -> None:
         """Add one event."""
@@ -77,64 +106,84 @@ class Tally:
             case Planned():
                 self.reading = None
             case LaneStarted():
-                self.finish_at = event.finish_at
+                self.started = event
+                for sender, queued in event.by_sender.items():
+                    self.senders[sender] = Sender(queued)
                 for name, queued in event.queued.items():
                     doubts = event.in_doubt.get(name, 0)
                     self.campaigns[name] = Line(queued + doubts, doubts, in_doubt=doubts)
             case Waiting():
                 self.waiting = event
+            case Stopped(sender=""):
+                self.stopped = event.why
+                self.last.append(event)
             case Stopped():
+                self.senders.setdefault(event.sender, Sender()).stopped = event.why
                 self.last.append(event)
             case Braked():
-                self.campaigns.setdefault(event.campaign, Line()).brake = event.how
+                self.campaigns.setdefault(event.campaign, Line()).brake = event
             case Released():
-                self.campaigns.setdefault(event.campaign, Line()).brake = ""
+                self.campaigns.setdefault(event.campaign, Line()).brake = None
             case Ended():
                 self.waiting = None
 
     def _message(self, event: MessageEvent, line: Line) -> None:
         who = (event.campaign, event.recipient)
+        sender = self.senders.setdefault(event.sender, Sender())
         if isinstance(event, MessageInDoubt):
             if who not in self._doubtful:
                 self._doubtful.add(who)
+                sender.counts["in_doubt"] += 1
                 # Those of earlier runs are counted already, without their names.
                 if line.doubts_before:
                     line.doubts_before -= 1
+                    sender.total += 1
                 else:
                     line.in_doubt += 1
-            self.last.append(event)
+                self.last.append(event)  # and not each time that it is looked up
             return
         settled = isinstance(event, MessageSent) and event.settled
         if who in self._doubtful:
             self._doubtful.discard(who)
+            sender.counts["in_doubt"] -= 1
             line.in_doubt -= 1
         elif settled and line.doubts_before:
             line.doubts_before -= 1
             line.in_doubt -= 1
+            sender.total += 1
         match event:
             case MessageSent():
                 line.sent += 1
-                self.waiting = None
+                sender.counts["sent"] += 1
+                self._sent_while_waiting(event)
+                self.last_sent = event
                 if not settled:
                     self.sent += 1
-                    self._count_second()
-            case MessageRejected() | MessageFailed():
-                line.problems += 1
-                self.last.append(event)
+                    second = int(self.now())
+                    _count(self._seconds, second, RATE_OVER)
+                    _count(self._minutes, second // 60, LONG_RATE_OVER / 60)
+                return
+            case MessageRejected():
+                line.rejected += 1
+                sender.counts["rejected"] += 1
+            case MessageFailed():
+                line.failed += 1
+                sender.counts["failed"] += 1
             case MessageSkipped():
                 line.total -= 1
-                self.last.append(event)
-            case _:
-                self.last.append(event)
+                sender.total -= 1
+        self.last.append(event)
 
-    def _count_second(self) -> None:
-        second = int(self.now())
-        if self._seconds and self._seconds[-1][0] == second:
-            self._seconds[-1] = (second, self._seconds[-1][1] + 1)
-        else:
-            self._seconds.append((second, 1))
-            while self._seconds[0][0] < second - RATE_OVER:
-                self._seconds.popleft()
+    def _sent_while_waiting(self, event: MessageSent) -> None:
+        """A wait ends early only for a message that was not under way as it began."""
+        waiting = self.waiting
+        if waiting and (waiting.until is None or event.at > waiting.at + UNDER_WAY):
+            self.waiting = None
+
+    @property
+    def finish_at(self) -> float | None:
+        """When it was reckoned to end as it began; None for never, or unknown."""
+        return None if self.started is None else self.started.finish_at
 
     def per_minute(self) -> float:
         """Messages sent in the last minute, or as many as this pace would give in one."""
@@ -144,3 +193,18 @@ class Tally:
             return 0.0
         span = min(RATE_OVER, max(1.0, now - recent[0][0]))
         return sum(count for _, count in recent) * 60.0 / span
+
+    def last_hour(self) -> int:
+        """Messages sent in the last hour, to the minute."""
+        since = self.now() // 60 - LONG_RATE_OVER / 60
+        return sum(count for minute, count in self._minutes if minute > since)
+
+
+def _count(times: deque[tuple[int, int]], time: int, kept: float) -> None:
+    """One more at this time; those longer ago than `kept` are let go of."""
+    if times and times[-1][0] == time:
+        times[-1] = (time, times[-1][1] + 1)
+        return
+    times.append((time, 1))
+    while times[0][0] < time - kept:
+        times.popleft()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runner.campaign import Campaign
 from runner.clock import Clock
 from runner.forecast import Forecast, Share, forecast
 from runner.ledger import Ledger, history
 from runner.ledger.views import Waiting
 from runner.pacing import DAY, Pacer, make_pacer
+from runner.pacing.steady import Steady, steady
 from runner.run.hours import Scheduled, hours_of, zone_of
 
 
@@ -85,3 +87,10 @@ def pace_of(drafts: Sequence[Scheduled], ledger: Ledger | None, clock: Clock) ->
         for hold in ledger.read(history.past_holds, lane, list(pacer.senders)):
             pacer.hold_again(hold.until - wall, hold.why, hold.sender or None, now=now)
     return pacer
+
+
+def allowed(campaigns: Sequence[Campaign]) -> Steady:
+    """How fast campaigns of one team may send; what was used of their limits is not reckoned."""
+    limits = [campaign.limits for campaign in campaigns]
+    senders = [sender for campaign in campaigns for sender in campaign.senders]
+    return steady(make_pacer(limits, senders))

@@ -15,8 +15,9 @@ from runner.forecast import Forecast
 from runner.ledger import Ledger, history, moved, planning, submissions
 from runner.ledger.history import RunRow
 from runner.ledger.planning import CampaignRow
+from runner.pacing.steady import Steady
 from runner.report import Status, status_of
-from runner.run.finish import pace_of, when_done
+from runner.run.finish import allowed, pace_of, when_done
 from runner.run.hours import hours_of
 from runner.run.opening import location_of, row_of
 from runner.run.places import ledger_upward, open_existing
@@ -26,14 +27,16 @@ from runner.schedule import next_open
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A campaign's status, its file, when it would be done, and what its next message waits for now
-    (`binds_now`, empty for nothing, until `next_at` in Unix seconds); `forecast` is None when
-    nothing is queued, something stops it, or the campaign file cannot be read any more."""
+    (`binds_now`, empty for nothing, until `next_at` in Unix seconds), and how fast its limits let
+    it go; `forecast` and `allowed` are None when nothing is queued, something stops it, or the
+    campaign file cannot be read any more."""
 
     status: Status
     path: str
     forecast: Forecast | None
     binds_now: str = ""
     next_at: float | None = None
+    allowed: Steady | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +96,13 @@ def standing_of(
     binds_now = ""
     next_at: float | None = None
     file = path or file_of(ledger, row)
+    most: Steady | None = None
     if status.waiting and status.brake is None:
         try:
             paced = Paced(campaign_of(ledger, row, file), row)
             pacer, now = pace_of([paced], ledger, clock), clock.boot()
             senders = {each.sender for each in status.waiting}
+            most = allowed([paced.campaign])
             ready = pacer.soonest(sorted(senders), now)
             if ready.at > now:
                 binds_now, next_at = ready.binds, clock.now() + ready.at - now
@@ -110,7 +115,7 @@ def standing_of(
             told = when_done([(paced, status.waiting)], ledger, clock)
         except (RunnerError, OSError):
             told = None  # the file is gone or broken; what the ledger says is still true
-    return Standing(status, str(file), told, binds_now, next_at)
+    return Standing(status, str(file), told, binds_now, next_at, most)
 
 
 def file_of(ledger: Ledger, row: CampaignRow) -> Path:

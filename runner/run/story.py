@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -36,7 +38,7 @@ from runner.run.before import (
     warn,
 )
 from runner.run.ending import draining_after, obeying_signals
-from runner.run.finish import Queue, when_done
+from runner.run.finish import Queue, allowed, when_done
 from runner.run.listening import listening, withdraw_what_came_back
 from runner.run.may_run import brakes_on, go_on_after_guard, that_may_run
 from runner.run.meeting import Crew, meet
@@ -245,5 +247,24 @@ def _tell_start(
         queues.append((draft, status.waiting))
     now = around.clock.now()
     waiting = any(queue for _, queue in queues)
-    finish = when_done(queues, ledger, around.clock).finish_at(now) if waiting else None
-    around.bus.emit(LaneStarted(now, queued, doubts, finish, options.limit))
+    done = when_done(queues, ledger, around.clock) if waiting else None
+    by_sender: Counter[str] = Counter()
+    for _, queue in queues:
+        for each in queue:
+            by_sender[each.sender] += each.count
+    # Teams that do not share their limits have no one rate.
+    one_team = waiting and len(crews) == 1
+    most = allowed([draft.campaign for draft in drafts]) if one_team else None
+    around.bus.emit(
+        LaneStarted(
+            now,
+            queued,
+            doubts,
+            None if done is None else done.finish_at(now),
+            options.limit,
+            dict(by_sender),
+            "" if done is None else done.binds,
+            most.per_hour if most is not None and most.per_hour < math.inf else None,
+            "" if most is None else most.by,
+        )
+    )

@@ -1,0 +1,121 @@
+"""A terminal that a program is shown on: a pseudo-terminal, and what a person would see of it."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pyte
+
+PATIENCE = 60.0
+
+OWN_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+"""Become a program whose terminal is stdin, so that Ctrl-C and a new size come to it."""
+
+
+class Terminal:
+    """A program on a terminal of its own. Use as a context manager: the program ends with it.
+
+    `raw` is every byte that came.
+    """
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        *,
+        folder: Path,
+        env: Mapping[str, str],
+        columns: int = 80,
+        rows: int = 24,
+    ) -> None:
+        self.screen = pyte.Screen(columns, rows)
+        self.raw = b""
+        self._stream = pyte.Stream(self.screen)
+        self._decode = codecs.getincrementaldecoder("utf-8")()
+        self._own, theirs = pty.openpty()
+        self._tell_size()
+        self.process = subprocess.Popen(
+            [sys.executable, "-S", "-c", OWN_TERMINAL, *words],
+            cwd=folder,
+            env={"TERM": "xterm-256color", **env},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._own)
+
+    @property
+    def lines(self) -> list[str]:
+        """The rows of the screen, without the blanks at their ends."""
+        return [row.rstrip() for row in self.screen.display]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines).strip("\n")
+
+    def until(self, condition: Callable[[str], object], what: str) -> str:
+        """What is on the screen as soon as `condition` holds for it."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition(self.text):
+            if not self._read(deadline) or time.monotonic() > deadline:
+                raise AssertionError(f"never on the screen: {what}; it shows:\n{self.text}")
+        return self.text
+
+    def read(self) -> None:
+        """Show what comes next."""
+        self._read(time.monotonic() + PATIENCE)
+
+    def wait(self) -> int:
+        """Read on until the program ends: its exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while self._read(deadline):
+            pass
+        return self.process.wait(PATIENCE)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """What a person does with the mouse."""
+        self.screen.resize(rows, columns)
+        self._tell_size()  # the kernel signals it
+
+    def type(self, keys: str) -> None:
+        """Press keys; Ctrl-C is `\\x03`."""
+        os.write(self._own, keys.encode())
+
+    def _tell_size(self) -> None:
+        size = struct.pack("HHHH", self.screen.lines, self.screen.columns, 0, 0)
+        fcntl.ioctl(self._own, termios.TIOCSWINSZ, size)
+
+    def _read(self, deadline: float) -> bool:
+        """Show what has come, or wait for it; False when there will be no more."""
+        ready, _, _ = select.select([self._own], [], [], max(0.0, deadline - time.monotonic()))
+        found = b""
+        if ready:
+            with contextlib.suppress(OSError):  # the program has closed its side
+                found = os.read(self._own, 65536)
+        self.raw += found
+        self._stream.feed(self._decode.decode(found))
+        return bool(found)

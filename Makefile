@@ -2,6 +2,7 @@
 # make test: linters' friends aside, everything that proves the program.
 # make bench: how fast it is, into docs/performance.md (Linux, a C compiler; half an hour).
 # make bench ONLY=endurance: an hour at full speed; memory, files and tasks stay flat.
+# make screenshots: the pictures of the terminal in docs/images, made anew from the real program.
 # make soak SOAK=1000: kill the real runner so many times per API version, and count.
 # make soak-workers ROUNDS=40: kill, freeze and cut off real workers, and crash their database.
 # Both need Python 3.11+ and make, nothing else.
@@ -14,7 +15,7 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SOAK ?= 50
 ROUNDS ?= 4
 
-.PHONY: help setup demo test soak soak-workers bench lint format check clean
+.PHONY: help setup demo test soak soak-workers bench screenshots lint format check clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -40,6 +41,9 @@ demo: $(BIN)/run-campaign
 # Every test starts processes: what they import is compiled once, whatever this shell has set.
 test: setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations 12
+
+screenshots: setup
+	$(BIN)/python -m tests.screenshots
 
 soak: setup
 	$(BIN)/python -m tests.soak --version v2 --kills $(SOAK) $(if $(SEED),--seed $(SEED))

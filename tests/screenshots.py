@@ -137,6 +137,7 @@ def _keep(terminal: Terminal, name: str, title: str) -> None:
             line.append(char.data, f"{'bold' if char.bold else ''} {colour}".strip())
         line.rstrip()
         console.print(line)
+    console.print()  # the picture's edge cuts into its last row
     svg = console.export_svg(title=title, theme=THEME, unique_id=name)
     svg = re.sub(r"@font-face \{.*?\}|<!--.*?-->", "", svg, flags=re.DOTALL)
     svg = re.sub(r"font-family: [^;]+;", f"font-family: {FONTS};", svg)

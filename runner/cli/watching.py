@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,9 +113,7 @@ class Board:
         with self._lock:
             found, (since, before), (at, _) = self._found, self._seen[0], self._seen[-1]
         assert found is not None
-        draw = partial(_lines, found, since, before, at, width, call=self._call)
-        lines = list(draw(per_bar=2))
-        return lines if len(lines) <= height else list(draw(per_bar=1))
+        return list(_lines(found, since, before, at, width, height, self._call))
 
 
 def _lines(
@@ -125,20 +122,18 @@ def _lines(
     before: Counts,
     at: float,
     width: int,
-    *,
-    per_bar: int,
+    height: int,
     call: Call,
 ) -> Iterator[Text]:
     yield Text(f"{_clock(at)} · {_run(found, at)} · (+n): since {_clock(since)}")
     if found.moved:
         yield labelled("MOVED", found.moved, width, BAD)
     each = [Bar(one.status.campaign, _parts(one, before)) for one in found.campaigns]
-    yield from bars(each, width, lines=per_bar)
+    yield from bars(each, width, height)
     if not each:
         yield Text("no campaign yet")
     several = len(found.campaigns) > 1
-    if per_bar > 1:
-        yield Text()
+    yield Text()
     for one in found.campaigns:
         for line in needs_a_person(one.status, _from_here(one.path), call):
             yield from with_command("to do", _of(one, several) + line, width, BAD)
@@ -149,10 +144,13 @@ def _lines(
         for line in _senders(one, at):
             yield labelled("sender", _of(one, several) + line, width)
     for one in found.campaigns:
-        for kind, reason, count in one.status.reasons:
-            if reason:
-                told = f"{number(count)} {kind.replace('_', ' ')}: {reason}"
-                yield labelled("why", _of(one, several) + told, width)
+        reasons = [
+            f"{number(count)} {WORDS.get(str(kind), str(kind))}: {reason}"
+            for kind, reason, count in one.status.reasons
+            if reason
+        ]
+        if reasons:
+            yield labelled("why", _of(one, several) + " · ".join(reasons), width)
     yield labelled("ledger", _from_here(found.place), width)
 
 

@@ -27,7 +27,7 @@ black, which WCAG 2.1 asks for text (https://www.w3.org/TR/WCAG21/#contrast-mini
 REDRAWS = 4
 """Redraws per second, whatever happens meanwhile."""
 
-LONGEST_BAR = 60
+LONGEST_BAR = 80
 NARROW = 60
 """Cells of a screen below which labels have no column of their own."""
 
@@ -80,8 +80,10 @@ class Bar(NamedTuple):
     parts: Sequence[Part]
 
 
-def bars(each: Sequence[Bar], width: int, *, lines: int) -> list[Text]:
-    """A bar and the counts of each, in one line or two."""
+def bars(each: Sequence[Bar], width: int, height: int) -> list[Text]:
+    """A bar and the counts of each: in two lines while that is no more than a third of the screen,
+    else in one."""
+    lines = 2 if 2 * len(each) <= height / 3 else 1
     longest = max((cell_len(_plain(bar.name)) for bar in each), default=0)
     name_width = min(longest, max(8, width // (4 if lines == 1 else 3)))
     room = width - name_width - len("  100%")
@@ -148,23 +150,27 @@ def with_command(label: str, words: str, width: int, style: str) -> list[Text]:
     if whole.cell_len <= width or at < 0:
         return [whole]
     indent = " " * LABEL if width >= NARROW else "  "
-    command = Text(_plain(words[at:]))
-    lines = command.wrap(get_console(), max(8, width - len(indent)))
+    room = max(8, width - len(indent))
+    first = labelled(label, "", width)
+    told = Text(_plain(words[:at]), style).wrap(get_console(), max(8, width - first.cell_len))
+    command = Text(_plain(words[at:])).wrap(get_console(), room)
+    lines = [first + told[0], *(Text(indent) + line for line in [*told[1:], *command])]
     for line in lines:
         line.rstrip()
-    return [labelled(label, words[:at], width, style), *(Text(indent) + line for line in lines)]
+    return lines
 
 
 def fit(lines: Sequence[Text], width: int, height: int) -> list[Text]:
-    """The first lines that a screen has room for, each cut to its width; in the last one how many
-    are not shown."""
+    """The first lines that a screen has room for, each cut to its width, without the blank ones
+    if there are too many; in the last one how many are not shown."""
     most = max(1, height)
     shown = [line.copy() for line in lines]
+    if len(shown) > most:
+        shown = [line for line in shown if line.plain]
     if len(shown) > most:
         left = len(shown) - most + 1
         shown = [*shown[: most - 1], Text(f"… {left} more lines")]
     for line in shown:
-        line.no_wrap, line.overflow = True, "ellipsis"
         line.truncate(max(1, width), overflow="ellipsis")
     return shown
 
@@ -180,10 +186,11 @@ def in_place(console: Console, draw: Draw, *, transient: bool) -> Live:
         broken = sum(max(0, -(-line.cell_len // width) - 1) for line in drawn)
         if broken:
             up = ((ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1))
-            console.control(Control(ControlType.CARRIAGE_RETURN, *up * broken))
+            console.control(Control(*up * broken))
         # The last row is left for the cursor, and for what is typed.
         drawn[:] = fit(draw(width, height - 1), width, height - 1)
-        return Group(*drawn)
+        # It may have become narrower still.
+        return Group(*(Text.assemble(line, no_wrap=True, overflow="crop") for line in drawn))
 
     return Live(
         console=console,

@@ -101,27 +101,23 @@ class LiveDisplay:
 def display(tally: Tally, width: int, height: int, command: Command | None = None) -> list[Text]:
     """How the run stands, the most important first, for a screen of so many columns and rows."""
     with tally.lock:
-        lines = _lines(tally, width, 2, command)
-        if len(lines) > height:
-            lines = _lines(tally, width, 1, command)
+        lines = _lines(tally, width, height, command)
     return drawing.fit(lines, width, height)
 
 
-def _lines(tally: Tally, width: int, per_bar: int, command: Command | None) -> list[Text]:
+def _lines(tally: Tally, width: int, height: int, command: Command | None) -> list[Text]:
     lines: list[Text] = []
     if tally.reading is not None:
         told = f"{tally.reading.campaign}: {number(tally.reading.rows)} rows"
         lines.append(labelled("reading", told, width))
     campaigns = [Bar(name, _parts(line)) for name, line in tally.campaigns.items()]
-    lines += bars(campaigns, width, lines=per_bar)
-    apart = [Text()] if per_bar > 1 and campaigns else []
-    lines += apart
+    lines += [*bars(campaigns, width, height), Text()] if campaigns else []
     lines += _what_stops(tally, width, command)
     if tally.campaigns:
         lines += _what_needs_somebody(tally, width, command)
         lines += _pace(tally, width)
         lines += _senders(tally, width)
-    lines += apart
+        lines.append(Text())
     recent = [event for event in (tally.last_sent, *tally.last) if event is not None]
     recent.sort(key=lambda event: event.at, reverse=True)
     for place, event in enumerate(recent):

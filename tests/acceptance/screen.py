@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -19,6 +20,9 @@ from pathlib import Path
 import pyte
 
 PATIENCE = 60.0
+
+DRAWS = "\r\x1b[2K"
+"""How a drawing over the one before begins."""
 
 OWN_TERMINAL = """
 import fcntl, os, sys, termios
@@ -45,6 +49,7 @@ class Terminal:
     ) -> None:
         self.screen = pyte.Screen(columns, rows)
         self.raw = b""
+        self._drawings: list[str] = []
         self._stream = pyte.Stream(self.screen)
         self._decode = codecs.getincrementaldecoder("utf-8")()
         self._own, theirs = pty.openpty()
@@ -110,12 +115,22 @@ class Terminal:
         fcntl.ioctl(self._own, termios.TIOCSWINSZ, size)
 
     def _read(self, deadline: float) -> bool:
-        """Show what has come, or wait for it; False when there will be no more."""
-        ready, _, _ = select.select([self._own], [], [], max(0.0, deadline - time.monotonic()))
-        found = b""
-        if ready:
-            with contextlib.suppress(OSError):  # the program has closed its side
-                found = os.read(self._own, 65536)
-        self.raw += found
-        self._stream.feed(self._decode.decode(found))
-        return bool(found)
+        """Show what has come, or wait for it; False when there will be no more. A drawing is shown
+        when all of it has come, which the beginning of the next one tells."""
+        while len(self._drawings) < 2:
+            ready, _, _ = select.select([self._own], [], [], max(0.0, deadline - time.monotonic()))
+            found = b""
+            if ready:
+                with contextlib.suppress(OSError):  # the program has closed its side
+                    found = os.read(self._own, 65536)
+            if not found:
+                self._stream.feed("".join(self._drawings))
+                self._drawings = []
+                return False
+            self.raw += found
+            told = "".join(self._drawings) + self._decode.decode(found)
+            self._drawings = re.split(f"(?={re.escape(DRAWS)})", told)
+            if not self._drawings[0].startswith("\r"):
+                break  # lines, and no drawing
+        self._stream.feed(self._drawings.pop(0))
+        return True

@@ -170,6 +170,14 @@ def test_the_finish_is_told_while_all_goes_on() -> None:
     assert "60 sent of the 80 that --limit allows" in lines_of(tallied(few, *sent))
 
 
+def test_a_wait_is_shown_while_it_lasts_whoever_was_under_way_as_it_began() -> None:
+    wait = Waiting(NOW, NOW + 180, "gap of 180 s")
+    under_way = MessageSent(NOW + 1, "spring", "901", A, "m", "t")
+    assert "waiting  3 min, until" in lines_of(tallied(wait, under_way))
+    later = MessageSent(NOW + 60, "spring", "902", A, "m", "t")
+    assert "waiting" not in lines_of(tallied(wait, under_way, later))
+
+
 def test_a_command_is_told_whole_where_there_is_little_room() -> None:
     doubt = MessageInDoubt(NOW, "spring", "904", B, "no_answer", "")
     told = lines_of(tallied(LaneStarted(NOW, {"spring": 9}, {}), doubt), 40, 24)

@@ -1,0 +1,39 @@
+"""How fast at most: what is shown beside the rate."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from runner.campaign import Limits, Sender
+from runner.pacing import make_pacer
+from runner.pacing.steady import steady
+
+NONE = {"per_minute": "none", "per_hour": "none", "per_day": "none"}
+FREE = {"per_hour": "none", "per_day": "none", "gap": "none"}
+CAREFUL = {"per_hour": 20}
+
+
+@pytest.mark.parametrize(
+    ("limits", "senders", "most", "by"),
+    [
+        (NONE, [FREE], math.inf, ""),
+        (NONE, [CAREFUL], 20.0, "per_hour of a"),
+        (NONE, [CAREFUL, CAREFUL], 40.0, "the senders' limits"),
+        (NONE, [CAREFUL, FREE], math.inf, ""),
+        (NONE, [{"per_hour": "none", "gap": "60s..120s"}], 40.0, "gap of 60 to 120 s of a"),
+        ({}, [FREE], 10_000.0, "the team's per_hour"),
+        ({"per_minute": 1}, [FREE, CAREFUL], 60.0, "the team's per_minute"),
+        ({"per_hour": "none", "per_minute": "none"}, [FREE], math.inf, ""),
+    ],
+)
+def test_the_strictest_steady_limit_is_told(
+    limits: dict[str, object], senders: list[dict[str, object]], most: float, by: str
+) -> None:
+    each = [
+        Sender.model_validate({"id": id} | said) for id, said in zip("abc", senders, strict=False)
+    ]
+    told = steady(make_pacer([Limits.model_validate(limits)], each))
+    assert told.per_hour == pytest.approx(most)
+    assert told.by == by

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
+from runner.measures import Measures
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -212,8 +214,10 @@ class Ended(Event):
 
 @dataclass(slots=True)
 class EventBus:
-    """Hands each event to every watcher, at once and in order."""
+    """Hands each event to every watcher, at once and in order. `measures`: who measures, if
+    anybody does; what it is told is no event."""
 
+    measures: Measures | None = None
     _watchers: list[Callable[[Event], None]] = field(default_factory=list)
     _noticed: set[str] = field(default_factory=set)
 

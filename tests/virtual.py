@@ -127,6 +127,7 @@ class ScriptedChannel:
 
     origin = "https://api.example"
     base_url = "https://api.example/api/v2"
+    ends_at: float | None = None
 
     def __init__(self, api: ScriptedApi, clock: VirtualClock, version: str = "v2") -> None:
         self.api, self.clock, self.version = api, clock, version

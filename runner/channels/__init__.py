@@ -119,6 +119,8 @@ class Channel(Protocol):
     """Where this version answers, without a slash at the end."""
     idempotent: bool
     """Whether the same bytes under the same key can be sent again without a second message."""
+    ends_at: float | None
+    """When this version is announced to stop (Unix seconds); None for not at all."""
 
     def compose(self, sender: str, recipient: Recipient, text: str) -> bytes:
         """The exact request body; the same input gives the same bytes, always."""

@@ -23,6 +23,7 @@ from runner.channels.answers import (
 from runner.channels.http import Silent, Wire
 from runner.clock import iso
 from runner.errors import ChannelError
+from runner.measures import Purpose
 from runner.message import CLOCK_SLACK, Absent, Finding, Found, Unclear
 
 EARLY = 30.0
@@ -63,9 +64,11 @@ class Asker:
         self._gate = gate
         self._refusal = refusal
 
-    async def _get(self, parts: Iterable[str], params: Mapping[str, str] | None) -> Reply:
+    async def _get(
+        self, purpose: Purpose, parts: Iterable[str], params: Mapping[str, str] | None
+    ) -> Reply:
         async with self._gate() as hear:
-            reply = await self._wire.get(self._wire.url(*parts), params)
+            reply = await self._wire.get(self._wire.url(*parts), params, purpose)
             if hear is not None:
                 hear(quota(reply, self._wire.server_now()))
             return reply
@@ -73,7 +76,7 @@ class Asker:
     async def look(self, *parts: str, params: Mapping[str, str] | None = None) -> object:
         """The JSON of a look-up's question; raises `Murky` for everything but a readable 200."""
         try:
-            reply = await self._get(parts, params)
+            reply = await self._get(Purpose.LOOK_UP, parts, params)
         except Silent as silence:
             told = f"the look-up got no answer: {silence}"
             raise Murky(told, asked=silence.connected) from None
@@ -91,7 +94,7 @@ class Asker:
         """The JSON of a question that the run needs answered; raises `ChannelError`."""
         where = "/".join(("", *parts))
         try:
-            reply = await self._get(parts, params)
+            reply = await self._get(Purpose.CHECK, parts, params)
         except Silent as silence:
             raise ChannelError(
                 f"cannot reach the API at {self._wire.base}: {silence}",

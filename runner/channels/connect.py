@@ -8,6 +8,7 @@ from collections.abc import Callable
 from runner.channels import Channel, Gate, Token
 from runner.clock import Clock
 from runner.errors import ChannelError
+from runner.measures import Measures
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -24,14 +25,16 @@ def connect(
     platform: str,
     concurrency: int,
     server_ahead: float | None = None,
+    measures: Measures | None = None,
 ) -> Channel:
     """A channel of `api_version` (`v1` or `v2`) at `base_url`. Opens nothing yet; close it.
 
     `timeout`: seconds for one request and its answer; later the answer counts as lost. `notice` is
     told, once each, what a person should know about the version's end. `platform` is v2's platform
     of recipients that name none. `concurrency`: sends that may run at once.
-    `server_ahead`: the server's clock less boot time, if another channel has learnt it. Raises
-    `ChannelError` for an address or token that cannot be used.
+    `server_ahead`: the server's clock less boot time, if another channel has learnt it.
+    `measures`: who is told how long requests take. Raises `ChannelError` for an address or token
+    that cannot be used.
     """
     # Late: aiohttp takes long to load, and many commands ask nobody.
     from runner.channels import inbox_v1 as v1
@@ -50,6 +53,7 @@ def connect(
         keepalive=keepalive,
         agent=f"run-campaign/{_own_version()}",
         server_ahead=server_ahead,
+        answered=None if measures is None else measures.answered,
     )
     match api_version:
         case "v1":

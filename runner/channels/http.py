@@ -28,6 +28,7 @@ from yarl import URL
 from runner.channels import Token
 from runner.channels.answers import Reply, clean, http_date
 from runner.clock import Clock
+from runner.measures import Purpose
 from runner.message import TOO_LATE, Deferred, InDoubt, Scope
 
 SEND_ANSWER = 1 << 20
@@ -147,11 +148,13 @@ class Wire:
         keepalive: float,
         agent: str,
         server_ahead: float | None = None,
+        answered: Callable[[Purpose, float, int], None] | None = None,
     ) -> None:
         self.base = URL(base_url.rstrip("/"))
         self.token = token
         self.clock = clock
         self.notice = notice
+        self._answered = answered
         self._noticed = False
         self._limit = concurrency + SPARE_CONNECTIONS
         self._keepalive = keepalive
@@ -222,12 +225,17 @@ class Wire:
                 if body.refused is Refused.TOO_LATE and deadline is not None:
                     # Boot time runs while the machine sleeps; the loop's shows who was slow.
                     return self._slow() if took > deadline - boot else _too_late()
+                if self._answered is not None and body.started:
+                    self._answered(Purpose.SEND, self.clock.boot() - boot, 0)
                 return self._lost(error, body)
             except BaseException:
                 body.seal()
                 raise
             if body.started:
-                return await self._read(response, SEND_ANSWER)
+                reply = await self._read(response, SEND_ANSWER)
+                if self._answered is not None:
+                    self._answered(Purpose.SEND, self.clock.boot() - boot, reply.status)
+                return reply
             body.seal()
             response.close()
             return Deferred(
@@ -235,18 +243,25 @@ class Wire:
             )
         return Deferred("network", "no usable connection", None, Scope.LANE, False)
 
-    async def get(self, url: URL, params: Mapping[str, str] | None = None) -> Reply:
+    async def get(
+        self, url: URL, params: Mapping[str, str] | None = None, purpose: Purpose = Purpose.CHECK
+    ) -> Reply:
         """Ask. Raises `Silent` when no status arrives. aiohttp may repeat a GET once, when a kept
         connection turns out to be closed."""
+        boot = self.clock.boot()
         try:
             response = await self._open().get(url, params=params, allow_redirects=False)
         except Exception as error:
             detail, stop = self._trouble(error)
             nobody = aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError
-            raise Silent(
-                detail, stop, connected=bool(stop) or not isinstance(error, nobody)
-            ) from None
-        return await self._read(response, LIST_ANSWER)
+            connected = bool(stop) or not isinstance(error, nobody)
+            if self._answered is not None and connected:
+                self._answered(purpose, self.clock.boot() - boot, 0)
+            raise Silent(detail, stop, connected=connected) from None
+        reply = await self._read(response, LIST_ANSWER)
+        if self._answered is not None:
+            self._answered(purpose, self.clock.boot() - boot, reply.status)
+        return reply
 
     async def _read(self, response: aiohttp.ClientResponse, limit: int) -> Reply:
         headers = response.headers

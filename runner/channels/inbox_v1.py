@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from runner.channels import AccountLink, Answer, Gate, Lookup, Platform, Taken, Team
 from runner.channels.answers import (
@@ -107,6 +108,7 @@ class InboxV1:
 
     version = "v1"
     idempotent = False
+    ends_at: float | None = datetime.fromisoformat(ENDS).replace(tzinfo=UTC).timestamp()
 
     def __init__(self, wire: Wire, gate: Gate) -> None:
         self._wire = wire

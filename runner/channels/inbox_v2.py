@@ -138,6 +138,7 @@ class InboxV2:
 
     version = "v2"
     idempotent = True
+    ends_at: float | None = None
 
     def __init__(self, wire: Wire, gate: Gate, platform: str) -> None:
         self._wire = wire

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.call import Call
-from runner.cli.params import campaigns_argument, duration, examples, state_option
+from runner.cli.params import (
+    campaigns_argument,
+    duration,
+    examples,
+    state_option,
+    watching_options,
+)
 
 if TYPE_CHECKING:
     from runner.ledger.submissions import LaneRow
@@ -140,9 +146,7 @@ def hand_in(call: Call, campaigns: tuple[Path, ...], options: Options, start: st
     callback=duration,
     help="Take over from a worker without a sign of life for so long; the same for all workers.",
 )
-@click.option(
-    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
+@watching_options
 @click.option("-q", "--quiet", is_flag=True, help="Only problems.")
 @click.option("-v", "--verbose", is_flag=True, help="Each message too.")
 @state_option
@@ -154,6 +158,9 @@ def worker(
     seconds: float,
     dead_after: float,
     log_format: str,
+    log_file: Path | None,
+    metrics_port: int | None,
+    metrics_address: str,
     quiet: bool,
     verbose: bool,
     state: str | None,
@@ -167,6 +174,7 @@ def worker(
     _refuse_without_engine()
     import asyncio
 
+    from runner.cli.elsewhere import watch_elsewhere
     from runner.clock import SystemClock
     from runner.distributed.handing import shared_location
     from runner.distributed.slices import Timing
@@ -186,8 +194,10 @@ def worker(
     else:
         bus.watch(tally.watch)
         bus.watch(PlainLines(sys.stdout, tally, quiet=quiet, verbose=verbose).watch)
+    clock = SystemClock()
+    watch_elsewhere(bus, clock, log_file, metrics_port, metrics_address)
     timing = Timing(seconds, dead_after)
-    asyncio.run(work(location, slots, GRACE, SystemClock(), bus, os.environ, timing))
+    asyncio.run(work(location, slots, GRACE, clock, bus, os.environ, timing))
     return 0
 
 

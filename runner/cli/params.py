@@ -149,6 +149,41 @@ def any_campaign_argument(function: F) -> F:
     )(function)
 
 
+def watching_options(function: F) -> F:
+    """How what sends can be watched by other programs."""
+    options = (
+        click.option(
+            "--log-format",
+            type=click.Choice(["text", "json"]),
+            default="text",
+            show_default=True,
+            help="json: one object per event on stdout, nothing else there.",
+        ),
+        click.option(
+            "--log-file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help="Append the events to FILE as JSON too, whatever stdout shows.",
+        ),
+        click.option(
+            "--metrics-port",
+            type=click.IntRange(0, 65535),
+            metavar="N",
+            help="Serve metrics for Prometheus on this port while it runs. 0: any free one.",
+        ),
+        click.option(
+            "--metrics-address",
+            default="127.0.0.1",
+            show_default=True,
+            metavar="ADDRESS",
+            help="Where --metrics-port listens.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 def run_options(function: F) -> F:
     """What every command that sends can be told."""
     options = (
@@ -188,13 +223,7 @@ def run_options(function: F) -> F:
         click.option("--wait", is_flag=True, help="Wait for a run that holds the team."),
         click.option("-y", "--yes", is_flag=True, help="Do not ask."),
         state_option,
-        click.option(
-            "--log-format",
-            type=click.Choice(["text", "json"]),
-            default="text",
-            show_default=True,
-            help="json: one object per event on stdout, nothing else there.",
-        ),
+        watching_options,
         click.option("-q", "--quiet", is_flag=True, help="Only problems and the end."),
         click.option("-v", "--verbose", is_flag=True, help="Each message too."),
     )

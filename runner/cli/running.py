@@ -15,6 +15,7 @@ from runner.campaign import load_campaign
 from runner.cli.call import Call
 from runner.cli.question import asker, confirmer
 from runner.cli.show import run_end
+from runner.cli.elsewhere import watch_elsewhere
 from runner.clock import SystemClock
 from runner.events import EventBus
 from runner.progress.showing import showing
@@ -108,7 +109,10 @@ def watched(
         with showed as progress:
             bus.watch(tally.watch)
             bus.watch(progress.watch)
-            around = Surroundings(SystemClock(), bus, os.environ)
+            clock = SystemClock()
+            address = said["metrics_address"]
+            watch_elsewhere(bus, clock, said["log_file"], said["metrics_port"], address)
+            around = Surroundings(clock, bus, os.environ)
             if asked:
                 around.ask, around.confirm = asker(progress), confirmer(progress)
             return run(around)

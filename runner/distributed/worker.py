@@ -26,6 +26,7 @@ from runner.events import EventBus, Notice
 from runner.ledger import Ledger, lanes, open_ledger, submissions
 from runner.ledger.age import Memory
 from runner.run.ending import told_to_end
+from runner.run.measuring import looked_at, measured
 from runner.run.memory import kept, may_change
 
 BEATS = 5
@@ -87,6 +88,7 @@ class Worker:
     async def _serve(self) -> None:
         """Serve with one connection to the ledger, for as long as that is good."""
         with open_ledger(self.location, worker=True) as ledger:
+            measured(ledger, self.bus.measures, self.clock)
             refuse_other_version(ledger)
             memory = may_change(ledger, self.environ, self.clock.now(), tell=self._tell)
             run = ledger.write(lanes.begin_run, self.clock.now(), __version__)
@@ -97,7 +99,10 @@ class Worker:
                 with ledger.hold(submissions.worker_name(run), wait=False):
                     await ledger.commit(submissions.introduce, run)
                     self.has_served = True
-                    await self._work(driving, memory)
+                    async with looked_at(
+                        self.bus.measures, ledger, self.clock, driving.lanes.values, submitted=True
+                    ):
+                        await self._work(driving, memory)
             finally:
                 self.driving = None
                 with contextlib.suppress(LedgerError):

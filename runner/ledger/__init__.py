@@ -17,6 +17,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from runner.clock import Clock
 from runner.ledger import (
     actions,
     age,
@@ -26,6 +27,7 @@ from runner.ledger import (
     contact,
     decisions,
     figures,
+    gauges,
     history,
     lanes,
     log,
@@ -58,6 +60,7 @@ __all__ = [
     "contact",
     "decisions",
     "figures",
+    "gauges",
     "history",
     "lanes",
     "log",
@@ -86,6 +89,7 @@ class Ledger:
         url = ledger_url(location)
         self._engine = engine
         self._writer: Writer | None = None
+        self._transaction = self._committing
         self._lock_session: Connection | None = None
         sqlite = url.get_backend_name() == "sqlite"
         self.file = Path(url.database or "") if sqlite else None
@@ -141,9 +145,22 @@ class Ledger:
     async def commit(self, batch: Callable[[Connection, list[Item]], list[T]], item: Item) -> T:
         """`batch`'s result for `item`, committed together with whatever else waits."""
         if self._writer is None:
-            self._writer = Writer(self._committing, begins=claims.claim)
+            self._writer = Writer(self._transaction, begins=claims.claim)
         result: T = await self._writer.submit(batch, item)
         return result
+
+    def measure(self, committed: Callable[[float], None], clock: Clock) -> None:
+        """Tell, in the writer's thread, how many seconds each group took to be on disk; to be asked
+        for before the first commit."""
+
+        @contextmanager
+        def measured(begins: bool) -> Iterator[Connection]:
+            begun = clock.boot()
+            with self._committing(begins) as connection:
+                yield connection
+            committed(clock.boot() - begun)
+
+        self._transaction = measured
 
     @contextmanager
     def hold(self, lane: str, *, wait: bool) -> Iterator[None]:

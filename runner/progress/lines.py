@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
 from typing import TextIO
 
 from runner.events import (
@@ -41,6 +44,29 @@ class JsonLines:
     @contextmanager
     def paused(self) -> Iterator[None]:
         yield
+
+
+class EventFile:
+    """The same, appended to a file that grows from run to run; only its owner can read it, since it
+    says who was written to. An event that finds the disk full is not written down."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError when the file cannot be appended to."""
+        self._file = FileIO(path, "ab", opener=_private)
+        self._torn = False  # the last line is not whole
+
+    def watch(self, event: Event) -> None:
+        line = json.dumps(event.fields(), ensure_ascii=True).encode() + b"\n"
+        line = b"\n" + line if self._torn else line
+        try:
+            written = self._file.write(line)
+        except OSError:
+            return
+        self._torn = written != len(line)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 class PlainLines:

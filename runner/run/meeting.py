@@ -82,6 +82,7 @@ class Crew:
                     platform=campaigns[0].api.platform,
                     concurrency=concurrency,
                     server_ahead=self.server_ahead,
+                    measures=bus.measures,
                 )
             return self._channels[version, base_url]
 
@@ -182,6 +183,7 @@ async def introduce(
         notice=lambda text: bus.emit(Notice(clock.now(), text)),
         platform=campaign.api.platform,
         concurrency=1,
+        measures=bus.measures,
     )
     lane = row.lane if row is not None else None
     try:

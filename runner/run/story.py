@@ -40,6 +40,7 @@ from runner.run.before import (
 from runner.run.ending import draining_after, obeying_signals
 from runner.run.finish import Queue, allowed, when_done
 from runner.run.listening import listening, withdraw_what_came_back
+from runner.run.measuring import looked_at, measured
 from runner.run.may_run import brakes_on, go_on_after_guard, that_may_run
 from runner.run.meeting import Crew, meet
 from runner.run.memory import kept
@@ -94,6 +95,7 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
     tokens = {c.name: options.token or read_token(c, around.environ, location) for c in campaigns}
     # The lanes are let go last, when everything is committed.
     with ExitStack() as held, open_ledger(location) as ledger:
+        measured(ledger, around.bus.measures, around.clock)
         memory = remembering(ledger, options, around, [campaign.name for campaign in campaigns])
         named, before = campaigns, brakes_on(ledger, campaigns)
         campaigns = that_may_run(ledger, campaigns, around.bus, now())
@@ -218,7 +220,10 @@ async def _drive(
                 obeying_signals(driven, around.bus, around.clock),
                 draining_after(options.stop_after, driven),
             ):
-                async with listening(driven, sending=options.limit != 0):
+                async with (
+                    looked_at(around.bus.measures, ledger, around.clock, lambda: driven),
+                    listening(driven, sending=options.limit != 0),
+                ):
                     ends = await asyncio.gather(
                         *(drive_lane(lane, options.limit) for lane in driven),
                         return_exceptions=True,

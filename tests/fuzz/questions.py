@@ -18,6 +18,7 @@ from runner.channels.answers import Reply
 from runner.channels.http import Wire
 from runner.clock import SystemClock
 from runner.errors import ChannelError
+from runner.measures import Purpose
 from runner.message import Absent, Found, Unclear
 from tests.contract.channel_support import CONTACT, PERSON, SECRET, SENDER, VERSIONS, a_lookup
 from tests.fuzz.answers import a_body, a_header, an_error
@@ -76,7 +77,9 @@ class Answers(Wire):
         self.endless = luck.random() < 0.1
         self.asked = 0
 
-    async def get(self, url: URL, params: Mapping[str, str] | None = None) -> Reply:
+    async def get(
+        self, url: URL, params: Mapping[str, str] | None = None, purpose: Purpose = Purpose.CHECK
+    ) -> Reply:
         self.asked += 1
         assert self.asked < MOST_QUESTIONS, f"asks {url} for ever"
         luck = self.luck

@@ -15,6 +15,7 @@ from runner.channels import answers as a
 from runner.channels.http import Silent, Wire
 from runner.channels.inbox_v1 import InboxV1
 from runner.channels.inbox_v2 import InboxV2
+from runner.measures import Purpose
 from runner.message import TOO_LATE, Deferred, InDoubt, Scope
 from tests.simulation.habits import TIMEOUT, Weather
 from tests.simulation.server import Request, Server
@@ -116,7 +117,9 @@ class SimulatedWire(Wire):
             status, told, body if isinstance(body, bytes) else json.dumps(body).encode(), "", at
         )
 
-    async def get(self, url: URL, params: Mapping[str, str] | None = None) -> a.Reply:
+    async def get(
+        self, url: URL, params: Mapping[str, str] | None = None, purpose: Purpose = Purpose.CHECK
+    ) -> a.Reply:
         process, luck = self._process, self._server.luck
         process.step("asks")
         await asyncio.sleep(0.05)

@@ -1,0 +1,308 @@
+"""A run's figures for Prometheus, served over HTTP while the run lasts.
+
+What this process does is counted as it happens. How campaigns and lanes stand is looked up when
+somebody asks, in the ledger, which is the truth. No recipient and no text is ever a label.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, wait
+
+from prometheus_client import (
+    GC_COLLECTOR,
+    PLATFORM_COLLECTOR,
+    PROCESS_COLLECTOR,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    Info,
+    start_http_server,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from runner.clock import Clock
+from runner.events import Event, LaneStarted, MessageEvent
+from runner.ledger.brakes import BrakeKind
+from runner.measures import CampaignFigures, Figures, LaneFigures, Look, Purpose
+
+PREFIX = "run_campaign"
+
+REQUEST_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Upper bounds of the histogram of requests: from a good network to the default `retry.timeout`."""
+
+COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+"""The same of commits: from a disk that syncs at once to one that holds everything up."""
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the ledger at the least, however often somebody asks."""
+
+LOOK_SHARE = 20.0
+"""A look that takes long is not repeated before so many times as long: a twentieth of the time."""
+
+PATIENCE = 2.0
+"""Seconds that an answer waits for a new look; then it tells what the last one saw."""
+
+MOST_REASONS = 20
+"""Reasons that are told apart for each campaign and status: codes are the API's, and a series for
+each of many would swamp whoever keeps them. Our own choice."""
+
+OTHER = "other"
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_STOPS = tuple(str(kind) for kind in BrakeKind if kind is not BrakeKind.RELEASED)
+
+
+class Metrics(Collector):
+    """Watches one process's events and measures, and tells Prometheus."""
+
+    def __init__(self, clock: Clock, version: str) -> None:
+        self.registry = CollectorRegistry()
+        for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, self):
+            self.registry.register(collector)
+        Info(f"{PREFIX}_build", "Which run-campaign this is.", registry=self.registry).info(
+            {"version": version}
+        )
+        self._outcomes = Counter(
+            f"{PREFIX}_outcomes",
+            "What became of messages in this process, by the event's name and its reason.",
+            ("campaign", "outcome", "reason"),
+            registry=self.registry,
+        )
+        self._requests = Histogram(
+            f"{PREFIX}_request_duration_seconds",
+            "From a request to the end of its answer.",
+            ("purpose", "answer"),
+            registry=self.registry,
+            buckets=REQUEST_SECONDS,
+        )
+        self._commits = Histogram(
+            f"{PREFIX}_ledger_commit_duration_seconds",
+            "Transactions that write intents and outcomes down, many at once.",
+            registry=self.registry,
+            buckets=COMMIT_SECONDS,
+        )
+        self._clock = clock
+        # Found by one look-up each: these are on the way of every message.
+        self._counted: dict[tuple[str, str, str], Counter] = {}
+        self._timed: dict[tuple[Purpose, int], Histogram] = {}
+        self._finish_at: float | None = None
+        self._lock = threading.Lock()  # of what follows
+        self._look: Look | None = None
+        self._pending: Future[Figures] | None = None
+        self._newest: Figures | None = None
+        self._again_at = 0.0  # boot seconds
+
+    def watch(self, event: Event) -> None:
+        """Count what became of a message."""
+        if isinstance(event, MessageEvent):
+            of = event.campaign, event.name, getattr(event, "reason", "")
+            counter = self._counted.get(of)
+            if counter is None:
+                counter = self._counter(*of)
+            counter.inc()
+        elif isinstance(event, LaneStarted):
+            self._finish_at = event.finish_at
+
+    def _counter(self, campaign: str, outcome: str, reason: str) -> Counter:
+        told = code(reason)
+        known = {each for *of, each in self._counted if of == [campaign, outcome]}
+        if len(known) >= MOST_REASONS:
+            return self._outcomes.labels(campaign, outcome, OTHER)
+        counter = self._outcomes.labels(campaign, outcome, told)
+        if told == reason:
+            self._counted[campaign, outcome, reason] = counter
+        return counter
+
+    def answered(self, purpose: Purpose, seconds: float, status: int) -> None:
+        histogram = self._timed.get((purpose, status))
+        if histogram is None:
+            histogram = self._requests.labels(str(purpose), answer_class(status))
+            self._timed[purpose, status] = histogram
+        histogram.observe(seconds)
+
+    def committed(self, seconds: float) -> None:
+        self._commits.observe(seconds)
+
+    def look_by(self, look: Look | None) -> None:
+        with self._lock:
+            self._look, self._pending = look, None
+
+    def describe(self) -> Iterable[Metric]:
+        return ()  # what it tells is known only by looking
+
+    def collect(self) -> Iterator[Metric]:
+        """Everything that is looked up when somebody asks."""
+        figures = self._figures()
+        if self._finish_at is not None:
+            yield _gauge(
+                "finish_timestamp_seconds",
+                "When all would be sent, as reckoned when sending began.",
+                {(): self._finish_at},
+            )
+        if figures is not None:
+            yield _gauge(
+                "figures_timestamp_seconds",
+                "When the ledger and the lanes were looked at.",
+                {(): figures.at},
+            )
+            yield from _of_campaigns(figures.campaigns)
+            yield from _of_lanes(figures.lanes)
+
+    def _figures(self) -> Figures | None:
+        """A look no older than it need be; the last one where there is none in time."""
+        with self._lock:
+            pending = self._pending
+            if pending is None and self._look is not None and self._clock.boot() >= self._again_at:
+                try:
+                    pending = self._pending = self._look()
+                except RuntimeError:
+                    self._look = None  # the run is over
+        # Not with the lock: the run itself may want it, and must never wait for us.
+        if pending is not None and wait([pending], PATIENCE).done:
+            self._seen(pending)
+        return self._newest
+
+    def _seen(self, pending: Future[Figures]) -> None:
+        failed = pending.cancelled() or pending.exception() is not None
+        with self._lock:
+            if self._pending is pending:
+                self._pending = None
+                took = 0.0 if failed else pending.result().took
+                self._again_at = self._clock.boot() + max(LOOK_EVERY, LOOK_SHARE * took)
+                if not failed:
+                    self._newest = pending.result()
+
+
+def serve(metrics: Metrics, address: str, port: int) -> str:
+    """Serve metrics from a thread of its own until the process ends; where (`port` 0: any free
+    one). Raises OSError when it cannot listen there."""
+    server, _ = start_http_server(port, address, metrics.registry)
+    host = f"[{address}]" if ":" in address else address
+    return f"http://{host}:{server.server_port}/metrics"
+
+
+def answer_class(status: int) -> str:
+    """`2xx`, `4xx` …; `429` by itself, `none` for no answer."""
+    if status in (0, 429):
+        return str(status) if status else "none"
+    return f"{status // 100}xx"
+
+
+def code(reason: str) -> str:
+    """A reason as a label: codes only, never a sentence that might name somebody."""
+    return reason if not reason or _CODE.fullmatch(reason) else OTHER
+
+
+def _gauge(
+    name: str, what: str, values: dict[tuple[str, ...], float], *labels: str
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"{PREFIX}_{name}", what, labels=labels)
+    for each, value in values.items():
+        family.add_metric(each, value)
+    return family
+
+
+def _of_campaigns(campaigns: list[CampaignFigures]) -> Iterator[Metric]:
+    yield _gauge(
+        "messages",
+        "Messages and skipped rows by status and reason, by the ledger.",
+        {
+            (each.campaign, *of): count
+            for each in campaigns
+            for of, count in _few(each.messages.items()).items()
+        },
+        "campaign",
+        "status",
+        "reason",
+    )
+    yield _gauge(
+        "braked",
+        "Whether something stops the campaign.",
+        {(each.campaign, how): each.brake == how for each in campaigns for how in _STOPS},
+        "campaign",
+        "how",
+    )
+    yield _gauge(
+        "last_sent_timestamp_seconds",
+        "When the campaign's last message was sent.",
+        {(each.campaign,): at for each in campaigns if (at := each.last_sent_at) is not None},
+        "campaign",
+    )
+
+
+def _few(messages: Iterable[tuple[tuple[str, str], int]]) -> dict[tuple[str, str], int]:
+    """The most frequent reasons of each status, and the rest together."""
+    found: dict[tuple[str, str], int] = {}
+    told: dict[str, set[str]] = {}
+    for (status, reason), count in sorted(messages, key=lambda item: -item[1]):
+        known, label = told.setdefault(status, set()), code(reason)
+        if label and label not in known and len(known) >= MOST_REASONS:
+            label = OTHER
+        known.add(label)
+        found[status, label] = found.get((status, label), 0) + count
+    return found
+
+
+def _of_lanes(lanes: list[LaneFigures]) -> Iterator[Metric]:
+    yield _gauge(
+        "messages_due",
+        "Queued messages that nothing makes wait: no limit, no schedule, no stop.",
+        {(campaign,): count for each in lanes for campaign, count in each.due.items()},
+        "campaign",
+    )
+    yield _gauge(
+        "in_flight",
+        "Messages that are begun and have no outcome yet.",
+        {(each.lane,): each.in_flight for each in lanes},
+        "lane",
+    )
+    yield _gauge(
+        "lane_stopped",
+        "Whether the API has stopped the whole lane.",
+        {(each.lane,): each.stopped for each in lanes},
+        "lane",
+    )
+    yield _gauge(
+        "sender_stopped",
+        "Whether the API has stopped the sender.",
+        {(each.lane, who): stopped for each in lanes for who, stopped in each.senders.items()},
+        "lane",
+        "sender",
+    )
+    limits = [(each.lane, limit) for each in lanes for limit in each.limits]
+    yield _gauge(
+        "permits_left",
+        "Requests that the team may make now, by window.",
+        {(lane, limit.window): limit.left for lane, limit in limits if not limit.sender},
+        "lane",
+        "window",
+    )
+    yield _gauge(
+        "permits_limit",
+        "Requests that the team may make in a window.",
+        {
+            (lane, limit.window): limit.most
+            for lane, limit in limits
+            if not limit.sender and limit.most is not None
+        },
+        "lane",
+        "window",
+    )
+    yield _gauge(
+        "sender_permits_left",
+        "Messages that the sender may send now, by window.",
+        {(lane, each.sender, each.window): each.left for lane, each in limits if each.sender},
+        "lane",
+        "sender",
+        "window",
+    )
+    yield _gauge(
+        "api_end_timestamp_seconds",
+        "When the campaign's version of the API is announced to stop.",
+        {of: at for each in lanes for of, at in each.ends.items()},
+        "campaign",
+        "version",
+    )

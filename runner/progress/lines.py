@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import FileIO
 from pathlib import Path
 from typing import TextIO
 
@@ -52,21 +51,17 @@ class EventFile:
 
     def __init__(self, path: Path) -> None:
         """Raises OSError when the file cannot be appended to."""
-        self._file = FileIO(path, "ab", opener=_private)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._torn = False  # the last line is not whole
 
     def watch(self, event: Event) -> None:
         line = json.dumps(event.fields(), ensure_ascii=True).encode() + b"\n"
         line = b"\n" + line if self._torn else line
         try:
-            written = self._file.write(line)
+            written = os.write(self._file, line)
         except OSError:
             return
         self._torn = written != len(line)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 class PlainLines:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -31,7 +33,7 @@ from runner.events import (
     Waiting,
 )
 from runner.progress import duration, moment, safe, short
-from runner.progress.lines import EVERY_SENT, JsonLines, PlainLines
+from runner.progress.lines import EVERY_SENT, EventFile, JsonLines, PlainLines
 from runner.progress.live import LiveDisplay
 from runner.progress.showing import showing
 from runner.progress.tally import Tally
@@ -242,6 +244,29 @@ def test_an_output_that_is_gone_falls_silent() -> None:
         watcher.watch(rejected())
         with watcher.paused():
             pass
+
+
+def test_events_are_appended_to_a_file_from_run_to_run(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    for _ in range(2):
+        EventFile(path).watch(rejected())
+    assert path.read_text().splitlines() == [json.dumps(rejected().fields())] * 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_stops_nothing() -> None:
+    EventFile(Path("/dev/full")).watch(rejected())
+
+
+def test_an_event_after_one_that_found_no_room_is_a_line_of_its_own(tmp_path: Path) -> None:
+    """A write may be cut where the disk ends."""
+    path = tmp_path / "events.jsonl"
+    watcher, write = EventFile(path), os.write
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "write", lambda file, line: write(file, line[:8]))
+        watcher.watch(rejected())
+    watcher.watch(rejected())
+    assert path.read_text().splitlines() == ['{"event"', json.dumps(rejected().fields())]
 
 
 def test_a_live_display_keeps_still_while_somebody_is_asked() -> None:

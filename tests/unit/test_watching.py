@@ -1,0 +1,39 @@
+"""What a command is told that cannot be watched as it was asked to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+
+from runner.cli import watching
+from runner.clock import SystemClock
+from runner.events import EventBus
+
+
+def watch(log_file: Path | None = None, port: int | None = None, address: str = "") -> EventBus:
+    bus = EventBus()
+    watching.watch_elsewhere(bus, SystemClock(), log_file, port, address)
+    return bus
+
+
+def test_nothing_is_made_for_a_run_that_nobody_watches() -> None:
+    assert watch() == EventBus()
+
+
+def test_a_missing_library_is_told_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "find_spec", lambda _name: None)
+    with pytest.raises(click.ClickException, match=r"pip install 'run-campaign\[metrics\]'"):
+        watch(port=0)
+
+
+@pytest.mark.parametrize("address", ["no.such.host.invalid", "a..b", "192.0.2.1"])
+def test_an_address_that_is_none_of_this_machine_is_wrong_usage(address: str) -> None:
+    with pytest.raises(click.UsageError, match=f"cannot listen on {address}: "):
+        watch(port=0, address=address)
+
+
+def test_a_log_file_that_cannot_be_written_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(click.UsageError, match="cannot be written"):
+        watch(log_file=tmp_path / "missing" / "events.jsonl")

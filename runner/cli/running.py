@@ -13,9 +13,9 @@ import click
 
 from runner.campaign import load_campaign
 from runner.cli.call import Call
+from runner.cli.elsewhere import watch_elsewhere
 from runner.cli.question import asker, confirmer
 from runner.cli.show import run_end
-from runner.cli.elsewhere import watch_elsewhere
 from runner.clock import SystemClock
 from runner.events import EventBus
 from runner.progress.showing import showing

@@ -40,8 +40,8 @@ from runner.run.before import (
 from runner.run.ending import draining_after, obeying_signals
 from runner.run.finish import Queue, allowed, when_done
 from runner.run.listening import listening, withdraw_what_came_back
-from runner.run.measuring import looked_at, measured
 from runner.run.may_run import brakes_on, go_on_after_guard, that_may_run
+from runner.run.measuring import looked_at, measured
 from runner.run.meeting import Crew, meet
 from runner.run.memory import kept
 from runner.run.opening import load

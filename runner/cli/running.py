@@ -55,6 +55,8 @@ def run_and_tell(
     """Run campaigns, showing it while it lasts and telling how it ended; the exit code."""
 
     def run(around: Surroundings) -> RunResult:
+        port, address = said["metrics_port"], said["metrics_address"]
+        watch_elsewhere(around.bus, around.clock, said["log_file"], port, address)
         return run_campaigns(campaigns, options, around)
 
     as_json = said["log_format"] == "json"
@@ -109,10 +111,7 @@ def watched(
         with showed as progress:
             bus.watch(tally.watch)
             bus.watch(progress.watch)
-            clock = SystemClock()
-            address = said["metrics_address"]
-            watch_elsewhere(bus, clock, said["log_file"], said["metrics_port"], address)
-            around = Surroundings(clock, bus, os.environ)
+            around = Surroundings(SystemClock(), bus, os.environ)
             if asked:
                 around.ask, around.confirm = asker(progress), confirmer(progress)
             return run(around)

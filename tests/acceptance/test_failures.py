@@ -101,7 +101,7 @@ def test_5_a_guard_stops_what_goes_wrong_for_all(both: Project) -> None:
 def test_6_a_second_run_is_told_who_holds_the_team(project: Project) -> None:
     ids = people(4)
     project.write(ids)
-    project.api.faults("slow:seconds=3,phase=after")
+    project.api.faults("slow:seconds=8,phase=after")
     first = project.start(project.campaign)
     until(lambda: project.counts().get("sending"), "the first run to send")
     second = project.ok(project.campaign, code=6)

@@ -8,6 +8,7 @@ from click_default_group import DefaultGroup
 from runner.cli import (
     checking,
     completion,
+    dashboard,
     db,
     demo,
     export,
@@ -59,6 +60,7 @@ for each in (
     checking.check,
     checking.senders,
     status.command,
+    dashboard.command,
     pausing.pause,
     pausing.resume,
     pausing.cancel,

@@ -79,7 +79,7 @@ def standings_in(
     told = [standing_of(ledger, row, path, clock) for row in rows]
     last = ledger.read(history.last_run)
     mark = ledger.read(moved.mark_of)
-    return Standings(ledger.place, str(mark or ""), told, last, _is_alive(last))
+    return Standings(ledger.place, str(mark or ""), told, last, is_alive(last))
 
 
 def standing_of(
@@ -132,7 +132,8 @@ def campaign_of(ledger: Ledger, row: CampaignRow, path: Path) -> Campaign:
     return load_campaign(path)
 
 
-def _is_alive(last: RunRow | None) -> bool | None:
+def is_alive(last: RunRow | None) -> bool | None:
+    """Whether a run lives: None when only another host knows."""
     if last is None or last.ended_at is not None:
         return False
     if last.host != socket.gethostname():

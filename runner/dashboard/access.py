@@ -1,0 +1,231 @@
+"""Who may come in: one ASGI layer in front of everything that the dashboard answers.
+
+Whoever has the one-time link gets a session, and only its browser: the link is used up by that.
+The rest is for what a browser may be made to do by a page of somebody else: to ask under a name
+that was pointed at this machine (DNS rebinding), to send a form or open a socket here, to show us
+in a frame.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MOST_BODY = 64 * 1024
+"""Bytes of a form. Ours are of a few hundred; our own choice."""
+MOST_SESSIONS = 100
+"""Browsers at once; one more, and the oldest is to ask for a new link. Our own choice."""
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",  # Pico draws its arrows so
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",  # with `no-referrer` our own forms would say no origin
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+
+_ENTERED = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta http-equiv="refresh" content="0;url=/"><title>run-campaign</title>
+<link rel="icon" href="data:,">
+<p><a href="/">Go on to the dashboard</a></p></html>"""
+"""Not a redirect: after a link out of a chat the browser would follow it without the cookie."""
+
+_NO_SESSION = (
+    "This browser has no way in, or the link was used already. Each link lets in one browser, "
+    "once: press Enter in the terminal where the dashboard runs for another.\n"
+)
+
+
+class Keys:
+    """Links that were not used yet, and the sessions of browsers that used one. Neither is kept as
+    it is, only its hash: nothing in memory opens the door."""
+
+    def __init__(self) -> None:
+        self._links: set[bytes] = set()
+        self._sessions: dict[bytes, None] = {}
+        self._secret = secrets.token_bytes(32)
+
+    def new_link(self) -> str:
+        """A word that lets one browser in, once; those made before stay good."""
+        word = secrets.token_urlsafe(32)
+        self._links.add(_hashed(word))
+        return word
+
+    def enter(self, word: str) -> str | None:
+        """The session that a link's word is exchanged for; None if it is none, or is used up."""
+        if _hashed(word) not in self._links:
+            return None
+        self._links.remove(_hashed(word))
+        session = secrets.token_urlsafe(32)
+        self._sessions[_hashed(session)] = None
+        if len(self._sessions) > MOST_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
+        return session
+
+    def knows(self, session: str) -> bool:
+        """Whether a cookie's word is one of ours."""
+        return _hashed(session) in self._sessions
+
+    def form_word(self, session: str) -> str:
+        """What each form of a session carries, and no other page can know."""
+        return hmac.new(self._secret, session.encode(), "sha256").hexdigest()
+
+
+def _hashed(word: str) -> bytes:
+    return hashlib.sha256(word.encode("utf-8", "surrogateescape")).digest()
+
+
+def names_of(host: str) -> frozenset[str]:
+    """Under which names a dashboard that is bound to `host` may be asked; empty for any address,
+    though never a name, of one that is bound to all of them."""
+    address = ip_address(host)
+    if address.is_loopback:
+        return frozenset({"127.0.0.1", "localhost", "::1", host})
+    return frozenset() if address.is_unspecified else frozenset({host})
+
+
+def guarded(app: App, keys: Keys, names: Collection[str], cookie: str, *, read_only: bool) -> App:
+    """`app` for those only who may come in. `names`: see `names_of`; `cookie`: its name, one for
+    each port, since browsers do not tell ports apart."""
+
+    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})  # there is none here
+            return
+        if scope["type"] != "http":
+            return
+        heard = [
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+        ]
+        refused = _refusal(scope["method"], heard, names, read_only=read_only)
+        if refused is not None:
+            await _answer(send, *refused)
+            return
+        session = _session_of(heard, cookie)
+        if scope["path"] == "/" and scope["method"] == "GET":
+            words = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
+            if words and (entered := keys.enter(words[0])) is not None:
+                flags = "Path=/; HttpOnly; SameSite=Strict"
+                await _answer(send, 200, _ENTERED, f"{cookie}={entered}; {flags}")
+                return
+            if words and keys.knows(session):
+                await _answer(send, 200, _ENTERED)  # the same browser, back at its link
+                return
+        if not keys.knows(session):
+            await _answer(send, 403, _NO_SESSION)
+            return
+        scope["state"] = {"form_word": keys.form_word(session)}
+        await app(scope, receive, _with_headers(send))
+
+    return guard
+
+
+def _refusal(
+    method: str, heard: list[tuple[str, str]], names: Collection[str], *, read_only: bool
+) -> tuple[int, str] | None:
+    """Why a request is refused whoever sends it, None if it is not."""
+    hosts = [value for name, value in heard if name == "host"]
+    if len(hosts) != 1 or not _is_ours(hosts[0], names):
+        return 403, "The dashboard is not to be asked under this name.\n"
+    if method not in ("GET", "HEAD", "POST"):
+        return 405, "There is nothing here for this method.\n"
+    if method == "POST" and read_only:
+        return 403, "The dashboard was started with --read-only: nothing is changed here.\n"
+    told = dict(heard)
+    origin, site = told.get("origin"), told.get("sec-fetch-site")
+    if origin is not None and origin != f"http://{hosts[0]}":
+        return 403, "This was asked by another page.\n"
+    if method == "POST" and (origin is None or site not in (None, "same-origin")):
+        return 403, "This was asked by another page.\n"
+    if site in ("cross-site", "same-site") and (
+        told.get("sec-fetch-mode") != "navigate" or told.get("sec-fetch-dest") != "document"
+    ):
+        return 403, "This was asked by another page.\n"
+    if "transfer-encoding" in told:
+        return 411, "How much is this?\n"  # no browser sends a form without saying so
+    length = told.get("content-length", "0")
+    if not (length.isascii() and length.isdigit() and int(length) <= MOST_BODY):
+        return 413, "This is too much.\n"
+    return None
+
+
+def _is_ours(host: str, names: Collection[str]) -> bool:
+    try:
+        parts = urlsplit(f"http://{host}")
+        name, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    if parts.netloc != host or parts.username is not None:
+        return False
+    return name in names if names else name == "localhost" or _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _session_of(heard: list[tuple[str, str]], cookie: str) -> str:
+    for name, value in heard:
+        if name == "cookie":
+            try:
+                found = SimpleCookie(value).get(cookie)
+            except CookieError:
+                continue
+            if found is not None:
+                return found.value
+    return ""
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            ours = {name.encode(): value.encode() for name, value in HEADERS.items()}
+            own = dict(message.get("headers", []))
+            message = {**message, "headers": [*(ours | own).items()]}
+        await send(message)
+
+    return sending
+
+
+async def _answer(send: Send, status: int, text: str, cookie: str = "") -> None:
+    body = text.encode()
+    kind = "text/html" if text.startswith("<!doctype") else "text/plain"
+    headers = [
+        (b"content-type", f"{kind}; charset=utf-8".encode()),
+        (b"content-length", str(len(body)).encode()),
+        *([(b"set-cookie", cookie.encode())] if cookie else []),
+    ]
+    guarded_send = _with_headers(send)
+    await guarded_send({"type": "http.response.start", "status": status, "headers": headers})
+    await guarded_send({"type": "http.response.body", "body": body})

@@ -1,0 +1,253 @@
+"""What is shown, under which address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from runner.dashboard.chart import POLICY, sends_of
+from runner.dashboard.showing import House, zone_of
+from runner.dashboard.standing import Seen, seen, standings_of
+from runner.dashboard.words import ORDER, done_of, finish_of, state_of, waits_for
+from runner.ledger import Ledger, actions, browsing, log, searching, views
+from runner.message import MessageStatus
+from runner.report import needs_of
+from runner.run.figures import Figures, figures_of
+
+_S = MessageStatus
+
+LINES = 15
+"""Lines of the live log, and of the history beside it. Our own choice."""
+AT_ONCE = 50
+"""Rows of a page of a list. Our own choice."""
+
+
+def page_routes(house: House) -> list[Route]:
+    """The pages' addresses. They stay: people keep them."""
+
+    def of(page: Callable[[House, Request], Response]) -> Callable[[Request], Response]:
+        return lambda request: page(house, request)
+
+    return [
+        Route("/", of(overview)),
+        Route("/campaigns/{id:int}", of(campaign)),
+        Route("/campaigns/{id:int}/sends.svg", of(sends)),
+        Route("/campaigns/{id:int}/{status}", of(listed)),
+        Route("/messages/{id:int}", of(message)),
+        Route("/search", of(search)),
+        Route("/in-doubt", of(in_doubt)),
+        Route("/history", of(what_was_done)),
+        Route("/do-not-contact", of(do_not_contact)),
+    ]
+
+
+def overview(house: House, request: Request) -> Response:
+    found = house.shared.look("all", seen(house.clock))
+    standings = house.shared.look("standings", standings_of(house.clock))
+    zone, now = zone_of(request), house.clock.now()
+    campaigns = [
+        {
+            "id": each.row.id,
+            "name": each.row.name,
+            "state": state_of(each.status, each.driven),
+            "counts": each.status.counts,
+            "total": each.status.total,
+            "done": done_of(each.status.counts),
+            "per_hour": each.status.per_hour,
+            "finish": finish_of(standings[each.row.id], zone, now)
+            if each.row.id in standings and each.status.brake is None
+            else "",
+        }
+        for each in found.campaigns
+    ]
+    needs = [need for each in found.campaigns for need in _needs(house, each, named=True)]
+    context = {
+        "campaigns": campaigns,
+        "needs_list": needs,
+        "last_run": found.last_run,
+        "alive": found.alive,
+    }
+    return house.page(request, "overview.html", context)
+
+
+def campaign(house: House, request: Request) -> Response:
+    id = request.path_params["id"]
+    each = _one(house, id)
+    zone, now = zone_of(request), house.clock.now()
+
+    def lately(ledger: Ledger) -> tuple[Any, Any, Any]:
+        with ledger.reading() as connection:
+            return (
+                log.recent(connection, id, limit=LINES),
+                browsing.messages(connection, id, _S.QUEUED, limit=3),
+                actions.actions(connection, id, limit=5),
+            )
+
+    figures = _figures(house, each, zone.key)
+    lines, queued, done = house.shared.look(("lately", id), lately)
+    status, standing = each.status, figures.standing
+    free = status.brake is None
+    return house.page(
+        request,
+        "campaign.html",
+        {
+            "each": each,
+            "state": state_of(status, each.driven),
+            "counts": {kind: status.counts[kind] for kind in ORDER},
+            "total": status.total,
+            "done_count": done_of(status.counts),
+            "figures": figures,
+            "finish": finish_of(standing, zone, now) if free else "",
+            "binds": standing.forecast.binds if standing.forecast and free else "",
+            "waits": waits_for(standing, zone, now) if free else "",
+            "needs_list": _needs(house, each, named=False),
+            "log": lines.rows,
+            "next_ones": queued.rows,
+            "history": done.rows,
+            "doubts": status.in_doubt[:AT_ONCE],
+        },
+    )
+
+
+def sends(house: House, request: Request) -> Response:
+    """The chart of a campaign's page."""
+    each = _one(house, request.path_params["id"])
+    series = _figures(house, each, zone_of(request).key).series
+    if not series.buckets:
+        raise HTTPException(404)
+    headers = {"content-security-policy": POLICY}
+    return Response(sends_of(series), media_type="image/svg+xml", headers=headers)
+
+
+def _figures(house: House, each: Seen, zone: str) -> Figures:
+    return house.shared.look(
+        ("figures", each.row.id, zone),
+        lambda ledger: figures_of(ledger, each.row, None, house.clock, zone=zone),
+    )
+
+
+def listed(house: House, request: Request) -> Response:
+    """A campaign's messages of one status, a page at a time."""
+    id, asked = request.path_params["id"], request.path_params["status"].replace("-", "_")
+    if asked not in list(_S):
+        raise HTTPException(404)
+    status, reason = _S(asked), request.query_params.get("reason", "")
+    after = request.query_params.get("after", "")
+    each = _one(house, id)
+
+    def find(ledger: Ledger) -> Any:
+        if status is _S.SKIPPED:
+            return ledger.read(browsing.skipped, id, reason=reason, after=after, limit=AT_ONCE)
+        return ledger.read(browsing.messages, id, status, reason=reason, after=after, limit=AT_ONCE)
+
+    page = house.shared.look(("listed", id, status, reason, after), find)
+    reasons = [(why, count) for kind, why, count in each.status.reasons if kind is status and why]
+    further = {key: value for key, value in (("reason", reason), ("after", page.after)) if value}
+    return house.page(
+        request,
+        "listed.html",
+        {
+            "each": each,
+            "status": status,
+            "reason": reason,
+            "reasons": reasons,
+            "page": page,
+            "next_page": f"?{urlencode(further)}" if page.after else "",
+            "is_first": not after,
+            "live": False,
+        },
+    )
+
+
+def message(house: House, request: Request) -> Response:
+    id = request.path_params["id"]
+    story = house.shared.look(("story", id), lambda ledger: ledger.read(browsing.story, id))
+    if story is None:
+        raise HTTPException(404)
+    return house.page(request, "message.html", {"story": story, "message": story.message})
+
+
+def search(house: House, request: Request) -> Response:
+    asked = request.query_params.get("q", "").strip()[:200]
+    page = house.shared.look(
+        ("search", asked),
+        lambda ledger: ledger.read(searching.search, asked, house.clock, limit=AT_ONCE),
+    )
+    return house.page(request, "search.html", {"asked": asked, "page": page, "live": False})
+
+
+def in_doubt(house: House, request: Request) -> Response:
+    found = house.shared.look("all", seen(house.clock))
+    doubts = [(each, doubt) for each in found.campaigns for doubt in each.status.in_doubt]
+    context = {"doubts": doubts[:AT_ONCE], "left": max(0, len(doubts) - AT_ONCE)}
+    return house.page(request, "in_doubt.html", context)
+
+
+def what_was_done(house: House, request: Request) -> Response:
+    after = request.query_params.get("after", "")
+    page = house.shared.look(
+        ("history", after),
+        lambda ledger: ledger.read(actions.actions, after=after, limit=AT_ONCE),
+    )
+    return house.page(request, "history.html", {"page": page, "is_first": not after, "live": False})
+
+
+def do_not_contact(house: House, request: Request) -> Response:
+    start = request.query_params.get("from", "0")
+    begin = int(start) if start.isascii() and start.isdigit() and len(start) < 9 else 0
+    people = house.shared.look("barred", lambda ledger: ledger.read(views.suppression_list))
+    newest = people[::-1][begin : begin + AT_ONCE]
+    context = {
+        "people": newest,
+        "count": len(people),
+        "next_page": f"?from={begin + AT_ONCE}" if begin + AT_ONCE < len(people) else "",
+        "is_first": not begin,
+        "live": False,
+    }
+    return house.page(request, "do_not_contact.html", context)
+
+
+def _one(house: House, id: int) -> Seen:
+    for each in house.shared.look("all", seen(house.clock)).campaigns:
+        if each.row.id == id:
+            return each
+    raise HTTPException(404)
+
+
+def _needs(house: House, each: Seen, *, named: bool) -> Sequence[dict[str, Any]]:
+    """What needs a person: by a page of the dashboard where it can be done here, else by a
+    command."""
+    at = f"/campaigns/{each.row.id}"
+    here = {
+        "resume": (at, "See it"),
+        "resolve": ("/in-doubt", "Settle them"),
+        "retry": (f"{at}/failed", "See them"),
+    }
+    found = []
+    for need in needs_of(each.status, each.path):
+        word, what = need.words[0] if need.words else "", need.what
+        if word == "resolve" and each.driven:  # what is on its way is no doubt while a run lives
+            if not (doubts := each.status.counts[_S.IN_DOUBT]):
+                continue
+            what = f"{doubts:,} in doubt"
+        href, do = here.get(word, ("", ""))
+        command = house.command(*need.words) if need.words and not href else ""
+        found.append(
+            {
+                "id": each.row.id,
+                "campaign": each.row.name if named else "",
+                "what": what,
+                "since": need.since,
+                "why": need.why,
+                "href": href if named or word != "resume" else "",
+                "do": do,
+                "command": command,
+            }
+        )
+    return found

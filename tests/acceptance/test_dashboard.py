@@ -1,0 +1,319 @@
+"""The dashboard: in a real browser beside a live run, and as somebody who wants in would ask it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from playwright.sync_api import Page, Request, expect, sync_playwright
+
+from runner.cli import main
+
+from .support import Project, Running, people, until
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+IN_CI = bool(os.environ.get("CI"))
+"""Before the tests hide it."""
+MARKUP = "<script>document.title='owned'</script>"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def link_of(running: Running, number: int = 0) -> str:
+    """A link that the dashboard has printed."""
+
+    def links() -> list[str]:
+        return re.findall(r"^dashboard: (http://\S+)", running.out, re.M)
+
+    until(lambda: len(links()) > number, "the link of the dashboard")
+    return links()[number]
+
+
+def started(project: Project, *words: str) -> tuple[Running, str]:
+    """A dashboard and its link."""
+    running = project.start("dashboard", "--no-browser", "--port", "0", *words)
+    return running, link_of(running)
+
+
+def in_doubt(project: Project) -> str:
+    """Begin a campaign whose first message nobody can know of; to whom that was."""
+    ids = people(200)  # more than are sent until it is paused
+    project.write(ids, concurrency=1)
+    lines = [f"{id},Person{number}" for number, id in enumerate(ids, 1)]
+    lines[1] = f'{ids[1]},"{MARKUP}"'
+    project.sheet.write_text("\n".join(["x_user_id,first_name", *lines]) + "\n")
+    project.api.faults("stall:accept=no")
+    running = project.start(project.campaign, "--limit", "1")
+    until(lambda: project.counts().get("sending") == 1, "one under way")
+    running.process.kill()
+    running.process.wait()
+    return ids[0]
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page of a real browser that has seen nothing yet."""
+    if CHROMIUM is None:
+        if IN_CI:
+            pytest.fail("no chromium here: .ci/run is to install it")
+        pytest.skip("no chromium here; Debian's package is called so")
+    as_root = ["--no-sandbox"] if os.getuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=as_root)
+        context = browser.new_context(timezone_id="Asia/Kathmandu")
+        context.set_default_timeout(20_000)
+        expect.set_options(timeout=20_000)
+        yield context.new_page()
+        browser.close()
+
+
+def test_a_campaign_is_watched_paused_searched_and_settled(on_v1: Project, page: Page) -> None:
+    project = on_v1
+    doubtful = in_doubt(project)
+    project.api.faults("slow:seconds=0.4")
+    run = project.start(project.campaign)
+    dashboard, link = started(project)
+    asked: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: asked.append(_host(request)))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+
+    # Who has the link comes in, and the link is gone from the address.
+    page.goto(link)
+    page.wait_for_url(re.compile(r"/$"))
+    expect(page.locator("footer")).to_contain_text("(UTC+05:45)")
+    assert page.evaluate("document.cookie").startswith("zone=")  # the session's is not to be read
+
+    # The counts change by themselves.
+    page.get_by_role("link", name="spring").first.click()
+    figures = page.get_by_role("list", name="Messages by status")
+    sent = figures.get_by_role("link", name=re.compile(r"^\d+\s*sent$"))
+    first = int(sent.locator("b").inner_text())
+    expect(sent.locator("b")).not_to_have_text(str(first))
+    expect(page.locator(".state")).to_have_text("▶ running")
+
+    # Pause: asked with numbers, by keyboard; the run obeys.
+    page.get_by_role("button", name="Pause").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("wait. None of them is begun until somebody resumes it.")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.get_by_role("button", name="Pause").click()
+    dialog.get_by_role("button", name="Pause").press("Enter")
+    expect(page.get_by_role("status").first).to_contain_text("spring is paused")
+    assert run.wait().code == 6
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+
+    # Did she get it, when, what text, which thread?
+    page.keyboard.press("/")
+    page.keyboard.type("owned")
+    page.keyboard.press("Enter")
+    page.get_by_role("table", name="People found").get_by_role("link", name=MARKUP).click()
+    expect(page.locator("dl.facts")).to_contain_text("Yes, ")
+    expect(page.locator("pre.text").first).to_have_text(f"Hi {MARKUP}, shall I send the notes?")
+    assert "owned" not in page.title()
+
+    # A message in doubt: settled by a person's word, and that taken back.
+    page.get_by_role("link", name="In doubt").click()
+    page.get_by_role("button", name=f"It is there, sent to {doubtful}").click()
+    dialog.get_by_role("button", name="Yes, it was sent").click()
+    expect(page.get_by_role("status").first).to_contain_text("Settled as sent")
+    page.get_by_role("button", name="Take your word back").click()
+    dialog.get_by_role("button", name="Take it back").click()
+    expect(page.locator("dl.facts")).to_contain_text("Not known yet")
+    page.get_by_role("link", name="History").click()
+    expect(page.get_by_role("table", name="What persons did")).to_contain_text("(dashboard)")
+
+    # Back is back, and when the dashboard ends, the page says so.
+    page.go_back()
+    expect(page.locator("dl.facts")).to_be_visible()
+    assert not complaints
+    dashboard.interrupt()
+    expect(page.locator("#lost")).to_be_visible()
+    done = dashboard.wait()
+    assert done.code == 0, done.all
+    assert not done.err
+    assert set(asked) == {urlsplit(link).netloc}
+    history = project.ok("history", project.campaign).out
+    assert "dashboard" in history
+
+
+def _host(request: Request) -> str:
+    return urlsplit(request.url).netloc
+
+
+class Browser:
+    """What may be sent to a dashboard, byte by byte if need be."""
+
+    def __init__(self, link: str) -> None:
+        self.link = urlsplit(link)
+        self.host = self.link.netloc
+        self.cookie = ""
+
+    def ask(
+        self, path: str, method: str = "GET", body: str = "", **headers: str
+    ) -> http.client.HTTPResponse:
+        connection = http.client.HTTPConnection("127.0.0.1", self.link.port or 0, timeout=20)
+        told = {"Host": self.host, "Cookie": self.cookie}
+        told |= {name.replace("_", "-"): value for name, value in headers.items()}
+        kept = {name: value for name, value in told.items() if value}
+        connection.request(method, path, body or None, kept)
+        answer = connection.getresponse()
+        answer.text = answer.read().decode()  # type: ignore[attr-defined]
+        connection.close()
+        return answer
+
+    def enter(self) -> None:
+        answer = self.ask(f"/?{self.link.query}")
+        assert answer.status == 200
+        told = answer.getheader("Set-Cookie") or ""
+        assert "HttpOnly" in told
+        assert "SameSite=Strict" in told
+        self.cookie = told.partition(";")[0]
+
+    def form_word(self, path: str) -> str:
+        found = re.search(r'name="word" value="(\w+)"', text_of(self.ask(path)))
+        assert found is not None
+        return found[1]
+
+
+def text_of(answer: http.client.HTTPResponse) -> str:
+    found: str = answer.text  # type: ignore[attr-defined]
+    return found
+
+
+@pytest.fixture
+def planned(project: Project) -> Project:
+    """A campaign of which nothing was sent yet."""
+    project.write(people(3))
+    project.ok(project.campaign, "--limit", "0")
+    return project
+
+
+def test_only_who_has_the_link_comes_in_and_only_from_its_own_pages(planned: Project) -> None:
+    dashboard, link = started(planned)
+    browser = Browser(link)
+    for path in ("/", "/campaigns/1", "/static/pico.min.css", "/?token=x", "/?token="):
+        assert browser.ask(path).status == 403, path
+    browser.enter()
+    assert Browser(link).ask(f"/?{browser.link.query}").status == 403  # used up
+    answer = browser.ask("/")
+    assert answer.status == 200
+    assert "spring" in text_of(answer)
+    assert "frame-ancestors 'none'" in (answer.getheader("Content-Security-Policy") or "")
+    assert "unsafe" not in (answer.getheader("Content-Security-Policy") or "")
+    assert answer.getheader("X-Content-Type-Options") == "nosniff"
+    assert answer.getheader("Referrer-Policy") == "same-origin"
+    assert answer.getheader("Cache-Control") == "no-store"
+    assert "Server" not in dict(answer.getheaders())
+
+    # Under another name, from another page, in a frame, by another method.
+    port = browser.link.port
+    assert browser.ask("/", Host=f"localhost:{port}").status == 200
+    for host in (f"evil.example:{port}", "127.0.0.1.evil.example", "127.0.0.1@evil.example", ""):
+        assert browser.ask("/", Host=host or "evil").status == 403, host
+    assert browser.ask("/", Origin="http://evil.example").status == 403
+    elsewhere = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors"}
+    assert browser.ask("/", **elsewhere).status == 403
+    framed = {"Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "iframe"}
+    assert browser.ask("/", Sec_Fetch_Site="same-site", **framed).status == 403
+    for method in ("PUT", "DELETE", "OPTIONS", "TRACE"):
+        assert browser.ask("/", method).status == 405
+    for path in ("/static/../access.py", "/static/%2e%2e/access.py", "/static//etc/passwd", "/x"):
+        assert browser.ask(path).status == 404, path
+    socket_headers = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec_WebSocket_Version": "13",
+    }
+    assert browser.ask("/", Origin="http://evil.example", **socket_headers).status == 403
+    assert browser.ask("/", **socket_headers).status != 101
+
+    # Whatever changes something: from our own page only, with the word of its form, and not much.
+    own = f"http://{browser.host}"
+    word = browser.form_word("/campaigns/1/pause")
+    pause = {"path": "/campaigns/1/pause", "method": "POST"}
+    for body, headers, status in (
+        (urlencode({"word": word}), FORM, 403),
+        (urlencode({"word": word}), FORM | {"Origin": "null"}, 403),
+        (urlencode({"word": word}), FORM | {"Origin": "http://127.0.0.1:1"}, 403),
+        (urlencode({"word": word}), FORM | {"Origin": own, "Sec_Fetch_Site": "same-site"}, 403),
+        ("word=guessed", FORM | {"Origin": own}, 403),
+        ("", FORM | {"Origin": own}, 403),
+        ("{}", {"Content_Type": "application/json", "Origin": own}, 415),
+        ("word=" + "x" * 70_000, FORM | {"Origin": own}, 413),
+    ):
+        given = {name.replace("-", "_"): value for name, value in headers.items()}
+        assert browser.ask(**pause, body=body, **given).status == status, (body[:40], headers)
+    assert "paused" not in planned.ok("status", planned.campaign).out
+    given = {"Content_Type": FORM["Content-Type"], "Origin": own, "Sec_Fetch_Site": "same-origin"}
+    assert browser.ask(**pause, body=urlencode({"word": word}), **given).status == 303
+    assert "paused by" in planned.ok("status", planned.campaign).out
+    assert _without_length(browser, given).startswith(b"HTTP/1.1 411 ")
+
+    dashboard.process.send_signal(signal.SIGTERM)
+    done = dashboard.wait()
+    assert done.code == 0, done.all
+    assert browser.cookie.partition("=")[2] not in done.all
+    assert not done.err
+
+
+def _without_length(browser: Browser, headers: dict[str, str]) -> bytes:
+    """What comes back to a form in pieces, which does not say how much it is."""
+    with socket.create_connection(("127.0.0.1", browser.link.port or 0), timeout=20) as raw:
+        told = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+        raw.sendall(
+            f"POST /campaigns/1/resume HTTP/1.1\r\nHost: {browser.host}\r\n{told}"
+            f"Cookie: {browser.cookie}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        )
+        return raw.recv(1000)
+
+
+def test_read_only_changes_nothing_and_a_failing_ledger_is_said_and_recovers(
+    planned: Project,
+) -> None:
+    dashboard, link = started(planned, "--read-only")
+    browser = Browser(link)
+    browser.enter()
+    shown = text_of(browser.ask("/campaigns/1"))
+    assert "Read only" in shown
+    assert "/pause" not in shown
+    own = {"Origin": f"http://{browser.host}", "Content_Type": FORM["Content-Type"]}
+    assert browser.ask("/campaigns/1/pause").status == 404
+    assert browser.ask("/campaigns/1/pause", "POST", "word=x", **own).status == 403
+
+    away = planned.ledger.with_name("away.db")
+    planned.ledger.rename(away)
+    failing = until(lambda: _failing(browser), "the ledger to be missed")
+    assert "no ledger at" in text_of(failing)
+    away.rename(planned.ledger)
+    assert "spring" in text_of(browser.ask("/"))
+    dashboard.interrupt()
+    assert dashboard.wait().code == 0
+
+
+def _failing(browser: Browser) -> http.client.HTTPResponse | None:
+    answer = browser.ask("/")
+    return answer if answer.status == 503 else None
+
+
+def test_it_says_what_it_needs(planned: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    outside = planned.ok("dashboard", "--host", "0.0.0.0", code=2)
+    assert "--allow-network" in outside.err
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert f"port {port}" in planned.ok("dashboard", "--port", port, code=1).err
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("runner.cli.dashboard.find_spec", lambda _: None)
+        assert main(["dashboard", str(planned.campaign)]) == 1
+    assert "pip install 'run-campaign[dashboard]'" in capsys.readouterr().err

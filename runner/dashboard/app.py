@@ -3,6 +3,7 @@ fails."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -88,6 +89,7 @@ def _templates() -> Environment:
     )
     made.filters["number"] = lambda count: f"{count:,}"
     made.filters["iso"] = iso
+    made.filters["cells"] = json.loads
     made.globals |= {"called": words.CALLED, "signs": words.SIGNS}
     return made
 

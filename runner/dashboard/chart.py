@@ -10,9 +10,9 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """Of the image alone: the chart library writes its styles into it. It runs nothing."""
 
 _COLOURS = """<style>
-:root { --text: #373c44; --line: #c7ccd6; --sent: #0072b2; --failed: #c04a00; }
+:root { --text: #373c44; --line: #c7ccd6; --sent: #0072b2; --rejected: #d55e00; }
 @media (prefers-color-scheme: dark) {
-  :root { --text: #c2c7d0; --line: #3a414e; --sent: #56b4e9; --failed: #f08a4b; }
+  :root { --text: #c2c7d0; --line: #3a414e; --sent: #56b4e9; --rejected: #f0803c; }
 }
 text { font-family: system-ui, sans-serif; }
 </style>"""

@@ -79,7 +79,7 @@ def finish_of(standing: Standing, zone: ZoneInfo, now: float) -> str:
     at = standing.forecast.finish_at(now)
     if at is None:
         return "never, as it stands"
-    return moment(at, zone, now) if at - now > 90 else "about now"
+    return f"about {moment(at, zone, now)}" if at - now > 90 else "about now"
 
 
 def waits_for(standing: Standing, zone: ZoneInfo, now: float) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pygal
 from pygal.etree import etree
@@ -14,7 +15,7 @@ from pygal.style import Style
 from runner.message import MessageStatus
 from runner.pages.told import Bars, Times, name_of, not_sent
 from runner.progress import number, short
-from runner.run.figures import Bucket
+from runner.run.figures import Bucket, Series
 
 WIDTH = 440
 ROW, FRAME = 24, 34
@@ -86,8 +87,8 @@ def _bars(spec: Bars) -> Any:
 
 
 def _times(spec: Times) -> Any:
-    buckets = spec.series.buckets
-    midnights = [each for each in buckets if f"{_there(each.begin):%H:%M}" == "00:00"]
+    buckets, zone = spec.series.buckets, spec.series.zone
+    midnights = [each for each in buckets if f"{_there(each.begin, zone):%H:%M}" == "00:00"]
     named = midnights if len(midnights) > 1 else buckets
     named = named[:: -(-len(named) // MOST_LABELS)]
     chart = pygal.XY(
@@ -98,7 +99,7 @@ def _times(spec: Times) -> Any:
         truncate_label=-1,
         x_labels=[each.begin for each in named],
         xrange=(buckets[0].begin, buckets[-1].end),
-        x_value_formatter=lambda at: _label(at, buckets, days=len(midnights) > 1),
+        x_value_formatter=lambda at: _label(at, spec.series, days=len(midnights) > 1),
         **_LOOK,
     )
     # What was sent stands before all that came to an end, so that the rest shows above it.
@@ -120,15 +121,16 @@ def _steps(buckets: Sequence[Bucket], height: Callable[[Bucket], int]) -> list[t
     return [(at, height(each)) for each in buckets for at in (each.begin, each.end)]
 
 
-def _label(at: float, buckets: Sequence[Bucket], *, days: bool) -> str:
-    span = buckets[-1].end - buckets[0].begin
+def _label(at: float, series: Series, *, days: bool) -> str:
+    span, there = series.buckets[-1].end - series.buckets[0].begin, _there(at, series.zone)
     if days:
-        return f"{_there(at):%Y-%m-%d}" if span > 300 * DAY else f"{_there(at):%d %b}"
-    return f"{_there(at):%H:%M}" if span <= DAY else f"{_there(at):%d %b %H:%M}"
+        return f"{there:%Y-%m-%d}" if span > 300 * DAY else f"{there:%d %b}"
+    return f"{there:%H:%M}" if span <= DAY else f"{there:%d %b %H:%M}"
 
 
-def _there(at: float) -> datetime:
-    return datetime.fromtimestamp(at)  # noqa: DTZ006  # by this machine's clock, as the page says
+def _there(at: float, zone: str) -> datetime:
+    """By the clock that cut the buckets: this machine's where no zone is named."""
+    return datetime.fromtimestamp(at, ZoneInfo(zone) if zone else None)
 
 
 def _described(spec: Bars | Times) -> str:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, FloatRect, sync_playwright
 
 from tests.acceptance.support import LINK, OTHER_LINK, TOKEN, Api, Project, Running, until
 from tests.acceptance.test_dashboard import link_of
@@ -102,12 +102,10 @@ def _shoot(browser: Browser, dashboard: Running) -> None:
         page.emulate_media(color_scheme="dark" if colours == "dark" else "light")
         page.goto(link.split("/?")[0] + path)
         page.wait_for_load_state("networkidle")
-        height = min(
-            TALLEST if width > 1000 else 1000,
-            page.evaluate("document.documentElement.scrollHeight"),
-        )
-        clip = {"x": 0, "y": 0, "width": width, "height": height}
-        page.screenshot(path=IMAGES / f"dashboard-{name}.png", full_page=True, clip=clip)  # type: ignore[arg-type]
+        tall: float = page.evaluate("document.documentElement.scrollHeight")
+        height = min(TALLEST if width > 1000 else 1000, tall)
+        clip = FloatRect(x=0, y=0, width=width, height=height)
+        page.screenshot(path=IMAGES / f"dashboard-{name}.png", full_page=True, clip=clip)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from playwright.sync_api import Page, Request, expect, sync_playwright
 
 from runner.cli import main
 
+from .fleet import new_database
 from .support import Project, Running, people, until
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -303,6 +304,24 @@ def test_read_only_changes_nothing_and_a_failing_ledger_is_said_and_recovers(
 def _failing(browser: Browser) -> http.client.HTTPResponse | None:
     answer = browser.ask("/")
     return answer if answer.status == 503 else None
+
+
+def test_it_shows_and_changes_a_ledger_on_postgresql(project: Project, postgres: str) -> None:
+    state = new_database(postgres)
+    project.write(people(3))
+    project.ok(project.campaign, "--limit", "0", "--state", state)
+    dashboard, link = started(project, "--state", state)
+    browser = Browser(link)
+    browser.enter()
+    assert "0 of 3" in text_of(browser.ask("/"))
+    own = {"Origin": f"http://{browser.host}", "Content_Type": FORM["Content-Type"]}
+    word = urlencode({"word": browser.form_word("/campaigns/1/pause")})
+    assert browser.ask("/campaigns/1/pause", "POST", word, **own).status == 303
+    assert "paused by" in text_of(browser.ask("/"))
+    for path in ("/campaigns/1", "/campaigns/1/queued", "/messages/2", "/search?q=Person2"):
+        assert "Person2" in text_of(browser.ask(path)), path
+    dashboard.interrupt()
+    assert dashboard.wait().code == 0
 
 
 def test_it_says_what_it_needs(planned: Project, capsys: pytest.CaptureFixture[str]) -> None:

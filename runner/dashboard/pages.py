@@ -49,7 +49,7 @@ def page_routes(house: House) -> list[Route]:
 
 def overview(house: House, request: Request) -> Response:
     found = house.shared.look("all", seen(house.clock))
-    standings = house.shared.look("standings", standings_of(house.clock))
+    standings = house.shared.soon("standings", standings_of(house.clock)) or {}
     zone, now = zone_of(request), house.clock.now()
     campaigns = [
         {
@@ -91,8 +91,8 @@ def campaign(house: House, request: Request) -> Response:
 
     figures = _figures(house, each, zone.key)
     lines, queued, done = house.shared.look(("lately", id), lately)
-    status, standing = each.status, figures.standing
-    free = status.brake is None
+    status = each.status
+    standing = figures.standing if figures and status.brake is None else None
     return house.page(
         request,
         "campaign.html",
@@ -103,9 +103,9 @@ def campaign(house: House, request: Request) -> Response:
             "total": status.total,
             "done_count": done_of(status.counts),
             "figures": figures,
-            "finish": finish_of(standing, zone, now) if free else "",
-            "binds": standing.forecast.binds if standing.forecast and free else "",
-            "waits": waits_for(standing, zone, now) if free else "",
+            "finish": finish_of(standing, zone, now) if standing else "",
+            "binds": standing.forecast.binds if standing and standing.forecast else "",
+            "waits": waits_for(standing, zone, now) if standing else "",
             "needs_list": _needs(house, each, named=False),
             "log": lines.rows,
             "next_ones": queued.rows,
@@ -118,15 +118,16 @@ def campaign(house: House, request: Request) -> Response:
 def sends(house: House, request: Request) -> Response:
     """The chart of a campaign's page."""
     each = _one(house, request.path_params["id"])
-    series = _figures(house, each, zone_of(request).key).series
-    if not series.buckets:
+    figures = _figures(house, each, zone_of(request).key)
+    if figures is None or not figures.series.buckets:
         raise HTTPException(404)
     headers = {"content-security-policy": POLICY}
-    return Response(sends_of(series), media_type="image/svg+xml", headers=headers)
+    return Response(sends_of(figures.series), media_type="image/svg+xml", headers=headers)
 
 
-def _figures(house: House, each: Seen, zone: str) -> Figures:
-    return house.shared.look(
+def _figures(house: House, each: Seen, zone: str) -> Figures | None:
+    """Reckoned from all of its messages, and when they will be done: it may take long."""
+    return house.shared.soon(
         ("figures", each.row.id, zone),
         lambda ledger: figures_of(ledger, each.row, None, house.clock, zone=zone),
     )

@@ -20,6 +20,8 @@ EVERY = 1.5
 """Seconds that a look is good for. Our own choice."""
 SHARE = 20
 """A look that took a second is good for so many. Our own choice."""
+A_MOMENT = 0.5
+"""Seconds that a page waits for what may take long. Our own choice."""
 KEPT = 200
 """Looks that are remembered: the newest."""
 
@@ -29,6 +31,7 @@ class _Found:
     lock: threading.Lock = field(default_factory=threading.Lock)
     good_until: float = 0.0
     what: Any = None
+    failed: Exception | None = None  # in a look that nobody waited for
 
 
 class Shared:
@@ -49,6 +52,26 @@ class Shared:
                 ended = self._clock.boot()
                 found.good_until = ended + max(EVERY, SHARE * (ended - began))
             return cast("T", found.what)
+
+    def soon(self, key: Hashable, how: Callable[[Ledger], T]) -> T | None:
+        """The same of what may take long: what was found last, None if that is nothing yet. A new
+        look goes on by itself, and is waited for a moment."""
+        found = self._place(key)
+        if found.failed is not None:
+            failed, found.failed = found.failed, None
+            raise failed
+
+        def look() -> None:
+            try:
+                self.look(key, how)
+            except Exception as error:  # told to whoever asks next
+                found.failed = error
+
+        if self._clock.boot() >= found.good_until and not found.lock.locked():
+            looking = threading.Thread(target=look, name="a long look", daemon=True)
+            looking.start()
+            looking.join(A_MOMENT)
+        return cast("T | None", found.what)
 
     def forget(self) -> None:
         """Something was changed here: look again."""

@@ -6,10 +6,15 @@ somebody asks, in the ledger, which is the truth. No recipient and no text is ev
 
 from __future__ import annotations
 
+import io
 import re
+import socket
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, wait
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import (
     GC_COLLECTOR,
@@ -19,7 +24,7 @@ from prometheus_client import (
     Counter,
     Histogram,
     Info,
-    start_http_server,
+    make_wsgi_app,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -45,6 +50,12 @@ LOOK_SHARE = 20.0
 
 PATIENCE = 2.0
 """Seconds that an answer waits for a new look; then it tells what the last one saw."""
+
+MOST_ASKING = 8
+"""Questions that are answered at once; more are turned away. Our own choice."""
+
+ASKING = 10.0
+"""Seconds of silence after which whoever asks is given up: the default `scrape_timeout`."""
 
 MOST_REASONS = 20
 """Reasons that are told apart for each campaign and status: codes are the API's, and a series for
@@ -179,9 +190,50 @@ class Metrics(Collector):
 def serve(metrics: Metrics, address: str, port: int) -> str:
     """Serve metrics from a thread of its own until the process ends; where (`port` 0: any free
     one). Raises OSError when it cannot listen there."""
-    server, _ = start_http_server(port, address, metrics.registry)
+    found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, *_, place = found[0]
+    server = type("_Port", (_Server,), {"address_family": family})(place[:2], _Asked)
+    server.set_app(make_wsgi_app(metrics.registry))
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     host = f"[{address}]" if ":" in address else address
     return f"http://{host}:{server.server_port}/metrics"
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """Answers only a few at once: whoever asks, and how often, takes no open files and no threads
+    from the run."""
+
+    daemon_threads = True
+
+    def __init__(self, *args: Any) -> None:
+        self._free = threading.BoundedSemaphore(MOST_ASKING)
+        super().__init__(*args)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        request.settimeout(ASKING)
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing: whoever asked has gone, and the terminal is the run's."""
+
+
+class _Asked(WSGIRequestHandler):
+    """One question. Nothing of it is written to the terminal."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def get_stderr(self) -> io.StringIO:
+        return io.StringIO()
 
 
 def answer_class(status: int) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import struct
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -16,7 +19,7 @@ from runner.events import MessageDeferred, MessageInDoubt, MessageSent
 from runner.ledger import brakes
 from runner.measures import CampaignFigures, Figures, LaneFigures, Limit, Purpose
 from runner.message import SkipReason
-from runner.metrics import MOST_REASONS, Metrics, answer_class
+from runner.metrics import MOST_ASKING, MOST_REASONS, Metrics, answer_class, serve
 from runner.pacing import make_pacer
 from runner.run.measuring import looked_at
 from tests.lane import Setting
@@ -242,3 +245,37 @@ def test_a_look_finds_what_the_ledger_and_the_limits_say(make: Callable[..., Set
 
 def test_every_reason_for_skipping_can_be_told() -> None:
     assert all(module.code(str(reason)) == str(reason) for reason in SkipReason)
+
+
+def ask(at: str) -> bytes:
+    """What the port says; nothing when it turns whoever asks away."""
+    port = int(at.rpartition(":")[2].partition("/")[0])
+    with socket.create_connection(("127.0.0.1", port), 10) as asking:
+        try:
+            asking.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            return asking.recv(12)
+        except ConnectionError:
+            return b""
+
+
+def test_whoever_asks_takes_no_open_files_from_the_run_and_writes_nothing_to_its_terminal(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    at = serve(Metrics(Clock(), "1"), "127.0.0.1", 0)
+    port = int(at.rpartition(":")[2].partition("/")[0])
+    with contextlib.ExitStack() as stack:
+        held = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+            for _ in range(MOST_ASKING)
+        ]
+        assert ask(at) == b""
+        for each in held:  # reset, as a scraper does that is killed
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    deadline = threading.Event()
+    for _ in range(1_000):
+        if ask(at) == b"HTTP/1.0 200":
+            break
+        deadline.wait(0.01)
+    else:
+        raise AssertionError("nobody is answered any more")
+    assert capfd.readouterr() == ("", "")

@@ -47,11 +47,13 @@ class JsonLines:
 
 class EventFile:
     """The same, appended to a file that grows from run to run; only its owner can read it, since it
-    says who was written to. An event that finds the disk full is not written down."""
+    says who was written to. An event that finds no room is not written down, and none waits for
+    whoever reads a pipe."""
 
     def __init__(self, path: Path) -> None:
         """Raises OSError when the file cannot be appended to."""
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
+        self._file = os.open(path, flags, 0o600)
         self._torn = False  # the last line is not whole
 
     def watch(self, event: Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ import pytest
 
 from runner.cli import elsewhere
 from runner.clock import SystemClock
-from runner.events import EventBus
+from runner.events import EventBus, Notice
 
 
 def watch(log_file: Path | None = None, port: int | None = None, address: str = "") -> EventBus:
@@ -37,3 +38,15 @@ def test_an_address_that_is_none_of_this_machine_is_wrong_usage(address: str) ->
 def test_a_log_file_that_cannot_be_written_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(click.UsageError, match="cannot be written"):
         watch(log_file=tmp_path / "missing" / "events.jsonl")
+
+
+def test_no_pipe_is_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "events"
+    os.mkfifo(pipe)
+    with pytest.raises(click.UsageError, match="cannot be written"):
+        watch(log_file=pipe)  # which nobody reads
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    bus = watch(log_file=pipe)
+    for number in range(2_000):  # more than it holds
+        bus.emit(Notice(0.0, f"{number:0100}"))
+    os.close(reader)

@@ -50,6 +50,8 @@ def written(found: Figures, format: str, command: Callable[..., str], version: s
 def save_report(path: Path, text: str) -> None:
     """Write a report to a file, whole or not at all. A file that is there is replaced only if it is
     a report itself. Raises RunnerError."""
+    if path.exists() and not path.is_file():  # to replace a device or to read a pipe does harm
+        raise RunnerError(f"{path}: is no file", "name a file, or leave -o out for stdout")
     if path.exists() and not _is_report(path):
         raise RunnerError(
             f"{path}: is there, and no report of this program; it is left as it is",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -138,6 +139,9 @@ def test_what_a_report_refuses(project: Project) -> None:
     assert "no report" in project.ok(*report, "-o", notes, code=1).err
     assert "no report" in project.ok(*report, "-o", project.campaign, "--format", "md", code=1).err
     assert notes.read_text() == "# My own\n"
+    pipe = project.folder / "pipe.md"
+    os.mkfifo(pipe)  # nor is a device, as root might, replaced
+    assert "is no file" in project.ok(*report, "-o", pipe, code=1).err
     for name in ("report.html", "report.md", "report.json"):
         project.ok(*report, "-o", name)
         project.ok(*report, "-o", name)  # its own, it may replace

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, insert, select, text, update
 
 from runner.clock import iso
 from runner.errors import LaneHeld
-from runner.ledger.schema import campaign, lane, meta, run
+from runner.ledger.schema import lane, meta, run
 
 NAMELESS = "a process that has not said its name yet"
 
@@ -86,8 +86,9 @@ def one_at_a_time(connection: Connection, id: int | None = None) -> None:
     everybody = select(meta.c.key).where(meta.c.key == "schema_version")
     connection.execute(everybody.with_for_update(read=id is not None))
     if id is not None:
-        mine = select(campaign.c.id).where(campaign.c.id == id)
-        connection.execute(mine.with_for_update(key_share=True))  # messages may still refer to it
+        # Not the campaign's own row: a live lane changes that after its messages and its lane's
+        # row, which are waited for with this in hand.
+        take_turns(connection, f"campaign {id}")
 
 
 def take_turns(connection: Connection, what: str) -> None:

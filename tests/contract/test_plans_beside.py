@@ -11,11 +11,24 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from runner.ledger import Ledger, brakes, decisions, open_ledger, submissions, views, words
+from runner.ledger import (
+    Ledger,
+    brakes,
+    claims,
+    decisions,
+    moves,
+    open_ledger,
+    settling,
+    submissions,
+    views,
+    words,
+)
 from runner.ledger.decisions import Retry
+from runner.ledger.moves import Result
 from runner.ledger.planning import CampaignRow, PlanWriter
-from runner.message import MessageStatus
-from tests.support import LANE, make_campaign, make_queue
+from runner.ledger.settling import Settlement
+from runner.message import Evidence, MessageStatus
+from tests.support import LANE, claim_one, make_campaign, make_intent, make_queue, own_lane
 
 PATIENT = 20.0
 """Seconds after which a test gives up; a word waits for 30 before it does."""
@@ -99,6 +112,29 @@ def test_a_cancel_waits_for_the_plan_of_its_own_campaign(new_database: str) -> N
         # The plan did not find them in the file any more, so there was nothing to cancel.
         assert cancelled.result(PATIENT) == 0
         assert ledger.read(views.counts, spring.id)[MessageStatus.SKIPPED] == 3
+
+
+@pytest.mark.parametrize("word", ["retry", "cancel", "resume", "resolve"])
+def test_a_live_lane_and_a_word_never_wait_for_each_other(new_database: str, word: str) -> None:
+    with open_ledger(new_database) as ledger, ThreadPoolExecutor(1) as threads:
+        spring = make_campaign(ledger)
+        make_queue(ledger, spring, [1, 2])
+        run, epoch = own_lane(ledger)
+        number = claim_one(ledger, make_intent(1, run, epoch))
+        ledger.write(moves.record, [Result(1, number, Evidence.UNKNOWN, 11.0)])
+        said = Settlement(1, Evidence.SAID_NOT_SENT, 20.0)
+        ask = WORDS[word]
+        if word == "resolve":
+            ask = lambda ledger, row: ledger.write(words.give_word, row.id, [said])  # noqa: E731
+        with ledger.writing() as connection:  # a group of a lane: an intent, and look-ups' answers
+            claims.claim(connection, [make_intent(2, run, epoch)])
+            settling.settle(connection, [Settlement(1, Evidence.UNCLEAR, 12.0, "unclear")])
+            asked = threads.submit(ask, ledger, spring)
+            until_one_waits(ledger)
+            [done] = settling.settle(connection, [Settlement(1, Evidence.ABSENT_ASSUMED, 13.0)])
+            assert done is not None
+            assert done.status is MessageStatus.QUEUED
+        asked.result(PATIENT)
 
 
 def until_one_waits(ledger: Ledger) -> None:

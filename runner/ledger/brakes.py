@@ -113,12 +113,20 @@ def pause(connection: Connection, campaign: int, at: float, by: str) -> Brake | 
     return None
 
 
-def release(connection: Connection, campaign: int, at: float, by: str) -> Brake | None:
-    """Let a campaign go on; what had stopped it, if anything had."""
+def release(
+    connection: Connection,
+    campaign: int,
+    at: float,
+    by: str,
+    unless: Collection[BrakeKind] = (),
+) -> Brake | None:
+    """Let a campaign go on; what had stopped it, if anything had. `unless`: what is not for this
+    to end; then None."""
     keep_intents_out(connection)
     before = standing(connection, [campaign]).get(campaign)
-    if before is not None:
-        put(connection, campaign, BrakeKind.RELEASED, at, by)
+    if before is None or before.kind in unless:
+        return None
+    put(connection, campaign, BrakeKind.RELEASED, at, by)
     return before
 
 

@@ -72,13 +72,14 @@ def go_on_after_guard(
 ) -> None:
     """To run a campaign again is the word to go on that its guard, or the API, waits for."""
     for row in rows:
-        brake = ledger.read(brakes.standing, [row.id]).get(row.id)
-        if brake is not None and brake.kind not in BY_A_PERSON:
-            told = "; going on, its count starts anew" if brake.kind is BrakeKind.GUARDED else ""
-            bus.emit(Notice(at, f"{in_words(row.name, brake)}{told}"))
-            by, why = user(), f"run again; it was {brake.kind}"
-            with ledger.writing() as connection:
-                brakes.release(connection, row.id, at, by)
-                actions.keep(
-                    connection, Act.RESUME, at=at, by=by, via=CLI, campaign=row.id, why=why
-                )
+        with ledger.writing() as connection:
+            # Looked at in the same transaction: a person may pause it just now.
+            brake = brakes.release(connection, row.id, at, user(), unless=BY_A_PERSON)
+            if brake is None:
+                continue
+            why = f"run again; it was {brake.kind}"
+            actions.keep(
+                connection, Act.RESUME, at=at, by=user(), via=CLI, campaign=row.id, why=why
+            )
+        told = "; going on, its count starts anew" if brake.kind is BrakeKind.GUARDED else ""
+        bus.emit(Notice(at, f"{in_words(row.name, brake)}{told}"))

@@ -21,7 +21,7 @@ from runner.ledger import (
     upgrade,
     views,
 )
-from runner.ledger.brakes import Brake, BrakeKind, Halt
+from runner.ledger.brakes import BY_A_PERSON, Brake, BrakeKind, Halt
 from runner.ledger.decisions import Retry
 from runner.ledger.moves import Result
 from runner.message import Evidence, MessageStatus
@@ -193,6 +193,17 @@ def test_a_persons_word_stands_above_a_guards_whichever_was_written_last(ledger:
         assert found is not None
         assert found.kind is strongest
         assert put(K.RELEASED) is None
+
+
+def test_to_run_again_is_no_word_against_a_pause(ledger: Ledger) -> None:
+    """Not even against one of the same moment: it is looked at where it is released."""
+    row = make_campaign(ledger)
+    ledger.write(brakes.halt, [Halt(10.0, "too many failures", row.id, kind=BrakeKind.GUARDED)])
+    ledger.write(brakes.pause, row.id, 11.0, "ada")
+    assert ledger.write(brakes.release, row.id, 12.0, "bob", BY_A_PERSON) is None
+    standing = stands(ledger, row.id)
+    assert standing is not None
+    assert standing.kind is BrakeKind.PAUSED
 
 
 def test_what_came_back_after_a_cancel_is_withdrawn_when_it_is_resumed(ledger: Ledger) -> None:

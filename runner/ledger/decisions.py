@@ -115,15 +115,18 @@ def resume(connection: Connection, id: int, at: float, by: str) -> Brake | None:
 def suppress(connection: Connection, ids: Iterable[str], reason: str, at: float) -> int:
     """Put recipients on the do-not-contact list and take their queued messages out; how many
     messages that stopped."""
-    return suppress_each(connection, dict.fromkeys(ids, (reason, at)))
+    return suppress_each(connection, dict.fromkeys(ids, (reason, at)))[1]
 
 
-def suppress_each(connection: Connection, wanted: Mapping[str, tuple[str, float]]) -> int:
-    """`suppress` with a reason and a time for each. Who is on the list already stays on it with
-    the reason and time that it has."""
+def suppress_each(
+    connection: Connection, wanted: Mapping[str, tuple[str, float]]
+) -> tuple[list[str], int]:
+    """`suppress` with a reason and a time for each; who is new on the list too. Who is on it
+    already stays on it with the reason and time that it has."""
     one_at_a_time(connection)
     keep_intents_out(connection)
     ids = list(wanted)
+    added: list[str] = []
     stopped = 0
     for start in range(0, len(ids), 500):
         part = ids[start : start + 500]
@@ -139,8 +142,9 @@ def suppress_each(connection: Connection, wanted: Mapping[str, tuple[str, float]
         ]
         if new:
             connection.execute(insert(suppression), new)
+            added += [id for id in part if id not in there]
         stopped += len(pass_suppressed(connection, message.c.recipient.in_(part)))
-    return stopped
+    return added, stopped
 
 
 def unsuppress(connection: Connection, ids: Iterable[str]) -> list[str]:

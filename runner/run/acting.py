@@ -222,16 +222,16 @@ def suppress(
     """Put people (id -> reason, since when) on the do-not-contact list and take their queued
     messages out; how many messages that stopped. `why`: a word for all of them."""
     with ledger.writing() as connection:
-        stopped = decisions.suppress_each(connection, wanted)
-        if wanted:
+        added, stopped = decisions.suppress_each(connection, wanted)
+        if added:
             actions.keep(
                 connection,
                 Act.SUPPRESS,
                 at=clock.now(),
                 by=by,
                 via=via,
-                count=len(wanted),
-                recipients=wanted.keys(),
+                count=len(added),
+                recipients=added,
                 why=why,
             )
     return stopped

@@ -56,6 +56,7 @@ def test_each_act_is_kept_with_who_when_where_and_what_it_changed(ledger: Ledger
     assert acting.settle_by_word(ledger, row, clock, sent=["1"], not_sent=["2"], **ada) == (1, 1)
     assert acting.take_words_back(ledger, row, clock, ["2"], **bob).back == ["2"]
     assert acting.suppress(ledger, clock, {"3": ("asked", 1.0)}, why="asked", **ada) == 1
+    assert acting.suppress(ledger, clock, {"3": ("again", 2.0)}, **bob) == 0  # is on it already
     assert acting.unsuppress(ledger, clock, ["3", "4"], **bob) == ["3"]
     assert acting.unsuppress(ledger, clock, ["3"], **bob) == []
     assert acting.cancel(ledger, row, clock, **ada) == 2

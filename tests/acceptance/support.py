@@ -210,7 +210,13 @@ class Project:
         """Wait until one is on the wire and whoever follows is begun, where a key allows it: how
         many those are. Nothing is being written to the ledger then."""
         ahead = int(self.version == "v2")
-        until(lambda: self.counts().get("sending") == 1 + ahead, "the next one to be begun")
+
+        def is_begun() -> bool:
+            counts = self.counts()
+            under_way = counts.get("sending") == 1 + ahead  # and none of them is being recorded
+            return under_way and counts.get("sent", 0) == len(self.api.recipients) - 1
+
+        until(is_begun, "the next one to be begun")
         return ahead
 
     def exported(self) -> list[dict[str, str]]:

@@ -45,7 +45,7 @@ def test_pause_resume_cancel_and_a_guard_reach_workers(make_fleet: MakeFleet) ->
     # It rests until it is told to go on, and then begins at once.
     resumed = fleet.ok("resume", fleet.file(paused))
     assert "the workers have it" in resumed.out
-    until(lambda: sent(paused) > held + 8, "it to go on", 5)
+    until(lambda: sent(paused) > held + 8, "it to go on", 20)
     paused.api.faults()
     until(lambda: sent(paused) == 40, "it to be sent")
     lanes = fleet.lanes()
@@ -74,7 +74,7 @@ def test_resumed_while_the_last_message_is_under_way(make_fleet: MakeFleet) -> N
 def test_a_run_and_workers_respect_each_other(make_fleet: MakeFleet) -> None:
     fleet = make_fleet(teams=1, people=40, concurrency=2)
     [team] = fleet.teams
-    fleet.slow(0.3)
+    fleet.slow(1)
     fleet.submit()
     worker = fleet.worker()
     fleet.until_accepted(3)

@@ -2,7 +2,7 @@
 # make test: linters' friends aside, everything that proves the program.
 # make bench: how fast it is, into docs/performance.md (Linux, a C compiler; half an hour).
 # make bench ONLY=endurance: an hour at full speed; memory, files and tasks stay flat.
-# make screenshots: the pictures of the terminal in docs/images, made anew from the real program.
+# make screenshots: the pictures of terminal and dashboard in docs/images, from the real program (chromium).
 # make soak SOAK=1000: kill the real runner so many times per API version, and count.
 # make soak-workers ROUNDS=40: kill, freeze and cut off real workers, and crash their database.
 # Both need Python 3.11+ and make, nothing else.
@@ -44,6 +44,7 @@ test: setup
 
 screenshots: setup
 	$(BIN)/python -m tests.screenshots
+	$(BIN)/python -m tests.screenshots_dashboard
 
 soak: setup
 	$(BIN)/python -m tests.soak --version v2 --kills $(SOAK) $(if $(SEED),--seed $(SEED))

@@ -96,7 +96,7 @@ def test_who_is_read_ahead_is_passed_over_once_another_team_has_written(
     project.write(ids, concurrency=1)
     other_api = start_api("--per-minute", "none")
     other = another(project, base=other_api.base)
-    project.api.faults("slow:seconds=3,times=1")
+    project.api.faults("slow:seconds=8,times=1")
     slow = project.start(project.campaign, NEW)
     until(lambda: project.counts().get("sending"), "the first to be under way")
     other.with_suffix(".csv").write_text(f"x_user_id,first_name\n{ids[2]},Zoe\n")

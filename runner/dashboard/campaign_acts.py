@@ -156,6 +156,8 @@ def to_send(house: House, done: acting.Retried, file: str) -> str:
 
 def _statuses(fields: Fields) -> tuple[MessageStatus, ...]:
     said = fields.get("status", "")
+    if said and said not in RETRYABLE:  # none at all would mean each of them
+        raise LookupError(said)
     return tuple(status for status in RETRYABLE if said in ("", str(status)))
 
 

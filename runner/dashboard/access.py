@@ -12,10 +12,11 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from starlette.requests import cookie_parser
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -197,13 +198,9 @@ def _is_address(name: str) -> bool:
 
 def _session_of(heard: list[tuple[str, str]], cookie: str) -> str:
     for name, value in heard:
-        if name == "cookie":
-            try:
-                found = SimpleCookie(value).get(cookie)
-            except CookieError:
-                continue
-            if found is not None:
-                return found.value
+        # Not `SimpleCookie`, which gives up at what other programs on this machine may have set.
+        if name == "cookie" and (found := cookie_parser(value).get(cookie)) is not None:
+            return found
     return ""
 
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
@@ -79,7 +79,10 @@ async def _asked(house: House, act: Act, request: Request) -> Response:
 async def _done(house: House, act: Act, request: Request) -> Response:
     if request.headers.get("content-type") != "application/x-www-form-urlencoded":
         raise HTTPException(415, "This is no form of ours.")
-    said = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=20)
+    try:
+        said = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=20)
+    except (ClientDisconnect, ValueError):  # it went away half-way, or has too many fields
+        raise HTTPException(400, "This is no form of ours.") from None
     fields = {key: values[-1] for key, values in said.items()}
     if not hmac.compare_digest(fields.pop("word", "").encode(), request.state.form_word.encode()):
         raise HTTPException(403, "This form is of another session: open the page again.")

@@ -11,6 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -61,9 +62,17 @@ def dashboard_of(
     )
 
 
+class _Number(IntegerConvertor):
+    """Of a campaign or message, in an address: no more digits than every ledger can look for."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_url_convertor("number", _Number())
+
 ACTS = {
-    **{f"/campaigns/{{id:int}}/{name}": act for name, act in campaign_acts.ACTS.items()},
-    **{f"/messages/{{id:int}}/{name}": act for name, act in people_acts.ACTS.items()},
+    **{f"/campaigns/{{id:number}}/{name}": act for name, act in campaign_acts.ACTS.items()},
+    **{f"/messages/{{id:number}}/{name}": act for name, act in people_acts.ACTS.items()},
     **{f"/do-not-contact/{name}": act for name, act in people_acts.LIST_ACTS.items()},
 }
 """What can be done, and under which address."""

@@ -36,10 +36,10 @@ def page_routes(house: House) -> list[Route]:
 
     return [
         Route("/", of(overview)),
-        Route("/campaigns/{id:int}", of(campaign)),
-        Route("/campaigns/{id:int}/sends.svg", of(sends)),
-        Route("/campaigns/{id:int}/{status}", of(listed)),
-        Route("/messages/{id:int}", of(message)),
+        Route("/campaigns/{id:number}", of(campaign)),
+        Route("/campaigns/{id:number}/sends.svg", of(sends)),
+        Route("/campaigns/{id:number}/{status}", of(listed)),
+        Route("/messages/{id:number}", of(message)),
         Route("/search", of(search)),
         Route("/in-doubt", of(in_doubt)),
         Route("/history", of(what_was_done)),

@@ -267,6 +267,42 @@ def test_only_who_has_the_link_comes_in_and_only_from_its_own_pages(planned: Pro
     assert not done.err
 
 
+def test_odd_requests_are_no_bugs_and_do_nothing(planned: Project) -> None:
+    planned.ok("cancel", planned.campaign, "--yes")
+    dashboard, link = started(planned)
+    browser = Browser(link)
+    browser.enter()
+    for path in ("/messages", "/campaigns"):
+        for digits in (19, 20, 5000):
+            assert browser.ask(f"{path}/{'9' * digits}").status == 404, (path, digits)
+    assert browser.ask(f"/messages/{'9' * 20}/retry").status == 404
+
+    # Beside what another program on this machine has set: browsers do not tell ports apart.
+    for other in ('a={"b": 1}', 'a="', "a b c", "=", ""):
+        assert browser.ask("/", Cookie=f"{other}; {browser.cookie}").status == 200, other
+
+    # What is asked of no message is done to none.
+    own = {"Origin": f"http://{browser.host}", "Content_Type": FORM["Content-Type"]}
+    word = browser.form_word("/campaigns/1/retry")
+    assert browser.ask("/campaigns/1/retry?status=sent").status == 404
+    sent = urlencode({"word": word, "status": "sent"})
+    assert browser.ask("/campaigns/1/retry", "POST", sent, **own).status == 404
+    assert planned.counts() == {"cancelled": 3}
+
+    many = "&".join(f"field{number}=1" for number in range(25))
+    assert browser.ask("/campaigns/1/pause", "POST", many, **own).status == 400
+    with socket.create_connection(("127.0.0.1", browser.link.port or 0)) as raw:
+        told = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in own.items())
+        raw.sendall(
+            f"POST /campaigns/1/pause HTTP/1.1\r\nHost: {browser.host}\r\n{told}"
+            f"Cookie: {browser.cookie}\r\nContent-Length: 100\r\n\r\nword=".encode()
+        )
+    dashboard.interrupt()
+    done = dashboard.wait()
+    assert done.code == 0
+    assert not done.err
+
+
 def _without_length(browser: Browser, headers: dict[str, str]) -> bytes:
     """What comes back to a form in pieces, which does not say how much it is."""
     with socket.create_connection(("127.0.0.1", browser.link.port or 0), timeout=20) as raw:

@@ -106,7 +106,7 @@ def test_a_campaign_is_watched_paused_searched_and_settled(on_v1: Project, page:
     expect(dialog).to_contain_text("wait. None of them is begun until somebody resumes it.")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
-    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Pause").press(" ")
     dialog.get_by_role("button", name="Pause").press("Enter")
     expect(page.get_by_role("status").first).to_contain_text("spring is paused")
     assert run.wait().code == 6

@@ -29,6 +29,10 @@
   });
 
   document.addEventListener("keydown", (event) => {
+    if (event.key === " " && event.target.matches?.('a[role="button"]')) {
+      event.preventDefault(); // as a button does it, and not to scroll
+      event.target.click();
+    }
     const typing = event.target.closest?.("input, textarea, select");
     if (event.key === "/" && !typing && !dialog.open && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();

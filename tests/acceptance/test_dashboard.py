@@ -9,7 +9,7 @@ import shutil
 import signal
 import socket
 from collections.abc import Iterator
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import pytest
 from playwright.sync_api import Page, Request, expect, sync_playwright
@@ -135,6 +135,11 @@ def test_a_campaign_is_watched_paused_searched_and_settled(on_v1: Project, page:
     # Back is back, and when the dashboard ends, the page says so.
     page.go_back()
     expect(page.locator("dl.facts")).to_be_visible()
+    # On a telephone nothing sticks out.
+    page.set_viewport_size({"width": 360, "height": 700})
+    for path in ("/campaigns/1", "/search?q=owned", "/in-doubt", "/history", "/", page.url):
+        page.goto(urljoin(link, path))
+        assert page.evaluate("document.documentElement.scrollWidth") == 360, path
     assert not complaints
     dashboard.interrupt()
     expect(page.locator("#lost")).to_be_visible()

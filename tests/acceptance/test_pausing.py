@@ -159,7 +159,7 @@ def test_a_pause_outlives_the_run_that_obeyed_it(project: Project) -> None:
 
 
 def test_a_campaign_is_cancelled_during_its_run_and_taken_back(project: Project) -> None:
-    ids = people(60)
+    ids = people(150)
     project.write(ids, concurrency=2)
     project.api.faults(SLOWLY)
     running = a_live_run(project)
@@ -169,7 +169,7 @@ def test_a_campaign_is_cancelled_during_its_run_and_taken_back(project: Project)
     assert ended.code == 6, ended.all
     assert accepted_until(project) < cancelled_at + 1.0
     count = len(project.api.recipients)
-    assert project.counts() == {"sent": count, "cancelled": 60 - count}
+    assert project.counts() == {"sent": count, "cancelled": 150 - count}
     assert "cancelled" in told
     assert f"run-campaign retry {project.campaign} --status cancelled" in told
 

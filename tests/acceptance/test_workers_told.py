@@ -24,7 +24,7 @@ def after(team: Team, at: float) -> list[float]:
 
 
 def test_pause_resume_cancel_and_a_guard_reach_workers(make_fleet: MakeFleet) -> None:
-    fleet = make_fleet(teams=3, people=40)
+    fleet = make_fleet(teams=3, people=120)  # more than go out before the words are said
     paused, cancelled, guarded = fleet.teams
     guarded.ids = people(40, "0413")  # to whom the API says no
     fleet.write_teams(more="guard: {consecutive_failures: 3}\n")
@@ -47,7 +47,7 @@ def test_pause_resume_cancel_and_a_guard_reach_workers(make_fleet: MakeFleet) ->
     assert "the workers have it" in resumed.out
     until(lambda: sent(paused) > held + 8, "it to go on", 20)
     paused.api.faults()
-    until(lambda: sent(paused) == 40, "it to be sent")
+    until(lambda: sent(paused) == 120, "it to be sent")
     lanes = fleet.lanes()
     assert "stopped by its guard" in lanes[guarded.name]["trouble"]
     assert "paused" not in lanes[paused.name]["trouble"]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader
 from starlette.applications import Starlette
 from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
@@ -25,6 +25,7 @@ from runner.dashboard.pages import page_routes
 from runner.dashboard.sharing import Shared
 from runner.dashboard.showing import Command, House
 from runner.errors import RunnerError
+from runner.pages.page import escaping
 from runner.run.looking import Looks
 from runner.run.opening import location_of
 from runner.run.places import ledger_upward
@@ -88,15 +89,7 @@ class _Kept(StaticFiles):
 
 
 def _templates() -> Environment:
-    """Everything that is put into a page is escaped, whoever wrote it."""
-    made = Environment(
-        loader=PackageLoader("runner.dashboard"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters["number"] = lambda count: f"{count:,}"
+    made = escaping(PackageLoader("runner.dashboard"))
     made.filters["iso"] = iso
     made.filters["cells"] = json.loads
     made.globals |= {"called": words.CALLED, "signs": words.SIGNS}

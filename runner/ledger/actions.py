@@ -64,11 +64,11 @@ def keep(
     by: str,
     via: str,
     campaign: int | None = None,
-    count: int = 0,
+    count: int | None = None,
     recipients: Collection[str] = (),
     why: str = "",
 ) -> None:
-    """Write down what somebody did."""
+    """Write down what somebody did. `count`: where it is not that of the `recipients`."""
     detail: dict[str, Any] = {"recipients": list(islice(recipients, NAMED)), "why": why}
     connection.execute(
         insert(action).values(
@@ -77,7 +77,7 @@ def keep(
             via=via,
             what=what,
             campaign=campaign,
-            changed=count,
+            changed=len(recipients) if count is None else count,
             detail=json.dumps(
                 {key: value for key, value in detail.items() if value}, ensure_ascii=False
             ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from runner.pages.charts import chart_of
@@ -10,18 +10,25 @@ from runner.pages.told import ORDER, Bars, Moment, Report, Times, name_of
 from runner.progress import number
 
 
-def page(report: Report) -> str:
-    """The page. Everything that is not this package's own is escaped."""
-    environment = Environment(
-        loader=PackageLoader("runner", "pages"),
+def escaping(loader: BaseLoader) -> Environment:
+    """For pages in which everything that is put into them is escaped, whoever wrote it."""
+    made = Environment(
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = number
+    made.filters["number"] = number
+    return made
+
+
+def page(report: Report) -> str:
+    """The page. Everything that is not this package's own is escaped."""
+    loader = PackageLoader("runner", "pages")
+    environment = escaping(loader)
     environment.tests["moment"] = lambda cell: isinstance(cell, Moment)
-    style, _, _ = environment.loader.get_source(environment, "report.css")  # type: ignore[union-attr]
+    style, _, _ = loader.get_source(environment, "report.css")
     return environment.get_template("report.html.j2").render(
         report=report,
         order=ORDER,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from runner.clock import iso
@@ -47,7 +47,7 @@ class Moment:
         return iso(self.at)
 
     def __str__(self) -> str:
-        return f"{datetime.fromtimestamp(self.at):%Y-%m-%d %H:%M}"  # noqa: DTZ006  # as said
+        return f"{datetime.fromtimestamp(self.at, UTC).astimezone():%Y-%m-%d %H:%M}"
 
 
 Cell = str | int | Moment | None

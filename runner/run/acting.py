@@ -168,7 +168,6 @@ def settle_by_word(
                     by=by,
                     via=via,
                     campaign=row.id,
-                    count=len(told[status]),
                     recipients=told[status],
                 )
     return len(told[_S.SENT]), len(told[_S.QUEUED])
@@ -198,7 +197,6 @@ def take_words_back(
                 by=by,
                 via=via,
                 campaign=row.id,
-                count=len(told.back),
                 recipients=told.back,
             )
     unknown = sorted(set(ids) - {*told.back, *told.too_late})
@@ -230,7 +228,6 @@ def suppress(
                 at=clock.now(),
                 by=by,
                 via=via,
-                count=len(added),
                 recipients=added,
                 why=why,
             )
@@ -248,7 +245,6 @@ def unsuppress(ledger: Ledger, clock: Clock, ids: Iterable[str], *, by: str, via
                 at=clock.now(),
                 by=by,
                 via=via,
-                count=len(gone),
                 recipients=gone,
             )
     return gone

@@ -130,20 +130,24 @@ def figures_of(
 
     Raises UsageError for a column that no row has.
     """
+
+    def counting(what: str) -> None:
+        tell(lambda: f"{row.name}: counting by {what}")
+
     now = clock.now()
     with ledger.reading() as connection:  # one look, so that all of it agrees
         status = status_in(connection, row, now)
-        tell(lambda: f"{row.name}: counting by sender")
+        counting("sender")
         of_senders = figures.by_sender(connection, row.id)
         stopped = brakes.stopped_senders(connection, {each.sender for each in of_senders})
-        tell(lambda: f"{row.name}: counting by time")
+        counting("time")
         span = figures.ended_between(connection, row.id)
         step = STEPS[0] if span is None else step_for(span[1] - span[0])
         slots = figures.ended(connection, row.id, min(step[1], QUARTER)) if span else []
         names = figures.column_names(connection, row.id)
         columns = []
         for name in by:
-            tell(lambda name=name: f"{row.name}: counting by {name}")  # type: ignore[misc]
+            counting(name)
             if name not in names and not figures.has_column(connection, row.id, name):
                 raise _no_column(name, names)
             found = figures.by_column(connection, row.id, name, MOST_VALUES)

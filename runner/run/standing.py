@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,18 +68,10 @@ def standings(
         location = ledger_upward(state, environ, folder)
     with open_existing(location) as ledger:
         rows = ledger.read(planning.campaigns) if path is None else [row_of(path, ledger)]
-        return standings_in(ledger, rows, clock, path)
-
-
-def standings_in(
-    ledger: Ledger, rows: Sequence[CampaignRow], clock: Clock, path: Path | None = None
-) -> Standings:
-    """Of these campaigns of an open ledger, `path` being the file of the only one where it is
-    known."""
-    told = [standing_of(ledger, row, path, clock) for row in rows]
-    last = ledger.read(history.last_run)
-    mark = ledger.read(moved.mark_of)
-    return Standings(ledger.place, str(mark or ""), told, last, is_alive(last))
+        told = [standing_of(ledger, row, path, clock) for row in rows]
+        last = ledger.read(history.last_run)
+        mark = ledger.read(moved.mark_of)
+        return Standings(ledger.place, str(mark or ""), told, last, is_alive(last))
 
 
 def standing_of(

@@ -162,6 +162,7 @@ def test_limits_are_exact_over_a_take_over(make_fleet: MakeFleet) -> None:
     until(lambda: "waiting" in fleet.workers[1].out, "the minute to be used up")
     least = 30 - 8  # which the dead one may have sent
     until(lambda: team.api.ask("requests")["total"] >= least, "what is left of it to be used")
+    assert team.api.ask("requests")["total"] <= 30
     verdict = fleet.judge()
     assert verdict.doubled == []
     assert verdict.limited == 0

@@ -22,6 +22,10 @@ be more than a thousand."""
 FEW = 8
 """Connections that may be open more or less: those that broke are closed before others open."""
 
+THREADS = 4
+"""The loop, the ledger's writer, and one each for the two who read the ledger now and then: when
+their looks never meet, one thread serves both."""
+
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it is read from /proc")
 def test_memory_and_files_are_flat_and_nobody_is_written_to_twice(tmp_path: Path) -> None:
@@ -34,7 +38,7 @@ def test_memory_and_files_are_flat_and_nobody_is_written_to_twice(tmp_path: Path
     assert endured.growth() < MOST
     early, late = endured.between(0.1, 1 / 3), endured.between(2 / 3, 1)
     assert max(look.files for look in late) <= max(look.files for look in early) + FEW
-    assert {look.threads for look in late} == {3}
+    assert max(look.threads for look in late) <= THREADS
     workers = min(look.tasks for look in early if look.tasks is not None)
     assert min(look.tasks for look in late if look.tasks is not None) == workers
 

@@ -11,8 +11,8 @@ from runner.ledger import brakes
 from runner.ledger.brakes import Brake, BrakeKind
 from runner.ledger.contact import pass_suppressed
 from runner.ledger.lanes import keep_intents_out, one_at_a_time
+from runner.ledger.moves import make_stale
 from runner.ledger.schema import attempt, message, suppression
-from runner.ledger.settling import make_stale
 from runner.message import MAY_HAVE_SENT, MessageStatus
 
 _S = MessageStatus

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, select, update
 
 from runner.errors import LedgerError
 from runner.ledger.prepared import Prepared, bound, each_of, given
-from runner.ledger.schema import attempt, message, status_is
+from runner.ledger.schema import attempt, campaign, message, status_is
 from runner.message import (
     MOVES,
     AttemptOutcome,
@@ -75,7 +75,9 @@ _STANDING = Prepared(
 def record(connection: Connection, results: list[Result]) -> list[Recorded]:
     """Record outcomes: every attempt gets its truth, and its message moves as the evidence says.
 
-    A message may occur more than once in `results`; they take effect in order.
+    A message may occur more than once in `results`; they take effect in order. One that goes from
+    doubt back to the queue was passed over by the plans made meanwhile: it is not sent before its
+    campaign has been planned again.
     """
     rows = _STANDING.run(connection, ids=json.dumps([result.message for result in results]))
     now: dict[int, dict[str, Any]] = {row.id: row._asdict() for row in rows}
@@ -111,7 +113,30 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
         row.update(status=status, tries=tries, message_id=result.message_id or row["message_id"])
     _ATTEMPT.run_many(connection, attempts)
     _write_moves(connection, moves)
+    _plan_again(
+        connection,
+        [
+            move["_id"]
+            for move in moves
+            if move["_from"] == _S.IN_DOUBT and move["status"] is _S.QUEUED
+        ],
+    )
     return told
+
+
+def _plan_again(connection: Connection, came_back: Sequence[int]) -> None:
+    if came_back:
+        those = message.c.id.in_(came_back)
+        connection.execute(update(message).where(those).values(unplanned=True))
+        for id in connection.execute(select(message.c.campaign).where(those).distinct()).scalars():
+            make_stale(connection, id)
+
+
+def make_stale(connection: Connection, campaign_id: int) -> None:
+    """A campaign's plan no longer covers its queue: it is planned again, whatever its files say."""
+    connection.execute(
+        update(campaign).where(campaign.c.id == campaign_id).values(fingerprint=None)
+    )
 
 
 def unproven_attempts(connection: Connection, ids: Sequence[int]) -> dict[int, set[int]]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from runner.ledger.moves import Recorded, Result, record, unproven_attempts
-from runner.ledger.schema import campaign, message
+from runner.ledger.schema import message
 from runner.ledger.views import is_taken
 from runner.message import EVIDENCE, AttemptOutcome, Evidence, MessageStatus
 
@@ -34,15 +34,12 @@ class Settlement:
 def settle(connection: Connection, settlements: list[Settlement]) -> list[Recorded | None]:
     """Settle messages in doubt. None for one that is no longer in doubt, unless it is found: late
     truth is welcome.
-
-    A message that goes back to the queue was passed over by the plans made meanwhile: it is not
-    sent before its campaign has been planned again.
     """
     ids = [item.message for item in settlements]
     rows = {
         row.id: row
         for row in connection.execute(
-            select(message.c.id, message.c.status, message.c.campaign)
+            select(message.c.id, message.c.status)
             .where(message.c.id.in_(ids))
             .order_by(message.c.id)
             .with_for_update()
@@ -75,13 +72,7 @@ def _settle_one(
         return Recorded(_S.IN_DOUBT)
     if item.evidence in (Evidence.FOUND, Evidence.SAID_SENT):
         numbers = numbers[:1]  # one message was accepted: by one of them
-    recorded = _settle_each(connection, item, numbers)
-    if recorded.status is _S.QUEUED:
-        connection.execute(
-            update(message).where(message.c.id == item.message).values(unplanned=True)
-        )
-        make_stale(connection, row.campaign)
-    return recorded
+    return _settle_each(connection, item, numbers)
 
 
 _TAKEN = "the message that a look-up shows already belongs to another one of this ledger"
@@ -106,10 +97,3 @@ def _settle_each(connection: Connection, item: Settlement, numbers: list[int]) -
         for number in numbers
     ]
     return record(connection, results)[-1]
-
-
-def make_stale(connection: Connection, campaign_id: int) -> None:
-    """A campaign's plan no longer covers its queue: it is planned again, whatever its files say."""
-    connection.execute(
-        update(campaign).where(campaign.c.id == campaign_id).values(fingerprint=None)
-    )

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from runner.ledger.lanes import one_at_a_time
-from runner.ledger.moves import ENDING, Recorded
+from runner.ledger.moves import ENDING, Recorded, make_stale
 from runner.ledger.schema import attempt, message, run, word
-from runner.ledger.settling import Settlement, make_stale, settle
+from runner.ledger.settling import Settlement, settle
 from runner.message import AttemptOutcome, MessageStatus
 
 _S = MessageStatus

@@ -306,6 +306,23 @@ def test_a_message_without_an_owner_is_in_doubt(ledger: Ledger) -> None:
     )
 
 
+def test_what_a_frozen_owner_proves_late_is_planned_before_it_goes(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, *_ = claimed(ledger, row.id)
+    ledger.write(moves.orphan, LANE, 50.0)
+    ledger.write(decisions.suppress, ["5"], "asked", 55.0)
+    planned = ledger.read(planning.find_campaign, row.name)
+    assert planned is not None
+    assert planned.fingerprint  # made while nobody knew of it
+    told = record(ledger, message, number, Evidence.NOT_WRITTEN, reason="too_late")
+    assert told == Recorded(S.QUEUED)
+    assert ledger.read(views.unplanned, [row.id]) == 1
+    stale = ledger.read(planning.find_campaign, row.name)
+    assert stale is not None
+    assert stale.fingerprint is None
+
+
 def test_a_look_up_that_proves_nothing_keeps_the_attempts_own_words(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])

@@ -37,7 +37,8 @@ _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only f
 
 
 def _one_of(column: str, values: type[MessageStatus] | type[AttemptOutcome]) -> str:
-    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
+    # Not `IN`: for each row that is written, SQLite would make a table of the values.
+    return " OR ".join(f"{column} = '{value}'" for value in values)
 
 
 meta = Table(

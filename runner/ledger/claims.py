@@ -15,8 +15,8 @@ from sqlalchemy import Connection, insert, select, update
 from runner.ledger import brakes
 from runner.ledger.brakes import BY_A_PERSON, Brake
 from runner.ledger.contact import PassedOver, keep_others_out, pass_contacted, pass_suppressed
-from runner.ledger.prepared import Prepared, bound, each_of, given
-from runner.ledger.schema import attempt, lane, message
+from runner.ledger.prepared import Prepared, bound, each_of, given, tuples
+from runner.ledger.schema import attempt, lane, message, status_is
 from runner.ledger.views import is_first_of, is_suppressed, may_go
 from runner.message import MessageStatus
 
@@ -81,7 +81,7 @@ def claim(
         if not ids:
             continue
         moved = (_REPEAT if again else _BEGIN).run(connection, ids=json.dumps(ids))
-        numbers.update({row.id: row.attempts for row in moved})
+        numbers.update(tuples(moved))
     left = asked.keys() - numbers.keys() - passed.keys()
     if left:
         passed |= pass_suppressed(connection, message.c.id.in_(left))
@@ -139,7 +139,7 @@ _BEGIN = Prepared(
         update(message)
         .where(
             message.c.id.in_(each_of("ids", database)),
-            message.c.status == _S.QUEUED,
+            status_is(message, _S.QUEUED),
             *may_go(),
             is_first_of(each_of("ids", database)),
             ~brakes.STOPPED_BY_A_PERSON,
@@ -153,7 +153,7 @@ _REPEAT = Prepared(
         update(message)
         .where(
             message.c.id.in_(each_of("ids", database)),
-            message.c.status == _S.IN_DOUBT,
+            status_is(message, _S.IN_DOUBT),
             ~message.c.unplanned,
             ~is_suppressed(),
             ~brakes.STOPPED_BY_A_PERSON,

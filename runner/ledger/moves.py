@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, select, update
 
 from runner.errors import LedgerError
-from runner.ledger.prepared import Prepared, bound, each_of, given
+from runner.ledger.prepared import Prepared, bound, each_of, given, tuples
 from runner.ledger.schema import attempt, campaign, message, status_is
 from runner.message import (
     MOVES,
@@ -56,12 +56,20 @@ class Recorded(NamedTuple):
     doubled: bool = False
 
 
+class _Standing(NamedTuple):
+    """What a message is before a result."""
+
+    status: str
+    tries: int
+    message_id: str | None
+
+
 _STANDING = Prepared(
     lambda database: (
         select(
             message.c.id,
-            message.c.status,
             message.c.attempts,
+            message.c.status,
             message.c.tries,
             message.c.message_id,
         )
@@ -80,19 +88,23 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
     campaign has been planned again.
     """
     rows = _STANDING.run(connection, ids=json.dumps([result.message for result in results]))
-    now: dict[int, dict[str, Any]] = {row.id: row._asdict() for row in rows}
-    retried = [id for id, row in now.items() if row["attempts"] > 1]
+    now: dict[int, _Standing] = {}
+    retried: list[int] = []
+    for id, number, *standing in tuples(rows):
+        now[id] = _Standing(*standing)
+        if number > 1:
+            retried.append(id)
     unproven = unproven_attempts(connection, retried)
     attempts: list[dict[str, Any]] = []
     moves: list[dict[str, Any]] = []
     told: list[Recorded] = []
     for result in results:
-        row = now[result.message]
+        was = now[result.message]
         others = unproven.get(result.message, set()) - {result.number}
-        tries = row["tries"] + result.counts
+        tries = was.tries + result.counts
         outcome, status = judge(
             result.evidence,
-            MessageStatus(row["status"]),
+            MessageStatus(was.status),
             others_unproven=bool(others),
             tries_left=tries < result.attempts_allowed or not result.counts,
         )
@@ -102,15 +114,15 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
         accepted = outcome is AttemptOutcome.ACCEPTED
         doubled = (
             accepted
-            and row["status"] == _S.SENT
-            and bool(result.message_id and row["message_id"])
-            and row["message_id"] != result.message_id
+            and was.status == _S.SENT
+            and bool(result.message_id and was.message_id)
+            and was.message_id != result.message_id
         )
         told.append(Recorded(status, doubled))
-        if doubled or (status == row["status"] and status not in (_S.IN_DOUBT,)):
+        if doubled or (status == was.status and status is not _S.IN_DOUBT):
             continue  # an attempt's truth that moves nothing
-        moves.append(_move(result, row["status"], status, tries))
-        row.update(status=status, tries=tries, message_id=result.message_id or row["message_id"])
+        moves.append(_move(result, was.status, status, tries))
+        now[result.message] = _Standing(status.value, tries, result.message_id or was.message_id)
     _ATTEMPT.run_many(connection, attempts)
     _write_moves(connection, moves)
     _plan_again(
@@ -118,7 +130,7 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
         [
             move["_id"]
             for move in moves
-            if move["_from"] == _S.IN_DOUBT and move["status"] is _S.QUEUED
+            if move["_from"] == _S.IN_DOUBT and move["status"] == _S.QUEUED
         ],
     )
     return told
@@ -156,8 +168,8 @@ def _attempt_values(result: Result, outcome: AttemptOutcome) -> dict[str, Any]:
         "_message": result.message,
         "_number": result.number,
         "ended_at": result.at if result.answered or outcome is not AttemptOutcome.UNKNOWN else None,
-        "outcome": outcome,
-        "evidence": result.evidence,
+        "outcome": outcome.value,
+        "evidence": result.evidence.value,
         "reason": result.reason,
         "detail": result.detail,
         "http_status": result.http_status,
@@ -172,7 +184,7 @@ def _move(result: Result, old: str, new: MessageStatus, tries: int) -> dict[str,
     return {
         "_id": result.message,
         "_from": old,
-        "status": new,
+        "status": new.value,
         "reason": "" if sent and result.evidence is Evidence.ACCEPTED else result.reason,
         "detail": result.detail,
         "not_before": result.not_before,
@@ -228,7 +240,7 @@ def _write_moves(connection: Connection, moves: list[dict[str, Any]]) -> None:
     if not moves:
         return
     for move in moves:
-        old, new = MessageStatus(move["_from"]), move["status"]
+        old, new = MessageStatus(move["_from"]), MessageStatus(move["status"])
         if old is not new and new not in MOVES[old]:
             raise LedgerError(f"message {move['_id']} cannot go from {old} to {new}")
     changed = _MOVE.run_many(connection, moves)

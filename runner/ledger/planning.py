@@ -368,8 +368,8 @@ class PlanWriter:
             zone,
             text,
             as_json(columns),
-            _S.QUEUED if skip is None else _S.SKIPPED,
-            skip or "",
+            (_S.QUEUED if skip is None else _S.SKIPPED).value,
+            "" if skip is None else skip.value,
             detail,
             free_at,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -26,12 +27,12 @@ from sqlalchemy.types import TypeEngine
 @dataclass(frozen=True, slots=True)
 class _Compiled:
     sql: str
-    order: Sequence[str] | None  # of the values, where the driver does not take them by name
+    in_order: Callable[[Mapping[str, Any]], Any] | None  # where the driver takes none by name
     fixed: Mapping[str, Any]
 
     def values(self, given: Mapping[str, Any]) -> Any:
-        values = {**self.fixed, **given}
-        return values if self.order is None else tuple([values[name] for name in self.order])
+        values = {**self.fixed, **given} if self.fixed else given
+        return values if self.in_order is None else self.in_order(values)
 
 
 class Prepared:
@@ -62,9 +63,18 @@ class Prepared:
             made = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
             assert isinstance(made, SQLCompiler)
             fixed = {name: value for name, value in made.params.items() if value is not None}
-            found = _Compiled(str(made), made.positiontup, fixed)
+            found = _Compiled(str(made), _picked(made.positiontup), fixed)
             self._compiled[dialect.name] = found
         return found
+
+
+def _picked(order: Sequence[str] | None) -> Callable[[Mapping[str, Any]], Any] | None:
+    """Takes a statement's values out of a mapping, in the order of their places."""
+    if order is None:
+        return None
+    if len(order) < 2:  # for one name `itemgetter` gives the value itself
+        return lambda values: tuple(values[name] for name in order)
+    return itemgetter(*order)
 
 
 def tuples(found: CursorResult[Any]) -> list[Any]:

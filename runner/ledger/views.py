@@ -162,7 +162,7 @@ def is_first_of(ids: Select[tuple[int]]) -> ColumnElement[bool]:
         _other.c.recipient == message.c.recipient,
         _other.c.platform == message.c.platform,
         _other.c.id_type == message.c.id_type,
-        _other.c.status == _S.QUEUED,
+        status_is(_other, _S.QUEUED),
         _other.c.id < message.c.id,
         _other.c.id.in_(ids),
     )

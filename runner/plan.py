@@ -102,9 +102,9 @@ def _entry(
 def _render(
     prospect: Prospect, template: Template, max_characters: int | None
 ) -> tuple[str, SkipReason | None, str]:
-    empty = sorted(name for name in template.requires_value if not prospect.columns.get(name))
+    empty = [name for name in template.requires_value if not prospect.columns.get(name)]
     if empty:
-        return "", SkipReason.MISSING_VALUE, f"{', '.join(empty)} is empty"
+        return "", SkipReason.MISSING_VALUE, f"{', '.join(sorted(empty))} is empty"
     try:
         text = template.render(prospect.columns)
     except RowRenderError as error:

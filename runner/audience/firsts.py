@@ -44,8 +44,14 @@ class FirstRows:
         return row
 
     def _grow(self) -> None:
-        numbers, rows = self._numbers, self._rows
+        """Put all that is there into twice as many places. (As `first` would, in half the time.)"""
+        old = zip(self._numbers, self._rows, strict=True)
         self._make(2 * (self._places + 1))
-        for number, row in zip(numbers, rows, strict=True):
+        rows, numbers, places = self._rows, self._numbers, self._places
+        for number, row in old:
             if row:
-                self.first(number, row)
+                at = number * SPREAD % places
+                while rows[at]:
+                    at = at + 1 if at + 1 < places else 0
+                rows[at], numbers[at] = row, number
+                self._free -= 1

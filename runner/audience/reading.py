@@ -52,7 +52,8 @@ class Audience:
         ids alone.
         """
         platform, id_type, names = self.campaign.api.platform, self.id_type, self.columns
-        at = names.index(self.id_column)
+        id_column = self.id_column
+        at = names.index(id_column)
         added = [""] * (len(names) - len(self.table.columns))
         fill = [(names.index(name), text) for name, text in self.defaults.items()]
         where = [(names.index(name), values) for name, values in self.where.items()]
@@ -75,7 +76,7 @@ class Audience:
             if isinstance(found, Refused):
                 yield RowSkip(number, found.reason, found.detail, columns)
                 continue
-            columns[self.id_column] = found
+            columns[id_column] = found
             recipient = Recipient(platform, id_type, found)
             if where:
                 detail = _not_selected(names, cells, where)

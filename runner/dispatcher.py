@@ -222,10 +222,11 @@ class Dispatcher:
         zones = self._doors.open.get(campaign)  # None: it has no schedule
         if zones is not None and not zones:
             return False
+        wall, but = lane.clock.now(), self._under_way  # some of them are in the queue still
         found = lane.ledger.read(
-            views.due, campaign, sender, lane.clock.now(), READ_AHEAD, lane.only, zones
+            views.due, campaign, sender, wall, READ_AHEAD, lane.only, zones, but
         )
-        self._heads[head] = deque(due for due in found if due.id not in self._under_way)
+        self._heads[head] = deque(found)
         if not self._heads[head]:
             self._look_again[head] = now + LOOK_AGAIN
         return bool(self._heads[head])

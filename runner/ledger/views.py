@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import (
     LABEL_STYLE_TABLENAME_PLUS_COL,
@@ -22,7 +21,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from runner.ledger.prepared import Prepared, given, texts_of
+from runner.ledger.prepared import Prepared, each_of, given, texts_of, tuples
 from runner.ledger.schema import attempt, campaign, message, row_skip, status_is, suppression
 from runner.message import (
     KEY_REUSED,
@@ -59,9 +58,10 @@ def due(
     limit: int,
     only: Collection[str] = (),
     zones: Collection[str] | None = None,
+    but: Collection[int] = (),
 ) -> list[Due]:
     """The first queued messages of one sender, in plan order. `zones`: those that are open, where
-    the campaign has a schedule."""
+    the campaign has a schedule. `but`: without these."""
     found = _DUE.run(
         connection,
         campaign=campaign,
@@ -72,11 +72,11 @@ def due(
         only=json.dumps(list(only)),
         any_zone=zones is None,
         zones=json.dumps(list(zones or ())),
+        but=json.dumps(list(but)),
     )
-    rows: Sequence[Any] = found.all()
     return [
         Due(id, campaign, name, Recipient(platform, id_type, to), step, generation, sender, text)
-        for id, name, platform, id_type, to, step, generation, text in rows
+        for id, name, platform, id_type, to, step, generation, text in tuples(found)
     ]
 
 
@@ -144,6 +144,7 @@ _DUE = Prepared(
             _IS_QUEUED,
             message.c.sender == given("sender"),
             message.c.not_before <= given("now"),
+            message.c.id.not_in(each_of("but", database)),
             *may_go(),
             given("any_one", Boolean) | message.c.recipient.in_(texts_of("only", database)),
             given("any_zone", Boolean) | message.c.zone.in_(texts_of("zones", database)),

@@ -9,6 +9,7 @@ import sys
 from runner.cli.call import Call
 from runner.cli.failing import exit_code_of
 from runner.cli.group import commands
+from runner.errors import UsageError
 
 FEWER = 100_000
 """Objects between two looks for garbage. What the modules bring stays, and need not be looked
@@ -22,6 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     call = Call(words)
     try:
+        _check_text(words)
         code = commands.main(words, prog_name="run-campaign", standalone_mode=False, obj=call)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
@@ -31,6 +33,16 @@ def main(argv: list[str] | None = None) -> int:
         return exit_code_of(failure, call)
     finally:
         gc.freeze()  # what is in memory now ends with the process: no last look through it
+
+
+def _check_text(words: list[str]) -> None:
+    """Raise UsageError for a word whose bytes are no text here: it could not be kept."""
+    for number, word in enumerate(words, 1):
+        if any("\ud800" <= char <= "\udfff" for char in word):
+            raise UsageError(
+                f"argument {number} is not {sys.getfilesystemencoding().upper()} text: {word!a}",
+                "write it, or name the file, in that encoding",
+            )
 
 
 def _open_streams() -> None:

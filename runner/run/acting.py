@@ -184,11 +184,17 @@ def take_words_back(
 ) -> TakenBack:
     """Take back what was said since the last run (empty `ids`: of all): in doubt again.
 
-    Raises UsageError for an id that nobody has said anything of.
+    Raises UsageError for an id that nobody has said anything of; then none is taken back.
     """
     at = clock.now()
     with ledger.writing() as connection:
         told = take_back(connection, row.id, ids)
+        unknown = sorted(set(ids) - {*told.back, *told.too_late})
+        if unknown:  # all of them or none
+            raise UsageError(
+                f"nothing was said of {unknown[0]} in {row.name}, or it was taken back already",
+                "see what is in doubt: run-campaign resolve --list",
+            )
         if told.back:
             actions.keep(
                 connection,
@@ -199,12 +205,6 @@ def take_words_back(
                 campaign=row.id,
                 recipients=told.back,
             )
-    unknown = sorted(set(ids) - {*told.back, *told.too_late})
-    if unknown:
-        raise UsageError(
-            f"nothing was said of {unknown[0]} in {row.name}, or it was taken back already",
-            "see what is in doubt: run-campaign resolve --list",
-        )
     return told
 
 

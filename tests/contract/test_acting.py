@@ -100,6 +100,19 @@ def test_each_act_is_kept_with_who_when_where_and_what_it_changed(ledger: Ledger
     assert not ledger.read(actions.actions, make_campaign(ledger, "other").id).rows
 
 
+def test_words_are_taken_back_together_or_not_at_all(ledger: Ledger) -> None:
+    row, clock = make_campaign(ledger), Ticks()
+    make_queue(ledger, row, [1])
+    run, epoch = own_lane(ledger)
+    number = claim_one(ledger, make_intent(1, run, epoch))
+    ledger.write(moves.record, [Result(1, number, Evidence.UNKNOWN, 11.0)])
+    acting.settle_by_word(ledger, row, clock, sent=["1"], by="ada", via=CLI)
+    with pytest.raises(UsageError, match="nothing was said of 7"):
+        acting.take_words_back(ledger, row, clock, ["1", "7"], by="ada", via=CLI)
+    assert [each.what for each in done(ledger)] == [Act.SENT]
+    assert acting.take_words_back(ledger, row, clock, ["1"], by="ada", via=CLI).back == ["1"]
+
+
 def test_what_fails_is_not_told_and_what_cannot_be_told_is_not_done(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,5 +22,8 @@ def message_key(campaign: str, step: str, recipient: Recipient, generation: int 
     template cannot write to a person twice. Frozen by test vectors.
     """
     parts = [normal_name(campaign), step, *recipient, generation]
-    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
-    return "rc1-" + hashlib.sha256(text.encode()).hexdigest()
+    return "rc1-" + hashlib.sha256(_encode(parts).encode()).hexdigest()
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Made once: `json.dumps` would make an encoder for every message."""

@@ -17,10 +17,10 @@
     if (!ours) event.preventDefault(); // started anew, it does not know this browser
   });
 
-  document.addEventListener("htmx:after:swap", () => {
-    if (dialog.childElementCount && !dialog.open) dialog.showModal();
+  // What a closed one held stays in it: its `close` event may come after the next question's answer.
+  document.addEventListener("htmx:after:swap", (event) => {
+    if (event.detail.ctx.target === dialog && !dialog.open) dialog.showModal();
   });
-  dialog.addEventListener("close", () => dialog.replaceChildren());
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog || event.target.closest("[data-close]")) {
       event.preventDefault();

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import endurance, machine, rivals, scale, sending, startup, workers
+from benchmarks import endurance, instructions, machine, rivals, scale, sending, startup, workers
 from benchmarks.figures import put
 from benchmarks.tools import Sink, sink
 
@@ -33,9 +33,10 @@ PARTS: dict[str, Part] = {
     "workers": lambda sink, folder, said: workers.measure(
         sink, folder, said.rounds, said.seconds, tell
     ),
+    "instructions": lambda sink, folder, _: instructions.measure(sink, folder, tell),
 }
 
-WHEN_NAMED = ("endurance", "workers")
+WHEN_NAMED = ("endurance", "workers", "instructions")
 """Parts that take too long, or need too much, to be run with all the others."""
 
 PAGES = {"workers": ROOT / "docs" / "many-machines.md"}

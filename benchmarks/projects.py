@@ -73,14 +73,18 @@ class Project:
             out.write(",".join(COLUMNS if faulty else COLUMNS[:3]) + "\n")
             out.writelines(_sheet(rows) if faulty else map(_line, range(rows)))
 
+    @property
+    def env(self) -> dict[str, str]:
+        """What `run-campaign` needs of its environment here."""
+        return {"INBOX_API_TOKEN": TOKEN, "RUN_CAMPAIGN_MEMORY": str(self.folder / "memory")}
+
     def start(self, *words: str | Path, env: Mapping[str, str] | None = None) -> Process:
         """Start `run-campaign` with these words."""
-        own = {"INBOX_API_TOKEN": TOKEN, "RUN_CAMPAIGN_MEMORY": str(self.folder / "memory")}
         self.started += 1
         return start(
             [*RUN_CAMPAIGN, *words],
             self.folder,
-            env=own | dict(env or {}),
+            env=self.env | dict(env or {}),
             core=CLIENT_CORE,
             name=f"output-{self.started}",
         )

@@ -9,11 +9,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from benchmarks import figures, rivals, scale, sending, workers
+from benchmarks import figures, instructions, rivals, scale, sending, workers
 from benchmarks.__main__ import PAGE, PAGES, PARTS
 from benchmarks.bare import body_of, compact
 from benchmarks.postgres import Load, Server
-from benchmarks.processes import run
+from benchmarks.processes import Stuck, run
 from benchmarks.projects import LINK, Project, row_of, text_of
 from benchmarks.sending import Case
 from benchmarks.teams import Size
@@ -137,3 +137,10 @@ def test_workers_are_measured_and_reckoned_with(api: Sink, place: Path, postgres
     assert "| 2,500 × 1,000 µs + 8.3 × 60,000 µs | 3 |" in told
     assert "| 3 cores / 0.5 of a core each | 6 |" in told
     assert "| 6 × 8 | 48 |" in told
+
+
+def test_instructions_are_counted_by_the_difference_of_two_sizes() -> None:
+    said = {10: "==7== Collected : 5000\n", 30: "==8== Collected : 5\n==8== Collected : 9000\n"}
+    assert instructions.each((10, 30), lambda size: instructions.collected(said[size])) == 200
+    with pytest.raises(Stuck, match="no count"):
+        instructions.collected("valgrind: command not found")

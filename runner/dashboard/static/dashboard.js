@@ -19,7 +19,8 @@
 
   // What a closed one held stays in it: its `close` event may come after the next question's answer.
   document.addEventListener("htmx:after:swap", (event) => {
-    if (event.detail.ctx.target === dialog && !dialog.open) dialog.showModal();
+    const asks = event.detail.ctx.target === dialog && dialog.childElementCount;
+    if (asks && !dialog.open) dialog.showModal();
   });
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog || event.target.closest("[data-close]")) {

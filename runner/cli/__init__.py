@@ -23,26 +23,28 @@ def main(argv: list[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     call = Call(words)
     try:
-        _check_text(words)
         code = commands.main(words, prog_name="run-campaign", standalone_mode=False, obj=call)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except SystemExit as ended:  # click ends itself so for shell completion
         return ended.code if isinstance(ended.code, int) else 1
+    except UnicodeEncodeError as failure:
+        return exit_code_of(_no_text(words) or failure, call)
     except BaseException as failure:
         return exit_code_of(failure, call)
     finally:
         gc.freeze()  # what is in memory now ends with the process: no last look through it
 
 
-def _check_text(words: list[str]) -> None:
-    """Raise UsageError for a word whose bytes are no text here: it could not be kept."""
+def _no_text(words: list[str]) -> UsageError | None:
+    """What is said of the first word whose bytes are no text here: it cannot be kept."""
     for number, word in enumerate(words, 1):
         if any("\ud800" <= char <= "\udfff" for char in word):
-            raise UsageError(
+            return UsageError(
                 f"argument {number} is not {sys.getfilesystemencoding().upper()} text: {word!a}",
-                "write it, or name the file, in that encoding",
+                "write it in that encoding",
             )
+    return None
 
 
 def _open_streams() -> None:

@@ -94,6 +94,14 @@ def test_a_queue_is_due_in_plan_order(ledger: Ledger) -> None:
     assert ledger.read(views.waiting, [row.id]) == [views.Waiting(SENDER, row.id, "", 3, 0.0, 1, 3)]
 
 
+def test_what_is_under_way_takes_no_places_in_a_read(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5, 6, 7, 8, 9])
+    first, second, *_ = ids_of(ledger, row.id)
+    found = ledger.read(views.due, row.id, SENDER, 5.0, 2, but={first, second})
+    assert [due.recipient.id for due in found] == ["7", "8"]
+
+
 def test_a_recipient_has_one_message_per_step(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])

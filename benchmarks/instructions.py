@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.figures import number, table
@@ -72,22 +73,29 @@ def _bare(sink: Sink, folder: Path, messages: int) -> int:
 
 
 def _durable(sink: Sink, folder: Path, messages: int) -> int:
-    return _of_project(sink, folder, messages, faulty=False, planned_before=True)
+    with _project(sink, folder) as project:
+        project.write(messages, at_once=AT_ONCE)
+        project.run(project.campaign, "--yes", "--limit", "0")
+        return _of(project)
 
 
 def _planned(sink: Sink, folder: Path, rows: int) -> int:
-    return _of_project(sink, folder, rows, faulty=True, planned_before=False)
+    with _project(sink, folder) as project:
+        project.write(rows, faulty=True)
+        return _of(project, "--limit", "0")
 
 
-def _of_project(sink: Sink, folder: Path, rows: int, *, faulty: bool, planned_before: bool) -> int:
-    project = Project(folder / "project", sink.base)
-    project.write(rows, at_once=AT_ONCE, faulty=faulty)
-    words = [str(project.campaign), "--yes", *([] if planned_before else ["--limit", "0"])]
+@contextmanager
+def _project(sink: Sink, folder: Path) -> Iterator[Project]:
     sink.reset()
+    project = Project(folder / "project", sink.base)
     try:
-        if planned_before:
-            project.run(project.campaign, "--yes", "--limit", "0")
-        python = [] if RUN_CAMPAIGN[0] == sys.executable else [sys.executable]
-        return _counted([*python, *RUN_CAMPAIGN, *words], project.folder, project.env)
+        yield project
     finally:
         shutil.rmtree(project.folder)
+
+
+def _of(project: Project, *more: str) -> int:
+    python = [] if RUN_CAMPAIGN[0] == sys.executable else [sys.executable]
+    words = [*python, *RUN_CAMPAIGN, str(project.campaign), "--yes", *more]
+    return _counted(words, project.folder, project.env)

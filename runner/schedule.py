@@ -204,7 +204,7 @@ def _is_holiday(region: str, day: date) -> bool:
 
 @lru_cache(maxsize=200)
 def _holidays(region: str, year: int) -> frozenset[date]:
-    import holidays  # noqa: PLC0415
+    import holidays  # noqa: PLC0415  # the same
 
     country, _, part = region.partition("-")
     return frozenset(holidays.country_holidays(country, subdiv=part or None, years=year))

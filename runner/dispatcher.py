@@ -114,7 +114,8 @@ class Dispatcher:
                 body=channel.compose(due.sender, due.recipient, due.text),
             )
             done = await attempt(lane, channel, parcel, permit)
-            if self.left is not None and (done is None or done.status is MessageStatus.QUEUED):
+            unsent = done is None or done.status in (MessageStatus.QUEUED, MessageStatus.SKIPPED)
+            if self.left is not None and unsent:
                 self.left += 1  # nobody was written to
         finally:
             self._under_way.discard(due.id)

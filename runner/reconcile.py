@@ -15,7 +15,7 @@ from runner.attempt import Parcel, attempt, pause
 from runner.attempt.lane import Lane
 from runner.channels import Channel, Lookup
 from runner.errors import LaneEnding
-from runner.events import MessageDeferred, MessageInDoubt, MessageSent, Waiting
+from runner.events import MessageDeferred, MessageInDoubt, MessageSent, MessageSkipped, Waiting
 from runner.ledger import settling, views
 from runner.ledger.settling import Settlement
 from runner.ledger.views import Doubt
@@ -336,6 +336,8 @@ class Reconciler:
                 lane.bus.emit(MessageSent(*about, message_id, thread_id, settled=True))
             case MessageStatus.IN_DOUBT:
                 lane.bus.emit(MessageInDoubt(*about, reason, detail))
+            case MessageStatus.SKIPPED if settled.passed:
+                lane.bus.emit(MessageSkipped(*about, settled.passed.reason, settled.passed.detail))
             case _:
                 lane.bus.emit(MessageDeferred(*about, reason, detail))
         lane.notify()

@@ -66,6 +66,9 @@ def make_old(connection: Connection, version: int) -> None:
         text("UPDATE meta SET value = :version WHERE key = 'schema_version'"),
         {"version": str(version)},
     )
+    connection.execute(text("ALTER TABLE message DROP COLUMN outdated"))
+    if version == 6:
+        return
     schema.action.drop(connection)
     if version == 5:
         return

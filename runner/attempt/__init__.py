@@ -338,5 +338,7 @@ def _event(lane: Lane, parcel: Parcel, answer: Answer, recorded: Recorded) -> Ev
             return MessageFailed(*told)
         case MessageStatus.IN_DOUBT:
             return MessageInDoubt(*told)
+        case MessageStatus.SKIPPED if recorded.passed:
+            return MessageSkipped(*about, recorded.passed.reason, recorded.passed.detail)
         case _:
             return MessageDeferred(*told)

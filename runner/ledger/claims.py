@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from runner.ledger import brakes
 from runner.ledger.brakes import BY_A_PERSON, Brake
-from runner.ledger.contact import PassedOver, keep_others_out, pass_contacted, pass_suppressed
+from runner.ledger.contact import PassedOver, keep_others_out, pass_contacted
 from runner.ledger.prepared import Prepared, bound, each_of, given, tuples
 from runner.ledger.schema import attempt, lane, message, status_is
 from runner.ledger.views import is_first_of, is_suppressed, may_go
@@ -82,9 +82,6 @@ def claim(
             continue
         moved = (_REPEAT if again else _BEGIN).run(connection, ids=json.dumps(ids))
         numbers.update(tuples(moved))
-    left = asked.keys() - numbers.keys() - passed.keys()
-    if left:
-        passed |= pass_suppressed(connection, message.c.id.in_(left))
     stopped = _stopped(connection, {each.message for each in owned} - numbers.keys())
     first: dict[int, Intent] = {}  # a message claimed twice in one batch is there once
     for intent in owned:

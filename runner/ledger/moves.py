@@ -7,12 +7,13 @@ Each function works inside one transaction. The functions that take lists are ba
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, select, update
 
 from runner.errors import LedgerError
+from runner.ledger.contact import PassedOver, pass_suppressed
 from runner.ledger.prepared import Prepared, bound, each_of, given, tuples
 from runner.ledger.schema import attempt, campaign, message, status_is
 from runner.message import (
@@ -50,10 +51,12 @@ class Result(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """What a result did. `doubled`: the recipient had already been sent another message."""
+    """What a result did. `doubled`: the recipient had already been sent another message.
+    `passed`: why it became `skipped` when it came back into the queue."""
 
     status: MessageStatus
     doubled: bool = False
+    passed: PassedOver | None = None
 
 
 class _Standing(NamedTuple):
@@ -83,9 +86,9 @@ _STANDING = Prepared(
 def record(connection: Connection, results: list[Result]) -> list[Recorded]:
     """Record outcomes: every attempt gets its truth, and its message moves as the evidence says.
 
-    A message may occur more than once in `results`; they take effect in order. One that goes from
-    doubt back to the queue was passed over by the plans made meanwhile: it is not sent before its
-    campaign has been planned again.
+    A message may occur more than once in `results`; they take effect in order. One that goes back
+    to the queue and was passed over by a plan made meanwhile is not sent before its campaign has
+    been planned again; one to somebody put on the do-not-contact list meanwhile is `skipped`.
     """
     rows = _STANDING.run(connection, ids=json.dumps([result.message for result in results]))
     now: dict[int, _Standing] = {}
@@ -125,23 +128,29 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
         now[result.message] = _Standing(status.value, tries, result.message_id or was.message_id)
     _ATTEMPT.run_many(connection, attempts)
     _write_moves(connection, moves)
-    _plan_again(
-        connection,
-        [
-            move["_id"]
-            for move in moves
-            if move["_from"] == _S.IN_DOUBT and move["status"] == _S.QUEUED
-        ],
+    back = {id for id, standing in now.items() if standing.status == _S.QUEUED}
+    said = {each.message for each in results if each.evidence is Evidence.SAID_NOT_SENT}
+    if not back:
+        return told
+    _plan_again(connection, back, said)
+    passed = pass_suppressed(connection, message.c.id.in_(back - said))
+    return [
+        Recorded(_S.SKIPPED, passed=passed[result.message])
+        if done.status is _S.QUEUED and result.message in passed
+        else done
+        for result, done in zip(results, told, strict=True)
+    ]
+
+
+def _plan_again(connection: Connection, back: Collection[int], said: Collection[int]) -> None:
+    """Let nothing go before it is planned that a plan has passed over, or that has come back by a
+    person's word, who can take that back until then."""
+    looked_at = message.c.id.not_in(said) & ~message.c.outdated
+    connection.execute(
+        update(message)
+        .where(message.c.id.in_(back))
+        .values(unplanned=message.c.unplanned | ~looked_at, outdated=False)
     )
-    return told
-
-
-def _plan_again(connection: Connection, came_back: Sequence[int]) -> None:
-    if came_back:
-        those = message.c.id.in_(came_back)
-        connection.execute(update(message).where(those).values(unplanned=True))
-        for id in connection.execute(select(message.c.campaign).where(those).distinct()).scalars():
-            make_stale(connection, id)
 
 
 def make_stale(connection: Connection, campaign_id: int) -> None:

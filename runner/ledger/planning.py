@@ -38,7 +38,7 @@ from runner.ledger.bulk import (
 )
 from runner.ledger.lanes import lane_name, one_at_a_time, take_turns
 from runner.ledger.prepared import Prepared, texts_of
-from runner.ledger.schema import campaign, message, row_skip, suppression
+from runner.ledger.schema import campaign, message, row_skip, status_is, suppression
 from runner.message import (
     FIRST_STEP,
     Change,
@@ -54,6 +54,7 @@ from runner.message import (
 )
 
 _S = MessageStatus
+_OPEN = (_S.SENDING, _S.IN_DOUBT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,7 @@ def known(
             )
         elif recipient not in found and status != _S.SKIPPED:
             found[recipient] = Known(sender)
-        if not mine and of in names and status in (_S.SENT, _S.SENDING, _S.IN_DOUBT):
+        if not mine and of in names and status in (_S.SENT, *_OPEN):
             when = math.inf if at is None else at
             if recipient not in contacts or when > contacts[recipient].at:
                 contacts[recipient] = Contact(names[of], when)
@@ -324,12 +325,15 @@ class PlanWriter:
         self._connection.execute(
             update(message)
             .where(message.c.campaign == self._campaign.id, message.c.unplanned.is_(True))
-            .values(unplanned=False)
+            .values(unplanned=False, outdated=False)
+        )
+        self._connection.execute(
+            update(message)
+            .where(message.c.campaign == self._campaign.id, status_is(message, *_OPEN))
+            .values(outdated=True)
         )
         # Who is under way and gone from the file must not get a first message by a repeat.
-        self._connection.execute(
-            update(message).where(*self._gone(_S.SENDING, _S.IN_DOUBT)).values(unplanned=True)
-        )
+        self._connection.execute(update(message).where(*self._gone(*_OPEN)).values(unplanned=True))
         self._connection.execute(
             update(campaign)
             .where(campaign.c.id == self._campaign.id)

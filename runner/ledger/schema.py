@@ -30,7 +30,7 @@ from sqlalchemy.sql import FromClause
 
 from runner.message import AttemptOutcome, MessageStatus, SkipReason
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only for INTEGER keys
@@ -89,6 +89,8 @@ message = Table(
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("tries", Integer, nullable=False, server_default=text("0")),  # of `retry.attempts`
     Column("unplanned", Boolean, nullable=False, server_default=text("false")),  # see `may_go`
+    # A plan has passed it over while it was under way or in doubt: `unplanned` once it comes back.
+    Column("outdated", Boolean, nullable=False, server_default=text("false")),
     Column("message_id", String),
     Column("thread_id", String),
     Column("sent_at", Float),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, case, func, insert, literal, select, text
+from sqlalchemy import Connection, case, func, insert, literal, select, text, update
 
 from runner.errors import LedgerError
 from runner.ledger.lanes import refuse_live_runs
@@ -16,6 +16,7 @@ from runner.ledger.schema import (
     attempt_by_message_id,
     brake,
     campaign,
+    message,
     message_by_message_id,
     message_contacted,
     message_open,
@@ -23,9 +24,11 @@ from runner.ledger.schema import (
     message_sent,
     message_unplanned,
     meta,
+    status_is,
     submission,
     word,
 )
+from runner.message import MessageStatus
 
 _ADVISORY = 0x7C1
 """PostgreSQL's lock of the ledger as a whole is of this class; those of lanes have none."""
@@ -81,12 +84,24 @@ def _add_actions(connection: Connection) -> None:
     connection.execute(insert(action).from_select(columns, known.order_by(brake.c.id)))
 
 
+def _add_outdated(connection: Connection) -> None:
+    """Whatever may come back from doubt is planned then: plans may have passed it over already."""
+    default = "BOOLEAN NOT NULL DEFAULT false"
+    connection.execute(text(f"ALTER TABLE message ADD COLUMN outdated {default}"))
+    connection.execute(
+        update(message)
+        .where(status_is(message, MessageStatus.SENDING, MessageStatus.IN_DOUBT))
+        .values(outdated=True)
+    )
+
+
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_words,
     2: _add_brakes_zones_and_contacts,
     3: _index_what_is_asked_for,
     4: _add_submissions,
     5: _add_actions,
+    6: _add_outdated,
 }
 """Schema version -> what brings a ledger of that version to the next one."""
 

@@ -17,7 +17,7 @@ from runner.message import AttemptOutcome, MessageStatus
 
 _S = MessageStatus
 
-_MESSAGE = ("status", "reason", "detail", "not_before", "tries", "unplanned")
+_MESSAGE = ("status", "reason", "detail", "not_before", "tries", "unplanned", "outdated")
 _ATTEMPT = ("number", *ENDING)
 
 

@@ -164,8 +164,13 @@ class Fleet(Project):
 
     def until_done(self, seconds: float = 60.0) -> None:
         """Wait until the ledger holds nothing that is still to be settled or sent."""
-        left = "select count(*) from message where status in ('queued', 'sending', 'in_doubt')"
-        until(lambda: self.ask(left)[0][0] == 0, "everything to be sent", seconds)
+        left = "from message where status in ('queued', 'sending', 'in_doubt')"
+        try:
+            until(lambda: self.ask(f"select count(*) {left}")[0][0] == 0, "all to end", seconds)
+        except AssertionError as error:
+            error.add_note(f"left: {self.ask(f'select recipient, status, reason, detail {left}')}")
+            error.add_note(f"lanes: {self.ask('select lane, next_at, trouble from submission')}")
+            raise
 
     def doubts(self) -> int:
         """Attempts whose outcome nobody knows."""

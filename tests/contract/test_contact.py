@@ -11,7 +11,7 @@ from runner.ledger import Ledger, claims, contact, decisions, moves, planning, s
 from runner.ledger.brakes import Brake
 from runner.ledger.claims import NotClaimed
 from runner.ledger.contact import PassedOver
-from runner.ledger.moves import Result
+from runner.ledger.moves import Recorded, Result
 from runner.ledger.planning import CampaignRow, PlanWriter
 from runner.ledger.settling import Settlement
 from runner.message import (
@@ -146,7 +146,7 @@ def test_a_message_in_doubt_elsewhere_is_waited_for_and_counts_once_it_is_sent(
     assert told.reason is SkipReason.CONTACTED
 
 
-def test_who_was_put_on_the_list_while_written_to_is_skipped_by_the_next_claim(
+def test_who_was_put_on_the_list_while_written_to_is_skipped_once_that_has_failed(
     ledger: Ledger,
 ) -> None:
     spring = make_campaign(ledger)
@@ -155,9 +155,10 @@ def test_who_was_put_on_the_list_while_written_to_is_skipped_by_the_next_claim(
     [message] = message_ids(ledger, spring)
     assert claim(ledger, lane, [message], 10.0, None) == [1]
     ledger.write(decisions.suppress, ["5"], "asked", 3.0)
-    ledger.write(moves.record, [Result(message, 1, Evidence.DEFERRED, 20.0)])
     told = "on the ledger's list since 1970-01-01: asked"
-    assert claim(ledger, lane, [message], 30.0, None) == [PassedOver(SkipReason.SUPPRESSED, told)]
+    assert ledger.write(moves.record, [Result(message, 1, Evidence.DEFERRED, 20.0)]) == [
+        Recorded(MessageStatus.SKIPPED, passed=PassedOver(SkipReason.SUPPRESSED, told))
+    ]
     assert standing(ledger, spring) == [("skipped", "suppressed", told, 0.0, 1)]
 
 

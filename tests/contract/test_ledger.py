@@ -314,21 +314,44 @@ def test_a_message_without_an_owner_is_in_doubt(ledger: Ledger) -> None:
     )
 
 
-def test_what_a_frozen_owner_proves_late_is_planned_before_it_goes(ledger: Ledger) -> None:
+def proven_late(ledger: Ledger, message: int, number: int) -> Recorded:
+    """What a frozen owner, taken over from, says when it wakes up at 60."""
+    proof = Result(message, number, Evidence.NOT_WRITTEN, 60.0, reason="too_late")
+    return ledger.write(moves.record, [proof])[0]
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_what_is_proven_late_waits_for_a_plan_only_if_one_has_passed_it_over(
+    ledger: Ledger, meanwhile: bool
+) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, *_ = claimed(ledger, row.id)
+    ledger.write(moves.orphan, LANE, 50.0)
+    if meanwhile:
+        again = PlannedMessage(2, recipient(5), SENDER, "Hello 5", {"a": "b"})
+        with ledger.writing() as connection:
+            writer = PlanWriter(connection, row)
+            writer.write([Entry(again, Change.KEPT)])
+            writer.finish("another", 55.0)
+    assert proven_late(ledger, message, number) == Recorded(S.QUEUED)
+    assert ledger.read(views.unplanned, [row.id]) == meanwhile
+    assert len(ids_of(ledger, row.id)) == (not meanwhile)
+
+
+def test_who_was_put_on_the_list_meanwhile_does_not_come_back_into_the_queue(
+    ledger: Ledger,
+) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
     ledger.write(moves.orphan, LANE, 50.0)
     ledger.write(decisions.suppress, ["5"], "asked", 55.0)
-    planned = ledger.read(planning.find_campaign, row.name)
-    assert planned is not None
-    assert planned.fingerprint  # made while nobody knew of it
-    told = record(ledger, message, number, Evidence.NOT_WRITTEN, reason="too_late")
-    assert told == Recorded(S.QUEUED)
-    assert ledger.read(views.unplanned, [row.id]) == 1
-    stale = ledger.read(planning.find_campaign, row.name)
-    assert stale is not None
-    assert stale.fingerprint is None
+    told = proven_late(ledger, message, number)
+    assert told.status is S.SKIPPED
+    assert told.passed is not None
+    assert told.passed.reason is SkipReason.SUPPRESSED
+    assert statuses(ledger, row.id) == [("5", "skipped")]
 
 
 def test_a_look_up_that_proves_nothing_keeps_the_attempts_own_words(ledger: Ledger) -> None:

@@ -279,7 +279,7 @@ async def test_after_a_failure_outcomes_are_recorded_and_nothing_is_begun(
         ledger.commit(moves.record, accepted(ids[0])),
     )
     assert isinstance(ended[0], LedgerError)
-    assert await ledger.commit(moves.record, accepted(ids[1])) == (S.SENT, False)
+    assert await ledger.commit(moves.record, accepted(ids[1])) == moves.Recorded(S.SENT)
     counts = ledger.read(views.counts, campaign)
     assert (counts[S.SENT], counts[S.QUEUED], counts[S.SENDING]) == (2, 2, 0)
 

@@ -11,8 +11,19 @@ import pytest
 from sqlalchemy import event
 
 from runner.errors import LaneHeld, LedgerError
-from runner.ledger import Ledger, lanes, open_ledger, schema, upgrade, views
-from tests.support import make_campaign, make_old, make_queue
+from runner.ledger import Ledger, lanes, moves, open_ledger, schema, upgrade, views
+from runner.ledger.moves import Result
+from runner.message import Evidence
+from tests.support import (
+    LANE,
+    SENDER,
+    claim_one,
+    make_campaign,
+    make_intent,
+    make_old,
+    make_queue,
+    own_lane,
+)
 
 
 def indexes(file: Path) -> dict[str, str]:
@@ -30,16 +41,35 @@ def columns(file: Path) -> dict[str, set[tuple[object, ...]]]:
         }
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
-def test_an_older_ledger_gets_the_indexes_of_a_new_one(tmp_path: Path, version: int) -> None:
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
+def test_an_older_ledger_gets_the_tables_of_a_new_one(tmp_path: Path, version: int) -> None:
     new, old = tmp_path / "new.db", tmp_path / "old.db"
     open_ledger(str(new)).close()
     with open_ledger(str(old)) as ledger, ledger.writing() as connection:
         make_old(connection, version)
-    assert indexes(old) != indexes(new)
+    assert columns(old) != columns(new)
     open_ledger(str(old)).close()
     assert indexes(old) == indexes(new)
     assert columns(old) == columns(new)
+
+
+def test_what_was_in_doubt_before_an_upgrade_is_planned_when_it_comes_back(location: str) -> None:
+    with open_ledger(location) as ledger:
+        row = make_campaign(ledger)
+        make_queue(ledger, row, [5])
+        run, epoch = own_lane(ledger)
+        [due] = ledger.read(views.due, row.id, SENDER, 5.0, 100)
+        claim_one(ledger, make_intent(due.id, run, epoch))
+        ledger.write(moves.orphan, LANE, 20.0)
+        ledger.write(lanes.end_run, run, 20.0, "ended")
+        with ledger.writing() as connection:
+            make_old(connection, 6)
+    if "://" in location:
+        upgrade(location)
+    with open_ledger(location) as ledger:
+        proof = Result(due.id, 1, Evidence.NOT_WRITTEN, 60.0, reason="too_late")
+        ledger.write(moves.record, [proof])
+        assert ledger.read(views.unplanned, [row.id]) == 1
 
 
 def test_an_id_is_looked_for_by_its_index(tmp_path: Path) -> None:

@@ -256,7 +256,8 @@ class History:
             freed = self.contact_once_in is not None and ledger.read(
                 contact.has_freed, row.id, EPOCH + self.world.now
             )
-            if freed or row.fingerprint != self._fingerprint(campaign, suppressed):
+            back = ledger.read(views.unplanned, [row.id])
+            if freed or back or row.fingerprint != self._fingerprint(campaign, suppressed):
                 self.plan(ledger, campaign)
             base_url = f"{ORIGIN}/api/{self.api}"
             settings[row.id] = Settings(

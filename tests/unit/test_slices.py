@@ -17,7 +17,8 @@ from runner.distributed.slices import IDLE, KNOWN_FOR, Driving, what_stopped
 from runner.errors import RunnerError
 from runner.events import EventBus
 from runner.guard import GuardLimits
-from runner.ledger import brakes, planning, schema, submissions
+from runner.ledger import brakes, decisions, planning, schema, submissions
+from runner.ledger.decisions import Retry
 from runner.ledger.submissions import Submission
 from runner.message import Deferred, InDoubt, Rejected, Scope
 from runner.run.meeting import Introduction
@@ -26,7 +27,7 @@ from tests.contract.test_submissions import hand_in
 from tests.lane import Setting, Told, for_person
 from tests.support import LANE, SENDER
 from tests.unit.test_pacing import sender
-from tests.virtual import ScriptedApi, VirtualClock, run_virtually
+from tests.virtual import VirtualClock, run_virtually
 
 SLICE = 60.0
 
@@ -197,10 +198,11 @@ def test_a_campaign_whose_variable_this_host_has_not_keeps_no_other_of_its_team(
 def test_who_came_back_into_the_queue_is_told_to_wait_for_a_plan(
     make: Callable[..., Setting],
 ) -> None:
-    setting = make(api=ScriptedApi(idempotent=False), absent="resend")
-    setting.api.script = for_person("2", InDoubt("timeout"))
+    setting = make()
+    setting.api.script = for_person("2", Rejected("blocked", ""))
     lane = setting.drive(idle_after=IDLE).lane
-    assert setting.counts() == {"sent": 9, "queued": 1}
+    assert setting.counts() == {"sent": 9, "rejected": 1}
+    setting.ledger.write(decisions.retry, Retry(setting.campaign))
     assert what_stopped(lane) == [
         "spring: 1 came back into the queue and wait to be planned: submit it again"
     ]

@@ -25,6 +25,7 @@ from runner.dashboard.pages import page_routes
 from runner.dashboard.sharing import Shared
 from runner.dashboard.showing import Command, House
 from runner.errors import RunnerError
+from runner.ledger.pages import NoSuchPage
 from runner.pages.page import escaping
 from runner.run.looking import Looks
 from runner.run.opening import location_of
@@ -103,6 +104,8 @@ def _failing(house: House) -> Handler:
     def answer(request: Request, error: Exception) -> Response:
         assert isinstance(error, RunnerError)
         told = f"{error}. {error.hint}" if error.hint else str(error)
+        if isinstance(error, NoSuchPage):
+            return _missing(house)(request, HTTPException(404, told))
         done = request.method == "GET"
         context = {"heading": "Not now" if done else "Not done", "line": "", "trouble": told}
         return house.page(request, "plain.html", {**context, "live": done}, 503 if done else 409)
@@ -113,7 +116,7 @@ def _failing(house: House) -> Handler:
 def _missing(house: House) -> Handler:
     def answer(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        line = "There is nothing here." if error.status_code == 404 else str(error.detail)
+        line = str(error.detail) if error.detail != "Not Found" else "There is nothing here."
         context = {"heading": "Nothing here", "line": line, "live": False}
         return house.page(request, "plain.html", context, error.status_code)
 

@@ -11,6 +11,10 @@ from runner.errors import UsageError
 T = TypeVar("T")
 
 
+class NoSuchPage(UsageError):
+    """Somebody asked for a page by a word that no page has given."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """Some rows of a list. `after` is to be handed back for the next page; empty: there is none.
@@ -34,12 +38,12 @@ def place_after(*key: object) -> str:
 
 
 def where_of(after: str, *kinds: type[int] | type[float]) -> list[Any]:
-    """What `place_after` was told. Raises UsageError for anything else."""
+    """What `place_after` was told. Raises NoSuchPage for anything else."""
     words = after.split("_")
     try:
         found = [kind(word) for kind, word in zip(kinds, words, strict=True)]
     except ValueError:
         found = []
     if not found or any(not -(2**63) <= each < 2**63 for each in found):
-        raise UsageError("there is no such page", "begin with the first one")
+        raise NoSuchPage("there is no such page", "begin with the first one")
     return found

@@ -88,11 +88,9 @@ def _add_outdated(connection: Connection) -> None:
     """Whatever may come back from doubt is planned then: plans may have passed it over already."""
     default = "BOOLEAN NOT NULL DEFAULT false"
     connection.execute(text(f"ALTER TABLE message ADD COLUMN outdated {default}"))
-    connection.execute(
-        update(message)
-        .where(status_is(message, MessageStatus.SENDING, MessageStatus.IN_DOUBT))
-        .values(outdated=True)
-    )
+    is_open = status_is(message, MessageStatus.SENDING, MessageStatus.IN_DOUBT)
+    may_be_again = message.c.id.in_(select(word.c.message))
+    connection.execute(update(message).where(is_open | may_be_again).values(outdated=True))
 
 
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {

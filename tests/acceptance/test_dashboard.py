@@ -304,6 +304,10 @@ def test_odd_requests_are_no_bugs_and_do_nothing(planned: Project) -> None:
     assert browser.ask("/campaigns/1/retry", "POST", sent, **own).status == 404
     assert planned.counts() == {"cancelled": 3}
 
+    for path in ("/campaigns/1/cancelled", "/campaigns/1/skipped", "/history"):
+        nowhere = browser.ask(f"{path}?after=x")
+        assert (nowhere.status, "there is no such page" in nowhere.text) == (404, True)
+
     many = "&".join(f"field{number}=1" for number in range(25))
     assert browser.ask("/campaigns/1/pause", "POST", many, **own).status == 400
     with socket.create_connection(("127.0.0.1", browser.link.port or 0)) as raw:

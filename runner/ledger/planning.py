@@ -244,6 +244,12 @@ class PlanWriter:
         self.counts = PlanCounts()
         take_turns(connection, "plan")
         one_at_a_time(connection, row.id)
+        # First: what comes back from here on waits until this is done, and is planned again.
+        connection.execute(
+            update(message)
+            .where(message.c.campaign == row.id, status_is(message, *_OPEN))
+            .values(outdated=True)
+        )
         keep_pages(connection, PLANNING_CACHE)
         _seen.drop(connection, checkfirst=True)
         _seen.create(connection)
@@ -325,12 +331,7 @@ class PlanWriter:
         self._connection.execute(
             update(message)
             .where(message.c.campaign == self._campaign.id, message.c.unplanned.is_(True))
-            .values(unplanned=False, outdated=False)
-        )
-        self._connection.execute(
-            update(message)
-            .where(message.c.campaign == self._campaign.id, status_is(message, *_OPEN))
-            .values(outdated=True)
+            .values(unplanned=False, outdated=status_is(message, *_OPEN))
         )
         # Who is under way and gone from the file must not get a first message by a repeat.
         self._connection.execute(update(message).where(*self._gone(*_OPEN)).values(unplanned=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 
 import pytest
@@ -337,6 +338,25 @@ def test_what_is_proven_late_waits_for_a_plan_only_if_one_has_passed_it_over(
     assert proven_late(ledger, message, number) == Recorded(S.QUEUED)
     assert ledger.read(views.unplanned, [row.id]) == meanwhile
     assert len(ids_of(ledger, row.id)) == (not meanwhile)
+
+
+def test_what_is_proven_while_a_plan_is_made_waits_for_another(ledger: Ledger) -> None:
+    """That plan has read it as in doubt already."""
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, *_ = claimed(ledger, row.id)
+    ledger.write(moves.orphan, LANE, 50.0)
+    proof = threading.Thread(target=proven_late, args=(ledger, message, number))
+    again = PlannedMessage(2, recipient(5), SENDER, "Hello 5", {"a": "b"})
+    with ledger.writing() as connection:
+        writer = PlanWriter(connection, row)
+        writer.write([Entry(again, Change.KEPT)])
+        proof.start()
+        proof.join(0.3)  # without a lock it is done by now
+        writer.finish("another", 55.0)
+    proof.join(30.0)
+    assert statuses(ledger, row.id) == [("5", "queued")]
+    assert ledger.read(views.unplanned, [row.id]) == 1
 
 
 def test_who_was_put_on_the_list_meanwhile_does_not_come_back_into_the_queue(

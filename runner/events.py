@@ -122,29 +122,33 @@ class MessageRejected(MessageEvent):
 
 @dataclass(frozen=True, slots=True)
 class MessageDeferred(MessageEvent):
-    """Proven not sent; queued again."""
+    """Proven not sent; queued again. `settled`: it had been in doubt."""
 
     name: ClassVar[str] = "deferred"
     reason: str
     detail: str
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class MessageFailed(MessageEvent):
-    """Attempts used up, each proven not sent."""
+    """Attempts used up, each proven not sent. `settled`: it had been in doubt."""
 
     name: ClassVar[str] = "failed"
     reason: str
     detail: str
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class MessageSkipped(MessageEvent):
-    """Not sent, for a reason that has come up since it was planned."""
+    """Not sent, for a reason that has come up since it was planned. `settled`: it had been in
+    doubt."""
 
     name: ClassVar[str] = "skipped"
     reason: str
     detail: str
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

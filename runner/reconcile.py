@@ -9,13 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 
 from runner.attempt import Parcel, attempt, pause
 from runner.attempt.lane import Lane
 from runner.channels import Channel, Lookup
 from runner.errors import LaneEnding
-from runner.events import MessageDeferred, MessageInDoubt, MessageSent, MessageSkipped, Waiting
+from runner.events import (
+    MessageDeferred,
+    MessageFailed,
+    MessageInDoubt,
+    MessageSent,
+    MessageSkipped,
+    Waiting,
+)
 from runner.ledger import settling, views
 from runner.ledger.settling import Settlement
 from runner.ledger.views import Doubt
@@ -53,15 +61,25 @@ AHEAD = 24
 
 
 @dataclass(slots=True)
+class Case:
+    """How far the settling of one doubt has come; a message that is sent again may be in doubt
+    again, which is another. `numbers`: the attempts it is about; `due_at` and `opens_at` (by the
+    schedule): boot seconds; `tries` and `missed` (not processed): by whether it was a repeat."""
+
+    numbers: frozenset[int]
+    due_at: float
+    opens_at: float = -math.inf
+    tries: Counter[bool] = field(default_factory=Counter)
+    missed: Counter[bool] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
 class Reconciler:
-    """Settles a lane's messages in doubt, now and as they appear, until nothing is left to try."""
+    """Settles a lane's messages in doubt, now and as they appear, until nothing is left to try.
+    `_cases`: of all that is in doubt now, by message."""
 
     lane: Lane
-    _tries: dict[tuple[int, bool], int] = field(default_factory=dict)  # by message and way
-    _missed: dict[tuple[int, bool], int] = field(default_factory=dict)  # not processed
-    _due_at: dict[int, float] = field(default_factory=dict)  # boot seconds
-    _opens_at: dict[int, float] = field(default_factory=dict)  # the same, by the schedule
-    _sent: set[int] = field(default_factory=set)  # settled just now
+    _cases: dict[int, Case] = field(default_factory=dict)
     _told: float = 0.0
 
     async def run(self) -> None:
@@ -72,8 +90,8 @@ class Reconciler:
                 doubts = self._open()
                 now = lane.clock.boot()
                 later = math.inf if lane.idle_after is None else now + lane.idle_after
-                lane.settling = sum(self._opens_at.get(each.id, now) <= later for each in doubts)
-                due = [doubt for doubt in doubts if self._due_at[doubt.id] <= now]
+                lane.settling = sum(self._cases[each.id].opens_at <= later for each in doubts)
+                due = [doubt for doubt in doubts if self._cases[doubt.id].due_at <= now]
                 if due:
                     await self._settle_some(due[:AHEAD])
                     continue
@@ -82,7 +100,7 @@ class Reconciler:
                     break
                 self._tell(doubts)
                 await lane.wait_for_doubt(
-                    min((self._due_at[item.id] for item in doubts), default=math.inf)
+                    min((self._cases[item.id].due_at for item in doubts), default=math.inf)
                 )
             if lane.idle_after is not None:
                 self._resume_later(self._open())
@@ -97,28 +115,36 @@ class Reconciler:
     def _open(self) -> list[Doubt]:
         """Messages in doubt that this run has not given up on, each with its due time."""
         lane = self.lane
+        found = lane.ledger.read(views.in_doubt, lane.moving)
+        self._cases = {doubt.id: self._case_of(doubt) for doubt in found}
         kept = []
-        for doubt in lane.ledger.read(views.in_doubt, lane.moving):
-            repeats = self._repeats(doubt)
+        for doubt in found:
+            case, repeats = self._cases[doubt.id], self._repeats(doubt)
             if repeats and doubt.sender in lane.stopped_senders:
                 continue  # a person must see to the sender first
-            if self._tries.get((doubt.id, repeats), 0) >= (REPEATS if repeats else LOOKUPS):
+            if case.tries[repeats] >= (REPEATS if repeats else LOOKUPS):
                 continue
-            due_at = self._due_at.setdefault(doubt.id, self._first_due(doubt))
             closed = self._closed_for(doubt)
             opens_at = lane.clock.boot() + closed
-            if repeats and closed > 0.0 and opens_at > due_at:
-                self._opens_at[doubt.id] = self._due_at[doubt.id] = opens_at
-            elif self._opens_at.get(doubt.id, -math.inf) <= lane.clock.boot():
-                self._opens_at.pop(doubt.id, None)
+            if repeats and closed > 0.0 and opens_at > case.due_at:
+                case.opens_at = case.due_at = opens_at
+            elif case.opens_at <= lane.clock.boot():
+                case.opens_at = -math.inf
             kept.append(doubt)
         return kept
+
+    def _case_of(self, doubt: Doubt) -> Case:
+        case = self._cases.get(doubt.id)
+        if case is None or case.numbers.isdisjoint(doubt.numbers):
+            return Case(doubt.numbers, self._first_due(doubt))
+        case.numbers = doubt.numbers
+        return case
 
     def _resume_later(self, doubts: list[Doubt]) -> None:
         """Remember when this would have gone on."""
         clock = self.lane.clock
         for doubt in doubts:
-            at = clock.now() + self._due_at[doubt.id] - clock.boot()
+            at = clock.now() + self._cases[doubt.id].due_at - clock.boot()
             self.lane.resumes_at = min(self.lane.resumes_at, at)
 
     def _closed_for(self, doubt: Doubt) -> float:
@@ -132,7 +158,8 @@ class Reconciler:
         return min(wait, left + KEY_OVER) if left >= 0 else wait
 
     def _tell(self, doubts: list[Doubt]) -> None:
-        closed = [self._opens_at[each.id] for each in doubts if each.id in self._opens_at]
+        opening = [self._cases[each.id].opens_at for each in doubts]
+        closed = [at for at in opening if at > -math.inf]
         if len(closed) < len(doubts) or not closed or self.lane.in_flight:
             return
         clock = self.lane.clock
@@ -197,7 +224,7 @@ class Reconciler:
                 group.create_task(in_turn(doubt), name=f"settle-{doubt.id}")
 
     async def _settle(self, doubt: Doubt) -> None:
-        repeats = self._repeats(doubt)
+        case, repeats = self._cases[doubt.id], self._repeats(doubt)
         told: Outcome | Finding | None = None
         with contextlib.suppress(LaneEnding):
             if self.lane.adopt and doubt.foreign:
@@ -206,28 +233,17 @@ class Reconciler:
                 told = await self._repeat(doubt)
             else:
                 told = await self._look_up(doubt)
-        if doubt.id in self._sent:
-            self._forget(doubt.id)
-            return
         # What did not reach the API, or was not processed, is no try: it makes the pauses longer.
         unasked = isinstance(told, Unclear) and not told.asked
         missed = unasked or (repeats and (told is None or isinstance(told, Deferred)))
-        counted = self._missed if missed else self._tries
-        tries = counted[doubt.id, repeats] = counted.get((doubt.id, repeats), 0) + 1
+        counted = case.missed if missed else case.tries
+        counted[repeats] += 1
+        tries = counted[repeats]
         settle = self.lane.campaigns[doubt.campaign].settle
         wait = pause(tries) if repeats or missed else settle * 2.0 ** (tries - 1)
         if isinstance(told, Deferred | InDoubt | Unclear) and told.after is not None:
             wait = max(wait, told.after)
-        self._due_at[doubt.id] = self.lane.clock.boot() + wait
-
-    def _forget(self, message: int) -> None:
-        """It is sent, and never in doubt again: a long run must not keep a word on each."""
-        self._sent.discard(message)
-        for way in (True, False):
-            self._tries.pop((message, way), None)
-            self._missed.pop((message, way), None)
-        self._due_at.pop(message, None)
-        self._opens_at.pop(message, None)
+        case.due_at = self.lane.clock.boot() + wait
 
     async def _repeat(self, doubt: Doubt, *, by_policy: bool = False) -> Outcome | None:
         """Send again under the same key; what it came to, None when it was not right to.
@@ -250,11 +266,7 @@ class Reconciler:
             again=True,
         )
         done = await attempt(lane, self._channel(doubt), parcel, permit)
-        if done is None:
-            return None
-        if done.status is MessageStatus.SENT:
-            self._sent.add(doubt.id)
-        return done.outcome
+        return None if done is None else done.outcome
 
     async def _look_up(self, doubt: Doubt) -> Finding:
         lane = self.lane
@@ -277,7 +289,7 @@ class Reconciler:
         if isinstance(said, Way):
             closed = self._closed_for(doubt)
             if closed > 0:
-                self._opens_at[doubt.id] = lane.clock.boot() + closed
+                self._cases[doubt.id].opens_at = lane.clock.boot() + closed
                 return Unclear("outside the schedule", after=closed, asked=False)
             await self._repeat(doubt, by_policy=True)
             return finding
@@ -287,7 +299,7 @@ class Reconciler:
                 await self._write(doubt, said, *found)
             case Absent(detail=detail):
                 if said is Evidence.ABSENT_HELD:
-                    self._tries[doubt.id, False] = LOOKUPS  # asking again tells nothing new
+                    self._cases[doubt.id].tries[False] = LOOKUPS  # asking again tells nothing new
                     policy = lane.campaigns[doubt.campaign].absent
                     told = " (retry.absent: hold)" if policy == "hold" else ""
                     detail = f"{detail}; absence is no proof{told}".lstrip("; ")
@@ -332,12 +344,14 @@ class Reconciler:
         about = (lane.clock.now(), name, doubt.recipient.id, doubt.sender)
         match settled.status:
             case MessageStatus.SENT:
-                self._sent.add(doubt.id)
                 lane.bus.emit(MessageSent(*about, message_id, thread_id, settled=True))
             case MessageStatus.IN_DOUBT:
                 lane.bus.emit(MessageInDoubt(*about, reason, detail))
             case MessageStatus.SKIPPED if settled.passed:
-                lane.bus.emit(MessageSkipped(*about, settled.passed.reason, settled.passed.detail))
+                why = settled.passed.reason, settled.passed.detail
+                lane.bus.emit(MessageSkipped(*about, *why, settled=True))
+            case MessageStatus.FAILED:
+                lane.bus.emit(MessageFailed(*about, reason, detail, settled=True))
             case _:
-                lane.bus.emit(MessageDeferred(*about, reason, detail))
+                lane.bus.emit(MessageDeferred(*about, reason, detail, settled=True))
         lane.notify()

@@ -143,8 +143,16 @@ def suppress_each(
         if new:
             connection.execute(insert(suppression), new)
             added += [id for id in part if id not in there]
+        _wait_for(connection, part)
         stopped += len(pass_suppressed(connection, message.c.recipient.in_(part)))
     return added, stopped
+
+
+def _wait_for(connection: Connection, ids: list[str]) -> None:
+    """Let what is being recorded of these recipients' messages end: a message that comes back into
+    the queue beside this would hear nothing of the list, and this nothing of it."""
+    those = select(message.c.id).where(message.c.recipient.in_(ids)).order_by(message.c.id)
+    connection.execute(those.with_for_update()).all()
 
 
 def unsuppress(connection: Connection, ids: Iterable[str]) -> list[str]:

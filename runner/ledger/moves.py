@@ -128,6 +128,9 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
         now[result.message] = _Standing(status.value, tries, result.message_id or was.message_id)
     _ATTEMPT.run_many(connection, attempts)
     _write_moves(connection, moves)
+    if late := [move["_id"] for move in moves if _is_late_doubt(move)]:
+        # As what it was, a plan may have passed it over.
+        connection.execute(update(message).where(message.c.id.in_(late)).values(outdated=True))
     back = {id for id, standing in now.items() if standing.status == _S.QUEUED}
     said = {each.message for each in results if each.evidence is Evidence.SAID_NOT_SENT}
     if not back:
@@ -140,6 +143,10 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
         else done
         for result, done in zip(results, told, strict=True)
     ]
+
+
+def _is_late_doubt(move: dict[str, Any]) -> bool:
+    return move["status"] == _S.IN_DOUBT and move["_from"] not in (_S.SENDING, _S.IN_DOUBT)
 
 
 def _plan_again(connection: Connection, back: Collection[int], said: Collection[int]) -> None:

@@ -245,11 +245,9 @@ class PlanWriter:
         take_turns(connection, "plan")
         one_at_a_time(connection, row.id)
         # First: what comes back from here on waits until this is done, and is planned again.
-        connection.execute(
-            update(message)
-            .where(message.c.campaign == row.id, status_is(message, *_OPEN))
-            .values(outdated=True)
-        )
+        is_open = message.c.campaign == row.id, status_is(message, *_OPEN)
+        in_order = select(message.c.id).where(*is_open).order_by(message.c.id).with_for_update()
+        connection.execute(update(message).where(message.c.id.in_(in_order)).values(outdated=True))
         keep_pages(connection, PLANNING_CACHE)
         _seen.drop(connection, checkfirst=True)
         _seen.create(connection)

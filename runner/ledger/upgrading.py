@@ -89,8 +89,7 @@ def _add_outdated(connection: Connection) -> None:
     default = "BOOLEAN NOT NULL DEFAULT false"
     connection.execute(text(f"ALTER TABLE message ADD COLUMN outdated {default}"))
     is_open = status_is(message, MessageStatus.SENDING, MessageStatus.IN_DOUBT)
-    may_be_again = message.c.id.in_(select(word.c.message))
-    connection.execute(update(message).where(is_open | may_be_again).values(outdated=True))
+    connection.execute(update(message).where(is_open).values(outdated=True))
 
 
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {

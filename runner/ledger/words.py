@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from runner.ledger.lanes import one_at_a_time
 from runner.ledger.moves import ENDING, Recorded, make_stale
-from runner.ledger.schema import attempt, message, run, word
+from runner.ledger.schema import attempt, campaign, message, run, word
 from runner.ledger.settling import Settlement, settle
 from runner.message import AttemptOutcome, MessageStatus
 
@@ -32,22 +32,24 @@ def give_word(
     one_at_a_time(connection, id)  # a plan that ends meanwhile would not see it
     told: list[Recorded | None] = []
     for start in range(0, len(words), PART):
-        told += _give_part(connection, words[start : start + PART])
+        told += _give_part(connection, id, words[start : start + PART])
     return told
 
 
-def _give_part(connection: Connection, words: Sequence[Settlement]) -> list[Recorded | None]:
+def _give_part(
+    connection: Connection, id: int, words: Sequence[Settlement]
+) -> list[Recorded | None]:
     ids = [each.message for each in words]
     before = _as_they_are(connection, ids)
     told = settle(connection, list(words))
-    last = _last_run(connection)
+    last, planned_at = _last_run(connection), _planned_at(connection, id)
     connection.execute(delete(word).where(word.c.message.in_(ids)))
     kept = [
         {
             "message": each.message,
             "run": last,
             "status": done.status,
-            "before": json.dumps(before[each.message]),
+            "before": json.dumps(before[each.message] | {"planned_at": planned_at}),
         }
         for each, done in zip(words, told, strict=True)
         if done is not None
@@ -78,6 +80,12 @@ def _last_run(connection: Connection) -> int:
     return last
 
 
+def _planned_at(connection: Connection, id: int) -> float | None:
+    when = select(campaign.c.planned_at).where(campaign.c.id == id)
+    found: float | None = connection.execute(when).scalar_one()
+    return found
+
+
 @dataclass(slots=True)
 class TakenBack:
     """Recipients whose message is in doubt again, and those for whom it is too late."""
@@ -93,7 +101,7 @@ def take_back(connection: Connection, id: int, recipients: Collection[str] = ())
     The only move out of `sent`, and only where nothing but a word had made it so.
     """
     one_at_a_time(connection, id)
-    last = _last_run(connection)
+    last, planned_at = _last_run(connection), _planned_at(connection, id)
     wanted = (
         select(word, message.c.recipient, message.c.status.label("now"), message.c.unplanned)
         .join(message, message.c.id == word.c.message)
@@ -109,7 +117,7 @@ def take_back(connection: Connection, id: int, recipients: Collection[str] = ())
         if row.run != last or moved_on or _is_proven(connection, row.message):
             told.too_late.append(row.recipient)
             continue
-        _restore(connection, row.message, json.loads(row.before))
+        _restore(connection, row.message, json.loads(row.before), planned_at)
         connection.execute(delete(word).where(word.c.message == row.message))
         told.back.append(row.recipient)
     if told.back:
@@ -127,8 +135,13 @@ def _is_proven(connection: Connection, id: int) -> bool:
     return connection.execute(accepted.limit(1)).first() is not None
 
 
-def _restore(connection: Connection, id: int, before: dict[str, Any]) -> None:
+def _restore(
+    connection: Connection, id: int, before: dict[str, Any], planned_at: float | None
+) -> None:
     values = before["message"] | {"message_id": None, "thread_id": None, "sent_at": None}
+    if before.get("planned_at") != planned_at:
+        # The plan made since has passed it over, and may no longer know its recipient.
+        values |= {"outdated": True, "unplanned": True}
     connection.execute(update(message).where(message.c.id == id).values(**values))
     for values in before["attempts"]:
         connection.execute(

@@ -13,6 +13,7 @@ from runner.events import (
     Ended,
     Event,
     LaneStarted,
+    MessageDeferred,
     MessageEvent,
     MessageFailed,
     MessageInDoubt,
@@ -142,7 +143,8 @@ class Tally:
                     line.in_doubt += 1
                 self.last.append(event)  # and not each time that it is looked up
             return
-        settled = isinstance(event, MessageSent) and event.settled
+        may_settle = MessageSent | MessageDeferred | MessageFailed | MessageSkipped
+        settled = isinstance(event, may_settle) and event.settled
         if who in self._doubtful:
             self._doubtful.discard(who)
             sender.counts["in_doubt"] -= 1

@@ -340,6 +340,22 @@ def test_what_is_proven_late_waits_for_a_plan_only_if_one_has_passed_it_over(
     assert len(ids_of(ledger, row.id)) == (not meanwhile)
 
 
+def test_a_doubt_that_comes_late_is_planned_before_it_goes(ledger: Ledger) -> None:
+    """As cancelled, for one, it was passed over."""
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, *_ = claimed(ledger, row.id)
+    ledger.write(moves.orphan, LANE, 50.0)
+    ledger.write(settling.settle, [Settlement(message, Evidence.SAID_NOT_SENT, 51.0)])
+    ledger.write(decisions.withdraw, row.id)
+    plan_again(ledger, row)
+    late = Result(message, number, Evidence.UNKNOWN, 60.0, reason="timeout")
+    assert ledger.write(moves.record, [late]) == [Recorded(S.IN_DOUBT)]
+    ledger.write(settling.settle, [Settlement(message, Evidence.ABSENT_ASSUMED, 90.0)])
+    assert statuses(ledger, row.id) == [("5", "queued")]
+    assert ledger.read(views.unplanned, [row.id]) == 1
+
+
 def test_what_is_proven_while_a_plan_is_made_waits_for_another(ledger: Ledger) -> None:
     """That plan has read it as in doubt already."""
     row = make_campaign(ledger)
@@ -371,6 +387,22 @@ def test_who_was_put_on_the_list_meanwhile_does_not_come_back_into_the_queue(
     assert told.status is S.SKIPPED
     assert told.passed is not None
     assert told.passed.reason is SkipReason.SUPPRESSED
+    assert statuses(ledger, row.id) == [("5", "skipped")]
+
+
+def test_who_is_put_on_the_list_while_a_message_comes_back_is_skipped(ledger: Ledger) -> None:
+    """Neither hears of the other, unless one waits."""
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, *_ = claimed(ledger, row.id)
+    listed = threading.Thread(target=ledger.write, args=(decisions.suppress, ["5"], "asked", 55.0))
+    with ledger.writing() as connection:
+        proof = Result(message, number, Evidence.NOT_WRITTEN, 60.0, reason="too_late")
+        assert moves.record(connection, [proof]) == [Recorded(S.QUEUED)]
+        listed.start()
+        listed.join(0.3)
+        assert listed.is_alive()
+    listed.join(30.0)
     assert statuses(ledger, row.id) == [("5", "skipped")]
 
 

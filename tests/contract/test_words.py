@@ -133,6 +133,24 @@ def test_who_is_gone_from_the_file_stays_so(ledger: Ledger, word: Evidence) -> N
     assert ledger.read(views.in_doubt, [campaign])[0].unwanted
 
 
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_what_was_said_to_be_sent_and_planned_since_is_not_repeated_before_a_plan(
+    ledger: Ledger, meanwhile: bool
+) -> None:
+    """That plan has passed it over; workers, who cannot plan, look only at the message."""
+    campaign, [one] = doubtful(ledger)
+    say(ledger, E.SAID_SENT, one)
+    if meanwhile:
+        leave_the_file(ledger)
+    assert ledger.write(words.take_back, campaign).back == ["1"]
+    [doubt] = ledger.read(views.in_doubt, [campaign])
+    assert doubt.unwanted is meanwhile
+    absent = Settlement(one, E.ABSENT_ASSUMED, 60.0, "absent", attempts_allowed=5)
+    ledger.write(settling.settle, [absent])
+    assert ledger.read(views.counts, campaign)[S.QUEUED] == 1
+    assert ledger.read(views.unplanned, [campaign]) == meanwhile
+
+
 def test_once_a_plan_has_taken_it_up_it_is_too_late(ledger: Ledger) -> None:
     campaign, [one] = doubtful(ledger)
     say(ledger, E.SAID_NOT_SENT, one)

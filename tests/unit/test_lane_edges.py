@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from runner.attempt.lane import Lane, Settings
+from runner.channels import Answer
 from runner.ledger import decisions, settling, views
 from runner.ledger.moves import Recorded
 from runner.ledger.settling import Settlement
@@ -16,6 +18,7 @@ from runner.message import (
     UNCONFIRMED,
     Deferred,
     Evidence,
+    Finding,
     InDoubt,
     MessageStatus,
     Outcome,
@@ -27,6 +30,7 @@ from tests.unit.test_pacing import sender
 from tests.virtual import ScriptedApi, ScriptedChannel, VirtualClock
 
 Make = Callable[..., Setting]
+SETTLE = 120.0  # `retry.settle` of a `Setting`
 DOWN = Deferred("network", "refused", written=False, scope=Scope.LANE)
 
 
@@ -227,6 +231,33 @@ def test_one_that_comes_back_does_not_hold_the_others_up(make: Make) -> None:
     assert setting.counts() == {"sent": 10}
     assert [person for _, person in setting.api.sends][:2] == ["1", "2"]
     assert nth(setting.api, "1") == 2
+
+
+def test_a_second_doubt_of_a_message_waits_and_is_looked_up_as_the_first_did(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = ScriptedApi(idempotent=False, shows=False, latency=60.0)
+    told: list[tuple[str, float]] = []
+    send, look_up = ScriptedChannel.send, ScriptedChannel.look_up
+
+    async def sent(channel: ScriptedChannel, *given: Any) -> Answer:
+        answer = await send(channel, *given)
+        told.append(("given up", channel.clock.boot()))
+        return answer
+
+    async def looked_up(channel: ScriptedChannel, *given: Any) -> Finding:
+        told.append(("looked up", channel.clock.boot()))
+        return await look_up(channel, *given)
+
+    monkeypatch.setattr(ScriptedChannel, "send", sent)
+    monkeypatch.setattr(ScriptedChannel, "look_up", looked_up)
+    setting = make([1], api=api, absent="resend", attempts=5)
+    api.script = for_person("1", InDoubt("timeout"), times=99)
+    setting.drive()
+    assert setting.counts() == {"failed": 1}
+    assert [what for what, _ in told] == ["given up", "looked up"] * 5
+    for (_, given_up), (_, looked) in zip(told[::2], told[1::2], strict=True):
+        assert looked >= given_up + SETTLE
 
 
 def test_of_two_campaigns_in_one_lane_the_first_writes_and_the_second_says_so(make: Make) -> None:

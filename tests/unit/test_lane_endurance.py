@@ -69,8 +69,4 @@ def test_a_lane_leaves_no_task_behind_and_has_no_more_at_its_end_than_half_way(
     # Nor a word on any message that was in doubt or told to wait.
     [reconciler] = kept
     assert told.lane.limited == {}
-    assert not reconciler._tries
-    assert not reconciler._missed
-    assert not reconciler._due_at
-    assert not reconciler._opens_at
-    assert not reconciler._sent
+    assert not reconciler._cases

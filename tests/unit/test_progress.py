@@ -26,6 +26,7 @@ from runner.events import (
     MessageInDoubt,
     MessageRejected,
     MessageSent,
+    MessageSkipped,
     Notice,
     Planned,
     Reading,
@@ -163,6 +164,23 @@ def test_a_tally_follows_messages_through_doubt() -> None:
     tally.watch(rejected())
     assert (line.sent, line.rejected, line.in_doubt, line.queued) == (3, 1, 0, 2)
     assert tally.sent == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "total", "failed", "of_sender"),
+    [(MessageDeferred, 6, 0, 1), (MessageFailed, 6, 1, 1), (MessageSkipped, 5, 0, 0)],
+)
+def test_a_tally_lets_go_of_an_earlier_runs_doubt_that_is_settled_otherwise(
+    kind: Callable[..., Event], total: int, failed: int, of_sender: int
+) -> None:
+    tally = Tally(Time())
+    tally.watch(LaneStarted(NOW, {"spring": 5}, {"spring": 1}))
+    tally.watch(kind(NOW, "spring", "old", SENDER, "absent", "", settled=True))
+    line = tally.campaigns["spring"]
+    assert (line.total, line.failed, line.in_doubt) == (total, failed, 0)
+    assert tally.senders[SENDER].total == of_sender
+    tally.watch(doubt("new"))
+    assert line.in_doubt == 1
 
 
 def test_the_rate_is_that_of_the_last_minute() -> None:

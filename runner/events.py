@@ -60,7 +60,8 @@ class LaneStarted(Event):
     """Sending begins: what is queued and in doubt now, per campaign name, and what may be sent as
     things stand, per sender. `binds`: what is waited for longest until `finish_at`;
     `allowed_per_hour`: the most messages an hour that limits let go, None without any, and
-    `allowed_by` which limit that is."""
+    `allowed_by` which limit that is; `before`: what earlier runs have come to, per campaign and
+    status."""
 
     name: ClassVar[str] = "lane_started"
     queued: dict[str, int]
@@ -71,6 +72,7 @@ class LaneStarted(Event):
     binds: str = ""
     allowed_per_hour: float | None = None
     allowed_by: str = ""
+    before: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

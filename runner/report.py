@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runner.clock import iso
-from runner.ledger import Connection, Ledger, brakes, views
+from runner.ledger import Connection, brakes, views
 from runner.ledger.brakes import BY_A_PERSON, Brake, BrakeKind
 from runner.ledger.planning import CampaignRow
 from runner.ledger.views import Doubt, Waiting
@@ -19,7 +19,8 @@ RATE_OVER = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A campaign's figures. `per_hour`: messages sent in the last hour."""
+    """A campaign's figures. `per_hour`: messages sent in the last hour; `driven`: who sends it now,
+    in words, empty for nobody."""
 
     campaign: str
     counts: dict[MessageStatus, int]
@@ -27,6 +28,7 @@ class Status:
     in_doubt: list[Doubt]
     waiting: list[Waiting]
     per_hour: int
+    driven: str = ""
     unplanned: int = 0  # came back into the queue: the next plan looks at them first
     brake: Brake | None = None  # what stops it, until a person lets it go on
     stopped_senders: dict[str, Brake] = field(default_factory=dict)  # of those with a queue
@@ -34,6 +36,14 @@ class Status:
     @property
     def total(self) -> int:
         return sum(self.counts.values())
+
+    @property
+    def told(self) -> dict[MessageStatus, int]:
+        """The counts for people: what was begun, and nobody sends any more, is in doubt."""
+        if self.driven:
+            return self.counts
+        doubts = self.counts[_S.IN_DOUBT] + self.counts[_S.SENDING]
+        return self.counts | {_S.IN_DOUBT: doubts, _S.SENDING: 0}
 
     @property
     def queue(self) -> dict[tuple[str, str], int]:
@@ -81,13 +91,10 @@ def _brake_as_json(brake: Brake) -> dict[str, str | None]:
     return {"how": str(brake.kind), "at": iso(brake.at), "by": brake.by, "why": brake.why}
 
 
-def status_of(ledger: Ledger, campaign: CampaignRow, now: float) -> Status:
-    """How a campaign stands at `now` (Unix seconds)."""
-    return ledger.read(status_in, campaign, now)
-
-
-def status_in(connection: Connection, campaign: CampaignRow, now: float) -> Status:
-    """The same, as one look at the ledger has it."""
+def status_in(
+    connection: Connection, campaign: CampaignRow, now: float, driven: str = ""
+) -> Status:
+    """How a campaign stands at `now` (Unix seconds), as one look at the ledger has it."""
     waiting = views.waiting(connection, [campaign.id])
     senders = {each.sender for each in waiting}
     return Status(
@@ -97,6 +104,7 @@ def status_in(connection: Connection, campaign: CampaignRow, now: float) -> Stat
         in_doubt=views.in_doubt(connection, [campaign.id]),
         waiting=waiting,
         per_hour=views.sent_between(connection, campaign.id, now - RATE_OVER),
+        driven=driven,
         unplanned=views.unplanned(connection, [campaign.id]),
         brake=brakes.standing(connection, [campaign.id]).get(campaign.id),
         stopped_senders=brakes.stopped_senders(connection, senders),
@@ -132,7 +140,7 @@ def needs_of(status: Status, file: str) -> list[Need]:
         waiting = sum(count for (who, _), count in status.queue.items() if who == sender)
         what = f"{waiting:,} wait for sender {sender}, stopped"
         found.append(Need(what, since=stop.at, why=stop.why))
-    if doubts := status.counts[_S.IN_DOUBT] + status.counts[_S.SENDING]:
+    if doubts := status.told[_S.IN_DOUBT]:
         found.append(Need(f"{doubts:,} in doubt", ("resolve", file)))
     if failed := status.counts[_S.FAILED]:
         found.append(Need(f"{failed:,} failed", ("retry", file)))

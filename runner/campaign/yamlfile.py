@@ -181,7 +181,18 @@ def _syntax_problem(file: str, text: str, error: yaml.YAMLError) -> Problem:
         return Problem(file, line, "", "an anchor is defined twice", "rename one")
     if "mapping values are not allowed" in problem:
         return Problem(file, line, "", "a second `:` on the line", "quote the text after the first")
-    problem = re.sub(r"'[^']{3,}'", "…", problem)
+    if "cannot start any token" in problem:
+        return Problem(file, line, "", "a sign that means something in YAML", "quote the text")
+    if "unexpected end of stream" in problem:
+        return Problem(file, line, "", "a quote that is not closed", "close it")
+    if "expected ',' or" in problem:
+        return Problem(
+            file, line, "", "a `[` or `{` above is not closed", "close it, or add a comma"
+        )
+    if "expected <block end>" in problem:
+        what = "does not fit what stands above it"
+        return Problem(file, line, "", what, "check the indentation, and `:` after each key")
+    problem = re.sub(r"'(?![ <])[^']{3,}'", "…", problem)
     what = f"YAML cannot be read: {shown(problem, 100)}"
     return Problem(file, line, "", what, "check quotes, brackets and indentation")
 

@@ -88,7 +88,7 @@ def _slow_free_campaign(folder: Path, base: str) -> str:
         "name: demo\n"
         f"api: {{base_url: {base}/api/v2}}\n"
         "senders:\n" + "\n".join(lines) + "\n"
-        "prospects: {source: spring.csv, defaults: {first_name: there}}\n"
+        "prospects: spring.csv\n"
         "message: {template: ../templates/spring.j2}\n"
         "limits: {per_minute: none, per_hour: none, per_day: none, concurrency: 2}\n",
         encoding="utf-8",

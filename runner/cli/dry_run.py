@@ -127,7 +127,9 @@ def show_dry_run(
         click.echo(json.dumps(told[0] if len(told) == 1 else told, ensure_ascii=False, indent=2))
     else:
         _show(found, looker.seen, bool(only) or limit is not None, clock.now())
-        click.echo(f"dry run: nothing was sent. To send: {call.command(*map(str, campaigns))}")
+        accept = ["--accept-changes"] if any(each.changed for each in found.previews) else []
+        send = call.command(*map(str, campaigns), *accept)
+        click.echo(f"dry run: nothing was sent. To send: {send}")
     if output is not None:
         click.echo(f"written: {safe(str(output))}", err=as_json)
     return 0
@@ -160,7 +162,7 @@ def _show(found: DryRun, seen: list[_Seen], chosen: bool, now: float) -> None:
         for line in _skip_lines(shown):
             click.echo(line)
         if preview.changed:
-            click.echo("  a run stops until the new texts are accepted: --accept-changes")
+            click.echo("  a run stops until new texts are accepted: --accept-changes")
         kept = ", ".join(f"{number(n)} {status}" for status, n in preview.kept.most_common())
         if kept:
             click.echo(f"  left as they are: {kept}")

@@ -53,7 +53,7 @@ def command(folder: Path) -> int:
         f"  run-campaign {campaign} --dry-run    who would get what\n"
         f"  run-campaign {campaign} --sandbox    rehearse it: no account needed\n"
         f"  cp {folder / '.env.example'} {folder / '.env'}    and put your token in\n"
-        f"  run-campaign senders    your account links, for `senders:` in the campaign file"
+        f"  run-campaign senders {campaign}    your account links, for its `senders:`"
     )
     return 0
 

@@ -90,6 +90,7 @@ def resume(call: Call, /, campaign: Path, **said: Any) -> int:
     short_help="Withdraw what a campaign has in the queue.",
     epilog=examples(
         "run-campaign cancel spring.yaml",
+        "run-campaign resume spring.yaml                       lets it go on, and then",
         "run-campaign retry spring.yaml --status cancelled     queues them again",
     ),
 )

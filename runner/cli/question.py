@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.show import table
-from runner.progress import duration, moment, number, safe
+from runner.progress import counted, duration, moment, number, safe
 
 if TYPE_CHECKING:
     from runner.forecast import Forecast
@@ -30,7 +30,7 @@ def asker(progress: Progress) -> Callable[[Sequence[Preview], Forecast], bool]:
             total = sum(preview.to_send.total() for preview in found)
             for line in finish_lines(forecast, time.time()):
                 click.echo(line)
-            return click.confirm(f"Send {number(total)} messages?", default=False)
+            return click.confirm(f"Send {counted(total, 'message')}?", default=False)
 
     return ask
 
@@ -49,18 +49,18 @@ def preview_lines(preview: Preview) -> Iterable[str]:
     """How many messages from which sender, and who is skipped why."""
     total = preview.to_send.total()
     again = total - preview.adds
-    told = f"{safe(preview.campaign)}: {number(total)} messages to send"
+    told = f"{safe(preview.campaign)}: {counted(total, 'message')} to send"
     if again > 0:
         told += f" ({number(again)} of them queued before)"
     yield told
     yield from sender_lines(preview.to_send)
+    if preview.changed:
+        yield f"  {counted(preview.changed, 'text')} changed since they were planned"
+    if preview.removed:
+        yield f"  {number(preview.removed)} queued are gone from the file: not written to"
     if preview.skipped:
         reasons = ", ".join(f"{number(n)} {reason}" for reason, n in preview.skipped.most_common())
         yield f"  skipped: {reasons}"
-    if preview.changed:
-        yield f"  {number(preview.changed)} texts changed since they were planned"
-    if preview.removed:
-        yield f"  {number(preview.removed)} queued are gone from the file: not written to"
 
 
 def sender_lines(to_send: Counter[str]) -> Iterable[str]:
@@ -71,6 +71,9 @@ def sender_lines(to_send: Counter[str]) -> Iterable[str]:
 
 def finish_lines(forecast: Forecast, now: float) -> Iterable[str]:
     """When it will be done and what makes it take that long, in all and, of several, per sender."""
+    if forecast.seconds < 1:
+        yield "done as fast as the API answers: no limit is in the way"
+        return
     binds = forecast.binds if forecast.seconds < math.inf else ""
     yield _done(forecast.seconds, now) + (f"; what binds: {binds}" if binds else "")
     if len(forecast.by_sender) > 1:

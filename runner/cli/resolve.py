@@ -72,7 +72,8 @@ def command(
     Exit code 4 while some are left.
     """
     from runner.cli.show import tell_moved
-    from runner.ledger import views
+    from runner.message import MessageStatus
+    from runner.run.driver import status_now
     from runner.run.opening import opened
 
     call.about((campaign,), state)
@@ -88,10 +89,16 @@ def command(
         _ask_the_api(call, campaign, state)
     with opened(campaign, state, os.environ) as (ledger, row):
         tell_moved(ledger)
-        doubts = ledger.read(views.in_doubt, [row.id])
-    for line in _listed(doubts, call, campaign):
-        click.echo(line)
-    return OPEN if doubts else 0
+        status = ledger.read(status_now, row, time.time())
+    doubts = status.in_doubt
+    orphans = status.told[MessageStatus.IN_DOUBT] - len(doubts)
+    if orphans:
+        ask = call.command("resolve", str(campaign))
+        click.echo(f"{orphans} more were under way when their run died; to ask the API: {ask}")
+    if doubts or not orphans:
+        for line in _listed(doubts, call, campaign):
+            click.echo(line)
+    return OPEN if doubts or orphans else 0
 
 
 def _give_word(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import click
@@ -101,5 +102,9 @@ def command(
     except ValueError as problem:
         raise click.UsageError(str(problem)) from None
     except OSError as problem:
+        if problem.errno == errno.EADDRINUSE:
+            raise click.ClickException(
+                f"{host}:{port} is taken by another program; choose another port: --port"
+            ) from None
         raise click.ClickException(f"{host}:{port}: {problem.strerror or problem}") from None
     return 0

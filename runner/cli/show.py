@@ -50,7 +50,7 @@ def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
 
 def status_lines(status: Status) -> Iterable[str]:
     """A campaign's counts and reasons."""
-    counts = {str(name): count for name, count in status.counts.items()}
+    counts = {str(name): count for name, count in status.told.items()}
     yield f"{safe(status.campaign)}: {counts_line(counts)} (of {number(status.total)})"
     reasons = [
         (WORDS.get(str(kind), str(kind)), number(count), safe(reason))

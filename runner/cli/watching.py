@@ -101,7 +101,7 @@ class Board:
 
     def add(self, found: Standings, at: float) -> None:
         """A look at `at` (Unix seconds)."""
-        counts = {each.status.campaign: dict(each.status.counts) for each in found.campaigns}
+        counts = {each.status.campaign: dict(each.status.told) for each in found.campaigns}
         with self._lock:
             self._found = found
             self._seen.append((at, counts))
@@ -166,7 +166,7 @@ def _from_here(path: str) -> str:
 
 
 def _parts(one: Standing, before: Counts) -> list[Part]:
-    counts = one.status.counts
+    counts = one.status.told
     known = before.get(one.status.campaign, counts)
 
     def part(make: Callable[[int, str, str], Part], status: MessageStatus) -> Part:

@@ -12,6 +12,7 @@ from runner.ledger.actions import DASHBOARD
 from runner.ledger.brakes import BY_A_PERSON
 from runner.ledger.planning import CampaignRow
 from runner.message import MessageStatus
+from runner.progress import counted
 from runner.run import acting
 from runner.run.braking import in_words, user
 from runner.run.standing import file_of
@@ -47,7 +48,7 @@ def at(row: CampaignRow) -> str:
 
 def messages(count: int) -> str:
     """`1 message`, `1,200 messages`."""
-    return f"{count:,} message" + ("" if count == 1 else "s")
+    return counted(count, "message")
 
 
 def _ask_pause(house: House, ledger: Ledger, fields: Fields) -> Asked:

@@ -55,7 +55,7 @@ def overview(house: House, request: Request) -> Response:
         {
             "id": each.row.id,
             "name": each.row.name,
-            "state": state_of(each.status, each.driven),
+            "state": state_of(each.status),
             "counts": each.status.counts,
             "total": each.status.total,
             "done": done_of(each.status.counts),
@@ -98,7 +98,7 @@ def campaign(house: House, request: Request) -> Response:
         "campaign.html",
         {
             "each": each,
-            "state": state_of(status, each.driven),
+            "state": state_of(status),
             "counts": {kind: status.counts[kind] for kind in ORDER},
             "total": status.total,
             "done_count": done_of(status.counts),
@@ -232,18 +232,14 @@ def _needs(house: House, each: Seen, *, named: bool) -> Sequence[dict[str, Any]]
     }
     found = []
     for need in needs_of(each.status, each.path):
-        word, what = need.words[0] if need.words else "", need.what
-        if word == "resolve" and each.driven:  # what is on its way is no doubt while a run lives
-            if not (doubts := each.status.counts[_S.IN_DOUBT]):
-                continue
-            what = f"{doubts:,} in doubt"
+        word = need.words[0] if need.words else ""
         href, do = here.get(word, ("", ""))
         command = house.command(*need.words) if need.words and not href else ""
         found.append(
             {
                 "id": each.row.id,
                 "campaign": each.row.name if named else "",
-                "what": what,
+                "what": need.what,
                 "since": need.since,
                 "why": need.why,
                 "href": href if named or word != "resume" else "",

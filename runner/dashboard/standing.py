@@ -6,21 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from runner.clock import Clock
-from runner.ledger import Ledger, brakes, history, planning, submissions
+from runner.ledger import Ledger, history, planning, submissions
 from runner.ledger.history import RunRow
 from runner.ledger.planning import CampaignRow
-from runner.report import Status, status_in
-from runner.run.standing import Standing, file_of, is_alive, standing_of
+from runner.report import Status
+from runner.run.driver import is_alive, status_now
+from runner.run.standing import Standing, file_of, standing_of
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A campaign. `driven`: who sends it now, in words, empty for nobody; `workers`: whether it was
-    handed to them; `path`: its file."""
+    """A campaign. `workers`: whether it was handed to them; `path`: its file."""
 
     row: CampaignRow
     status: Status
-    driven: str
     workers: bool
     path: str
 
@@ -40,22 +39,12 @@ def seen(clock: Clock) -> Callable[[Ledger], All]:
     def look(ledger: Ledger) -> All:
         with ledger.reading() as connection:
             last = history.last_run(connection)
-            alive = is_alive(last)
-            driven = {
-                lane.lane: f"by a worker on {lane.host}"
-                for lane in submissions.lane_rows(connection)
-                if lane.driven
-            }
             found = []
             for row in planning.campaigns(connection):
-                by = driven.get(row.lane or "", "")
                 workers = submissions.is_submitted(connection, row.id)
-                if not by and not workers and row.lane and alive is not False and last:
-                    heard = brakes.heard_by_driver(connection, row.lane, row.id)
-                    by = "" if heard is None else f"by process {last.pid} on {last.host}"
-                status = status_in(connection, row, clock.now())
-                found.append(Seen(row, status, by, workers, str(file_of(ledger, row))))
-            return All(found, last, alive)
+                status = status_now(connection, row, clock.now())
+                found.append(Seen(row, status, workers, str(file_of(ledger, row))))
+            return All(found, last, is_alive(last))
 
     return look
 

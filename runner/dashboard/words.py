@@ -49,16 +49,15 @@ class State:
     why: str = ""
 
 
-def state_of(status: Status, driven: str) -> State:
-    """`driven`: who sends it now, in words; empty for nobody."""
+def state_of(status: Status) -> State:
     brake, counts = status.brake, status.counts
     if brake is not None and brake.kind in BY_A_PERSON:
         return State("waits", "❚❚" if brake.kind is BrakeKind.PAUSED else "■", str(brake.kind))
     if brake is not None:
         return State("bad", "■", "stopped")
     if counts[_S.QUEUED] or counts[_S.SENDING]:
-        if driven:
-            return State("good", "▶", "running", driven)
+        if status.driven:
+            return State("good", "▶", "running", status.driven)
         return State("waits", "○", "not running")
     if counts[_S.IN_DOUBT]:
         return State("bad", "?", "ended, some in doubt")

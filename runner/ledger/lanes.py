@@ -21,6 +21,7 @@ from runner.ledger.schema import lane, meta, run
 
 NAMELESS = "a process that has not said its name yet"
 
+WAIT_FOR_IT = "wait for it (a run does, with --wait), or stop it with Ctrl-C there"
 LET_IT_END = "let it end, or stop it with Ctrl-C there, then run this again"
 
 NAMED_WITHIN = 1.0
@@ -139,10 +140,7 @@ def refuse_live_runs(connection: Connection) -> None:
 def held_by(owner: tuple[str, int, float] | None) -> LaneHeld:
     """The error for a lane that another run holds."""
     told = NAMELESS if owner is None else _named(*owner)
-    return LaneHeld(
-        f"another run holds this team: {told}",
-        "wait for it, stop it with Ctrl-C there, or run this with --wait",
-    )
+    return LaneHeld(f"another run holds this team: {told}", WAIT_FOR_IT)
 
 
 def _named(host: str, pid: int, since: float) -> str:
@@ -185,10 +183,7 @@ def _file_lock(folder: Path, name: str, what: str, at: float, wait: float) -> It
     try:
         _acquire(lock, folder, wait)
     except Timeout:
-        raise LaneHeld(
-            f"another run holds this team: {_told(holder)}",
-            "wait for it, stop it with Ctrl-C there, or run this with --wait",
-        ) from None
+        raise LaneHeld(f"another run holds this team: {_told(holder)}", WAIT_FOR_IT) from None
     try:
         told = {"pid": os.getpid(), "host": socket.gethostname(), "since": at, "what": what}
         with contextlib.suppress(OSError):  # it only tells; the lock is what counts

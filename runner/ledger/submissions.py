@@ -237,6 +237,17 @@ def beat_age(connection: Connection, lane_id: str) -> float | None:
     return None if row is None or row.age is None else float(row.age)
 
 
+def host_of_driver(connection: Connection, lane_id: str) -> str:
+    """The host of the live worker that drives a lane now; empty for none."""
+    owner = connection.execute(
+        select(lane.c.run, run.c.host).join(run, run.c.id == lane.c.run).where(lane.c.id == lane_id)
+    ).one_or_none()
+    if owner is None or not is_driven_by(connection, lane_id, owner.run):
+        return ""
+    age = beat_age(connection, lane_id)
+    return owner.host if age is not None and age <= STALL else ""
+
+
 def _clock(connection: Connection) -> ColumnElement[float]:
     if connection.dialect.name == "sqlite":
         return (func.julianday("now") - 2440587.5) * 86400.0
@@ -342,8 +353,6 @@ def _lane_row(connection: Connection, lane_id: str, rows: Sequence[Any]) -> Lane
         .where(lane.c.id == lane_id)
     ).one_or_none()
     counted = [counts(connection, row.id) for row in rows]
-    age = beat_age(connection, lane_id)
-    drives = owner is not None and is_driven_by(connection, lane_id, owner.run)
     dues = [row.next_at for row in rows if row.next_at is not None]
     worker = owner is not None and owner.beat_at is not None
     return LaneRow(
@@ -355,7 +364,7 @@ def _lane_row(connection: Connection, lane_id: str, rows: Sequence[Any]) -> Lane
         owner.host if owner and worker else "",
         owner.pid if owner and worker else 0,
         owner.started_at if owner and worker else 0.0,
-        drives and age is not None and age <= STALL,
+        bool(host_of_driver(connection, lane_id)),
         owner.epoch if owner else 0,
         sum(each[_S.QUEUED] for each in counted),
         sum(each[_S.SENDING] + each[_S.IN_DOUBT] for each in counted),

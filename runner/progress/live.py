@@ -34,7 +34,7 @@ from runner.progress.drawing import (
     waits,
     with_command,
 )
-from runner.progress.tally import Line, Tally
+from runner.progress.tally import LONG_RATE_OVER, Line, Tally
 from runner.progress.telling import line_of
 from runner.progress.words import duration, moment, number
 
@@ -160,7 +160,9 @@ def _what_stops(tally: Tally, width: int, command: Command | None) -> Iterator[T
 
 def _pace(tally: Tally, width: int) -> Iterator[Text]:
     now, begun = tally.now(), tally.started
-    told = f"{tally.per_minute():,.0f} a minute · {number(tally.last_hour())} in the last hour"
+    young = begun is not None and now - begun.at < LONG_RATE_OVER
+    since = "by this run" if young else "in the last hour"
+    told = f"{tally.per_minute():,.0f} a minute · {number(tally.last_hour())} {since}"
     yield labelled("rate", told, width)
     if begun is not None and begun.allowed_per_hour is not None:
         told = f"{begun.allowed_per_hour:,.0f} an hour by {begun.allowed_by}"

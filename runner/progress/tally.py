@@ -111,8 +111,16 @@ class Tally:
                 for sender, queued in event.by_sender.items():
                     self.senders[sender] = Sender(queued)
                 for name, queued in event.queued.items():
-                    doubts = event.in_doubt.get(name, 0)
-                    self.campaigns[name] = Line(queued + doubts, doubts, in_doubt=doubts)
+                    doubts, ended = event.in_doubt.get(name, 0), event.before.get(name, {})
+                    total = queued + doubts + sum(ended.values())
+                    self.campaigns[name] = Line(
+                        total,
+                        doubts,
+                        ended.get("sent", 0),
+                        ended.get("rejected", 0),
+                        ended.get("failed", 0),
+                        in_doubt=doubts,
+                    )
             case Waiting():
                 self.waiting = event
             case Stopped(sender=""):

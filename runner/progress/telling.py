@@ -50,7 +50,8 @@ def line_of(event: Event, width: int = 200) -> str:
         case Planned(unchanged=True):
             told = f"{event.campaign}: files unchanged"
         case Planned():
-            told = f"{event.campaign}: planned {number(event.added)} new"
+            added = number(event.added) if event.added else "nothing"
+            told = f"{event.campaign}: planned {added} new"
             for count, word in (
                 (event.requeued, "queued again"),
                 (event.changed, "changed"),

@@ -33,6 +33,11 @@ def bar(done: int, total: int, width: int) -> str:
     return f"{'━' * full}{'╌' * (width - full)} {share:4.0%}"
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 message`, `2 messages`."""
+    return f"{number(count)} {noun}" + ("" if count == 1 else "s")
+
+
 def duration(seconds: float) -> str:
     """`45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
     seconds = max(0.0, seconds)

@@ -24,6 +24,7 @@ from runner.run.meeting import (
     introduce,
     what_stands_in_the_way,
 )
+from runner.run.memory import never_old, refuse_lost
 from runner.run.opening import load
 from runner.run.places import LEDGER_NAME, ledger_location, ledger_upward
 from runner.run.preview import Preview, preview
@@ -60,12 +61,17 @@ def check(
         if "://" in location or Path(location).exists():
             try:
                 ledger = held.enter_context(open_ledger(location))
+                never_old(ledger, environ)
                 yield Check(True, f"ledger: {ledger.place}")
                 yield from _stopped(campaign, ledger)
             except RunnerError as error:
                 yield Check(False, f"ledger: {error}", error.hint)
         else:
-            yield Check(True, f"ledger: none yet, the first run makes {location}")
+            try:
+                refuse_lost(location, environ)
+                yield Check(True, f"ledger: none yet, the first run makes {location}")
+            except RunnerError as error:
+                yield Check(False, f"ledger: {error}", error.hint)
         if environ.get("CI") and not state and not environ.get("RUN_CAMPAIGN_STATE"):
             yield Check(False, "ledger: CI is set", "name a ledger that is kept: --state")
         try:

@@ -9,12 +9,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from runner.clock import Clock
+from runner.errors import OldLedger
 from runner.forecast import Forecast
 from runner.ledger import Ledger, moved, open_ledger, planning
 from runner.message import Entry, PlannedMessage, RowSkip
 from runner.run.braking import in_words
 from runner.run.finish import when_done
 from runner.run.may_run import brakes_on, how_to_go_on
+from runner.run.memory import never_old, refuse_lost
 from runner.run.opening import load
 from runner.run.places import ledger_location
 from runner.run.preview import Preview, Rows, planned_entries, queue_gone
@@ -59,6 +61,13 @@ def dry_run(
         drafts = [make_draft(each, ledger, new_campaign=new_campaign) for each in campaigns]
         warnings = [f"{d.campaign.name}: {told}" for d in drafts for told in d.audience.warnings]
         warnings += never_open(drafts, clock.now())
+        try:
+            if ledger is not None:
+                never_old(ledger, environ)
+            elif "://" not in location:
+                refuse_lost(location, environ)
+        except OldLedger as error:
+            warnings.append(f"{error}: a run would be refused; {error.hint}")
         if ledger is not None:
             if (mark := ledger.read(moved.mark_of)) is not None:
                 warnings.append(f"{mark}: a run on it would be refused")

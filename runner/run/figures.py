@@ -22,7 +22,8 @@ from runner.ledger.brakes import Brake
 from runner.ledger.figures import OfSender, Slot
 from runner.ledger.planning import CampaignRow
 from runner.message import MessageStatus
-from runner.report import Need, Status, needs_of, status_in
+from runner.report import Need, Status, needs_of
+from runner.run.driver import status_now
 from runner.run.hours import hours_of, zone_of
 from runner.run.standing import Paced, Standing, campaign_of, file_of, standing_of
 
@@ -136,7 +137,7 @@ def figures_of(
 
     now = clock.now()
     with ledger.reading() as connection:  # one look, so that all of it agrees
-        status = status_in(connection, row, now)
+        status = status_now(connection, row, now)
         counting("sender")
         of_senders = figures.by_sender(connection, row.id)
         stopped = brakes.stopped_senders(connection, {each.sender for each in of_senders})

@@ -67,11 +67,22 @@ def never_old(ledger: Ledger, environ: Mapping[str, str]) -> Memory:
     return memory
 
 
+def refuse_lost(location: str, environ: Mapping[str, str]) -> None:
+    """Raise OldLedger if another ledger was used where there is none now."""
+    place = str(Path(location).resolve())
+    memory = Memory(_folder(environ), "", place)
+    if lost := memory.lost():
+        raise _old(place, Marks(), _remembered(memory, lost), [memory, *lost])
+
+
+def _folder(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get(MEMORY_VARIABLE) or platformdirs.user_state_path("run-campaign"))
+
+
 def _memories(ledger: Ledger, environ: Mapping[str, str]) -> tuple[Memory, list[Memory]]:
     """What this machine remembers of a ledger; and if that is new, of others at its place."""
-    folder = environ.get(MEMORY_VARIABLE) or platformdirs.user_state_path("run-campaign")
     place = str(ledger.file.resolve()) if ledger.file else ledger.place
-    memory = Memory(Path(folder), ledger.read(age.ledger_id), place)
+    memory = Memory(_folder(environ), ledger.read(age.ledger_id), place)
     return memory, memory.lost() if ledger.read(age.marks).is_new else []
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,8 @@ from runner.ledger import Ledger, history, moved, planning, submissions
 from runner.ledger.history import RunRow
 from runner.ledger.planning import CampaignRow
 from runner.pacing.steady import Steady
-from runner.report import Status, status_of
+from runner.report import Status
+from runner.run.driver import is_alive, status_now
 from runner.run.finish import allowed, pace_of, when_done
 from runner.run.hours import hours_of
 from runner.run.opening import location_of, row_of
@@ -83,7 +82,7 @@ def standing_of(
 ) -> Standing:
     """How one campaign stands. `path`: its file, where it is known better than by the ledger;
     `status`: where that has been looked at."""
-    status = status or status_of(ledger, row, clock.now())
+    status = status or ledger.read(status_now, row, clock.now())
     told: Forecast | None = None
     binds_now = ""
     next_at: float | None = None
@@ -122,18 +121,3 @@ def campaign_of(ledger: Ledger, row: CampaignRow, path: Path) -> Campaign:
     if handed is not None:
         return load_campaign(Path(handed.path), handed.file, handed.start)
     return load_campaign(path)
-
-
-def is_alive(last: RunRow | None) -> bool | None:
-    """Whether a run lives: None when only another host knows."""
-    if last is None or last.ended_at is not None:
-        return False
-    if last.host != socket.gethostname():
-        return None
-    try:
-        os.kill(last.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

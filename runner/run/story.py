@@ -27,7 +27,7 @@ from runner.ledger import (
 from runner.ledger.age import Memory
 from runner.ledger.brakes import BrakeKind
 from runner.message import MessageStatus
-from runner.report import Status, status_of
+from runner.report import Status, status_in
 from runner.run.before import (
     agreed,
     draft_again,
@@ -190,7 +190,7 @@ def drive(
     drafts = [draft for crew in crews for draft in crew.drafts]
     for draft in drafts:
         assert draft.row is not None
-        status = status_of(ledger, draft.row, around.clock.now())
+        status = ledger.read(status_in, draft.row, around.clock.now())
         result.statuses.append(status)
         counts = {str(each): count for each, count in status.counts.items()}
         around.bus.emit(Ended(around.clock.now(), status.campaign, counts))
@@ -243,12 +243,15 @@ def _tell_start(
     drafts = [draft for crew in crews for draft in crew.drafts]
     queued: dict[str, int] = {}
     doubts: dict[str, int] = {}
+    before: dict[str, dict[str, int]] = {}
     queues: list[tuple[Draft, Queue]] = []
     for draft in drafts:
         assert draft.row is not None
-        status = status_of(ledger, draft.row, around.clock.now())
+        status = ledger.read(status_in, draft.row, around.clock.now())
         queued[status.campaign] = status.counts[_S.QUEUED]
         doubts[status.campaign] = status.counts[_S.IN_DOUBT] + status.counts[_S.SENDING]
+        ended = {str(each): status.counts[each] for each in (_S.SENT, _S.REJECTED, _S.FAILED)}
+        before[status.campaign] = ended
         queues.append((draft, status.waiting))
     now = around.clock.now()
     waiting = any(queue for _, queue in queues)
@@ -271,5 +274,6 @@ def _tell_start(
             "" if done is None else done.binds,
             most.per_hour if most is not None and most.per_hour < math.inf else None,
             "" if most is None else most.by,
+            before,
         )
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sqlite3
 from pathlib import Path
 
@@ -126,6 +127,13 @@ def test_the_sandbox_command(project: Project) -> None:
     assert "INBOX_API_TOKEN=sandbox-token" in running.out
     running.interrupt()
     assert running.wait().code == 0
+
+
+def test_a_port_that_is_taken_is_said(project: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        told = project.ok("sandbox", "--port", str(port), code=1).err
+    assert f"127.0.0.1:{port} is taken by another program; choose another port: --port" in told
 
 
 def test_the_demonstration(project: Project) -> None:

@@ -24,6 +24,25 @@ def doubtful(on_v1: Project) -> tuple[Project, list[str]]:
     return on_v1, ids
 
 
+def test_what_is_under_way_is_in_doubt_once_its_run_has_died(on_v1: Project) -> None:
+    on_v1.write(people(3), text=TEXT, concurrency=3)
+    on_v1.api.faults("stall:accept=no")
+    running = on_v1.start(on_v1.campaign)
+    until(lambda: on_v1.counts().get("sending") == 3, "three under way")
+    told = on_v1.ok("status", on_v1.campaign).out
+    assert "3 being sent" in told
+    assert "in doubt" not in told
+    assert "nothing is in doubt" in on_v1.ok("resolve", on_v1.campaign, "--list").out
+    running.process.kill()
+    running.process.wait()
+    told = on_v1.ok("status", on_v1.campaign).out
+    assert "being sent" not in told
+    assert "3 in doubt: run-campaign resolve" in told
+    listed = on_v1.ok("resolve", on_v1.campaign, "--list", code=4).out
+    assert listed.startswith("3 more were under way when their run died; to ask the API:")
+    assert "nothing is in doubt" not in listed
+
+
 def test_the_list_says_who_what_when_why_and_where(doubtful: tuple[Project, list[str]]) -> None:
     project, ids = doubtful
     listed = project.ok("resolve", project.campaign, "--list", code=4).out

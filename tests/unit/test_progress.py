@@ -183,6 +183,17 @@ def test_a_tally_lets_go_of_an_earlier_runs_doubt_that_is_settled_otherwise(
     assert line.in_doubt == 1
 
 
+def test_a_tally_begins_with_what_earlier_runs_have_come_to() -> None:
+    tally = Tally(Time())
+    before = {"spring": {"sent": 7, "rejected": 1, "failed": 2}}
+    tally.watch(LaneStarted(NOW, {"spring": 11}, {"spring": 1}, before=before))
+    tally.watch(sent())
+    line = tally.campaigns["spring"]
+    assert (line.total, line.sent, line.rejected, line.failed) == (22, 8, 1, 2)
+    assert (line.in_doubt, line.queued) == (1, 10)
+    assert tally.sent == 1
+
+
 def test_the_rate_is_that_of_the_last_minute() -> None:
     time = Time()
     tally = Tally(time)

@@ -199,12 +199,13 @@ def test_load_template(tmp_path: Path) -> None:
 def test_the_sample_is_friendly_and_complete() -> None:
     template = load_template(SAMPLE)
     assert template.needs == {"first_name", "topic", "company"}
-    assert template.requires_value == {"first_name", "topic"}
+    assert template.requires_value == {"topic"}
     text = template.render({"first_name": "BRUNO B", "topic": "flaky tests", "company": "Acme"})
     assert text.startswith("Hi Bruno, I enjoyed what you wrote about flaky tests at Acme.\n")
     assert "I will not write again" in text
     without = template.render({"first_name": "Ann", "topic": "x", "company": ""})
     assert "about x.\n" in without
+    assert template.render({"first_name": "", "topic": "x", "company": ""}).startswith("Hi there,")
 
 
 @given(st.text(max_size=200))

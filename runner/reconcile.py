@@ -115,10 +115,12 @@ class Reconciler:
     def _open(self) -> list[Doubt]:
         """Messages in doubt that this run has not given up on, each with its due time."""
         lane = self.lane
-        found = lane.ledger.read(views.in_doubt, lane.moving)
+        found = lane.ledger.read(views.in_doubt, list(lane.campaigns))
         self._cases = {doubt.id: self._case_of(doubt) for doubt in found}
         kept = []
         for doubt in found:
+            if doubt.campaign in lane.braked:
+                continue
             case, repeats = self._cases[doubt.id], self._repeats(doubt)
             if repeats and doubt.sender in lane.stopped_senders:
                 continue  # a person must see to the sender first

@@ -20,7 +20,7 @@ RATE_OVER = 3600.0
 @dataclass(frozen=True, slots=True)
 class Status:
     """A campaign's figures. `per_hour`: messages sent in the last hour; `driven`: who sends it now,
-    in words, empty for nobody."""
+    in words, empty for nobody; `owned`: whether whoever began what is being sent still lives."""
 
     campaign: str
     counts: dict[MessageStatus, int]
@@ -29,6 +29,7 @@ class Status:
     waiting: list[Waiting]
     per_hour: int
     driven: str = ""
+    owned: bool = False
     unplanned: int = 0  # came back into the queue: the next plan looks at them first
     brake: Brake | None = None  # what stops it, until a person lets it go on
     stopped_senders: dict[str, Brake] = field(default_factory=dict)  # of those with a queue
@@ -39,8 +40,8 @@ class Status:
 
     @property
     def told(self) -> dict[MessageStatus, int]:
-        """The counts for people: what was begun, and nobody sends any more, is in doubt."""
-        if self.driven:
+        """The counts for people: what was begun by whoever lives no more is in doubt."""
+        if self.owned:
             return self.counts
         doubts = self.counts[_S.IN_DOUBT] + self.counts[_S.SENDING]
         return self.counts | {_S.IN_DOUBT: doubts, _S.SENDING: 0}
@@ -92,7 +93,12 @@ def _brake_as_json(brake: Brake) -> dict[str, str | None]:
 
 
 def status_in(
-    connection: Connection, campaign: CampaignRow, now: float, driven: str = ""
+    connection: Connection,
+    campaign: CampaignRow,
+    now: float,
+    driven: str = "",
+    *,
+    owned: bool = False,
 ) -> Status:
     """How a campaign stands at `now` (Unix seconds), as one look at the ledger has it."""
     waiting = views.waiting(connection, [campaign.id])
@@ -105,6 +111,7 @@ def status_in(
         waiting=waiting,
         per_hour=views.sent_between(connection, campaign.id, now - RATE_OVER),
         driven=driven,
+        owned=owned,
         unplanned=views.unplanned(connection, [campaign.id]),
         brake=brakes.standing(connection, [campaign.id]).get(campaign.id),
         stopped_senders=brakes.stopped_senders(connection, senders),

@@ -184,17 +184,23 @@ def _syntax_problem(file: str, text: str, error: yaml.YAMLError) -> Problem:
     if "cannot start any token" in problem:
         return Problem(file, line, "", "a sign that means something in YAML", "quote the text")
     if "unexpected end of stream" in problem:
-        return Problem(file, line, "", "a quote that is not closed", "close it")
+        begins = error.context_mark.line + 1 if error.context_mark else line
+        return Problem(file, begins, "", "a quote that is not closed", "close it")
     if "expected ',' or" in problem:
         return Problem(
             file, line, "", "a `[` or `{` above is not closed", "close it, or add a comma"
         )
     if "expected <block end>" in problem:
         what = "does not fit what stands above it"
-        return Problem(file, line, "", what, "check the indentation, and `:` after each key")
-    problem = re.sub(r"'(?![ <])[^']{3,}'", "…", problem)
+        return Problem(file, line, "", what, "check indentation, quotes, and `:` after each key")
+    problem = re.sub(r"'([^']*)'", _of_yaml, problem)
     what = f"YAML cannot be read: {shown(problem, 100)}"
     return Problem(file, line, "", what, "check quotes, brackets and indentation")
+
+
+def _of_yaml(quoted: re.Match[str]) -> str:
+    """What PyYAML quotes, unless it may be the file's."""
+    return quoted[0] if len(quoted[1]) < 3 or quoted[1].startswith("<") else "…"
 
 
 def _too_deep(file: str, line: int) -> Problem:

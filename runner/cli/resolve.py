@@ -94,7 +94,8 @@ def command(
     orphans = status.told[MessageStatus.IN_DOUBT] - len(doubts)
     if orphans:
         ask = call.command("resolve", str(campaign))
-        click.echo(f"{orphans} more were under way when their run died; to ask the API: {ask}")
+        what = "message was" if orphans == 1 else "messages were"
+        click.echo(f"{orphans} {what} under way when the run died; to ask the API: {ask}")
     if doubts or not orphans:
         for line in _listed(doubts, call, campaign):
             click.echo(line)

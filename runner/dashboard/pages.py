@@ -56,7 +56,7 @@ def overview(house: House, request: Request) -> Response:
             "id": each.row.id,
             "name": each.row.name,
             "state": state_of(each.status),
-            "counts": each.status.counts,
+            "counts": each.status.told,
             "total": each.status.total,
             "done": done_of(each.status.counts),
             "per_hour": each.status.per_hour,
@@ -99,7 +99,7 @@ def campaign(house: House, request: Request) -> Response:
         {
             "each": each,
             "state": state_of(status),
-            "counts": {kind: status.counts[kind] for kind in ORDER},
+            "counts": {kind: status.told[kind] for kind in ORDER},
             "total": status.total,
             "done_count": done_of(status.counts),
             "figures": figures,
@@ -234,6 +234,8 @@ def _needs(house: House, each: Seen, *, named: bool) -> Sequence[dict[str, Any]]
     for need in needs_of(each.status, each.path):
         word = need.words[0] if need.words else ""
         href, do = here.get(word, ("", ""))
+        if word == "resolve" and not each.status.in_doubt:
+            href = ""  # of a run that has died: only the API can be asked
         command = house.command(*need.words) if need.words and not href else ""
         found.append(
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -12,7 +13,8 @@ from runner.ledger.brakes import Brake, BrakeKind
 from runner.ledger.contact import pass_suppressed
 from runner.ledger.lanes import keep_intents_out, one_at_a_time
 from runner.ledger.moves import make_stale
-from runner.ledger.schema import attempt, message, suppression
+from runner.ledger.prepared import texts_of
+from runner.ledger.schema import attempt, message, status_is, suppression
 from runner.message import MAY_HAVE_SENT, MessageStatus
 
 _S = MessageStatus
@@ -126,6 +128,7 @@ def suppress_each(
     one_at_a_time(connection)
     keep_intents_out(connection)
     ids = list(wanted)
+    _wait_for(connection, ids)
     added: list[str] = []
     stopped = 0
     for start in range(0, len(ids), 500):
@@ -143,7 +146,6 @@ def suppress_each(
         if new:
             connection.execute(insert(suppression), new)
             added += [id for id in part if id not in there]
-        _wait_for(connection, part)
         stopped += len(pass_suppressed(connection, message.c.recipient.in_(part)))
     return added, stopped
 
@@ -151,8 +153,10 @@ def suppress_each(
 def _wait_for(connection: Connection, ids: list[str]) -> None:
     """Let what is being recorded of these recipients' messages end: a message that comes back into
     the queue beside this would hear nothing of the list, and this nothing of it."""
-    those = select(message.c.id).where(message.c.recipient.in_(ids)).order_by(message.c.id)
-    connection.execute(those.with_for_update()).all()
+    is_open = status_is(message, _S.SENDING, _S.IN_DOUBT)
+    of_them = message.c.recipient.in_(texts_of("ids", connection.dialect.name))
+    those = select(message.c.id).where(of_them, is_open).order_by(message.c.id)
+    connection.execute(those.with_for_update(), {"ids": json.dumps(ids)}).all()
 
 
 def unsuppress(connection: Connection, ids: Iterable[str]) -> list[str]:

@@ -79,6 +79,20 @@ def owner_of(connection: Connection, lane_id: str) -> tuple[str, int, float] | N
     return (row.host, row.pid, row.started_at) if row else None
 
 
+def is_held(connection: Connection, lane_id: str) -> bool:
+    """Whether a session of PostgreSQL holds a lane."""
+    # A lock of one big number has its halves in classid and objid, and 1 in objsubid.
+    held = connection.execute(
+        text(
+            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted"
+            " AND classid::bigint << 32 | objid::bigint = hashtextextended(:lane, 0)"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        ),
+        {"lane": lane_id},
+    )
+    return held.first() is not None
+
+
 def one_at_a_time(connection: Connection, id: int | None = None) -> None:
     """Wait for whoever else changes many messages at once: in another order of rows the two could
     wait for each other. Of one campaign's, or of all (None). SQLite has one writer anyway."""

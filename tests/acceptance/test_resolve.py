@@ -39,7 +39,7 @@ def test_what_is_under_way_is_in_doubt_once_its_run_has_died(on_v1: Project) -> 
     assert "being sent" not in told
     assert "3 in doubt: run-campaign resolve" in told
     listed = on_v1.ok("resolve", on_v1.campaign, "--list", code=4).out
-    assert listed.startswith("3 more were under way when their run died; to ask the API:")
+    assert listed.startswith("3 messages were under way when the run died; to ask the API:")
     assert "nothing is in doubt" not in listed
 
 

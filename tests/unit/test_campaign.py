@@ -377,10 +377,10 @@ def test_all_mistakes_are_told_at_once_sorted_by_line(tmp_path: Path) -> None:
         (b"a:\n\tb: 1\n", "F:2: begins with a tab; indent with spaces"),
         (b"a: b: c\n", "F:1: a second `:` on the line; quote the text after the first"),
         (b"a: [1, 2\nb: 3\n", "F:2: a `[` or `{` above is not closed; close it, or add a comma"),
-        (b"a: \"b\n", "F:2: a quote that is not closed; close it"),
+        (b"a: \"b\n", "F:1: a quote that is not closed; close it"),
         (b"a: @b\n", "F:1: a sign that means something in YAML; quote the text"),
-        (b"- a\nb: c\n", "F:2: does not fit what stands above it; check the indentation, and `:` "
-         "after each key"),
+        (b"- a\nb: c\n", "F:2: does not fit what stands above it; check indentation, quotes, and "
+         "`:` after each key"),
         (b"a: !secret!word b\n", "F:1: YAML cannot be read: found undefined tag handle …; check "
          "quotes, brackets and indentation"),
         (b"a: \xff\n", "F:1: is not UTF-8 text; save it as UTF-8"),

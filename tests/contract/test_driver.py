@@ -1,0 +1,74 @@
+"""Whether what is being sent has somebody who sends it: of one campaign among others."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+from runner.ledger import Ledger, lanes, planning, schema, views
+from runner.message import MessageStatus
+from runner.run.driver import status_now
+from tests.support import SENDER, claim_one, make_campaign, make_intent, make_queue, own_lane
+
+S = MessageStatus
+ORIGIN = "https://api.example"
+
+
+def sending(ledger: Ledger, name: str, team: str, person: int = 5) -> tuple[int, str]:
+    """A campaign with a message that was begun: its run, and its lane."""
+    row = make_campaign(ledger, name)
+    make_queue(ledger, row, [person])
+    ledger.write(planning.bind, row.id, ORIGIN, team)
+    lane = f"{ORIGIN}|{team}"
+    run, epoch = own_lane(ledger, lane)
+    [due] = ledger.read(views.due, row.id, SENDER, 5.0, 100)
+    claim_one(ledger, make_intent(due.id, run, epoch, lane=lane))
+    return run, lane
+
+
+@contextmanager
+def living(ledger: Ledger, lane: str) -> Iterator[None]:
+    """While its run lives: in a file its process tells, on PostgreSQL the lock."""
+    with nullcontext() if ledger.file else ledger.hold(lane, wait=False):
+        yield
+
+
+def doubts(ledger: Ledger, name: str) -> int:
+    row = ledger.read(planning.find_campaign, name)
+    assert row is not None
+    return ledger.read(status_now, row, 50.0).told[S.IN_DOUBT]
+
+
+def kill(ledger: Ledger, run: int) -> None:
+    """Let a run's process have died."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    with ledger.writing() as connection:
+        values = schema.run.update().where(schema.run.c.id == run).values(pid=process.pid)
+        connection.execute(values)
+
+
+def test_another_teams_run_speaks_for_its_own_messages_only(ledger: Ledger) -> None:
+    dead, _ = sending(ledger, "spring", "team1")
+    _, lane = sending(ledger, "autumn", "team2", 6)
+    kill(ledger, dead)
+    with living(ledger, lane):
+        assert (doubts(ledger, "spring"), doubts(ledger, "autumn")) == (1, 0)
+
+
+def test_another_teams_run_that_has_ended_does_not_end_this_one(ledger: Ledger) -> None:
+    _, lane = sending(ledger, "spring", "team1")
+    with living(ledger, lane):
+        later = ledger.write(lanes.begin_run, 9.0, "test")
+        ledger.write(lanes.end_run, later, 10.0, "ended")
+        assert doubts(ledger, "spring") == 0
+
+
+def test_a_host_that_is_gone_owns_nothing(ledger: Ledger) -> None:
+    run, _ = sending(ledger, "spring", "team1")
+    with ledger.writing() as connection:
+        values = schema.run.update().where(schema.run.c.id == run).values(host="gone-container")
+        connection.execute(values)
+    assert doubts(ledger, "spring") == 1

@@ -13,6 +13,7 @@ from itertools import islice
 
 from runner.campaign import Sender
 from runner.message import (
+    OPEN,
     Change,
     Entry,
     Known,
@@ -138,7 +139,7 @@ def characters(text: str) -> int:
 def _change(planned: PlannedMessage, known: Known | None) -> Change:
     if known is None or known.status is None:
         return Change.NEW
-    if known.status in (_S.SENT, _S.SENDING, _S.IN_DOUBT):
+    if known.status in (_S.SENT, *OPEN):
         return Change.KEPT
     if known.status is _S.SKIPPED:
         if planned.skip is None:

@@ -92,15 +92,9 @@ def _brake_as_json(brake: Brake) -> dict[str, str | None]:
     return {"how": str(brake.kind), "at": iso(brake.at), "by": brake.by, "why": brake.why}
 
 
-def status_in(
-    connection: Connection,
-    campaign: CampaignRow,
-    now: float,
-    driven: str = "",
-    *,
-    owned: bool = False,
-) -> Status:
-    """How a campaign stands at `now` (Unix seconds), as one look at the ledger has it."""
+def status_in(connection: Connection, campaign: CampaignRow, now: float) -> Status:
+    """How a campaign stands at `now` (Unix seconds), as one look at the ledger has it. Who sends it
+    is not asked."""
     waiting = views.waiting(connection, [campaign.id])
     senders = {each.sender for each in waiting}
     return Status(
@@ -110,8 +104,6 @@ def status_in(
         in_doubt=views.in_doubt(connection, [campaign.id]),
         waiting=waiting,
         per_hour=views.sent_between(connection, campaign.id, now - RATE_OVER),
-        driven=driven,
-        owned=owned,
         unplanned=views.unplanned(connection, [campaign.id]),
         brake=brakes.standing(connection, [campaign.id]).get(campaign.id),
         stopped_senders=brakes.stopped_senders(connection, senders),

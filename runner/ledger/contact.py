@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func,
 
 from runner.ledger.prepared import Prepared, each_of
 from runner.ledger.schema import campaign, message, suppression
-from runner.message import Contact, MessageStatus, SkipReason, told_as_listed
+from runner.message import OPEN, Contact, MessageStatus, SkipReason, told_as_listed
 
 _S = MessageStatus
 _ADVISORY = 0x7C0
@@ -49,7 +49,7 @@ _CONTACTED = Prepared(
             message.c.id.in_(each_of("ids", database)),
             message.c.status == _S.QUEUED,
             _other.c.campaign != message.c.campaign,
-            _other.c.status.in_((_S.SENT, _S.SENDING, _S.IN_DOUBT)),
+            _other.c.status.in_((_S.SENT, *OPEN)),
             ~campaign.c.is_test,
         )
         .order_by(_other.c.sent_at)
@@ -129,7 +129,7 @@ def has_freed(connection: Connection, id: int, now: float) -> bool:
         _other.c.campaign != message.c.campaign,
         _other.c.campaign.not_in(select(campaign.c.id).where(campaign.c.is_test)),
         _same_recipient(),
-        _other.c.status.in_((_S.SENDING, _S.IN_DOUBT)),
+        _other.c.status.in_(OPEN),
     )
     found = (
         select(message.c.id)

@@ -15,7 +15,7 @@ from runner.ledger.lanes import keep_intents_out, one_at_a_time
 from runner.ledger.moves import make_stale
 from runner.ledger.prepared import texts_of
 from runner.ledger.schema import attempt, message, status_is, suppression
-from runner.message import MAY_HAVE_SENT, MessageStatus
+from runner.message import MAY_HAVE_SENT, OPEN, MessageStatus
 
 _S = MessageStatus
 
@@ -153,9 +153,8 @@ def suppress_each(
 def _wait_for(connection: Connection, ids: list[str]) -> None:
     """Let what is being recorded of these recipients' messages end: a message that comes back into
     the queue beside this would hear nothing of the list, and this nothing of it."""
-    is_open = status_is(message, _S.SENDING, _S.IN_DOUBT)
     of_them = message.c.recipient.in_(texts_of("ids", connection.dialect.name))
-    those = select(message.c.id).where(of_them, is_open).order_by(message.c.id)
+    those = select(message.c.id).where(of_them, status_is(message, *OPEN)).order_by(message.c.id)
     connection.execute(those.with_for_update(), {"ids": json.dumps(ids)}).all()
 
 

@@ -24,6 +24,14 @@ NAMELESS = "a process that has not said its name yet"
 WAIT_FOR_IT = "wait for it (a run does, with --wait), or stop it with Ctrl-C there"
 LET_IT_END = "let it end, or stop it with Ctrl-C there, then run this again"
 
+HELD = (
+    "(SELECT pid, classid::bigint << 32 | objid::bigint AS key FROM pg_locks"
+    " WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND database ="
+    " (SELECT oid FROM pg_database WHERE datname = current_database())) held"
+)
+"""Which session of PostgreSQL holds which lane, by `hashtextextended` of its name: a lock of one
+big number has its halves in classid and objid, and 1 in objsubid."""
+
 NAMED_WITHIN = 1.0
 """Seconds within which whoever takes a lock has written down who it is."""
 
@@ -81,16 +89,8 @@ def owner_of(connection: Connection, lane_id: str) -> tuple[str, int, float] | N
 
 def is_held(connection: Connection, lane_id: str) -> bool:
     """Whether a session of PostgreSQL holds a lane."""
-    # A lock of one big number has its halves in classid and objid, and 1 in objsubid.
-    held = connection.execute(
-        text(
-            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted"
-            " AND classid::bigint << 32 | objid::bigint = hashtextextended(:lane, 0)"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        ),
-        {"lane": lane_id},
-    )
-    return held.first() is not None
+    asked = text(f"SELECT 1 FROM {HELD} WHERE key = hashtextextended(:lane, 0)")
+    return connection.execute(asked, {"lane": lane_id}).first() is not None
 
 
 def one_at_a_time(connection: Connection, id: int | None = None) -> None:
@@ -134,14 +134,11 @@ def advisory_lock(connection: Connection, lane_id: str, *, wait: bool) -> bool:
 
 def refuse_live_runs(connection: Connection) -> None:
     """Raise LaneHeld if another session holds a lane of a PostgreSQL ledger."""
-    # A lock of one big number has its halves in classid and objid, and 1 in objsubid.
     held = connection.execute(
         text(
-            "SELECT held.pid, lane.id FROM pg_locks held LEFT JOIN lane"
-            " ON hashtextextended(lane.id, 0) = held.classid::bigint << 32 | held.objid::bigint"
-            " WHERE held.locktype = 'advisory' AND held.objsubid = 1 AND held.granted"
-            " AND held.pid <> pg_backend_pid() AND held.database ="
-            " (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY lane.id"
+            f"SELECT held.pid, lane.id FROM {HELD}"
+            " LEFT JOIN lane ON hashtextextended(lane.id, 0) = held.key"
+            " WHERE held.pid <> pg_backend_pid() ORDER BY lane.id"
         )
     ).first()
     if held is None:
@@ -231,12 +228,13 @@ def _name_in(holder: Path) -> str:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         told = json.loads(holder.read_text())
         pid, since = int(told["pid"]), iso(float(told["since"]))
-        if told["host"] != socket.gethostname() or _is_alive(pid):
+        if told["host"] != socket.gethostname() or is_alive(pid):
             return f"process {pid} on {told['host']} since {since} ({told['what']})"
     return ""
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine lives."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -18,6 +18,7 @@ from runner.ledger.prepared import Prepared, bound, each_of, given, tuples
 from runner.ledger.schema import attempt, campaign, message, status_is
 from runner.message import (
     MOVES,
+    OPEN,
     AttemptOutcome,
     Evidence,
     MessageStatus,
@@ -132,9 +133,9 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
         # As what it was, a plan may have passed it over.
         connection.execute(update(message).where(message.c.id.in_(late)).values(outdated=True))
     back = {id for id, standing in now.items() if standing.status == _S.QUEUED}
-    said = {each.message for each in results if each.evidence is Evidence.SAID_NOT_SENT}
     if not back:
         return told
+    said = {each.message for each in results if each.evidence is Evidence.SAID_NOT_SENT}
     _plan_again(connection, back, said)
     passed = pass_suppressed(connection, message.c.id.in_(back - said))
     return [
@@ -146,18 +147,15 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
 
 
 def _is_late_doubt(move: dict[str, Any]) -> bool:
-    return move["status"] == _S.IN_DOUBT and move["_from"] not in (_S.SENDING, _S.IN_DOUBT)
+    return move["status"] == _S.IN_DOUBT and move["_from"] not in OPEN
 
 
 def _plan_again(connection: Connection, back: Collection[int], said: Collection[int]) -> None:
     """Let nothing go before it is planned that a plan has passed over, or that has come back by a
     person's word, who can take that back until then."""
-    looked_at = message.c.id.not_in(said) & ~message.c.outdated
-    connection.execute(
-        update(message)
-        .where(message.c.id.in_(back))
-        .values(unplanned=message.c.unplanned | ~looked_at, outdated=False)
-    )
+    waits = message.c.unplanned | message.c.outdated | message.c.id.in_(said)
+    those = update(message).where(message.c.id.in_(back))
+    connection.execute(those.values(unplanned=waits, outdated=False))
 
 
 def make_stale(connection: Connection, campaign_id: int) -> None:
@@ -276,7 +274,7 @@ def orphan(connection: Connection, lane_id: str, at: float) -> int:
             and_(attempt.c.message == message.c.id, attempt.c.number == message.c.attempts),
         )
         .where(
-            status_is(message, _S.SENDING, _S.IN_DOUBT),  # of these there is an index
+            status_is(message, *OPEN),  # of these there is an index
             message.c.status == _S.SENDING,
             attempt.c.lane.concat("") == lane_id,  # not by the index of all its attempts
         )

@@ -41,6 +41,7 @@ from runner.ledger.prepared import Prepared, texts_of
 from runner.ledger.schema import campaign, message, row_skip, status_is, suppression
 from runner.message import (
     FIRST_STEP,
+    OPEN,
     Change,
     Contact,
     Entry,
@@ -54,7 +55,6 @@ from runner.message import (
 )
 
 _S = MessageStatus
-_OPEN = (_S.SENDING, _S.IN_DOUBT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,7 @@ def known(
             )
         elif recipient not in found and status != _S.SKIPPED:
             found[recipient] = Known(sender)
-        if not mine and of in names and status in (_S.SENT, *_OPEN):
+        if not mine and of in names and status in (_S.SENT, *OPEN):
             when = math.inf if at is None else at
             if recipient not in contacts or when > contacts[recipient].at:
                 contacts[recipient] = Contact(names[of], when)
@@ -245,7 +245,7 @@ class PlanWriter:
         take_turns(connection, "plan")
         one_at_a_time(connection, row.id)
         # First: what comes back from here on waits until this is done, and is planned again.
-        is_open = message.c.campaign == row.id, status_is(message, *_OPEN)
+        is_open = message.c.campaign == row.id, status_is(message, *OPEN)
         in_order = select(message.c.id).where(*is_open).order_by(message.c.id).with_for_update()
         connection.execute(update(message).where(message.c.id.in_(in_order)).values(outdated=True))
         keep_pages(connection, PLANNING_CACHE)
@@ -329,10 +329,10 @@ class PlanWriter:
         self._connection.execute(
             update(message)
             .where(message.c.campaign == self._campaign.id, message.c.unplanned.is_(True))
-            .values(unplanned=False, outdated=status_is(message, *_OPEN))
+            .values(unplanned=False, outdated=status_is(message, *OPEN))
         )
         # Who is under way and gone from the file must not get a first message by a repeat.
-        self._connection.execute(update(message).where(*self._gone(*_OPEN)).values(unplanned=True))
+        self._connection.execute(update(message).where(*self._gone(*OPEN)).values(unplanned=True))
         self._connection.execute(
             update(campaign)
             .where(campaign.c.id == self._campaign.id)

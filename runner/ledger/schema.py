@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import FromClause
 
-from runner.message import AttemptOutcome, MessageStatus, SkipReason
+from runner.message import OPEN, AttemptOutcome, MessageStatus, SkipReason
 
 SCHEMA_VERSION = 7
 
@@ -137,7 +137,7 @@ message_queued = _only(
 )
 message_open = _only(
     "message_open",
-    status_is(message, MessageStatus.SENDING, MessageStatus.IN_DOUBT),
+    status_is(message, *OPEN),
     message.c.recipient,
     message.c.platform,
     message.c.id_type,

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from runner.ledger.brakes import is_driven_by
-from runner.ledger.lanes import take_turns
+from runner.ledger.lanes import HELD, take_turns
 from runner.ledger.notes import note, set_note
 from runner.ledger.planning import CampaignRow, find_campaign
 from runner.ledger.schema import campaign, lane, meta, run, submission
@@ -242,10 +242,13 @@ def host_of_driver(connection: Connection, lane_id: str) -> str:
     owner = connection.execute(
         select(lane.c.run, run.c.host).join(run, run.c.id == lane.c.run).where(lane.c.id == lane_id)
     ).one_or_none()
-    if owner is None or not is_driven_by(connection, lane_id, owner.run):
-        return ""
+    return owner.host if owner and _drives(connection, lane_id, owner.run) else ""
+
+
+def _drives(connection: Connection, lane_id: str, run_id: int) -> bool:
+    """Whether a run, which took the lane last, is a live worker that drives it now."""
     age = beat_age(connection, lane_id)
-    return owner.host if age is not None and age <= STALL else ""
+    return age is not None and age <= STALL and is_driven_by(connection, lane_id, run_id)
 
 
 def _clock(connection: Connection) -> ColumnElement[float]:
@@ -308,12 +311,10 @@ def evict(connection: Connection, lane_id: str, silent: float) -> int:
     """
     ended = connection.execute(
         text(
-            "SELECT pg_terminate_backend(held.pid) FROM pg_locks held"
+            f"SELECT pg_terminate_backend(held.pid) FROM {HELD}"
             " JOIN pg_stat_activity session ON session.pid = held.pid"
             " JOIN run ON session.application_name = :name || run.id"
-            " WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 1"
-            " AND session.datname = current_database()"
-            " AND (held.classid::bigint << 32 | held.objid::bigint) = hashtextextended(:lane, 0)"
+            " WHERE held.key = hashtextextended(:lane, 0)"
             " AND extract(epoch FROM clock_timestamp()) - run.beat_at > :silent"
         ),
         {"name": WORKER, "lane": lane_id, "silent": silent},
@@ -364,7 +365,7 @@ def _lane_row(connection: Connection, lane_id: str, rows: Sequence[Any]) -> Lane
         owner.host if owner and worker else "",
         owner.pid if owner and worker else 0,
         owner.started_at if owner and worker else 0.0,
-        bool(host_of_driver(connection, lane_id)),
+        owner is not None and _drives(connection, lane_id, owner.run),
         owner.epoch if owner else 0,
         sum(each[_S.QUEUED] for each in counted),
         sum(each[_S.SENDING] + each[_S.IN_DOUBT] for each in counted),

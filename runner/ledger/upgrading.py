@@ -28,7 +28,7 @@ from runner.ledger.schema import (
     submission,
     word,
 )
-from runner.message import MessageStatus
+from runner.message import OPEN
 
 _ADVISORY = 0x7C1
 """PostgreSQL's lock of the ledger as a whole is of this class; those of lanes have none."""
@@ -88,7 +88,7 @@ def _add_outdated(connection: Connection) -> None:
     """Whatever may come back from doubt is planned then: plans may have passed it over already."""
     default = "BOOLEAN NOT NULL DEFAULT false"
     connection.execute(text(f"ALTER TABLE message ADD COLUMN outdated {default}"))
-    is_open = status_is(message, MessageStatus.SENDING, MessageStatus.IN_DOUBT)
+    is_open = status_is(message, *OPEN)
     connection.execute(update(message).where(is_open).values(outdated=True))
 
 

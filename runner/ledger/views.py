@@ -25,6 +25,7 @@ from runner.ledger.prepared import Prepared, each_of, given, texts_of, tuples
 from runner.ledger.schema import attempt, campaign, message, row_skip, status_is, suppression
 from runner.message import (
     KEY_REUSED,
+    OPEN,
     UNCONFIRMED,
     AttemptOutcome,
     Evidence,
@@ -94,7 +95,7 @@ _OPEN_ELSEWHERE = (
     _other.c.recipient == message.c.recipient,
     _other.c.platform == message.c.platform,
     _other.c.id_type == message.c.id_type,
-    status_is(_other, _S.SENDING, _S.IN_DOUBT),
+    status_is(_other, *OPEN),
 )
 
 
@@ -258,7 +259,7 @@ def has_begun(connection: Connection, id: int) -> bool:
     """Whether anything of a campaign was ever tried."""
     mine = select(message.c.id).where(message.c.campaign == id).limit(1)
     # Those that say so by their status first: the others are to be looked at one by one.
-    tried = status_is(message, _S.SENDING, _S.IN_DOUBT, _S.SENT, _S.REJECTED, _S.FAILED)
+    tried = status_is(message, *OPEN, _S.SENT, _S.REJECTED, _S.FAILED)
     each = (tried, message.c.attempts > 0)
     return any(connection.execute(mine.where(how)).first() is not None for how in each)
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from runner.message.words import (
     IN_PROGRESS,
     KEY_REUSED,
+    OPEN,
     UNCONFIRMED,
     Absent,
     Accepted,
@@ -108,7 +109,7 @@ def judge(
         return verdict.attempt, _S.SENT
     if verdict.attempt is AttemptOutcome.UNKNOWN and status is not _S.SENT:
         return verdict.attempt, _S.IN_DOUBT
-    if status not in (_S.SENDING, _S.IN_DOUBT):
+    if status not in OPEN:
         return verdict.attempt, status
     if wanted is _S.QUEUED and not tries_left:
         wanted = _S.FAILED

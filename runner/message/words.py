@@ -27,6 +27,9 @@ class MessageStatus(StrEnum):
 
 
 _S = MessageStatus
+OPEN = (_S.SENDING, _S.IN_DOUBT)
+"""Begun, and neither sent nor proven unsent."""
+
 MOVES: Mapping[MessageStatus, frozenset[MessageStatus]] = {
     _S.QUEUED: frozenset({_S.SENDING, _S.SKIPPED, _S.CANCELLED, _S.SENT, _S.IN_DOUBT}),
     _S.SENDING: frozenset({_S.SENT, _S.REJECTED, _S.FAILED, _S.IN_DOUBT, _S.QUEUED}),

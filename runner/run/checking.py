@@ -58,20 +58,17 @@ def check(
     location = ledger_location(state, environ, [campaign], live=False)
     with ExitStack() as held:
         ledger = None
-        if "://" in location or Path(location).exists():
-            try:
+        try:
+            if "://" in location or Path(location).exists():
                 ledger = held.enter_context(open_ledger(location))
                 never_old(ledger, environ)
                 yield Check(True, f"ledger: {ledger.place}")
                 yield from _stopped(campaign, ledger)
-            except RunnerError as error:
-                yield Check(False, f"ledger: {error}", error.hint)
-        else:
-            try:
+            else:
                 refuse_lost(location, environ)
                 yield Check(True, f"ledger: none yet, the first run makes {location}")
-            except RunnerError as error:
-                yield Check(False, f"ledger: {error}", error.hint)
+        except RunnerError as error:
+            yield Check(False, f"ledger: {error}", error.hint)
         if environ.get("CI") and not state and not environ.get("RUN_CAMPAIGN_STATE"):
             yield Check(False, "ledger: CI is set", "name a ledger that is kept: --state")
         try:

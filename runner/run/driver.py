@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import socket
+from dataclasses import replace
 
 from runner.ledger import Connection, brakes, lanes, submissions
 from runner.ledger.history import RunRow
@@ -13,17 +13,22 @@ from runner.report import Status, status_in
 
 def status_now(connection: Connection, row: CampaignRow, now: float) -> Status:
     """How a campaign stands at `now` (Unix seconds), and who sends it."""
+    status = status_in(connection, row, now)
     if row.lane is None:
-        return status_in(connection, row, now)
+        return status
     owner = lanes.owner_of(connection, row.lane)
-    shared = connection.dialect.name != "sqlite"
-    owned = lanes.is_held(connection, row.lane) if shared else owner is not None and _lives(owner)
+    if connection.dialect.name != "sqlite":
+        owned = lanes.is_held(connection, row.lane)
+    else:
+        # Not when only another host knows: nobody else shares a ledger in a file, and a container
+        # that was replaced had another name.
+        owned = owner is not None and _lives(*owner[:2]) is True
     driven = ""
     if host := submissions.host_of_driver(connection, row.lane):
         driven = f"by a worker on {host}"
     elif owned and owner and _is_of_a_run(connection, row, row.lane):
         driven = f"by process {owner[1]} on {owner[0]}"
-    return status_in(connection, row, now, driven, owned=owned)
+    return replace(status, driven=driven, owned=owned)
 
 
 def _is_of_a_run(connection: Connection, row: CampaignRow, lane: str) -> bool:
@@ -32,27 +37,12 @@ def _is_of_a_run(connection: Connection, row: CampaignRow, lane: str) -> bool:
     return heard is not None and not submissions.is_submitted(connection, row.id)
 
 
-def _lives(owner: tuple[str, int, float]) -> bool:
-    """Not when only another host knows: nobody else shares a ledger in a file, and a container that
-    was replaced had another name."""
-    host, pid, _ = owner
-    return host == socket.gethostname() and _is_there(pid)
-
-
 def is_alive(last: RunRow | None) -> bool | None:
     """Whether a run lives: None when only another host knows."""
     if last is None or last.ended_at is not None:
         return False
-    if last.host != socket.gethostname():
-        return None
-    return _is_there(last.pid)
+    return _lives(last.host, last.pid)
 
 
-def _is_there(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _lives(host: str, pid: int) -> bool | None:
+    return lanes.is_alive(pid) if host == socket.gethostname() else None

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from runner.ledger import Ledger, open_ledger
+from tests import processes
 
 OURS = ("INBOX_API_TOKEN", "RUN_CAMPAIGN_STATE", "CI", "NO_COLOR", "COLUMNS")
 
@@ -25,6 +26,13 @@ def _clean_environment(
     for name in OURS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state-home"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fork_server() -> Iterator[None]:
+    """What tests start is forked by a process that ends with them."""
+    yield
+    processes.close()
 
 
 @pytest.fixture(scope="session")

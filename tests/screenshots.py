@@ -20,7 +20,7 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 from tests.acceptance.screen import Terminal
-from tests.acceptance.support import COMMAND
+from tests.processes import COMMAND
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 FONTS = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"

@@ -28,8 +28,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.acceptance.support import COMMAND, TOKEN, Api, Project
+from tests.acceptance.support import TOKEN, Api, Project
 from tests.judge import LIES, Verdict, lies, messages_of, statuses
+from tests.processes import COMMAND
 
 DYING = Path(__file__).parent / "acceptance" / "dying"
 FAULTS = (

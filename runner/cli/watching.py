@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import signal
 import sys
 import threading
 import time
@@ -58,36 +59,51 @@ def watch_standings(
     look: Callable[[], Standings], text: Callable[[Standings, Call], str], call: Call
 ) -> int:
     """Show what `look` finds until Ctrl-C; the exit code. On a terminal it is drawn in place; where
-    there is none `text` of it is printed whenever that has changed."""
-    try:
+    there is none `text` of it is printed every time."""
+    with contextlib.suppress(KeyboardInterrupt):
+        stopped = _interrupted()
         if is_smart(sys.stdout):
-            _draw_again_and_again(look, call)
+            _draw_until(stopped, look, call)
         else:
-            _print_again_and_again(look, lambda found: text(found, call))
-    except KeyboardInterrupt:
-        pass
+            _print_until(stopped, look, lambda found: text(found, call))
     return 0
 
 
-def _print_again_and_again(look: Callable[[], Standings], text: Callable[[Standings], str]) -> None:
-    while True:
+def _interrupted() -> threading.Event:
+    """Set by the first Ctrl-C. An exception raised wherever the program happens to be is lost
+    within a finalizer; the second Ctrl-C raises it all the same, out of a look that takes long."""
+    stopped = threading.Event()
+
+    def stop(_number: int, _frame: object) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        stopped.set()
+
+    signal.signal(signal.SIGINT, stop)
+    return stopped
+
+
+def _print_until(
+    stopped: threading.Event, look: Callable[[], Standings], text: Callable[[Standings], str]
+) -> None:
+    while not stopped.is_set():
         began = time.monotonic()
         click.echo(text(look()))
-        _rest(began)
+        stopped.wait(_rest(began))
 
 
-def _draw_again_and_again(look: Callable[[], Standings], call: Call) -> None:
+def _draw_until(stopped: threading.Event, look: Callable[[], Standings], call: Call) -> None:
     board, began = Board(call), time.monotonic()
     board.add(look(), time.time())
     with in_place(Console(), board.lines, transient=False):
-        while True:
-            _rest(began)
+        while not stopped.wait(_rest(began)):
             began = time.monotonic()
             board.add(look(), time.time())
 
 
-def _rest(began: float) -> None:
-    time.sleep(max(EVERY, (time.monotonic() - began) / SHARE))
+def _rest(began: float) -> float:
+    """Seconds until the next look, after one that began then."""
+    return max(EVERY, (time.monotonic() - began) / SHARE)
 
 
 class Board:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +15,7 @@ from runner.ledger import upgrade
 from . import fleet
 from .fleet import Fleet
 from .server import own_server
-from .support import TOKEN, Api, Project, everything_in
+from .support import TOKEN, Api, Project, everything_in, sandbox
 
 StartApi = Callable[..., Api]
 MakeFleet = Callable[..., Fleet]
@@ -29,16 +27,7 @@ def start_api() -> Iterator[StartApi]:
     with ExitStack() as stack:
 
         def start(*words: str) -> Api:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "runner.sandbox", "--token", TOKEN, *words],
-                stdout=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
-            stack.enter_context(process)
-            stack.callback(process.terminate)
-            assert process.stdout is not None
-            return Api(process.stdout.readline().split()[-1])
+            return stack.enter_context(sandbox(*words))
 
         yield start
 

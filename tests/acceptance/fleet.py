@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +18,7 @@ import psycopg
 
 from tests.teams import stray_token, token_of
 
-from .support import LINK, OTHER_LINK, Api, Done, Project, Running, until
+from .support import LINK, OTHER_LINK, Api, Done, Project, Running, start_module, until
 
 DEAD_AFTER = 3.0
 """Seconds without a sign of life after which these workers take each other for dead."""
@@ -204,13 +202,7 @@ class Fleet(Project):
 def teams(count: int, people: int, per_minute: int | None = None) -> Iterator[list[Team]]:
     """Teams with sandboxes in one process, each with so many people of its own."""
     words = [] if per_minute is None else ["--per-minute", str(per_minute)]
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.teams", "--teams", str(count), *words],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        cwd=Path(__file__).parents[2],
-    ) as process:
+    with start_module("tests.teams", "--teams", str(count), *words) as process:
         try:
             assert process.stdout is not None
             bases = json.loads(process.stdout.readline())

@@ -10,8 +10,6 @@ import pty
 import re
 import select
 import struct
-import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,17 +17,12 @@ from pathlib import Path
 
 import pyte
 
+from tests.processes import start
+
 PATIENCE = 60.0
 
 DRAWS = "\r\x1b[2K"
 """How a drawing over the one before begins."""
-
-OWN_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execvp(sys.argv[1], sys.argv[1:])
-"""
-"""Become a program whose terminal is stdin, so that Ctrl-C and a new size come to it."""
 
 
 class Terminal:
@@ -54,14 +47,14 @@ class Terminal:
         self._decode = codecs.getincrementaldecoder("utf-8")()
         self._own, theirs = pty.openpty()
         self._tell_size()
-        self.process = subprocess.Popen(
-            [sys.executable, "-S", "-c", OWN_TERMINAL, *words],
+        self.process = start(
+            words,
             cwd=folder,
             env={"TERM": "xterm-256color", **env},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            start_new_session=True,
+            terminal=True,
         )
         os.close(theirs)
 

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,12 @@ from runner.clock import SystemClock
 from runner.events import EventBus
 from runner.run.options import Options, Surroundings
 from runner.run.story import RunResult, run_campaigns
+from tests.processes import COMMAND, ROOT, Process, start
 
 TOKEN = "tok-5f0c7a1e9b3d4c68a2e7-never-to-be-seen"
 LINK = "df6jbw4h36qm5d9iu2sgn7kx"
 OTHER_LINK = "k2v7q9x4m1n8b3c6z5l0p7ty"
 PATIENCE = 60.0
-SCRIPT = Path(sys.executable).with_name("run-campaign")
-COMMAND = [str(SCRIPT)] if SCRIPT.exists() else [sys.executable, "-m", "runner"]
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
@@ -37,6 +37,23 @@ def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) ->
             raise AssertionError(f"waited {seconds} s for: {what}")
         time.sleep(0.02)
     return found
+
+
+def start_module(*words: str) -> Process:
+    """Start a module of ours that serves, and tells where on a line of its output."""
+    env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+    return start([sys.executable, "-m", *words], cwd=ROOT, env=env, stdout=subprocess.PIPE)
+
+
+@contextmanager
+def sandbox(*words: str) -> Iterator[Api]:
+    """A sandbox process with options."""
+    with start_module("runner.sandbox", "--token", TOKEN, *words) as process:
+        try:
+            assert process.stdout is not None
+            yield Api(process.stdout.readline().split()[-1])
+        finally:
+            process.terminate()
 
 
 def people(count: int, ending: str = "1111") -> list[str]:
@@ -93,7 +110,7 @@ class Done:
 class Running:
     """A command that runs."""
 
-    process: subprocess.Popen[str]
+    process: Process
     files: tuple[Path, Path]
 
     def interrupt(self) -> None:
@@ -169,15 +186,12 @@ class Project:
         number = len(self.running)
         files = (self.outputs / f"{number}.out", self.outputs / f"{number}.err")
         with files[0].open("w") as out, files[1].open("w") as err:
-            process = subprocess.Popen(
+            process = start(
                 [*(command or COMMAND), *map(str, words)],
                 cwd=self.folder,
                 env=self.environment(**env),
-                stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                text=True,
-                start_new_session=True,
             )
         self.running.append(Running(process, files))
         return self.running[-1]

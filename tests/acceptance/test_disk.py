@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from .support import COMMAND, Done, Project, Running, people, until
+from tests.processes import COMMAND
+
+from .support import Done, Project, Running, people, until
 
 PEOPLE = people(200)
 

@@ -12,8 +12,9 @@ from runner.errors import ChangesError
 from runner.events import Event, EventBus
 from runner.run.options import Options, Surroundings
 from runner.run.story import run_campaigns
+from tests.processes import COMMAND
 
-from .support import COMMAND, LINK, OTHER_LINK, TOKEN, Project, in_process, people, until
+from .support import LINK, OTHER_LINK, TOKEN, Project, in_process, people, until
 
 
 @pytest.mark.parametrize("what", ["columns swapped", "row added", "suppressed"])

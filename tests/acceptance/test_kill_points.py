@@ -7,8 +7,6 @@ import contextlib
 import itertools
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from .support import TOKEN, Api, Project, until
+from .support import Api, Project, sandbox, until
 
 DYING = Path(__file__).parent / "dying"
 QUICK = "settle: 0.1s"
@@ -129,15 +127,8 @@ def rows_of(ledger: Path) -> list[Row]:
 @pytest.fixture(scope="module")
 def shared_api() -> Iterator[Api]:
     """One sandbox for all: each test has people of its own."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "runner.sandbox", "--token", TOKEN, "--per-minute", "none"],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        assert process.stdout is not None
-        yield Api(process.stdout.readline().split()[-1])
-        process.terminate()
+    with sandbox("--per-minute", "none") as api:
+        yield api
 
 
 @pytest.fixture

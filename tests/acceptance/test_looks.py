@@ -17,7 +17,9 @@ from select import select
 
 import pytest
 
-from .support import COMMAND, LINK, PATIENCE, Project, everything_in, people, until
+from tests.processes import COMMAND, start
+
+from .support import LINK, PATIENCE, Project, everything_in, people, until
 
 COMMANDS = [
     [],
@@ -146,14 +148,13 @@ class Terminal:
     ) -> None:
         self._ours, theirs = pty.openpty()
         ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        self._process = subprocess.Popen(
+        self._process = start(
             [*COMMAND, *words],
             cwd=project.folder,
             env=project.environment(**{"TERM": "xterm-256color", **env}),
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            start_new_session=True,
         )
         os.close(theirs)
         self.shown = ""

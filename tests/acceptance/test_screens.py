@@ -8,8 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.processes import COMMAND
+
 from .screen import Terminal
-from .support import COMMAND, LINK, OTHER_LINK, Project, people, until
+from .support import LINK, OTHER_LINK, Project, people, until
 
 COLOUR = re.compile(rb"\x1b\[[0-9;]*\b(3[0-8]|4[0-8]|9[0-7]|10[0-7])\b[0-9;]*m")
 FILE = "campaigns/spring.yaml"

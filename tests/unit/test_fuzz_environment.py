@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.support import COMMAND
+from tests.processes import COMMAND
 
 CAMPAIGN = "senders: [df6jbw4h36qm5d9iu2sgn7kx]\nprospects: p.csv\nmessage: Hé {{ a }}\n"
 

@@ -1,0 +1,169 @@
+"""`python -m tests.fork_server FD`: imports the program once and forks a process for each request
+that comes by the socket FD, until that closes. See `tests/processes.py`."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import importlib
+import io
+import json
+import os
+import pkgutil
+import runpy
+import select
+import signal
+import socket
+import sys
+import tempfile
+import termios
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.processes import NUMBER, READY
+
+ALSO = (
+    "aiohttp.web", "procrastinate", "psycopg", "pygal",
+    "rich.live", "rich.progress", "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.sqlite", "starlette.applications", "uvicorn",
+)  # fmt: skip
+"""What the program loads by name, or only when it is needed."""
+
+
+def preload() -> None:
+    """Import all modules of the program but those that run when they are imported, and the one
+    that brings pandas: that starts a thread."""
+    package = importlib.import_module("runner")
+    for found in pkgutil.walk_packages(package.__path__, "runner."):
+        if not found.name.endswith(("__main__", ".tables.sheets")):
+            importlib.import_module(found.name)
+    for name in ALSO:
+        importlib.import_module(name)
+
+
+class Server:
+    """Forks for each request, and says how each process ends."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._statuses: dict[int, int] = {}  # pid -> where its end is told
+
+    def serve(self) -> tuple[dict[str, Any], list[int]] | None:
+        """Serve until the socket closes; in a new process, give what it is to become."""
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        os.set_blocking(reading, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        watching = select.poll()
+        watching.register(self._control, select.POLLIN)
+        watching.register(reading, select.POLLIN)
+        while True:
+            for handle, _ in watching.poll():
+                if handle == reading:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(reading, 4096)
+                    self._reap()
+                    continue
+                data, fds, _, _ = socket.recv_fds(self._control, NUMBER.size, 4)
+                if not data:
+                    return None
+                request = json.loads(self._receive(NUMBER.unpack(data)[0]))
+                pid = os.fork()
+                if pid == 0:
+                    return request, fds
+                for each in fds[:3]:
+                    os.close(each)
+                self._statuses[pid] = fds[3]
+                os.write(fds[3], NUMBER.pack(pid))
+
+    def _receive(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            data += self._control.recv(size - len(data))
+        return data
+
+    def _reap(self) -> None:
+        while self._statuses:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            pipe = self._statuses.pop(pid)
+            with contextlib.suppress(BrokenPipeError):
+                os.write(pipe, NUMBER.pack(os.waitstatus_to_exitcode(status)))
+            os.close(pipe)
+
+
+def become(request: dict[str, Any], fds: list[int]) -> None:
+    """Be the process that was asked for; ends in SystemExit as that does."""
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in range(3):
+        os.dup2(fds[number], number)
+    os.closerange(3, 4096)
+    if request["terminal"]:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["env"])
+    time.tzset()
+    tempfile.tempdir = None
+    _open_streams()
+    if "PYTHONPATH" in request["env"]:
+        _load_again(request["env"]["PYTHONPATH"].split(os.pathsep))
+    module = request["module"]
+    sys.argv = [request["script"], *request["words"]]
+    if module:
+        sys.path[0] = os.getcwd()
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        return
+    sys.path[0] = str(Path(request["script"]).parent)
+    from runner.__main__ import main  # noqa: PLC0415
+
+    main()
+
+
+def _open_streams() -> None:
+    """Streams as an interpreter opens them: a terminal by lines, errors always so."""
+    ways = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
+    for number, (name, mode) in enumerate(ways):
+        old = getattr(sys, f"__{name}__")
+        raw = open(number, mode + "b", -1, closefd=False)  # noqa: SIM115
+        stream = io.TextIOWrapper(
+            raw,
+            encoding=old.encoding,
+            errors=old.errors,
+            line_buffering=name == "stderr" or os.isatty(number),
+        )
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _load_again(folders: list[str]) -> None:
+    """Let a test's `sitecustomize` change the program while it is imported, as Python does."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "runner"]:
+        del sys.modules[name]
+    sys.modules.pop("sitecustomize", None)
+    sys.path[1:1] = folders
+    importlib.invalidate_caches()
+    importlib.import_module("sitecustomize")
+
+
+def main() -> None:
+    """Serve; in a new process, run what was asked for."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    preload()
+    tasks = Path("/proc/self/task")
+    if tasks.exists() and len(list(tasks.iterdir())) > 1:
+        sys.exit("a module has started a thread while it was imported: no fork is safe")
+    gc.freeze()
+    control.sendall(READY)
+    if (found := Server(control).serve()) is not None:
+        become(*found)
+
+
+if __name__ == "__main__":
+    main()

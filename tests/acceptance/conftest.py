@@ -11,10 +11,10 @@ import pytest
 
 from runner.distributed.setting_up import set_up
 from runner.ledger import upgrade
+from tests.postgresql import new_database, own_server
 
 from . import fleet
 from .fleet import Fleet
-from .server import own_server
 from .support import TOKEN, Api, Project, everything_in, sandbox
 
 StartApi = Callable[..., Api]
@@ -84,9 +84,8 @@ def late_api(tmp_path: Path, start_api: StartApi) -> Iterator[Project]:
 
 
 @pytest.fixture(scope="module")
-def server(postgres: str) -> Iterator[Any]:
+def server() -> Iterator[Any]:
     """A server that a test may do anything to."""
-    assert postgres  # it sets the stage for a second one
     with own_server() as found:
         yield found
 
@@ -105,7 +104,7 @@ def make_fleet(tmp_path: Path, postgres: str) -> Iterator[MakeFleet]:
             teams: int, people: int, *, uri: str = "", per_minute: int | None = None, **how: Any
         ) -> Fleet:
             found = stack.enter_context(fleet.teams(teams, people, per_minute))
-            state = fleet.new_database(uri or postgres)
+            state = new_database(uri or postgres)
             made.append(Fleet(folder, found[0].api, "v2", outputs, state=state, teams=found))
             made[-1].write_teams(**how)
             upgrade(state)

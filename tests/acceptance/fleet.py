@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -228,11 +227,3 @@ def kill(running: Running) -> None:
     """End a process at once."""
     running.process.kill()
     running.process.wait()
-
-
-def new_database(uri: str) -> str:
-    """The URL of a new database on a server."""
-    name = f"ledger_{uuid.uuid4().hex}"
-    with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return uri.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")

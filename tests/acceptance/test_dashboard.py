@@ -17,8 +17,8 @@ import pytest
 from playwright.sync_api import Page, Request, expect, sync_playwright
 
 from runner.cli import main
+from tests.postgresql import new_database
 
-from .fleet import new_database
 from .support import Project, Running, people, until
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)

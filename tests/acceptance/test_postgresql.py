@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import time
-import uuid
 from contextlib import ExitStack
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from runner.errors import LaneHeld
 from runner.ledger import open_ledger
@@ -17,14 +14,9 @@ from .support import Project, people, until
 
 
 @pytest.fixture
-def state(postgres: str) -> str:
+def state(new_database: str) -> str:
     """The URL of a new database."""
-    name = f"ledger_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    return postgres.replace("postgresql://", "postgresql+psycopg://").replace(
-        "/postgres?", f"/{name}?"
-    )
+    return new_database
 
 
 def test_killed_resumed_and_held(project: Project, state: str) -> None:

@@ -17,9 +17,9 @@ from runner.errors import LedgerError
 from runner.ledger import claims, moves, open_ledger, views
 from runner.ledger.moves import Result
 from runner.message import Evidence, MessageStatus
+from tests.postgresql import crash
 from tests.support import LANE, make_campaign, make_intent, make_queue, own_lane
 
-from .server import crash
 from .support import Project, people, until
 
 

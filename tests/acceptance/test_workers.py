@@ -6,9 +6,10 @@ import random
 import shutil
 from typing import Any
 
+from tests.postgresql import crash
+
 from .conftest import MakeFleet
 from .fleet import Fleet, go_on, kill, stop
-from .server import crash
 from .strait import Strait
 from .support import until
 

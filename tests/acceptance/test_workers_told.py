@@ -6,9 +6,10 @@ import time
 from itertools import pairwise
 
 from runner import __version__
+from tests.postgresql import new_database
 
 from .conftest import MakeFleet
-from .fleet import Team, kill, new_database
+from .fleet import Team, kill
 from .support import Running, people, until
 
 

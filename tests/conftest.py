@@ -12,6 +12,7 @@ from runner.ledger import Ledger, open_ledger
 from tests import postgresql, processes
 
 OURS = ("INBOX_API_TOKEN", "RUN_CAMPAIGN_STATE", "CI", "NO_COLOR", "COLUMNS")
+SLOW = Path(__file__).with_name("slow")
 SERVER = pytest.StashKey[Path]()
 
 
@@ -26,6 +27,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if SERVER in config.stash:
         postgresql.remove(config.stash[SERVER])
         del os.environ[postgresql.FOLDER]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes comes last: what is broken shows sooner."""
+    items.sort(key=lambda item: SLOW in item.path.parents)
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ import pytest
 from runner.attempt.lane import Lane, Settings
 from runner.campaign import Limits, Sender
 from runner.events import Event, EventBus
+from runner.guard import GuardLimits
 from runner.lane import drive_lane
 from runner.ledger import history, lanes, open_ledger, planning, views
 from runner.ledger.engine import open_engine
@@ -22,8 +23,8 @@ from runner.message import (
 )
 from runner.pacing import make_pacer
 from runner.schedule import Hours
+from tests.pacing import limits, sender
 from tests.support import LANE, SENDER, make_campaign, make_queue, plan_again
-from tests.unit.test_pacing import limits, sender
 from tests.virtual import (
     InlineLedger,
     ScriptedApi,
@@ -153,3 +154,19 @@ def for_person(who: str, outcome: Outcome, times: int = 1, accept: bool = False)
         return outcome
 
     return script
+
+
+def with_another(setting: Setting, ids: range, **limits: Any) -> int:
+    """A second campaign in the same lane; `limits` are of the first one's guard."""
+    other = setting.another_campaign("autumn", ids)
+
+    def add(lane: Lane, _clock: VirtualClock) -> None:
+        first = lane.campaigns[setting.campaign]
+        common = (first.version, first.base_url, 5, 120.0, "hold", 3600.0)
+        lane.campaigns = {
+            setting.campaign: Settings("spring", *common, guard=GuardLimits(**limits)),
+            other: Settings("autumn", *common),
+        }
+
+    setting.before = add
+    return other

@@ -8,7 +8,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from runner.pacing import Pacer, Permit, Told
+from runner.campaign import Limits, Sender
+from runner.pacing import (
+    Pacer,
+    Permit,
+    Told,
+)
 
 API = ((300, 60.0), (10_000, 3600.0), (100_000, 86_400.0))
 """The API's own limits: requests, and seconds of the window."""
@@ -138,3 +143,35 @@ class Machine:
             if not passed:
                 self.pacer.hold(self.boot + max(1.0, told[2] or 0.0), "429")
             self.pacer.done(permit, at - self._up, sent=passed, told=told if self.listens else None)
+
+
+def sender(id: str = "a1", **changes: object) -> Sender:
+    free: dict[str, object] = {"per_hour": None, "per_day": None, "gap": 0.0}
+    return Sender.model_construct(**{"id": id, **free, **changes})  # type: ignore[arg-type]
+
+
+def limits(**changes: int | None) -> Limits:
+    free: dict[str, int | None] = {"per_minute": None, "per_hour": None, "per_day": None}
+    return Limits.model_construct(**{**free, "concurrency": 16, **changes})  # type: ignore[arg-type]
+
+
+class SlidingServer:
+    """Counts requests in exact sliding windows, as the API says it does."""
+
+    def __init__(self, *windows: tuple[int, float]) -> None:
+        self._windows = [(limit, seconds, deque[float]()) for limit, seconds in windows]
+        self.refused = 0
+        self.taken = 0
+
+    def request(self, at: float) -> bool:
+        """Whether it is within all windows; only then it counts."""
+        for limit, seconds, past in self._windows:
+            while past and past[0] <= at - seconds:
+                past.popleft()
+            if len(past) >= limit:
+                self.refused += 1
+                return False
+        for *_, past in self._windows:
+            past.append(at)
+        self.taken += 1
+        return True

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, FloatRect, sync_playwright
 
-from tests.acceptance.support import LINK, OTHER_LINK, TOKEN, Api, Project, Running, until
-from tests.acceptance.test_dashboard import link_of
+from tests.acceptance.support import LINK, OTHER_LINK, TOKEN, Api, Project, Running, link_of, until
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 NAMES = ("Ada", "Bruno", "Zoë", "Grace", "Linus", "<script>alert(1)</script>", "Edsger")

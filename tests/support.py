@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, text
 
-from runner.ledger import Ledger, claims, lanes, planning, schema
+from runner.ledger import Ledger, claims, lanes, planning, schema, submissions
 from runner.ledger.claims import Intent
 from runner.ledger.planning import CampaignRow, PlanWriter
 from runner.message import Change, Entry, PlannedMessage, Recipient
@@ -129,3 +129,18 @@ def claim_one(ledger: Ledger, intent: Intent) -> int:
     [number] = ledger.write(claims.claim, [intent])
     assert isinstance(number, int)
     return number
+
+
+def hand_in(ledger: Ledger, row: CampaignRow, lane: str = LANE, at: float = 5.0) -> None:
+    ledger.write(
+        submissions.submit,
+        row.name,
+        lane_id=lane,
+        token_env="ACME",
+        path="/srv/spring.yaml",
+        file="senders: [a]\n",
+        start="2026-12-01T09:00",
+        suppressed={"9", "7"},
+        at=at,
+        by="ada",
+    )

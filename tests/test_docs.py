@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -15,15 +15,27 @@ from pydantic import BaseModel
 
 from runner.campaign import Campaign, load_campaign, parse_duration
 from runner.cli import failing
-from runner.cli.group import commands
 from runner.errors import LaneHeld, RunnerError, UsageError
 from runner.ledger.exports import EXPORT_COLUMNS
 from runner.message import EVIDENCE, MOVES, Evidence, MessageStatus, SkipReason
 from runner.report import Status
 from runner.run.story import RunResult
 from runner.sandbox import FAULTS
+from tests.documents import (
+    FENCE,
+    ROOT,
+    SHELL_ENDS,
+    TREE,
+    blocks,
+    options_of,
+    own_part,
+    page,
+    parse,
+    section,
+    table,
+    ticked,
+)
 
-ROOT = Path(__file__).parent.parent
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
@@ -31,77 +43,13 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 COMMANDS_PAGE = "docs/reference-commands.md"
-SHELL_ENDS = ("|", "||", "&&", ";", ">", ">>", "2>&1")
-FENCE = re.MULTILINE | re.DOTALL
-
-
-def page(name: str) -> str:
-    return (ROOT / name).read_text(encoding="utf-8")
 
 
 def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def section(text: str, heading: str) -> str:
-    """What stands below a heading, up to the next of the same or a higher level."""
-    found = re.search(rf"^(#+) {re.escape(heading)}$", text, re.MULTILINE)
-    assert found is not None, f"no heading {heading!r}"
-    rest = text[found.end() :]
-    end = re.search(rf"^#{{1,{len(found[1])}}} ", rest, re.MULTILINE)
-    return rest[: end.start()] if end else rest
-
-
-def own_part(text: str, heading: str) -> str:
-    """What stands below a heading, up to the next heading of any level."""
-    return re.split(r"^#+ ", section(text, heading), maxsplit=1, flags=re.MULTILINE)[0]
-
-
-def table(text: str) -> list[list[str]]:
-    """The cells of all tables in a text, without heads and rules."""
-    rows: list[list[str]] = []
-    lines = text.splitlines()
-    for at, line in enumerate(lines):
-        if not line.startswith("|") or set(line) <= set("|- "):
-            continue
-        if at + 1 < len(lines) and lines[at + 1].startswith("| ---"):
-            continue
-        cells = re.split(r"(?<!\\)\|", line.strip("|"))
-        rows.append([cell.strip() for cell in cells])
-    return rows
-
-
-def ticked(cell: str) -> list[str]:
-    """The words in backticks of a cell."""
-    return [word.replace("\\|", "|") for word in re.findall(r"`([^`]+)`", cell)]
-
-
-def blocks(text: str, *languages: str) -> list[str]:
-    """The fenced blocks of these languages."""
-    found = re.findall(r"^```(\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    return [body for language, body in found if language in languages]
-
-
 # Commands -----------------------------------------------------------------------------------------
-
-
-def walk(command: click.Command, path: str = "run-campaign") -> Iterator[tuple[str, click.Command]]:
-    yield path, command
-    if isinstance(command, click.Group):
-        for name, each in command.commands.items():
-            yield from walk(each, f"{path} {name}")
-
-
-TREE = dict(walk(commands))
-
-
-def options_of(command: click.Command) -> dict[str, click.Option]:
-    return {
-        name: param
-        for param in command.params
-        if isinstance(param, click.Option)
-        for name in (*param.opts, *param.secondary_opts)
-    }
 
 
 def test_every_command_has_its_heading_and_no_other() -> None:
@@ -185,26 +133,6 @@ def campaign_words(line: str) -> list[str] | None:
         if word in SHELL_ENDS:
             return rest[:at]
     return rest
-
-
-def parse(words: Sequence[str]) -> None:
-    """Parse a command line as click would, without running anything. Raises UsageError."""
-    command: click.Command = commands
-    rest = list(words)
-    context = click.Context(command, info_name="run-campaign")
-    while isinstance(command, click.Group):
-        if rest and rest[0] in command.commands:
-            command = command.commands[rest.pop(0)]
-        elif command is commands and rest and not rest[0].startswith("-"):
-            command = commands.commands["run"]
-        else:
-            break
-        context = click.Context(command, parent=context, info_name=command.name)
-    values, _, _ = command.make_parser(context).parse_args(rest)
-    for param in command.params:
-        value = values.get(param.name or "")
-        if isinstance(param.type, click.Choice) and isinstance(value, str) and "|" not in value:
-            param.type.convert(value, param, context)
 
 
 EXAMPLES = [

@@ -16,7 +16,7 @@ from runner.campaign import load_campaign, parse_duration
 from runner.cli import many
 from runner.distributed import slices, worker
 from runner.ledger.submissions import LaneRow
-from tests.test_docs import TREE, blocks, options_of, page, parse, section, table, ticked
+from tests.documents import TREE, blocks, options_of, page, parse, section, table, ticked
 
 PAGE = page("docs/many-machines.md")
 LANE = LaneRow("lane", ("spring",), "TOKEN", None, "", "", 0, 0.0, False, 1, 0, 0)

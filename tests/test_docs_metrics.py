@@ -15,8 +15,8 @@ from runner.ledger.brakes import BrakeKind
 from runner.measures import Purpose
 from runner.message import MessageStatus
 from runner.metrics import Metrics
-from tests.test_docs import page, section, table, ticked
-from tests.unit.test_metrics import Clock, Looking
+from tests.documents import page, section, table, ticked
+from tests.figures import Clock, Looking
 
 EVENTS = page("docs/reference-events.md")
 METRICS = page("docs/reference-metrics.md")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.test_docs import blocks, page, parse
+from tests.documents import blocks, page, parse
 
 PAGE = page("docs/how-to.md")
 CRON_FIELD = re.compile(r"(\*|[0-9]+(-[0-9]+)?)(/[0-9]+)?(,[0-9]+)*")

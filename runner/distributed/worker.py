@@ -241,7 +241,6 @@ async def work(
 ) -> None:
     """Be a worker until told to end."""
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # the ledger tells what counts
-    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     worker = Worker(location, slots, grace, clock, bus, environ, timing, asyncio.Event())
     asyncio.get_running_loop().set_exception_handler(worker.unheard)
     with told_to_end(worker.end):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
@@ -118,6 +119,8 @@ def _open(
             "PostgreSQL needs: pip install 'run-campaign[postgresql]' and postgresql+psycopg://…",
         ) from error
     if url.get_backend_name() == "postgresql":
+        # What it logs is raised too, and told in our words.
+        logging.getLogger("psycopg").setLevel(logging.CRITICAL)
         as_postgresql_has_it()
     if sqlite:
         _make_durable(engine, read_only)

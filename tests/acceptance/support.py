@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -267,3 +268,13 @@ def everything_in(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def link_of(running: Running, number: int = 0) -> str:
+    """A link that the dashboard has printed."""
+
+    def links() -> list[str]:
+        return re.findall(r"^dashboard: (http://\S+)", running.out, re.M)
+
+    until(lambda: len(links()) > number, "the link of the dashboard")
+    return links()[number]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.acceptance.clocks import Clocks
+
 from .conftest import StartApi
 from .support import Project, people, until
-from .test_time import Clocks
 
 DAY = 86400.0
 NEW = "--new-campaign"

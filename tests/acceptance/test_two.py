@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.clocks import BEFORE_THE_BODY, Clocks, wait_until_frozen, wake
+
 from .conftest import StartApi
 from .support import OTHER_LINK, Api, Done, Project, Running, people, until
-from .test_time import BEFORE_THE_BODY, Clocks, wait_until_frozen, wake
 
 NEW = "--new-campaign"  # over the same people as another one
 

@@ -12,11 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from runner.channels import Channel, Hear, Lookup, Quota, Token, inbox_v1, inbox_v2
+from runner.channels import Answer, Channel, Hear, Lookup, Quota, Token, inbox_v1, inbox_v2
 from runner.channels.connect import connect
 from runner.channels.http import Wire
 from runner.clock import SystemClock
-from runner.message import Recipient
+from runner.message import (
+    Finding,
+    Recipient,
+)
+from runner.sandbox import Sandbox
 
 SENDER = "df6jbw4h36qm5d9iu2sgn7kx"
 PERSON = Recipient("twitter", "platform", "1876543210987654321")
@@ -254,3 +258,28 @@ CHANNELS: dict[str, inbox_v1.InboxV1 | inbox_v2.InboxV2] = {
     "v1": inbox_v1.InboxV1(wire(), CountingGate()),
     "v2": inbox_v2.InboxV2(wire(), CountingGate(), "twitter"),
 }
+
+
+@asynccontextmanager
+async def open_sandbox(
+    version: str, *faults: str, patience: float = 5.0, token: str = "sandbox-token", **options: Any
+) -> AsyncIterator[tuple[Sandbox, Channel]]:
+    sandbox = Sandbox(faults=faults, **{"per_minute": None, **options})
+    async with (
+        sandbox.serve() as base,
+        channel_to(version, f"{base}/api", token=token, patience=patience) as channel,
+    ):
+        yield sandbox, channel
+
+
+async def send(
+    channel: Channel, recipient: Recipient = PERSON, text: str = "Hi", key: str = "rc1-k"
+) -> Answer:
+    return await channel.send(channel.compose(SENDER, recipient, text), key, None)
+
+
+async def look(
+    channel: Channel, recipient: Recipient = PERSON, text: str = "Hi", **more: Any
+) -> Finding:
+    since = more.pop("not_before", channel.server_now() - 1)
+    return await channel.look_up(Lookup(SENDER, recipient, text, since, **more), untaken)

@@ -4,8 +4,6 @@ descriptions in `tests/openapi`."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +13,11 @@ from openapi_core.templating.paths.exceptions import PathNotFound
 from openapi_core.testing import MockRequest
 from openapi_core.validation.request.exceptions import InvalidRequestBody
 
-from runner.channels import Answer, Channel, Lookup
 from runner.message import (
     UNCONFIRMED,
     Absent,
     Accepted,
     Deferred,
-    Finding,
     Found,
     InDoubt,
     Recipient,
@@ -29,7 +25,6 @@ from runner.message import (
     Scope,
     Unclear,
 )
-from runner.sandbox import Sandbox
 from tests.contract.channel_api import Talk, api, ours
 from tests.contract.channel_support import (
     CONTACT,
@@ -39,6 +34,9 @@ from tests.contract.channel_support import (
     Request,
     a_lookup,
     channel_to,
+    look,
+    open_sandbox,
+    send,
     untaken,
 )
 
@@ -52,31 +50,6 @@ IMPORTED = Recipient("twitter", "inbox", "c12345678901234567890123")
 def who(number: int) -> Recipient:
     """Somebody by platform id; the last four digits choose the sandbox's answer."""
     return Recipient("twitter", "platform", f"18765432109{number:08}")
-
-
-@asynccontextmanager
-async def open_sandbox(
-    version: str, *faults: str, patience: float = 5.0, token: str = "sandbox-token", **options: Any
-) -> AsyncIterator[tuple[Sandbox, Channel]]:
-    sandbox = Sandbox(faults=faults, **{"per_minute": None, **options})
-    async with (
-        sandbox.serve() as base,
-        channel_to(version, f"{base}/api", token=token, patience=patience) as channel,
-    ):
-        yield sandbox, channel
-
-
-async def send(
-    channel: Channel, recipient: Recipient = PERSON, text: str = "Hi", key: str = "rc1-k"
-) -> Answer:
-    return await channel.send(channel.compose(SENDER, recipient, text), key, None)
-
-
-async def look(
-    channel: Channel, recipient: Recipient = PERSON, text: str = "Hi", **more: Any
-) -> Finding:
-    since = more.pop("not_before", channel.server_now() - 1)
-    return await channel.look_up(Lookup(SENDER, recipient, text, since, **more), untaken)
 
 
 async def test_sent_and_found(version: str) -> None:

@@ -11,25 +11,9 @@ from sqlalchemy import update
 
 from runner.errors import LedgerError
 from runner.ledger import Ledger, brakes, claims, lanes, open_ledger, schema, submissions
-from runner.ledger.planning import CampaignRow
-from tests.support import LANE, make_campaign, make_intent, make_queue, own_lane
+from tests.support import LANE, hand_in, make_campaign, make_intent, make_queue, own_lane
 
 OTHER = "https://api.example|team2"
-
-
-def hand_in(ledger: Ledger, row: CampaignRow, lane: str = LANE, at: float = 5.0) -> None:
-    ledger.write(
-        submissions.submit,
-        row.name,
-        lane_id=lane,
-        token_env="ACME",
-        path="/srv/spring.yaml",
-        file="senders: [a]\n",
-        start="2026-12-01T09:00",
-        suppressed={"9", "7"},
-        at=at,
-        by="ada",
-    )
 
 
 def test_what_is_handed_in_comes_out_whole_and_replaces_what_was_before(ledger: Ledger) -> None:

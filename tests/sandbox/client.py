@@ -147,3 +147,17 @@ class Time:
 
     def __call__(self) -> float:
         return self.now
+
+
+class Gate:
+    """A sleep that tells when it is entered, and ends when it is opened."""
+
+    def __init__(self) -> None:
+        self.entered = asyncio.Event()
+        self.opened = asyncio.Event()
+        self.seconds: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+        self.entered.set()
+        await self.opened.wait()

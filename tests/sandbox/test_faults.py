@@ -7,9 +7,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.sandbox.client import Gate
+
 from .client import LINK, OTHER_LINK, PERSON, Client, profile, until
 from .conftest import Start
-from .test_keys import Gate
 
 GONE = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError)
 

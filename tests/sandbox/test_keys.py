@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from runner.sandbox import Options, Sandbox
 from runner.sandbox.call import Call
 from runner.sandbox.service import Service
+from tests.sandbox.client import Gate
 
 from .client import PERSON, Client, Time, profile
 from .conftest import Start
@@ -42,20 +43,6 @@ async def test_bodies_are_compared_by_value_or_by_bytes(
     data = json.dumps(body, indent=2).encode()
     reply = await api.v2("POST", "/messages", data=data, headers={"Idempotency-Key": "k"})
     assert reply.status == status
-
-
-class Gate:
-    """A sleep that tells when it is entered, and ends when it is opened."""
-
-    def __init__(self) -> None:
-        self.entered = asyncio.Event()
-        self.opened = asyncio.Event()
-        self.seconds: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
-        self.entered.set()
-        await self.opened.wait()
 
 
 async def test_the_same_key_while_the_first_runs(start: Start) -> None:

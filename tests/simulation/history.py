@@ -19,6 +19,7 @@ from runner.message import Prospect, message_key
 from runner.pacing import make_pacer
 from runner.plan import plan_messages
 from runner.templating import Template, compile_template
+from tests.pacing import limits, sender
 from tests.simulation.acts import Act, between, meanwhile
 from tests.simulation.habits import (
     KEY_LIFE,
@@ -34,7 +35,6 @@ from tests.simulation.server import LINK, Kept, Server
 from tests.simulation.wire import ORIGIN, SimulatedWire, make_channel
 from tests.simulation.world import EPOCH, Livelock, Process, World
 from tests.support import LANE, make_campaign, recipient
-from tests.unit.test_pacing import limits, sender
 
 MOST_RUNS = 40
 """Drives within one run of the program; more is a livelock."""

@@ -17,8 +17,8 @@ from runner.ledger import history, lanes, moves
 from runner.ledger.brakes import Brake, BrakeKind
 from runner.message import Deferred, InDoubt, MessageStatus, Outcome, Rejected, Scope
 from tests.lane import Setting
+from tests.pacing import sender
 from tests.support import LANE, SENDER
-from tests.unit.test_pacing import sender
 from tests.virtual import ScriptedApi, VirtualClock
 
 ON_THE_WIRE = 3

@@ -14,8 +14,8 @@ from runner.ledger import open_ledger
 from runner.ledger.engine import open_engine
 from runner.message import Deferred, Finding, InDoubt, Outcome, Scope
 from tests.lane import Setting
+from tests.pacing import SlidingServer, limits, sender
 from tests.support import SENDER, make_campaign, make_queue
-from tests.unit.test_pacing import SlidingServer, limits, sender
 from tests.virtual import (
     InlineLedger,
     ScriptedApi,

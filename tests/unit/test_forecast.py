@@ -26,8 +26,8 @@ from runner.run.finish import when_done
 from runner.run.hours import hours_of, zone_of
 from runner.schedule import Hours, make_week
 from tests.lane import Setting
+from tests.pacing import limits, sender
 from tests.support import make_campaign, recipient
-from tests.unit.test_pacing import limits, sender
 from tests.virtual import VirtualClock
 
 LONDON, NEW_YORK, TOKYO = "Europe/London", "America/New_York", "Asia/Tokyo"

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from runner.attempt.lane import Lane, Settings
+from runner.attempt.lane import Lane
 from runner.campaign import load_campaign
 from runner.errors import CampaignError
 from runner.guard import Guard, GuardLimits
 from runner.ledger import brakes, views
 from runner.ledger.brakes import Brake, BrakeKind
 from runner.message import Deferred, InDoubt, MessageStatus, Outcome, Rejected, Scope
-from tests.lane import Setting
+from tests.lane import Setting, with_another
+from tests.pacing import limits, sender
 from tests.support import SENDER
-from tests.unit.test_pacing import limits, sender
 from tests.virtual import ScriptedApi, VirtualClock
 
 S = MessageStatus
@@ -109,22 +109,6 @@ def test_a_rate_that_is_no_share_is_refused(tmp_path: Path, wrong: str) -> None:
     )
     with pytest.raises(CampaignError, match=r"spring.yaml:4: guard.failure_rate: is "):
         load_campaign(path)
-
-
-def with_another(setting: Setting, ids: range, **limits: Any) -> int:
-    """A second campaign in the same lane; `limits` are of the first one's guard."""
-    other = setting.another_campaign("autumn", ids)
-
-    def add(lane: Lane, _clock: VirtualClock) -> None:
-        first = lane.campaigns[setting.campaign]
-        common = (first.version, first.base_url, 5, 120.0, "hold", 3600.0)
-        lane.campaigns = {
-            setting.campaign: Settings("spring", *common, guard=GuardLimits(**limits)),
-            other: Settings("autumn", *common),
-        }
-
-    setting.before = add
-    return other
 
 
 def refuse_up_to(last: int) -> Callable[..., Outcome | None]:

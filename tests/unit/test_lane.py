@@ -25,8 +25,8 @@ from runner.message import (
 )
 from runner.pacing import DAY
 from tests.lane import Setting, for_person
+from tests.pacing import sender
 from tests.support import LANE, SENDER, make_intent, own_lane
-from tests.unit.test_pacing import sender
 from tests.virtual import (
     ScriptedApi,
     VirtualClock,

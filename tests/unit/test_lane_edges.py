@@ -25,8 +25,8 @@ from runner.message import (
     Scope,
 )
 from tests.lane import Setting, for_person
+from tests.pacing import sender
 from tests.support import SENDER
-from tests.unit.test_pacing import sender
 from tests.virtual import ScriptedApi, ScriptedChannel, VirtualClock
 
 Make = Callable[..., Setting]

@@ -22,9 +22,8 @@ from runner.ledger import history
 from runner.message import Deferred, Outcome, Scope
 from runner.pacing import DAY, HOUR, MINUTE, make_pacer
 from tests.lane import Setting, make
-from tests.pacing import ExactServer
+from tests.pacing import ExactServer, limits, sender
 from tests.support import SENDER
-from tests.unit.test_pacing import limits, sender
 from tests.virtual import Killed, ScriptedApi, VirtualClock, VirtualLoop, run_virtually
 
 __all__ = ["make"]

@@ -20,8 +20,8 @@ from runner.message import Deferred, InDoubt, MessageStatus
 from runner.pacing import make_pacer
 from runner.schedule import Hours, is_open, make_week
 from tests.lane import Setting, Told, for_person
+from tests.pacing import limits, sender
 from tests.support import SENDER
-from tests.unit.test_pacing import limits, sender
 from tests.virtual import ScriptedApi, VirtualClock
 
 S = MessageStatus

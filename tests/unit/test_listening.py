@@ -16,9 +16,8 @@ from runner.ledger.brakes import BrakeKind, Halt
 from runner.run import listening as hearing
 from runner.run.listening import listening
 from runner.schedule import Hours, make_week
-from tests.lane import Setting
+from tests.lane import Setting, with_another
 from tests.support import LANE
-from tests.unit.test_guard import with_another
 from tests.virtual import VirtualClock
 
 

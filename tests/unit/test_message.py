@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -40,49 +41,26 @@ from runner.message import (
 S, A, E = MessageStatus, AttemptOutcome, Evidence
 PROOF_OF_SENT = {E.ACCEPTED, E.REPLAYED, E.FOUND, E.SAID_SENT}
 
-everything = pytest.mark.parametrize(
-    ("evidence", "status", "others", "tries"),
-    [(e, s, o, t) for e in E for s in S for o in (True, False) for t in (True, False)],
-)
+EVERYTHING = list(itertools.product(E, S, (True, False), (True, False)))
+"""Evidence, status, whether another attempt is unproven, whether tries are left."""
 
 
-@everything
-def test_every_verdict_is_a_legal_move(
-    evidence: Evidence, status: MessageStatus, others: bool, tries: bool
-) -> None:
-    _, new = judge(evidence, status, others_unproven=others, tries_left=tries)
-    assert new is status or new in MOVES[status]
-
-
-@everything
-def test_only_proof_of_sending_makes_a_message_sent(
-    evidence: Evidence, status: MessageStatus, others: bool, tries: bool
-) -> None:
-    outcome, new = judge(evidence, status, others_unproven=others, tries_left=tries)
-    if status is not S.SENT:
-        assert (new is S.SENT) == (evidence in PROOF_OF_SENT)
-    assert (outcome is A.ACCEPTED) == (evidence in PROOF_OF_SENT)
-
-
-@everything
-def test_beside_an_unproven_attempt_nothing_but_proof_or_a_word_settles(
-    evidence: Evidence, status: MessageStatus, others: bool, tries: bool
-) -> None:
-    if not others or evidence in PROOF_OF_SENT | {E.SAID_NOT_SENT}:
-        return
-    for unsettled in (S.SENDING, S.IN_DOUBT):
-        assert judge(evidence, unsettled, others_unproven=True, tries_left=tries)[1] is S.IN_DOUBT
-
-
-@everything
-def test_what_has_moved_on_is_moved_by_acceptance_or_doubt_alone(
-    evidence: Evidence, status: MessageStatus, others: bool, tries: bool
-) -> None:
-    if status in (S.SENDING, S.IN_DOUBT) or evidence in PROOF_OF_SENT:
-        return
-    outcome, new = judge(evidence, status, others_unproven=others, tries_left=tries)
-    unproven = outcome is A.UNKNOWN and status is not S.SENT
-    assert new is (S.IN_DOUBT if unproven else status)
+def test_the_whole_table_of_evidence() -> None:
+    for case in EVERYTHING:
+        evidence, status, others, tries = case
+        outcome, new = judge(evidence, status, others_unproven=others, tries_left=tries)
+        proves = evidence in PROOF_OF_SENT
+        assert new is status or new in MOVES[status], f"no legal move: {case}"
+        if status is not S.SENT:
+            assert (new is S.SENT) == proves, f"only proof of sending makes it sent: {case}"
+        assert (outcome is A.ACCEPTED) == proves, case
+        if proves:
+            continue
+        if status not in (S.SENDING, S.IN_DOUBT):
+            unproven = outcome is A.UNKNOWN and status is not S.SENT
+            assert new is (S.IN_DOUBT if unproven else status), f"moved on: {case}"
+        elif others and evidence is not E.SAID_NOT_SENT:
+            assert new is S.IN_DOUBT, f"beside an unproven attempt: {case}"
 
 
 def test_an_unproven_attempt_never_goes_back_to_the_queue() -> None:

@@ -9,7 +9,7 @@ import struct
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 from prometheus_client import generate_latest
@@ -17,58 +17,18 @@ from prometheus_client import generate_latest
 from runner import metrics as module
 from runner.events import MessageDeferred, MessageInDoubt, MessageSent
 from runner.ledger import brakes
-from runner.measures import CampaignFigures, Figures, LaneFigures, Limit, Purpose
+from runner.measures import Figures, Limit, Purpose
 from runner.message import SkipReason
 from runner.metrics import MOST_ASKING, MOST_REASONS, Metrics, answer_class, serve
 from runner.pacing import make_pacer
 from runner.run.measuring import looked_at
+from tests.figures import TEXT, Clock, Looking, figures
 from tests.lane import Setting
-from tests.support import LANE, SENDER
-from tests.unit.test_pacing import limits, sender
+from tests.pacing import limits, sender
+from tests.support import SENDER
 from tests.virtual import VirtualClock
 
 WHO = "1876543210987654321"
-TEXT = "the thread of Ada Lovelace was not found"
-
-
-@dataclass
-class Clock:
-    """A clock that tests set."""
-
-    at: float = 1000.0
-
-    def now(self) -> float:
-        return 1_800_000_000.0 + self.at
-
-    def boot(self) -> float:
-        return self.at
-
-
-def figures(sent: int = 3, took: float = 0.0, reasons: int = 0) -> Figures:
-    messages = {("sent", ""): sent, ("in_doubt", TEXT): 2, ("skipped", "bad_id"): 1}
-    messages |= {("rejected", f"code{number}"): 1 for number in range(reasons)}
-    campaign = CampaignFigures("spring", messages, "guarded", 1_800_000_000.0)
-    team = Limit("", "minute", 280, 300)
-    mine = Limit(SENDER, "day", 140)
-    lane = LaneFigures(
-        LANE, 2, False, {"spring": 4}, [team, mine], {SENDER: True}, {("spring", "v1"): 1.8e9}
-    )
-    return Figures(1_800_000_000.0, took, [campaign], [lane])
-
-
-@dataclass
-class Looking:
-    """A run that can be looked at, as soon as it lets itself be."""
-
-    asked: list[Future[Figures]] = field(default_factory=list)
-    at_once: Figures | None = field(default_factory=figures)
-
-    def __call__(self) -> Future[Figures]:
-        future: Future[Figures] = Future()
-        if self.at_once is not None:
-            future.set_result(self.at_once)
-        self.asked.append(future)
-        return future
 
 
 def told(metrics: Metrics) -> str:

@@ -6,14 +6,12 @@ import heapq
 import math
 import random
 import time
-from collections import deque
 from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.campaign import Limits, Sender
 from runner.forecast import Share, forecast
 from runner.pacing import (
     DAY,
@@ -26,38 +24,7 @@ from runner.pacing import (
     lookup_spacing,
     make_pacer,
 )
-
-
-def sender(id: str = "a1", **changes: object) -> Sender:
-    free: dict[str, object] = {"per_hour": None, "per_day": None, "gap": 0.0}
-    return Sender.model_construct(**{"id": id, **free, **changes})  # type: ignore[arg-type]
-
-
-def limits(**changes: int | None) -> Limits:
-    free: dict[str, int | None] = {"per_minute": None, "per_hour": None, "per_day": None}
-    return Limits.model_construct(**{**free, "concurrency": 16, **changes})  # type: ignore[arg-type]
-
-
-class SlidingServer:
-    """Counts requests in exact sliding windows, as the API says it does."""
-
-    def __init__(self, *windows: tuple[int, float]) -> None:
-        self._windows = [(limit, seconds, deque[float]()) for limit, seconds in windows]
-        self.refused = 0
-        self.taken = 0
-
-    def request(self, at: float) -> bool:
-        """Whether it is within all windows; only then it counts."""
-        for limit, seconds, past in self._windows:
-            while past and past[0] <= at - seconds:
-                past.popleft()
-            if len(past) >= limit:
-                self.refused += 1
-                return False
-        for *_, past in self._windows:
-            past.append(at)
-        self.taken += 1
-        return True
+from tests.pacing import SlidingServer, limits, sender
 
 
 def play(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from runner.campaign import Ramp, Sender
 from runner.forecast import Share, forecast
 from runner.pacing import DAY, HOUR, make_pacer
-from tests.unit.test_pacing import limits, sender
+from tests.pacing import limits, sender
 
 ODD_DAYS = [
     ("Europe/London", "2026-03-28"),  # 23 hours on the 29th

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from runner.channels.answers import Reply, quota, retry_after
 from runner.pacing import DAY, HOUR, Pacer, Told, make_pacer
 from runner.pacing.shared import OTHERS
-from tests.pacing import API, ExactServer, Machine
-from tests.unit.test_pacing import limits, sender
+from tests.pacing import API, ExactServer, Machine, limits, sender
 
 
 def pacer(**windows: int) -> Pacer:

@@ -23,8 +23,8 @@ from runner.message import (
 )
 from runner.plan import assign_sender, characters, plan_messages
 from runner.templating import compile_template
+from tests.pacing import sender
 from tests.support import recipient
-from tests.unit.test_pacing import sender
 
 S = MessageStatus
 ONE = [sender("a1")]

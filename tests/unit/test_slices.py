@@ -23,10 +23,9 @@ from runner.ledger.submissions import Submission
 from runner.message import Deferred, InDoubt, Rejected, Scope
 from runner.run.meeting import Introduction
 from runner.schedule import Hours
-from tests.contract.test_submissions import hand_in
 from tests.lane import Setting, Told, for_person
-from tests.support import LANE, SENDER
-from tests.unit.test_pacing import sender
+from tests.pacing import sender
+from tests.support import LANE, SENDER, hand_in
 from tests.virtual import VirtualClock, run_virtually
 
 SLICE = 60.0

@@ -7,8 +7,7 @@ import random
 import pytest
 
 from runner.pacing import HOUR, Pacer, make_pacer
-from tests.pacing import API, ExactServer, Machine
-from tests.unit.test_pacing import limits, sender
+from tests.pacing import API, ExactServer, Machine, limits, sender
 
 OF_THE_API = {"per_minute": 300, "per_hour": 10_000, "per_day": 100_000}
 

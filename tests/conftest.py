@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ SERVER = pytest.StashKey[Path]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose where the PostgreSQL server of this run is, before any worker of it starts."""
+    # A shell ignores Ctrl-C for what it runs in the background; our children would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if postgresql.FOLDER not in os.environ:
         config.stash[SERVER] = postgresql.choose_folder()
 

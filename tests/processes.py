@@ -30,7 +30,7 @@ NUMBER = struct.Struct("i")
 READY = b"ready"
 
 _KNOWN = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
-"""Variables of Python that a fork can still obey; any other is read as an interpreter starts."""
+"""Variables that a fork can still obey, of those that Python and aiohttp read as they load."""
 
 
 class Forked:
@@ -132,8 +132,8 @@ def _is_forked(words: Sequence[str], env: Mapping[str, str]) -> bool:
     if list(words[: len(COMMAND)]) != COMMAND and list(words[:2]) != [sys.executable, "-m"]:
         return False
     speaks = {name: value for name, value in env.items() if name.startswith(("LC_", "LANG"))}
-    python = {name for name in env if name.startswith("PYTHON")}
-    return speaks == LOCALE and python <= _KNOWN
+    early = {name for name in env if name.startswith(("PYTHON", "SSL_"))}
+    return speaks == LOCALE and early <= _KNOWN
 
 
 class ForkServer:

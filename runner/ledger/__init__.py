@@ -181,6 +181,7 @@ class Ledger:
         finally:
             if first:
                 self._lock_session = None
+                lanes.let_go(session)
                 session.invalidate()  # the locks end with their session, not with its return
                 session.close()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
 
 from runner.clock import iso
 from runner.errors import LaneHeld
@@ -118,6 +119,13 @@ def keep_intents_out(connection: Connection) -> None:
     """Until this transaction ends no lane commits an intent."""
     if connection.dialect.name != "sqlite":
         connection.execute(select(lane.c.id).order_by(lane.c.id).with_for_update())
+
+
+def let_go(connection: Connection) -> None:
+    """End all locks of a session at once: PostgreSQL notices only some time later that it is
+    closed, and a run that begins meanwhile would be refused."""
+    with contextlib.suppress(DBAPIError):  # then it is gone, and they have ended with it
+        connection.execute(select(func.pg_advisory_unlock_all()))
 
 
 def advisory_lock(connection: Connection, lane_id: str, *, wait: bool) -> bool:

@@ -53,12 +53,13 @@ def check_place(path: Path, *, read_only: bool) -> None:
             "trusted",
             "keep the ledger on a local disk: --state PATH, or use PostgreSQL",
         )
+    log = _size(wal_of(path))  # first: another run may be making both, the file before its log
     there = path.exists()
     if there and not read_only:
         _refuse_second_name(path)
     if read_only and not there:
         raise LedgerError(f"no ledger at {path}")
-    if (not there or not path.stat().st_size) and _size(wal_of(path)):
+    if log and not _size(path):
         # SQLite would throw the WAL away, and with it who was written to.
         raise LedgerError(
             f"{path} is {'empty' if there else 'gone'}, but its {wal_of(path).name} is there: it "

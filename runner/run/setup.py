@@ -121,7 +121,8 @@ def refuse_other_name(
         (file, next((each.name for each in known if each.source == source), "")),
         (f"what {file} holds", holder),
     ):
-        if name:
+        # Its own name: another run has planned it in this very moment.
+        if name and name != campaign.name:
             raise LedgerError(
                 f"{what} is known as campaign {name}; as {campaign.name} its people would be "
                 "written to again",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
+import subprocess
 from pathlib import Path
 
 from tests.acceptance.support import Running, until
@@ -33,12 +33,13 @@ class Clocks:
 
 
 def wait_until_frozen(running: Running) -> None:
-    def stopped() -> object:
-        what = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return os.waitid(os.P_PID, running.process.pid, what)
+    def is_stopped() -> bool:
+        assert running.process.poll() is None, running.out
+        words = ["ps", "-o", "stat=", "-p", str(running.process.pid)]
+        shown = subprocess.run(words, capture_output=True, text=True, check=True)
+        return shown.stdout.startswith("T")
 
-    told = until(stopped, "the process to stop")
-    assert told.si_status == signal.SIGSTOP, running.out
+    until(is_stopped, "the process to stop")
 
 
 def wake(running: Running) -> None:

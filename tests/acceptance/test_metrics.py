@@ -71,6 +71,7 @@ def test_a_run_tells_what_the_ledger_and_the_sandbox_know(both: Project) -> None
         same = seen.statuses("spring") == {name: n for name, n in told.items() if n}
         return seen if same and told["sent"] == 6 else None
 
+    until(lambda: both.counts().get("sent"), "a message to be sent")
     seen: Scraped = until(held_up, "all but those that are held up, as the ledger has it")
     assert len(both.api.accepted) == 6
     one = {"campaign": "spring"}

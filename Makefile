@@ -68,6 +68,7 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/vulture
+	$(BIN)/vulture runner
 
 format: setup
 	$(BIN)/ruff check --fix .

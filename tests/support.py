@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
 from runner.ledger import Ledger, claims, lanes, planning, schema, submissions
 from runner.ledger.claims import Intent
 from runner.ledger.planning import CampaignRow, PlanWriter
-from runner.message import Change, Entry, PlannedMessage, Recipient
+from runner.message import AttemptOutcome, Change, Entry, PlannedMessage, Recipient
 
 LANE = "https://api.example|team1"
 SENDER = "df6jbw4h36qm5d9iu2sgn7kx"
@@ -144,3 +145,39 @@ def hand_in(ledger: Ledger, row: CampaignRow, lane: str = LANE, at: float = 5.0)
         at=at,
         by="ada",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """One attempt as it is known."""
+
+    recipient: str
+    number: int
+    outcome: AttemptOutcome
+    evidence: str
+    reason: str
+    http_status: int
+    message_id: str
+    started_at: float
+    ended_at: float | None
+
+
+def attempts_of(connection: Connection, id: int) -> list[AttemptRow]:
+    """Every attempt of a campaign, in order."""
+    rows = connection.execute(
+        select(
+            schema.message.c.recipient,
+            schema.attempt.c.number,
+            schema.attempt.c.outcome,
+            schema.attempt.c.evidence,
+            schema.attempt.c.reason,
+            schema.attempt.c.http_status,
+            schema.attempt.c.message_id,
+            schema.attempt.c.started_at,
+            schema.attempt.c.ended_at,
+        )
+        .join(schema.attempt, schema.attempt.c.message == schema.message.c.id)
+        .where(schema.message.c.campaign == id)
+        .order_by(schema.message.c.id, schema.attempt.c.number)
+    )
+    return [AttemptRow(row[0], row[1], AttemptOutcome(row[2]), *row[3:]) for row in rows]

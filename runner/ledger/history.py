@@ -158,42 +158,6 @@ def past_gaps(connection: Connection, lane: str) -> dict[str, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptRow:
-    """One attempt as it is known."""
-
-    recipient: str
-    number: int
-    outcome: AttemptOutcome
-    evidence: str
-    reason: str
-    http_status: int
-    message_id: str
-    started_at: float
-    ended_at: float | None
-
-
-def attempts_of(connection: Connection, id: int) -> list[AttemptRow]:
-    """Every attempt of a campaign, in order."""
-    rows = connection.execute(
-        select(
-            message.c.recipient,
-            attempt.c.number,
-            attempt.c.outcome,
-            attempt.c.evidence,
-            attempt.c.reason,
-            attempt.c.http_status,
-            attempt.c.message_id,
-            attempt.c.started_at,
-            attempt.c.ended_at,
-        )
-        .join(attempt, attempt.c.message == message.c.id)
-        .where(message.c.campaign == id)
-        .order_by(message.c.id, attempt.c.number)
-    )
-    return [AttemptRow(row[0], row[1], AttemptOutcome(row[2]), *row[3:]) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
 class RunRow:
     """One run. `ended_at` is None while it lives, or when it was killed."""
 

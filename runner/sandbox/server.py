@@ -12,7 +12,6 @@ from aiohttp import web
 
 from . import control
 from .call import Answer, Call
-from .faults import Fault
 from .options import Options
 from .service import ROUTES, Service
 from .store import Message
@@ -61,14 +60,6 @@ class Sandbox:
     def tally(self) -> dict[str, Any]:
         """``accepted``, ``recipients`` and ``doubled``, as GET /sandbox/tally gives them."""
         return self.service.store.tally()
-
-    def set_faults(self, *faults: str | Fault) -> None:
-        """Put other fault rules in force. Raises ValueError."""
-        self.service.faults.replace(faults)
-
-    def set_link(self, link_id: str, **changes: Any) -> None:
-        """Change fields of an account link. Raises ValueError for an unknown link or value."""
-        control.change_link(self.service, link_id, changes)
 
     def receive(self, link_id: str, platform_id: str, content: str) -> Message:
         """Let a person write to an account. Raises ValueError for an unknown link or person."""

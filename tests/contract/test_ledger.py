@@ -47,6 +47,7 @@ from runner.message import (
 from tests.support import (
     LANE,
     SENDER,
+    attempts_of,
     claim_one,
     make_campaign,
     make_intent,
@@ -180,7 +181,7 @@ def test_an_answer_moves_its_message(
     told = record(ledger, message, number, evidence, message_id="m1", thread_id="t1", reason="why")
     assert told == Recorded(status)
     assert statuses(ledger, row.id) == [("5", status)]
-    [attempt] = ledger.read(history.attempts_of, row.id)
+    [attempt] = ledger.read(attempts_of, row.id)
     assert (attempt.outcome, attempt.evidence) == (outcome, evidence)
     if status is S.SENT:
         [exported] = ledger.read(_exported, row.id)
@@ -293,7 +294,7 @@ def test_late_truth_is_welcome_and_a_doubling_is_told(ledger: Ledger) -> None:
     assert late == Recorded(S.SENT, doubled=True)
     [exported] = ledger.read(_exported, row.id)
     assert exported.message_id == "m1"
-    ids = [attempt.message_id for attempt in ledger.read(history.attempts_of, row.id)]
+    ids = [attempt.message_id for attempt in ledger.read(attempts_of, row.id)]
     assert ids == ["m1", "m2"]
 
 

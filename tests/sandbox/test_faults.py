@@ -105,7 +105,7 @@ async def test_syncing(start: Start, version: int) -> None:
     if version == 1:
         query.append(("externalPlatformId", PERSON))
     for faults in ([], ["syncing"]):
-        api.sandbox.set_faults(*faults)
+        api.sandbox.service.faults.replace(faults)
         found = (await api.ask(version, "GET", lookup, query=query)).json
         page = (await api.ask(version, "GET", f"/threads/{thread}/messages")).json
         if version == 1:
@@ -261,7 +261,7 @@ async def test_a_fault_follows_a_person_by_every_id(start: Start) -> None:
     api = await start()
     thread = (await api.send()).json["thread"]
     for recipient in (PERSON, thread["contactId"]):
-        api.sandbox.set_faults(f"unauthorized:recipient={recipient},on=any")
+        api.sandbox.service.faults.replace([f"unauthorized:recipient={recipient},on=any"])
         assert (await api.send()).status == 401
         assert (await api.quick_send()).status == 401
         to_thread = {"type": "thread", "threadId": thread["id"]}
@@ -277,7 +277,7 @@ async def test_lookups_have_faults_of_their_own(start: Start) -> None:
     assert (await api.v2("GET", "/team")).status == 200
     assert (await api.v1("GET", "/threads")).status == 503
     assert (await api.send()).status == 201
-    api.sandbox.set_faults("accept_then_reset:on=lookup")
+    api.sandbox.service.faults.replace(["accept_then_reset:on=lookup"])
     with pytest.raises(GONE):
         await api.v2("GET", "/threads")
 

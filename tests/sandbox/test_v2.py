@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from openapi_core.exceptions import OpenAPIError
 
-from runner.sandbox import AccountLink
+from runner.sandbox import AccountLink, control
 from runner.sandbox.service import ROUTES
 
 from .client import LINK, OTHER_LINK, PERSON, Client, Reply, Time, contact, contract, profile
@@ -40,7 +40,8 @@ async def test_account_links_page_and_filter(api: Client) -> None:
     second = (await api.v2("GET", path, query=query)).json
     assert [one["id"] for one in first["data"] + second["data"]] == [LINK, OTHER_LINK]
     assert second["nextCursor"] is None
-    api.sandbox.set_link(LINK, status="paused", pause_reasons=["billing"])
+    change = {"status": "paused", "pause_reasons": ["billing"]}
+    control.change_link(api.sandbox.service, LINK, change)
     paused = (await api.v2("GET", path, query=[("status", "paused"), ("status", "offline")])).json
     assert [one["pauseReasons"] for one in paused["data"]] == [["billing"]]
 

@@ -13,12 +13,12 @@ from runner.attempt import SEND_BY
 from runner.attempt.lane import Lane
 from runner.errors import Fenced
 from runner.guard import Guard, GuardLimits
-from runner.ledger import history, lanes, moves
+from runner.ledger import lanes, moves
 from runner.ledger.brakes import Brake, BrakeKind
 from runner.message import Deferred, InDoubt, MessageStatus, Outcome, Rejected, Scope
 from tests.lane import Setting
 from tests.pacing import sender
-from tests.support import LANE, SENDER
+from tests.support import LANE, SENDER, attempts_of
 from tests.virtual import ScriptedApi, VirtualClock
 
 ON_THE_WIRE = 3
@@ -116,7 +116,7 @@ def stall_from(setting: Setting, nth: int) -> None:
 
 
 def evidence(setting: Setting) -> list[str]:
-    return [each.evidence for each in setting.ledger.read(history.attempts_of, setting.campaign)]
+    return [each.evidence for each in setting.ledger.read(attempts_of, setting.campaign)]
 
 
 def watch(setting: Setting, at: Callable[[ScriptedApi], bool], act: Callable[[Lane], None]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from runner.attempt import SEND_BY
 from runner.attempt.lane import Lane
 from runner.errors import Fenced, ForeignKeyUse
-from runner.ledger import claims, history, lanes
+from runner.ledger import claims, lanes
 from runner.message import (
     KEY_REUSED,
     TOO_LATE,
@@ -26,7 +26,7 @@ from runner.message import (
 from runner.pacing import DAY
 from tests.lane import Setting, for_person
 from tests.pacing import sender
-from tests.support import LANE, SENDER, make_intent, own_lane
+from tests.support import LANE, SENDER, attempts_of, make_intent, own_lane
 from tests.virtual import (
     ScriptedApi,
     VirtualClock,
@@ -245,7 +245,7 @@ def test_a_process_that_was_frozen_does_not_send(make: Callable[..., Setting]) -
     assert sorted(person for _, person in setting.api.sends) == ["1", "2"]
     outcomes = [
         (each.recipient, each.evidence)
-        for each in setting.ledger.read(history.attempts_of, setting.campaign)
+        for each in setting.ledger.read(attempts_of, setting.campaign)
     ]
     assert outcomes == [("1", "not_written"), ("1", "accepted"), ("2", "accepted")]
 

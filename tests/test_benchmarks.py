@@ -24,6 +24,7 @@ from runner.channels.connect import connect
 from runner.clock import SystemClock
 from runner.lane import Meter
 from runner.message import Recipient
+from tests.postgresql import own_server
 
 needs_c = pytest.mark.skipif(compiler() is None, reason="no C compiler")
 ROWS = 50
@@ -120,10 +121,11 @@ def test_the_page_has_a_place_for_every_part() -> None:
 
 
 @needs_c
-def test_workers_are_measured_and_reckoned_with(api: Sink, place: Path, postgres: str) -> None:
+def test_workers_are_measured_and_reckoned_with(api: Sink, place: Path) -> None:
     size = Size(2, 5)
-    with psycopg.connect(postgres, autocommit=True) as session:
-        bench = Bench(Server(postgres, session), api, place)
+    # Its checkpoint would write down what all other tests have done.
+    with own_server() as own, psycopg.connect(own.get_uri(), autocommit=True) as session:
+        bench = Bench(Server(own.get_uri(), session), api, place)
         done = bench.send(size, 1)
     assert api.times().count == size.messages
     assert done.lanes == pytest.approx(done.messages / size.rows)

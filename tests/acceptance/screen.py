@@ -21,6 +21,9 @@ from tests.processes import start
 
 PATIENCE = 60.0
 
+STILL = 0.5
+"""Seconds after which a drawing that no other has followed is taken to be whole."""
+
 DRAWS = "\r\x1b[2K"
 """How a drawing over the one before begins."""
 
@@ -111,7 +114,12 @@ class Terminal:
         """Show what has come, or wait for it; False when there will be no more. A drawing is shown
         when all of it has come, which the beginning of the next one tells."""
         while len(self._drawings) < 2:
-            ready, _, _ = select.select([self._own], [], [], max(0.0, deadline - time.monotonic()))
+            left = max(0.0, deadline - time.monotonic())
+            ready, _, _ = select.select(
+                [self._own], [], [], min(left, STILL) if self._drawings else left
+            )
+            if not ready and self._drawings:
+                break  # the program waits, for a key perhaps: nothing is drawn over this
             found = b""
             if ready:
                 with contextlib.suppress(OSError):  # the program has closed its side

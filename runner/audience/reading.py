@@ -139,7 +139,7 @@ def read_audience(campaign: Campaign) -> Audience:
         columns,
         id_column,
         id_type,
-        findings,
+        [*table.findings, *findings],
         suppressed,
         defaults,
         where,

@@ -26,10 +26,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Notice(Event):
-    """Something a person should read."""
+    """Something a person should read. `code`: of the finding that it is, if it is one."""
 
     name: ClassVar[str] = "notice"
     text: str
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from runner.campaign import Campaign, load_campaign, parse_duration
 from runner.cli import failing
 from runner.errors import LaneHeld, RunnerError, UsageError
+from runner.findings import CODES
 from runner.ledger.exports import EXPORT_COLUMNS
 from runner.message import EVIDENCE, MOVES, Evidence, MessageStatus, SkipReason
 from runner.report import Status
@@ -339,3 +340,18 @@ def test_relative_links_lead_somewhere(path: Path) -> None:
 def test_every_page_of_docs_is_reached_from_the_readme() -> None:
     for path in (ROOT / "docs").glob("*.md"):
         assert f"(docs/{path.name})" in page("README.md"), path.name
+
+
+# Findings -----------------------------------------------------------------------------------------
+
+
+def test_every_finding_is_told_as_the_code_has_it() -> None:
+    told = {ticked(code)[0]: (ticked(level)[0], *rest) for code, level, *rest in _findings()}
+    assert told == {
+        name: (str(code.level), code.meaning, code.example) for name, code in CODES.items()
+    }
+
+
+def _findings() -> list[list[str]]:
+    rows = [cells for cells in table(page("docs/findings.md")) if len(cells) == 4]
+    return [[cell.replace("\\|", "|") for cell in cells] for cells in rows]

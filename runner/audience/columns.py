@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runner.audience.ids import INVISIBLE, shown
 from runner.errors import AudienceError
+from runner.findings import Finding
 
 ID_COLUMNS: Mapping[str, str] = {
     "x_user_id": "platform",
@@ -23,8 +24,8 @@ def normal_column(name: str) -> str:
     return re.sub(r"[\s\-]+", "_", name.strip(" \t\r\n\xa0" + INVISIBLE).casefold())
 
 
-def normal_columns(path: Path, columns: Sequence[str]) -> tuple[list[str], list[str]]:
-    """All headers normalised, and a warning that lists those that changed."""
+def normal_columns(path: Path, columns: Sequence[str]) -> tuple[list[str], list[Finding]]:
+    """All headers normalised, and a note that lists those that changed."""
     found: dict[str, str] = {}
     for name in columns:
         normal = normal_column(name)
@@ -35,8 +36,8 @@ def normal_columns(path: Path, columns: Sequence[str]) -> tuple[list[str], list[
             )
         found[normal] = name
     changed = [f"{name!r} as {normal}" for normal, name in found.items() if normal != name]
-    warnings = [f"{path}: columns are read as: {', '.join(changed)}"] if changed else []
-    return list(found), warnings
+    what = f"columns are read as: {', '.join(changed)}"
+    return list(found), [Finding("columns_renamed", what, file=str(path))] if changed else []
 
 
 def find_id_column(path: Path, columns: Sequence[str], wanted: str | None) -> str:

@@ -20,6 +20,7 @@ from runner.audience.ids import Refused, id_checker, is_numeric, shown
 from runner.audience.lists import read_suppressed
 from runner.campaign import Campaign
 from runner.errors import AudienceError
+from runner.findings import Finding
 from runner.message import Prospect, Recipient, RowSkip, SkipReason
 from runner.tables import Table, read_table
 
@@ -28,7 +29,8 @@ from runner.tables import Table, read_table
 class Audience:
     """A prospects file that is understood; `rows` reads it, in file order, as often as asked.
 
-    `columns`: normalised names, those that `defaults` add included. `warnings`: for people.
+    `columns`: normalised names, those that `defaults` add included. `findings`: of its files, as
+    far as they were read to open them.
     `suppressed`: id to where it stands, such as `do-not-contact.csv row 7`.
     """
 
@@ -37,7 +39,7 @@ class Audience:
     columns: list[str]
     id_column: str
     id_type: str
-    warnings: list[str]
+    findings: list[Finding]
     suppressed: Mapping[str, str]
     defaults: Mapping[str, str] = field(default_factory=dict)
     where: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -110,7 +112,7 @@ def read_audience(campaign: Campaign) -> Audience:
     """
     wanted = campaign.prospects
     table = read_table(wanted.source, wanted.encoding)
-    columns, warnings = normal_columns(table.path, table.columns)
+    columns, findings = normal_columns(table.path, table.columns)
     id_column = find_id_column(table.path, columns, wanted.id)
     id_type = wanted.id_type or ID_COLUMNS.get(id_column, "platform")
     suppressed = read_suppressed(campaign.suppress, id_type, campaign.api.platform)
@@ -137,7 +139,7 @@ def read_audience(campaign: Campaign) -> Audience:
         columns,
         id_column,
         id_type,
-        warnings,
+        [*table.findings, *findings],
         suppressed,
         defaults,
         where,

@@ -36,6 +36,7 @@ from runner.campaign.values import (
     normal_address,
     refuse,
 )
+from runner.findings import refuse_code
 from runner.message import normal_name
 from runner.schedule import ALWAYS, Hours, local_time, make_week, parse_time
 
@@ -376,6 +377,11 @@ class Campaign(_Model):
         min_length=1, description="Account links to send from: ids, or id with limits of its own."
     )
     prospects: Prospects = Field(description="The people to write to: a path, or source with more.")
+    accept: Texts = Field(
+        default=(),
+        description="Codes of questions about the files that are answered: what they ask about is "
+        "meant, such as [hidden_rows].",
+    )
     suppress: Files = Field(default=(), description="Files of ids that are never written to.")
     contact_once_in: DurationOrNone = Field(
         30 * 86400.0,
@@ -404,6 +410,14 @@ class Campaign(_Model):
         if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
             refuse(f"is not 1 to {MAX_NAME} printable characters", "set name: to a short one")
         return name
+
+    @field_validator("accept")
+    @classmethod
+    def _known_codes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for index, code in enumerate(value):
+            if why := refuse_code(code):
+                refuse(f"{code}: {why}", "a run names the codes it asks about", at=(index,))
+        return value
 
     @field_validator("senders")
     @classmethod

@@ -17,10 +17,12 @@ from runner.cli.params import ENDINGS
 from runner.cli.question import finish_lines, preview_lines
 from runner.cli.show import text_lines, told_in_place
 from runner.clock import SystemClock
+from runner.errors import RunnerError
 from runner.forecast import finish_as_json
 from runner.message import Entry, PlannedMessage, RowSkip
 from runner.progress import number, safe
 from runner.run.dry_run import DryRun, dry_run
+from runner.run.review import refusal
 from runner.run.setup import Draft
 from runner.tables import write_table
 
@@ -103,6 +105,7 @@ def show_dry_run(
     limit: int | None,
     only: tuple[str, ...],
     new_campaign: bool,
+    accept: tuple[str, ...],
     as_json: bool,
     output: Path | None,
     verbose: bool,
@@ -120,19 +123,43 @@ def show_dry_run(
             tell(lambda: f"reading: {number(rows)} rows")
 
         found = dry_run(
-            campaigns, call.state, os.environ, clock, progress, looker, new_campaign=new_campaign
+            campaigns,
+            call.state,
+            os.environ,
+            clock,
+            progress,
+            looker,
+            new_campaign=new_campaign,
+            accept=accept,
         )
     if as_json:
         told = [_as_json(at, found, looker.seen, clock.now()) for at in range(len(campaigns))]
         click.echo(json.dumps(told[0] if len(told) == 1 else told, ensure_ascii=False, indent=2))
     else:
         _show(found, looker.seen, bool(only) or limit is not None, clock.now())
-        accept = ["--accept-changes"] if any(each.changed for each in found.previews) else []
-        send = call.command(*map(str, campaigns), *accept)
-        click.echo(f"dry run: nothing was sent. To send: {send}")
     if output is not None:
         click.echo(f"written: {safe(str(output))}", err=as_json)
+    if (refused := _refusal(found)) is not None:
+        raise refused
+    if not as_json:
+        words = [word for code in accept for word in ("--accept", code)]
+        words += ["--accept-changes"] if any(each.changed for each in found.previews) else []
+        send = call.command(*map(str, campaigns), *words)
+        click.echo(f"dry run: nothing was sent. To send: {send}")
     return 0
+
+
+def _refusal(found: DryRun) -> RunnerError | None:
+    """What a run would stop with, if it would."""
+    for each, preview in zip(found.reviews, found.previews, strict=True):
+        if each.open:
+            return refusal(each)
+        if not preview.to_send and not preview.kept:
+            return RunnerError(
+                f"{preview.campaign}: nobody would be written to",
+                "see above who is skipped, and why",
+            )
+    return None
 
 
 def _check_output(output: Path, campaigns: tuple[Path, ...]) -> None:
@@ -143,6 +170,9 @@ def _check_output(output: Path, campaigns: tuple[Path, ...]) -> None:
 
 
 def _show(found: DryRun, seen: list[_Seen], chosen: bool, now: float) -> None:
+    for each in found.reviews:
+        for finding in each.findings:
+            click.echo(f"{finding.level} {finding.code}: {safe(str(finding))}", err=True)
     for warning in found.warnings:
         click.echo(f"warning: {safe(warning)}", err=True)
     for preview, shown in zip(found.previews, seen, strict=True):
@@ -211,4 +241,5 @@ def _as_json(at: int, found: DryRun, seen: list[_Seen], now: float) -> dict[str,
         ],
         **finish_as_json(found.forecast, now),
         "warnings": found.warnings,
+        "findings": [each.as_json() for each in found.reviews[at].findings],
     }

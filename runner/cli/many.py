@@ -13,6 +13,7 @@ import click
 
 from runner.cli.call import Call
 from runner.cli.params import (
+    accept_option,
     campaigns_argument,
     duration,
     examples,
@@ -49,6 +50,7 @@ else than begin, or say that it lives."""
     metavar="TIME",
     help="Instead of the file's schedule.start, in its timezone.",
 )
+@accept_option
 @click.option(
     "--accept-changes",
     is_flag=True,
@@ -67,6 +69,7 @@ def submit(
     /,
     campaigns: tuple[Path, ...],
     start: str,
+    accept: tuple[str, ...],
     accept_changes: bool,
     new_campaign: bool,
     yes: bool,
@@ -81,7 +84,11 @@ def submit(
 
     call.about(campaigns, state)
     options = Options(
-        state=state, yes=yes, accept_changes=accept_changes, new_campaign=new_campaign
+        state=state,
+        yes=yes,
+        accept=frozenset(accept),
+        accept_changes=accept_changes,
+        new_campaign=new_campaign,
     )
     return hand_in(call, campaigns, options, start)
 

@@ -93,6 +93,26 @@ def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> f
         raise click.BadParameter(f"{value} {problem}", ctx, param) from None
 
 
+def _finding_codes(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Any:
+    from runner.findings import refuse_code
+
+    for code in value:
+        if why := refuse_code(code):
+            raise click.BadParameter(f"{code}: {why}", ctx, param)
+    return value
+
+
+def accept_option(function: F) -> F:
+    """`--accept`."""
+    return click.option(
+        "--accept",
+        callback=_finding_codes,
+        metavar="CODE",
+        multiple=True,
+        help="Answer this question about the files: it is meant; repeatable.",
+    )(function)
+
+
 def state_option(function: F) -> F:
     """`--state`."""
     return click.option(
@@ -202,6 +222,7 @@ def run_options(function: F) -> F:
             metavar="TIME",
             help="Begin nothing more after this time, such as 50m, and end.",
         ),
+        accept_option,
         click.option(
             "--accept-changes",
             is_flag=True,

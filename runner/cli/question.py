@@ -40,7 +40,7 @@ def confirmer(progress: Progress) -> Callable[[str], bool]:
 
     def confirm(question: str) -> bool:
         with progress.paused():
-            return click.confirm(safe(question), default=False)
+            return click.confirm(safe(question, lines=True), default=False)
 
     return confirm
 

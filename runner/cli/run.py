@@ -76,6 +76,7 @@ def command(
             limit=said["limit"],
             only=said["only"],
             new_campaign=said["new_campaign"],
+            accept=said["accept"],
             as_json=as_json,
             output=output,
             verbose=said["verbose"],

@@ -32,6 +32,7 @@ def options_of(said: dict[str, Any]) -> Options:
     return Options(
         state=said["state"],
         yes=said["yes"],
+        accept=frozenset(said["accept"]),
         accept_changes=said["accept_changes"],
         new_campaign=said["new_campaign"],
         adopt=said["adopt"],

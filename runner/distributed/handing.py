@@ -23,6 +23,7 @@ from runner.run.meeting import Crew, meet
 from runner.run.opening import refuse_same
 from runner.run.options import Options, Surroundings
 from runner.run.places import ledger_location
+from runner.run.review import reviewed
 from runner.run.setup import Draft, make_draft, read_token
 from runner.run.starting import agreed_to_start_late
 
@@ -48,6 +49,8 @@ def submit(
         drafts = [make_draft(c, ledger, new_campaign=options.new_campaign) for c in campaigns]
         before.warn(drafts, around)
         if not agreed_to_start_late(drafts, ledger, now(), yes=options.yes, confirm=around.confirm):
+            return []
+        if not reviewed(drafts, ledger, options, around):
             return []
         crews = asyncio.run(meet(drafts, tokens, ledger, around.clock, around.bus))
         _hold(held, ledger, crews, around)

@@ -81,9 +81,6 @@ def warn(drafts: Sequence[Draft], around: Surroundings) -> None:
     """Tell what is odd about these campaigns, though nothing stops them."""
     for warning in never_open(drafts, around.clock.now()):
         around.bus.emit(Notice(around.clock.now(), warning))
-    for draft in drafts:
-        for warning in draft.audience.warnings:
-            around.bus.emit(Notice(around.clock.now(), f"{draft.campaign.name}: {warning}"))
 
 
 def hold_lanes(

@@ -13,10 +13,10 @@ from runner.campaign import Campaign, load_campaign
 from runner.clock import Clock
 from runner.errors import RunnerError, UsageError
 from runner.events import EventBus
+from runner.findings import Level
 from runner.ledger import Ledger, open_ledger
 from runner.ledger.brakes import BY_A_PERSON
 from runner.run.braking import in_words
-from runner.run.dry_run import origin_of
 from runner.run.finish import when_done
 from runner.run.may_run import brakes_on, how_to_go_on
 from runner.run.meeting import (
@@ -28,7 +28,8 @@ from runner.run.memory import never_old, refuse_lost
 from runner.run.opening import load
 from runner.run.places import LEDGER_NAME, ledger_location, ledger_upward
 from runner.run.preview import Preview, preview
-from runner.run.setup import Draft, known_characters, make_draft, read_token
+from runner.run.review import review
+from runner.run.setup import Draft, known_characters, make_draft, origin_of, read_token
 from runner.run.starting import warnings
 
 
@@ -162,13 +163,18 @@ def _rows(
     campaign = draft.campaign
     if characters is None:
         characters = known_characters(ledger, origin_of(draft), campaign.api.platform)
+    said = review(draft, ledger, clock.now())
+    for finding in said.findings:
+        instead = f"--accept {finding.code}" if finding.level is Level.QUESTION else ""
+        told = f"{finding.level} {finding.code}: {finding}"
+        yield Check(finding not in said.open, told, instead)
+    if any(each.level is Level.ERROR for each in said.open):
+        return
     try:
         found: Preview = preview(draft, ledger, characters, lambda _: None, clock.now())
     except RunnerError as error:
         yield Check(False, str(error), error.hint)
         return
-    for warning in draft.audience.warnings:
-        yield Check(True, warning)
     total, source = found.to_send.total(), draft.audience.table.path
     told = f"{source}: {found.rows} rows, {total} to send, {found.kept.total()} dealt with"
     yield Check(True, f"{told}, {found.skipped.total()} skipped")

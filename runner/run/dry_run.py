@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from runner.clock import Clock
 from runner.errors import OldLedger
@@ -20,7 +19,8 @@ from runner.run.memory import never_old, refuse_lost
 from runner.run.opening import load
 from runner.run.places import ledger_location
 from runner.run.preview import Preview, Rows, planned_entries, queue_gone
-from runner.run.setup import Draft, known_characters, make_draft
+from runner.run.review import Review, review
+from runner.run.setup import Draft, known_characters, make_draft, origin_of
 from runner.run.starting import warnings as never_open
 
 Looker = Callable[[Draft, Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]], None]
@@ -35,6 +35,7 @@ class DryRun:
     forecast: Forecast
     warnings: list[str]
     place: str | None  # of the ledger, None when there is none yet
+    reviews: list[Review]
 
 
 def dry_run(
@@ -46,6 +47,7 @@ def dry_run(
     look: Looker,
     *,
     new_campaign: bool = False,
+    accept: Collection[str] = (),
 ) -> DryRun:
     """Plan campaigns as a run would, against what the ledger knows; asks no API.
 
@@ -59,8 +61,8 @@ def dry_run(
         if "://" in location or Path(location).exists():
             ledger = stack.enter_context(open_ledger(location, read_only=True))
         drafts = [make_draft(each, ledger, new_campaign=new_campaign) for each in campaigns]
-        warnings = [f"{d.campaign.name}: {told}" for d in drafts for told in d.audience.warnings]
-        warnings += never_open(drafts, clock.now())
+        reviews = [review(each, ledger, clock.now(), accept, progress) for each in drafts]
+        warnings = never_open(drafts, clock.now())
         try:
             if ledger is not None:
                 never_old(ledger, environ)
@@ -77,7 +79,7 @@ def dry_run(
         previews += [_look(draft, ledger, progress, look, clock.now()) for draft in drafts]
         queues = [(draft, found.waiting) for draft, found in zip(drafts, previews, strict=True)]
         forecast = when_done(queues, ledger, clock)
-        return DryRun(previews, forecast, warnings, ledger.place if ledger else None)
+        return DryRun(previews, forecast, warnings, ledger.place if ledger else None, reviews)
 
 
 def _look(draft: Draft, ledger: Ledger | None, progress: Rows, look: Looker, now: float) -> Preview:
@@ -93,11 +95,3 @@ def _look(draft: Draft, ledger: Ledger | None, progress: Rows, look: Looker, now
     look(draft, entries())
     found.removed = queue_gone(found, draft, ledger)
     return found
-
-
-def origin_of(draft: Draft) -> str:
-    """The API's `scheme://host[:port]`, as a channel names it, without asking one."""
-    if draft.row is not None and draft.row.origin is not None:
-        return draft.row.origin
-    parts = urlsplit(draft.campaign.api.base_url)
-    return f"{parts.scheme}://{parts.netloc}"

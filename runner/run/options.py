@@ -23,6 +23,7 @@ class Options:
 
     state: str | None = None
     yes: bool = False
+    accept: frozenset[str] = frozenset()
     accept_changes: bool = False
     new_campaign: bool = False
     adopt: bool = False

@@ -8,6 +8,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -15,6 +16,7 @@ from runner.audience.reading import Audience, missing_columns, read_audience
 from runner.campaign import Campaign
 from runner.channels import Token
 from runner.errors import AudienceError, ChangesError, LedgerError, UsageError
+from runner.findings import Finding
 from runner.ledger import Ledger, notes, planning
 from runner.ledger.planning import CampaignRow
 from runner.tables import fingerprint
@@ -61,6 +63,11 @@ class Draft:
     @property
     def id(self) -> int | None:
         return self.row.id if self.row else None
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is to be known of its files before a row is read."""
+        return [*self.template.findings, *self.audience.findings]
 
     @property
     def suppressed(self) -> Collection[str]:
@@ -185,6 +192,14 @@ def plan_fingerprint(draft: Draft, suppressed: Mapping[str, str], characters: in
         campaign.contact_once_in,
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def origin_of(draft: Draft) -> str:
+    """The API's `scheme://host[:port]`, as a channel names it, without asking one."""
+    if draft.row is not None and draft.row.origin is not None:
+        return draft.row.origin
+    parts = urlsplit(draft.campaign.api.base_url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def characters_key(origin: str, platform: str) -> str:

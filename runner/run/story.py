@@ -47,6 +47,7 @@ from runner.run.memory import kept
 from runner.run.opening import load
 from runner.run.options import Options, Surroundings
 from runner.run.places import ledger_location
+from runner.run.review import reviewed
 from runner.run.setup import Draft, make_draft, read_token
 from runner.run.starting import agreed_to_start_late
 
@@ -104,9 +105,11 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
         yes, confirm = options.yes, around.confirm
         if not agreed_to_start_late(drafts, ledger, now(), yes=yes, confirm=confirm):
             return RunResult(declined=True)
+        if not reviewed(drafts, ledger, options, around):
+            return RunResult(declined=True)
         crews = asyncio.run(meet(drafts, tokens, ledger, around.clock, around.bus))
         hold_lanes(held, ledger, crews, options.wait, around.clock)
-        result = RunResult()
+        result, looked_at = RunResult(), [draft.files for draft in drafts]
         while True:
             # Waiting, and sending, may take hours: what was said or stopped meanwhile counts.
             campaigns = that_may_run(ledger, campaigns, around.bus, now(), before)
@@ -114,6 +117,12 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
             draft_again(crews, ledger, options)
             rows = [draft.row for crew in crews for draft in crew.drafts if draft.row is not None]
             go_on_after_guard(ledger, rows, around.bus, now())
+            drafts = [draft for crew in crews for draft in crew.drafts]
+            edited = [draft for draft in drafts if draft.files not in looked_at]
+            if not reviewed(edited, ledger, options, around):
+                result.declined = not result.statuses
+                return result
+            looked_at += [draft.files for draft in edited]
             # Asked again when the files have changed since: nobody is written to unagreed.
             if around.ask is not None and not agreed(crews, ledger, options, around):
                 result.declined = not result.statuses

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
+from runner.findings import Finding
 from runner.tables import text
 from runner.tables.text import Row, reading, wrong
 
@@ -22,12 +23,15 @@ class Table:
 
     `rows` yields (number, cells): as many cells as columns, all text, empty is "". The number is
     the one a spreadsheet shows (header 1, first row 2); in JSON lines the line's. Rows with
-    nothing in them are counted and left out. A cell may be a RoundedNumber.
+    nothing in them are counted and left out. A cell may be one of `cells`.
+
+    `findings`: of its header and its shape, as far as it was read to open it; `rows` may add more.
     """
 
     path: Path
     columns: list[str]
     rows: Callable[[], Iterator[Row]]
+    findings: list[Finding] = field(default_factory=list)
 
 
 def read_table(path: Path, encoding: str | None = None) -> Table:

@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from runner.errors import AudienceError
-from runner.tables.text import RoundedNumber, Row, reading, wrong
+from runner.tables.cells import RoundedNumber
+from runner.tables.text import Row, reading, wrong
 
 Opened = tuple[list[str], Callable[[], Iterator[Row]]]
 

@@ -32,12 +32,6 @@ MOST_OF_A_LINE = 16 << 20
 """Characters of one line. Our own choice: a longer one is no person's, and fills the memory."""
 
 
-class RoundedNumber(str):
-    """A number of more than 15 digits from a numeric cell: its last digits are lost already."""
-
-    __slots__ = ()
-
-
 def wrong(path: Path, row: int, what: str, instead: str = "") -> AudienceError:
     """An AudienceError in one line: file, row, what, and what instead."""
     where = f"{path}: row {row}" if row else str(path)

@@ -14,6 +14,7 @@ import jinja2
 from jinja2 import meta, nodes
 
 from runner.errors import Problem, TemplateError
+from runner.findings import Finding
 from runner.templating import work
 from runner.templating.needs import required
 from runner.templating.sandbox import ENVIRONMENT, GLOBALS
@@ -54,8 +55,8 @@ class _Own(local):
 class Template:
     """A compiled template.
 
-    `needs`: the columns it mentions. `requires_value`: those of them whose cell must not be empty;
-    see `required`.
+    `findings`: what to know of the text. `needs`: the columns it mentions. `requires_value`:
+    those of them whose cell must not be empty; see `required`.
     """
 
     def __init__(self, name: str, tree: nodes.Template) -> None:
@@ -63,6 +64,7 @@ class Template:
         self.needs = frozenset(meta.find_undeclared_variables(tree))
         self.requires_value = frozenset(required(tree, frozenset())) & self.needs
         names = {node.name for node in tree.find_all(nodes.Name)}
+        self.findings: list[Finding] = []
         self._globals = {name: each for name, each in GLOBALS.items() if name in names}
         self._loops = tree.find(nodes.For) is not None
         work.bound(tree, ENVIRONMENT)

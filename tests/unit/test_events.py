@@ -13,4 +13,4 @@ def test_everyone_is_told_in_order_and_a_notice_once() -> None:
     for event in told:
         bus.emit(event)
     assert one == other == told[:2]
-    assert one[0].fields() == {"event": "notice", "at": 1.0, "text": "v1 ends"}
+    assert one[0].fields() == {"event": "notice", "at": 1.0, "text": "v1 ends", "code": ""}

@@ -1,0 +1,123 @@
+"""The review of a campaign before anything of it is sent: its findings, and what a person said."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from runner.audience.inspection import inspect
+from runner.errors import RunnerError
+from runner.events import Notice
+from runner.findings import (
+    Finding,
+    FindingError,
+    FindingsError,
+    Level,
+    open_findings,
+    questions_of,
+)
+from runner.ledger import Ledger, acceptances
+from runner.run.options import Options, Surroundings
+from runner.run.plans import is_unchanged, reading
+from runner.run.preview import Rows
+from runner.run.setup import Draft, known_characters, origin_of
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What was found of a campaign, and the codes of questions that are answered."""
+
+    draft: Draft
+    findings: Sequence[Finding]
+    accepted: Collection[str]
+
+    @property
+    def open(self) -> list[Finding]:
+        """What stops it."""
+        return open_findings(self.findings, self.accepted)
+
+
+def review(
+    draft: Draft,
+    ledger: Ledger | None,
+    now: float,
+    accept: Collection[str] = (),
+    progress: Rows = lambda _: None,
+) -> Review:
+    """Find what a person should know of a draft; reads its prospects once, unless the ledger has
+    this very plan already. `accept`: codes accepted on the command line."""
+    characters = known_characters(ledger, origin_of(draft), draft.campaign.api.platform)
+    if ledger is not None and is_unchanged(draft, ledger, characters, now):
+        return Review(draft, [], frozenset())
+    findings = list(draft.findings)
+    try:
+        findings += inspect(draft.audience, draft.template, progress)
+    except FindingError as error:
+        findings.append(error.finding)
+    said = frozenset(accept) | frozenset(draft.campaign.accept)
+    if ledger is not None:
+        said |= ledger.read(acceptances.accepted, draft.campaign.name, _fingerprint(draft))
+    return Review(draft, findings, said)
+
+
+def reviewed(
+    drafts: Sequence[Draft],
+    ledger: Ledger,
+    options: Options,
+    around: Surroundings,
+) -> bool:
+    """Whether these campaigns may go on: tells their notes, and asks a person about what is open.
+    False when they decline.
+
+    Raises FindingsError for an error, and for a question where nobody can be asked.
+    """
+    now = around.clock.now()
+    found = []
+    for draft in drafts:
+        progress = reading(draft.campaign.name, around.clock, around.bus)
+        found.append(review(draft, ledger, now, options.accept, progress))
+    for each in found:
+        name = each.draft.campaign.name
+        for finding in each.findings:
+            if finding.level is Level.NOTE or finding.code in each.accepted:
+                told = "" if finding.level is Level.NOTE else "accepted: "
+                around.bus.emit(Notice(now, f"{name}: {told}{finding}", finding.code))
+    for each in found:
+        errors = [one for one in each.open if one.level is Level.ERROR]
+        if errors or (each.open and around.confirm is None):
+            raise refusal(each)
+    for each in found:
+        name = each.draft.campaign.name
+        if each.open:
+            assert around.confirm is not None
+            told = "\n".join(f"  {one.code}: {one}" for one in each.open)
+            if not around.confirm(f"{name}: before anything is sent:\n{told}\nIs that meant?"):
+                return False
+        if codes := questions_of(each.findings):
+            ledger.write(acceptances.accept, name, _fingerprint(each.draft), codes)
+    return True
+
+
+def refusal(found: Review) -> RunnerError:
+    """The error that a run of what is open ends in."""
+    codes = questions_of(found.open)
+    accept = " ".join(f"--accept {code}" for code in codes)
+    errors = any(each.level is Level.ERROR for each in found.open)
+    if errors:
+        hint = "nothing was sent; correct that, and run the same command again"
+    else:
+        path = found.draft.campaign.path
+        hint = (
+            f"if that is meant: run-campaign {path} {accept} "
+            f"(or `accept: [{', '.join(codes)}]` in {path.name})"
+        )
+    return FindingsError(found.draft.campaign.name, found.open, hint)
+
+
+def _fingerprint(draft: Draft) -> str:
+    """A hash of sheet and text: what was accepted is accepted for these."""
+    text = draft.campaign.message.text
+    parts = [draft.files[0], text if text is not None else draft.files[-1]]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -47,5 +47,7 @@ def test_lines_above_the_header_are_told() -> None:
     ],
 )
 def test_a_header_below_what_may_be_people_is_refused(rows: list[tuple[int, list[str]]]) -> None:
-    with pytest.raises(AudienceError, match=r"row \d: the header seems to stand here; delete row"):
+    with pytest.raises(
+        AudienceError, match=r"row \d: the header seems to stand here; delete what is above"
+    ):
         settle_header(PATH, rows, IDS)

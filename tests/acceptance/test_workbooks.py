@@ -40,7 +40,11 @@ def test_cells_are_sent_as_they_are_shown(on_v1: Project) -> None:
         sheet["B2"].number_format, sheet["B3"].number_format = "0%", '"$"#,##0.00'
         sheet.merge_cells("C2:C3")
 
-    rows = [["x_user_id", "much", "at"], [first, 0.15, "Northwind"], [second, 59.970000000000006]]
+    rows: list[list[Any]] = [
+        ["x_user_id", "much", "at"],
+        [first, 0.15, "Northwind"],
+        [second, 59.970000000000006],
+    ]
     write(on_v1, rows, "Hi, {{ much }} at {{ at }}", change)
     done = on_v1.ok(on_v1.campaign, "--yes")
     assert sent(on_v1) == {first: "Hi, 15% at Northwind", second: "Hi, $59.97 at Northwind"}
@@ -54,7 +58,7 @@ def test_hidden_rows_stop_a_run_until_they_are_accepted(on_v1: Project) -> None:
     def change(book: Any) -> None:
         book.active.row_dimensions[3].hidden = True
 
-    rows = [["x_user_id", "name"], *([id, f"P{id}"] for id in ids)]
+    rows: list[list[Any]] = [["x_user_id", "name"], *([id, f"P{id}"] for id in ids)]
     write(on_v1, rows, "Hi {{ name }}", change)
     refused = on_v1.ok(on_v1.campaign, "--yes", code=2)
     assert "row 3 is hidden or filtered out" in refused.err

@@ -37,7 +37,7 @@ def preload() -> None:
     that brings pandas: that starts a thread."""
     package = importlib.import_module("runner")
     for found in pkgutil.walk_packages(package.__path__, "runner."):
-        if not found.name.endswith(("__main__", ".tables.sheets")):
+        if not found.name.endswith(("__main__", ".tables.parquet")):
             importlib.import_module(found.name)
     for name in ALSO:
         importlib.import_module(name)

@@ -111,7 +111,8 @@ def read_audience(campaign: Campaign) -> Audience:
     and the file does not have. Rows are read later, by `Audience.rows`.
     """
     wanted = campaign.prospects
-    table = read_table(wanted.source, wanted.encoding)
+    ids = ID_COLUMNS if wanted.id is None else {normal_column(wanted.id)}
+    table = read_table(wanted.source, wanted.encoding, sheet=wanted.sheet, wanted=ids)
     columns, findings = normal_columns(table.path, table.columns)
     id_column = find_id_column(table.path, columns, wanted.id)
     id_type = wanted.id_type or ID_COLUMNS.get(id_column, "platform")

@@ -169,6 +169,11 @@ class Prospects(_Model):
         None,
         description="Text encoding, such as cp1252. Default: UTF-8, or UTF-16 by its byte mark.",
     )
+    sheet: Text | None = Field(
+        None,
+        description="Name of the sheet of a workbook. Default: the first visible one with a "
+        "header, where only one has.",
+    )
     id: Text | None = Field(
         None,
         description="Column with the recipients' ids. Default: the only one present of x_user_id, "

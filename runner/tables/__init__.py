@@ -3,12 +3,13 @@
 Everything is text. What a spreadsheet has already rounded is a `RoundedNumber`.
 """
 
-from runner.tables.cells import ErrorCell, RoundedNumber, Truth, Uncalculated
+from runner.tables.cells import ErrorCell, FormattedNumber, RoundedNumber, Truth, Uncalculated
 from runner.tables.reading import Table, fingerprint, read_table
 from runner.tables.writing import replacing, write_table
 
 __all__ = [
     "ErrorCell",
+    "FormattedNumber",
     "RoundedNumber",
     "Table",
     "Truth",

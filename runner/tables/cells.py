@@ -34,3 +34,16 @@ class Uncalculated(str):
     """A formula whose result was never stored; the text is empty."""
 
     __slots__ = ()
+
+
+class FormattedNumber(str):
+    """A number as its format shows it: `15%`, `02134`. `plain`: its digits, `0.15`, `2134`."""
+
+    __slots__ = ("plain",)
+
+    plain: str
+
+    def __new__(cls, text: str, plain: str) -> FormattedNumber:
+        self = super().__new__(cls, text)
+        self.plain = plain
+        return self

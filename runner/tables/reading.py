@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
-from runner.findings import Finding
+from runner.findings import Finding, Rows
 from runner.tables import text
 from runner.tables.text import Row, reading, wrong
 
 SEPARATED = (".csv", ".tsv", ".txt")
+PACKED = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How workbooks begin: .xlsx, and .xls or one with a password."""
 KNOWN = (*SEPARATED, ".jsonl", ".xlsx", ".parquet")
 
 
@@ -26,18 +29,28 @@ class Table:
     nothing in them are counted and left out. A cell may be one of `cells`.
 
     `findings`: of its header and its shape, as far as it was read to open it; `rows` may add more.
+    `uncalculated`: the rows of each column, by its index, that hold a formula without a result.
     """
 
     path: Path
     columns: list[str]
     rows: Callable[[], Iterator[Row]]
     findings: list[Finding] = field(default_factory=list)
+    uncalculated: Mapping[int, Rows] = field(default_factory=dict)
 
 
-def read_table(path: Path, encoding: str | None = None) -> Table:
+def read_table(
+    path: Path,
+    encoding: str | None = None,
+    *,
+    sheet: str | None = None,
+    wanted: Collection[str] = (),
+) -> Table:
     """Opens a table and reads its header. Raises AudienceError, as `rows` does later.
 
-    `encoding`: of text files; default UTF-8, or UTF-16 by the byte mark.
+    `encoding`: of text files; default UTF-8, or UTF-16 by the byte mark. `sheet`: of a workbook;
+    default: the first visible one with a header. `wanted`: names (as `header.header_name` gives
+    them) of which a header has one; with none, a workbook may have one visible sheet only.
     """
     try:
         if path.is_dir():
@@ -46,15 +59,19 @@ def read_table(path: Path, encoding: str | None = None) -> Table:
             raise wrong(path, 0, "no such file", _near(path))
     except (OSError, ValueError):
         raise wrong(path, 0, "is no file name") from None
-    kind = ending(path)
+    kind = _kind(path)
+    if sheet is not None and kind != ".xlsx":
+        raise wrong(path, 0, "is no workbook and has no sheets", "remove prospects.sheet")
     if kind in SEPARATED:
         table = _separated(path, encoding)
     elif kind == ".jsonl":
         table = _json_lines(path, encoding)
+    elif kind == ".xlsx":
+        found = _module("workbook").read_workbook(path, sheet, wanted)
+        table = Table(path, found.columns, found.every, found.findings, found.uncalculated)
     else:
         # pandas takes 0.9 s and 100 MB to import: only who has such a file pays for it.
-        sheets = importlib.import_module("runner.tables.sheets")
-        columns, rows = sheets.read_xlsx(path) if kind == ".xlsx" else sheets.read_parquet(path)
+        columns, rows = _module("parquet").read_parquet(path)
         table = Table(path, columns, rows)
     check_columns(path, table.columns)
     return table
@@ -69,6 +86,21 @@ def ending(path: Path) -> str:
         known = f"{', '.join(KNOWN)}; .gz after csv, tsv, txt, jsonl"
         raise wrong(path, 0, f"an unknown ending {kind or '(none)'}", f"known: {known}")
     return kind
+
+
+def _kind(path: Path) -> str:
+    """The kind of table by its name, or a workbook under the name of a text file."""
+    kind = ending(path)
+    if kind in (".xlsx", ".parquet") or path.suffix.lower() == ".gz":
+        return kind
+    with reading(path), path.open("rb") as stream:
+        head = stream.read(4)
+    return ".xlsx" if head in PACKED else kind
+
+
+def _module(name: str) -> Any:
+    """A module of this package that few commands need."""
+    return importlib.import_module(f"runner.tables.{name}")
 
 
 def fingerprint(path: Path) -> str:

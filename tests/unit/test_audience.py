@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from runner.audience.columns import normal_column
 from runner.audience.ids import Refused, id_checker
-from runner.audience.lists import LIST_COLUMNS, Listed, read_list, read_suppressed
+from runner.audience.suppression import LIST_COLUMNS, Listed, read_list, read_suppressed
 from runner.audience.reading import Audience, missing_columns, read_audience
 from runner.campaign import load_campaign
 from runner.clock import iso

@@ -1,1 +1,1 @@
-"""The people of a campaign: `reading` its prospects, and `suppression` of whom it never writes to."""
+"""The people of a campaign: `reading` its prospects, and `suppression` of who is never written to."""

@@ -51,8 +51,9 @@ def write_plan(
 ) -> Draft:
     """Plan a draft into the ledger, all or nothing; the draft with its row.
 
-    Raises FindingError for a do-not-contact list that protects nobody, ChangesError when texts of messages not yet sent differ, or more than a fifth of the
-    queue is gone, and `accept_changes` is off.
+    Raises FindingError for a do-not-contact list that protects nobody; ChangesError when texts of
+    messages not yet sent differ, or more than a fifth of the queue is gone, and `accept_changes` is
+    off.
     """
     name = draft.campaign.name
     refuse_errors(draft.audience.lists)  # whoever has asked about the findings knows; be sure

@@ -26,7 +26,6 @@ from runner.run.plans import is_unchanged, list_key, reading
 from runner.run.preview import Rows
 from runner.run.setup import Draft, known_characters, origin_of
 
-
 ASKED_EACH_TIME = frozenset({"list_shrank"})
 """Questions that are no matter of sheet and text: the answer to one is not one to the next."""
 

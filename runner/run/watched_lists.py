@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from runner.attempt.lane import Lane
 from runner.audience.suppression import ListSource, read_list, refuse_errors, suppressed_by
-from runner.errors import AudienceError, RunnerError
+from runner.campaign import Campaign
+from runner.errors import RunnerError
 from runner.events import Notice
-from runner.ledger import brakes, decisions
+from runner.ledger import decisions
 from runner.ledger.brakes import Brake, BrakeKind, Halt
 from runner.tables import fingerprint
 
@@ -49,6 +50,7 @@ class WatchedList:
                 self._failing_since = now
             if now - self._failing_since < PATIENCE:
                 return Changed()
+            self._failing_since = None  # should a person let it go on
             told = str(error) if isinstance(error, RunnerError) else f"{self.source.path}: {error}"
             return Changed(trouble=told)
         # What was written while it was read has another time: it is read once more.
@@ -75,7 +77,6 @@ class WatchedLists:
     id_type: str
     platform: str
     prospects_id: str | None = None
-    _pending: dict[str, str] = field(default_factory=dict)
 
     def look(self, now: float) -> tuple[dict[str, str], str]:
         """Who was added since the last look, with where they stand; and why the campaign stops.
@@ -99,28 +100,49 @@ class WatchedLists:
         refuse_errors([found])
         return suppressed_by([found])
 
-    def obey(self, lane: Lane, added: Mapping[str, str], trouble: str) -> int:
-        """Take who was added out of the queue, and stop the campaign where a list cannot be read;
-        how many people are new."""
-        if self.campaign not in lane.campaigns:
-            return 0
+    async def obey(self, lane: Lane) -> None:
+        """Take whoever was added since the last time out of the queue, and stop the campaign where
+        a list cannot be read."""
+        if self.campaign in lane.braked:
+            return
+        added, trouble = await asyncio.to_thread(self.look, lane.clock.boot())
         settings, now = lane.campaigns[self.campaign], lane.clock.now()
         new = {id: where for id, where in added.items() if id not in settings.suppressed}
         if new:
             known = settings.suppressed
             old = known if isinstance(known, Mapping) else dict.fromkeys(known, "its lists")
-            # First where it is obeyed at once, then in the ledger.
+            # First where the next claim looks, then in the ledger.
             changed = replace(settings, suppressed={**old, **new})
             lane.campaigns = {**lane.campaigns, self.campaign: changed}
-            stopped = lane.ledger.write(decisions.pass_listed, self.campaign, new)
+            passed = await asyncio.to_thread(
+                lane.ledger.write, decisions.pass_listed, self.campaign, new
+            )
             files = ", ".join(dict.fromkeys(each.source.path.name for each in self.lists))
             people = "1 person more" if len(new) == 1 else f"{len(new):,} people more"
-            told = f"{settings.name}: {files} has {people}; taken out of the queue: {stopped:,}"
+            told = f"{settings.name}: {files}: {people}; taken out of the queue: {passed:,}"
             lane.bus.emit(Notice(now, told))
             lane.notify()
         if trouble and self.campaign not in lane.braked:
             why = f"a do-not-contact list cannot be read: {trouble}"
-            guarded = Halt(now, why, campaign=self.campaign, kind=BrakeKind.GUARDED)
-            lane.ledger.write(brakes.halt, [guarded])
+            lane.halts.append(Halt(now, why, campaign=self.campaign, kind=BrakeKind.GUARDED))
             lane.brake(self.campaign, Brake(BrakeKind.GUARDED, now, why=why))
-        return len(new)
+
+
+def watched_lists(
+    campaign: int,
+    said: Campaign,
+    id_type: str,
+    prospects_id: str | None,
+    known: Sequence[str] = (),
+) -> WatchedLists:
+    """The lists of a campaign. `known`: hashes of the bytes that its plan has read; without them
+    the files may be missing, since it was planned elsewhere."""
+    lists = [
+        WatchedList(
+            ListSource(each.source, each.id),
+            known[index] if known else "",
+            optional=not known,
+        )
+        for index, each in enumerate(said.suppress)
+    ]
+    return WatchedLists(campaign, lists, id_type, said.api.platform, prospects_id)

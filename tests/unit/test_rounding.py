@@ -73,5 +73,5 @@ def test_one_id_that_lost_its_digits_is_told_alone() -> None:
 
 
 def test_what_is_no_long_id_counts_for_nothing() -> None:
-    ids = ["100000000000000", "1000", "", "x0000000000000000000", "１0000000000000000"]  # noqa: RUF001
+    ids = ["100000000000000", "1000", "", "x0000000000000000000", "１0000000000000000"]
     assert rounded(_of(ids)) is None

@@ -122,7 +122,8 @@ def read_list(
         at, headed = _id_column(table, names, id_type, source, prospects_id, say)
     except FindingError as error:
         return PeopleList(source, findings=[error.finding])
-    reader = _Reader(source, names, at, id_type, platform, dates)
+    known = id is not None or len(names) > 1 or names[0] in (prospects_id, *_KNOWN)
+    reader = _Reader(source, names, at, id_type, platform, dates, known)
     if not headed:
         reader.row(1, table.columns)
     for number, cells in table.rows():
@@ -173,7 +174,9 @@ def _id_column(
         _is_data(name) for name in table.columns
     )
     if len(names) == 1:
-        return 0, headed
+        # A header such as `email` could be an Inbox id by its letters alone; ids have digits.
+        short = re.fullmatch(r"[0-9a-z]+", table.columns[0].strip()) and id_type == "inbox"
+        return 0, headed and not (short and re.search(r"\d", table.columns[0]))
     if not headed:
         first = ", ".join(map(shown, table.columns))
         raise refuse(f"its first line is no header ({first}); add one, and")
@@ -207,7 +210,9 @@ class _Reader:
         id_type: str,
         platform: str,
         dates: bool,
+        known: bool,
     ) -> None:
+        self._known = known  # its header says what it is, even without a row
         self._source, self._names, self._at, self._dates = source, list(names), at, dates
         self._check = id_checker(platform, id_type)
         self._listed = tuple(names) == LIST_COLUMNS  # an exported list
@@ -266,7 +271,7 @@ class _Reader:
         """Why a row with something in it yields no id."""
         if isinstance(cell, Uncalculated):
             return "holds a formula that was never calculated; open the file, and save it again"
-        if isinstance(cell, ErrorCell):
+        if isinstance(cell, ErrorCell) or re.fullmatch(r"#[A-Z/0]+[A-Z][!?]?", cell.strip()):
             return f"{shown(cell)} is a spreadsheet's error; write the id instead"
         if refused.reason is SkipReason.NO_ID:
             other = next((self._names[each] for each in self._others if _holds(cells[each])), "")
@@ -316,16 +321,10 @@ class _Reader:
             if self._export and self._written:
                 what = "nobody in this export was written to"
                 found.append(error("list_nobody", what, "remove it from the lists"))
-            elif not self._is_known(headed):
+            elif not (headed and self._known):
                 instead = "write one id a line, or a column with ids"
                 found.append(error("list_nobody", "nobody is found in it", instead))
         return PeopleList(self._source, self._people, found, self._written)
-
-    def _is_known(self, headed: bool) -> bool:
-        """Whether an empty list says by its header that it is one."""
-        return headed and (
-            self._source.id is not None or len(self._names) > 1 or self._names[0] in _KNOWN
-        )
 
 
 _KNOWN = (*ID_COLUMNS, "recipient")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from runner.attempt import Parcel, attempt
 from runner.attempt.lane import Lane
 from runner.events import Waiting
-from runner.ledger import views
+from runner.ledger import decisions, views
 from runner.ledger.views import Due
 from runner.ledger.views import Waiting as Queued
 from runner.message import MessageStatus, message_key
@@ -146,8 +146,11 @@ class Dispatcher:
                 if lane.room(campaign) <= 0:
                     await lane.wait()
                     continue
-                self._told = ""
                 due = self._heads[sender, campaign].popleft()
+                if due.recipient.id in lane.campaigns[campaign].suppressed:
+                    self._pass_over(due)
+                    continue
+                self._told = ""
                 self._take_turns(sender, campaign)
                 lane.in_flight += 1
                 lane.under_way[campaign] += 1
@@ -156,6 +159,13 @@ class Dispatcher:
                     self.left -= 1
                 return due, lane.pacer.take(sender, now)
             return None
+
+    def _pass_over(self, due: Due) -> None:
+        """Take a message out of the queue whose recipient was put on a list of the campaign since
+        the plan."""
+        listed = self.lane.campaigns[due.campaign].suppressed
+        where = listed[due.recipient.id] if isinstance(listed, Mapping) else "its lists"
+        self.lane.ledger.write(decisions.pass_listed, due.campaign, {due.recipient.id: where})
 
     def _look_at_doors(self) -> bool:
         """Let go of what was read ahead when something has opened or closed since. False when it

@@ -1,1 +1,1 @@
-"""The people of a campaign: `reading` its prospects, and `lists` of whom it never writes to."""
+"""The people of a campaign: `reading` its prospects; `suppression` of who is never written to."""

@@ -17,7 +17,14 @@ from runner.audience.columns import (
 )
 from runner.audience.firsts import FirstRows
 from runner.audience.ids import Refused, id_checker, is_numeric, shown
-from runner.audience.lists import read_suppressed
+from runner.audience.suppression import (
+    ListSource,
+    PeopleList,
+    ids_on_lists,
+    people_told,
+    read_lists,
+    suppressed_by,
+)
 from runner.campaign import Campaign
 from runner.errors import AudienceError
 from runner.findings import Finding
@@ -31,7 +38,7 @@ class Audience:
 
     `columns`: normalised names, those that `defaults` add included. `findings`: of its files, as
     far as they were read to open them.
-    `suppressed`: id to where it stands, such as `do-not-contact.csv row 7`.
+    `suppressed`: id to where it stands, such as `do-not-contact.csv row 7`, in one of `lists`.
     """
 
     campaign: Campaign
@@ -41,6 +48,7 @@ class Audience:
     id_type: str
     findings: list[Finding]
     suppressed: Mapping[str, str]
+    lists: Sequence[PeopleList] = ()
     defaults: Mapping[str, str] = field(default_factory=dict)
     where: Mapping[str, frozenset[str]] = field(default_factory=dict)
     timezone: str | None = None
@@ -116,7 +124,8 @@ def read_audience(campaign: Campaign) -> Audience:
     columns, findings = normal_columns(table.path, table.columns)
     id_column = find_id_column(table.path, columns, wanted.id)
     id_type = wanted.id_type or ID_COLUMNS.get(id_column, "platform")
-    suppressed = read_suppressed(campaign.suppress, id_type, campaign.api.platform)
+    sources = [ListSource(each.source, each.id) for each in campaign.suppress]
+    lists = read_lists(sources, id_type, campaign.api.platform, id_column)
     defaults: dict[str, str] = {}
     for name, text in wanted.defaults.items():
         normal = normal_column(name)
@@ -140,12 +149,24 @@ def read_audience(campaign: Campaign) -> Audience:
         columns,
         id_column,
         id_type,
-        [*table.findings, *findings],
-        suppressed,
+        [*table.findings, *findings, *(each for one in lists for each in one.findings)],
+        suppressed_by(lists),
+        lists,
         defaults,
         where,
         timezone,
     )
+
+
+def people_on_lists(audience: Audience) -> list[Finding]:
+    """How many people each do-not-contact list has, and how many of them stand in the sheet; reads
+    it once, unless there is no list."""
+    if not audience.lists:
+        return []
+    check = id_checker(audience.campaign.api.platform, audience.id_type)
+    at = audience.columns.index(audience.id_column)
+    found = ids_on_lists(audience.table.rows(), at, check, audience.suppressed)
+    return people_told(audience.lists, found)
 
 
 def missing_columns(needs: Iterable[str], audience: Audience) -> None:

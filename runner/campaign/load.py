@@ -124,7 +124,7 @@ def _words(document: Document, loc: Loc, error: ErrorDetails) -> tuple[str, str]
             return shown(error["msg"], 200), ""
 
 
-_SHORT_FORMS = frozenset({"senders", "prospects", "message"})
+_SHORT_FORMS = frozenset({"senders", "prospects", "message", "suppress"})
 """Sections that may be a text instead. Not `api`: what stands there may be a token, never shown."""
 
 _EXAMPLES = {

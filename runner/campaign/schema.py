@@ -22,7 +22,6 @@ from runner.campaign.values import (
     Duration,
     DurationOrNone,
     File,
-    Files,
     Gap,
     Limit,
     LocalTime,
@@ -59,6 +58,12 @@ def _also_as_text(schema: dict[str, Any], meaning: str) -> None:
     full = dict(schema)
     schema.clear()
     schema["anyOf"] = [{"type": "string", "minLength": 1, "description": meaning}, full]
+
+
+def _one_or_many_schema(schema: dict[str, Any]) -> None:
+    items = schema.pop("items")
+    schema.pop("type", None)
+    schema["anyOf"] = [items, {"type": "array", "items": items}]
 
 
 class _Model(BaseModel):
@@ -211,6 +216,28 @@ class Prospects(_Model):
             return codecs.lookup(value).name
         except (LookupError, ValueError):
             refuse("is no text encoding", "write utf-8, cp1252, latin-1 or the like")
+
+
+class SuppressList(_Model):
+    """A file of people who are never written to."""
+
+    model_config = ConfigDict(
+        json_schema_extra=lambda schema: _also_as_text(schema, "Path of the list.")
+    )
+
+    source: File = Field(
+        description="csv, tsv, txt, jsonl (each also .gz), xlsx or parquet; relative to this file."
+    )
+    id: Text | None = Field(
+        None,
+        description="Column with the ids. Default: one named as the prospects' is, else the one "
+        "present of x_user_id, platform_id, inbox_id, recipient, else the only one.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: Any) -> Any:
+        return {"source": data} if isinstance(data, str) else data
 
 
 class MessageSource(_Model):
@@ -387,7 +414,11 @@ class Campaign(_Model):
         description="Codes of questions about the files that are answered: what they ask about is "
         "meant, such as [hidden_rows].",
     )
-    suppress: Files = Field(default=(), description="Files of ids that are never written to.")
+    suppress: tuple[SuppressList, ...] = Field(
+        default=(),
+        description="Files of ids that are never written to.",
+        json_schema_extra=_one_or_many_schema,
+    )
     contact_once_in: DurationOrNone = Field(
         30 * 86400.0,
         description="How long nobody is written to whom another campaign of the ledger has "
@@ -423,6 +454,11 @@ class Campaign(_Model):
             if why := refuse_code(code):
                 refuse(f"{code}: {why}", "a run names the codes it asks about", at=(index,))
         return value
+
+    @field_validator("suppress", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str | dict) else value
 
     @field_validator("senders")
     @classmethod

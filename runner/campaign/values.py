@@ -256,7 +256,6 @@ Texts = Annotated[
     BeforeValidator(_one_or_many),
     WithJsonSchema(_TEXTS_SCHEMA),
 ]
-Files = Annotated[tuple[File, ...], BeforeValidator(_one_or_many), WithJsonSchema(_TEXTS_SCHEMA)]
 
 
 def normal_address(value: str, version: str) -> str:

@@ -69,21 +69,39 @@ def add(
 @group.command("import", epilog=examples("run-campaign suppress import do-not-contact.csv"))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--reason", default="", metavar="TEXT", help="Where the file has none.")
+@click.option("--id", "column", metavar="COLUMN", help="The column with the ids.")
 @_kind_options
 @state_option
 @click.pass_obj
 def import_(
-    call: Call, /, file: Path, reason: str, id_type: str, platform: str, state: str | None
+    call: Call,
+    /,
+    file: Path,
+    reason: str,
+    column: str | None,
+    id_type: str,
+    platform: str,
+    state: str | None,
 ) -> int:
     """Put everybody of a table, or of a plain list of ids, on the list.
 
-    Columns reason and added_at (or date) say why and since when.
+    Columns reason and added_at (or date) say why and since when. Of a campaign's export those
+    written to are put on it: sent, or in doubt.
     """
-    from runner.audience.lists import read_list
+    from runner.audience.suppression import WRITTEN_TO, read_list, refuse_errors
     from runner.clock import SystemClock
+    from runner.progress import number, safe
 
     call.about((), state)
-    found = read_list(file, id_type, platform, dates=True)
+    say = f"run-campaign suppress import {file} --id COLUMN"
+    read = read_list(file, id_type, platform, id=column, dates=True, say=say)
+    refuse_errors([read])
+    found = read.people
+    if read.written:
+        there = {str(each): read.written.get(each, 0) for each in WRITTEN_TO}
+        told = ", ".join(f"{number(count)} {each}" for each, count in there.items() if count)
+        rows = number(sum(read.written.values()))
+        click.echo(f"{safe(str(file))}: an export of {rows} rows; written to: {told}")
     if not found:
         click.echo(f"{file}: nobody in it")
         return 0
@@ -104,7 +122,7 @@ def import_(
 @click.pass_obj
 def export(call: Call, /, file: Path, state: str | None) -> int:
     """Write the list to a .csv, .jsonl or .xlsx file, which import reads."""
-    from runner.audience.lists import LIST_COLUMNS
+    from runner.audience.suppression import LIST_COLUMNS
     from runner.clock import iso
     from runner.ledger import views
     from runner.progress import number, safe

@@ -15,7 +15,7 @@ from runner.distributed import engine
 from runner.distributed.worker import refuse_other_version
 from runner.errors import ChangesError, LaneHeld, UsageError
 from runner.events import Notice
-from runner.ledger import Ledger, open_ledger, planning, submissions
+from runner.ledger import Ledger, decisions, open_ledger, planning, submissions
 from runner.run import before
 from runner.run.braking import user
 from runner.run.may_run import go_on_after_guard, that_may_run
@@ -53,6 +53,9 @@ def submit(
         if not reviewed(drafts, ledger, options, around):
             return []
         crews = asyncio.run(meet(drafts, tokens, ledger, around.clock, around.bus))
+        for draft in drafts:  # a worker may be sending now, and hands its lane on in a minute
+            if draft.id is not None:
+                ledger.write(decisions.pass_listed, draft.id, dict(draft.suppressed))
         _hold(held, ledger, crews, around)
         before.draft_again(crews, ledger, options)
         rows = [draft.row for crew in crews for draft in crew.drafts if draft.row is not None]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.attempt.lane import Lane
+from runner.audience.columns import normal_column
 from runner.campaign import Campaign, load_campaign
 from runner.channels import Token
 from runner.clock import Clock
@@ -31,6 +32,7 @@ from runner.run.braking import in_words
 from runner.run.hours import hours_of
 from runner.run.listening import listening, withdraw_what_came_back
 from runner.run.meeting import Crew, Introduction, check_senders, introduce
+from runner.run.watched_lists import WatchedLists, watched_lists
 
 SLICE = 60.0
 """Seconds that a worker drives a lane before it hands it on."""
@@ -177,7 +179,7 @@ class Driving:
         self.lanes[lane_id] = lane
         watch = asyncio.create_task(_end_in_time(lane, self.timing.slice), name=f"slice {lane_id}")
         try:
-            async with listening([lane]):
+            async with listening([lane], lists=[(lane, _lists_of(each)) for each in handed]):
                 await drive_lane(lane)
         except (Fenced, LedgerError):
             raise
@@ -310,6 +312,13 @@ def understood(submission: Submission) -> Handed:
     """A campaign from the text that was handed in."""
     campaign = load_campaign(Path(submission.path), submission.file, submission.start)
     return Handed(campaign, submission.row, submission.suppressed, submission)
+
+
+def _lists_of(handed: Handed) -> WatchedLists:
+    """Its lists, as far as they are on this machine too."""
+    prospects = handed.campaign.prospects
+    column = normal_column(prospects.id) if prospects.id else None
+    return watched_lists(handed.row.id, handed.campaign, handed.row.id_type, column)
 
 
 def what_stopped(lane: Lane) -> list[str]:

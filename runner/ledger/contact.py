@@ -94,6 +94,21 @@ def pass_suppressed(connection: Connection, these: ColumnElement[bool]) -> dict[
     return _skip(connection, passed)
 
 
+def pass_own_list(
+    connection: Connection, these: ColumnElement[bool], listed: Mapping[str, str]
+) -> dict[int, PassedOver]:
+    """Skip the queued ones of `these` messages whose recipients are `listed`: id to where."""
+    rows = connection.execute(
+        select(message.c.id, message.c.recipient).where(these, message.c.status == _S.QUEUED)
+    )
+    passed = {
+        row.id: PassedOver(SkipReason.SUPPRESSED, f"is in {listed[row.recipient]}")
+        for row in rows
+        if row.recipient in listed
+    }
+    return _skip(connection, passed)
+
+
 def _skip(connection: Connection, passed: dict[int, PassedOver]) -> dict[int, PassedOver]:
     if passed:
         values: list[dict[str, Any]] = [

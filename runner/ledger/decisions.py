@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, exists, insert, select, update
 
 from runner.ledger import brakes
 from runner.ledger.brakes import Brake, BrakeKind
-from runner.ledger.contact import pass_suppressed
+from runner.ledger.contact import pass_own_list, pass_suppressed
 from runner.ledger.lanes import keep_intents_out, one_at_a_time
 from runner.ledger.moves import make_stale
 from runner.ledger.prepared import texts_of
@@ -148,6 +148,19 @@ def suppress_each(
             added += [id for id in part if id not in there]
         stopped += len(pass_suppressed(connection, message.c.recipient.in_(part)))
     return added, stopped
+
+
+def pass_listed(connection: Connection, id: int, listed: Mapping[str, str]) -> int:
+    """Take a campaign's queued messages to people of its own lists (id to where they stand) out of
+    the queue; how many."""
+    one_at_a_time(connection, id)
+    keep_intents_out(connection)
+    ids = list(listed)
+    stopped = 0
+    for start in range(0, len(ids), 500):
+        these = (message.c.campaign == id) & message.c.recipient.in_(ids[start : start + 500])
+        stopped += len(pass_own_list(connection, these, listed))
+    return stopped
 
 
 def _wait_for(connection: Connection, ids: list[str]) -> None:

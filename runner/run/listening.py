@@ -11,6 +11,7 @@ from runner.attempt.lane import Lane
 from runner.errors import LedgerError
 from runner.ledger import brakes, decisions
 from runner.ledger.brakes import Brake, BrakeKind
+from runner.run.watched_lists import WatchedLists
 
 LISTEN = 0.4
 """Seconds between two looks of a live run at what people say: it obeys within a second. What is
@@ -18,13 +19,21 @@ claimed meanwhile is refused by the claim."""
 
 
 @asynccontextmanager
-async def listening(lanes: Sequence[Lane], *, sending: bool = True) -> AsyncIterator[None]:
-    """Obey what people say to the campaigns of live lanes, from before the first message on.
-    `sending`: the lanes send what is queued, so that nobody else needs to."""
+async def listening(
+    lanes: Sequence[Lane],
+    *,
+    sending: bool = True,
+    lists: Sequence[tuple[Lane, WatchedLists]] = (),
+) -> AsyncIterator[None]:
+    """Obey what people say to the campaigns of live lanes, and whom they add to their
+    do-not-contact `lists`, from before the first message on. `sending`: the lanes send what is
+    queued, so that nobody else needs to."""
+    for lane, watched in lists:
+        await watched.obey(lane)
     for lane in lanes:
         _hear(lane, _said(lane))
         _tell_driven(lane, _driven(lane) if sending else {})
-    ears = asyncio.create_task(_listen(lanes, sending), name="listening")
+    ears = asyncio.create_task(_listen(lanes, sending, lists), name="listening")
     try:
         yield
     finally:
@@ -43,7 +52,9 @@ def withdraw_what_came_back(lane: Lane) -> None:
             lane.ledger.write(decisions.withdraw_cancelled, campaign)
 
 
-async def _listen(lanes: Sequence[Lane], sending: bool) -> None:
+async def _listen(
+    lanes: Sequence[Lane], sending: bool, lists: Sequence[tuple[Lane, WatchedLists]]
+) -> None:
     told = {lane.id: _driven(lane) if sending else {} for lane in lanes}
     while True:
         await asyncio.sleep(LISTEN)
@@ -58,6 +69,13 @@ async def _listen(lanes: Sequence[Lane], sending: bool) -> None:
                 pass  # a ledger that fails is told by whoever sends
             except Exception as error:
                 lane.fail(error)  # who hears nothing any more sends nothing
+        for lane, watched in lists:
+            try:
+                await watched.obey(lane)
+            except LedgerError:
+                pass  # as above
+            except Exception as error:
+                lane.fail(error)
 
 
 def _said(lane: Lane) -> dict[int, Brake]:

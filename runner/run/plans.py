@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from runner.audience.suppression import refuse_errors
 from runner.clock import Clock
 from runner.errors import ChangesError
 from runner.events import EventBus, Planned, Reading
@@ -49,10 +51,12 @@ def write_plan(
 ) -> Draft:
     """Plan a draft into the ledger, all or nothing; the draft with its row.
 
-    Raises ChangesError when texts of messages not yet sent differ, or more than a fifth of the
-    queue is gone, and `accept_changes` is off.
+    Raises FindingError for a do-not-contact list that protects nobody; ChangesError when texts of
+    messages not yet sent differ, or more than a fifth of the queue is gone, and `accept_changes` is
+    off.
     """
     name = draft.campaign.name
+    refuse_errors(draft.audience.lists)  # whoever has asked about the findings knows; be sure
     if is_unchanged(draft, ledger, characters, clock.now()):
         bus.emit(Planned(clock.now(), name, 0, 0, 0, 0, 0, unchanged=True))
         return draft
@@ -84,6 +88,9 @@ def write_plan(
         if not accept_changes:
             refuse_changes([found])
         refuse_edited(draft)
+        for each in draft.audience.lists:
+            size = str(len(each.people))
+            notes.set_note(connection, list_key(name, each.source.path, ledger), size)
         if found.rows and not notes.note(connection, key):
             notes.set_note(connection, key, name)
         writer.finish(plan_fingerprint(draft, suppressed, characters), clock.now())
@@ -100,6 +107,11 @@ def write_plan(
         )
     )
     return replace(draft, row=row)
+
+
+def list_key(campaign: str, path: Path, ledger: Ledger) -> str:
+    """Where the ledger keeps how many people a do-not-contact list had at the last plan."""
+    return f"list {campaign} {kept_path(path, ledger)}"
 
 
 def reading(name: str, clock: Clock, bus: EventBus) -> Rows:

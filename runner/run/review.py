@@ -8,6 +8,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from runner.audience.inspection import inspect
+from runner.audience.reading import people_on_lists
+from runner.audience.suppression import shrunk
 from runner.errors import RunnerError
 from runner.events import Notice
 from runner.findings import (
@@ -18,11 +20,14 @@ from runner.findings import (
     open_findings,
     questions_of,
 )
-from runner.ledger import Ledger, acceptances
+from runner.ledger import Ledger, acceptances, notes
 from runner.run.options import Options, Surroundings
-from runner.run.plans import is_unchanged, reading
+from runner.run.plans import is_unchanged, list_key, reading
 from runner.run.preview import Rows
 from runner.run.setup import Draft, known_characters, origin_of
+
+ASKED_EACH_TIME = frozenset({"list_shrank"})
+"""Questions that are no matter of sheet and text: the answer to one is not one to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ def review(
         return Review(draft, [], frozenset())
     findings = list(draft.findings)
     try:
+        findings += _of_lists(draft, ledger)
         findings += inspect(draft.audience, draft.template, progress)
     except FindingError as error:
         findings.append(error.finding)
@@ -60,6 +66,18 @@ def review(
     if ledger is not None:
         said |= ledger.read(acceptances.accepted, draft.campaign.name, _fingerprint(draft))
     return Review(draft, findings, said)
+
+
+def _of_lists(draft: Draft, ledger: Ledger | None) -> list[Finding]:
+    """What its do-not-contact lists protect, and which of them has lost people since the last
+    plan."""
+    found = people_on_lists(draft.audience)
+    for each in draft.audience.lists if ledger is not None else ():
+        assert ledger is not None
+        path, name = each.source.path, draft.campaign.name
+        before = ledger.read(notes.note, list_key(name, path, ledger))
+        found += shrunk(path, int(before or 0), len(each.people))
+    return found
 
 
 def reviewed(
@@ -95,7 +113,8 @@ def reviewed(
             told = "\n".join(f"  {one.code}: {one}" for one in each.open)
             if not around.confirm(f"{name}: before anything is sent:\n{told}\nIs that meant?"):
                 return False
-        if codes := questions_of(each.findings):
+        codes = [code for code in questions_of(each.findings) if code not in ASKED_EACH_TIME]
+        if codes:
             ledger.write(acceptances.accept, name, _fingerprint(each.draft), codes)
     return True
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from runner.audience.suppression import refuse_errors
 from runner.run.before import hold_lanes, remembering
 from runner.run.may_run import that_may_run
 from runner.run.meeting import meet
@@ -29,6 +30,7 @@ def settle_now(path: Path, options: Options, around: Surroundings) -> RunResult:
         memory = remembering(ledger, options, around, [campaign.name])
         that_may_run(ledger, [campaign], around.bus, around.clock.now())
         draft = make_draft(campaign, ledger)
+        refuse_errors(draft.audience.lists)
         require(draft.row, campaign.name, ledger)
         tokens = {campaign.name: token}
         crews = asyncio.run(meet([draft], tokens, ledger, around.clock, around.bus))

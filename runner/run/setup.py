@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -70,8 +70,8 @@ class Draft:
         return [*self.template.findings, *self.audience.findings]
 
     @property
-    def suppressed(self) -> Collection[str]:
-        """Who its own lists say is never written to."""
+    def suppressed(self) -> Mapping[str, str]:
+        """Who its own lists say is never written to, and where they stand there."""
         return self.audience.suppressed
 
 
@@ -153,7 +153,7 @@ def kept_path(path: Path, ledger: Ledger) -> str:
 def file_hashes(campaign: Campaign) -> list[str]:
     """A hash of the bytes of every file that a campaign names, the prospects' first. A missing one
     hashes as missing: reading it says so in better words."""
-    paths = [campaign.prospects.source, *campaign.suppress]
+    paths = [campaign.prospects.source, *(each.source for each in campaign.suppress)]
     paths += [campaign.message.template] if campaign.message.template else []
     return [_hash(path) for path in paths]
 
@@ -190,6 +190,7 @@ def plan_fingerprint(draft: Draft, suppressed: Mapping[str, str], characters: in
         sorted(suppressed.items()),
         characters,
         campaign.contact_once_in,
+        [each.id for each in campaign.suppress],
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

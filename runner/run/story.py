@@ -50,6 +50,7 @@ from runner.run.places import ledger_location
 from runner.run.review import reviewed
 from runner.run.setup import Draft, make_draft, read_token
 from runner.run.starting import agreed_to_start_late
+from runner.run.watched_lists import WatchedLists, watched_lists
 
 _S = MessageStatus
 
@@ -219,6 +220,11 @@ async def _drive(
 ) -> list[Lane]:
     driven: list[Lane] = []
     opened = [crew.open_lane(crew.drafts, ledger, run, around.clock, around.bus) for crew in crews]
+    lists = [
+        (lane, _lists_of(draft))
+        for crew, lane in zip(crews, opened, strict=True)
+        for draft in crew.drafts
+    ]
     try:
         for lane in opened:
             lane.only, lane.adopt, lane.idle_after = options.only, options.adopt, options.idle_after
@@ -231,7 +237,7 @@ async def _drive(
             ):
                 async with (
                     looked_at(around.bus.measures, ledger, around.clock, lambda: driven),
-                    listening(driven, sending=options.limit != 0),
+                    listening(driven, sending=options.limit != 0, lists=lists),
                 ):
                     ends = await asyncio.gather(
                         *(drive_lane(lane, options.limit) for lane in driven),
@@ -244,6 +250,12 @@ async def _drive(
         if isinstance(end, BaseException):
             raise end
     return driven
+
+
+def _lists_of(draft: Draft) -> WatchedLists:
+    assert draft.id is not None
+    audience, known = draft.audience, draft.files[1:]
+    return watched_lists(draft.id, draft.campaign, audience.id_type, audience.id_column, known)
 
 
 def _tell_start(

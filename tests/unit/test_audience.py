@@ -12,8 +12,16 @@ from hypothesis import strategies as st
 
 from runner.audience.columns import normal_column
 from runner.audience.ids import Refused, id_checker
-from runner.audience.lists import LIST_COLUMNS, Listed, read_list, read_suppressed
 from runner.audience.reading import Audience, missing_columns, read_audience
+from runner.audience.suppression import (
+    LIST_COLUMNS,
+    Listed,
+    ListSource,
+    read_list,
+    read_lists,
+    refuse_errors,
+    suppressed_by,
+)
 from runner.campaign import load_campaign
 from runner.clock import iso
 from runner.errors import AudienceError
@@ -22,6 +30,13 @@ from runner.tables import RoundedNumber, write_table
 from runner.templating import load_template
 
 SAMPLES = Path(__file__).parents[2]
+
+
+def read_suppressed(paths: list[Path], id_type: str, platform: str) -> dict[str, str]:
+    """Who stands in lists, and where. Raises AudienceError for what protects nobody."""
+    lists = read_lists([ListSource(path) for path in paths], id_type, platform)
+    refuse_errors(lists)
+    return suppressed_by(lists)
 
 
 def audience(
@@ -192,7 +207,7 @@ def test_suppressed_rows_say_where_they_stand(tmp_path: Path) -> None:
     ("name", "text", "id_type", "result"),
     [
         ("a.txt", "1\n2\n", "platform", {"1": "a.txt row 1", "2": "a.txt row 2"}),
-        ("a.csv", "who,why\n1,asked\n", "platform", {"1": "a.csv row 2"}),
+        ("a.csv", "recipient,why\n1,asked\n", "platform", {"1": "a.csv row 2"}),
         ("a.txt", "email\nab1\n", "inbox", {"ab1": "a.txt row 2"}),
         ("a.txt", "ab1\nab2\n", "inbox", {"ab1": "a.txt row 1", "ab2": "a.txt row 2"}),
         ("a.csv", "inbox_id,x_user_id\nab1,5\n", "inbox", {"ab1": "a.csv row 2"}),
@@ -326,7 +341,7 @@ def test_a_list_says_why_and_since_when(tmp_path: Path) -> None:
     (tmp_path / "no.csv").write_text(
         "x_user_id,Reason,date\n5,asked,2026-11-03\n6,,2026-11-03T12:00:00+02:00\n7,,\n"
     )
-    assert read_list(tmp_path / "no.csv", "platform", "twitter", dates=True) == {
+    assert read_list(tmp_path / "no.csv", "platform", "twitter", dates=True).people == {
         "5": Listed(2, "asked", 1793664000.0),
         "6": Listed(3, None, 1793700000.0),
         "7": Listed(4),
@@ -358,14 +373,17 @@ def test_an_exported_list_is_read_back_without_loss(tmp_path: Path, ending: str)
     write_table(file, LIST_COLUMNS, rows)
     for id_type in ("platform", "inbox"):
         found = read_list(file, id_type, "twitter", dates=True)
-        assert [(id, listed.reason, iso(listed.added_at)) for id, listed in found.items()] == rows
+        assert [
+            (id, listed.reason, iso(listed.added_at)) for id, listed in found.people.items()
+        ] == rows
 
 
 def test_only_a_list_that_was_exported_may_hold_both_kinds(tmp_path: Path) -> None:
     for text in (
         "recipient,reason,added_at\nada,asked,\n",
-        "id,reason,added_at\nk2v7q9x4m1n8b3c6z5l0p7ty,asked,\n",
+        "recipient,reason,since\nk2v7q9x4m1n8b3c6z5l0p7ty,asked,\n",
     ):
         (tmp_path / "no.csv").write_text(text)
+        found = read_list(tmp_path / "no.csv", "platform", "twitter", dates=True)
         with pytest.raises(AudienceError, match="is a username"):
-            read_list(tmp_path / "no.csv", "platform", "twitter", dates=True)
+            refuse_errors([found])

@@ -99,7 +99,7 @@ retry: {attempts: 2, timeout: 500ms, settle: 0s, absent: resend, key_life: 2h}
     assert (prospects.encoding, prospects.id, prospects.id_type) == ("cp1252", "Handle", "inbox")
     assert prospects.where == {"country": ("US", "NO"), "tier": ("gold",)}
     assert prospects.timezone == "tz"
-    assert campaign.suppress == (tmp_path / "one.csv",)
+    assert [each.source for each in campaign.suppress] == [tmp_path / "one.csv"]
     assert campaign.message.template == tmp_path / "../t.j2"
     assert campaign.limits.per_minute is None
     assert (campaign.retry.timeout, campaign.retry.settle) == (0.5, 0)

@@ -5,8 +5,8 @@ Everything is text. What a spreadsheet has already rounded is a `RoundedNumber`.
 
 from runner.tables.cells import (
     ErrorCell,
-    Nested,
     FormattedNumber,
+    Nested,
     RoundedNumber,
     Truth,
     Uncalculated,

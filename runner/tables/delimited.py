@@ -83,7 +83,8 @@ class _Records:
         if self.told:
             next(lines, None)
         raw, seen = self.raw, self._seen
-        for line in lines:
+        for read in lines:
+            line = read
             if seen is not None and not line.isascii():
                 seen.add(line)
             if '"' in line:
@@ -107,12 +108,10 @@ class _Records:
             for cells in reader:
                 number += 1
                 if cells:
-                    if self._formula:
-                        cells = [_unwrapped(cell) for cell in cells]
-                        self._formula = False
-                    yield number, cells
+                    formula, self._formula = self._formula, False
+                    yield number, [_unwrapped(cell) for cell in cells] if formula else cells
                 raw.clear()
-        except UnicodeError:
+        except (UnicodeError, LookupError):
             raise wrong_encoding(self.path, self.encoding, self.separator) from None
         except NulError:
             raise nul(self.path, number + 1) from None
@@ -138,14 +137,12 @@ def find_separator(path: Path, encoding: str, wanted: Collection[str]) -> tuple[
     """The separator, and whether Excel's own `sep=;` line stands above all: the one that finds a
     wanted header, else the one that divides the rows most evenly, else the most frequent in the
     first line."""
+    sample: list[str] = []
     try:
-        sample = list(islice(text_lines(path, encoding), 2 * SEARCHED))
-    except (UnicodeError, LookupError):
-        raise wrong_encoding(path, encoding) from None
-    except NulError:
-        raise nul(path, 1) from None
-    except LongError:
-        raise long(path, 1) from None
+        for line in islice(text_lines(path, encoding), 2 * SEARCHED):
+            sample.append(line)
+    except (UnicodeError, LookupError, NulError, LongError):
+        pass  # the rows that are read next tell where
     told = _TOLD.fullmatch(sample[0]) if sample else None
     if told:
         return told[1], True
@@ -370,6 +367,7 @@ def shaped_rows(shape: Shape) -> Iterator[Row]:
         if len(cells) != count:
             if len(cells) > count and any(cells[count:]):
                 raise _uneven(shape, number, cells)
-            cells = cells[:count] + [""] * (count - len(cells))
+            cells += [""] * (count - len(cells))
+            del cells[count:]
         if any(cells):
             yield number, cells

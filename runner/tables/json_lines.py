@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from runner.errors import AudienceError
 from runner.tables.cells import Nested, Truth
 from runner.tables.encoding import wrong_encoding
 from runner.tables.text import LongError, NulError, long, nul, text_lines, wrong
@@ -40,10 +39,10 @@ def json_objects(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, str
                     text += each
                     if len(text) > MOST_OF_AN_ARRAY:
                         raise wrong(path, 0, "is too long an array", "write one object to a line")
-                number = 0
+                number = 1
                 for found in _array(text):
-                    number += 1
                     yield number, _checked(path, number, found)
+                    number += 1
                 return
             first = False
             found = _JSON.decode(line)
@@ -87,9 +86,8 @@ def _checked(path: Path, row: int, found: Any) -> dict[str, str]:
         raise wrong(path, row, "is not a JSON object", 'write {"column": "value"}')
     for key, value in found.items():
         if type(value) is not str:
-            found[key] = value = _cell(value)
-        if not value.isascii() or "\0" in value or not key.isascii() or "\0" in key:
-            _refuse_halves(path, row, key, value)
+            found[key] = _cell(value)
+        _refuse_halves(path, row, key, found[key])
     return found
 
 
@@ -103,6 +101,8 @@ def _cell(value: object) -> str:
 
 def _refuse_halves(path: Path, row: int, key: str, value: str) -> None:
     """`\\ud83d` alone is half a character and can never be sent."""
+    if value.isascii() and key.isascii() and "\0" not in value and "\0" not in key:
+        return
     if _BAD_JSON.search(value) or _BAD_JSON.search(key):
         what = f"{key.encode('ascii', 'replace').decode()} holds half a character or a NUL"
         raise wrong(path, row, what, "write the character itself")

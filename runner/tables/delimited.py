@@ -57,6 +57,7 @@ class Shape:
     left_out: set[int] = field(default_factory=set)
     end: int = 0
     findings: list[Finding] = field(default_factory=list)
+    empty_from: dict[int, bool] = field(default_factory=dict)
 
 
 class _Records:
@@ -214,7 +215,7 @@ def _survey_rows(shape: Shape, wanted: Collection[str], seen: Readings | None) -
     raw = records.raw
     repeated, short = Rows(), Rows()
     block: list[Row] = []
-    full = before = 0
+    full, before = shape.header, 0
     numbered = iter(records)
     for number, cells in numbered:
         if len(raw) > 1:
@@ -244,7 +245,7 @@ def _survey_rows(shape: Shape, wanted: Collection[str], seen: Readings | None) -
             refuse_halved_quotes(path, number, cells)
         before = number
     if block:
-        _settle_block(shape, block, id_at, short, full, 0, last=True)
+        _settle_block(shape, block, id_at, short, full, 0)
     if repeated.count:
         verb = "is the header" if repeated.count == 1 else "are the header"
         what = f"{repeated} {verb} again; left out"
@@ -287,27 +288,27 @@ def _settle_block(
     short: Rows,
     full: int,
     following: int,
-    *,
-    last: bool = False,
 ) -> None:
     """Count rows that end early as Excel writes them, else raise AudienceError for the first.
 
-    Excel ends all rows of a block at one column, the last that is filled in any of them. A row
-    that lost a separator stands among full ones.
+    Excel ends all rows of a block at one column, the last that is filled in any of them, whereas a
+    row that lost a separator stands among full ones. And where the last columns are empty in all
+    the full rows, a row that lost a separator ends in an empty cell too. `full` and `following`:
+    the full rows before and after the block.
     """
     number, cells = block[0]
     start = (number - 1) // EXCEL_BLOCK * EXCEL_BLOCK + 1
     end = start + EXCEL_BLOCK - 1
     width = len(cells)
-    sure = (
+    likely = (
         id_at is not None
         and all(len(each) == width for _, each in block)
         and all(id_at < width and looks_like_id(each[id_at]) for _, each in block)
         and any(each[-1].strip() for _, each in block)
-        and full < start
-        and not start <= following <= end
-        and (len(block) > 1 or (last and _always_empty(shape, width)))
     )
+    excel = len(block) > 1 and full < start and not start <= following <= end
+    filled = all(each[-1].strip() for _, each in block)
+    sure = likely and (excel or (filled and _always_empty(shape, width)))
     if not sure:
         raise _uneven(shape, number, cells)
     for row, _ in block:
@@ -315,9 +316,19 @@ def _settle_block(
 
 
 def _always_empty(shape: Shape, width: int) -> bool:
-    """Whether the columns from `width` on are empty in every full row."""
-    records = _Records(shape.path, shape.encoding, shape.separator, shape.told)
-    return not any(any(cells[width:]) for number, cells in records if number > shape.header)
+    """Whether there are full rows, and the columns from `width` on are empty in all of them. Reads
+    the file again, once for each width."""
+    known = shape.empty_from.get(width)
+    if known is None:
+        records = _Records(shape.path, shape.encoding, shape.separator, shape.told)
+        count = len(shape.columns)
+        ends = [
+            any(cells[width:])
+            for number, cells in records
+            if number > shape.header and len(cells) >= count
+        ]
+        known = shape.empty_from[width] = bool(ends) and not any(ends)
+    return known
 
 
 def _begins_footer(cell: str, id_at: int | None, apart: int) -> bool:
@@ -367,7 +378,7 @@ def shaped_rows(shape: Shape) -> Iterator[Row]:
         if len(cells) != count:
             if len(cells) > count and any(cells[count:]):
                 raise _uneven(shape, number, cells)
-            cells += [""] * (count - len(cells))
+            cells.extend([""] * (count - len(cells)))
             del cells[count:]
         if any(cells):
             yield number, cells

@@ -186,8 +186,23 @@ CODES: Mapping[str, Code] = {
     "encoding_unclear": Code(
         _E,
         "The file is not UTF-8, and its letters can be read in several ways.",
-        "spring.csv: row 3: is not UTF-8; Zoë (cp1252) or Zoλ (cp1253)? write "
-        "prospects: {source: spring.csv, encoding: cp1252}",
+        "spring.csv: row 3, column first_name: is not UTF-8 text; its text reads as Zoë (cp1252), "
+        "Zoλ (cp1253); set prospects.encoding to the one that reads right",
+    ),
+    "nested_used": Code(
+        _E,
+        "A column that is used holds lists or objects, which cannot be printed.",
+        "spring.jsonl: row 3, column skills: holds a list or an object; write one text into it",
+    ),
+    "encoding_doubtful": Code(
+        _Q,
+        "Texts look wrong in the encoding that the campaign file names.",
+        "spring.csv: read as cp1252, texts are £ukasz, Jos‚; is that right?",
+    ),
+    "encoding_read": Code(
+        _N,
+        "How texts outside ASCII read in the encoding that the campaign file names.",
+        "spring.csv: read as cp1252: José, Zoë",
     ),
     # The text
     "placeholder_of_column": Code(

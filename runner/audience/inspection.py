@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from runner.audience.formulas import uncalculated
+from runner.audience.nested import nested_findings
 from runner.audience.reading import Audience
 from runner.findings import Finding
 from runner.templating import Template
@@ -15,4 +16,4 @@ def inspect(
 ) -> list[Finding]:
     """Findings about the columns that the ids and the template need. `progress` is told how many
     rows have been read."""
-    return uncalculated(audience, template.needs)
+    return [*uncalculated(audience, template.needs), *nested_findings(audience, template)]

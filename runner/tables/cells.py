@@ -47,3 +47,9 @@ class FormattedNumber(str):
         self = super().__new__(cls, text)
         self.plain = plain
         return self
+
+
+class Nested(str):
+    """A list or an object of JSON, as JSON writes it: no text that can be printed."""
+
+    __slots__ = ()

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from runner.findings import Finding, Rows
-from runner.tables import text
+from runner.tables.cells import Nested
+from runner.tables.delimited import shaped_rows, survey
+from runner.tables.encoding import find_encoding
+from runner.tables.json_lines import json_objects
 from runner.tables.text import Row, reading, wrong
 
 SEPARATED = (".csv", ".tsv", ".txt")
 PACKED = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How workbooks begin: .xlsx, and .xls or one with a password."""
-KNOWN = (*SEPARATED, ".jsonl", ".xlsx", ".parquet")
+KNOWN = (*SEPARATED, ".jsonl", ".json", ".xlsx", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class Table:
 
     `findings`: of its header and its shape, as far as it was read to open it; `rows` may add more.
     `uncalculated`: the rows of each column, by its index, that hold a formula without a result.
+    `nested`: likewise, the rows that hold a list or an object.
     """
 
     path: Path
@@ -37,6 +41,7 @@ class Table:
     rows: Callable[[], Iterator[Row]]
     findings: list[Finding] = field(default_factory=list)
     uncalculated: Mapping[int, Rows] = field(default_factory=dict)
+    nested: Mapping[int, Rows] = field(default_factory=dict)
 
 
 def read_table(
@@ -63,8 +68,8 @@ def read_table(
     if sheet is not None and kind != ".xlsx":
         raise wrong(path, 0, "is no workbook and has no sheets", "remove prospects.sheet")
     if kind in SEPARATED:
-        table = _separated(path, encoding)
-    elif kind == ".jsonl":
+        table = _separated(path, encoding, wanted)
+    elif kind in (".jsonl", ".json"):
         table = _json_lines(path, encoding)
     elif kind == ".xlsx":
         found = _module("workbook").read_workbook(path, sheet, wanted)
@@ -124,47 +129,33 @@ def check_columns(path: Path, columns: Sequence[str]) -> None:
         seen[clean] = index
 
 
-def _separated(path: Path, encoding: str | None) -> Table:
-    found = text.find_encoding(path, encoding)
-    separator, told = text.find_separator(path, found)
-
-    def every() -> Iterator[Row]:
-        return text.separated_rows(path, found, separator, told)
-
-    number, columns = next(every(), (0, []))
-    if not columns:
-        raise wrong(path, 0, "is empty", "write the column names into the first row")
-    while columns and not columns[-1].strip():
-        columns.pop()  # separators at the end of every line
-
-    def rows() -> Iterator[Row]:
-        below = every()
-        next(below, None)
-        full = text.checked_rows(path, len(columns), below, separator)
-        return ((row, cells) for row, cells in full if any(cells))
-
-    check_columns(path, columns) if number == 1 else None
-    return Table(path, columns, rows)
+def _separated(path: Path, encoding: str | None, wanted: Collection[str]) -> Table:
+    found = find_encoding(path, encoding)
+    shape = survey(path, found, wanted, given=encoding is not None and not found.startswith("utf"))
+    return Table(path, shape.columns, lambda: shaped_rows(shape), shape.findings)
 
 
 def _json_lines(path: Path, encoding: str | None) -> Table:
-    found = text.find_encoding(path, encoding)
+    found = find_encoding(path, encoding)
     # A first pass for the names: a line may hold a key that all lines above it leave out.
-    columns: dict[str, None] = {}
-    for _, each in text.json_objects(path, found):
-        if each.keys() - columns.keys():
-            columns.update(dict.fromkeys(each))
+    columns: dict[str, Rows] = {}
+    for number, each in json_objects(path, found):
+        for name, cell in each.items():
+            rows_nested = columns.setdefault(name, Rows())
+            if type(cell) is Nested:
+                rows_nested.add(number)
     if not columns:
         raise wrong(path, 0, "is empty", 'write lines such as {"x_user_id": "123"}')
     names = list(columns)
+    nested = {at: rows for at, rows in enumerate(columns.values()) if rows.count}
 
     def rows() -> Iterator[Row]:
-        for number, each in text.json_objects(path, found):
+        for number, each in json_objects(path, found):
             cells = [each.get(name, "") for name in names]
-            if any(cells):
+            if any(cells) or any(map(len, cells)):
                 yield number, cells
 
-    return Table(path, names, rows)
+    return Table(path, names, rows, nested=nested)
 
 
 def _near(path: Path) -> str:

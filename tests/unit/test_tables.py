@@ -90,22 +90,20 @@ def test_other_encodings(tmp_path: Path, encoding: str) -> None:
         ("a.csv", b"a,b\n1,\0\n", "F: row 2: holds a NUL character"),
         ("a.csv", b"\0a,b\n", "F: row 1: holds a NUL character"),
         ("a.csv", b"a,name\n1,x\n2,Jos\xe9\n", "F: row 3, column name: is not UTF-8 text; "
-         "set prospects.encoding (encoding: cp1252?)"),
+         "its text reads as José (cp1252/cp1250/cp1254), JosÈ (mac_roman)"),
         ("a.csv", b"a,b\xe9\n1,x\n", "F: row 1, column 2: is not UTF-8 text"),
         ("a.csv", b"\xff\xfea", "F: row 0: is not UTF-16 text".replace("row 0: ", "")),
         ("a.csv.gz", b"a,b\n", "F: is a broken .gz file"),
         ("a.csv.gz", gzip.compress(b"a,b\n" * 99, mtime=0)[:-9], "F: is a broken .gz file"),
-        ("a.xls", b"", "F: an unknown ending .xls; known: .csv, .tsv, .txt, .jsonl, .xlsx, "
+        ("a.xls", b"", "F: an unknown ending .xls; known: .csv, .tsv, .txt, .jsonl, .json, .xlsx, "
          ".parquet; .gz after csv, tsv, txt, jsonl"),
         ("a", b"", "F: an unknown ending (none); known: "),
         ("a.xlsx.gz", b"", "F: an unknown ending .xlsx; known: "),
         ("a.jsonl", b"", "F: is empty; write lines such as"),
         ("a.jsonl", b'{"a": 1}\n[1]\n', "F: row 2: is not a JSON object"),
         ("a.jsonl", b'{"a": 1}\n{"a": \n', "F: row 2: is no JSON (Expecting value)"),
-        ("a.jsonl", b'{"a": [1]}\n', "F: row 1: a holds a list; only text and numbers"),
-        ("a.jsonl", b'{"a": {}}\n', "F: row 1: a holds an object"),
         ("a.jsonl", b'{"a": "\\ud83d"}\n', "F: row 1: a holds half a character or a NUL"),
-        ("a.jsonl", b'{"a": "\xe9"}\n', "F: row 1: is not UTF-8 text; save as UTF-8"),
+        ("a.jsonl", b'{"a": "\xe9"}\n', "F: row 1, column 1: is not UTF-8 text; "),
         ("a.jsonl", b"[" * 100_000, "F: row 1: is no JSON (nested too deeply)"),
         ("a.xlsx", b"", "F: is no Excel workbook, or a damaged one"),
         ("a.xlsx", b"PK\x03\x04rubbish", "F: is no Excel workbook, or a damaged one"),
@@ -143,7 +141,7 @@ def test_json_lines_keep_every_digit(tmp_path: Path) -> None:
     assert read(tmp_path, "a.jsonl", data) == [
         (1, ["id", "b", "c"]),
         (1, ["9007199254740993123", "1.23e+18", ""]),
-        (3, ["007", "", "true"]),
+        (3, ["007", "", "TRUE"]),
         (4, ["", "", "é"]),
     ]
 
@@ -311,7 +309,7 @@ def test_any_bytes_are_read_or_refused(
     except AudienceError:
         return
     assert {len(cells) for _, cells in rows} == {len(rows[0][1])}
-    assert all(type(cell) is str for _, cells in rows for cell in cells)
+    assert all(isinstance(cell, str) for _, cells in rows for cell in cells)
 
 
 _CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)

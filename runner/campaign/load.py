@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
@@ -10,8 +11,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from runner.campaign.schema import Campaign
-from runner.campaign.yamlfile import Document, Loc, read_document, shown
+from runner.campaign.yamlfile import Document, Loc, dotted, read_document, shown
 from runner.errors import CampaignError, Problem
+from runner.findings import Finding
 
 LATER = frozenset({"steps", "variants", "extends"})
 """Keys of the design that this version does not have; ignoring one would break a promise."""
@@ -48,7 +50,24 @@ def load_campaign(path: Path, text: str | None = None, start: str = "") -> Campa
         unique = dict.fromkeys(problems)
         raise CampaignError(sorted(unique, key=lambda problem: problem.line))
     campaign._path = path
+    campaign._findings = _cut_off(document)
+    at: Loc = ("message", "text") if ("message", "text") in document.lines else ("message",)
+    campaign._text_lines = document.texts.get(at, (document.line_of(at), False))
     return campaign
+
+
+def _cut_off(document: Document) -> list[Finding]:
+    """Texts of which YAML takes the rest for a comment."""
+    found = []
+    for loc, rest in document.comments.items():
+        text = loc in (("message",), ("message", "text")) or loc[:2] == ("prospects", "defaults")
+        # After a value to compare with, `# only active ones` is a comment; `#1` is not.
+        if text or (loc[:2] == ("prospects", "where") and not re.match(r"#+\s+[^\W\d]", rest)):
+            line = document.line_of(loc)
+            what = f"{dotted(loc)}: everything from {shown(rest, 30)} on is a comment to YAML"
+            instead = "put the text in quotes"
+            found.append(Finding("text_cut_off", what, instead, document.file, line))
+    return found
 
 
 def _is_above(error: ErrorDetails, others: list[ErrorDetails]) -> bool:

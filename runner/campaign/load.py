@@ -64,10 +64,15 @@ def _cut_off(document: Document) -> list[Finding]:
         # After a value to compare with, `# only active ones` is a comment; `#1` is not.
         if text or (loc[:2] == ("prospects", "where") and not re.match(r"#+\s+[^\W\d]", rest)):
             line = document.line_of(loc)
-            what = f"{dotted(loc)}: everything from {shown(rest, 30)} on is a comment to YAML"
-            instead = "put the text in quotes"
+            what, instead = _comment(document, loc)
+            what = f"{dotted(loc)}: {what}"
             found.append(Finding("text_cut_off", what, instead, document.file, line))
     return found
+
+
+def _comment(document: Document, loc: Loc) -> tuple[str, str]:
+    rest = shown(document.comments[loc], 30)
+    return f"everything from {rest} on is a comment to YAML", "put the text in quotes"
 
 
 def _is_above(error: ErrorDetails, others: list[ErrorDetails]) -> bool:
@@ -85,6 +90,9 @@ def _problem(document: Document, error: ErrorDetails) -> Problem:
             loc = loc[:end]
             break
     what, instead = _words(document, loc, error)
+    for at in (loc, (*loc, "text")):
+        if document.scalars.get(at, ("", ""))[1] == "empty" and at in document.comments:
+            return Problem(document.file, document.line_of(at), dotted(at), *_comment(document, at))
     path = ".".join(shown(str(part)) for part in loc)
     for part in loc:
         if isinstance(part, int):

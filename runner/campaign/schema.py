@@ -446,7 +446,7 @@ class Campaign(_Model):
         """The file's line on which a line of the message's own text stands; in a quoted text, where
         it begins."""
         first, counts = self._text_lines
-        return first + line - 1 if counts else first
+        return first + max(0, line - 1) if counts else first
 
     @property
     def origin(self) -> str:

@@ -404,6 +404,8 @@ class _Reader:
             return Unquoted("", "a tag")
         self.document.scalars[loc] = (source, _KINDS[kind])
         if kind == "null":
+            if not source:
+                self._place(node, loc)
             return None
         if kind == "int" and len(source) < 20 and _INTEGER.fullmatch(source):
             return int(source.replace("_", ""))

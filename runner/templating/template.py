@@ -88,7 +88,8 @@ class Template:
         found = literal_findings(self._tree, columns, place)
         if not self.needs and all(each.code != "placeholder_of_column" for each in found):
             what = "everybody gets the same text: no column is used in it"
-            found.append(Finding("same_text", what, file=place(1)[0]))
+            file, line = place(0)
+            found.append(Finding("same_text", what, "", file, line))
         return found
 
     def render(self, columns: Mapping[str, str]) -> str:
@@ -237,9 +238,9 @@ def _syntax(message: str, source: str) -> tuple[str, str]:
 def _why(error: Exception) -> str:
     if isinstance(error, jinja2.exceptions.SecurityError):
         return "only the usual text methods (lower, replace, split …) may be used"
-    return (
-        " ".join(str(error).replace("'str object'", "a text").split())[:200] or type(error).__name__
-    )
+    told = str(error).replace("'str object'", "a text")
+    told = told.replace("str object has no element", "a text has no character")
+    return " ".join(told.split())[:200] or type(error).__name__
 
 
 def _bounded(pieces: Iterator[str]) -> Iterator[str]:

@@ -89,6 +89,8 @@ _MARKS: Sequence[tuple[re.Pattern[str], str]] = [
         (r"[$#%@]?\{" + _INNER + r"\}", CURLY),
         (r"\$\(" + _NAME + r"\)", CURLY),
         (r"\[\[([^\[\]\n]{1,80})\]\]", BRACKET),
+        (r"[［【]([^\[\]［］【】\n]{1,80})[］】]", BRACKET),
+        (r"｛([^{}｛｝\n]{1,80})｝", CURLY),
         (r"\$?\[\*?([^\[\]\n]{1,80}?)\*?\]", BRACKET),
         (r"%" + _NAME + r"%", SIGNS),
         (r"##" + _NAME + r"##", SIGNS),
@@ -106,6 +108,7 @@ _MARKS: Sequence[tuple[re.Pattern[str], str]] = [
         (r"(?<![\w~])~" + _WORD + r"~(?![\w~])", WEAK),
         (r"(?<![\w^])\^" + _WORD + r"\^(?![\w^])", WEAK),
         (r"(?<![\w#&])#" + _WORD, BARE),
+        (r"(?<!\w)_([^\W\d_]\w{0,60}?[^\W_])_(?!\w)", BARE),
         (r"(?<![\w@#$:/.\\-])" + _WORD + r"(?![\w@/\\-])", BARE),
     )
 ]
@@ -138,6 +141,7 @@ def literal_findings(
         return f"{_shown(written)} would be sent as it stands"
 
     names = Names(columns)
+    example = next((each for each in columns if not each.endswith("id")), "first_name")
     texts = list(_texts(tree))
     for text in texts:
         for code, at, written, column in _placeholders(text.text, names):
@@ -148,7 +152,7 @@ def literal_findings(
             elif column:
                 instead = f"a column is written {{{{ {column} }}}}; is it meant?"
             else:
-                instead = "a column is written {{ " + (columns[0] if columns else "name") + " }}"
+                instead = f"a column is written {{{{ {example} }}}}"
                 instead += f"; columns there are: {', '.join(columns[:8])}" if columns else ""
                 instead += "; is it meant?"
             add(code, sent(written), instead, text.line(at))
@@ -165,7 +169,7 @@ def literal_findings(
         code = "placeholder_of_column" if column else "placeholder"
         if column or not isinstance(value, str):
             what = f"{{{{ {value!r} }}}} prints {value} for everybody"
-            instead = f"write {{{{ {column or (columns[0] if columns else 'name')} }}}}"
+            instead = f"write {{{{ {column or example} }}}}"
             add(code, what, instead if column else instead + " for a column", line)
     return list(found.values())
 
@@ -228,22 +232,27 @@ def _constants(tree: nodes.Template) -> Iterator[tuple[int, object]]:
 
 
 def _placeholders(text: str, names: Names) -> Iterator[tuple[str, int, str, str]]:
-    """Code, offset, what is written, and the column meant, if any."""
-    taken: list[tuple[int, int]] = []
+    """Code, offset, what is written, and the column meant, if any; each writing once."""
+    taken = bytearray(len(text))
+    seen: set[str] = set()
     for pattern, kind in _MARKS:
         at = 0
         while match := pattern.search(text, at):
             at = match.start() + 1
-            if any(start < match.end() and match.start() < end for start, end in taken):
+            if any(taken[match.start() : match.end()]):
                 continue
             decided = _decided(text, match, kind, names)
-            if decided:
-                taken.append(match.span())
-                at = match.end()
-                yield decided[0], match.start(), match[0].rstrip(), decided[1]
-    for match in re.finditer(rf"{_PRINTED}\}}", text):
-        if not any(start < match.end() and match.start() < end for start, end in taken):
-            yield "placeholder", match.start(), "}} }", ""
+            if not decided:
+                continue
+            at = match.end()
+            taken[match.start() : at] = b"1" * (at - match.start())
+            written = match[0].rstrip()
+            if written not in seen:
+                seen.add(written)
+                yield decided[0], match.start(), written, decided[1]
+    at = text.find(_PRINTED + "}")
+    if at >= 0 and not any(taken[at : at + 2]):
+        yield "placeholder", at, _PRINTED + "}", ""
 
 
 def _decided(text: str, match: re.Match[str], kind: str, names: Names) -> tuple[str, str] | None:
@@ -303,9 +312,10 @@ def _spellings(inner: str, kind: str) -> Iterator[str]:
     yield inner
     if kind not in (CURLY, BRACKET, SIGNS, QUOTE):
         return
-    head = inner
+    head = re.sub(r"^(?:insert|enter|add)\s+|\s+here$", "", inner, flags=re.I)
+    yield head
     if kind == CURLY or "fallback" in inner.lower() or "default" in inner.lower():
-        head = re.split(r"\||,(?=.*(?:fallback|default|alt))|:(?=\S)|\?\?", inner, maxsplit=1)[0]
+        head = re.split(r"\||,(?=.*(?:fallback|default|alt))|:(?=\S)|\?\?", head, maxsplit=1)[0]
         yield head
     head = re.sub(r"^merge\s*field\s+", "", head.strip(), flags=re.I)
     if re.fullmatch(r"[!=$@]?[\w -]+(?:[.:][\w -]+)+", head):
@@ -321,17 +331,22 @@ def _is_word(inner: str) -> bool:
 
 def _in_address(text: str, match: re.Match[str]) -> bool:
     """Whether it stands in a web or mail address."""
-    start = max(text.rfind(sign, 0, match.start()) for sign in " \n\t") + 1
-    token = (text[start:].split(maxsplit=1) or [""])[0]
+    token = _token(text, match.start())
     return "://" in token or "www." in token or re.search(r"\w@\w", token) is not None
+
+
+def _token(text: str, at: int, most: int = 200) -> str:
+    """What stands around a place without a space in it."""
+    before = re.split(rf"[\s{_PRINTED}]", text[max(0, at - most) : at])[-1]
+    return before + re.split(rf"[\s{_PRINTED}]", text[at : at + most], maxsplit=1)[0]
 
 
 def _escapes(text: str) -> Iterator[tuple[int, str]]:
     """Escapes that show, and a backslash before what is printed."""
+    seen: set[str] = set()
     for match in _ESCAPE.finditer(text):
-        start = max(text.rfind(sign, 0, match.start()) for sign in f" \n\t{_PRINTED}") + 1
-        token = (text[start:].split(maxsplit=1) or [""])[0]
-        if not _PATH.match(token):
+        if match[0] not in seen and not _PATH.match(_token(text, match.start())):
+            seen.add(match[0])
             yield match.start(), match[0]
     at = text.find("\\" + _PRINTED)
     if at >= 0 and not (at and re.match(r"[\w:\\]", text[at - 1])):

@@ -12,6 +12,9 @@ from jinja2.visitor import NodeTransformer
 TEXT_METHODS = frozenset({"strip", "lstrip", "rstrip", "lower", "upper", "title", "capitalize"})
 """Methods that make an empty text of an empty one."""
 
+MOST_NAMES = 20
+"""Columns in one test that are still followed; a longer one guards nothing."""
+
 
 def required(node: nodes.Node, filled: frozenset[str]) -> Iterator[str]:
     """The names that print an empty text, or decide by one, when their cell is empty.
@@ -72,6 +75,8 @@ def _implied(test: nodes.Node, outcome: bool) -> frozenset[str]:
     """The names that must be non-empty for `test` to come out as `outcome`."""
     names = {node.name for node in test.find_all(nodes.Name)}
     names |= {test.name} if isinstance(test, nodes.Name) else set()
+    if len(names) > MOST_NAMES:
+        return frozenset()
     return frozenset(name for name in names if _with_empty(test, name) is (not outcome))
 
 
@@ -89,7 +94,9 @@ def _with_empty(test: nodes.Node, name: str) -> bool | None:
     if isinstance(test, nodes.Name):
         return False if test.name == name else None
     try:
-        holder = nodes.Output([deepcopy(test)], lineno=test.lineno, environment=test.environment)
+        # The environment is shared: only the tree is copied.
+        copied = deepcopy(test, {id(test.environment): test.environment})
+        holder = nodes.Output([copied], lineno=test.lineno, environment=test.environment)
         _Emptied(name).visit(holder)
         return bool(holder.nodes[0].as_const())
     except (nodes.Impossible, jinja2.TemplateError, TypeError, ValueError, ArithmeticError):

@@ -109,6 +109,7 @@ def _write(folder: Path, base: str, name: str, count: int) -> None:
         f"senders:\n{senders}"
         f"prospects: {name}.csv\n"
         f"message: Shall I send you the notes of {name}?\n"
+        "accept: [same_text]\n"
         "guard: {failure_rate: none}\n"
     )
 

@@ -30,6 +30,7 @@ from runner.errors import AudienceError
 from runner.findings import Finding
 from runner.message import Prospect, Recipient, RowSkip, SkipReason
 from runner.tables import Table, read_table
+from runner.templating.literals import Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,8 @@ def missing_columns(needs: Iterable[str], audience: Audience) -> None:
         return
     told = []
     for name in missing:
-        near = get_close_matches(name, audience.columns, 1)
+        spelt = Names(audience.columns).of(name)
+        near = [spelt] if spelt else get_close_matches(name, audience.columns, 1)
         told.append(f"{name} (did you mean {near[0]}?)" if near else name)
     raise AudienceError(
         f"{audience.table.path}: the template needs {listed(told)}; "

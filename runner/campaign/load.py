@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
@@ -10,8 +11,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from runner.campaign.schema import Campaign
-from runner.campaign.yamlfile import Document, Loc, read_document, shown
+from runner.campaign.yamlfile import Document, Loc, dotted, read_document, shown
 from runner.errors import CampaignError, Problem
+from runner.findings import Finding
 
 LATER = frozenset({"steps", "variants", "extends"})
 """Keys of the design that this version does not have; ignoring one would break a promise."""
@@ -48,7 +50,29 @@ def load_campaign(path: Path, text: str | None = None, start: str = "") -> Campa
         unique = dict.fromkeys(problems)
         raise CampaignError(sorted(unique, key=lambda problem: problem.line))
     campaign._path = path
+    campaign._findings = _cut_off(document)
+    at: Loc = ("message", "text") if ("message", "text") in document.lines else ("message",)
+    campaign._text_lines = document.texts.get(at, (document.line_of(at), False))
     return campaign
+
+
+def _cut_off(document: Document) -> list[Finding]:
+    """Texts of which YAML takes the rest for a comment."""
+    found = []
+    for loc, rest in document.comments.items():
+        text = loc in (("message",), ("message", "text")) or loc[:2] == ("prospects", "defaults")
+        # After a value to compare with, `# only active ones` is a comment; `#1` is not.
+        if text or (loc[:2] == ("prospects", "where") and not re.match(r"#+\s+[^\W\d]", rest)):
+            line = document.line_of(loc)
+            what, instead = _comment(document, loc)
+            what = f"{dotted(loc)}: {what}"
+            found.append(Finding("text_cut_off", what, instead, document.file, line))
+    return found
+
+
+def _comment(document: Document, loc: Loc) -> tuple[str, str]:
+    rest = shown(document.comments[loc], 30)
+    return f"everything from {rest} on is a comment to YAML", "put the text in quotes"
 
 
 def _is_above(error: ErrorDetails, others: list[ErrorDetails]) -> bool:
@@ -66,6 +90,9 @@ def _problem(document: Document, error: ErrorDetails) -> Problem:
             loc = loc[:end]
             break
     what, instead = _words(document, loc, error)
+    for at in (loc, (*loc, "text")):
+        if document.scalars.get(at, ("", ""))[1] == "empty" and at in document.comments:
+            return Problem(document.file, document.line_of(at), dotted(at), *_comment(document, at))
     path = ".".join(shown(str(part)) for part in loc)
     for part in loc:
         if isinstance(part, int):

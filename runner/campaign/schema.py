@@ -35,7 +35,7 @@ from runner.campaign.values import (
     normal_address,
     refuse,
 )
-from runner.findings import refuse_code
+from runner.findings import Finding, refuse_code
 from runner.message import normal_name
 from runner.schedule import ALWAYS, Hours, local_time, make_week, parse_time
 
@@ -398,6 +398,8 @@ class Campaign(_Model):
     """A campaign file: who is written to, by whom, what, and how fast."""
 
     _path: Path = PrivateAttr(default=Path())
+    _findings: list[Finding] = PrivateAttr(default_factory=list)
+    _text_lines: tuple[int, bool] = PrivateAttr(default=(0, False))
 
     name: str = Field(
         "",
@@ -475,6 +477,17 @@ class Campaign(_Model):
     def path(self) -> Path:
         """The campaign file, as the user named it."""
         return self._path
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is to be known of the campaign file itself."""
+        return self._findings
+
+    def text_line(self, line: int) -> int:
+        """The file's line on which a line of the message's own text stands; in a quoted text, where
+        it begins."""
+        first, counts = self._text_lines
+        return first + max(0, line - 1) if counts else first
 
     @property
     def origin(self) -> str:

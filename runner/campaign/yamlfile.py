@@ -48,12 +48,18 @@ class Unquoted:
 
 @dataclass(slots=True)
 class Document:
-    """A YAML file as values, with the line of each, what was written for it, and its mistakes."""
+    """A YAML file as values, with the line of each, what was written for it, and its mistakes.
+
+    `comments`: what YAML leaves out after an unquoted value. `texts`: the line of a text's first
+    line, and whether the text's lines are the file's.
+    """
 
     file: str
     value: Any = None
     lines: dict[Loc, int] = field(default_factory=dict)
     scalars: dict[Loc, tuple[str, str]] = field(default_factory=dict)  # source, what YAML read
+    comments: dict[Loc, str] = field(default_factory=dict)
+    texts: dict[Loc, tuple[int, bool]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def line_of(self, loc: Loc) -> int:
@@ -109,7 +115,7 @@ def read_document(path: Path, text: str | None = None) -> Document:
                 )
             ]
         )
-    reader = _Reader(document)
+    reader = _Reader(document, text)
     try:
         document.value = reader.value(root, ())
     except _Stop as stop:
@@ -171,6 +177,9 @@ def _syntax_problem(file: str, text: str, error: yaml.YAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 0
     problem = error.problem or error.context or "is not YAML"
+    begins = error.context_mark.line + 1 if error.context_mark else line
+    if found := _unquoted_text(text.splitlines(), min(begins, line), line):
+        return Problem(file, found[0], "", *found[1:])
     if "'\\t'" in problem:
         return Problem(file, line, "", "begins with a tab", "indent with spaces")
     if "another document" in problem:
@@ -184,7 +193,6 @@ def _syntax_problem(file: str, text: str, error: yaml.YAMLError) -> Problem:
     if "cannot start any token" in problem:
         return Problem(file, line, "", "a sign that means something in YAML", "quote the text")
     if "unexpected end of stream" in problem:
-        begins = error.context_mark.line + 1 if error.context_mark else line
         return Problem(file, begins, "", "a quote that is not closed", "close it")
     if "expected ',' or" in problem:
         return Problem(
@@ -198,6 +206,42 @@ def _syntax_problem(file: str, text: str, error: yaml.YAMLError) -> Problem:
     return Problem(file, line, "", what, "check quotes, brackets and indentation")
 
 
+_QUOTE_IT = "put the whole text in quotes, or write it on the lines below `message: |`"
+_KEY = re.compile(r"\s*(?:- )?[\w.-]+:(?:\s+(?P<value>\S.*))?\s*$")
+
+
+def _unquoted_text(lines: list[str], begins: int, line: int) -> tuple[int, str, str] | None:
+    """What is wrong with a text that YAML misreads: the line of it, what, and what instead; None
+    for another mistake. `begins`, `line`: where YAML began what it could not end, and where it
+    gave up."""
+    for number in range(line, max(0, line - 20), -1):
+        match = _KEY.match(lines[number - 1]) if number <= len(lines) else None
+        if not match:
+            continue
+        value = match["value"] or ""
+        if value.startswith(("{{", "{%", "{#")):
+            return number, f"a text that begins with {value[:2]} is not in quotes", _QUOTE_IT
+        if re.match(r"\{[^{}:,]*\}.*\w|\[[^\[\],]*\].*\w", value) and number == line:
+            return number, f"a text that begins with {value[0]} is not in quotes", _QUOTE_IT
+        if re.match(r"\*\||%\w+%", value):
+            instead = f"{_QUOTE_IT}; a column is written {{{{ first_name }}}}"
+            return number, f"a text that begins with {value[0]} is not in quotes", instead
+        if value[:1] in ("'", '"'):
+            quote = value[0]
+            inner = "\n".join([value[1:], *lines[number:line]])
+            inner = re.sub(r"\\\\.", "", inner) if quote == '"' else inner.replace("''", "")
+            if re.search(rf"{quote}[ \t]*[^\s#,\]}}]", inner):
+                instead = "use the other kind of quotes inside, or write the text on the lines "
+                return number, f"a {quote} inside the text ends it", instead + "below `message: |`"
+        break
+    for number in range(begins, line + 1):
+        shorn = re.sub(r"'[^']*'|\"[^\"]*\"", "", lines[number - 1]) if number <= len(lines) else ""
+        if begins < line and re.search(r"[\[{][^#]*[^\]}\s,] +#", shorn):
+            what = "everything from ` #` on is a comment to YAML"
+            return number, what, "put the text that holds it in quotes"
+    return None
+
+
 def _of_yaml(quoted: re.Match[str]) -> str:
     """What PyYAML quotes, unless it may be the file's."""
     return quoted[0] if len(quoted[1]) < 3 or quoted[1].startswith("<") else "…"
@@ -205,6 +249,21 @@ def _of_yaml(quoted: re.Match[str]) -> str:
 
 def _too_deep(file: str, line: int) -> Problem:
     return Problem(file, line, "", f"is nested more than {MAX_DEPTH} deep", "flatten it")
+
+
+def _comment_after(text: str, node: yaml.ScalarNode) -> str:
+    """The comment that ends an unquoted value on its line, or on the next if that is indented as
+    the value's own further lines would be; empty for none."""
+    end = node.end_mark.index
+    first = text.rfind("\n", 0, node.start_mark.index) + 1
+    indent = len(text[first:]) - len(text[first:].lstrip(" "))
+    same = re.compile(r"[ \t]+(#[^\r\n]*)").match(text, end)
+    if same:
+        return same[1].rstrip()
+    after = re.compile(rf"[ \t]*(?:\r?\n[ \t]*)*\r?\n[ ]{{{indent + 1},}}(#[^\r\n]*)").match(
+        text, end
+    )
+    return after[1].rstrip() if after else ""
 
 
 class _Stop(Exception):
@@ -218,8 +277,9 @@ class _Stop(Exception):
 class _Reader:
     """Walks PyYAML's nodes once, filling a Document."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, text: str) -> None:
         self.document = document
+        self.text = text
         self.count = 0
         self.open: set[int] = set()  # nodes we are inside of; meeting one again is a loop
 
@@ -290,6 +350,10 @@ class _Reader:
     def _key(self, node: yaml.Node, loc: Loc) -> str | None:
         line = node.start_mark.line + 1
         if not isinstance(node, yaml.ScalarNode):
+            if self.text[max(0, node.start_mark.index - 1) :].startswith("{{"):
+                what = "a text that begins with {{ is not in quotes"
+                self.document.add(line, loc, what, _QUOTE_IT)
+                return None
             self.document.add(line, loc, "a key that is itself a list or a block", "use a word")
             return None
         text = str(node.value)
@@ -303,10 +367,26 @@ class _Reader:
         if node.tag == _TAG + kind:
             return True
         tag = shown(node.tag.replace(_TAG, "!!"))
+        if node.tag.startswith("!") and isinstance(node, yaml.ScalarNode | yaml.MappingNode):
+            # `!Hi {{ … }}`: what YAML takes for a tag may be the first word of a text.
+            what = f"begins with {tag}, which is a tag to YAML, and not allowed"
+            self.document.add(node.start_mark.line + 1, loc, what, "put a text in quotes")
+            return False
         self.document.add(
             node.start_mark.line + 1, loc, f"the tag {tag} is not allowed", "remove it"
         )
         return False
+
+    def _place(self, node: yaml.ScalarNode, loc: Loc) -> None:
+        """Keep where a text begins, and the comment that follows it if it is unquoted."""
+        line = node.start_mark.line + 1
+        self.document.texts[loc] = (line, False)
+        if node.style == "|":
+            self.document.texts[loc] = (line + 1, True)
+        if node.style is None:
+            comment = _comment_after(self.text, node)
+            if comment:
+                self.document.comments[loc] = comment
 
     def _scalar(self, node: yaml.ScalarNode, loc: Loc) -> Any:
         kind = node.tag.removeprefix(_TAG)
@@ -317,12 +397,15 @@ class _Reader:
                 self.document.add(line, loc, "holds a control character", "remove it")
                 return ""
             self.document.scalars[loc] = (source, "text")
+            self._place(node, loc)
             return source
         if kind not in _KINDS:
             self._known(node, loc, "str")
             return Unquoted("", "a tag")
         self.document.scalars[loc] = (source, _KINDS[kind])
         if kind == "null":
+            if not source:
+                self._place(node, loc)
             return None
         if kind == "int" and len(source) < 20 and _INTEGER.fullmatch(source):
             return int(source.replace("_", ""))

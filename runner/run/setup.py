@@ -67,7 +67,8 @@ class Draft:
     @property
     def findings(self) -> list[Finding]:
         """What is to be known of its files before a row is read."""
-        return [*self.template.findings, *self.audience.findings]
+        texts = text_findings(self.campaign, self.template, self.audience.columns)
+        return [*texts, *self.audience.findings]
 
     @property
     def suppressed(self) -> Mapping[str, str]:
@@ -97,6 +98,37 @@ def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool 
         holder = ledger.read(notes.note, prospects_key(draft))
         refuse_other_name(draft, ledger, ledger.read(planning.campaigns), holder)
     return draft
+
+
+def text_findings(campaign: Campaign, template: Template, columns: Sequence[str]) -> list[Finding]:
+    """What is to be known of the message's text, by the file that it stands in."""
+    source, found = campaign.message, list(campaign.findings)
+    if source.text is None:
+        return found + template.findings(columns)
+    file = _file_named(campaign, source.text)
+    if file:
+        what = "message is the name of a file"
+        instead = f"write message: {{template: {file}}}"
+        line = campaign.text_line(1)
+        return [*found, Finding("text_is_path", what, instead, str(campaign.path), line)]
+    return found + template.findings(
+        columns, lambda line: (str(campaign.path), campaign.text_line(line))
+    )
+
+
+def _file_named(campaign: Campaign, text: str) -> str:
+    """The file beside the campaign file that a text names; empty for none."""
+    name = text.strip()
+    if "\n" in name or len(name) > 1000 or "{{" in name:
+        return ""
+    for written in (name, name.replace("\\", "/")):
+        try:
+            # A word of a text may be the name of a folder, or of a file without an ending.
+            if Path(written).suffix and (campaign.path.parent / written).expanduser().is_file():
+                return written
+        except (OSError, ValueError, RuntimeError):
+            continue
+    return ""
 
 
 def _same_identity(campaign: Campaign, audience: Audience, row: CampaignRow) -> None:

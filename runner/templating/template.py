@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from threading import local
@@ -16,8 +16,10 @@ from jinja2 import meta, nodes
 from runner.errors import Problem, TemplateError
 from runner.findings import Finding
 from runner.templating import work
+from runner.templating.literals import literal_findings
 from runner.templating.needs import required
 from runner.templating.sandbox import ENVIRONMENT, GLOBALS
+from runner.templating.spacing import close_gaps, without_tag_lines
 
 MAX_TEXT = 100_000
 """Characters of one rendered text; platforms allow 10,000 at most, so more is a mistake."""
@@ -55,8 +57,8 @@ class _Own(local):
 class Template:
     """A compiled template.
 
-    `findings`: what to know of the text. `needs`: the columns it mentions. `requires_value`:
-    those of them whose cell must not be empty; see `required`.
+    `needs`: the columns it mentions. `requires_value`: those of them whose cell must not be empty;
+    see `required`.
     """
 
     def __init__(self, name: str, tree: nodes.Template) -> None:
@@ -64,7 +66,7 @@ class Template:
         self.needs = frozenset(meta.find_undeclared_variables(tree))
         self.requires_value = frozenset(required(tree, frozenset())) & self.needs
         names = {node.name for node in tree.find_all(nodes.Name)}
-        self.findings: list[Finding] = []
+        self._tree = tree
         self._globals = {name: each for name, each in GLOBALS.items() if name in names}
         self._loops = tree.find(nodes.For) is not None
         work.bound(tree, ENVIRONMENT)
@@ -76,6 +78,19 @@ class Template:
 
     def __repr__(self) -> str:
         return f"Template({self.name!r}, needs={sorted(self.needs)})"
+
+    def findings(
+        self, columns: Sequence[str], place: Callable[[int], tuple[str, int]] | None = None
+    ) -> list[Finding]:
+        """What to know of the text before a row is read. `columns`: those of the sheet; `place`:
+        the file and line that are told for a line of the template, its own name by default."""
+        place = place or (lambda line: (self.name, line))
+        found = literal_findings(self._tree, columns, place)
+        if not self.needs and all(each.code != "placeholder_of_column" for each in found):
+            what = "everybody gets the same text: no column is used in it"
+            file, line = place(0)
+            found.append(Finding("same_text", what, "", file, line))
+        return found
 
     def render(self, columns: Mapping[str, str]) -> str:
         """The message's text, without white space at its end.
@@ -149,11 +164,13 @@ def compile_template(text: str, name: str) -> Template:
         raise _error(name, 0, "is empty", "write the message's text")
     try:
         work.begin()  # Jinja2 works out now what needs no column
-        tree = ENVIRONMENT.parse(text)
+        tree = ENVIRONMENT.parse(without_tag_lines(text))
         _check(tree, name)
+        close_gaps(tree, ENVIRONMENT)
         return Template(name, tree)
     except jinja2.TemplateSyntaxError as error:
-        what, instead = _syntax(error.message or "is no template")
+        source = text.splitlines()[error.lineno - 1 : error.lineno]
+        what, instead = _syntax(error.message or "is no template", "".join(source))
         raise _error(name, error.lineno, what, instead) from None
     except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError):
         # Python's own limits, met while it compiles what Jinja2 made of the template.
@@ -184,22 +201,46 @@ def _near(path: Path) -> str:
     return f"did you mean {path.parent / near[0]}?" if near else ""
 
 
-def _syntax(message: str) -> tuple[str, str]:
+def _syntax(message: str, source: str) -> tuple[str, str]:
+    """Jinja2's complaint in a person's words. `source`: the line that it is about."""
     what = " ".join(message.split())
+    instead = "a column is written {{ first_name }}"
     if "end of template" in what.lower():
         return "ends inside a `{% … %}` or `{{ … }}`", "close it"
     if what.startswith("Encountered unknown tag"):
         found = re.search(r"unknown tag '([^']*)'", what)
-        return f"no such statement: {found[1] if found else ''}", "known are if, for and set"
-    return what.rstrip("."), "{{ column }} prints a column"
+        tag = found[1] if found else ""
+        if re.search(rf"\{{%-?\s*{re.escape(tag)}\s*-?%\}}", source) and not tag.startswith(
+            ("end", "else")
+        ):
+            return f"no such statement: {tag}", (
+                f"known are if, for and set; a column is written {{{{ {tag} }}}}"
+            )
+        return f"no such statement: {tag}", "known are if, for and set"
+    if found := re.search(r"unexpected char '([“”„‟‘’‚«»])'", what):
+        return f"{found[1]} is no straight quote", "write ' or \" inside {{ … }} and {% … %}"
+    if "unexpected char '\\\\'" in what:
+        return "a backslash inside {{ … }}", f"remove it; {instead}"
+    if found := re.search(r"\|\s*(\w+)\s*:\s*('[^']*'|\"[^\"]*\"|\w+)", source):
+        value = found[2] if found[2][0] in "'\"" else f"'{found[2]}'"
+        given = "default" if found[1] in ("fallback", "default", "or") else found[1]
+        return f"`| {found[1]}:` is another program's", f"write | {given}({value})"
+    if "{{{" in source:
+        return "three braces", f"write two; {instead}"
+    if re.search(r"(?<!\})\}(?!\})", source) and "'}'" in what:
+        return "a `{{` that one `}` closes", f"write two; {instead}"
+    if found := re.search(r"\{\{-?\s*([^\W\d]\w*(?:[ \t-]+\w+)+)\s*-?\}\}", source):
+        column = re.sub(r"\W+", "_", found[1]).lower()
+        return f"{{{{ {found[1]} }}}} has a space in its name", f"write {{{{ {column} }}}}"
+    return what.rstrip("."), instead
 
 
 def _why(error: Exception) -> str:
     if isinstance(error, jinja2.exceptions.SecurityError):
         return "only the usual text methods (lower, replace, split …) may be used"
-    return (
-        " ".join(str(error).replace("'str object'", "a text").split())[:200] or type(error).__name__
-    )
+    told = str(error).replace("'str object'", "a text")
+    told = told.replace("str object has no element", "a text has no character")
+    return " ".join(told.split())[:200] or type(error).__name__
 
 
 def _bounded(pieces: Iterator[str]) -> Iterator[str]:

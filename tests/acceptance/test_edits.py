@@ -186,7 +186,9 @@ def test_rows_added_during_a_run_are_asked_about(on_v1: Project) -> None:
     on_v1.write(ids[:2], concurrency=1, retry="settle: 1s, absent: hold")
     on_v1.api.faults("half:at=1,accept=no")
     on_v1.ok(on_v1.campaign, code=4)
-    on_v1.write(ids[:2], concurrency=1, retry="settle: 1s, absent: resend", text="Hello")
+    on_v1.write(
+        ids[:2], concurrency=1, retry="settle: 1s, absent: resend", text="Hello {{ first_name }}"
+    )
     asked: list[str] = []
 
     def grow(event: Event) -> None:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from runner.audience.nothing import ERRORS, seen
 from runner.errors import UsageError
 from runner.message import SkipReason
-from runner.tables import RoundedNumber
+from runner.tables import ErrorCell, RoundedNumber, Uncalculated
 
 MAX_PLATFORM_ID = 2**64
 """X's user ids are unsigned 64-bit numbers."""
@@ -18,7 +19,10 @@ MAX_INBOX_ID = 64
 _INBOX_ID = re.compile(r"[0-9a-z]+")
 _EXCEL = re.compile(r"[0-9]+([.,][0-9]+)?[eE]\+?[0-9]+")
 _FRACTION = re.compile(r"[0-9]+[.,][0-9]*")
-INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
+INVISIBLE = (
+    "\u00ad\u061c\u115f\u1160\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\u2800\u3164\ufe0e\ufe0f\ufeff\uffa0"
+)
 
 _ROUNDED = "Excel has rounded this id; format the column as text and paste the ids again"
 
@@ -84,7 +88,9 @@ def _odd_x_id(cell: str) -> str | Refused:
         return refused
     digits = found.lstrip("0") or "0"  # 007 and 7 are one person
     if found.isascii() and found.isdigit() and len(digits) <= 20 and int(digits) < MAX_PLATFORM_ID:
-        return digits
+        if digits != "0":
+            return digits
+        return Refused(SkipReason.BAD_ID, f"{shown(found)} is no id; nobody has that number")
     told = shown(found)
     if found.startswith("'") and found[1:].isdigit():
         detail = f"{told} begins with an apostrophe; remove it"
@@ -126,11 +132,16 @@ def _platform_id(cell: str) -> str | Refused:
 
 
 def _clean(cell: str) -> str:
-    return cell.strip().strip(INVISIBLE).strip()
+    return seen(cell.strip().strip(INVISIBLE).strip())
 
 
 def _never_an_id(cell: str, found: str) -> Refused | None:
     """What no kind of id can be: nothing at all, or a number that a spreadsheet has rounded."""
+    if type(cell) is Uncalculated:
+        detail = "the id is a formula that was never calculated; open the workbook and save it"
+        return Refused(SkipReason.BAD_ID, detail)
+    if type(cell) is ErrorCell or found in ERRORS:
+        return Refused(SkipReason.BAD_ID, f"{shown(found)} is a spreadsheet's error, no id")
     if not found:
         return Refused(SkipReason.NO_ID, "the id is empty; fill it in or delete the row")
     if type(cell) is RoundedNumber or _EXCEL.fullmatch(found):

@@ -15,8 +15,10 @@ from jinja2 import meta, nodes
 
 from runner.errors import Problem, TemplateError
 from runner.findings import Finding
-from runner.templating import work
+from runner.templating import numbers, work
+from runner.templating.conditions import comparisons, conditions, name_columns
 from runner.templating.needs import required
+from runner.templating.numbers import DecimalOf
 from runner.templating.sandbox import ENVIRONMENT, GLOBALS
 
 MAX_TEXT = 100_000
@@ -56,7 +58,9 @@ class Template:
     """A compiled template.
 
     `findings`: what to know of the text. `needs`: the columns it mentions. `requires_value`:
-    those of them whose cell must not be empty; see `required`.
+    those of them whose cell must not be empty; see `required`. `conditions`: where a column alone
+    decides. `decimal_of`: the decimal sign of a column's cells, asked where a number alone does not
+    show it.
     """
 
     def __init__(self, name: str, tree: nodes.Template) -> None:
@@ -64,9 +68,12 @@ class Template:
         self.needs = frozenset(meta.find_undeclared_variables(tree))
         self.requires_value = frozenset(required(tree, frozenset())) & self.needs
         names = {node.name for node in tree.find_all(nodes.Name)}
-        self.findings: list[Finding] = []
+        self.conditions = [one for one in conditions(tree) if one.column in self.needs]
+        self.findings: list[Finding] = comparisons(tree, name)
+        self.decimal_of: DecimalOf = lambda _: ""
         self._globals = {name: each for name, each in GLOBALS.items() if name in names}
         self._loops = tree.find(nodes.For) is not None
+        name_columns(tree)
         work.bound(tree, ENVIRONMENT)
         self._compiled = ENVIRONMENT.from_string(tree)
         self._root = self._compiled.root_render_func
@@ -87,6 +94,7 @@ class Template:
         if self._globals:
             row = {**self._globals, **row}
         work.begin()
+        numbers.begin(self.decimal_of)
         try:
             # `Template.render` copies globals and columns for each row, and makes a context.
             if self._sets:
@@ -226,6 +234,8 @@ def _check(tree: nodes.Template, name: str) -> None:
                 instead = (
                     f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
                 )
+                if node.name == "format":
+                    instead = "write {{ price | round(2) }}, or {{ price | money }} for 2 digits"
                 raise _error(name, node.lineno, f"no {word} {node.name}", instead)
     for const in tree.find_all(nodes.Const):
         value = const.value

@@ -12,6 +12,10 @@ import jinja2
 from runner.templating.missing import Missing
 
 
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 def title(value: str) -> str:
     """A name with capital initials, word by word: `ANNE-marie o'brien` is `ANNE-marie O'Brien`.
 
@@ -71,10 +75,6 @@ def _capital(letter: str) -> str:
 _PLAIN = re.compile(r"[^\W\d_]+(?:[-'\u2019\u02bb][^\W\d_]+)*")
 _ASIDE = re.compile(r"[(\[{\uff08\u3010][^)\]}\uff09\u3011]*[)\]}\uff09\u3011]")
 _AROUND = re.compile(r"^[\W_]+|[\W_]+$")
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
 
 
 _PARTICLES = _words("van von der den de del della di da la le dos das du ter ten zu zur")

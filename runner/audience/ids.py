@@ -77,7 +77,10 @@ def of_any_kind(id: str, refused: Refused) -> str | Refused:
 def _x_id(cell: str) -> str | Refused:
     found = cell.strip()
     if found.isascii() and found.isdigit() and len(found) < 20 and type(cell) is not RoundedNumber:
-        return found if found[0] != "0" else str(int(found))  # nearly every row
+        # Nearly every row.
+        return (
+            found if found[0] != "0" else str(int(found)) if found.strip("0") else _odd_x_id(cell)
+        )
     return _odd_x_id(cell)
 
 

@@ -140,7 +140,9 @@ def _look(
 ) -> None:
     whole = "".join(raw)
     odd = "&" in whole or not whole.isascii()
-    cells = [plain_cell(cell.strip()) for cell in raw] if odd else list(map(str.strip, raw))
+    cells = list(map(str.strip, raw))
+    if odd:
+        cells = [cell if cell.isalnum() and cell.isascii() else plain_cell(cell) for cell in cells]
     kinds = set(map(type, raw))
     if kinds != {str}:
         _find_formulas(column, chunk, raw)

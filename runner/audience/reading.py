@@ -79,7 +79,7 @@ class Audience:
             cells = list(map(str.strip, raw))
             whole = "".join(cells)
             if not whole.isascii() or not whole.isprintable():
-                cells = list(map(seen, cells))
+                cells = [c if c.isascii() and c.isprintable() else seen(c) for c in cells]
             if has_kinds:
                 for index, _ in used:
                     if type(raw[index]) is ErrorCell:

@@ -187,7 +187,7 @@ class Prospects(_Model):
     defaults: dict[str, str] = Field(
         default_factory=dict, description="Column: text that stands in for an empty cell."
     )
-    empty: list[str] | None = Field(
+    empty: tuple[str, ...] | None = Field(
         None,
         description="Cells that count as empty in the columns that the text uses. Default: what "
         "programs write for no value, such as null, None, N/A and -; [] for none of these. A "

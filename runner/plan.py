@@ -103,7 +103,7 @@ def _entry(
 def _render(
     prospect: Prospect, template: Template, max_characters: int | None
 ) -> tuple[str, SkipReason | None, str]:
-    empty = [name for name in template.requires_value if not prospect.columns.get(name)]
+    empty = [name for name in template.requires_value if prospect.columns.get(name, "") == ""]
     if empty:
         return "", SkipReason.MISSING_VALUE, f"{', '.join(sorted(empty))} is empty"
     try:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from runner.audience.nothing import ERRORS, seen
 from runner.errors import UsageError
 from runner.message import SkipReason
 from runner.tables import ErrorCell, FormattedNumber, RoundedNumber, Uncalculated
@@ -18,7 +19,10 @@ MAX_INBOX_ID = 64
 _INBOX_ID = re.compile(r"[0-9a-z]+")
 _EXCEL = re.compile(r"[0-9]+([.,][0-9]+)?[eE]\+?[0-9]+")
 _FRACTION = re.compile(r"[0-9]+[.,][0-9]*")
-INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
+INVISIBLE = (
+    "\u00ad\u061c\u115f\u1160\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\u2800\u3164\ufe0e\ufe0f\ufeff\uffa0"
+)
 
 _ROUNDED = "Excel has rounded this id; format the column as text and paste the ids again"
 _UNCALCULATED = "that was never calculated; open the workbook, save it, and run again"
@@ -74,7 +78,10 @@ def of_any_kind(id: str, refused: Refused) -> str | Refused:
 def _x_id(cell: str) -> str | Refused:
     found = cell.strip()
     if found.isascii() and found.isdigit() and len(found) < 20 and type(cell) is str:
-        return found if found[0] != "0" else str(int(found))  # nearly every row
+        # Nearly every row.
+        return (
+            found if found[0] != "0" else str(int(found)) if found.strip("0") else _odd_x_id(cell)
+        )
     return _odd_x_id(cell)
 
 
@@ -85,7 +92,9 @@ def _odd_x_id(cell: str) -> str | Refused:
         return refused
     digits = found.lstrip("0") or "0"  # 007 and 7 are one person
     if found.isascii() and found.isdigit() and len(digits) <= 20 and int(digits) < MAX_PLATFORM_ID:
-        return digits
+        if digits != "0":
+            return digits
+        return Refused(SkipReason.BAD_ID, f"{shown(found)} is no id; nobody has that number")
     told = shown(found)
     if found.startswith("'") and found[1:].isdigit():
         detail = f"{told} begins with an apostrophe; remove it"
@@ -130,7 +139,7 @@ def _clean(cell: str) -> str:
     # 1,234 is shown, 1234 is meant; 00123 may be both.
     if type(cell) is FormattedNumber and cell.lstrip("0") != cell.plain:
         cell = cell.plain
-    return cell.strip().strip(INVISIBLE).strip()
+    return seen(cell.strip().strip(INVISIBLE).strip())
 
 
 def _never_an_id(cell: str, found: str) -> Refused | None:
@@ -138,8 +147,8 @@ def _never_an_id(cell: str, found: str) -> Refused | None:
     that a spreadsheet has rounded."""
     if type(cell) is Uncalculated:
         return Refused(SkipReason.BAD_ID, f"the id is a formula {_UNCALCULATED}")
-    if type(cell) is ErrorCell:
-        detail = f"the id is {shown(found)}, a formula's error; write the id itself"
+    if type(cell) is ErrorCell or found in ERRORS:
+        detail = f"the id is {shown(found)}, a spreadsheet's error; write the id itself"
         return Refused(SkipReason.BAD_ID, detail)
     if not found:
         return Refused(SkipReason.NO_ID, "the id is empty; fill it in or delete the row")

@@ -2,18 +2,230 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice, pairwise
 
 from runner.audience.formulas import uncalculated
+from runner.audience.ids import is_numeric, shown
+from runner.audience.mojibake import mended, suspect
 from runner.audience.nested import nested_findings
+from runner.audience.nothing import MAYBE_NAMES, is_name_column, plain_cell
 from runner.audience.reading import Audience
-from runner.findings import Finding
-from runner.templating import Template
+from runner.audience.rounding import Zeros
+from runner.findings import Finding, Rows
+from runner.tables import ErrorCell, Truth
+from runner.templating import NO, YES, Template, decimal_of_cells, is_number
+
+CHUNK = 1000
+"""Rows looked at together: what nearly all columns do not hold is then seen at once."""
+SHORT_ID = 7
+"""Digits from which on an id of X is no number of a row."""
+SNOWFLAKE = 16
+"""Digits from which on X's ids were not given out one after another."""
+MOST_WORDS = 1000
+"""Different cells of a column of yes and no, at most."""
+
+
+@dataclass(slots=True)
+class _Column:
+    """What is found in one column."""
+
+    name: str
+    nothing: frozenset[str]
+    of_names: bool
+    empty: Rows = field(default_factory=Rows)
+    empty_words: dict[str, None] = field(default_factory=dict)
+    names: Rows = field(default_factory=Rows)
+    name_words: dict[str, None] = field(default_factory=dict)
+    broken: Rows = field(default_factory=Rows)
+    example: tuple[str, str] = ("", "")
+    words: Counter[str] | None = None
 
 
 def inspect(
     audience: Audience, template: Template, progress: Callable[[int], None]
 ) -> list[Finding]:
     """Findings about the columns that the ids and the template need. `progress` is told how many
-    rows have been read."""
-    return [*uncalculated(audience, template.needs), *nested_findings(audience, template)]
+    rows have been read.
+
+    Raises AudienceError where the file breaks off.
+    """
+    at = audience.columns.index(audience.id_column)
+    numeric = is_numeric(audience.campaign.api.platform, audience.id_type)
+    decided = {each.column for each in template.conditions}
+    watched = [
+        (index, _Column(name, words, is_name_column(name)))
+        for index, name, words in audience.printed()
+    ]
+    for _, column in watched:
+        column.words = Counter() if column.name in decided else None
+    zeros, short = Zeros(), _ShortIds()
+    rows = audience.table.rows()
+    read = 0
+    while chunk := list(islice(rows, CHUNK)):
+        cells = [each for _, each in chunk]
+        if numeric:
+            ids = [row[at].strip() for row in cells]
+            for (number, _), id in zip(chunk, ids, strict=True):
+                zeros.add(number, id)
+            short.add(ids)
+        for index, column in watched:
+            _look(audience, column, chunk, [row[index] for row in cells])
+        read += len(chunk)
+        progress(read)
+    file = str(audience.table.path)
+    audience.ids_rounded.append(zeros.rounded())
+    findings = []
+    rounded = audience.rounded()
+    if rounded is not None and not rounded.alone:
+        told = "export them again as text"
+        findings.append(Finding("ids_rounded", str(rounded), told, file, column=audience.id_column))
+    if short.look_like_rows():
+        what = f"the ids look like row numbers: {', '.join(short.first)}"
+        told = f"X's ids are longer; name their column in prospects.id (now {audience.id_column})"
+        findings.append(Finding("ids_look_like_rows", what, told, file, column=audience.id_column))
+    for _, column in watched:
+        findings += _told(file, column)
+    findings += _truth(template, {column.name: column for _, column in watched})
+    findings += uncalculated(audience, template.needs)
+    return findings + nested_findings(audience, template)
+
+
+def decimal_sign(audience: Audience, column: str) -> str:
+    """The sign before the decimals of a column's cells, `.` or `,`; empty where they do not show
+    it. Reads the file."""
+    if column not in audience.columns[: len(audience.table.columns)]:
+        return ""
+    at = audience.columns.index(column)
+    return decimal_of_cells(cells[at] for _, cells in audience.table.rows())
+
+
+@dataclass(slots=True)
+class _ShortIds:
+    """Counts ids that look like the numbers of rows."""
+
+    of: int = 0
+    short: int = 0
+    consecutive: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, ids: Sequence[str]) -> None:
+        lengths = Counter(map(len, ids))
+        lengths.pop(0, None)
+        self.of += lengths.total()
+        if not lengths or min(lengths) >= SNOWFLAKE:
+            return
+        plain = [id for id in ids if id.isascii() and id.isdigit() and len(id) < SNOWFLAKE]
+        self.short += sum(len(id) < SHORT_ID for id in plain)
+        self.consecutive += sum(int(b) == int(a) + 1 for a, b in pairwise(plain))
+        self.first += plain[: max(0, 3 - len(self.first))]
+
+    def look_like_rows(self) -> bool:
+        """A few short ids are real: X's first people have them."""
+        if self.of < 2:
+            return False
+        in_a_row = self.consecutive >= (self.of - 1) / 2
+        return in_a_row or (self.of >= 3 and self.short > self.of / 2)
+
+
+def _look(
+    audience: Audience, column: _Column, chunk: Sequence[tuple[int, list[str]]], raw: list[str]
+) -> None:
+    whole = "".join(raw)
+    odd = "&" in whole or not whole.isascii()
+    cells = list(map(str.strip, raw))
+    if odd:
+        cells = [cell if cell.isalnum() and cell.isascii() else plain_cell(cell) for cell in cells]
+    kinds = set(map(type, raw))
+    if ErrorCell in kinds:
+        for (number, row), cell in zip(chunk, raw, strict=True):
+            if type(cell) is ErrorCell and cell not in column.nothing and audience.selects(row):
+                _add(column.empty, column.empty_words, number, cell)
+    if not column.nothing.isdisjoint(cells):
+        for (number, row), cell in zip(chunk, cells, strict=True):
+            if cell in column.nothing and audience.selects(row):
+                _add(column.empty, column.empty_words, number, cell)
+    if column.of_names and not MAYBE_NAMES.isdisjoint(cells):
+        for (number, row), cell in zip(chunk, cells, strict=True):
+            if cell in MAYBE_NAMES and cell not in column.nothing and audience.selects(row):
+                _add(column.names, column.name_words, number, cell)
+    if odd and suspect(whole):
+        for (number, row), cell in zip(chunk, cells, strict=True):
+            if suspect(cell) and (was := mended(cell)) is not None and audience.selects(row):
+                column.example = column.example if column.broken.count else (cell, was)
+                column.broken.add(number)
+    if column.words is not None:
+        texts = cells if Truth not in kinds else [
+            cell for cell, one in zip(cells, raw, strict=True) if type(one) is not Truth
+        ]  # fmt: skip
+        if len(column.words) <= MOST_WORDS:
+            column.words.update(
+                word for word in map(str.casefold, texts) if word and word not in column.nothing
+            )
+
+
+def _add(rows: Rows, words: dict[str, None], number: int, word: str) -> None:
+    rows.add(number)
+    words[shown(word)] = None
+
+
+def _listed(words: Iterable[str]) -> str:
+    first = list(islice(words, 4))
+    return ", ".join(first[:3]) + (" or the like" if len(first) > 3 else "")
+
+
+def _told(file: str, column: _Column) -> list[Finding]:
+    found = []
+
+    def add(code: str, what: str, instead: str = "") -> None:
+        found.append(Finding(code, what, instead, file, column=column.name))
+
+    if rows := column.empty.count:
+        say, count = ("says", "it counts") if rows == 1 else ("say", "they count")
+        add("empty_words", f"{column.empty} {say} {_listed(column.empty_words)}; {count} as empty")
+    if rows := column.names.count:
+        are, told = ("is", "is that") if rows == 1 else ("are", "are these")
+        name = "somebody's name?" if rows == 1 else "names?"
+        add(
+            "names_like_nothing",
+            f"{column.names} {are} {_listed(column.name_words)}; {told} {name}",
+        )
+    if column.broken.count:
+        cell, was = column.example
+        one = column.broken.count == 1
+        row = "" if one else f"; row {column.broken.first[0]}"
+        like = (
+            f"which looks like {shown(was)} read in a wrong encoding"
+            if was
+            else "where a letter is lost"
+        )
+        start = f"{column.broken} is" if one else f"{column.broken} are broken{row} is"
+        add(
+            "mojibake", f"{start} {shown(cell)}, {like}", "" if one else "correct them in the sheet"
+        )
+    return found
+
+
+def _truth(template: Template, columns: Mapping[str, _Column]) -> list[Finding]:
+    """Where a template takes the word no, or 0, for yes."""
+    found = []
+    for name, line in template.conditions:
+        words = columns[name].words if name in columns else None
+        if not words:
+            continue
+        no = [word for word in words if word in NO]
+        said = sum(words[word] for word in words if word in NO or word in YES)
+        if no == ["f"] and not words.keys() & (YES - {"f"}):
+            no = []
+        if no and said > words.total() / 2:
+            test, wrong = "yes", no[0]
+        elif "0" in words and all(map(is_number, words)):
+            test, wrong = "number", "0"
+        else:
+            continue
+        what = f"{{% if {name} %}} is true for {wrong.upper() if wrong == 'false' else wrong} too"
+        instead = f"write {{% if {name} | {test} %}}"
+        found.append(Finding("truth_of_text", what, instead, template.name, line))
+    return list(dict.fromkeys(found))

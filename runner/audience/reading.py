@@ -17,6 +17,8 @@ from runner.audience.columns import (
 )
 from runner.audience.firsts import FirstRows
 from runner.audience.ids import Refused, id_checker, is_numeric, shown
+from runner.audience.nothing import empty_words, plain_cell, seen
+from runner.audience.rounding import LONG, Rounded, rounded
 from runner.audience.suppression import (
     ListSource,
     PeopleList,
@@ -29,7 +31,7 @@ from runner.campaign import Campaign
 from runner.errors import AudienceError
 from runner.findings import Finding
 from runner.message import Prospect, Recipient, RowSkip, SkipReason
-from runner.tables import Table, read_table
+from runner.tables import ErrorCell, Table, Truth, read_table
 from runner.templating.literals import Names
 
 
@@ -40,6 +42,8 @@ class Audience:
     `columns`: normalised names, those that `defaults` add included. `findings`: of its files, as
     far as they were read to open them.
     `suppressed`: id to where it stands, such as `do-not-contact.csv row 7`, in one of `lists`.
+    `used`: the columns that the template needs: words for nothing are empty in these, and signs of
+    HTML are read.
     """
 
     campaign: Campaign
@@ -53,6 +57,8 @@ class Audience:
     defaults: Mapping[str, str] = field(default_factory=dict)
     where: Mapping[str, frozenset[str]] = field(default_factory=dict)
     timezone: str | None = None
+    used: frozenset[str] = frozenset()
+    ids_rounded: list[Rounded | None] = field(default_factory=list, compare=False)
 
     def rows(self) -> Iterator[Prospect | RowSkip]:
         """Every row that is not blank, once. Raises AudienceError where the file breaks off.
@@ -74,15 +80,38 @@ class Audience:
         numbers = FirstRows() if is_numeric(platform, id_type) else None
         texts: dict[str, int] = {}
         suppressed = self.suppressed
+        used = [(index, words) for index, _, words in self.printed()]
+        nothing = frozenset().union(*(words for _, words in used))
+
+        has_kinds = self.table.path.suffix.lower() not in (".csv", ".tsv", ".txt")
 
         for number, raw in self.table.rows():
             cells = list(map(str.strip, raw))
+            whole = "".join(cells)
+            if not whole.isascii() or not whole.isprintable():
+                cells = [c if c.isascii() and c.isprintable() else seen(c) for c in cells]
+            if has_kinds:
+                for index, _ in used:
+                    if type(raw[index]) is ErrorCell:
+                        cells[index] = ""
+            if "&" in whole:
+                for index, _ in used:
+                    cells[index] = plain_cell(cells[index])
+            if not nothing.isdisjoint(cells):
+                for index, words in used:
+                    if cells[index] in words:
+                        cells[index] = ""
             if added:
                 cells += added
             for index, text in fill:
                 if not cells[index]:
                     cells[index] = text
             columns = dict(zip(names, cells, strict=True))
+            if has_kinds:
+                for index, _ in used:
+                    # A template decides by it; an empty one was said to be nothing.
+                    if type(raw[index]) is Truth and cells[index]:
+                        columns[names[index]] = raw[index]
             found = check(raw[at])
             if isinstance(found, Refused):
                 yield RowSkip(number, found.reason, found.detail, columns)
@@ -102,6 +131,13 @@ class Audience:
                 detail = f"same id as row {earlier}"
                 yield RowSkip(number, SkipReason.DUPLICATE, detail, columns, recipient)
                 continue
+            if numbers is not None and found.endswith("000") and len(found) >= LONG:
+                program = self.rounded()
+                if program is not None and program.alone and program.rows.first == [number]:
+                    detail = f"{found} ends in zeros: {program.program} has rounded it"
+                    detail += "; take it from its source again, as text"
+                    yield RowSkip(number, SkipReason.BAD_ID, detail, columns)
+                    continue
             if found in suppressed:
                 reason, detail = SkipReason.SUPPRESSED, f"is in {suppressed[found]}"
                 yield RowSkip(number, reason, detail, columns, recipient)
@@ -112,9 +148,37 @@ class Audience:
                 continue
             yield Prospect(number, recipient, columns, "" if zone is None else cells[zone])
 
+    def rounded(self) -> Rounded | None:
+        """Whether a program has rounded ids of X; reads the file for it, once."""
+        if not self.ids_rounded:
+            at = self.columns.index(self.id_column)
+            ids = ((number, cells[at].strip()) for number, cells in self.table.rows())
+            self.ids_rounded.append(rounded(ids))
+        return self.ids_rounded[0]
 
-def read_audience(campaign: Campaign) -> Audience:
+    def selects(self, raw: Sequence[str]) -> bool:
+        """Whether `prospects.where` takes a row of the file."""
+        for name, values in self.where.items():
+            at = self.columns.index(name)
+            cell = seen(raw[at].strip()) if at < len(raw) else ""
+            if (cell or self.defaults.get(name, "")).casefold() not in values:
+                return False
+        return True
+
+    def printed(self) -> list[tuple[int, str, frozenset[str]]]:
+        """The columns of the file that the template needs: place, name, and what is nothing
+        there."""
+        said = self.campaign.prospects.empty
+        return [
+            (index, name, empty_words(name, said))
+            for index, name in enumerate(self.columns[: len(self.table.columns)])
+            if name in self.used and name != self.id_column
+        ]
+
+
+def read_audience(campaign: Campaign, used: Iterable[str] = ()) -> Audience:
     """Opens the prospects file and the suppression lists, and settles what each column means.
+    `used`: the columns that the template needs.
 
     Raises AudienceError for a file that cannot be read, and for a column that the campaign names
     and the file does not have. Rows are read later, by `Audience.rows`.
@@ -156,6 +220,7 @@ def read_audience(campaign: Campaign) -> Audience:
         defaults,
         where,
         timezone,
+        frozenset(used),
     )
 
 

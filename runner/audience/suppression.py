@@ -213,7 +213,7 @@ class _Reader:
         known: bool,
     ) -> None:
         self._known = known  # its header says what it is, even without a row
-        self._source, self._names, self._at, self._dates = source, list(names), at, dates
+        self._source, self._names, self._at = source, list(names), at
         self._check = id_checker(platform, id_type)
         self._listed = tuple(names) == LIST_COLUMNS  # an exported list
         self._export = is_export(names)

@@ -90,8 +90,13 @@ class Api(_Model):
     platform: str = Field(
         "twitter",
         pattern=r"^[a-z][a-z0-9_-]{0,39}$",
-        description="Platform of the recipients' profiles (v2). Default: twitter.",
+        description="Platform of the recipients' profiles (v2); x is twitter. Default: twitter.",
     )
+
+    @field_validator("platform")
+    @classmethod
+    def _by_its_older_name(cls, value: str) -> str:
+        return "twitter" if value == "x" else value
 
     @field_validator("base_url")
     @classmethod
@@ -191,6 +196,12 @@ class Prospects(_Model):
     )
     defaults: dict[str, str] = Field(
         default_factory=dict, description="Column: text that stands in for an empty cell."
+    )
+    empty: tuple[str, ...] | None = Field(
+        None,
+        description="Cells that count as empty in the columns that the text uses. Default: what "
+        "programs write for no value, such as null, None, N/A and -; [] for none of these. A "
+        "spreadsheet's error, such as #N/A, always does.",
     )
     where: dict[str, Texts] = Field(
         default_factory=dict,

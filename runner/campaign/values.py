@@ -191,6 +191,11 @@ def _region(value: str) -> str:
     return value
 
 
+def is_loopback(url: str) -> bool:
+    """Whether an address is of this machine alone: then it is a sandbox, and nothing is real."""
+    return _loopback(urlsplit(url).hostname or "")
+
+
 def _loopback(host: str) -> bool:
     if host == "localhost":
         return True

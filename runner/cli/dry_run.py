@@ -19,10 +19,9 @@ from runner.cli.show import text_lines, told_in_place
 from runner.clock import SystemClock
 from runner.errors import RunnerError
 from runner.forecast import finish_as_json
-from runner.message import Entry, PlannedMessage, RowSkip
+from runner.message import Entry, MessageStatus, PlannedMessage, RowSkip
 from runner.progress import number, safe
 from runner.run.dry_run import DryRun, dry_run
-from runner.run.review import refusal
 from runner.run.setup import Draft
 from runner.tables import write_table
 
@@ -106,6 +105,9 @@ def show_dry_run(
     only: tuple[str, ...],
     new_campaign: bool,
     accept: tuple[str, ...],
+    accept_changes: bool,
+    accept_old_ledger: bool,
+    yes: bool,
     as_json: bool,
     output: Path | None,
     verbose: bool,
@@ -131,6 +133,10 @@ def show_dry_run(
             looker,
             new_campaign=new_campaign,
             accept=accept,
+            accept_changes=accept_changes,
+            accept_old_ledger=accept_old_ledger,
+            yes=yes,
+            only=only,
         )
     if as_json:
         told = [_as_json(at, found, looker.seen, clock.now()) for at in range(len(campaigns))]
@@ -139,27 +145,23 @@ def show_dry_run(
         _show(found, looker.seen, bool(only) or limit is not None, clock.now())
     if output is not None:
         click.echo(f"written: {safe(str(output))}", err=as_json)
-    if (refused := _refusal(found)) is not None:
-        raise refused
+    if found.refusals:
+        refused = found.refusals[0]
+        for other in found.refusals[1:]:
+            click.echo(f"error: {safe(str(other), lines=True)}", err=True)
+        raise refused if refused.exit_code in (1, 2) else RunnerError(str(refused), refused.hint)
     if not as_json:
+        if not any(each.to_send or each.kept[MessageStatus.IN_DOUBT] for each in found.previews):
+            click.echo("dry run: nothing was sent, and nothing is left to send")
+            return 0
         words = [word for code in accept for word in ("--accept", code)]
-        words += ["--accept-changes"] if any(each.changed for each in found.previews) else []
+        words += [word for id in only for word in ("--only", id)]
+        words += ["--accept-changes"] if accept_changes else []
+        words += ["--accept-old-ledger"] if accept_old_ledger else []
+        words += ["--yes"] if yes else []
         send = call.command(*map(str, campaigns), *words)
         click.echo(f"dry run: nothing was sent. To send: {send}")
     return 0
-
-
-def _refusal(found: DryRun) -> RunnerError | None:
-    """What a run would stop with, if it would."""
-    for each, preview in zip(found.reviews, found.previews, strict=True):
-        if each.open:
-            return refusal(each)
-        if not preview.to_send and not preview.kept:
-            return RunnerError(
-                f"{preview.campaign}: nobody would be written to",
-                "see above who is skipped, and why",
-            )
-    return None
 
 
 def _check_output(output: Path, campaigns: tuple[Path, ...]) -> None:
@@ -191,8 +193,6 @@ def _show(found: DryRun, seen: list[_Seen], chosen: bool, now: float) -> None:
             click.echo(line)
         for line in _skip_lines(shown):
             click.echo(line)
-        if preview.changed:
-            click.echo("  a run stops until new texts are accepted: --accept-changes")
         kept = ", ".join(f"{number(n)} {status}" for status, n in preview.kept.most_common())
         if kept:
             click.echo(f"  left as they are: {kept}")

@@ -96,7 +96,7 @@ def submit(
 def hand_in(call: Call, campaigns: tuple[Path, ...], options: Options, start: str = "") -> int:
     """Submit campaigns, showing and asking as a run does; the exit code."""
     _refuse_without_engine()
-    from runner.cli.question import asker, confirmer
+    from runner.cli.question import asker, can_ask, confirmer
     from runner.clock import SystemClock
     from runner.distributed import handing
     from runner.events import EventBus
@@ -111,7 +111,7 @@ def hand_in(call: Call, campaigns: tuple[Path, ...], options: Options, start: st
         bus.watch(tally.watch)
         bus.watch(progress.watch)
         around = Surroundings(SystemClock(), bus, os.environ)
-        if not options.yes and sys.stdin.isatty() and sys.stdout.isatty():
+        if not options.yes and can_ask():
             around.ask, around.confirm = asker(progress), confirmer(progress)
         names = handing.submit(campaigns, options, around, start)
     if not names:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.show import table
+from runner.cli.show import table, text_lines
+from runner.errors import UsageError
 from runner.progress import counted, duration, moment, number, safe
 
 if TYPE_CHECKING:
@@ -19,18 +21,35 @@ if TYPE_CHECKING:
     from runner.run.preview import Preview
 
 
+def can_ask() -> bool:
+    """Whether a person sits there. Where stdout goes does not matter: it may be a pipe."""
+    return sys.stdin.isatty() or sys.stderr.isatty()
+
+
+def _confirm(question: str) -> bool:
+    try:
+        return click.confirm(question, default=False, err=not sys.stdout.isatty())
+    except click.Abort as error:
+        if isinstance(error.__context__, EOFError) and not sys.stdin.isatty():
+            raise UsageError(
+                "nobody has answered: stdin is at its end", "to send without a question: --yes"
+            ) from None
+        raise
+
+
 def asker(progress: Progress) -> Callable[[Sequence[Preview], Forecast], bool]:
     """A function that asks on the terminal while the progress display keeps still."""
 
     def ask(found: Sequence[Preview], forecast: Forecast) -> bool:
+        err = not sys.stdout.isatty()
         with progress.paused():
             for preview in found:
-                for line in preview_lines(preview):
-                    click.echo(line)
+                for line in [*preview_lines(preview), *_first_lines(preview)]:
+                    click.echo(line, err=err)
             total = sum(preview.to_send.total() for preview in found)
             for line in finish_lines(forecast, time.time()):
-                click.echo(line)
-            return click.confirm(f"Send {counted(total, 'message')}?", default=False)
+                click.echo(line, err=err)
+            return _confirm(f"Send {counted(total, 'message')}?")
 
     return ask
 
@@ -40,7 +59,7 @@ def confirmer(progress: Progress) -> Callable[[str], bool]:
 
     def confirm(question: str) -> bool:
         with progress.paused():
-            return click.confirm(safe(question, lines=True), default=False)
+            return _confirm(safe(question, lines=True))
 
     return confirm
 
@@ -50,10 +69,11 @@ def preview_lines(preview: Preview) -> Iterable[str]:
     total = preview.to_send.total()
     again = total - preview.adds
     told = f"{safe(preview.campaign)}: {counted(total, 'message')} to send"
+    told += f" through {safe(preview.host)}" if preview.host else ""
     if again > 0:
         told += f" ({number(again)} of them queued before)"
     yield told
-    yield from sender_lines(preview.to_send)
+    yield from sender_lines(preview.to_send, preview.handles)
     if preview.changed:
         yield f"  {counted(preview.changed, 'text')} changed since they were planned"
     if preview.removed:
@@ -63,10 +83,34 @@ def preview_lines(preview: Preview) -> Iterable[str]:
         yield f"  skipped: {reasons}"
 
 
-def sender_lines(to_send: Counter[str]) -> Iterable[str]:
-    """Messages of each sender."""
+def sender_lines(to_send: Counter[str], handles: Mapping[str, str]) -> Iterable[str]:
+    """Messages of each sender, by handle where that is known."""
     if to_send:
-        yield table([(f"from {sender}", number(n)) for sender, n in sorted(to_send.items())])
+        rows = sorted(to_send.items())
+        yield table([(f"from {_sender(sender, handles)}", number(n)) for sender, n in rows])
+
+
+def _sender(id: str, handles: Mapping[str, str]) -> str:
+    return f"@{safe(handles[id])}" if id in handles else safe(id)
+
+
+def _first_lines(preview: Preview) -> Iterable[str]:
+    """The first message whole: from whom, to whom, and its text."""
+    first = preview.first
+    if first is None:
+        return
+    id, name = safe(first.recipient.id), safe(_name_in(first.columns))
+    who = f"{name} ({id})" if name else id
+    yield f"  the first, row {first.row}, from {_sender(first.sender, preview.handles)} to {who}:"
+    yield from text_lines(first.text)
+
+
+def _name_in(columns: Mapping[str, str]) -> str:
+    """A person's name as the sheet has it; empty when no column is a name's."""
+    for names in (["full_name"], ["name"], ["first_name", "last_name"], ["username"], ["handle"]):
+        if name := " ".join(columns[one] for one in names if columns.get(one)):
+            return str(name)
+    return ""
 
 
 def finish_lines(forecast: Forecast, now: float) -> Iterable[str]:

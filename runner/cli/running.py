@@ -14,7 +14,7 @@ import click
 from runner.campaign import load_campaign
 from runner.cli.call import Call
 from runner.cli.elsewhere import watch_elsewhere
-from runner.cli.question import asker, confirmer
+from runner.cli.question import asker, can_ask, confirmer
 from runner.cli.show import run_end
 from runner.clock import SystemClock
 from runner.events import EventBus
@@ -89,7 +89,7 @@ def watched(
         return call.command(word, files[campaign])
 
     bus, tally = EventBus(), Tally()
-    asked = not said["yes"] and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    asked = not said["yes"] and not as_json and can_ask()
     showed = showing(
         sys.stdout,
         tally,

@@ -261,7 +261,9 @@ class Driving:
             raise RunnerError(f"{campaign.name}: {name} is not set on this host")
         token = Token(held)
         said = await self._introduced(handed, token)
-        found = Crew(said.origin, said.team, said.team_name, token, [], {}, said.server_ahead)
+        found = Crew(
+            said.origin, said.team, said.team_name, token, [], {}, server_ahead=said.server_ahead
+        )
         if found.lane_id != lane_id:
             raise RunnerError(
                 f"{campaign.name}: the token in {name} on this host is of team "

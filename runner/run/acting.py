@@ -22,6 +22,7 @@ from runner.ledger.views import Doubt
 from runner.ledger.words import TakenBack, give_word, take_back
 from runner.message import Evidence, MessageStatus
 from runner.run.braking import goes_on_elsewhere
+from runner.run.selection import in_words, known_ids
 
 _S = MessageStatus
 
@@ -94,9 +95,14 @@ def retry(
     via: str,
 ) -> Retried:
     """Queue failed, rejected or cancelled messages again (empty: of any of these statuses, for any
-    reason, of anybody)."""
+    reason, of anybody). Raises UsageError for an id that the campaign has no message for."""
     at = clock.now()
     asked = Retry(row.id, frozenset(statuses), frozenset(reasons), frozenset(ids), new_key)
+    if unknown := set(ids) - known_ids(ledger, row, ids):
+        raise UsageError(
+            f"--only: {in_words(unknown)} not in campaign {row.name}",
+            "nothing was queued again; see who is: run-campaign export CAMPAIGN -o results.csv",
+        )
     words = [*sorted(statuses), *sorted(reasons), *(["new key"] if new_key else [])]
     with ledger.writing() as connection:
         submitted = submissions.is_submitted(connection, row.id)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 from runner.campaign import Campaign, Schedule
+from runner.campaign.values import is_loopback
 from runner.clock import Clock
 from runner.events import Notice
-from runner.ledger import Ledger
+from runner.ledger import Ledger, agreements, views
 from runner.ledger.age import Memory
+from runner.message import MessageStatus
+from runner.run.braking import user
 from runner.run.finish import when_done
 from runner.run.holding import hold_lane
 from runner.run.meeting import Crew
@@ -47,10 +51,13 @@ def draft_again(crews: Sequence[Crew], ledger: Ledger, options: Options) -> None
 
 
 def plan(crews: Sequence[Crew], ledger: Ledger, options: Options, around: Surroundings) -> None:
-    """Write the plans of these crews into the ledger."""
+    """Write the plans of these crews into the ledger. What they add is agreed to, if a person was
+    asked or said so; what they do not add was agreed to before, which is told."""
     for crew in crews:
-        crew.drafts = [
-            write_plan(
+        planned = []
+        for draft in crew.drafts:
+            before = _queued(draft, ledger)
+            drafted = write_plan(
                 draft,
                 ledger,
                 known_characters(ledger, crew.origin, draft.campaign.api.platform),
@@ -58,8 +65,29 @@ def plan(crews: Sequence[Crew], ledger: Ledger, options: Options, around: Surrou
                 clock=around.clock,
                 bus=around.bus,
             )
-            for draft in crew.drafts
-        ]
+            planned.append(drafted)
+            name, left = draft.campaign.name, _queued(drafted, ledger)
+            if left > before:
+                if options.yes or around.ask is not None:
+                    ledger.write(agreements.agree, name, around.clock.now(), left, user())
+            elif left and (said := ledger.read(agreements.agreed, name)):
+                told = f"{name}: agreed {said}; left: {left}"
+                around.bus.emit(Notice(around.clock.now(), told))
+        crew.drafts = planned
+
+
+def _queued(draft: Draft, ledger: Ledger) -> int:
+    """How many messages of a campaign are still to go, or in doubt."""
+    if draft.id is None:
+        return 0
+    counts = ledger.read(views.counts, draft.id)
+    return counts[MessageStatus.QUEUED] + counts[MessageStatus.IN_DOUBT]
+
+
+def host_of(campaign: Campaign) -> str:
+    """The host that a campaign is sent through, a sandbox called so."""
+    host = urlsplit(campaign.api.base_url).netloc
+    return f"SANDBOX ({host})" if is_loopback(campaign.api.base_url) else host
 
 
 def served_at(campaign: Campaign, options: Options) -> Campaign:
@@ -102,7 +130,9 @@ def agreed(crews: Sequence[Crew], ledger: Ledger, options: Options, around: Surr
             now = around.clock.now()
             if not is_unchanged(draft, ledger, characters, now):
                 progress = reading(draft.campaign.name, around.clock, around.bus)
-                found.append(preview(draft, ledger, characters, progress, now))
+                shown = preview(draft, ledger, characters, progress, now)
+                shown.host, shown.handles = host_of(draft.campaign), crew.handles
+                found.append(shown)
     if not options.accept_changes:
         refuse_changes(found)
     if not any(each.adds for each in found):

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from runner.clock import Clock
-from runner.errors import OldLedger
+from runner.errors import LedgerError, RunnerError
+from runner.events import EventBus, Notice
 from runner.forecast import Forecast
 from runner.ledger import Ledger, moved, open_ledger, planning
+from runner.ledger.brakes import BY_A_PERSON
 from runner.message import Entry, PlannedMessage, RowSkip
 from runner.run.braking import in_words
 from runner.run.finish import when_done
-from runner.run.may_run import brakes_on, how_to_go_on
+from runner.run.may_run import brakes_on, how_to_go_on, that_may_run
 from runner.run.memory import never_old, refuse_lost
 from runner.run.opening import load
 from runner.run.places import ledger_location
+from runner.run.plans import refuse_changes
 from runner.run.preview import Preview, Rows, planned_entries, queue_gone
-from runner.run.review import Review, review
+from runner.run.review import Review, refusal, review
+from runner.run.selection import refuse_unknown
 from runner.run.setup import Draft, known_characters, make_draft, origin_of
+from runner.run.starting import agreed_to_start_late
 from runner.run.starting import warnings as never_open
 
 Looker = Callable[[Draft, Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]], None]
@@ -29,13 +34,14 @@ Looker = Callable[[Draft, Iterator[tuple[Entry | RowSkip, PlannedMessage | None]
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What a run of these campaigns would do."""
+    """What a run of these campaigns would do. `refusals`: what it would stop with, if it would."""
 
     previews: list[Preview]
     forecast: Forecast
     warnings: list[str]
     place: str | None  # of the ledger, None when there is none yet
     reviews: list[Review]
+    refusals: list[RunnerError]
 
 
 def dry_run(
@@ -48,6 +54,10 @@ def dry_run(
     *,
     new_campaign: bool = False,
     accept: Collection[str] = (),
+    accept_changes: bool = False,
+    accept_old_ledger: bool = False,
+    yes: bool = False,
+    only: Collection[str] = (),
 ) -> DryRun:
     """Plan campaigns as a run would, against what the ledger knows; asks no API.
 
@@ -61,25 +71,66 @@ def dry_run(
         if "://" in location or Path(location).exists():
             ledger = stack.enter_context(open_ledger(location, read_only=True))
         drafts = [make_draft(each, ledger, new_campaign=new_campaign) for each in campaigns]
-        reviews = [review(each, ledger, clock.now(), accept, progress) for each in drafts]
-        warnings = never_open(drafts, clock.now())
-        try:
-            if ledger is not None:
+        refusals: list[RunnerError] = []
+        warnings: list[str] = []
+        now = clock.now()
+        with refused(refusals):
+            if ledger is not None and (mark := ledger.read(moved.mark_of)) is not None:
+                raise LedgerError(str(mark), "name the ledger that it has moved to: --state")
+        with refused(refusals):
+            if accept_old_ledger:
+                pass  # the run would go on with it
+            elif ledger is not None:
                 never_old(ledger, environ)
             elif "://" not in location:
                 refuse_lost(location, environ)
-        except OldLedger as error:
-            warnings.append(f"{error}: a run would be refused; {error.hint}")
         if ledger is not None:
-            if (mark := ledger.read(moved.mark_of)) is not None:
-                warnings.append(f"{mark}: a run on it would be refused")
             paths_of = {each.name: each.path for each in campaigns}
             for name, brake in brakes_on(ledger, campaigns).items():
-                warnings.append(f"{in_words(name, brake)}; {how_to_go_on(brake, paths_of[name])}")
+                if brake.kind not in BY_A_PERSON:  # to run it is the word to go on
+                    told = how_to_go_on(brake, paths_of[name])
+                    warnings.append(f"{in_words(name, brake)}; {told}")
+            bus = EventBus()
+            bus.watch(lambda event: warnings.append(_text(event)))
+            with refused(refusals):
+                that_may_run(ledger, campaigns, bus, now)
+        never = never_open(drafts, now)
+        refusals += [RunnerError(told, "change its schedule") for told in never]
+        with refused(refusals):
+            agreed_to_start_late(drafts, ledger, now, yes=yes, confirm=None)
+        reviews = [review(each, ledger, now, accept, progress) for each in drafts]
+        refusals += [refusal(each) for each in reviews if each.open]
+        refuse_unknown(drafts, ledger, only)
         previews += [_look(draft, ledger, progress, look, clock.now()) for draft in drafts]
+        with refused(refusals):
+            if not accept_changes:
+                refuse_changes(previews)
+        refusals += [_nobody(each) for each in previews if not each.to_send and not each.kept]
         queues = [(draft, found.waiting) for draft, found in zip(drafts, previews, strict=True)]
         forecast = when_done(queues, ledger, clock)
-        return DryRun(previews, forecast, warnings, ledger.place if ledger else None, reviews)
+        return DryRun(
+            previews, forecast, warnings, ledger.place if ledger else None, reviews, refusals
+        )
+
+
+@contextmanager
+def refused(refusals: list[RunnerError]) -> Iterator[None]:
+    """Keep what a run would stop with here, and look on."""
+    try:
+        yield
+    except RunnerError as error:
+        refusals.append(error)
+
+
+def _text(event: object) -> str:
+    assert isinstance(event, Notice)
+    return event.text
+
+
+def _nobody(found: Preview) -> RunnerError:
+    return RunnerError(
+        f"{found.campaign}: nobody would be written to", "see above who is skipped, and why"
+    )
 
 
 def _look(draft: Draft, ledger: Ledger | None, progress: Rows, look: Looker, now: float) -> Preview:

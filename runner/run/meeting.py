@@ -45,6 +45,7 @@ class Crew:
     token: Token
     drafts: list[Draft]
     unfit: dict[str, str]
+    handles: dict[str, str] = field(default_factory=dict)  # account link: username
     server_ahead: float | None = None  # the server's clock less boot time, as last answered
     _channels: dict[tuple[str, str], Channel] = field(default_factory=dict)
 
@@ -235,8 +236,17 @@ async def meet(
         said = met[who]
         crew = crews.setdefault(
             lanes.lane_name(said.origin, said.team),
-            Crew(said.origin, said.team, said.team_name, token, [], {}, said.server_ahead),
+            Crew(
+                said.origin,
+                said.team,
+                said.team_name,
+                token,
+                [],
+                {},
+                server_ahead=said.server_ahead,
+            ),
         )
+        crew.handles |= {link.id: link.username for link in said.links if link.username}
         crew.drafts.append(draft)
         check_senders(campaign, said, crew.unfit)
         _remember_characters(ledger, said, campaign.api.platform)

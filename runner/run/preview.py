@@ -44,6 +44,9 @@ class Preview:
     changed: int = 0
     changes: list[Entry] = field(default_factory=list)
     removed: int = 0
+    first: PlannedMessage | None = None  # the first that this run would send
+    host: str = ""  # of the API
+    handles: Mapping[str, str] = field(default_factory=dict)  # sender: username, as the API says
 
     @property
     def adds(self) -> int:
@@ -91,6 +94,8 @@ class Preview:
 
     def _queue(self, planned: PlannedMessage) -> PlannedMessage:
         where = planned.sender, planned.zone
+        if self.first is None:
+            self.first = planned
         before = self.queue.get(where)
         if before is None:
             self.queue[where] = Stretch(*where, 1, self.rows, self.rows)

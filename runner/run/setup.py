@@ -7,11 +7,13 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from runner.audience.inspection import decimal_sign
 from runner.audience.reading import Audience, missing_columns, read_audience
 from runner.campaign import Campaign
 from runner.channels import Token
@@ -88,8 +90,9 @@ def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool 
         template = load_template(source.template)
     else:
         template = compile_template(source.text or "", f"{campaign.path} message")
-    audience = read_audience(campaign)
+    audience = read_audience(campaign, template.needs)
     missing_columns(template.needs, audience)
+    template.decimal_of = cache(partial(decimal_sign, audience))
     row = ledger.read(planning.find_campaign, campaign.name) if ledger else None
     if row is not None:
         _same_identity(campaign, audience, row)

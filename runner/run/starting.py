@@ -17,7 +17,12 @@ Confirm = Callable[[str], bool]
 
 
 def agreed_to_start_late(
-    drafts: Sequence[Draft], ledger: Ledger, now: float, *, yes: bool, confirm: Confirm | None
+    drafts: Sequence[Draft],
+    ledger: Ledger | None,
+    now: float,
+    *,
+    yes: bool,
+    confirm: Confirm | None,
 ) -> bool:
     """Whether campaigns whose start was missed by more than their grace may begin all the same.
 
@@ -41,12 +46,12 @@ def agreed_to_start_late(
     return True
 
 
-def _missed(draft: Draft, ledger: Ledger, now: float) -> float | None:
+def _missed(draft: Draft, ledger: Ledger | None, now: float) -> float | None:
     """When a campaign was to send its first message, if that is longer ago than its grace."""
     hours, grace = hours_of(draft), draft.campaign.schedule.grace
     if hours is None or now <= hours.begins + grace or hours.begins == -math.inf:
         return None
-    if draft.row is not None and ledger.read(views.has_begun, draft.row.id):
+    if ledger is not None and draft.row is not None and ledger.read(views.has_begun, draft.row.id):
         return None
     # Where the start lies outside the windows, nothing was to be sent before the next one.
     first = next_open(hours, "", hours.begins)

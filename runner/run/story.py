@@ -48,6 +48,7 @@ from runner.run.opening import load
 from runner.run.options import Options, Surroundings
 from runner.run.places import ledger_location
 from runner.run.review import reviewed
+from runner.run.selection import refuse_unknown
 from runner.run.setup import Draft, make_draft, read_token
 from runner.run.starting import agreed_to_start_late
 from runner.run.watched_lists import WatchedLists, watched_lists
@@ -108,6 +109,7 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
             return RunResult(declined=True)
         if not reviewed(drafts, ledger, options, around):
             return RunResult(declined=True)
+        refuse_unknown(drafts, ledger, options.only)
         crews = asyncio.run(meet(drafts, tokens, ledger, around.clock, around.bus))
         hold_lanes(held, ledger, crews, options.wait, around.clock)
         result, looked_at = RunResult(), [draft.files for draft in drafts]

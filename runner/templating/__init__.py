@@ -5,6 +5,8 @@ values (a text must come out the same at every planning), and nothing that a typ
 turn into an endless loop or a gigabyte. A name that is no column is an error, never an empty text.
 """
 
+from runner.templating.filters import NO, YES
+from runner.templating.numbers import decimal_of_cells, is_number
 from runner.templating.template import (
     MAX_TEXT,
     RowRenderError,
@@ -16,11 +18,15 @@ from runner.templating.words import default, first_word, title
 
 __all__ = [
     "MAX_TEXT",
+    "NO",
+    "YES",
     "RowRenderError",
     "Template",
     "compile_template",
+    "decimal_of_cells",
     "default",
     "first_word",
+    "is_number",
     "load_template",
     "title",
 ]

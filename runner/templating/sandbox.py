@@ -12,7 +12,8 @@ from jinja2 import tests as jinja_tests
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from runner.templating import work
+from runner.templating import filters, work
+from runner.templating.missing import Missing
 from runner.templating.words import default, first_word, title
 
 MAX_RANGE = 1_000
@@ -28,7 +29,7 @@ _STR_METHODS = _names(
     "rstrip split splitlines startswith strip swapcase title upper"
 )
 _KEPT_FILTERS = _names(
-    "abs capitalize count first int last length list lower max min reverse sort string trim "
+    "abs capitalize count first last length list lower max min reverse sort string trim "
     "truncate unique upper urlencode wordcount"
 )
 _KEPT_TESTS = _names(
@@ -50,6 +51,8 @@ def _printed(value: Any) -> Any:
         if len(value) > work.SHORT:
             work.spend(len(value))
         return value
+    if type(value) is Missing:
+        raise ValueError(f'{value.why}; write what stands in for it: | default("…")')
     if isinstance(value, bool):
         raise TypeError("a yes/no value cannot be printed; use {% if … %}")
     if isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value)):
@@ -96,6 +99,17 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return result
 
 
+_OURS: Mapping[str, Callable[..., Any]] = {
+    "title": title,
+    "first_word": first_word,
+    "yes": filters.yes,
+    "number": filters.number,
+    "int": filters.whole,
+    "float": filters.fraction,
+    "round": filters.rounded,
+    "money": filters.money,
+    "date": filters.date,
+}
 GLOBALS: Mapping[str, Callable[..., Any]] = {"range": _range}
 
 
@@ -108,8 +122,8 @@ def _environment() -> _Sandbox:
         cache_size=0,
     )
     kept = {name: work.paid(jinja_filters.FILTERS[name]) for name in _KEPT_FILTERS}
-    ours = {"title": work.paid(title), "first_word": work.paid(first_word)}
-    sandbox.filters = {**kept, **ours, "default": default, "d": default, **work.FILTERS}
+    ours = {name: work.paid(each) for name, each in _OURS.items()}
+    sandbox.filters = {**kept, **work.FILTERS, **ours, "default": default, "d": default}
     sandbox.tests = {name: jinja_tests.TESTS[name] for name in _KEPT_TESTS}
     sandbox.globals = dict(GLOBALS)
     return sandbox

@@ -15,9 +15,11 @@ from jinja2 import meta, nodes
 
 from runner.errors import Problem, TemplateError
 from runner.findings import Finding
-from runner.templating import work
+from runner.templating import numbers, work
+from runner.templating.conditions import comparisons, conditions, name_columns
 from runner.templating.literals import literal_findings
 from runner.templating.needs import required
+from runner.templating.numbers import DecimalOf
 from runner.templating.sandbox import ENVIRONMENT, GLOBALS
 from runner.templating.spacing import close_gaps, without_tag_lines
 
@@ -58,7 +60,8 @@ class Template:
     """A compiled template.
 
     `needs`: the columns it mentions. `requires_value`: those of them whose cell must not be empty;
-    see `required`.
+    see `required`. `conditions`: where a column alone decides. `decimal_of`: the decimal sign of a
+    column's cells, asked where a number alone does not show it.
     """
 
     def __init__(self, name: str, tree: nodes.Template) -> None:
@@ -67,8 +70,12 @@ class Template:
         self.requires_value = frozenset(required(tree, frozenset())) & self.needs
         names = {node.name for node in tree.find_all(nodes.Name)}
         self._tree = tree
+        self.conditions = [one for one in conditions(tree) if one.column in self.needs]
+        self._compared = comparisons(tree, name)
+        self.decimal_of: DecimalOf = lambda _: ""
         self._globals = {name: each for name, each in GLOBALS.items() if name in names}
         self._loops = tree.find(nodes.For) is not None
+        name_columns(tree)
         work.bound(tree, ENVIRONMENT)
         self._compiled = ENVIRONMENT.from_string(tree)
         self._root = self._compiled.root_render_func
@@ -85,7 +92,7 @@ class Template:
         """What to know of the text before a row is read. `columns`: those of the sheet; `place`:
         the file and line that are told for a line of the template, its own name by default."""
         place = place or (lambda line: (self.name, line))
-        found = literal_findings(self._tree, columns, place)
+        found = [*self._compared, *literal_findings(self._tree, columns, place)]
         if not self.needs and all(each.code != "placeholder_of_column" for each in found):
             what = "everybody gets the same text: no column is used in it"
             file, line = place(0)
@@ -102,6 +109,7 @@ class Template:
         if self._globals:
             row = {**self._globals, **row}
         work.begin()
+        numbers.begin(self.decimal_of)
         try:
             # `Template.render` copies globals and columns for each row, and makes a context.
             if self._sets:
@@ -267,6 +275,8 @@ def _check(tree: nodes.Template, name: str) -> None:
                 instead = (
                     f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
                 )
+                if node.name == "format":
+                    instead = "write {{ price | round(2) }}, or {{ price | money }} for 2 digits"
                 raise _error(name, node.lineno, f"no {word} {node.name}", instead)
     for const in tree.find_all(nodes.Const):
         value = const.value

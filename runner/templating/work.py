@@ -17,6 +17,8 @@ import jinja2
 from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
 
+from runner.templating.missing import Missing
+
 MAX_WORK = 1_000_000
 """Steps and characters of one rendering. Our own choice: below a second, and ten times the longest
 text; a message of a thousand characters takes some thousands."""
@@ -80,6 +82,8 @@ def paid(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         if len(args) == 1 and not kwargs and type(args[0]) is str and len(args[0]) <= SHORT:
             return function(args[0])  # a step, as any other: its loop has paid for it
+        if args and type(args[0]) is Missing:
+            return args[0]  # nothing, whatever it is filtered by
         spend(1 + (sum(map(weight, args)) + sum(map(weight, kwargs.values()))) // SCANNED)
         made = function(*args, **kwargs)
         if isinstance(made, str | list | tuple):
@@ -95,25 +99,24 @@ def joined(values: Iterable[Any], between: str = "") -> str:
     """The texts of `values` in a row."""
     if isinstance(values, jinja2.Undefined):
         str(values)  # raises, with the name
-    texts = [str(each) for each in values]
+    texts = list(map(_told, values))
     spend(1 + sum(map(len, texts)) + len(between) * len(texts))
     return between.join(texts)
 
 
+def _told(value: Any) -> str:
+    if type(value) is Missing:
+        raise ValueError(value.why)
+    return str(value)
+
+
 def replaced(value: Any, old: str, new: str, count: int | None = None) -> str:
     """`value` with every `old` (or the first `count`) as `new`."""
-    text, old, new = str(value), str(old), str(new)
+    text, old, new = _told(value), str(old), str(new)
     limit = -1 if count is None else count
     found = text.count(old) if limit < 0 else min(limit, text.count(old))
     spend(1 + len(text) // SCANNED + max(0, len(text) + found * (len(new) - len(old))))
     return text.replace(old, new, limit)
-
-
-def rounded(value: Any, precision: int = 0, method: str = "common") -> Any:
-    """Jinja2's `round`, to 15 places at most."""
-    if not -15 <= precision <= 15:
-        raise OverflowError("round() goes to 15 places")
-    return jinja2.filters.do_round(value, precision, method)  # type: ignore[arg-type]  # it checks
 
 
 def call_of(function: Any, args: tuple[Any, ...]) -> Callable[..., Any]:
@@ -153,7 +156,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     SEEN: _seen,
     "join": joined,
     "replace": replaced,
-    "round": rounded,
 }
 
 

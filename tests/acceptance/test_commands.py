@@ -150,3 +150,54 @@ def test_completion_scripts(project: Project) -> None:
         _RUN_CAMPAIGN_COMPLETE="bash_complete", COMP_WORDS="run-campaign sta", COMP_CWORD="1"
     )
     assert "status" in told.out
+
+
+def test_an_id_that_is_not_there_is_named_and_nothing_is_sent(both: Project) -> None:
+    ids = people(3)
+    both.write(ids)
+    for words in ((), ("--dry-run",)):
+        done = both.ok(both.campaign, *words, "--only", ids[0], "--only", "404", code=2)
+        assert "--only: 404 is not in spring.csv" in done.err
+        assert "To send" not in done.all
+    assert both.api.recipients == []
+    both.ok(both.campaign, "--only", ids[0])
+    assert both.api.recipients == ids[:1]
+    both.ok(both.campaign, "--only", ids[0], "--dry-run")  # known, and written to
+    refused = both.ok("retry", both.campaign, "--only", "404", code=2)
+    assert "--only: 404 is not in campaign spring" in refused.err
+    assert both.api.recipients == ids[:1]
+
+
+def test_a_dry_run_ends_as_a_run_would_that_refuses(project: Project) -> None:
+    ids = people(6)
+    project.write(ids)
+    project.ok(project.campaign, "--limit", "1")
+
+    def refused(told: str, *go_on: str) -> None:
+        for words in (("--dry-run",), ("--dry-run", "--json"), ()):
+            done = project.ok(project.campaign, *words, code=1)
+            assert told in done.err
+            assert "To send" not in done.all
+        if go_on:
+            shown = project.ok(project.campaign, "--dry-run", *go_on).out
+            assert f"{project.campaign} {' '.join(go_on)}" in shown
+
+    project.write(ids, text="Hello {{ first_name }}")
+    refused("would change", "--accept-changes")
+    project.write(ids[:3])
+    refused("are gone from the prospects file", "--accept-changes")
+    project.write(ids)
+    project.ok(project.campaign)
+    shown = project.ok(project.campaign, "--dry-run").out
+    assert "nothing is left to send" in shown
+    assert sorted(project.api.recipients) == ids
+
+
+def test_a_dry_run_of_a_start_long_past_ends_with_the_reason(project: Project) -> None:
+    project.write(people(1), more="schedule: {start: 2020-01-01 09:00, timezone: UTC}\n")
+    for words in (("--dry-run",), ()):
+        done = project.ok(project.campaign, *words, code=1)
+        assert "longer ago than schedule.grace allows" in done.err
+        assert "To send" not in done.all
+    assert "--yes" in project.ok(project.campaign, "--dry-run", "--yes").out
+    assert project.api.recipients == []

@@ -43,7 +43,7 @@ def test_a_killed_run_goes_on_in_postgresql(project: Project, to: str) -> None:
         assert "error: this ledger has moved to postgresql+psycopg://postgres:***@" in refused.err
         assert len(refused.err.strip().splitlines()) == 2
     assert "this ledger has moved to" in project.ok("status", "--json").err
-    assert "this ledger has moved to" in project.ok(project.campaign, "--dry-run").all
+    assert "this ledger has moved to" in project.ok(project.campaign, "--dry-run", code=1).all
     assert len(project.api.recipients) == count
 
     done = project.ok(project.campaign, "--state", to)

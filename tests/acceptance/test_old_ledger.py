@@ -112,7 +112,7 @@ def test_a_ledger_that_is_gone_is_missed(both: Project) -> None:
     missed = "is gone: this machine remembers 2 sends of spring"
     for _ in range(2):  # without a ledger, and with the empty one that the refused run has made
         assert missed in both.ok("check", both.campaign, "--offline", code=1).out
-        assert missed in _told(both.ok(both.campaign, "--dry-run"))
+        assert missed in _told(both.ok(both.campaign, "--dry-run", code=1))
         assert missed in both.ok(both.campaign, code=1).err
     assert len(both.api.recipients) == 2
     both.ok(both.campaign, "--accept-old-ledger", code=4)  # who is not found waits for a word

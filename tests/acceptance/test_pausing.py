@@ -257,8 +257,8 @@ def test_what_is_stopped_while_a_run_waits_for_its_turn_stays_so(project: Projec
         assert ended.code == 6, ended.all
         assert "spring was paused by ada" in ended.err
     assert len(project.api.recipients) == 1
-    looked = project.ok(project.campaign, "--dry-run").err
-    assert "warning: spring was paused by ada at 20" in looked
+    looked = project.ok(project.campaign, "--dry-run", code=1).err
+    assert "error: spring was paused by ada at 20" in looked
     checked = project.ok("check", project.campaign, code=1).all
     for told in (looked, checked):
         assert f"resume with: run-campaign resume {project.campaign}" in told

@@ -63,7 +63,7 @@ def outcome(project: Project, start: Start, words: list[str], **env: str) -> tup
         (["check", "campaigns/spring.yaml"], {}, 0),
         (["check", "campaigns/spring.yaml"], {"INBOX_API_TOKEN": ""}, 1),
         (["campaigns/spring.yaml", "--dry-run", "--limit", "1"], {"COLUMNS": "50"}, 0),
-        (["campaigns/spring.yaml", "--dry-run", "--only", "Zoë 'x' \n"], {}, 0),
+        (["campaigns/spring.yaml", "--dry-run", "--only", "Zoë 'x' \n"], {}, 2),
         (["campaigns/spring.yaml", "--state", "elsewhere/state.db"], {}, 1),
     ],
 )

@@ -130,10 +130,10 @@ def test_a_schedule_that_never_opens_is_told_beforehand(project: Project) -> Non
     checked = project.run("check", project.campaign)
     assert checked.code == 1
     assert "does not open within two years" in checked.all
-    dry = project.ok(project.campaign, "--dry-run")
+    dry = project.ok(project.campaign, "--dry-run", code=1)
     assert "never done" in dry.all
     assert "does not open within two years" in dry.err
-    told = project.ok(project.campaign, "--dry-run", "--json").json
+    told = project.ok(project.campaign, "--dry-run", "--json", code=1).json
     assert (told["finish_at"], told["finish_by_sender"]) == (None, {LINK: None})
     stopped = project.ok(project.campaign, "--yes", code=1)
     assert "does not open within two years" in stopped.all

@@ -137,3 +137,45 @@ def test_a_terminal_that_can_do_nothing_gets_plain_lines(
         shown_.type("\x03")
         shown_.wait()
         assert b"\x1b" not in shown_.raw
+
+
+def test_the_question_shows_what_goes(project: Project) -> None:
+    project.write(people(2), text="Hi {{ first_name }},\n\nshall I send the notes of the evening?")
+    with shown(project, project.campaign, columns=40, rows=40) as screen:
+        screen.until(lambda text: "[y/N]" in text, "the question")
+        told = " ".join(screen.text.split())
+        joined = screen.text.replace("\n", "")
+        assert "SANDBOX (127.0.0.1:" in joined
+        assert "@" in told
+        assert people(1)[0] in joined
+        assert "Person1 (" in joined
+        assert "Hi Person1," in told
+        assert "notes of the evening?" in joined
+        screen.type("y\n")
+        assert screen.wait() == 0, screen.text
+    assert sorted(project.api.recipients) == people(2)
+
+
+def test_what_was_agreed_is_told_when_it_goes_on(project: Project) -> None:
+    project.write(people(3))
+    project.ok(project.campaign, "--yes", "--limit", "1")
+    told = project.ok(project.campaign).all
+    assert re.search(r"spring: agreed 20\d\d-\d\d-\d\d \d\d:\d\d by \S+: 3 messages; left: 2", told)
+    assert "agreed" not in project.ok(project.campaign).all
+
+
+def test_a_pipe_of_stdout_does_not_switch_the_question_off(project: Project) -> None:
+    project.write(people(1))
+    words = ["/bin/sh", "-c", f'"$@" {project.campaign} > told.txt', "sh", *map(str, COMMAND)]
+    env = project.environment()
+    with Terminal(words, folder=project.folder, env=env, columns=80) as screen:
+        screen.until(lambda text: "[y/N]" in text, "the question")
+        assert "Hi Person1" in screen.text
+        screen.type("\n")
+        assert screen.wait() == 0, screen.text
+    assert project.api.recipients == []
+    words[2] = f'"$@" {project.campaign} > told.txt < /dev/null'
+    with Terminal(words, folder=project.folder, env=env, columns=80) as screen:
+        assert screen.wait() == 2, screen.text
+        assert "--yes" in screen.text
+    assert project.api.recipients == []

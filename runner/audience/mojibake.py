@@ -9,7 +9,8 @@ LOST = "\ufffd"
 """What programs put where they could not read a letter."""
 
 _SUSPECT = re.compile(
-    "\ufffd|[\x80-\x9f]|[\xc2-\xf4][\xa0-\xbf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6"
+    # A lone U+0085 is a line break of some programs.
+    "\ufffd|[\x80-\x84\x86-\x9f]|[\xc2-\xf4][\x80-\xbf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6"
     "\u02dc\u2013-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]|"
     "[\u0410-\u044f][\u0402-\u040f\u0452-\u045f\xa0-\xbf\u0490\u0491\u2013-\u2026\u20ac\u2116\u2122\u0410-\u044f]|"
     "[\u221a\u0102\u0139\u251c\u252c\u2500][^\\s\\w]?|\u00ef\u00bf\u00bd"

@@ -243,9 +243,16 @@ def _syntax(message: str, source: str) -> tuple[str, str]:
     return what.rstrip("."), instead
 
 
+_COMPARED = re.compile(r"'(\S+)' not supported between instances of '(\w+)' and '(\w+)'")
+_KINDS_OF_VALUE = {"str": "text", "int": "a number", "float": "a number", "bool": "a yes/no value"}
+
+
 def _why(error: Exception) -> str:
     if isinstance(error, jinja2.exceptions.SecurityError):
         return "only the usual text methods (lower, replace, split …) may be used"
+    if found := _COMPARED.search(str(error)):
+        left, right = (_KINDS_OF_VALUE.get(name, name) for name in found.group(2, 3))
+        return f"`{found[1]}` compares {left} with {right}; write | number behind a column's name"
     told = str(error).replace("'str object'", "a text")
     told = told.replace("str object has no element", "a text has no character")
     return " ".join(told.split())[:200] or type(error).__name__

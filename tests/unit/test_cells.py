@@ -145,6 +145,7 @@ def test_signs_of_html_are_read(cell: str, plain: str) -> None:
         ("Donâ€™t", "Don’t"),
         ("Р—РѕСЏ", "Зоя"),
         ("Å\x81ukasz", "Łukasz"),
+        ("Ã\x85sa", "Åsa"),
         ("Bj\ufffdrn", ""),
     ],
 )
@@ -154,7 +155,11 @@ def test_text_that_was_misread_is_seen(cell: str, was: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["José", "SÃO PAULO", "Łukasz", "Зоя Петрова", "Zoë’s", "李明", "Ångström", "£5 – €7"]
+    "cell",
+    [
+        *("José", "SÃO PAULO", "Łukasz", "Зоя Петрова", "Zoë’s", "李明", "Ångström", "£5 – €7"),
+        "one\x85two",
+    ],
 )
 def test_text_that_is_right_is_not_asked_about(cell: str) -> None:
     assert not suspect(cell) or mended(cell) is None

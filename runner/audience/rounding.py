@@ -74,6 +74,7 @@ class Zeros:
 
     def rounded(self) -> Rounded | None:
         """What chance does not explain, if anything."""
+        found: Rounded | None = None
         for kept, program in PROGRAMS:
             count = self._count[kept]
             chances = {
@@ -87,8 +88,10 @@ class Zeros:
             chance = _chance(count, [(chances[each], self._of[each]) for each in chances])
             # Of one alone the bound is met as well: 19 digits, one of 10,000.
             if chance < CHANCE or (count == 1 and chance <= CHANCE_ALONE):
-                return Rounded(program, kept, count, of, self._rows[kept])
-        return None
+                # Of ids that one program has rounded, a few look as if another had.
+                if found is None or count > max(2 * found.count, of / 2):
+                    found = Rounded(program, kept, count, of, self._rows[kept])
+        return found
 
 
 def rounded(ids: Iterable[tuple[int, str]]) -> Rounded | None:

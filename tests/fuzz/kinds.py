@@ -6,7 +6,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
-from tests.fuzz import answers, campaigns, commands, exports, questions, sheets, templates
+from tests.fuzz import (
+    answers,
+    campaigns,
+    commands,
+    exports,
+    people,
+    questions,
+    sheets,
+    templates,
+)
 
 Case = Callable[[Random, Path], str]
 """Makes one case, runs it in a folder, and says what came of it; raises for what must not be."""
@@ -14,6 +23,7 @@ Case = Callable[[Random, Path], str]
 KINDS: Mapping[str, Case] = {
     "campaigns": campaigns.case,
     "sheets": sheets.case,
+    "people": people.case,
     "templates": templates.case,
     "answers": answers.case,
     "questions": questions.case,

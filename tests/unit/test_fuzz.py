@@ -12,6 +12,7 @@ from tests.fuzz.kinds import KINDS, luck_of
 CASES = {
     "campaigns": 60,
     "sheets": 60,
+    "people": 60,
     "templates": 120,
     "answers": 2000,
     "questions": 400,

@@ -44,7 +44,15 @@ def test_ids_that_javascript_has_rounded_are_told(seed: int, many: int) -> None:
     ids = [_javascript(luck.randrange(10**18, 2 * 10**18)) for _ in range(many)]
     found = rounded(_of(ids))
     assert found is not None
-    assert found.digits in (15, 17)
+    assert (found.program, found.count) == ("JavaScript", many) or found.digits == 15
+    assert not found.alone
+
+
+def test_one_with_more_zeros_does_not_hide_that_all_are_rounded() -> None:
+    ids = ["1704666884379020000", *(f"15661233621617{n}00" for n in range(101, 110))]
+    found = rounded(_of(ids))
+    assert found is not None
+    assert (found.program, found.count, found.of) == ("JavaScript", 10, 10)
 
 
 def test_ids_that_end_in_zeros_by_chance_are_left_alone() -> None:

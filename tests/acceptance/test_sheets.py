@@ -91,7 +91,7 @@ def test_a_sheet_that_is_not_as_it_was_stops_the_run(on_v1: Project) -> None:
         (plain.replace(",Cleo", ',"Cleo').encode(), "a quote is opened and never closed"),
         (plain[:-5].encode(), "row 5: has 1 fields, the header has 2"),
         (plain.replace("x_user_id", "id").encode(), "set prospects.id to the column"),
-        (plain.replace("x_user_id", "x_user_id,platform_id").encode(), "set prospects.id"),
+        (plain.replace("first_name", "platform_id").encode(), "set prospects.id"),
         (plain.replace("first_name", "vorname").encode(), "the template needs first_name"),
         (plain.splitlines()[0].encode(), f"2 {gone}"),
         ("\n".join(plain.splitlines()[:-1]).encode(), f"1 {gone}"),

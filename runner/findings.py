@@ -89,11 +89,12 @@ CODES: Mapping[str, Code] = {
     "hidden_rows": Code(
         _Q,
         "Rows are hidden or filtered out in the workbook; they would be written to.",
-        "spring.xlsx: sheet People: 3 rows (4, 7, 9) are hidden",
+        "spring.xlsx: sheet People: 14 rows (4, 7, 9 …) are hidden or filtered out; delete "
+        "them, or show them",
     ),
     "cells_merged": Code(
         _N,
-        "A merged cell counts for each of the rows that it covers.",
+        "A merged cell counts for each of the rows and columns that it covers.",
         "spring.xlsx: column company: a cell is merged over rows 2 to 4; it counts for "
         "each of them",
     ),
@@ -105,8 +106,8 @@ CODES: Mapping[str, Code] = {
     ),
     "format_unknown": Code(
         _N,
-        "Numbers have a format that is not known here; they are printed plain.",
-        'spring.xlsx: column size: the format 0.0"x" is not known here; 1.5 is printed',
+        "Numbers or dates have a format that is not known here; they are printed plain.",
+        "spring.xlsx: column size: the format # ?/? is not known here; 1.5 is printed",
     ),
     # Cells
     "empty_words": Code(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from runner.errors import UsageError
 from runner.message import SkipReason
-from runner.tables import RoundedNumber
+from runner.tables import ErrorCell, FormattedNumber, RoundedNumber, Uncalculated
 
 MAX_PLATFORM_ID = 2**64
 """X's user ids are unsigned 64-bit numbers."""
@@ -21,6 +21,7 @@ _FRACTION = re.compile(r"[0-9]+[.,][0-9]*")
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
 
 _ROUNDED = "Excel has rounded this id; format the column as text and paste the ids again"
+_UNCALCULATED = "that was never calculated; open the workbook, save it, and run again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def of_any_kind(id: str, refused: Refused) -> str | Refused:
 
 def _x_id(cell: str) -> str | Refused:
     found = cell.strip()
-    if found.isascii() and found.isdigit() and len(found) < 20 and type(cell) is not RoundedNumber:
+    if found.isascii() and found.isdigit() and len(found) < 20 and type(cell) is str:
         return found if found[0] != "0" else str(int(found))  # nearly every row
     return _odd_x_id(cell)
 
@@ -126,11 +127,20 @@ def _platform_id(cell: str) -> str | Refused:
 
 
 def _clean(cell: str) -> str:
+    # 1,234 is shown, 1234 is meant; 00123 may be both.
+    if type(cell) is FormattedNumber and cell.lstrip("0") != cell.plain:
+        cell = cell.plain
     return cell.strip().strip(INVISIBLE).strip()
 
 
 def _never_an_id(cell: str, found: str) -> Refused | None:
-    """What no kind of id can be: nothing at all, or a number that a spreadsheet has rounded."""
+    """What no kind of id can be: nothing at all, what a formula gives that went wrong, or a number
+    that a spreadsheet has rounded."""
+    if type(cell) is Uncalculated:
+        return Refused(SkipReason.BAD_ID, f"the id is a formula {_UNCALCULATED}")
+    if type(cell) is ErrorCell:
+        detail = f"the id is {shown(found)}, a formula's error; write the id itself"
+        return Refused(SkipReason.BAD_ID, detail)
     if not found:
         return Refused(SkipReason.NO_ID, "the id is empty; fill it in or delete the row")
     if type(cell) is RoundedNumber or _EXCEL.fullmatch(found):

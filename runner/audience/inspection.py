@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from runner.audience.formulas import uncalculated
 from runner.audience.nested import nested_findings
 from runner.audience.reading import Audience
 from runner.findings import Finding
@@ -15,4 +16,7 @@ def inspect(
 ) -> list[Finding]:
     """Findings about the columns that the ids and the template need. `progress` is told how many
     rows have been read."""
-    return nested_findings(audience, template)
+    return [
+        *uncalculated(audience, template.needs),
+        *nested_findings(audience, template),
+    ]

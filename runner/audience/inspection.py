@@ -73,8 +73,7 @@ def inspect(
         cells = [each for _, each in chunk]
         if numeric:
             ids = [row[at].strip() for row in cells]
-            for (number, _), id in zip(chunk, ids, strict=True):
-                zeros.add(number, id)
+            zeros.add_all([number for number, _ in chunk], ids)
             short.add(ids)
         for index, column in watched:
             _look(audience, column, chunk, [row[index] for row in cells])
@@ -139,10 +138,6 @@ def _look(
     audience: Audience, column: _Column, chunk: Sequence[tuple[int, list[str]]], raw: list[str]
 ) -> None:
     whole = "".join(raw)
-    odd = "&" in whole or not whole.isascii()
-    cells = list(map(str.strip, raw))
-    if odd:
-        cells = [cell if cell.isalnum() and cell.isascii() else plain_cell(cell) for cell in cells]
     kinds = set(map(type, raw))
     if kinds != {str}:
         _find_formulas(column, chunk, raw)
@@ -150,27 +145,35 @@ def _look(
             for (number, row), cell in zip(chunk, raw, strict=True):
                 if type(cell) is ErrorCell and cell not in column.nothing and audience.selects(row):
                     _add(column.empty, column.empty_words, number, cell)
-    if not column.nothing.isdisjoint(cells):
-        for (number, row), cell in zip(chunk, cells, strict=True):
-            if cell in column.nothing and audience.selects(row):
+    suspicious = not whole.isascii() and suspect(whole)
+    looked_for = column.nothing | MAYBE_NAMES if column.of_names else column.nothing
+    if (
+        "&" not in whole
+        and not suspicious
+        and column.words is None
+        and looked_for.isdisjoint(map(str.strip, raw))
+    ):
+        return  # nearly always
+    for (number, row), given in zip(chunk, raw, strict=True):
+        cell = plain_cell(given.strip())
+        if cell in looked_for and audience.selects(row):
+            if cell in column.nothing:
                 _add(column.empty, column.empty_words, number, cell)
-    if column.of_names and not MAYBE_NAMES.isdisjoint(cells):
-        for (number, row), cell in zip(chunk, cells, strict=True):
-            if cell in MAYBE_NAMES and cell not in column.nothing and audience.selects(row):
+            else:
                 _add(column.names, column.name_words, number, cell)
-    if odd and suspect(whole):
-        for (number, row), cell in zip(chunk, cells, strict=True):
-            if suspect(cell) and (was := mended(cell)) is not None and audience.selects(row):
+        elif suspicious and suspect(cell) and audience.selects(row):
+            was = mended(cell)
+            if was is not None:
                 column.example = column.example if column.broken.count else (cell, was)
                 column.broken.add(number)
-    if column.words is not None:
-        texts = cells if Truth not in kinds else [
-            cell for cell, one in zip(cells, raw, strict=True) if type(one) is not Truth
-        ]  # fmt: skip
-        if len(column.words) <= MOST_WORDS:
-            column.words.update(
-                word for word in map(str.casefold, texts) if word and word not in column.nothing
-            )
+        if (
+            column.words is not None
+            and cell
+            and cell not in column.nothing
+            and type(given) is not Truth
+            and len(column.words) <= MOST_WORDS
+        ):
+            column.words[cell.casefold()] += 1
 
 
 def _find_formulas(

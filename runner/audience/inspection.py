@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 
 from runner.audience.ids import is_numeric, shown
 from runner.audience.mojibake import mended, suspect
-from runner.audience.nothing import MAYBE_NAMES, is_name_column, plain_cell
+from runner.audience.nothing import MAYBE_NAMES, is_name_column, plain_cell, seen
 from runner.audience.reading import Audience
 from runner.audience.rounding import Zeros
 from runner.findings import Finding, Rows
@@ -41,6 +41,7 @@ class _Column:
     example: tuple[str, str] = ("", "")
     formulas: Rows = field(default_factory=Rows)
     words: Counter[str] | None = None
+    plain: bool = True  # every cell is what it says, spaces around it aside
 
 
 def inspect(
@@ -64,7 +65,12 @@ def inspect(
         (index, _Column(name, frozenset(), False))
         for index, name in enumerate(audience.columns[: len(audience.table.columns)])
         if name not in audience.used
-        and (index == at or name in audience.where or name == audience.timezone)
+        and (
+            index == at
+            or name in audience.where
+            or name in audience.defaults
+            or name == audience.timezone
+        )
     ]
     zeros, short = Zeros(), _ShortIds()
     rows = audience.table.rows()
@@ -78,11 +84,14 @@ def inspect(
         for index, column in watched:
             _look(audience, column, chunk, [row[index] for row in cells])
         for index, column in others:
-            _find_formulas(column, chunk, [row[index] for row in cells])
+            raw = [row[index] for row in cells]
+            _find_formulas(column, chunk, raw)
+            column.plain = column.plain and not _holds_unseen(raw, "".join(raw))
         read += len(chunk)
         progress(read)
     file = str(audience.table.path)
-    audience.ids_rounded.append(zeros.rounded())
+    audience.ids_rounded[:] = [zeros.rounded()]
+    audience.plain[:] = [all(column.plain for _, column in watched + others)]
     findings = []
     rounded = audience.rounded()
     if rounded is not None and not rounded.alone:
@@ -145,6 +154,7 @@ def _look(
             for (number, row), cell in zip(chunk, raw, strict=True):
                 if type(cell) is ErrorCell and cell not in column.nothing and audience.selects(row):
                     _add(column.empty, column.empty_words, number, cell)
+    column.plain = column.plain and kinds == {str} and not _holds_unseen(raw, whole)
     suspicious = not whole.isascii() and suspect(whole)
     looked_for = column.nothing | MAYBE_NAMES if column.of_names else column.nothing
     if (
@@ -154,8 +164,10 @@ def _look(
         and looked_for.isdisjoint(map(str.strip, raw))
     ):
         return  # nearly always
+    column.plain = column.plain and "&" not in whole
     for (number, row), given in zip(chunk, raw, strict=True):
         cell = plain_cell(given.strip())
+        column.plain = column.plain and cell not in column.nothing
         if cell in looked_for and audience.selects(row):
             if cell in column.nothing:
                 _add(column.empty, column.empty_words, number, cell)
@@ -174,6 +186,16 @@ def _look(
             and len(column.words) <= MOST_WORDS
         ):
             column.words[cell.casefold()] += 1
+
+
+def _holds_unseen(raw: Sequence[str], whole: str) -> bool:
+    """Whether a cell has signs of which none is seen."""
+    if whole.isascii() and whole.isprintable():
+        return False
+    return any(
+        not (cell.isascii() and cell.isprintable()) and not seen(cell) and cell.strip() != ""
+        for cell in raw
+    )
 
 
 def _find_formulas(

@@ -43,7 +43,8 @@ class Audience:
     far as they were read to open them.
     `suppressed`: id to where it stands, such as `do-not-contact.csv row 7`, in one of `lists`.
     `used`: the columns that the template needs: words for nothing are empty in these, and signs of
-    HTML are read.
+    HTML are read. `ids_rounded`, `plain`: what reading all of it has shown, where that was done:
+    rounded ids, and whether every cell is as it is written.
     """
 
     campaign: Campaign
@@ -59,6 +60,7 @@ class Audience:
     timezone: str | None = None
     used: frozenset[str] = frozenset()
     ids_rounded: list[Rounded | None] = field(default_factory=list, compare=False)
+    plain: list[bool] = field(default_factory=list, compare=False)
 
     def rows(self) -> Iterator[Prospect | RowSkip]:
         """Every row that is not blank, once. Raises AudienceError where the file breaks off.
@@ -83,24 +85,26 @@ class Audience:
         used = [(index, words) for index, _, words in self.printed()]
         nothing = frozenset().union(*(words for _, words in used))
 
-        has_kinds = self.table.path.suffix.lower() not in (".csv", ".tsv", ".txt")
+        careful = self.plain != [True]
+        has_kinds = self.table.typed
 
         for number, raw in self.table.rows():
             cells = list(map(str.strip, raw))
-            whole = "".join(cells)
-            if not whole.isascii() or not whole.isprintable():
-                cells = [c if c.isascii() and c.isprintable() else seen(c) for c in cells]
-            if has_kinds:
-                for index, _ in used:
-                    if type(raw[index]) is ErrorCell:
-                        cells[index] = ""
-            if "&" in whole:
-                for index, _ in used:
-                    cells[index] = plain_cell(cells[index])
-            if not nothing.isdisjoint(cells):
-                for index, words in used:
-                    if cells[index] in words:
-                        cells[index] = ""
+            if careful:
+                whole = "".join(cells)
+                if not whole.isascii() or not whole.isprintable():
+                    cells = [c if c.isascii() and c.isprintable() else seen(c) for c in cells]
+                if has_kinds:
+                    for index, _ in used:
+                        if type(raw[index]) is ErrorCell:
+                            cells[index] = ""
+                if "&" in whole:
+                    for index, _ in used:
+                        cells[index] = plain_cell(cells[index])
+                if not nothing.isdisjoint(cells):
+                    for index, words in used:
+                        if cells[index] in words:
+                            cells[index] = ""
             if added:
                 cells += added
             for index, text in fill:

@@ -75,7 +75,7 @@ class Template:
         self.decimal_of: DecimalOf = lambda _: ""
         self._globals = {name: each for name, each in GLOBALS.items() if name in names}
         self._loops = tree.find(nodes.For) is not None
-        name_columns(tree)
+        self._reads = name_columns(tree)
         work.bound(tree, ENVIRONMENT)
         self._compiled = ENVIRONMENT.from_string(tree)
         self._root = self._compiled.root_render_func
@@ -109,7 +109,8 @@ class Template:
         if self._globals:
             row = {**self._globals, **row}
         work.begin()
-        numbers.begin(self.decimal_of)
+        if self._reads:
+            numbers.begin(self.decimal_of)
         try:
             # `Template.render` copies globals and columns for each row, and makes a context.
             if self._sets:

@@ -58,5 +58,8 @@ def _open_streams() -> None:
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115  # the same
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115  # the same
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in ("utf-8", "utf8"):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in (
+            "utf-8",
+            "utf8",
+        ):
             stream.reconfigure(errors="replace")  # a name that it cannot show stops nothing

@@ -247,6 +247,8 @@ def _syntax(message: str, source: str) -> tuple[str, str]:
 def _why(error: Exception) -> str:
     if isinstance(error, jinja2.exceptions.SecurityError):
         return "only the usual text methods (lower, replace, split …) may be used"
+    if "not supported between instances of" in str(error):
+        return "compares a text with a number; write `| number` after the column"
     told = str(error).replace("'str object'", "a text")
     told = told.replace("str object has no element", "a text has no character")
     return " ".join(told.split())[:200] or type(error).__name__

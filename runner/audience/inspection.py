@@ -14,4 +14,5 @@ def inspect(
 ) -> list[Finding]:
     """Findings about the columns that the ids and the template need. `progress` is told how many
     rows have been read."""
-    return []
+    nobody = audience.selects_nobody() if audience.where else None
+    return [nobody] if nobody else []

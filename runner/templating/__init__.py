@@ -5,6 +5,7 @@ values (a text must come out the same at every planning), and nothing that a typ
 turn into an endless loop or a gigabyte. A name that is no column is an error, never an empty text.
 """
 
+from runner.templating.names import is_name, normal_name
 from runner.templating.template import (
     MAX_TEXT,
     RowRenderError,
@@ -21,6 +22,8 @@ __all__ = [
     "compile_template",
     "default",
     "first_word",
+    "is_name",
     "load_template",
+    "normal_name",
     "title",
 ]

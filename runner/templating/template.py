@@ -16,6 +16,7 @@ from jinja2 import meta, nodes
 from runner.errors import Problem, TemplateError
 from runner.findings import Finding
 from runner.templating import work
+from runner.templating.names import normal_name
 from runner.templating.needs import required
 from runner.templating.sandbox import ENVIRONMENT, GLOBALS
 
@@ -61,6 +62,8 @@ class Template:
 
     def __init__(self, name: str, tree: nodes.Template) -> None:
         self.name = name
+        for each in tree.find_all(nodes.Name):
+            each.name = normal_name(each.name)
         self.needs = frozenset(meta.find_undeclared_variables(tree))
         self.requires_value = frozenset(required(tree, frozenset())) & self.needs
         names = {node.name for node in tree.find_all(nodes.Name)}

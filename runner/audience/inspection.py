@@ -105,7 +105,9 @@ def inspect(
         findings += _told(file, column)
     findings += _truth(template, {column.name: column for _, column in watched})
     findings += uncalculated(audience, template.needs)
-    return findings + nested_findings(audience, template)
+    findings += nested_findings(audience, template)
+    nobody = audience.selects_nobody() if audience.where else None
+    return [*findings, *([nobody] if nobody else [])]
 
 
 def decimal_sign(audience: Audience, column: str) -> str:

@@ -6,6 +6,8 @@ import gc
 import io
 import os
 import sys
+import warnings
+from io import TextIOWrapper
 
 from runner.cli.call import Call
 from runner.cli.failing import exit_code_of
@@ -21,6 +23,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command line (default: this process's); its exit code."""
     _open_streams()
     gc.set_threshold(FEWER)
+    if not sys.warnoptions:  # what a library has to say to programmers
+        warnings.simplefilter("ignore")
     words = list(sys.argv[1:] if argv is None else argv)
     call = Call(words)
     try:
@@ -57,9 +61,7 @@ def _open_streams() -> None:
     sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115  # for as long as we run
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115  # the same
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115  # the same
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in (
-            "utf-8",
-            "utf8",
-        ):
-            stream.reconfigure(errors="replace")  # a name that it cannot show stops nothing
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        # What a terminal or a log cannot show is shown as `?`: no reason to stop a run.
+        if isinstance(stream, TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="replace")

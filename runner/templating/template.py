@@ -18,6 +18,7 @@ from runner.findings import Finding
 from runner.templating import numbers, work
 from runner.templating.conditions import comparisons, conditions, name_columns
 from runner.templating.literals import literal_findings
+from runner.templating.names import normal_name
 from runner.templating.needs import required
 from runner.templating.numbers import DecimalOf
 from runner.templating.sandbox import ENVIRONMENT, GLOBALS
@@ -66,6 +67,8 @@ class Template:
 
     def __init__(self, name: str, tree: nodes.Template) -> None:
         self.name = name
+        for each in tree.find_all(nodes.Name):
+            each.name = normal_name(each.name)
         self.needs = frozenset(meta.find_undeclared_variables(tree))
         self.requires_value = frozenset(required(tree, frozenset())) & self.needs
         names = {node.name for node in tree.find_all(nodes.Name)}

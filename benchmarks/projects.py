@@ -16,7 +16,7 @@ from benchmarks.processes import CLIENT_CORE, RUN_CAMPAIGN, Process, Ran, start
 LINK = "df6jbw4h36qm5d9iu2sgn7kx"
 TOKEN = "tok-5f0c7a1e9b3d4c68a2e7"
 TEXT = "Hi {{ first_name }}, saw your talk at {{ company }}. Shall I send the notes?"
-FIRST_ID = 1_500_000_000_000_000_000
+FIRST_ID = 1_500_000_123_456_789_101
 DAY = 86_400.0
 PER_DAY = 100_000
 """The API's own limit: how old the attempts of a half-sent campaign are."""

@@ -140,6 +140,12 @@ CODES: Mapping[str, Code] = {
         "wrong encoding",
     ),
     # Tables
+    "nobody_selected": Code(
+        _E,
+        "No row has what prospects.where asks for.",
+        "spring.csv: column country: prospects.where selects nobody; there are: United Kingdom, "
+        "United States; write one of these",
+    ),
     "columns_renamed": Code(
         _N,
         "Headers are written differently in a template.",

@@ -6,10 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from unicodedata import name as unicode_name
+from unicodedata import normalize
 
-from runner.audience.ids import INVISIBLE, shown
+from runner.audience.ids import shown
 from runner.errors import AudienceError
 from runner.findings import Finding
+from runner.templating import is_name, normal_name
 
 ID_COLUMNS: Mapping[str, str] = {
     "x_user_id": "platform",
@@ -19,9 +22,42 @@ ID_COLUMNS: Mapping[str, str] = {
 """Column names that say by themselves what they hold."""
 
 
+_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+"""Signs that a header does not show: a person would not know that they are to be written."""
+
+
+def folded(text: str) -> str:
+    """A text for comparing: capitals, and the two forms in which accents are stored, are the
+    same."""
+    if text.isascii():
+        return text.lower()
+    while (found := normalize("NFC", text.casefold())) != text:
+        text = found
+    return text
+
+
 def normal_column(name: str) -> str:
-    """A header as templates write it: ` First Name ` and `first-name` are `first_name`."""
-    return re.sub(r"[\s\-]+", "_", name.strip(" \t\r\n\xa0" + INVISIBLE).casefold())
+    """A header as templates write it: ` First Name ` and `first-name` are `first_name`.
+
+    Signs that no name may have are left out, with one `_` between what they part: `# Employees` is
+    `employees`, `Industry/Sector` is `industry_sector`. Before a digit, and before a word that
+    means something else in a template, comes `_`: `_1st_name`. A header of signs alone is called as
+    Unicode calls them: `%` is `percent_sign`. Only an empty header has no name.
+    """
+    found = _UNSEEN.sub("", name).strip()
+    while (one := normal_name(found.casefold())) != found:
+        found = one
+    found = re.sub(r"[\s\-]+", "_", found.strip())
+    if found and not is_name(found):
+        kept = "".join(char if is_name(f"_{char}") else " " for char in found)
+        found = "_".join(part for part in re.split(r"[ _]+", kept) if part) or _called(found)
+    return found if not found or is_name(found) else f"_{found}"
+
+
+def _called(signs: str) -> str:
+    """The names of signs, such as `percent_sign`."""
+    names = (unicode_name(char, f"sign {ord(char):x}") for char in signs if char != "_")
+    return re.sub(r"[^a-z0-9]+", "_", " ".join(names).lower()) or signs
 
 
 def normal_columns(path: Path, columns: Sequence[str]) -> tuple[list[str], list[Finding]]:
@@ -35,7 +71,11 @@ def normal_columns(path: Path, columns: Sequence[str]) -> tuple[list[str], list[
                 f"{normal}; rename one"
             )
         found[normal] = name
-    changed = [f"{name!r} as {normal}" for normal, name in found.items() if normal != name]
+    changed = [
+        f"{name!r} as {normal}"
+        for normal, name in found.items()
+        if normal != normalize("NFC", name)
+    ]
     what = f"columns are read as: {', '.join(changed)}"
     return list(found), [Finding("columns_renamed", what, file=str(path))] if changed else []
 
@@ -63,6 +103,18 @@ def existing(path: Path, columns: Sequence[str], wanted: str, key: str) -> str:
     raise AudienceError(
         f"{path}: no column {shown(wanted)} ({key}); {hint}columns there are: {', '.join(columns)}"
     )
+
+
+def as_written(text: str, columns: Sequence[str]) -> str:
+    """What of a template's text names a column otherwise than a template writes it, such as
+    `{{ # Employees }} is written {{ employees }}`; empty for nothing."""
+    told = {}
+    for inside in re.findall(r"\{\{-?([^{}]*?)-?\}\}", text):
+        written = inside.split("|")[0].strip()
+        normal = normal_column(written)
+        if written != normal and normal in columns:
+            told[written] = f"{{{{ {shown(written)} }}}} is written {{{{ {normal} }}}}"
+    return ", ".join(told.values())
 
 
 def listed(names: Sequence[str]) -> str:

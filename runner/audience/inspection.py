@@ -11,7 +11,7 @@ from runner.audience.formulas import uncalculated
 from runner.audience.ids import is_numeric, shown
 from runner.audience.mojibake import mended, suspect
 from runner.audience.nested import nested_findings
-from runner.audience.nothing import MAYBE_NAMES, is_name_column, plain_cell
+from runner.audience.nothing import MAYBE_NAMES, is_name_column, plain_cell, seen
 from runner.audience.reading import Audience
 from runner.audience.rounding import Zeros
 from runner.findings import Finding, Rows
@@ -42,6 +42,7 @@ class _Column:
     broken: Rows = field(default_factory=Rows)
     example: tuple[str, str] = ("", "")
     words: Counter[str] | None = None
+    plain: bool = True  # every cell is what it says, spaces around it aside
 
 
 def inspect(
@@ -61,6 +62,17 @@ def inspect(
     ]
     for _, column in watched:
         column.words = Counter() if column.name in decided else None
+    others = [
+        (index, _Column(name, frozenset(), False))
+        for index, name in enumerate(audience.columns[: len(audience.table.columns)])
+        if name not in audience.used
+        and (
+            index == at
+            or name in audience.where
+            or name in audience.defaults
+            or name == audience.timezone
+        )
+    ]
     zeros, short = Zeros(), _ShortIds()
     rows = audience.table.rows()
     read = 0
@@ -68,15 +80,18 @@ def inspect(
         cells = [each for _, each in chunk]
         if numeric:
             ids = [row[at].strip() for row in cells]
-            for (number, _), id in zip(chunk, ids, strict=True):
-                zeros.add(number, id)
+            zeros.add_all([number for number, _ in chunk], ids)
             short.add(ids)
         for index, column in watched:
             _look(audience, column, chunk, [row[index] for row in cells])
+        for index, column in others:
+            raw = [row[index] for row in cells]
+            column.plain = column.plain and not _holds_unseen(raw, "".join(raw))
         read += len(chunk)
         progress(read)
     file = str(audience.table.path)
-    audience.ids_rounded.append(zeros.rounded())
+    audience.ids_rounded[:] = [zeros.rounded()]
+    audience.plain[:] = [all(column.plain for _, column in watched + others)]
     findings = []
     rounded = audience.rounded()
     if rounded is not None and not rounded.alone:
@@ -90,7 +105,9 @@ def inspect(
         findings += _told(file, column)
     findings += _truth(template, {column.name: column for _, column in watched})
     findings += uncalculated(audience, template.needs)
-    return findings + nested_findings(audience, template)
+    findings += nested_findings(audience, template)
+    nobody = audience.selects_nobody() if audience.where else None
+    return [*findings, *([nobody] if nobody else [])]
 
 
 def decimal_sign(audience: Audience, column: str) -> str:
@@ -134,36 +151,53 @@ def _look(
     audience: Audience, column: _Column, chunk: Sequence[tuple[int, list[str]]], raw: list[str]
 ) -> None:
     whole = "".join(raw)
-    odd = "&" in whole or not whole.isascii()
-    cells = list(map(str.strip, raw))
-    if odd:
-        cells = [cell if cell.isalnum() and cell.isascii() else plain_cell(cell) for cell in cells]
     kinds = set(map(type, raw))
     if ErrorCell in kinds:
         for (number, row), cell in zip(chunk, raw, strict=True):
             if type(cell) is ErrorCell and cell not in column.nothing and audience.selects(row):
                 _add(column.empty, column.empty_words, number, cell)
-    if not column.nothing.isdisjoint(cells):
-        for (number, row), cell in zip(chunk, cells, strict=True):
-            if cell in column.nothing and audience.selects(row):
+    column.plain = column.plain and kinds == {str} and not _holds_unseen(raw, whole)
+    suspicious = not whole.isascii() and suspect(whole)
+    looked_for = column.nothing | MAYBE_NAMES if column.of_names else column.nothing
+    if (
+        "&" not in whole
+        and not suspicious
+        and column.words is None
+        and looked_for.isdisjoint(map(str.strip, raw))
+    ):
+        return  # nearly always
+    column.plain = column.plain and "&" not in whole
+    for (number, row), given in zip(chunk, raw, strict=True):
+        cell = plain_cell(given.strip())
+        column.plain = column.plain and cell not in column.nothing
+        if cell in looked_for and audience.selects(row):
+            if cell in column.nothing:
                 _add(column.empty, column.empty_words, number, cell)
-    if column.of_names and not MAYBE_NAMES.isdisjoint(cells):
-        for (number, row), cell in zip(chunk, cells, strict=True):
-            if cell in MAYBE_NAMES and cell not in column.nothing and audience.selects(row):
+            else:
                 _add(column.names, column.name_words, number, cell)
-    if odd and suspect(whole):
-        for (number, row), cell in zip(chunk, cells, strict=True):
-            if suspect(cell) and (was := mended(cell)) is not None and audience.selects(row):
+        elif suspicious and suspect(cell) and audience.selects(row):
+            was = mended(cell)
+            if was is not None:
                 column.example = column.example if column.broken.count else (cell, was)
                 column.broken.add(number)
-    if column.words is not None:
-        texts = cells if Truth not in kinds else [
-            cell for cell, one in zip(cells, raw, strict=True) if type(one) is not Truth
-        ]  # fmt: skip
-        if len(column.words) <= MOST_WORDS:
-            column.words.update(
-                word for word in map(str.casefold, texts) if word and word not in column.nothing
-            )
+        if (
+            column.words is not None
+            and cell
+            and cell not in column.nothing
+            and type(given) is not Truth
+            and len(column.words) <= MOST_WORDS
+        ):
+            column.words[cell.casefold()] += 1
+
+
+def _holds_unseen(raw: Sequence[str], whole: str) -> bool:
+    """Whether a cell has signs of which none is seen."""
+    if whole.isascii() and whole.isprintable():
+        return False
+    return any(
+        not (cell.isascii() and cell.isprintable()) and not seen(cell) and cell.strip() != ""
+        for cell in raw
+    )
 
 
 def _add(rows: Rows, words: dict[str, None], number: int, word: str) -> None:

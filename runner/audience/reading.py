@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -11,6 +10,7 @@ from runner.audience.columns import (
     ID_COLUMNS,
     existing,
     find_id_column,
+    folded,
     listed,
     normal_column,
     normal_columns,
@@ -33,6 +33,10 @@ from runner.findings import Finding
 from runner.message import Prospect, Recipient, RowSkip, SkipReason
 from runner.tables import ErrorCell, Table, Truth, read_table
 from runner.templating.literals import Names
+from runner.zones import find_zone
+
+SHOWN_VALUES = 5
+"""Values of a column that are told where `where` selects none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ class Audience:
     far as they were read to open them.
     `suppressed`: id to where it stands, such as `do-not-contact.csv row 7`, in one of `lists`.
     `used`: the columns that the template needs: words for nothing are empty in these, and signs of
-    HTML are read.
+    HTML are read. `ids_rounded`, `plain`: what reading all of it has shown, where that was done:
+    rounded ids, and whether every cell is as it is written.
     """
 
     campaign: Campaign
@@ -59,6 +64,7 @@ class Audience:
     timezone: str | None = None
     used: frozenset[str] = frozenset()
     ids_rounded: list[Rounded | None] = field(default_factory=list, compare=False)
+    plain: list[bool] = field(default_factory=list, compare=False)
 
     def rows(self) -> Iterator[Prospect | RowSkip]:
         """Every row that is not blank, once. Raises AudienceError where the file breaks off.
@@ -75,7 +81,7 @@ class Audience:
         fill = [(names.index(name), text) for name, text in self.defaults.items()]
         where = [(names.index(name), values) for name, values in self.where.items()]
         zone = names.index(self.timezone) if self.timezone else None
-        zones = zoneinfo.available_timezones() if self.timezone else set()
+        zones = {"": ""}
         check = id_checker(platform, id_type)
         numbers = FirstRows() if is_numeric(platform, id_type) else None
         texts: dict[str, int] = {}
@@ -83,24 +89,26 @@ class Audience:
         used = [(index, words) for index, _, words in self.printed()]
         nothing = frozenset().union(*(words for _, words in used))
 
-        has_kinds = self.table.path.suffix.lower() not in (".csv", ".tsv", ".txt")
+        careful = self.plain != [True]
+        has_kinds = self.table.typed
 
         for number, raw in self.table.rows():
             cells = list(map(str.strip, raw))
-            whole = "".join(cells)
-            if not whole.isascii() or not whole.isprintable():
-                cells = [c if c.isascii() and c.isprintable() else seen(c) for c in cells]
-            if has_kinds:
-                for index, _ in used:
-                    if type(raw[index]) is ErrorCell:
-                        cells[index] = ""
-            if "&" in whole:
-                for index, _ in used:
-                    cells[index] = plain_cell(cells[index])
-            if not nothing.isdisjoint(cells):
-                for index, words in used:
-                    if cells[index] in words:
-                        cells[index] = ""
+            if careful:
+                whole = "".join(cells)
+                if not whole.isascii() or not whole.isprintable():
+                    cells = [c if c.isascii() and c.isprintable() else seen(c) for c in cells]
+                if has_kinds:
+                    for index, _ in used:
+                        if type(raw[index]) is ErrorCell:
+                            cells[index] = ""
+                if "&" in whole:
+                    for index, _ in used:
+                        cells[index] = plain_cell(cells[index])
+                if not nothing.isdisjoint(cells):
+                    for index, words in used:
+                        if cells[index] in words:
+                            cells[index] = ""
             if added:
                 cells += added
             for index, text in fill:
@@ -142,11 +150,47 @@ class Audience:
                 reason, detail = SkipReason.SUPPRESSED, f"is in {suppressed[found]}"
                 yield RowSkip(number, reason, detail, columns, recipient)
                 continue
-            if zone is not None and cells[zone] and cells[zone] not in zones:
-                detail = f"{self.timezone} {shown(cells[zone])} is no IANA zone"
-                yield RowSkip(number, SkipReason.BAD_TIMEZONE, detail, columns, recipient)
-                continue
-            yield Prospect(number, recipient, columns, "" if zone is None else cells[zone])
+            there = "" if zone is None else cells[zone]
+            if there not in zones:
+                try:
+                    zones[there] = find_zone(there)
+                except ValueError as error:
+                    detail = f"{self.timezone} {shown(there)} {error}"
+                    yield RowSkip(number, SkipReason.BAD_TIMEZONE, detail, columns, recipient)
+                    continue
+            yield Prospect(number, recipient, columns, zones[there])
+
+    def selects_nobody(self) -> Finding | None:
+        """What to know if `where` takes no row of a sheet that has some. Reads the file as far as
+        the first that it takes."""
+        seen: dict[str, dict[str, None]] = {name: {} for name in self.where}
+        matched: set[str] = set()
+        places = {name: self.columns.index(name) for name in self.where}
+        row = 0
+        for row, raw in self.table.rows():  # noqa: B007  # whether there are any
+            taken = True
+            for name, values in self.where.items():
+                at = places[name]
+                cell = (raw[at].strip() if at < len(raw) else "") or self.defaults.get(name, "")
+                if folded(cell) in values:
+                    matched.add(name)
+                    continue
+                taken = False
+                if len(seen[name]) <= SHOWN_VALUES:
+                    seen[name][shown(cell) or "(empty)"] = None
+            if taken:
+                return None
+        if not row:
+            return None
+        file = str(self.table.path)
+        for name in self.where:
+            if name not in matched:
+                there = ", ".join([*seen[name]][:SHOWN_VALUES])
+                there += " …" if len(seen[name]) > SHOWN_VALUES else ""
+                what = f"prospects.where selects nobody; there are: {there}"
+                return Finding("nobody_selected", what, "write one of these", file, column=name)
+        what = f"prospects.where selects nobody: no row has all of {listed(list(self.where))}"
+        return Finding("nobody_selected", what, "ask for less", file)
 
     def rounded(self) -> Rounded | None:
         """Whether a program has rounded ids of X; reads the file for it, once."""
@@ -204,7 +248,7 @@ def read_audience(campaign: Campaign, used: Iterable[str] = ()) -> Audience:
     where: dict[str, frozenset[str]] = {}
     for name, values in wanted.where.items():
         normal = existing(table.path, columns, name, f"prospects.where.{name}")
-        where[normal] = frozenset(value.strip().casefold() for value in values)
+        where[normal] = frozenset(folded(value.strip()) for value in values)
     timezone = wanted.timezone and existing(
         table.path, columns, wanted.timezone, "prospects.timezone"
     )
@@ -257,6 +301,6 @@ def _not_selected(
     where: Sequence[tuple[int, frozenset[str]]],
 ) -> str:
     for index, values in where:
-        if cells[index].casefold() not in values:
+        if folded(cells[index]) not in values:
             return f"{names[index]} is {shown(cells[index]) or 'empty'}, not one of prospects.where"
     return ""

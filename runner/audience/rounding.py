@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from runner.findings import Rows
@@ -71,6 +71,27 @@ class Zeros:
                 if length > kept and not id[kept:].strip("0"):
                     self._count[kept] += 1
                     self._rows[kept].add(row)
+
+    def add_all(self, rows: Sequence[int], ids: Sequence[str]) -> None:
+        """Count ids as `add` does each, at a third of its cost where all are digits."""
+        whole = "".join(ids)
+        if not (whole.isascii() and whole.isdigit()):
+            for row, id in zip(rows, ids, strict=True):
+                self.add(row, id)
+            return
+        for length, of in Counter(map(len, ids)).items():
+            if length < LONG:
+                continue
+            group = ids if of == len(ids) else [id for id in ids if len(id) == length]
+            first = [int(id) % SEQUENCE for id in group].count(0)
+            self._of[length, True] += first
+            self._of[length, False] += of - first
+        ends = [at for at, id in enumerate(ids) if id[-1:] == "0" and len(id) >= LONG]
+        for kept, _ in PROGRAMS:
+            for at in ends:
+                if len(ids[at]) > kept and not ids[at][kept:].strip("0"):
+                    self._count[kept] += 1
+                    self._rows[kept].add(rows[at])
 
     def rounded(self) -> Rounded | None:
         """What chance does not explain, if anything."""

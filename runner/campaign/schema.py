@@ -31,6 +31,8 @@ from runner.campaign.values import (
     Texts,
     TimeOfDay,
     TokenName,
+    Written,
+    WrittenTexts,
     Zone,
     normal_address,
     refuse,
@@ -194,7 +196,7 @@ class Prospects(_Model):
         description="What the ids are: the platform's user ids, or Inbox ids. "
         "Default: inbox for the column inbox_id, platform otherwise.",
     )
-    defaults: dict[str, str] = Field(
+    defaults: dict[str, Written] = Field(
         default_factory=dict, description="Column: text that stands in for an empty cell."
     )
     empty: tuple[str, ...] | None = Field(
@@ -203,10 +205,10 @@ class Prospects(_Model):
         "programs write for no value, such as null, None, N/A and -; [] for none of these. A "
         "spreadsheet's error, such as #N/A, always does.",
     )
-    where: dict[str, Texts] = Field(
+    where: dict[str, WrittenTexts] = Field(
         default_factory=dict,
         description="Column: value or list of values; other rows are not written to. "
-        "Upper and lower case are the same.",
+        "Upper and lower case are the same; a value is the text that is written.",
     )
     timezone: Text | None = Field(
         None, description="Column with an IANA time zone such as Europe/London. Default: none."
@@ -215,6 +217,8 @@ class Prospects(_Model):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, data: Any) -> Any:
+        if isinstance(data, list | tuple):
+            refuse("is a list, and one file is meant", "put all rows into one file and name that")
         return {"source": data} if isinstance(data, str) else data
 
     @field_validator("encoding")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
-import zoneinfo
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import datetime
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -15,8 +14,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from runner.campaign.yamlfile import Unquoted
+from runner.campaign.yamlfile import Unquoted, Whole
 from runner.schedule import DAYS, is_region, parse_days, parse_time
+from runner.zones import find_zone
 
 T = TypeVar("T")
 
@@ -105,11 +105,36 @@ def _gap(value: Any) -> Any:
 
 
 def _path(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, list | tuple):
+        refuse("is a list, and one file is meant", "write the name of one file")
     if not isinstance(value, str):
         return value  # refused by the type, with what was written
-    if not value.strip() or not value.isprintable():
+    if not value.strip():
         refuse("is no file name", "write a path, relative to this file")
-    return info.context["folder"] / value if info.context else Path(value)
+    if not value.isprintable():
+        what = "is no file name: there is a control character in it"
+        refuse(what, "in double quotes a backslash makes one; write / between folders")
+    if re.match(r"file:/", value, re.IGNORECASE):
+        bare = re.sub(r"^file:/+(localhost/)?(?=[A-Za-z]:)?", "/", value, flags=re.IGNORECASE)
+        refuse("is an address, not a path", f"write {bare}")
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", value):
+        refuse("is an address of the web, not a file", "download it, and name the file it becomes")
+    folder = info.context["folder"] if info.context else Path()
+    if value == "~" or value.startswith("~/"):
+        try:
+            return Path(value).expanduser()
+        except RuntimeError:
+            refuse("names a home folder, and there is none here", "write the whole path")
+    if "\\" in value and os.sep == "/" and not (folder / value).exists():
+        _refuse_backslashes(value)
+    return folder / value
+
+
+def _refuse_backslashes(value: str) -> NoReturn:
+    if re.match(r"[A-Za-z]:|\\\\", value):
+        what = "is a path of Windows, with backslashes"
+        refuse(what, "write where the file is on this computer, with / between folders")
+    refuse("has backslashes in it", f"write {value.replace(chr(92), '/')}")
 
 
 def _token_env(value: Any) -> Any:
@@ -127,6 +152,19 @@ def _token_env(value: Any) -> Any:
 
 def _one_or_many(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
+
+
+def _as_written(value: Any) -> Any:
+    """A scalar as the text that stands in the file: `NO`, `02134` and `1` are what cells show."""
+    return value.source if isinstance(value, Unquoted | Whole) else value
+
+
+def _each_as_written(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(map(_as_written, value))
+    if value is None:
+        refuse("is empty to YAML", "write a value, a word such as Null in quotes")
+    return _one_or_many(_as_written(value))
 
 
 def _days(value: Any) -> Any:
@@ -163,21 +201,7 @@ def _local_time(value: Any) -> Any:
 
 
 def _zone(value: str) -> str:
-    zones = zoneinfo.available_timezones() - {"localtime"}  # a file of this machine alone
-    if value not in zones:
-        example = "write one such as Europe/London or America/New_York"
-        refuse("is no IANA time zone", _did_you_mean(value, zones) or example)
-    if value in ("EST", "MST", "HST"):
-        refuse(
-            "is the same all year, without summer time", "write a place such as America/New_York"
-        )
-    return value
-
-
-def _did_you_mean(value: str, known: Collection[str]) -> str:
-    by_small = {each.lower(): each for each in known}
-    near = get_close_matches(value.lower(), by_small, 1, 0.85)
-    return f"did you mean {by_small[near[0]]}?" if near else ""
+    return _told(find_zone, value)
 
 
 def _region(value: str) -> str:
@@ -255,11 +279,20 @@ TokenName = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$"}),
 ]
 _TEXTS_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+_SCALAR_SCHEMA = {"type": ["string", "number", "boolean"]}
+_WRITTEN_SCHEMA = {"anyOf": [_SCALAR_SCHEMA, {"type": "array", "items": _SCALAR_SCHEMA}]}
 Texts = Annotated[
     tuple[str, ...],
     Field(min_length=1),
     BeforeValidator(_one_or_many),
     WithJsonSchema(_TEXTS_SCHEMA),
+]
+Written = Annotated[str, BeforeValidator(_as_written), WithJsonSchema(_SCALAR_SCHEMA)]
+WrittenTexts = Annotated[
+    tuple[str, ...],
+    Field(min_length=1),
+    BeforeValidator(_each_as_written),
+    WithJsonSchema(_WRITTEN_SCHEMA),
 ]
 
 

@@ -46,6 +46,18 @@ class Unquoted:
     kind: str
 
 
+class Whole(int):
+    """A whole number, with what was written for it: `+1_000` is 1000."""
+
+    source: str
+
+    @classmethod
+    def of(cls, source: str) -> Whole:
+        found = cls(source.replace("_", ""))
+        found.source = source
+        return found
+
+
 @dataclass(slots=True)
 class Document:
     """A YAML file as values, with the line of each, what was written for it, and its mistakes.
@@ -180,6 +192,10 @@ def _syntax_problem(file: str, text: str, error: yaml.YAMLError) -> Problem:
     begins = error.context_mark.line + 1 if error.context_mark else line
     if found := _unquoted_text(text.splitlines(), min(begins, line), line):
         return Problem(file, found[0], "", *found[1:])
+    if "escape" in f"{error.context} {problem}" and "double-quoted" in (error.context or ""):
+        what = "a backslash in double quotes begins a sign of YAML's own"
+        instead = "write / between the folders of a path; elsewhere \\\\, or single quotes"
+        return Problem(file, line, "", what, instead)
     if "'\\t'" in problem:
         return Problem(file, line, "", "begins with a tab", "indent with spaces")
     if "another document" in problem:
@@ -394,7 +410,11 @@ class _Reader:
         if kind in ("str", "value", "merge"):
             if _UNWANTED.search(source):
                 line = node.start_mark.line + 1
-                self.document.add(line, loc, "holds a control character", "remove it")
+                instead = (
+                    "in double quotes a backslash makes one; write / in a path, \\\\ elsewhere"
+                )
+                instead = instead if node.style == '"' else "remove it"
+                self.document.add(line, loc, "holds a control character", instead)
                 return ""
             self.document.scalars[loc] = (source, "text")
             self._place(node, loc)
@@ -408,5 +428,5 @@ class _Reader:
                 self._place(node, loc)
             return None
         if kind == "int" and len(source) < 20 and _INTEGER.fullmatch(source):
-            return int(source.replace("_", ""))
+            return Whole.of(source)
         return Unquoted(source, _KINDS[kind])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import warnings
+from io import TextIOWrapper
 
 from runner.cli.call import Call
 from runner.cli.failing import exit_code_of
@@ -20,6 +22,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command line (default: this process's); its exit code."""
     _open_streams()
     gc.set_threshold(FEWER)
+    if not sys.warnoptions:  # what a library has to say to programmers
+        warnings.simplefilter("ignore")
     words = list(sys.argv[1:] if argv is None else argv)
     call = Call(words)
     try:
@@ -56,3 +60,7 @@ def _open_streams() -> None:
     sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115  # for as long as we run
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115  # the same
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115  # the same
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        # What a terminal or a log cannot show is shown as `?`: no reason to stop a run.
+        if isinstance(stream, TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="replace")

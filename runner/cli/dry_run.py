@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from typing import Any
 import click
 
 from runner.cli.call import Call
+from runner.cli.json_text import json_text
 from runner.cli.params import ENDINGS
 from runner.cli.question import finish_lines, preview_lines
 from runner.cli.show import text_lines, told_in_place
@@ -140,7 +140,7 @@ def show_dry_run(
         )
     if as_json:
         told = [_as_json(at, found, looker.seen, clock.now()) for at in range(len(campaigns))]
-        click.echo(json.dumps(told[0] if len(told) == 1 else told, ensure_ascii=False, indent=2))
+        click.echo(json_text(told[0] if len(told) == 1 else told))
     else:
         _show(found, looker.seen, bool(only) or limit is not None, clock.now())
     if output is not None:

@@ -97,10 +97,13 @@ def _secrets(call: Call) -> set[str]:
             folders.update(path.absolute().parents[:3])
     for folder in folders:
         with contextlib.suppress(OSError, ValueError):
-            for line in (folder / ".env").read_text().splitlines():
-                name, equals, value = line.removeprefix("export ").partition("=")
+            for line in (folder / ".env").read_text(encoding="utf-8-sig").splitlines():
+                name, equals, value = line.strip().removeprefix("export ").partition("=")
                 if equals and name.strip() in names:
                     found.add(value.strip().strip("'\""))
+                    # With a comment behind it.
+                    quoted = re.match(r"""\s*(["'])(.*?)\1""", value)
+                    found.add(quoted[2] if quoted else value.partition(" #")[0].strip())
     found.update(os.environ.get(name, "").strip() for name in names)
     return {secret for secret in found if len(secret) > 3}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.call import Call
+from runner.cli.json_text import json_text
 from runner.cli.params import any_campaign_argument, examples, state_option
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def command(
             found = ledger.read(actions.actions, limit=limit).rows
     if as_json:
         told = [asdict(each) | {"at": iso(each.at)} for each in found]
-        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        click.echo(json_text(told))
     else:
         click.echo(
             table([_line(each) for each in found], indent="")

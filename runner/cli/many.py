@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from importlib.util import find_spec
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.call import Call
+from runner.cli.json_text import json_text
 from runner.cli.params import (
     accept_option,
     campaigns_argument,
@@ -227,7 +227,7 @@ def lanes(call: Call, /, as_json: bool, state: str | None) -> int:
         rows = ledger.read(submissions.lane_rows)
     now = SystemClock().now()
     if as_json:
-        click.echo(json.dumps([_as_json(row, now) for row in rows], indent=2, ensure_ascii=False))
+        click.echo(json_text([_as_json(row, now) for row in rows]))
     elif not rows:
         click.echo("nothing was submitted to this ledger; see: run-campaign submit --help")
     else:

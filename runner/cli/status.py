@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli.call import Call
+from runner.cli.json_text import json_text
 from runner.cli.params import any_campaign_argument, examples, state_option
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def command(
         told = [_as_json(each, found) for each in found.campaigns]
         if found.moved:
             click.echo(safe(found.moved), err=True)
-        click.echo(json.dumps(told[0] if len(told) == 1 else told, ensure_ascii=False, indent=2))
+        click.echo(json_text(told[0] if len(told) == 1 else told))
     else:
         click.echo(_text(found, call))
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from runner.cli.call import Call
+from runner.cli.json_text import json_text
 from runner.cli.params import examples, state_option
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def list_(call: Call, /, as_json: bool, state: str | None) -> int:
         rows = ledger.read(views.suppression_list)
     if as_json:
         told = [{"recipient": id, "reason": why, "added_at": iso(at)} for id, why, at in rows]
-        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        click.echo(json_text(told))
     elif rows:
         click.echo(table([(safe(id), iso(at), safe(why)) for id, why, at in rows], indent=""))
     else:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -13,11 +15,19 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from runner.audience.columns import as_written
 from runner.audience.inspection import decimal_sign
 from runner.audience.reading import Audience, missing_columns, read_audience
 from runner.campaign import Campaign
 from runner.channels import Token
-from runner.errors import AudienceError, ChangesError, LedgerError, UsageError
+from runner.errors import (
+    AudienceError,
+    ChangesError,
+    LedgerError,
+    RunnerError,
+    TemplateError,
+    UsageError,
+)
 from runner.findings import Finding
 from runner.ledger import Ledger, notes, planning
 from runner.ledger.planning import CampaignRow
@@ -42,7 +52,10 @@ def read_token(campaign: Campaign, environ: Mapping[str, str], location: str) ->
 
 def _from_dotenv(path: Path, name: str) -> str:
     try:
-        return dotenv_values(path, encoding="utf-8").get(name) or ""
+        # It tells programmers of lines that it cannot read.
+        logging.getLogger("dotenv.main").setLevel(logging.ERROR)
+        # Notepad begins a file with a byte mark.
+        return dotenv_values(path, encoding="utf-8-sig").get(name) or ""
     except UnicodeDecodeError:
         raise UsageError(f"{path}: is not UTF-8 text", "save it as UTF-8") from None
     except OSError as error:
@@ -86,12 +99,14 @@ def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool 
     """
     files = file_hashes(campaign)
     source = campaign.message
-    if source.template is not None:
-        template = load_template(source.template)
-    else:
-        template = compile_template(source.text or "", f"{campaign.path} message")
+    with _telling_columns(campaign):
+        if source.template is not None:
+            template = load_template(source.template)
+        else:
+            template = compile_template(source.text or "", f"{campaign.path} message")
     audience = read_audience(campaign, template.needs)
-    missing_columns(template.needs, audience)
+    with _telling_columns(campaign):
+        missing_columns(template.needs, audience)
     template.decimal_of = cache(partial(decimal_sign, audience))
     row = ledger.read(planning.find_campaign, campaign.name) if ledger else None
     if row is not None:
@@ -132,6 +147,22 @@ def _file_named(campaign: Campaign, text: str) -> str:
         except (OSError, ValueError, RuntimeError):
             continue
     return ""
+
+
+@contextmanager
+def _telling_columns(campaign: Campaign) -> Iterator[None]:
+    """Adds to an error about the text how a template writes those columns that the text names as
+    the sheet does."""
+    try:
+        yield
+    except (TemplateError, AudienceError) as error:
+        with suppress(RunnerError, OSError):
+            source = campaign.message
+            text = source.text or ""
+            if source.template is not None:
+                text = source.template.read_text(encoding="utf-8", errors="replace")
+            error.hint = error.hint or as_written(text, read_audience(campaign).columns)
+        raise
 
 
 def _same_identity(campaign: Campaign, audience: Audience, row: CampaignRow) -> None:

@@ -76,8 +76,9 @@ class _Records:
         self._formula = False
         self._seen = seen
         mark = re.escape(separator)
-        self._padded = re.compile(rf'((?:^|{mark}) *"(?:[^"]|"")*")[ \t]+(?={mark}|\r?\n?$)')
-        self._equals = re.compile(rf'(^|{mark})[ \t]*="((?:[^"]|"")*)"[ \t]*(?={mark}|\r?\n?$)')
+        gap = " " if separator == "\t" else " \t"
+        self._padded = re.compile(rf'((?:^|{mark}) *"(?:[^"]|"")*")[{gap}]+(?={mark}|\r?\n?$)')
+        self._equals = re.compile(rf'(^|{mark})[{gap}]*="((?:[^"]|"")*)"[{gap}]*(?={mark}|\r?\n?$)')
 
     def _lines(self) -> Iterator[str]:
         lines = text_lines(self.path, self.encoding)

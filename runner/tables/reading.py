@@ -33,7 +33,8 @@ class Table:
 
     `findings`: of its header and its shape, as far as it was read to open it; `rows` may add more.
     `uncalculated`: the rows of each column, by its index, that hold a formula without a result.
-    `nested`: likewise, the rows that hold a list or an object.
+    `nested`: likewise, the rows that hold a list or an object. `typed`: whether a cell may be more
+    than its text.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class Table:
     findings: list[Finding] = field(default_factory=list)
     uncalculated: Mapping[int, Rows] = field(default_factory=dict)
     nested: Mapping[int, Rows] = field(default_factory=dict)
+    typed: bool = False
 
 
 def read_table(
@@ -73,11 +75,13 @@ def read_table(
         table = _json_lines(path, encoding)
     elif kind == ".xlsx":
         found = _module("workbook").read_workbook(path, sheet, wanted)
-        table = Table(path, found.columns, found.every, found.findings, found.uncalculated)
+        table = Table(
+            path, found.columns, found.every, found.findings, found.uncalculated, typed=True
+        )
     else:
         # pandas takes 0.9 s and 100 MB to import: only who has such a file pays for it.
         columns, rows = _module("parquet").read_parquet(path)
-        table = Table(path, columns, rows)
+        table = Table(path, columns, rows, typed=True)
     check_columns(path, table.columns)
     return table
 
@@ -155,7 +159,7 @@ def _json_lines(path: Path, encoding: str | None) -> Table:
             if any(cells) or any(map(len, cells)):
                 yield number, cells
 
-    return Table(path, names, rows, nested=nested)
+    return Table(path, names, rows, nested=nested, typed=True)
 
 
 def _near(path: Path) -> str:

@@ -6,6 +6,7 @@ turn into an endless loop or a gigabyte. A name that is no column is an error, n
 """
 
 from runner.templating.filters import NO, YES
+from runner.templating.names import is_name, normal_name
 from runner.templating.numbers import decimal_of_cells, is_number
 from runner.templating.template import (
     MAX_TEXT,
@@ -26,7 +27,9 @@ __all__ = [
     "decimal_of_cells",
     "default",
     "first_word",
+    "is_name",
     "is_number",
     "load_template",
+    "normal_name",
     "title",
 ]

@@ -126,17 +126,23 @@ def _column(node: nodes.Node | None) -> str:
     return node.name if isinstance(node, nodes.Name) and node.ctx == "load" else ""
 
 
-def name_columns(tree: nodes.Template) -> None:
-    """Tell each filter that reads numbers, words of truth or dates which column it is of."""
-    _Columns().visit(tree)
+def name_columns(tree: nodes.Template) -> bool:
+    """Tell each filter that reads numbers, words of truth or dates which column it is of; whether
+    there is any."""
+    columns = _Columns()
+    columns.visit(tree)
+    return columns.any
 
 
 class _Columns(NodeTransformer):
+    any = False
+
     def visit_Filter(self, node: nodes.Filter) -> nodes.Node:
         self.generic_visit(node)
         if node.name in _OF_A_COLUMN and (column := _of(node.node)):
             const = nodes.Const(column, lineno=node.lineno, environment=node.environment)
             place = {"lineno": node.lineno, "environment": node.environment}
+            self.any = True
             node.kwargs.append(nodes.Keyword("column", const, **place))  # type: ignore[arg-type]
         return node
 

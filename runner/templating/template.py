@@ -18,6 +18,7 @@ from runner.findings import Finding
 from runner.templating import numbers, work
 from runner.templating.conditions import comparisons, conditions, name_columns
 from runner.templating.literals import literal_findings
+from runner.templating.names import normal_name
 from runner.templating.needs import required
 from runner.templating.numbers import DecimalOf
 from runner.templating.sandbox import ENVIRONMENT, GLOBALS
@@ -66,6 +67,8 @@ class Template:
 
     def __init__(self, name: str, tree: nodes.Template) -> None:
         self.name = name
+        for each in tree.find_all(nodes.Name):
+            each.name = normal_name(each.name)
         self.needs = frozenset(meta.find_undeclared_variables(tree))
         self.requires_value = frozenset(required(tree, frozenset())) & self.needs
         names = {node.name for node in tree.find_all(nodes.Name)}
@@ -75,7 +78,7 @@ class Template:
         self.decimal_of: DecimalOf = lambda _: ""
         self._globals = {name: each for name, each in GLOBALS.items() if name in names}
         self._loops = tree.find(nodes.For) is not None
-        name_columns(tree)
+        self._reads = name_columns(tree)
         work.bound(tree, ENVIRONMENT)
         self._compiled = ENVIRONMENT.from_string(tree)
         self._root = self._compiled.root_render_func
@@ -109,7 +112,8 @@ class Template:
         if self._globals:
             row = {**self._globals, **row}
         work.begin()
-        numbers.begin(self.decimal_of)
+        if self._reads:
+            numbers.begin(self.decimal_of)
         try:
             # `Template.render` copies globals and columns for each row, and makes a context.
             if self._sets:
@@ -243,16 +247,11 @@ def _syntax(message: str, source: str) -> tuple[str, str]:
     return what.rstrip("."), instead
 
 
-_COMPARED = re.compile(r"'(\S+)' not supported between instances of '(\w+)' and '(\w+)'")
-_KINDS_OF_VALUE = {"str": "text", "int": "a number", "float": "a number", "bool": "a yes/no value"}
-
-
 def _why(error: Exception) -> str:
     if isinstance(error, jinja2.exceptions.SecurityError):
         return "only the usual text methods (lower, replace, split …) may be used"
-    if found := _COMPARED.search(str(error)):
-        left, right = (_KINDS_OF_VALUE.get(name, name) for name in found.group(2, 3))
-        return f"`{found[1]}` compares {left} with {right}; write | number behind a column's name"
+    if "not supported between instances of" in str(error):
+        return "compares a text with a number; write `| number` after the column"
     told = str(error).replace("'str object'", "a text")
     told = told.replace("str object has no element", "a text has no character")
     return " ".join(told.split())[:200] or type(error).__name__

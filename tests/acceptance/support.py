@@ -123,7 +123,7 @@ class Running:
 
     def wait(self) -> Done:
         code = self.process.wait(PATIENCE)
-        return Done(code, *(path.read_text() for path in self.files))
+        return Done(code, *(path.read_text(errors="replace") for path in self.files))
 
 
 @dataclass

@@ -138,7 +138,7 @@ def test_each_row_counts_once_however_the_selection_changes(project: Project) ->
     project.write(people(3))
     project.ok(project.campaign, "--limit", "1")
     text = project.campaign.read_text()
-    where = "prospects: {source: spring.csv, where: {first_name: Nobody}}"
+    where = "prospects: {source: spring.csv, where: {first_name: Person1}}"
     project.campaign.write_text(text.replace("prospects: spring.csv", where))
     project.ok(project.campaign, "--accept-changes")
     status = project.ok("status", project.campaign, "--json").json

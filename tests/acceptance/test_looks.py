@@ -247,9 +247,9 @@ def test_plain_terminals_are_respected(project: Project, env: dict[str, str]) ->
 def test_what_people_are_called_cannot_steer_the_terminal(project: Project) -> None:
     project.write(people(2), text="Hi {{ first_name }} {{ note }}")
     sheet = project.campaign.parent / "spring.csv"
-    sheet.write_text(f"x_user_id,first_name,note\n{people(1)[0]},\x1b[2JEve[bold],\x07\u202e\n")
+    sheet.write_text(f"x_user_id,first_name,note\n{people(1)[0]},\x1b[2JEve[bold],\x07\u202ex\n")
     shown = project.ok(project.campaign, "--dry-run").out
-    assert "\\x1b[2JEve[bold] \\x07\\u202e" in shown
+    assert "\\x1b[2JEve[bold] \\x07\\u202ex" in shown
     assert "\x1b" not in shown
     project.ok("test", project.campaign, "--to", people(2)[1])
     assert project.api.accepted[0]["content"].startswith("Hi \x1b[2JEve[bold]")

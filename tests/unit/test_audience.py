@@ -181,7 +181,7 @@ def test_time_zones(tmp_path: Path) -> None:
     assert told(found) == [
         (2, "5", ""),
         (3, "6", ""),
-        (4, "bad_timezone", "tz London is no IANA zone"),
+        (4, "bad_timezone", "tz London is no IANA time zone; did you mean Europe/London?"),
     ]
     zones = [row.zone for row in found.rows() if isinstance(row, Prospect)]
     assert zones == ["Europe/London", ""]

@@ -155,8 +155,10 @@ def test_a_schedule(tmp_path: Path) -> None:
         ("schedule: {timezone: UTC, start: 2026-03-02 09:00+01:00}", "F:4: schedule.start: is no "
          "local time; write one such as 2026-03-02 09:00, and its zone as timezone:"),
         ("schedule: {timezone: UTC, grace: 0}", 'F:4: schedule.grace: has no unit; write "0s"'),
-        ("schedule: {timezone: europe/london}",
-         "F:4: schedule.timezone: is no IANA time zone; did you mean Europe/London?"),
+        ("schedule: {timezone: Eastern Standard Time}",
+         "F:4: schedule.timezone: is no IANA time zone; write America/New_York"),
+        ("schedule: {timezone: PST}", "F:4: schedule.timezone: is no IANA time zone; "
+         "write a place such as America/Los_Angeles"),
         ("schedule: {timezone: EST}", "F:4: schedule.timezone: is the same all year, without "
          "summer time; write a place such as America/New_York"),
         ("schedule: {timezone: localtime}", "F:4: schedule.timezone: is no IANA time zone; "
@@ -165,7 +167,9 @@ def test_a_schedule(tmp_path: Path) -> None:
          "country whose holidays are known; did you mean DE-BY?"),
         ("schedule: {skip_holidays: US}", "F:4: schedule: has no timezone; "
          "add one such as `timezone: Europe/London`"),
-        ("schedule: {timezone: Londn}", "F:4: schedule.timezone: is no IANA time zone; "
+        ("schedule: {timezone: Londn}",
+         "F:4: schedule.timezone: is no IANA time zone; did you mean Europe/London?"),
+        ("schedule: {timezone: somewhere}", "F:4: schedule.timezone: is no IANA time zone; "
          "write one such as Europe/London or America/New_York"),
         ("schedule: {timezone: UTC, skip_holidays: XX}",
          "F:4: schedule.skip_holidays: is no country whose holidays are known; "
@@ -194,8 +198,22 @@ def test_a_schedule(tmp_path: Path) -> None:
         ("name: 0123", 'F:4: name: `0123` is a number to YAML, not text; quote it: "0123"'),
         ("name:", "F:4: name: is empty; write a value or remove the line"),
         ("name: [a]", "F:4: name: must be text"),
-        ('name: "a\\u0007b"', "F:4: name: holds a control character; remove it"),
-        ('name: "\\ud800"', "F:4: name: holds a control character; remove it"),
+        ('name: "a\\u0007b"', "F:4: name: holds a control character; "
+         "in double quotes a backslash makes one; write / in a path, \\\\ elsewhere"),
+        ('name: "\\ud800"', "F:4: name: holds a control character; "
+         "in double quotes a backslash makes one; write / in a path, \\\\ elsewhere"),
+        ('suppress: "C:\\Users\\kim\\no.csv"',
+         "F:4: a backslash in double quotes begins a sign of YAML's own; "
+         "write / between the folders of a path; elsewhere \\\\, or single quotes"),
+        ('suppress: "lists\\no.csv"', "F:4: suppress: is no file name: there is a control "
+         "character in it; in double quotes a backslash makes one; write / between folders"),
+        ("suppress: lists\\no.csv", "F:4: suppress: has backslashes in it; write lists/no.csv"),
+        ("suppress: 'C:\\no.csv'", "F:4: suppress: is a path of Windows, with backslashes; "
+         "write where the file is on this computer, with / between folders"),
+        ("suppress: https://example.com/no.csv", "F:4: suppress: is an address of the web, "
+         "not a file; download it, and name the file it becomes"),
+        ("suppress: file:///home/kim/no.csv",
+         "F:4: suppress: is an address, not a path; write /home/kim/no.csv"),
         ("on: x", 'F:4: the key `on` is not text in YAML; quote it: "on"'),
         ("? [a]\n: x", "F:4: a key that is itself a list or a block; use a word"),
         ("message: again", "F:4: message: is set twice, on lines 3 and 4; keep one"),
@@ -283,15 +301,21 @@ def test_mistakes_of_the_message(tmp_path: Path, rest: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("prospects", "told"),
     [
-        ("{source: a.csv, where: {country: [NO]}}",
-         "F:2: prospects.where.country[0]: `NO` is a yes/no value to YAML, not text; "
-         'quote it: "NO"'),
+        ("{source: a.csv, where: {country: }}", "F:2: prospects.where.country: is empty to YAML; "
+         "write a value, a word such as Null in quotes"),
+        ("{source: a.csv, where: {country: [[NO]]}}",
+         "F:2: prospects.where.country[0]: must be text"),
+        ("[a.csv, b.csv]", "F:2: prospects: is a list, and one file is meant; "
+         "put all rows into one file and name that"),
+        ("{source: [a.csv, b.csv]}", "F:2: prospects.source: is a list, and one file is meant; "
+         "write the name of one file"),
+        ("https://docs.google.com/spreadsheets/d/abc/edit", "F:2: prospects: is an address of the "
+         "web, not a file; download it, and name the file it becomes"),
+        ("data\\p.csv", "F:2: prospects: has backslashes in it; write data/p.csv"),
         ("{source: a.csv, where: {country: []}}",
          "F:2: prospects.where.country: is an empty list; name at least one"),
         ("{source: a.csv, defaults: {no: x}}",
          'F:2: prospects.defaults: the key `no` is not text in YAML; quote it: "no"'),
-        ("{source: a.csv, defaults: {size: 5}}",
-         'F:2: prospects.defaults.size: `5` is a number to YAML, not text; quote it: "5"'),
         ("{source: a.csv, encoding: rot13}", "F:2: prospects.encoding: is no text encoding; "
          "write utf-8, cp1252, latin-1 or the like"),
         ("{source: a.csv, id_type: x}", "F:2: prospects.id_type: `x` is not known here; "

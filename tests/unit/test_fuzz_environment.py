@@ -16,7 +16,7 @@ CAMPAIGN = "senders: [df6jbw4h36qm5d9iu2sgn7kx]\nprospects: p.csv\nmessage: Hé 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     (tmp_path / "c.yaml").write_text(CAMPAIGN)
-    (tmp_path / "p.csv").write_text("x_user_id,a\n1,Zoë\n2,日本語\n")
+    (tmp_path / "p.csv").write_text("x_user_id,a\n1876543210987654321,Zoë\n783214,日本語\n")
     (tmp_path / "gone").mkdir()
     return tmp_path
 

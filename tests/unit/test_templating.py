@@ -73,7 +73,7 @@ def test_renders(text: str, columns: dict[str, str], result: str) -> None:
         ("{{ '%999999999d' % 1 }}", "t.j2:1: `%` works on numbers here"),
         ("{{ a * 1000000000 }}", "t.j2:1: `*` works on numbers here"),
         ("{{ a + 1 }}", "t.j2:1: `+` works on numbers here"),
-        ("{% if a > 1 %}x{% endif %}", "t.j2:1: `>` compares text with a number; write | number"),
+        ("{% if a > 1 %}x{% endif %}", "t.j2:1: compares a text with a number; write `| number`"),
         ("{{ 10 ** 10 ** 10 }}", "t.j2:1: no `**`"),
         ("{{ 999999999999 * 999999999999 }}", "t.j2:1: a number grows too large"),
         ("{% for i in range(1001) %}x{% endfor %}", "t.j2:1: range() gives at most 1000 numbers"),

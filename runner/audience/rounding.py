@@ -108,10 +108,10 @@ class Zeros:
                 continue
             chance = _chance(count, [(chances[each], self._of[each]) for each in chances])
             # Of one alone the bound is met as well: 19 digits, one of 10,000.
-            if chance < CHANCE or (count == 1 and chance <= CHANCE_ALONE):
-                # Of ids that one program has rounded, a few look as if another had.
-                if found is None or count > max(2 * found.count, of / 2):
-                    found = Rounded(program, kept, count, of, self._rows[kept])
+            unlikely = chance < CHANCE or (count == 1 and chance <= CHANCE_ALONE)
+            # Of ids that one program has rounded, a few look as if another had.
+            if unlikely and (found is None or count > max(2 * found.count, of / 2)):
+                found = Rounded(program, kept, count, of, self._rows[kept])
         return found
 
 

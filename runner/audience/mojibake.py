@@ -25,7 +25,6 @@ def suspect(text: str) -> bool:
 
 def mended(cell: str) -> str | None:
     """How a cell read before it was misread; empty when letters are lost; None if it is right."""
-    cell = cell.replace("\x85", "\n")  # a line break of some old machines, by itself
     if LOST in cell or "ï¿½" in cell:
         return ""
     for codec in _CODECS:

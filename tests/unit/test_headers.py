@@ -144,14 +144,14 @@ def nobody(folder: Path, rows: list[list[str]], where: str) -> list[str]:
 
 
 def test_a_where_that_selects_nobody_is_told_with_what_there_is(tmp_path: Path) -> None:
-    rows = [[str(each), f"C{each}", "gold"] for each in range(1, 9)]
+    rows = [[str(1876543210987654321 + 7 * each), f"C{each}", "gold"] for each in range(1, 9)]
     assert nobody(tmp_path, rows, "country: [UK, US]") == [
         "nobody_selected country: prospects.where selects nobody; there are: C1, C2, C3, C4, C5 …"
     ]
     assert nobody(tmp_path, [["5", "", "gold"]], "tier: gold, country: UK") == [
         "nobody_selected country: prospects.where selects nobody; there are: (empty)"
     ]
-    rows = [["5", "UK", "tin"], ["6", "US", "gold"]]
+    rows = [["5", "UK", "tin"], ["783214", "US", "gold"]]
     assert nobody(tmp_path, rows, "tier: gold, country: UK") == [
         "nobody_selected : prospects.where selects nobody: no row has all of tier and country"
     ]

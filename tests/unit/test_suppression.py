@@ -166,6 +166,21 @@ NAMES = st.sampled_from(
 )
 
 
+def _seen(names: list[str], row: list[str]) -> set[str]:
+    """Whom a person sees in a row: any of these."""
+    for name, cell in zip(names, map(str.strip, row), strict=False):
+        if name in ("x_user_id", "recipient") and cell.isascii() and cell.isdigit() and int(cell):
+            return {str(int(cell))}
+    return {each.strip() for each in row if len(each.strip()) >= 18}
+
+
+def test_a_long_number_beside_an_id_is_nobody(tmp_path: Path) -> None:
+    """Such as the number of a post, or of a record."""
+    found = read(tmp_path, "x_user_id,Record ID\n783214,100000000000000001\n")
+    assert not found.findings
+    assert set(found.people) == {"783214"}
+
+
 @given(
     names=st.lists(NAMES, min_size=1, max_size=4, unique_by=str.casefold),
     data=st.data(),
@@ -174,14 +189,14 @@ NAMES = st.sampled_from(
 def test_any_table_protects_whom_a_person_sees_or_is_refused(
     names: list[str], data: st.DataObject, headed: bool
 ) -> None:
-    """Ids of X have 18 digits and more here: wherever one stands, a person sees somebody."""
+    """A person sees the id in the column that is called so; elsewhere, wherever 18 digits stand."""
     cell = st.one_of(ID, GARBAGE)
     rows = data.draw(st.lists(st.lists(cell, min_size=len(names), max_size=len(names)), max_size=5))
     at = data.draw(st.integers(0, len(names) - 1))
     for row in rows:
         if data.draw(st.booleans()):
             row[at] = data.draw(ID)
-    seen = [{each.strip() for each in row if len(each.strip()) >= 18} for row in rows]
+    seen = [_seen(names if headed else [], row) for row in rows]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "dnc.csv"
         with path.open("w", encoding="utf-8", newline="") as stream:

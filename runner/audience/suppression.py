@@ -56,7 +56,7 @@ EXPORT_COLUMNS = ("row", "recipient", "status", "reason")
 """How the columns of a campaign's export begin."""
 
 WRITTEN_TO = (MessageStatus.SENT, MessageStatus.IN_DOUBT, MessageStatus.SENDING)
-"""Whoever has a message of such a status was written to, or may have been."""
+"""Messages of these statuses were sent, or may have been."""
 
 SHRUNK = 0.2
 """More than this share of a list gone since the last plan is taken for a mistake until accepted."""
@@ -234,7 +234,7 @@ class _Reader:
         return [self._names.index(name) for name in names if name in self._names]
 
     def row(self, number: int, cells: Sequence[str]) -> None:
-        """Take whoever stands in a row."""
+        """Take the person of a row."""
         cell = cells[self._at]
         if self._export:
             status = cells[self._names.index("status")].strip()

@@ -1,4 +1,4 @@
-"""JSON for whoever reads our output."""
+"""JSON as it is printed."""
 
 from __future__ import annotations
 

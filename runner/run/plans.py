@@ -56,7 +56,7 @@ def write_plan(
     off.
     """
     name = draft.campaign.name
-    refuse_errors(draft.audience.lists)  # whoever has asked about the findings knows; be sure
+    refuse_errors(draft.audience.lists)  # a review has told them; be sure
     if is_unchanged(draft, ledger, characters, clock.now()):
         bus.emit(Planned(clock.now(), name, 0, 0, 0, 0, 0, unchanged=True))
         return draft

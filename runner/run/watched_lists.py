@@ -101,7 +101,7 @@ class WatchedLists:
         return suppressed_by([found])
 
     async def obey(self, lane: Lane) -> None:
-        """Take whoever was added since the last time out of the queue, and stop the campaign where
+        """Take people added since the last time out of the queue, and stop the campaign where
         a list cannot be read."""
         if self.campaign in lane.braked:
             return

@@ -1,6 +1,6 @@
 """Cells that are more than their text: what a table knows of a cell beside what it shows.
 
-All are texts, so that whoever only prints them need not know. `str` methods give plain texts.
+All are texts, so that what only prints them need not know. `str` methods give plain texts.
 """
 
 from __future__ import annotations

@@ -52,6 +52,18 @@ def outcome(project: Project, start: Start, words: list[str], **env: str) -> tup
     return code, told.read_text()
 
 
+def begun(project: Project, start: Start) -> Process:
+    """A run of the campaign that nobody reads."""
+    return start(
+        [*COMMAND, str(project.campaign)],
+        cwd=project.folder,
+        env=project.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "env", "code"),
     [
@@ -81,14 +93,7 @@ def test_words_environment_folder_exit_code_and_the_order_of_what_is_said(
 def test_it_is_a_process_of_its_own(project: Project, start: Start, number: int) -> None:
     project.write(people(40), concurrency=1)
     project.api.faults("slow:seconds=0.2")
-    running = start(
-        [*COMMAND, str(project.campaign)],
-        cwd=project.folder,
-        env=project.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    running = begun(project, start)
     until(lambda: len(project.api.recipients) >= 2, "two messages")
     assert running.poll() is None
     assert os.getsid(running.pid) == running.pid
@@ -112,14 +117,7 @@ def test_it_is_a_process_of_its_own(project: Project, start: Start, number: int)
 def test_it_dies_of_a_kill(project: Project, start: Start) -> None:
     project.write(people(40), concurrency=1)
     project.api.faults("stall")
-    running = start(
-        [*COMMAND, str(project.campaign)],
-        cwd=project.folder,
-        env=project.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    running = begun(project, start)
     until(lambda: project.counts().get("sending"), "a message under way")
     running.kill()
     assert running.wait(PATIENCE) == -signal.SIGKILL

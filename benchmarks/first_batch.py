@@ -12,7 +12,7 @@ import time
 
 from benchmarks.projects import LINK
 from runner.dispatcher import READ_AHEAD
-from runner.ledger import lanes, moves, open_ledger, planning, views
+from runner.ledger import moves, open_ledger, planning, views
 
 
 def seconds(location: str) -> float:
@@ -22,7 +22,7 @@ def seconds(location: str) -> float:
         now = time.time()
         ids = [campaign.id for campaign in ledger.read(planning.campaigns)]
         [row] = ledger.read(planning.campaigns)
-        ledger.write(moves.orphan, lanes.lane_name(row.origin or "", row.team or ""), now)
+        ledger.write(moves.orphan, row.lane or "", now)
         ledger.read(views.in_doubt, ids)
         found = ledger.read(views.due, row.id, LINK, now, READ_AHEAD)
         took = time.perf_counter() - began

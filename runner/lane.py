@@ -17,6 +17,7 @@ from runner.clock import Clock, iso
 from runner.dispatcher import Dispatcher
 from runner.errors import RunnerError
 from runner.ledger import brakes, history, moves, views
+from runner.ledger.rehearsals import is_rehearsal
 from runner.pacing import DAY, Pacer, Permit, Spacing, Told
 from runner.reconcile import Reconciler
 
@@ -147,7 +148,7 @@ def _keep_halts(lane: Lane) -> None:
 
 def _restore_pace(lane: Lane) -> None:
     """Take back what was used of the limits, however our clock has been set since."""
-    wall, now = lane.clock.now(), lane.clock.boot()
+    wall, now, rehearsal = lane.clock.now(), lane.clock.boot(), is_rehearsal(lane.id)
     server = _server_now(lane)
     was_ahead = lane.ledger.read(history.server_ahead, lane.id)
     gained = 0.0 if was_ahead is None else wall - (server - was_ahead)
@@ -157,13 +158,13 @@ def _restore_pace(lane: Lane) -> None:
         lane.ledger.read(history.past_requests, lane.id, since, server_since)
         if lane.pacer.team
         else (),
-        lane.ledger.read(history.past_sends, lane.pacer.limited, server_since),
+        lane.ledger.read(history.past_sends, lane.pacer.limited, server_since, rehearsal=rehearsal),
         now=now,
         wall=wall,
         timeout=lane.timeout,
         server=server,
         gained=gained,
-        days=lane.ledger.read(history.days_sent, lane.pacer.warming_up),
+        days=lane.ledger.read(history.days_sent, lane.pacer.warming_up, rehearsal=rehearsal),
     )
     for hold in lane.ledger.read(history.past_holds, lane.id, list(lane.pacer.senders)):
         lane.pacer.hold_again(hold.until - server, hold.why, hold.sender or None, now=now)

@@ -10,7 +10,7 @@ from runner.ledger import Connection, brakes, views
 from runner.ledger.brakes import BY_A_PERSON, Brake, BrakeKind
 from runner.ledger.planning import CampaignRow
 from runner.ledger.views import Doubt, Waiting
-from runner.message import MessageStatus
+from runner.message import MessageStatus, named
 
 _S = MessageStatus
 RATE_OVER = 3600.0
@@ -71,7 +71,7 @@ class Status:
     def as_json(self) -> dict[str, Any]:
         """The public form: names stay."""
         return {
-            "campaign": self.campaign,
+            **named(self.campaign),
             "counts": {str(status): count for status, count in self.counts.items()},
             "total": self.total,
             "in_doubt": [doubt.recipient.id for doubt in self.in_doubt],

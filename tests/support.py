@@ -12,7 +12,9 @@ from runner.ledger.claims import Intent
 from runner.ledger.planning import CampaignRow, PlanWriter
 from runner.message import AttemptOutcome, Change, Entry, PlannedMessage, Recipient
 
-LANE = "https://api.example|team1"
+ORIGIN = "https://api.example"
+LANE = "team1"
+"""Of the campaigns that are bound to that origin and team."""
 SENDER = "df6jbw4h36qm5d9iu2sgn7kx"
 
 
@@ -67,6 +69,17 @@ def make_old(connection: Connection, version: int) -> None:
         text("UPDATE meta SET value = :version WHERE key = 'schema_version'"),
         {"version": str(version)},
     )
+    connection.execute(text("ALTER TABLE campaign DROP COLUMN rehearsal"))
+    connection.execute(text("UPDATE campaign SET name = replace(name, ' (SANDBOX)', '')"))
+    origin = connection.execute(text("SELECT max(origin) FROM campaign")).scalar() or ORIGIN
+    for column in ("lane.id", "attempt.lane", "request.lane", "submission.lane"):
+        table, name = column.split(".")
+        team = f"replace({name}, 'SANDBOX ', '')"
+        connection.execute(
+            text(f"UPDATE {table} SET {name} = :origin || '|' || {team}"), {"origin": origin}
+        )
+    if version == 7:
+        return
     connection.execute(text("ALTER TABLE message DROP COLUMN outdated"))
     if version == 6:
         return

@@ -47,7 +47,7 @@ def _sandbox(number: int, per_minute: int | None, record: Path | None) -> Sandbo
         if call.headers.get("Authorization") != stray:
             return await answer(call)
         if call.route == "/team":
-            return json_answer(200, {**team(), "id": "another-team", "name": "Another Team"})
+            return json_answer(200, {**team("another-team"), "name": "Another Team"})
         own = {**call.headers, "Authorization": f"Bearer {token_of(number)}"}
         call.headers = own
         return await answer(call)

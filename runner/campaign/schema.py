@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from runner.addresses import is_loopback
 from runner.campaign.values import (
     Days,
     Duration,
@@ -33,12 +34,13 @@ from runner.campaign.values import (
     TokenName,
     Written,
     WrittenTexts,
+    YesOrNo,
     Zone,
     normal_address,
     refuse,
 )
 from runner.findings import Finding, refuse_code
-from runner.message import normal_name
+from runner.message import REHEARSAL, TEST, normal_name
 from runner.schedule import ALWAYS, Hours, local_time, make_week, parse_time
 
 MAX_NAME = 100
@@ -93,6 +95,12 @@ class Api(_Model):
         "twitter",
         pattern=r"^[a-z][a-z0-9_-]{0,39}$",
         description="Platform of the recipients' profiles (v2); x is twitter. Default: twitter.",
+    )
+
+    gateway: YesOrNo = Field(
+        False,
+        description="Whether base_url is a gateway on this machine to the real API. What is sent "
+        "to any other address of this machine is a rehearsal. Default: false.",
     )
 
     @field_validator("platform")
@@ -416,8 +424,9 @@ class Campaign(_Model):
     _findings: list[Finding] = PrivateAttr(default_factory=list)
     _text_lines: tuple[int, bool] = PrivateAttr(default=(0, False))
 
-    name: str = Field(
+    own_name: str = Field(
         "",
+        alias="name",
         description="The campaign's identity in the ledger, 1 to 100 characters. "
         "Default: the file's name without its ending.",
     )
@@ -456,12 +465,15 @@ class Campaign(_Model):
             return {**data, "name": info.context["stem"]}
         return data
 
-    @field_validator("name")
+    @field_validator("own_name")
     @classmethod
     def _speakable(cls, value: str) -> str:
         name = normal_name(value)
         if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
             refuse(f"is not 1 to {MAX_NAME} printable characters", "set name: to a short one")
+        for end in (REHEARSAL, TEST):
+            if name.endswith(end):
+                refuse(f"ends with{end}, as only the program names campaigns", "leave that out")
         return name
 
     @field_validator("accept")
@@ -487,6 +499,16 @@ class Campaign(_Model):
                 refuse(what, "keep one", at=(index,))
             first[sender.id] = index
         return value
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether nothing of it is real: it is sent to a stand-in of the API on this machine."""
+        return is_loopback(self.api.base_url) and not self.api.gateway
+
+    @property
+    def name(self) -> str:
+        """Its identity in the ledger, where a rehearsal is another campaign than the real one."""
+        return self.own_name + REHEARSAL if self.rehearsal else self.own_name
 
     @property
     def path(self) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from runner.addresses import is_loopback_host
 from runner.campaign.yamlfile import Unquoted, Whole
 from runner.schedule import DAYS, is_region, parse_days, parse_time
 from runner.zones import find_zone
@@ -84,6 +84,15 @@ def _duration(value: Any) -> Any:
     except ValueError as error:
         what, _, instead = str(error).partition("; ")
         refuse(what, instead)
+
+
+def _yes_or_no(value: Any) -> Any:
+    source = value.source.casefold() if isinstance(value, Unquoted) else value
+    if source in ("true", "yes", "on", True):
+        return True
+    if source in ("false", "no", "off", False):
+        return False
+    refuse("is neither true nor false", "write one of them, without quotes")
 
 
 def _days_or_none(value: Any) -> Any:
@@ -215,20 +224,6 @@ def _region(value: str) -> str:
     return value
 
 
-def is_loopback(url: str) -> bool:
-    """Whether an address is of this machine alone: then it is a sandbox, and nothing is real."""
-    return _loopback(urlsplit(url).hostname or "")
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 _DAYS_SCHEMA = {
     "anyOf": [
         {"type": "string", "examples": ["mon-fri", "mon,wed", "sat"]},
@@ -262,6 +257,7 @@ Rate = Annotated[
     BeforeValidator(_rate),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"const": "none"}]}),
 ]
+YesOrNo = Annotated[bool, BeforeValidator(_yes_or_no), WithJsonSchema({"type": "boolean"})]
 Text = Annotated[str, Field(min_length=1)]
 Days = Annotated[frozenset[int], BeforeValidator(_days), WithJsonSchema(_DAYS_SCHEMA)]
 TimeOfDay = Annotated[str, AfterValidator(_time), WithJsonSchema(_TIME_SCHEMA)]
@@ -310,7 +306,7 @@ def normal_address(value: str, version: str) -> str:
         refuse("holds a user name or password", "remove it; the token goes into api.token")
     if "?" in value or "#" in value:
         refuse("holds a query or fragment", "end the address after its path")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _loopback(host)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback_host(host)):
         refuse("is not https", "use https; plain http is allowed to this machine only")
     path = parts.path.rstrip("/")
     if path.endswith(("/v1", "/v2")) and not path.endswith(f"/{version}"):

@@ -19,7 +19,7 @@ from runner.cli.show import text_lines, told_in_place
 from runner.clock import SystemClock
 from runner.errors import RunnerError
 from runner.forecast import finish_as_json
-from runner.message import Entry, MessageStatus, PlannedMessage, RowSkip
+from runner.message import Entry, MessageStatus, PlannedMessage, RowSkip, named
 from runner.progress import number, safe
 from runner.run.dry_run import DryRun, dry_run
 from runner.run.setup import Draft
@@ -218,7 +218,7 @@ def _skip_lines(shown: _Seen) -> Iterable[str]:
 def _as_json(at: int, found: DryRun, seen: list[_Seen], now: float) -> dict[str, Any]:
     preview, shown = found.previews[at], seen[at]
     return {
-        "campaign": preview.campaign,
+        **named(preview.campaign),
         "counts": {
             "rows": preview.rows,
             "to_send": preview.to_send.total(),

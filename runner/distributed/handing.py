@@ -44,7 +44,7 @@ def submit(
     tokens = {c.name: read_token(c, around.environ, location) for c in campaigns}
     with ExitStack() as held, open_ledger(location) as ledger:
         refuse_other_version(ledger)
-        before.remembering(ledger, options, around, [campaign.name for campaign in campaigns])
+        before.remembering(ledger, options, around, campaigns)
         campaigns = that_may_run(ledger, campaigns, around.bus, now())
         drafts = [make_draft(c, ledger, new_campaign=options.new_campaign) for c in campaigns]
         before.warn(drafts, around)

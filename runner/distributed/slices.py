@@ -262,7 +262,14 @@ class Driving:
         token = Token(held)
         said = await self._introduced(handed, token)
         found = Crew(
-            said.origin, said.team, said.team_name, token, [], {}, server_ahead=said.server_ahead
+            said.lane_id,
+            said.origin,
+            said.team,
+            said.team_name,
+            token,
+            [],
+            {},
+            server_ahead=said.server_ahead,
         )
         if found.lane_id != lane_id:
             raise RunnerError(

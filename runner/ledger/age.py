@@ -35,7 +35,7 @@ _PRESUMED = "presumed "
 @dataclass(frozen=True, slots=True)
 class Marks:
     """How far a ledger has come. Both counts only ever grow; `campaigns` are the names that it
-    knows."""
+    knows of what is real: without any it has had rehearsals alone."""
 
     changes: int = 0  # commands that were allowed to change it
     attempts: int = 0  # with those of copies that it has taken the place of
@@ -43,8 +43,8 @@ class Marks:
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing has ever been done with this ledger."""
-        return not (self.changes or self.attempts or self.campaigns)
+        """Whether nothing real was ever planned with this ledger."""
+        return not self.campaigns
 
     def is_behind(self, other: Marks) -> bool:
         """Whether this is what a copy from before `other` would say."""
@@ -70,7 +70,8 @@ def marks(connection: Connection) -> Marks:
         counted = select(func.coalesce(last, 0)).select_from(attempt)
     else:
         counted = select(func.count()).select_from(attempt)
-    names = connection.execute(select(campaign.c.name).where(~campaign.c.is_test)).scalars()
+    real = ~campaign.c.is_test, ~campaign.c.rehearsal
+    names = connection.execute(select(campaign.c.name).where(*real)).scalars()
     attempts: int = connection.execute(counted).scalar_one()
     changes, lost = (int(note(connection, key) or 0) for key in (_CHANGES, _LOST))
     return Marks(changes, attempts + lost, tuple(sorted(names)))
@@ -89,7 +90,8 @@ def accept(connection: Connection, remembered: Marks, names: Iterable[str], at: 
     (`presume`), from now on: people may have been added to the files after the copy was made.
     """
     own = marks(connection)
-    first_planned = select(campaign.c.name, campaign.c.created_at).where(~campaign.c.is_test)
+    real = ~campaign.c.is_test, ~campaign.c.rehearsal
+    first_planned = select(campaign.c.name, campaign.c.created_at).where(*real)
     known = dict(connection.execute(first_planned).all())
     for name in sorted({*known, *remembered.campaigns, *names}):
         if accepted_at(connection, name) is None:
@@ -209,13 +211,26 @@ class Memory:
         return _read(self.file).moved_to
 
     def lost(self) -> list[Memory]:
-        """Of the other ledgers that were seen at this place, those that were used."""
-        found = []
-        for file in sorted(self.folder.glob("*.json")):
-            seen = _read(file)
-            if file != self.file and seen.place == self.place and seen.marks.attempts:
-                found.append(Memory(self.folder, file.stem, self.place))
-        return found
+        """Of the other ledgers that were seen at this place, those that were used for what is real,
+        and that none has taken the place of."""
+        return [
+            Memory(self.folder, stem, self.place)
+            for stem, seen in self._others()
+            if seen.marks.campaigns and not seen.outdated
+        ]
+
+    def rehearsed(self) -> int:
+        """How many of the other ledgers that were seen at this place had rehearsals alone."""
+        return sum(not seen.marks.campaigns for _, seen in self._others())
+
+    def _others(self) -> list[tuple[str, _Remembered]]:
+        """The other ledgers that were seen at this place, and used."""
+        told = [(file, _read(file)) for file in sorted(self.folder.glob("*.json"))]
+        return [
+            (file.stem, seen)
+            for file, seen in told
+            if file != self.file and seen.place == self.place and seen.marks.attempts
+        ]
 
     def keep(self, seen: Marks, moved_to: str = "") -> None:
         """Remember how far the ledger has come, and whither it has gone. Raises OSError where that
@@ -228,12 +243,13 @@ class Memory:
         """Another ledger has taken the place of this one: should it come back, it is old."""
         with FileLock(self.file.with_suffix(".lock"), mode=0o600):
             seen = self.recall()
-            self._write(replace(seen, changes=seen.changes + 1), self.moved_to())
+            self._write(replace(seen, changes=seen.changes + 1), self.moved_to(), outdated=True)
 
-    def _write(self, seen: Marks, moved_to: str) -> None:
+    def _write(self, seen: Marks, moved_to: str, *, outdated: bool = False) -> None:
         partial = self.file.with_suffix(".partial")
         with partial.open("w", encoding="utf-8") as stream:
-            json.dump(asdict(seen) | {"place": self.place, "moved_to": moved_to}, stream)
+            more = {"place": self.place, "moved_to": moved_to, "outdated": outdated}
+            json.dump(asdict(seen) | more, stream)
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(self.file)
@@ -243,6 +259,7 @@ class _Remembered(NamedTuple):
     marks: Marks = Marks()
     place: str = ""
     moved_to: str = ""
+    outdated: bool = False
 
 
 def _read(file: Path) -> _Remembered:
@@ -251,6 +268,7 @@ def _read(file: Path) -> _Remembered:
         said = json.loads(file.read_text(encoding="utf-8"))
         names = tuple(str(name) for name in said["campaigns"])
         seen = Marks(int(said["changes"]), int(said["attempts"]), names)
-        return _Remembered(seen, str(said["place"]), str(said.get("moved_to", "")))
+        moved_to, outdated = str(said.get("moved_to", "")), bool(said.get("outdated"))
+        return _Remembered(seen, str(said["place"]), moved_to, outdated)
     except (OSError, ValueError, KeyError, TypeError):
         return _Remembered()

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select, update
 
 from runner.ledger.prepared import Prepared, each_of
+from runner.ledger.rehearsals import counts_for
 from runner.ledger.schema import campaign, message, suppression
 from runner.message import OPEN, Contact, MessageStatus, SkipReason, told_as_listed
 
@@ -50,7 +51,7 @@ _CONTACTED = Prepared(
             message.c.status == _S.QUEUED,
             _other.c.campaign != message.c.campaign,
             _other.c.status.in_((_S.SENT, *OPEN)),
-            ~campaign.c.is_test,
+            counts_for(_other, message),
         )
         .order_by(_other.c.sent_at)
     )
@@ -142,9 +143,9 @@ def has_freed(connection: Connection, id: int, now: float) -> bool:
     passed, or what was being sent or in doubt is settled."""
     still_open = exists().where(
         _other.c.campaign != message.c.campaign,
-        _other.c.campaign.not_in(select(campaign.c.id).where(campaign.c.is_test)),
         _same_recipient(),
         _other.c.status.in_(OPEN),
+        counts_for(_other, message),
     )
     found = (
         select(message.c.id)

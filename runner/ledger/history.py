@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert, null, select, update
 
 from runner.ledger.notes import note, set_note
 from runner.ledger.prepared import Prepared, given, texts_of, tuples
+from runner.ledger.rehearsals import attempt_is_of
 from runner.ledger.schema import attempt, message, request, run
 from runner.message import MAY_HAVE_SENT, AttemptOutcome, Evidence
 
@@ -46,14 +47,16 @@ _PAST_OTHERS = Prepared(
 
 
 def past_sends(
-    connection: Connection, senders: Sequence[str], server_since: float
+    connection: Connection, senders: Sequence[str], server_since: float, *, rehearsal: bool = False
 ) -> list[tuple[str, float, float | None, float]]:
     """(sender, started, ended, started by the server's clock) of every attempt since `server_since`
-    by the latter that may have become a message, over all campaigns; ended is None when it was
-    never answered."""
+    by the latter that may have become a message, over all campaigns of one kind, real or
+    `rehearsal`; ended is None when it was never answered."""
     if not senders:
         return []
-    found = _PAST_OF_SENDERS.run(connection, senders=json.dumps([*senders]), since=server_since)
+    found = _PAST_OF_SENDERS.run(
+        connection, senders=json.dumps([*senders]), since=server_since, rehearsal=rehearsal
+    )
     return tuples(found)
 
 
@@ -65,6 +68,7 @@ _PAST_OF_SENDERS = Prepared(
             attempt.c.server_at >= given("since"),
             attempt.c.outcome.in_(MAY_HAVE_SENT),
             attempt.c.evidence != Evidence.PRESUMED,
+            attempt_is_of("rehearsal"),
         )
         .order_by(attempt.c.server_at)
     )
@@ -75,17 +79,26 @@ QUARTER = 900
 """Seconds in which no two days meet: zones differ from UTC by whole quarters of an hour."""
 
 
-def days_sent(connection: Connection, senders: Sequence[str]) -> list[tuple[str, float]]:
+def days_sent(
+    connection: Connection, senders: Sequence[str], *, rehearsal: bool = False
+) -> list[tuple[str, float]]:
     """(sender, Unix seconds by the server's clock) for every quarter of an hour in which the API
-    has accepted a message of these senders, over all campaigns: enough to tell on which days of any
-    time zone they have sent."""
+    has accepted a message of these senders, over all campaigns of one kind: enough to tell on which
+    days of any time zone they have sent."""
     found: list[tuple[str, float]] = []
     for sender in senders:
         at = 0.0
-        while (sent := _NEXT_SENT.run(connection, sender=sender, since=at).scalar()) is not None:
+        while (sent := _next_sent(connection, sender, at, rehearsal)) is not None:
             quarter = sent // QUARTER * QUARTER
             found.append((sender, quarter))
             at = quarter + QUARTER
+    return found
+
+
+def _next_sent(connection: Connection, sender: str, since: float, rehearsal: bool) -> float | None:
+    found: float | None = _NEXT_SENT.run(
+        connection, sender=sender, since=since, rehearsal=rehearsal
+    ).scalar()
     return found
 
 
@@ -97,6 +110,7 @@ _NEXT_SENT = Prepared(
             attempt.c.server_at >= given("since"),
             attempt.c.outcome == AttemptOutcome.ACCEPTED,
             attempt.c.evidence != Evidence.PRESUMED,
+            attempt_is_of("rehearsal"),
         )
         .order_by(attempt.c.server_at)
         .limit(1)

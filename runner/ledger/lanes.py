@@ -37,11 +37,6 @@ NAMED_WITHIN = 1.0
 """Seconds within which whoever takes a lock has written down who it is."""
 
 
-def lane_name(origin: str, team: str) -> str:
-    """A lane's identity in the ledger: the API's origin and the team."""
-    return f"{origin}|{team}"
-
-
 def begin_run(connection: Connection, at: float, version: str) -> int:
     """A new run's number."""
     made = connection.execute(

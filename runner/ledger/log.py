@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
-from runner.ledger.lanes import lane_name
 from runner.ledger.pages import Page, page_of, where_of
+from runner.ledger.rehearsals import lane_name
 from runner.ledger.schema import attempt, campaign, lane, message, status_is
 from runner.message import Evidence, MessageStatus
 
@@ -86,11 +86,12 @@ def _of_ledger(connection: Connection, before: _Key | None, limit: int) -> list[
 
 def _of_campaign(connection: Connection, id: int, before: _Key | None, limit: int) -> list[LogLine]:
     bound = connection.execute(
-        select(campaign.c.origin, campaign.c.team).where(campaign.c.id == id)
+        select(campaign.c.team, campaign.c.rehearsal).where(campaign.c.id == id)
     ).one_or_none()
-    if bound is None or bound.origin is None:
+    if bound is None or bound.team is None:
         return []
-    newest = _newest_of_lane(connection, lane_name(bound.origin, bound.team), before, LATELY)
+    lane = lane_name(bound.team, rehearsal=bound.rehearsal)
+    newest = _newest_of_lane(connection, lane, before, LATELY)
     mine = _of_these(connection, id, {key[1] for key in newest})
     keys = [key for key in newest if key[1] in mine]
     if len(keys) < limit and len(newest) == LATELY:

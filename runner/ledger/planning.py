@@ -36,8 +36,9 @@ from runner.ledger.bulk import (
     indexes_to_build,
     keep_pages,
 )
-from runner.ledger.lanes import lane_name, one_at_a_time, take_turns
+from runner.ledger.lanes import one_at_a_time, take_turns
 from runner.ledger.prepared import Prepared, texts_of
+from runner.ledger.rehearsals import lane_name
 from runner.ledger.schema import campaign, message, row_skip, status_is, suppression
 from runner.message import (
     FIRST_STEP,
@@ -70,13 +71,14 @@ class CampaignRow:
     origin: str | None
     team: str | None
     fingerprint: str | None
+    rehearsal: bool
 
     @property
     def lane(self) -> str | None:
         """The lane it is bound to, None before its first live run."""
-        if self.origin is None or self.team is None:
+        if self.team is None:
             return None
-        return lane_name(self.origin, self.team)
+        return lane_name(self.team, rehearsal=self.rehearsal)
 
 
 _CAMPAIGN_COLUMNS = (
@@ -89,6 +91,7 @@ _CAMPAIGN_COLUMNS = (
     campaign.c.origin,
     campaign.c.team,
     campaign.c.fingerprint,
+    campaign.c.rehearsal,
 )
 
 
@@ -97,7 +100,7 @@ def find_campaign(connection: Connection, name: str) -> CampaignRow | None:
     row = connection.execute(
         select(*_CAMPAIGN_COLUMNS).where(campaign.c.name == name)
     ).one_or_none()
-    return CampaignRow(*row) if row else None
+    return CampaignRow(**row._mapping) if row else None
 
 
 def campaigns(connection: Connection) -> list[CampaignRow]:
@@ -105,7 +108,7 @@ def campaigns(connection: Connection) -> list[CampaignRow]:
     rows = connection.execute(
         select(*_CAMPAIGN_COLUMNS).where(~campaign.c.is_test).order_by(campaign.c.id)
     )
-    return [CampaignRow(*row) for row in rows]
+    return [CampaignRow(**row._mapping) for row in rows]
 
 
 def add_campaign(
@@ -118,6 +121,7 @@ def add_campaign(
     id_type: str,
     at: float,
     is_test: bool = False,
+    rehearsal: bool = False,
 ) -> CampaignRow:
     """Make a campaign's row; what it is bound to comes with its first live run."""
     connection.execute(
@@ -128,6 +132,7 @@ def add_campaign(
             platform=platform,
             id_type=id_type,
             is_test=is_test,
+            rehearsal=rehearsal,
             created_at=at,
         )
     )
@@ -137,13 +142,14 @@ def add_campaign(
 
 
 def bind(connection: Connection, id: int, origin: str, team: str) -> None:
-    """Bind a campaign to its API origin and team, or refuse another than it is bound to."""
+    """Bind a campaign to its API origin and team, or refuse another than it is bound to. A
+    rehearsal is bound to none, and goes on with whatever sandbox there is."""
     row = connection.execute(
-        select(campaign.c.name, campaign.c.origin, campaign.c.team)
+        select(campaign.c.name, campaign.c.origin, campaign.c.team, campaign.c.rehearsal)
         .where(campaign.c.id == id)
         .with_for_update()
     ).one()
-    if row.origin is None:
+    if row.origin is None or row.rehearsal:
         connection.execute(
             update(campaign).where(campaign.c.id == id).values(origin=origin, team=team)
         )
@@ -186,13 +192,20 @@ def knows_anybody(connection: Connection) -> bool:
 
 
 def known(
-    connection: Connection, id: int | None, recipients: Sequence[Recipient]
+    connection: Connection,
+    id: int | None,
+    recipients: Sequence[Recipient],
+    *,
+    rehearsal: bool = False,
 ) -> dict[Recipient, Known]:
-    """What this campaign has for these recipients, the senders that others wrote them from, and
-    the last that another one has sent them, or perhaps sent."""
-    names = dict(
-        connection.execute(select(campaign.c.id, campaign.c.name).where(~campaign.c.is_test)).all()
-    )
+    """What this campaign has for these recipients, the senders that others of its kind (a
+    `rehearsal` or real) wrote them from, and the last that another one has sent them, or perhaps
+    sent."""
+    kind = campaign.c.rehearsal == rehearsal
+    asked = select(campaign.c.id, campaign.c.name, campaign.c.is_test).where(kind)
+    told = connection.execute(asked).all()
+    kin = {each.id for each in told}
+    names = {each.id: each.name for each in told if not each.is_test}
     ids = json.dumps([recipient.id for recipient in recipients])
     rows: Sequence[Any] = _KNOWN.run(connection, recipients=ids).all()
     found: dict[Recipient, Known] = {}
@@ -204,7 +217,7 @@ def known(
             found[recipient] = Known(
                 sender, MessageStatus(status), text, number, reason, detail, zone
             )
-        elif recipient not in found and status != _S.SKIPPED:
+        elif of in kin and recipient not in found and status != _S.SKIPPED:
             found[recipient] = Known(sender)
         if not mine and of in names and status in (_S.SENT, *OPEN):
             when = math.inf if at is None else at

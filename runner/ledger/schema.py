@@ -30,7 +30,7 @@ from sqlalchemy.sql import FromClause
 
 from runner.message import OPEN, AttemptOutcome, MessageStatus, SkipReason
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only for INTEGER keys
@@ -54,6 +54,7 @@ campaign = Table(
     Column("id", _Id, primary_key=True),
     Column("name", String, nullable=False, unique=True),
     Column("is_test", Boolean, nullable=False, server_default=text("false")),
+    Column("rehearsal", Boolean, nullable=False, server_default=text("false")),
     Column("path", String, nullable=False),
     Column("source", String, nullable=False),
     Column("platform", String, nullable=False),
@@ -199,7 +200,7 @@ run = Table(
 lane = Table(
     "lane",
     metadata,
-    Column("id", String, primary_key=True),  # API origin and team
+    Column("id", String, primary_key=True),  # as `rehearsals.lane_name` has it
     Column("epoch", Integer, nullable=False),
     Column("run", ForeignKey("run.id"), nullable=False),
 )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
-from sqlalchemy import Connection, case, func, insert, literal, select, text, update
+from sqlalchemy import Connection, case, delete, func, insert, literal, select, text, update
 
+from runner.addresses import is_loopback
 from runner.errors import LedgerError
 from runner.ledger.lanes import refuse_live_runs
-from runner.ledger.notes import note
+from runner.ledger.notes import note, set_note
+from runner.ledger.rehearsals import lane_name
 from runner.ledger.schema import (
     SCHEMA_VERSION,
     action,
@@ -16,6 +19,7 @@ from runner.ledger.schema import (
     attempt_by_message_id,
     brake,
     campaign,
+    lane,
     message,
     message_by_message_id,
     message_contacted,
@@ -24,11 +28,12 @@ from runner.ledger.schema import (
     message_sent,
     message_unplanned,
     meta,
+    request,
     status_is,
     submission,
     word,
 )
-from runner.message import OPEN
+from runner.message import OPEN, REHEARSAL
 
 _ADVISORY = 0x7C1
 """PostgreSQL's lock of the ledger as a whole is of this class; those of lanes have none."""
@@ -92,6 +97,58 @@ def _add_outdated(connection: Connection) -> None:
     connection.execute(update(message).where(is_open).values(outdated=True))
 
 
+def _keep_rehearsals_apart(connection: Connection) -> None:
+    """What was sent to an address of this machine becomes a rehearsal, under the name of one; and
+    lanes are called by their teams."""
+    connection.execute(
+        text("ALTER TABLE campaign ADD COLUMN rehearsal BOOLEAN NOT NULL DEFAULT false")
+    )
+    each = campaign.c
+    for row in connection.execute(select(each.id, each.name, each.origin)).all():
+        if row.origin is not None and is_loopback(row.origin):
+            values = {"rehearsal": True, "name": row.name + REHEARSAL}
+            connection.execute(update(campaign).where(each.id == row.id).values(values))
+            _forget_notes_of(connection, row.name)
+    for old in connection.execute(select(lane.c.id)).scalars().all():
+        origin, _, team = old.rpartition("|")
+        if origin:
+            _call_lane(connection, old, lane_name(team, rehearsal=is_loopback(origin)))
+
+
+def _forget_notes_of(connection: Connection, name: str) -> None:
+    """What was agreed to, accepted and counted of a campaign that was none: it is asked anew."""
+    of_name = [f"{what} {name}" for what in ("agreed", "accepted", "presumed")]
+    lists = meta.c.key.startswith(f"list {name} ", autoescape=True)
+    sheet = meta.c.key.startswith("prospects ") & (meta.c.value == name)
+    connection.execute(delete(meta).where(meta.c.key.in_(of_name) | lists | sheet))
+
+
+def _call_lane(connection: Connection, old: str, new: str) -> None:
+    """Rename a lane; one team's two lanes become one, with the newer owner and the longer waits."""
+    epoch, owner = connection.execute(
+        select(lane.c.epoch, lane.c.run).where(lane.c.id == old)
+    ).one()
+    connection.execute(delete(lane).where(lane.c.id == old))
+    known = connection.scalar(select(lane.c.epoch).where(lane.c.id == new))
+    if known is None:
+        connection.execute(insert(lane).values(id=new, epoch=epoch, run=owner))
+    elif known < epoch:
+        connection.execute(update(lane).where(lane.c.id == new).values(epoch=epoch, run=owner))
+    for column in (attempt.c.lane, request.c.lane, submission.c.lane):
+        connection.execute(update(column.table).where(column == old).values({column.name: new}))
+    for what in ("hold ", "gaps ", "driven "):
+        its = meta.c.key.startswith(what + old, autoescape=True)
+        for key, value in connection.execute(select(meta.c.key, meta.c.value).where(its)).all():
+            rest = key.removeprefix(what + old)
+            if rest and not rest.startswith(" "):
+                continue  # a lane whose name only begins so
+            connection.execute(delete(meta).where(meta.c.key == key))
+            there = note(connection, what + new + rest)
+            longer = what == "hold " and there and json.loads(there)[0] < json.loads(value)[0]
+            if longer or not there:
+                set_note(connection, what + new + rest, value)
+
+
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_words,
     2: _add_brakes_zones_and_contacts,
@@ -99,6 +156,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     4: _add_submissions,
     5: _add_actions,
     6: _add_outdated,
+    7: _keep_rehearsals_apart,
 }
 """Schema version -> what brings a ledger of that version to the next one."""
 

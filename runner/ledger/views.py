@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from runner.ledger.prepared import Prepared, each_of, given, texts_of, tuples
+from runner.ledger.rehearsals import counts_for
 from runner.ledger.schema import attempt, campaign, message, row_skip, status_is, suppression
 from runner.message import (
     KEY_REUSED,
@@ -86,16 +87,16 @@ def is_suppressed() -> ColumnElement[bool]:
     return exists().where(suppression.c.recipient == message.c.recipient)
 
 
-_other, _tests = message.alias(), campaign.alias()
+_other = message.alias()
 """Made once: an alias makes every column anew, and a claim needs these each time."""
 
 _IS_QUEUED = status_is(message, _S.QUEUED)
 _OPEN_ELSEWHERE = (
-    _other.c.campaign.not_in(select(_tests.c.id).where(_tests.c.is_test)),
     _other.c.recipient == message.c.recipient,
     _other.c.platform == message.c.platform,
     _other.c.id_type == message.c.id_type,
     status_is(_other, *OPEN),
+    counts_for(_other, message),
 )
 
 
@@ -160,13 +161,13 @@ def is_first_of(ids: Select[tuple[int]]) -> ColumnElement[bool]:
     """That no earlier one of these queued messages goes to the same recipient: an update does not
     see its own moves."""
     return ~exists().where(
-        _other.c.campaign.not_in(select(_tests.c.id).where(_tests.c.is_test)),
         _other.c.recipient == message.c.recipient,
         _other.c.platform == message.c.platform,
         _other.c.id_type == message.c.id_type,
         status_is(_other, _S.QUEUED),
         _other.c.id < message.c.id,
         _other.c.id.in_(ids),
+        counts_for(_other, message),
     )
 
 

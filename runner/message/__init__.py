@@ -22,7 +22,10 @@ from runner.message.evidence import (
     weigh,
 )
 from runner.message.key import (
+    REHEARSAL,
+    TEST,
     message_key,
+    named,
     normal_name,
 )
 from runner.message.words import (
@@ -66,6 +69,8 @@ __all__ = [
     "MOVES",
     "OF_ONE_MESSAGE",
     "OPEN",
+    "REHEARSAL",
+    "TEST",
     "TOO_LATE",
     "UNCONFIRMED",
     "Absent",
@@ -97,6 +102,7 @@ __all__ = [
     "is_of_one_message",
     "judge",
     "message_key",
+    "named",
     "normal_name",
     "told_as_listed",
     "way_to_settle",

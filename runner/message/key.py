@@ -5,8 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
+from typing import Any
 
 from runner.message.words import Recipient
+
+REHEARSAL = " (SANDBOX)"
+"""Ends the name of a campaign that is sent to a stand-in of the API: nothing of it is real."""
+
+TEST = " (test)"
+"""Ends the name under which a campaign's tests lie."""
+
+
+def named(name: str) -> dict[str, Any]:
+    """A campaign's name as programs are told it: as its file says, and whether it is a
+    rehearsal."""
+    return {"campaign": name.removesuffix(REHEARSAL), "sandbox": name.endswith(REHEARSAL)}
 
 
 def normal_name(name: str) -> str:

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 from runner.campaign import Campaign, Schedule
-from runner.campaign.values import is_loopback
 from runner.clock import Clock
 from runner.events import Notice
 from runner.ledger import Ledger, agreements, views
@@ -26,7 +25,10 @@ from runner.run.starting import warnings as never_open
 
 
 def remembering(
-    ledger: Ledger, options: Options, around: Surroundings, names: Sequence[str]
+    ledger: Ledger,
+    options: Options,
+    around: Surroundings,
+    campaigns: Sequence[Campaign],
 ) -> Memory | None:
     """What remembers how far the ledger comes. Raises OldLedger for an old copy."""
     if options.throwaway:
@@ -36,7 +38,7 @@ def remembering(
         around.environ,
         around.clock.now(),
         accept=options.accept_old_ledger,
-        names=names,
+        names=[campaign.name for campaign in campaigns if not campaign.rehearsal],
         tell=lambda text: around.bus.emit(Notice(around.clock.now(), text)),
     )
 
@@ -87,7 +89,7 @@ def _queued(draft: Draft, ledger: Ledger) -> int:
 def host_of(campaign: Campaign) -> str:
     """The host that a campaign is sent through, a sandbox called so."""
     host = urlsplit(campaign.api.base_url).netloc
-    return f"SANDBOX ({host})" if is_loopback(campaign.api.base_url) else host
+    return f"SANDBOX ({host})" if campaign.rehearsal else host
 
 
 def served_at(campaign: Campaign, options: Options) -> Campaign:

@@ -71,17 +71,18 @@ def pace_of(drafts: Sequence[Scheduled], ledger: Ledger | None, clock: Clock) ->
     lanes = {
         draft.row.lane for draft in drafts if draft.row is not None and draft.row.lane is not None
     }
+    rehearsal = all(draft.campaign.rehearsal for draft in drafts)
     pacer.restore(
         [
             request
             for lane in sorted(lanes if pacer.team else ())
             for request in ledger.read(history.past_requests, lane, wall - DAY, wall - DAY)
         ],
-        ledger.read(history.past_sends, pacer.limited, wall - 2 * DAY),
+        ledger.read(history.past_sends, pacer.limited, wall - 2 * DAY, rehearsal=rehearsal),
         now=now,
         wall=wall,
         timeout=timeout,
-        days=ledger.read(history.days_sent, pacer.warming_up),
+        days=ledger.read(history.days_sent, pacer.warming_up, rehearsal=rehearsal),
     )
     for lane in sorted(lanes):
         for hold in ledger.read(history.past_holds, lane, list(pacer.senders)):

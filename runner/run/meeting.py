@@ -20,6 +20,7 @@ from runner.guard import GuardLimits
 from runner.lane import Meter
 from runner.ledger import Ledger, age, history, lanes, notes, planning
 from runner.ledger.planning import CampaignRow
+from runner.ledger.rehearsals import lane_name
 from runner.pacing import DAY, Pacer, lookup_spacing, make_pacer
 from runner.run.hours import Scheduled, hours_of, zone_of
 from runner.run.setup import Draft, characters_key
@@ -39,6 +40,7 @@ class Crew:
     `unfit`: senders that cannot send now, and why.
     """
 
+    lane_id: str
     origin: str
     team: str
     team_name: str
@@ -48,10 +50,6 @@ class Crew:
     handles: dict[str, str] = field(default_factory=dict)  # account link: username
     server_ahead: float | None = None  # the server's clock less boot time, as last answered
     _channels: dict[tuple[str, str], Channel] = field(default_factory=dict)
-
-    @property
-    def lane_id(self) -> str:
-        return lanes.lane_name(self.origin, self.team)
 
     def open_lane(
         self, driven: Sequence[Driven], ledger: Ledger, run: int, clock: Clock, bus: EventBus
@@ -152,6 +150,7 @@ def settings(driven: Driven, ledger: Ledger) -> Settings:
 class Introduction:
     """What the API says of a token."""
 
+    lane_id: str
     origin: str
     team: str
     team_name: str
@@ -189,7 +188,7 @@ async def introduce(
     lane = row.lane if row is not None else None
     try:
         team = await channel.team()
-        lane = lanes.lane_name(channel.origin, team.id)
+        lane = lane_name(team.id, rehearsal=campaign.rehearsal)
         links = await channel.account_links()
         platforms = await channel.platforms()
         ahead = channel.server_now() - clock.boot()
@@ -197,7 +196,7 @@ async def introduce(
         await channel.close()
         if ledger is not None and lane is not None:
             _count(ledger, lane, meter.early)
-    return Introduction(channel.origin, team.id, team.name, links, platforms, ahead)
+    return Introduction(lane, channel.origin, team.id, team.name, links, platforms, ahead)
 
 
 def _remembered(
@@ -235,8 +234,9 @@ async def meet(
             met[who] = await introduce(campaign, token, clock, bus, ledger, draft.row)
         said = met[who]
         crew = crews.setdefault(
-            lanes.lane_name(said.origin, said.team),
+            said.lane_id,
             Crew(
+                said.lane_id,
                 said.origin,
                 said.team,
                 said.team_name,

@@ -12,7 +12,7 @@ from pathlib import Path
 import platformdirs
 
 from runner.errors import LedgerError, OldLedger
-from runner.ledger import Ledger, age
+from runner.ledger import Ledger, age, rehearsals
 from runner.ledger.age import Marks, Memory
 
 MEMORY_VARIABLE = "RUN_CAMPAIGN_MEMORY"
@@ -53,6 +53,8 @@ def may_change(
         raise _old(ledger.place, found, remembered, [memory, *lost])
     else:
         kept = ledger.write(age.advance)
+    if found.is_new and (before := memory.rehearsed()):
+        ledger.write(rehearsals.begin_anew, before)
     _unless_unwritable(tell, lambda: memory.keep(kept))
     return memory
 

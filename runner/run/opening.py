@@ -51,7 +51,13 @@ def opened(
         row = row_of(path, ledger)
         if not read_only:
             at = SystemClock().now()
-            may_change(ledger, environ, at, accept=accept_old_ledger, names=[row.name])
+            may_change(
+                ledger,
+                environ,
+                at,
+                accept=accept_old_ledger,
+                names=[] if row.rehearsal else [row.name],
+            )
         yield ledger, row
 
 
@@ -66,7 +72,7 @@ def opened_any(
             yield found
         return
     with open_existing(ledger_upward(state, environ, folder)) as ledger:
-        rows = ledger.read(planning.campaigns)
+        rows = _real_first(ledger)
         if not rows:
             raise RunnerError(f"no campaign yet in the ledger {ledger.place}", "run one first")
         if len(rows) > 1:
@@ -90,7 +96,7 @@ def row_of(path: Path, ledger: Ledger) -> CampaignRow:
     if path.exists():
         name = load([path])[0].name
         return require(ledger.read(planning.find_campaign, name), name, ledger)
-    rows = ledger.read(planning.campaigns)
+    rows = _real_first(ledger)
     found = [row for row in rows if Path(row.path).name == path.name]
     found = found or [row for row in rows if row.name == path.stem]
     if len(found) > 1:
@@ -99,6 +105,13 @@ def row_of(path: Path, ledger: Ledger) -> CampaignRow:
             f"there is no {path} here, and several of that name in the ledger: {listed}"
         )
     return require(found[0] if found else None, path.stem, ledger)
+
+
+def _real_first(ledger: Ledger) -> list[CampaignRow]:
+    """The campaigns that a command may mean that names no file here: rehearsals only where there is
+    nothing else."""
+    rows = ledger.read(planning.campaigns)
+    return [row for row in rows if not row.rehearsal] or rows
 
 
 def require(row: CampaignRow | None, name: str, ledger: Ledger) -> CampaignRow:

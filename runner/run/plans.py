@@ -11,7 +11,7 @@ from runner.audience.suppression import refuse_errors
 from runner.clock import Clock
 from runner.errors import ChangesError
 from runner.events import EventBus, Planned, Reading
-from runner.ledger import Ledger, contact, notes, planning, views
+from runner.ledger import Ledger, contact, notes, planning, rehearsals, views
 from runner.ledger.planning import PlanWriter
 from runner.message import Entry
 from runner.run.preview import Preview, Rows, planned_entries
@@ -77,6 +77,7 @@ def write_plan(
                 platform=draft.campaign.api.platform,
                 id_type=draft.audience.id_type,
                 at=clock.now(),
+                rehearsal=draft.campaign.rehearsal,
             )
         writer = PlanWriter(connection, row)
         progress = reading(name, clock, bus)
@@ -94,6 +95,8 @@ def write_plan(
         if found.rows and not notes.note(connection, key):
             notes.set_note(connection, key, name)
         writer.finish(plan_fingerprint(draft, suppressed, characters), clock.now())
+        if draft.campaign.rehearsal:
+            rehearsals.take_new_keys(connection, row.id)
     counts = writer.counts
     bus.emit(
         Planned(

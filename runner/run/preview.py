@@ -116,7 +116,10 @@ def planned_entries(
     """The plan of a draft in chunks, against what the ledger knows (None: nothing)."""
 
     def known(recipients: Sequence[Recipient]) -> Mapping[Recipient, Known]:
-        return asked.read(planning.known, draft.id, recipients) if asked else {}
+        if asked is None:
+            return {}
+        kind = draft.campaign.rehearsal
+        return asked.read(planning.known, draft.id, recipients, rehearsal=kind)
 
     # Nobody is known to a ledger without a message: then there is nobody to ask for.
     asked = ledger if ledger and ledger.read(planning.knows_anybody) else None

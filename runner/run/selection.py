@@ -39,7 +39,7 @@ def refuse_unknown(drafts: Sequence[Draft], ledger: Ledger | None, only: Collect
 def known_ids(ledger: Ledger, row: planning.CampaignRow, ids: Collection[str]) -> set[str]:
     """Those of `ids` that the ledger has a message of this campaign for."""
     recipients = [Recipient(row.platform, row.id_type, id) for id in ids]
-    found = ledger.read(planning.known, row.id, recipients)
+    found = ledger.read(planning.known, row.id, recipients, rehearsal=row.rehearsal)
     return {recipient.id for recipient, known in found.items() if known.status is not None}
 
 

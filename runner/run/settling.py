@@ -27,7 +27,7 @@ def settle_now(path: Path, options: Options, around: Surroundings) -> RunResult:
     location = ledger_location(options.state, around.environ, [campaign], live=False)
     token = read_token(campaign, around.environ, location)
     with ExitStack() as held, open_existing(location, read_only=False) as ledger:
-        memory = remembering(ledger, options, around, [campaign.name])
+        memory = remembering(ledger, options, around, [campaign])
         that_may_run(ledger, [campaign], around.bus, around.clock.now())
         draft = make_draft(campaign, ledger)
         refuse_errors(draft.audience.lists)

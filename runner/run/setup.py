@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from runner.addresses import is_loopback
 from runner.audience.columns import as_written
 from runner.audience.inspection import decimal_sign
 from runner.audience.reading import Audience, missing_columns, read_audience
@@ -31,6 +32,7 @@ from runner.errors import (
 from runner.findings import Finding
 from runner.ledger import Ledger, notes, planning
 from runner.ledger.planning import CampaignRow
+from runner.message import REHEARSAL
 from runner.tables import fingerprint
 from runner.templating import Template, compile_template, load_template
 
@@ -113,6 +115,7 @@ def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool 
         _same_identity(campaign, audience, row)
     draft = Draft(campaign, audience, template, row, files, new_campaign)
     if ledger is not None and row is None:
+        refuse_rehearsed(draft, ledger)
         holder = ledger.read(notes.note, prospects_key(draft))
         refuse_other_name(draft, ledger, ledger.read(planning.campaigns), holder)
     return draft
@@ -189,9 +192,10 @@ def refuse_other_name(
     campaign = draft.campaign
     path, source = kept_path(campaign.path, ledger), kept_path(campaign.prospects.source, ledger)
     file = campaign.prospects.source.name
+    kind = [each for each in known if each.rehearsal == campaign.rehearsal]
     for what, name in (
-        ("this file", next((each.name for each in known if each.path == path), "")),
-        (file, next((each.name for each in known if each.source == source), "")),
+        ("this file", next((each.name for each in kind if each.path == path), "")),
+        (file, next((each.name for each in kind if each.source == source), "")),
         (f"what {file} holds", holder),
     ):
         # Its own name: another run has planned it in this very moment.
@@ -203,9 +207,25 @@ def refuse_other_name(
             )
 
 
+def refuse_rehearsed(draft: Draft, ledger: Ledger) -> None:
+    """Raise LedgerError if a campaign is to go through a gateway at whose address it was begun as a
+    rehearsal: whom that has written to would be written to again."""
+    campaign = draft.campaign
+    if draft.as_new or not (campaign.api.gateway and is_loopback(campaign.api.base_url)):
+        return
+    row = ledger.read(planning.find_campaign, campaign.name + REHEARSAL)
+    if row is not None and row.origin == origin_of(draft):
+        raise LedgerError(
+            f"campaign {campaign.name} was begun at {row.origin} as a rehearsal, which counts for "
+            "nothing: its people would be written to again",
+            "if nothing real was sent there, run with --new-campaign",
+        )
+
+
 def prospects_key(draft: Draft) -> str:
     """Where the ledger keeps which campaign first had prospects of exactly these bytes."""
-    return f"prospects {draft.files[0]}"
+    kind = REHEARSAL if draft.campaign.rehearsal else ""
+    return f"prospects {draft.files[0]}{kind}"
 
 
 def kept_path(path: Path, ledger: Ledger) -> str:

@@ -99,7 +99,7 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
     # The lanes are let go last, when everything is committed.
     with ExitStack() as held, open_ledger(location) as ledger:
         measured(ledger, around.bus.measures, around.clock)
-        memory = remembering(ledger, options, around, [campaign.name for campaign in campaigns])
+        memory = remembering(ledger, options, around, campaigns)
         named, before = campaigns, brakes_on(ledger, campaigns)
         campaigns = that_may_run(ledger, campaigns, around.bus, now())
         drafts = [make_draft(c, ledger, new_campaign=options.new_campaign) for c in campaigns]

@@ -13,7 +13,7 @@ from runner.campaign import Schedule
 from runner.errors import AudienceError, UsageError
 from runner.ledger import Ledger, decisions, open_ledger, planning
 from runner.ledger.planning import CampaignRow
-from runner.message import PlannedMessage, Recipient, RowSkip
+from runner.message import TEST, PlannedMessage, Recipient, RowSkip
 from runner.plan import plan_messages
 from runner.run.before import hold_lanes, remembering, served_at
 from runner.run.meeting import meet
@@ -40,13 +40,14 @@ def run_test(
     planned = _message(make_draft(campaign, None), to, row)
     if not agree(planned):
         return RunResult(declined=True)
-    test_name = f"{campaign.name} (test)"
+    tested = {"own_name": campaign.own_name + TEST}
+    test_name = campaign.model_copy(update=tested).name
     with ExitStack() as held, open_ledger(location) as ledger:
-        memory = remembering(ledger, options, around, [])
+        memory = remembering(ledger, options, around, [campaign])
         draft = make_draft(campaign, None)
         made = _test_campaign(ledger, test_name, draft, around)
         # Oneself may be written to at any time, and however often.
-        changes = {"name": test_name, "contact_once_in": None, "schedule": Schedule()}
+        changes = {**tested, "contact_once_in": None, "schedule": Schedule()}
         draft = replace(draft, campaign=campaign.model_copy(update=changes), row=made)
         crews = asyncio.run(meet([draft], {test_name: token}, ledger, around.clock, around.bus))
         hold_lanes(held, ledger, crews, options.wait, around.clock)
@@ -104,4 +105,5 @@ def _test_campaign(ledger: Ledger, name: str, draft: Draft, around: Surroundings
             id_type=draft.audience.id_type,
             at=around.clock.now(),
             is_test=True,
+            rehearsal=draft.campaign.rehearsal,
         )

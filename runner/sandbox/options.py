@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .faults import Fault
+from .ids import made_up_id
 from .limits import PER_DAY, PER_HOUR, PER_MINUTE
 from .people import SPECIALS, UNCONFIRMED, UNCONFIRMED_DELIVERED
 from .refusals import WORDINGS
@@ -26,6 +27,11 @@ MANGLERS: dict[str, Callable[[str], str]] = {
 
 V1_ORDERS = ("newest", "oldest", "mixed")
 """Orders of v1's list of messages, which is not documented; ``mixed`` is the same every time."""
+
+TOKEN = "sandbox-token"
+"""The token of a sandbox that is given none."""
+TEAM_ID = "hzcai5t59nn9vsck3rbuepyg"
+"""And its team."""
 
 SEND = "message:send"
 CAPABILITIES = (SEND, "message:react", "message:reply", "thread:message-requests")
@@ -49,6 +55,7 @@ class AccountLink:
     pause_reasons: list[str] = field(default_factory=list)
     capabilities: list[str] = field(default_factory=lambda: list(CAPABILITIES))
     set_up: bool = True
+    team: str = ""  # set by the sandbox that it belongs to
     created_at: str = "2026-08-30T09:00:00.000Z"
     synced_at: str | None = "2026-09-01T09:00:00.000Z"
 
@@ -75,7 +82,7 @@ class Options:
     Seconds throughout. ``characters`` is the sandbox's own number: that of X is not documented.
     """
 
-    token: str = "sandbox-token"
+    token: str = TOKEN
     faults: Iterable[Fault | str] = ()
     per_minute: int | None = PER_MINUTE
     per_hour: int | None = PER_HOUR
@@ -117,6 +124,11 @@ class Options:
         for recipient, outcome in {**self.specials, **self.recipients}.items():
             if outcome not in known:
                 raise ValueError(f"recipient {recipient}: unknown outcome {outcome!r}")
+
+    @property
+    def team_id(self) -> str:
+        """The team whose token it is: another token is another team's."""
+        return TEAM_ID if self.token == TOKEN else made_up_id("team", self.token)
 
     def mangled(self, text: str) -> str:
         """The text as the platform shows it afterwards."""

@@ -18,7 +18,6 @@ from .ids import made_up_id, made_up_number
 from .options import AccountLink, Options, default_links
 from .people import People, Person
 
-TEAM_ID = "hzcai5t59nn9vsck3rbuepyg"
 MEMBER_ID = "r3km7xj9wq5p2bvnhfdteoly"
 TOKEN_ID = "t9wq5p2bvnhfdteolyr3km7x"
 
@@ -131,6 +130,8 @@ class Store:
         self.links: dict[str, AccountLink] = {
             link.id: link for link in (default_links() if options.links is None else options.links)
         }
+        for link in self.links.values():
+            link.team = options.team_id
         self.people = People(dict(options.contacts))
         self.threads: dict[str, Thread] = {}
         self.messages: dict[str, Message] = {}

@@ -16,7 +16,7 @@ from .ids import made_up_number
 from .options import AccountLink
 from .people import NUMERIC_ID, Person
 from .refusals import Refusal, bad_request
-from .store import TEAM_ID, Message, Order, Thread, stamp
+from .store import Message, Order, Thread, stamp
 
 if TYPE_CHECKING:
     from .service import Service
@@ -26,7 +26,7 @@ Handler = Callable[["Service", Call], Awaitable[Answer]]
 
 async def get_team(service: "Service", call: Call) -> Answer:
     """GET /team."""
-    return json_answer(200, shapes.team())
+    return json_answer(200, shapes.team(service.options.team_id))
 
 
 async def list_account_links(service: "Service", call: Call) -> Answer:
@@ -224,7 +224,7 @@ async def list_messages(service: "Service", call: Call) -> Answer:
     keyed = [(one.id, one.created_at, shapes.message(one)) for one in shown]
     page, following = _page(call, keyed, 50, service.options.page)
     answer = {
-        "teamId": TEAM_ID,
+        "teamId": thread.link.team,
         "threadId": thread.id,
         "messages": page,
         "nextCursor": following,

@@ -5,17 +5,17 @@ from typing import Any
 from .ids import small_number
 from .options import AccountLink
 from .people import Person
-from .store import MEMBER_ID, TEAM_ID, Event, Message, Thread, stamp
+from .store import MEMBER_ID, Event, Message, Thread, stamp
 
 Json = dict[str, Any]
 
 PERSON_SINCE = "2026-01-01T00:00:00.000Z"
 
 
-def team() -> Json:
+def team(id: str) -> Json:
     """The one team of the sandbox."""
     return {
-        "id": TEAM_ID,
+        "id": id,
         "name": "Acme Agency",
         "slug": "acme-agency",
         "image": None,
@@ -47,7 +47,7 @@ def message(item: Message) -> Json:
     reply = item.reply_to
     shape: Json = {
         "platform": link.platform,
-        "teamId": TEAM_ID,
+        "teamId": link.team,
         "threadId": item.thread.id,
         "id": item.id,
         "userId": MEMBER_ID if item.outbound else None,
@@ -163,7 +163,7 @@ def event(item: Event, now: float) -> Json:
     return {
         "id": item.id,
         "seq": item.seq,
-        "teamId": TEAM_ID,
+        "teamId": item.thread.link.team,
         "type": "thread.created" if item.message is None else "message.created",
         "timestamp": stamp(item.at),
         "version": "1.0",

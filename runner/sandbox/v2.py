@@ -75,7 +75,7 @@ async def list_platforms(service: "Service", call: Call) -> Answer:
 
 async def get_team(service: "Service", call: Call) -> Answer:
     """GET /team."""
-    return json_answer(200, shapes.team())
+    return json_answer(200, shapes.team(service.options.team_id))
 
 
 async def list_members(service: "Service", call: Call) -> Answer:

@@ -5,17 +5,17 @@ from typing import Any
 from .ids import small_number
 from .options import CAPABILITIES, AccountLink
 from .people import Person
-from .store import MEMBER_ID, TEAM_ID, TOKEN_ID, Event, Message, Thread, stamp
+from .store import MEMBER_ID, TOKEN_ID, Event, Message, Thread, stamp
 
 Json = dict[str, Any]
 
 SINCE = "2026-01-01T00:00:00.000Z"
 
 
-def team() -> Json:
+def team(id: str) -> Json:
     """The one team of the sandbox."""
     return {
-        "id": TEAM_ID,
+        "id": id,
         "name": "Acme Agency",
         "slug": "acme-agency",
         "imageUrl": None,

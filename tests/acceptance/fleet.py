@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 
+from runner.sandbox.options import Options
 from tests.teams import stray_token, token_of
 
 from .support import LINK, OTHER_LINK, Api, Done, Project, Running, start_module, until
@@ -93,7 +94,7 @@ class Fleet(Project):
         for team in self.teams:
             base = f"{team.api.base}/api/{self.version}"
             self.file(team).write_text(
-                f"api: {{version: {self.version}, base_url: {base}, "
+                f"api: {{version: {self.version}, base_url: {base}, gateway: true, "
                 f"token: '${{{team.variable}}}'}}\n"
                 f"senders: [{{id: {team.sender}, per_hour: none, per_day: none, gap: {gap}}}]\n"
                 f"prospects: {team.name}.csv\n"
@@ -143,7 +144,7 @@ class Fleet(Project):
         return mine[pid]
 
     def team_of(self, lane: str) -> Team:
-        return next(team for team in self.teams if lane.startswith(team.api.base + "|"))
+        return next(team for team in self.teams if Options(token=team.token).team_id == lane)
 
     def accepted(self) -> int:
         return sum(team.api.ask("tally")["accepted"] for team in self.teams)

@@ -11,7 +11,9 @@ from threading import Event, Thread
 import aiohttp
 from aiohttp import web
 
-from runner.sandbox.store import TEAM_ID
+from runner.sandbox.options import Options
+
+from .support import TOKEN
 
 PAST = "Sat, 01 Nov 2025 00:00:00 GMT"
 ENDS: dict[str, tuple[int, dict[str, str], bytes]] = {
@@ -23,6 +25,9 @@ ENDS: dict[str, tuple[int, dict[str, str], bytes]] = {
 """How v1 may answer once it has ended; `silent` closes the connection instead."""
 
 
+TEAM = Options(token=TOKEN).team_id
+
+
 @dataclass
 class Front:
     """Passes everything on to `behind`, but v1 as `end` says, and as the token of `team`. All
@@ -30,7 +35,7 @@ class Front:
 
     behind: str
     end: str = ""
-    team: str = TEAM_ID
+    team: str = TEAM
     base: str = ""
     ready: Event = field(default_factory=Event)
 
@@ -64,7 +69,7 @@ class Front:
             try:
                 data = await request.read()
                 async with session.request(request.method, url, data=data, headers=sent) as got:
-                    body = (await got.read()).replace(TEAM_ID.encode(), self.team.encode())
+                    body = (await got.read()).replace(TEAM.encode(), self.team.encode())
                     kind = {"Content-Type": got.headers["Content-Type"]}
                     return web.Response(status=got.status, headers=kind, body=body)
             except aiohttp.ClientError:

@@ -24,6 +24,7 @@ from runner.run.options import Options, Surroundings
 from runner.run.story import RunResult, run_campaigns
 from tests.processes import COMMAND, ROOT, Process, start
 
+OTHER_TOKEN = "tok-of-another-team-3b8e41d7c05f-never-to-be-seen"
 TOKEN = "tok-5f0c7a1e9b3d4c68a2e7-never-to-be-seen"
 LINK = "df6jbw4h36qm5d9iu2sgn7kx"
 OTHER_LINK = "k2v7q9x4m1n8b3c6z5l0p7ty"
@@ -48,7 +49,7 @@ def start_module(*words: str) -> Process:
 
 @contextmanager
 def sandbox(*words: str) -> Iterator[Api]:
-    """A sandbox process with options."""
+    """A sandbox process with options, of the team with `TOKEN` unless they name another."""
     with start_module("runner.sandbox", "--token", TOKEN, *words) as process:
         try:
             assert process.stdout is not None
@@ -126,6 +127,11 @@ class Running:
         return Done(code, *(path.read_text(errors="replace") for path in self.files))
 
 
+def of_another_team(campaign: str) -> str:
+    """A campaign file's text with the token of another team."""
+    return campaign.replace("api: {", "api: {token: '${OTHER_TEAM_TOKEN}', ")
+
+
 @dataclass
 class Project:
     """A folder with a campaign, and commands that run there."""
@@ -137,6 +143,7 @@ class Project:
     running: list[Running] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     address: str = ""  # what the campaign names instead of the API's own
+    real: bool = True  # or a rehearsal, as an address of this machine is otherwise
 
     @property
     def campaign(self) -> Path:
@@ -167,7 +174,8 @@ class Project:
         base = self.address or self.api.base
         self.campaign.parent.mkdir(exist_ok=True)
         self.campaign.write_text(
-            f"api: {{version: {self.version}, base_url: {base}/api/{self.version}}}\n"
+            f"api: {{version: {self.version}, base_url: {base}/api/{self.version}, "
+            f"gateway: {str(self.real).lower()}}}\n"
             f"senders:\n{listed}"
             "prospects: spring.csv\n"
             f"message: {json.dumps(text)}\n"
@@ -180,7 +188,8 @@ class Project:
 
     def environment(self, **more: str) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
-        plain = {"HOME": str(self.folder), "LC_ALL": "C.UTF-8", "INBOX_API_TOKEN": TOKEN}
+        tokens = {"INBOX_API_TOKEN": TOKEN, "OTHER_TEAM_TOKEN": OTHER_TOKEN}
+        plain = {"HOME": str(self.folder), "LC_ALL": "C.UTF-8", **tokens}
         return kept | plain | more
 
     def start(self, *words: str | Path, command: Sequence[str] = (), **env: str) -> Running:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.acceptance.clocks import Clocks
 
 from .conftest import StartApi
-from .support import Project, people, until
+from .support import OTHER_TOKEN, Project, of_another_team, people, until
 
 DAY = 86400.0
 NEW = "--new-campaign"
@@ -17,7 +17,9 @@ def another(project: Project, *, base: str = "", more: str = "") -> Path:
     """The campaign autumn, over the same people."""
     other = project.campaign.with_name("autumn.yaml")
     text = project.campaign.read_text().replace("spring.csv", "autumn.csv")
-    other.write_text(text.replace(project.api.base, base or project.api.base) + more)
+    if base:
+        text = of_another_team(text.replace(project.api.base, base))
+    other.write_text(text + more)
     other.with_suffix(".csv").write_text(project.sheet.read_text())
     return other
 
@@ -75,7 +77,7 @@ def test_two_campaigns_of_one_run_write_to_each_person_once(both: Project) -> No
 def test_two_teams_at_once_write_to_each_person_once(project: Project, start_api: StartApi) -> None:
     ids = people(12)
     project.write(ids, concurrency=3)
-    other_api = start_api("--per-minute", "none")
+    other_api = start_api("--per-minute", "none", "--token", OTHER_TOKEN)
     other = another(project, base=other_api.base)
     for api in (project.api, other_api):
         api.faults("slow:seconds=0.1")
@@ -95,7 +97,7 @@ def test_who_is_read_ahead_is_passed_over_once_another_team_has_written(
     """Planned and read as queued by a run, then written to by another run of the ledger."""
     ids = people(3)
     project.write(ids, concurrency=1)
-    other_api = start_api("--per-minute", "none")
+    other_api = start_api("--per-minute", "none", "--token", OTHER_TOKEN)
     other = another(project, base=other_api.base)
     project.api.faults("slow:seconds=8,times=1")
     slow = project.start(project.campaign, NEW)

@@ -140,6 +140,7 @@ def test_a_terminal_that_can_do_nothing_gets_plain_lines(
 
 
 def test_the_question_shows_what_goes(project: Project) -> None:
+    project.real = False
     project.write(people(2), text="Hi {{ first_name }},\n\nshall I send the notes of the evening?")
     with shown(project, project.campaign, columns=40, rows=40) as screen:
         screen.until(lambda text: "[y/N]" in text, "the question")

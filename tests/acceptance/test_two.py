@@ -15,7 +15,17 @@ import pytest
 from tests.acceptance.clocks import BEFORE_THE_BODY, Clocks, wait_until_frozen, wake
 
 from .conftest import StartApi
-from .support import OTHER_LINK, Api, Done, Project, Running, people, until
+from .support import (
+    OTHER_LINK,
+    OTHER_TOKEN,
+    Api,
+    Done,
+    Project,
+    Running,
+    of_another_team,
+    people,
+    until,
+)
 
 NEW = "--new-campaign"  # over the same people as another one
 
@@ -170,10 +180,10 @@ def test_a_run_whose_lock_a_cleaner_removed_is_fenced(both: Project) -> None:
 
 def test_two_teams_send_at_once_from_one_ledger(project: Project, start_api: StartApi) -> None:
     project.write(people(12), concurrency=2, more="contact_once_in: none\n")
-    other_api: Api = start_api("--per-minute", "none")
+    other_api: Api = start_api("--per-minute", "none", "--token", OTHER_TOKEN)
     other = project.campaign.with_name("autumn.yaml")
     text = project.campaign.read_text().replace(project.api.base, other_api.base)
-    other.write_text(text.replace("spring.csv", "autumn.csv"))
+    other.write_text(of_another_team(text.replace("spring.csv", "autumn.csv")))
     shutil.copy(project.campaign.with_name("spring.csv"), other.with_name("autumn.csv"))
     for api in (project.api, other_api):
         api.faults("slow:seconds=0.1")

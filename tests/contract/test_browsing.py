@@ -29,6 +29,7 @@ from runner.ledger.schema import attempt, campaign, message, row_skip
 from runner.message import Evidence, MessageStatus
 from tests.support import (
     LANE,
+    ORIGIN,
     SENDER,
     claim_one,
     make_campaign,
@@ -55,7 +56,7 @@ def all_of(page: Callable[[str], Page[Any]]) -> list[Any]:
 
 def bound(ledger: Ledger, name: str) -> CampaignRow:
     row = make_campaign(ledger, name)
-    ledger.write(planning.bind, row.id, *LANE.split("|"))
+    ledger.write(planning.bind, row.id, ORIGIN, LANE)
     return row
 
 

@@ -232,12 +232,12 @@ def test_two_lanes_that_claim_one_person_in_the_same_moment(ledger: Ledger) -> N
     make_queue(ledger, spring, [5])
     make_queue(ledger, autumn, [5])
     run, epoch = own_lane(ledger)
-    other = own_lane(ledger, "https://api.example|team2")
+    other = own_lane(ledger, "team2")
     [first], [second] = message_ids(ledger, spring), message_ids(ledger, autumn)
     told: list[object] = []
 
     def claim_second() -> None:
-        intent = make_intent(second, *other, lane="https://api.example|team2", contact_once_in=RULE)
+        intent = make_intent(second, *other, lane="team2", contact_once_in=RULE)
         told.extend(ledger.write(claims.claim, [intent]))
 
     thread = threading.Thread(target=claim_second)

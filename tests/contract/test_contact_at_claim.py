@@ -26,7 +26,7 @@ from tests.support import LANE, SENDER, claim_one, make_campaign, make_intent, m
 
 S = MessageStatus
 MONTH = 30 * 86400.0
-OTHER = "https://api.example|team2"
+OTHER = "team2"
 
 
 def queued(ledger: Ledger, name: str, lane: str) -> Intent:

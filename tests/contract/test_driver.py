@@ -21,7 +21,7 @@ def sending(ledger: Ledger, name: str, team: str, person: int = 5) -> tuple[int,
     row = make_campaign(ledger, name)
     make_queue(ledger, row, [person])
     ledger.write(planning.bind, row.id, ORIGIN, team)
-    lane = f"{ORIGIN}|{team}"
+    lane = team
     run, epoch = own_lane(ledger, lane)
     [due] = ledger.read(views.due, row.id, SENDER, 5.0, 100)
     claim_one(ledger, make_intent(due.id, run, epoch, lane=lane))

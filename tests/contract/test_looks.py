@@ -25,6 +25,7 @@ from runner.ledger import (
 from runner.message import MessageStatus
 from tests.support import (
     LANE,
+    ORIGIN,
     SENDER,
     claim_one,
     make_campaign,
@@ -147,7 +148,7 @@ def test_no_page_that_people_look_at_reads_a_large_ledger_whole(tmp_path: Path, 
     """Each message, attempt and action is met by an index, or by its number within a bound."""
     with open_ledger(str(tmp_path / "state.db")) as ledger:
         row = make_campaign(ledger)
-        ledger.write(planning.bind, row.id, *LANE.split("|"))
+        ledger.write(planning.bind, row.id, ORIGIN, LANE)
         make_queue(ledger, row, [1, 2, 3])
         run, epoch = own_lane(ledger)
         for id in (1, 2, 3):

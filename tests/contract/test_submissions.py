@@ -13,7 +13,7 @@ from runner.errors import LedgerError
 from runner.ledger import Ledger, brakes, claims, lanes, open_ledger, schema, submissions
 from tests.support import LANE, hand_in, make_campaign, make_intent, make_queue, own_lane
 
-OTHER = "https://api.example|team2"
+OTHER = "team2"
 
 
 def test_what_is_handed_in_comes_out_whole_and_replaces_what_was_before(ledger: Ledger) -> None:

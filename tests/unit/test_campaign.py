@@ -83,7 +83,8 @@ retry: {attempts: 2, timeout: 500ms, settle: 0s, absent: resend, key_life: 2h}
 """,
     )
     campaign = load_campaign(path)
-    assert campaign.name == "spring-2026"
+    assert campaign.name == "spring-2026 (SANDBOX)"
+    assert campaign.rehearsal
     assert campaign.origin == "http://localhost:8080/x"
     assert campaign.api.token_env == "MY_TOKEN"
     assert [(s.id, s.per_hour, s.per_day, s.gap) for s in campaign.senders] == [

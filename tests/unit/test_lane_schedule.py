@@ -83,9 +83,9 @@ def test_waiting_for_a_window_leaves_the_ledger_alone(
     reads: list[str] = []
     read, write = setting.ledger.read, setting.ledger.write
 
-    def counting(what: Any, *rest: Any) -> Any:
+    def counting(what: Any, *rest: Any, **more: Any) -> Any:
         reads.append(what.__name__)
-        return read(what, *rest)
+        return read(what, *rest, **more)
 
     writes: list[str] = []
 
@@ -93,7 +93,9 @@ def test_waiting_for_a_window_leaves_the_ledger_alone(
         writes.append(what.__name__)
         return write(what, *rest)
 
-    monkeypatch.setattr(type(setting.ledger), "read", lambda _self, *rest: counting(*rest))
+    monkeypatch.setattr(
+        type(setting.ledger), "read", lambda _self, *rest, **more: counting(*rest, **more)
+    )
     monkeypatch.setattr(type(setting.ledger), "write", lambda _self, *rest: writing(*rest))
     setting.drive()
     assert setting.counts() == {"sent": 3}

@@ -25,7 +25,7 @@ from runner.run.meeting import Introduction
 from runner.schedule import Hours
 from tests.lane import Setting, Told, for_person
 from tests.pacing import sender
-from tests.support import LANE, SENDER, hand_in
+from tests.support import LANE, ORIGIN, SENDER, hand_in
 from tests.virtual import VirtualClock, run_virtually
 
 SLICE = 60.0
@@ -178,8 +178,7 @@ def test_a_campaign_whose_variable_this_host_has_not_keeps_no_other_of_its_team(
         return SimpleNamespace(campaign=SimpleNamespace(name=name, api=api, senders=senders))
 
     async def introduced(*_: object) -> Introduction:
-        origin, team = LANE.split("|")
-        return Introduction(origin, team, "Acme", [], [], 0.0)
+        return Introduction(LANE, ORIGIN, LANE, "Acme", [], [], 0.0)
 
     monkeypatch.setattr(Driving, "_introduced", introduced)
     there, missing = campaign("THERE"), campaign("MISSING")

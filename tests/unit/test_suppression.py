@@ -168,10 +168,12 @@ NAMES = st.sampled_from(
 
 def _seen(names: list[str], row: list[str]) -> set[str]:
     """Whom a person sees in a row: any of these."""
-    for name, cell in zip(names, map(str.strip, row), strict=False):
-        if name in ("x_user_id", "recipient") and cell.isascii() and cell.isdigit() and int(cell):
-            return {str(int(cell))}
-    return {each.strip() for each in row if len(each.strip()) >= 18}
+    named = {
+        str(int(cell))
+        for name, cell in zip(names, map(str.strip, row), strict=False)
+        if name in ("x_user_id", "recipient") and cell.isascii() and cell.isdigit() and int(cell)
+    }
+    return named or {each.strip() for each in row if len(each.strip()) >= 18}
 
 
 def test_a_long_number_beside_an_id_is_nobody(tmp_path: Path) -> None:

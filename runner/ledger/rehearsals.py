@@ -1,0 +1,61 @@
+"""Rehearsals: campaigns that were sent to a stand-in of the API on this machine.
+
+They lie in the same ledger as real ones and count for nothing there: not as a contact, not for a
+sender's limits, not as a use of the ledger that its copies must not forget.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, ColumnElement, Connection, and_, func, select, update
+from sqlalchemy.sql import FromClause
+
+from runner.ledger.notes import note, set_note
+from runner.ledger.prepared import given
+from runner.ledger.schema import attempt, campaign, message
+
+_BEFORE = "rehearsed_before"
+_LANE = "SANDBOX "
+_its, _mine = campaign.alias(), campaign.alias()
+"""Made once: an alias makes every column anew, and a claim needs these each time."""
+
+
+def lane_name(team: str, *, rehearsal: bool) -> str:
+    """A lane's identity in the ledger: the team, however the API's address is spelled."""
+    return f"{_LANE}{team}" if rehearsal else team
+
+
+def is_rehearsal(lane: str) -> bool:
+    """Whether a lane is one of rehearsals."""
+    return lane.startswith(_LANE)
+
+
+def counts_for(other: FromClause, one: FromClause) -> ColumnElement[bool]:
+    """That a message of another campaign concerns this one: both are real or both rehearsals, and
+    the other one is no test."""
+    found = (
+        select(_its.c.id)
+        .join(_mine, _its.c.rehearsal == _mine.c.rehearsal)
+        .where(_its.c.id == other.c.campaign, _mine.c.id == one.c.campaign, ~_its.c.is_test)
+    )
+    return found.correlate(other, one).exists()
+
+
+def attempt_is_of(rehearsal: str) -> ColumnElement[bool]:
+    """That an attempt was one of a rehearsal, or else that it was none. `rehearsal`: the name of
+    the parameter that says which."""
+    marked = func.substr(attempt.c.lane, 1, len(_LANE)) == _LANE
+    return and_(marked == given(rehearsal, Boolean))
+
+
+def begin_anew(connection: Connection, before: int) -> None:
+    """Note how many ledgers of rehearsals were deleted where this one lies: what a sandbox that is
+    still there knows from them is none of its own."""
+    if not note(connection, _BEFORE):
+        set_note(connection, _BEFORE, str(before))
+
+
+def take_new_keys(connection: Connection, id: int) -> None:
+    """Give a rehearsal's new messages keys that no deleted ledger has used."""
+    if before := int(note(connection, _BEFORE) or 0):
+        new = message.c.campaign == id, message.c.attempts == 0, message.c.generation == 0
+        connection.execute(update(message).where(*new).values(generation=before))

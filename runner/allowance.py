@@ -11,12 +11,15 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from runner.campaign import Limits, Sender
 from runner.pacing import DAY, HOUR, MINUTE, gap_of
 from runner.pacing.windows import DayRule
 from runner.schedule import Hours, next_close, next_open
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Limits, Sender
 
 Span = tuple[float, float]
 """From and to, in Unix seconds."""

@@ -10,8 +10,8 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
-from runner.campaign import Sender
 from runner.message import (
     OPEN,
     Change,
@@ -25,6 +25,9 @@ from runner.message import (
     SkipReason,
 )
 from runner.templating import RowRenderError, Template
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Sender
 
 _S = MessageStatus
 CHUNK = 1000

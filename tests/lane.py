@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from runner.attempt.lane import Lane, Settings
-from runner.campaign import Limits, Sender
+from runner.campaign.schema import Limits, Sender
 from runner.events import Event, EventBus
 from runner.guard import GuardLimits
 from runner.lane import drive_lane

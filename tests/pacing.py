@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from runner.campaign import Limits, Sender
+from runner.campaign.schema import Limits, Sender
 from runner.pacing import (
     Pacer,
     Permit,

@@ -13,7 +13,9 @@ import click
 import pytest
 from pydantic import BaseModel
 
-from runner.campaign import Campaign, load_campaign, parse_duration
+from runner.campaign.load import load_campaign
+from runner.campaign.schema import Campaign
+from runner.campaign.values import parse_duration
 from runner.cli import failing
 from runner.errors import LaneHeld, RunnerError, UsageError
 from runner.findings import CODES

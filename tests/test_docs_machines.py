@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner.campaign import load_campaign, parse_duration
+from runner.campaign.load import load_campaign
+from runner.campaign.values import parse_duration
 from runner.cli import many
 from runner.distributed import slices, worker
 from runner.ledger.submissions import LaneRow

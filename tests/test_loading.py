@@ -98,6 +98,13 @@ def test_status_of_a_campaign_under_way_loads_nothing_that_sends(folder: Path) -
     assert modules & NEVER == set()
 
 
+def test_status_where_nothing_is_to_go_loads_the_ledger_alone(folder: Path) -> None:
+    _modules(folder, "pause", "spring.yaml")
+    modules, told = _modules(folder, "status", "spring.yaml")
+    assert "paused by" in told
+    assert modules & (FOR_FILES | FOR_LIMITS) == {"yaml"}
+
+
 def test_status_in_words_loads_no_more(folder: Path) -> None:
     modules, told = _modules(folder, "status", "spring.yaml")
     assert "waits for the schedule" in told
@@ -107,9 +114,9 @@ def test_status_in_words_loads_no_more(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "needs"),
     [
-        (("pause", "spring.yaml"), FOR_FILES),
-        (("resolve", "spring.yaml", "--not-sent", "18"), FOR_FILES),
-        (("export", "spring.yaml", "-o", "results.csv"), FOR_FILES),
+        (("pause", "spring.yaml"), {"yaml"}),
+        (("resolve", "spring.yaml", "--not-sent", "18"), {"yaml"}),
+        (("export", "spring.yaml", "-o", "results.csv"), {"yaml"}),
         (("suppress", "add", "44"), set()),
         (("suppress", "list"), set()),
         (("db", "backup", "copy.db"), set()),

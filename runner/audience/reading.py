@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from runner.audience.columns import (
     ID_COLUMNS,
@@ -27,13 +28,15 @@ from runner.audience.suppression import (
     read_lists,
     suppressed_by,
 )
-from runner.campaign import Campaign
 from runner.errors import AudienceError
 from runner.findings import Finding
 from runner.message import Prospect, Recipient, RowSkip, SkipReason
 from runner.tables import ErrorCell, Table, Truth, read_table
 from runner.templating.literals import Names
 from runner.zones import find_zone
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Campaign
 
 SHOWN_VALUES = 5
 """Values of a column that are told where `where` selects none."""

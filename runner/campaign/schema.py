@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from runner.addresses import is_loopback
+from runner.campaign.identity import project_dir
 from runner.campaign.values import (
     Days,
     Duration,
@@ -534,13 +535,8 @@ class Campaign(_Model):
 
     @property
     def project_dir(self) -> Path:
-        """The folder where the ledger lies: beside the nearest ancestor folder named `campaigns`,
-        or else the campaign file's own. Symbolic links are followed."""
-        folder = self._path.resolve().parent
-        for each in (folder, *folder.parents):
-            if each.name == "campaigns":
-                return each.parent
-        return folder
+        """The folder where the ledger lies."""
+        return project_dir(self._path)
 
 
 def campaign_schema() -> dict[str, Any]:

@@ -134,7 +134,7 @@ def _places(call: Call) -> list[Path]:
     places: list[Path] = []
     # Whatever went wrong may go wrong here again; there is always the temporary folder.
     with contextlib.suppress(Exception):
-        from runner.campaign import load_campaign
+        from runner.campaign.load import load_campaign
         from runner.run.places import ledger_location, ledger_upward
 
         if call.campaigns:

@@ -60,7 +60,7 @@ def command(folder: Path) -> int:
 
 def write_project(folder: Path) -> Iterator[tuple[Path, bool]]:
     """Write the sample project; each path, and whether it was made now."""
-    from runner.campaign import campaign_schema
+    from runner.campaign.schema import campaign_schema
 
     files = {path: sample(name) for path, name in SAMPLES.items()}
     files["campaigns/spring.yaml"] = SCHEMA_LINE + files["campaigns/spring.yaml"]

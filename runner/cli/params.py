@@ -83,7 +83,7 @@ def _near(path: Path, ctx: click.Context) -> str:
 
 def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     """`45s`, `50m`, `2h` as seconds; a callback."""
-    from runner.campaign import parse_duration
+    from runner.campaign.values import parse_duration
 
     if value is None:
         return None

@@ -10,19 +10,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.campaign import Campaign
 from runner.channels import Token
 from runner.cli.call import Call
 from runner.cli.running import options_of, run_and_tell
 from runner.progress import number, safe
-from runner.run.opening import load
+from runner.run.campaigns import load
 from runner.run.places import LEDGER_NAME
 from runner.run.setup import SANDBOX_TOKEN
 from runner.sandbox import AccountLink, Sandbox
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Campaign
 
 
 def rehearse(

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from runner.campaign import load_campaign
+from runner.campaign.load import load_campaign
 from runner.cli.call import Call
 from runner.cli.elsewhere import watch_elsewhere
 from runner.cli.question import asker, can_ask, confirmer

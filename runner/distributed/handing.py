@@ -10,7 +10,8 @@ from pathlib import Path
 import psycopg
 from procrastinate.exceptions import ConnectorException
 
-from runner.campaign import load_campaign, read_text
+from runner.campaign.load import load_campaign
+from runner.campaign.yamlfile import read_text
 from runner.distributed import engine
 from runner.distributed.worker import refuse_other_version
 from runner.errors import ChangesError, LaneHeld, UsageError
@@ -18,9 +19,9 @@ from runner.events import Notice
 from runner.ledger import Ledger, decisions, open_ledger, planning, submissions
 from runner.run import before
 from runner.run.braking import user
+from runner.run.campaigns import refuse_same
 from runner.run.may_run import go_on_after_guard, that_may_run
 from runner.run.meeting import Crew, meet
-from runner.run.opening import refuse_same
 from runner.run.options import Options, Surroundings
 from runner.run.places import ledger_location
 from runner.run.review import reviewed

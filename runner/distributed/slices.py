@@ -17,7 +17,8 @@ from pathlib import Path
 
 from runner.attempt.lane import Lane
 from runner.audience.columns import normal_column
-from runner.campaign import Campaign, load_campaign
+from runner.campaign.load import load_campaign
+from runner.campaign.schema import Campaign
 from runner.channels import Token
 from runner.clock import Clock
 from runner.distributed.past import guard_of, missed_start

@@ -1,5 +1,8 @@
 """How fast: permits per window, each sender's gap, and what was used before a restart.
 
+if TYPE_CHECKING:
+    from runner.campaign.schema import Limits, Sender
+
 Pure: every method takes the time it acts at, in boot-time seconds, and nothing here sleeps. The
 permit scheme is exact where a burst-allowing bucket is not: a window of N permits hands each one
 back a whole window after the *answer* to its request, so the server can never see more than N
@@ -12,14 +15,16 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiolimiter import AsyncLimiter
 
-from runner.campaign import Limits, Sender
 from runner.message import CLOCK_SLACK
 from runner.pacing.shared import NOTHING, OTHERS, Begun, SharedQuota, Told
 from runner.pacing.windows import DAY, HOUR, MINUTE, DayRule, Days, Window
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Limits, Sender
 
 __all__ = [
     "DAY",
@@ -36,7 +41,6 @@ __all__ = [
     "make_pacer",
     "mean",
 ]
-
 
 Luck = Callable[[], float]
 """A number from 0 to 1, each as likely as any other: where in its range a gap falls."""

@@ -8,10 +8,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
-from runner.campaign import Ramp
+if TYPE_CHECKING:
+    from runner.campaign.schema import Ramp
+
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 

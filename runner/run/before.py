@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
-from runner.campaign import Campaign, Schedule
+from runner.campaign.schema import Campaign, Schedule
 from runner.clock import Clock
 from runner.events import Notice
 from runner.ledger import Ledger, agreements, views

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.campaign import Campaign, load_campaign
+from runner.campaign.load import load_campaign
+from runner.campaign.schema import Campaign
 from runner.clock import Clock
 from runner.errors import RunnerError, UsageError
 from runner.events import EventBus
@@ -17,6 +18,7 @@ from runner.findings import Level
 from runner.ledger import Ledger, open_ledger
 from runner.ledger.brakes import BY_A_PERSON
 from runner.run.braking import in_words
+from runner.run.campaigns import load
 from runner.run.finish import when_done
 from runner.run.may_run import brakes_on, how_to_go_on
 from runner.run.meeting import (
@@ -25,7 +27,6 @@ from runner.run.meeting import (
     what_stands_in_the_way,
 )
 from runner.run.memory import never_old, refuse_lost
-from runner.run.opening import load
 from runner.run.places import LEDGER_NAME, ledger_location, ledger_upward
 from runner.run.preview import Preview, preview
 from runner.run.review import review

@@ -15,10 +15,10 @@ from runner.ledger import Ledger, moved, open_ledger, planning
 from runner.ledger.brakes import BY_A_PERSON
 from runner.message import Entry, PlannedMessage, RowSkip
 from runner.run.braking import in_words
+from runner.run.campaigns import load
 from runner.run.finish import when_done
 from runner.run.may_run import brakes_on, how_to_go_on, that_may_run
 from runner.run.memory import never_old, refuse_lost
-from runner.run.opening import load
 from runner.run.places import ledger_location
 from runner.run.plans import refuse_changes
 from runner.run.preview import Preview, Rows, planned_entries, queue_gone

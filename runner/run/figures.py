@@ -10,11 +10,10 @@ from datetime import datetime, time, timedelta
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from runner.allowance import Rules, allowed
-from runner.campaign import Campaign
 from runner.clock import Clock, iso
 from runner.errors import RunnerError, UsageError
 from runner.ledger import Ledger, brakes, figures
@@ -25,7 +24,11 @@ from runner.message import MessageStatus
 from runner.report import Need, Status, needs_of
 from runner.run.driver import status_now
 from runner.run.hours import hours_of, zone_of
-from runner.run.standing import Paced, Standing, campaign_of, file_of, standing_of
+from runner.run.outlook import Paced, campaign_of
+from runner.run.standing import Standing, file_of, standing_of
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Campaign
 
 _S = MessageStatus
 Counts = Mapping[MessageStatus, int]

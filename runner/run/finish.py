@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from runner.campaign import Campaign
 from runner.clock import Clock
 from runner.forecast import Forecast, Share, forecast
 from runner.ledger import Ledger, history
@@ -13,6 +13,9 @@ from runner.ledger.views import Waiting
 from runner.pacing import DAY, Pacer, make_pacer
 from runner.pacing.steady import Steady, steady
 from runner.run.hours import Scheduled, hours_of, zone_of
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Campaign
 
 
 @dataclass(slots=True)

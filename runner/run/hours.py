@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from runner.campaign import Campaign
 from runner.ledger.planning import CampaignRow
 from runner.schedule import Hours
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Campaign
 
 
 class Scheduled(Protocol):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from runner.campaign import Campaign
 from runner.errors import CampaignGuarded, CampaignPaused, RunnerError
 from runner.events import EventBus, Notice
 from runner.ledger import Ledger, actions, brakes, planning
@@ -13,6 +13,9 @@ from runner.ledger.actions import CLI, Act
 from runner.ledger.brakes import BY_A_PERSON, Brake, BrakeKind
 from runner.ledger.planning import CampaignRow
 from runner.run.braking import in_words, user
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Campaign
 
 
 def how_to_go_on(brake: Brake, path: Path) -> str:

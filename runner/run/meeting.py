@@ -7,10 +7,9 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from runner.attempt.lane import Lane, Settings
-from runner.campaign import Campaign
 from runner.channels import AccountLink, Channel, Platform, Token
 from runner.channels.connect import connect
 from runner.clock import Clock
@@ -24,6 +23,9 @@ from runner.ledger.rehearsals import lane_name
 from runner.pacing import DAY, Pacer, lookup_spacing, make_pacer
 from runner.run.hours import Scheduled, hours_of, zone_of
 from runner.run.setup import Draft, characters_key
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Campaign
 
 
 class Driven(Scheduled, Protocol):

@@ -1,37 +1,18 @@
-"""Opening what a command is about: campaign files, and what the ledger knows of them."""
+"""Opening what a command is about: a ledger, and what it knows of a campaign."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from runner.campaign import Campaign, load_campaign
+from runner.campaign.identity import identify
 from runner.clock import SystemClock
 from runner.errors import RunnerError, UsageError
 from runner.ledger import Ledger, planning
 from runner.ledger.planning import CampaignRow
 from runner.run.memory import may_change
 from runner.run.places import STATE_VARIABLE, ledger_location, ledger_upward, open_existing
-
-
-def load(paths: Sequence[Path]) -> list[Campaign]:
-    """Load campaign files; two of one name, or one file twice, are refused."""
-    campaigns = [load_campaign(path) for path in paths]
-    refuse_same(campaigns)
-    return campaigns
-
-
-def refuse_same(campaigns: Sequence[Campaign]) -> None:
-    """Raise UsageError for two campaigns of one name, or one file twice."""
-    seen: dict[str, Path] = {}
-    for campaign in campaigns:
-        if campaign.name in seen:
-            raise UsageError(
-                f"{campaign.path} and {seen[campaign.name]} are both campaign {campaign.name}",
-                "name each once, or give one another `name:`",
-            )
-        seen[campaign.name] = campaign.path
 
 
 @contextmanager
@@ -88,13 +69,13 @@ def location_of(path: Path, state: str | None, environ: Mapping[str, str]) -> st
     said = state or environ.get(STATE_VARIABLE, "")
     if "://" in said and not path.exists():
         return said
-    return ledger_location(state, environ, load([path]), live=False)
+    return ledger_location(state, environ, [identify(path)], live=False)
 
 
 def row_of(path: Path, ledger: Ledger) -> CampaignRow:
     """The row of the campaign at `path`, known by the file's name where that is on another host."""
     if path.exists():
-        name = load([path])[0].name
+        name = identify(path).name
         return require(ledger.read(planning.find_campaign, name), name, ledger)
     rows = _real_first(ledger)
     found = [row for row in rows if Path(row.path).name == path.name]

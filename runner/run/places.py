@@ -5,20 +5,28 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from runner.errors import LedgerError, RunnerError, UsageError
 from runner.ledger import Ledger, open_ledger, planning
 
-if TYPE_CHECKING:  # what reads campaign files is not needed to find a ledger
-    from runner.campaign import Campaign
+
+class Named(Protocol):
+    """A campaign, as far as it is needed to find its ledger."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def project_dir(self) -> Path: ...
+
 
 LEDGER_NAME = "state.db"
 STATE_VARIABLE = "RUN_CAMPAIGN_STATE"
 
 
 def ledger_location(
-    state: str | None, environ: Mapping[str, str], campaigns: Sequence[Campaign], *, live: bool
+    state: str | None, environ: Mapping[str, str], campaigns: Sequence[Named], *, live: bool
 ) -> str:
     """Where the ledger of these campaigns lies: `--state`, else the environment, else `state.db`
     in their project. A live run in CI must say it, for a checkout is a ledger that is lost."""
@@ -43,7 +51,7 @@ def ledger_location(
     return str(place)
 
 
-def _none_above(place: Path, campaigns: Sequence[Campaign]) -> None:
+def _none_above(place: Path, campaigns: Sequence[Named]) -> None:
     """Refuse to begin a ledger at `place` when one in a folder above knows a campaign: its file was
     moved, and everybody would be written to again."""
     for folder in place.parent.parents:

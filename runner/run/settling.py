@@ -9,9 +9,10 @@ from pathlib import Path
 
 from runner.audience.suppression import refuse_errors
 from runner.run.before import hold_lanes, remembering
+from runner.run.campaigns import load
 from runner.run.may_run import that_may_run
 from runner.run.meeting import meet
-from runner.run.opening import load, require
+from runner.run.opening import require
 from runner.run.options import Options, Surroundings
 from runner.run.places import ledger_location, open_existing
 from runner.run.setup import make_draft, read_token

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -19,7 +20,6 @@ from runner.addresses import is_loopback
 from runner.audience.columns import as_written
 from runner.audience.inspection import decimal_sign
 from runner.audience.reading import Audience, missing_columns, read_audience
-from runner.campaign import Campaign
 from runner.channels import Token
 from runner.errors import (
     AudienceError,
@@ -35,6 +35,9 @@ from runner.ledger.planning import CampaignRow
 from runner.message import REHEARSAL
 from runner.tables import fingerprint
 from runner.templating import Template, compile_template, load_template
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Campaign
 
 SANDBOX_TOKEN = "sandbox-token"  # the stand-in's own, worth nothing anywhere else
 

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from runner.campaign import Campaign, load_campaign
 from runner.clock import Clock
 from runner.errors import RunnerError
-from runner.forecast import Forecast
-from runner.ledger import Ledger, history, moved, planning, submissions
+from runner.ledger import Ledger, history, moved, planning
 from runner.ledger.history import RunRow
 from runner.ledger.planning import CampaignRow
-from runner.pacing.steady import Steady
 from runner.report import Status
 from runner.run.driver import is_alive, status_now
-from runner.run.finish import allowed, pace_of, when_done
-from runner.run.hours import hours_of
 from runner.run.opening import location_of, row_of
 from runner.run.places import ledger_upward, open_existing
-from runner.schedule import next_open
+
+if TYPE_CHECKING:
+    from runner.forecast import Forecast
+    from runner.pacing.steady import Steady
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +48,6 @@ class Standings:
     alive: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Paced:
-    """A campaign and what the ledger knows of it."""
-
-    campaign: Campaign
-    row: CampaignRow | None
-
-
 def standings(
     path: Path | None, state: str | None, environ: Mapping[str, str], folder: Path, clock: Clock
 ) -> Standings:
@@ -83,41 +74,23 @@ def standing_of(
     """How one campaign stands. `path`: its file, where it is known better than by the ledger;
     `status`: where that has been looked at."""
     status = status or ledger.read(status_now, row, clock.now())
-    told: Forecast | None = None
-    binds_now = ""
-    next_at: float | None = None
     file = path or file_of(ledger, row)
-    most: Steady | None = None
-    if status.waiting and status.brake is None:
-        try:
-            paced = Paced(campaign_of(ledger, row, file), row)
-            pacer, now = pace_of([paced], ledger, clock), clock.boot()
-            senders = {each.sender for each in status.waiting}
-            most = allowed([paced.campaign])
-            ready = pacer.soonest(sorted(senders), now)
-            if ready.at > now:
-                binds_now, next_at = ready.binds, clock.now() + ready.at - now
-            if hours := hours_of(paced):
-                wall = clock.now()
-                zones = {each.zone for each in status.waiting}
-                opens = min(next_open(hours, zone, wall) for zone in zones)
-                if opens > (next_at or wall):
-                    binds_now, next_at = "the schedule", opens
-            told = when_done([(paced, status.waiting)], ledger, clock)
-        except (RunnerError, OSError):
-            told = None  # the file is gone or broken; what the ledger says is still true
-    return Standing(status, str(file), told, binds_now, next_at, most)
+    if not status.waiting or status.brake is not None:
+        return Standing(status, str(file), None)
+    # Loads all that campaign files and limits need, which takes longer than the ledger's answer.
+    from runner.run.outlook import outlook_of
+
+    try:
+        found = outlook_of(ledger, row, file, status, clock)
+    except (RunnerError, OSError):
+        # The file is gone or broken; what the ledger says is still true.
+        return Standing(status, str(file), None)
+    return Standing(
+        status, str(file), found.forecast, found.binds_now, found.next_at, found.allowed
+    )
 
 
 def file_of(ledger: Ledger, row: CampaignRow) -> Path:
     """Where a campaign's file was when it was last planned: a ledger in a file keeps that relative
     to itself."""
     return Path(row.path) if ledger.file is None else ledger.file.resolve().parent / row.path
-
-
-def campaign_of(ledger: Ledger, row: CampaignRow, path: Path) -> Campaign:
-    """What the campaign file says; what it said when it was handed in, if workers have it."""
-    handed = ledger.read(submissions.find, row.id)
-    if handed is not None:
-        return load_campaign(Path(handed.path), handed.file, handed.start)
-    return load_campaign(path)

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner import __version__
 from runner.attempt.lane import Lane
-from runner.campaign import Campaign
 from runner.errors import LedgerError, LedgerLocked, RunnerError
 from runner.events import Ended, LaneStarted
 from runner.lane import drive_lane
@@ -37,6 +37,7 @@ from runner.run.before import (
     served_at,
     warn,
 )
+from runner.run.campaigns import load
 from runner.run.ending import draining_after, obeying_signals
 from runner.run.finish import Queue, allowed, when_done
 from runner.run.listening import listening, withdraw_what_came_back
@@ -44,7 +45,6 @@ from runner.run.may_run import brakes_on, go_on_after_guard, that_may_run
 from runner.run.measuring import looked_at, measured
 from runner.run.meeting import Crew, meet
 from runner.run.memory import kept
-from runner.run.opening import load
 from runner.run.options import Options, Surroundings
 from runner.run.places import ledger_location
 from runner.run.review import reviewed
@@ -52,6 +52,9 @@ from runner.run.selection import refuse_unknown
 from runner.run.setup import Draft, make_draft, read_token
 from runner.run.starting import agreed_to_start_late
 from runner.run.watched_lists import WatchedLists, watched_lists
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Campaign
 
 _S = MessageStatus
 

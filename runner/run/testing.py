@@ -9,15 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.audience.ids import Refused, id_checker
-from runner.campaign import Schedule
+from runner.campaign.schema import Schedule
 from runner.errors import AudienceError, UsageError
 from runner.ledger import Ledger, decisions, open_ledger, planning
 from runner.ledger.planning import CampaignRow
 from runner.message import TEST, PlannedMessage, Recipient, RowSkip
 from runner.plan import plan_messages
 from runner.run.before import hold_lanes, remembering, served_at
+from runner.run.campaigns import load
 from runner.run.meeting import meet
-from runner.run.opening import load
 from runner.run.options import Options, Surroundings
 from runner.run.places import ledger_location
 from runner.run.setup import Draft, kept_path, make_draft, read_token

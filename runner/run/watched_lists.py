@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from runner.attempt.lane import Lane
 from runner.audience.suppression import ListSource, read_list, refuse_errors, suppressed_by
-from runner.campaign import Campaign
 from runner.errors import RunnerError
 from runner.events import Notice
 from runner.ledger import decisions
 from runner.ledger.brakes import Brake, BrakeKind, Halt
 from runner.tables import fingerprint
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Campaign
 
 PATIENCE = 2.0
 """Seconds for which a list may be unreadable: a program may be writing it just now."""

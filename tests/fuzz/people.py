@@ -14,7 +14,7 @@ from typing import Any
 
 import openpyxl
 
-from runner.campaign import load_campaign
+from runner.campaign.load import load_campaign
 from runner.errors import RunnerError
 from runner.message import Entry
 from runner.plan import plan_messages

@@ -17,7 +17,7 @@ import pyarrow
 import pyarrow.parquet
 
 from runner.audience.reading import read_audience
-from runner.campaign import load_campaign
+from runner.campaign.load import load_campaign
 from runner.errors import AudienceError
 from runner.message import Prospect, RowSkip
 from runner.tables import read_table

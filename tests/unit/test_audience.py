@@ -22,7 +22,7 @@ from runner.audience.suppression import (
     refuse_errors,
     suppressed_by,
 )
-from runner.campaign import load_campaign
+from runner.campaign.load import load_campaign
 from runner.clock import iso
 from runner.errors import AudienceError
 from runner.message import Prospect, Recipient, RowSkip, SkipReason

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.campaign import parse_duration
+from runner.campaign.values import parse_duration
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.campaign import load_campaign
+from runner.campaign.load import load_campaign
 from runner.errors import CampaignError
 from runner.run.setup import text_findings
 from runner.templating import compile_template

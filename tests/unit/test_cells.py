@@ -12,7 +12,7 @@ from runner.audience.inspection import decimal_sign, inspect
 from runner.audience.mojibake import mended, suspect
 from runner.audience.nothing import empty_words, is_name_column, seen, unescaped
 from runner.audience.reading import Audience, read_audience
-from runner.campaign import load_campaign
+from runner.campaign.load import load_campaign
 from runner.findings import Finding
 from runner.message import Prospect
 from runner.tables import Truth

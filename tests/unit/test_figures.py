@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runner.allowance import Rules, allowed
-from runner.campaign import Limits, Sender
+from runner.campaign.schema import Limits, Sender
 from runner.ledger.figures import Slot
 from runner.message import MessageStatus
 from runner.run.figures import MOST_BUCKETS, QUARTER, STEPS, series, step_for

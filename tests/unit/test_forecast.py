@@ -14,7 +14,7 @@ import pytest
 from runner import dispatcher
 from runner.attempt import lane
 from runner.attempt.lane import Lane
-from runner.campaign import Campaign
+from runner.campaign.schema import Campaign
 from runner.cli.question import finish_lines
 from runner.forecast import BY_SCHEDULE, Forecast, Share, finish_as_json, forecast
 from runner.ledger import planning, views

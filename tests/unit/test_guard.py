@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from runner.attempt.lane import Lane
-from runner.campaign import load_campaign
+from runner.campaign.load import load_campaign
 from runner.errors import CampaignError
 from runner.guard import Guard, GuardLimits
 from runner.ledger import brakes, views

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runner.audience.columns import as_written, folded, normal_column, normal_columns
 from runner.audience.inspection import inspect
 from runner.audience.reading import read_audience
-from runner.campaign import load_campaign
+from runner.campaign.load import load_campaign
 from runner.errors import AudienceError, RunnerError
 from runner.message import Prospect, RowSkip
 from runner.run.setup import make_draft

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from runner.attempt.lane import Lane
-from runner.campaign import Ramp
+from runner.campaign.schema import Ramp
 from runner.errors import LaneEnding
 from runner.lane import Meter
 from runner.ledger import history

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.campaign import Ramp, Sender
+from runner.campaign.schema import Ramp, Sender
 from runner.forecast import Share, forecast
 from runner.pacing import DAY, HOUR, make_pacer
 from tests.pacing import limits, sender

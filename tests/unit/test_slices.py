@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from runner.attempt.lane import Lane
-from runner.campaign import Sender
+from runner.campaign.schema import Sender
 from runner.distributed.past import guard_of, missed_start
 from runner.distributed.slices import IDLE, KNOWN_FOR, Driving, what_stopped
 from runner.errors import RunnerError

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from runner.campaign import Campaign
+from runner.campaign.schema import Campaign
 from runner.errors import RunnerError
 from runner.ledger import Ledger
 from runner.message import Prospect

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from runner.campaign import Limits, Sender
+from runner.campaign.schema import Limits, Sender
 from runner.pacing import make_pacer
 from runner.pacing.steady import steady
 

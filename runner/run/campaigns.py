@@ -1,0 +1,29 @@
+"""The campaign files that a command is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from runner.campaign.load import load_campaign
+from runner.campaign.schema import Campaign
+from runner.errors import UsageError
+
+
+def load(paths: Sequence[Path]) -> list[Campaign]:
+    """Load campaign files; two of one name, or one file twice, are refused."""
+    campaigns = [load_campaign(path) for path in paths]
+    refuse_same(campaigns)
+    return campaigns
+
+
+def refuse_same(campaigns: Sequence[Campaign]) -> None:
+    """Raise UsageError for two campaigns of one name, or one file twice."""
+    seen: dict[str, Path] = {}
+    for campaign in campaigns:
+        if campaign.name in seen:
+            raise UsageError(
+                f"{campaign.path} and {seen[campaign.name]} are both campaign {campaign.name}",
+                "name each once, or give one another `name:`",
+            )
+        seen[campaign.name] = campaign.path

@@ -9,9 +9,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from runner.channels import AccountLink, Answer, Lookup, Platform, Taken, Team
+from runner.channels import AccountLink, Answer, HeldBack, Lookup, Platform, Taken, Team, never
 from runner.ledger import Ledger
 from runner.message import (
+    HELD_BACK,
     TOO_LATE,
     Absent,
     Accepted,
@@ -139,7 +140,11 @@ class ScriptedChannel:
     def server_now(self) -> float:
         return self.clock.started + self.clock.boot()  # nobody sets the server's clock by hand
 
-    async def send(self, body: bytes, key: str, deadline: float | None) -> Answer:
+    async def send(
+        self, body: bytes, key: str, deadline: float | None, held_back: HeldBack = never
+    ) -> Answer:
+        if held_back():
+            return Answer(Deferred(HELD_BACK, "held back", written=False))
         if deadline is not None and self.clock.boot() > deadline:
             return Answer(Deferred(TOO_LATE, "too late", written=False))
         person = body.decode().split(" ")[1]

@@ -6,6 +6,7 @@ permit -> intent on disk -> at most `SEND_BY` until the body is written -> answe
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from runner.attempt.lane import Lane
@@ -28,6 +29,8 @@ from runner.ledger.contact import PassedOver
 from runner.ledger.history import Hold, keep_holds
 from runner.ledger.moves import Recorded, Result, record
 from runner.message import (
+    HELD_BACK,
+    SEND_BY,
     TOO_LATE,
     Accepted,
     Deferred,
@@ -42,14 +45,6 @@ from runner.message import (
     is_of_one_message,
 )
 from runner.pacing import DAY, HOUR, Permit
-
-SEND_BY = 5.0
-"""Seconds from the claim until the body must be on its way, by the boot-time clock. A process
-that was frozen longer wakes up and does not send."""
-
-HELD_BACK = "held_back"
-"""Why a message that was begun ahead did not go: the team, its sender or its campaign was to wait
-or to stop by then."""
 
 LONGEST_PAUSE = 60.0
 """Seconds between tries while the network or the API is down; the wait doubles up to it."""
@@ -130,17 +125,31 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
         about = (lane.clock.now(), name, parcel.recipient.id, parcel.sender)
         lane.bus.emit(MessageSkipped(*about, number.reason, number.detail))
         return None
+    lane.begun[parcel.message] = parcel.recipient.id
+    try:
+        return await _send(lane, channel, parcel, permit, number, begun + SEND_BY)
+    finally:
+        lane.begun.pop(parcel.message, None)
+
+
+async def _send(
+    lane: Lane, channel: Channel, parcel: Parcel, permit: Permit, number: int, deadline: float
+) -> Attempted:
+    """Put a claimed parcel on the wire, if it may still go by then."""
+    sender, campaign, recipient = parcel.sender, parcel.campaign, parcel.recipient.id
     if parcel.again:  # repeats are few, and have connections of their own
-        answer = await channel.send(parcel.body, parcel.key, begun + SEND_BY)
+        unwanted = partial(lane.is_unwanted, campaign, recipient)
+        answer = await channel.send(parcel.body, parcel.key, deadline, unwanted)
         return await _conclude(lane, parcel, permit, channel, number, answer)
-    wait = begun + SEND_BY - lane.clock.boot()
-    place = await lane.wire.enter(parcel.sender, parcel.campaign, wait)
+    wait = deadline - lane.clock.boot()
+    place = await lane.wire.enter(sender, campaign, recipient, wait)
     if place is None:
         answer = Answer(_not_let_go(lane, parcel))
         return await _conclude(lane, parcel, permit, channel, number, answer)
     try:
         sent_at = lane.clock.boot()
-        answer = await channel.send(parcel.body, parcel.key, begun + SEND_BY)
+        held_back = partial(lane.holds_back, sender, campaign, recipient)
+        answer = await channel.send(parcel.body, parcel.key, deadline, held_back)
         lane.answered(lane.clock.boot() - sent_at if answer.status else SEND_BY)
         if isinstance(answer.outcome, Accepted) and not answer.outcome.replay:
             place.leave()  # else not before the guard has seen it
@@ -150,7 +159,7 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
 
 
 def _not_let_go(lane: Lane, parcel: Parcel) -> Outcome:
-    if lane.holds_back(parcel.sender, parcel.campaign):
+    if lane.holds_back(parcel.sender, parcel.campaign, parcel.recipient.id):
         return Deferred(HELD_BACK, "held back before it was written", written=False)
     lane.answered(SEND_BY)
     return Deferred(TOO_LATE, "the requests before it were not answered in time", written=False)

@@ -88,6 +88,8 @@ class Lane:
     guards: dict[int, Guard] = field(default_factory=dict)
     braked: dict[int, Brake] = field(default_factory=dict)  # campaigns: nothing more is begun
     heard: dict[int, int] = field(default_factory=dict)  # the newest word on each campaign
+    begun: dict[int, str] = field(default_factory=dict)  # message: recipient, perhaps not written
+    unwanted: Collection[str] = ()  # of these recipients, who wants no messages by now
     limited: dict[int, tuple[float, int]] = field(default_factory=dict)  # since (boot), 429s
     network_failures: int = 0
     stopped: str = ""  # why nothing more of this lane is sent in this run
@@ -140,10 +142,16 @@ class Lane:
         known = 0.0 if self.slowest == math.inf else self.slowest * SLOW_FADES
         self.slowest = max(seconds, known)
 
-    def holds_back(self, sender: str, campaign: int) -> bool:
+    def holds_back(self, sender: str, campaign: int, recipient: str) -> bool:
         """Whether what is begun but not on the wire yet must not go after all."""
         braked = self.ending or campaign in self.braked or sender in self.stopped_senders
-        return braked or self.pacer.held(sender, self.clock.boot())
+        if braked or self.is_unwanted(campaign, recipient):
+            return True
+        return self.pacer.held(sender, self.clock.boot())
+
+    def is_unwanted(self, campaign: int, recipient: str) -> bool:
+        """Whether somebody must not be written to, as far as this run has heard."""
+        return recipient in self.unwanted or recipient in self.campaigns[campaign].suppressed
 
     def _most_on_the_wire(self, campaign: int) -> float:
         """What is begun ahead waits while the guard would let no more fail than are on the wire."""

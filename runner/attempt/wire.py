@@ -27,6 +27,7 @@ class Place:
 class _Waiting:
     sender: str
     campaign: int
+    recipient: str
     place: asyncio.Future[Place | None]
 
     def turn_back(self) -> None:
@@ -36,31 +37,34 @@ class _Waiting:
 
 @dataclass(slots=True)
 class Wire:
-    """`free`: places that nobody has. `holds_back`: whether what a sender has for a campaign must
-    not go after all. `most`: how many of a campaign may be on the wire at once now."""
+    """`free`: places that nobody has. `holds_back`: whether what a sender has for a campaign and a
+    recipient must not go after all. `most`: how many of a campaign may be on the wire at once
+    now."""
 
     free: int
-    holds_back: Callable[[str, int], bool]
+    holds_back: Callable[[str, int, str], bool]
     most: Callable[[int], float]
     _on: Counter[int] = field(default_factory=Counter)  # of each campaign
     _line: deque[_Waiting] = field(default_factory=deque)
 
-    async def enter(self, sender: str, campaign: int, seconds: float) -> Place | None:
+    async def enter(
+        self, sender: str, campaign: int, recipient: str, seconds: float
+    ) -> Place | None:
         """Wait for a place, `seconds` at the longest; None when there was none, or it must not go
         after all."""
-        if self.holds_back(sender, campaign):
+        if self.holds_back(sender, campaign, recipient):
             return None
         if self._has_room(campaign):
             return self._take(campaign)
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(sender, campaign, loop.create_future())
+        waiting = _Waiting(sender, campaign, recipient, loop.create_future())
         self._line.append(waiting)
         timer = loop.call_later(seconds, waiting.turn_back)
         try:
             place = await waiting.place
         finally:
             timer.cancel()
-        if place is not None and self.holds_back(sender, campaign):
+        if place is not None and self.holds_back(sender, campaign, recipient):
             place.leave()
             return None
         return place
@@ -92,7 +96,7 @@ class Wire:
     def turn_back(self) -> None:
         """Those who must not go after all need not wait to learn it."""
         for each in self._line:
-            if self.holds_back(each.sender, each.campaign):
+            if self.holds_back(each.sender, each.campaign, each.recipient):
                 each.turn_back()
 
     def _has_room(self, campaign: int) -> bool:

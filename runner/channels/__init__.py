@@ -105,6 +105,15 @@ Gate = Callable[[], AbstractAsyncContextManager[Hear | None]]
 """Entered around every request that is not a send: waits for a permit of the team and counts. Gives
 whom to tell what the answer says of the limits, if anybody."""
 
+HeldBack = Callable[[], bool]
+"""Whether a body that is about to be written must not leave after all."""
+
+
+def never() -> bool:
+    """Hold nothing back."""
+    return False
+
+
 Taken = Callable[[str], Awaitable[bool]]
 """Whether an API message id already belongs to a row of the ledger."""
 
@@ -130,9 +139,12 @@ class Channel(Protocol):
         """Unix seconds by the server's clock, as far as its answers have told."""
         ...
 
-    async def send(self, body: bytes, key: str, deadline: float | None) -> Answer:
-        """Send once. `deadline` (boot-time seconds) is checked again in the step that writes the
-        body: past it nothing is written. Never raises for what an answer or the network says."""
+    async def send(
+        self, body: bytes, key: str, deadline: float | None, held_back: HeldBack = never
+    ) -> Answer:
+        """Send once. `deadline` (boot-time seconds) and `held_back` are looked at again in the step
+        that writes the body: past the one, or if the other says so, nothing is written. Never
+        raises for what an answer or the network says."""
         ...
 
     async def look_up(self, lookup: Lookup, taken: Taken) -> Finding:

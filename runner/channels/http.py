@@ -25,11 +25,11 @@ from aiohttp.payload import Payload
 from multidict import CIMultiDict
 from yarl import URL
 
-from runner.channels import Token
+from runner.channels import HeldBack, Token, never
 from runner.channels.answers import Reply, clean, http_date
 from runner.clock import Clock
 from runner.measures import Purpose
-from runner.message import TOO_LATE, Deferred, InDoubt, Scope
+from runner.message import HELD_BACK, TOO_LATE, Deferred, InDoubt, Scope
 
 SEND_ANSWER = 1 << 20
 """Bytes of the longest answer to a send that is read. Our own choice, far above any example."""
@@ -53,6 +53,7 @@ class Refused(Enum):
 
     NO = "no"
     TOO_LATE = "too late"
+    HELD_BACK = "held back"
     STALE = "stale"
 
 
@@ -79,12 +80,14 @@ class Body(Payload):
         deadline: float | None,
         clock: Clock,
         births: MutableMapping[object, float],
+        held_back: HeldBack = never,
     ) -> None:
         self._value = data
         self._size = len(data)
         self._deadline = deadline
         self._clock = clock
         self._births = births
+        self._held_back = held_back
         self.started = False
         self.refused = Refused.NO
         self._sealed = False
@@ -105,6 +108,9 @@ class Body(Payload):
             raise NotWritten
         if self._stale(writer, boot):
             self.refused = Refused.STALE
+            raise NotWritten
+        if self._held_back():
+            self.refused = Refused.HELD_BACK
             raise NotWritten
         self.started = True
         await writer.write(self._value)
@@ -203,7 +209,12 @@ class Wire:
         return session
 
     async def post(
-        self, url: URL, data: bytes, headers: Mapping[str, str] | None, deadline: float | None
+        self,
+        url: URL,
+        data: bytes,
+        headers: Mapping[str, str] | None,
+        deadline: float | None,
+        held_back: HeldBack = never,
     ) -> Reply | Deferred | InDoubt:
         """Send once. Repeats only on connections that refused before a byte was written."""
         session = self._open()
@@ -212,7 +223,7 @@ class Wire:
             boot, begun = self.clock.boot(), asyncio.get_running_loop().time()
             if deadline is not None and boot > deadline:
                 return _too_late()
-            body = Body(data, deadline, self.clock, self._births)
+            body = Body(data, deadline, self.clock, self._births, held_back)
             try:
                 response = await session.request(
                     "POST", url, data=body, headers=headers, allow_redirects=False
@@ -221,6 +232,8 @@ class Wire:
                 body.seal()
                 if body.refused is Refused.STALE:
                     continue
+                if body.refused is Refused.HELD_BACK:
+                    return Deferred(HELD_BACK, "held back before it was written", written=False)
                 took = asyncio.get_running_loop().time() - begun
                 if body.refused is Refused.TOO_LATE and deadline is not None:
                     # Boot time runs while the machine sleeps; the loop's shows who was slow.

@@ -11,7 +11,17 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from runner.channels import AccountLink, Answer, Gate, Lookup, Platform, Taken, Team
+from runner.channels import (
+    AccountLink,
+    Answer,
+    Gate,
+    HeldBack,
+    Lookup,
+    Platform,
+    Taken,
+    Team,
+    never,
+)
 from runner.channels.answers import (
     COMMON,
     DOUBT,
@@ -126,9 +136,11 @@ class InboxV1:
     def server_now(self) -> float:
         return self._wire.server_now()
 
-    async def send(self, body: bytes, key: str, deadline: float | None) -> Answer:
+    async def send(
+        self, body: bytes, key: str, deadline: float | None, held_back: HeldBack = never
+    ) -> Answer:
         """Send once; v1 knows no key, so `key` goes nowhere."""
-        reply = await self._wire.post(self._send_url, body, None, deadline)
+        reply = await self._wire.post(self._send_url, body, None, deadline, held_back)
         if not isinstance(reply, Reply):
             return Answer(reply)
         request_id = clean(reply.headers.get("X-Request-Id"), self._wire.token)

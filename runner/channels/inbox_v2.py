@@ -9,7 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from runner.channels import AccountLink, Answer, Gate, Lookup, Platform, Taken, Team
+from runner.channels import (
+    AccountLink,
+    Answer,
+    Gate,
+    HeldBack,
+    Lookup,
+    Platform,
+    Taken,
+    Team,
+    never,
+)
 from runner.channels.answers import (
     COMMON,
     DOUBT,
@@ -171,9 +181,12 @@ class InboxV2:
     def server_now(self) -> float:
         return self._wire.server_now()
 
-    async def send(self, body: bytes, key: str, deadline: float | None) -> Answer:
+    async def send(
+        self, body: bytes, key: str, deadline: float | None, held_back: HeldBack = never
+    ) -> Answer:
         """Send once under `key`."""
-        reply = await self._wire.post(self._send_url, body, {"Idempotency-Key": key}, deadline)
+        headers = {"Idempotency-Key": key}
+        reply = await self._wire.post(self._send_url, body, headers, deadline, held_back)
         if not isinstance(reply, Reply):
             return Answer(reply)
         said = reply.headers.get("X-Request-Id", "")

@@ -110,6 +110,7 @@ def cancel(call: Call, /, campaign: Path, yes: bool, state: str | None) -> int:
     from runner.progress import number, safe
     from runner.run import acting
     from runner.run.braking import user
+    from runner.run.leaving import wait_until_none_leaves
     from runner.run.opening import opened
 
     call.about((campaign,), state)
@@ -121,8 +122,11 @@ def cancel(call: Call, /, campaign: Path, yes: bool, state: str | None) -> int:
             click.echo("nothing was changed")
             return 0
         count = acting.cancel(ledger, row, SystemClock(), by=user(), via=CLI)
+        left = wait_until_none_leaves(ledger, SystemClock(), campaign=row.id)
     file = str(campaign)
-    click.echo(f"{safe(row.name)}: cancelled {number(count)} queued messages")
+    click.echo(f"{safe(row.name)}: cancelled {number(count + left.held_back)} queued messages")
+    for line in left.lines:
+        click.echo(safe(line))
     again = call.command("retry", file, "--status", "cancelled")
     click.echo(f"to take it back: {call.command('resume', file)}, then: {again}")
     return 0

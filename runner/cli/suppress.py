@@ -184,15 +184,20 @@ def list_(call: Call, /, as_json: bool, state: str | None) -> int:
 def _suppress(wanted: Mapping[str, tuple[str, float]], state: str | None, why: str) -> int:
     from runner.clock import SystemClock
     from runner.ledger.actions import CLI
-    from runner.progress import number
+    from runner.progress import number, safe
     from runner.run.acting import suppress
     from runner.run.braking import user
+    from runner.run.leaving import wait_until_none_leaves
 
+    clock = SystemClock()
     with _ledger(state, make=state is not None) as ledger:
-        stopped = suppress(ledger, SystemClock(), wanted, why=why, by=user(), via=CLI)
+        stopped = suppress(ledger, clock, wanted, why=why, by=user(), via=CLI)
         click.echo(f"on the list: {number(len(wanted))} ({ledger.place})")
-    if stopped:
-        click.echo(f"taken out of the queue: {number(stopped)} messages")
+        left = wait_until_none_leaves(ledger, clock, recipients=wanted)
+    if stopped + left.held_back:
+        click.echo(f"taken out of the queue: {number(stopped + left.held_back)} messages")
+    for line in left.lines:
+        click.echo(safe(line))
     return 0
 
 

@@ -13,6 +13,7 @@ from runner.ledger.planning import CampaignRow
 from runner.message import MessageStatus
 from runner.run import acting
 from runner.run.braking import user
+from runner.run.leaving import Left, wait_until_none_leaves
 from runner.run.standing import file_of
 
 _S = MessageStatus
@@ -162,14 +163,15 @@ def _add(house: House, fields: Fields) -> tuple[str, str]:
         [fields.get("id", "").strip()], platform, id_type if id_type in ID_TYPES else "platform"
     )
     why = fields.get("why", "").strip()[:200]
-    stopped = house.looks.change(
-        lambda ledger: acting.suppress(
-            ledger, house.clock, {id: (why, house.clock.now())}, why=why, by=user(), via=DASHBOARD
-        ),
-        house.environ,
-        house.clock,
-    )
-    return f"{id} is on the list; {messages(stopped)} taken out of the queue.", "/do-not-contact"
+
+    def add(ledger: Ledger) -> tuple[int, Left]:
+        wanted = {id: (why, house.clock.now())}
+        stopped = acting.suppress(ledger, house.clock, wanted, why=why, by=user(), via=DASHBOARD)
+        return stopped, wait_until_none_leaves(ledger, house.clock, recipients=wanted)
+
+    stopped, left = house.looks.change(add, house.environ, house.clock)
+    told = f"{id} is on the list; {messages(stopped + left.held_back)} taken out of the queue"
+    return "; ".join([told, *left.lines]) + ".", "/do-not-contact"
 
 
 def _ask_remove(house: House, ledger: Ledger, fields: Fields) -> Asked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import (
     LABEL_STYLE_TABLENAME_PLUS_COL,
@@ -463,6 +464,59 @@ def is_taken(connection: Connection, message_id: str) -> bool:
     )
     sent = select(message.c.message_id).where(message.c.message_id == message_id)
     return any(connection.execute(each.limit(1)).first() for each in (sent, accepted))
+
+
+class UnderWay(NamedTuple):
+    """A message that is begun or in doubt. `begun_at`: when the attempt that is under way was
+    (Unix seconds), None for none."""
+
+    message: int
+    recipient: str
+    begun_at: float | None
+
+
+def under_way(
+    connection: Connection, recipients: Collection[str], campaign: int | None
+) -> list[UnderWay]:
+    """What is being sent or in doubt to these recipients, or of this campaign."""
+    last = attempt.c.number == message.c.attempts
+    wanted = (
+        select(message.c.id, message.c.recipient, attempt.c.started_at, attempt.c.ended_at)
+        .join(attempt, (attempt.c.message == message.c.id) & last)
+        .where(status_is(message, *OPEN))
+        .order_by(message.c.id)
+    )
+    if campaign is not None:
+        wanted = wanted.where(message.c.campaign == campaign)
+    else:
+        texts = texts_of("recipients", connection.dialect.name)
+        wanted = wanted.where(message.c.recipient.in_(texts))
+    rows = connection.execute(wanted, {"recipients": json.dumps([*recipients])})
+    return [
+        UnderWay(row.id, row.recipient, row.started_at if row.ended_at is None else None)
+        for row in rows
+    ]
+
+
+def statuses(connection: Connection, ids: Collection[int]) -> dict[int, MessageStatus]:
+    """What became of these messages."""
+    wanted = select(message.c.id, message.c.status).where(
+        message.c.id.in_(each_of("ids", connection.dialect.name))
+    )
+    found = connection.execute(wanted, {"ids": json.dumps([*ids])})
+    return {id: MessageStatus(status) for id, status in found}
+
+
+def suppressed_among(connection: Connection, ids: Collection[str]) -> frozenset[str]:
+    """Who of these recipients is on the do-not-contact list."""
+    return frozenset(_SUPPRESSED.run(connection, ids=json.dumps(sorted(ids))).scalars())
+
+
+_SUPPRESSED = Prepared(
+    lambda database: select(suppression.c.recipient).where(
+        suppression.c.recipient.in_(texts_of("ids", database))
+    )
+)
 
 
 def suppression_list(connection: Connection) -> list[tuple[str, str, float]]:

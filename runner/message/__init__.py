@@ -30,10 +30,12 @@ from runner.message.key import (
 )
 from runner.message.words import (
     FIRST_STEP,
+    HELD_BACK,
     IN_PROGRESS,
     KEY_REUSED,
     MOVES,
     OPEN,
+    SEND_BY,
     TOO_LATE,
     UNCONFIRMED,
     Absent,
@@ -63,6 +65,7 @@ __all__ = [
     "CLOCK_SLACK",
     "EVIDENCE",
     "FIRST_STEP",
+    "HELD_BACK",
     "IN_PROGRESS",
     "KEY_REUSED",
     "MAY_HAVE_SENT",
@@ -70,6 +73,7 @@ __all__ = [
     "OF_ONE_MESSAGE",
     "OPEN",
     "REHEARSAL",
+    "SEND_BY",
     "TEST",
     "TOO_LATE",
     "UNCONFIRMED",

@@ -233,6 +233,14 @@ Outcome = Accepted | Rejected | Deferred | InDoubt
 IN_PROGRESS = "sendInProgress"
 UNCONFIRMED = "sendUnconfirmed"
 KEY_REUSED = "idempotencyKeyReused"
+HELD_BACK = "held_back"
+"""Why a message that was begun did not go: the team, its sender, its campaign or its recipient was
+to wait or to stop by then."""
+
+SEND_BY = 5.0
+"""Seconds from the claim until the body must be on its way, by the boot-time clock. A process
+that was frozen longer wakes up and does not send."""
+
 TOO_LATE = "too_late"
 """Reasons that the house acts on, beside the API's own codes."""
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from runner.attempt.lane import Lane
 from runner.errors import LedgerError
-from runner.ledger import brakes, decisions
+from runner.ledger import brakes, decisions, views
 from runner.ledger.brakes import Brake, BrakeKind
 from runner.run.watched_lists import WatchedLists
 
@@ -61,6 +61,7 @@ async def _listen(
         for lane in lanes:
             try:
                 _hear(lane, await asyncio.to_thread(_said, lane))
+                await _turn_back(lane)
                 driven = _driven(lane) if sending else {}
                 if driven != told[lane.id]:
                     await asyncio.to_thread(_tell_driven, lane, driven)
@@ -76,6 +77,17 @@ async def _listen(
                 pass  # as above
             except Exception as error:
                 lane.fail(error)
+
+
+async def _turn_back(lane: Lane) -> None:
+    """Hold back what is begun to people who were put on the do-not-contact list since."""
+    begun = frozenset(lane.begun.values())
+    unwanted = lane.unwanted
+    lane.unwanted = (
+        await asyncio.to_thread(lane.ledger.read, views.suppressed_among, begun) if begun else ()
+    )
+    if lane.unwanted and lane.unwanted != unwanted:
+        lane.wire.turn_back()
 
 
 def _said(lane: Lane) -> dict[int, Brake]:

@@ -117,6 +117,7 @@ class WatchedLists:
             # First where the next claim looks, then in the ledger.
             changed = replace(settings, suppressed={**old, **new})
             lane.campaigns = {**lane.campaigns, self.campaign: changed}
+            lane.wire.turn_back()
             passed = await asyncio.to_thread(
                 lane.ledger.write, decisions.pass_listed, self.campaign, new
             )

@@ -10,13 +10,13 @@ from email.utils import formatdate
 
 from yarl import URL
 
-from runner.channels import Answer, Channel, Gate, Token
+from runner.channels import Answer, Channel, Gate, HeldBack, Token, never
 from runner.channels import answers as a
 from runner.channels.http import Silent, Wire
 from runner.channels.inbox_v1 import InboxV1
 from runner.channels.inbox_v2 import InboxV2
 from runner.measures import Purpose
-from runner.message import TOO_LATE, Deferred, InDoubt, Scope
+from runner.message import HELD_BACK, TOO_LATE, Deferred, InDoubt, Scope
 from tests.simulation.habits import TIMEOUT, Weather
 from tests.simulation.server import Request, Server
 from tests.simulation.showing import ask
@@ -55,7 +55,12 @@ class SimulatedWire(Wire):
         return chance > 0.0 and self._server.luck.random() < chance
 
     async def post(
-        self, url: URL, data: bytes, headers: Mapping[str, str] | None, deadline: float | None
+        self,
+        url: URL,
+        data: bytes,
+        headers: Mapping[str, str] | None,
+        deadline: float | None,
+        held_back: HeldBack = never,
     ) -> a.Reply | Deferred | InDoubt:
         process, weather = self._process, self._weather
         process.step("connects")
@@ -65,6 +70,8 @@ class SimulatedWire(Wire):
         process.step("is about to write")
         if deadline is not None and process.boot() > deadline:
             return Deferred(TOO_LATE, "not written before its deadline", written=False)
+        if held_back():
+            return Deferred(HELD_BACK, "held back before it was written", written=False)
         request = Request(
             self._version,
             (headers or {}).get("Idempotency-Key", ""),
@@ -146,17 +153,21 @@ class SimulatedWire(Wire):
 class MarkedV1(InboxV1):
     """The real channel; the wire learns which message it sends."""
 
-    async def send(self, body: bytes, key: str, deadline: float | None) -> Answer:
+    async def send(
+        self, body: bytes, key: str, deadline: float | None, held_back: HeldBack = never
+    ) -> Answer:
         _key.set(key)
-        return await super().send(body, key, deadline)
+        return await super().send(body, key, deadline, held_back)
 
 
 class MarkedV2(InboxV2):
     """The real channel; the wire learns which message it sends."""
 
-    async def send(self, body: bytes, key: str, deadline: float | None) -> Answer:
+    async def send(
+        self, body: bytes, key: str, deadline: float | None, held_back: HeldBack = never
+    ) -> Answer:
         _key.set(key)
-        return await super().send(body, key, deadline)
+        return await super().send(body, key, deadline, held_back)
 
 
 def make_channel(version: str, wire: SimulatedWire, gate: Gate) -> Channel:

@@ -9,13 +9,12 @@ from collections.abc import Callable
 
 import pytest
 
-from runner.attempt import SEND_BY
 from runner.attempt.lane import Lane
 from runner.errors import Fenced
 from runner.guard import Guard, GuardLimits
 from runner.ledger import lanes, moves
 from runner.ledger.brakes import Brake, BrakeKind
-from runner.message import Deferred, InDoubt, MessageStatus, Outcome, Rejected, Scope
+from runner.message import SEND_BY, Deferred, InDoubt, MessageStatus, Outcome, Rejected, Scope
 from tests.lane import Setting
 from tests.pacing import sender
 from tests.support import LANE, SENDER, attempts_of

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from runner.attempt import SEND_BY
 from runner.attempt.lane import Lane
 from runner.errors import Fenced, ForeignKeyUse
 from runner.ledger import claims, lanes
 from runner.message import (
     KEY_REUSED,
+    SEND_BY,
     TOO_LATE,
     Accepted,
     Deferred,

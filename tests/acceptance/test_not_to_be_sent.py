@@ -1,0 +1,93 @@
+"""What a person says must not go does not go from that moment on, begun or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runner.ledger import open_ledger, views
+
+from .support import Project, Running, people, until
+
+CONCURRENCY = 4
+FAST = 12
+"""Answers that come at once: from then on sends are begun ahead, and wait for the wire."""
+
+
+def start(project: Project, *state: str | Path, more: str = "", seconds: float = 3.0) -> Running:
+    """A run with four sends on the wire, accepted and not answered for a while, and four begun."""
+    project.write(people(40), concurrency=CONCURRENCY, more=more)
+    slow = [
+        f"slow:at={FAST + number},seconds={seconds},phase=after"
+        for number in range(1, CONCURRENCY + 1)
+    ]
+    project.api.faults(*slow)
+    run = project.start(project.campaign, *state)
+    until(lambda: len(project.api.recipients) == FAST + CONCURRENCY, "four to be on the wire")
+    return run
+
+
+def begun_only(project: Project, location: str | Path) -> list[str]:
+    """Wait until four more are begun: who they are."""
+
+    def found() -> list[str] | None:
+        with open_ledger(str(location), read_only=True) as ledger:
+            there = ledger.read(views.under_way, people(40), None)
+        begun = [each.recipient for each in there if each.recipient not in project.api.recipients]
+        return begun if len(begun) == CONCURRENCY else None
+
+    waiting: list[str] = until(found, "four to be begun")
+    return waiting
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_nobody_is_written_to_from_the_moment_that_they_are_on_the_list(
+    project: Project, kind: str, request: pytest.FixtureRequest
+) -> None:
+    location = request.getfixturevalue("new_database") if kind == "postgresql" else project.ledger
+    run = start(project, "--state", location)
+    begun = begun_only(project, location)
+    wire = project.api.recipients[-1]
+    told = project.ok("suppress", "add", *begun, wire, "--state", location).out
+    there = set(project.api.recipients)
+    assert "taken out of the queue: 4 messages" in told
+    assert f"already on the way: {wire}" in told
+    done = run.wait()
+    assert done.code == 0, done.all
+    assert not there & set(begun)
+    assert not set(project.api.recipients) & set(begun)
+    assert sorted(project.api.recipients) == sorted(set(people(40)) - set(begun))
+    assert all(f"skipped: {id}: suppressed" in done.all for id in begun)
+
+
+def test_a_list_file_is_obeyed_by_what_is_begun(project: Project) -> None:
+    listed = project.folder / "dnc.csv"
+    listed.write_text(f"x_user_id\n{people(41)[40]}\n")
+    run = start(project, more="suppress: [../dnc.csv]\n", seconds=6.0)
+    begun = begun_only(project, project.ledger)
+    listed.write_text("\n".join(["x_user_id", people(41)[40], *begun]) + "\n")
+    done = run.wait()
+    assert done.code == 0, done.all
+    assert not set(project.api.recipients) & set(begun)
+
+
+def test_cancel_returns_when_nothing_can_leave_any_more(project: Project) -> None:
+    run = start(project, seconds=8.0)
+    begun = begun_only(project, project.ledger)
+    wire = project.api.recipients[-CONCURRENCY:]
+    told = project.ok("cancel", project.campaign, "--yes").out
+    there = project.api.recipients
+    assert f"cancelled {40 - FAST - CONCURRENCY} queued messages" in told
+    assert f"already on the way: {', '.join(sorted(wire))}" in told
+    run.wait()
+    assert project.api.recipients == there
+    assert not set(there) & set(begun)
+
+
+def test_what_is_in_doubt_is_told(project: Project) -> None:
+    project.write(people(2))
+    project.api.faults("unconfirmed:delivered=no")
+    project.ok(project.campaign, code=4)
+    told = project.ok("suppress", "add", people(1)[0], "--state", project.ledger).out
+    assert f"in doubt, perhaps sent: {people(1)[0]}" in told

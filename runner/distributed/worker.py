@@ -131,7 +131,7 @@ class Worker:
                 await self._hand_on(app, driving, lane)
 
         app = engine.open_app(self.location, drive)
-        async with app.open_async(), kept(memory, driving.ledger, REMEMBER):
+        async with app.open_async(), kept(memory, driving.ledger, fail, REMEMBER):
             served = asyncio.create_task(
                 app.run_worker_async(
                     queues=engine.queues_of(name for name, value in self.environ.items() if value),

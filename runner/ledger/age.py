@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -232,12 +233,32 @@ class Memory:
             if file != self.file and seen.place == self.place and seen.marks.attempts
         ]
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let no other process compare a copy of the ledger with this memory, or change it,
+        meanwhile: of two copies that begin in one moment, one comes first. Raises OSError where
+        nothing can be written."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with FileLock(self.file.with_suffix(".lock"), mode=0o600):
+            yield
+
     def keep(self, seen: Marks, moved_to: str = "") -> None:
         """Remember how far the ledger has come, and whither it has gone. Raises OSError where that
         cannot be written."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with FileLock(self.file.with_suffix(".lock"), mode=0o600):
-            self._write(seen.joined(self.recall()), moved_to)
+        with self.alone():
+            self.write(seen, moved_to)
+
+    def write(self, seen: Marks, moved_to: str = "") -> None:
+        """The same, for whoever is `alone` with it already."""
+        self._write(seen.joined(self.recall()), moved_to)
+
+    def touched(self) -> tuple[int, int]:
+        """What changes with each word that anybody adds: the file's time and inode, or nothing."""
+        try:
+            found = self.file.stat()
+        except OSError:
+            return 0, 0
+        return found.st_mtime_ns, found.st_ino
 
     def outdate(self) -> None:
         """Another ledger has taken the place of this one: should it come back, it is old."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import reduce
 from pathlib import Path
 
@@ -18,9 +18,18 @@ from runner.ledger.age import Marks, Memory
 MEMORY_VARIABLE = "RUN_CAMPAIGN_MEMORY"
 """Names a folder to remember ledgers in, instead of the user's state folder."""
 
-BEAT = 5.0
+BEAT = 1.0
 """Seconds between two looks at how far a live run's ledger has come: what was sent since the last
 is all that a copy made in the middle of a run can hide."""
+
+SELDOM = 5.0
+"""The same for a ledger in PostgreSQL, which counts every attempt for it."""
+
+GLANCE = 0.2
+"""Seconds between two looks at whether another process has said something of the ledger."""
+
+Stop = Callable[[BaseException], None]
+"""Ends what sends."""
 
 Tell = Callable[[str], None]
 """Told, in a line, what a person should know."""
@@ -39,23 +48,27 @@ def may_change(
     is an old copy of itself, or new where another one was, unless it is to `accept` that; then
     its campaigns and `names` go on with care."""
     memory, lost = _memories(ledger, environ)
-    # The memory first: what it says the ledger has said before, and it may go on meanwhile.
-    remembered = _remembered(memory, lost)
-    found = ledger.read(age.marks)
-    if accept:
-        kept = ledger.write(age.accept, remembered, names, at)
-        _unless_unwritable(tell, *(other.outdate for other in lost))
-        tell(
-            "going on with an old copy of the ledger: whoever it may have forgotten is in doubt, "
-            "and do-not-contact entries made since are not in it: add them again"
-        )
-    elif found.is_behind(remembered):
-        raise _old(ledger.place, found, remembered, [memory, *lost])
-    else:
-        kept = ledger.write(age.advance)
-    if found.is_new and (before := memory.rehearsed()):
-        ledger.write(rehearsals.begin_anew, before)
-    _unless_unwritable(tell, lambda: memory.keep(kept))
+    with ExitStack() as alone:
+        # One step: of two copies that begin in one moment, the second is to be the old one.
+        writable = _unless_unwritable(tell, lambda: alone.enter_context(memory.alone()))
+        # The memory first: what it says the ledger has said before, and it may go on meanwhile.
+        remembered = _remembered(memory, lost)
+        found = ledger.read(age.marks)
+        if accept:
+            kept = ledger.write(age.accept, remembered, names, at)
+            _unless_unwritable(tell, *(other.outdate for other in lost))
+            tell(
+                "going on with an old copy of the ledger: whoever it may have forgotten is in "
+                "doubt, and do-not-contact entries made since are not in it: add them again"
+            )
+        elif found.is_behind(remembered):
+            raise _old(ledger.place, found, remembered, [memory, *lost])
+        else:
+            kept = ledger.write(age.advance)
+        if found.is_new and (before := memory.rehearsed()):
+            ledger.write(rehearsals.begin_anew, before)
+        if writable:
+            _unless_unwritable(tell, lambda: memory.write(kept))
     return memory
 
 
@@ -120,21 +133,30 @@ def _old(place: str, found: Marks, remembered: Marks, memories: Sequence[Memory]
     )
 
 
-def _unless_unwritable(tell: Tell, *writes: Callable[[], None]) -> None:
+def _unless_unwritable(tell: Tell, *writes: Callable[[], object]) -> bool:
+    """Do these, and say whether all of them could be done."""
     try:
         for write in writes:
             write()
     except OSError as error:
         tell(f"an old copy of this ledger will not be recognised: {error}")
+        return False
+    return True
 
 
 @asynccontextmanager
-async def kept(memory: Memory | None, ledger: Ledger, every: float = BEAT) -> AsyncIterator[None]:
-    """Remember how far a live run's ledger comes, again and again, and once more at the end."""
+async def kept(
+    memory: Memory | None, ledger: Ledger, stop: Stop, every: float | None = None
+) -> AsyncIterator[None]:
+    """Remember how far a live run's ledger comes, again and again, and once more at the end.
+    `stop`: told when a copy of the ledger has gone further meanwhile; nothing more is to be sent
+    from this one."""
     if memory is None:
         yield
         return
-    beat = asyncio.create_task(_beat(memory, ledger, every), name="memory")
+    if every is None:
+        every = BEAT if ledger.file is not None else SELDOM
+    beat = asyncio.create_task(_beat(memory, ledger, stop, every), name="memory")
     try:
         yield
     finally:
@@ -143,14 +165,27 @@ async def kept(memory: Memory | None, ledger: Ledger, every: float = BEAT) -> As
         _look(memory, ledger)
 
 
-async def _beat(memory: Memory, ledger: Ledger, every: float) -> None:
+async def _beat(memory: Memory, ledger: Ledger, stop: Stop, every: float) -> None:
+    seen, since = memory.touched(), 0.0
     while True:
-        await asyncio.sleep(every)
-        await asyncio.to_thread(_look, memory, ledger)
+        await asyncio.sleep(GLANCE)
+        since += GLANCE
+        if since < every and memory.touched() == seen:
+            continue
+        error = await asyncio.to_thread(_look, memory, ledger)
+        if error is not None:
+            stop(error)
+            return
+        seen, since = memory.touched(), 0.0
 
 
-def _look(memory: Memory, ledger: Ledger) -> None:
+def _look(memory: Memory, ledger: Ledger) -> OldLedger | None:
+    """Remember how far the ledger has come; the error, when a copy of it has come further."""
     # A folder that cannot be written was told when the run began; a ledger that fails is told by
     # whoever sends.
-    with contextlib.suppress(OSError, LedgerError):
-        memory.keep(ledger.read(age.marks))
+    with contextlib.suppress(OSError, LedgerError), memory.alone():
+        found, remembered = ledger.read(age.marks), memory.recall()
+        memory.write(found)
+        if found.is_behind(remembered):
+            return _old(ledger.place, found, remembered, [memory])
+    return None

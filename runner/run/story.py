@@ -230,12 +230,17 @@ async def _drive(
         for crew, lane in zip(crews, opened, strict=True)
         for draft in crew.drafts
     ]
+
+    def stop(error: BaseException) -> None:
+        for lane in driven:
+            lane.fail(error)
+
     try:
         for lane in opened:
             lane.only, lane.adopt, lane.idle_after = options.only, options.adopt, options.idle_after
             driven.append(lane)
         _tell_start(crews, ledger, options, around)
-        async with kept(memory, ledger):
+        async with kept(memory, ledger, stop):
             with (
                 obeying_signals(driven, around.bus, around.clock),
                 draining_after(options.stop_after, driven),

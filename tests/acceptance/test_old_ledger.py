@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
@@ -217,3 +218,43 @@ def test_a_rehearsal_leaves_no_memory(project: Project) -> None:
     project.ok(project.campaign, "--sandbox", RUN_CAMPAIGN_MEMORY=str(memory))
     project.ok(project.campaign, "--dry-run", RUN_CAMPAIGN_MEMORY=str(memory))
     assert not memory.exists()
+
+
+def copies_of(project: Project, count: int) -> list[Project]:
+    """Copies of the project with its ledger, in folders of their own: the machine is the same."""
+    made = []
+    for number in range(count):
+        folder = project.folder.with_name(f"copy-{number}")
+        shutil.copytree(project.folder, folder)
+        made.append(replace(project, folder=folder, running=project.running))
+    return made
+
+
+def test_of_copies_that_begin_in_one_moment_one_sends(both: Project) -> None:
+    ids = people(12)
+    both.write(ids)
+    both.ok(both.campaign, "--limit", "2")
+    home = {"HOME": str(both.folder)}
+    all_of = [both, *copies_of(both, 4)]
+    done = [each.wait() for each in [one.start(one.campaign, **home) for one in all_of]]
+    assert sorted(each.code for each in done) == [0, 1, 1, 1, 1], [each.all for each in done]
+    assert all(OLD in each.err for each in done if each.code == 1)
+    assert sorted(both.api.recipients) == ids
+
+
+def test_a_live_run_stops_once_a_copy_of_its_ledger_has_gone_further(both: Project) -> None:
+    """Made in the middle of the run, so that nothing tells it from the original."""
+    ids = people(40)
+    both.write(ids, concurrency=1)
+    both.api.faults("slow:seconds=0.3")
+    run = both.start(both.campaign)
+    until(lambda: len(both.api.recipients) > 3, "some to be sent")
+    [copy] = copies_of(both, 1)
+    home = {"HOME": str(both.folder)}
+    copy.run("pause", copy.campaign, **home)
+    done = run.wait()
+    assert done.code == 1, done.all
+    assert OLD in done.err
+    there = both.api.recipients
+    assert len(there) < 40
+    assert sorted(set(there)) == sorted(there)

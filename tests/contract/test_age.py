@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 
+from runner.errors import OldLedger
 from runner.ledger import (
     Ledger,
     age,
@@ -100,23 +104,49 @@ def test_an_accepted_copy_is_further_than_what_was_remembered_for_good(ledger: L
     assert ledger.read(age.marks) == Marks(9, 12)
 
 
-def test_a_command_beside_another_is_no_sign_of_age(
+def test_commands_beside_each_other_are_no_sign_of_age(tmp_path: Path) -> None:
+    env = {"RUN_CAMPAIGN_MEMORY": str(tmp_path / "memory")}
+    location = str(tmp_path / "state.db")
+    open_ledger(location).close()
+
+    def command(_: int) -> None:
+        with open_ledger(location) as ledger:
+            may_change(ledger, env, 1.0)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(command, range(24)))
+    with open_ledger(location) as ledger:
+        assert ledger.read(age.marks).changes == 24
+
+
+def test_of_two_copies_that_begin_at_once_one_is_old(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     env = {"RUN_CAMPAIGN_MEMORY": str(tmp_path / "memory")}
-    with open_ledger(str(tmp_path / "state.db")) as ledger:
+    first, second = tmp_path / "one.db", tmp_path / "two.db"
+    with open_ledger(str(first)) as ledger:
         may_change(ledger, env, 1.0)
-        read, recall = Ledger.read, Memory.recall
+    shutil.copy(first, second)
+    both_here = Barrier(2)
+    recall = Memory.recall
 
-        def interrupted(self: Any, *args: Any) -> Any:
-            monkeypatch.setattr(Memory, "recall", recall)
-            monkeypatch.setattr(Ledger, "read", read)
-            may_change(ledger, env, 1.0)
-            return (recall if isinstance(self, Memory) else read)(self, *args)
+    def together(self: Memory) -> Marks:
+        with contextlib.suppress(BrokenBarrierError):
+            both_here.wait(0.3)  # unless one keeps the other out
+        return recall(self)
 
-        for target, name in ((Memory, "recall"), (Ledger, "read")):
-            monkeypatch.setattr(target, name, interrupted)
-            may_change(ledger, env, 1.0)
+    monkeypatch.setattr(Memory, "recall", together)
+
+    def begin(location: Path) -> bool:
+        with open_ledger(str(location)) as ledger:
+            try:
+                may_change(ledger, env, 2.0)
+            except OldLedger:
+                return False
+            return True
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(begin, (first, second))) == [False, True]
 
 
 def accepted_copy(ledger: Ledger) -> tuple[CampaignRow, int]:

@@ -64,10 +64,9 @@ class Doors:
 
 @dataclass(slots=True)
 class Dispatcher:
-    """Drives a lane's queue. `left`: how many messages may still be begun, None for all."""
+    """Drives a lane's queue."""
 
     lane: Lane
-    left: int | None = None
     _heads: dict[tuple[str, int], deque[Due]] = field(default_factory=dict)
     _look_again: dict[tuple[str, int], float] = field(default_factory=dict)
     _turns: list[int] = field(default_factory=list)  # campaigns: whose turn it is
@@ -115,8 +114,8 @@ class Dispatcher:
             )
             done = await attempt(lane, channel, parcel, permit)
             unsent = done is None or done.status in (MessageStatus.QUEUED, MessageStatus.SKIPPED)
-            if self.left is not None and unsent:
-                self.left += 1  # nobody was written to
+            if unsent:
+                lane.uncount(due.id)
         finally:
             self._under_way.discard(due.id)
             lane.in_flight -= 1
@@ -127,7 +126,7 @@ class Dispatcher:
         """The next message that may go, as soon as it may; None when there will be none."""
         lane = self.lane
         async with self._turn:
-            while not (lane.ending or self._over) and self.left != 0:
+            while not (lane.ending or self._over) and lane.left != 0:
                 if not self._look_at_doors():
                     break
                 found = self._first_ready()
@@ -155,8 +154,7 @@ class Dispatcher:
                 lane.in_flight += 1
                 lane.under_way[campaign] += 1
                 self._under_way.add(due.id)
-                if self.left is not None:
-                    self.left -= 1
+                lane.count(due.id)
                 return due, lane.pacer.take(sender, now)
             return None
 
@@ -203,7 +201,9 @@ class Dispatcher:
             for sender in lane.pacer.senders:
                 if sender in lane.stopped_senders or not self._head(sender, campaign):
                     continue
-                if sender not in ready:
+                if sender in lane.reserved:
+                    ready[sender] = Ready(math.inf, "what is in doubt goes first")
+                elif sender not in ready:
                     ready[sender] = lane.pacer.ready(sender, now)
                 found = (sender, campaign, ready[sender].at, ready[sender].binds)
                 if lane.room(campaign) <= 0:

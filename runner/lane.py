@@ -90,8 +90,9 @@ class Meter:
         return self.pacer.take(None, self.clock.boot())
 
 
-async def drive_lane(lane: Lane, limit: int | None = None) -> None:
-    """Drive a lane that this run owns until nothing is due, `limit` messages are sent, or it ends.
+async def drive_lane(lane: Lane, limit: int | None = None, *, sends: bool = True) -> None:
+    """Drive a lane that this run owns until nothing is due, `limit` messages are sent or repeated,
+    or it ends. `sends=False`: only what is in doubt is settled.
 
     Raises what stopped it: LedgerError, Fenced, ForeignKeyUse, ChannelError. How it ended
     otherwise stands in the lane: `stopped`, `stopped_senders`, `draining`.
@@ -103,7 +104,9 @@ async def drive_lane(lane: Lane, limit: int | None = None) -> None:
     lane.settling = len(lane.ledger.read(views.in_doubt, lane.moving))
     settling = asyncio.create_task(Reconciler(lane).run(), name="reconcile")
     try:
-        await Dispatcher(lane, limit).run()
+        lane.left = limit
+        if sends:
+            await Dispatcher(lane).run()
         lane.dispatched = True
         lane.notify()
         await settling

@@ -56,6 +56,9 @@ AT_ONCE = 4
 KEY_OVER = 1.0
 """Seconds after the end of a key's life at which it is surely over."""
 
+LOOK_AGAIN = 1.0
+"""Seconds until a sender with a request under way is looked at again."""
+
 AHEAD = 24
 """Messages taken from one look at all that is in doubt, which costs the more the longer it is."""
 
@@ -109,7 +112,7 @@ class Reconciler:
         except Exception as error:
             lane.fail(error)
         finally:
-            lane.settling = 0
+            lane.settling, lane.reserved = 0, frozenset()
             lane.notify()
 
     def _open(self) -> list[Doubt]:
@@ -118,22 +121,40 @@ class Reconciler:
         found = lane.ledger.read(views.in_doubt, list(lane.campaigns))
         self._cases = {doubt.id: self._case_of(doubt) for doubt in found}
         kept = []
+        reserved: set[str] = set()
         for doubt in found:
             if doubt.campaign in lane.braked:
                 continue
             case, repeats = self._cases[doubt.id], self._repeats(doubt)
-            if repeats and doubt.sender in lane.stopped_senders:
-                continue  # a person must see to the sender first
+            if repeats and (doubt.sender in lane.stopped_senders or not self._may_send(doubt)):
+                continue  # a person must see to the sender first, or has asked for others
             if case.tries[repeats] >= (REPEATS if repeats else LOOKUPS):
                 continue
             closed = self._closed_for(doubt)
+            if repeats and closed <= 0.0 and case.due_at <= lane.clock.boot():
+                reserved.add(doubt.sender)
+                closed = self._paced_for(doubt)
             opens_at = lane.clock.boot() + closed
             if repeats and closed > 0.0 and opens_at > case.due_at:
                 case.opens_at = case.due_at = opens_at
             elif case.opens_at <= lane.clock.boot():
                 case.opens_at = -math.inf
             kept.append(doubt)
+        if reserved != lane.reserved:
+            lane.reserved = reserved
+            lane.notify()
         return kept
+
+    def _may_send(self, doubt: Doubt) -> bool:
+        """Whether a repeat is among what this run is to send: it may be the first to arrive."""
+        only = self.lane.only
+        return self.lane.may_begin(doubt.id) and (not only or doubt.recipient.id in only)
+
+    def _paced_for(self, doubt: Doubt) -> float:
+        """Seconds until the limits of its sender let a repeat go, as they would a first send."""
+        now = self.lane.clock.boot()
+        at = self.lane.pacer.ready(doubt.sender, now).at
+        return LOOK_AGAIN if at == math.inf else at - now  # infinity: an answer is waited for
 
     def _case_of(self, doubt: Doubt) -> Case:
         case = self._cases.get(doubt.id)
@@ -196,8 +217,11 @@ class Reconciler:
         return doubt.presumed or doubt.first_at < self.lane.campaigns[doubt.campaign].accepted_at
 
     def _barred(self, doubt: Doubt) -> bool:
-        """The API's own "perhaps" is never repeated, and nobody is written to who said no."""
-        return doubt.unconfirmed or doubt.foreign or self._unwanted(doubt)
+        """The API's own "perhaps" is never repeated, nobody is written to who said no, and nothing
+        goes from a sender that the file no longer names."""
+        senders = self.lane.campaigns[doubt.campaign].senders
+        gone = senders is not None and doubt.sender not in senders
+        return doubt.unconfirmed or doubt.foreign or gone or self._unwanted(doubt)
 
     def _unwanted(self, doubt: Doubt) -> bool:
         """Whether the recipient has been put on a do-not-contact list, or taken off the prospects
@@ -251,13 +275,14 @@ class Reconciler:
         """Send again under the same key; what it came to, None when it was not right to.
         `by_policy`: older than the key's life, but a look-up has shown that it is not there."""
         lane = self.lane
-        # Its sender has already been charged for the attempt that is unproven.
-        permit = await lane.permit(None, doubt.campaign)
         now = lane.clock.boot()
-        right = by_policy or self._repeats(doubt)
-        if not right or self._closed_for(doubt) > 0.0 or lane.pacer.held(doubt.sender, now):
-            lane.pacer.unused(permit)  # the wait was long: look again at what is right now
-            return None
+        if lane.ending or doubt.campaign in lane.braked:
+            raise LaneEnding("nothing more is to be begun")
+        right = (by_policy or self._repeats(doubt)) and self._may_send(doubt)
+        if not right or self._closed_for(doubt) > 0.0 or self._paced_for(doubt) > 0.0:
+            return None  # what was right a moment ago is looked at again
+        permit = lane.pacer.take(doubt.sender, now)
+        lane.count(doubt.id)
         parcel = Parcel(
             message=doubt.id,
             campaign=doubt.campaign,
@@ -268,6 +293,8 @@ class Reconciler:
             again=True,
         )
         done = await attempt(lane, self._channel(doubt), parcel, permit)
+        if done is None or (isinstance(done.outcome, Deferred) and not done.outcome.written):
+            lane.uncount(doubt.id)
         return None if done is None else done.outcome
 
     async def _look_up(self, doubt: Doubt) -> Finding:
@@ -289,10 +316,10 @@ class Reconciler:
             presumed=self._presumed(doubt),
         )
         if isinstance(said, Way):
-            closed = self._closed_for(doubt)
+            closed = max(self._closed_for(doubt), self._paced_for(doubt))
             if closed > 0:
                 self._cases[doubt.id].opens_at = lane.clock.boot() + closed
-                return Unclear("outside the schedule", after=closed, asked=False)
+                return Unclear("not to be sent before", after=closed, asked=False)
             await self._repeat(doubt, by_policy=True)
             return finding
         match finding:

@@ -209,10 +209,10 @@ def _give_back(lane: Lane, parcel: Parcel, permit: Permit, answer: Answer) -> No
         lane.pacer.unused(permit)
         return
     accepted = isinstance(outcome, Accepted)
-    sent = accepted or isinstance(outcome, InDoubt)
+    # What the API knew already became a message by the attempt before, which has been counted.
+    replay = isinstance(outcome, Accepted) and outcome.replay and parcel.again
+    sent = (accepted or isinstance(outcome, InDoubt)) and not replay
     lane.pacer.done(permit, now, sent=sent, accepted=accepted, told=answer.quota)
-    if parcel.again and sent and not (isinstance(outcome, Accepted) and outcome.replay):
-        lane.pacer.sent_again(parcel.sender, now)
 
 
 def _slow_down(lane: Lane, channel: Channel, parcel: Parcel, answer: Answer) -> Hold | None:

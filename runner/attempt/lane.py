@@ -59,6 +59,7 @@ class Settings:
     guard: GuardLimits = field(default_factory=GuardLimits)
     hours: Hours | None = None
     grace: float = math.inf  # by which its start may be missed
+    senders: Collection[str] | None = None  # whom the file names; None for anybody
 
     def opens(self, zone: str, at: float) -> float:
         """When a message to somebody in `zone` may go, from `at` on (Unix seconds)."""
@@ -82,6 +83,8 @@ class Lane:
     timeout: float  # of one request, seconds
     only: Collection[str] = ()
     adopt: bool = False
+    left: int | None = None  # messages that may still be begun or repeated, None for all
+    counted: set[int] = field(default_factory=set)  # those that were, if not all may
     in_flight: int = 0
     settling: int = 0  # messages in doubt that this run will still try to settle
     under_way: Counter[int] = field(default_factory=Counter)  # of each campaign, in flight
@@ -89,6 +92,7 @@ class Lane:
     braked: dict[int, Brake] = field(default_factory=dict)  # campaigns: nothing more is begun
     heard: dict[int, int] = field(default_factory=dict)  # the newest word on each campaign
     begun: dict[int, str] = field(default_factory=dict)  # message: recipient, perhaps not written
+    reserved: Collection[str] = ()  # senders: what they may send next is a repeat
     unwanted: Collection[str] = ()  # of these recipients, who wants no messages by now
     limited: dict[int, tuple[float, int]] = field(default_factory=dict)  # since (boot), 429s
     network_failures: int = 0
@@ -124,6 +128,23 @@ class Lane:
     def moving(self) -> list[int]:
         """The campaigns that nothing stops."""
         return [id for id in self.campaigns if id not in self.braked]
+
+    def may_begin(self, message: int) -> bool:
+        """Whether a message is within the number that this run is to send; a repeat of one that it
+        has counted is."""
+        return self.left != 0 or message in self.counted
+
+    def count(self, message: int) -> None:
+        """A message is begun, or repeated."""
+        if self.left is not None and message not in self.counted:
+            self.left -= 1
+            self.counted.add(message)
+
+    def uncount(self, message: int) -> None:
+        """It wrote to nobody."""
+        if self.left is not None and message in self.counted:
+            self.left += 1
+            self.counted.discard(message)
 
     def room(self, campaign: int) -> int:
         """How many more sends of a campaign may be begun now. Until one of this run is accepted,

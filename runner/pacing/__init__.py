@@ -189,17 +189,6 @@ class Pacer:
             else:
                 state.days.unused(permit.day)
 
-    def sent_again(self, sender: str, now: float) -> None:
-        """What was in doubt was repeated, and may have become a message only now: it counts from
-        here on as well."""
-        if (state := self.senders.get(sender)) is None:
-            return
-        for window in state.windows:
-            window.used_before(now)
-        if state.days is not None:
-            state.days.sent_before(now, now)
-        state.next_at = max(state.next_at, now + self._draw(state))
-
     def unused(self, permit: Permit) -> None:
         """The permit's request never left: the sender's gap is given back too."""
         for window in self._windows(permit.sender):

@@ -145,6 +145,7 @@ def settings(driven: Driven, ledger: Ledger) -> Settings:
         guard=GuardLimits(**campaign.guard.model_dump()),
         hours=hours_of(driven),
         grace=campaign.schedule.grace,
+        senders=frozenset(each.id for each in campaign.senders),
     )
 
 

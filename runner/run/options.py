@@ -30,6 +30,7 @@ class Options:
     accept_old_ledger: bool = False
     wait: bool = False
     limit: int | None = None
+    sends: bool = True  # else what is in doubt is settled, and nothing else
     only: frozenset[str] = frozenset()
     idle_after: float | None = None
     stop_after: float | None = None

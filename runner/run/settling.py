@@ -37,5 +37,5 @@ def settle_now(path: Path, options: Options, around: Surroundings) -> RunResult:
         crews = asyncio.run(meet([draft], tokens, ledger, around.clock, around.bus))
         hold_lanes(held, ledger, crews, options.wait, around.clock)
         that_may_run(ledger, [campaign], around.bus, around.clock.now())
-        now_only = replace(options, limit=0, idle_after=PATIENCE)
+        now_only = replace(options, sends=False, idle_after=PATIENCE)
         return drive(crews, ledger, now_only, around, memory)

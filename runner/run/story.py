@@ -173,7 +173,7 @@ def drive(
     memory: Memory | None,
 ) -> RunResult:
     """Own the lanes of these crews and drive them to their end. Their drafts have just been
-    planned, or nothing new is to be sent (`options.limit` is 0)."""
+    planned, or nothing new is to be sent."""
     now = around.clock.now()
     for crew in crews:
         for draft in crew.drafts:
@@ -198,7 +198,7 @@ def drive(
         result.guarded |= BrakeKind.GUARDED in kinds
         result.paused |= bool(kinds - {BrakeKind.GUARDED})
         result.halted |= bool(lane.stopped)
-        result.drained |= lane.draining or options.limit is not None
+        result.drained |= lane.draining or options.limit is not None or not options.sends
         result.stopped += [lane.stopped] if lane.stopped else []
         result.stopped += [f"{who}: {why}" for who, why in lane.stopped_senders.items()]
         withdraw_what_came_back(lane)
@@ -247,10 +247,10 @@ async def _drive(
             ):
                 async with (
                     looked_at(around.bus.measures, ledger, around.clock, lambda: driven),
-                    listening(driven, sending=options.limit != 0, lists=lists),
+                    listening(driven, sending=options.sends and options.limit != 0, lists=lists),
                 ):
                     ends = await asyncio.gather(
-                        *(drive_lane(lane, options.limit) for lane in driven),
+                        *(drive_lane(lane, options.limit, sends=options.sends) for lane in driven),
                         return_exceptions=True,
                     )
     finally:

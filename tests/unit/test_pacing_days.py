@@ -296,16 +296,3 @@ def test_a_day_with_nothing_proven_is_no_day_of_the_warm_up() -> None:
     assert mine.ready("a1", 61.0).at == DAY + 60.0
     mine.done(mine.take("a1", DAY + 60.0), DAY + 61.0)
     assert mine.ready("a1", DAY + 62.0).binds == "ramp of a1 (1 on its day 1)"
-
-
-def test_a_repeat_counts_from_when_it_was_made() -> None:
-    mine = make_pacer([limits()], [sender(per_hour=2, gap=30.0)])
-    mine.done(mine.take("a1", 0.0), 60.0, accepted=False)
-    mine.done(mine.take("a1", 100.0), 101.0)
-    mine.sent_again("a1", 3000.0)
-    assert mine.ready("a1", 3000.0).at == 3701.0  # one of the two of the hour is the repeat
-    mine.done(mine.take("a1", 3701.0), 3702.0)
-    assert mine.ready("a1", 3703.0).at == 6600.0
-    paused = make_pacer([limits()], [sender(gap=30.0)])
-    paused.sent_again("a1", 10.0)
-    assert paused.ready("a1", 10.0).at == 40.0

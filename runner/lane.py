@@ -156,7 +156,7 @@ def _restore_pace(lane: Lane) -> None:
     was_ahead = lane.ledger.read(history.server_ahead, lane.id)
     gained = 0.0 if was_ahead is None else wall - (server - was_ahead)
     # A day more than the longest window: the clock may have been set within a run too.
-    since, server_since = wall - 2 * DAY - max(0.0, gained), server - 2 * DAY
+    since, server_since = wall - 2 * DAY - max(0.0, gained), min(server, wall) - 2 * DAY
     lane.pacer.restore(
         lane.ledger.read(history.past_requests, lane.id, since, server_since)
         if lane.pacer.team
@@ -170,6 +170,7 @@ def _restore_pace(lane: Lane) -> None:
         days=lane.ledger.read(history.days_sent, lane.pacer.warming_up, rehearsal=rehearsal),
     )
     for hold in lane.ledger.read(history.past_holds, lane.id, list(lane.pacer.senders)):
-        lane.pacer.hold_again(hold.until - server, hold.why, hold.sender or None, now=now)
+        left = hold.left(wall, server)
+        lane.pacer.hold_again(left, hold.why, hold.sender or None, now=now)
     for sender, until in lane.ledger.read(history.past_gaps, lane.id).items():
         lane.pacer.gap_again(sender, until - server, now=now)

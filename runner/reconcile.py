@@ -356,6 +356,7 @@ class Reconciler:
                 message=doubt.id,
                 evidence=evidence,
                 at=lane.clock.now(),
+                sent_at=lane.moment(self._channel(doubt)),
                 reason=reason,
                 detail=detail,
                 message_id=message_id,

@@ -173,7 +173,7 @@ async def _conclude(
     # Before anything else goes, and so before the outcome is on disk.
     hold = _slow_down(lane, channel, parcel, answer)
     _act(lane, parcel, answer)
-    recorded = await lane.ledger.commit(record, _result(lane, parcel, number, answer))
+    recorded = await lane.ledger.commit(record, _result(lane, channel, parcel, number, answer))
     if hold is not None:
         await lane.ledger.commit(keep_holds, hold)
     lane.bus.emit(_event(lane, parcel, answer, recorded))
@@ -228,10 +228,13 @@ def _slow_down(lane: Lane, channel: Channel, parcel: Parcel, answer: Answer) -> 
         case _:
             return None
     lane.pacer.hold(lane.clock.boot() + wait, why, sender or None)
-    return Hold(lane.id, sender, channel.server_now() + wait, why)
+    wait = min(wait, DAY)
+    return Hold(
+        lane.id, sender, channel.server_now() + wait, why, wait=wait, set_at=lane.clock.now()
+    )
 
 
-def _result(lane: Lane, parcel: Parcel, number: int, answer: Answer) -> Result:
+def _result(lane: Lane, channel: Channel, parcel: Parcel, number: int, answer: Answer) -> Result:
     settings = lane.campaigns[parcel.campaign]
     outcome = answer.outcome
     after, counts = 0.0, False
@@ -252,6 +255,7 @@ def _result(lane: Lane, parcel: Parcel, number: int, answer: Answer) -> Result:
         number=number,
         evidence=evidence_of(outcome),
         at=lane.clock.now(),
+        sent_at=lane.moment(channel),
         reason=_reason(outcome),
         detail="" if isinstance(outcome, Accepted) else outcome.detail,
         http_status=answer.status,

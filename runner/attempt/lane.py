@@ -35,6 +35,12 @@ wait for the wire (`SEND_BY`)."""
 SLOW_FADES = 0.9
 """What is left of a slow answer's time after another, faster one."""
 
+FAR_BEHIND = 3600.0
+"""Seconds by which the machine's clock is wrong, if the API's is so far ahead of it."""
+
+TOO_FAR = 400 * 86400.0
+"""Seconds ahead from which on it is the API's clock that is wrong."""
+
 LONGEST_WAIT = 60.0
 """Seconds after which whoever waits looks at the clock again: timers stand still while the machine
 sleeps."""
@@ -157,6 +163,12 @@ class Lane:
         ahead = self.concurrency if channel.idempotent and self.slowest < FAST else 0
         room, leaves = self.concurrency + ahead - self.in_flight, self.guard_of(campaign).leaves
         return room if leaves is None else min(room, max(1, leaves) - self.under_way[campaign])
+
+    def moment(self, channel: Channel) -> float:
+        """When something is sent, in Unix seconds: by the server's clock where ours is far behind
+        it, or whoever is written to now would be free for others too early."""
+        ours, theirs = self.clock.now(), channel.server_now()
+        return theirs if FAR_BEHIND < theirs - ours < TOO_FAR else ours
 
     def answered(self, seconds: float) -> None:
         """An answer took so long; a slow one is remembered over the next few."""

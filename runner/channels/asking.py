@@ -29,7 +29,7 @@ from runner.message import CLOCK_SLACK, Absent, Finding, Found, Unclear
 EARLY = 30.0
 """Seconds before that in which a message of ours is neither proof nor passed over: the clock that
 stamps messages need not be the one that writes `Date`. Our own choice, far above a drift of
-machines that keep time."""
+machines that keep time; what acceptances show of a greater one is added."""
 
 MOST_PAGES = 20
 """Pages of one list that a look-up reads. Our own choice: 2,000 messages."""
@@ -173,11 +173,12 @@ FROM_BEFORE = "the very message is there, but from before the attempt, and is no
 
 class History:
     """What a look-up has read of one or more threads: the new messages of ours, and whether the
-    pages so far reach behind the attempt."""
+    pages so far reach behind the attempt. `apart`: seconds by which the clock that stamps messages
+    was seen to be behind the one that writes `Date`."""
 
-    def __init__(self, not_before: float) -> None:
+    def __init__(self, not_before: float, apart: float = 0.0) -> None:
         self._floor = not_before - CLOCK_SLACK
-        self.reach = self._floor - EARLY
+        self.reach = self._floor - EARLY - apart
         """What is older is passed over, but for the very message."""
         self.ids: set[str] = set()
         self._candidates: list[Candidate] = []

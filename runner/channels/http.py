@@ -43,6 +43,13 @@ CONNECT_TIMEOUT = 10.0
 SPARE_CONNECTIONS = 4
 """Connections beyond `concurrency`, so that a look-up never waits for one."""
 
+JUMP = 900.0
+"""Seconds by which an answer's `Date` may differ from what the answers before it and the time since
+make it. One that differs by more proves nothing, unless the next one says the same."""
+
+_SANE = (1735689600.0, 4102444800.0)
+"""2025 to 2100: outside of it a `Date` is no time at all."""
+
 _SLEPT = 1.0
 """Seconds by which boot time may run ahead of the loop's clock, which stands still while the
 machine sleeps, before a connection counts as slept through."""
@@ -176,6 +183,8 @@ class Wire:
         self._date_text: str | None = None
         self._date_at: float | None = None
         self._ahead = server_ahead
+        self.apart = 0.0  # seconds by which stamps of messages were behind `Date`
+        self._odd: float | None = None  # the same by an answer that was not believed
 
     def url(self, *parts: str) -> URL:
         """The address of a resource; every part is quoted as one path segment."""
@@ -302,7 +311,8 @@ class Wire:
         text = headers.get("Date")
         if text != self._date_text:
             # Only the first answer of a second is learnt from: its `Date` is the freshest.
-            self._date_text, self._date_at = text, http_date(text)
+            self._date_text = text
+            self._date_at = self._believed(http_date(text))
             if self._date_at is not None:
                 self._ahead = self._date_at - self.clock.boot()
         if not self._noticed and ("Sunset" in headers or "Deprecation" in headers):
@@ -314,6 +324,23 @@ class Wire:
             )
             self.notice(f"the API announces the end of what this run uses ({told})")
         return self._date_at
+
+    def _believed(self, at: float | None) -> float | None:
+        """A `Date`, unless it proves nothing: an absurd one, or the first that is far from what the
+        answers before it have told."""
+        if at is None or not _SANE[0] <= at < _SANE[1]:
+            return None
+        ahead = at - self.clock.boot()
+        near = [self._ahead, self._odd]
+        if self._ahead is None or any(
+            known is not None and abs(ahead - known) <= JUMP for known in near
+        ):
+            self._odd = None
+            return at
+        self._odd = ahead
+        told = ahead - self._ahead
+        self.notice(f"the API's clock has jumped by {told:+,.0f} s: not believed unless it stays")
+        return None
 
     def _lost(self, error: Exception, body: Body) -> Deferred | InDoubt:
         """No status arrived: proven not sent, or in doubt."""

@@ -212,7 +212,7 @@ class InboxV1:
         known = as_map(thread.get("prospect")).get(_PROSPECT_ID[recipient.id_type])
         if known is not None and text_id(known) != recipient.id:
             raise Murky("the look-up answered with another person's thread")
-        history = History(lookup.not_before)
+        history = History(lookup.not_before, self._wire.apart)
         history.syncing = bool(thread.get("isSyncing"))
         await self._read_messages(thread_id, lookup, history, taken)
         last = as_map(thread.get("lastMessage"))

@@ -244,7 +244,8 @@ class InboxV2:
         return clean(text or extra, self._wire.token)
 
     async def look_up(self, lookup: Lookup, taken: Taken) -> Finding:
-        return await guarded(LookupV2(self._ask, self._platform, lookup, taken).run())
+        apart = self._wire.apart
+        return await guarded(LookupV2(self._ask, self._platform, lookup, taken, apart).run())
 
     async def team(self) -> Team:
         answer = as_map(await self._ask.must("team"))

@@ -31,8 +31,11 @@ MOST_PEOPLE = 10
 class LookupV2:
     """One look-up."""
 
-    def __init__(self, ask: Asker, platform: str, lookup: Lookup, taken: Taken) -> None:
+    def __init__(
+        self, ask: Asker, platform: str, lookup: Lookup, taken: Taken, apart: float = 0.0
+    ) -> None:
         self._ask = ask
+        self._apart = apart  # see `History`
         self._platform = platform
         self._lookup = lookup
         self._taken = taken
@@ -44,7 +47,7 @@ class LookupV2:
         contacts = await self._contacts()
         if not contacts:
             return Absent("no contact with this id")
-        history = History(self._lookup.not_before)
+        history = History(self._lookup.not_before, self._apart)
         threads = 0
         for contact_id in contacts:
             for thread in await self._threads(contact_id):

@@ -65,7 +65,7 @@ def claim(
     }
     owned = [intent for intent in intents if epochs.get(intent.lane) == intent.epoch]
     asked = {
-        intent.message: (intent.contact_once_in, intent.started_at)
+        intent.message: (intent.contact_once_in, min(intent.started_at, intent.server_at))
         for intent in owned
         if not intent.again
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -14,7 +15,7 @@ from runner.ledger.notes import note, set_note
 from runner.ledger.prepared import Prepared, given, texts_of, tuples
 from runner.ledger.rehearsals import attempt_is_of
 from runner.ledger.schema import attempt, message, request, run
-from runner.message import MAY_HAVE_SENT, AttemptOutcome, Evidence
+from runner.message import CLOCK_SLACK, MAY_HAVE_SENT, AttemptOutcome, Evidence
 
 
 def past_requests(
@@ -137,6 +138,17 @@ class Hold:
     sender: str
     until: float
     why: str
+    wait: float = math.inf  # how long it was to last, in seconds
+    set_at: float | None = None  # when it was set, by our clock
+
+    def left(self, wall: float, server: float) -> float:
+        """Seconds that are left of it, by our clock and the server's: by the one that has more, but
+        never more than it was to last."""
+        told = [self.until - server]
+        if self.set_at is not None:
+            told.append(self.set_at + self.wait - wall)
+        # More than all of it is left by a clock that has been set back since, or was wrong then.
+        return max((each for each in told if each <= self.wait + CLOCK_SLACK), default=self.wait)
 
     @property
     def key(self) -> str:
@@ -147,9 +159,12 @@ class Hold:
 def keep_holds(connection: Connection, holds: Sequence[Hold]) -> list[None]:
     """Keep holds for later runs (a batch): of each sender and lane the longest."""
     for hold in holds:
-        before = note(connection, hold.key)
-        if not before or json.loads(before)[0] < hold.until:
-            set_note(connection, hold.key, json.dumps([hold.until, hold.why]))
+        kept = note(connection, hold.key)
+        before = Hold(hold.lane, hold.sender, *json.loads(kept)) if kept else None
+        server, wall = hold.until - hold.wait, hold.set_at
+        if before is None or wall is None or before.left(wall, server) < hold.wait:
+            told = [hold.until, hold.why, hold.wait, hold.set_at]
+            set_note(connection, hold.key, json.dumps(told))
     return [None] * len(holds)
 
 

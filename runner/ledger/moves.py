@@ -49,6 +49,7 @@ class Result(NamedTuple):
     counts: bool = False
     attempts_allowed: int = 1
     answered: bool = True
+    sent_at: float | None = None  # when it was sent, if that is another time than `at`
 
 
 class Recorded(NamedTuple):
@@ -205,7 +206,7 @@ def _move(result: Result, old: str, new: MessageStatus, tries: int) -> dict[str,
         "tries": tries,
         "message_id": (result.message_id or None) if sent else None,
         "thread_id": (result.thread_id or None) if sent else None,
-        "sent_at": result.at if sent else None,
+        "sent_at": (result.sent_at or result.at) if sent else None,
     }
 
 

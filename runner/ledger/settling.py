@@ -28,6 +28,7 @@ class Settlement:
     thread_id: str = ""
     not_before: float = 0.0
     numbers: frozenset[int] = frozenset()  # the attempts it speaks of; empty: all unproven
+    sent_at: float | None = None  # when it was sent, if that is another time than `at`
     attempts_allowed: int | None = None  # a retry beyond so many tries is `failed`
 
 
@@ -86,6 +87,7 @@ def _settle_each(connection: Connection, item: Settlement, numbers: list[int]) -
             number=number,
             evidence=item.evidence,
             at=item.at,
+            sent_at=item.sent_at,
             reason=item.reason,
             detail=item.detail,
             message_id=item.message_id,

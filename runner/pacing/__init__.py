@@ -279,10 +279,10 @@ class Pacer:
 
         `requests` are (started, ended, server's start) and `sends` the same with their sender
         before, in Unix seconds, the last of each by the server's clock; a request never answered
-        holds its permit for a window after its `timeout`. Ages are taken by `server`, the server's
-        clock now, where it is known, since nobody sets that by hand; `gained` is how far our own
-        has been set forward since, for requests without a time of the server. What seems to lie in
-        the future counts as now. `days` are (sender, a moment in Unix seconds) for each day on
+        holds its permit for a window after its `timeout`. Ages are taken by our clock and by
+        `server`, the server's now, where it is known: the younger counts, unless it lies in the
+        future; `gained` is how far ours has been set forward since, for requests without a time of
+        the server. `days` are (sender, a moment in Unix seconds) for each day on
         which one that warms up has sent.
         """
         for state in self.senders.values():
@@ -297,8 +297,12 @@ class Pacer:
             if server is None:
                 return ours
             theirs = ours - gained if server_at is None else server - server_at
-            near = abs(ours - theirs) <= CLOCK_SLACK
-            return min(ours, theirs) if near else theirs - CLOCK_SLACK
+            if abs(ours - theirs) <= CLOCK_SLACK:
+                return min(ours, theirs)
+            # Whichever was set or is wrong, neither frees what the other holds; what lies in the
+            # future by one of them proves nothing.
+            told = [each for each in (ours, theirs - CLOCK_SLACK) if each >= -2 * CLOCK_SLACK]
+            return min(told, default=0.0)
 
         def lasted(started: float, ended: float | None) -> float:
             return timeout if ended is None or ended < started else ended - started

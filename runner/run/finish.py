@@ -89,7 +89,8 @@ def pace_of(drafts: Sequence[Scheduled], ledger: Ledger | None, clock: Clock) ->
     )
     for lane in sorted(lanes):
         for hold in ledger.read(history.past_holds, lane, list(pacer.senders)):
-            pacer.hold_again(hold.until - wall, hold.why, hold.sender or None, now=now)
+            left = hold.left(wall, wall)
+            pacer.hold_again(left, hold.why, hold.sender or None, now=now)
     return pacer
 
 

@@ -15,6 +15,7 @@ from tests.postgresql import new_database, own_server
 
 from . import fleet
 from .fleet import Fleet
+from .front import Front, in_front_of
 from .support import TOKEN, Api, Project, everything_in, sandbox
 
 StartApi = Callable[..., Api]
@@ -118,3 +119,11 @@ def make_fleet(tmp_path: Path, postgres: str) -> Iterator[MakeFleet]:
                 running.process.wait()
     for name, content in everything_in(tmp_path).items():
         assert b"never-to-be-seen" not in content, f"a token is in {name}"
+
+
+@pytest.fixture
+def front(both: Project) -> Iterator[Front]:
+    """A server in front of the sandbox, by whose address the project goes."""
+    with in_front_of(both.api.base) as found:
+        both.address = found.base
+        yield found

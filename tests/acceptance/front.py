@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from threading import Event, Thread
 
 import aiohttp
@@ -37,6 +39,7 @@ class Front:
     end: str = ""
     team: str = TEAM
     base: str = ""
+    ahead: float | None = None  # of the right time: what `Date` says, in seconds
     ready: Event = field(default_factory=Event)
 
     async def serve(self) -> None:
@@ -71,6 +74,10 @@ class Front:
                 async with session.request(request.method, url, data=data, headers=sent) as got:
                     body = (await got.read()).replace(TEAM.encode(), self.team.encode())
                     kind = {"Content-Type": got.headers["Content-Type"]}
+                    if self.ahead is not None:
+                        kind["Date"] = formatdate(time.time() + self.ahead, usegmt=True)
+                    if "Retry-After" in got.headers:
+                        kind["Retry-After"] = got.headers["Retry-After"]
                     return web.Response(status=got.status, headers=kind, body=body)
             except aiohttp.ClientError:
                 pass  # what breaks behind breaks here

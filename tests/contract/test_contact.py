@@ -58,7 +58,8 @@ def claim(
     ledger: Ledger, lane: tuple[int, int], ids: Sequence[int], at: float, within: float | None
 ) -> list[int | NotClaimed | PassedOver | Brake]:
     intents = [
-        make_intent(id, *lane, key=f"k{id}", started_at=at, contact_once_in=within) for id in ids
+        make_intent(id, *lane, key=f"k{id}", started_at=at, server_at=at, contact_once_in=within)
+        for id in ids
     ]
     return ledger.write(claims.claim, intents)
 

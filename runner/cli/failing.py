@@ -84,16 +84,24 @@ def scrub(text: str, call: Call) -> str:
     return re.sub(r"(?i)\b(bearer\s+)[^\s'\"]+", r"\1***", text)
 
 
-def _secrets(call: Call) -> set[str]:
-    found = set(call.secrets)
+def token_names(call: Call) -> set[str]:
+    """The variables that may hold a token of the campaigns of this call."""
     names = {"INBOX_API_TOKEN"}
-    folders: set[Path] = set()
-    with contextlib.suppress(OSError):  # the working directory may be gone
-        folders.add(Path.cwd())
     for path in call.campaigns:
         # As text: the file may be what does not load.
         with contextlib.suppress(OSError, ValueError):
             names.update(re.findall(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", path.read_text()))
+    return names
+
+
+def _secrets(call: Call) -> set[str]:
+    found = set(call.secrets)
+    names = token_names(call)
+    folders: set[Path] = set()
+    with contextlib.suppress(OSError):  # the working directory may be gone
+        folders.add(Path.cwd())
+    for path in call.campaigns:
+        with contextlib.suppress(OSError):
             folders.update(path.absolute().parents[:3])
     for folder in folders:
         with contextlib.suppress(OSError, ValueError):

@@ -1,0 +1,103 @@
+"""Secrets stay where they belong: in no argument, output, ledger, export or child process."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from tests.processes import COMMAND
+
+from .screen import Terminal
+from .support import TOKEN, Project, people, until
+from .test_dashboard import CHROMIUM, IN_CI, Browser
+
+SETTLED = "rc_team_secret_42"
+"""A token in a variable whose name does not say so."""
+
+
+@pytest.fixture
+def opener(project: Project) -> Path:
+    """Where an `xdg-open` that opens nothing writes down what it was given."""
+    told = project.folder / "opened"
+    folder = project.folder / "bin"
+    folder.mkdir()
+    script = folder / "xdg-open"
+    script.write_text(
+        f'#!/bin/sh\n{{ echo "$#"; echo "$1"; env; }} > \'{told}.partial\'\n'
+        f"mv '{told}.partial' '{told}'\n"
+    )
+    script.chmod(0o755)
+    return told
+
+
+@pytest.fixture
+def shown(project: Project, opener: Path) -> Iterator[Terminal]:
+    """A dashboard at a terminal, which opens a browser."""
+    project.write(people(3))
+    text = project.campaign.read_text()
+    project.campaign.write_text(text.replace("api: {", "api: {token: '${ACME}', "))
+    project.ok(project.campaign, ACME=TOKEN)
+    env = project.environment(ACME=SETTLED, PGPASSWORD="geheim", LANG="C.UTF-8")
+    env["PATH"] = f"{opener.parent / 'bin'}:{env['PATH']}"
+    words = [*COMMAND, "dashboard", str(project.campaign), "--port", "0"]
+    with Terminal(words, folder=project.folder, env=env, columns=120) as terminal:
+        terminal.until(lambda text: "Ctrl-C ends it" in text, "the link")
+        until(opener.exists, "the browser to be opened")
+        yield terminal
+
+
+def link_on(terminal: Terminal) -> str:
+    found = re.search(rb"dashboard: (http://\S+)", terminal.raw)
+    assert found is not None
+    return found[1].decode()
+
+
+def test_a_browser_is_told_no_secret(shown: Terminal, opener: Path) -> None:
+    """Whoever reads the arguments of its process finds a file that they cannot read."""
+    link = link_on(shown)
+    count, file, *environment = opener.read_text().splitlines()
+    assert count == "1"
+    assert urlsplit(link).query.partition("=")[2] not in file
+    page = Path(file.removeprefix("file://"))
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+    assert stat.S_IMODE(page.parent.stat().st_mode) == 0o700
+    assert link in page.read_text()
+    told = "\n".join(environment)
+    for secret in (TOKEN, SETTLED, "geheim", "TOKEN=", urlsplit(link).query):
+        assert secret not in told
+    assert "LANG=C.UTF-8" in environment
+    Browser(link).enter()
+    until(lambda: not page.parent.exists(), "the page to be removed")
+    shown.type("\x03")
+    assert shown.wait() == 0
+
+
+def test_the_page_for_a_browser_goes_with_the_dashboard(shown: Terminal, opener: Path) -> None:
+    page = Path(opener.read_text().splitlines()[1])
+    shown.type("\n")
+    shown.until(lambda text: text.count("dashboard: http") == 2, "another link")
+    [_, other] = re.findall(rb"dashboard: (http://\S+)", shown.raw)
+    Browser(other.decode()).enter()
+    assert page.exists()  # its own link is good still
+    shown.type("\x03")
+    assert shown.wait() == 0
+    assert not page.parent.exists()
+
+
+@pytest.mark.skipif(CHROMIUM is None and not IN_CI, reason="no Chromium")
+def test_a_browser_goes_through_the_page(shown: Terminal, opener: Path) -> None:
+    as_root = ["--no-sandbox"] if os.getuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=as_root)
+        page = browser.new_page()
+        page.goto(Path(opener.read_text().splitlines()[1]).as_uri())
+        expect(page.get_by_role("link", name="spring").first).to_be_visible()
+        assert urlsplit(page.url)._replace(netloc="").geturl() == "http:///"
+        browser.close()

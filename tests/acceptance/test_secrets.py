@@ -7,7 +7,7 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
@@ -15,7 +15,7 @@ from playwright.sync_api import expect, sync_playwright
 from tests.processes import COMMAND
 
 from .screen import Terminal
-from .support import TOKEN, Project, people, until
+from .support import TOKEN, Project, everything_in, people, until
 from .test_dashboard import CHROMIUM, IN_CI, Browser
 
 SETTLED = "rc_team_secret_42"
@@ -101,3 +101,88 @@ def test_a_browser_goes_through_the_page(shown: Terminal, opener: Path) -> None:
         expect(page.get_by_role("link", name="spring").first).to_be_visible()
         assert urlsplit(page.url)._replace(netloc="").geturl() == "http:///"
         browser.close()
+
+
+@pytest.fixture(params=["?password=", "?user=postgres&%70assword=", "?sslpassword=", ":"])
+def with_password(request: pytest.FixtureRequest, new_database: str) -> str:
+    """A ledger's URL with a password, which this server does not ask for."""
+    if request.param == ":":
+        return new_database.replace("postgres:@", f"postgres:{quote(PASSWORD)}@")
+    place, _, query = new_database.partition("?")
+    return f"{place}{request.param}{quote(PASSWORD)}&{query}"
+
+
+PASSWORD = "Geheim+42 ü"
+
+
+def test_a_databases_password_is_told_nowhere(project: Project, with_password: str) -> None:
+    """In no answer of any command, in nothing that is kept, and not when the database fails."""
+    project.write(people(2))
+    told = [
+        project.ok("db", "upgrade", "--state", with_password).all,
+        project.ok("check", project.campaign, "--state", with_password).all,
+        project.ok("submit", project.campaign, "--state", with_password).all,
+    ]
+    worker = project.start("worker", "--state", with_password)
+    until(lambda: len(project.api.recipients) == 2, "the worker to send")
+    worker.interrupt()
+    told += [
+        worker.wait().all,
+        project.ok(project.campaign, "--state", with_password).all,
+        project.ok("pause", project.campaign, "--state", with_password).all,
+    ]
+    lookers: tuple[tuple[str | Path, ...], ...] = (
+        ("status",),
+        ("status", "--json"),
+        ("lanes",),
+        ("history",),
+        ("suppress", "list"),
+        ("suppress", "add", "5"),
+        ("export", project.campaign, "-o", project.folder / "out.csv"),
+        ("report", project.campaign, "-o", project.folder / "report.html"),
+        (project.campaign, "--dry-run"),
+        ("db", "backup", "x.db"),
+    )
+    for words in lookers:
+        told.append(project.run(*words, "--state", with_password).all)
+        told.append(project.run(*words, RUN_CAMPAIGN_STATE=with_password).all)
+    gone = with_password.replace("/ledger_", "/gone_")
+    odd = f"{with_password}&sslmode=odd"
+    for failing in (gone, odd, f"{with_password}&passwrd={quote(PASSWORD)}"):
+        for words in (("status",), ("db", "upgrade"), ("lanes",), ("worker",)):
+            failed = project.run(*words, "--state", failing)
+            assert failed.code in (1, 2), failed.all
+            told.append(failed.all)
+    for word in (PASSWORD, quote(PASSWORD), "Geheim", quote("42 ü")):
+        assert not [each for each in told if word in each]
+        for name, content in everything_in(project.folder.parent).items():
+            assert word.encode() not in content, name
+    assert any("***" in each for each in told)
+
+
+def test_a_ledger_that_moved_tells_no_password(project: Project, with_password: str) -> None:
+    project.write(people(2))
+    project.ok(project.campaign)
+    told = project.ok("db", "move", "--to", with_password).all
+    told += project.ok(project.campaign, code=1).all + project.run("status").all
+    assert "Geheim" not in told
+    for name, content in everything_in(project.folder.parent).items():
+        assert b"Geheim" not in content, name
+
+
+def test_an_unexpected_error_tells_no_password(project: Project, with_password: str) -> None:
+    """Neither the terminal nor the log that it leaves."""
+    broken = project.folder / "broken"
+    broken.mkdir()
+    (broken / "sitecustomize.py").write_text(
+        "import runner.ledger.engine as engine\n"
+        "def fail(url):\n"
+        "    raise ValueError(f'{url.render_as_string(hide_password=False)} {url.query}')\n"
+        "engine.place_of = fail\n"
+    )
+    failed = project.ok("status", "--state", with_password, code=3, PYTHONPATH=str(broken))
+    log = Path(failed.err.strip().rpartition("its log: ")[2])
+    for text in (failed.all, log.read_text()):
+        assert "ValueError" in text
+        assert "Geheim" not in text
+    log.unlink()

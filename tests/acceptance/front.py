@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Thread
@@ -31,12 +31,13 @@ TEAM = Options(token=TOKEN).team_id
 @dataclass
 class Front:
     """Passes everything on to `behind`, but v1 as `end` says, and as the token of `team`. All
-    paths answer below `/old` too."""
+    paths answer below `/old` too. `change` is what an answer's body becomes."""
 
     behind: str
     end: str = ""
     team: str = TEAM
     base: str = ""
+    change: Callable[[bytes], bytes] = bytes
     ready: Event = field(default_factory=Event)
 
     async def serve(self) -> None:
@@ -71,7 +72,7 @@ class Front:
                 async with session.request(request.method, url, data=data, headers=sent) as got:
                     body = (await got.read()).replace(TEAM.encode(), self.team.encode())
                     kind = {"Content-Type": got.headers["Content-Type"]}
-                    return web.Response(status=got.status, headers=kind, body=body)
+                    return web.Response(status=got.status, headers=kind, body=self.change(body))
             except aiohttp.ClientError:
                 pass  # what breaks behind breaks here
         assert request.transport is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -14,6 +15,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.processes import COMMAND
 
+from .front import in_front_of
 from .screen import Terminal
 from .support import TOKEN, Project, everything_in, people, until
 from .test_dashboard import CHROMIUM, IN_CI, Browser
@@ -186,3 +188,27 @@ def test_an_unexpected_error_tells_no_password(project: Project, with_password: 
         assert "ValueError" in text
         assert "Geheim" not in text
     log.unlink()
+
+
+def echoing(body: bytes) -> bytes:
+    """An answer to a send, whose ids have the token in them."""
+    told = json.loads(body)
+    if isinstance(told, dict) and isinstance(told.get("message"), dict):
+        told["message"]["id"] += TOKEN
+    return json.dumps(told).encode()
+
+
+def test_an_id_that_repeats_the_token_is_not_kept(project: Project) -> None:
+    with in_front_of(project.api.base) as front:
+        front.change = echoing
+        project.address = front.base
+        project.write(people(3))
+        running = project.start(project.campaign)
+        until(lambda: project.counts().get("in_doubt") == 3, "three in doubt")
+        running.interrupt()
+        told = running.wait().all + project.run("status", "--json").all
+        assert len(project.api.recipients) == 3
+    assert [row["status"] for row in project.exported()] == ["in_doubt"] * 3
+    assert TOKEN not in told
+    for name, content in everything_in(project.folder.parent).items():
+        assert TOKEN.encode() not in content, name

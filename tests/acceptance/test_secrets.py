@@ -212,3 +212,37 @@ def test_an_id_that_repeats_the_token_is_not_kept(project: Project) -> None:
     assert TOKEN not in told
     for name, content in everything_in(project.folder.parent).items():
         assert TOKEN.encode() not in content, name
+
+
+@pytest.mark.parametrize("where", ["comment", "template"])
+def test_a_token_in_a_campaigns_files_is_refused(
+    project: Project, new_database: str, where: str
+) -> None:
+    """Which `submit` would keep in the ledger, and a message would tell to people."""
+    project.write(people(2))
+    text = project.campaign.read_text()
+    if where == "comment":
+        project.campaign.write_text(f"# {TOKEN}\n{text}")
+    else:
+        (project.campaign.parent / "hi.txt").write_text(f"Hi {{{{ first_name }}}} {TOKEN}")
+        told = re.sub(r"^message: .*$", "message: {template: hi.txt}", text, flags=re.M)
+        project.campaign.write_text(told)
+    project.ok("db", "upgrade", "--state", new_database)
+    for words in ((), ("--state", new_database)):
+        refused = project.ok(project.campaign, *words, code=2)
+        assert "holds the API token itself" in refused.err
+        assert TOKEN not in refused.all
+    assert "itself" in project.ok("submit", project.campaign, "--state", new_database, code=2).err
+    assert project.api.recipients == []
+    project.campaign.write_text(text)
+    (project.campaign.parent / "hi.txt").unlink(missing_ok=True)
+    project.ok(project.campaign)
+
+
+def test_a_sandboxs_token_is_no_secret(project: Project) -> None:
+    project.real = False
+    project.write(people(2))
+    project.campaign.write_text(f"# export INBOX_API_TOKEN={TOKEN}\n{project.campaign.read_text()}")
+    project.ok(project.campaign)
+    assert len(project.api.recipients) == 2
+    project.campaign.unlink()

@@ -195,7 +195,7 @@ def _remove(path: Path) -> None:
         each.unlink(missing_ok=True)
 
 
-_NO_PATH = re.compile(r"postgres\w*(\+\w+)?:|.*\bpassword\s*=", re.IGNORECASE)
+_NO_PATH = re.compile(r"postgres\w*(\+\w+)?:|.*\bpassword\s*=|[^/:\s]+:[^/@]+@", re.IGNORECASE)
 """What is meant to be a database, and is no URL."""
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.errors import UsageError
+from runner.errors import LedgerError, UsageError
+from runner.ledger import moved, notes, open_ledger
+from runner.ledger.age import Memory
 from runner.ledger.engine import ledger_url, place_of
 from runner.passwords import hide_password, hide_passwords, passwords_in
 from runner.run.places import existing
@@ -79,6 +83,7 @@ def test_no_spelling_of_a_password_is_in_the_place(word: str, name: str) -> None
         f"{SCHEME}db:s3cret/x",
         "postgresql:/ada:s3cret@db/x",
         "host=db password=s3cret",
+        "ada:s3cret@db.example/x",
     ],
 )
 def test_an_address_that_cannot_be_is_refused_without_being_shown(location: str) -> None:
@@ -86,3 +91,27 @@ def test_an_address_that_cannot_be_is_refused_without_being_shown(location: str)
         existing(location)
     assert "cret" not in f"{caught.value} {caught.value.hint}"
     assert caught.value.__cause__ is None
+
+
+def test_what_an_older_version_remembered_is_read_without_its_password(tmp_path: Path) -> None:
+    """And is written so from then on; a ledger that was lost there is still missed."""
+    said = ledger_url(f"{SCHEME}db/x?user=ada&password=s3cret").render_as_string()
+    marks = {"changes": 5, "attempts": 3, "campaigns": ["spring"]}
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps({**marks, "place": said, "moved_to": said, "outdated": False}))
+    [lost] = Memory(tmp_path, "new", place_of(ledger_url(said))).lost()
+    assert lost.file == old
+    assert "s3cret" not in lost.moved_to()
+    lost.outdate()
+    assert "s3cret" not in old.read_text()
+
+
+def test_a_mark_of_an_older_version_is_read_without_its_password(tmp_path: Path) -> None:
+    said = f"{SCHEME}db/x?password=s3cret"
+    with open_ledger(str(tmp_path / "state.db")) as ledger:
+        ledger.write(moved.set_mark, moved.Moved(said, "5", done=True))
+        assert "s3cret" not in str(ledger.read(moved.mark_of))
+        with pytest.raises(LedgerError) as caught:
+            ledger.write(notes.set_note, "a", "b")
+        assert "has moved to" in str(caught.value)
+        assert "s3cret" not in f"{caught.value} {caught.value.hint}"

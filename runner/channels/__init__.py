@@ -7,28 +7,42 @@ ledger nor pacing. `ChannelError` out of a channel stops the run.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
+from urllib.parse import quote
 
 from runner.message import Finding, Outcome, Recipient
+from runner.passwords import HIDDEN, SHORTEST
 
 
 class Token:
     """An API token that never shows: `repr`, `str` and logs see stars; `reveal()` gives it."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("_pattern", "_raw", "_value")
 
     def __init__(self, value: str) -> None:
         self._value = value
+        spelled = "|".join(re.escape(each) for each in {value, quote(value, safe="")} if each)
+        self._pattern = re.compile(spelled, re.IGNORECASE) if spelled else None
+        self._raw = re.compile(spelled.encode(), re.IGNORECASE) if spelled else None
 
     def reveal(self) -> str:
         return self._value
 
     def scrub(self, text: str) -> str:
-        """`text` with every occurrence of the token starred out."""
-        return text.replace(self._value, "***") if self._value else text
+        """`text` with every occurrence of the token starred out, in capitals or percent-encoded
+        too."""
+        return self._pattern.sub(HIDDEN, text) if self._pattern else text
+
+    def may_be_in(self, body: bytes) -> bool:
+        """Whether the texts of a JSON body may hold the token: it does, or it has escapes, or is
+        not in UTF-8."""
+        if self._raw is None or len(self._value) < SHORTEST:
+            return False
+        return b"\\" in body or b"\0" in body or self._raw.search(body) is not None
 
     def __repr__(self) -> str:
         return "Token(***)"

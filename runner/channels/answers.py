@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from runner.channels import Quota, Token
 from runner.message import Deferred, InDoubt, Outcome, Rejected, Scope
+from runner.passwords import HIDDEN
 
 DETAIL_LENGTH = 300
 """Characters of a server's text that are kept. Our own choice: enough to read, short in a table."""
@@ -36,25 +37,48 @@ _DIGITS = re.compile(r"[0-9]{1,12}")
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
+NO_TOKEN = Token("")
+
+
 class Reply(NamedTuple):
     """An answer whose status arrived. `body` is None when it could not be read to its end, then
-    `trouble` says why. `server_at` is its `Date` in Unix seconds."""
+    `trouble` says why. `server_at` is its `Date` in Unix seconds. `token` is the one that it was
+    asked with."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes | None
     trouble: str = ""
     server_at: float | None = None
+    token: Token = NO_TOKEN
 
     def json(self) -> object:
-        """The body as JSON. Raises ValueError for anything else."""
+        """The body as JSON, its texts without the token: what comes back is kept as ids, codes and
+        reasons. Raises ValueError for anything else."""
         if self.body is None:
             raise ValueError(self.trouble)
         try:
             value: object = json.loads(self.body)
+            if self.token.may_be_in(self.body):
+                value = _scrubbed(value, self.token)
         except (ValueError, RecursionError) as error:
             raise ValueError("the body is not JSON") from error
         return value
+
+
+def _scrubbed(value: object, token: Token) -> object:
+    """JSON's `value` without the token in any of its texts, names and numbers."""
+    match value:
+        case str():
+            return token.scrub(value)
+        case dict():
+            return {token.scrub(name): _scrubbed(each, token) for name, each in value.items()}
+        case list():
+            return [_scrubbed(each, token) for each in value]
+        case int() | float() if not isinstance(value, bool):
+            told = str(value)
+            return value if token.scrub(told) == told else HIDDEN
+    return value
 
 
 def as_map(value: object) -> Mapping[str, object]:
@@ -81,11 +105,12 @@ def _plain(value: object) -> str:
 
 
 def text_id(value: object) -> str:
-    """An id as text, or empty: ids are short printable words; numbers are taken as their digits."""
+    """An id as text, or empty: ids are short printable words; numbers are taken as their digits.
+    What had the token in it is none: it cannot be kept as it is."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**40:
         return str(value)
     if isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable():
-        return "" if " " in value else value
+        return "" if " " in value or HIDDEN in value else value
     return ""
 
 
@@ -179,7 +204,7 @@ def with_odd_wait(detail: str, reply: Reply, now: float, token: Token) -> str:
     if wait is not None and wait < LONGEST_WAIT:
         return detail
     told = "is no time to wait" if wait is None else "is cut to a day"
-    return clean(f"{detail} (Retry-After: {value[:40]} {told})", token)
+    return clean(f"{detail} (Retry-After: {token.scrub(value)[:40]} {told})", token)
 
 
 class Verdict(Enum):

@@ -304,7 +304,7 @@ class Wire:
         except BaseException:
             response.close()
             raise
-        return Reply(response.status, headers, body, trouble, at)
+        return Reply(response.status, headers, body, trouble, at, self.token)
 
     def _note(self, headers: Mapping[str, str]) -> float | None:
         """Learn from an answer's headers; its `Date` in Unix seconds."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from runner.passwords import HIDDEN, hide_password
 
 
 @dataclass(slots=True)
@@ -25,11 +26,7 @@ class Call:
         self.resume = self.command(*map(str, campaigns))
 
     def command(self, *words: str) -> str:
-        """A command line to paste, on the ledger of this call."""
-        state = ["--state", self.state] if self.state else []
-        return shlex.join(["run-campaign", *words, *state])
-
-    def command_to_share(self, *words: str) -> str:
-        """The same without the password of a database: for what is passed on to others."""
-        line = re.sub(r"(://[^:/@\s]*):[^@/\s]*@", r"\1@", self.command(*words))
-        return re.sub(r"([?&]password=)[^&\s']*", r"\1***", line)
+        """A command line to paste, on the ledger of this call. Without the password of a database:
+        what is shown may be kept in a log, or passed on."""
+        shown = hide_password(self.state or "").replace(f":{HIDDEN}@", "@")
+        return shlex.join(["run-campaign", *words, *(["--state", shown] if shown else [])])

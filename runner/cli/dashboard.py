@@ -88,13 +88,15 @@ def command(
         from runner.errors import RunnerError
 
         raise RunnerError("the dashboard is not installed", "pip install 'run-campaign[dashboard]'")
-    from runner.cli.failing import exit_code_of
+    from runner.cli.browser import open_page, remove_page, write_page
+    from runner.cli.failing import exit_code_of, token_names
     from runner.dashboard.app import dashboard_of
     from runner.dashboard.server import Place, serve
 
     app = dashboard_of(campaign, state, os.environ, Path.cwd(), call.command, read_only=read_only)
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     opened = False
+    pages: dict[str, Path] = {}
 
     def announce(link: str) -> None:
         nonlocal opened
@@ -107,15 +109,31 @@ def command(
         more = "Enter for another; " if at_terminal else ""
         click.echo(f"the link lets in one browser, once ({more}Ctrl-C ends it)")
         if not no_browser and at_terminal:
-            click.launch(link)
+            try:
+                pages[link] = write_page(link)
+            except OSError as problem:
+                click.echo(
+                    f"open it yourself: no page for it could be written ({problem})", err=True
+                )
+            else:
+                open_page(pages[link], token_names(call))
+
+    def used(link: str) -> None:
+        if link in pages:
+            remove_page(pages.pop(link))
 
     place = Place(host, PORT if port is None else port, next_free=port is None)
-    serve(
-        app,
-        place,
-        announce,
-        lambda failure: exit_code_of(failure, call),
-        read_only=read_only,
-        more_links=at_terminal,
-    )
+    try:
+        serve(
+            app,
+            place,
+            announce,
+            lambda failure: exit_code_of(failure, call),
+            read_only=read_only,
+            more_links=at_terminal,
+            used=used,
+        )
+    finally:
+        for page in pages.values():
+            remove_page(page)
     return 0

@@ -14,6 +14,7 @@ import click
 
 from runner.cli.call import Call
 from runner.errors import RunnerError
+from runner.passwords import SHORTEST, hide_passwords, passwords_in
 
 BUG = 3
 INTERRUPTED = 130
@@ -78,22 +79,29 @@ def _tell(text: str, call: Call) -> None:
 
 
 def scrub(text: str, call: Call) -> str:
-    """`text` with every token that this call can know of starred out."""
-    for secret in sorted(_secrets(call), key=len, reverse=True):
-        text = text.replace(secret, "***")
+    """`text` with every token and password that this call can know of starred out."""
+    text = hide_passwords(text, _secrets(call))
     return re.sub(r"(?i)\b(bearer\s+)[^\s'\"]+", r"\1***", text)
 
 
-def _secrets(call: Call) -> set[str]:
-    found = set(call.secrets)
+def token_names(call: Call) -> set[str]:
+    """The variables that may hold a token of the campaigns of this call."""
     names = {"INBOX_API_TOKEN"}
-    folders: set[Path] = set()
-    with contextlib.suppress(OSError):  # the working directory may be gone
-        folders.add(Path.cwd())
     for path in call.campaigns:
         # As text: the file may be what does not load.
         with contextlib.suppress(OSError, ValueError):
             names.update(re.findall(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", path.read_text()))
+    return names
+
+
+def _secrets(call: Call) -> set[str]:
+    found = set(call.secrets)
+    names = token_names(call)
+    folders: set[Path] = set()
+    with contextlib.suppress(OSError):  # the working directory may be gone
+        folders.add(Path.cwd())
+    for path in call.campaigns:
+        with contextlib.suppress(OSError):
             folders.update(path.absolute().parents[:3])
     for folder in folders:
         with contextlib.suppress(OSError, ValueError):
@@ -105,7 +113,7 @@ def _secrets(call: Call) -> set[str]:
                     quoted = re.match(r"""\s*(["'])(.*?)\1""", value)
                     found.add(quoted[2] if quoted else value.partition(" #")[0].strip())
     found.update(os.environ.get(name, "").strip() for name in names)
-    return {secret for secret in found if len(secret) > 3}
+    return {secret for secret in found if len(secret) >= SHORTEST}
 
 
 def _bug(failure: BaseException, call: Call) -> int:
@@ -119,13 +127,23 @@ def _bug(failure: BaseException, call: Call) -> int:
             folder.mkdir(mode=0o700, exist_ok=True)
             handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as log:
-                log.write(scrub(text, call))
+                log.write(hide_passwords(scrub(text, call), _passwords(call)))
             break
     else:
         folder, name = Path("nowhere"), "it could not be written"
     what = traceback.format_exception_only(failure)[-1].strip().splitlines()[0]
+    what = hide_passwords(what, _passwords(call))
     _tell(f"this is a bug: {what}; its log: {folder / name}", call)
     return BUG
+
+
+def _passwords(call: Call) -> set[str]:
+    """The database's passwords that this call can know of. Only a bug's log may repeat them; in
+    every error they are hidden already, and one that is a common word would take it out there."""
+    addresses = [*call.words, call.state or "", os.environ.get("RUN_CAMPAIGN_STATE", "")]
+    kept = {os.environ.get(name, "") for name in ("PGPASSWORD", "PGSSLPASSWORD")}
+    found = kept.union(*map(passwords_in, addresses))
+    return {each for each in found if len(each) >= SHORTEST}
 
 
 def _places(call: Call) -> list[Path]:

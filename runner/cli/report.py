@@ -74,7 +74,7 @@ def command(
         tell_moved(ledger)
         with told_in_place() as tell:
             found = figures_of(ledger, row, campaign, SystemClock(), by=by, tell=tell)
-            text = written(found, format, call.command_to_share, __version__)
+            text = written(found, format, call.command, __version__)
     if output is None:
         click.echo(text, nl=False)
     else:

@@ -65,9 +65,11 @@ _NO_SESSION = (
 
 class Keys:
     """Links that were not used yet, and the sessions of browsers that used one. Neither is kept as
-    it is, only its hash: nothing in memory opens the door."""
+    it is, only its hash: nothing in memory opens the door. `used` is told each link's word that was
+    used."""
 
-    def __init__(self) -> None:
+    def __init__(self, used: Callable[[str], None] = lambda _: None) -> None:
+        self._used = used
         self._links: set[bytes] = set()
         self._sessions: dict[bytes, None] = {}
         self._secret = secrets.token_bytes(32)
@@ -87,6 +89,7 @@ class Keys:
         self._sessions[_hashed(session)] = None
         if len(self._sessions) > MOST_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
+        self._used(word)
         return session
 
     def knows(self, session: str) -> bool:

@@ -40,16 +40,22 @@ def serve(
     *,
     read_only: bool = False,
     more_links: bool = False,
+    used: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Answer at `place` until Ctrl-C or SIGTERM. `announce` is told a one-time link when it is
-    open, and with `more_links` another for each Enter at the terminal; `bug` of each bug, once.
+    open, and with `more_links` another for each Enter at the terminal; `used` of each link that let
+    a browser in; `bug` of each bug, once.
 
     Raises RunnerError when the port is taken.
     """
     sock = _listen(place)
     port = sock.getsockname()[1]
-    keys = Keys()
     base = f"http://[{place.host}]:{port}" if ":" in place.host else f"http://{place.host}:{port}"
+
+    def link_with(word: str) -> str:
+        return f"{base}/?token={word}"
+
+    keys = Keys(lambda word: used(link_with(word)))
     cookie = f"run-campaign-{port}"
     guard = guarded(app, keys, names_of(place.host), cookie, read_only=read_only)
     config = uvicorn.Config(
@@ -64,13 +70,10 @@ def serve(
         timeout_graceful_shutdown=2,
     )
 
-    def link() -> str:
-        return f"{base}/?token={keys.new_link()}"
-
     def told() -> None:
-        announce(link())
+        announce(link_with(keys.new_link()))
         if more_links:
-            _at_each_enter(lambda: announce(link()))
+            _at_each_enter(lambda: announce(link_with(keys.new_link())))
 
     server = _Server(config, told)
     # uvicorn has its own handlers from its first moment on, and calls these once it has ended.

@@ -19,6 +19,7 @@ from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Job, Status
 
 from runner.ledger.engine import PATIENCE
+from runner.passwords import hide_passwords, passwords_in
 
 TASK = "drive_lane"
 
@@ -116,10 +117,11 @@ async def set_up(location: str, made_by: str) -> None:
                 await app.connector.execute_query_async(script)
 
 
-def in_words(error: BaseException) -> str:
-    """What the database said: the engine's own error only says that there is one."""
+def in_words(error: BaseException, location: str) -> str:
+    """What the database at `location` said: the engine's own error only says that there is one."""
     said = error.__cause__ if isinstance(error, ConnectorException) else None
-    return str(said or error).strip().partition("\n")[0]
+    told = hide_passwords(str(said or error), passwords_in(location))
+    return told.strip().partition("\n")[0]
 
 
 def engine_version() -> str:

@@ -70,7 +70,8 @@ def submit(
     try:
         asyncio.run(_call(location, crews))
     except (ConnectorException, psycopg.Error) as error:
-        told = f"the workers were not told: {engine.in_words(error)}; they find out by themselves"
+        said = engine.in_words(error, location)
+        told = f"the workers were not told: {said}; they find out by themselves"
         around.bus.emit(Notice(around.clock.now(), told))
     return [campaign.name for campaign in campaigns]
 

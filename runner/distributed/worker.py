@@ -80,7 +80,8 @@ class Worker:
                     raise
                 if self.clock.boot() - began > LONGEST_AGAIN:
                     wait = AGAIN
-                self._tell(f"the database: {engine.in_words(error)}; trying again in {wait:.0f} s")
+                said = engine.in_words(error, self.location)
+                self._tell(f"the database: {said}; trying again in {wait:.0f} s")
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.ending.wait(), wait)
                 wait = min(LONGEST_AGAIN, 2 * wait)

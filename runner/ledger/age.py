@@ -22,6 +22,7 @@ from runner.ledger.notes import note, set_note
 from runner.ledger.planning import CampaignRow
 from runner.ledger.schema import attempt, campaign, message
 from runner.message import AttemptOutcome, Evidence, MessageStatus, Recipient, message_key
+from runner.passwords import hide_password
 
 _S = MessageStatus
 
@@ -289,7 +290,8 @@ def _read(file: Path) -> _Remembered:
         said = json.loads(file.read_text(encoding="utf-8"))
         names = tuple(str(name) for name in said["campaigns"])
         seen = Marks(int(said["changes"]), int(said["attempts"]), names)
-        moved_to, outdated = str(said.get("moved_to", "")), bool(said.get("outdated"))
-        return _Remembered(seen, str(said["place"]), moved_to, outdated)
+        # Older versions kept what stood in the query of a database's URL.
+        place, moved_to = (hide_password(str(said.get(key, ""))) for key in ("place", "moved_to"))
+        return _Remembered(seen, place, moved_to, bool(said.get("outdated")))
     except (OSError, ValueError, KeyError, TypeError):
         return _Remembered()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
 import time
 import uuid
@@ -12,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from runner.errors import LedgerError, LedgerTooNew, UsageError
@@ -21,6 +22,7 @@ from runner.ledger.moved import refuse_moved
 from runner.ledger.place import KEEP_IT, check_place, runs_took_place, wal_of
 from runner.ledger.schema import SCHEMA_VERSION, as_postgresql_has_it, meta, metadata
 from runner.ledger.upgrading import hold_schema, migrate
+from runner.passwords import hide_password, hide_passwords, passwords_in
 
 QUICKLY_CHECKED = 4_000_000
 """Bytes up to which a ledger is checked for damage whenever it is opened to be written; checking
@@ -104,7 +106,9 @@ def _open(
     url = ledger_url(location)
     sqlite = url.get_backend_name() == "sqlite"
     if sqlite and url.database in (None, "", ":memory:"):
-        raise UsageError(f"--state: {location!r} names no file", "name one: --state PATH")
+        raise UsageError(
+            f"--state: {hide_password(location)!r} names no file", "name one: --state PATH"
+        )
     file = Path(url.database or "") if sqlite else None
     made = file is not None and _make_file(file, read_only)
     try:
@@ -115,13 +119,16 @@ def _open(
         )
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise UsageError(
-            f"--state: no driver for {url.render_as_string()}: {error}",
+            f"--state: no driver for {place_of(url)}: {error}",
             "PostgreSQL needs: pip install 'run-campaign[postgresql]' and postgresql+psycopg://…",
         ) from error
+    except (ArgumentError, ValueError):  # of hosts and ports in its query
+        raise _no_url() from None
     if url.get_backend_name() == "postgresql":
         # What it logs is raised too, and told in our words.
         logging.getLogger("psycopg").setLevel(logging.CRITICAL)
         as_postgresql_has_it()
+        _never_tell(engine, passwords_in(location))
     if sqlite:
         _make_durable(engine, read_only)
     elif not read_only:
@@ -167,10 +174,10 @@ def _pool(worker: bool, patient: bool) -> dict[str, Any]:
 
 
 def place_of(url: URL) -> str:
-    """A ledger's name for people: its file, or its URL without the password."""
+    """A ledger's name for people: its file, or its URL without passwords."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
-    return url.render_as_string(hide_password=True)
+    return hide_password(url.render_as_string(hide_password=True))
 
 
 def _make_file(path: Path, read_only: bool) -> bool:
@@ -188,15 +195,44 @@ def _remove(path: Path) -> None:
         each.unlink(missing_ok=True)
 
 
+_NO_PATH = re.compile(r"postgres\w*(\+\w+)?:|.*\bpassword\s*=|[^/:\s]+:[^/@]+@", re.IGNORECASE)
+"""What is meant to be a database, and is no URL."""
+
+
 def ledger_url(location: str) -> URL:
-    """`location` as an SQLAlchemy URL; what holds no `://` is a file's path."""
+    """`location` as an SQLAlchemy URL; what holds no `://` is a file's path. Raises UsageError,
+    which does not show it, for what is neither."""
     if "://" not in location:
+        if _NO_PATH.match(location):
+            raise _no_url()
         return URL.create("sqlite", database=str(Path(location).absolute()))
     try:
-        return make_url(location)
-    except ArgumentError:
-        # Not shown: it may hold a password.
-        raise UsageError("--state is no database URL", "write postgresql+psycopg://…") from None
+        url = make_url(location)
+    except (ArgumentError, ValueError):
+        raise _no_url() from None
+    if "@" in (url.host or "") or (url.password is not None and "@" in (url.database or "")):
+        raise UsageError(
+            "--state: an @ of the user's name or the password ends it too early", "write it as %40"
+        )
+    return url
+
+
+def _no_url() -> UsageError:
+    # Not shown: it may hold a password.
+    return UsageError("--state is no database URL", "write postgresql+psycopg://…")
+
+
+def _never_tell(engine: Engine, passwords: set[str]) -> None:
+    """Take passwords out of the driver's errors: it repeats what it cannot read."""
+
+    @event.listens_for(engine, "handle_error")
+    def _hide(context: ExceptionContext) -> None:
+        for error in (context.original_exception, context.sqlalchemy_exception):
+            if error is not None:
+                error.args = tuple(
+                    hide_passwords(each, passwords) if isinstance(each, str) else each
+                    for each in error.args
+                )
 
 
 def _read_only_url(url: URL) -> URL:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as NoneFree
 
 from runner.errors import LedgerError, LedgerLocked
 from runner.ledger.place import KEEP_IT, lock_holder
+from runner.passwords import hide_passwords
 
 BUSY_SECONDS = 30
 """How long a write waits for another process's before it gives up. Planning a million rows holds
@@ -71,7 +72,7 @@ def told_plainly(place: str) -> Iterator[None]:
 
 def plainly(error: BaseException | None, place: str, *, lost: bool = False) -> LedgerError:
     """The database's `error` in words. `lost`: its connection has ended."""
-    said = (str(error).strip().splitlines() or ["no reason given"])[0]
+    said = hide_passwords((str(error).strip().splitlines() or ["no reason given"])[0])
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorname", "")
         kind = code.removeprefix("SQLITE_").partition("_")[0]

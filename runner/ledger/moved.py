@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from runner.errors import LedgerError
 from runner.ledger.notes import note, set_note
 from runner.ledger.schema import metadata
+from runner.passwords import hide_password
 
 MARK = "moved"
 """Where the mark is kept."""
@@ -42,7 +43,11 @@ class Moved:
 def mark_of(connection: Connection) -> Moved | None:
     """The mark, None on a ledger that is in use."""
     said = note(connection, MARK)
-    return Moved(**json.loads(said)) if said else None
+    if not said:
+        return None
+    told = json.loads(said)
+    # Older versions kept what stood in the query of its URL.
+    return Moved(hide_password(told["place"]), told["ledger"], told["done"])
 
 
 def refuse_moved(connection: Connection, place: str) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from runner.errors import LedgerError, RunnerError, UsageError
 from runner.ledger import Ledger, open_ledger, planning
+from runner.ledger.engine import ledger_url
 
 
 class Named(Protocol):
@@ -88,6 +89,7 @@ def open_existing(location: str, *, read_only: bool = True, even_moved: bool = F
 
 def existing(location: str) -> str:
     """`location`, if there may be a ledger."""
+    ledger_url(location)  # or refused, without being shown
     if "://" not in location and not Path(location).exists():
         raise RunnerError(f"no ledger at {location}", "run the campaign first, or name it: --state")
     return location

@@ -42,6 +42,11 @@ if TYPE_CHECKING:
 SANDBOX_TOKEN = "sandbox-token"  # the stand-in's own, worth nothing anywhere else
 
 
+TOKEN_LENGTH = 8
+"""Characters from which on a token is looked for in files: a shorter one may be a word there. Our
+own choice; the API's are longer."""
+
+
 def read_token(campaign: Campaign, environ: Mapping[str, str], location: str) -> Token:
     """The token that the campaign names, from the environment or `.env` beside the ledger."""
     name = campaign.api.token_env
@@ -52,7 +57,24 @@ def read_token(campaign: Campaign, environ: Mapping[str, str], location: str) ->
             f"no API token: {name} is not set",
             f"export {name}=… or write it into {folder / '.env'} (from Inbox: Settings, API Keys)",
         )
+    _refuse_written(value.strip(), campaign)
     return Token(value.strip())
+
+
+def _refuse_written(token: str, campaign: Campaign) -> None:
+    """Raise UsageError if the token itself stands in the campaign's files: `submit` keeps their
+    text in the ledger, and a message would tell it to people. A sandbox's is no secret."""
+    if campaign.rehearsal or len(token) < TOKEN_LENGTH:
+        return
+    template = campaign.message.template
+    for path in (campaign.path, *([template] if template else [])):
+        with suppress(OSError):  # a worker may be on another host
+            if token.encode() in path.read_bytes():
+                raise UsageError(
+                    f"{path} holds the API token itself",
+                    f"take it out: ${{{campaign.api.token_env}}} is all that the campaign needs; "
+                    "if others can read the file, make a new token",
+                )
 
 
 def _from_dotenv(path: Path, name: str) -> str:

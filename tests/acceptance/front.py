@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -33,13 +33,14 @@ TEAM = Options(token=TOKEN).team_id
 @dataclass
 class Front:
     """Passes everything on to `behind`, but v1 as `end` says, and as the token of `team`. All
-    paths answer below `/old` too."""
+    paths answer below `/old` too. `change` is what an answer's body becomes."""
 
     behind: str
     end: str = ""
     team: str = TEAM
     base: str = ""
     ahead: float | None = None  # of the right time: what `Date` says, in seconds
+    change: Callable[[bytes], bytes] = bytes
     ready: Event = field(default_factory=Event)
 
     async def serve(self) -> None:
@@ -78,7 +79,7 @@ class Front:
                         kind["Date"] = formatdate(time.time() + self.ahead, usegmt=True)
                     if "Retry-After" in got.headers:
                         kind["Retry-After"] = got.headers["Retry-After"]
-                    return web.Response(status=got.status, headers=kind, body=body)
+                    return web.Response(status=got.status, headers=kind, body=self.change(body))
             except aiohttp.ClientError:
                 pass  # what breaks behind breaks here
         assert request.transport is not None

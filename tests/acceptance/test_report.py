@@ -119,7 +119,7 @@ def test_a_report_holds_no_password() -> None:
         ("state.db", "state.db"),
     ):
         call = Call([], state=state)
-        assert call.command_to_share("resolve", "a.yaml") == f"{told} {shared}"
+        assert call.command("resolve", "a.yaml") == f"{told} {shared}"
 
 
 def test_what_a_report_refuses(project: Project) -> None:

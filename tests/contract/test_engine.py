@@ -37,4 +37,4 @@ def test_what_the_database_said_is_told(new_database: str) -> None:
 
     with pytest.raises(ConnectorException) as caught:
         asyncio.run(ask())
-    assert "does not exist" in engine.in_words(caught.value)
+    assert "does not exist" in engine.in_words(caught.value, new_database)

@@ -10,6 +10,7 @@ from random import Random
 
 from multidict import CIMultiDict
 
+from runner.channels import Token
 from runner.channels.answers import Reply, http_date
 from runner.message import Accepted, Deferred, InDoubt, Outcome, Rejected
 from tests.contract.channel_support import CHANNELS, DATE, OK, SECRET, VERSIONS
@@ -66,6 +67,9 @@ def a_body(luck: Random, version: str) -> bytes:
                 b'{"message":{"id":"m1"},"message":null,"thread":{"id":"t1"}}',
                 *(gzip.compress(OK[version], mtime=0), OK[version].decode().encode("utf-16")),
                 b'{"code":"x","message":"' + b" " * 5995 + SECRET.encode() + b'"}',
+                OK[version].replace(b"m1", SECRET.encode()),
+                OK[version].replace(b"t1", b"t_" + SECRET.encode()),
+                b'{"code":"' + SECRET.encode() + b'","requestId":"' + SECRET.encode() + b'"}',
             )
         )
     if kind == 1:
@@ -99,7 +103,8 @@ def a_reply(luck: Random, version: str) -> Reply:
     lost = luck.random() < 0.1
     body = None if lost else a_body(luck, version)
     date = http_date(headers.get("Date"))
-    return Reply(status, headers, body, "the answer broke off" if lost else "", date)
+    trouble = "the answer broke off" if lost else ""
+    return Reply(status, headers, body, trouble, date, Token(SECRET))
 
 
 def case(luck: Random, folder: Path) -> str:
@@ -117,7 +122,7 @@ def judge(version: str, status: int, body: bytes | None, outcome: Outcome) -> No
     `body`: None where it was not read to its end.
     """
     told = [getattr(outcome, name, "") for name in ("reason", "detail", "stop")]
-    assert SECRET not in "".join(told), told
+    assert SECRET not in repr(outcome), outcome
     for each in filter(None, told):
         one_line(each)
         assert each.isprintable(), repr(each)

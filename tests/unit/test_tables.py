@@ -133,6 +133,37 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
         fingerprint(tmp_path / "nope")
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        (
+            "a.jsonl",
+            b'{"id": "1", "text": "a"}\n\n{"id": "2", "text": "b", "text": "b"}\n',
+            "F: row 3: has the key text twice in one object; keep the one that is meant",
+        ),
+        ("a.jsonl", b'{"id": 1, "i\\u0064": 2}', "F: row 1: has the key id twice"),
+        ("a.jsonl", '{"naïve": null, "x": 1, "naïve": 2}', "F: row 1: has the key naïve twice"),
+        ("a.jsonl", b'{"id": 1, "of": {"a": [{"b": 1, "b": 2}]}}', "F: row 1: has the key b twice"),
+        ("a.jsonl.gz", gzip.compress(b'{"": 1, "": 2}'), "F: row 1: has the key  twice"),
+        ("a.json", b'[{"id": 1}, {"id": 2, "id": 2}]', "F:1: row 2: has the key id twice"),
+        (
+            "a.json",
+            b'\n[\n  {"id": 1},\n  {\n    "id": 2,\n    "id": 3\n  }\n]\n',
+            "F:4: row 2: has the key id twice",
+        ),
+    ],
+)
+def test_a_key_twice_in_one_json_object_is_refused(
+    tmp_path: Path, name: str, data: bytes | str, told: str
+) -> None:
+    assert refusal(tmp_path, name, data).startswith(told)
+
+
+def test_a_json_key_may_stand_in_every_object(tmp_path: Path) -> None:
+    data = '{"id": 1, "of": {"id": 2, "is": [{"id": 3}, {"id": 4}]}}\n{"id": 5, "Id": 6}\n'
+    assert read(tmp_path, "a.jsonl", data)[2] == (2, ["5", "", "6"])
+
+
 def test_json_lines_keep_every_digit(tmp_path: Path) -> None:
     data = (
         '{"id": 9007199254740993123, "b": 1.23e+18}\n\n'

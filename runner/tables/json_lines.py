@@ -15,7 +15,6 @@ from runner.tables.encoding import wrong_encoding
 from runner.tables.text import LongError, NulError, long, nul, text_lines, wrong
 
 
-
 class _TwiceError(Exception):
     """A key that stands twice in one object: which of its values is meant, nobody can tell.
     `line`: of the object, counted from that of its array."""

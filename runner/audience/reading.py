@@ -8,6 +8,8 @@ from difflib import get_close_matches
 
 from runner.audience.columns import (
     ID_COLUMNS,
+    SHOWN_COLUMNS,
+    columns_there,
     existing,
     find_id_column,
     folded,
@@ -284,14 +286,15 @@ def missing_columns(needs: Iterable[str], audience: Audience) -> None:
     missing = sorted(set(needs) - set(audience.columns))
     if not missing:
         return
-    told = []
-    for name in missing:
+    told, more = [], missing[SHOWN_COLUMNS:]
+    for name in missing[:SHOWN_COLUMNS]:
         spelt = Names(audience.columns).of(name)
         near = [spelt] if spelt else get_close_matches(name, audience.columns, 1)
         told.append(f"{name} (did you mean {near[0]}?)" if near else name)
+    told += [f"{len(more):,} more"] if more else []
     raise AudienceError(
         f"{audience.table.path}: the template needs {listed(told)}; "
-        f"columns there are: {', '.join(audience.columns)}"
+        f"{columns_there(audience.columns)}"
     )
 
 

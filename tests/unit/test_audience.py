@@ -384,3 +384,13 @@ def test_only_a_list_that_was_exported_may_hold_both_kinds(tmp_path: Path) -> No
         found = read_list(tmp_path / "no.csv", "platform", "twitter", dates=True)
         with pytest.raises(AudienceError, match="is a username"):
             refuse_errors([found])
+
+
+def test_of_very_many_columns_the_first_are_named(tmp_path: Path) -> None:
+    header = ",".join(["x_user_id", *(f"K{number}" for number in range(1_000))])
+    found = audience(tmp_path, f"{header}\n7{',x' * 1_000}\n")
+    with pytest.raises(AudienceError) as caught:
+        missing_columns([f"other{number}" for number in range(5_000)], found)
+    assert str(caught.value).endswith(", k47, k48 and 951 more")
+    assert "and 4,950 more; columns there are" in str(caught.value)
+    assert str(found.findings[0]).endswith("and 950 more")

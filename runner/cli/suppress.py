@@ -11,7 +11,7 @@ import click
 
 from runner.cli.call import Call
 from runner.cli.json_text import json_text
-from runner.cli.params import examples, state_option
+from runner.cli.params import compared_ids, examples, state_option
 
 if TYPE_CHECKING:
     from runner.ledger import Ledger
@@ -139,7 +139,7 @@ def export(call: Call, /, file: Path, state: str | None) -> int:
 
 
 @group.command("remove", epilog=examples("run-campaign suppress remove 9184620175530281101"))
-@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...", callback=compared_ids)
 @state_option
 @click.pass_obj
 def remove(call: Call, /, ids: tuple[str, ...], state: str | None) -> int:

@@ -324,7 +324,7 @@ def _bring_up_to_date(
     if found < SCHEMA_VERSION:
         if read_only or not migrating:
             raise _too_old(place, found, sqlite=file is not None)
-        migrate(connection)
+        found = migrate(connection)
     if not (read_only or even_moved):
         compose_ids(connection)
     return found

@@ -65,6 +65,7 @@ def command(
     from runner.progress import safe
     from runner.run.figures import figures_of
     from runner.run.opening import opened_any
+    from runner.run.outputs import refuse_used
 
     call.about((campaign,) if campaign else (), state)
     format = chosen or (format_of(output) if output else "html")
@@ -72,6 +73,8 @@ def command(
         raise click.UsageError("a page needs a file: -o report.html (or --format md, json)")
     with opened_any(campaign, state, os.environ, Path.cwd()) as (ledger, row):
         tell_moved(ledger)
+        if output is not None:
+            refuse_used(output, ledger, [campaign] if campaign else [])
         with told_in_place() as tell:
             found = figures_of(ledger, row, campaign, SystemClock(), by=by, tell=tell)
             text = written(found, format, call.command_to_share, __version__)

@@ -126,12 +126,14 @@ def export(call: Call, /, file: Path, state: str | None) -> int:
     from runner.clock import iso
     from runner.ledger import views
     from runner.progress import number, safe
+    from runner.run.outputs import refuse_used
     from runner.tables import write_table
 
     call.about((), state)
     if file.suffix.lower() not in (".csv", ".jsonl", ".xlsx"):
         raise click.UsageError(f"{file}: name a .csv, .jsonl or .xlsx file")
     with _ledger(state, read_only=True) as ledger:
+        refuse_used(file, ledger, option="")
         rows = ledger.read(views.suppression_list)
     write_table(file, LIST_COLUMNS, ((id, why, iso(at)) for id, why, at in rows))
     click.echo(f"{number(len(rows))} people in {safe(str(file))}")

@@ -110,9 +110,14 @@ def standing_of(
 
 
 def file_of(ledger: Ledger, row: CampaignRow) -> Path:
-    """Where a campaign's file was when it was last planned: a ledger in a file keeps that relative
-    to itself."""
-    return Path(row.path) if ledger.file is None else ledger.file.resolve().parent / row.path
+    """Where a campaign's file was when it was last planned."""
+    return kept_file(ledger, row.path)
+
+
+def kept_file(ledger: Ledger, kept: str) -> Path:
+    """A file by what the ledger keeps of its path: a ledger in a file keeps it relative to
+    itself."""
+    return Path(kept) if ledger.file is None else ledger.file.resolve().parent / kept
 
 
 def campaign_of(ledger: Ledger, row: CampaignRow, path: Path) -> Campaign:

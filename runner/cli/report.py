@@ -61,7 +61,7 @@ def command(
     from runner import __version__
     from runner.cli.show import tell_moved, told_in_place
     from runner.clock import SystemClock
-    from runner.pages import format_of, save_report, written
+    from runner.pages import format_of, refuse_other, save_report, written
     from runner.progress import safe
     from runner.run.figures import figures_of
     from runner.run.opening import opened_any
@@ -74,6 +74,7 @@ def command(
     with opened_any(campaign, state, os.environ, Path.cwd()) as (ledger, row):
         tell_moved(ledger)
         if output is not None:
+            refuse_other(output)
             refuse_used(output, ledger, [campaign] if campaign else [])
         with told_in_place() as tell:
             found = figures_of(ledger, row, campaign, SystemClock(), by=by, tell=tell)

@@ -78,18 +78,24 @@ def test_nothing_that_a_campaign_reads_is_overwritten(
 
 
 def test_the_ledger_and_its_files_are_not_overwritten(used: Project) -> None:
-    for ending in ("", "-wal", "-shm"):
-        target = f"{used.ledger}{ending}"
-        done = used.ok("report", used.campaign, "-o", target, "--format", "md", code=2)
+    before = used.ledger.read_bytes()
+    report = ("report", used.campaign, "--format", "md", "-o")
+    assert "no report of this program" in used.ok(*report, used.ledger, code=1).err
+    for ending in ("-wal", "-shm"):
+        target = Path(f"{used.ledger}{ending}")
+        assert not target.exists()
+        done = used.ok(*report, target, code=2)
         assert "is the ledger, or a file of it; name another file" in done.err
+        assert not target.exists()
     hard = used.folder / "ledger.csv"
     os.symlink(used.ledger, hard)
     assert "is the ledger" in used.ok("export", used.campaign, "-o", hard, code=2).err
     assert "is the ledger" in used.ok("suppress", "export", hard, code=2).err
     # An empty file, which a report may take the place of.
     (used.campaign.parent / "dnc.csv").write_text("")
-    report = ("report", used.campaign, "--format", "md", "-o", used.campaign.parent / "dnc.csv")
-    assert "is a do-not-contact list of campaign spring" in used.ok(*report, code=2).err
+    done = used.ok(*report, used.campaign.parent / "dnc.csv", code=2)
+    assert "is a do-not-contact list of campaign spring" in done.err
+    assert used.ledger.read_bytes() == before
 
 
 def test_no_log_is_appended_to_what_is_read(used: Project) -> None:

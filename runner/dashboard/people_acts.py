@@ -13,7 +13,7 @@ from runner.ledger.planning import CampaignRow
 from runner.message import MessageStatus
 from runner.run import acting
 from runner.run.braking import user
-from runner.run.standing import file_of
+from runner.run.opening import file_of
 
 _S = MessageStatus
 ID_TYPES = ("platform", "inbox")

@@ -25,7 +25,8 @@ from runner.message import MessageStatus
 from runner.report import Need, Status, needs_of
 from runner.run.driver import status_now
 from runner.run.hours import hours_of, zone_of
-from runner.run.standing import Paced, Standing, campaign_of, file_of, standing_of
+from runner.run.opening import campaign_of, file_of
+from runner.run.standing import Paced, Standing, standing_of
 
 _S = MessageStatus
 Counts = Mapping[MessageStatus, int]

@@ -9,7 +9,7 @@ from pathlib import Path
 from runner.campaign import Campaign, load_campaign
 from runner.clock import SystemClock
 from runner.errors import RunnerError, UsageError
-from runner.ledger import Ledger, planning
+from runner.ledger import Ledger, planning, submissions
 from runner.ledger.planning import CampaignRow
 from runner.run.memory import may_change
 from runner.run.places import STATE_VARIABLE, ledger_location, ledger_upward, open_existing
@@ -123,3 +123,22 @@ def require(row: CampaignRow | None, name: str, ledger: Ledger) -> CampaignRow:
             "run it first, or name its ledger with --state",
         )
     return row
+
+
+def file_of(ledger: Ledger, row: CampaignRow) -> Path:
+    """Where a campaign's file was when it was last planned."""
+    return kept_file(ledger, row.path)
+
+
+def kept_file(ledger: Ledger, kept: str) -> Path:
+    """A file by what the ledger keeps of its path: a ledger in a file keeps it relative to
+    itself."""
+    return Path(kept) if ledger.file is None else ledger.file.resolve().parent / kept
+
+
+def campaign_of(ledger: Ledger, row: CampaignRow, path: Path) -> Campaign:
+    """What the campaign file says; what it said when it was handed in, if workers have it."""
+    handed = ledger.read(submissions.find, row.id)
+    if handed is not None:
+        return load_campaign(Path(handed.path), handed.file, handed.start)
+    return load_campaign(path)

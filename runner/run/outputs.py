@@ -10,7 +10,7 @@ from pathlib import Path
 from runner.campaign import Campaign, load_campaign
 from runner.errors import RunnerError, UsageError
 from runner.ledger import Ledger, planning
-from runner.run.standing import campaign_of, file_of, kept_file
+from runner.run.opening import campaign_of, file_of, kept_file
 
 _BESIDE_A_LEDGER = ("", "-wal", "-shm", "-journal")
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.campaign import Campaign, load_campaign
+from runner.campaign import Campaign
 from runner.clock import Clock
 from runner.errors import RunnerError
 from runner.forecast import Forecast
-from runner.ledger import Ledger, history, moved, planning, submissions
+from runner.ledger import Ledger, history, moved, planning
 from runner.ledger.history import RunRow
 from runner.ledger.planning import CampaignRow
 from runner.pacing.steady import Steady
@@ -18,7 +18,7 @@ from runner.report import Status
 from runner.run.driver import is_alive, status_now
 from runner.run.finish import allowed, pace_of, when_done
 from runner.run.hours import hours_of
-from runner.run.opening import location_of, row_of
+from runner.run.opening import campaign_of, file_of, location_of, row_of
 from runner.run.places import ledger_upward, open_existing
 from runner.schedule import next_open
 
@@ -107,22 +107,3 @@ def standing_of(
         except (RunnerError, OSError):
             told = None  # the file is gone or broken; what the ledger says is still true
     return Standing(status, str(file), told, binds_now, next_at, most)
-
-
-def file_of(ledger: Ledger, row: CampaignRow) -> Path:
-    """Where a campaign's file was when it was last planned."""
-    return kept_file(ledger, row.path)
-
-
-def kept_file(ledger: Ledger, kept: str) -> Path:
-    """A file by what the ledger keeps of its path: a ledger in a file keeps it relative to
-    itself."""
-    return Path(kept) if ledger.file is None else ledger.file.resolve().parent / kept
-
-
-def campaign_of(ledger: Ledger, row: CampaignRow, path: Path) -> Campaign:
-    """What the campaign file says; what it said when it was handed in, if workers have it."""
-    handed = ledger.read(submissions.find, row.id)
-    if handed is not None:
-        return load_campaign(Path(handed.path), handed.file, handed.start)
-    return load_campaign(path)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os.path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runner.clock import iso
@@ -15,6 +16,25 @@ from runner.message import MessageStatus, named
 _S = MessageStatus
 RATE_OVER = 3600.0
 """Seconds that the shown rate looks back."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitsFor:
+    """Another campaign with messages to the same people that are on their way or in doubt. `count`:
+    how many queued messages wait for that; `file`: its campaign file, from the folder of the one
+    that waits. `settling`: whether it is being sent now, and nothing of it that is waited for is in
+    doubt."""
+
+    campaign: str
+    file: str
+    count: int
+    lane: str | None = None
+    doubts: int = 0
+    settling: bool = False
+
+    def path_beside(self, file: str) -> str:
+        """Its campaign file as a command is to name it; `file`: that of the campaign that waits."""
+        return os.path.normpath(os.path.join(os.path.dirname(file), self.file))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +53,7 @@ class Status:
     unplanned: int = 0  # came back into the queue: the next plan looks at them first
     brake: Brake | None = None  # what stops it, until a person lets it go on
     stopped_senders: dict[str, Brake] = field(default_factory=dict)  # of those with a queue
+    waits_for: list[WaitsFor] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -79,6 +100,7 @@ class Status:
                 {"status": str(status), "reason": reason, "count": count}
                 for status, reason, count in self.reasons
             ],
+            "waits_for": [{**named(each.campaign), "count": each.count} for each in self.waits_for],
             "sent_last_hour": self.per_hour,
             "brake": None if self.brake is None else _brake_as_json(self.brake),
             "stopped_senders": {
@@ -97,7 +119,7 @@ def status_in(connection: Connection, campaign: CampaignRow, now: float) -> Stat
     is not asked."""
     waiting = views.waiting(connection, [campaign.id])
     senders = {each.sender for each in waiting}
-    return Status(
+    found = Status(
         campaign=campaign.name,
         counts=views.counts(connection, campaign.id),
         reasons=views.reasons(connection, campaign.id),
@@ -108,6 +130,20 @@ def status_in(connection: Connection, campaign: CampaignRow, now: float) -> Stat
         brake=brakes.standing(connection, [campaign.id]).get(campaign.id),
         stopped_senders=brakes.stopped_senders(connection, senders),
     )
+    if found.blocked <= 0:
+        return found
+    folder = os.path.dirname(campaign.path)
+    waits_for = [
+        WaitsFor(
+            each.campaign,
+            os.path.relpath(each.path, folder or "."),
+            each.waiting,
+            each.lane,
+            each.doubts,
+        )
+        for each in views.ahead_of(connection, campaign.id)
+    ]
+    return replace(found, waits_for=waits_for)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +177,10 @@ def needs_of(status: Status, file: str) -> list[Need]:
         found.append(Need(what, since=stop.at, why=stop.why))
     if doubts := status.told[_S.IN_DOUBT]:
         found.append(Need(f"{doubts:,} in doubt", ("resolve", file)))
+    for each in status.waits_for:
+        if not each.settling:
+            what = f"{each.count:,} wait for {each.campaign}, in doubt about the same people"
+            found.append(Need(what, ("resolve", each.path_beside(file))))
     if failed := status.counts[_S.FAILED]:
         found.append(Need(f"{failed:,} failed", ("retry", file)))
     return found

@@ -21,6 +21,8 @@ ID_COLUMNS: Mapping[str, str] = {
 }
 """Column names that say by themselves what they hold."""
 
+SHOWN_COLUMNS = 50
+"""Columns named in one line of a message."""
 
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 """Signs that a header does not show: a person would not know that they are to be written."""
@@ -76,7 +78,7 @@ def normal_columns(path: Path, columns: Sequence[str]) -> tuple[list[str], list[
         for normal, name in found.items()
         if normal != normalize("NFC", name)
     ]
-    what = f"columns are read as: {', '.join(changed)}"
+    what = f"columns are read as: {_first(changed)}"
     return list(found), [Finding("columns_renamed", what, file=str(path))] if changed else []
 
 
@@ -86,7 +88,7 @@ def find_id_column(path: Path, columns: Sequence[str], wanted: str | None) -> st
     present = [name for name in ID_COLUMNS if name in columns]
     if len(present) == 1:
         return present[0]
-    there = f"columns there are: {', '.join(columns)}"
+    there = columns_there(columns)
     if present:
         what = f"has {listed(present)}; set prospects.id to the one to use"
         raise AudienceError(f"{path}: {what}")
@@ -101,8 +103,18 @@ def existing(path: Path, columns: Sequence[str], wanted: str, key: str) -> str:
     near = get_close_matches(normal, columns, 1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise AudienceError(
-        f"{path}: no column {shown(wanted)} ({key}); {hint}columns there are: {', '.join(columns)}"
+        f"{path}: no column {shown(wanted)} ({key}); {hint}{columns_there(columns)}"
     )
+
+
+def columns_there(columns: Sequence[str]) -> str:
+    """Which columns a file has, for one line of a message."""
+    return f"columns there are: {_first([shown(name) for name in columns])}"
+
+
+def _first(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN_COLUMNS
+    return ", ".join(names[:SHOWN_COLUMNS]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def as_written(text: str, columns: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from runner.audience.nothing import ERRORS, seen
 from runner.errors import UsageError
@@ -40,11 +41,17 @@ def id_checker(platform: str, id_type: str) -> Callable[[str], str | Refused]:
     """The function that turns a cell into an id, outer spaces off, or says why it is none.
 
     X (`twitter`): digits, below 2**64. Inbox ids: small letters and digits, 64 at most. Other
-    platforms: up to 256 printable characters without spaces.
+    platforms: up to 256 printable characters without spaces, in Unicode NFC: `é` may be stored as
+    one character or as two, and is one letter to whoever reads it.
     """
     if id_type == "inbox":
         return _inbox_id
     return _x_id if platform == "twitter" else _platform_id
+
+
+def one_form(id: str) -> str:
+    """An id as it is compared."""
+    return id if id.isascii() else normalize("NFC", id)
 
 
 def checked_ids(ids: Iterable[str], platform: str, id_type: str) -> list[str]:
@@ -125,7 +132,7 @@ def _inbox_id(cell: str) -> str | Refused:
 
 
 def _platform_id(cell: str) -> str | Refused:
-    found = _clean(cell)
+    found = one_form(_clean(cell))
     refused = _never_an_id(cell, found)
     if refused:
         return refused

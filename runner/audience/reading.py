@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from runner.audience.columns import (
     ID_COLUMNS,
+    SHOWN_COLUMNS,
+    columns_there,
     existing,
     find_id_column,
     folded,
@@ -287,14 +289,15 @@ def missing_columns(needs: Iterable[str], audience: Audience) -> None:
     missing = sorted(set(needs) - set(audience.columns))
     if not missing:
         return
-    told = []
-    for name in missing:
+    told, more = [], missing[SHOWN_COLUMNS:]
+    for name in missing[:SHOWN_COLUMNS]:
         spelt = Names(audience.columns).of(name)
         near = [spelt] if spelt else get_close_matches(name, audience.columns, 1)
         told.append(f"{name} (did you mean {near[0]}?)" if near else name)
+    told += [f"{len(more):,} more"] if more else []
     raise AudienceError(
         f"{audience.table.path}: the template needs {listed(told)}; "
-        f"columns there are: {', '.join(audience.columns)}"
+        f"{columns_there(audience.columns)}"
     )
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from runner.audience.columns import ID_COLUMNS, normal_column
+from runner.audience.columns import ID_COLUMNS, columns_there, normal_column
 from runner.audience.ids import INVISIBLE, Refused, id_checker, is_numeric, of_any_kind, shown
 from runner.audience.rounding import Zeros
 from runner.errors import AudienceError
@@ -140,7 +140,7 @@ def _id_column(
     say: str,
 ) -> tuple[int, bool]:
     """Which column has the ids, and whether the first line is a header. Raises FindingError."""
-    file, there = str(table.path), f"columns there are: {', '.join(map(shown, table.columns))}"
+    file, there = str(table.path), columns_there(table.columns)
 
     def refuse(what: str) -> FindingError:
         return FindingError(Finding("list_no_id_column", what, f"write {say}", file=file))

@@ -137,6 +137,7 @@ def show_dry_run(
             accept_old_ledger=accept_old_ledger,
             yes=yes,
             only=only,
+            output=output,
         )
     if as_json:
         told = [_as_json(at, found, looker.seen, clock.now()) for at in range(len(campaigns))]

@@ -57,12 +57,14 @@ def command(
     from runner.progress import number, safe
     from runner.run.exporting import export
     from runner.run.opening import opened
+    from runner.run.outputs import refuse_used
 
     call.about((campaign,), state)
     if output.suffix.lower() in ENDINGS:
         raise click.UsageError(f"-o {output}: would overwrite a campaign file; name a .csv")
     with opened(campaign, state, os.environ) as (ledger, row):
         tell_moved(ledger)
+        refuse_used(output, ledger, [campaign])
         count = export(ledger, row, output, [MessageStatus(each) for each in statuses])
     click.echo(f"{number(count)} lines in {safe(str(output))}")
     return 0

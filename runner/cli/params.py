@@ -7,6 +7,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
+from unicodedata import normalize
 
 import click
 
@@ -204,6 +205,13 @@ def watching_options(function: F) -> F:
     return function
 
 
+def compared_ids(
+    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Ids of people, as the ledger has them: in Unicode NFC."""
+    return tuple(id if id.isascii() else normalize("NFC", id) for id in value)
+
+
 def run_options(function: F) -> F:
     """What every command that sends can be told."""
     options = (
@@ -211,7 +219,11 @@ def run_options(function: F) -> F:
             "--limit", type=click.IntRange(0), metavar="N", help="Send at most N messages."
         ),
         click.option(
-            "--only", metavar="ID", multiple=True, help="Only this recipient; repeatable."
+            "--only",
+            metavar="ID",
+            multiple=True,
+            callback=compared_ids,
+            help="Only this recipient; repeatable.",
         ),
         click.option(
             "--until-idle", is_flag=True, help="End when nothing is due for 10 minutes (cron, CI)."

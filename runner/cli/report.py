@@ -61,10 +61,11 @@ def command(
     from runner import __version__
     from runner.cli.show import tell_moved, told_in_place
     from runner.clock import SystemClock
-    from runner.pages import format_of, save_report, written
+    from runner.pages import format_of, refuse_other, save_report, written
     from runner.progress import safe
     from runner.run.figures import figures_of
     from runner.run.opening import opened_any
+    from runner.run.outputs import refuse_used
 
     call.about((campaign,) if campaign else (), state)
     format = chosen or (format_of(output) if output else "html")
@@ -72,6 +73,9 @@ def command(
         raise click.UsageError("a page needs a file: -o report.html (or --format md, json)")
     with opened_any(campaign, state, os.environ, Path.cwd()) as (ledger, row):
         tell_moved(ledger)
+        if output is not None:
+            refuse_other(output)
+            refuse_used(output, ledger, [campaign] if campaign else [])
         with told_in_place() as tell:
             found = figures_of(ledger, row, campaign, SystemClock(), by=by, tell=tell)
             text = written(found, format, call.command, __version__)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli.call import Call
-from runner.cli.params import examples, known_campaign_argument, state_option
+from runner.cli.params import compared_ids, examples, known_campaign_argument, state_option
 
 if TYPE_CHECKING:
     from runner.ledger.views import Doubt
@@ -34,11 +34,18 @@ OPEN = 4
     ),
 )
 @known_campaign_argument
-@click.option("--sent", multiple=True, metavar="ID", help="This one got the message; repeatable.")
+@click.option(
+    "--sent",
+    multiple=True,
+    metavar="ID",
+    callback=compared_ids,
+    help="This one got the message; repeatable.",
+)
 @click.option(
     "--not-sent",
     multiple=True,
     metavar="ID",
+    callback=compared_ids,
     help="This one did not: queue it again; repeatable.",
 )
 @click.option("--all-not-sent", is_flag=True, help="None of those in doubt got it.")
@@ -46,6 +53,7 @@ OPEN = 4
     "--undo",
     multiple=True,
     metavar="ID",
+    callback=compared_ids,
     help="Take your word for this one back, until the next run; repeatable.",
 )
 @click.option("--undo-all", is_flag=True, help="Take back every word since the last run.")

@@ -20,7 +20,9 @@ from runner.clock import SystemClock
 from runner.events import EventBus
 from runner.progress.showing import showing
 from runner.progress.tally import Tally
+from runner.run.opening import location_of
 from runner.run.options import Options, Surroundings
+from runner.run.outputs import refuse_log
 from runner.run.story import RunResult, run_campaigns
 
 IDLE = 600.0
@@ -56,6 +58,9 @@ def run_and_tell(
     """Run campaigns, showing it while it lasts and telling how it ended; the exit code."""
 
     def run(around: Surroundings) -> RunResult:
+        if said["log_file"] is not None:
+            location = location_of(campaigns[0], options.state, around.environ)
+            refuse_log(said["log_file"], location, campaigns)
         port, address = said["metrics_port"], said["metrics_address"]
         watch_elsewhere(around.bus, around.clock, said["log_file"], port, address)
         return run_campaigns(campaigns, options, around)

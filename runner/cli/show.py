@@ -86,9 +86,12 @@ def run_end(result: RunResult, files: Mapping[str, str], call: Call | None, *, e
             file = files[status.campaign]
             for line in needs_a_person(status, file, call):
                 click.echo(line, err=err)
-            if status.blocked and not result.interrupted:
+            told_of = sum(each.count for each in status.waits_for if not each.settling)
+            if status.blocked > told_of and not result.interrupted:
                 told = "wait until a message in doubt to the same person is settled"
-                click.echo(f"{number(status.blocked)} {told}: {call.command('status')}", err=err)
+                click.echo(
+                    f"{number(status.blocked - told_of)} {told}: {call.command('status')}", err=err
+                )
             if status.unplanned and not result.interrupted:
                 told = "came back into the queue and wait for the next run"
                 click.echo(f"{number(status.unplanned)} {told}: {call.command(file)}", err=err)

@@ -50,7 +50,7 @@ def command(
         return watch_standings(lambda: _standings(campaign, state), _text, call)
     found = _standings(campaign, state)
     if as_json:
-        told = [_as_json(each, found) for each in found.campaigns]
+        told = [_as_json(each, found, call) for each in found.campaigns]
         if found.moved:
             click.echo(safe(found.moved), err=True)
         click.echo(json_text(told[0] if len(told) == 1 else told))
@@ -98,12 +98,15 @@ def _text(found: Standings, call: Call) -> str:
     return "\n".join(lines)
 
 
-def _as_json(each: Standing, found: Standings) -> dict[str, Any]:
+def _as_json(each: Standing, found: Standings, call: Call) -> dict[str, Any]:
     from runner.clock import iso
     from runner.forecast import finish_as_json
 
     told = each.status.as_json()
     told |= finish_as_json(each.forecast, time.time())
+    for waits, ahead in zip(told["waits_for"], each.status.waits_for, strict=True):
+        beside = ahead.path_beside(each.path)
+        waits["command"] = None if ahead.settling else call.command("resolve", beside)
     told["binds_now"] = each.binds_now
     told["next_at"] = None if each.next_at is None else iso(each.next_at)
     told["running"] = found.alive

@@ -11,7 +11,7 @@ import click
 
 from runner.cli.call import Call
 from runner.cli.json_text import json_text
-from runner.cli.params import examples, state_option
+from runner.cli.params import compared_ids, examples, state_option
 
 if TYPE_CHECKING:
     from runner.ledger import Ledger
@@ -126,12 +126,14 @@ def export(call: Call, /, file: Path, state: str | None) -> int:
     from runner.clock import iso
     from runner.ledger import views
     from runner.progress import number, safe
+    from runner.run.outputs import refuse_used
     from runner.tables import write_table
 
     call.about((), state)
     if file.suffix.lower() not in (".csv", ".jsonl", ".xlsx"):
         raise click.UsageError(f"{file}: name a .csv, .jsonl or .xlsx file")
     with _ledger(state, read_only=True) as ledger:
+        refuse_used(file, ledger, option="")
         rows = ledger.read(views.suppression_list)
     write_table(file, LIST_COLUMNS, ((id, why, iso(at)) for id, why, at in rows))
     click.echo(f"{number(len(rows))} people in {safe(str(file))}")
@@ -139,7 +141,7 @@ def export(call: Call, /, file: Path, state: str | None) -> int:
 
 
 @group.command("remove", epilog=examples("run-campaign suppress remove 9184620175530281101"))
-@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...", callback=compared_ids)
 @state_option
 @click.pass_obj
 def remove(call: Call, /, ids: tuple[str, ...], state: str | None) -> int:

@@ -15,7 +15,7 @@ from runner.message import MessageStatus
 from runner.progress import counted
 from runner.run import acting
 from runner.run.braking import in_words, user
-from runner.run.standing import file_of
+from runner.run.opening import file_of
 
 _S = MessageStatus
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from runner.message import MessageStatus
 from runner.run import acting
 from runner.run.braking import user
 from runner.run.leaving import Left, wait_until_none_leaves
-from runner.run.standing import file_of
+from runner.run.opening import file_of
 
 _S = MessageStatus
 ID_TYPES = ("platform", "inbox")

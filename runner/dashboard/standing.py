@@ -11,7 +11,8 @@ from runner.ledger.history import RunRow
 from runner.ledger.planning import CampaignRow
 from runner.report import Status
 from runner.run.driver import is_alive, status_now
-from runner.run.standing import Standing, file_of, standing_of
+from runner.run.opening import file_of
+from runner.run.standing import Standing, standing_of
 
 
 @dataclass(frozen=True, slots=True)

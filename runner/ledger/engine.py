@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from runner.errors import LedgerError, LedgerTooNew, UsageError
+from runner.ledger.composed import compose_ids
 from runner.ledger.failures import BUSY_SECONDS, told_plainly
 from runner.ledger.moved import refuse_moved
 from runner.ledger.place import KEEP_IT, check_place, runs_took_place, wal_of
@@ -359,7 +360,9 @@ def _bring_up_to_date(
     if found < SCHEMA_VERSION:
         if read_only or not migrating:
             raise _too_old(place, found, sqlite=file is not None)
-        return migrate(connection)
+        found = migrate(connection)
+    if not (read_only or even_moved):
+        compose_ids(connection)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from itertools import islice
+from unicodedata import normalize
 
 from sqlalchemy import Column, ColumnElement, Connection, func, or_, select
 
@@ -41,7 +42,7 @@ def search(
 def _pieces(connection: Connection, text: str, limit: int) -> Iterator[list[Listed]]:
     """What is found, the surest first, then piece by piece of the ledger."""
     newest = LISTED.order_by(None).order_by(message.c.id.desc()).limit(limit + 1)
-    exact = newest.where(message.c.recipient == text)
+    exact = newest.where(message.c.recipient == normalize("NFC", text))
     from_here = newest.order_by(None).order_by(message.c.recipient, message.c.id.desc())
     # Not up to an end: where that is, is another question of each database's order of letters.
     beginning = from_here.where(message.c.recipient >= text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 from sqlalchemy import (
     ColumnElement,
@@ -147,7 +148,7 @@ def _found(connection: Connection, wanted: ColumnElement[bool]) -> list[Submissi
     for row in rows:
         known = find_campaign(connection, row.name)
         assert known is not None
-        ids = frozenset(json.loads(row.suppressed))
+        ids = frozenset(normalize("NFC", each) for each in json.loads(row.suppressed))
         facts = (row.lane, row.token_env, row.path, row.file, row.start)
         found.append(Submission(known, *facts, ids, row.submitted_at, row.next_at))
     return found

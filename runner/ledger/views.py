@@ -14,6 +14,7 @@ from sqlalchemy import (
     CompoundSelect,
     Connection,
     Select,
+    case,
     exists,
     func,
     literal_column,
@@ -23,7 +24,7 @@ from sqlalchemy import (
 )
 
 from runner.ledger.prepared import Prepared, each_of, given, texts_of, tuples
-from runner.ledger.rehearsals import counts_for
+from runner.ledger.rehearsals import counts_for, lane_name
 from runner.ledger.schema import attempt, campaign, message, row_skip, status_is, suppression
 from runner.message import (
     KEY_REUSED,
@@ -127,6 +128,46 @@ def _barred(campaigns: Collection[int]) -> CompoundSelect[tuple[int]]:
         ),
         select(message.c.id).where(*_OPEN_ELSEWHERE, *queued_too),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """Another campaign whose messages to the same people are on their way or in doubt. `waiting`:
+    how many queued messages wait for that, `doubts`: for one in doubt. `path`: of its file, as the
+    ledger keeps it."""
+
+    campaign: str
+    path: str
+    lane: str | None
+    waiting: int
+    doubts: int
+
+
+def ahead_of(connection: Connection, id: int) -> list[Ahead]:
+    """The campaigns that a campaign's queued messages wait for, in order of their names."""
+    queued = message.c.campaign + 0 == id, message.c.status.concat("") == "queued"
+    in_doubt = case((status_is(_other, _S.IN_DOUBT), message.c.id))
+    told = (
+        select(
+            _other.c.campaign,
+            func.count(message.c.id.distinct()).label("waiting"),
+            func.count(in_doubt.distinct()).label("doubts"),
+        )
+        .where(*_OPEN_ELSEWHERE, *queued, _other.c.campaign != id, ~message.c.unplanned)
+        .where(~is_suppressed())
+        .group_by(_other.c.campaign)
+        .subquery()
+    )
+    each = campaign.c
+    wanted = (
+        select(each.name, each.path, each.team, each.rehearsal, told.c.waiting, told.c.doubts)
+        .join(told, told.c.campaign == each.id)
+        .order_by(each.name)
+    )
+    return [
+        Ahead(name, path, lane_name(team, rehearsal=rehearsal) if team else None, waiting, doubts)
+        for name, path, team, rehearsal, waiting, doubts in connection.execute(wanted)
+    ]
 
 
 _DUE = Prepared(

@@ -15,7 +15,7 @@ from runner.pages.told import told
 from runner.run.figures import Figures
 from runner.tables import replacing
 
-__all__ = ["FORMATS", "format_of", "save_report", "written"]
+__all__ = ["FORMATS", "format_of", "refuse_other", "save_report", "written"]
 
 FORMATS = {"html": (".html", ".htm"), "md": (".md", ".markdown"), "json": (".json",)}
 """Formats, and the endings of files that mean them."""
@@ -50,6 +50,13 @@ def written(found: Figures, format: str, command: Callable[..., str], version: s
 def save_report(path: Path, text: str) -> None:
     """Write a report to a file, whole or not at all. A file that is there is replaced only if it is
     a report itself. Raises RunnerError."""
+    refuse_other(path)
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8", errors="replace")
+
+
+def refuse_other(path: Path) -> None:
+    """Raise RunnerError where something is there already that is no report."""
     if path.exists() and not path.is_file():  # to replace a device or to read a pipe does harm
         raise RunnerError(f"{path}: is no file", "name a file, or leave -o out for stdout")
     if path.exists() and not _is_report(path):
@@ -57,8 +64,6 @@ def save_report(path: Path, text: str) -> None:
             f"{path}: is there, and no report of this program; it is left as it is",
             "name another file, or remove that one",
         )
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8", errors="replace")
 
 
 MARKS = (

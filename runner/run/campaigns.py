@@ -8,6 +8,8 @@ from pathlib import Path
 from runner.campaign.load import load_campaign
 from runner.campaign.schema import Campaign
 from runner.errors import UsageError
+from runner.ledger import Ledger, submissions
+from runner.ledger.planning import CampaignRow
 
 
 def load(paths: Sequence[Path]) -> list[Campaign]:
@@ -27,3 +29,11 @@ def refuse_same(campaigns: Sequence[Campaign]) -> None:
                 "name each once, or give one another `name:`",
             )
         seen[campaign.name] = campaign.path
+
+
+def campaign_of(ledger: Ledger, row: CampaignRow, path: Path) -> Campaign:
+    """What the campaign file says; what it said when it was handed in, if workers have it."""
+    handed = ledger.read(submissions.find, row.id)
+    if handed is not None:
+        return load_campaign(Path(handed.path), handed.file, handed.start)
+    return load_campaign(path)

@@ -14,21 +14,34 @@ from runner.report import Status, status_in
 def status_now(connection: Connection, row: CampaignRow, now: float) -> Status:
     """How a campaign stands at `now` (Unix seconds), and who sends it."""
     status = status_in(connection, row, now)
+    if status.waits_for:
+        waits_for = [
+            replace(each, settling=not each.doubts and _is_owned(connection, each.lane))
+            for each in status.waits_for
+        ]
+        status = replace(status, waits_for=waits_for)
     if row.lane is None:
         return status
     owner = lanes.owner_of(connection, row.lane)
-    if connection.dialect.name != "sqlite":
-        owned = lanes.is_held(connection, row.lane)
-    else:
-        # Not when only another host knows: nobody else shares a ledger in a file, and a container
-        # that was replaced had another name.
-        owned = owner is not None and _lives(*owner[:2]) is True
+    owned = _is_owned(connection, row.lane)
     driven = ""
     if host := submissions.host_of_driver(connection, row.lane):
         driven = f"by a worker on {host}"
     elif owned and owner and _is_of_a_run(connection, row, row.lane):
         driven = f"by process {owner[1]} on {owner[0]}"
     return replace(status, driven=driven, owned=owned)
+
+
+def _is_owned(connection: Connection, lane: str | None) -> bool:
+    """Whether whoever has a lane still lives."""
+    if lane is None:
+        return False
+    if connection.dialect.name != "sqlite":
+        return lanes.is_held(connection, lane)
+    # Not when only another host knows: nobody else shares a ledger in a file, and a container that
+    # was replaced had another name.
+    owner = lanes.owner_of(connection, lane)
+    return owner is not None and _lives(*owner[:2]) is True
 
 
 def _is_of_a_run(connection: Connection, row: CampaignRow, lane: str) -> bool:

@@ -19,6 +19,7 @@ from runner.run.campaigns import load
 from runner.run.finish import when_done
 from runner.run.may_run import brakes_on, how_to_go_on, that_may_run
 from runner.run.memory import never_old, refuse_lost
+from runner.run.outputs import refuse_used
 from runner.run.places import ledger_location
 from runner.run.plans import refuse_changes
 from runner.run.preview import Preview, Rows, planned_entries, queue_gone
@@ -58,10 +59,12 @@ def dry_run(
     accept_old_ledger: bool = False,
     yes: bool = False,
     only: Collection[str] = (),
+    output: Path | None = None,
 ) -> DryRun:
-    """Plan campaigns as a run would, against what the ledger knows; asks no API.
+    """Plan campaigns as a run would, against what the ledger knows; asks no API. `output`: the file
+    that `look` writes, if any.
 
-    Raises RunnerError as a run would.
+    Raises RunnerError as a run would, and for an `output` that a campaign reads.
     """
     campaigns = load(paths)
     location = ledger_location(state, environ, campaigns, live=False)
@@ -70,6 +73,8 @@ def dry_run(
         ledger: Ledger | None = None
         if "://" in location or Path(location).exists():
             ledger = stack.enter_context(open_ledger(location, read_only=True))
+        if output is not None:
+            refuse_used(output, ledger, paths, option="--output ")
         drafts = [make_draft(each, ledger, new_campaign=new_campaign) for each in campaigns]
         refusals: list[RunnerError] = []
         warnings: list[str] = []

@@ -22,10 +22,12 @@ from runner.ledger.figures import OfSender, Slot
 from runner.ledger.planning import CampaignRow
 from runner.message import MessageStatus
 from runner.report import Need, Status, needs_of
+from runner.run.campaigns import campaign_of
 from runner.run.driver import status_now
 from runner.run.hours import hours_of, zone_of
-from runner.run.outlook import Paced, campaign_of
-from runner.run.standing import Standing, file_of, standing_of
+from runner.run.opening import file_of
+from runner.run.outlook import Paced
+from runner.run.standing import Standing, standing_of
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign

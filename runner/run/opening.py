@@ -104,3 +104,14 @@ def require(row: CampaignRow | None, name: str, ledger: Ledger) -> CampaignRow:
             "run it first, or name its ledger with --state",
         )
     return row
+
+
+def file_of(ledger: Ledger, row: CampaignRow) -> Path:
+    """Where a campaign's file was when it was last planned."""
+    return kept_file(ledger, row.path)
+
+
+def kept_file(ledger: Ledger, kept: str) -> Path:
+    """A file by what the ledger keeps of its path: a ledger in a file keeps it relative to
+    itself."""
+    return Path(kept) if ledger.file is None else ledger.file.resolve().parent / kept

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.campaign.load import load_campaign
 from runner.campaign.schema import Campaign
 from runner.clock import Clock
 from runner.forecast import Forecast
-from runner.ledger import Ledger, submissions
+from runner.ledger import Ledger
 from runner.ledger.planning import CampaignRow
 from runner.pacing.steady import Steady
 from runner.report import Status
+from runner.run.campaigns import campaign_of
 from runner.run.finish import allowed, pace_of, when_done
 from runner.run.hours import hours_of
 from runner.schedule import next_open
@@ -57,11 +57,3 @@ def outlook_of(
             binds_now, next_at = "the schedule", opens
     done = when_done([(paced, status.waiting)], ledger, clock)
     return Outlook(done, binds_now, next_at, allowed([paced.campaign]))
-
-
-def campaign_of(ledger: Ledger, row: CampaignRow, path: Path) -> Campaign:
-    """What the campaign file says; what it said when it was handed in, if workers have it."""
-    handed = ledger.read(submissions.find, row.id)
-    if handed is not None:
-        return load_campaign(Path(handed.path), handed.file, handed.start)
-    return load_campaign(path)

@@ -14,7 +14,7 @@ from runner.ledger.history import RunRow
 from runner.ledger.planning import CampaignRow
 from runner.report import Status
 from runner.run.driver import is_alive, status_now
-from runner.run.opening import location_of, row_of
+from runner.run.opening import file_of, location_of, row_of
 from runner.run.places import ledger_upward, open_existing
 
 if TYPE_CHECKING:
@@ -88,9 +88,3 @@ def standing_of(
     return Standing(
         status, str(file), found.forecast, found.binds_now, found.next_at, found.allowed
     )
-
-
-def file_of(ledger: Ledger, row: CampaignRow) -> Path:
-    """Where a campaign's file was when it was last planned: a ledger in a file keeps that relative
-    to itself."""
-    return Path(row.path) if ledger.file is None else ledger.file.resolve().parent / row.path

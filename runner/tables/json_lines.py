@@ -4,16 +4,37 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from runner.errors import AudienceError
 from runner.tables.cells import Nested, Truth
 from runner.tables.encoding import wrong_encoding
 from runner.tables.text import LongError, NulError, long, nul, text_lines, wrong
 
+
+class _TwiceError(Exception):
+    """A key that stands twice in one object: which of its values is meant, nobody can tell.
+    `line`: of the object, counted from that of its array."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.line = 0
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _TwiceError(Counter(key for key, _ in pairs).most_common(1)[0][0])
+    return found
+
+
 # Numbers as the text they are: a float would round a 19-digit id.
-_JSON = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+_JSON = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=str, parse_float=str, parse_constant=str
+)
 _BAD_JSON = re.compile("[\x00\ud800-\udfff]")
 _BLANK = re.compile(r"\s*")
 MOST_OF_AN_ARRAY = 256 << 20
@@ -24,9 +45,10 @@ def json_objects(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, str
     """Every object with its number, all values as text; `Nested` for lists and objects.
 
     The number is that of the line, as in an editor; in an array that of the object, from 1. Whole
-    numbers keep all their digits, other numbers stay as written, null is empty.
+    numbers keep all their digits, other numbers stay as written, null is empty. Raises
+    AudienceError, also for a key that stands twice in one object.
     """
-    number, first = 0, True
+    number, line_of_array, first = 0, 0, True
     lines = text_lines(path, encoding)
     try:
         for line in lines:
@@ -39,7 +61,7 @@ def json_objects(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, str
                     text += each
                     if len(text) > MOST_OF_AN_ARRAY:
                         raise wrong(path, 0, "is too long an array", "write one object to a line")
-                number = 1
+                line_of_array, number = number, 1
                 for found in _array(text):
                     yield number, _checked(path, number, found)
                     number += 1
@@ -53,6 +75,10 @@ def json_objects(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, str
         raise nul(path, number + 1) from None
     except LongError:
         raise long(path, number + 1) from None
+    except _TwiceError as error:
+        place = f"{path}:{line_of_array + error.line}" if line_of_array else str(path)
+        what = f"has the key {_speakable(error.key)} twice in one object"
+        raise AudienceError(f"{place}: row {number}: {what}; keep the one that is meant") from None
     except (json.JSONDecodeError, RecursionError) as error:
         what = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
         raise wrong(path, number, f"is no JSON ({what})", "write one object to a line") from None
@@ -64,8 +90,13 @@ def _array(text: str) -> Iterator[Any]:
     if text[at : at + 1] == "]":
         return
     while True:
-        found, at = _JSON.raw_decode(text, at)
+        try:
+            found, end = _JSON.raw_decode(text, at)
+        except _TwiceError as error:
+            error.line = text.count("\n", 0, at)
+            raise
         yield found
+        at = end
         at = _skip(text, at)
         if text[at : at + 1] == "]":
             break
@@ -104,5 +135,11 @@ def _refuse_halves(path: Path, row: int, key: str, value: str) -> None:
     if value.isascii() and key.isascii() and "\0" not in value and "\0" not in key:
         return
     if _BAD_JSON.search(value) or _BAD_JSON.search(key):
-        what = f"{key.encode('ascii', 'replace').decode()} holds half a character or a NUL"
+        what = f"{_speakable(key)} holds half a character or a NUL"
         raise wrong(path, row, what, "write the character itself")
+
+
+def _speakable(key: str) -> str:
+    """A key, fit for one line of a message."""
+    key = key if len(key) <= 60 else key[:59] + "…"
+    return "".join(char if char.isprintable() else "?" for char in key)

@@ -21,6 +21,11 @@ SEPARATED = (".csv", ".tsv", ".txt")
 PACKED = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How workbooks begin: .xlsx, and .xls or one with a password."""
 KNOWN = (*SEPARATED, ".jsonl", ".json", ".xlsx", ".parquet")
+MOST_COLUMNS = 2_000
+"""Columns of a table. Our own choice: exports with all fields of a CRM have some hundreds. Each
+person has a cell in each of them, so that more fill memory and ledger."""
+MOST_OF_A_NAME = 32_767
+"""Characters of a column's name: those of a cell in Excel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,9 @@ def check_columns(path: Path, columns: Sequence[str]) -> None:
     """Refuses names that cannot tell one column from another."""
     if not columns:
         raise wrong(path, 1, "has no column names", "write them into the first row")
+    if len(columns) > MOST_COLUMNS:
+        what = f"has {len(columns):,} columns, and {MOST_COLUMNS:,} can be read"
+        raise wrong(path, 1, what, "delete those that the campaign does not use")
     seen: dict[str, int] = {}
     for index, name in enumerate(columns, 1):
         clean = name.strip()
@@ -145,7 +153,10 @@ def _json_lines(path: Path, encoding: str | None) -> Table:
     columns: dict[str, Rows] = {}
     for number, each in json_objects(path, found):
         for name, cell in each.items():
-            rows_nested = columns.setdefault(name, Rows())
+            rows_nested = columns.get(name)
+            if rows_nested is None:
+                columns[name] = rows_nested = Rows()
+                _refuse_more(path, number, columns, name)
             if type(cell) is Nested:
                 rows_nested.add(number)
     if not columns:
@@ -160,6 +171,16 @@ def _json_lines(path: Path, encoding: str | None) -> Table:
                 yield number, cells
 
     return Table(path, names, rows, nested=nested, typed=True)
+
+
+def _refuse_more(path: Path, row: int, columns: Collection[str], name: str) -> None:
+    """Refuses a file whose keys are what differs from person to person."""
+    if len(columns) > MOST_COLUMNS:
+        what = f"with the lines above it has more than {MOST_COLUMNS:,} different keys"
+        raise wrong(path, row, what, "write the same keys into each, one for a column")
+    if len(name) > MOST_OF_A_NAME:
+        what = f"has a key of more than {MOST_OF_A_NAME:,} characters"
+        raise wrong(path, row, what, "a key is a column's name")
 
 
 def _near(path: Path) -> str:

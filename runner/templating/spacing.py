@@ -14,9 +14,11 @@ from jinja2 import nodes
 
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _TAG = re.compile(
-    r"(?P<raw>\{%[-+]?\s*raw\s*-?%\}.*?\{%[-+]?\s*endraw\s*[-+]?%\})"
+    r"(?P<raw>\{%[-+]?\s*raw\s*-?%\}.*?(?:\{%[-+]?\s*endraw\s*[-+]?%\}|\Z))"
     r"|(?P<lone>\{#.*?#\}|\{%(?:" + _QUOTED + r"|(?!%\})[^'\"])*%\})"
-    r"|\{\{(?:" + _QUOTED + r"|(?!\}\})[^'\"])*\}\}",
+    r"|\{\{(?:" + _QUOTED + r"|(?!\}\})[^'\"])*\}\}"
+    # What is never closed, which Jinja2 refuses: each one to the end would be looked through.
+    r"|\{[{%#].*",
     re.DOTALL,
 )
 

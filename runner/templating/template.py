@@ -28,6 +28,11 @@ MAX_TEXT = 100_000
 """Characters of one rendered text; platforms allow 10,000 at most, so more is a mistake."""
 MAX_SOURCE = 100_000
 """Characters of a template: ten times the longest text of any platform."""
+MOST_PARTS = 20_000
+"""Parts of a template (names, filters, constants, texts between them), where none stands deep in
+others. Our own choice: compiling so many takes a second or two, and 200 MB."""
+_SHOWN_SOURCE = 2_000
+"""Characters of a faulty line that are looked through for what may be meant."""
 
 _REFUSED: Mapping[type[nodes.Node], str] = {
     nodes.Include: "include",
@@ -177,12 +182,13 @@ def compile_template(text: str, name: str) -> Template:
     try:
         work.begin()  # Jinja2 works out now what needs no column
         tree = ENVIRONMENT.parse(without_tag_lines(text))
+        _refuse_too_many(tree, name)
         _check(tree, name)
         close_gaps(tree, ENVIRONMENT)
         return Template(name, tree)
     except jinja2.TemplateSyntaxError as error:
         source = text.splitlines()[error.lineno - 1 : error.lineno]
-        what, instead = _syntax(error.message or "is no template", "".join(source))
+        what, instead = _syntax(error.message or "is no template", "".join(source)[:_SHOWN_SOURCE])
         raise _error(name, error.lineno, what, instead) from None
     except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError):
         # Python's own limits, met while it compiles what Jinja2 made of the template.
@@ -264,6 +270,21 @@ def _bounded(pieces: Iterator[str]) -> Iterator[str]:
         if length > MAX_TEXT:
             raise OverflowError(f"the text is longer than {MAX_TEXT:,} characters")
         yield piece
+
+
+def _refuse_too_many(tree: nodes.Template, name: str) -> None:
+    """Refuses what would take minutes or gigabytes to compile. What stands in other parts counts
+    for more: Jinja2 looks at a chain of filters, `and` or `+` as often as it has links, and for
+    each link through all that are in it."""
+    left: float = MOST_PARTS
+    inside: list[tuple[nodes.Node, int]] = [(tree, 0)]
+    while inside:
+        node, depth = inside.pop()
+        left -= 1 + depth * depth / 66
+        if left < 0:
+            what = f"has more than {MOST_PARTS:,} parts, or too many of them inside one another"
+            raise _error(name, node.lineno, what, "write it more simply")
+        inside += [(each, depth + 1) for each in node.iter_child_nodes()]
 
 
 def _check(tree: nodes.Template, name: str) -> None:

@@ -130,8 +130,40 @@ def test_a_person_in_doubt_elsewhere_is_told_of(project: Project) -> None:
     other.write_text(project.campaign.read_text().replace("spring.csv", "autumn.csv"))
     other.with_suffix(".csv").write_text(project.sheet.read_text().replace("Person1", "Ann"))
     blocked = project.ok(other, code=4)
-    assert "1 wait until a message in doubt to the same person is settled" in blocked.out
+    command = f"run-campaign resolve {project.campaign}"
+    told = f"1 wait for spring, in doubt about the same people: {command}"
+    assert told in blocked.out
+    assert told in project.ok("status", other).out
+    assert told not in project.ok("status", project.campaign).out
+    waits_for = [{"campaign": "spring", "sandbox": False, "count": 1, "command": command}]
+    assert project.ok("status", other, "--json").json["waits_for"] == waits_for
+    assert project.ok("status", project.campaign, "--json").json["waits_for"] == []
+    here = project.run("status", "autumn.yaml", command=("env", "-C", "campaigns", *COMMAND))
+    assert "in doubt about the same people: run-campaign resolve spring.yaml\n" in here.out
     assert project.api.recipients == []
+    project.ok("resolve", project.campaign, "--all-not-sent", "--yes")
+    assert "wait for spring" not in project.ok("status", other).out
+
+
+def test_who_waits_for_several_campaigns_is_told_of_each(project: Project) -> None:
+    ids = people(5)
+    project.write(ids[:2], more="contact_once_in: none\n")
+    project.api.faults("unconfirmed:delivered=no")
+    project.ok(project.campaign, code=4)
+    text, rows = project.campaign.read_text(), project.sheet.read_text()
+    second = project.campaign.with_name("summer.yaml")
+    second.write_text(text.replace("spring.csv", "summer.csv"))
+    second.with_suffix(".csv").write_text(f"x_user_id,first_name\n{ids[2]},Ann\n")
+    project.ok(second, code=4)
+    project.api.faults()
+    third = project.campaign.with_name("autumn.yaml")
+    third.write_text(text.replace("spring.csv", "autumn.csv"))
+    more = "".join(f"{id},Ben\n" for id in ids[2:])
+    third.with_suffix(".csv").write_text(rows.replace("Person", "Cay") + more)
+    project.ok(third, code=4)
+    assert sorted(project.api.recipients) == ids[3:]
+    said = project.ok("status", third, "--json").json["waits_for"]
+    assert [(each["campaign"], each["count"]) for each in said] == [("spring", 2), ("summer", 1)]
 
 
 def test_each_row_counts_once_however_the_selection_changes(project: Project) -> None:

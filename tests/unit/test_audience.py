@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from unicodedata import normalize
 
 import openpyxl
 import pytest
@@ -384,3 +385,30 @@ def test_only_a_list_that_was_exported_may_hold_both_kinds(tmp_path: Path) -> No
         found = read_list(tmp_path / "no.csv", "platform", "twitter", dates=True)
         with pytest.raises(AudienceError, match="is a username"):
             refuse_errors([found])
+
+
+def test_of_very_many_columns_the_first_are_named(tmp_path: Path) -> None:
+    header = ",".join(["x_user_id", *(f"K{number}" for number in range(1_000))])
+    found = audience(tmp_path, f"{header}\n7{',x' * 1_000}\n")
+    with pytest.raises(AudienceError) as caught:
+        missing_columns([f"other{number}" for number in range(5_000)], found)
+    assert str(caught.value).endswith(", k47, k48 and 951 more")
+    assert "and 4,950 more; columns there are" in str(caught.value)
+    assert str(found.findings[0]).endswith("and 950 more")
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+def test_ids_of_other_platforms_are_compared_in_one_form(tmp_path: Path, form: str) -> None:
+    id = normalize(form, "Zoë-Ångström-한글-Việt")  # type: ignore[arg-type]
+    assert id_checker("linkedin", "platform")(id) == normalize("NFC", "Zoë-Ångström-한글-Việt")
+    twice = f"id,name\nJosé,a\nJose\u0301,b\n{id},c\nA\u030angst,d\n"
+    (tmp_path / "dnc.csv").write_text("id\n\u212bngst\n")
+    found = audience(tmp_path, twice, "id: id", "api: {platform: linkedin}\nsuppress: dnc.csv")
+    rows = [(row, id) for row, id, _ in told(found)]
+    assert rows[:3] == [(2, "José"), (3, "duplicate"), (4, normalize("NFC", id))]
+    assert rows[3] == (5, "suppressed")
+
+
+@pytest.mark.parametrize("id", ["ﬁn", "ﬁ", "①", "ÀB", "àb", "ß", "ss"])
+def test_ids_that_only_look_alike_stay_apart(id: str) -> None:
+    assert id_checker("linkedin", "platform")(id) == id

@@ -8,6 +8,7 @@ import io
 import json
 import stat
 import sys
+import time
 from datetime import date, datetime
 from pathlib import Path
 
@@ -131,6 +132,71 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
         read_table(tmp_path / "a\0.csv")
     with pytest.raises(AudienceError, match="no such file"):
         fingerprint(tmp_path / "nope")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        (
+            "a.jsonl",
+            b'{"id": "1", "text": "a"}\n\n{"id": "2", "text": "b", "text": "b"}\n',
+            "F: row 3: has the key text twice in one object; keep the one that is meant",
+        ),
+        ("a.jsonl", b'{"id": 1, "i\\u0064": 2}', "F: row 1: has the key id twice"),
+        ("a.jsonl", '{"naïve": null, "x": 1, "naïve": 2}', "F: row 1: has the key naïve twice"),
+        ("a.jsonl", b'{"id": 1, "of": {"a": [{"b": 1, "b": 2}]}}', "F: row 1: has the key b twice"),
+        ("a.jsonl.gz", gzip.compress(b'{"": 1, "": 2}'), "F: row 1: has the key  twice"),
+        ("a.json", b'[{"id": 1}, {"id": 2, "id": 2}]', "F:1: row 2: has the key id twice"),
+        (
+            "a.json",
+            b'\n[\n  {"id": 1},\n  {\n    "id": 2,\n    "id": 3\n  }\n]\n',
+            "F:4: row 2: has the key id twice",
+        ),
+    ],
+)
+def test_a_key_twice_in_one_json_object_is_refused(
+    tmp_path: Path, name: str, data: bytes | str, told: str
+) -> None:
+    assert refusal(tmp_path, name, data).startswith(told)
+
+
+def test_a_json_key_may_stand_in_every_object(tmp_path: Path) -> None:
+    data = '{"id": 1, "of": {"id": 2, "is": [{"id": 3}, {"id": 4}]}}\n{"id": 5, "Id": 6}\n'
+    assert read(tmp_path, "a.jsonl", data)[2] == (2, ["5", "", "6"])
+
+
+def test_a_json_file_with_another_key_on_each_line_is_refused_in_time(tmp_path: Path) -> None:
+    told = "F: row 2000: with the lines above it has more than 2,000 different keys; "
+    lines = "".join(f'{{"id": "1", "k{number}": "x"}}\n' for number in range(100_000))
+    began = time.process_time()
+    assert refusal(tmp_path, "a.jsonl", lines).startswith(told)
+    array = "[" + ",".join(lines.splitlines()) + "]"
+    assert refusal(tmp_path, "a.json", array).startswith(told)
+    long = '{"id": 1}\n{"' + "k" * 33_000 + '": 1}\n'
+    told = "F: row 2: has a key of more than 32,767 characters; a key is a column's name"
+    assert refusal(tmp_path, "a.jsonl", long) == told
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.xlsx", "a.jsonl", "a.json", "a.parquet"])
+@pytest.mark.parametrize("count", [2_000, 2_001, 16_384])
+def test_a_table_has_so_many_columns_and_no_more(tmp_path: Path, name: str, count: int) -> None:
+    columns = ["id", *(f"c{number}" for number in range(1, count))]
+    cells = ["7", *("x" for _ in range(1, count))]
+    path = tmp_path / name
+    if name.endswith(".parquet"):
+        pd.DataFrame([cells], columns=columns).to_parquet(path)
+    elif name.endswith(".json"):
+        path.write_text(json.dumps([dict(zip(columns, cells, strict=True))]))
+    elif name.endswith(".tsv"):
+        path.write_text("\t".join(columns) + "\n" + "\t".join(cells) + "\n")
+    else:
+        write_table(path, columns, [cells])
+    if count == 2_000:
+        assert next(iter(read_table(path).rows()))[1] == cells
+        return
+    with pytest.raises(AudienceError, match=r"2,000 (can be read|different keys); "):
+        read_table(path)
 
 
 def test_json_lines_keep_every_digit(tmp_path: Path) -> None:

@@ -293,3 +293,72 @@ def test_threads_do_not_render_each_others_rows() -> None:
             assert sum(threads.map(wrong, ["Ann", "Bo", "Cy", "Di"])) == 0
     finally:
         sys.setswitchinterval(before)
+
+
+_MANY = "has more than 20,000 parts"
+
+
+@pytest.mark.parametrize(
+    ("begins", "more", "ends", "told"),
+    [
+        ("{{ a", " ~a", " }}", _MANY),
+        ("{{ a", "~a", " }}", _MANY),
+        ("{{ a", "~'b'", " }}", _MANY),
+        ("{{ a", " + a", " }}", "t.j2:"),
+        ("{{ a", "|lower", " }}", "t.j2:"),
+        ("{% if a", " and a", " %}x{% endif %}", "t.j2:"),
+        ("{% if a", " or a == 'b'", " %}x{% endif %}", "t.j2:"),
+        ("{% if a", " == a", " %}x{% endif %}", _MANY),
+        ("{% if ", "not ", "a %}x{% endif %}", "t.j2:"),
+        ("{{ [", "a,", "] | length }}", _MANY),
+        ("{{ {", "'b':a,", "} | length }}", _MANY),
+        ("{{ a.replace(", "a,", ") }}", _MANY),
+        ("{{ ", "[", "a }}", "t.j2:"),
+        ("{{ ", "(", "a }}", "t.j2:"),
+        ("{{ a", "[0]", " }}", "t.j2:"),
+        ("{{ a", ".lower()", " }}", "t.j2:"),
+        ("{{ ", "a if b else ", "a }}", "t.j2:"),
+        ("{% if a %}", "{% elif a %}b", "{% endif %}", "t.j2:"),
+        ("{% if a %}", "{% if a %}", "", "t.j2:"),
+        ("", "{%if a%}b{%endif%}", "", _MANY),
+        ("{{ a }}", "{", "", "t.j2:"),
+        ("{{ a }}", "{{", "", "t.j2:"),
+        ("{{ a }}", "{{ '", "", "t.j2:"),
+        ("{{ a }}", "{{ a | ", "", "t.j2:"),
+        ("{{ a }}", "{#", "", "t.j2:"),
+        ("{{ a }}", "{%", "", "t.j2:"),
+        ("{{ a }}", "{%-", "", "t.j2:"),
+        ("{{ a }}", "{% raw %}", "", "t.j2:"),
+    ],
+)
+def test_a_template_of_one_thing_over_and_over_is_refused_in_time(
+    begins: str, more: str, ends: str, told: str
+) -> None:
+    text = begins + more * (90_000 // len(more)) + ends
+    began = time.process_time()
+    with pytest.raises(TemplateError, match=told) as caught:
+        compile_template(text, "t.j2")
+    assert time.process_time() - began < 3
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("{{ a" + " | replace('x', 'y')" * 80 + " }}", "b"),
+        (
+            "{% if "
+            + " or ".join(f"a == '{i}'" for i in range(80))
+            + " or a == 'b' %}b{% endif %}",
+            "b",
+        ),
+        ("{% if a == '' %}" + "{% elif a == 'c' %}c" * 1_000 + "{% else %}b{% endif %}", "b"),
+        ("{{ a }} word " * 5_000, ("b word " * 5_000).rstrip()),
+        ("{{ " + " ~ ".join(["a", "'b'"] * 1_000) + " }}", "b" * 2_000),
+        ("{# a #}{# " * 5_000 + "#}{{ a }}", "b"),
+        ("{% raw %}{{ {% {# {% endraw %}{{ a }}{% raw %}}}{% endraw %}", "{{ {% {# b}}"),
+    ],
+)
+def test_a_long_template_that_a_person_may_have_written_is_taken(text: str, result: str) -> None:
+    assert render(text, a="b") == result

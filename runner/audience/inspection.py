@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
+from runner.audience.columns import folded
+from runner.audience.columns import listed as all_of
 from runner.audience.formulas import uncalculated
-from runner.audience.ids import is_numeric, shown
+from runner.audience.ids import id_checker, is_numeric, shown
 from runner.audience.mojibake import mended, suspect
 from runner.audience.nested import nested_findings
 from runner.audience.nothing import MAYBE_NAMES, is_name_column, plain_cell, seen
 from runner.audience.reading import Audience
 from runner.audience.rounding import Zeros
+from runner.audience.suppression import people_told
 from runner.findings import Finding, Rows
 from runner.tables import ErrorCell, Truth
 from runner.templating import NO, YES, Template, decimal_of_cells, is_number
@@ -24,6 +27,10 @@ SHORT_ID = 7
 """Digits from which on an id of X is no number of a row."""
 SNOWFLAKE = 16
 """Digits from which on X's ids were not given out one after another."""
+SURE_DIGITS = 20
+"""Digits below which every number is an id of X."""
+SHOWN_VALUES = 5
+"""Values of a column that are told where `where` selects none."""
 MOST_WORDS = 1000
 """Different cells of a column of yes and no, at most."""
 
@@ -74,14 +81,21 @@ def inspect(
         )
     ]
     zeros, short = Zeros(), _ShortIds()
+    listed = _Listed(audience) if audience.lists else None
+    choice = _Choice(audience) if audience.where else None
     rows = audience.table.rows()
     read = 0
     while chunk := list(islice(rows, CHUNK)):
         cells = [each for _, each in chunk]
+        ids = [row[at] for row in cells]
+        if listed is not None:
+            listed.add(ids)
         if numeric:
-            ids = [row[at].strip() for row in cells]
+            ids = list(map(str.strip, ids))
             zeros.add_all([number for number, _ in chunk], ids)
             short.add(ids)
+        if choice is not None and not choice.taken:
+            choice.add(cells)
         for index, column in watched:
             _look(audience, column, chunk, [row[index] for row in cells])
         for index, column in others:
@@ -92,7 +106,7 @@ def inspect(
     file = str(audience.table.path)
     audience.ids_rounded[:] = [zeros.rounded()]
     audience.plain[:] = [all(column.plain for _, column in watched + others)]
-    findings = []
+    findings = people_told(audience.lists, listed.found) if listed is not None else []
     rounded = audience.rounded()
     if rounded is not None and not rounded.alone:
         told = "export them again as text"
@@ -106,8 +120,7 @@ def inspect(
     findings += _truth(template, {column.name: column for _, column in watched})
     findings += uncalculated(audience, template.needs)
     findings += nested_findings(audience, template)
-    nobody = audience.selects_nobody() if audience.where else None
-    return [*findings, *([nobody] if nobody else [])]
+    return [*findings, *(choice.findings() if choice is not None else [])]
 
 
 def decimal_sign(audience: Audience, column: str) -> str:
@@ -145,6 +158,75 @@ class _ShortIds:
             return False
         in_a_row = self.consecutive >= (self.of - 1) / 2
         return in_a_row or (self.of >= 3 and self.short > self.of / 2)
+
+
+class _Listed:
+    """Finds the people of the sheet who stand in a do-not-contact list."""
+
+    def __init__(self, audience: Audience) -> None:
+        self.found: set[str] = set()
+        self._suppressed = audience.suppressed
+        platform = audience.campaign.api.platform
+        self._check = id_checker(platform, audience.id_type)
+        self._digits = is_numeric(platform, audience.id_type) and not audience.table.typed
+
+    def add(self, cells: Sequence[str]) -> None:
+        """Look for the ids of some rows, as they stand in the sheet."""
+        whole = "".join(cells)
+        if (
+            self._digits
+            and whole.isascii()
+            and whole.isdigit()
+            and max(map(len, cells)) < SURE_DIGITS
+            and min(cells) >= "1"
+        ):
+            ids: Iterable[str] = cells  # each is what it says
+        else:
+            ids = (id for id in map(self._check, cells) if isinstance(id, str))
+        self.found.update(filter(self._suppressed.__contains__, ids))
+
+
+class _Choice:
+    """Sees whether `prospects.where` takes any row."""
+
+    def __init__(self, audience: Audience) -> None:
+        self.taken = False
+        self._audience = audience
+        self._any = False
+        self._matched: set[str] = set()
+        self._there: dict[str, dict[str, None]] = {name: {} for name in audience.where}
+
+    def add(self, rows: Iterable[Sequence[str]]) -> None:
+        """Look at rows until one is taken."""
+        audience = self._audience
+        for raw in rows:
+            self._any = self.taken = True
+            for name, values in audience.where.items():
+                cell = audience.chosen_by(name, raw)
+                if folded(cell) in values:
+                    self._matched.add(name)
+                    continue
+                self.taken = False
+                there = self._there[name]
+                if len(there) <= SHOWN_VALUES:
+                    there[shown(cell) or "(empty)"] = None
+            if self.taken:
+                return
+
+    def findings(self) -> list[Finding]:
+        """An error if no row of a sheet that has some is taken."""
+        if self.taken or not self._any:
+            return []
+        file = str(self._audience.table.path)
+        for name, there in self._there.items():
+            if name not in self._matched:
+                told = ", ".join([*there][:SHOWN_VALUES])
+                told += " …" if len(there) > SHOWN_VALUES else ""
+                what = f"prospects.where selects nobody; there are: {told}"
+                return [Finding("nobody_selected", what, "write one of these", file, column=name)]
+        names = all_of(list(self._audience.where))
+        what = f"prospects.where selects nobody: no row has all of {names}"
+        return [Finding("nobody_selected", what, "ask for less", file)]
 
 
 def _look(

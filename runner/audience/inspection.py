@@ -100,7 +100,8 @@ def inspect(
             _look(audience, column, chunk, [row[index] for row in cells])
         for index, column in others:
             raw = [row[index] for row in cells]
-            column.plain = column.plain and not _holds_unseen(raw, "".join(raw))
+            unseen = any(map(_is_unseen, _odd_cells(raw, "".join(raw))))
+            column.plain = column.plain and not unseen
         read += len(chunk)
         progress(read)
     file = str(audience.table.path)
@@ -142,6 +143,9 @@ class _ShortIds:
     first: list[str] = field(default_factory=list)
 
     def add(self, ids: Sequence[str]) -> None:
+        if min(map(len, ids)) >= SNOWFLAKE:
+            self.of += len(ids)
+            return
         lengths = Counter(map(len, ids))
         lengths.pop(0, None)
         self.of += lengths.total()
@@ -233,13 +237,14 @@ def _look(
     audience: Audience, column: _Column, chunk: Sequence[tuple[int, list[str]]], raw: list[str]
 ) -> None:
     whole = "".join(raw)
-    kinds = set(map(type, raw))
+    kinds: set[type] = set(map(type, raw)) if audience.table.typed else {str}
     if ErrorCell in kinds:
         for (number, row), cell in zip(chunk, raw, strict=True):
             if type(cell) is ErrorCell and cell not in column.nothing and audience.selects(row):
                 _add(column.empty, column.empty_words, number, cell)
-    column.plain = column.plain and kinds == {str} and not _holds_unseen(raw, whole)
-    suspicious = not whole.isascii() and suspect(whole)
+    odd = _odd_cells(raw, whole)
+    column.plain = column.plain and kinds == {str} and not any(map(_is_unseen, odd))
+    suspicious = suspect("\n".join(odd))
     looked_for = column.nothing | MAYBE_NAMES if column.of_names else column.nothing
     if (
         "&" not in whole
@@ -272,14 +277,16 @@ def _look(
             column.words[cell.casefold()] += 1
 
 
-def _holds_unseen(raw: Sequence[str], whole: str) -> bool:
-    """Whether a cell has signs of which none is seen."""
+def _odd_cells(raw: Iterable[str], whole: str) -> set[str]:
+    """The cells with other signs than those of ASCII. `whole`: all of them together."""
     if whole.isascii() and whole.isprintable():
-        return False
-    return any(
-        not (cell.isascii() and cell.isprintable()) and not seen(cell) and cell.strip() != ""
-        for cell in raw
-    )
+        return set()
+    return {cell for cell in raw if not (cell.isascii() and cell.isprintable())}
+
+
+def _is_unseen(cell: str) -> bool:
+    """Whether a cell has signs of which none is seen."""
+    return not seen(cell) and cell.strip() != ""
 
 
 def _add(rows: Rows, words: dict[str, None], number: int, word: str) -> None:

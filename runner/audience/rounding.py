@@ -119,8 +119,10 @@ class Zeros:
             if not count:
                 continue
             chance = _chance(count, [(chances[each], self._of[each]) for each in chances])
-            # Of one alone the bound is met as well: 19 digits, one of 10,000.
-            unlikely = chance < CHANCE or (count == 1 and chance <= CHANCE_ALONE)
+            # Of one alone the bound is met as well: 18 digits, one of 1,000 (0.1 ** 3 is a hair
+            # more than 1e-3).
+            alone = count == 1 and chance <= CHANCE_ALONE * (1 + 1e-9)
+            unlikely = chance < CHANCE or alone
             # Of ids that one program has rounded, a few look as if another had.
             if unlikely and (found is None or count > max(2 * found.count, of / 2)):
                 found = Rounded(program, kept, count, of, self._rows[kept])

@@ -80,6 +80,14 @@ def test_one_id_that_lost_its_digits_is_told_alone() -> None:
     assert str(found) == told
 
 
+def test_one_id_of_18_digits_is_told_where_it_stands_alone() -> None:
+    found = rounded([(2, "156612336216172000")])
+    assert found is not None
+    assert (found.program, found.alone) == ("a spreadsheet", True)
+    by_sequence = str(156612336216172 // 512 * 512) + "000"  # of X's own counting: not so rare
+    assert rounded([(2, by_sequence)]) is None
+
+
 def test_what_is_no_long_id_counts_for_nothing() -> None:
     ids = ["100000000000000", "1000", "", "x0000000000000000000", "１0000000000000000"]
     assert rounded(_of(ids)) is None

@@ -8,7 +8,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import endurance, instructions, machine, rivals, scale, sending, startup, workers
+from benchmarks import (
+    dry_run,
+    endurance,
+    instructions,
+    machine,
+    rivals,
+    scale,
+    sending,
+    startup,
+    workers,
+)
 from benchmarks.figures import put
 from benchmarks.tools import Sink, sink
 
@@ -26,6 +36,9 @@ PARTS: dict[str, Part] = {
     ),
     "scale": lambda sink, folder, said: scale.measure(
         sink, folder, [size for size in scale.SIZES if size <= said.rows], said.rounds, tell
+    ),
+    "dry_run": lambda sink, folder, said: dry_run.measure(
+        sink, folder, [size for size in dry_run.SIZES if size <= said.rows], said.rounds, tell
     ),
     "startup": lambda sink, folder, said: startup.measure(sink, folder, 15, tell),
     "idle": lambda sink, folder, said: startup.idle(sink, folder, 4 * said.seconds, tell),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from benchmarks import figures, instructions, rivals, scale, sending, workers
+from benchmarks import dry_run, figures, instructions, rivals, scale, sending, workers
 from benchmarks.__main__ import PAGE, PAGES, PARTS
 from benchmarks.bare import body_of, compact
 from benchmarks.postgres import Load, Server
@@ -92,6 +93,20 @@ def test_a_campaign_is_planned_and_resumed_half_sent(api: Sink, place: Path) -> 
     scale.resume(costs, project, api)
     assert (api.times().count, project.sent()) == (1, ROWS // 2 + 1)
     assert costs.first_batch[0] < costs.resume[0] < costs.steps["resume"][0].seconds
+
+
+def test_a_dry_run_is_measured_by_what_reading_costs(place: Path) -> None:
+    project, costs = Project(place / "dry", "http://127.0.0.1:1"), dry_run.Costs()
+    start, whole = dry_run.once(project, 1, 0), dry_run.once(project, ROWS, ROWS // 10)
+    dry_run.add(costs, start, whole)
+    said = whole[1].out
+    assert f"{ROWS} messages to send" in said
+    # Nothing but what its list holds is to be said of such a sheet: ids and cells are as X's are.
+    assert re.findall(r"^(?:note|question|error) (\w+)", said, re.MULTILINE) == ["list_people"]
+    assert (len(costs.ratios), costs.peak) == (1, whole[1].peak)
+    costs = dry_run.Costs([0.5] * 3, [10.0] * 3, 100)
+    told = dry_run.as_table({(1_000_000, 0): costs}).splitlines()[-1]
+    assert told == ("| 1,000,000 | none | 0.5 | 10 [10 … 10] | 20.00 [20.00 … 20.00] | 32 | 100 |")
 
 
 def test_tables_are_put_between_their_marks(tmp_path: Path) -> None:

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
+from runner.audience.columns import folded
+from runner.audience.columns import listed as all_of
 from runner.audience.formulas import uncalculated
-from runner.audience.ids import is_numeric, shown
+from runner.audience.ids import id_checker, is_numeric, shown
 from runner.audience.mojibake import mended, suspect
 from runner.audience.nested import nested_findings
 from runner.audience.nothing import MAYBE_NAMES, is_name_column, plain_cell, seen
 from runner.audience.reading import Audience
 from runner.audience.rounding import Zeros
+from runner.audience.suppression import people_told
 from runner.findings import Finding, Rows
 from runner.tables import ErrorCell, Truth
 from runner.templating import NO, YES, Template, decimal_of_cells, is_number
@@ -24,6 +27,10 @@ SHORT_ID = 7
 """Digits from which on an id of X is no number of a row."""
 SNOWFLAKE = 16
 """Digits from which on X's ids were not given out one after another."""
+SURE_DIGITS = 20
+"""Digits below which every number is an id of X."""
+SHOWN_VALUES = 5
+"""Values of a column that are told where `where` selects none."""
 MOST_WORDS = 1000
 """Different cells of a column of yes and no, at most."""
 
@@ -74,25 +81,33 @@ def inspect(
         )
     ]
     zeros, short = Zeros(), _ShortIds()
+    listed = _Listed(audience) if audience.lists else None
+    choice = _Choice(audience) if audience.where else None
     rows = audience.table.rows()
     read = 0
     while chunk := list(islice(rows, CHUNK)):
         cells = [each for _, each in chunk]
+        ids = [row[at] for row in cells]
+        if listed is not None:
+            listed.add(ids)
         if numeric:
-            ids = [row[at].strip() for row in cells]
+            ids = list(map(str.strip, ids))
             zeros.add_all([number for number, _ in chunk], ids)
             short.add(ids)
+        if choice is not None and not choice.taken:
+            choice.add(cells)
         for index, column in watched:
             _look(audience, column, chunk, [row[index] for row in cells])
         for index, column in others:
             raw = [row[index] for row in cells]
-            column.plain = column.plain and not _holds_unseen(raw, "".join(raw))
+            unseen = any(map(_is_unseen, _odd_cells(raw, "".join(raw))))
+            column.plain = column.plain and not unseen
         read += len(chunk)
         progress(read)
     file = str(audience.table.path)
     audience.ids_rounded[:] = [zeros.rounded()]
     audience.plain[:] = [all(column.plain for _, column in watched + others)]
-    findings = []
+    findings = people_told(audience.lists, listed.found) if listed is not None else []
     rounded = audience.rounded()
     if rounded is not None and not rounded.alone:
         told = "export them again as text"
@@ -106,8 +121,7 @@ def inspect(
     findings += _truth(template, {column.name: column for _, column in watched})
     findings += uncalculated(audience, template.needs)
     findings += nested_findings(audience, template)
-    nobody = audience.selects_nobody() if audience.where else None
-    return [*findings, *([nobody] if nobody else [])]
+    return [*findings, *(choice.findings() if choice is not None else [])]
 
 
 def decimal_sign(audience: Audience, column: str) -> str:
@@ -129,6 +143,9 @@ class _ShortIds:
     first: list[str] = field(default_factory=list)
 
     def add(self, ids: Sequence[str]) -> None:
+        if min(map(len, ids)) >= SNOWFLAKE:
+            self.of += len(ids)
+            return
         lengths = Counter(map(len, ids))
         lengths.pop(0, None)
         self.of += lengths.total()
@@ -147,17 +164,87 @@ class _ShortIds:
         return in_a_row or (self.of >= 3 and self.short > self.of / 2)
 
 
+class _Listed:
+    """Finds the people of the sheet who stand in a do-not-contact list."""
+
+    def __init__(self, audience: Audience) -> None:
+        self.found: set[str] = set()
+        self._suppressed = audience.suppressed
+        platform = audience.campaign.api.platform
+        self._check = id_checker(platform, audience.id_type)
+        self._digits = is_numeric(platform, audience.id_type) and not audience.table.typed
+
+    def add(self, cells: Sequence[str]) -> None:
+        """Look for the ids of some rows, as they stand in the sheet."""
+        whole = "".join(cells)
+        if (
+            self._digits
+            and whole.isascii()
+            and whole.isdigit()
+            and max(map(len, cells)) < SURE_DIGITS
+            and min(cells) >= "1"
+        ):
+            ids: Iterable[str] = cells  # each is what it says
+        else:
+            ids = (id for id in map(self._check, cells) if isinstance(id, str))
+        self.found.update(filter(self._suppressed.__contains__, ids))
+
+
+class _Choice:
+    """Sees whether `prospects.where` takes any row."""
+
+    def __init__(self, audience: Audience) -> None:
+        self.taken = False
+        self._audience = audience
+        self._any = False
+        self._matched: set[str] = set()
+        self._there: dict[str, dict[str, None]] = {name: {} for name in audience.where}
+
+    def add(self, rows: Iterable[Sequence[str]]) -> None:
+        """Look at rows until one is taken."""
+        audience = self._audience
+        for raw in rows:
+            self._any = self.taken = True
+            for name, values in audience.where.items():
+                cell = audience.chosen_by(name, raw)
+                if folded(cell) in values:
+                    self._matched.add(name)
+                    continue
+                self.taken = False
+                there = self._there[name]
+                if len(there) <= SHOWN_VALUES:
+                    there[shown(cell) or "(empty)"] = None
+            if self.taken:
+                return
+
+    def findings(self) -> list[Finding]:
+        """An error if no row of a sheet that has some is taken."""
+        if self.taken or not self._any:
+            return []
+        file = str(self._audience.table.path)
+        for name, there in self._there.items():
+            if name not in self._matched:
+                told = ", ".join([*there][:SHOWN_VALUES])
+                told += " …" if len(there) > SHOWN_VALUES else ""
+                what = f"prospects.where selects nobody; there are: {told}"
+                return [Finding("nobody_selected", what, "write one of these", file, column=name)]
+        names = all_of(list(self._audience.where))
+        what = f"prospects.where selects nobody: no row has all of {names}"
+        return [Finding("nobody_selected", what, "ask for less", file)]
+
+
 def _look(
     audience: Audience, column: _Column, chunk: Sequence[tuple[int, list[str]]], raw: list[str]
 ) -> None:
     whole = "".join(raw)
-    kinds = set(map(type, raw))
+    kinds: set[type] = set(map(type, raw)) if audience.table.typed else {str}
     if ErrorCell in kinds:
         for (number, row), cell in zip(chunk, raw, strict=True):
             if type(cell) is ErrorCell and cell not in column.nothing and audience.selects(row):
                 _add(column.empty, column.empty_words, number, cell)
-    column.plain = column.plain and kinds == {str} and not _holds_unseen(raw, whole)
-    suspicious = not whole.isascii() and suspect(whole)
+    odd = _odd_cells(raw, whole)
+    column.plain = column.plain and kinds == {str} and not any(map(_is_unseen, odd))
+    suspicious = suspect("\n".join(odd))
     looked_for = column.nothing | MAYBE_NAMES if column.of_names else column.nothing
     if (
         "&" not in whole
@@ -190,14 +277,16 @@ def _look(
             column.words[cell.casefold()] += 1
 
 
-def _holds_unseen(raw: Sequence[str], whole: str) -> bool:
-    """Whether a cell has signs of which none is seen."""
+def _odd_cells(raw: Iterable[str], whole: str) -> set[str]:
+    """The cells with other signs than those of ASCII. `whole`: all of them together."""
     if whole.isascii() and whole.isprintable():
-        return False
-    return any(
-        not (cell.isascii() and cell.isprintable()) and not seen(cell) and cell.strip() != ""
-        for cell in raw
-    )
+        return set()
+    return {cell for cell in raw if not (cell.isascii() and cell.isprintable())}
+
+
+def _is_unseen(cell: str) -> bool:
+    """Whether a cell has signs of which none is seen."""
+    return not seen(cell) and cell.strip() != ""
 
 
 def _add(rows: Rows, words: dict[str, None], number: int, word: str) -> None:

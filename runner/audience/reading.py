@@ -25,8 +25,6 @@ from runner.audience.rounding import LONG, Rounded, rounded
 from runner.audience.suppression import (
     ListSource,
     PeopleList,
-    ids_on_lists,
-    people_told,
     read_lists,
     suppressed_by,
 )
@@ -39,9 +37,6 @@ from runner.zones import find_zone
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign
-
-SHOWN_VALUES = 5
-"""Values of a column that are told where `where` selects none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,38 +160,6 @@ class Audience:
                     continue
             yield Prospect(number, recipient, columns, zones[there])
 
-    def selects_nobody(self) -> Finding | None:
-        """What to know if `where` takes no row of a sheet that has some. Reads the file as far as
-        the first that it takes."""
-        seen: dict[str, dict[str, None]] = {name: {} for name in self.where}
-        matched: set[str] = set()
-        places = {name: self.columns.index(name) for name in self.where}
-        row = 0
-        for row, raw in self.table.rows():  # noqa: B007  # whether there are any
-            taken = True
-            for name, values in self.where.items():
-                at = places[name]
-                cell = (raw[at].strip() if at < len(raw) else "") or self.defaults.get(name, "")
-                if folded(cell) in values:
-                    matched.add(name)
-                    continue
-                taken = False
-                if len(seen[name]) <= SHOWN_VALUES:
-                    seen[name][shown(cell) or "(empty)"] = None
-            if taken:
-                return None
-        if not row:
-            return None
-        file = str(self.table.path)
-        for name in self.where:
-            if name not in matched:
-                there = ", ".join([*seen[name]][:SHOWN_VALUES])
-                there += " …" if len(seen[name]) > SHOWN_VALUES else ""
-                what = f"prospects.where selects nobody; there are: {there}"
-                return Finding("nobody_selected", what, "write one of these", file, column=name)
-        what = f"prospects.where selects nobody: no row has all of {listed(list(self.where))}"
-        return Finding("nobody_selected", what, "ask for less", file)
-
     def rounded(self) -> Rounded | None:
         """Whether a program has rounded ids of X; reads the file for it, once."""
         if not self.ids_rounded:
@@ -207,12 +170,15 @@ class Audience:
 
     def selects(self, raw: Sequence[str]) -> bool:
         """Whether `prospects.where` takes a row of the file."""
-        for name, values in self.where.items():
-            at = self.columns.index(name)
-            cell = seen(raw[at].strip()) if at < len(raw) else ""
-            if (cell or self.defaults.get(name, "")).casefold() not in values:
-                return False
-        return True
+        return all(
+            folded(self.chosen_by(name, raw)) in values for name, values in self.where.items()
+        )
+
+    def chosen_by(self, name: str, raw: Sequence[str]) -> str:
+        """What a row of the file says to a column of `prospects.where`."""
+        at = self.columns.index(name)
+        cell = seen(raw[at].strip()) if at < len(raw) else ""
+        return cell or self.defaults.get(name, "")
 
     def printed(self) -> list[tuple[int, str, frozenset[str]]]:
         """The columns of the file that the template needs: place, name, and what is nothing
@@ -271,17 +237,6 @@ def read_audience(campaign: Campaign, used: Iterable[str] = ()) -> Audience:
         timezone,
         frozenset(used),
     )
-
-
-def people_on_lists(audience: Audience) -> list[Finding]:
-    """How many people each do-not-contact list has, and how many of them stand in the sheet; reads
-    it once, unless there is no list."""
-    if not audience.lists:
-        return []
-    check = id_checker(audience.campaign.api.platform, audience.id_type)
-    at = audience.columns.index(audience.id_column)
-    found = ids_on_lists(audience.table.rows(), at, check, audience.suppressed)
-    return people_told(audience.lists, found)
 
 
 def missing_columns(needs: Iterable[str], audience: Audience) -> None:

@@ -7,7 +7,7 @@ who would be written to.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -377,18 +377,3 @@ def shrunk(path: Path, before: int, now: int) -> list[Finding]:
     what = f"{people}, {before:,} at the last plan"
     instead = "put them back, or accept that they may be written to"
     return [Finding("list_shrank", what, instead, file=str(path))]
-
-
-def ids_on_lists(
-    rows: Iterable[tuple[int, Sequence[str]]],
-    at: int,
-    check: Callable[[str], str | Refused],
-    suppressed: Mapping[str, str],
-) -> set[str]:
-    """The people of a sheet's rows, with their ids in column `at`, who stand in a list."""
-    found = set()
-    for _, cells in rows:
-        id = check(cells[at])
-        if isinstance(id, str) and id in suppressed:
-            found.add(id)
-    return found

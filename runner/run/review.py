@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from runner.audience.inspection import inspect
-from runner.audience.reading import people_on_lists
 from runner.audience.suppression import shrunk
 from runner.errors import RunnerError
 from runner.events import Notice
@@ -58,7 +57,7 @@ def review(
         return Review(draft, [], frozenset())
     findings = list(draft.findings)
     try:
-        findings += _of_lists(draft, ledger)
+        findings += _lists_shrunk(draft, ledger)
         findings += inspect(draft.audience, draft.template, progress)
     except FindingError as error:
         findings.append(error.finding)
@@ -68,12 +67,12 @@ def review(
     return Review(draft, findings, said)
 
 
-def _of_lists(draft: Draft, ledger: Ledger | None) -> list[Finding]:
-    """What its do-not-contact lists protect, and which of them has lost people since the last
-    plan."""
-    found = people_on_lists(draft.audience)
-    for each in draft.audience.lists if ledger is not None else ():
-        assert ledger is not None
+def _lists_shrunk(draft: Draft, ledger: Ledger | None) -> list[Finding]:
+    """Which of its do-not-contact lists have lost people since the last plan."""
+    if ledger is None:
+        return []
+    found = []
+    for each in draft.audience.lists:
         path, name = each.source.path, draft.campaign.name
         before = ledger.read(notes.note, list_key(name, path, ledger))
         found += shrunk(path, int(before or 0), len(each.people))

@@ -50,17 +50,39 @@ def open_bytes(path: Path) -> IO[bytes] | gzip.GzipFile:
 
 def text_lines(path: Path, encoding: str) -> Iterator[str]:
     """The file's lines with their ends; refuses NUL, which no text file holds."""
+    for block in text_blocks(path, encoding, 1 << 10):
+        yield from lines_of(block)
+
+
+def text_blocks(path: Path, encoding: str, size: int) -> Iterator[str]:
+    """The file's text in pieces of about `size` characters that end where a line ends; refuses NUL,
+    after the lines above it."""
     with (
         reading(path),
         open_bytes(path) as stream,
         io.TextIOWrapper(stream, encoding, newline="") as text,
     ):
-        while line := text.readline(MOST_OF_A_LINE):
-            if len(line) == MOST_OF_A_LINE:
-                raise LongError
-            if "\0" in line:
-                raise NulError
-            yield line
+        while block := text.read(min(size, MOST_OF_A_LINE)):
+            rest = text.readline(MOST_OF_A_LINE)
+            block += rest
+            error: type[Exception] | None = None
+            end = len(block)
+            if len(rest) == MOST_OF_A_LINE:
+                error, end = LongError, len(block) - 1
+            if "\0" in block:
+                error, end = NulError, block.index("\0")
+            if error is None:
+                yield block
+                continue
+            whole = max(block.rfind("\n", 0, end), block.rfind("\r", 0, end)) + 1
+            if whole:
+                yield block[:whole]
+            raise error
+
+
+def lines_of(block: str) -> list[str]:
+    """The lines of a text with their ends, of any of the three kinds."""
+    return io.StringIO(block, newline="").readlines()
 
 
 class NulError(Exception):

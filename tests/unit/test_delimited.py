@@ -331,3 +331,52 @@ def test_what_a_program_wrote_is_what_is_read(
     assert [[cell.strip() for cell in each] for each in found] == [
         [cell.strip() for cell in each] for each in people
     ]
+
+
+_LINES = st.sampled_from(
+    [
+        *(f"{IDS[0]},Ada,x", f"{IDS[1]},Bela,y", f"{IDS[2]},Cleo,z", f"{IDS[0]},Ada,x"),
+        *(
+            "",
+            ",,",
+            f"{IDS[0]},Ada",
+            f"{IDS[0]},Ada,x,",
+            f"{IDS[0]},Ada,x,1",
+            "x_user_id,name,note",
+        ),
+        *(f'{IDS[1]},"Bela, B",y', f'{IDS[1]},"Bela" ,y', f'="{IDS[1]}",Bela,y', f"{IDS[0]},é,“x"),
+        *(
+            f'{IDS[2]},"a',
+            'b",x',
+            f'{IDS[0]},5" pipe,x',
+            f"{IDS[0]},a\u2028b,x",
+            "",
+            FOOTER.strip(),
+        ),
+        *(f"{IDS[0]},a\0b,x", f"x{IDS[0]},a\x1cb,x", "name,x_user_id,x"),
+    ]
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(_LINES, max_size=30),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from(["utf-8", "utf-16", "cp1252"]),
+    st.sampled_from([7, 60, 400, 10_000]),
+)
+def test_lines_that_are_read_together_are_read_as_each_alone(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], end: str, kind: str, block: int
+) -> None:
+    data = end.join(["x_user_id,name,note", *lines, ""]).encode(kind, "replace")
+
+    def outcome(size: int) -> object:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("runner.tables.delimited.BLOCK", size)
+            try:
+                table = opened(tmp_path_factory.getbasetemp(), data, encoding=kind)
+                return list(table.rows()), list(map(str, table.findings))
+            except AudienceError as error:
+                return str(error)
+
+    assert outcome(block) == outcome(1)

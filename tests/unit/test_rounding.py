@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.audience.rounding import rounded
+from runner.audience.rounding import Zeros, rounded
 
 SEEDS = st.integers(0, 2**32)
 
@@ -80,6 +80,37 @@ def test_one_id_that_lost_its_digits_is_told_alone() -> None:
     assert str(found) == told
 
 
+def test_one_id_of_18_digits_is_told_where_it_stands_alone() -> None:
+    found = rounded([(2, "156612336216172000")])
+    assert found is not None
+    assert (found.program, found.alone) == ("a spreadsheet", True)
+    by_sequence = str(156612336216172 // 512 * 512) + "000"  # of X's own counting: not so rare
+    assert rounded([(2, by_sequence)]) is None
+
+
 def test_what_is_no_long_id_counts_for_nothing() -> None:
     ids = ["100000000000000", "1000", "", "x0000000000000000000", "１0000000000000000"]
     assert rounded(_of(ids)) is None
+
+
+_ANY_ID = st.one_of(
+    st.integers(1, 2**64).map(str),
+    st.integers(1, 2**52).map(lambda id: str(id << 12)),
+    st.integers(1, 9999).map(lambda id: f"{id}{'0' * 15}"),
+    st.sampled_from(["", "0", "ada", "1876543210987654٣٢١", "1.87E+18"]),
+)
+
+
+@given(st.lists(st.lists(_ANY_ID, min_size=1, max_size=8), max_size=4))
+def test_ids_counted_together_are_counted_as_each_alone(chunks: list[list[str]]) -> None:
+    together, alone = Zeros(), Zeros()
+    row = 2
+    for ids in chunks:
+        rows = range(row, row + len(ids))
+        together.add_all(rows, ids)
+        for each in zip(rows, ids, strict=True):
+            alone.add(*each)
+        row += len(ids)
+    assert +together._of == +alone._of
+    assert (together._count, together._rows) == (alone._count, alone._rows)
+    assert together.rounded() == alone.rounded()

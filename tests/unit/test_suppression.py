@@ -212,3 +212,7 @@ def test_any_table_protects_whom_a_person_sees_or_is_refused(
     for row, people in zip(rows, seen, strict=True):
         if any(each.strip() for each in row):
             assert people & found.people.keys() or not people
+
+
+def test_a_list_of_one_rounded_id_of_18_digits(tmp_path: Path) -> None:
+    assert codes(read(tmp_path, "x_user_id\n156612336216172000\n")) == ["list_bad_id"]

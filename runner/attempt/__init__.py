@@ -27,9 +27,10 @@ from runner.ledger.brakes import Brake, BrakeKind, Halt, halt
 from runner.ledger.claims import Intent, NotClaimed, claim
 from runner.ledger.contact import PassedOver
 from runner.ledger.history import Hold, keep_holds
-from runner.ledger.moves import Recorded, Result, record
+from runner.ledger.moves import Recorded, Result, record, taken
 from runner.message import (
     HELD_BACK,
+    NOT_AS_ASKED,
     SEND_BY,
     TOO_LATE,
     Accepted,
@@ -174,6 +175,8 @@ async def _conclude(
     hold = _slow_down(lane, channel, parcel, answer)
     _act(lane, parcel, answer)
     recorded = await lane.ledger.commit(record, _result(lane, channel, parcel, number, answer))
+    if isinstance(answer.outcome, Accepted) and recorded.status is MessageStatus.IN_DOUBT:
+        answer = answer._replace(outcome=InDoubt(NOT_AS_ASKED, taken(answer.outcome.message_id)))
     if hold is not None:
         await lane.ledger.commit(keep_holds, hold)
     lane.bus.emit(_event(lane, parcel, answer, recorded))

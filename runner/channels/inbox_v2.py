@@ -20,6 +20,7 @@ from runner.channels import (
     Team,
     never,
 )
+from runner.channels.acceptance import behind, checked
 from runner.channels.answers import (
     COMMON,
     DOUBT,
@@ -194,7 +195,11 @@ class InboxV2:
             said = read_refusal(reply).request_id
         request_id = clean(said, self._wire.token)
         left = quota(reply, self.server_now())
-        return Answer(self.outcome(reply), reply.status, request_id, reply.server_at, left)
+        outcome = self.outcome(reply)
+        if isinstance(outcome, Accepted):
+            self._wire.apart = max(self._wire.apart, behind(reply))
+            outcome = checked(outcome, reply, body)
+        return Answer(outcome, reply.status, request_id, reply.server_at, left)
 
     def outcome(self, reply: Reply) -> Outcome:
         """What an answer to a send comes to."""

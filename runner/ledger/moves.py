@@ -10,14 +10,15 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, and_, select, union_all, update
 
 from runner.errors import LedgerError
 from runner.ledger.contact import PassedOver, pass_suppressed
-from runner.ledger.prepared import Prepared, bound, each_of, given, tuples
+from runner.ledger.prepared import Prepared, bound, each_of, given, texts_of, tuples
 from runner.ledger.schema import attempt, campaign, message, status_is
 from runner.message import (
     MOVES,
+    NOT_AS_ASKED,
     OPEN,
     AttemptOutcome,
     Evidence,
@@ -92,6 +93,7 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
     to the queue and was passed over by a plan made meanwhile is not sent before its campaign has
     been planned again; one to somebody put on the do-not-contact list meanwhile is `skipped`.
     """
+    results = _with_ids_of_their_own(connection, results)
     rows = _STANDING.run(connection, ids=json.dumps([result.message for result in results]))
     now: dict[int, _Standing] = {}
     retried: list[int] = []
@@ -145,6 +147,48 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
         else done
         for result, done in zip(results, told, strict=True)
     ]
+
+
+def _with_ids_of_their_own(connection: Connection, results: list[Result]) -> list[Result]:
+    """Results as they are proven: an id that is another message's proves nothing of this one."""
+    ids = {each.message_id for each in results if each.evidence in _PROVEN_BY_ID} - {""}
+    if not ids:
+        return results
+    owners = dict(tuples(_TAKEN.run(connection, ids=json.dumps(sorted(ids)))))
+    told = []
+    for result in results:
+        id = result.message_id
+        proven = result.evidence in _PROVEN_BY_ID and bool(id)
+        if proven and owners.setdefault(id, result.message) != result.message:
+            told.append(
+                result._replace(
+                    evidence=Evidence.UNKNOWN, reason=NOT_AS_ASKED, detail=taken(id), message_id=""
+                )
+            )
+        else:
+            told.append(result)
+    return told
+
+
+def taken(message_id: str) -> str:
+    """What an acceptance that is another message's is told as."""
+    return f"accepted, but as message {message_id}, which is another row's"
+
+
+_PROVEN_BY_ID = frozenset({Evidence.ACCEPTED, Evidence.REPLAYED})
+_TAKEN = Prepared(
+    lambda database: union_all(
+        *(
+            select(table.c.message_id, owner).where(
+                table.c.message_id.in_(texts_of("ids", database)), *proof
+            )
+            for table, owner, proof in (
+                (message, message.c.id, ()),
+                (attempt, attempt.c.message, (attempt.c.outcome == AttemptOutcome.ACCEPTED,)),
+            )
+        )
+    )
+)
 
 
 def _is_late_doubt(move: dict[str, Any]) -> bool:

@@ -28,6 +28,7 @@ from runner.ledger.rehearsals import counts_for, lane_name
 from runner.ledger.schema import attempt, campaign, message, row_skip, status_is, suppression
 from runner.message import (
     KEY_REUSED,
+    NOT_AS_ASKED,
     OPEN,
     UNCONFIRMED,
     AttemptOutcome,
@@ -408,7 +409,7 @@ def in_doubt(
             asked_id=row.attempt_message_id or (before.asked_id if before else ""),
             foreign=row.attempt_reason == KEY_REUSED
             and (before.foreign if before else bool(row.first_use)),
-            unconfirmed=row.attempt_reason == UNCONFIRMED
+            unconfirmed=row.attempt_reason in (UNCONFIRMED, NOT_AS_ASKED)
             or (before is not None and before.unconfirmed),
             presumed=row.attempt_evidence == Evidence.PRESUMED
             and (before is None or before.presumed),

@@ -232,6 +232,9 @@ Outcome = Accepted | Rejected | Deferred | InDoubt
 
 IN_PROGRESS = "sendInProgress"
 UNCONFIRMED = "sendUnconfirmed"
+NOT_AS_ASKED = "notAsAsked"
+"""An acceptance of something else than what was sent; never repeated: its key may be another's."""
+
 KEY_REUSED = "idempotencyKeyReused"
 HELD_BACK = "held_back"
 """Why a message that was begun did not go: the team, its sender, its campaign or its recipient was

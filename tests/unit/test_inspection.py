@@ -11,7 +11,7 @@ import pytest
 
 from runner.audience.inspection import CHUNK, inspect
 from runner.audience.reading import Audience, read_audience
-from runner.campaign import load_campaign
+from runner.campaign.load import load_campaign
 from runner.tables.text import Row
 from runner.templating import compile_template
 

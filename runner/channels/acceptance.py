@@ -1,0 +1,67 @@
+"""Whether an acceptance is that of what was sent: the answer says who wrote what to whom, too."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+
+from runner.channels.answers import Reply, as_map, moment, text_id
+from runner.message import CLOCK_SLACK, NOT_AS_ASKED, Accepted, InDoubt, Outcome
+
+MOST_APART = 900.0
+"""Seconds: stamps of messages that are further behind the API's `Date` are no clock's error."""
+
+_LINK = re.compile(r"https?://\S+")
+
+
+def checked(outcome: Outcome, reply: Reply, body: bytes) -> Outcome:
+    """An acceptance, in doubt where the answer is about something else than `body`."""
+    if not isinstance(outcome, Accepted):
+        return outcome
+    answer = as_map(reply.json())
+    odd = next(_odd(as_map(json.loads(body)), answer), "")
+    if not odd:
+        return outcome
+    return InDoubt(NOT_AS_ASKED, f"accepted, but {odd}")
+
+
+def behind(reply: Reply) -> float:
+    """Seconds by which the stamp of a message that was accepted is behind the answer's `Date`."""
+    at = moment(as_map(as_map(reply.json()).get("message")).get("createdAt"))
+    if at is None or reply.server_at is None:
+        return 0.0
+    apart = reply.server_at - at
+    return apart if CLOCK_SLACK < apart <= MOST_APART else 0.0
+
+
+def _odd(body: Mapping[str, object], answer: Mapping[str, object]) -> Iterator[str]:
+    """What of the answer is not what was asked; what it does not say is not missed."""
+    message, thread = as_map(answer.get("message")), as_map(answer.get("thread"))
+    target = as_map(body.get("target")) or body
+    sender = target.get("accountLinkId")
+    for said in (message.get("accountLinkId"), thread.get("accountLinkId")):
+        if said is not None and text_id(said) != sender:
+            yield "from another account link"
+    its, known = message.get("threadId"), thread.get("id")
+    if its is not None and known is not None and text_id(its) != text_id(known):
+        yield "in another thread"
+    prospect = as_map(thread.get("prospect"))
+    for said, asked in (
+        (thread.get("contactId"), target.get("contactId")),
+        (prospect.get("platformId"), target.get("externalPlatformId")),
+        (prospect.get("externalId"), target.get("externalId")),
+    ):
+        if said is not None and asked is not None and text_id(said) != asked:
+            yield "to another person"
+    text = message.get("content")
+    if isinstance(text, str) and _plain(text) != _plain(str(body.get("content"))):
+        yield "with another text"
+
+
+def _plain(text: str) -> str:
+    """A text without what platforms change of it: spaces, links, entities, how letters are made."""
+    whole = unicodedata.normalize("NFC", html.unescape(text))
+    return " ".join(_LINK.sub("\0", whole).split())

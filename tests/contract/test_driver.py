@@ -7,7 +7,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
+from sqlalchemy import select
+
 from runner.ledger import Ledger, lanes, planning, schema, views
+from runner.ledger.composed import compose_ids
 from runner.message import MessageStatus
 from runner.run.driver import status_now
 from tests.support import SENDER, claim_one, make_campaign, make_intent, make_queue, own_lane
@@ -72,3 +75,45 @@ def test_a_host_that_is_gone_owns_nothing(ledger: Ledger) -> None:
         values = schema.run.update().where(schema.run.c.id == run).values(host="gone-container")
         connection.execute(values)
     assert doubts(ledger, "spring") == 1
+
+
+def test_whom_a_campaign_waits_for_is_settling_only_while_its_run_lives(ledger: Ledger) -> None:
+    dead, lane = sending(ledger, "spring", "team1")
+    row = make_campaign(ledger, "autumn")
+    make_queue(ledger, row, [5, 6])
+
+    def waits_for() -> list[tuple[str, int, bool]]:
+        status = ledger.read(status_now, row, 50.0)
+        assert status.blocked == 1
+        return [(each.campaign, each.count, each.settling) for each in status.waits_for]
+
+    with living(ledger, lane):
+        assert waits_for() == [("spring", 1, True)]
+    kill(ledger, dead)
+    assert waits_for() == [("spring", 1, False)]
+    [one] = ledger.read(status_now, row, 50.0).waits_for
+    assert one.path_beside("campaigns/autumn.yaml") == "campaigns/spring.yaml"
+
+
+def test_ids_of_before_are_brought_into_one_form(ledger: Ledger) -> None:
+    row = make_campaign(ledger, "spring")
+    make_queue(ledger, row, ["5", "Zoe\u0308", "Zo\u00eb", "Jose\u0301"])
+    with ledger.writing() as connection:
+        connection.execute(schema.campaign.update().values(platform="linkedin"))
+        connection.execute(schema.message.update().values(platform="linkedin"))
+        first = schema.message.c.recipient == "Zoe\u0308"
+        connection.execute(schema.message.update().where(first).values(attempts=1))
+        listed = [{"recipient": id, "added_at": 1.0} for id in ("e\u0301", "\u00e9", "a\u030a")]
+        connection.execute(schema.suppression.insert(), listed)
+        compose_ids(connection)
+        compose_ids(connection)
+        each = schema.message.c
+        found = connection.execute(select(each.recipient, each.attempts, each.unplanned)).all()
+        assert sorted(map(tuple, found)) == [
+            ("5", 0, False),
+            ("Jos\u00e9", 0, False),
+            ("Zoe\u0308", 0, True),
+            ("Zo\u00eb", 1, False),
+        ]
+        ids = connection.execute(select(schema.suppression.c.recipient)).scalars().all()
+        assert sorted(ids) == ["\u00e5", "\u00e9"]

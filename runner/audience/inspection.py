@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
@@ -15,7 +15,7 @@ from runner.audience.mojibake import mended, suspect
 from runner.audience.nested import nested_findings
 from runner.audience.nothing import MAYBE_NAMES, is_name_column, plain_cell, seen
 from runner.audience.reading import Audience
-from runner.audience.rounding import Zeros
+from runner.audience.rounding import Zeros, is_digits
 from runner.audience.suppression import people_told
 from runner.findings import Finding, Rows
 from runner.tables import ErrorCell, Truth
@@ -87,12 +87,14 @@ def inspect(
     read = 0
     while chunk := list(islice(rows, CHUNK)):
         cells = [each for _, each in chunk]
-        ids = [row[at] for row in cells]
+        raw_ids = [row[at] for row in cells]
+        ids = list(map(str.strip, raw_ids))
+        digits = numeric and is_digits(ids)
         if listed is not None:
-            listed.add(ids)
+            sure = digits and max(map(len, ids)) < SURE_DIGITS and min(ids) >= "1"
+            listed.add(ids if sure and not audience.table.typed else listed.checked(raw_ids))
         if numeric:
-            ids = list(map(str.strip, ids))
-            zeros.add_all([number for number, _ in chunk], ids)
+            zeros.add_all([number for number, _ in chunk], ids, digits=digits)
             short.add(ids)
         if choice is not None and not choice.taken:
             choice.add(cells)
@@ -172,21 +174,13 @@ class _Listed:
         self._suppressed = audience.suppressed
         platform = audience.campaign.api.platform
         self._check = id_checker(platform, audience.id_type)
-        self._digits = is_numeric(platform, audience.id_type) and not audience.table.typed
 
-    def add(self, cells: Sequence[str]) -> None:
-        """Look for the ids of some rows, as they stand in the sheet."""
-        whole = "".join(cells)
-        if (
-            self._digits
-            and whole.isascii()
-            and whole.isdigit()
-            and max(map(len, cells)) < SURE_DIGITS
-            and min(cells) >= "1"
-        ):
-            ids: Iterable[str] = cells  # each is what it says
-        else:
-            ids = (id for id in map(self._check, cells) if isinstance(id, str))
+    def checked(self, cells: Iterable[str]) -> Iterator[str]:
+        """The ids of cells as they stand in the sheet; not needed where each is what it says."""
+        return (id for id in map(self._check, cells) if isinstance(id, str))
+
+    def add(self, ids: Iterable[str]) -> None:
+        """Look for some ids."""
         self.found.update(filter(self._suppressed.__contains__, ids))
 
 

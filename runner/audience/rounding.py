@@ -76,10 +76,9 @@ class Zeros:
                     self._count[kept] += 1
                     self._rows[kept].add(row)
 
-    def add_all(self, rows: Sequence[int], ids: Sequence[str]) -> None:
-        """Count ids as `add` does each, at a fifth of its cost where all are digits."""
-        whole = "".join(ids)
-        if not (whole.isascii() and whole.isdigit()):
+    def add_all(self, rows: Sequence[int], ids: Sequence[str], *, digits: bool) -> None:
+        """Count ids as `add` does each, at a fifth of its cost where all are of `digits`."""
+        if not digits:
             for row, id in zip(rows, ids, strict=True):
                 self.add(row, id)
             return
@@ -127,6 +126,12 @@ class Zeros:
             if unlikely and (found is None or count > max(2 * found.count, of / 2)):
                 found = Rounded(program, kept, count, of, self._rows[kept])
         return found
+
+
+def is_digits(ids: Iterable[str]) -> bool:
+    """Whether ids hold nothing but digits, all of them."""
+    whole = "".join(ids)
+    return whole.isascii() and whole.isdigit()
 
 
 def rounded(ids: Iterable[tuple[int, str]]) -> Rounded | None:

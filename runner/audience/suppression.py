@@ -79,9 +79,10 @@ def suppressed_by(lists: Iterable[PeopleList]) -> dict[str, str]:
     """Every id of the lists, and where it stands and why: `do-not-contact.csv row 7: asked`."""
     found: dict[str, str] = {}
     for each in lists:
+        file = each.source.path.name
         for id, listed in each.people.items():
             why = f": {listed.reason}" if listed.reason else ""
-            found.setdefault(id, f"{each.source.path.name} row {listed.row}{why}")
+            found.setdefault(id, f"{file} row {listed.row}{why}")
     return found
 
 
@@ -254,8 +255,11 @@ class _Reader:
             return
         if self._zeros is not None:
             self._zeros.add(number, checked)
-        reason = next((_plain(cells[each]) for each in self._reason or () if cells[each]), "")
-        at = next((cells[each] for each in self._added if cells[each].strip()), "")
+        reason = at = ""
+        if self._reason:
+            reason = next((_plain(cells[each]) for each in self._reason if cells[each]), "")
+        if self._added:
+            at = next((cells[each] for each in self._added if cells[each].strip()), "")
         listed = Listed(
             number,
             reason if reason or self._listed else None,

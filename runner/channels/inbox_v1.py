@@ -215,7 +215,9 @@ class InboxV1:
         if thread.get("accountLinkId", lookup.sender) != lookup.sender:
             raise Murky("the look-up answered with another account link's thread")
         known = as_map(thread.get("prospect")).get(_PROSPECT_ID[recipient.id_type])
-        if known is not None and text_id(known) != recipient.id:
+        if known is None:
+            raise Murky("the look-up answered with a thread that does not say whose it is")
+        if text_id(known) != recipient.id:
             raise Murky("the look-up answered with another person's thread")
         history = History(lookup.not_before, self._wire.apart)
         history.syncing = bool(thread.get("isSyncing"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,34 +59,33 @@ class _Looker:
     ) -> None:
         seen = _Seen(draft.campaign.name)
         self.seen.append(seen)
-        passing = (self._see(seen, entry, planned) for entry, planned in entries)
         if self.output is None:
-            deque(passing, maxlen=0)
-        else:
-            names = [name for name in draft.audience.columns if name not in COLUMNS]
-            lines = ([*row, *(columns.get(n, "") for n in names)] for row, columns in passing)
-            write_table(self.output, [*COLUMNS, *names], lines)
+            for entry, planned in entries:
+                self._see(seen, entry, planned)
+            return
+        names = [name for name in draft.audience.columns if name not in COLUMNS]
 
-    def _see(
-        self, seen: _Seen, entry: Entry | RowSkip, planned: PlannedMessage | None
-    ) -> tuple[list[str | int | None], Any]:
-        if isinstance(entry, RowSkip):
+        def lines() -> Iterator[list[str | int | None]]:
+            for entry, planned in entries:
+                self._see(seen, entry, planned)
+                row, columns = _line(entry, planned)
+                yield [*row, *(columns.get(name, "") for name in names)]
+
+        write_table(self.output, [*COLUMNS, *names], lines())
+
+    def _see(self, seen: _Seen, entry: Entry | RowSkip, planned: PlannedMessage | None) -> None:
+        """Keep what of an entry is shown."""
+        if planned is not None:
+            more = self.limit is None or len(seen.messages) < self.limit
+            if more and (not self.only or planned.recipient.id in self.only):
+                seen.messages.append(planned)
+        elif isinstance(entry, RowSkip):
             id = entry.recipient.id if entry.recipient else ""
             self._skip(seen, entry.reason, entry.row, id, entry.detail)
-            reason = f"{entry.reason}: {entry.detail}"
-            return [entry.row, id, "skip", reason, "", ""], entry.columns
-        said = entry.planned
-        row: list[str | int | None] = [said.row, said.recipient.id]
-        if planned is not None:
-            shown = not self.only or said.recipient.id in self.only
-            if shown and (self.limit is None or len(seen.messages) < self.limit):
-                seen.messages.append(planned)
-            return [*row, "send", "", said.sender, said.text], said.columns
-        if said.skip is not None:
+        elif entry.planned.skip is not None:
+            said = entry.planned
+            assert said.skip is not None
             self._skip(seen, said.skip, said.row, said.recipient.id, said.detail)
-            return [*row, "skip", f"{said.skip}: {said.detail}", "", said.text], said.columns
-        was = str(entry.known.status) if entry.known and entry.known.status else ""
-        return [*row, "keep", was, said.sender, said.text], said.columns
 
     def _skip(self, seen: _Seen, reason: str, row: int, id: str, detail: str) -> None:
         if not self.only or id in self.only:
@@ -95,6 +94,24 @@ class _Looker:
                 rows.append((row, id, detail))
             else:
                 seen.unnamed[str(reason)] += 1
+
+
+def _line(
+    entry: Entry | RowSkip, planned: PlannedMessage | None
+) -> tuple[list[str | int | None], Mapping[str, str]]:
+    """What is written of an entry, and the columns of its row."""
+    if isinstance(entry, RowSkip):
+        id = entry.recipient.id if entry.recipient else ""
+        reason = f"{entry.reason}: {entry.detail}"
+        return [entry.row, id, "skip", reason, "", ""], entry.columns
+    said = entry.planned
+    row: list[str | int | None] = [said.row, said.recipient.id]
+    if planned is not None:
+        return [*row, "send", "", said.sender, said.text], said.columns
+    if said.skip is not None:
+        return [*row, "skip", f"{said.skip}: {said.detail}", "", said.text], said.columns
+    was = str(entry.known.status) if entry.known and entry.known.status else ""
+    return [*row, "keep", was, said.sender, said.text], said.columns
 
 
 def show_dry_run(

@@ -22,6 +22,9 @@ EXCEL_CHARACTERS = 32_767
 """Most rows of a sheet and characters of a cell, by Excel's own specification."""
 
 _FORMULA = frozenset("=+-@\t\r")
+_FORMULA_WITHIN = re.compile(r"(?<=[;\t\r\n])(?=[=+@]|-[\w(])")
+"""Where a spreadsheet that separates by semicolons, as in most of Europe, begins a cell: quotes in
+the middle of what it takes for one keep nothing together."""
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 _PAGE = """<!doctype html>
@@ -45,8 +48,8 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell
     The file appears under its name only when it is complete, with mode 0600: it holds people's
     data. Ids in .xlsx are text cells, so that Excel rounds none. A text that begins with
     = + - @ tab or a carriage return would run as a formula when a spreadsheet opens it: .csv puts
-    a single quote ' before it, .xlsx stores it as text and leaves it as it is. .jsonl and .html
-    change nothing.
+    a single quote ' before it, and before one after a semicolon or a new line within a text; .xlsx
+    stores it as text and leaves it as it is. .jsonl and .html change nothing.
 
     Raises RunnerError for an unknown ending, a row of another length, or a file that cannot be
     written.
@@ -93,7 +96,10 @@ def _same_length(
 
 
 def _harmless(cell: Cell) -> Cell:
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in _FORMULA else cell
+    if not isinstance(cell, str):
+        return cell
+    begun = f"'{cell}" if cell[:1] in _FORMULA else cell
+    return _FORMULA_WITHIN.sub("'", begun)
 
 
 def _csv(target: Path, _: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:

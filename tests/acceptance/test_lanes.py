@@ -39,3 +39,24 @@ def test_a_worker_with_no_time_to_drive_or_to_say_that_it_lives_is_refused(
 ) -> None:
     for name in ("--slice", "--dead-after"):
         assert "a second or more" in project.ok("worker", name, "0s", code=2).err
+
+
+def test_a_team_has_one_lane_however_its_address_is_spelled(both: Project) -> None:
+    """By another name of the machine, and by another version of the API."""
+    both.write(people(6))
+    text = both.campaign.read_text().replace("per_hour: none", "per_hour: 3", 1)
+    both.campaign.write_text(text)
+    other = both.campaign.with_name("autumn.yaml")
+    sheet = both.sheet.with_name("autumn.csv")
+    sheet.write_text("x_user_id,first_name\n" + "\n".join(f"{id},P" for id in people(6, "2111")))
+    spelled = text.replace("127.0.0.1", "localhost").replace("spring.csv", "autumn.csv")
+    if both.version == "v1":
+        spelled = spelled.replace("version: v1", "version: v2").replace("/api/v1", "/api/v2")
+    other.write_text(spelled)
+    run = both.start(both.campaign)
+    until(lambda: both.counts().get("sent") == 3, "the hour's three to be sent")
+    assert "another run holds this team" in both.ok(other, code=6).err
+    run.interrupt()
+    run.wait()
+    both.run(other, "--until-idle")
+    assert len(both.api.recipients) == 3

@@ -89,7 +89,9 @@ class Talk:
 
     def v1(self, name: str, request: Request) -> Any:
         if name == "lookup":
-            return {"id": "t1", "accountLinkId": SENDER, "isSyncing": False, **self.more}
+            whose = {"platformId": PERSON.id, "externalId": CONTACT.id}
+            thread = {"id": "t1", "accountLinkId": SENDER, "isSyncing": False, "prospect": whose}
+            return thread | self.more
         assert request.path == "/api/v1/threads/t1/messages"
         assert request.query["limit"] == ["100"]
         start = int(request.query.get("cursorId", ["0"])[0])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.audience.rounding import Zeros, rounded
+from runner.audience.rounding import Zeros, is_digits, rounded
 
 SEEDS = st.integers(0, 2**32)
 
@@ -107,7 +107,7 @@ def test_ids_counted_together_are_counted_as_each_alone(chunks: list[list[str]])
     row = 2
     for ids in chunks:
         rows = range(row, row + len(ids))
-        together.add_all(rows, ids)
+        together.add_all(rows, ids, digits=is_digits(ids))
         for each in zip(rows, ids, strict=True):
             alone.add(*each)
         row += len(ids)

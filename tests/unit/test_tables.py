@@ -295,6 +295,18 @@ CELLS: list[list[str | int | None]] = [
 ]
 
 
+def test_csv_has_no_formula_where_semicolons_separate(tmp_path: Path) -> None:
+    """There the quotes around a cell stand in the middle of one, and keep nothing together."""
+    path = tmp_path / "out.csv"
+    texts = ["x;=cmd()", "a\n@sum(1)", "b;+49 30", "c\n-1", "smile ;-)", "- a\n- b", "1;2", "a=b"]
+    write_table(path, ["id", "text"], [["1", text] for text in texts])
+    written = path.read_text()
+    for formula in ("=cmd()", "@sum(1)", "+49 30", "-1"):
+        assert f"'{formula}" in written
+    for plain in ("smile ;-)", "- a\n- b", "1;2", "a=b"):
+        assert plain in written
+
+
 def test_csv_makes_formulas_harmless(tmp_path: Path) -> None:
     write_table(tmp_path / "a.csv", COLUMNS, CELLS)
     rows = list(csv.reader(io.StringIO((tmp_path / "a.csv").read_text())))

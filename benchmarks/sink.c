@@ -56,7 +56,7 @@ static time_t dated;
 static const char V2[] =
     "{\"message\":{\"id\":\"m%023llu\",\"threadId\":\"t%023llu\",\"accountLinkId\":\"df6jbw4h36qm5d9iu2sgn7kx\","
     "\"platform\":\"twitter\",\"platformId\":\"1505195290712901264\",\"direction\":\"outbound\","
-    "\"sentBy\":{\"type\":\"api\",\"tokenId\":\"t9wq5p2bvnhfdteolyr3km7x\"},\"content\":\"hi\","
+    "\"sentBy\":{\"type\":\"api\",\"tokenId\":\"t9wq5p2bvnhfdteolyr3km7x\"},\"content\":null,"
     "\"entities\":{\"urls\":[],\"postShares\":[],\"mentions\":[],\"hashtags\":[],\"cashtags\":[],\"format\":[]},"
     "\"attachments\":[],\"forwarded\":null,\"reactions\":[],\"editedAt\":null,\"deletedAt\":null,"
     "\"createdAt\":\"2026-11-24T16:14:31.787Z\",\"platformData\":{\"_tag\":\"twitter\",\"encrypted\":false},"
@@ -70,7 +70,7 @@ static const char V2[] =
 static const char V1[] =
     "{\"message\":{\"platform\":\"twitter\",\"teamId\":\"hzcai5t59nn9vsck3rbuepyg\",\"id\":\"m%023llu\","
     "\"threadId\":\"t%023llu\",\"userId\":\"r3km7xj9wq5p2bvnhfdteoly\",\"createdAt\":\"2026-11-24T16:14:31.813Z\","
-    "\"updatedAt\":null,\"platformId\":\"1971804314310930370\",\"content\":\"hi\",\"campaignId\":null,"
+    "\"updatedAt\":null,\"platformId\":\"1971804314310930370\",\"content\":null,\"campaignId\":null,"
     "\"authorId\":\"df6jbw4h36qm5d9iu2sgn7kx\",\"origin\":\"api\",\"replyData\":null,\"forwardData\":null,"
     "\"entities\":null,\"attachment\":null,\"reactions\":[],\"isEncrypted\":false,\"isEdited\":false,"
     "\"deletedAt\":null,\"platformDeletedAt\":null},\"thread\":{\"id\":\"t%023llu\","

@@ -82,7 +82,10 @@ class Server:
     def _receive(self, size: int) -> bytes:
         data = b""
         while len(data) < size:
-            data += self._control.recv(size - len(data))
+            part = self._control.recv(size - len(data))
+            if not part:
+                raise SystemExit(0)  # whoever asked was killed
+            data += part
         return data
 
     def _reap(self) -> None:

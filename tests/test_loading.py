@@ -116,7 +116,7 @@ def test_status_in_words_loads_no_more(folder: Path) -> None:
     [
         (("pause", "spring.yaml"), {"yaml"}),
         (("resolve", "spring.yaml", "--not-sent", "18"), {"yaml"}),
-        (("export", "spring.yaml", "-o", "results.csv"), {"yaml"}),
+        (("export", "spring.yaml", "-o", "results.csv"), FOR_FILES),
         (("suppress", "add", "44"), set()),
         (("suppress", "list"), set()),
         (("db", "backup", "copy.db"), set()),

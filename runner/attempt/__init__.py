@@ -259,6 +259,7 @@ def _result(lane: Lane, channel: Channel, parcel: Parcel, number: int, answer: A
         evidence=evidence_of(outcome),
         at=lane.clock.now(),
         sent_at=lane.moment(channel),
+        via=(lane.id, channel.base_url),
         reason=_reason(outcome),
         detail="" if isinstance(outcome, Accepted) else outcome.detail,
         http_status=answer.status,

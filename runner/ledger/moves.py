@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, select, union_all, update
+from sqlalchemy import Connection, and_, literal_column, select, update
 
 from runner.errors import LedgerError
 from runner.ledger.contact import PassedOver, pass_suppressed
@@ -51,6 +51,7 @@ class Result(NamedTuple):
     attempts_allowed: int = 1
     answered: bool = True
     sent_at: float | None = None  # when it was sent, if that is another time than `at`
+    via: tuple[str, str] = ("", "")  # the lane and the API's address, for an acceptance
 
 
 class Recorded(NamedTuple):
@@ -154,12 +155,13 @@ def _with_ids_of_their_own(connection: Connection, results: list[Result]) -> lis
     ids = {each.message_id for each in results if each.evidence in _PROVEN_BY_ID} - {""}
     if not ids:
         return results
-    owners = dict(tuples(_TAKEN.run(connection, ids=json.dumps(sorted(ids)))))
+    known = tuples(_TAKEN.run(connection, ids=json.dumps(sorted(ids))))
+    owners = {(id, *via): owner for id, owner, *via in known}
     told = []
     for result in results:
         id = result.message_id
         proven = result.evidence in _PROVEN_BY_ID and bool(id)
-        if proven and owners.setdefault(id, result.message) != result.message:
+        if proven and owners.setdefault((id, *result.via), result.message) != result.message:
             told.append(
                 result._replace(
                     evidence=Evidence.UNKNOWN, reason=NOT_AS_ASKED, detail=taken(id), message_id=""
@@ -177,16 +179,12 @@ def taken(message_id: str) -> str:
 
 _PROVEN_BY_ID = frozenset({Evidence.ACCEPTED, Evidence.REPLAYED})
 _TAKEN = Prepared(
-    lambda database: union_all(
-        *(
-            select(table.c.message_id, owner).where(
-                table.c.message_id.in_(texts_of("ids", database)), *proof
-            )
-            for table, owner, proof in (
-                (message, message.c.id, ()),
-                (attempt, attempt.c.message, (attempt.c.outcome == AttemptOutcome.ACCEPTED,)),
-            )
-        )
+    lambda database: select(
+        attempt.c.message_id, attempt.c.message, attempt.c.lane, attempt.c.base_url
+    ).where(
+        attempt.c.message_id.in_(texts_of("ids", database)),
+        attempt.c.message_id != literal_column("''"),  # in words: else its index is not used
+        attempt.c.outcome == AttemptOutcome.ACCEPTED,
     )
 )
 

@@ -143,11 +143,12 @@ class Store:
         if options.record is not None:
             self._restore(options.record)
 
-    def new_message_id(self) -> str:
-        """Reserve an id for a message that may come to be."""
+    def new_message_id(self, asked: bytes = b"") -> str:
+        """Reserve an id for a message that may come to be; ``asked``: the request, so that a
+        sandbox that is started again does not give the ids of the one before to others."""
         while True:
             self._ids += 1
-            message_id = made_up_id("message", self._options.seed, self._ids)
+            message_id = made_up_id("message", self._options.seed, self._ids, asked)
             if message_id not in self.messages:
                 return message_id
 

@@ -65,7 +65,7 @@ async def quick_send(service: "Service", call: Call) -> Answer:
         )
     if platform_id is not None and not NUMERIC_ID.match(platform_id):
         raise bad_request(["externalPlatformId"], "must be numeric", code="invalidValues")
-    message_id = service.store.new_message_id()
+    message_id = service.store.new_message_id(call.body)
     await sending.wait_before(service, call)
     link = _send_link(service, str(link_id))
     people = service.store.people
@@ -88,7 +88,7 @@ async def thread_send(service: "Service", call: Call) -> Answer:
     body = json_object(call.body)
     content = text_field(body, "content")
     quoted = text_field(body, "replyToMessageId", required=False, inbox_id=True)
-    message_id = service.store.new_message_id()
+    message_id = service.store.new_message_id(call.body)
     await sending.wait_before(service, call)
     link = _send_link(service, thread.link.id)
     reply_to = sending.reply_target(service, quoted)

@@ -95,7 +95,7 @@ async def send_message(service: "Service", call: Call, key: str | None) -> Answe
         if entry.refusal is not None:
             raise entry.refusal
         return Answer(200, entry.result or b"")
-    message_id = service.store.new_message_id()
+    message_id = service.store.new_message_id(call.body)
     if key is not None:
         entry = service.keys.begin(key, call.body, message_id, call.now)
     try:

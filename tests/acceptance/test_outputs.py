@@ -10,9 +10,6 @@ import pytest
 
 from .support import Project, everything_in, people
 
-READ = ("spring.csv", "text.html", "dnc.csv", "second.csv", "second.jsonl")
-"""Files that campaigns read, by names that an export may have."""
-
 
 @pytest.fixture
 def used(project: Project) -> Project:

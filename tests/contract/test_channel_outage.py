@@ -94,20 +94,21 @@ class Network:
         found = json.loads(body)
         who = found.get("externalPlatformId") or found["target"]["platformId"]
         key = head.partition("Idempotency-Key: ")[2].partition("\r\n")[0] or who
+        ids = OK[self.version].replace(b'"m1"', f'"m{who}"'.encode())
         if key in self.told:
-            return answer(200, OK[self.version], date)
+            return answer(200, ids, date)
         at = datetime.fromtimestamp(self.clock.now(), UTC).isoformat()
         message = {"id": f"m{who}", "createdAt": at, "content": found["content"], "origin": "api"}
         self.accepted.append(who)
         self.told[key] = json.dumps(message | {"authorId": found.get("accountLinkId")}).encode()
-        ids = OK[self.version].replace(b'"m1"', f'"m{who}"'.encode())
         return answer(OK_STATUS[self.version], ids, date)
 
     def show(self, head: str) -> bytes:
         path, _, query = head.split(" ")[1].partition("?")
         if path.endswith("/lookup"):
             [who] = parse_qs(query)["externalPlatformId"]
-            return json.dumps({"id": who} if who in self.told else None).encode()
+            thread = {"id": who, "prospect": {"platformId": who}}
+            return json.dumps(thread if who in self.told else None).encode()
         return b'{"messages":[%s],"nextCursor":null}' % self.told[path.split("/")[-2]]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from runner.ledger import open_ledger, views
 
+from .conftest import MakeFleet
 from .support import Project, Running, people, until
 
 CONCURRENCY = 4
@@ -91,3 +92,23 @@ def test_what_is_in_doubt_is_told(project: Project) -> None:
     project.ok(project.campaign, code=4)
     told = project.ok("suppress", "add", people(1)[0], "--state", project.ledger).out
     assert f"in doubt, perhaps sent: {people(1)[0]}" in told
+
+
+def test_workers_obey_a_list_file_and_the_ledgers_list(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet(teams=1, people=40, concurrency=2)
+    [team] = fleet.teams
+    listed = fleet.folder / "dnc.csv"
+    listed.write_text(f"x_user_id\n{people(1)[0]}\n")
+    fleet.write_teams(concurrency=2, more="suppress: [../dnc.csv]\n")
+    fleet.slow(0.3)
+    fleet.submit()
+    fleet.worker()
+    fleet.until_accepted(4)
+    in_file, in_ledger = team.ids[30:35], team.ids[35:]
+    fleet.ok("suppress", "add", *in_ledger)
+    listed.write_text("\n".join(["x_user_id", people(1)[0], *in_file]) + "\n")
+    fleet.until_done()
+    assert sorted(team.api.recipients) == sorted(team.ids[:30])
+    reasons = fleet.ask("select detail from message where status = 'skipped'")
+    assert sum("is in " in detail for (detail,) in reasons) == 5
+    assert len(reasons) == 10

@@ -160,7 +160,8 @@ class Campaign:
         resolve = doubtful and luck.random() < 0.2
         settling = doubtful and (resolve or luck.random() < 0.6)
         die_at = self._point(settling) if luck.random() < 0.5 else ""
-        process = self._start("resolve" if resolve else "run", die_at=die_at)
+        words = [] if resolve else self._bounds()
+        process = self._start("resolve" if resolve else "run", *words, die_at=die_at)
         self._let_go_on(process, die_at)
         outside = process.poll() is None
         if outside:
@@ -176,6 +177,18 @@ class Campaign:
                     soak.outside += 1
             elif code not in (0, 1, 4, 5):
                 soak.verdict.broken.append(f"{self.name} ended with {code}:\n{self._said()}")
+
+    def _bounds(self) -> list[str]:
+        """Whom a run is to write to, and how many, in one of five: repeats are bounded too."""
+        luck = self.luck
+        match luck.randrange(10):
+            case 0:
+                return ["--limit", str(luck.choice((0, 1, 5)))]
+            case 1:
+                some = luck.sample(self.everyone, 8)
+                return [word for id in some for word in ("--only", id)]
+            case _:
+                return []
 
     def _point(self, settling: bool) -> str:
         """A point and how often it is passed first, such as will mostly be reached."""

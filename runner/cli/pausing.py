@@ -110,7 +110,7 @@ def cancel(call: Call, /, campaign: Path, yes: bool, state: str | None) -> int:
     from runner.progress import number, safe
     from runner.run import acting
     from runner.run.braking import user
-    from runner.run.leaving import wait_until_none_leaves
+    from runner.run.in_flight import wait_until_none_leaves
     from runner.run.opening import opened
 
     call.about((campaign,), state)

@@ -189,7 +189,7 @@ def _suppress(wanted: Mapping[str, tuple[str, float]], state: str | None, why: s
     from runner.progress import number, safe
     from runner.run.acting import suppress
     from runner.run.braking import user
-    from runner.run.leaving import wait_until_none_leaves
+    from runner.run.in_flight import wait_until_none_leaves
 
     clock = SystemClock()
     with _ledger(state, make=state is not None) as ledger:

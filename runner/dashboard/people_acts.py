@@ -13,7 +13,7 @@ from runner.ledger.planning import CampaignRow
 from runner.message import MessageStatus
 from runner.run import acting
 from runner.run.braking import user
-from runner.run.leaving import Left, wait_until_none_leaves
+from runner.run.in_flight import Left, wait_until_none_leaves
 from runner.run.opening import file_of
 
 _S = MessageStatus

@@ -26,6 +26,9 @@ from runner.passwords import hide_password
 
 _S = MessageStatus
 
+FROZEN = 10.0
+"""Seconds after which whoever is alone with a memory is not waited for."""
+
 PART = 500
 """Messages named in one statement."""
 
@@ -238,9 +241,9 @@ class Memory:
     def alone(self) -> Iterator[None]:
         """Let no other process compare a copy of the ledger with this memory, or change it,
         meanwhile: of two copies that begin in one moment, one comes first. Raises OSError where
-        nothing can be written."""
+        nothing can be written, or a frozen process is alone with it."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with FileLock(self.file.with_suffix(".lock"), mode=0o600):
+        with FileLock(self.file.with_suffix(".lock"), mode=0o600, timeout=FROZEN):
             yield
 
     def keep(self, seen: Marks, moved_to: str = "") -> None:

@@ -49,14 +49,25 @@ def api(say: Say) -> RawServer:
     return RawServer(behave)
 
 
+ANSWERED = 30.0
+"""Seconds that an answer is waited for where one comes, however busy the machine is."""
+
+SILENT = 1.0
+"""The same where none does."""
+
+
 async def finding(
-    version: str, say: Say, lookup: Lookup | None = None, taken: Taken = untaken
+    version: str,
+    say: Say,
+    lookup: Lookup | None = None,
+    taken: Taken = untaken,
+    patience: float = ANSWERED,
 ) -> tuple[Finding, list[Request]]:
     """What a look-up comes to, and what it asked. Every question was asked inside the gate."""
     heard = Heard()
     async with (
         api(say) as server,
-        channel_to(version, server.base, heard=heard, patience=0.5) as channel,
+        channel_to(version, server.base, heard=heard, patience=patience) as channel,
     ):
         found = await channel.look_up(lookup or a_lookup(), taken)
         assert heard.gate.entered == len(server.complete)

@@ -10,7 +10,7 @@ import pytest
 
 from runner.channels import AccountLink, Platform, Team, inbox_v2
 from runner.errors import ChannelError
-from tests.contract.channel_api import OTHER, Say, api
+from tests.contract.channel_api import ANSWERED, OTHER, SILENT, Say, api
 from tests.contract.channel_support import (
     SECRET,
     SENDER,
@@ -24,11 +24,11 @@ from tests.contract.channel_support import (
 pytestmark = pytest.mark.parametrize("version", VERSIONS)
 
 
-async def asked(version: str, say: Say, question: str) -> Any:
+async def asked(version: str, say: Say, question: str, patience: float = ANSWERED) -> Any:
     heard = Heard()
     async with (
         api(say) as server,
-        channel_to(version, server.base, heard=heard, patience=0.5) as channel,
+        channel_to(version, server.base, heard=heard, patience=patience) as channel,
     ):
         try:
             return await getattr(channel, question)()
@@ -109,7 +109,7 @@ async def test_trouble_before_a_run_is_told(version: str, name: str, question: s
         return
     payload, word = TROUBLE[name]
     with pytest.raises(ChannelError) as caught:
-        await asked(version, lambda request: payload, question)
+        await asked(version, lambda request: payload, question, SILENT)
     told = f"{caught.value} {caught.value.hint}"
     assert word in told
     assert "\n" not in told

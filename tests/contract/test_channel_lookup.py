@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.message import Absent, Finding, Found, Unclear
-from tests.contract.channel_api import OTHER, Talk, api, at, finding, ours, saying, theirs
+from tests.contract.channel_api import OTHER, SILENT, Talk, api, at, finding, ours, saying, theirs
 from tests.contract.channel_support import (
     CONTACT,
     PERSON,
@@ -208,7 +208,7 @@ async def test_trouble_is_unclear(version: str, name: str, step: int) -> None:
 
     if step == 3 and version == "v1":
         return
-    found, _ = await finding(version, say)
+    found, _ = await finding(version, say, patience=SILENT)
     assert isinstance(found, Unclear)
     assert found.reason
 

@@ -72,7 +72,8 @@ def test_ctrl_c_twice_leaves_doubt_that_the_key_or_a_person_settles(both: Projec
     both.write(ids, concurrency=2)
     both.api.faults("stall:accept=no")
     running = both.start(both.campaign, "--log-format", "json")
-    until(lambda: both.counts().get("sending") == 2, "two under way")
+    # Claimed is not enough: what is not written yet is given back.
+    until(lambda: both.api.ask("requests")["faults"].get("stall") == 2, "two on the wire")
     running.interrupt()
     until(lambda: "Ctrl-C again" in running.out, "the word about a second Ctrl-C")
     running.interrupt()

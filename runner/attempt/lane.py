@@ -166,7 +166,7 @@ class Lane:
 
     def moment(self, channel: Channel) -> float:
         """When something is sent, in Unix seconds: by the server's clock where ours is far behind
-        it, or whoever is written to now would be free for others too early."""
+        it, or the recipient would be free for other campaigns too early."""
         ours, theirs = self.clock.now(), channel.server_now()
         return theirs if FAR_BEHIND < theirs - ours < TOO_FAR else ours
 

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 
 from runner.channels.answers import Reply, as_map, moment, text_id
+from runner.channels.http import Wire
 from runner.message import CLOCK_SLACK, NOT_AS_ASKED, Accepted, InDoubt, Outcome
 
 MOST_APART = 900.0
@@ -17,23 +18,25 @@ MOST_APART = 900.0
 _LINK = re.compile(r"https?://\S+")
 
 
-def checked(outcome: Outcome, reply: Reply, body: bytes) -> Outcome:
-    """An acceptance, in doubt where the answer is about something else than `body`."""
+def checked(outcome: Outcome, reply: Reply, body: bytes, wire: Wire) -> Outcome:
+    """Return an acceptance, in doubt where the answer is about something else than `body`; let
+    `wire` learn how far the stamp of its message is behind the answer's `Date`."""
     if not isinstance(outcome, Accepted):
         return outcome
     answer = as_map(reply.json())
+    wire.apart = max(wire.apart, _behind(answer, reply.server_at))
     odd = next(_odd(as_map(json.loads(body)), answer), "")
     if not odd:
         return outcome
     return InDoubt(NOT_AS_ASKED, f"accepted, but {odd}")
 
 
-def behind(reply: Reply) -> float:
+def _behind(answer: Mapping[str, object], server_at: float | None) -> float:
     """Seconds by which the stamp of a message that was accepted is behind the answer's `Date`."""
-    at = moment(as_map(as_map(reply.json()).get("message")).get("createdAt"))
-    if at is None or reply.server_at is None:
+    at = moment(as_map(answer.get("message")).get("createdAt"))
+    if at is None or server_at is None:
         return 0.0
-    apart = reply.server_at - at
+    apart = server_at - at
     return apart if CLOCK_SLACK < apart <= MOST_APART else 0.0
 
 

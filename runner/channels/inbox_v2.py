@@ -20,7 +20,7 @@ from runner.channels import (
     Team,
     never,
 )
-from runner.channels.acceptance import behind, checked
+from runner.channels.acceptance import checked
 from runner.channels.answers import (
     COMMON,
     DOUBT,
@@ -195,10 +195,7 @@ class InboxV2:
             said = read_refusal(reply).request_id
         request_id = clean(said, self._wire.token)
         left = quota(reply, self.server_now())
-        outcome = self.outcome(reply)
-        if isinstance(outcome, Accepted):
-            self._wire.apart = max(self._wire.apart, behind(reply))
-            outcome = checked(outcome, reply, body)
+        outcome = checked(self.outcome(reply), reply, body, self._wire)
         return Answer(outcome, reply.status, request_id, reply.server_at, left)
 
     def outcome(self, reply: Reply) -> Outcome:

@@ -262,16 +262,7 @@ class Driving:
             raise RunnerError(f"{campaign.name}: {name} is not set on this host")
         token = Token(held)
         said = await self._introduced(handed, token)
-        found = Crew(
-            said.lane_id,
-            said.origin,
-            said.team,
-            said.team_name,
-            token,
-            [],
-            {},
-            server_ahead=said.server_ahead,
-        )
+        found = Crew.of(said, token)
         if found.lane_id != lane_id:
             raise RunnerError(
                 f"{campaign.name}: the token in {name} on this host is of team "

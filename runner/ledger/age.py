@@ -27,7 +27,7 @@ from runner.passwords import hide_password
 _S = MessageStatus
 
 FROZEN = 10.0
-"""Seconds after which whoever is alone with a memory is not waited for."""
+"""Seconds to wait for the lock of a memory: a process that holds it longer is frozen."""
 
 PART = 500
 """Messages named in one statement."""
@@ -253,7 +253,7 @@ class Memory:
             self.write(seen, moved_to)
 
     def write(self, seen: Marks, moved_to: str = "") -> None:
-        """The same, for whoever is `alone` with it already."""
+        """The same, with the lock already held (`alone`)."""
         self._write(seen.joined(self.recall()), moved_to)
 
     def touched(self) -> tuple[int, int]:

@@ -6,7 +6,7 @@ sender's limits, not as a use of the ledger that its copies must not forget.
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, ColumnElement, Connection, and_, func, select, update
+from sqlalchemy import Boolean, ColumnElement, Connection, func, select, update
 from sqlalchemy.sql import FromClause
 
 from runner.ledger.notes import note, set_note
@@ -16,7 +16,7 @@ from runner.ledger.schema import attempt, campaign, message
 _BEFORE = "rehearsed_before"
 _LANE = "SANDBOX "
 _its, _mine = campaign.alias(), campaign.alias()
-"""Made once: an alias makes every column anew, and a claim needs these each time."""
+"""Made once: an alias builds every column again, and each claim needs these."""
 
 
 def lane_name(team: str, *, rehearsal: bool) -> str:
@@ -44,7 +44,7 @@ def attempt_is_of(rehearsal: str) -> ColumnElement[bool]:
     """That an attempt was one of a rehearsal, or else that it was none. `rehearsal`: the name of
     the parameter that says which."""
     marked = func.substr(attempt.c.lane, 1, len(_LANE)) == _LANE
-    return and_(marked == given(rehearsal, Boolean))
+    return marked == given(rehearsal, Boolean)
 
 
 def begin_anew(connection: Connection, before: int) -> None:

@@ -116,7 +116,7 @@ def _keep_rehearsals_apart(connection: Connection) -> None:
 
 
 def _forget_notes_of(connection: Connection, name: str) -> None:
-    """What was agreed to, accepted and counted of a campaign that was none: it is asked anew."""
+    """Delete what was agreed to, accepted and counted for a campaign: it is asked again."""
     of_name = [f"{what} {name}" for what in ("agreed", "accepted", "presumed")]
     lists = meta.c.key.startswith(f"list {name} ", autoescape=True)
     sheet = meta.c.key.startswith("prospects ") & (meta.c.value == name)

@@ -23,7 +23,7 @@ HEARD_WITHIN = 1.0
 """Seconds within which a live run hears what a person says, and writes down what it held back."""
 
 OLD = 120.0
-"""Seconds after which a message that is still begun is nobody's any more: its run was killed."""
+"""Seconds after which a message that is still `sending` has no run any more: it was killed."""
 
 
 @dataclass(frozen=True, slots=True)

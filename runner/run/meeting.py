@@ -53,6 +53,12 @@ class Crew:
     server_ahead: float | None = None  # the server's clock less boot time, as last answered
     _channels: dict[tuple[str, str], Channel] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, said: Introduction, token: Token) -> Crew:
+        """Return the crew of the team that a token is of, without campaigns yet."""
+        team = (said.lane_id, said.origin, said.team, said.team_name)
+        return cls(*team, token, [], {}, server_ahead=said.server_ahead)
+
     def open_lane(
         self, driven: Sequence[Driven], ledger: Ledger, run: int, clock: Clock, bus: EventBus
     ) -> Lane:
@@ -236,19 +242,7 @@ async def meet(
         if who not in met:
             met[who] = await introduce(campaign, token, clock, bus, ledger, draft.row)
         said = met[who]
-        crew = crews.setdefault(
-            said.lane_id,
-            Crew(
-                said.lane_id,
-                said.origin,
-                said.team,
-                said.team_name,
-                token,
-                [],
-                {},
-                server_ahead=said.server_ahead,
-            ),
-        )
+        crew = crews.setdefault(said.lane_id, Crew.of(said, token))
         crew.handles |= {link.id: link.username for link in said.links if link.username}
         crew.drafts.append(draft)
         check_senders(campaign, said, crew.unfit)

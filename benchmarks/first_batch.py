@@ -11,8 +11,10 @@ import sys
 import time
 
 from benchmarks.projects import LINK
-from runner.dispatcher import READ_AHEAD
-from runner.ledger import moves, open_ledger, planning, views
+from runner.ledger.campaigns import registry
+from runner.ledger.ledger import open_ledger
+from runner.ledger.messages import in_doubt, outcomes, queue
+from runner.sending.dispatcher import READ_AHEAD
 
 
 def seconds(location: str) -> float:
@@ -20,11 +22,11 @@ def seconds(location: str) -> float:
     began = time.perf_counter()
     with open_ledger(location) as ledger:
         now = time.time()
-        ids = [campaign.id for campaign in ledger.read(planning.campaigns)]
-        [row] = ledger.read(planning.campaigns)
-        ledger.write(moves.orphan, row.lane or "", now)
-        ledger.read(views.in_doubt, ids)
-        found = ledger.read(views.due, row.id, LINK, now, READ_AHEAD)
+        ids = [campaign.id for campaign in ledger.read(registry.campaigns)]
+        [row] = ledger.read(registry.campaigns)
+        ledger.write(outcomes.orphan, row.lane or "", now)
+        ledger.read(in_doubt.in_doubt, ids)
+        found = ledger.read(queue.due, row.id, LINK, now, READ_AHEAD)
         took = time.perf_counter() - began
     assert found, "nothing is queued"
     return took

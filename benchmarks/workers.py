@@ -19,7 +19,7 @@ from benchmarks.postgres import Load, Server, server
 from benchmarks.processes import PATIENCE, Process, Stuck
 from benchmarks.teams import Size, Teams
 from benchmarks.tools import Sink
-from runner.distributed.slices import SLICE
+from runner.workers.lane_slice import SLICE
 
 Tell = Callable[[str], None]
 """Told how far it is, in a line."""

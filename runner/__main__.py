@@ -5,7 +5,7 @@ import sys
 
 def main() -> None:
     """Run the command line. Imported late, so that nothing loads before it is asked for."""
-    from runner.cli import main as command_line
+    from runner.cli.main import main as command_line
 
     sys.exit(command_line())
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-from runner.measures import Measures
+from runner.instrumentation import Measures
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,8 @@ from prometheus_client.registry import Collector
 
 from runner.clock import Clock
 from runner.events import Event, LaneStarted, MessageEvent
-from runner.ledger.brakes import BrakeKind
-from runner.measures import CampaignFigures, Figures, LaneFigures, Look, Purpose
+from runner.instrumentation import CampaignFigures, Figures, LaneFigures, Look, Purpose
+from runner.ledger.campaigns.brakes import BrakeKind
 
 PREFIX = "run_campaign"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.ledger import Ledger, open_ledger
+from runner.ledger.ledger import Ledger, open_ledger
 from tests import postgresql, processes
 
 OURS = ("INBOX_API_TOKEN", "RUN_CAMPAIGN_STATE", "CI", "NO_COLOR", "COLUMNS")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.group import commands
+from runner.cli.app import commands
 
 ROOT = Path(__file__).parent.parent
 

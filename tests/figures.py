@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from runner.measures import CampaignFigures, Figures, LaneFigures, Limit
+from runner.instrumentation import CampaignFigures, Figures, LaneFigures, Limit
 from tests.support import LANE, SENDER
 
 TEXT = "the thread of Ada Lovelace was not found"

@@ -10,19 +10,20 @@ from typing import Any
 
 import pytest
 
-from runner.attempt.lane import Lane, Settings
 from runner.campaign.schema import Limits, Sender
 from runner.events import Event, EventBus
-from runner.guard import GuardLimits
-from runner.lane import drive_lane
-from runner.ledger import history, lanes, open_ledger, planning, views
+from runner.ledger import lanes
+from runner.ledger.campaigns import registry
 from runner.ledger.engine import open_engine
-from runner.message import (
-    MessageStatus,
-    Outcome,
-)
-from runner.pacing import make_pacer
+from runner.ledger.ledger import open_ledger
+from runner.ledger.queries import totals
+from runner.message.outcome import Outcome
+from runner.message.status import MessageStatus
+from runner.pacing.pacer import make_pacer
 from runner.schedule import Hours
+from runner.sending.drive import drive_lane
+from runner.sending.guard import GuardLimits
+from runner.sending.lane import Lane, Settings
 from tests.pacing import limits, sender
 from tests.support import LANE, SENDER, make_campaign, make_queue, plan_again
 from tests.virtual import (
@@ -70,7 +71,7 @@ class Setting:
 
     async def _drive(self, clock: VirtualClock, limit: int | None, changes: dict[str, Any]) -> Told:
         # Each drive is a new process: later by the wall, with a boot time of its own.
-        clock.started += 1000.0 * (1 + (self.ledger.read(history.last_run) is not None))
+        clock.started += 1000.0 * (1 + (self.ledger.read(lanes.last_run) is not None))
         if self.started is not None:
             clock.started = self.started
         run = self.ledger.write(lanes.begin_run, clock.now(), "test")
@@ -118,12 +119,12 @@ class Setting:
         return row.id
 
     def plan_again(self) -> None:
-        row = self.ledger.read(planning.find_campaign, "spring")
+        row = self.ledger.read(registry.find_campaign, "spring")
         assert row is not None
         plan_again(self.ledger, row)
 
     def counts(self) -> dict[str, int]:
-        found = self.ledger.read(views.counts, self.campaign)
+        found = self.ledger.read(totals.counts, self.campaign)
         return {str(status): count for status, count in found.items() if count}
 
 

@@ -9,11 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from runner.campaign.schema import Limits, Sender
-from runner.pacing import (
-    Pacer,
-    Permit,
-    Told,
-)
+from runner.pacing.pacer import Pacer, Permit
+from runner.pacing.shared_quota import Told
 
 API = ((300, 60.0), (10_000, 3600.0), (100_000, 86_400.0))
 """The API's own limits: requests, and seconds of the window."""

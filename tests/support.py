@@ -7,10 +7,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, text
 
-from runner.ledger import Ledger, claims, lanes, planning, schema, submissions
-from runner.ledger.claims import Intent
-from runner.ledger.planning import CampaignRow, PlanWriter
-from runner.message import AttemptOutcome, Change, Entry, PlannedMessage, Recipient
+from runner.ledger import lanes, schema
+from runner.ledger.campaigns import registry, submissions
+from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.ledger import Ledger
+from runner.ledger.messages import claims
+from runner.ledger.messages.claims import Intent
+from runner.ledger.messages.plans import PlanWriter
+from runner.message.evidence import AttemptOutcome
+from runner.message.plan import Change, Entry, PlannedMessage
+from runner.message.prospect import Recipient
 
 ORIGIN = "https://api.example"
 LANE = "team1"
@@ -24,7 +30,7 @@ def recipient(id: str | int) -> Recipient:
 
 def make_campaign(ledger: Ledger, name: str = "spring") -> CampaignRow:
     return ledger.write(
-        planning.add_campaign,
+        registry.add_campaign,
         name=name,
         path=f"/{name}.yaml",
         source=f"/{name}.csv",

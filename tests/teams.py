@@ -16,9 +16,9 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from runner.sandbox.call import Answer, Call, json_answer
+from runner.sandbox.api.http import Answer, Call, json_answer
+from runner.sandbox.api.v2_shapes import team
 from runner.sandbox.server import Sandbox
-from runner.sandbox.v2_shapes import team
 
 
 def token_of(number: int) -> str:

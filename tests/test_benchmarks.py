@@ -20,11 +20,11 @@ from benchmarks.sending import Case
 from benchmarks.teams import Size
 from benchmarks.tools import Sink, compiler, python_module, raw_load, sink, slow_sync
 from benchmarks.workers import Bench
-from runner.channels import Token
-from runner.channels.connect import connect
+from runner.channels.base import Token
+from runner.channels.factory import connect
 from runner.clock import SystemClock
-from runner.lane import Meter
-from runner.message import Recipient
+from runner.message.prospect import Recipient
+from runner.sending.meter import Meter
 from tests.postgresql import own_server
 
 needs_c = pytest.mark.skipif(compiler() is None, reason="no C compiler")

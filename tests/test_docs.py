@@ -13,17 +13,18 @@ import click
 import pytest
 from pydantic import BaseModel
 
-from runner.campaign.load import load_campaign
+from runner.campaign.loader import load_campaign
 from runner.campaign.schema import Campaign
 from runner.campaign.values import parse_duration
-from runner.cli import failing
+from runner.cli import failures
 from runner.errors import LaneHeld, RunnerError, UsageError
 from runner.findings import CODES
-from runner.ledger.exports import EXPORT_COLUMNS
-from runner.message import EVIDENCE, MOVES, Evidence, MessageStatus, SkipReason
-from runner.report import Status
-from runner.run.story import RunResult
+from runner.ledger.queries.exports import EXPORT_COLUMNS
+from runner.message.evidence import EVIDENCE, Evidence
+from runner.message.status import MOVES, MessageStatus, SkipReason
+from runner.run.run import RunResult
 from runner.sandbox import FAULTS
+from runner.status.status import Status
 from tests.documents import (
     FENCE,
     ROOT,
@@ -99,8 +100,8 @@ def test_exit_codes_are_those_of_the_code() -> None:
         RunnerError.exit_code,
         UsageError.exit_code,
         LaneHeld.exit_code,
-        failing.BUG,
-        failing.INTERRUPTED,
+        failures.BUG,
+        failures.INTERRUPTED,
     }
     told = [int(cells[0]) for cells in table(section(page(COMMANDS_PAGE), "Exit codes"))]
     assert told == sorted(codes)

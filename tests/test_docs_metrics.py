@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from runner.events import Event, LaneStarted, MessageEvent
-from runner.ledger.brakes import BrakeKind
-from runner.measures import Purpose
-from runner.message import MessageStatus
+from runner.instrumentation import Purpose
+from runner.ledger.campaigns.brakes import BrakeKind
+from runner.message.status import MessageStatus
 from runner.metrics import Metrics
 from tests.documents import page, section, table, ticked
 from tests.figures import Clock, Looking

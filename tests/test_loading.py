@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from runner.ledger import moves, open_ledger, planning
-from runner.ledger.moves import Result
-from runner.message import Evidence
+from runner.ledger.campaigns import registry
+from runner.ledger.ledger import open_ledger
+from runner.ledger.messages import outcomes
+from runner.ledger.messages.outcomes import Result
+from runner.message.evidence import Evidence
 from tests.support import SENDER, claim_one, make_campaign, make_intent, make_queue, own_lane
 
 CALL = """
@@ -28,12 +30,18 @@ OTHERS = frozenset({"__main__", "runner", "_distutils_hack", "sitecustomize", "c
 """Ours, and what an interpreter or a measurement brings."""
 
 FOR_FILES = {"pydantic", "yaml"}
-FOR_LIMITS = {"runner.pacing", "aiolimiter"}
+FOR_LIMITS = {"runner.pacing.pacer", "aiolimiter"}
 NEVER = {
     *("aiohttp", "yarl", "multidict", "uvloop", "orjson", "jinja2", "dotenv", "rich"),
     *("pandas", "numpy", "openpyxl", "pyarrow", "holidays", "psycopg"),
-    *("runner.run.story", "runner.run.setup", "runner.lane", "runner.attempt", "runner.dispatcher"),
-    *("runner.channels", "runner.events", "runner.templating", "runner.plan"),
+    *(
+        "runner.run.run",
+        "runner.planning.draft",
+        "runner.sending.drive",
+        "runner.sending.attempt",
+        "runner.sending.dispatcher",
+    ),
+    *("runner.channels.base", "runner.events", "runner.templating", "runner.planning.planner"),
 }
 """What sending alone needs, or only some sheets, schedules and ledgers."""
 
@@ -71,13 +79,13 @@ def folder(tmp_path: Path) -> Path:
     with open_ledger(str(tmp_path / "state.db")) as ledger:
         row = make_campaign(ledger)
         make_queue(ledger, row, [17, 18, 19])
-        ledger.write(planning.bind, row.id, "https://api.example", "team1")
+        ledger.write(registry.bind, row.id, "https://api.example", "team1")
         run, epoch = own_lane(ledger)
         for message, evidence in ((1, Evidence.ACCEPTED), (2, Evidence.UNKNOWN)):
             intent = make_intent(message, run, epoch, started_at=at, server_at=at)
             number = claim_one(ledger, intent)
             result = Result(message, number, evidence, at, message_id=f"m{message}")
-            ledger.write(moves.record, [result])
+            ledger.write(outcomes.record, [result])
     return tmp_path
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from runner.channels import AccountLink, Answer, HeldBack, Lookup, Platform, Taken, Team, never
-from runner.ledger import Ledger
-from runner.message import (
+from runner.channels.base import AccountLink, Answer, HeldBack, Lookup, Platform, Taken, Team, never
+from runner.ledger.ledger import Ledger
+from runner.message.outcome import (
     HELD_BACK,
     TOO_LATE,
     Absent,
@@ -21,8 +21,8 @@ from runner.message import (
     Found,
     InDoubt,
     Outcome,
-    Recipient,
 )
+from runner.message.prospect import Recipient
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from unicodedata import normalize
 from runner.audience.ids import shown
 from runner.errors import AudienceError
 from runner.findings import Finding
-from runner.templating import is_name, normal_name
+from runner.templating.variable_names import is_name, normal_name
 
 ID_COLUMNS: Mapping[str, str] = {
     "x_user_id": "platform",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from runner.audience.reading import Audience
+from runner.audience.prospects import Audience
 from runner.findings import Finding
 
 _INSTEAD = "open the workbook, save it, and run again"

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from unicodedata import normalize
 
-from runner.audience.nothing import ERRORS, seen
+from runner.audience.empty_cells import ERRORS, seen
 from runner.errors import UsageError
-from runner.message import SkipReason
-from runner.tables import ErrorCell, FormattedNumber, RoundedNumber, Uncalculated
+from runner.message.status import SkipReason
+from runner.tables.cells import ErrorCell, FormattedNumber, RoundedNumber, Uncalculated
 
 MAX_PLATFORM_ID = 2**64
 """X's user ids are unsigned 64-bit numbers."""

@@ -9,17 +9,19 @@ from itertools import islice, pairwise
 
 from runner.audience.columns import folded
 from runner.audience.columns import listed as all_of
+from runner.audience.empty_cells import MAYBE_NAMES, is_name_column, plain_cell, seen
 from runner.audience.formulas import uncalculated
 from runner.audience.ids import id_checker, is_numeric, shown
 from runner.audience.mojibake import mended, suspect
-from runner.audience.nested import nested_findings
-from runner.audience.nothing import MAYBE_NAMES, is_name_column, plain_cell, seen
-from runner.audience.reading import Audience
-from runner.audience.rounding import Zeros, is_digits
+from runner.audience.nested_cells import nested_findings
+from runner.audience.prospects import Audience
+from runner.audience.rounded_ids import Zeros, is_digits
 from runner.audience.suppression import people_told
 from runner.findings import Finding, Rows
-from runner.tables import ErrorCell, Truth
-from runner.templating import NO, YES, Template, decimal_of_cells, is_number
+from runner.tables.cells import ErrorCell, Truth
+from runner.templating.numbers import decimal_of_cells, is_number
+from runner.templating.template import Template
+from runner.templating.value_filters import NO, YES
 
 CHUNK = 1000
 """Rows looked at together: what nearly all columns do not hold is then seen at once."""

@@ -15,11 +15,12 @@ from typing import NamedTuple
 
 from runner.audience.columns import ID_COLUMNS, columns_there, normal_column
 from runner.audience.ids import INVISIBLE, Refused, id_checker, is_numeric, of_any_kind, shown
-from runner.audience.rounding import Zeros
+from runner.audience.rounded_ids import Zeros
 from runner.errors import AudienceError
 from runner.findings import Finding, FindingError, Level, Rows
-from runner.message import MessageStatus, SkipReason
-from runner.tables import ErrorCell, Table, Uncalculated, read_table
+from runner.message.status import MessageStatus, SkipReason
+from runner.tables.cells import ErrorCell, Uncalculated
+from runner.tables.reader import Table, read_table
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.addresses import is_loopback
-from runner.campaign.yamlfile import Unquoted, read_document
-from runner.message import REHEARSAL, normal_name
+from runner.campaign.yaml_document import Unquoted, read_document
+from runner.message.key import REHEARSAL, normal_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def identify(path: Path) -> Identity:
     name = None if document.problems else _at_a_glance(document.value, path.stem)
     if name is None:
         # With it comes pydantic, which takes longer to load than the ledger to answer.
-        from runner.campaign.load import load_campaign
+        from runner.campaign.loader import load_campaign
 
         name = load_campaign(path).name
     return Identity(path, name)

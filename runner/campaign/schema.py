@@ -41,7 +41,7 @@ from runner.campaign.values import (
     refuse,
 )
 from runner.findings import Finding, refuse_code
-from runner.message import REHEARSAL, TEST, normal_name
+from runner.message.key import REHEARSAL, TEST, normal_name
 from runner.schedule import ALWAYS, Hours, local_time, make_week, parse_time
 
 MAX_NAME = 100

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 from pydantic_core import PydanticCustomError
 
 from runner.addresses import is_loopback_host
-from runner.campaign.yamlfile import Unquoted, Whole
+from runner.campaign.yaml_document import Unquoted, Whole
 from runner.schedule import DAYS, is_region, parse_days, parse_time
 from runner.zones import find_zone
 

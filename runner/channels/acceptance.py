@@ -8,9 +8,10 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 
-from runner.channels.answers import Reply, as_map, moment, text_id
 from runner.channels.http import Wire
-from runner.message import CLOCK_SLACK, NOT_AS_ASKED, Accepted, InDoubt, Outcome
+from runner.channels.responses import Reply, as_map, moment, text_id
+from runner.message.evidence import CLOCK_SLACK
+from runner.message.outcome import NOT_AS_ASKED, Accepted, InDoubt, Outcome
 
 MOST_APART = 900.0
 """Seconds: stamps of messages that are further behind the API's `Date` are no clock's error."""

@@ -25,11 +25,11 @@ from aiohttp.payload import Payload
 from multidict import CIMultiDict
 from yarl import URL
 
-from runner.channels import HeldBack, Token, never
-from runner.channels.answers import Reply, clean, http_date
+from runner.channels.base import HeldBack, Token, never
+from runner.channels.responses import Reply, clean, http_date
 from runner.clock import Clock
-from runner.measures import Purpose
-from runner.message import HELD_BACK, TOO_LATE, Deferred, InDoubt, Scope
+from runner.instrumentation import Purpose
+from runner.message.outcome import HELD_BACK, TOO_LATE, Deferred, InDoubt, Scope
 
 SEND_ANSWER = 1 << 20
 """Bytes of the longest answer to a send that is read. Our own choice, far above any example."""

@@ -11,7 +11,8 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from runner.channels import (
+from runner.channels.acceptance import checked
+from runner.channels.base import (
     AccountLink,
     Answer,
     Gate,
@@ -22,8 +23,18 @@ from runner.channels import (
     Team,
     never,
 )
-from runner.channels.acceptance import checked
-from runner.channels.answers import (
+from runner.channels.http import Wire
+from runner.channels.lookup import (
+    MOST_PAGES,
+    Asker,
+    Candidate,
+    History,
+    Murky,
+    guarded,
+    message_time,
+    path_id,
+)
+from runner.channels.responses import (
     COMMON,
     DOUBT,
     NOT_THE_API,
@@ -44,18 +55,8 @@ from runner.channels.answers import (
     text_id,
     with_odd_wait,
 )
-from runner.channels.asking import (
-    MOST_PAGES,
-    Asker,
-    Candidate,
-    History,
-    Murky,
-    guarded,
-    message_time,
-    path_id,
-)
-from runner.channels.http import Wire
-from runner.message import Absent, Accepted, Finding, InDoubt, Outcome, Recipient
+from runner.message.outcome import Absent, Accepted, Finding, InDoubt, Outcome
+from runner.message.prospect import Recipient
 
 KEEPALIVE = 4.0
 """Seconds that an idle connection is kept. Without a key a connection that the server closes at

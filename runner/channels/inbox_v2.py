@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from runner.channels import (
+from runner.channels.acceptance import checked
+from runner.channels.base import (
     AccountLink,
     Answer,
     Gate,
@@ -20,8 +21,10 @@ from runner.channels import (
     Team,
     never,
 )
-from runner.channels.acceptance import checked
-from runner.channels.answers import (
+from runner.channels.http import Wire
+from runner.channels.inbox_v2_lookup import LookupV2, profile_platform
+from runner.channels.lookup import Asker, guarded
+from runner.channels.responses import (
     COMMON,
     DOUBT,
     NOT_THE_API,
@@ -47,10 +50,7 @@ from runner.channels.answers import (
     until,
     with_odd_wait,
 )
-from runner.channels.asking import Asker, guarded
-from runner.channels.http import Wire
-from runner.channels.lookup_v2 import LookupV2, profile_platform
-from runner.message import (
+from runner.message.outcome import (
     IN_PROGRESS,
     KEY_REUSED,
     UNCONFIRMED,
@@ -58,9 +58,9 @@ from runner.message import (
     Finding,
     InDoubt,
     Outcome,
-    Recipient,
     Scope,
 )
+from runner.message.prospect import Recipient
 
 KEEPALIVE = 15.0
 """Seconds that an idle connection is kept; aiohttp's own default. The key makes a connection that

@@ -11,19 +11,22 @@ from typing import Any
 
 import click
 
-from runner.cli.call import Call
+from runner.cli.invocation import Call
 from runner.cli.json_text import json_text
-from runner.cli.params import ENDINGS
-from runner.cli.question import finish_lines, preview_lines
-from runner.cli.show import text_lines, told_in_place
+from runner.cli.options import ENDINGS
+from runner.cli.output import text_lines, told_in_place
+from runner.cli.prompts import finish_lines, preview_lines
 from runner.clock import SystemClock
 from runner.errors import RunnerError
-from runner.forecast import finish_as_json
-from runner.message import Entry, MessageStatus, PlannedMessage, RowSkip, named
-from runner.progress import number, safe
+from runner.formatting import number, safe
+from runner.message.key import named
+from runner.message.plan import Entry, PlannedMessage
+from runner.message.prospect import RowSkip
+from runner.message.status import MessageStatus
+from runner.pacing.forecast import finish_as_json
+from runner.planning.draft import Draft
 from runner.run.dry_run import DryRun, dry_run
-from runner.run.setup import Draft
-from runner.tables import write_table
+from runner.tables.writer import write_table
 
 SHOWN = 10
 """Messages shown unless said otherwise."""

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.channels import Token
-from runner.cli.call import Call
-from runner.cli.running import options_of, run_and_tell
-from runner.progress import number, safe
-from runner.run.campaigns import load
-from runner.run.places import LEDGER_NAME
-from runner.run.setup import SANDBOX_TOKEN
+from runner.channels.base import Token
+from runner.cli.invocation import Call
+from runner.cli.live_run import options_of, run_and_tell
+from runner.formatting import number, safe
+from runner.project.campaign_files import load
+from runner.project.credentials import SANDBOX_TOKEN
+from runner.project.ledger_location import LEDGER_NAME
 from runner.sandbox import AccountLink, Sandbox
 
 if TYPE_CHECKING:

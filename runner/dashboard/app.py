@@ -19,17 +19,17 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from runner.clock import SystemClock, iso
-from runner.dashboard import campaign_acts, people_acts, words
-from runner.dashboard.acting import act_routes
-from runner.dashboard.pages import page_routes
-from runner.dashboard.sharing import Shared
-from runner.dashboard.showing import Command, House
+from runner.dashboard import campaign_forms, message_forms, presentation
+from runner.dashboard.cache import Shared
+from runner.dashboard.context import Command, House
+from runner.dashboard.forms import act_routes
+from runner.dashboard.views import page_routes
 from runner.errors import RunnerError
-from runner.ledger.pages import NoSuchPage
-from runner.pages.page import escaping
-from runner.run.looking import Looks
-from runner.run.opening import location_of
-from runner.run.places import ledger_upward
+from runner.ledger.pagination import NoSuchPage
+from runner.project.ledger_location import ledger_upward
+from runner.project.ledger_reader import Looks
+from runner.project.open import location_of
+from runner.report.html import escaping
 
 
 def dashboard_of(
@@ -73,9 +73,9 @@ class _Number(IntegerConvertor):
 register_url_convertor("number", _Number())
 
 ACTS = {
-    **{f"/campaigns/{{id:number}}/{name}": act for name, act in campaign_acts.ACTS.items()},
-    **{f"/messages/{{id:number}}/{name}": act for name, act in people_acts.ACTS.items()},
-    **{f"/do-not-contact/{name}": act for name, act in people_acts.LIST_ACTS.items()},
+    **{f"/campaigns/{{id:number}}/{name}": act for name, act in campaign_forms.ACTS.items()},
+    **{f"/messages/{{id:number}}/{name}": act for name, act in message_forms.ACTS.items()},
+    **{f"/do-not-contact/{name}": act for name, act in message_forms.LIST_ACTS.items()},
 }
 """What can be done, and under which address."""
 
@@ -93,7 +93,7 @@ def _templates() -> Environment:
     made = escaping(PackageLoader("runner.dashboard"))
     made.filters["iso"] = iso
     made.filters["cells"] = json.loads
-    made.globals |= {"called": words.CALLED, "signs": words.SIGNS}
+    made.globals |= {"called": presentation.CALLED, "signs": presentation.SIGNS}
     return made
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import uvicorn
 
-from runner.dashboard.access import App, Keys, Receive, Scope, Send, guarded, names_of
+from runner.dashboard.auth import App, Keys, Receive, Scope, Send, guarded, names_of
 from runner.errors import RunnerError
 
 PORTS = 20

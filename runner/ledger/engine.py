@@ -17,12 +17,13 @@ from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from runner.errors import LedgerError, LedgerTooNew, UsageError
-from runner.ledger.composed import compose_ids
-from runner.ledger.failures import BUSY_SECONDS, told_plainly
-from runner.ledger.moved import refuse_moved
-from runner.ledger.place import KEEP_IT, check_place, runs_took_place, wal_of
+from runner.ledger.composed_ids import compose_ids
+from runner.ledger.errors import BUSY_SECONDS, told_plainly
+from runner.ledger.files import KEEP_IT, check_place, runs_took_place, wal_of
+from runner.ledger.locks import hold_schema
+from runner.ledger.migrations import migrate
+from runner.ledger.moved_mark import refuse_moved
 from runner.ledger.schema import SCHEMA_VERSION, as_postgresql_has_it, meta, metadata
-from runner.ledger.upgrading import hold_schema, migrate
 from runner.passwords import hide_password, hide_passwords, passwords_in
 
 QUICKLY_CHECKED = 4_000_000

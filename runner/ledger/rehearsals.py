@@ -9,9 +9,8 @@ from __future__ import annotations
 from sqlalchemy import Boolean, ColumnElement, Connection, func, select, update
 from sqlalchemy.sql import FromClause
 
-from runner.ledger.notes import note, set_note
-from runner.ledger.prepared import given
-from runner.ledger.schema import attempt, campaign, message
+from runner.ledger.schema import attempt, campaign, message, note, set_note
+from runner.ledger.statements import given
 
 _BEFORE = "rehearsed_before"
 _LANE = "SANDBOX "

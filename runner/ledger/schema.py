@@ -13,6 +13,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ColumnElement,
+    Connection,
     Float,
     ForeignKey,
     Index,
@@ -24,11 +25,13 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     literal_column,
+    select,
     text,
 )
 from sqlalchemy.sql import FromClause
 
-from runner.message import OPEN, AttemptOutcome, MessageStatus, SkipReason
+from runner.message.evidence import AttemptOutcome
+from runner.message.status import OPEN, MessageStatus, SkipReason
 
 SCHEMA_VERSION = 8
 
@@ -314,4 +317,20 @@ suppression = Table(
     Column("recipient", String, primary_key=True),
     Column("reason", Text, nullable=False, server_default=""),
     Column("added_at", Float, nullable=False),
+)
+
+
+def note(connection: Connection, key: str) -> str:
+    """A small fact that the ledger keeps beside its rows; empty when there is none."""
+    return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar() or ""
+
+
+def set_note(connection: Connection, key: str, value: str) -> None:
+    """Keep a small fact. In one statement: another process may note the same."""
+    connection.execute(_NOTE, {"key": key, "value": value})
+
+
+_NOTE = text(
+    "INSERT INTO meta (key, value) VALUES (:key, :value)"
+    " ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 )

@@ -11,10 +11,9 @@ from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from runner.message.words import (
+from runner.message.outcome import (
     IN_PROGRESS,
     KEY_REUSED,
-    OPEN,
     UNCONFIRMED,
     Absent,
     Accepted,
@@ -22,11 +21,11 @@ from runner.message.words import (
     Finding,
     Found,
     InDoubt,
-    MessageStatus,
     Outcome,
     Rejected,
     Unclear,
 )
+from runner.message.status import OPEN, MessageStatus
 
 _S = MessageStatus
 

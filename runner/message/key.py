@@ -7,7 +7,7 @@ import json
 import unicodedata
 from typing import Any
 
-from runner.message.words import Recipient
+from runner.message.prospect import Recipient
 
 REHEARSAL = " (SANDBOX)"
 """Ends the name of a campaign that is sent to a stand-in of the API: nothing of it is real."""

@@ -8,26 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.clock import Clock
+from runner.control.campaigns import brake_text
 from runner.errors import LedgerError, RunnerError
 from runner.events import EventBus, Notice
-from runner.forecast import Forecast
-from runner.ledger import Ledger, moved, open_ledger, planning
-from runner.ledger.brakes import BY_A_PERSON
-from runner.message import Entry, PlannedMessage, RowSkip
-from runner.run.braking import in_words
-from runner.run.campaigns import load
-from runner.run.finish import when_done
-from runner.run.may_run import brakes_on, how_to_go_on, that_may_run
-from runner.run.memory import never_old, refuse_lost
-from runner.run.outputs import refuse_used
-from runner.run.places import ledger_location
-from runner.run.plans import refuse_changes
-from runner.run.preview import Preview, Rows, planned_entries, queue_gone
+from runner.ledger import moved_mark
+from runner.ledger.campaigns.brakes import BY_A_PERSON
+from runner.ledger.ledger import Ledger, open_ledger
+from runner.ledger.messages import plans
+from runner.message.plan import Entry, PlannedMessage
+from runner.message.prospect import RowSkip
+from runner.pacing.forecast import Forecast
+from runner.planning.draft import Draft, known_characters, make_draft, origin_of
+from runner.planning.eta import when_done
+from runner.planning.preview import Preview, Rows, planned_entries, queue_gone
+from runner.planning.selection import refuse_unknown
+from runner.planning.start import agreed_to_start_late
+from runner.planning.start import warnings as never_open
+from runner.planning.write import refuse_changes
+from runner.project.campaign_files import load
+from runner.project.ledger_location import ledger_location
+from runner.project.old_copies import never_old, refuse_lost
+from runner.project.output_files import refuse_used
+from runner.run.permission import brakes_on, how_to_go_on, that_may_run
 from runner.run.review import Review, refusal, review
-from runner.run.selection import refuse_unknown
-from runner.run.setup import Draft, known_characters, make_draft, origin_of
-from runner.run.starting import agreed_to_start_late
-from runner.run.starting import warnings as never_open
 
 Looker = Callable[[Draft, Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]], None]
 """Looks at every entry of a plan, with its message if it would be sent; must exhaust them."""
@@ -80,7 +83,7 @@ def dry_run(
         warnings: list[str] = []
         now = clock.now()
         with refused(refusals):
-            if ledger is not None and (mark := ledger.read(moved.mark_of)) is not None:
+            if ledger is not None and (mark := ledger.read(moved_mark.mark_of)) is not None:
                 raise LedgerError(str(mark), "name the ledger that it has moved to: --state")
         with refused(refusals):
             if accept_old_ledger:
@@ -94,7 +97,7 @@ def dry_run(
             for name, brake in brakes_on(ledger, campaigns).items():
                 if brake.kind not in BY_A_PERSON:  # to run it is the word to go on
                     told = how_to_go_on(brake, paths_of[name])
-                    warnings.append(f"{in_words(name, brake)}; {told}")
+                    warnings.append(f"{brake_text(name, brake)}; {told}")
             bus = EventBus()
             bus.watch(lambda event: warnings.append(_text(event)))
             with refused(refusals):
@@ -139,7 +142,7 @@ def _nobody(found: Preview) -> RunnerError:
 
 
 def _look(draft: Draft, ledger: Ledger | None, progress: Rows, look: Looker, now: float) -> Preview:
-    suppressed = ledger.read(planning.suppressed) if ledger else {}
+    suppressed = ledger.read(plans.suppressed) if ledger else {}
     found = Preview(draft.campaign.name)
     characters = known_characters(ledger, origin_of(draft), draft.campaign.api.platform)
 

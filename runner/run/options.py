@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from runner.channels import Token
+from runner.channels.base import Token
 from runner.clock import Clock
 from runner.events import EventBus
-from runner.forecast import Forecast
-from runner.run.preview import Preview
-from runner.run.starting import Confirm
+from runner.pacing.forecast import Forecast
+from runner.planning.preview import Preview
+from runner.planning.start import Confirm
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,19 +11,14 @@ from runner.audience.inspection import inspect
 from runner.audience.suppression import shrunk
 from runner.errors import RunnerError
 from runner.events import Notice
-from runner.findings import (
-    Finding,
-    FindingError,
-    FindingsError,
-    Level,
-    open_findings,
-    questions_of,
-)
-from runner.ledger import Ledger, acceptances, notes
+from runner.findings import Finding, FindingError, FindingsError, Level, open_findings, questions_of
+from runner.ledger import schema
+from runner.ledger.campaigns import accepted_findings
+from runner.ledger.ledger import Ledger
+from runner.planning.draft import Draft, known_characters, origin_of
+from runner.planning.preview import Rows
+from runner.planning.write import is_unchanged, list_key, reading
 from runner.run.options import Options, Surroundings
-from runner.run.plans import is_unchanged, list_key, reading
-from runner.run.preview import Rows
-from runner.run.setup import Draft, known_characters, origin_of
 
 ASKED_EACH_TIME = frozenset({"list_shrank"})
 """Questions that are no matter of sheet and text: the answer to one is not one to the next."""
@@ -63,7 +58,7 @@ def review(
         findings.append(error.finding)
     said = frozenset(accept) | frozenset(draft.campaign.accept)
     if ledger is not None:
-        said |= ledger.read(acceptances.accepted, draft.campaign.name, _fingerprint(draft))
+        said |= ledger.read(accepted_findings.accepted, draft.campaign.name, _fingerprint(draft))
     return Review(draft, findings, said)
 
 
@@ -74,7 +69,7 @@ def _lists_shrunk(draft: Draft, ledger: Ledger | None) -> list[Finding]:
     found = []
     for each in draft.audience.lists:
         path, name = each.source.path, draft.campaign.name
-        before = ledger.read(notes.note, list_key(name, path, ledger))
+        before = ledger.read(schema.note, list_key(name, path, ledger))
         found += shrunk(path, int(before or 0), len(each.people))
     return found
 
@@ -114,7 +109,7 @@ def reviewed(
                 return False
         codes = [code for code in questions_of(each.findings) if code not in ASKED_EACH_TIME]
         if codes:
-            ledger.write(acceptances.accept, name, _fingerprint(each.draft), codes)
+            ledger.write(accepted_findings.accept, name, _fingerprint(each.draft), codes)
     return True
 
 

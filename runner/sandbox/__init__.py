@@ -52,9 +52,9 @@ While it runs
 Faults are written ``NAME[:key=value,...]``: see FAULTS and SELECTORS.
 """
 
-from .faults import FAULTS, SELECTORS, Fault, parse_fault
-from .options import AccountLink, Options
-from .server import Sandbox, serve_forever
+from runner.sandbox.faults import FAULTS, SELECTORS, Fault, parse_fault
+from runner.sandbox.options import AccountLink, Options
+from runner.sandbox.server import Sandbox, serve_forever
 
 __all__ = [
     "FAULTS",

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .faults import FAULTS, SELECTORS
-from .limits import PER_DAY, PER_HOUR, PER_MINUTE
-from .options import MANGLERS, V1_ORDERS
-from .server import Sandbox, serve_forever
+from runner.sandbox.faults import FAULTS, SELECTORS
+from runner.sandbox.options import MANGLERS, V1_ORDERS
+from runner.sandbox.quotas import PER_DAY, PER_HOUR, PER_MINUTE
+from runner.sandbox.server import Sandbox, serve_forever
 
 
 def _limit(text: str) -> int | None:

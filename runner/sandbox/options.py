@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .faults import Fault
-from .ids import made_up_id
-from .limits import PER_DAY, PER_HOUR, PER_MINUTE
-from .people import SPECIALS, UNCONFIRMED, UNCONFIRMED_DELIVERED
-from .refusals import WORDINGS
+from runner.sandbox.api.refusals import WORDINGS
+from runner.sandbox.faults import Fault
+from runner.sandbox.people import SPECIALS, UNCONFIRMED, UNCONFIRMED_DELIVERED, made_up_id
+from runner.sandbox.quotas import PER_DAY, PER_HOUR, PER_MINUTE
 
 Clock = Callable[[], float]
 """Gives Unix seconds."""

@@ -10,12 +10,12 @@ from typing import Any
 
 from aiohttp import web
 
-from . import control
-from .call import Answer, Call
-from .options import Options
-from .service import ROUTES, Service
-from .store import Message
-from .transport import NO_ANSWER, abort, deliver
+from runner.sandbox import admin
+from runner.sandbox.api.http import Answer, Call
+from runner.sandbox.connection_faults import NO_ANSWER, abort, deliver
+from runner.sandbox.options import Options
+from runner.sandbox.service import ROUTES, Service
+from runner.sandbox.store import Message
 
 SHUTDOWN_SECONDS = 0.25
 """Time that requests in hand get when serving ends; hanging ones are cut off at once."""
@@ -63,16 +63,16 @@ class Sandbox:
 
     def receive(self, link_id: str, platform_id: str, content: str) -> Message:
         """Let a person write to an account. Raises ValueError for an unknown link or person."""
-        return control.receive(self.service, link_id, platform_id, content)
+        return admin.receive(self.service, link_id, platform_id, content)
 
     def write_elsewhere(self, link_id: str, platform_id: str, content: str, **how: Any) -> Message:
         """Add a message of an account that did not come through this API: origin (internal,
         external or api), campaign_id, ago in seconds. Raises ValueError."""
-        return control.write_elsewhere(self.service, link_id, platform_id, content, **how)
+        return admin.write_elsewhere(self.service, link_id, platform_id, content, **how)
 
     def fail(self, message_id: str) -> None:
         """Mark a message as failed, as v1 shows it. Raises ValueError for an unknown one."""
-        control.fail(self.service, message_id)
+        admin.fail(self.service, message_id)
 
     @asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
@@ -84,7 +84,7 @@ class Sandbox:
         check_loopback(host)
         app = web.Application(client_max_size=BODY_BYTES)
         app.on_shutdown.append(self._cut_off)
-        control.add_routes(app, self.service)
+        admin.add_routes(app, self.service)
         for version, routes in ROUTES.items():
             for method, path in routes:
                 handler = self._handler(version, path)

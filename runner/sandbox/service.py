@@ -6,15 +6,14 @@ import math
 from collections import Counter
 from typing import Any
 
-from . import v1, v2
-from .call import Answer, Call, json_answer
-from .faults import FaultBook
-from .keys import Keys
-from .limits import PER_MINUTE, Limits
-from .options import Options
-from .refusals import Refusal
-from .store import Store, stamp
-from .v2_send import result
+from runner.sandbox.api import v1, v2
+from runner.sandbox.api.http import Answer, Call, json_answer
+from runner.sandbox.api.refusals import Refusal
+from runner.sandbox.api.v2_send import result
+from runner.sandbox.faults import FaultBook
+from runner.sandbox.options import Options
+from runner.sandbox.quotas import PER_MINUTE, Keys, Limits
+from runner.sandbox.store import Store, stamp
 
 ROUTES = {1: v1.ROUTES, 2: v2.ROUTES}
 

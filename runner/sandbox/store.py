@@ -14,9 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .ids import made_up_id, made_up_number
-from .options import AccountLink, Options, default_links
-from .people import People, Person
+from runner.sandbox.options import AccountLink, Options, default_links
+from runner.sandbox.people import People, Person, made_up_id, made_up_number
 
 MEMBER_ID = "r3km7xj9wq5p2bvnhfdteoly"
 TOKEN_ID = "t9wq5p2bvnhfdteolyr3km7x"

@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 from runner.errors import AudienceError
 from runner.findings import Finding, FindingError, Rows
-from runner.tables.encoding import Readings, wrong_encoding
+from runner.tables.encodings import Readings, wrong_encoding
 from runner.tables.header import SEARCHED, find_header, header_name, settle_header
-from runner.tables.swallowed import refuse_halved_quotes, refuse_swallowed_rows
-from runner.tables.text import (
+from runner.tables.lone_quotes import refuse_halved_quotes, refuse_swallowed_rows
+from runner.tables.text_files import (
     MOST_OF_A_LINE,
     LongError,
     NulError,

@@ -11,8 +11,8 @@ from typing import Any
 
 from runner.errors import AudienceError
 from runner.tables.cells import Nested, Truth
-from runner.tables.encoding import wrong_encoding
-from runner.tables.text import LongError, NulError, long, nul, text_lines, wrong
+from runner.tables.encodings import wrong_encoding
+from runner.tables.text_files import LongError, NulError, long, nul, text_lines, wrong
 
 
 class _TwiceError(Exception):

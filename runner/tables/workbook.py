@@ -36,7 +36,7 @@ from runner.tables.spreadsheetml import (
     column_letters,
     open_book,
 )
-from runner.tables.text import Row, reading, wrong
+from runner.tables.text_files import Row, reading, wrong
 
 EXCEL_DIGITS = 15
 """Excel keeps 15 significant digits of a number and makes the others 0."""

@@ -15,14 +15,14 @@ from jinja2 import meta, nodes
 
 from runner.errors import Problem, TemplateError
 from runner.findings import Finding
-from runner.templating import numbers, work
+from runner.templating import limits, numbers
 from runner.templating.conditions import comparisons, conditions, name_columns
+from runner.templating.environment import ENVIRONMENT, GLOBALS
+from runner.templating.line_breaks import close_gaps, without_tag_lines
 from runner.templating.literals import literal_findings
-from runner.templating.names import normal_name
-from runner.templating.needs import required
 from runner.templating.numbers import DecimalOf
-from runner.templating.sandbox import ENVIRONMENT, GLOBALS
-from runner.templating.spacing import close_gaps, without_tag_lines
+from runner.templating.variable_names import normal_name
+from runner.templating.variables import required
 
 MAX_TEXT = 100_000
 """Characters of one rendered text; platforms allow 10,000 at most, so more is a mistake."""
@@ -84,7 +84,7 @@ class Template:
         self._globals = {name: each for name, each in GLOBALS.items() if name in names}
         self._loops = tree.find(nodes.For) is not None
         self._reads = name_columns(tree)
-        work.bound(tree, ENVIRONMENT)
+        limits.bound(tree, ENVIRONMENT)
         self._compiled = ENVIRONMENT.from_string(tree)
         self._root = self._compiled.root_render_func
         self._own = _Own(self._compiled)
@@ -116,7 +116,7 @@ class Template:
         row = columns if type(columns) is dict else dict(columns)
         if self._globals:
             row = {**self._globals, **row}
-        work.begin()
+        limits.begin()
         if self._reads:
             numbers.begin(self.decimal_of)
         try:
@@ -180,7 +180,7 @@ def compile_template(text: str, name: str) -> Template:
     if not text.strip():
         raise _error(name, 0, "is empty", "write the message's text")
     try:
-        work.begin()  # Jinja2 works out now what needs no column
+        limits.begin()  # Jinja2 works out now what needs no column
         tree = ENVIRONMENT.parse(without_tag_lines(text))
         _refuse_too_many(tree, name)
         _check(tree, name)
@@ -309,7 +309,7 @@ def _check(tree: nodes.Template, name: str) -> None:
         value = const.value
         if value is None or (isinstance(value, float) and not math.isfinite(value)):
             raise _error(name, const.lineno, f"{value} is no text", 'write ""')
-        if isinstance(value, int) and value >= work.MAX_NUMBER:
+        if isinstance(value, int) and value >= limits.MAX_NUMBER:
             raise _error(name, const.lineno, "a number of more than 18 digits", "put it in quotes")
     for loop in tree.find_all(nodes.For):
         if loop.recursive:

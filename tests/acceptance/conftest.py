@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from runner.distributed.setting_up import set_up
-from runner.ledger import upgrade
+from runner.ledger.engine import upgrade
+from runner.workers.setup import set_up
 from tests.postgresql import new_database, own_server
 
 from . import fleet

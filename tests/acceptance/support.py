@@ -21,7 +21,7 @@ from typing import Any
 from runner.clock import SystemClock
 from runner.events import EventBus
 from runner.run.options import Options, Surroundings
-from runner.run.story import RunResult, run_campaigns
+from runner.run.run import RunResult, run_campaigns
 from tests.processes import COMMAND, ROOT, Process, start
 
 OTHER_TOKEN = "tok-of-another-team-3b8e41d7c05f-never-to-be-seen"

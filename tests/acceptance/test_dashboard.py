@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import pytest
 from playwright.sync_api import Page, Request, expect, sync_playwright
 
-from runner.cli import main
+from runner.cli.main import main
 from tests.acceptance.support import link_of
 from tests.postgresql import new_database
 
@@ -379,6 +379,6 @@ def test_it_says_what_it_needs(planned: Project, capsys: pytest.CaptureFixture[s
         port = str(taken.getsockname()[1])
         assert f"port {port}" in planned.ok("dashboard", "--port", port, code=1).err
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("runner.cli.dashboard.find_spec", lambda _: None)
+        patched.setattr("runner.cli.commands.dashboard.find_spec", lambda _: None)
         assert main(["dashboard", str(planned.campaign)]) == 1
     assert "pip install 'run-campaign[dashboard]'" in capsys.readouterr().err

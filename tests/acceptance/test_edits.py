@@ -11,7 +11,7 @@ from runner.clock import SystemClock
 from runner.errors import ChangesError
 from runner.events import Event, EventBus
 from runner.run.options import Options, Surroundings
-from runner.run.story import run_campaigns
+from runner.run.run import run_campaigns
 from tests.processes import COMMAND
 
 from .support import LINK, OTHER_LINK, TOKEN, Project, in_process, people, until

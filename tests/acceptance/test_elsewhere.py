@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.cli import main
-from runner.ledger import open_ledger
+from runner.cli.main import main
+from runner.ledger.ledger import open_ledger
 from tests.support import make_campaign, make_queue
 
 

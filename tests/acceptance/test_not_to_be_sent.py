@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.ledger import open_ledger, views
+from runner.ledger.ledger import open_ledger
+from runner.ledger.messages import queue
 
 from .conftest import MakeFleet
 from .support import Project, Running, people, until
@@ -34,7 +35,7 @@ def begun_only(project: Project, location: str | Path) -> list[str]:
 
     def found() -> list[str] | None:
         with open_ledger(str(location), read_only=True) as ledger:
-            there = ledger.read(views.under_way, people(40), None)
+            there = ledger.read(queue.under_way, people(40), None)
         begun = [each.recipient for each in there if each.recipient not in project.api.recipients]
         return begun if len(begun) == CONCURRENCY else None
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 from sqlalchemy import func, select
 
-from runner.ledger import brakes, open_ledger, planning
-from runner.ledger.brakes import BrakeKind, Halt
+from runner.ledger.campaigns import brakes, registry
+from runner.ledger.campaigns.brakes import BrakeKind, Halt
+from runner.ledger.ledger import hold_lane, open_ledger
 from runner.ledger.schema import request
-from runner.run.holding import hold_lane
 from tests.support import make_campaign
 
 from .support import Done, Project, Running, people, until
@@ -233,7 +233,7 @@ def test_what_is_stopped_while_a_run_waits_for_its_turn_stays_so(project: Projec
     project.write(people(3), concurrency=1)
     project.ok(project.campaign, "--limit", "1")
     with open_ledger(str(project.ledger)) as ledger:
-        row = ledger.read(planning.find_campaign, "spring")
+        row = ledger.read(registry.find_campaign, "spring")
         assert row is not None
         assert row.lane is not None
 

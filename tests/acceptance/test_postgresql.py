@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from runner.errors import LaneHeld
-from runner.ledger import open_ledger
+from runner.ledger.ledger import open_ledger
 
 from .support import Project, people, until
 

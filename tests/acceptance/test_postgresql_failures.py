@@ -15,9 +15,12 @@ from psycopg import sql
 from sqlalchemy import text
 
 from runner.errors import LedgerError
-from runner.ledger import claims, moves, open_ledger, views
-from runner.ledger.moves import Result
-from runner.message import Evidence, MessageStatus
+from runner.ledger.ledger import open_ledger
+from runner.ledger.messages import claims, outcomes
+from runner.ledger.messages.outcomes import Result
+from runner.ledger.queries import totals
+from runner.message.evidence import Evidence
+from runner.message.status import MessageStatus
 from tests.postgresql import crash, new_database
 from tests.support import LANE, make_campaign, make_intent, make_queue, own_lane
 
@@ -97,8 +100,8 @@ async def test_a_lane_whose_lock_is_lost_begins_nothing_more(server: Any, state:
                 await ledger.commit(claims.claim, claim)
         # What is under way is recorded all the same, in another session.
         answer = Result(1, 1, Evidence.ACCEPTED, 20.0, message_id="m1")
-        assert (await ledger.commit(moves.record, answer)).status == "sent"
-        counts = ledger.read(views.counts, row.id)
+        assert (await ledger.commit(outcomes.record, answer)).status == "sent"
+        counts = ledger.read(totals.counts, row.id)
         assert (counts[MessageStatus.SENT], counts[MessageStatus.QUEUED]) == (1, 2)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.ledger import open_ledger
+from runner.ledger.ledger import open_ledger
 from tests.support import make_old
 
 from .conftest import StartApi

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from html.parser import HTMLParser
 
-from runner.cli.call import Call
+from runner.cli.invocation import Call
 
 from .support import LINK, OTHER_LINK, TOKEN, Project, people
 

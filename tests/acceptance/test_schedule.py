@@ -11,7 +11,7 @@ import pytest
 from runner.clock import SystemClock
 from runner.events import EventBus
 from runner.run.options import Options, Surroundings
-from runner.run.story import run_campaigns
+from runner.run.run import run_campaigns
 
 from .support import LINK, TOKEN, Project, people, until
 

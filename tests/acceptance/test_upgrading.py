@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.ledger import open_ledger
+from runner.ledger.ledger import open_ledger
 from runner.ledger.schema import SCHEMA_VERSION
 from tests.support import make_old
 

@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from runner.channels import Lookup, Taken
+from runner.channels.base import Lookup, Taken
 from runner.clock import iso
-from runner.message import Finding
+from runner.message.outcome import Finding
 from tests.contract.channel_support import (
     CONTACT,
     DATE_AT,

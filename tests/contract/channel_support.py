@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from runner.channels import Answer, Channel, Hear, Lookup, Quota, Token, inbox_v1, inbox_v2
-from runner.channels.connect import connect
+from runner.channels import inbox_v1, inbox_v2
+from runner.channels.base import Answer, Channel, Hear, Lookup, Quota, Token
+from runner.channels.factory import connect
 from runner.channels.http import Wire
 from runner.clock import SystemClock
-from runner.message import (
-    Finding,
-    Recipient,
-)
+from runner.message.outcome import Finding
+from runner.message.prospect import Recipient
 from runner.sandbox import Sandbox
 
 SENDER = "df6jbw4h36qm5d9iu2sgn7kx"

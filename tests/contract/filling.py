@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select
 
 from runner.ledger import schema
-from runner.message import AttemptOutcome, MessageStatus
+from runner.message.evidence import AttemptOutcome
+from runner.message.status import MessageStatus
 
 S = MessageStatus
 TEXTS = ("Hi Ada", "Grüße 👋\nund\ttschüß", "back\\slash \\N \\.", "", "'; DROP TABLE message; --")

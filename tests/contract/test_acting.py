@@ -7,13 +7,17 @@ from typing import Any
 
 import pytest
 
+from runner.control import campaigns, people, resolution
 from runner.errors import UsageError
-from runner.ledger import Ledger, actions, brakes, moves, views
-from runner.ledger.actions import CLI, DASHBOARD, NAMED, Act, Action
-from runner.ledger.moves import Result
-from runner.ledger.upgrading import migrate
-from runner.message import Evidence, MessageStatus
-from runner.run import acting
+from runner.ledger.campaigns import audit, brakes
+from runner.ledger.campaigns.audit import CLI, DASHBOARD, NAMED, Act, Action
+from runner.ledger.ledger import Ledger
+from runner.ledger.messages import outcomes
+from runner.ledger.messages.outcomes import Result
+from runner.ledger.migrations import migrate
+from runner.ledger.queries import totals
+from runner.message.evidence import Evidence
+from runner.message.status import MessageStatus
 from tests.support import claim_one, make_campaign, make_intent, make_old, make_queue, own_lane
 
 S = MessageStatus
@@ -35,7 +39,7 @@ class Ticks:
 
 def done(ledger: Ledger, campaign: int | None = None) -> list[Action]:
     """What was done, oldest first."""
-    return list(reversed(ledger.read(actions.actions, campaign).rows))
+    return list(reversed(ledger.read(audit.actions, campaign).rows))
 
 
 def test_each_act_is_kept_with_who_when_where_and_what_it_changed(ledger: Ledger) -> None:
@@ -44,28 +48,31 @@ def test_each_act_is_kept_with_who_when_where_and_what_it_changed(ledger: Ledger
     run, epoch = own_lane(ledger)
     for id in (1, 2):
         number = claim_one(ledger, make_intent(id, run, epoch))
-        ledger.write(moves.record, [Result(id, number, Evidence.UNKNOWN, 11.0)])
+        ledger.write(outcomes.record, [Result(id, number, Evidence.UNKNOWN, 11.0)])
     ada: Any = {"by": "ada", "via": CLI}
     bob: Any = {"by": "bob", "via": DASHBOARD}
 
-    assert acting.pause(ledger, row, clock, **ada) is None
-    assert acting.pause(ledger, row, clock, **bob) is not None  # Ada's stays: nothing to tell
-    assert acting.resume(ledger, row, clock, **bob).before is not None
-    again = acting.resume(ledger, row, clock, **bob)
+    assert campaigns.pause(ledger, row, clock, **ada) is None
+    assert campaigns.pause(ledger, row, clock, **bob) is not None  # Ada's stays: nothing to tell
+    assert campaigns.resume(ledger, row, clock, **bob).before is not None
+    again = campaigns.resume(ledger, row, clock, **bob)
     assert (again.before, again.workers, again.live) == (None, False, False)
-    assert acting.settle_by_word(ledger, row, clock, sent=["1"], not_sent=["2"], **ada) == (1, 1)
-    assert acting.take_words_back(ledger, row, clock, ["2"], **bob).back == ["2"]
-    assert acting.suppress(ledger, clock, {"3": ("asked", 1.0)}, why="asked", **ada) == 1
-    assert acting.suppress(ledger, clock, {"3": ("again", 2.0)}, **bob) == 0  # is on it already
-    assert acting.unsuppress(ledger, clock, ["3", "4"], **bob) == ["3"]
-    assert acting.unsuppress(ledger, clock, ["3"], **bob) == []
-    assert acting.cancel(ledger, row, clock, **ada) == 2
-    assert acting.cancel(ledger, row, clock, **bob) == 0
+    assert resolution.settle_by_word(ledger, row, clock, sent=["1"], not_sent=["2"], **ada) == (
+        1,
+        1,
+    )
+    assert resolution.take_words_back(ledger, row, clock, ["2"], **bob).back == ["2"]
+    assert people.suppress(ledger, clock, {"3": ("asked", 1.0)}, why="asked", **ada) == 1
+    assert people.suppress(ledger, clock, {"3": ("again", 2.0)}, **bob) == 0  # is on it already
+    assert people.unsuppress(ledger, clock, ["3", "4"], **bob) == ["3"]
+    assert people.unsuppress(ledger, clock, ["3"], **bob) == []
+    assert campaigns.cancel(ledger, row, clock, **ada) == 2
+    assert campaigns.cancel(ledger, row, clock, **bob) == 0
     asked: Any = {"statuses": [S.CANCELLED], "ids": ["4"], "new_key": True}
-    retried = acting.retry(ledger, row, clock, **asked, **ada)
+    retried = campaigns.retry(ledger, row, clock, **asked, **ada)
     assert (retried.count, retried.submitted) == (1, False)
     with pytest.raises(UsageError, match="9 is not in campaign"):
-        acting.retry(ledger, row, clock, ids=["9"], **ada)
+        campaigns.retry(ledger, row, clock, ids=["9"], **ada)
 
     told = done(ledger)
     assert [(each.what, each.by, each.count, each.recipients) for each in told] == [
@@ -93,12 +100,12 @@ def test_each_act_is_kept_with_who_when_where_and_what_it_changed(ledger: Ledger
     assert [each.what for each in done(ledger, row.id)] == [
         each.what for each in told if each.campaign == row.id
     ]
-    page = ledger.read(actions.actions, row.id, limit=3)
-    older = ledger.read(actions.actions, row.id, after=page.after, limit=4)
+    page = ledger.read(audit.actions, row.id, limit=3)
+    older = ledger.read(audit.actions, row.id, after=page.after, limit=4)
     assert [each.id for each in (*page.rows, *older.rows)] == [
         each.id for each in reversed(done(ledger, row.id))
     ]
-    assert not ledger.read(actions.actions, make_campaign(ledger, "other").id).rows
+    assert not ledger.read(audit.actions, make_campaign(ledger, "other").id).rows
 
 
 def test_words_are_taken_back_together_or_not_at_all(ledger: Ledger) -> None:
@@ -106,12 +113,12 @@ def test_words_are_taken_back_together_or_not_at_all(ledger: Ledger) -> None:
     make_queue(ledger, row, [1])
     run, epoch = own_lane(ledger)
     number = claim_one(ledger, make_intent(1, run, epoch))
-    ledger.write(moves.record, [Result(1, number, Evidence.UNKNOWN, 11.0)])
-    acting.settle_by_word(ledger, row, clock, sent=["1"], by="ada", via=CLI)
+    ledger.write(outcomes.record, [Result(1, number, Evidence.UNKNOWN, 11.0)])
+    resolution.settle_by_word(ledger, row, clock, sent=["1"], by="ada", via=CLI)
     with pytest.raises(UsageError, match="nothing was said of 7"):
-        acting.take_words_back(ledger, row, clock, ["1", "7"], by="ada", via=CLI)
+        resolution.take_words_back(ledger, row, clock, ["1", "7"], by="ada", via=CLI)
     assert [each.what for each in done(ledger)] == [Act.SENT]
-    assert acting.take_words_back(ledger, row, clock, ["1"], by="ada", via=CLI).back == ["1"]
+    assert resolution.take_words_back(ledger, row, clock, ["1"], by="ada", via=CLI).back == ["1"]
 
 
 def test_what_fails_is_not_told_and_what_cannot_be_told_is_not_done(
@@ -120,24 +127,24 @@ def test_what_fails_is_not_told_and_what_cannot_be_told_is_not_done(
     row = make_campaign(ledger)
     make_queue(ledger, row, [1])
     with pytest.raises(UsageError, match="7 is not in doubt"):
-        acting.settle_by_word(ledger, row, Ticks(), sent=["7"], by="ada", via=CLI)
+        resolution.settle_by_word(ledger, row, Ticks(), sent=["7"], by="ada", via=CLI)
     with pytest.raises(UsageError, match="nothing was said of 7"):
-        acting.take_words_back(ledger, row, Ticks(), ["7"], by="ada", via=CLI)
+        resolution.take_words_back(ledger, row, Ticks(), ["7"], by="ada", via=CLI)
     assert not done(ledger)
 
     def fail(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(actions, "keep", fail)
+    monkeypatch.setattr(audit, "keep", fail)
     with pytest.raises(KeyboardInterrupt):
-        acting.cancel(ledger, row, Ticks(), by="ada", via=CLI)
-    assert ledger.read(views.counts, row.id)[S.QUEUED] == 1
+        campaigns.cancel(ledger, row, Ticks(), by="ada", via=CLI)
+    assert ledger.read(totals.counts, row.id)[S.QUEUED] == 1
     assert not ledger.read(brakes.standing, [row.id])
 
 
 def test_an_action_names_so_many_people_and_counts_all(ledger: Ledger) -> None:
     wanted = {str(id): ("", 1.0) for id in range(NAMED + 5)}
-    acting.suppress(ledger, Ticks(), wanted, by="ada", via=CLI)
+    people.suppress(ledger, Ticks(), wanted, by="ada", via=CLI)
     [told] = done(ledger)
     assert (told.count, len(told.recipients)) == (NAMED + 5, NAMED)
 
@@ -155,5 +162,5 @@ def test_an_older_ledger_has_what_its_brakes_know(ledger: Ledger) -> None:
         (Act.PAUSE, 5.0, "ada", row.id),
         (Act.RESUME, 6.0, "bob", row.id),
     ]
-    acting.pause(ledger, row, Ticks(), by="ada", via=CLI)  # and goes on counting
+    campaigns.pause(ledger, row, Ticks(), by="ada", via=CLI)  # and goes on counting
     assert len(done(ledger)) == 3

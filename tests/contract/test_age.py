@@ -12,26 +12,21 @@ from threading import Barrier, BrokenBarrierError
 import pytest
 
 from runner.errors import OldLedger
-from runner.ledger import (
-    Ledger,
-    age,
-    claims,
-    decisions,
-    history,
-    lanes,
-    moves,
-    open_ledger,
-    planning,
-    settling,
-    views,
-)
-from runner.ledger.age import Marks, Memory
-from runner.ledger.decisions import Retry
-from runner.ledger.moves import Result
-from runner.ledger.planning import CampaignRow
-from runner.ledger.settling import Settlement
-from runner.message import Evidence, MessageStatus, message_key
-from runner.run.memory import may_change
+from runner.ledger import lanes
+from runner.ledger.campaigns import registry
+from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.copies import staleness
+from runner.ledger.copies.staleness import Marks, Memory
+from runner.ledger.ledger import Ledger, open_ledger
+from runner.ledger.messages import claims, decisions, in_doubt, outcomes, queue, settlements, usage
+from runner.ledger.messages.decisions import Retry
+from runner.ledger.messages.outcomes import Result
+from runner.ledger.messages.settlements import Settlement
+from runner.ledger.queries import totals
+from runner.message.evidence import Evidence
+from runner.message.key import message_key
+from runner.message.status import MessageStatus
+from runner.project.old_copies import may_change
 from tests.support import LANE, SENDER, make_campaign, make_intent, make_queue, own_lane, recipient
 
 S = MessageStatus
@@ -39,22 +34,22 @@ API = ("v2", "https://api.example/api/v2")
 
 
 def bound(ledger: Ledger, name: str = "spring") -> CampaignRow:
-    row = ledger.read(planning.find_campaign, name)
+    row = ledger.read(registry.find_campaign, name)
     assert row is not None
-    ledger.write(planning.bind, row.id, "https://api.example", "team1")
-    again = ledger.read(planning.find_campaign, name)
+    ledger.write(registry.bind, row.id, "https://api.example", "team1")
+    again = ledger.read(registry.find_campaign, name)
     assert again is not None
     return again
 
 
 def test_a_ledger_only_ever_comes_further(ledger: Ledger) -> None:
-    seen = [ledger.write(age.advance)]
+    seen = [ledger.write(staleness.advance)]
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
     run, epoch = own_lane(ledger)
-    [due] = ledger.read(views.due, row.id, SENDER, 5.0, 1)
+    [due] = ledger.read(queue.due, row.id, SENDER, 5.0, 1)
     ledger.write(claims.claim, [make_intent(due.id, run, epoch)])
-    seen += [ledger.read(age.marks), ledger.write(age.advance)]
+    seen += [ledger.read(staleness.marks), ledger.write(staleness.advance)]
     assert seen == [Marks(1, 0), Marks(1, 1, ("spring",)), Marks(2, 1, ("spring",))]
     for earlier, later in pairwise(seen):
         assert earlier.is_behind(later)
@@ -96,12 +91,12 @@ def test_a_torn_memory_is_none(tmp_path: Path) -> None:
 
 def test_an_accepted_copy_is_further_than_what_was_remembered_for_good(ledger: Ledger) -> None:
     for _ in range(5):
-        ledger.write(age.advance)
+        ledger.write(staleness.advance)
     for remembered in (Marks(7, 9, ("spring",)), Marks(2, 12, ())):
-        accepted = ledger.write(age.accept, remembered, (), 5.0)
+        accepted = ledger.write(staleness.accept, remembered, (), 5.0)
         assert not accepted.is_behind(remembered)
-        assert accepted == ledger.read(age.marks)
-    assert ledger.read(age.marks) == Marks(9, 12)
+        assert accepted == ledger.read(staleness.marks)
+    assert ledger.read(staleness.marks) == Marks(9, 12)
 
 
 def test_commands_beside_each_other_are_no_sign_of_age(tmp_path: Path) -> None:
@@ -116,7 +111,7 @@ def test_commands_beside_each_other_are_no_sign_of_age(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(command, range(24)))
     with open_ledger(location) as ledger:
-        assert ledger.read(age.marks).changes == 24
+        assert ledger.read(staleness.marks).changes == 24
 
 
 def test_of_two_copies_that_begin_at_once_one_is_old(
@@ -154,77 +149,77 @@ def accepted_copy(ledger: Ledger) -> tuple[CampaignRow, int]:
     row = make_campaign(ledger)
     make_queue(ledger, row, [1, 2, 3])
     run, epoch = own_lane(ledger)
-    first, second, _ = ledger.read(views.due, row.id, SENDER, 5.0, 100)
+    first, second, _ = ledger.read(queue.due, row.id, SENDER, 5.0, 100)
     ledger.write(claims.claim, [make_intent(first.id, run, epoch)])
-    ledger.write(moves.record, [Result(first.id, 1, Evidence.ACCEPTED, 9.0, message_id="m")])
+    ledger.write(outcomes.record, [Result(first.id, 1, Evidence.ACCEPTED, 9.0, message_id="m")])
     ledger.write(claims.claim, [make_intent(second.id, run, epoch)])
-    ledger.write(moves.record, [Result(second.id, 1, Evidence.REJECTED, 9.0, "no")])
-    ledger.write(age.accept, Marks(9, 9, ("spring",)), (), 50.0)
+    ledger.write(outcomes.record, [Result(second.id, 1, Evidence.REJECTED, 9.0, "no")])
+    ledger.write(staleness.accept, Marks(9, 9, ("spring",)), (), 50.0)
     return bound(ledger), run
 
 
 def doubted(ledger: Ledger, row: CampaignRow) -> list[str]:
-    return [doubt.recipient.id for doubt in ledger.read(views.in_doubt, [row.id])]
+    return [doubt.recipient.id for doubt in ledger.read(in_doubt.in_doubt, [row.id])]
 
 
 def test_what_an_old_copy_may_have_forgotten_is_in_doubt_once(ledger: Ledger) -> None:
     row, run = accepted_copy(ledger)
-    requests = ledger.read(history.past_requests, LANE, 0.0, 0.0)
-    sends = ledger.read(history.past_sends, [SENDER], 0.0)
-    ahead = ledger.read(history.server_ahead, LANE)
-    assert ledger.write(age.presume, row, *API, run) == 1
-    [doubt] = ledger.read(views.in_doubt, [row.id])
+    requests = ledger.read(usage.past_requests, LANE, 0.0, 0.0)
+    sends = ledger.read(usage.past_sends, [SENDER], 0.0)
+    ahead = ledger.read(usage.server_ahead, LANE)
+    assert ledger.write(staleness.presume, row, *API, run) == 1
+    [doubt] = ledger.read(in_doubt.in_doubt, [row.id])
     assert (doubt.recipient.id, doubt.presumed) == ("3", True)
     assert doubt.key == message_key("spring", "1", recipient(3))
     assert doubt.first_server_at == 1.0  # when the campaign was first planned
-    assert ledger.read(views.counts, row.id)[S.SENT] == 1
+    assert ledger.read(totals.counts, row.id)[S.SENT] == 1
 
     # Nobody made this attempt: it uses up no limit, and tells nothing of a clock.
-    assert ledger.read(history.past_requests, LANE, 0.0, 0.0) == requests
-    assert ledger.read(history.past_sends, [SENDER], 0.0) == sends
-    assert ledger.read(history.server_ahead, LANE) == ahead
+    assert ledger.read(usage.past_requests, LANE, 0.0, 0.0) == requests
+    assert ledger.read(usage.past_sends, [SENDER], 0.0) == sends
+    assert ledger.read(usage.server_ahead, LANE) == ahead
 
     # Once is enough, however often it is accepted and whatever has come of it.
-    ledger.write(age.accept, Marks(9, 9, ("spring",)), (), 60.0)
+    ledger.write(staleness.accept, Marks(9, 9, ("spring",)), (), 60.0)
     say = Settlement(doubt.id, Evidence.SAID_NOT_SENT, 70.0, "said")
-    ledger.write(settling.settle, [say])
-    assert ledger.write(age.presume, row, *API, run) == 0
-    assert ledger.read(age.accepted_at, "spring") == 50.0
+    ledger.write(settlements.settle, [say])
+    assert ledger.write(staleness.presume, row, *API, run) == 0
+    assert ledger.read(staleness.accepted_at, "spring") == 50.0
 
 
 def test_who_comes_back_or_is_added_later_is_in_doubt_too(ledger: Ledger) -> None:
     row, run = accepted_copy(ledger)
-    ledger.write(age.presume, row, *API, run)
+    ledger.write(staleness.presume, row, *API, run)
     ledger.write(decisions.retry, Retry(row.id))
-    assert ledger.write(age.presume, row, *API, run) == 1  # the rejected one, not before
+    assert ledger.write(staleness.presume, row, *API, run) == 1  # the rejected one, not before
     make_queue(ledger, row, [4])
-    assert ledger.write(age.presume, row, *API, run) == 1
+    assert ledger.write(staleness.presume, row, *API, run) == 1
     assert doubted(ledger, row) == ["2", "3", "4"]
 
 
 def test_a_campaign_that_nobody_took_for_old_has_no_doubt(ledger: Ledger) -> None:
     make_queue(ledger, make_campaign(ledger), [1])
     run = ledger.write(lanes.begin_run, 1.0, "test")
-    assert ledger.write(age.presume, bound(ledger), *API, run) == 0
-    assert ledger.read(age.accepted_at, "spring") is None
+    assert ledger.write(staleness.presume, bound(ledger), *API, run) == 0
+    assert ledger.read(staleness.accepted_at, "spring") is None
 
 
 def test_many_are_presumed_in_parts(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(age, "PART", 3)
+    monkeypatch.setattr(staleness, "PART", 3)
     make_queue(ledger, make_campaign(ledger), range(1, 9))
     run = ledger.write(lanes.begin_run, 1.0, "test")
-    ledger.write(age.accept, Marks(3, 9), (), 5.0)
-    assert ledger.write(age.presume, bound(ledger), *API, run) == 8
+    ledger.write(staleness.accept, Marks(3, 9), (), 5.0)
+    assert ledger.write(staleness.presume, bound(ledger), *API, run) == 8
 
 
 def test_a_campaign_that_the_copy_has_never_known_is_in_doubt_from_the_beginning(
     ledger: Ledger,
 ) -> None:
-    ledger.write(age.accept, Marks(3, 9, ("spring",)), ("autumn",), 5.0)
+    ledger.write(staleness.accept, Marks(3, 9, ("spring",)), ("autumn",), 5.0)
     run = ledger.write(lanes.begin_run, 1.0, "test")
     for name in ("spring", "autumn"):
         make_queue(ledger, make_campaign(ledger, name), [1])
         row = bound(ledger, name)
-        assert ledger.write(age.presume, row, *API, run) == 1
-        [doubt] = ledger.read(views.in_doubt, [row.id])
+        assert ledger.write(staleness.presume, row, *API, run) == 1
+        [doubt] = ledger.read(in_doubt.in_doubt, [row.id])
         assert doubt.first_server_at == 0.0

@@ -9,22 +9,17 @@ import pytest
 from sqlalchemy import inspect, text
 
 from runner.errors import LedgerError
-from runner.ledger import (
-    Ledger,
-    brakes,
-    claims,
-    decisions,
-    lanes,
-    moves,
-    open_ledger,
-    schema,
-    upgrade,
-    views,
-)
-from runner.ledger.brakes import BY_A_PERSON, Brake, BrakeKind, Halt
-from runner.ledger.decisions import Retry
-from runner.ledger.moves import Result
-from runner.message import Evidence, MessageStatus
+from runner.ledger import lanes, schema
+from runner.ledger.campaigns import brakes
+from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake, BrakeKind, Halt
+from runner.ledger.engine import upgrade
+from runner.ledger.ledger import Ledger, open_ledger
+from runner.ledger.messages import claims, decisions, outcomes
+from runner.ledger.messages.decisions import Retry
+from runner.ledger.messages.outcomes import Result
+from runner.ledger.queries import totals
+from runner.message.evidence import Evidence
+from runner.message.status import MessageStatus
 from tests.support import (
     LANE,
     SENDER,
@@ -68,7 +63,7 @@ def test_a_cancelled_campaign_has_nothing_queued_and_stays_so(ledger: Ledger) ->
     make_queue(ledger, row, range(1, 4))
     ledger.write(brakes.pause, row.id, 4.0, "ada")
     assert ledger.write(decisions.cancel, row.id, 5.0, "ada") == 3
-    assert ledger.read(views.counts, row.id)[MessageStatus.CANCELLED] == 3
+    assert ledger.read(totals.counts, row.id)[MessageStatus.CANCELLED] == 3
     first = stands(ledger, row.id)
     assert first is not None
     assert first.kind is K.CANCELLED
@@ -140,7 +135,7 @@ def test_no_intent_is_committed_after_a_persons_word(ledger: Ledger, word: Any) 
     make_queue(ledger, other, [4])
     run, epoch = own_lane(ledger)
     claim_one(ledger, make_intent(1, run, epoch))
-    ledger.write(moves.record, [Result(1, 1, Evidence.UNKNOWN, 4.0)])
+    ledger.write(outcomes.record, [Result(1, 1, Evidence.UNKNOWN, 4.0)])
     ledger.write(word, row.id, 5.0, "ada")
     # Neither a first send nor a repeat, and the other campaign in the same batch goes.
     intents = [make_intent(id, run, epoch) for id in (2, 3, 4)]
@@ -214,10 +209,10 @@ def test_what_came_back_after_a_cancel_is_withdrawn_when_it_is_resumed(ledger: L
         claim_one(ledger, make_intent(id, run, epoch))
     assert ledger.write(decisions.cancel, row.id, 5.0, "ada") == 1
     for id in (1, 2):  # told to wait, and their run was killed before it could withdraw them
-        ledger.write(moves.record, [Result(id, 1, Evidence.DEFERRED, 6.0)])
+        ledger.write(outcomes.record, [Result(id, 1, Evidence.DEFERRED, 6.0)])
     ledger.write(decisions.retry, Retry(row.id, ids=frozenset({"3"})))  # asked for since
     ledger.write(decisions.resume, row.id, 7.0, "ada")
-    assert ledger.read(views.counts, row.id)[MessageStatus.CANCELLED] == 2
-    assert ledger.read(views.counts, row.id)[MessageStatus.QUEUED] == 1
+    assert ledger.read(totals.counts, row.id)[MessageStatus.CANCELLED] == 2
+    assert ledger.read(totals.counts, row.id)[MessageStatus.QUEUED] == 1
     ledger.write(decisions.withdraw_cancelled, row.id)  # a run that ends late
-    assert ledger.read(views.counts, row.id)[MessageStatus.QUEUED] == 1
+    assert ledger.read(totals.counts, row.id)[MessageStatus.QUEUED] == 1

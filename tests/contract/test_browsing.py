@@ -11,22 +11,17 @@ from sqlalchemy import insert, select, update
 
 from runner.clock import SystemClock
 from runner.errors import UsageError
-from runner.ledger import (
-    Ledger,
-    actions,
-    browsing,
-    decisions,
-    log,
-    moves,
-    planning,
-    searching,
-)
-from runner.ledger.browsing import Listed
-from runner.ledger.moves import Result
-from runner.ledger.pages import Page
-from runner.ledger.planning import CampaignRow
+from runner.ledger.campaigns import audit, registry
+from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.ledger import Ledger
+from runner.ledger.messages import decisions, outcomes
+from runner.ledger.messages.outcomes import Result
+from runner.ledger.pagination import Page
+from runner.ledger.queries import attempts, listing, people
+from runner.ledger.queries.listing import Listed
 from runner.ledger.schema import attempt, campaign, message, row_skip
-from runner.message import Evidence, MessageStatus
+from runner.message.evidence import Evidence
+from runner.message.status import MessageStatus
 from tests.support import (
     LANE,
     ORIGIN,
@@ -56,7 +51,7 @@ def all_of(page: Callable[[str], Page[Any]]) -> list[Any]:
 
 def bound(ledger: Ledger, name: str) -> CampaignRow:
     row = make_campaign(ledger, name)
-    ledger.write(planning.bind, row.id, ORIGIN, LANE)
+    ledger.write(registry.bind, row.id, ORIGIN, LANE)
     return row
 
 
@@ -91,18 +86,18 @@ def test_lists_come_page_by_page_each_row_once(
     def queued(**asked: Any) -> list[str]:
         def page(after: str) -> Page[Listed]:
             asked_too = {"after": after, "limit": 4, **asked}
-            return ledger.read(browsing.messages, spring.id, S.QUEUED, **asked_too)
+            return ledger.read(listing.messages, spring.id, S.QUEUED, **asked_too)
 
         return [each.recipient for each in all_of(page)]
 
     def skipped(reason: str) -> list[tuple[int | None, str]]:
         def page(after: str) -> Page[Listed]:
-            return ledger.read(browsing.skipped, spring.id, reason=reason, after=after, limit=4)
+            return ledger.read(listing.skipped, spring.id, reason=reason, after=after, limit=4)
 
         return [(each.message, each.recipient) for each in all_of(page)]
 
     for looked_at in (20_000, 3):  # a page may also end for having looked at so many
-        monkeypatch.setattr(browsing, "LOOKED_AT", looked_at)
+        monkeypatch.setattr(listing, "LOOKED_AT", looked_at)
         assert queued() == [str(id) for id in range(1, 31) if id % 3 != 1]
         assert queued(sender="another") == ["2"]
         assert queued(reason="none") == []
@@ -110,7 +105,7 @@ def test_lists_come_page_by_page_each_row_once(
         assert skipped("") == [*rows, *((id, str(id)) for id in range(1, 31, 3))]
         assert skipped("no_id") == rows[1::2]
         assert skipped("removed") == [(id, str(id)) for id in range(1, 31, 6)]
-    [first, *_] = ledger.read(browsing.messages, spring.id, S.QUEUED).rows
+    [first, *_] = ledger.read(listing.messages, spring.id, S.QUEUED).rows
     assert (first.text, first.row, first.sender, first.columns) == (
         "Hi 2",
         3,
@@ -120,7 +115,7 @@ def test_lists_come_page_by_page_each_row_once(
     assert (first.attempts, first.not_before, first.detail) == (0, 0.0, "")
     for wrong in ("x", "1_2", "9" * 40, "nan"):
         with pytest.raises(UsageError, match="no such page"):
-            ledger.read(browsing.messages, spring.id, S.QUEUED, after=wrong)
+            ledger.read(listing.messages, spring.id, S.QUEUED, after=wrong)
 
 
 def test_people_are_found_by_id_and_by_their_cells(ledger: Ledger) -> None:
@@ -139,7 +134,7 @@ def test_people_are_found_by_id_and_by_their_cells(ledger: Ledger) -> None:
             )
 
     def found(text: str, **bounds: Any) -> list[tuple[str, str]]:
-        told = ledger.read(searching.search, text, SystemClock(), **{"within": 60.0, **bounds})
+        told = ledger.read(people.search, text, SystemClock(), **{"within": 60.0, **bounds})
         return [(each.campaign_name, each.recipient) for each in told.rows]
 
     assert found(" 123 ") == [("autumn", "123"), ("spring", "123"), ("spring", "1234")]
@@ -151,9 +146,9 @@ def test_people_are_found_by_id_and_by_their_cells(ledger: Ledger) -> None:
         assert found(text) == [], text
     assert found("B") == [("autumn", "123"), ("spring", "1234"), ("spring", "123")]
     assert found("B", limit=1) == [("autumn", "123")]
-    assert ledger.read(searching.search, "B", SystemClock(), limit=1, within=60.0).cut
-    assert ledger.read(searching.search, "B", SystemClock(), within=0.0).cut
-    assert not ledger.read(searching.search, "B", SystemClock(), limit=3, within=60.0).cut
+    assert ledger.read(people.search, "B", SystemClock(), limit=1, within=60.0).cut
+    assert ledger.read(people.search, "B", SystemClock(), within=0.0).cut
+    assert not ledger.read(people.search, "B", SystemClock(), limit=3, within=60.0).cut
 
 
 def test_a_story_tells_all_that_is_known_of_a_message(ledger: Ledger) -> None:
@@ -163,20 +158,20 @@ def test_a_story_tells_all_that_is_known_of_a_message(ledger: Ledger) -> None:
     run, epoch = own_lane(ledger)
     number = claim_one(ledger, make_intent(1, run, epoch, started_at=20.0, server_at=21.0))
     sent = Result(1, number, Evidence.ACCEPTED, 22.0, message_id="m1", thread_id="t1")
-    ledger.write(moves.record, [sent])
+    ledger.write(outcomes.record, [sent])
     ledger.write(decisions.suppress, ["1"], "asked", 30.0)
     with ledger.writing() as connection:
         for campaign_id, who in ((spring.id, ["1"]), (autumn.id, ["1"]), (spring.id, ["11"])):
-            actions.keep(
+            audit.keep(
                 connection,
-                actions.Act.SENT,
+                audit.Act.SENT,
                 at=25.0,
                 by="ada",
-                via=actions.DASHBOARD,
+                via=audit.DASHBOARD,
                 campaign=campaign_id,
                 recipients=who,
             )
-    told = ledger.read(browsing.story, 1)
+    told = ledger.read(listing.story, 1)
     assert told is not None
     assert (told.message.status, told.message.sent_at) == (S.SENT, 22.0)
     assert (told.message.message_id, told.message.thread_id) == ("m1", "t1")
@@ -200,7 +195,7 @@ def test_a_story_tells_all_that_is_known_of_a_message(ledger: Ledger) -> None:
     assert told.suppressed == ("asked", 30.0)
     assert [(each.campaign_name, each.message) for each in told.others] == [("autumn", 3)]
     assert [(each.campaign, each.via) for each in told.actions] == [(spring.id, "dashboard")]
-    assert ledger.read(browsing.story, 99) is None
+    assert ledger.read(listing.story, 99) is None
 
 
 def test_the_log_is_newest_first_and_complete_page_by_page(
@@ -218,7 +213,7 @@ def test_the_log_is_newest_first_and_complete_page_by_page(
         number = claim_one(ledger, make_intent(id, run, epoch, started_at=at, server_at=at))
         evidence = Evidence.ACCEPTED if id % 3 else Evidence.REJECTED
         result = Result(id, number, evidence, at + 0.5, message_id=f"m{id}" if id % 3 else "")
-        ledger.write(moves.record, [result])
+        ledger.write(outcomes.record, [result])
     with ledger.reading() as connection:
         wanted = select(attempt.c.server_at, attempt.c.message, campaign.c.name)
         joined = wanted.join(message, message.c.id == attempt.c.message)
@@ -226,19 +221,19 @@ def test_the_log_is_newest_first_and_complete_page_by_page(
         kept = sorted((tuple(row) for row in rows), reverse=True)
 
     def told(id: int | None) -> list[tuple[float, int, str]]:
-        def page(after: str) -> Page[log.LogLine]:
-            return ledger.read(log.recent, id, after=after, limit=5)
+        def page(after: str) -> Page[attempts.LogLine]:
+            return ledger.read(attempts.recent, id, after=after, limit=5)
 
         return [(each.at, each.message, each.campaign_name) for each in all_of(page)]
 
     assert told(None) == kept
     for lately in (1000, 7):
-        monkeypatch.setattr(log, "LATELY", lately)
+        monkeypatch.setattr(attempts, "LATELY", lately)
         for row in (quiet, busy):
             assert told(row.id) == [each for each in kept if each[2] == row.name], lately
-    last = ledger.read(log.recent).rows[0]
+    last = ledger.read(attempts.recent).rows[0]
     assert (last.recipient, last.row, last.status, last.outcome) == ("59", 41, S.SENT, "accepted")
     assert (last.number, last.ended_at, last.evidence) == (1, at + 0.5, "accepted")
     assert (last.sender, last.campaign, last.columns) == (SENDER, busy.id, {"a": "b"})
     assert (last.reason, last.detail, last.http_status) == ("", "", 0)
-    assert not ledger.read(log.recent, make_campaign(ledger, "never run").id).rows
+    assert not ledger.read(attempts.recent, make_campaign(ledger, "never run").id).rows

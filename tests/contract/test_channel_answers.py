@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from runner.channels import Quota, Token
-from runner.channels.answers import (
+from runner.channels.base import Quota, Token
+from runner.channels.responses import (
     LONGEST_WAIT,
     Reply,
     clean,
@@ -22,7 +22,7 @@ from runner.channels.answers import (
     seconds,
     text_id,
 )
-from runner.message import (
+from runner.message.outcome import (
     IN_PROGRESS,
     KEY_REUSED,
     UNCONFIRMED,

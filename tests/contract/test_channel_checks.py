@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from runner.channels import AccountLink, Platform, Team, inbox_v2
+from runner.channels import inbox_v2
+from runner.channels.base import AccountLink, Platform, Team
 from runner.errors import ChannelError
 from tests.contract.channel_api import ANSWERED, OTHER, SILENT, Say, api
 from tests.contract.channel_support import (

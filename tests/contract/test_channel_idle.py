@@ -7,7 +7,7 @@ from time import monotonic
 import aiohttp.connector
 import pytest
 
-from runner.message import Accepted
+from runner.message.outcome import Accepted
 from tests.contract.channel_support import (
     OK,
     OK_STATUS,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.message import Absent, Finding, Found, Unclear
+from runner.message.outcome import Absent, Finding, Found, Unclear
 from tests.contract.channel_api import OTHER, SILENT, Talk, api, at, finding, ours, saying, theirs
 from tests.contract.channel_support import (
     CONTACT,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runner.message import Absent, Found, Unclear
+from runner.message.outcome import Absent, Found, Unclear
 from tests.contract.channel_api import Talk, at, finding, ours, theirs
 from tests.contract.channel_support import VERSIONS, Request
 

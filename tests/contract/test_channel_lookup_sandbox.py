@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.message import Absent, Found, Unclear
+from runner.message.outcome import Absent, Found, Unclear
 from tests.contract.channel_support import PERSON, SENDER, look, open_sandbox, send
 
 MANGLED = {"links": "See https://a.example", "nfd": "Zoë", "strip": "Hi ", "spaces": "Hi  there"}

@@ -18,12 +18,12 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from runner.attempt import LONGEST_PAUSE
-from runner.channels import Token
-from runner.channels.connect import connect
+from runner.channels.base import Token
+from runner.channels.factory import connect
 from runner.channels.http import CONNECT_TIMEOUT
 from runner.events import MessageSent, Waiting
-from runner.message import SEND_BY
+from runner.message.outcome import SEND_BY
+from runner.sending.backoff import LONGEST_PAUSE
 from tests.contract.channel_support import OK, OK_STATUS, SECRET, VERSIONS, CountingGate, answer
 from tests.lane import Setting, Told
 from tests.virtual import ScriptedApi, VirtualClock, VirtualLoop, run_virtually

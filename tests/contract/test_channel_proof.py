@@ -13,11 +13,11 @@ import pytest
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import StreamWriter
 
-from runner.channels import Answer, Channel
-from runner.channels.answers import Reply
+from runner.channels.base import Answer, Channel
 from runner.channels.http import SEND_ANSWER, Body, NotWritten, Refused
+from runner.channels.responses import Reply
 from runner.clock import SystemClock
-from runner.message import TOO_LATE, Accepted, Deferred, InDoubt, Scope
+from runner.message.outcome import TOO_LATE, Accepted, Deferred, InDoubt, Scope
 from tests.contract.channel_support import (
     OK,
     OK_STATUS,

@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 
-from runner.channels import Answer, Quota, Token
-from runner.channels.connect import connect
+from runner.channels.base import Answer, Quota, Token
+from runner.channels.factory import connect
 from runner.clock import SystemClock
 from runner.errors import ChannelError
-from runner.message import (
-    Accepted,
-    Recipient,
-)
+from runner.message.outcome import Accepted
+from runner.message.prospect import Recipient
 from tests.contract.channel_support import (
     CHANNELS,
     CONTACT,

@@ -13,18 +13,18 @@ from openapi_core.templating.paths.exceptions import PathNotFound
 from openapi_core.testing import MockRequest
 from openapi_core.validation.request.exceptions import InvalidRequestBody
 
-from runner.message import (
+from runner.message.outcome import (
     UNCONFIRMED,
     Absent,
     Accepted,
     Deferred,
     Found,
     InDoubt,
-    Recipient,
     Rejected,
     Scope,
     Unclear,
 )
+from runner.message.prospect import Recipient
 from tests.contract.channel_api import Talk, api, ours
 from tests.contract.channel_support import (
     CONTACT,

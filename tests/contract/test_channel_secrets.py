@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
-from runner.channels import Lookup
+from runner.channels.base import Lookup
 from runner.errors import ChannelError
-from runner.message import Accepted, Found, InDoubt, Rejected
+from runner.message.outcome import Accepted, Found, InDoubt, Rejected
 from tests.contract.channel_api import api
 from tests.contract.channel_support import (
     PERSON,

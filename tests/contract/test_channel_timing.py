@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.message import Accepted, Deferred
+from runner.message.outcome import Accepted, Deferred
 from tests.contract.channel_support import (
     OK,
     OK_STATUS,

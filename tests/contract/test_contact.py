@@ -7,23 +7,20 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 
-from runner.ledger import Ledger, claims, contact, decisions, moves, planning, settling, views
-from runner.ledger.brakes import Brake
-from runner.ledger.claims import NotClaimed
-from runner.ledger.contact import PassedOver
-from runner.ledger.moves import Recorded, Result
-from runner.ledger.planning import CampaignRow, PlanWriter
-from runner.ledger.settling import Settlement
-from runner.message import (
-    Change,
-    Contact,
-    Entry,
-    Evidence,
-    Known,
-    MessageStatus,
-    PlannedMessage,
-    SkipReason,
-)
+from runner.ledger.campaigns import registry
+from runner.ledger.campaigns.brakes import Brake
+from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.ledger import Ledger
+from runner.ledger.messages import claims, decisions, outcomes, plans, recontact, settlements
+from runner.ledger.messages.claims import NotClaimed
+from runner.ledger.messages.outcomes import Recorded, Result
+from runner.ledger.messages.plans import PlanWriter
+from runner.ledger.messages.recontact import PassedOver
+from runner.ledger.messages.settlements import Settlement
+from runner.ledger.queries import totals
+from runner.message.evidence import Evidence
+from runner.message.plan import Change, Contact, Entry, Known, PlannedMessage
+from runner.message.status import MessageStatus, SkipReason
 from tests.support import (
     SENDER,
     make_campaign,
@@ -68,7 +65,7 @@ def end(ledger: Ledger, row: CampaignRow, lane: tuple[int, int], evidence: Evide
     """Send a campaign's first message, with this end at 20.0; its number."""
     [message, *_] = message_ids(ledger, row)
     assert claim(ledger, lane, [message], 10.0, None) == [1]
-    ledger.write(moves.record, [Result(message, 1, evidence, 20.0, message_id="m1")])
+    ledger.write(outcomes.record, [Result(message, 1, evidence, 20.0, message_id="m1")])
     return message
 
 
@@ -95,13 +92,13 @@ def test_they_are_written_to_after_the_time_or_without_the_rule(ledger: Ledger) 
         make_queue(ledger, row, [5])
         [message] = message_ids(ledger, row)
         assert claim(ledger, lane, [message], at, within) == [1]
-        ledger.write(moves.record, [Result(message, 1, Evidence.DEFERRED, at)])
+        ledger.write(outcomes.record, [Result(message, 1, Evidence.DEFERRED, at)])
 
 
 def test_neither_ones_own_message_nor_a_test_is_a_contact(ledger: Ledger) -> None:
     spring = make_campaign(ledger)
     tests = ledger.write(
-        planning.add_campaign,
+        registry.add_campaign,
         name="spring (test)",
         path="/spring.yaml",
         source="/spring.csv",
@@ -114,7 +111,7 @@ def test_neither_ones_own_message_nor_a_test_is_a_contact(ledger: Ledger) -> Non
     lane = own_lane(ledger)
     end(ledger, tests, lane, Evidence.ACCEPTED)
     make_queue(ledger, spring, [5])
-    assert ledger.read(planning.known, None, [recipient(5)])[recipient(5)].contact is None
+    assert ledger.read(plans.known, None, [recipient(5)])[recipient(5)].contact is None
     assert claim(ledger, lane, message_ids(ledger, spring), 100.0, RULE) == [1]
 
 
@@ -141,7 +138,7 @@ def test_a_message_in_doubt_elsewhere_is_waited_for_and_counts_once_it_is_sent(
     waiting = message_ids(ledger, autumn)
     assert claim(ledger, lane, waiting, 100.0, RULE) == [NotClaimed.MOVED]
     assert standing(ledger, autumn)[0][0] == "queued"
-    ledger.write(settling.settle, [Settlement(doubt, Evidence.SAID_SENT, 30.0)])
+    ledger.write(settlements.settle, [Settlement(doubt, Evidence.SAID_SENT, 30.0)])
     [told] = claim(ledger, lane, waiting, 100.0, RULE)
     assert isinstance(told, PassedOver)
     assert told.reason is SkipReason.CONTACTED
@@ -157,7 +154,7 @@ def test_who_was_put_on_the_list_while_written_to_is_skipped_once_that_has_faile
     assert claim(ledger, lane, [message], 10.0, None) == [1]
     ledger.write(decisions.suppress, ["5"], "asked", 3.0)
     told = "on the ledger's list since 1970-01-01: asked"
-    assert ledger.write(moves.record, [Result(message, 1, Evidence.DEFERRED, 20.0)]) == [
+    assert ledger.write(outcomes.record, [Result(message, 1, Evidence.DEFERRED, 20.0)]) == [
         Recorded(MessageStatus.SKIPPED, passed=PassedOver(SkipReason.SUPPRESSED, told))
     ]
     assert standing(ledger, spring) == [("skipped", "suppressed", told, 0.0, 1)]
@@ -171,8 +168,10 @@ def test_of_several_contacts_the_last_is_told(ledger: Ledger) -> None:
     for row, at in zip(rows, (3 * DAY, 2 * DAY), strict=False):
         [message] = message_ids(ledger, row)
         assert claim(ledger, lane, [message], at, None) == [1]
-        ledger.write(moves.record, [Result(message, 1, Evidence.ACCEPTED, at, message_id=str(at))])
-    known = ledger.read(planning.known, rows[2].id, [recipient(5)])[recipient(5)]
+        ledger.write(
+            outcomes.record, [Result(message, 1, Evidence.ACCEPTED, at, message_id=str(at))]
+        )
+    known = ledger.read(plans.known, rows[2].id, [recipient(5)])[recipient(5)]
     assert known.contact == Contact("spring", 3 * DAY)
     [told] = claim(ledger, lane, message_ids(ledger, rows[2]), 4 * DAY, RULE)
     assert isinstance(told, PassedOver)
@@ -197,15 +196,15 @@ def test_a_plan_is_made_again_when_somebody_is_free(ledger: Ledger) -> None:
     autumn = make_campaign(ledger, "autumn")
     plan(ledger, autumn, contacted(50.0, Change.NEW))
     assert standing(ledger, autumn) == [("skipped", "contacted", "by spring", 50.0, 0)]
-    assert not ledger.read(contact.has_freed, autumn.id, 49.0)
-    assert ledger.read(contact.has_freed, autumn.id, 50.0)
+    assert not ledger.read(recontact.has_freed, autumn.id, 49.0)
+    assert ledger.read(recontact.has_freed, autumn.id, 50.0)
     known = Known(SENDER, S.SKIPPED, "", 2, "contacted", "by spring")
     plan(ledger, autumn, contacted(80.0, Change.SKIPPED, known))
-    assert not ledger.read(contact.has_freed, autumn.id, 79.0)
+    assert not ledger.read(recontact.has_freed, autumn.id, 79.0)
     again = PlannedMessage(2, recipient(5), SENDER, "Hi", {})
     plan(ledger, autumn, Entry(again, Change.REQUEUED, known))
     assert standing(ledger, autumn) == [("queued", "", "", 0.0, 0)]
-    assert not ledger.read(contact.has_freed, autumn.id, 99.0)
+    assert not ledger.read(recontact.has_freed, autumn.id, 99.0)
 
 
 def test_who_is_gone_from_the_sheet_makes_no_plan_stale(ledger: Ledger) -> None:
@@ -213,19 +212,19 @@ def test_who_is_gone_from_the_sheet_makes_no_plan_stale(ledger: Ledger) -> None:
     plan(ledger, autumn, contacted(50.0, Change.NEW))
     plan(ledger, autumn)
     assert standing(ledger, autumn)[0][1] == "removed"
-    assert not ledger.read(contact.has_freed, autumn.id, 99.0)
+    assert not ledger.read(recontact.has_freed, autumn.id, 99.0)
 
 
 def test_a_plan_is_made_again_when_the_doubt_is_settled(ledger: Ledger) -> None:
     spring, autumn = make_campaign(ledger), make_campaign(ledger, "autumn")
     make_queue(ledger, spring, [5])
     doubt = end(ledger, spring, own_lane(ledger), Evidence.UNKNOWN)
-    known = ledger.read(planning.known, autumn.id, [recipient(5)])[recipient(5)]
+    known = ledger.read(plans.known, autumn.id, [recipient(5)])[recipient(5)]
     assert known.contact == Contact("spring")
     plan(ledger, autumn, contacted(0.0, Change.NEW))
-    assert not ledger.read(contact.has_freed, autumn.id, 1e9)
-    ledger.write(settling.settle, [Settlement(doubt, Evidence.SAID_NOT_SENT, 30.0)])
-    assert ledger.read(contact.has_freed, autumn.id, 31.0)
+    assert not ledger.read(recontact.has_freed, autumn.id, 1e9)
+    ledger.write(settlements.settle, [Settlement(doubt, Evidence.SAID_NOT_SENT, 30.0)])
+    assert ledger.read(recontact.has_freed, autumn.id, 31.0)
 
 
 def test_two_lanes_that_claim_one_person_in_the_same_moment(ledger: Ledger) -> None:
@@ -249,4 +248,4 @@ def test_two_lanes_that_claim_one_person_in_the_same_moment(ledger: Ledger) -> N
         thread.join(0.5)  # without a lock it has an answer by now
     thread.join(30.0)
     assert told == [NotClaimed.MOVED]
-    assert ledger.read(views.counts, autumn.id)[S.QUEUED] == 1
+    assert ledger.read(totals.counts, autumn.id)[S.QUEUED] == 1

@@ -7,21 +7,16 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from runner.ledger import (
-    Ledger,
-    claims,
-    contact,
-    decisions,
-    lanes,
-    moves,
-    open_ledger,
-    planning,
-    views,
-)
-from runner.ledger.claims import Intent, NotClaimed
-from runner.ledger.contact import PassedOver
-from runner.ledger.moves import Result
-from runner.message import Evidence, MessageStatus, SkipReason
+from runner.ledger import lanes
+from runner.ledger.campaigns import registry
+from runner.ledger.ledger import Ledger, open_ledger
+from runner.ledger.messages import claims, decisions, outcomes, plans, queue, recontact
+from runner.ledger.messages.claims import Intent, NotClaimed
+from runner.ledger.messages.outcomes import Result
+from runner.ledger.messages.recontact import PassedOver
+from runner.ledger.queries import totals
+from runner.message.evidence import Evidence
+from runner.message.status import MessageStatus, SkipReason
 from tests.support import LANE, SENDER, claim_one, make_campaign, make_intent, make_queue, recipient
 
 S = MessageStatus
@@ -35,7 +30,7 @@ def queued(ledger: Ledger, name: str, lane: str) -> Intent:
     make_queue(ledger, row, [1])
     run = ledger.write(lanes.begin_run, 1.0, "test")
     epoch = ledger.write(lanes.take_lane, lane, run)
-    [due] = ledger.read(views.due, row.id, SENDER, 1.0, 5)
+    [due] = ledger.read(queue.due, row.id, SENDER, 1.0, 5)
     return make_intent(due.id, run, epoch, lane=lane, contact_once_in=MONTH)
 
 
@@ -44,9 +39,9 @@ def accepted(message: int) -> Result:
 
 
 def status(ledger: Ledger, name: str) -> str:
-    row = ledger.read(planning.find_campaign, name)
+    row = ledger.read(registry.find_campaign, name)
     assert row is not None
-    [one] = [str(each) for each, n in ledger.read(views.counts, row.id).items() if n]
+    [one] = [str(each) for each, n in ledger.read(totals.counts, row.id).items() if n]
     return one
 
 
@@ -58,12 +53,12 @@ def test_an_answer_that_comes_between_two_looks_is_seen(
     is under way for the first look, and sent for the second."""
     first, second = (queued(ledger, *each) for each in (("spring", LANE), ("autumn", OTHER)))
     claim_one(ledger, first)
-    look = contact.pass_contacted
+    look = recontact.pass_contacted
 
     def look_and_let_others_in(*args: Any) -> Any:
         found = look(*args)
         with open_ledger(location) as other:
-            other.write(moves.record, [accepted(first.message)])
+            other.write(outcomes.record, [accepted(first.message)])
         return found
 
     monkeypatch.setattr(claims, "pass_contacted", look_and_let_others_in)
@@ -81,7 +76,7 @@ def test_what_is_decided_after_the_plan_is_seen_by_the_claim(ledger: Ledger, loc
         number = claim_one(other, autumn)
         assert ledger.write(claims.claim, [spring]) == [NotClaimed.MOVED]  # not skipped yet
         assert status(ledger, "spring") == "queued"
-        other.write(moves.record, [accepted(autumn.message)])
+        other.write(outcomes.record, [accepted(autumn.message)])
         assert number == 1
         [passed] = ledger.write(claims.claim, [spring])
     assert isinstance(passed, PassedOver)
@@ -109,8 +104,8 @@ def test_a_claim_and_a_plan_find_other_campaigns_by_an_index(ledger: Ledger) -> 
         seen.append((statement, parameters))
 
     ledger.write(claims.claim, [spring])
-    ledger.read(planning.known, 1, [recipient(id) for id in range(1, 1001)])
-    ledger.read(contact.has_freed, 1, 5.0)
+    ledger.read(plans.known, 1, [recipient(id) for id in range(1, 1001)])
+    ledger.read(recontact.has_freed, 1, 5.0)
     event.remove(engine, "before_cursor_execute", note)
     looked = [each for each in seen if "message" in each[0] and each[0][:6] in ("SELECT", "UPDATE")]
     assert len(looked) == 4  # not one for each of the thousand

@@ -9,10 +9,13 @@ from contextlib import contextmanager, nullcontext
 
 from sqlalchemy import select
 
-from runner.ledger import Ledger, lanes, planning, schema, views
-from runner.ledger.composed import compose_ids
-from runner.message import MessageStatus
-from runner.run.driver import status_now
+from runner.ledger import lanes, schema
+from runner.ledger.campaigns import registry
+from runner.ledger.composed_ids import compose_ids
+from runner.ledger.ledger import Ledger
+from runner.ledger.messages import queue
+from runner.message.status import MessageStatus
+from runner.status.driver import status_now
 from tests.support import SENDER, claim_one, make_campaign, make_intent, make_queue, own_lane
 
 S = MessageStatus
@@ -23,10 +26,10 @@ def sending(ledger: Ledger, name: str, team: str, person: int = 5) -> tuple[int,
     """A campaign with a message that was begun: its run, and its lane."""
     row = make_campaign(ledger, name)
     make_queue(ledger, row, [person])
-    ledger.write(planning.bind, row.id, ORIGIN, team)
+    ledger.write(registry.bind, row.id, ORIGIN, team)
     lane = team
     run, epoch = own_lane(ledger, lane)
-    [due] = ledger.read(views.due, row.id, SENDER, 5.0, 100)
+    [due] = ledger.read(queue.due, row.id, SENDER, 5.0, 100)
     claim_one(ledger, make_intent(due.id, run, epoch, lane=lane))
     return run, lane
 
@@ -39,7 +42,7 @@ def living(ledger: Ledger, lane: str) -> Iterator[None]:
 
 
 def doubts(ledger: Ledger, name: str) -> int:
-    row = ledger.read(planning.find_campaign, name)
+    row = ledger.read(registry.find_campaign, name)
     assert row is not None
     return ledger.read(status_now, row, 50.0).told[S.IN_DOUBT]
 

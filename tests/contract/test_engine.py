@@ -8,7 +8,7 @@ import pytest
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Status
 
-from runner.distributed import engine
+from runner.workers import engine
 
 LANE = "https://api.example|team1"
 

@@ -9,10 +9,13 @@ from pathlib import Path
 from sqlalchemy import delete, insert, select, update
 
 from runner.clock import SystemClock
-from runner.ledger import Ledger, figures, planning, schema
-from runner.ledger.exports import export_rows
-from runner.message import MessageStatus
-from runner.run.figures import as_json, figures_of
+from runner.ledger import schema
+from runner.ledger.campaigns import registry
+from runner.ledger.ledger import Ledger
+from runner.ledger.queries import statistics
+from runner.ledger.queries.exports import export_rows
+from runner.message.status import MessageStatus
+from runner.status.statistics import as_json, figures_of
 from tests.contract.filling import fill
 from tests.support import make_campaign, make_queue
 
@@ -24,7 +27,7 @@ def test_every_count_is_that_of_the_export(ledger: Ledger) -> None:
     with ledger.writing() as connection:
         fill(connection, 7)
         connection.execute(delete(schema.brake))
-    row = ledger.read(planning.find_campaign, "spring")
+    row = ledger.read(registry.find_campaign, "spring")
     assert row is not None
     with ledger.reading() as connection:
         rows = list(export_rows(connection, row.id))
@@ -67,7 +70,7 @@ def test_a_column_of_any_name_is_counted_by_its_frequent_values(ledger: Ledger) 
         connection.execute(insert(schema.row_skip).values(**skipped))
     for name in AWKWARD:
         found = {
-            each.value: each.counts for each in ledger.read(figures.by_column, row.id, name, 9)
+            each.value: each.counts for each in ledger.read(statistics.by_column, row.id, name, 9)
         }
         assert found.pop("<script>", {S.QUEUED: 3}) == {S.QUEUED: 3}
         assert [found[value] for value in ("v0", "v1", "v2")] == [{S.QUEUED: 9}] * 3

@@ -11,39 +11,30 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from runner.errors import LedgerError, LedgerTooNew
-from runner.ledger import (
-    Ledger,
+from runner.ledger import lanes, locks, migrations, schema
+from runner.ledger.campaigns import registry
+from runner.ledger.engine import upgrade
+from runner.ledger.ledger import Ledger, open_ledger
+from runner.ledger.messages import (
     claims,
     decisions,
-    exports,
-    history,
-    lanes,
-    moves,
-    notes,
-    open_ledger,
-    planning,
-    schema,
-    settling,
-    upgrade,
-    upgrading,
-    views,
+    in_doubt,
+    outcomes,
+    plans,
+    queue,
+    settlements,
+    usage,
 )
-from runner.ledger.claims import NotClaimed
-from runner.ledger.decisions import Retry
-from runner.ledger.moves import Recorded, Result
-from runner.ledger.planning import PlanWriter
-from runner.ledger.settling import Settlement
-from runner.message import (
-    AttemptOutcome,
-    Change,
-    Entry,
-    Evidence,
-    Known,
-    MessageStatus,
-    PlannedMessage,
-    RowSkip,
-    SkipReason,
-)
+from runner.ledger.messages.claims import NotClaimed
+from runner.ledger.messages.decisions import Retry
+from runner.ledger.messages.outcomes import Recorded, Result
+from runner.ledger.messages.plans import PlanWriter
+from runner.ledger.messages.settlements import Settlement
+from runner.ledger.queries import exports, totals
+from runner.message.evidence import AttemptOutcome, Evidence
+from runner.message.plan import Change, Entry, Known, PlannedMessage
+from runner.message.prospect import RowSkip
+from runner.message.status import MessageStatus, SkipReason
 from tests.support import (
     LANE,
     SENDER,
@@ -62,7 +53,7 @@ S = MessageStatus
 
 
 def ids_of(ledger: Ledger, campaign: int, now: float = 5.0) -> list[int]:
-    return [due.id for due in ledger.read(views.due, campaign, SENDER, now, 100)]
+    return [due.id for due in ledger.read(queue.due, campaign, SENDER, now, 100)]
 
 
 def statuses(ledger: Ledger, campaign: int) -> list[tuple[str, str]]:
@@ -85,22 +76,22 @@ def record(
     ledger: Ledger, message: int, number: int, evidence: Evidence, **more: object
 ) -> Recorded:
     result = Result(message, number, evidence, 20.0, **more)  # type: ignore[arg-type]  # by name
-    return ledger.write(moves.record, [result])[0]
+    return ledger.write(outcomes.record, [result])[0]
 
 
 def test_a_queue_is_due_in_plan_order(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [5, 3, 9])
-    due = ledger.read(views.due, row.id, SENDER, 5.0, 100)
+    due = ledger.read(queue.due, row.id, SENDER, 5.0, 100)
     assert [each.recipient.id for each in due] == ["5", "3", "9"]
-    assert ledger.read(views.waiting, [row.id]) == [views.Waiting(SENDER, row.id, "", 3, 0.0, 1, 3)]
+    assert ledger.read(queue.waiting, [row.id]) == [queue.Waiting(SENDER, row.id, "", 3, 0.0, 1, 3)]
 
 
 def test_what_is_under_way_takes_no_places_in_a_read(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [5, 6, 7, 8, 9])
     first, second, *_ = ids_of(ledger, row.id)
-    found = ledger.read(views.due, row.id, SENDER, 5.0, 2, but={first, second})
+    found = ledger.read(queue.due, row.id, SENDER, 5.0, 2, but={first, second})
     assert [due.recipient.id for due in found] == ["7", "8"]
 
 
@@ -109,7 +100,7 @@ def test_a_recipient_has_one_message_per_step(ledger: Ledger) -> None:
     make_queue(ledger, row, [5])
     with pytest.raises((LedgerError, IntegrityError)):
         make_queue(ledger, row, [5])
-    assert ledger.read(views.counts, row.id)[S.QUEUED] == 1
+    assert ledger.read(totals.counts, row.id)[S.QUEUED] == 1
 
 
 def test_an_intent_is_committed_once(ledger: Ledger) -> None:
@@ -136,7 +127,7 @@ def test_a_suppressed_recipient_cannot_be_claimed(ledger: Ledger) -> None:
     make_queue(ledger, row, [5, 6])
     assert ledger.write(decisions.suppress, ["5", "99"], "asked", 3.0) == 1
     assert statuses(ledger, row.id) == [("5", "skipped"), ("6", "queued")]
-    assert [row[0] for row in ledger.read(views.suppression_list)] == ["5", "99"]
+    assert [row[0] for row in ledger.read(totals.suppression_list)] == ["5", "99"]
     assert ledger.write(decisions.unsuppress, ["5", "1"]) == ["5"]
 
 
@@ -147,10 +138,10 @@ def test_nothing_goes_to_a_person_with_a_message_in_doubt(ledger: Ledger) -> Non
     record(ledger, message, number, Evidence.UNKNOWN)
     make_queue(ledger, other, [5])
     assert ids_of(ledger, other.id) == []
-    assert ledger.read(views.waiting, [other.id]) == []
+    assert ledger.read(queue.waiting, [other.id]) == []
     queued = ledger.read(_message_ids, other.id)
     assert ledger.write(claims.claim, [make_intent(queued[0], run, epoch)]) == [NotClaimed.MOVED]
-    ledger.write(settling.settle, [Settlement(message, Evidence.SAID_SENT, 30.0)])
+    ledger.write(settlements.settle, [Settlement(message, Evidence.SAID_SENT, 30.0)])
     assert ids_of(ledger, other.id) == queued
 
 
@@ -186,7 +177,7 @@ def test_an_answer_moves_its_message(
     if status is S.SENT:
         [exported] = ledger.read(_exported, row.id)
         assert (exported.message_id, exported.thread_id, exported.sent_at) == ("m1", "t1", 20.0)
-        assert ledger.read(views.is_taken, "m1")
+        assert ledger.read(in_doubt.is_taken, "m1")
 
 
 def test_attempts_that_count_run_out(ledger: Ledger) -> None:
@@ -212,7 +203,7 @@ def test_a_look_up_speaks_only_of_the_attempts_it_knew(ledger: Ledger) -> None:
     again = claim_one(ledger, make_intent(message, run, epoch, again=True))
     record(ledger, message, again, Evidence.UNKNOWN)
     old = Settlement(message, Evidence.ABSENT_ASSUMED, 30.0, numbers=frozenset({number}))
-    assert ledger.write(settling.settle, [old]) == [Recorded(S.IN_DOUBT)]
+    assert ledger.write(settlements.settle, [old]) == [Recorded(S.IN_DOUBT)]
 
 
 def test_found_after_a_persons_word_is_late_truth(ledger: Ledger) -> None:
@@ -220,9 +211,9 @@ def test_found_after_a_persons_word_is_late_truth(ledger: Ledger) -> None:
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
     record(ledger, message, number, Evidence.UNKNOWN)
-    ledger.write(settling.settle, [Settlement(message, Evidence.SAID_NOT_SENT, 30.0)])
+    ledger.write(settlements.settle, [Settlement(message, Evidence.SAID_NOT_SENT, 30.0)])
     found = Settlement(message, Evidence.FOUND, 40.0, message_id="m", numbers=frozenset({number}))
-    assert ledger.write(settling.settle, [found]) == [Recorded(S.SENT)]
+    assert ledger.write(settlements.settle, [found]) == [Recorded(S.SENT)]
     assert statuses(ledger, row.id) == [("5", "sent")]
 
 
@@ -235,7 +226,7 @@ def test_one_message_of_the_api_proves_one_of_ours(ledger: Ledger) -> None:
         ledger.write(claims.claim, [make_intent(id, run, epoch)])
         record(ledger, id, 1, Evidence.UNKNOWN)
     both = [Settlement(id, Evidence.FOUND, 30.0, message_id="m1") for id in ids]
-    told = ledger.write(settling.settle, both)
+    told = ledger.write(settlements.settle, both)
     assert told == [Recorded(S.SENT), Recorded(S.IN_DOUBT)]
 
 
@@ -247,7 +238,7 @@ def test_nobody_on_the_list_is_asked_again_for(ledger: Ledger) -> None:
     ledger.write(decisions.suppress, ["5"], "asked", 1.0)
     again = make_intent(message, run, epoch, again=True)
     assert ledger.write(claims.claim, [again]) == [NotClaimed.MOVED]
-    assert ledger.read(views.in_doubt, [row.id])[0].unwanted
+    assert ledger.read(in_doubt.in_doubt, [row.id])[0].unwanted
 
 
 def test_a_message_that_can_never_be_seen_is_not_sent_for_ever(ledger: Ledger) -> None:
@@ -261,7 +252,7 @@ def test_a_message_that_can_never_be_seen_is_not_sent_for_ever(ledger: Ledger) -
         number = claim_one(ledger, make_intent(message, run, epoch))
         record(ledger, message, number, Evidence.UNKNOWN)
         absent = Settlement(message, Evidence.ABSENT_ASSUMED, 30.0, attempts_allowed=2)
-        [told] = ledger.write(settling.settle, [absent])
+        [told] = ledger.write(settlements.settle, [absent])
         assert told is not None
         seen.append(told.status)
     assert seen == [S.QUEUED, S.FAILED]
@@ -284,7 +275,7 @@ def test_late_truth_is_welcome_and_a_doubling_is_told(ledger: Ledger) -> None:
     make_queue(ledger, row, [5])
     message, first, run, epoch = claimed(ledger, row.id)
     record(ledger, message, first, Evidence.UNKNOWN)
-    ledger.write(settling.settle, [Settlement(message, Evidence.SAID_NOT_SENT, 30.0)])
+    ledger.write(settlements.settle, [Settlement(message, Evidence.SAID_NOT_SENT, 30.0)])
     assert ids_of(ledger, row.id) == []
     plan_again(ledger, row)
     second = claim_one(ledger, make_intent(message, run, epoch))
@@ -304,10 +295,10 @@ def test_a_message_without_an_owner_is_in_doubt(ledger: Ledger) -> None:
     run, epoch = own_lane(ledger)
     message, _ = ids_of(ledger, row.id)
     ledger.write(claims.claim, [make_intent(message, run, epoch, body=b"exact", key="rc1-k")])
-    assert ledger.write(moves.orphan, "another lane", 50.0) == 0
-    assert ledger.write(moves.orphan, LANE, 50.0) == 1
+    assert ledger.write(outcomes.orphan, "another lane", 50.0) == 0
+    assert ledger.write(outcomes.orphan, LANE, 50.0) == 1
     assert statuses(ledger, row.id) == [("5", "in_doubt"), ("6", "queued")]
-    [doubt] = ledger.read(views.in_doubt, [row.id])
+    [doubt] = ledger.read(in_doubt.in_doubt, [row.id])
     assert (doubt.body, doubt.key, doubt.first_at, doubt.reason) == (
         b"exact",
         "rc1-k",
@@ -319,7 +310,7 @@ def test_a_message_without_an_owner_is_in_doubt(ledger: Ledger) -> None:
 def proven_late(ledger: Ledger, message: int, number: int) -> Recorded:
     """What a frozen owner, taken over from, says when it wakes up at 60."""
     proof = Result(message, number, Evidence.NOT_WRITTEN, 60.0, reason="too_late")
-    return ledger.write(moves.record, [proof])[0]
+    return ledger.write(outcomes.record, [proof])[0]
 
 
 @pytest.mark.parametrize("meanwhile", [False, True])
@@ -329,7 +320,7 @@ def test_what_is_proven_late_waits_for_a_plan_only_if_one_has_passed_it_over(
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
-    ledger.write(moves.orphan, LANE, 50.0)
+    ledger.write(outcomes.orphan, LANE, 50.0)
     if meanwhile:
         again = PlannedMessage(2, recipient(5), SENDER, "Hello 5", {"a": "b"})
         with ledger.writing() as connection:
@@ -337,7 +328,7 @@ def test_what_is_proven_late_waits_for_a_plan_only_if_one_has_passed_it_over(
             writer.write([Entry(again, Change.KEPT)])
             writer.finish("another", 55.0)
     assert proven_late(ledger, message, number) == Recorded(S.QUEUED)
-    assert ledger.read(views.unplanned, [row.id]) == meanwhile
+    assert ledger.read(totals.unplanned, [row.id]) == meanwhile
     assert len(ids_of(ledger, row.id)) == (not meanwhile)
 
 
@@ -346,15 +337,15 @@ def test_a_doubt_that_comes_late_is_planned_before_it_goes(ledger: Ledger) -> No
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
-    ledger.write(moves.orphan, LANE, 50.0)
-    ledger.write(settling.settle, [Settlement(message, Evidence.SAID_NOT_SENT, 51.0)])
+    ledger.write(outcomes.orphan, LANE, 50.0)
+    ledger.write(settlements.settle, [Settlement(message, Evidence.SAID_NOT_SENT, 51.0)])
     ledger.write(decisions.withdraw, row.id)
     plan_again(ledger, row)
     late = Result(message, number, Evidence.UNKNOWN, 60.0, reason="timeout")
-    assert ledger.write(moves.record, [late]) == [Recorded(S.IN_DOUBT)]
-    ledger.write(settling.settle, [Settlement(message, Evidence.ABSENT_ASSUMED, 90.0)])
+    assert ledger.write(outcomes.record, [late]) == [Recorded(S.IN_DOUBT)]
+    ledger.write(settlements.settle, [Settlement(message, Evidence.ABSENT_ASSUMED, 90.0)])
     assert statuses(ledger, row.id) == [("5", "queued")]
-    assert ledger.read(views.unplanned, [row.id]) == 1
+    assert ledger.read(totals.unplanned, [row.id]) == 1
 
 
 def test_what_is_proven_while_a_plan_is_made_waits_for_another(ledger: Ledger) -> None:
@@ -362,7 +353,7 @@ def test_what_is_proven_while_a_plan_is_made_waits_for_another(ledger: Ledger) -
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
-    ledger.write(moves.orphan, LANE, 50.0)
+    ledger.write(outcomes.orphan, LANE, 50.0)
     proof = threading.Thread(target=proven_late, args=(ledger, message, number))
     again = PlannedMessage(2, recipient(5), SENDER, "Hello 5", {"a": "b"})
     with ledger.writing() as connection:
@@ -373,7 +364,7 @@ def test_what_is_proven_while_a_plan_is_made_waits_for_another(ledger: Ledger) -
         writer.finish("another", 55.0)
     proof.join(30.0)
     assert statuses(ledger, row.id) == [("5", "queued")]
-    assert ledger.read(views.unplanned, [row.id]) == 1
+    assert ledger.read(totals.unplanned, [row.id]) == 1
 
 
 def test_who_was_put_on_the_list_meanwhile_does_not_come_back_into_the_queue(
@@ -382,7 +373,7 @@ def test_who_was_put_on_the_list_meanwhile_does_not_come_back_into_the_queue(
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
-    ledger.write(moves.orphan, LANE, 50.0)
+    ledger.write(outcomes.orphan, LANE, 50.0)
     ledger.write(decisions.suppress, ["5"], "asked", 55.0)
     told = proven_late(ledger, message, number)
     assert told.status is S.SKIPPED
@@ -399,7 +390,7 @@ def test_who_is_put_on_the_list_while_a_message_comes_back_is_skipped(ledger: Le
     listed = threading.Thread(target=ledger.write, args=(decisions.suppress, ["5"], "asked", 55.0))
     with ledger.writing() as connection:
         proof = Result(message, number, Evidence.NOT_WRITTEN, 60.0, reason="too_late")
-        assert moves.record(connection, [proof]) == [Recorded(S.QUEUED)]
+        assert outcomes.record(connection, [proof]) == [Recorded(S.QUEUED)]
         listed.start()
         listed.join(0.3)
         assert listed.is_alive()
@@ -412,8 +403,10 @@ def test_a_look_up_that_proves_nothing_keeps_the_attempts_own_words(ledger: Ledg
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
     record(ledger, message, number, Evidence.UNKNOWN, reason="sendUnconfirmed", message_id="ask")
-    ledger.write(settling.settle, [Settlement(message, Evidence.UNCLEAR, 30.0, reason="unclear")])
-    [doubt] = ledger.read(views.in_doubt, [row.id])
+    ledger.write(
+        settlements.settle, [Settlement(message, Evidence.UNCLEAR, 30.0, reason="unclear")]
+    )
+    [doubt] = ledger.read(in_doubt.in_doubt, [row.id])
     assert (doubt.reason, doubt.unconfirmed, doubt.asked_id) == ("unclear", True, "ask")
 
 
@@ -436,12 +429,12 @@ def test_settling_covers_every_unproven_attempt(
     record(ledger, message, number, Evidence.UNKNOWN)
     again = claim_one(ledger, make_intent(message, run, epoch, again=True))
     record(ledger, message, again, Evidence.UNKNOWN)
-    told = ledger.write(settling.settle, [Settlement(message, evidence, 30.0, message_id="m")])
+    told = ledger.write(settlements.settle, [Settlement(message, evidence, 30.0, message_id="m")])
     assert told == [Recorded(status)]
     assert statuses(ledger, row.id) == [("5", status)]
     if status is not S.IN_DOUBT:
         once_more = Settlement(message, evidence, 30.0, message_id="m")
-        assert ledger.write(settling.settle, [once_more]) == [None]
+        assert ledger.write(settlements.settle, [once_more]) == [None]
 
 
 def test_a_new_key_only_where_every_attempt_is_proven(ledger: Ledger) -> None:
@@ -452,7 +445,7 @@ def test_a_new_key_only_where_every_attempt_is_proven(ledger: Ledger) -> None:
     assert ledger.write(decisions.retry, Retry(row.id, new_key=True)) == 1
     assert ids_of(ledger, row.id) == []
     plan_again(ledger, row)
-    [due] = ledger.read(views.due, row.id, SENDER, 5.0, 10)
+    [due] = ledger.read(queue.due, row.id, SENDER, 5.0, 10)
     assert due.generation == 1
 
 
@@ -479,7 +472,7 @@ def test_what_is_withdrawn_can_be_retried(ledger: Ledger) -> None:
 
 
 def plan(ledger: Ledger, entries: Sequence[Entry | RowSkip], name: str = "spring") -> PlanWriter:
-    row = ledger.read(planning.find_campaign, name)
+    row = ledger.read(registry.find_campaign, name)
     assert row is not None
     with ledger.writing() as connection:
         writer = PlanWriter(connection, row)
@@ -517,7 +510,7 @@ def test_a_plan_adds_revises_skips_and_removes(ledger: Ledger) -> None:
         ("9", "queued"),
         ("", "skipped"),
     ]
-    reasons = {reason for _, reason, _ in ledger.read(views.reasons, row.id)}
+    reasons = {reason for _, reason, _ in ledger.read(totals.reasons, row.id)}
     assert reasons == {"removed", "missing_value", "no_id"}
     again = plan(
         ledger,
@@ -529,18 +522,18 @@ def test_a_plan_adds_revises_skips_and_removes(ledger: Ledger) -> None:
         ],
     )
     assert again.counts.requeued == 1
-    assert ledger.read(views.counts, row.id)[S.QUEUED] == 4
+    assert ledger.read(totals.counts, row.id)[S.QUEUED] == 4
 
 
 def test_a_plan_keeps_each_ones_zone(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [1, 2, 3], {1: "Asia/Tokyo", 2: "Asia/Tokyo"})
-    assert ledger.read(views.zones, row.id) == {"", "Asia/Tokyo"}
-    assert ledger.read(views.waiting, [row.id]) == [
-        views.Waiting(SENDER, row.id, "", 1, 0.0, 3, 3),
-        views.Waiting(SENDER, row.id, "Asia/Tokyo", 2, 0.0, 1, 2),
+    assert ledger.read(queue.zones, row.id) == {"", "Asia/Tokyo"}
+    assert ledger.read(queue.waiting, [row.id]) == [
+        queue.Waiting(SENDER, row.id, "", 1, 0.0, 3, 3),
+        queue.Waiting(SENDER, row.id, "Asia/Tokyo", 2, 0.0, 1, 2),
     ]
-    known = ledger.read(planning.known, row.id, [recipient(id) for id in (1, 2, 3)])
+    known = ledger.read(plans.known, row.id, [recipient(id) for id in (1, 2, 3)])
     moved = [
         PlannedMessage(each.row, who, SENDER, each.text, {}, zone="Europe/Rome")
         for who, each in known.items()
@@ -549,7 +542,7 @@ def test_a_plan_keeps_each_ones_zone(ledger: Ledger) -> None:
     stays = PlannedMessage(4, recipient(3), SENDER, "Hi 3", {})
     entries = [Entry(each, Change.SAME, known[each.recipient]) for each in (*moved, stays)]
     assert plan(ledger, entries).counts.changed == 0
-    assert ledger.read(views.zones, row.id) == {"", "Europe/Rome"}
+    assert ledger.read(queue.zones, row.id) == {"", "Europe/Rome"}
 
 
 def test_only_open_zones_are_due(ledger: Ledger) -> None:
@@ -558,7 +551,7 @@ def test_only_open_zones_are_due(ledger: Ledger) -> None:
     make_queue(ledger, other, [4], {4: "Asia/Tokyo"})
 
     def due(campaign: int, zones: set[str] | None) -> list[str]:
-        found = ledger.read(views.due, campaign, SENDER, 5.0, 10, (), zones)
+        found = ledger.read(queue.due, campaign, SENDER, 5.0, 10, (), zones)
         return [each.recipient.id for each in found]
 
     assert due(row.id, None) == ["1", "2", "3"]
@@ -571,10 +564,10 @@ def test_whether_a_campaign_has_begun(ledger: Ledger) -> None:
     row, other = make_campaign(ledger), make_campaign(ledger, "autumn")
     make_queue(ledger, row, [1])
     make_queue(ledger, other, [3])
-    assert not ledger.read(views.has_begun, row.id)
+    assert not ledger.read(totals.has_begun, row.id)
     claimed(ledger, row.id)
-    assert ledger.read(views.has_begun, row.id)
-    assert not ledger.read(views.has_begun, other.id)
+    assert ledger.read(totals.has_begun, row.id)
+    assert not ledger.read(totals.has_begun, other.id)
 
 
 def test_a_plan_is_all_or_nothing(ledger: Ledger) -> None:
@@ -604,27 +597,27 @@ def test_new_bytes_after_a_proven_no_take_a_new_key(ledger: Ledger, sender: str)
     plan(ledger, [Entry(planned, Change.REVISED, Known(SENDER, S.REJECTED, "Hi 5", 2))])
     ledger.write(decisions.retry, Retry(row.id))
     plan_again(ledger, row)
-    [due] = ledger.read(views.due, row.id, sender, 5.0, 10)
+    [due] = ledger.read(queue.due, row.id, sender, 5.0, 10)
     assert (due.text, due.generation) == (text, 1)
 
 
 def test_what_is_known_of_a_recipient(ledger: Ledger) -> None:
     row, other = make_campaign(ledger), make_campaign(ledger, "autumn")
     make_queue(ledger, row, [5])
-    found = ledger.read(planning.known, other.id, [recipient(5), recipient(6)])
+    found = ledger.read(plans.known, other.id, [recipient(5), recipient(6)])
     assert found == {recipient(5): Known(SENDER)}
-    mine = ledger.read(planning.known, row.id, [recipient(5)])
+    mine = ledger.read(plans.known, row.id, [recipient(5)])
     assert mine[recipient(5)].status is S.QUEUED
 
 
 def test_a_campaign_is_bound_to_its_api_and_team(ledger: Ledger) -> None:
     row = make_campaign(ledger)
-    ledger.write(planning.bind, row.id, "https://api.example", "team1")
-    ledger.write(planning.bind, row.id, "https://api.example", "team1")
+    ledger.write(registry.bind, row.id, "https://api.example", "team1")
+    ledger.write(registry.bind, row.id, "https://api.example", "team1")
     with pytest.raises(LedgerError, match="begun on team team1"):
-        ledger.write(planning.bind, row.id, "https://api.example", "team2")
+        ledger.write(registry.bind, row.id, "https://api.example", "team2")
     with pytest.raises(LedgerError, match="begun on API"):
-        ledger.write(planning.bind, row.id, "https://other.example", "team1")
+        ledger.write(registry.bind, row.id, "https://other.example", "team1")
 
 
 def test_the_schema_refuses_what_must_never_be(ledger: Ledger) -> None:
@@ -644,14 +637,14 @@ def test_requests_and_sends_of_the_past_are_remembered(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
-    ledger.write(history.count_requests, [{"lane": LANE, "started_at": 10.0, "ended_at": 13.0}])
+    ledger.write(usage.count_requests, [{"lane": LANE, "started_at": 10.0, "ended_at": 13.0}])
     both = [(10.0, None, 10.0), (10.0, 13.0, None)]
-    assert ledger.read(history.past_requests, LANE, 0.0, 0.0) == both
-    assert ledger.read(history.past_requests, LANE, 11.0, 10.0) == both[:1]
-    assert ledger.read(history.past_requests, LANE, 10.0, 11.0) == both[1:]
-    assert ledger.read(history.past_sends, [SENDER], 0.0) == [(SENDER, 10.0, None, 10.0)]
+    assert ledger.read(usage.past_requests, LANE, 0.0, 0.0) == both
+    assert ledger.read(usage.past_requests, LANE, 11.0, 10.0) == both[:1]
+    assert ledger.read(usage.past_requests, LANE, 10.0, 11.0) == both[1:]
+    assert ledger.read(usage.past_sends, [SENDER], 0.0) == [(SENDER, 10.0, None, 10.0)]
     record(ledger, message, number, Evidence.NOT_WRITTEN)
-    assert ledger.read(history.past_sends, [SENDER], 0.0) == []
+    assert ledger.read(usage.past_sends, [SENDER], 0.0) == []
 
 
 async def test_commits_are_grouped_and_answered_one_by_one(ledger: Ledger) -> None:
@@ -663,7 +656,7 @@ async def test_commits_are_grouped_and_answered_one_by_one(ledger: Ledger) -> No
     numbers = await asyncio.gather(*begun)
     assert numbers == [*[1] * 50, NotClaimed.MOVED]
     results = [
-        ledger.commit(moves.record, Result(id, 1, Evidence.ACCEPTED, 20.0, message_id=f"m{id}"))
+        ledger.commit(outcomes.record, Result(id, 1, Evidence.ACCEPTED, 20.0, message_id=f"m{id}"))
         for id in ids
     ]
     assert set(await asyncio.gather(*results)) == {Recorded(S.SENT)}
@@ -701,25 +694,25 @@ def test_an_older_ledger_is_brought_up_to_date_once(
         with pytest.raises(LedgerError, match="has schema 0, this version needs") as caught:
             open_ledger(location, read_only=read_only)
         assert "run-campaign db upgrade" in caught.value.hint
-    monkeypatch.setitem(upgrading.MIGRATIONS, 0, add_a_column)
+    monkeypatch.setitem(migrations.MIGRATIONS, 0, add_a_column)
     for before in (0, schema.SCHEMA_VERSION):
         if shared:
             assert upgrade(location)[1:] == (before, schema.SCHEMA_VERSION)
         with open_ledger(location) as ledger:
-            assert ledger.read(notes.note, "schema_version") == str(schema.SCHEMA_VERSION)
-            [found] = ledger.read(planning.campaigns)
+            assert ledger.read(schema.note, "schema_version") == str(schema.SCHEMA_VERSION)
+            [found] = ledger.read(registry.campaigns)
             assert found.fingerprint is None  # so that the next plan fills the zones
-            assert ledger.read(views.zones, found.id) == {""}
+            assert ledger.read(queue.zones, found.id) == {""}
 
 
 def test_runs_are_remembered(ledger: Ledger) -> None:
-    assert ledger.read(history.last_run) is None
+    assert ledger.read(lanes.last_run) is None
     run, _ = own_lane(ledger)
-    owner = ledger.read(lanes.owner_of, LANE)
+    owner = ledger.read(locks.owner_of, LANE)
     assert owner is not None
     assert owner[2] == 1.0
     ledger.write(lanes.end_run, run, 9.0, "exit 0")
-    last = ledger.read(history.last_run)
+    last = ledger.read(lanes.last_run)
     assert last is not None
     assert (last.id, last.ended_at, last.ending) == (run, 9.0, "exit 0")
-    assert ledger.read(lanes.owner_of, LANE) is None
+    assert ledger.read(locks.owner_of, LANE) is None

@@ -19,23 +19,16 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from runner.errors import LedgerError, LedgerLocked, RunnerError
-from runner.ledger import (
-    Ledger,
-    back_up,
-    claims,
-    decisions,
-    engine,
-    lanes,
-    moves,
-    open_ledger,
-    place,
-    planning,
-    schema,
-    views,
-)
-from runner.ledger.failures import plainly, told_plainly
-from runner.ledger.moves import Result
-from runner.message import Evidence, MessageStatus
+from runner.ledger import engine, files, locks, schema
+from runner.ledger.campaigns import registry
+from runner.ledger.copies.backup import back_up
+from runner.ledger.errors import plainly, told_plainly
+from runner.ledger.ledger import Ledger, open_ledger
+from runner.ledger.messages import claims, decisions, outcomes, queue
+from runner.ledger.messages.outcomes import Result
+from runner.ledger.queries import totals
+from runner.message.evidence import Evidence
+from runner.message.status import MessageStatus
 from tests.support import SENDER, make_campaign, make_intent, make_queue, own_lane
 
 S = MessageStatus
@@ -48,7 +41,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def ids_of(ledger: Ledger, campaign: int, count: int = 1000) -> list[int]:
-    return [due.id for due in ledger.read(views.due, campaign, SENDER, 5.0, count)]
+    return [due.id for due in ledger.read(queue.due, campaign, SENDER, 5.0, count)]
 
 
 def queue_of(ledger: Ledger, count: int) -> int:
@@ -146,8 +139,8 @@ mac /host virtiofs rw 0 0
 server:/y /twice nfs rw 0 0
 none /twice tmpfs rw 0 0
 """
-    assert place.file_system_of(Path(folder), mounts) == kind
-    assert place.is_network(kind) is refused
+    assert files.file_system_of(Path(folder), mounts) == kind
+    assert files.is_network(kind) is refused
 
 
 def test_the_real_place_of_a_linked_ledger_counts(
@@ -157,7 +150,7 @@ def test_the_real_place_of_a_linked_ledger_counts(
     link = tmp_path / "state.db"
     link.symlink_to(tmp_path / "share" / "state.db")
     mounts = f"/dev/sda / ext4 rw 0 0\nserver:/x {tmp_path.resolve()}/share nfs rw 0 0\n"
-    monkeypatch.setattr(place, "_mounts", lambda: mounts)
+    monkeypatch.setattr(files, "_mounts", lambda: mounts)
     with pytest.raises(LedgerError, match="network file system"):
         open_ledger(str(link))
     assert list((tmp_path / "share").iterdir()) == []
@@ -170,7 +163,7 @@ def test_a_reader_by_a_link_sees_what_a_live_run_has_committed(tmp_path: Path) -
     with open_ledger(str(link)) as ledger:
         make_campaign(ledger)
         with open_ledger(str(link), read_only=True) as reader:
-            assert len(reader.read(planning.campaigns)) == 1
+            assert len(reader.read(registry.campaigns)) == 1
 
 
 # Files that go away under a live run
@@ -235,7 +228,7 @@ async def test_nothing_is_begun_in_a_file_that_nobody_finds_again(
         await ledger.commit(claims.claim, make_intent(ids[1], run, epoch))
     with pytest.raises(LedgerError):
         ledger.write(decisions.suppress, ["77"], "asked", 3.0)
-    assert ledger.read(views.counts, campaign)[S.SENDING] == 1, "an intent that was not to be"
+    assert ledger.read(totals.counts, campaign)[S.SENDING] == 1, "an intent that was not to be"
     ledger.close()
 
 
@@ -249,7 +242,7 @@ async def test_a_wal_that_was_removed_is_folded_in_at_the_end(file: Path) -> Non
         with pytest.raises(LedgerError):
             await ledger.commit(claims.claim, make_intent(ids[1], run, epoch))
     with open_ledger(str(file)) as ledger:
-        counts = ledger.read(views.counts, campaign)
+        counts = ledger.read(totals.counts, campaign)
         assert (counts[S.SENDING], counts[S.QUEUED]) == (1, 1)
 
 
@@ -276,11 +269,11 @@ async def test_after_a_failure_outcomes_are_recorded_and_nothing_is_begun(
     # The disk has room again: what is under way may be recorded, but nothing begins any more.
     ended = await together(
         ledger.commit(claims.claim, make_intent(ids[3], run, epoch)),
-        ledger.commit(moves.record, accepted(ids[0])),
+        ledger.commit(outcomes.record, accepted(ids[0])),
     )
     assert isinstance(ended[0], LedgerError)
-    assert await ledger.commit(moves.record, accepted(ids[1])) == moves.Recorded(S.SENT)
-    counts = ledger.read(views.counts, campaign)
+    assert await ledger.commit(outcomes.record, accepted(ids[1])) == outcomes.Recorded(S.SENT)
+    counts = ledger.read(totals.counts, campaign)
     assert (counts[S.SENT], counts[S.QUEUED], counts[S.SENDING]) == (2, 2, 0)
 
 
@@ -294,10 +287,10 @@ async def test_an_outcome_is_not_lost_to_an_intent_that_fails_beside_it(
     bad = make_intent(ids[1], 4711, epoch)  # there is no such run
     ended = await together(
         ledger.commit(claims.claim, bad),
-        ledger.commit(moves.record, accepted(ids[0])),
+        ledger.commit(outcomes.record, accepted(ids[0])),
     )
     assert isinstance(ended[0], LedgerError)
-    counts = ledger.read(views.counts, campaign)
+    counts = ledger.read(totals.counts, campaign)
     assert (counts[S.SENT], counts[S.QUEUED]) == (1, 1)
 
 
@@ -317,7 +310,7 @@ def test_what_an_aborted_run_has_learnt_is_still_committed(
 
     async def leave() -> None:
         first = asyncio.ensure_future(ledger.commit(slow, 0))
-        rest = [asyncio.ensure_future(ledger.commit(moves.record, accepted(id))) for id in ids]
+        rest = [asyncio.ensure_future(ledger.commit(outcomes.record, accepted(id))) for id in ids]
         await asyncio.sleep(0)
         assert not any(each.done() for each in (first, *rest))
 
@@ -325,7 +318,7 @@ def test_what_an_aborted_run_has_learnt_is_still_committed(
     held.set()
     ledger.close()
     with open_ledger(str(file)) as again:
-        assert again.read(views.counts, campaign)[S.SENT] == 3
+        assert again.read(totals.counts, campaign)[S.SENT] == 3
     assert capfd.readouterr().err == ""
 
 
@@ -430,7 +423,7 @@ def test_an_emptied_ledger_beside_its_wal_is_not_begun_anew(file: Path, tmp_path
     assert wal.read_bytes() == kept
     killed.write_bytes(whole)
     with open_ledger(str(killed)) as ledger:
-        assert len(ledger.read(planning.campaigns)) == 1
+        assert len(ledger.read(registry.campaigns)) == 1
 
 
 @pytest.mark.parametrize("content", [b"", None])
@@ -455,7 +448,7 @@ def test_a_cut_wal_gives_an_earlier_state_that_holds_together(file: Path, tmp_pa
         run, epoch = own_lane(ledger)
         for id in ids_of(ledger, campaign):
             ledger.write(claims.claim, [make_intent(id, run, epoch)])
-            ledger.write(moves.record, [accepted(id)])
+            ledger.write(outcomes.record, [accepted(id)])
 
     open_ledger(str(file)).close()
     killed = live_copy(file, tmp_path / "killed", send_some)
@@ -529,7 +522,7 @@ def test_copies_of_a_live_ledger_hold_together(file: Path, tmp_path: Path) -> No
         def send() -> None:
             for id in ids:
                 ledger.write(claims.claim, [make_intent(id, run, epoch)])
-                ledger.write(moves.record, [accepted(id)])
+                ledger.write(outcomes.record, [accepted(id)])
             done.set()
 
         sending = threading.Thread(target=send)
@@ -615,7 +608,7 @@ def test_moves_of_many_rows_never_lock_each_other_out(ledger: Ledger) -> None:
         ]
         own.shuffle(results)
         if results:
-            ledger.write(moves.record, results)
+            ledger.write(outcomes.record, results)
 
     def decide(own: random.Random) -> None:
         people = [str(number) for number in own.sample(range(1, count + 1), 30)]
@@ -636,7 +629,7 @@ def test_moves_of_many_rows_never_lock_each_other_out(ledger: Ledger) -> None:
 
 
 def _queue_all(connection: Connection) -> None:
-    lanes.keep_intents_out(connection)
+    locks.keep_intents_out(connection)
     connection.execute(
         text(
             "UPDATE message SET status = 'queued', reason = ''"

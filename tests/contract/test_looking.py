@@ -11,9 +11,11 @@ import pytest
 
 from runner.clock import SystemClock
 from runner.errors import LedgerError, LedgerTooNew, RunnerError
-from runner.ledger import Ledger, moved, open_ledger, planning
+from runner.ledger import moved_mark
+from runner.ledger.campaigns import registry
+from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.schema import SCHEMA_VERSION
-from runner.run.looking import Looks
+from runner.project.ledger_reader import Looks
 from tests.support import make_campaign
 
 
@@ -25,7 +27,7 @@ def looks(location: str) -> Iterator[Looks]:
 
 
 def names(ledger: Ledger) -> list[str]:
-    return [row.name for row in ledger.read(planning.campaigns)]
+    return [row.name for row in ledger.read(registry.campaigns)]
 
 
 def test_a_look_sees_what_others_do_and_keeps_nobody_waiting(looks: Looks) -> None:
@@ -38,9 +40,9 @@ def test_a_look_sees_what_others_do_and_keeps_nobody_waiting(looks: Looks) -> No
 
         def while_looking(seen: Ledger) -> list[str]:
             with seen.reading() as connection:
-                first = [row.name for row in planning.campaigns(connection)]
+                first = [row.name for row in registry.campaigns(connection)]
                 make_campaign(ledger, "autumn")  # committed beside the open look
-                assert [row.name for row in planning.campaigns(connection)] == first
+                assert [row.name for row in registry.campaigns(connection)] == first
             return names(seen)
 
         assert looks.look(while_looking) == ["spring", "autumn"]
@@ -96,9 +98,9 @@ def test_a_ledger_that_goes_and_comes_is_met_as_it_is(tmp_path: Path) -> None:
     away.rename(file)
     assert looks.look(names) == ["spring"]
     with open_ledger(str(file)) as ledger:
-        ledger.write(moved.set_mark, moved.Moved("elsewhere", "1", done=True))
+        ledger.write(moved_mark.set_mark, moved_mark.Moved("elsewhere", "1", done=True))
     assert looks.look(names) == ["spring"]
-    assert str(looks.look(lambda ledger: ledger.read(moved.mark_of))).endswith("to elsewhere")
+    assert str(looks.look(lambda ledger: ledger.read(moved_mark.mark_of))).endswith("to elsewhere")
     with pytest.raises(LedgerError, match="has moved to elsewhere"):
         looks.change(names, {}, SystemClock())
 
@@ -139,7 +141,7 @@ def test_connections_that_were_cut_are_made_anew(new_database: str) -> None:
     def cut_within(ledger: Ledger) -> None:
         with ledger.reading() as connection:
             cut(ledger)
-            planning.campaigns(connection)
+            registry.campaigns(connection)
 
     with pytest.raises(LedgerError, match="connection to"):
         looks.look(cut_within)

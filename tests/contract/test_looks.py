@@ -10,19 +10,13 @@ import pytest
 from sqlalchemy import Connection, func, select, update
 
 from runner.clock import SystemClock
-from runner.ledger import (
-    Ledger,
-    actions,
-    browsing,
-    log,
-    moves,
-    open_ledger,
-    planning,
-    schema,
-    searching,
-    views,
-)
-from runner.message import MessageStatus
+from runner.ledger import schema
+from runner.ledger.campaigns import audit, registry
+from runner.ledger.ledger import Ledger, open_ledger
+from runner.ledger.messages import eligibility, outcomes
+from runner.ledger.messages import queue as message_queue
+from runner.ledger.queries import attempts, listing, people, totals
+from runner.message.status import MessageStatus
 from tests.support import (
     LANE,
     ORIGIN,
@@ -37,16 +31,16 @@ from tests.support import (
 S = MessageStatus
 
 
-def _by_hand(ledger: Ledger, campaigns: list[int]) -> list[views.Waiting]:
+def _by_hand(ledger: Ledger, campaigns: list[int]) -> list[message_queue.Waiting]:
     """The queue, each message asked whether it may go."""
     each = schema.message.c
     group = each.sender, each.campaign, each.zone
     figures = func.count(), func.min(each.not_before), func.min(each.id), func.max(each.id)
     queued = each.campaign.in_(campaigns), each.status == S.QUEUED
-    wanted = select(*group, *figures).where(*queued, *views.may_go())
+    wanted = select(*group, *figures).where(*queued, *eligibility.may_go())
     with ledger.reading() as connection:
         rows = connection.execute(wanted.group_by(*group).order_by(*group))
-        return [views.Waiting(*row) for row in rows]
+        return [message_queue.Waiting(*row) for row in rows]
 
 
 def test_the_queue_is_counted_as_message_by_message(ledger: Ledger) -> None:
@@ -56,8 +50,8 @@ def test_the_queue_is_counted_as_message_by_message(ledger: Ledger) -> None:
         row = make_campaign(ledger, name)
         make_queue(ledger, row, list(range(1, 41)))
         ids.append(row.id)
-    assert ledger.read(views.waiting, ids) == _by_hand(ledger, ids)
-    assert len(ledger.read(views.waiting, ids)) == 2
+    assert ledger.read(message_queue.waiting, ids) == _by_hand(ledger, ids)
+    assert len(ledger.read(message_queue.waiting, ids)) == 2
 
     def change(**values: object) -> None:
         one = luck.randrange(1, 81)
@@ -84,8 +78,8 @@ def test_the_queue_is_counted_as_message_by_message(ledger: Ledger) -> None:
                 listed = {"recipient": "7", "reason": "asked", "added_at": 1.0}
                 connection.execute(schema.suppression.insert(), [listed])
         for asked in (ids, ids[:1], []):
-            assert ledger.read(views.waiting, asked) == _by_hand(ledger, asked), turn
-        counts = ledger.read(views.counts, ids[0])
+            assert ledger.read(message_queue.waiting, asked) == _by_hand(ledger, asked), turn
+        counts = ledger.read(totals.counts, ids[0])
         with ledger.reading() as connection:
             statuses = connection.execute(
                 select(schema.message.c.status).where(schema.message.c.campaign == ids[0])
@@ -100,7 +94,7 @@ def test_a_queue_that_is_all_for_later_says_when(ledger: Ledger) -> None:
     make_queue(ledger, row, [1, 2])
     with ledger.writing() as connection:
         connection.execute(update(schema.message).values(not_before=20.0 - schema.message.c.id))
-    [queue] = ledger.read(views.waiting, [row.id])
+    [queue] = ledger.read(message_queue.waiting, [row.id])
     assert (queue.sender, queue.count, queue.next_at) == (SENDER, 2, 18.0)
 
 
@@ -119,13 +113,13 @@ def test_no_look_reads_the_messages_of_a_large_ledger_one_by_one(tmp_path: Path,
         with ledger.reading() as connection:
             raw: Any = connection.connection.dbapi_connection
             raw.set_trace_callback(asked.append)
-            views.waiting(connection, [row.id])
-            views.counts(connection, row.id)
-            views.unplanned(connection, [row.id])
-            views.zones(connection, row.id)
-            views.sent_between(connection, row.id, 5.0)
-            views.due(connection, row.id, SENDER, 5.0, 10)
-            moves.orphan(connection, "lane", 5.0)
+            message_queue.waiting(connection, [row.id])
+            totals.counts(connection, row.id)
+            totals.unplanned(connection, [row.id])
+            message_queue.zones(connection, row.id)
+            totals.sent_between(connection, row.id, 5.0)
+            message_queue.due(connection, row.id, SENDER, 5.0, 10)
+            outcomes.orphan(connection, "lane", 5.0)
             raw.set_trace_callback(None)
             plans = [
                 line
@@ -148,7 +142,7 @@ def test_no_page_that_people_look_at_reads_a_large_ledger_whole(tmp_path: Path, 
     """Each message, attempt and action is met by an index, or by its number within a bound."""
     with open_ledger(str(tmp_path / "state.db")) as ledger:
         row = make_campaign(ledger)
-        ledger.write(planning.bind, row.id, ORIGIN, LANE)
+        ledger.write(registry.bind, row.id, ORIGIN, LANE)
         make_queue(ledger, row, [1, 2, 3])
         run, epoch = own_lane(ledger)
         for id in (1, 2, 3):
@@ -160,16 +154,16 @@ def test_no_page_that_people_look_at_reads_a_large_ledger_whole(tmp_path: Path, 
             raw: Any = connection.connection.dbapi_connection
             raw.set_trace_callback(asked.append)
             for status in S:
-                browsing.messages(connection, row.id, status, after="1")
-                browsing.messages(connection, row.id, status, reason="x", sender=SENDER)
-            browsing.skipped(connection, row.id, reason="x")
-            browsing.story(connection, 1)
-            log.recent(connection, after="9e9_1_1")
-            log.recent(connection, row.id)
-            log._older(connection, row.id, (9.0, 1, 1), 5, 5)
-            actions.actions(connection, row.id, after="7")
-            actions.actions(connection)
-            searching.search(connection, "x", SystemClock(), within=60.0)
+                listing.messages(connection, row.id, status, after="1")
+                listing.messages(connection, row.id, status, reason="x", sender=SENDER)
+            listing.skipped(connection, row.id, reason="x")
+            listing.story(connection, 1)
+            attempts.recent(connection, after="9e9_1_1")
+            attempts.recent(connection, row.id)
+            attempts._older(connection, row.id, (9.0, 1, 1), 5, 5)
+            audit.actions(connection, row.id, after="7")
+            audit.actions(connection)
+            people.search(connection, "x", SystemClock(), within=60.0)
             raw.set_trace_callback(None)
             plans = [
                 line

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from runner.channels import Token
-from runner.channels.connect import connect
-from runner.ledger import Ledger, history
-from runner.measures import Look, Purpose
+from runner.channels.base import Token
+from runner.channels.factory import connect
+from runner.instrumentation import Look, Purpose
+from runner.ledger import lanes
+from runner.ledger.ledger import Ledger
 from tests.contract.channel_support import (
     OK,
     OK_STATUS,
@@ -105,4 +106,4 @@ async def test_commits_are_told_once_they_are_on_disk(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="not committed"):
         await ledger.commit(fails, 1)
     assert len(measured.commits) == 1
-    assert ledger.read(history.last_run) is None
+    assert ledger.read(lanes.last_run) is None

@@ -7,10 +7,16 @@ from contextlib import ExitStack
 
 from sqlalchemy import select
 
-from runner.ledger import Ledger, moves, open_ledger, schema, views
-from runner.ledger.moves import Result
-from runner.ledger.planning import CampaignRow, PlanWriter
-from runner.message import Change, Entry, Evidence, MessageStatus, PlannedMessage
+from runner.ledger import schema
+from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.ledger import Ledger, open_ledger
+from runner.ledger.messages import outcomes, queue
+from runner.ledger.messages.outcomes import Result
+from runner.ledger.messages.plans import PlanWriter
+from runner.ledger.queries import totals
+from runner.message.evidence import Evidence
+from runner.message.plan import Change, Entry, PlannedMessage
+from runner.message.status import MessageStatus
 from tests.support import (
     LANE,
     SENDER,
@@ -30,7 +36,7 @@ def test_neither_waits_for_the_other_for_ever(new_database: str) -> None:
 
     def late(ledger: Ledger) -> None:
         proofs = [Result(id, 1, Evidence.NOT_WRITTEN, 60.0, reason="late") for id in (1, 2, 3)]
-        ledger.write(moves.record, proofs)
+        ledger.write(outcomes.record, proofs)
         ended.append("late")
 
     def plan(ledger: Ledger, row: CampaignRow) -> None:
@@ -46,9 +52,9 @@ def test_neither_waits_for_the_other_for_ever(new_database: str) -> None:
         row = make_campaign(one)
         make_queue(one, row, PEOPLE)
         run, epoch = own_lane(one)
-        for due in one.read(views.due, row.id, SENDER, 5.0, 100):
+        for due in one.read(queue.due, row.id, SENDER, 5.0, 100):
             claim_one(one, make_intent(due.id, run, epoch))
-        one.write(moves.orphan, LANE, 50.0)
+        one.write(outcomes.orphan, LANE, 50.0)
         threads = [
             threading.Thread(target=late, args=(one,)),
             threading.Thread(target=plan, args=(two, row)),
@@ -63,5 +69,5 @@ def test_neither_waits_for_the_other_for_ever(new_database: str) -> None:
         for thread in threads:
             thread.join(30.0)
         assert sorted(ended) == ["late", "plan"]
-        counts = one.read(views.counts, row.id)
+        counts = one.read(totals.counts, row.id)
         assert counts[MessageStatus.QUEUED] == 3

@@ -14,20 +14,13 @@ from sqlalchemy import Connection, func, select
 
 from runner.clock import SystemClock
 from runner.errors import LaneHeld, LedgerError, OldLedger, UsageError
-from runner.ledger import (
-    Ledger,
-    age,
-    lanes,
-    moved,
-    moving,
-    notes,
-    open_ledger,
-    planning,
-    schema,
-    upgrade,
-)
-from runner.run.memory import may_change
-from runner.run.moving import move, move_back
+from runner.ledger import lanes, locks, moved_mark, schema
+from runner.ledger.campaigns import registry
+from runner.ledger.copies import staleness, transfer
+from runner.ledger.engine import upgrade
+from runner.ledger.ledger import Ledger, open_ledger
+from runner.project.move_ledger import move, move_back
+from runner.project.old_copies import may_change
 from tests.support import make_campaign
 
 from .filling import brakes_in_order, facts, fill
@@ -69,20 +62,20 @@ def filled(location: str, seed: int, *names: str) -> Iterator[Ledger]:
 def test_a_moved_ledger_says_the_same_up_to_its_numbers(
     file: str, to: str, env: dict[str, str], seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(moving, "AT_ONCE", 10)
+    monkeypatch.setattr(transfer, "AT_ONCE", 10)
     with filled(file, seed) as source:
         before, brakes = source.read(facts), source.read(brakes_in_order)
-        marked = source.read(notes.note, f"prospects {seed}")
+        marked = source.read(schema.note, f"prospects {seed}")
     told: list[tuple[int, int]] = []
     moving_now(file, to, env, lambda *rows: told.append(rows))
     with open_ledger(to) as target, target.reading() as connection:
         assert facts(connection) == before
         assert brakes_in_order(connection) == brakes
         for key in (f"prospects {seed}", "presumed spring"):
-            assert notes.note(connection, key)
-        assert marked == notes.note(connection, f"prospects {seed}")
-        assert not notes.note(connection, "driven https://api.example|both")
-        [first, *_] = planning.campaigns(connection)
+            assert schema.note(connection, key)
+        assert marked == schema.note(connection, f"prospects {seed}")
+        assert not schema.note(connection, "driven https://api.example|both")
+        [first, *_] = registry.campaigns(connection)
         folder = Path(file).parent.resolve()
         assert first.path == str(folder.parent / "spring.yaml")
         assert first.source == str(folder / "sheets" / "spring.csv")
@@ -109,9 +102,9 @@ def test_a_ledger_moves_in_beside_others(
         epochs = {row[0]: row[1] for row in (*there["lane"], *coming["lane"])}
         assert {row[0]: row[1] for row in now["lane"]} == epochs
         # The API's last word, and the longest wait.
-        hold = target.read(notes.note, "hold https://api.example|both ")
+        hold = target.read(schema.note, "hold https://api.example|both ")
         assert hold.startswith(f"[{float(seed)}")
-        assert target.read(notes.note, "characters https://api.example twitter") == "1001"
+        assert target.read(schema.note, "characters https://api.example twitter") == "1001"
         # What comes after gets numbers of its own.
         row = make_campaign(target, "next")
         assert row.id == target.read(_last, schema.campaign)
@@ -150,7 +143,7 @@ def test_a_live_run_of_either_is_waited_for(file: str, to: str, env: dict[str, s
     folder = Path(file).parent / ".run-campaign"
     with (
         filled(file, 2),
-        lanes.lane_lock(folder, "lane", "spring", 1.0, 0.0),
+        locks.lane_lock(folder, "lane", "spring", 1.0, 0.0),
         pytest.raises(LaneHeld, match=r"a run is live on this ledger: process .* \(spring\)"),
     ):
         moving_now(file, to, env)
@@ -161,7 +154,7 @@ def test_a_live_run_of_either_is_waited_for(file: str, to: str, env: dict[str, s
     ):
         moving_now(file, to, env)
     with open_ledger(file) as source:
-        assert source.read(moved.mark_of) is None
+        assert source.read(moved_mark.mark_of) is None
         make_campaign(source, "next")
 
 
@@ -180,13 +173,15 @@ def test_a_moved_ledger_takes_nothing_any_more(file: str, to: str, env: dict[str
             make_campaign(before, "next")
         with pytest.raises(LedgerError, match="has moved"):
             before.write(lanes.begin_run, 1.0, "test")
-        assert len(before.read(planning.campaigns)) == 2
+        assert len(before.read(registry.campaigns)) == 2
     with pytest.raises(LedgerError, match=r"this ledger has moved to postgresql\+psycopg://"):
         open_ledger(file)
     with pytest.raises(LedgerError, match="has moved"):
         upgrade(file)
     with open_ledger(file, read_only=True) as ledger:
-        assert str(ledger.read(moved.mark_of)).startswith("this ledger has moved to postgresql")
+        assert str(ledger.read(moved_mark.mark_of)).startswith(
+            "this ledger has moved to postgresql"
+        )
     # An older version, which knows nothing of moves, is stopped by the file itself.
     with closing(sqlite3.connect(file)) as older:
         for change in (
@@ -199,7 +194,7 @@ def test_a_moved_ledger_takes_nothing_any_more(file: str, to: str, env: dict[str
                 older.execute(change)
     with open_ledger(to) as target, target.hold("lane", wait=False):
         moving_now(file, to, env)  # again: nothing happens
-        assert len(target.read(planning.campaigns)) == 2
+        assert len(target.read(registry.campaigns)) == 2
 
 
 def test_a_move_that_failed_leaves_the_file_in_use(file: str, to: str, env: dict[str, str]) -> None:
@@ -211,15 +206,15 @@ def test_a_move_that_failed_leaves_the_file_in_use(file: str, to: str, env: dict
             moving_now(file, to, env, fail)
         make_campaign(source, "next")
         with open_ledger(to) as target:
-            assert not target.read(planning.campaigns)
+            assert not target.read(registry.campaigns)
     moving_now(file, to, env)
 
 
 def begun(file: str, to: str) -> None:
     """What a move that was killed before it had copied anything leaves."""
     with open_ledger(file) as source, open_ledger(to) as target:
-        mark = moved.Moved(target.place, target.read(age.ledger_id), done=False)
-        source.write(moving.leave, mark)
+        mark = moved_mark.Moved(target.place, target.read(staleness.ledger_id), done=False)
+        source.write(transfer.leave, mark)
 
 
 def test_a_move_that_was_killed_is_finished_or_taken_back(
@@ -265,7 +260,7 @@ def test_a_move_is_undone_while_nothing_has_come_of_it(
             coming = source.read(facts)
             for _ in range(2):
                 moving_now(file, to, env)
-                assert len(target.read(planning.campaigns)) == 3
+                assert len(target.read(registry.campaigns)) == 3
                 back_now(file, to, env)
                 with pytest.raises(LedgerError, match="has not moved"):
                     back_now(file, to, env)
@@ -279,7 +274,7 @@ def test_a_move_is_undone_while_nothing_has_come_of_it(
                     - {
                         "changes",
                         "attempts_lost",
-                        "moved from " + source.read(age.ledger_id),
+                        "moved from " + source.read(staleness.ledger_id),
                     }
                 )
         may_change(target, env, 1.0)  # neither is taken for an old copy
@@ -300,11 +295,11 @@ def test_an_undoing_that_was_killed_is_finished_or_moved_again(
     file: str, to: str, env: dict[str, str]
 ) -> None:
     with filled(file, 2) as source, open_ledger(to) as target:
-        coming, number = source.read(facts), source.read(age.ledger_id)
+        coming, number = source.read(facts), source.read(staleness.ledger_id)
         for finish in (back_now, moving_now):
             moving_now(file, to, env)
-            target.write(moving.take_back, number, seen=True)
-            assert not target.read(planning.campaigns)
+            target.write(transfer.take_back, number, seen=True)
+            assert not target.read(registry.campaigns)
             finish(file, to, env)
         assert target.read(facts) == coming
 
@@ -313,16 +308,16 @@ def test_a_database_from_before_the_move_is_not_taken_for_the_one_after(
     file: str, to: str, env: dict[str, str]
 ) -> None:
     with filled(file, 2) as source:
-        number = source.read(age.ledger_id)
+        number = source.read(staleness.ledger_id)
     moving_now(file, to, env)
     with open_ledger(to) as target:  # as a backup would have it, of a machine that never saw it
-        target.write(moving.take_back, number, seen=True)
-        target.write(notes.set_note, f"moved from {number}", "")
-        (Path(env["RUN_CAMPAIGN_MEMORY"]) / f"{target.read(age.ledger_id)}.json").unlink()
+        target.write(transfer.take_back, number, seen=True)
+        target.write(schema.set_note, f"moved from {number}", "")
+        (Path(env["RUN_CAMPAIGN_MEMORY"]) / f"{target.read(staleness.ledger_id)}.json").unlink()
         for again in (moving_now, back_now):
             with pytest.raises(LedgerError, match="knows nothing of the move"):
                 again(file, to, env)
-        assert not target.read(planning.campaigns)
+        assert not target.read(registry.campaigns)
     with pytest.raises(LedgerError, match="this ledger has moved to"):
         open_ledger(file)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from procrastinate import PsycopgConnector
 
-from runner.distributed import engine
-from runner.ledger import open_ledger
+from runner.ledger.ledger import open_ledger
+from runner.workers import engine
 
 
 async def test_no_connection_waits_for_ever(new_database: str) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from runner.ledger import Ledger, open_ledger
-from runner.ledger.planning import CampaignRow, PlanWriter
+from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.ledger import Ledger, open_ledger
+from runner.ledger.messages.plans import PlanWriter
 from tests.support import make_campaign, make_queue
 
 

@@ -11,23 +11,17 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from runner.ledger import (
-    Ledger,
-    brakes,
-    claims,
-    decisions,
-    moves,
-    open_ledger,
-    settling,
-    submissions,
-    views,
-    words,
-)
-from runner.ledger.decisions import Retry
-from runner.ledger.moves import Result
-from runner.ledger.planning import CampaignRow, PlanWriter
-from runner.ledger.settling import Settlement
-from runner.message import Evidence, MessageStatus
+from runner.ledger.campaigns import brakes, submissions
+from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.ledger import Ledger, open_ledger
+from runner.ledger.messages import claims, decisions, outcomes, resolutions, settlements
+from runner.ledger.messages.decisions import Retry
+from runner.ledger.messages.outcomes import Result
+from runner.ledger.messages.plans import PlanWriter
+from runner.ledger.messages.settlements import Settlement
+from runner.ledger.queries import totals
+from runner.message.evidence import Evidence
+from runner.message.status import MessageStatus
 from tests.support import LANE, claim_one, make_campaign, make_intent, make_queue, own_lane
 
 PATIENT = 20.0
@@ -64,8 +58,8 @@ WORDS: dict[str, Callable[[Ledger, CampaignRow], object]] = {
     "release": lambda ledger, row: ledger.write(brakes.release, row.id, 5.0, "ada"),
     "cancel": lambda ledger, row: ledger.write(decisions.cancel, row.id, 5.0, "ada"),
     "retry": lambda ledger, row: ledger.write(decisions.retry, Retry(row.id)),
-    "resolve": lambda ledger, row: ledger.write(words.give_word, row.id, []),
-    "undo": lambda ledger, row: ledger.write(words.take_back, row.id),
+    "resolve": lambda ledger, row: ledger.write(resolutions.give_word, row.id, []),
+    "undo": lambda ledger, row: ledger.write(resolutions.take_back, row.id),
     "submit": handed_in,
     "wake": lambda ledger, row: ledger.write(submissions.wake, row.id, 5.0),
 }
@@ -111,7 +105,7 @@ def test_a_cancel_waits_for_the_plan_of_its_own_campaign(new_database: str) -> N
             assert not cancelled.done()
         # The plan did not find them in the file any more, so there was nothing to cancel.
         assert cancelled.result(PATIENT) == 0
-        assert ledger.read(views.counts, spring.id)[MessageStatus.SKIPPED] == 3
+        assert ledger.read(totals.counts, spring.id)[MessageStatus.SKIPPED] == 3
 
 
 @pytest.mark.parametrize("word", ["retry", "cancel", "resume", "resolve"])
@@ -121,17 +115,17 @@ def test_a_live_lane_and_a_word_never_wait_for_each_other(new_database: str, wor
         make_queue(ledger, spring, [1, 2])
         run, epoch = own_lane(ledger)
         number = claim_one(ledger, make_intent(1, run, epoch))
-        ledger.write(moves.record, [Result(1, number, Evidence.UNKNOWN, 11.0)])
+        ledger.write(outcomes.record, [Result(1, number, Evidence.UNKNOWN, 11.0)])
         said = Settlement(1, Evidence.SAID_NOT_SENT, 20.0)
         ask = WORDS[word]
         if word == "resolve":
-            ask = lambda ledger, row: ledger.write(words.give_word, row.id, [said])  # noqa: E731
+            ask = lambda ledger, row: ledger.write(resolutions.give_word, row.id, [said])  # noqa: E731
         with ledger.writing() as connection:  # a group of a lane: an intent, and look-ups' answers
             claims.claim(connection, [make_intent(2, run, epoch)])
-            settling.settle(connection, [Settlement(1, Evidence.UNCLEAR, 12.0, "unclear")])
+            settlements.settle(connection, [Settlement(1, Evidence.UNCLEAR, 12.0, "unclear")])
             asked = threads.submit(ask, ledger, spring)
             until_one_waits(ledger)
-            [done] = settling.settle(connection, [Settlement(1, Evidence.ABSENT_ASSUMED, 13.0)])
+            [done] = settlements.settle(connection, [Settlement(1, Evidence.ABSENT_ASSUMED, 13.0)])
             assert done is not None
             assert done.status is MessageStatus.QUEUED
         asked.result(PATIENT)

@@ -7,9 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, event
 
-from runner.ledger import claims, moves, open_ledger
-from runner.ledger.moves import Result
-from runner.message import Evidence, MessageStatus
+from runner.ledger.ledger import open_ledger
+from runner.ledger.messages import claims, outcomes
+from runner.ledger.messages.outcomes import Result
+from runner.message.evidence import Evidence
+from runner.message.status import MessageStatus
 from tests.support import make_campaign, make_intent, make_queue, own_lane
 
 
@@ -29,7 +31,7 @@ def test_writing_a_row_makes_no_table_of_its_own(tmp_path: Path) -> None:
         run, epoch = own_lane(ledger)
         ledger.write(claims.claim, [make_intent(id, run, epoch) for id in (1, 2)])
         results = [Result(id, 1, Evidence.ACCEPTED, 20.0, message_id=f"m{id}") for id in (1, 2)]
-        told = ledger.write(moves.record, results)
+        told = ledger.write(outcomes.record, results)
         assert [each.status for each in told] == [MessageStatus.SENT] * 2
         written = [(sql, count) for sql, count in seen if " message" in sql or " attempt" in sql]
         assert len(written) == 4, "the plan, the intents, the outcomes, the moves"

@@ -10,7 +10,11 @@ import pytest
 from sqlalchemy import update
 
 from runner.errors import LedgerError
-from runner.ledger import Ledger, brakes, claims, lanes, open_ledger, schema, submissions
+from runner.ledger import lanes, schema
+from runner.ledger.campaigns import brakes, submissions, workers
+from runner.ledger.ledger import Ledger, open_ledger
+from runner.ledger.messages import claims
+from runner.ledger.queries import lane_status
 from tests.support import LANE, hand_in, make_campaign, make_intent, make_queue, own_lane
 
 OTHER = "team2"
@@ -45,7 +49,7 @@ def test_a_lane_is_due_until_it_is_put_off_and_again_when_it_is_woken(ledger: Le
     ledger.write(submissions.put_off, LANE, 1, 60.0, "no token")
     assert ledger.read(submissions.due, 59.0) == []
     assert ledger.read(submissions.due, 60.0) == [(LANE, "ACME")]
-    [told] = ledger.read(submissions.lane_rows)
+    [told] = ledger.read(lane_status.lane_rows)
     assert (told.next_at, told.trouble, told.campaigns) == (60.0, "no token", (row.name,))
     ledger.write(submissions.put_off, LANE, 1, None)
     assert ledger.read(submissions.due, 1e12) == []
@@ -60,7 +64,7 @@ def test_a_word_that_comes_while_a_lane_is_driven_is_not_lost(ledger: Ledger) ->
     seen = ledger.read(submissions.wakes, LANE)
     ledger.write(submissions.wake, row.id, 50.0)
     ledger.write(submissions.put_off, LANE, seen, None, "nothing is due")
-    [told] = ledger.read(submissions.lane_rows)
+    [told] = ledger.read(lane_status.lane_rows)
     assert (told.next_at, told.trouble) == (50.0, "")
     ledger.write(submissions.put_off, LANE, ledger.read(submissions.wakes, LANE), None)
     assert ledger.read(submissions.due, 1e12) == []
@@ -73,59 +77,59 @@ def test_only_what_was_handed_in_can_be_woken(ledger: Ledger) -> None:
 def test_a_worker_is_alive_while_it_says_so_and_a_run_of_one_machine_is_no_worker(
     ledger: Ledger,
 ) -> None:
-    assert ledger.read(submissions.beat_age, LANE) is None
+    assert ledger.read(workers.beat_age, LANE) is None
     run, _ = own_lane(ledger)
-    assert ledger.read(submissions.beat_age, LANE) is None
-    ledger.write(submissions.beat, run)
-    age = ledger.read(submissions.beat_age, LANE)
+    assert ledger.read(workers.beat_age, LANE) is None
+    ledger.write(workers.beat, run)
+    age = ledger.read(workers.beat_age, LANE)
     assert age is not None
     assert -1.0 < age < 5.0
     with ledger.writing() as connection:
         late = update(schema.run).values(beat_at=schema.run.c.beat_at - 100.0)
         connection.execute(late)
-    age = ledger.read(submissions.beat_age, LANE)
+    age = ledger.read(workers.beat_age, LANE)
     assert age is not None
     assert 99.0 < age < 105.0
     ledger.write(lanes.end_run, run, 9.0, "ended")
-    assert ledger.read(submissions.beat_age, LANE) is None
+    assert ledger.read(workers.beat_age, LANE) is None
 
 
 def test_who_drives_a_lane_is_told(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [1, 2, 3])
     hand_in(ledger, row)
-    [before] = ledger.read(submissions.lane_rows)
+    [before] = ledger.read(lane_status.lane_rows)
     assert (before.host, before.driven, before.queued) == ("", False, 3)
     run, epoch = own_lane(ledger)
-    ledger.write(submissions.beat, run)
+    ledger.write(workers.beat, run)
     ledger.write(brakes.tell_driven, LANE, run, {row.id: 0})
-    [told] = ledger.read(submissions.lane_rows)
+    [told] = ledger.read(lane_status.lane_rows)
     assert told.driven
     assert told.host
     assert told.epoch == epoch
     ledger.write(brakes.tell_driven, LANE, run, {})
-    [after] = ledger.read(submissions.lane_rows)
+    [after] = ledger.read(lane_status.lane_rows)
     assert not after.driven
     assert after.host == told.host
 
 
 def test_one_of_many_looks_after_the_engine_in_its_turn(location: str) -> None:
     with open_ledger(location) as first, open_ledger(location) as second:
-        assert first.write(submissions.my_turn_to_tidy, 60.0)
-        assert not second.write(submissions.my_turn_to_tidy, 60.0)
-        assert second.write(submissions.my_turn_to_tidy, 0.0)
+        assert first.write(workers.my_turn_to_tidy, 60.0)
+        assert not second.write(workers.my_turn_to_tidy, 60.0)
+        assert second.write(workers.my_turn_to_tidy, 0.0)
 
 
 def test_a_turn_is_taken_once(new_database: str) -> None:
     with open_ledger(new_database) as ledger:
-        assert ledger.write(submissions.my_turn_to_tidy, 0.0)
+        assert ledger.write(workers.my_turn_to_tidy, 0.0)
         told: list[bool] = []
         start = threading.Barrier(4)
 
         def ask() -> None:
             with open_ledger(new_database) as own:
                 start.wait(10)
-                told.append(own.write(submissions.my_turn_to_tidy, 600.0))
+                told.append(own.write(workers.my_turn_to_tidy, 600.0))
 
         with ledger.writing() as connection:  # as if the last turn was long ago
             connection.execute(
@@ -142,28 +146,28 @@ def test_a_turn_is_taken_once(new_database: str) -> None:
 async def test_a_lanes_lock_keeps_others_out_until_its_session_ends(new_database: str) -> None:
     with open_ledger(new_database) as first, open_ledger(new_database) as second:
         run, _ = own_lane(first)
-        first.write(submissions.beat, run)
+        first.write(workers.beat, run)
         with (
-            first.hold(submissions.worker_name(run), wait=False),
+            first.hold(workers.worker_name(run), wait=False),
             second.hold("worker 2", wait=False),
         ):
-            await first.commit(submissions.introduce, run)
-            assert await first.commit(submissions.try_hold, LANE)
-            assert not await second.commit(submissions.try_hold, LANE)
-            await first.commit(submissions.let_go, LANE)
-            assert await second.commit(submissions.try_hold, LANE)
-            await second.commit(submissions.let_go, LANE)
-            assert await first.commit(submissions.try_hold, LANE)
-            assert second.write(submissions.evict, LANE, 60.0) == 0
-            assert second.write(submissions.evict, LANE, 0.0) == 1
+            await first.commit(workers.introduce, run)
+            assert await first.commit(workers.try_hold, LANE)
+            assert not await second.commit(workers.try_hold, LANE)
+            await first.commit(workers.let_go, LANE)
+            assert await second.commit(workers.try_hold, LANE)
+            await second.commit(workers.let_go, LANE)
+            assert await first.commit(workers.try_hold, LANE)
+            assert second.write(workers.evict, LANE, 60.0) == 0
+            assert second.write(workers.evict, LANE, 0.0) == 1
             for _ in range(100):
-                if await second.commit(submissions.try_hold, LANE):
+                if await second.commit(workers.try_hold, LANE):
                     break
                 await asyncio.sleep(0.02)
             else:
                 pytest.fail("the lock outlived its session")
             # Its outcomes are welcome, in another session; it begins nothing any more.
-            assert not await first.commit(submissions.try_hold, LANE)
+            assert not await first.commit(workers.try_hold, LANE)
             with pytest.raises(LedgerError):
                 await first.commit(claims.claim, make_intent(1, run, 1))
 
@@ -172,7 +176,7 @@ def test_whoever_is_no_worker_is_not_evicted(new_database: str) -> None:
     with open_ledger(new_database) as ledger, open_ledger(new_database) as other:
         own_lane(ledger)
         with ledger.hold(LANE, wait=False):
-            assert other.write(submissions.evict, LANE, 0.0) == 0
+            assert other.write(workers.evict, LANE, 0.0) == 0
 
 
 def test_handing_in_and_waking_and_putting_off_never_wait_for_each_other(

@@ -11,9 +11,13 @@ import pytest
 from sqlalchemy import event
 
 from runner.errors import LaneHeld, LedgerError
-from runner.ledger import Ledger, lanes, moves, open_ledger, schema, upgrade, views
-from runner.ledger.moves import Result
-from runner.message import Evidence
+from runner.ledger import lanes, locks, schema
+from runner.ledger.engine import upgrade
+from runner.ledger.ledger import Ledger, open_ledger
+from runner.ledger.messages import in_doubt, outcomes, queue
+from runner.ledger.messages.outcomes import Result
+from runner.ledger.queries import totals
+from runner.message.evidence import Evidence
 from tests.support import (
     LANE,
     SENDER,
@@ -58,9 +62,9 @@ def test_what_was_in_doubt_before_an_upgrade_is_planned_when_it_comes_back(locat
         row = make_campaign(ledger)
         make_queue(ledger, row, [5])
         run, epoch = own_lane(ledger)
-        [due] = ledger.read(views.due, row.id, SENDER, 5.0, 100)
+        [due] = ledger.read(queue.due, row.id, SENDER, 5.0, 100)
         claim_one(ledger, make_intent(due.id, run, epoch))
-        ledger.write(moves.orphan, LANE, 20.0)
+        ledger.write(outcomes.orphan, LANE, 20.0)
         ledger.write(lanes.end_run, run, 20.0, "ended")
         with ledger.writing() as connection:
             make_old(connection, 6)
@@ -68,8 +72,8 @@ def test_what_was_in_doubt_before_an_upgrade_is_planned_when_it_comes_back(locat
         upgrade(location)
     with open_ledger(location) as ledger:
         proof = Result(due.id, 1, Evidence.NOT_WRITTEN, 60.0, reason="too_late")
-        ledger.write(moves.record, [proof])
-        assert ledger.read(views.unplanned, [row.id]) == 1
+        ledger.write(outcomes.record, [proof])
+        assert ledger.read(totals.unplanned, [row.id]) == 1
 
 
 def test_an_id_is_looked_for_by_its_index(tmp_path: Path) -> None:
@@ -84,7 +88,7 @@ def test_an_id_is_looked_for_by_its_index(tmp_path: Path) -> None:
                 plans.extend(row[3] for row in plan)
 
         event.listen(ledger._engine, "before_cursor_execute", explain)
-        assert not ledger.read(views.is_taken, "m1")
+        assert not ledger.read(in_doubt.is_taken, "m1")
     assert [plan.split(" (")[0] for plan in plans] == [
         "SEARCH message USING COVERING INDEX message_by_message_id",
         "SEARCH attempt USING INDEX attempt_by_message_id",
@@ -93,7 +97,7 @@ def test_an_id_is_looked_for_by_its_index(tmp_path: Path) -> None:
 
 def test_a_message_without_an_id_proves_none(tmp_path: Path) -> None:
     with open_ledger(str(tmp_path / "state.db")) as ledger:
-        assert ledger.read(views.is_taken, "")
+        assert ledger.read(in_doubt.is_taken, "")
 
 
 def test_an_upgrade_is_refused_beside_a_live_run_and_a_run_after_it(new_database: str) -> None:
@@ -114,7 +118,7 @@ def test_an_upgrade_is_refused_beside_a_live_run_and_a_run_after_it(new_database
         ):
             pass
         session = older._engine.connect()
-        assert lanes.advisory_lock(session, "lane", wait=False)
+        assert locks.advisory_lock(session, "lane", wait=False)
         with pytest.raises(LaneHeld, match=r"a run is live on this ledger: process .* on "):
             upgrade(new_database)
         session.invalidate()

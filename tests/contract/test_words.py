@@ -7,23 +7,18 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from runner.ledger import (
-    Ledger,
-    claims,
-    lanes,
-    moves,
-    open_ledger,
-    planning,
-    schema,
-    settling,
-    upgrade,
-    views,
-    words,
-)
-from runner.ledger.moves import Result
-from runner.ledger.planning import PlanWriter
-from runner.ledger.settling import Settlement
-from runner.message import UNCONFIRMED, Evidence, MessageStatus
+from runner.ledger import lanes, schema
+from runner.ledger.campaigns import registry
+from runner.ledger.engine import upgrade
+from runner.ledger.ledger import Ledger, open_ledger
+from runner.ledger.messages import claims, in_doubt, outcomes, queue, resolutions, settlements
+from runner.ledger.messages.outcomes import Result
+from runner.ledger.messages.plans import PlanWriter
+from runner.ledger.messages.settlements import Settlement
+from runner.ledger.queries import totals
+from runner.message.evidence import Evidence
+from runner.message.outcome import UNCONFIRMED
+from runner.message.status import MessageStatus
 from tests.support import make_campaign, make_intent, make_old, make_queue, own_lane, plan_again
 
 S, E = MessageStatus, Evidence
@@ -35,7 +30,7 @@ def doubtful(ledger: Ledger, count: int = 1) -> tuple[int, list[int]]:
     make_queue(ledger, row, range(1, count + 1))
     run, epoch = own_lane(ledger)
     ids = []
-    for due in ledger.read(views.due, row.id, "df6jbw4h36qm5d9iu2sgn7kx", 5.0, 100):
+    for due in ledger.read(queue.due, row.id, "df6jbw4h36qm5d9iu2sgn7kx", 5.0, 100):
         [number] = ledger.write(claims.claim, [make_intent(due.id, run, epoch)])
         assert isinstance(number, int)
         told = Result(
@@ -49,14 +44,16 @@ def doubtful(ledger: Ledger, count: int = 1) -> tuple[int, list[int]]:
             message_id="m1",
             not_before=30.0,
         )
-        ledger.write(moves.record, [told])
+        ledger.write(outcomes.record, [told])
         ids.append(due.id)
     return row.id, ids
 
 
 def say(ledger: Ledger, evidence: Evidence, *ids: int) -> None:
-    [row] = ledger.read(planning.campaigns)
-    ledger.write(words.give_word, row.id, [Settlement(id, evidence, 40.0, evidence) for id in ids])
+    [row] = ledger.read(registry.campaigns)
+    ledger.write(
+        resolutions.give_word, row.id, [Settlement(id, evidence, 40.0, evidence) for id in ids]
+    )
 
 
 def everything(connection: Connection) -> list[Any]:
@@ -71,30 +68,30 @@ def test_a_word_taken_back_leaves_no_trace(ledger: Ledger, word: Evidence) -> No
     campaign, [one, other] = doubtful(ledger, 2)
     before = ledger.read(everything)
     say(ledger, word, one, other)
-    assert ledger.read(views.in_doubt, [campaign]) == []
-    back = ledger.write(words.take_back, campaign)
+    assert ledger.read(in_doubt.in_doubt, [campaign]) == []
+    back = ledger.write(resolutions.take_back, campaign)
     assert (back.back, back.too_late) == (["1", "2"], [])
     assert ledger.read(everything) == before
-    assert ledger.write(words.take_back, campaign) == words.TakenBack()
+    assert ledger.write(resolutions.take_back, campaign) == resolutions.TakenBack()
 
 
 def test_one_word_of_several_is_taken_back(ledger: Ledger) -> None:
     campaign, ids = doubtful(ledger, 3)
     say(ledger, E.SAID_SENT, ids[0])
     say(ledger, E.SAID_NOT_SENT, *ids[1:])
-    assert ledger.write(words.take_back, campaign, ["2"]).back == ["2"]
-    assert [doubt.id for doubt in ledger.read(views.in_doubt, [campaign])] == [ids[1]]
-    assert ledger.read(views.counts, campaign)[S.SENT] == 1
+    assert ledger.write(resolutions.take_back, campaign, ["2"]).back == ["2"]
+    assert [doubt.id for doubt in ledger.read(in_doubt.in_doubt, [campaign])] == [ids[1]]
+    assert ledger.read(totals.counts, campaign)[S.SENT] == 1
 
 
 def test_the_newest_word_counts_and_its_doubt_is_what_comes_back(ledger: Ledger) -> None:
     campaign, [one] = doubtful(ledger)
     say(ledger, E.SAID_SENT, one)
-    ledger.write(words.take_back, campaign)
+    ledger.write(resolutions.take_back, campaign)
     say(ledger, E.SAID_NOT_SENT, one)
-    assert ledger.read(views.counts, campaign)[S.QUEUED] == 1
-    assert ledger.write(words.take_back, campaign).back == ["1"]
-    [doubt] = ledger.read(views.in_doubt, [campaign])
+    assert ledger.read(totals.counts, campaign)[S.QUEUED] == 1
+    assert ledger.write(resolutions.take_back, campaign).back == ["1"]
+    [doubt] = ledger.read(in_doubt.in_doubt, [campaign])
     assert (doubt.unconfirmed, doubt.asked_id, doubt.not_before) == (True, "m1", 30.0)
 
 
@@ -103,8 +100,8 @@ def test_once_a_run_has_begun_it_is_too_late(ledger: Ledger, word: Evidence) -> 
     campaign, [one] = doubtful(ledger)
     say(ledger, word, one)
     ledger.write(lanes.begin_run, 50.0, "test")
-    assert ledger.write(words.take_back, campaign, ["1"]).too_late == ["1"]
-    assert ledger.read(views.in_doubt, [campaign]) == []
+    assert ledger.write(resolutions.take_back, campaign, ["1"]).too_late == ["1"]
+    assert ledger.read(in_doubt.in_doubt, [campaign]) == []
 
 
 def test_words_of_earlier_runs_are_no_news(ledger: Ledger) -> None:
@@ -112,12 +109,12 @@ def test_words_of_earlier_runs_are_no_news(ledger: Ledger) -> None:
     say(ledger, E.SAID_SENT, *ids[:2])
     ledger.write(lanes.begin_run, 70.0, "test")
     say(ledger, E.SAID_SENT, ids[2])
-    told = ledger.write(words.take_back, campaign)
+    told = ledger.write(resolutions.take_back, campaign)
     assert (told.back, told.too_late) == (["3"], [])
 
 
 def leave_the_file(ledger: Ledger) -> None:
-    row = ledger.read(planning.find_campaign, "spring")
+    row = ledger.read(registry.find_campaign, "spring")
     assert row is not None
     with ledger.writing() as connection:
         PlanWriter(connection, row).finish("fingerprint", 50.0)
@@ -127,10 +124,10 @@ def leave_the_file(ledger: Ledger) -> None:
 def test_who_is_gone_from_the_file_stays_so(ledger: Ledger, word: Evidence) -> None:
     campaign, [one] = doubtful(ledger)
     leave_the_file(ledger)
-    assert ledger.read(views.in_doubt, [campaign])[0].unwanted
+    assert ledger.read(in_doubt.in_doubt, [campaign])[0].unwanted
     say(ledger, word, one)
-    ledger.write(words.take_back, campaign)
-    assert ledger.read(views.in_doubt, [campaign])[0].unwanted
+    ledger.write(resolutions.take_back, campaign)
+    assert ledger.read(in_doubt.in_doubt, [campaign])[0].unwanted
 
 
 @pytest.mark.parametrize("meanwhile", [False, True])
@@ -142,38 +139,38 @@ def test_what_was_said_to_be_sent_and_planned_since_is_not_repeated_before_a_pla
     say(ledger, E.SAID_SENT, one)
     if meanwhile:
         leave_the_file(ledger)
-    assert ledger.write(words.take_back, campaign).back == ["1"]
-    [doubt] = ledger.read(views.in_doubt, [campaign])
+    assert ledger.write(resolutions.take_back, campaign).back == ["1"]
+    [doubt] = ledger.read(in_doubt.in_doubt, [campaign])
     assert doubt.unwanted is meanwhile
     absent = Settlement(one, E.ABSENT_ASSUMED, 60.0, "absent", attempts_allowed=5)
-    ledger.write(settling.settle, [absent])
-    assert ledger.read(views.counts, campaign)[S.QUEUED] == 1
-    assert ledger.read(views.unplanned, [campaign]) == meanwhile
+    ledger.write(settlements.settle, [absent])
+    assert ledger.read(totals.counts, campaign)[S.QUEUED] == 1
+    assert ledger.read(totals.unplanned, [campaign]) == meanwhile
 
 
 def test_once_a_plan_has_taken_it_up_it_is_too_late(ledger: Ledger) -> None:
     campaign, [one] = doubtful(ledger)
     say(ledger, E.SAID_NOT_SENT, one)
-    row = ledger.read(planning.find_campaign, "spring")
+    row = ledger.read(registry.find_campaign, "spring")
     assert row is not None
     plan_again(ledger, row)
-    assert ledger.write(words.take_back, campaign).too_late == ["1"]
-    assert ledger.read(views.counts, campaign)[S.QUEUED] == 1
+    assert ledger.write(resolutions.take_back, campaign).too_late == ["1"]
+    assert ledger.read(totals.counts, campaign)[S.QUEUED] == 1
 
 
 def test_what_the_api_itself_has_said_stays(ledger: Ledger) -> None:
     campaign, [one] = doubtful(ledger)
     say(ledger, E.SAID_SENT, one)
     late = Result(one, 1, E.ACCEPTED, 45.0, message_id="m1", thread_id="t1")
-    ledger.write(moves.record, [late])
-    assert ledger.write(words.take_back, campaign).too_late == ["1"]
-    assert ledger.read(views.counts, campaign)[S.SENT] == 1
+    ledger.write(outcomes.record, [late])
+    assert ledger.write(resolutions.take_back, campaign).too_late == ["1"]
+    assert ledger.read(totals.counts, campaign)[S.SENT] == 1
 
 
 def test_a_look_up_is_no_word(ledger: Ledger) -> None:
     campaign, [one] = doubtful(ledger)
-    ledger.write(settling.settle, [Settlement(one, E.FOUND, 40.0, "found", message_id="m1")])
-    assert ledger.write(words.take_back, campaign) == words.TakenBack()
+    ledger.write(settlements.settle, [Settlement(one, E.FOUND, 40.0, "found", message_id="m1")])
+    assert ledger.write(resolutions.take_back, campaign) == resolutions.TakenBack()
 
 
 def test_a_ledger_of_the_first_schema_learns_to_keep_words(location: str) -> None:
@@ -183,6 +180,6 @@ def test_a_ledger_of_the_first_schema_learns_to_keep_words(location: str) -> Non
             make_old(connection, 1)
     upgrade(location)
     with open_ledger(location) as ledger:
-        [doubt] = ledger.read(views.in_doubt, [campaign])
+        [doubt] = ledger.read(in_doubt.in_doubt, [campaign])
         say(ledger, E.SAID_SENT, doubt.id)
-        assert ledger.write(words.take_back, campaign).back == ["1"]
+        assert ledger.write(resolutions.take_back, campaign).back == ["1"]

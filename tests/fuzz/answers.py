@@ -10,9 +10,9 @@ from random import Random
 
 from multidict import CIMultiDict
 
-from runner.channels import Token
-from runner.channels.answers import Reply, http_date
-from runner.message import Accepted, Deferred, InDoubt, Outcome, Rejected
+from runner.channels.base import Token
+from runner.channels.responses import Reply, http_date
+from runner.message.outcome import Accepted, Deferred, InDoubt, Outcome, Rejected
 from tests.contract.channel_support import CHANNELS, DATE, OK, SECRET, VERSIONS
 from tests.fuzz.values import changed, one_line, structure, text, torn
 

@@ -9,7 +9,7 @@ from random import Random
 
 import yaml
 
-from runner.campaign.load import load_campaign
+from runner.campaign.loader import load_campaign
 from runner.campaign.schema import Campaign
 from runner.errors import CampaignError
 from tests.fuzz.values import changed, one_line, text, torn

@@ -13,8 +13,8 @@ from random import Random
 
 import click
 
-from runner.cli import main
-from runner.cli.group import commands
+from runner.cli.app import commands
+from runner.cli.main import main
 from tests.fuzz.values import text
 
 APART = ("demo", "sandbox", "init")

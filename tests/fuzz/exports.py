@@ -10,7 +10,7 @@ from random import Random
 
 import openpyxl
 
-from runner.tables import write_table
+from runner.tables.writer import write_table
 from tests.fuzz.values import text
 
 Cell = str | int | None

@@ -14,12 +14,12 @@ from typing import Any
 
 import openpyxl
 
-from runner.campaign.load import load_campaign
+from runner.campaign.loader import load_campaign
 from runner.errors import RunnerError
-from runner.message import Entry
-from runner.plan import plan_messages
+from runner.message.plan import Entry
+from runner.planning.draft import make_draft
+from runner.planning.planner import plan_messages
 from runner.run.review import review
-from runner.run.setup import make_draft
 from tests.fuzz.values import one_line
 
 TEXT = "Hi {{ first_name | default('there') }}{% if company %} of {{ company }}{% endif %}!"

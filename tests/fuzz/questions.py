@@ -13,13 +13,14 @@ from typing import Any
 from multidict import CIMultiDict
 from yarl import URL
 
-from runner.channels import Token, inbox_v1, inbox_v2
-from runner.channels.answers import Reply
+from runner.channels import inbox_v1, inbox_v2
+from runner.channels.base import Token
 from runner.channels.http import Wire
+from runner.channels.responses import Reply
 from runner.clock import SystemClock
 from runner.errors import ChannelError
-from runner.measures import Purpose
-from runner.message import Absent, Found, Unclear
+from runner.instrumentation import Purpose
+from runner.message.outcome import Absent, Found, Unclear
 from tests.contract.channel_support import CONTACT, PERSON, SECRET, SENDER, VERSIONS, a_lookup
 from tests.fuzz.answers import a_body, a_header, an_error
 from tests.fuzz.values import changed, one_line, text, torn

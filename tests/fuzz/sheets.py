@@ -16,11 +16,11 @@ import openpyxl
 import pyarrow
 import pyarrow.parquet
 
-from runner.audience.reading import read_audience
-from runner.campaign.load import load_campaign
+from runner.audience.prospects import read_audience
+from runner.campaign.loader import load_campaign
 from runner.errors import AudienceError
-from runner.message import Prospect, RowSkip
-from runner.tables import read_table
+from runner.message.prospect import Prospect, RowSkip
+from runner.tables.reader import read_table
 from tests.fuzz.values import one_line, scalar, structure, text, torn
 
 CAMPAIGN = "senders: [df6jbw4h36qm5d9iu2sgn7kx]\nprospects: {source: PATH, id: ID}\nmessage: Hi\n"

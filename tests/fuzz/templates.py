@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 from runner.errors import TemplateError
-from runner.templating import MAX_TEXT, compile_template
+from runner.templating.template import MAX_TEXT, compile_template
 from tests.fuzz.values import one_line, text, torn
 
 FILTERS = [

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.sandbox import Options, Sandbox
-from runner.sandbox.call import Call
+from runner.sandbox.api.http import Call
 from runner.sandbox.service import Service
 from tests.sandbox.client import Gate
 

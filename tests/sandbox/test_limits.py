@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.sandbox.limits import Limits
+from runner.sandbox.quotas import Limits
 
 from .client import Time
 from .conftest import Start

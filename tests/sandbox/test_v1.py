@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from runner.sandbox import control
+from runner.sandbox import admin
 
 from .client import LINK, OTHER_LINK, PERSON, Client, Time
 from .conftest import Start
@@ -216,7 +216,7 @@ async def test_the_token_is_asked_for(api: Client, authorization: str) -> None:
     [{"status": "offline"}, {"status": "paused"}, {"capabilities": []}],
 )
 async def test_a_link_that_cannot_send_is_forbidden(api: Client, change: dict[str, Any]) -> None:
-    control.change_link(api.sandbox.service, LINK, change)
+    admin.change_link(api.sandbox.service, LINK, change)
     assert (await api.quick_send()).code == "FORBIDDEN"
     other = {"accountLinkId": OTHER_LINK, "externalPlatformId": PERSON, "content": "Hello"}
     assert (await api.v1("POST", "/threads/messages", body=other)).status == 200

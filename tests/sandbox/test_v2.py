@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from openapi_core.exceptions import OpenAPIError
 
-from runner.sandbox import AccountLink, control
+from runner.sandbox import AccountLink, admin
 from runner.sandbox.service import ROUTES
 
 from .client import LINK, OTHER_LINK, PERSON, Client, Reply, Time, contact, contract, profile
@@ -41,7 +41,7 @@ async def test_account_links_page_and_filter(api: Client) -> None:
     assert [one["id"] for one in first["data"] + second["data"]] == [LINK, OTHER_LINK]
     assert second["nextCursor"] is None
     change = {"status": "paused", "pause_reasons": ["billing"]}
-    control.change_link(api.sandbox.service, LINK, change)
+    admin.change_link(api.sandbox.service, LINK, change)
     paused = (await api.v2("GET", path, query=[("status", "paused"), ("status", "offline")])).json
     assert [one["pauseReasons"] for one in paused["data"]] == [["billing"]]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from runner.sandbox import AccountLink, control
+from runner.sandbox import AccountLink, admin
 
 from .client import LINK, PERSON, Client, contact, profile
 from .conftest import Start
@@ -123,7 +123,7 @@ async def test_another_platform_sends_too_and_stays_off_v1(start: Start) -> None
 async def test_a_link_that_cannot_send(
     api: Client, change: dict[str, Any], status: int, code: str
 ) -> None:
-    control.change_link(api.sandbox.service, LINK, change)
+    admin.change_link(api.sandbox.service, LINK, change)
     reply = await api.send()
     assert (reply.status, reply.code) == (status, code)
     assert api.sandbox.accepted == []

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from runner.ledger import decisions, planning, settling, views
-from runner.ledger.decisions import Retry
-from runner.ledger.settling import Settlement
-from runner.ledger.views import Doubt
-from runner.message import Evidence
+from runner.ledger.campaigns import registry
+from runner.ledger.messages import decisions, in_doubt, plans, settlements
+from runner.ledger.messages.decisions import Retry
+from runner.ledger.messages.in_doubt import Doubt
+from runner.ledger.messages.settlements import Settlement
+from runner.message.evidence import Evidence
 from tests.simulation.habits import KEY_LIFE, draw_weather
 from tests.simulation.server import Kept
 from tests.simulation.world import EPOCH, Process
@@ -31,7 +32,7 @@ class Act:
 
     def _campaign(self) -> tuple[Campaign, int]:
         campaign = self.luck.choice(self.history.campaigns)
-        row = self.history.ledger.read(planning.find_campaign, campaign.name)
+        row = self.history.ledger.read(registry.find_campaign, campaign.name)
         assert row is not None
         return campaign, row.id
 
@@ -53,7 +54,7 @@ class Act:
         self._tell(f"suppresses {person}")
 
     def unsuppress(self) -> None:
-        listed = sorted(self.history.ledger.read(planning.suppressed))
+        listed = sorted(self.history.ledger.read(plans.suppressed))
         self.history.ledger.write(decisions.unsuppress, listed)
         self._tell(f"takes {listed} off the list")
 
@@ -110,9 +111,9 @@ class Act:
         history = self.history
         history.server.advance()
         for campaign in history.campaigns:
-            row = history.ledger.read(planning.find_campaign, campaign.name)
+            row = history.ledger.read(registry.find_campaign, campaign.name)
             assert row is not None
-            for doubt in history.ledger.read(views.in_doubt, [row.id]):
+            for doubt in history.ledger.read(in_doubt.in_doubt, [row.id]):
                 person = doubt.recipient.id
                 sent = bool(history.judge.accepted(campaign.name, person))
                 busy = history.server.busy_with(doubt.key) and not sent
@@ -127,7 +128,7 @@ class Act:
         word = Evidence.SAID_SENT if sent else Evidence.SAID_NOT_SENT
         now = EPOCH + self.history.world.now + self.history.world.skew
         said = Settlement(doubt.id, word, now, word, "settled by a person's word")
-        self.history.ledger.write(settling.settle, [said])
+        self.history.ledger.write(settlements.settle, [said])
 
 
 def between(history: History) -> None:

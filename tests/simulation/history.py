@@ -8,17 +8,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
 
-from runner.attempt.lane import Lane, Settings
-from runner.channels import Channel
+from runner.channels.base import Channel
 from runner.errors import RunnerError
 from runner.events import EventBus
-from runner.lane import Meter, drive_lane
-from runner.ledger import Ledger, contact, lanes, planning, views
-from runner.ledger.planning import PlanWriter
-from runner.message import Prospect, message_key
-from runner.pacing import make_pacer
-from runner.plan import plan_messages
-from runner.templating import Template, compile_template
+from runner.ledger import lanes
+from runner.ledger.campaigns import registry
+from runner.ledger.ledger import Ledger
+from runner.ledger.messages import plans, recontact
+from runner.ledger.messages.plans import PlanWriter
+from runner.ledger.queries import totals
+from runner.message.key import message_key
+from runner.message.prospect import Prospect
+from runner.pacing.pacer import make_pacer
+from runner.planning.planner import plan_messages
+from runner.sending.drive import drive_lane
+from runner.sending.lane import Lane, Settings
+from runner.sending.meter import Meter
+from runner.templating.template import Template, compile_template
 from tests.pacing import limits, sender
 from tests.simulation.acts import Act, between, meanwhile
 from tests.simulation.habits import (
@@ -140,9 +146,9 @@ class History:
 
     def plan(self, ledger: Ledger, campaign: Campaign) -> None:
         """Plan a campaign as its files stand, with the changes accepted."""
-        row = ledger.read(planning.find_campaign, campaign.name)
+        row = ledger.read(registry.find_campaign, campaign.name)
         assert row is not None
-        suppressed = ledger.read(planning.suppressed)
+        suppressed = ledger.read(plans.suppressed)
         rows = [
             Prospect(number, recipient(person), {"who": person})
             for number, person in enumerate(campaign.people, 2)
@@ -153,7 +159,7 @@ class History:
                 rows,
                 template_of(campaign.text),
                 [sender(LINK)],
-                partial(planning.known, connection, row.id),
+                partial(plans.known, connection, row.id),
                 suppressed,
                 contact_once_in=self.contact_once_in,
                 now=EPOCH + self.world.now,
@@ -231,7 +237,7 @@ class History:
                 meter.lane = lane
                 await drive_lane(lane)
                 stopped = lane.stopped or lane.braked
-                if stopped or not ledger.read(views.unplanned, lane.campaigns.keys()):
+                if stopped or not ledger.read(totals.unplanned, lane.campaigns.keys()):
                     break
         except RunnerError as error:
             self.world.tell(process.name, f"ends: {type(error).__name__}: {error}")
@@ -248,15 +254,15 @@ class History:
         bus: EventBus,
         adopt: bool,
     ) -> Lane:
-        suppressed = ledger.read(planning.suppressed)
+        suppressed = ledger.read(plans.suppressed)
         settings = {}
         for campaign in self.campaigns:
-            row = ledger.read(planning.find_campaign, campaign.name)
+            row = ledger.read(registry.find_campaign, campaign.name)
             assert row is not None
             freed = self.contact_once_in is not None and ledger.read(
-                contact.has_freed, row.id, EPOCH + self.world.now
+                recontact.has_freed, row.id, EPOCH + self.world.now
             )
-            back = ledger.read(views.unplanned, [row.id])
+            back = ledger.read(totals.unplanned, [row.id])
             if freed or back or row.fingerprint != self._fingerprint(campaign, suppressed):
                 self.plan(ledger, campaign)
             base_url = f"{ORIGIN}/api/{self.api}"

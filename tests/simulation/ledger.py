@@ -13,8 +13,10 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
 from runner.errors import LedgerError
-from runner.ledger import Ledger, planning, views
-from runner.ledger.claims import claim
+from runner.ledger.ledger import Ledger
+from runner.ledger.messages import in_doubt, plans, queue
+from runner.ledger.messages.claims import claim
+from runner.ledger.queries import totals
 from runner.ledger.schema import metadata
 from runner.ledger.writer import Writer, _Waiting
 from tests.simulation.world import Process
@@ -22,7 +24,7 @@ from tests.simulation.world import Process
 PLACE = "simulated.db"
 DUE = "SELECT id FROM message WHERE status = 'queued' AND not_before <= ?"
 _REPEATED = frozenset(
-    {views.due, views.waiting, views.in_doubt, views.unplanned, planning.suppressed}
+    {queue.due, queue.waiting, in_doubt.in_doubt, totals.unplanned, plans.suppressed}
 )
 
 
@@ -113,7 +115,7 @@ class ProcessLedger(MemoryLedger):
         raw = memory().raw
         key: list[Any] = [view, raw.total_changes]
         for arg in args:
-            if view is views.due and isinstance(arg, float):
+            if view is queue.due and isinstance(arg, float):
                 key.append(tuple(raw.execute(DUE, (arg,))))
             else:
                 key.append(arg if isinstance(arg, str | int | None) else tuple(arg))

@@ -10,13 +10,13 @@ from email.utils import formatdate
 
 from yarl import URL
 
-from runner.channels import Answer, Channel, Gate, HeldBack, Token, never
-from runner.channels import answers as a
+from runner.channels import responses
+from runner.channels.base import Answer, Channel, Gate, HeldBack, Token, never
 from runner.channels.http import Silent, Wire
 from runner.channels.inbox_v1 import InboxV1
 from runner.channels.inbox_v2 import InboxV2
-from runner.measures import Purpose
-from runner.message import HELD_BACK, TOO_LATE, Deferred, InDoubt, Scope
+from runner.instrumentation import Purpose
+from runner.message.outcome import HELD_BACK, TOO_LATE, Deferred, InDoubt, Scope
 from tests.simulation.habits import TIMEOUT, Weather
 from tests.simulation.server import Request, Server
 from tests.simulation.showing import ask
@@ -61,7 +61,7 @@ class SimulatedWire(Wire):
         headers: Mapping[str, str] | None,
         deadline: float | None,
         held_back: HeldBack = never,
-    ) -> a.Reply | Deferred | InDoubt:
+    ) -> responses.Reply | Deferred | InDoubt:
         process, weather = self._process, self._weather
         process.step("connects")
         await asyncio.sleep(self._server.luck.choice((0.0, 0.03, 0.03, 4.0)))
@@ -92,7 +92,7 @@ class SimulatedWire(Wire):
         process.step("has its answer")
         return answer
 
-    async def _exchange(self, request: Request) -> a.Reply | InDoubt:
+    async def _exchange(self, request: Request) -> responses.Reply | InDoubt:
         server, luck, weather = self._server, self._server.luck, request.weather
         if self._happens(weather.lost_before):
             server.written.append(server.world.now)
@@ -115,18 +115,18 @@ class SimulatedWire(Wire):
 
     def _read_reply(
         self, status: int, body: object, headers: Mapping[str, str], half: float
-    ) -> a.Reply:
+    ) -> responses.Reply:
         told = {"Date": formatdate(self._server.clock(), usegmt=True), **headers}
         at = self._note(told)
         if self._happens(half):
-            return a.Reply(status, told, None, "the answer broke off", at)
-        return a.Reply(
+            return responses.Reply(status, told, None, "the answer broke off", at)
+        return responses.Reply(
             status, told, body if isinstance(body, bytes) else json.dumps(body).encode(), "", at
         )
 
     async def get(
         self, url: URL, params: Mapping[str, str] | None = None, purpose: Purpose = Purpose.CHECK
-    ) -> a.Reply:
+    ) -> responses.Reply:
         process, luck = self._process, self._server.luck
         process.step("asks")
         await asyncio.sleep(0.05)

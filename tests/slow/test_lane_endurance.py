@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from runner.attempt.lane import Lane
-from runner.guard import GuardLimits
-from runner.message import Deferred, InDoubt, Outcome, Scope
-from runner.reconcile import Reconciler
+from runner.message.outcome import Deferred, InDoubt, Outcome, Scope
+from runner.sending.guard import GuardLimits
+from runner.sending.lane import Lane
+from runner.sending.reconciler import Reconciler
 from tests.lane import Setting
 from tests.virtual import ScriptedApi, VirtualClock
 

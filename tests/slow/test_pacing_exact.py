@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from runner.pacing import HOUR, Pacer, make_pacer
+from runner.pacing.pacer import Pacer, make_pacer
+from runner.pacing.windows import HOUR
 from tests.pacing import API, ExactServer, Machine, limits, sender
 
 OF_THE_API = {"per_minute": 300, "per_hour": 10_000, "per_day": 100_000}

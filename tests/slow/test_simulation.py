@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from runner import attempt, message
-from runner.ledger import claims, views
-from runner.message import AttemptOutcome, Evidence, MessageStatus, Verdict
-from runner.reconcile import Reconciler
+from runner.ledger.messages import claims, in_doubt
+from runner.message import evidence as message_evidence
+from runner.message.evidence import AttemptOutcome, Evidence, Verdict
+from runner.message.status import MessageStatus
+from runner.sending import attempt
+from runner.sending.reconciler import Reconciler
 from tests.simulation.history import History
 from tests.simulation.judge import Broken
 
@@ -62,11 +64,11 @@ def test_a_seed_is_a_history() -> None:
 
 
 def _evidence(evidence: Evidence, verdict: Verdict) -> Callable[[pytest.MonkeyPatch], None]:
-    return lambda patch: patch.setitem(message.EVIDENCE, evidence, verdict)
+    return lambda patch: patch.setitem(message_evidence.EVIDENCE, evidence, verdict)
 
 
 def _keys_live_for_ever(patch: pytest.MonkeyPatch) -> None:
-    def repeats(self: Reconciler, doubt: views.Doubt) -> bool:
+    def repeats(self: Reconciler, doubt: in_doubt.Doubt) -> bool:
         settled = doubt.unconfirmed or doubt.foreign or self._unwanted(doubt)
         return self._channel(doubt).idempotent and not settled
 
@@ -97,7 +99,7 @@ def _nobody_is_fenced(patch: pytest.MonkeyPatch) -> None:
 
 def _any_message_is_proof(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Reconciler, "_is_taken", _never_taken)
-    patch.setattr("runner.ledger.settling.is_taken", lambda _connection, _id: False)
+    patch.setattr("runner.ledger.messages.settlements.is_taken", lambda _connection, _id: False)
 
 
 async def _never_taken(_self: Reconciler, _id: str) -> bool:

@@ -9,12 +9,14 @@ from collections.abc import Callable
 
 import pytest
 
-from runner.attempt.lane import Lane
 from runner.errors import Fenced
-from runner.guard import Guard, GuardLimits
-from runner.ledger import lanes, moves
-from runner.ledger.brakes import Brake, BrakeKind
-from runner.message import SEND_BY, Deferred, InDoubt, MessageStatus, Outcome, Rejected, Scope
+from runner.ledger import lanes as ledger_lanes
+from runner.ledger.campaigns.brakes import Brake, BrakeKind
+from runner.ledger.messages import outcomes
+from runner.message.outcome import SEND_BY, Deferred, InDoubt, Outcome, Rejected, Scope
+from runner.message.status import MessageStatus
+from runner.sending.guard import Guard, GuardLimits
+from runner.sending.lane import Lane
 from tests.lane import Setting
 from tests.pacing import sender
 from tests.support import LANE, SENDER, attempts_of
@@ -241,9 +243,9 @@ def test_what_the_next_run_has_repeated_is_no_other_ledgers(make: Callable[..., 
 
     def taken_over(api: ScriptedApi, person: str, _body: bytes, key: str) -> None:
         if person == "4":
-            run = setting.ledger.write(lanes.begin_run, 1.0, "other")
-            setting.ledger.write(lanes.take_lane, LANE, run)
-            setting.ledger.write(moves.orphan, LANE, 1.0)
+            run = setting.ledger.write(ledger_lanes.begin_run, 1.0, "other")
+            setting.ledger.write(ledger_lanes.take_lane, LANE, run)
+            setting.ledger.write(outcomes.orphan, LANE, 1.0)
             api.accept(person, key)  # the other's repeat comes first
 
     setting.api.script = taken_over

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runner.audience.columns import normal_column
 from runner.audience.ids import Refused, id_checker
-from runner.audience.reading import Audience, missing_columns, read_audience
+from runner.audience.prospects import Audience, missing_columns, read_audience
 from runner.audience.suppression import (
     LIST_COLUMNS,
     Listed,
@@ -23,12 +23,14 @@ from runner.audience.suppression import (
     refuse_errors,
     suppressed_by,
 )
-from runner.campaign.load import load_campaign
+from runner.campaign.loader import load_campaign
 from runner.clock import iso
 from runner.errors import AudienceError
-from runner.message import Prospect, Recipient, RowSkip, SkipReason
-from runner.tables import RoundedNumber, write_table
-from runner.templating import load_template
+from runner.message.prospect import Prospect, Recipient, RowSkip
+from runner.message.status import SkipReason
+from runner.tables.cells import RoundedNumber
+from runner.tables.writer import write_table
+from runner.templating.template import load_template
 
 SAMPLES = Path(__file__).parents[2]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner.campaign.load import load_campaign
+from runner.campaign.loader import load_campaign
 from runner.campaign.schema import Campaign, Ramp, Sender, campaign_schema
 from runner.errors import CampaignError
 from runner.schedule import Hours

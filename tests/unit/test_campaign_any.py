@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.campaign.load import load_campaign
+from runner.campaign.loader import load_campaign
 from runner.errors import CampaignError
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from runner.campaign.load import load_campaign
+from runner.campaign.loader import load_campaign
 from runner.errors import CampaignError
-from runner.run.setup import text_findings
-from runner.templating import compile_template
+from runner.planning.draft import text_findings
+from runner.templating.template import compile_template
 
 HEAD = "senders: [a1]\nprospects: p.csv\n"
 

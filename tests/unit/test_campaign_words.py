@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.campaign.load import load_campaign
+from runner.campaign.loader import load_campaign
 
 
 def prospects_of(folder: Path, prospects: str) -> Path:

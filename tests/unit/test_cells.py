@@ -8,22 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.audience.empty_cells import empty_words, is_name_column, seen, unescaped
 from runner.audience.inspection import decimal_sign, inspect
 from runner.audience.mojibake import mended, suspect
-from runner.audience.nothing import empty_words, is_name_column, seen, unescaped
-from runner.audience.reading import Audience, read_audience
-from runner.campaign.load import load_campaign
+from runner.audience.prospects import Audience, read_audience
+from runner.campaign.loader import load_campaign
 from runner.findings import Finding
-from runner.message import Prospect
-from runner.tables import Truth
-from runner.templating import (
-    RowRenderError,
-    Template,
-    compile_template,
-    decimal_of_cells,
-    first_word,
-    title,
-)
+from runner.message.prospect import Prospect
+from runner.tables.cells import Truth
+from runner.templating.name_filters import first_word, title
+from runner.templating.numbers import decimal_of_cells
+from runner.templating.template import RowRenderError, Template, compile_template
 
 BASE = 1566123362161725000
 

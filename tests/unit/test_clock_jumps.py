@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from runner.attempt.lane import Lane
-from runner.ledger import open_ledger
 from runner.ledger.engine import open_engine
-from runner.message import Deferred, Finding, InDoubt, Outcome, Scope
+from runner.ledger.ledger import open_ledger
+from runner.message.outcome import Deferred, Finding, InDoubt, Outcome, Scope
+from runner.sending.lane import Lane
 from tests.lane import Setting
 from tests.pacing import SlidingServer, limits, sender
 from tests.support import SENDER, make_campaign, make_queue

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from runner.cli.call import Call
-from runner.cli.watching import Board
+from runner.cli.invocation import Call
+from runner.cli.watch import Board
 from runner.events import (
     Braked,
     Event,
@@ -25,16 +25,16 @@ from runner.events import (
     Stopped,
     Waiting,
 )
-from runner.forecast import Forecast
-from runner.ledger import views
-from runner.message import MessageStatus
-from runner.pacing.steady import Steady
-from runner.progress import drawing
-from runner.progress.drawing import Part, fit, meter
-from runner.progress.live import display
-from runner.progress.tally import Tally
-from runner.report import Status
-from runner.run.standing import Standing, Standings
+from runner.ledger.messages import queue
+from runner.message.status import MessageStatus
+from runner.pacing.capacity import Steady
+from runner.pacing.forecast import Forecast
+from runner.status.standing import Standing, Standings
+from runner.status.status import Status
+from runner.terminal import widgets
+from runner.terminal.counters import Tally
+from runner.terminal.live import display
+from runner.terminal.widgets import Part, fit, meter
 
 NOW = 1_790_000_000.0
 A, B = "df6jbw4h36qm5d9iu2sgn7kx", "k2v7q9x4m1n8b3c6z5l0p7ty"
@@ -121,7 +121,7 @@ def standings(names: Sequence[str], why: str = "per_hour", sent: int = 5) -> Sta
         MessageStatus.QUEUED: 100 - sent,
         MessageStatus.SKIPPED: 3,
     }
-    waiting = [views.Waiting(sender, 1, "", 40, 0.0, 1, 40) for sender in (A, B)]
+    waiting = [queue.Waiting(sender, 1, "", 40, 0.0, 1, 40) for sender in (A, B)]
     reasons = [(MessageStatus.FAILED, why, 2)]
     told = Forecast(7200.0, {A: 3600.0, B: 7200.0}, why)
     each = [
@@ -206,7 +206,7 @@ counted = st.integers(0, 10**6)
 
 @given(st.lists(counted, min_size=4, max_size=4), st.integers(4, 100))
 def test_a_bar_shows_each_part_in_proportion_and_forgets_none(many: list[int], width: int) -> None:
-    makes = (drawing.sent, drawing.not_sent, drawing.in_doubt, drawing.waits)
+    makes = (widgets.sent, widgets.not_sent, widgets.in_doubt, widgets.waits)
     parts: list[Part] = [make(n, "word") for make, n in zip(makes, many, strict=True)]
     told = meter(parts, width).plain
     assert len(told) == width
@@ -218,7 +218,7 @@ def test_a_bar_shows_each_part_in_proportion_and_forgets_none(many: list[int], w
             assert abs(runs[part.sign] - width * part.many / sum(many)) <= len(parts)
 
 
-@pytest.mark.parametrize("colour", [drawing.GOOD, drawing.BAD, drawing.DOUBT])
+@pytest.mark.parametrize("colour", [widgets.GOOD, widgets.BAD, widgets.DOUBT])
 def test_colours_can_be_read_on_white_and_on_black(colour: str) -> None:
     def linear(part: int) -> float:
         share = part / 255

@@ -8,14 +8,14 @@ from pathlib import Path
 import click
 import pytest
 
-from runner.cli import elsewhere
+from runner.cli import live_run
 from runner.clock import SystemClock
 from runner.events import EventBus, Notice
 
 
 def watch(log_file: Path | None = None, port: int | None = None, address: str = "") -> EventBus:
     bus = EventBus()
-    elsewhere.watch_elsewhere(bus, SystemClock(), log_file, port, address)
+    live_run.watch_elsewhere(bus, SystemClock(), log_file, port, address)
     return bus
 
 
@@ -24,7 +24,7 @@ def test_nothing_is_made_for_a_run_that_nobody_watches() -> None:
 
 
 def test_a_missing_library_is_told_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elsewhere, "find_spec", lambda _name: None)
+    monkeypatch.setattr(live_run, "find_spec", lambda _name: None)
     with pytest.raises(click.ClickException, match=r"pip install 'run-campaign\[metrics\]'"):
         watch(port=0)
 

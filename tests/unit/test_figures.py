@@ -9,12 +9,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from runner.allowance import Rules, allowed
 from runner.campaign.schema import Limits, Sender
-from runner.ledger.figures import Slot
-from runner.message import MessageStatus
-from runner.run.figures import MOST_BUCKETS, QUARTER, STEPS, series, step_for
+from runner.ledger.queries.statistics import Slot
+from runner.message.status import MessageStatus
+from runner.pacing.capacity import Rules, allowed
 from runner.schedule import Hours, make_week
+from runner.status.statistics import MOST_BUCKETS, QUARTER, STEPS, series, step_for
 
 S = MessageStatus
 HOUR, DAY = 3600, 86_400

@@ -7,7 +7,7 @@ import time
 import tracemalloc
 from collections.abc import Sequence
 
-from runner.audience.firsts import FirstRows
+from runner.audience.duplicates import FirstRows
 
 
 def test_it_is_a_dict_of_first_rows() -> None:

@@ -11,20 +11,21 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from runner import dispatcher
-from runner.attempt import lane
-from runner.attempt.lane import Lane
 from runner.campaign.schema import Campaign
-from runner.cli.question import finish_lines
-from runner.forecast import BY_SCHEDULE, Forecast, Share, finish_as_json, forecast
-from runner.ledger import planning, views
-from runner.ledger.planning import CampaignRow, PlanWriter
-from runner.message import Change, Entry, PlannedMessage
-from runner.pacing import make_pacer
-from runner.pacing.ahead import SenderAhead
-from runner.run.finish import when_done
-from runner.run.hours import hours_of, zone_of
+from runner.cli.prompts import finish_lines
+from runner.ledger.campaigns import registry
+from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.messages import queue as message_queue
+from runner.ledger.messages.plans import PlanWriter
+from runner.message.plan import Change, Entry, PlannedMessage
+from runner.pacing.forecast import BY_SCHEDULE, Forecast, Share, finish_as_json, forecast
+from runner.pacing.pacer import make_pacer
+from runner.pacing.projection import SenderAhead
+from runner.planning.eta import hours_of, when_done, zone_of
 from runner.schedule import Hours, make_week
+from runner.sending import dispatcher
+from runner.sending import lane as sending_lane
+from runner.sending.lane import Lane
 from tests.lane import Setting
 from tests.pacing import limits, sender
 from tests.support import make_campaign, recipient
@@ -52,7 +53,7 @@ WORK = {
 
 @pytest.fixture(autouse=True)
 def _looking_at_the_clock_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane, "LONGEST_WAIT", 7200.0)
+    monkeypatch.setattr(sending_lane, "LONGEST_WAIT", 7200.0)
     monkeypatch.setattr(dispatcher, "READ_AGAIN", 7200.0)
 
 
@@ -113,9 +114,9 @@ def told_and_true(
     for number, (more, people) in enumerate(plans):
         name = ("autumn", "winter")[number]
         row = make_campaign(setting.ledger, name)
-        setting.ledger.write(planning.bind, row.id, "https://api.example", "team1")
+        setting.ledger.write(registry.bind, row.id, "https://api.example", "team1")
         queue(setting, row, people)
-        found = setting.ledger.read(planning.find_campaign, name)
+        found = setting.ledger.read(registry.find_campaign, name)
         assert found is not None
         known.append(Known(campaign_of(name, more, senders), found))
     setting.limits = known[0].campaign.limits
@@ -136,7 +137,7 @@ def told_and_true(
         setting.started = begins + setting.api.sends[-1][0] + 60.0
     assert setting.started is not None
     clock = Stopped(setting.started)
-    queues = [(each, setting.ledger.read(views.waiting, [each.row.id])) for each in known]
+    queues = [(each, setting.ledger.read(message_queue.waiting, [each.row.id])) for each in known]
     told = when_done(queues, setting.ledger, clock)
     setting.api.sends.clear()
     setting.drive()
@@ -239,12 +240,12 @@ def test_what_is_beyond_the_simulated_messages_keeps_the_schedule(
     count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hundredth of everything, so that it can be played to its end as well."""
-    monkeypatch.setattr("runner.forecast.SIMULATED", 2_200)
+    monkeypatch.setattr("runner.pacing.forecast.SIMULATED", 2_200)
     hours = Hours(LONDON, make_week([(range(5), 540, 1050)]))
     shares = [Share("a1", count // 100, hours)]
     pace = [limits(per_hour=100, per_day=1000)], [sender()]
     told = forecast(make_pacer(*pace), shares, 5.0, MONDAY)
-    monkeypatch.setattr("runner.forecast.SIMULATED", count)
+    monkeypatch.setattr("runner.pacing.forecast.SIMULATED", count)
     assert told.seconds == pytest.approx(
         forecast(make_pacer(*pace), shares, 5.0, MONDAY).seconds, rel=0.02
     )
@@ -305,5 +306,5 @@ def test_many_senders_of_several_campaigns_are_told_the_same(
         return forecast(make_pacer([limits(per_hour=40)], senders), shares, 0.0, MONDAY)
 
     exact = told()
-    monkeypatch.setattr("runner.forecast.LOOKS", 100)
+    monkeypatch.setattr("runner.pacing.forecast.LOOKS", 100)
     assert told().seconds == pytest.approx(exact.seconds, rel=0.02)

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from runner.attempt.lane import Lane
-from runner.campaign.load import load_campaign
+from runner.campaign.loader import load_campaign
 from runner.errors import CampaignError
-from runner.guard import Guard, GuardLimits
-from runner.ledger import brakes, views
-from runner.ledger.brakes import Brake, BrakeKind
-from runner.message import Deferred, InDoubt, MessageStatus, Outcome, Rejected, Scope
+from runner.ledger.campaigns import brakes
+from runner.ledger.campaigns.brakes import Brake, BrakeKind
+from runner.ledger.queries import totals
+from runner.message.outcome import Deferred, InDoubt, Outcome, Rejected, Scope
+from runner.message.status import MessageStatus
+from runner.sending.guard import Guard, GuardLimits
+from runner.sending.lane import Lane
 from tests.lane import Setting, with_another
 from tests.pacing import limits, sender
 from tests.support import SENDER
@@ -124,7 +126,7 @@ def test_a_guard_stops_its_own_campaign_and_is_kept(make: Callable[..., Setting]
     setting.api.script = refuse_up_to(100)
     told = setting.drive()
     assert setting.counts() == {"queued": 36, "rejected": 4}
-    assert setting.ledger.read(views.counts, other)[S.SENT] == 40
+    assert setting.ledger.read(totals.counts, other)[S.SENT] == 40
     assert not told.lane.stopped
     [event] = told.named("braked")
     assert event.fields()["campaign"] == "spring"
@@ -158,7 +160,7 @@ def test_a_systemic_refusal_stops_every_campaign(make: Callable[..., Setting]) -
     other = with_another(setting, range(101, 120))
     setting.api.script = lambda *_: Deferred("unauthorized", scope=Scope.LANE, stop="token")
     assert setting.drive().lane.stopped == "token"
-    assert setting.ledger.read(views.counts, other)[S.QUEUED] == 19
+    assert setting.ledger.read(totals.counts, other)[S.QUEUED] == 19
 
 
 def test_campaigns_of_one_sender_take_turns(make: Callable[..., Setting]) -> None:
@@ -210,7 +212,7 @@ def test_a_brake_stops_repeats_too_and_a_release_starts_anew(make: Callable[...,
     setting.api.script = script
     setting.drive()
     assert setting.counts() == {"sent": 3}
-    assert setting.ledger.read(views.counts, other)[S.SENT] == 59
+    assert setting.ledger.read(totals.counts, other)[S.SENT] == 59
     assert not setting.api.doubled
 
 
@@ -229,7 +231,7 @@ def test_a_word_in_the_ledger_stops_a_run_that_has_not_heard_it(
     # What was claimed before the word ends; nothing is afterwards.
     assert setting.counts()["sent"] in range(5, 5 + 4)
     assert setting.counts()["sent"] + setting.counts()["queued"] == 40
-    assert setting.ledger.read(views.counts, other)[S.SENT] == 40
+    assert setting.ledger.read(totals.counts, other)[S.SENT] == 40
     [event] = told.named("braked")
     assert event.fields()["by"] == "ada"
 

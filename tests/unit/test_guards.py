@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.templating import RowRenderError, compile_template
+from runner.templating.template import RowRenderError, compile_template
 
 NAMES = ["a", "b", "c"]
 name = st.sampled_from(NAMES)

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from runner.audience.columns import as_written, folded, normal_column, normal_columns
 from runner.audience.inspection import inspect
-from runner.audience.reading import read_audience
-from runner.campaign.load import load_campaign
+from runner.audience.prospects import read_audience
+from runner.campaign.loader import load_campaign
 from runner.errors import AudienceError, RunnerError
-from runner.message import Prospect, RowSkip
-from runner.run.setup import make_draft
-from runner.templating import compile_template
+from runner.message.prospect import Prospect, RowSkip
+from runner.planning.draft import make_draft
+from runner.templating.template import compile_template
 
 
 def project(folder: Path, header: list[str], rows: list[list[str]], rest: str = "") -> Path:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.campaign.identity import identify
-from runner.campaign.load import load_campaign
+from runner.campaign.loader import load_campaign
 from runner.errors import CampaignError
 
 REST = "senders: [a1]\nprospects: x.csv\nmessage: Hi\n"

@@ -10,10 +10,10 @@ from unicodedata import normalize
 import pytest
 
 from runner.audience.inspection import CHUNK, inspect
-from runner.audience.reading import Audience, read_audience
-from runner.campaign.load import load_campaign
-from runner.tables.text import Row
-from runner.templating import compile_template
+from runner.audience.prospects import Audience, read_audience
+from runner.campaign.loader import load_campaign
+from runner.tables.text_files import Row
+from runner.templating.template import compile_template
 
 FIRST = 1876543210987654321
 HI = compile_template("Hi {{ first_name }}", "t")

@@ -8,22 +8,23 @@ from typing import Any
 
 import pytest
 
-from runner.attempt.lane import Lane
 from runner.errors import Fenced, ForeignKeyUse
-from runner.ledger import claims, lanes
-from runner.message import (
+from runner.ledger import lanes
+from runner.ledger.messages import claims
+from runner.message.outcome import (
     KEY_REUSED,
     SEND_BY,
     TOO_LATE,
     Accepted,
     Deferred,
     InDoubt,
-    MessageStatus,
     Outcome,
     Rejected,
     Scope,
 )
-from runner.pacing import DAY
+from runner.message.status import MessageStatus
+from runner.pacing.windows import DAY
+from runner.sending.lane import Lane
 from tests.lane import Setting, for_person
 from tests.pacing import sender
 from tests.support import LANE, SENDER, attempts_of, make_intent, own_lane

@@ -8,22 +8,14 @@ from typing import Any
 
 import pytest
 
-from runner.attempt.lane import Lane, Settings
-from runner.channels import Answer
-from runner.ledger import decisions, settling, views
-from runner.ledger.moves import Recorded
-from runner.ledger.settling import Settlement
-from runner.message import (
-    TOO_LATE,
-    UNCONFIRMED,
-    Deferred,
-    Evidence,
-    Finding,
-    InDoubt,
-    MessageStatus,
-    Outcome,
-    Scope,
-)
+from runner.channels.base import Answer
+from runner.ledger.messages import decisions, in_doubt, settlements
+from runner.ledger.messages.outcomes import Recorded
+from runner.ledger.messages.settlements import Settlement
+from runner.message.evidence import Evidence
+from runner.message.outcome import TOO_LATE, UNCONFIRMED, Deferred, Finding, InDoubt, Outcome, Scope
+from runner.message.status import MessageStatus
+from runner.sending.lane import Lane, Settings
 from tests.lane import Setting, for_person
 from tests.pacing import sender
 from tests.support import SENDER
@@ -187,9 +179,9 @@ def test_a_repeat_that_ends_unanswered_after_a_persons_word_is_in_doubt(make: Ma
     said: list[object] = []
 
     def say_not_sent() -> None:
-        [doubt] = setting.ledger.read(views.in_doubt, [setting.campaign])
+        [doubt] = setting.ledger.read(in_doubt.in_doubt, [setting.campaign])
         word = Settlement(doubt.id, Evidence.SAID_NOT_SENT, 1.0, "said")
-        said.extend(setting.ledger.write(settling.settle, [word]))
+        said.extend(setting.ledger.write(settlements.settle, [word]))
 
     def script(api: ScriptedApi, person: str, _body: bytes, key: str) -> Outcome | None:
         if nth(api, "1") == 1:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runner.ledger import views
+from runner.ledger.messages import queue
 from tests.lane import Setting
 
 
@@ -25,4 +25,4 @@ def test_that_nothing_is_left_is_asked_once_and_not_by_every_worker(
     monkeypatch.setattr(setting.ledger, "read", counting)
     setting.drive()
     assert setting.counts() == {"sent": 2}
-    assert 1 <= asked.count(views.waiting) <= 4
+    assert 1 <= asked.count(queue.waiting) <= 4

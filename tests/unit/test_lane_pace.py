@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from runner.attempt.lane import Lane
 from runner.campaign.schema import Ramp
 from runner.errors import LaneEnding
-from runner.lane import Meter
-from runner.ledger import history
-from runner.message import Deferred, Outcome, Scope
-from runner.pacing import DAY, HOUR, MINUTE, make_pacer
+from runner.ledger.messages import usage
+from runner.message.outcome import Deferred, Outcome, Scope
+from runner.pacing.pacer import make_pacer
+from runner.pacing.windows import DAY, HOUR, MINUTE
+from runner.sending.lane import Lane
+from runner.sending.meter import Meter
 from tests.lane import Setting, make
 from tests.pacing import ExactServer, limits, sender
 from tests.support import SENDER
@@ -169,7 +170,7 @@ def test_a_question_is_in_the_ledger_before_it_leaves(make: Make) -> None:
     seen: list[list[tuple[float, float | None, float | None]]] = []
 
     def counted() -> None:
-        found = lane.ledger.read(history.past_requests, lane.id, lane.clock.now() - 9.0, math.inf)
+        found = lane.ledger.read(usage.past_requests, lane.id, lane.clock.now() - 9.0, math.inf)
         seen.append([(at, ended, server_at) for at, ended, server_at in found])
 
     async def ask(clock: VirtualClock) -> None:

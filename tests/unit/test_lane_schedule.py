@@ -11,14 +11,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from runner import dispatcher
-from runner.attempt import lane
-from runner.attempt.lane import Lane
 from runner.events import Waiting
-from runner.forecast import BY_SCHEDULE, Share, forecast
-from runner.message import Deferred, InDoubt, MessageStatus
-from runner.pacing import make_pacer
+from runner.message.outcome import Deferred, InDoubt
+from runner.message.status import MessageStatus
+from runner.pacing.forecast import BY_SCHEDULE, Share, forecast
+from runner.pacing.pacer import make_pacer
 from runner.schedule import Hours, is_open, make_week
+from runner.sending import dispatcher
+from runner.sending import lane as sending_lane
+from runner.sending.lane import Lane
 from tests.lane import Setting, Told, for_person
 from tests.pacing import limits, sender
 from tests.support import SENDER
@@ -41,7 +42,7 @@ MONDAY = at(LONDON, 2026, 3, 9, 9)
 @pytest.fixture(autouse=True)
 def _looking_at_the_clock_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nights and weekends pass faster."""
-    monkeypatch.setattr(lane, "LONGEST_WAIT", 7200.0)
+    monkeypatch.setattr(sending_lane, "LONGEST_WAIT", 7200.0)
     monkeypatch.setattr(dispatcher, "READ_AGAIN", 7200.0)
 
 
@@ -77,7 +78,7 @@ def test_a_weekend_is_waited_for_and_told(make: Callable[..., Setting]) -> None:
 def test_waiting_for_a_window_leaves_the_ledger_alone(
     make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lane, "LONGEST_WAIT", 60.0)
+    monkeypatch.setattr(sending_lane, "LONGEST_WAIT", 60.0)
     monkeypatch.setattr(dispatcher, "READ_AGAIN", 600.0)
     setting = make(range(1, 4), hours=Hours(LONDON, WORK), started=at(LONDON, 2026, 3, 8, 19))
     reads: list[str] = []
@@ -243,7 +244,7 @@ def test_a_wall_clock_set_by_hand_is_believed_where_it_is_closed(
         clock.loop.call_later(600.0, set_by_hand)
 
     setting = make(range(1, 4), hours=Hours(LONDON, WORK), started=opens - 11 * HOUR, before=before)
-    monkeypatch.setattr(lane, "LONGEST_WAIT", 60.0)
+    monkeypatch.setattr(sending_lane, "LONGEST_WAIT", 60.0)
     setting.drive()
     shown = sent_at(setting)[0] + skew
     assert is_open(Hours(LONDON, WORK), "", shown)

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from runner.errors import LaneHeld
-from runner.ledger import lanes, open_ledger, planning
-from runner.ledger.lanes import lane_lock
+from runner.ledger import lanes
+from runner.ledger.campaigns import registry
+from runner.ledger.ledger import open_ledger
+from runner.ledger.locks import lane_lock
 from tests.support import LANE
 
 
@@ -24,7 +26,7 @@ def test_a_new_ledger_that_another_process_is_making_is_waited_for(tmp_path: Pat
     other.execute("BEGIN IMMEDIATE")  # not yet in WAL mode: SQLite itself does not wait for this
     threading.Timer(0.2, other.execute, ["COMMIT"]).start()
     with open_ledger(str(file)) as ledger:
-        assert ledger.read(planning.campaigns) == []
+        assert ledger.read(registry.campaigns) == []
     other.close()
 
 

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from runner.attempt.lane import Lane
-from runner.ledger import Ledger, brakes
-from runner.ledger.brakes import BrakeKind, Halt
-from runner.run import listening as hearing
-from runner.run.listening import listening
+from runner.ledger.campaigns import brakes
+from runner.ledger.campaigns.brakes import BrakeKind, Halt
+from runner.ledger.ledger import Ledger
 from runner.schedule import Hours, make_week
+from runner.sending import live_controls
+from runner.sending.lane import Lane
+from runner.sending.live_controls import listening
 from tests.lane import Setting, with_another
 from tests.support import LANE
 from tests.virtual import VirtualClock
@@ -60,7 +61,7 @@ async def until(condition: Callable[[], Any]) -> None:
 def test_a_run_says_what_it_has_heard_and_lets_go_when_it_ends(
     make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch, sending: bool
 ) -> None:
-    monkeypatch.setattr(hearing, "LISTEN", 0.01)
+    monkeypatch.setattr(live_controls, "LISTEN", 0.01)
     setting = make([1, 2])
     other = with_another(setting, range(0))
     lane, ledger, spring = a_lane(setting), setting.ledger, setting.campaign
@@ -100,8 +101,10 @@ def test_a_run_says_what_it_has_heard_and_lets_go_when_it_ends(
 def test_listening_costs_one_question_a_look(
     make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert 0.25 <= hearing.LISTEN < 0.5  # heard within a second, but not more often than needed
-    monkeypatch.setattr(hearing, "LISTEN", 0.001)
+    assert (
+        0.25 <= live_controls.LISTEN < 0.5
+    )  # heard within a second, but not more often than needed
+    monkeypatch.setattr(live_controls, "LISTEN", 0.001)
     lane = a_lane(make([1, 2]))
 
     async def listen() -> list[str]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.findings import Finding
-from runner.templating import compile_template
+from runner.templating.template import compile_template
 
 COLUMNS = ["x_user_id", "first_name", "company", "city", "prénom", "имя", "employees", "role_2"]
 

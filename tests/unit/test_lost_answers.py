@@ -7,28 +7,26 @@ from typing import Any
 
 import pytest
 
-from runner.attempt.lane import Settings
-from runner.channels import Lookup, Taken
-from runner.ledger import views
-from runner.ledger.planning import PlanWriter
-from runner.message import (
+from runner.channels.base import Lookup, Taken
+from runner.ledger.messages.plans import PlanWriter
+from runner.ledger.queries import totals
+from runner.message.outcome import (
     IN_PROGRESS,
     KEY_REUSED,
     UNCONFIRMED,
     Absent,
-    Change,
-    Entry,
     Finding,
     Found,
     InDoubt,
-    MessageStatus,
     Outcome,
-    PlannedMessage,
-    Recipient,
     Rejected,
     Unclear,
 )
-from runner.reconcile import LOOKUPS, REPEATS
+from runner.message.plan import Change, Entry, PlannedMessage
+from runner.message.prospect import Recipient
+from runner.message.status import MessageStatus
+from runner.sending.lane import Settings
+from runner.sending.reconciler import LOOKUPS, REPEATS
 from tests.lane import Setting, for_person
 from tests.support import SENDER, make_campaign
 from tests.virtual import ScriptedApi, ScriptedChannel
@@ -128,7 +126,7 @@ def test_one_message_is_no_proof_of_two(make: Make, look_ups: Watch) -> None:
     setting.drive(campaigns=campaigns)
     assert len(setting.api.sends) == 2
     assert {lookup.recipient.id_type for lookup in asked} == {"platform", "inbox"}
-    counted = [setting.ledger.read(views.counts, campaign) for campaign in campaigns]
+    counted = [setting.ledger.read(totals.counts, campaign) for campaign in campaigns]
     assert sum(found[MessageStatus.SENT] for found in counted) == 1
     assert sum(found[MessageStatus.IN_DOUBT] for found in counted) == 1
 
@@ -137,7 +135,7 @@ def test_two_messages_prove_two(make: Make, look_ups: Watch) -> None:
     setting, campaigns = both_in_doubt(make)
     look_ups(lambda lookup: Found(f"m-{lookup.recipient.id}", "t"))
     setting.drive(campaigns=campaigns)
-    counted = [setting.ledger.read(views.counts, campaign) for campaign in campaigns]
+    counted = [setting.ledger.read(totals.counts, campaign) for campaign in campaigns]
     assert [found[MessageStatus.SENT] for found in counted] == [1, 1]
 
 

@@ -9,34 +9,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.message import (
+from runner.message.evidence import (
     CLOCK_SLACK,
     EVIDENCE,
-    FIRST_STEP,
     MAY_HAVE_SENT,
-    MOVES,
-    Absent,
-    Accepted,
     AttemptOutcome,
-    Deferred,
     Evidence,
-    Finding,
-    Found,
-    InDoubt,
-    MessageStatus,
-    Outcome,
-    Recipient,
-    Rejected,
-    Unclear,
     Way,
     evidence_of,
     is_foreign,
     judge,
-    message_key,
-    normal_name,
     way_to_settle,
     weigh,
 )
+from runner.message.key import message_key, normal_name
+from runner.message.outcome import (
+    Absent,
+    Accepted,
+    Deferred,
+    Finding,
+    Found,
+    InDoubt,
+    Outcome,
+    Rejected,
+    Unclear,
+)
+from runner.message.plan import FIRST_STEP
+from runner.message.prospect import Recipient
+from runner.message.status import MOVES, MessageStatus
 
 S, A, E = MessageStatus, AttemptOutcome, Evidence
 PROOF_OF_SENT = {E.ACCEPTED, E.REPLAYED, E.FOUND, E.SAID_SENT}

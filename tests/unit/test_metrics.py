@@ -16,12 +16,12 @@ from prometheus_client import generate_latest
 
 from runner import metrics as module
 from runner.events import MessageDeferred, MessageInDoubt, MessageSent
-from runner.ledger import brakes
-from runner.measures import Figures, Limit, Purpose
-from runner.message import SkipReason
+from runner.instrumentation import Figures, Limit, Purpose
+from runner.ledger.campaigns import brakes
+from runner.message.status import SkipReason
 from runner.metrics import MOST_ASKING, MOST_REASONS, Metrics, answer_class, serve
-from runner.pacing import make_pacer
-from runner.run.measuring import looked_at
+from runner.pacing.pacer import make_pacer
+from runner.run.metrics_source import looked_at
 from tests.figures import TEXT, Clock, Looking, figures
 from tests.lane import Setting
 from tests.pacing import limits, sender

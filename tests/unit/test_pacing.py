@@ -12,18 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.forecast import Share, forecast
-from runner.pacing import (
-    DAY,
-    HOUR,
-    MINUTE,
-    Pacer,
-    Permit,
-    Window,
-    gap_of,
-    lookup_spacing,
-    make_pacer,
-)
+from runner.pacing.forecast import Share, forecast
+from runner.pacing.pacer import Pacer, Permit, gap_of, lookup_spacing, make_pacer
+from runner.pacing.windows import DAY, HOUR, MINUTE, Window
 from tests.pacing import SlidingServer, limits, sender
 
 

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.campaign.schema import Ramp, Sender
-from runner.forecast import Share, forecast
-from runner.pacing import DAY, HOUR, make_pacer
+from runner.pacing.forecast import Share, forecast
+from runner.pacing.pacer import make_pacer
+from runner.pacing.windows import DAY, HOUR
 from tests.pacing import limits, sender
 
 ODD_DAYS = [

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.channels.answers import Reply, quota, retry_after
-from runner.pacing import DAY, HOUR, Pacer, Told, make_pacer
-from runner.pacing.shared import OTHERS
+from runner.channels.responses import Reply, quota, retry_after
+from runner.pacing.pacer import Pacer, make_pacer
+from runner.pacing.shared_quota import OTHERS, Told
+from runner.pacing.windows import DAY, HOUR
 from tests.pacing import API, ExactServer, Machine, limits, sender
 
 

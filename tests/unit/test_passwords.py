@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import LedgerError, UsageError
-from runner.ledger import moved, notes, open_ledger
-from runner.ledger.age import Memory
+from runner.ledger import moved_mark, schema
+from runner.ledger.copies.staleness import Memory
 from runner.ledger.engine import ledger_url, place_of
+from runner.ledger.ledger import open_ledger
 from runner.passwords import hide_password, hide_passwords, passwords_in
-from runner.run.places import existing
+from runner.project.ledger_location import existing
 
 SCHEME = "postgresql+psycopg://"
 
@@ -109,9 +110,9 @@ def test_what_an_older_version_remembered_is_read_without_its_password(tmp_path:
 def test_a_mark_of_an_older_version_is_read_without_its_password(tmp_path: Path) -> None:
     said = f"{SCHEME}db/x?password=s3cret"
     with open_ledger(str(tmp_path / "state.db")) as ledger:
-        ledger.write(moved.set_mark, moved.Moved(said, "5", done=True))
-        assert "s3cret" not in str(ledger.read(moved.mark_of))
+        ledger.write(moved_mark.set_mark, moved_mark.Moved(said, "5", done=True))
+        assert "s3cret" not in str(ledger.read(moved_mark.mark_of))
         with pytest.raises(LedgerError) as caught:
-            ledger.write(notes.set_note, "a", "b")
+            ledger.write(schema.set_note, "a", "b")
         assert "has moved to" in str(caught.value)
         assert "s3cret" not in f"{caught.value} {caught.value.hint}"

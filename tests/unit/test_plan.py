@@ -10,19 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.message import (
-    Change,
-    Contact,
-    Entry,
-    Known,
-    MessageStatus,
-    Prospect,
-    Recipient,
-    RowSkip,
-    SkipReason,
-)
-from runner.plan import assign_sender, characters, plan_messages
-from runner.templating import compile_template
+from runner.message.plan import Change, Contact, Entry, Known
+from runner.message.prospect import Prospect, Recipient, RowSkip
+from runner.message.status import MessageStatus, SkipReason
+from runner.planning.planner import assign_sender, characters, plan_messages
+from runner.templating.template import compile_template
 from tests.pacing import sender
 from tests.support import recipient
 

@@ -33,12 +33,12 @@ from runner.events import (
     Stopped,
     Waiting,
 )
-from runner.progress import duration, moment, safe, short
-from runner.progress.lines import EVERY_SENT, EventFile, JsonLines, PlainLines
-from runner.progress.live import LiveDisplay
-from runner.progress.showing import showing
-from runner.progress.tally import Tally
-from runner.progress.telling import line_of
+from runner.formatting import duration, moment, safe, short
+from runner.terminal.counters import Tally
+from runner.terminal.display import showing
+from runner.terminal.event_text import line_of
+from runner.terminal.live import LiveDisplay
+from runner.terminal.plain import EVERY_SENT, EventFile, JsonLines, PlainLines
 
 NOW = 1_790_000_000.0
 SENDER = "df6jbw4h36qm5d9iu2sgn7kx"

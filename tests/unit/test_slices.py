@@ -10,19 +10,21 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from runner.attempt.lane import Lane
 from runner.campaign.schema import Sender
-from runner.distributed.past import guard_of, missed_start
-from runner.distributed.slices import IDLE, KNOWN_FOR, Driving, what_stopped
 from runner.errors import RunnerError
 from runner.events import EventBus
-from runner.guard import GuardLimits
-from runner.ledger import brakes, decisions, planning, schema, submissions
-from runner.ledger.decisions import Retry
-from runner.ledger.submissions import Submission
-from runner.message import Deferred, InDoubt, Rejected, Scope
-from runner.run.meeting import Introduction
+from runner.ledger import schema
+from runner.ledger.campaigns import brakes, registry, submissions
+from runner.ledger.campaigns.submissions import Submission
+from runner.ledger.messages import decisions
+from runner.ledger.messages.decisions import Retry
+from runner.ledger.queries import lane_status
+from runner.message.outcome import Deferred, InDoubt, Rejected, Scope
+from runner.run.team import Introduction
 from runner.schedule import Hours
+from runner.sending.guard import GuardLimits
+from runner.sending.lane import Lane
+from runner.workers.lane_slice import IDLE, KNOWN_FOR, Driving, guard_of, missed_start, what_stopped
 from tests.lane import Setting, Told, for_person
 from tests.pacing import sender
 from tests.support import LANE, ORIGIN, SENDER, hand_in
@@ -36,7 +38,7 @@ def drained_in_time(lane: Lane, _clock: VirtualClock) -> None:
 
 
 def handed_in(setting: Setting, at: float) -> Submission:
-    row = setting.ledger.read(planning.find_campaign, "spring")
+    row = setting.ledger.read(registry.find_campaign, "spring")
     assert row is not None
     hand_in(setting.ledger, row, at=at)
     [submission] = setting.ledger.read(submissions.of_lane, LANE)
@@ -214,7 +216,7 @@ def test_a_lane_that_ends_in_a_bug_is_left_alone_and_ends_no_worker(
     lane = setting.drive(limit=0).lane
     driving = Driving(setting.ledger, lane.run, lane.clock, EventBus(), {}, seen={LANE: 1})
     driving.give_up(LANE, ZeroDivisionError("of ours"))
-    [row] = setting.ledger.read(submissions.lane_rows)
+    [row] = setting.ledger.read(lane_status.lane_rows)
     assert row.trouble.startswith("a bug (ZeroDivisionError)")
     assert row.next_at == lane.clock.now() + KNOWN_FOR
     assert "ZeroDivisionError: of ours" in capsys.readouterr().err

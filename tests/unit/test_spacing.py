@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import TemplateError
-from runner.templating import compile_template
-from runner.templating.spacing import without_tag_lines
+from runner.templating.line_breaks import without_tag_lines
+from runner.templating.template import compile_template
 
 
 @pytest.mark.parametrize(

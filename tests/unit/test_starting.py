@@ -12,11 +12,11 @@ import pytest
 
 from runner.campaign.schema import Campaign
 from runner.errors import RunnerError
-from runner.ledger import Ledger
-from runner.message import Prospect
-from runner.run.hours import hours_of
-from runner.run.setup import Draft
-from runner.run.starting import agreed_to_start_late
+from runner.ledger.ledger import Ledger
+from runner.message.prospect import Prospect
+from runner.planning.draft import Draft
+from runner.planning.eta import hours_of
+from runner.planning.start import agreed_to_start_late
 from tests.support import recipient
 
 LONDON, LOS_ANGELES, TOKYO = "Europe/London", "America/Los_Angeles", "Asia/Tokyo"

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from runner.campaign.schema import Limits, Sender
-from runner.pacing import make_pacer
-from runner.pacing.steady import steady
+from runner.pacing.capacity import steady
+from runner.pacing.pacer import make_pacer
 
 NONE = {"per_minute": "none", "per_hour": "none", "per_day": "none"}
 FREE = {"per_hour": "none", "per_day": "none", "gap": "none"}

@@ -19,7 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.errors import AudienceError, RunnerError
-from runner.tables import RoundedNumber, fingerprint, read_table, write_table
+from runner.tables.cells import RoundedNumber
+from runner.tables.reader import fingerprint, read_table
+from runner.tables.writer import write_table
 
 Rows = list[tuple[int, list[str]]]
 
@@ -426,7 +428,7 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused(
 def test_a_line_that_does_not_end_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr("runner.tables.text.MOST_OF_A_LINE", 100)
+    monkeypatch.setattr("runner.tables.text_files.MOST_OF_A_LINE", 100)
     (tmp_path / f"a.{kind}").write_text("{" + "x" * 200)
     with pytest.raises(AudienceError, match="row 1: is longer than"):
         read_table(tmp_path / f"a.{kind}")

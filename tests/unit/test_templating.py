@@ -14,15 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.errors import TemplateError
-from runner.templating import (
-    MAX_TEXT,
-    RowRenderError,
-    compile_template,
-    default,
-    first_word,
-    load_template,
-    title,
-)
+from runner.templating.name_filters import default, first_word, title
+from runner.templating.template import MAX_TEXT, RowRenderError, compile_template, load_template
 from tests.fuzz.templates import HUGE
 
 SAMPLE = Path(__file__).parents[2] / "templates" / "spring.j2"

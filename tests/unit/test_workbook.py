@@ -16,16 +16,9 @@ from hypothesis import strategies as st
 from runner.audience.ids import Refused, id_checker
 from runner.errors import AudienceError
 from runner.findings import FindingError
-from runner.message import SkipReason
-from runner.tables import (
-    ErrorCell,
-    FormattedNumber,
-    RoundedNumber,
-    Table,
-    Truth,
-    Uncalculated,
-    read_table,
-)
+from runner.message.status import SkipReason
+from runner.tables.cells import ErrorCell, FormattedNumber, RoundedNumber, Truth, Uncalculated
+from runner.tables.reader import Table, read_table
 from runner.tables.spreadsheetml import unescaped
 
 IDS = ("x_user_id", "platform_id", "inbox_id")

@@ -169,10 +169,10 @@ def _change_acting(module: Any, death: Death) -> None:
 
 
 CHANGES: dict[str, Callable[[Any, Death], None]] = {
-    "runner.ledger": _change_ledger,
+    "runner.ledger.ledger": _change_ledger,
     "runner.ledger.engine": _change_engine,
-    "runner.ledger.planning": _change_planning,
-    "runner.run.acting": _change_acting,
+    "runner.ledger.messages.plans": _change_planning,
+    "runner.control.campaigns": _change_acting,
     "runner.channels.http": _change_wire,
     "runner.channels.inbox_v1": _change_channel("InboxV1"),
     "runner.channels.inbox_v2": _change_channel("InboxV2"),

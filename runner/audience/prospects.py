@@ -1,0 +1,264 @@
+"""The people of a campaign: one Prospect, or one reason why not, for every row of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from runner.audience.columns import (
+    ID_COLUMNS,
+    SHOWN_COLUMNS,
+    columns_there,
+    existing,
+    find_id_column,
+    folded,
+    listed,
+    normal_column,
+    normal_columns,
+)
+from runner.audience.duplicates import FirstRows
+from runner.audience.empty_cells import empty_words, plain_cell, seen
+from runner.audience.ids import Refused, id_checker, is_numeric, shown
+from runner.audience.rounded_ids import LONG, Rounded, rounded
+from runner.audience.suppression import ListSource, PeopleList, read_lists, suppressed_by
+from runner.errors import AudienceError
+from runner.findings import Finding
+from runner.message.prospect import Prospect, Recipient, RowSkip
+from runner.message.status import SkipReason
+from runner.tables.cells import ErrorCell, Truth
+from runner.tables.reader import Table, read_table
+from runner.templating.literals import Names
+from runner.zones import find_zone
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Campaign
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """A prospects file that is understood; `rows` reads it, in file order, as often as asked.
+
+    `columns`: normalised names, those that `defaults` add included. `findings`: of its files, as
+    far as they were read to open them.
+    `suppressed`: id to where it stands, such as `do-not-contact.csv row 7`, in one of `lists`.
+    `used`: the columns that the template needs: words for nothing are empty in these, and signs of
+    HTML are read. `ids_rounded`, `plain`: what reading all of it has shown, where that was done:
+    rounded ids, and whether every cell is as it is written.
+    """
+
+    campaign: Campaign
+    table: Table
+    columns: list[str]
+    id_column: str
+    id_type: str
+    findings: list[Finding]
+    suppressed: Mapping[str, str]
+    lists: Sequence[PeopleList] = ()
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    where: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    timezone: str | None = None
+    used: frozenset[str] = frozenset()
+    ids_rounded: list[Rounded | None] = field(default_factory=list, compare=False)
+    plain: list[bool] = field(default_factory=list, compare=False)
+
+    def rows(self) -> Iterator[Prospect | RowSkip]:
+        """Every row that is not blank, once. Raises AudienceError where the file breaks off.
+
+        Of several reasons the first of this order is told: no_id, bad_id, not_selected,
+        duplicate, suppressed, bad_timezone. Only selected rows count as the first of a
+        duplicate: with `where`, a person's other row is still written to. Memory grows by the
+        ids alone.
+        """
+        platform, id_type, names = self.campaign.api.platform, self.id_type, self.columns
+        id_column = self.id_column
+        at = names.index(id_column)
+        added = [""] * (len(names) - len(self.table.columns))
+        fill = [(names.index(name), text) for name, text in self.defaults.items()]
+        where = [(names.index(name), values) for name, values in self.where.items()]
+        zone = names.index(self.timezone) if self.timezone else None
+        zones = {"": ""}
+        check = id_checker(platform, id_type)
+        numbers = FirstRows() if is_numeric(platform, id_type) else None
+        texts: dict[str, int] = {}
+        suppressed = self.suppressed
+        used = [(index, words) for index, _, words in self.printed()]
+        nothing = frozenset().union(*(words for _, words in used))
+
+        careful = self.plain != [True]
+        has_kinds = self.table.typed
+
+        for number, raw in self.table.rows():
+            cells = list(map(str.strip, raw))
+            if careful:
+                whole = "".join(cells)
+                if not whole.isascii() or not whole.isprintable():
+                    cells = [c if c.isascii() and c.isprintable() else seen(c) for c in cells]
+                if has_kinds:
+                    for index, _ in used:
+                        if type(raw[index]) is ErrorCell:
+                            cells[index] = ""
+                if "&" in whole:
+                    for index, _ in used:
+                        cells[index] = plain_cell(cells[index])
+                if not nothing.isdisjoint(cells):
+                    for index, words in used:
+                        if cells[index] in words:
+                            cells[index] = ""
+            if added:
+                cells += added
+            for index, text in fill:
+                if not cells[index]:
+                    cells[index] = text
+            columns = dict(zip(names, cells, strict=True))
+            if has_kinds:
+                for index, _ in used:
+                    # A template decides by it; an empty one was said to be nothing.
+                    if type(raw[index]) is Truth and cells[index]:
+                        columns[names[index]] = raw[index]
+            found = check(raw[at])
+            if isinstance(found, Refused):
+                yield RowSkip(number, found.reason, found.detail, columns)
+                continue
+            columns[id_column] = found
+            recipient = Recipient(platform, id_type, found)
+            if where:
+                detail = _not_selected(names, cells, where)
+                if detail:
+                    yield RowSkip(number, SkipReason.NOT_SELECTED, detail, columns, recipient)
+                    continue
+            if numbers is not None:
+                earlier = numbers.first(int(found), number)
+            else:
+                earlier = texts.setdefault(found, number)
+            if earlier != number:
+                detail = f"same id as row {earlier}"
+                yield RowSkip(number, SkipReason.DUPLICATE, detail, columns, recipient)
+                continue
+            if numbers is not None and found.endswith("000") and len(found) >= LONG:
+                program = self.rounded()
+                if program is not None and program.alone and program.rows.first == [number]:
+                    detail = f"{found} ends in zeros: {program.program} has rounded it"
+                    detail += "; take it from its source again, as text"
+                    yield RowSkip(number, SkipReason.BAD_ID, detail, columns)
+                    continue
+            if found in suppressed:
+                reason, detail = SkipReason.SUPPRESSED, f"is in {suppressed[found]}"
+                yield RowSkip(number, reason, detail, columns, recipient)
+                continue
+            there = "" if zone is None else cells[zone]
+            if there not in zones:
+                try:
+                    zones[there] = find_zone(there)
+                except ValueError as error:
+                    detail = f"{self.timezone} {shown(there)} {error}"
+                    yield RowSkip(number, SkipReason.BAD_TIMEZONE, detail, columns, recipient)
+                    continue
+            yield Prospect(number, recipient, columns, zones[there])
+
+    def rounded(self) -> Rounded | None:
+        """Whether a program has rounded ids of X; reads the file for it, once."""
+        if not self.ids_rounded:
+            at = self.columns.index(self.id_column)
+            ids = ((number, cells[at].strip()) for number, cells in self.table.rows())
+            self.ids_rounded.append(rounded(ids))
+        return self.ids_rounded[0]
+
+    def selects(self, raw: Sequence[str]) -> bool:
+        """Whether `prospects.where` takes a row of the file."""
+        return all(
+            folded(self.chosen_by(name, raw)) in values for name, values in self.where.items()
+        )
+
+    def chosen_by(self, name: str, raw: Sequence[str]) -> str:
+        """What a row of the file says to a column of `prospects.where`."""
+        at = self.columns.index(name)
+        cell = seen(raw[at].strip()) if at < len(raw) else ""
+        return cell or self.defaults.get(name, "")
+
+    def printed(self) -> list[tuple[int, str, frozenset[str]]]:
+        """The columns of the file that the template needs: place, name, and what is nothing
+        there."""
+        said = self.campaign.prospects.empty
+        return [
+            (index, name, empty_words(name, said))
+            for index, name in enumerate(self.columns[: len(self.table.columns)])
+            if name in self.used and name != self.id_column
+        ]
+
+
+def read_audience(campaign: Campaign, used: Iterable[str] = ()) -> Audience:
+    """Opens the prospects file and the suppression lists, and settles what each column means.
+    `used`: the columns that the template needs.
+
+    Raises AudienceError for a file that cannot be read, and for a column that the campaign names
+    and the file does not have. Rows are read later, by `Audience.rows`.
+    """
+    wanted = campaign.prospects
+    ids = ID_COLUMNS if wanted.id is None else {normal_column(wanted.id)}
+    table = read_table(wanted.source, wanted.encoding, sheet=wanted.sheet, wanted=ids)
+    columns, findings = normal_columns(table.path, table.columns)
+    id_column = find_id_column(table.path, columns, wanted.id)
+    id_type = wanted.id_type or ID_COLUMNS.get(id_column, "platform")
+    sources = [ListSource(each.source, each.id) for each in campaign.suppress]
+    lists = read_lists(sources, id_type, campaign.api.platform, id_column)
+    defaults: dict[str, str] = {}
+    for name, text in wanted.defaults.items():
+        normal = normal_column(name)
+        if normal == id_column:
+            raise AudienceError(f"prospects.defaults: {name} is the id column; remove it")
+        if normal in defaults:
+            raise AudienceError(f"prospects.defaults: {normal} is set twice; keep one")
+        defaults[normal] = text.strip()
+        if normal not in columns:
+            columns.append(normal)
+    where: dict[str, frozenset[str]] = {}
+    for name, values in wanted.where.items():
+        normal = existing(table.path, columns, name, f"prospects.where.{name}")
+        where[normal] = frozenset(folded(value.strip()) for value in values)
+    timezone = wanted.timezone and existing(
+        table.path, columns, wanted.timezone, "prospects.timezone"
+    )
+    return Audience(
+        campaign,
+        table,
+        columns,
+        id_column,
+        id_type,
+        [*table.findings, *findings, *(each for one in lists for each in one.findings)],
+        suppressed_by(lists),
+        lists,
+        defaults,
+        where,
+        timezone,
+        frozenset(used),
+    )
+
+
+def missing_columns(needs: Iterable[str], audience: Audience) -> None:
+    """Checks that a template's columns are there. Raises AudienceError naming the missing."""
+    missing = sorted(set(needs) - set(audience.columns))
+    if not missing:
+        return
+    told, more = [], missing[SHOWN_COLUMNS:]
+    for name in missing[:SHOWN_COLUMNS]:
+        spelt = Names(audience.columns).of(name)
+        near = [spelt] if spelt else get_close_matches(name, audience.columns, 1)
+        told.append(f"{name} (did you mean {near[0]}?)" if near else name)
+    told += [f"{len(more):,} more"] if more else []
+    raise AudienceError(
+        f"{audience.table.path}: the template needs {listed(told)}; "
+        f"{columns_there(audience.columns)}"
+    )
+
+
+def _not_selected(
+    names: Sequence[str],
+    cells: Sequence[str],
+    where: Sequence[tuple[int, frozenset[str]]],
+) -> str:
+    for index, values in where:
+        if folded(cells[index]) not in values:
+            return f"{names[index]} is {shown(cells[index]) or 'empty'}, not one of prospects.where"
+    return ""

@@ -1,0 +1,200 @@
+"""Loads a campaign file, and tells every mistake in it at once by file and line."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from runner.campaign.schema import Campaign
+from runner.campaign.yaml_document import Document, Loc, dotted, read_document, shown
+from runner.errors import CampaignError, Problem
+from runner.findings import Finding
+
+LATER = frozenset({"steps", "variants", "extends"})
+"""Keys of the design that this version does not have; ignoring one would break a promise."""
+
+
+def load_campaign(path: Path, text: str | None = None, start: str = "") -> Campaign:
+    """Reads and checks a campaign file. Files that it names are not opened. `text`: what the file
+    holds, where it is not at hand; `start`: said instead of its `schedule.start`.
+
+    Raises CampaignError with every mistake, one line each, sorted by line.
+    """
+    document = read_document(path, text)
+    if start and isinstance(document.value, dict):
+        schedule = document.value.get("schedule")
+        document.value["schedule"] = {**(schedule or {}), "start": start}
+    problems = document.problems
+    campaign = None
+    # Not resolved: a path in a message then reads as the user would write it.
+    context = {"folder": path.parent, "stem": path.stem}
+    try:
+        campaign = Campaign.model_validate(document.value, context=context)
+    except ValidationError as error:
+        # The error itself is dropped: it holds the values, and with them perhaps a token.
+        found = error.errors(include_url=False)
+        told = {problem.path for problem in problems}
+        for each in found:
+            problem = _problem(document, each)
+            # What the reader has refused already came here empty; a list of which every entry
+            # was refused came as an empty one.
+            echo = each["type"] == "too_short" and _is_above(each, found)
+            if problem.path not in told and not echo:
+                problems.append(problem)
+    if campaign is None or problems:
+        unique = dict.fromkeys(problems)
+        raise CampaignError(sorted(unique, key=lambda problem: problem.line))
+    campaign._path = path
+    campaign._findings = _cut_off(document)
+    at: Loc = ("message", "text") if ("message", "text") in document.lines else ("message",)
+    campaign._text_lines = document.texts.get(at, (document.line_of(at), False))
+    return campaign
+
+
+def _cut_off(document: Document) -> list[Finding]:
+    """Texts of which YAML takes the rest for a comment."""
+    found = []
+    for loc, rest in document.comments.items():
+        text = loc in (("message",), ("message", "text")) or loc[:2] == ("prospects", "defaults")
+        # After a value to compare with, `# only active ones` is a comment; `#1` is not.
+        if text or (loc[:2] == ("prospects", "where") and not re.match(r"#+\s+[^\W\d]", rest)):
+            line = document.line_of(loc)
+            what, instead = _comment(document, loc)
+            what = f"{dotted(loc)}: {what}"
+            found.append(Finding("text_cut_off", what, instead, document.file, line))
+    return found
+
+
+def _comment(document: Document, loc: Loc) -> tuple[str, str]:
+    rest = shown(document.comments[loc], 30)
+    return f"everything from {rest} on is a comment to YAML", "put the text in quotes"
+
+
+def _is_above(error: ErrorDetails, others: list[ErrorDetails]) -> bool:
+    """Whether another mistake is inside the value that this one is about."""
+    loc = error["loc"]
+    return any(len(o["loc"]) > len(loc) and o["loc"][: len(loc)] == loc for o in others)
+
+
+def _problem(document: Document, error: ErrorDetails) -> Problem:
+    context = error.get("ctx", {})
+    loc: Loc = (*error["loc"], *context.get("at", ()))
+    # Inside a short form (`message: text`) the full form's keys are not in the file.
+    for end in range(len(loc)):
+        if loc[:end] in document.scalars:
+            loc = loc[:end]
+            break
+    what, instead = _words(document, loc, error)
+    for at in (loc, (*loc, "text")):
+        if document.scalars.get(at, ("", ""))[1] == "empty" and at in document.comments:
+            return Problem(document.file, document.line_of(at), dotted(at), *_comment(document, at))
+    path = ".".join(shown(str(part)) for part in loc)
+    for part in loc:
+        if isinstance(part, int):
+            path = path.replace(f".{part}", f"[{part}]", 1)
+    return Problem(document.file, document.line_of(loc), path, what, instead)
+
+
+def _words(document: Document, loc: Loc, error: ErrorDetails) -> tuple[str, str]:
+    """What is wrong, and what to write instead."""
+    context = error.get("ctx", {})
+    source, kind = document.scalars.get(loc, ("", ""))
+    written = f"`{shown(source)}`"
+    match error["type"]:
+        case "house":
+            return context["what"], context["instead"]
+        case "missing":
+            return "is missing", _EXAMPLES.get(str(loc[-1]), "add it")
+        case "extra_forbidden":
+            return _unknown(loc)
+        case "string_type" if kind == "empty":
+            return "is empty", "write a value or remove the line"
+        case "string_type" | "path_type" | "is_instance_of" if source:
+            return f"{written} is {kind} to YAML, not text", f'quote it: "{shown(source)}"'
+        case "string_type" | "path_type" | "is_instance_of":
+            return "must be text", ""
+        case "int_type" if kind == "empty":
+            return "is empty", "write a number or remove the line"
+        case "int_type" | "int_parsing" | "int_from_float":
+            return (
+                f"must be a whole number{f', not {written}' if source else ''}",
+                "write digits only",
+            )
+        case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
+            return f"{error['msg'].replace('Input should', 'must')}", _bound(error)
+        case "literal_error":
+            allowed = context["expected"]
+            return f"{written if source else 'this'} is not known here", f"write {allowed}"
+        case "model_type" if kind not in ("", "text", "empty") and loc[0] in _SHORT_FORMS:
+            return f"{written} is {kind} to YAML, not text", f'quote it: "{shown(source)}"'
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return "must be keys and values", ""
+        case "tuple_type":
+            return "must be a list", "put the value in brackets: [ ]"
+        case "too_short":
+            return "is an empty list", "name at least one"
+        case "string_too_short":
+            return "is empty", "write a value or remove the line"
+        case "string_pattern_mismatch" | "string_too_long" if loc[:1] == ("senders",):
+            return (
+                f"{written} is no id of an account link",
+                "ids are small letters and digits; `run-campaign senders` lists yours",
+            )
+        case "string_pattern_mismatch":
+            return f"{written} is not known here", "write small letters and digits"
+        case _:
+            return shown(error["msg"], 200), ""
+
+
+_SHORT_FORMS = frozenset({"senders", "prospects", "message", "suppress"})
+"""Sections that may be a text instead. Not `api`: what stands there may be a token, never shown."""
+
+_EXAMPLES = {
+    "senders": "add `senders: [ID]`; `run-campaign senders` lists yours",
+    "prospects": "add `prospects: FILE.csv`",
+    "message": "add `message:` with the text, or `message: {template: FILE}`",
+    "source": "add `source: FILE.csv`",
+    "id": "add `id: ID`; `run-campaign senders` lists yours",
+    "days": "add days such as `days: mon-fri`",
+    "from": 'add a time such as `from: "09:00"`',
+    "to": 'add a time such as `to: "17:30"`',
+}
+
+
+def _bound(error: ErrorDetails) -> str:
+    """Limits and sender rates can be switched off; say so where somebody tried 0."""
+    key = str(error["loc"][-1])
+    return "write none to switch it off" if key.startswith("per_") else ""
+
+
+def _unknown(loc: Loc) -> tuple[str, str]:
+    key = str(loc[-1])
+    if key in LATER:
+        return "this version does not have it yet", "remove it"
+    known = _keys_at(loc[:-1])
+    near = get_close_matches(key, known, 1)
+    if near:
+        return "unknown key", f"did you mean {near[0]}?"
+    return "unknown key", f"known here: {', '.join(known)}"
+
+
+def _keys_at(loc: Loc) -> list[str]:
+    """The keys that may stand at a place of the file."""
+    model: Any = Campaign
+    for part in loc:
+        if isinstance(part, str):
+            model = _model_in(model.model_fields[part].annotation)
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> type[BaseModel]:
+    """The model inside `Model`, `Model | None` or `tuple[Model, ...]`."""
+    for each in (annotation, *get_args(annotation)):
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            return each
+    raise TypeError(f"{annotation} holds no model")

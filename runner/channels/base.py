@@ -1,0 +1,175 @@
+"""Channels: the API's versions behind one interface.
+
+A channel turns a message into request bytes, sends them, looks a message up, and maps every
+foreign answer to an `Outcome` or a `Finding` at this one border. It knows HTTP, and neither the
+ledger nor pacing. `ChannelError` out of a channel stops the run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+from urllib.parse import quote
+
+from runner.message.outcome import Finding, Outcome
+from runner.message.prospect import Recipient
+from runner.passwords import HIDDEN, SHORTEST
+
+
+class Token:
+    """An API token that never shows: `repr`, `str` and logs see stars; `reveal()` gives it."""
+
+    __slots__ = ("_pattern", "_raw", "_value")
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+        spelled = "|".join(re.escape(each) for each in {value, quote(value, safe="")} if each)
+        self._pattern = re.compile(spelled, re.IGNORECASE) if spelled else None
+        self._raw = re.compile(spelled.encode(), re.IGNORECASE) if spelled else None
+
+    def reveal(self) -> str:
+        return self._value
+
+    def scrub(self, text: str) -> str:
+        """`text` with every occurrence of the token starred out, in capitals or percent-encoded
+        too."""
+        return self._pattern.sub(HIDDEN, text) if self._pattern else text
+
+    def may_be_in(self, body: bytes) -> bool:
+        """Whether the texts of a JSON body may hold the token: it does, or it has escapes, or is
+        not in UTF-8."""
+        if self._raw is None or len(self._value) < SHORTEST:
+            return False
+        return b"\\" in body or b"\0" in body or self._raw.search(body) is not None
+
+    def __repr__(self) -> str:
+        return "Token(***)"
+
+    __str__ = __repr__
+
+
+class Quota(NamedTuple):
+    """What an answer says of the team's request limits: `remaining` requests of a window's `limit`,
+    and in how many seconds there are more; None when that was not said, or not understood."""
+
+    limit: int
+    remaining: int
+    more_in: float | None = None
+
+
+class Answer(NamedTuple):
+    """What one send came to. `status` is HTTP's, 0 when there was no answer; `server_at` is the
+    answer's own `Date` in Unix seconds; `quota` is None when it names none that can be."""
+
+    outcome: Outcome
+    status: int = 0
+    request_id: str = ""
+    server_at: float | None = None
+    quota: Quota | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What a look-up needs to recognise a message: `not_before` is the first attempt's start by
+    the server's clock (Unix seconds); `message_id` is the id that an unconfirmed answer gave."""
+
+    sender: str
+    recipient: Recipient
+    text: str
+    not_before: float
+    message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """The team that the token belongs to."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLink:
+    """A connected account. `can_send` is None where the API version does not tell."""
+
+    id: str
+    platform: str
+    username: str
+    name: str
+    status: str
+    pause_reasons: tuple[str, ...] = ()
+    can_send: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A platform of the team. `characters`: longest text allowed, None for no limit."""
+
+    platform: str
+    characters: int | None
+    can_send: bool
+
+
+Hear = Callable[[Quota | None], None]
+"""Told what the answer to a question said of the team's request limits."""
+
+Gate = Callable[[], AbstractAsyncContextManager[Hear | None]]
+"""Entered around every request that is not a send: waits for a permit of the team and counts. Gives
+whom to tell what the answer says of the limits, if anybody."""
+
+HeldBack = Callable[[], bool]
+"""Whether a body that is about to be written must not leave after all."""
+
+
+def never() -> bool:
+    """Hold nothing back."""
+    return False
+
+
+Taken = Callable[[str], Awaitable[bool]]
+"""Whether an API message id already belongs to a row of the ledger."""
+
+
+class Channel(Protocol):
+    """One version of the API, for one token."""
+
+    version: str
+    origin: str
+    """`scheme://host[:port]`: what a campaign is bound to, whatever the version."""
+    base_url: str
+    """Where this version answers, without a slash at the end."""
+    idempotent: bool
+    """Whether the same bytes under the same key can be sent again without a second message."""
+    ends_at: float | None
+    """When this version is announced to stop (Unix seconds); None for not at all."""
+
+    def compose(self, sender: str, recipient: Recipient, text: str) -> bytes:
+        """The exact request body; the same input gives the same bytes, always."""
+        ...
+
+    def server_now(self) -> float:
+        """Unix seconds by the server's clock, as far as its answers have told."""
+        ...
+
+    async def send(
+        self, body: bytes, key: str, deadline: float | None, held_back: HeldBack = never
+    ) -> Answer:
+        """Send once. `deadline` (boot-time seconds) and `held_back` are looked at again in the step
+        that writes the body: past the one, or if the other says so, nothing is written. Never
+        raises for what an answer or the network says."""
+        ...
+
+    async def look_up(self, lookup: Lookup, taken: Taken) -> Finding:
+        """Ask whether a message is there. Never raises for what an answer or the network says."""
+        ...
+
+    async def team(self) -> Team: ...
+
+    async def account_links(self) -> list[AccountLink]: ...
+
+    async def platforms(self) -> list[Platform]: ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,242 @@
+"""Questions to the API: one gated GET, and what its failures mean to the two who ask.
+
+A look-up turns every failure into `Unclear`; a check before the run turns it into `ChannelError`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from runner.channels.base import Gate, Taken
+from runner.channels.http import Silent, Wire
+from runner.channels.responses import (
+    NETWORK_LOGIN,
+    PROXY_LOGIN,
+    Refusal,
+    Reply,
+    clean,
+    moment,
+    quota,
+    retry_after,
+)
+from runner.clock import iso
+from runner.errors import ChannelError
+from runner.instrumentation import Purpose
+from runner.message.evidence import CLOCK_SLACK
+from runner.message.outcome import Absent, Finding, Found, Unclear
+
+EARLY = 30.0
+"""Seconds before that in which a message of ours is neither proof nor passed over: the clock that
+stamps messages need not be the one that writes `Date`. Our own choice, far above a drift of
+machines that keep time; what acceptances show of a greater one is added."""
+
+MOST_PAGES = 20
+"""Pages of one list that a look-up reads. Our own choice: 2,000 messages."""
+
+_PATH_ID = re.compile(r"[0-9A-Za-z_-]{1,200}")
+
+ReadRefusal = Callable[[Reply], Refusal]
+
+
+class Murky(Exception):
+    """A look-up cannot go on: `str()` becomes the reason of `Unclear`."""
+
+    def __init__(self, reason: str, after: float | None = None, *, asked: bool = True) -> None:
+        super().__init__(reason)
+        self.after = after
+        self.asked = asked
+
+
+def path_id(value: str) -> str:
+    """`value` if it can stand in a path; raises `Murky`, since an odd id could name another
+    resource."""
+    if not _PATH_ID.fullmatch(value):
+        raise Murky("the answer could not be read (an id)")
+    return value
+
+
+class Asker:
+    """Asks one version of the API, each question inside the gate."""
+
+    def __init__(self, wire: Wire, gate: Gate, refusal: ReadRefusal) -> None:
+        self._wire = wire
+        self._gate = gate
+        self._refusal = refusal
+
+    async def _get(
+        self, purpose: Purpose, parts: Iterable[str], params: Mapping[str, str] | None
+    ) -> Reply:
+        async with self._gate() as hear:
+            reply = await self._wire.get(self._wire.url(*parts), params, purpose)
+            if hear is not None:
+                hear(quota(reply, self._wire.server_now()))
+            return reply
+
+    async def look(self, *parts: str, params: Mapping[str, str] | None = None) -> object:
+        """The JSON of a look-up's question; raises `Murky` for everything but a readable 200."""
+        try:
+            reply = await self._get(Purpose.LOOK_UP, parts, params)
+        except Silent as silence:
+            told = f"the look-up got no answer: {silence}"
+            raise Murky(told, asked=silence.connected) from None
+        if reply.status != 200:
+            refusal = self._refusal(reply)
+            said = refusal.code or clean(refusal.message, self._wire.token)
+            after = retry_after(reply, self._wire.server_now())
+            raise Murky(f"the look-up was refused: HTTP {reply.status} {said}".rstrip(), after)
+        try:
+            return reply.json()
+        except ValueError as error:
+            raise Murky(f"the look-up's answer could not be read: {error}") from None
+
+    async def must(self, *parts: str, params: Mapping[str, str] | None = None) -> object:
+        """The JSON of a question that the run needs answered; raises `ChannelError`."""
+        where = "/".join(("", *parts))
+        try:
+            reply = await self._get(Purpose.CHECK, parts, params)
+        except Silent as silence:
+            raise ChannelError(
+                f"cannot reach the API at {self._wire.base}: {silence}",
+                silence.stop or "check the network and api.base_url, then run again",
+            ) from None
+        if reply.status != 200:
+            raise self._error(reply, where)
+        try:
+            return reply.json()
+        except ValueError as error:
+            raise self.foreign(where, str(error)) from None
+
+    def foreign(self, where: str, what: str = "it lacks what the API answers") -> ChannelError:
+        """The error for a 200 that is not the API's."""
+        return ChannelError(
+            f"{self._wire.base}{where} does not answer like the Inbox API: {what}",
+            "check api.base_url and api.version, and whether a proxy stands between",
+        )
+
+    def _error(self, reply: Reply, where: str) -> ChannelError:
+        token = self._wire.token
+        refusal = self._refusal(reply)
+        said = clean(refusal.message, token) or refusal.code
+        told = f": {said}" if said else ""
+        match reply.status:
+            case 401:
+                return ChannelError(
+                    "the API refuses the token (401)",
+                    "set the token variable to a valid key from Settings, API Keys",
+                )
+            case 403:
+                return ChannelError(
+                    f"the API forbids {where} to this token (403){told}",
+                    "check the team's plan and add-ons, and whose token it is",
+                )
+            case 429:
+                now = self._wire.server_now()
+                wait = retry_after(reply, now)
+                until = f" until {iso(now + wait)}" if wait is not None else ""
+                return ChannelError(
+                    f"the API's request limit is used up{until} (429){told}",
+                    "run again then; other programs of the team share this limit",
+                )
+            case status if status in (PROXY_LOGIN, NETWORK_LOGIN):
+                return self.foreign(where, f"HTTP {status}{told}")
+            case status if 300 <= status < 400:
+                to = clean(reply.headers.get("Location"), token) or "another address"
+                return ChannelError(
+                    f"{self._wire.base} answers with a redirect to {to}",
+                    "set api.base_url to the API's own address",
+                )
+            case status if 400 <= status < 500:
+                return ChannelError(
+                    f"{self._wire.base}{where} answers HTTP {status}{told}",
+                    "check api.base_url and api.version",
+                )
+            case status:
+                return ChannelError(
+                    f"{self._wire.base}{where} answers HTTP {status}{told}",
+                    "the API has trouble: run again later",
+                )
+
+
+class Candidate(NamedTuple):
+    """A message of ours at or after the attempt. `why` says how it differs from what was sent,
+    empty if it does not."""
+
+    id: str
+    thread_id: str
+    at: float
+    why: str = ""
+
+
+FROM_BEFORE = "the very message is there, but from before the attempt, and is no other row's"
+
+
+class History:
+    """What a look-up has read of one or more threads: the new messages of ours, and whether the
+    pages so far reach behind the attempt. `apart`: seconds by which the clock that stamps messages
+    was seen to be behind the one that writes `Date`."""
+
+    def __init__(self, not_before: float, apart: float = 0.0) -> None:
+        self._floor = not_before - CLOCK_SLACK
+        self.reach = self._floor - EARLY - apart
+        """What is older is passed over, but for the very message."""
+        self.ids: set[str] = set()
+        self._candidates: list[Candidate] = []
+        self.syncing = False
+        self.start_thread()
+
+    def start_thread(self) -> None:
+        self._last: float | None = None
+        self._falling = True
+        self._fell = False
+
+    def pass_by(self, at: float | None) -> None:
+        """Note the time of the next message in the list's own order."""
+        if at is None:
+            self._falling = False
+            return
+        if self._last is not None:
+            self._falling &= at <= self._last
+            self._fell |= at < self._last
+        self._last = at
+
+    def add(self, candidate: Candidate) -> None:
+        if not candidate.why and candidate.at < self._floor:
+            candidate = candidate._replace(why=FROM_BEFORE)
+        self._candidates.append(candidate)
+
+    def behind(self) -> bool:
+        """The list is visibly newest first and has come to messages from before the attempt."""
+        return self._falling and self._fell and self._last is not None and self._last < self.reach
+
+    async def fits(self, taken: Taken) -> bool:
+        """Whether a message was read that is the one."""
+        return isinstance(await self.finding(taken), Found)
+
+    async def finding(self, taken: Taken) -> Finding:
+        """The earliest message that is the one, else what stands against its absence."""
+        why = ""
+        for candidate in sorted(self._candidates, key=lambda c: (c.why != "", c.at, c.id)):
+            if await taken(candidate.id):
+                continue
+            if not candidate.why:
+                return Found(candidate.id, candidate.thread_id)
+            why = why or candidate.why
+        if why:
+            return Unclear(why)
+        if self.syncing:
+            return Unclear("syncing")
+        return Absent("no message of this sender since the attempt")
+
+
+def message_time(message: Mapping[str, object]) -> float | None:
+    return moment(message.get("createdAt"))
+
+
+async def guarded(search: Awaitable[Finding]) -> Finding:
+    """The search's finding, or `Unclear` with the reason why it could not go on."""
+    try:
+        return await search
+    except Murky as murk:
+        return Unclear(str(murk), murk.after, murk.asked)

@@ -1,0 +1,70 @@
+"""`run-campaign export`: who got what, as a table."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from runner.cli.invocation import Call
+from runner.cli.options import ENDINGS, examples, known_campaign_argument, state_option
+
+STATUSES = (
+    "queued",
+    "sending",
+    "in_doubt",
+    "sent",
+    "rejected",
+    "failed",
+    "skipped",
+    "cancelled",
+)
+
+
+@click.command(
+    "export",
+    short_help="Write one line per row and recipient to a table.",
+    epilog=examples(
+        "run-campaign export spring.yaml -o results.csv",
+        "run-campaign export spring.yaml -o bad.xlsx --status failed",
+    ),
+)
+@known_campaign_argument
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A .csv, .jsonl, .xlsx or .html file.",
+)
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice(STATUSES),
+    help="Only those that are so; repeatable. Default: all.",
+)
+@state_option
+@click.pass_obj
+def command(
+    call: Call, /, campaign: Path, output: Path, statuses: tuple[str, ...], state: str | None
+) -> int:
+    """Write one line per row and recipient: status, reason, ids, text, and the sheet's columns."""
+    from runner.cli.output import tell_moved
+    from runner.formatting import number, safe
+    from runner.message.status import MessageStatus
+    from runner.project.open import opened
+    from runner.project.output_files import refuse_used
+    from runner.status.export import export
+
+    call.about((campaign,), state)
+    if output.suffix.lower() in ENDINGS:
+        raise click.UsageError(f"-o {output}: would overwrite a campaign file; name a .csv")
+    with opened(campaign, state, os.environ) as (ledger, row):
+        tell_moved(ledger)
+        refuse_used(output, ledger, [campaign])
+        count = export(ledger, row, output, [MessageStatus(each) for each in statuses])
+    click.echo(f"{number(count)} lines in {safe(str(output))}")
+    return 0

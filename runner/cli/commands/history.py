@@ -1,0 +1,75 @@
+"""`run-campaign history`: what people did, who and when."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli.invocation import Call
+from runner.cli.json_text import json_text
+from runner.cli.options import any_campaign_argument, examples, state_option
+
+if TYPE_CHECKING:
+    from runner.ledger.campaigns.audit import Action
+
+
+@click.command(
+    "history",
+    short_help="Show what people did: who, when, from where.",
+    epilog=examples("run-campaign history spring.yaml", "run-campaign history --json"),
+)
+@any_campaign_argument
+@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="The last N.",
+)
+@state_option
+@click.pass_obj
+def command(
+    call: Call, /, campaign: Path | None, as_json: bool, limit: int, state: str | None
+) -> int:
+    """Show what people did to a campaign, or to the whole ledger: who paused, resumed or cancelled,
+    gave a word for a message in doubt, queued again, changed the do-not-contact list. Newest first.
+    """
+    from runner.cli.output import table
+    from runner.clock import iso
+    from runner.ledger.campaigns import audit
+    from runner.project.ledger_location import ledger_upward, open_existing
+    from runner.project.open import opened
+
+    call.about((campaign,) if campaign else (), state)
+    if campaign is not None:
+        with opened(campaign, state, os.environ) as (ledger, row):
+            found = ledger.read(audit.actions, row.id, limit=limit).rows
+    else:
+        with open_existing(ledger_upward(state, os.environ, Path.cwd())) as ledger:
+            found = ledger.read(audit.actions, limit=limit).rows
+    if as_json:
+        told = [asdict(each) | {"at": iso(each.at)} for each in found]
+        click.echo(json_text(told))
+    else:
+        click.echo(
+            table([_line(each) for each in found], indent="")
+            if found
+            else "nobody has done anything yet"
+        )
+    return 0
+
+
+def _line(each: Action) -> tuple[str, ...]:
+    from runner.clock import iso
+    from runner.formatting import number, safe
+
+    who = each.recipients[0] if len(each.recipients) == each.count == 1 else ""
+    what = who or (number(each.count) if each.count else "")
+    words = (each.campaign_name or "-", each.what, what, each.by, each.via, each.why)
+    return (iso(each.at), *map(safe, words))

@@ -1,0 +1,87 @@
+"""`run-campaign report`: what came of a campaign, for people to look at."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from runner.cli.invocation import Call
+from runner.cli.options import any_campaign_argument, examples, state_option
+
+
+@click.command(
+    "report",
+    short_help="Write what came of a campaign as a page with charts.",
+    epilog=examples(
+        "run-campaign report spring.yaml -o report.html",
+        "run-campaign report spring.yaml -o report.html --by country --by company",
+        "run-campaign report spring.yaml --format md",
+        "run-campaign report spring.yaml --format json | jq .senders",
+    ),
+)
+@any_campaign_argument
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A .html, .md or .json file. Default: stdout, for md and json.",
+)
+@click.option(
+    "--format",
+    "chosen",
+    type=click.Choice(["html", "md", "json"]),
+    help="Default: by the ending of FILE.",
+)
+@click.option(
+    "--by",
+    metavar="COLUMN",
+    multiple=True,
+    help="Also count by what stands in this column of the sheet; repeatable.",
+)
+@state_option
+@click.pass_obj
+def command(
+    call: Call,
+    /,
+    campaign: Path | None,
+    output: Path | None,
+    chosen: str | None,
+    by: tuple[str, ...],
+    state: str | None,
+) -> int:
+    """Write what came of a campaign: who was sent to, skipped, rejected and why, how fast it went
+    against what was allowed, per sender and column, when it is done, and what needs a person.
+
+    The page is one file that needs no network and prints. The ledger is only read: it can be asked
+    at any time, of a live run too. CAMPAIGN may be left out where the ledger has one only.
+    """
+    from runner import __version__
+    from runner.cli.output import tell_moved, told_in_place
+    from runner.clock import SystemClock
+    from runner.formatting import safe
+    from runner.project.open import opened_any
+    from runner.project.output_files import refuse_used
+    from runner.report.writer import format_of, refuse_other, save_report, written
+    from runner.status.statistics import figures_of
+
+    call.about((campaign,) if campaign else (), state)
+    format = chosen or (format_of(output) if output else "html")
+    if output is None and format == "html":
+        raise click.UsageError("a page needs a file: -o report.html (or --format md, json)")
+    with opened_any(campaign, state, os.environ, Path.cwd()) as (ledger, row):
+        tell_moved(ledger)
+        if output is not None:
+            refuse_other(output)
+            refuse_used(output, ledger, [campaign] if campaign else [])
+        with told_in_place() as tell:
+            found = figures_of(ledger, row, campaign, SystemClock(), by=by, tell=tell)
+            text = written(found, format, call.command, __version__)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        save_report(output, text)
+        click.echo(f"report of {safe(row.name)} in {safe(str(output))}")
+    return 0

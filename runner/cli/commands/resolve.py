@@ -1,0 +1,237 @@
+"""`run-campaign resolve`: messages that may or may not have been sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner.cli.invocation import Call
+from runner.cli.options import compared_ids, examples, known_campaign_argument, state_option
+
+if TYPE_CHECKING:
+    from runner.ledger.messages.in_doubt import Doubt
+
+OPEN = 4
+"""Exit code while some are in doubt."""
+
+
+@click.command(
+    "resolve",
+    short_help="Settle messages in doubt: now by the API, or by your word.",
+    epilog=examples(
+        "run-campaign resolve spring.yaml           ask the API, then list the rest",
+        "run-campaign resolve spring.yaml --list",
+        "run-campaign resolve spring.yaml --sent 9184620175530281101",
+        "run-campaign resolve spring.yaml --all-not-sent",
+        "run-campaign resolve spring.yaml --undo-all    until the next run",
+    ),
+)
+@known_campaign_argument
+@click.option(
+    "--sent",
+    multiple=True,
+    metavar="ID",
+    callback=compared_ids,
+    help="This one got the message; repeatable.",
+)
+@click.option(
+    "--not-sent",
+    multiple=True,
+    metavar="ID",
+    callback=compared_ids,
+    help="This one did not: queue it again; repeatable.",
+)
+@click.option("--all-not-sent", is_flag=True, help="None of those in doubt got it.")
+@click.option(
+    "--undo",
+    multiple=True,
+    metavar="ID",
+    callback=compared_ids,
+    help="Take your word for this one back, until the next run; repeatable.",
+)
+@click.option("--undo-all", is_flag=True, help="Take back every word since the last run.")
+@click.option("--list", "only_list", is_flag=True, help="List them; ask no API.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@state_option
+@click.pass_obj
+def command(
+    call: Call,
+    /,
+    campaign: Path,
+    sent: tuple[str, ...],
+    not_sent: tuple[str, ...],
+    all_not_sent: bool,
+    undo: tuple[str, ...],
+    undo_all: bool,
+    only_list: bool,
+    yes: bool,
+    state: str | None,
+) -> int:
+    """Settle messages in doubt: those that may or may not have been sent.
+
+    Without more, the API is asked again now, and what stays in doubt is listed with where to look.
+    Exit code 4 while some are left.
+    """
+    from runner.cli.output import tell_moved
+    from runner.message.status import MessageStatus
+    from runner.project.open import opened
+    from runner.status.driver import status_now
+
+    call.about((campaign,), state)
+    words, undone = bool(sent or not_sent or all_not_sent), bool(undo or undo_all)
+    if words + undone + only_list > 1:
+        raise click.UsageError("say what was sent or not, or --undo, or --list; one at a time")
+    if words:
+        if not _give_word(call, campaign, state, sent, not_sent, all_not_sent, yes):
+            return OPEN
+    elif undone:
+        _take_back(campaign, state, undo)
+    elif not only_list:
+        _ask_the_api(call, campaign, state)
+    with opened(campaign, state, os.environ) as (ledger, row):
+        tell_moved(ledger)
+        status = ledger.read(status_now, row, time.time())
+    doubts = status.in_doubt
+    orphans = status.told[MessageStatus.IN_DOUBT] - len(doubts)
+    if orphans:
+        ask = call.command("resolve", str(campaign))
+        what = "message was" if orphans == 1 else "messages were"
+        click.echo(f"{orphans} {what} under way when the run died; to ask the API: {ask}")
+    if doubts or not orphans:
+        for line in _listed(doubts, call, campaign):
+            click.echo(line)
+    return OPEN if doubts or orphans else 0
+
+
+def _give_word(
+    call: Call,
+    campaign: Path,
+    state: str | None,
+    sent: tuple[str, ...],
+    not_sent: tuple[str, ...],
+    all_not_sent: bool,
+    yes: bool,
+) -> bool:
+    """Settle by a person's word; False if they think better of it."""
+    from runner.clock import SystemClock
+    from runner.control.campaigns import user
+    from runner.control.resolution import settle_by_word
+    from runner.ledger.campaigns import submissions
+    from runner.ledger.campaigns.audit import CLI
+    from runner.ledger.messages import in_doubt
+    from runner.project.open import opened
+
+    with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
+        doubts = ledger.read(in_doubt.in_doubt, [row.id])
+        if all_not_sent and not yes and doubts and not _sure(len(doubts)):
+            click.echo("nothing was changed")
+            return False
+        said_sent, queued = settle_by_word(
+            ledger,
+            row,
+            SystemClock(),
+            sent=sent,
+            not_sent=not_sent,
+            all_not_sent=all_not_sent,
+            by=user(),
+            via=CLI,
+        )
+        submitted = ledger.read(submissions.is_submitted, row.id)
+    click.echo(f"sent by your word: {said_sent}, queued again: {queued}")
+    if said_sent or queued:
+        undo = call.command("resolve", str(campaign), "--undo-all")
+        click.echo(f"to take that back, until the next run: {undo}")
+    if queued:
+        words = ["submit", str(campaign)] if submitted else [str(campaign)]
+        click.echo(f"to send them: {call.command(*words)}")
+    return True
+
+
+def _take_back(campaign: Path, state: str | None, ids: tuple[str, ...]) -> None:
+    from runner.clock import SystemClock
+    from runner.control.campaigns import user
+    from runner.control.resolution import take_words_back
+    from runner.formatting import safe
+    from runner.ledger.campaigns.audit import CLI
+    from runner.project.open import opened
+
+    with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
+        told = take_words_back(ledger, row, SystemClock(), ids, by=user(), via=CLI)
+    if not told.back and not told.too_late:
+        click.echo("nothing to take back: no word was given since the last run")
+        return
+    click.echo(f"in doubt again: {len(told.back)}")
+    if told.too_late:
+        listed = ", ".join(safe(id) for id in told.too_late)
+        click.echo(f"too late, a run has begun or the message has moved on since: {listed}")
+
+
+def _sure(count: int) -> bool:
+    """Asked only of a person at a terminal: who did get it would be written to twice."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return True
+    question = f"Queue {count} again? Whoever did get it will be written to twice."
+    return click.confirm(question, default=False)
+
+
+def _ask_the_api(call: Call, campaign: Path, state: str | None) -> None:
+    from runner.cli.live_run import watched
+    from runner.ledger.queries import totals
+    from runner.message.status import MessageStatus
+    from runner.project.open import opened
+    from runner.run.options import Options, Surroundings
+    from runner.run.run import RunResult
+    from runner.run.settle import settle_now
+
+    with opened(campaign, state, os.environ) as (ledger, row):
+        counts = ledger.read(totals.counts, row.id)
+    if not counts[MessageStatus.IN_DOUBT] and not counts[MessageStatus.SENDING]:
+        return
+    said: dict[str, Any] = {"log_format": "text", "quiet": False, "verbose": True, "yes": True}
+
+    def run(around: Surroundings) -> RunResult:
+        return settle_now(campaign, Options(state=state), around)
+
+    result = watched(call, (campaign,), run, said | {"limit": None, "only": ()})
+    if result.interrupted:
+        raise KeyboardInterrupt
+
+
+def _person(doubt: Doubt) -> str:
+    """Who that is, in the words of the prospects file: its first cells beside the id."""
+    cells = [
+        f"{name} {value}"
+        for name, value in json.loads(doubt.columns).items()
+        if value and value != doubt.recipient.id
+    ]
+    return ", ".join(cells[:3]) or "nothing but an id"
+
+
+def _listed(doubts: list[Doubt], call: Call, campaign: Path) -> Iterable[str]:
+    from runner.cli.output import text_lines
+    from runner.formatting import moment, safe
+
+    if not doubts:
+        yield "nothing is in doubt"
+        return
+    now = time.time()
+    for doubt in doubts:
+        why = f"{doubt.reason}: {doubt.detail}" if doubt.detail else doubt.reason
+        who = safe(doubt.recipient.id)
+        tried = f"tried {moment(doubt.first_at, now)}"
+        when = "forgotten by an old copy of the ledger, or not sent" if doubt.presumed else tried
+        yield f"{who}  {when}  {safe(why)}"
+        yield f"  row {doubt.row}: {safe(_person(doubt))}"
+        yield f"  look into the thread of {doubt.sender} with {who} in Inbox for:"
+        yield from text_lines(doubt.text)
+    file, id = str(campaign), doubts[0].recipient.id
+    yield ""
+    yield f"{len(doubts)} in doubt. It is there: {call.command('resolve', file, '--sent', id)}"
+    yield f"It is not there: {call.command('resolve', file, '--not-sent', id)}"

@@ -1,0 +1,85 @@
+"""`run-campaign retry`: failed, rejected or cancelled ones again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runner.cli.invocation import Call
+from runner.cli.options import campaign_argument, examples, run_options
+
+
+@click.command(
+    "retry",
+    short_help="Queue failed, rejected or cancelled messages again, then run.",
+    epilog=examples(
+        "run-campaign retry spring.yaml --status failed",
+        "run-campaign retry spring.yaml --reason platformRateLimited",
+        "run-campaign retry spring.yaml --only 9286649013375580404",
+    ),
+)
+@campaign_argument
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice(["failed", "rejected", "cancelled"]),
+    help="Only those that are so; repeatable. Default: all three.",
+)
+@click.option(
+    "--reason", "reasons", multiple=True, metavar="CODE", help="Only for this reason; repeatable."
+)
+@click.option(
+    "--new-key",
+    is_flag=True,
+    help="Under a new idempotency key; only where every attempt is proven not sent.",
+)
+@run_options
+@click.pass_obj
+def command(
+    call: Call,
+    /,
+    campaign: Path,
+    statuses: tuple[str, ...],
+    reasons: tuple[str, ...],
+    new_key: bool,
+    **said: Any,
+) -> int:
+    """Queue failed, rejected or cancelled messages again, then run the campaign, or submit it anew
+    if workers have it.
+
+    Who is in doubt is not touched: see `run-campaign resolve`.
+    """
+    from runner.cli.live_run import options_of, run_and_tell
+    from runner.clock import SystemClock
+    from runner.control import campaigns
+    from runner.control.campaigns import user
+    from runner.formatting import number
+    from runner.ledger.campaigns.audit import CLI
+    from runner.message.status import MessageStatus
+    from runner.project.open import opened
+
+    call.about((campaign,), said["state"])
+    old = said["accept_old_ledger"]
+    changing = opened(campaign, said["state"], os.environ, read_only=False, accept_old_ledger=old)
+    with changing as (ledger, row):
+        done = campaigns.retry(
+            ledger,
+            row,
+            SystemClock(),
+            statuses=[MessageStatus(status) for status in statuses],
+            reasons=reasons,
+            ids=said["only"],
+            new_key=new_key,
+            by=user(),
+            via=CLI,
+        )
+    click.echo(f"queued again: {number(done.count)}", err=said["log_format"] == "json")
+    if done.submitted:
+        from runner.cli.commands.workers import hand_in
+
+        return hand_in(call, (campaign,), options_of(said))
+    return run_and_tell(call, (campaign,), options_of(said), said)

@@ -1,0 +1,220 @@
+"""`run-campaign suppress`: the ledger's do-not-contact list."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from runner.cli.invocation import Call
+from runner.cli.json_text import json_text
+from runner.cli.options import compared_ids, examples, state_option
+
+if TYPE_CHECKING:
+    from runner.ledger.ledger import Ledger
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@click.group("suppress", short_help="The do-not-contact list: add, remove, list, import, export.")
+def group() -> None:
+    """The ledger's do-not-contact list: nobody on it is written to, by whatever campaign."""
+
+
+def _kind_options(function: F) -> F:
+    """What kind of ids are meant."""
+    for option in (
+        click.option(
+            "--id-type",
+            type=click.Choice(["platform", "inbox"]),
+            default="platform",
+            show_default=True,
+            help="What the ids are.",
+        ),
+        click.option("--platform", default="twitter", show_default=True, help="Whose ids."),
+    ):
+        function = option(function)
+    return function
+
+
+@group.command(
+    "add", epilog=examples("run-campaign suppress add 9184620175530281101 --reason asked")
+)
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--reason", default="", metavar="TEXT", help="Why, for whoever reads the list.")
+@_kind_options
+@state_option
+@click.pass_obj
+def add(
+    call: Call,
+    /,
+    ids: tuple[str, ...],
+    reason: str,
+    id_type: str,
+    platform: str,
+    state: str | None,
+) -> int:
+    """Put people on the list; their queued messages are taken out."""
+    from runner.audience.ids import checked_ids
+    from runner.clock import SystemClock
+
+    call.about((), state)
+    why = (reason, SystemClock().now())
+    return _suppress(dict.fromkeys(checked_ids(ids, platform, id_type), why), state, reason)
+
+
+@group.command("import", epilog=examples("run-campaign suppress import do-not-contact.csv"))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--reason", default="", metavar="TEXT", help="Where the file has none.")
+@click.option("--id", "column", metavar="COLUMN", help="The column with the ids.")
+@_kind_options
+@state_option
+@click.pass_obj
+def import_(
+    call: Call,
+    /,
+    file: Path,
+    reason: str,
+    column: str | None,
+    id_type: str,
+    platform: str,
+    state: str | None,
+) -> int:
+    """Put everybody of a table, or of a plain list of ids, on the list.
+
+    Columns reason and added_at (or date) say why and since when. Of a campaign's export those
+    written to are put on it: sent, or in doubt.
+    """
+    from runner.audience.suppression import WRITTEN_TO, read_list, refuse_errors
+    from runner.clock import SystemClock
+    from runner.formatting import number, safe
+
+    call.about((), state)
+    say = f"run-campaign suppress import {file} --id COLUMN"
+    read = read_list(file, id_type, platform, id=column, dates=True, say=say)
+    refuse_errors([read])
+    found = read.people
+    if read.written:
+        there = {str(each): read.written.get(each, 0) for each in WRITTEN_TO}
+        told = ", ".join(f"{number(count)} {each}" for each, count in there.items() if count)
+        rows = number(sum(read.written.values()))
+        click.echo(f"{safe(str(file))}: an export of {rows} rows; written to: {told}")
+    if not found:
+        click.echo(f"{file}: nobody in it")
+        return 0
+    why, now = reason or f"in {file.name}", SystemClock().now()
+    wanted = {
+        id: (
+            why if listed.reason is None else listed.reason,
+            now if listed.added_at is None else listed.added_at,
+        )
+        for id, listed in found.items()
+    }
+    return _suppress(wanted, state, f"import of {file.name}")
+
+
+@group.command("export", epilog=examples("run-campaign suppress export do-not-contact.csv"))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@state_option
+@click.pass_obj
+def export(call: Call, /, file: Path, state: str | None) -> int:
+    """Write the list to a .csv, .jsonl or .xlsx file, which import reads."""
+    from runner.audience.suppression import LIST_COLUMNS
+    from runner.clock import iso
+    from runner.formatting import number, safe
+    from runner.ledger.queries import totals
+    from runner.project.output_files import refuse_used
+    from runner.tables.writer import write_table
+
+    call.about((), state)
+    if file.suffix.lower() not in (".csv", ".jsonl", ".xlsx"):
+        raise click.UsageError(f"{file}: name a .csv, .jsonl or .xlsx file")
+    with _ledger(state, read_only=True) as ledger:
+        refuse_used(file, ledger, option="")
+        rows = ledger.read(totals.suppression_list)
+    write_table(file, LIST_COLUMNS, ((id, why, iso(at)) for id, why, at in rows))
+    click.echo(f"{number(len(rows))} people in {safe(str(file))}")
+    return 0
+
+
+@group.command("remove", epilog=examples("run-campaign suppress remove 9184620175530281101"))
+@click.argument("ids", nargs=-1, required=True, metavar="ID...", callback=compared_ids)
+@state_option
+@click.pass_obj
+def remove(call: Call, /, ids: tuple[str, ...], state: str | None) -> int:
+    """Take people off the list; the next run queues them again."""
+    from runner.clock import SystemClock
+    from runner.control.campaigns import user
+    from runner.control.people import unsuppress
+    from runner.ledger.campaigns.audit import CLI
+
+    call.about((), state)
+    wanted = [id.strip() for id in ids]
+    with _ledger(state) as ledger:
+        count = len(unsuppress(ledger, SystemClock(), wanted, by=user(), via=CLI))
+    click.echo(f"removed: {count}" + (f" of {len(ids)}" if count != len(ids) else ""))
+    return 0 if count else 1
+
+
+@group.command("list", epilog=examples("run-campaign suppress list --json"))
+@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
+@state_option
+@click.pass_obj
+def list_(call: Call, /, as_json: bool, state: str | None) -> int:
+    """Show the list: who, since when, why."""
+    from runner.cli.output import table
+    from runner.clock import iso
+    from runner.formatting import safe
+    from runner.ledger.queries import totals
+
+    call.about((), state)
+    with _ledger(state, read_only=True) as ledger:
+        rows = ledger.read(totals.suppression_list)
+    if as_json:
+        told = [{"recipient": id, "reason": why, "added_at": iso(at)} for id, why, at in rows]
+        click.echo(json_text(told))
+    elif rows:
+        click.echo(table([(safe(id), iso(at), safe(why)) for id, why, at in rows], indent=""))
+    else:
+        click.echo("nobody is on the list")
+    return 0
+
+
+def _suppress(wanted: Mapping[str, tuple[str, float]], state: str | None, why: str) -> int:
+    from runner.clock import SystemClock
+    from runner.control.campaigns import user
+    from runner.control.in_flight import wait_until_none_leaves
+    from runner.control.people import suppress
+    from runner.formatting import number, safe
+    from runner.ledger.campaigns.audit import CLI
+
+    clock = SystemClock()
+    with _ledger(state, make=state is not None) as ledger:
+        stopped = suppress(ledger, clock, wanted, why=why, by=user(), via=CLI)
+        click.echo(f"on the list: {number(len(wanted))} ({ledger.place})")
+        left = wait_until_none_leaves(ledger, clock, recipients=wanted)
+    if stopped + left.held_back:
+        click.echo(f"taken out of the queue: {number(stopped + left.held_back)} messages")
+    for line in left.lines:
+        click.echo(safe(line))
+    return 0
+
+
+def _ledger(state: str | None, *, read_only: bool = False, make: bool = False) -> Ledger:
+    """The ledger that is meant; made only where a person named its place."""
+    from runner.cli.output import tell_moved
+    from runner.clock import SystemClock
+    from runner.ledger.ledger import open_ledger
+    from runner.project.ledger_location import ledger_upward, open_existing
+    from runner.project.old_copies import may_change
+
+    location = ledger_upward(state, os.environ, Path.cwd())
+    ledger = open_ledger(location) if make else open_existing(location, read_only=read_only)
+    if read_only:
+        tell_moved(ledger)
+    else:
+        may_change(ledger, os.environ, SystemClock().now())
+    return ledger

@@ -1,0 +1,128 @@
+"""What a run's end and a campaign's state look like in words."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli.invocation import Call
+from runner.formatting import moment, number, safe
+from runner.ledger import moved_mark
+from runner.ledger.ledger import Ledger
+
+if TYPE_CHECKING:
+    from runner.run.run import RunResult
+    from runner.status.status import Status
+
+WORDS = {"in_doubt": "in doubt", "sending": "being sent"}
+
+
+def counts_line(counts: Mapping[str, int]) -> str:
+    """`17 sent, 1 rejected, 5 skipped`; `nobody` when all are 0."""
+    order = ("sent", "rejected", "failed", "in_doubt", "sending", "queued", "cancelled", "skipped")
+    parts = [
+        f"{number(counts[name])} {WORDS.get(name, name)}" for name in order if counts.get(name)
+    ]
+    return ", ".join(parts) or "nobody yet"
+
+
+def tell_moved(ledger: Ledger) -> None:
+    """Say on stderr that what is shown is a ledger that has moved."""
+    if (mark := ledger.read(moved_mark.mark_of)) is not None:
+        click.echo(safe(str(mark)), err=True)
+
+
+def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
+    """Columns one under another, two spaces apart."""
+    if not rows:
+        return ""
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append(indent + "  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def status_lines(status: Status) -> Iterable[str]:
+    """A campaign's counts and reasons."""
+    counts = {str(name): count for name, count in status.told.items()}
+    yield f"{safe(status.campaign)}: {counts_line(counts)} (of {number(status.total)})"
+    reasons = [
+        (WORDS.get(str(kind), str(kind)), number(count), safe(reason))
+        for kind, reason, count in status.reasons
+        if reason
+    ]
+    if reasons:
+        yield table(reasons)
+
+
+def needs_a_person(status: Status, file: str, call: Call) -> Iterable[str]:
+    """What only a person can do about a campaign, with the command that does it."""
+    from runner.status.status import needs_of
+
+    now = time.time()
+    for need in needs_of(status, file):
+        told = need.what + (f" at {moment(need.since, now)}" if need.since is not None else "")
+        told = safe(told + (f": {need.why}" if need.why else ""))
+        then = f"; {need.then}" if need.then else ""
+        yield told + (f"{then}: {call.command(*need.words)}" if need.words else "")
+
+
+def run_end(result: RunResult, files: Mapping[str, str], call: Call | None, *, err: bool) -> None:
+    """The last words of a run. `files`: campaign name -> its file. Without a `call` no command is
+    told that goes on: there is nothing to go on with."""
+    if result.declined:
+        click.echo("nothing was sent, nothing was changed", err=err)
+        return
+    for status in result.statuses:
+        for line in status_lines(status):
+            click.echo(line, err=err)
+        if call is not None:
+            file = files[status.campaign]
+            for line in needs_a_person(status, file, call):
+                click.echo(line, err=err)
+            told_of = sum(each.count for each in status.waits_for if not each.settling)
+            if status.blocked > told_of and not result.interrupted:
+                told = "wait until a message in doubt to the same person is settled"
+                click.echo(
+                    f"{number(status.blocked - told_of)} {told}: {call.command('status')}", err=err
+                )
+            if status.unplanned and not result.interrupted:
+                told = "came back into the queue and wait for the next run"
+                click.echo(f"{number(status.unplanned)} {told}: {call.command(file)}", err=err)
+            waiting = status.queued
+            if waiting and not result.interrupted and status.brake is None:
+                click.echo(f"{number(waiting)} still queued: {call.command(file)}", err=err)
+    for why in dict.fromkeys(result.stopped):
+        click.echo(f"stopped: {safe(why)}", err=err)
+
+
+def text_lines(text: str) -> Iterable[str]:
+    """A message's text, set off from what is told about it."""
+    for line in safe(text, lines=True).split("\n"):
+        yield f"    {line}".rstrip()
+
+
+@contextmanager
+def told_in_place() -> Iterator[Callable[[Callable[[], str]], None]]:
+    """How far long work is, on a terminal's stderr, at most twice a second; nothing elsewhere."""
+    told_at, widest = time.monotonic(), 0
+
+    def tell(words: Callable[[], str]) -> None:
+        nonlocal told_at, widest
+        if sys.stderr.isatty() and time.monotonic() - told_at > 0.5:
+            told_at, line = time.monotonic(), words()
+            widest = max(widest, len(line))
+            click.echo(f"\r{line}", nl=False, err=True)
+
+    try:
+        yield tell
+    finally:
+        if widest:
+            click.echo("\r" + " " * widest + "\r", nl=False, err=True)

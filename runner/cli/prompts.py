@@ -1,0 +1,131 @@
+"""The question before a live run: what is about to happen, and whether it may."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli.output import table, text_lines
+from runner.errors import UsageError
+from runner.formatting import counted, duration, moment, number, safe
+
+if TYPE_CHECKING:
+    from runner.pacing.forecast import Forecast
+    from runner.planning.preview import Preview
+    from runner.terminal.display import Progress
+
+
+def can_ask() -> bool:
+    """Whether a person sits there. Where stdout goes does not matter: it may be a pipe."""
+    return sys.stdin.isatty() or sys.stderr.isatty()
+
+
+def _confirm(question: str) -> bool:
+    try:
+        return click.confirm(question, default=False, err=not sys.stdout.isatty())
+    except click.Abort as error:
+        if isinstance(error.__context__, EOFError) and not sys.stdin.isatty():
+            raise UsageError(
+                "nobody has answered: stdin is at its end", "to send without a question: --yes"
+            ) from None
+        raise
+
+
+def asker(progress: Progress) -> Callable[[Sequence[Preview], Forecast], bool]:
+    """A function that asks on the terminal while the progress display keeps still."""
+
+    def ask(found: Sequence[Preview], forecast: Forecast) -> bool:
+        err = not sys.stdout.isatty()
+        with progress.paused():
+            for preview in found:
+                for line in [*preview_lines(preview), *_first_lines(preview)]:
+                    click.echo(line, err=err)
+            total = sum(preview.to_send.total() for preview in found)
+            for line in finish_lines(forecast, time.time()):
+                click.echo(line, err=err)
+            return _confirm(f"Send {counted(total, 'message')}?")
+
+    return ask
+
+
+def confirmer(progress: Progress) -> Callable[[str], bool]:
+    """A function that asks for a plain yes or no."""
+
+    def confirm(question: str) -> bool:
+        with progress.paused():
+            return _confirm(safe(question, lines=True))
+
+    return confirm
+
+
+def preview_lines(preview: Preview) -> Iterable[str]:
+    """How many messages from which sender, and who is skipped why."""
+    total = preview.to_send.total()
+    again = total - preview.adds
+    told = f"{safe(preview.campaign)}: {counted(total, 'message')} to send"
+    told += f" through {safe(preview.host)}" if preview.host else ""
+    if again > 0:
+        told += f" ({number(again)} of them queued before)"
+    yield told
+    yield from sender_lines(preview.to_send, preview.handles)
+    if preview.changed:
+        yield f"  {counted(preview.changed, 'text')} changed since they were planned"
+    if preview.removed:
+        yield f"  {number(preview.removed)} queued are gone from the file: not written to"
+    if preview.skipped:
+        reasons = ", ".join(f"{number(n)} {reason}" for reason, n in preview.skipped.most_common())
+        yield f"  skipped: {reasons}"
+
+
+def sender_lines(to_send: Counter[str], handles: Mapping[str, str]) -> Iterable[str]:
+    """Messages of each sender, by handle where that is known."""
+    if to_send:
+        rows = sorted(to_send.items())
+        yield table([(f"from {_sender(sender, handles)}", number(n)) for sender, n in rows])
+
+
+def _sender(id: str, handles: Mapping[str, str]) -> str:
+    return f"@{safe(handles[id])}" if id in handles else safe(id)
+
+
+def _first_lines(preview: Preview) -> Iterable[str]:
+    """The first message whole: from whom, to whom, and its text."""
+    first = preview.first
+    if first is None:
+        return
+    id, name = safe(first.recipient.id), safe(_name_in(first.columns))
+    who = f"{name} ({id})" if name else id
+    yield f"  the first, row {first.row}, from {_sender(first.sender, preview.handles)} to {who}:"
+    yield from text_lines(first.text)
+
+
+def _name_in(columns: Mapping[str, str]) -> str:
+    """A person's name as the sheet has it; empty when no column is a name's."""
+    for names in (["full_name"], ["name"], ["first_name", "last_name"], ["username"], ["handle"]):
+        if name := " ".join(columns[one] for one in names if columns.get(one)):
+            return str(name)
+    return ""
+
+
+def finish_lines(forecast: Forecast, now: float) -> Iterable[str]:
+    """When it will be done and what makes it take that long, in all and, of several, per sender."""
+    if forecast.seconds < 1:
+        yield "done as fast as the API answers: no limit is in the way"
+        return
+    binds = forecast.binds if forecast.seconds < math.inf else ""
+    yield _done(forecast.seconds, now) + (f"; what binds: {binds}" if binds else "")
+    if len(forecast.by_sender) > 1:
+        for sender, seconds in sorted(forecast.by_sender.items()):
+            yield f"  {sender}: {_done(seconds, now)}"
+
+
+def _done(seconds: float, now: float) -> str:
+    if seconds == math.inf:
+        return "never done: the schedule does not open within two years"
+    return f"done about {moment(now + seconds, now)} (in {duration(seconds)})"

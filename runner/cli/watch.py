@@ -1,0 +1,246 @@
+"""`status --watch`: how campaigns stand, looked at again and again, from the ledger alone."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from runner.cli.invocation import Call
+from runner.cli.output import WORDS, needs_a_person
+from runner.formatting import duration, moment, number, short
+from runner.message.status import MessageStatus
+from runner.terminal import widgets
+from runner.terminal.display import is_smart
+from runner.terminal.widgets import BAD, Bar, Part, bars, in_place, labelled, with_command
+
+if TYPE_CHECKING:
+    from runner.status.standing import Standing, Standings
+
+EVERY = 1.0
+"""Seconds between two looks."""
+
+SHARE = 0.2
+"""The most of the time that looking may take: at a large ledger it is looked less often."""
+
+BACK = 60.0
+"""Seconds over which changes are told."""
+
+Counts = Mapping[str, Mapping[MessageStatus, int]]
+"""Per campaign and status."""
+
+_S = MessageStatus
+
+MADE = {
+    _S.SENT: widgets.sent,
+    _S.REJECTED: widgets.not_sent,
+    _S.FAILED: widgets.not_sent,
+    _S.IN_DOUBT: widgets.in_doubt,
+    _S.SENDING: widgets.waits,
+    _S.QUEUED: widgets.waits,
+    _S.CANCELLED: widgets.aside,
+    _S.SKIPPED: widgets.aside,
+}
+"""What a status looks like; nobody waits for the last two."""
+
+
+def watch_standings(
+    look: Callable[[], Standings], text: Callable[[Standings, Call], str], call: Call
+) -> int:
+    """Show what `look` finds until Ctrl-C; the exit code. On a terminal it is drawn in place; where
+    there is none `text` of it is printed every time."""
+    with contextlib.suppress(KeyboardInterrupt):
+        stopped = _interrupted()
+        if is_smart(sys.stdout):
+            _draw_until(stopped, look, call)
+        else:
+            _print_until(stopped, look, lambda found: text(found, call))
+    return 0
+
+
+def _interrupted() -> threading.Event:
+    """Set by the first Ctrl-C. An exception raised wherever the program happens to be is lost
+    within a finalizer; the second Ctrl-C raises it all the same, out of a look that takes long."""
+    stopped = threading.Event()
+
+    def stop(_number: int, _frame: object) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        stopped.set()
+
+    signal.signal(signal.SIGINT, stop)
+    return stopped
+
+
+def _print_until(
+    stopped: threading.Event, look: Callable[[], Standings], text: Callable[[Standings], str]
+) -> None:
+    while not stopped.is_set():
+        began = time.monotonic()
+        click.echo(text(look()))
+        stopped.wait(_rest(began))
+
+
+def _draw_until(stopped: threading.Event, look: Callable[[], Standings], call: Call) -> None:
+    board, began = Board(call), time.monotonic()
+    board.add(look(), time.time())
+    with in_place(Console(), board.lines, transient=False):
+        while not stopped.wait(_rest(began)):
+            began = time.monotonic()
+            board.add(look(), time.time())
+
+
+def _rest(began: float) -> float:
+    """Seconds until the next look, after one that began then."""
+    return max(EVERY, (time.monotonic() - began) / SHARE)
+
+
+class Board:
+    """What has been seen of late, drawn from another thread than the one that looks."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._lock = threading.Lock()
+        self._seen: deque[tuple[float, Counts]] = deque()
+        self._found: Standings | None = None
+
+    def add(self, found: Standings, at: float) -> None:
+        """A look at `at` (Unix seconds)."""
+        counts = {each.status.campaign: dict(each.status.told) for each in found.campaigns}
+        with self._lock:
+            self._found = found
+            self._seen.append((at, counts))
+            while self._seen[0][0] < at - BACK:
+                self._seen.popleft()
+
+    def lines(self, width: int, height: int) -> list[Text]:
+        """The last look and what has changed, for a screen of so many columns and rows."""
+        with self._lock:
+            found, (since, before), (at, _) = self._found, self._seen[0], self._seen[-1]
+        assert found is not None
+        return list(_lines(found, since, before, at, width, height, self._call))
+
+
+def _lines(
+    found: Standings,
+    since: float,
+    before: Counts,
+    at: float,
+    width: int,
+    height: int,
+    call: Call,
+) -> Iterator[Text]:
+    yield Text(f"{_clock(at)} · {_run(found, at)} · (+n): since {_clock(since)}")
+    if found.moved:
+        yield labelled("MOVED", found.moved, width, BAD)
+    each = [Bar(one.status.campaign, _parts(one, before)) for one in found.campaigns]
+    yield from bars(each, width, height)
+    if not each:
+        yield Text("no campaign yet")
+    several = len(found.campaigns) > 1
+    yield Text()
+    for one in found.campaigns:
+        for line in needs_a_person(one.status, _from_here(one.path), call):
+            yield from with_command("to do", _of(one, several) + line, width, BAD)
+    for one in found.campaigns:
+        for label, line in _pace(one, at):
+            yield labelled(label, _of(one, several) + line, width)
+    for one in found.campaigns:
+        for line in _senders(one, at):
+            yield labelled("sender", _of(one, several) + line, width)
+    for one in found.campaigns:
+        reasons = [
+            f"{number(count)} {WORDS.get(str(kind), str(kind))}: {reason}"
+            for kind, reason, count in one.status.reasons
+            if reason
+        ]
+        if reasons:
+            yield labelled("why", _of(one, several) + " · ".join(reasons), width)
+    yield labelled("ledger", _from_here(found.place), width)
+
+
+def _of(one: Standing, several: bool) -> str:
+    return f"{short(one.status.campaign, 30)}: " if several else ""
+
+
+def _from_here(path: str) -> str:
+    """A file as it is called in this folder, if it is in it."""
+    with contextlib.suppress(ValueError):
+        return str(Path(path).relative_to(Path.cwd()))
+    return path
+
+
+def _parts(one: Standing, before: Counts) -> list[Part]:
+    counts = one.status.told
+    known = before.get(one.status.campaign, counts)
+
+    def part(make: Callable[[int, str, str], Part], status: MessageStatus) -> Part:
+        # What is queued and on its way is what the others leave.
+        change = 0 if make is widgets.waits else counts[status] - known.get(status, 0)
+        word = WORDS.get(str(status), str(status))
+        return make(counts[status], word, f" ({change:+,d})" if change else "")
+
+    return [part(make, status) for status, make in MADE.items()]
+
+
+def _pace(one: Standing, now: float) -> Iterator[tuple[str, str]]:
+    """How fast it went, what it waits for, and when it will be done."""
+    told = f"{number(one.status.per_hour)} in the last hour"
+    most = one.allowed
+    if most is not None and most.per_hour < math.inf:
+        told += f", of {most.per_hour:,.0f} allowed by {most.by}"
+    yield "rate", told
+    if one.binds_now and one.next_at is not None:
+        left = max(0.0, one.next_at - now)
+        yield "next", f"{moment(one.next_at, now)}, in {duration(left)}: waits for {one.binds_now}"
+    if (done := one.forecast) is not None:
+        binds = f"; what binds most: {done.binds}" if done.binds and done.seconds < math.inf else ""
+        yield "finish", _when(done.seconds, now) + binds
+
+
+def _senders(one: Standing, now: float) -> Iterator[str]:
+    """What each sender still has to send, if there are several."""
+    left: dict[str, int] = {}
+    for (sender, _), count in one.status.queue.items():
+        left[sender] = left.get(sender, 0) + count
+    if len(left) < 2:
+        return
+    ends = {} if one.forecast is None else one.forecast.by_sender
+    for sender, count in sorted(left.items()):
+        done = f" · finish: {_when(ends[sender], now)}" if sender in ends else ""
+        stopped = " · STOPPED" if sender in one.status.stopped_senders else ""
+        yield f"{sender}  {number(count)} queued{done}{stopped}"
+
+
+def _when(seconds: float, now: float) -> str:
+    if seconds < 1:
+        return "no limit is in the way"
+    if seconds == math.inf:
+        return "never: the schedule does not open within two years"
+    return f"about {moment(now + seconds, now)}, in {duration(seconds)}"
+
+
+def _run(found: Standings, now: float) -> str:
+    last = found.last_run
+    if last is None:
+        return "no run yet"
+    if last.ended_at is not None:
+        return f"no run since {moment(last.ended_at, now)} ({last.ending})"
+    state = {True: "running", False: "KILLED, began", None: "running elsewhere"}[found.alive]
+    return f"{state} since {moment(last.started_at, now)}".replace("began since", "began")
+
+
+def _clock(at: float) -> str:
+    return f"{datetime.fromtimestamp(at).astimezone():%H:%M:%S}"

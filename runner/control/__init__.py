@@ -1,0 +1,1 @@
+"""What a person does to campaigns, messages and people, each with its audit entry."""

@@ -1,0 +1,164 @@
+"""What a person does to a campaign, its messages and the do-not-contact list.
+
+The same for the command line and the dashboard: each changes the ledger and writes down who did
+it (`by`), from where (`via`) and what came of it, in one transaction. What changed nothing is not
+written down.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from runner.clock import Clock, iso
+from runner.errors import LaneHeld, UsageError
+from runner.ledger.campaigns import audit, brakes, submissions
+from runner.ledger.campaigns.audit import NAMED, Act
+from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake, BrakeKind
+from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.ledger import Ledger, hold_lane
+from runner.ledger.messages import decisions
+from runner.ledger.messages.decisions import Retry
+from runner.message.status import MessageStatus
+from runner.planning.selection import in_words, known_ids
+
+_S = MessageStatus
+
+
+def pause(ledger: Ledger, row: CampaignRow, clock: Clock, *, by: str, via: str) -> Brake | None:
+    """Pause a campaign; what stops it already by a person's word, if anything does: it stays so."""
+    at = clock.now()
+    with ledger.writing() as connection:
+        before = brakes.pause(connection, row.id, at, by)
+        if before is None:
+            audit.keep(connection, Act.PAUSE, at=at, by=by, via=via, campaign=row.id)
+    return before
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What had stopped a campaign, None for nothing; and who goes on with it by itself: `workers`,
+    or a `live` run. Neither: it has to be run."""
+
+    before: Brake | None
+    workers: bool
+    live: bool
+
+
+def resume(ledger: Ledger, row: CampaignRow, clock: Clock, *, by: str, via: str) -> Resumed:
+    """Let a campaign go on, and wake the workers that have it. Runs nothing; waits up to 5 s for a
+    live run to hear of it."""
+    at = clock.now()
+    with ledger.writing() as connection:
+        before = decisions.resume(connection, row.id, at, by)
+        if before is not None:
+            why = f"it was {before.kind}"
+            audit.keep(connection, Act.RESUME, at=at, by=by, via=via, campaign=row.id, why=why)
+    submitted = ledger.write(submissions.wake, row.id, at)
+    return Resumed(before, submitted, not submitted and goes_on_elsewhere(ledger, row, at))
+
+
+def cancel(ledger: Ledger, row: CampaignRow, clock: Clock, *, by: str, via: str) -> int:
+    """Withdraw what a campaign has in the queue, and let nothing more of it go; how many."""
+    at = clock.now()
+    with ledger.writing() as connection:
+        count = decisions.cancel(connection, row.id, at, by)
+        last = brakes.latest(connection, [row.id])[row.id]
+        if count or (last.at, last.by) == (at, by):
+            audit.keep(connection, Act.CANCEL, at=at, by=by, via=via, campaign=row.id, count=count)
+    return count
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """How many messages are queued again, and whether the campaign is the workers' (`submitted`):
+    then it is to be submitted anew, else to be run."""
+
+    count: int
+    submitted: bool
+
+
+def retry(
+    ledger: Ledger,
+    row: CampaignRow,
+    clock: Clock,
+    *,
+    statuses: Collection[MessageStatus] = (),
+    reasons: Collection[str] = (),
+    ids: Collection[str] = (),
+    new_key: bool = False,
+    by: str,
+    via: str,
+) -> Retried:
+    """Queue failed, rejected or cancelled messages again (empty: of any of these statuses, for any
+    reason, of anybody). Raises UsageError for an id that the campaign has no message for."""
+    at = clock.now()
+    asked = Retry(row.id, frozenset(statuses), frozenset(reasons), frozenset(ids), new_key)
+    if unknown := set(ids) - known_ids(ledger, row, ids):
+        raise UsageError(
+            f"--only: {in_words(unknown)} not in campaign {row.name}",
+            "nothing was queued again; see who is: run-campaign export CAMPAIGN -o results.csv",
+        )
+    words = [*sorted(statuses), *sorted(reasons), *(["new key"] if new_key else [])]
+    with ledger.writing() as connection:
+        submitted = submissions.is_submitted(connection, row.id)
+        who = decisions.to_retry(connection, asked, NAMED)
+        count = decisions.retry(connection, asked)
+        if count:
+            audit.keep(
+                connection,
+                Act.RETRY,
+                at=at,
+                by=by,
+                via=via,
+                campaign=row.id,
+                count=count,
+                recipients=who,
+                why=", ".join(words),
+            )
+    return Retried(count, submitted)
+
+
+HEARS_WITHIN = 5.0
+"""Seconds after which a run that has not heard a word is not waited for: it is frozen, or hangs."""
+
+
+def user() -> str:
+    """Who sits at this terminal, as the system knows them."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no name for this number, as in some containers
+        return f"user {os.getuid()}"
+
+
+def brake_text(name: str, brake: Brake) -> str:
+    """What stops a campaign, who did it and when."""
+    if brake.kind in BY_A_PERSON:
+        return f"{name} was {brake.kind} by {brake.by} at {iso(brake.at)}"
+    by = " by its guard" if brake.kind is BrakeKind.GUARDED else ""
+    return f"{name} was stopped{by} at {iso(brake.at)}: {brake.why}"
+
+
+def goes_on_elsewhere(ledger: Ledger, row: CampaignRow, at: float) -> bool:
+    """Whether a live run has this campaign and has heard what was said last of it. One that is
+    ending lets go of it instead."""
+    if row.lane is None or ledger.read(brakes.heard_by_driver, row.lane, row.id) is None:
+        return False
+    try:
+        with hold_lane(ledger, row.lane, "resume", at, wait=False):
+            return False  # it died without a word
+    except LaneHeld:
+        pass
+    last = ledger.read(brakes.latest, [row.id]).get(row.id)
+    said = 0 if last is None else last.id
+    give_up = time.monotonic() + HEARS_WITHIN
+    while (heard := ledger.read(brakes.heard_by_driver, row.lane, row.id)) is not None:
+        if heard >= said:
+            return True
+        if time.monotonic() > give_up:
+            break
+        time.sleep(0.05)
+    return False

@@ -1,0 +1,111 @@
+"""Resolve by hand and undo it, each with its audit entry."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from runner.clock import Clock
+from runner.errors import UsageError
+from runner.ledger.campaigns import audit
+from runner.ledger.campaigns.audit import Act
+from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.ledger import Ledger
+from runner.ledger.messages import in_doubt
+from runner.ledger.messages.in_doubt import Doubt
+from runner.ledger.messages.resolutions import TakenBack, give_word, take_back
+from runner.ledger.messages.settlements import Settlement
+from runner.message.evidence import Evidence
+from runner.message.status import MessageStatus
+
+_S = MessageStatus
+
+
+def settle_by_word(
+    ledger: Ledger,
+    row: CampaignRow,
+    clock: Clock,
+    *,
+    sent: Collection[str] = (),
+    not_sent: Collection[str] = (),
+    all_not_sent: bool = False,
+    by: str,
+    via: str,
+) -> tuple[int, int]:
+    """Settle messages in doubt as a person says; (sent, queued again).
+
+    Raises UsageError for an id that is not in doubt, or said to be both.
+    """
+    doubts = ledger.read(in_doubt.in_doubt, [row.id])
+    known = {doubt.recipient.id for doubt in doubts}
+    both = sorted(set(sent) & set(not_sent))
+    if both:
+        raise UsageError(f"{both[0]} is said to be sent and not sent", "say one of the two")
+    for id in (*sent, *not_sent):
+        if id not in known:
+            listed = ", ".join(sorted(known)[:10]) or "nobody"
+            raise UsageError(f"{id} is not in doubt in {row.name}", f"in doubt: {listed}")
+
+    def word(doubt: Doubt) -> Evidence | None:
+        if doubt.recipient.id in sent:
+            return Evidence.SAID_SENT
+        said_not = all_not_sent or doubt.recipient.id in not_sent
+        return Evidence.SAID_NOT_SENT if said_not else None
+
+    at = clock.now()
+    said = [(doubt, evidence) for doubt in doubts if (evidence := word(doubt)) is not None]
+    words = [
+        Settlement(doubt.id, evidence, at, evidence, "settled by a person's word")
+        for doubt, evidence in said
+    ]
+    told: dict[MessageStatus, list[str]] = {_S.SENT: [], _S.QUEUED: []}
+    with ledger.writing() as connection:
+        for (doubt, _), done in zip(said, give_word(connection, row.id, words), strict=True):
+            if done is not None and done.status in told:
+                told[done.status].append(doubt.recipient.id)
+        for what, status in ((Act.SENT, _S.SENT), (Act.NOT_SENT, _S.QUEUED)):
+            if told[status]:
+                audit.keep(
+                    connection,
+                    what,
+                    at=at,
+                    by=by,
+                    via=via,
+                    campaign=row.id,
+                    recipients=told[status],
+                )
+    return len(told[_S.SENT]), len(told[_S.QUEUED])
+
+
+def take_words_back(
+    ledger: Ledger,
+    row: CampaignRow,
+    clock: Clock,
+    ids: Collection[str] = (),
+    *,
+    by: str,
+    via: str,
+) -> TakenBack:
+    """Take back what was said since the last run (empty `ids`: of all): in doubt again.
+
+    Raises UsageError for an id that nobody has said anything of; then none is taken back.
+    """
+    at = clock.now()
+    with ledger.writing() as connection:
+        told = take_back(connection, row.id, ids)
+        unknown = sorted(set(ids) - {*told.back, *told.too_late})
+        if unknown:  # all of them or none
+            raise UsageError(
+                f"nothing was said of {unknown[0]} in {row.name}, or it was taken back already",
+                "see what is in doubt: run-campaign resolve --list",
+            )
+        if told.back:
+            audit.keep(
+                connection,
+                Act.UNDO,
+                at=at,
+                by=by,
+                via=via,
+                campaign=row.id,
+                recipients=told.back,
+            )
+    return told

@@ -1,0 +1,1 @@
+"""Rows about a campaign as a whole."""

@@ -1,0 +1,137 @@
+"""What persons did to campaigns and messages: who, when, from where, and what it changed.
+
+Written in the transaction of the change itself, so that neither is there without the other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, Select, insert, or_, select
+
+from runner.ledger.pagination import Page, page_of, where_of
+from runner.ledger.schema import action, campaign
+
+CLI = "cli"
+DASHBOARD = "dashboard"
+
+NAMED = 1000
+"""People that one action names at most; `count` says how many there were. Our own choice."""
+
+
+class Act(StrEnum):
+    """What a person can do."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    SENT = "sent"  # their word for a message in doubt
+    NOT_SENT = "not_sent"
+    UNDO = "undo"  # such a word taken back
+    RETRY = "retry"
+    SUPPRESS = "suppress"
+    UNSUPPRESS = "unsuppress"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that somebody did at `at` (Unix s). `campaign` is None for the do-not-contact list,
+    which is of the whole ledger. `count`: messages or people that it changed; `recipients`: the
+    first `NAMED` of them, where they were chosen one by one; `why`: a reason, or what was asked."""
+
+    id: int
+    at: float
+    by: str
+    via: str
+    what: Act
+    campaign: int | None
+    campaign_name: str
+    count: int
+    recipients: tuple[str, ...]
+    why: str
+
+
+def keep(
+    connection: Connection,
+    what: Act,
+    *,
+    at: float,
+    by: str,
+    via: str,
+    campaign: int | None = None,
+    count: int | None = None,
+    recipients: Collection[str] = (),
+    why: str = "",
+) -> None:
+    """Write down what somebody did. `count`: where it is not that of the `recipients`."""
+    detail: dict[str, Any] = {"recipients": list(islice(recipients, NAMED)), "why": why}
+    connection.execute(
+        insert(action).values(
+            at=at,
+            said_by=by,
+            via=via,
+            what=what,
+            campaign=campaign,
+            changed=len(recipients) if count is None else count,
+            detail=json.dumps(
+                {key: value for key, value in detail.items() if value}, ensure_ascii=False
+            ),
+        )
+    )
+
+
+def actions(
+    connection: Connection, campaign: int | None = None, *, after: str = "", limit: int = 100
+) -> Page[Action]:
+    """What was done to a campaign, or to anything (None), newest first."""
+    wanted = _ACTIONS.limit(limit)
+    if campaign is not None:
+        wanted = wanted.where(action.c.campaign == campaign)
+    if after:
+        [before] = where_of(after, int)
+        wanted = wanted.where(action.c.id < before)
+    return page_of(_read(connection, wanted), limit, lambda each: (each.id,))
+
+
+def actions_about(
+    connection: Connection, campaign: int, recipient: str, limit: int = 100
+) -> list[Action]:
+    """What was done to one person's message, as far as it names them, newest first: in a campaign,
+    and on the do-not-contact list."""
+    name = json.dumps(recipient, ensure_ascii=False)
+    about = or_(action.c.campaign == campaign, action.c.campaign.is_(None))
+    wanted = _ACTIONS.where(about, action.c.detail.contains(name, autoescape=True)).limit(limit)
+    return [each for each in _read(connection, wanted) if recipient in each.recipients]
+
+
+_ACTIONS = (
+    select(action, campaign.c.name)
+    .join(campaign, campaign.c.id == action.c.campaign, isouter=True)
+    .order_by(action.c.id.desc())
+)
+
+
+def _read(connection: Connection, wanted: Select[Any]) -> list[Action]:
+    found = []
+    for row in connection.execute(wanted):
+        detail = json.loads(row.detail)
+        found.append(
+            Action(
+                id=row.id,
+                at=row.at,
+                by=row.said_by,
+                via=row.via,
+                what=Act(row.what),
+                campaign=row.campaign,
+                campaign_name=row.name or "",
+                count=row.changed,
+                recipients=tuple(detail.get("recipients", ())),
+                why=detail.get("why", ""),
+            )
+        )
+    return found

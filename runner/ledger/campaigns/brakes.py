@@ -1,0 +1,201 @@
+"""What stops a campaign or a sender: who, when and why. Every one is kept; the newest counts.
+
+A person pauses, cancels and resumes; a guard stops its campaign until it is run again; the API
+stops a sender, or everything, until the next run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection, bindparam, exists, func, insert, select
+
+from runner.ledger.locks import keep_intents_out
+from runner.ledger.schema import brake, message, note, run, set_note
+
+
+class BrakeKind(StrEnum):
+    """What happened to a campaign or a sender."""
+
+    PAUSED = "paused"  # by a person, until they resume it
+    CANCELLED = "cancelled"  # the same, and what was queued is withdrawn
+    GUARDED = "guarded"  # by the campaign's guard, until it is run again
+    STOPPED = "stopped"  # a sender, or all of a run by what the API said: until the next run
+    RELEASED = "released"  # goes on
+
+
+BY_A_PERSON = frozenset({BrakeKind.PAUSED, BrakeKind.CANCELLED})
+
+_STRENGTH = (
+    BrakeKind.RELEASED,
+    BrakeKind.STOPPED,
+    BrakeKind.GUARDED,
+    BrakeKind.PAUSED,
+    BrakeKind.CANCELLED,
+)
+"""Since the last release the strongest counts: a run's own never takes the place of a person's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """What stops a campaign or a sender. `id` grows with time; 0: not in the ledger yet."""
+
+    kind: BrakeKind
+    at: float
+    by: str = ""
+    why: str = ""
+    id: int = 0
+    campaign: int | None = None
+
+
+_later = brake.alias()
+_SINCE_RELEASE = ~exists().where(
+    _later.c.campaign == brake.c.campaign,
+    _later.c.kind == BrakeKind.RELEASED,
+    _later.c.id > brake.c.id,
+)
+"""That nothing has let a brake's campaign go on since, but perhaps this row itself."""
+
+STOPPED_BY_A_PERSON = exists().where(
+    brake.c.campaign == message.c.campaign, brake.c.kind.in_(BY_A_PERSON), _SINCE_RELEASE
+)
+"""That a message's campaign is paused or cancelled. Made once: every claim needs it."""
+
+_LATEST = (
+    select(brake)
+    .where(brake.c.campaign.in_(bindparam("campaigns", expanding=True)), _SINCE_RELEASE)
+    .order_by(brake.c.id)
+)
+
+
+def latest(connection: Connection, campaigns: Collection[int]) -> dict[int, Brake]:
+    """What was said last to each campaign, a release too; nothing for one that never stopped."""
+    found: dict[int, Brake] = {}
+    for row in connection.execute(_LATEST, {"campaigns": list(campaigns)}):
+        kind = BrakeKind(row.kind)
+        each = Brake(kind, row.set_at, row.said_by, row.why, row.id, row.campaign)
+        before = found.setdefault(row.campaign, each)
+        if _STRENGTH.index(kind) > _STRENGTH.index(before.kind):
+            found[row.campaign] = each
+    return found
+
+
+def standing(connection: Connection, campaigns: Collection[int]) -> dict[int, Brake]:
+    """What stops campaigns now."""
+    found = latest(connection, campaigns)
+    return {id: each for id, each in found.items() if each.kind is not BrakeKind.RELEASED}
+
+
+def stopped_senders(connection: Connection, senders: Collection[str]) -> dict[str, Brake]:
+    """Which of these senders stand still since their last run, and why."""
+    newest = (
+        select(func.max(brake.c.id)).where(brake.c.sender.in_(senders)).group_by(brake.c.sender)
+    )
+    wanted = select(brake).where(brake.c.id.in_(newest), brake.c.kind != BrakeKind.RELEASED)
+    return {
+        row.sender: Brake(BrakeKind(row.kind), row.set_at, row.said_by, row.why, row.id)
+        for row in connection.execute(wanted.order_by(brake.c.sender))
+    }
+
+
+def pause(connection: Connection, campaign: int, at: float, by: str) -> Brake | None:
+    """Pause a campaign; what stops it already by a person's word, if anything does. Whatever is
+    claimed after this is committed has seen it."""
+    keep_intents_out(connection)
+    before = standing(connection, [campaign]).get(campaign)
+    if before is not None and before.kind in BY_A_PERSON:
+        return before
+    put(connection, campaign, BrakeKind.PAUSED, at, by)
+    return None
+
+
+def release(
+    connection: Connection,
+    campaign: int,
+    at: float,
+    by: str,
+    unless: Collection[BrakeKind] = (),
+) -> Brake | None:
+    """Let a campaign go on; what had stopped it, if anything had. `unless`: what is not for this
+    to end; then None."""
+    keep_intents_out(connection)
+    before = standing(connection, [campaign]).get(campaign)
+    if before is None or before.kind in unless:
+        return None
+    put(connection, campaign, BrakeKind.RELEASED, at, by)
+    return before
+
+
+def put(
+    connection: Connection, campaign: int, kind: BrakeKind, at: float, by: str, why: str = ""
+) -> None:
+    """Write down what happened to a campaign."""
+    connection.execute(
+        insert(brake).values(campaign=campaign, kind=kind, set_at=at, said_by=by, why=why)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """What a run itself has stopped: a campaign or a sender, one of the two."""
+
+    at: float
+    why: str
+    campaign: int | None = None
+    sender: str | None = None
+    kind: BrakeKind = BrakeKind.STOPPED
+
+
+def halt(connection: Connection, halts: Sequence[Halt]) -> list[None]:
+    """Keep what a run itself has stopped (a batch)."""
+    rows = [
+        {
+            "campaign": each.campaign,
+            "sender": each.sender,
+            "kind": each.kind,
+            "set_at": each.at,
+            "why": each.why,
+        }
+        for each in halts
+    ]
+    connection.execute(insert(brake), rows)
+    return [None] * len(halts)
+
+
+def release_senders(connection: Connection, senders: Iterable[str], at: float) -> None:
+    """A new run of these senders begins: what stopped them before is to show itself again."""
+    found = stopped_senders(connection, list(senders))
+    if found:
+        connection.execute(
+            insert(brake),
+            [{"sender": id, "kind": BrakeKind.RELEASED, "set_at": at} for id in found],
+        )
+
+
+def _driven_key(lane: str) -> str:
+    return f"driven {lane}"
+
+
+def tell_driven(connection: Connection, lane: str, run_id: int, heard: Mapping[int, int]) -> None:
+    """Write down which campaigns the lane's owner drives, and the newest word it has heard of
+    each."""
+    told = {"run": run_id, "heard": {str(campaign): id for campaign, id in heard.items()}}
+    set_note(connection, _driven_key(lane), json.dumps(told))
+
+
+def heard_by_driver(connection: Connection, lane: str, campaign: int) -> int | None:
+    """The newest word on a campaign that its live run has heard; None when none drives it. The run
+    may have died."""
+    said = json.loads(note(connection, _driven_key(lane)) or "{}")
+    alive = select(run.c.id).where(run.c.id == said.get("run", 0), run.c.ended_at.is_(None))
+    heard: int | None = said.get("heard", {}).get(str(campaign))
+    return heard if connection.execute(alive).first() is not None else None
+
+
+def is_driven_by(connection: Connection, lane: str, run_id: int) -> bool:
+    """Whether this run was driving campaigns of a lane when it said so last."""
+    said = json.loads(note(connection, _driven_key(lane)) or "{}")
+    return said.get("run") == run_id and bool(said.get("heard"))

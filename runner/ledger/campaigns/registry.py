@@ -1,0 +1,122 @@
+"""Campaigns in the ledger: found, added, and bound to a team and an API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    Connection,
+    insert,
+    select,
+    update,
+)
+
+from runner.errors import LedgerError
+from runner.ledger.rehearsals import lane_name
+from runner.ledger.schema import campaign
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignRow:
+    """A campaign as the ledger knows it. `origin` and `team` are None before its first live run."""
+
+    id: int
+    name: str
+    path: str
+    source: str
+    platform: str
+    id_type: str
+    origin: str | None
+    team: str | None
+    fingerprint: str | None
+    rehearsal: bool
+
+    @property
+    def lane(self) -> str | None:
+        """The lane it is bound to, None before its first live run."""
+        if self.team is None:
+            return None
+        return lane_name(self.team, rehearsal=self.rehearsal)
+
+
+_CAMPAIGN_COLUMNS = (
+    campaign.c.id,
+    campaign.c.name,
+    campaign.c.path,
+    campaign.c.source,
+    campaign.c.platform,
+    campaign.c.id_type,
+    campaign.c.origin,
+    campaign.c.team,
+    campaign.c.fingerprint,
+    campaign.c.rehearsal,
+)
+
+
+def find_campaign(connection: Connection, name: str) -> CampaignRow | None:
+    """The campaign of this name, None when the ledger has never planned it."""
+    row = connection.execute(
+        select(*_CAMPAIGN_COLUMNS).where(campaign.c.name == name)
+    ).one_or_none()
+    return CampaignRow(**row._mapping) if row else None
+
+
+def campaigns(connection: Connection) -> list[CampaignRow]:
+    """Every campaign but the tests, in the order they were first planned."""
+    rows = connection.execute(
+        select(*_CAMPAIGN_COLUMNS).where(~campaign.c.is_test).order_by(campaign.c.id)
+    )
+    return [CampaignRow(**row._mapping) for row in rows]
+
+
+def add_campaign(
+    connection: Connection,
+    *,
+    name: str,
+    path: str,
+    source: str,
+    platform: str,
+    id_type: str,
+    at: float,
+    is_test: bool = False,
+    rehearsal: bool = False,
+) -> CampaignRow:
+    """Make a campaign's row; what it is bound to comes with its first live run."""
+    connection.execute(
+        insert(campaign).values(
+            name=name,
+            path=path,
+            source=source,
+            platform=platform,
+            id_type=id_type,
+            is_test=is_test,
+            rehearsal=rehearsal,
+            created_at=at,
+        )
+    )
+    added = find_campaign(connection, name)
+    assert added is not None
+    return added
+
+
+def bind(connection: Connection, id: int, origin: str, team: str) -> None:
+    """Bind a campaign to its API origin and team, or refuse another than it is bound to. A
+    rehearsal is bound to none, and goes on with whatever sandbox there is."""
+    row = connection.execute(
+        select(campaign.c.name, campaign.c.origin, campaign.c.team, campaign.c.rehearsal)
+        .where(campaign.c.id == id)
+        .with_for_update()
+    ).one()
+    if row.origin is None or row.rehearsal:
+        connection.execute(
+            update(campaign).where(campaign.c.id == id).values(origin=origin, team=team)
+        )
+    elif (row.origin, row.team) != (origin, team):
+        what, old, new = (
+            ("API", row.origin, origin) if row.origin != origin else ("team", row.team, team)
+        )
+        raise LedgerError(
+            f"campaign {row.name} was begun on {what} {old}, this is {new}",
+            f"use the token and base_url it was begun with, or another `name:` for a new campaign "
+            f"(whom {row.name} has written to would be written to again)",
+        )

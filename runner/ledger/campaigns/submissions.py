@@ -1,0 +1,185 @@
+"""Campaigns that were handed to workers, and how the workers' lanes stand.
+
+Times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import NamedTuple
+from unicodedata import normalize
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from runner.ledger.campaigns.registry import CampaignRow, find_campaign
+from runner.ledger.locks import take_turns
+from runner.ledger.schema import campaign, lane, submission
+from runner.message.status import MessageStatus
+
+_S = MessageStatus
+
+
+class Submission(NamedTuple):
+    """A campaign as it was handed in: its file's text, and what else a worker cannot read where it
+    is. `start` is what was said instead of the file's, or empty."""
+
+    row: CampaignRow
+    lane: str
+    token_env: str
+    path: str
+    file: str
+    start: str
+    suppressed: frozenset[str]
+    submitted_at: float
+    next_at: float | None
+
+
+class Due(NamedTuple):
+    """A lane that wants to be driven, and the variable that holds its token."""
+
+    lane: str
+    token_env: str
+
+
+def submit(
+    connection: Connection,
+    name: str,
+    *,
+    lane_id: str,
+    token_env: str,
+    path: str,
+    file: str,
+    start: str,
+    suppressed: Collection[str],
+    at: float,
+    by: str,
+) -> None:
+    """Hand a planned campaign to workers, or hand it in anew; it is due at once."""
+    take_turns(connection, "submit")
+    row = find_campaign(connection, name)
+    assert row is not None
+    woken = wakes(connection, lane_id)  # which must not begin anew with its rows
+    _lock(connection, or_(submission.c.lane == lane_id, submission.c.campaign == row.id))
+    connection.execute(delete(submission).where(submission.c.campaign == row.id))
+    connection.execute(
+        insert(submission).values(
+            campaign=row.id,
+            lane=lane_id,
+            token_env=token_env,
+            path=path,
+            file=file,
+            start=start,
+            suppressed=json.dumps(sorted(suppressed)),
+            submitted_at=at,
+            said_by=by,
+            wakes=woken,
+        )
+    )
+    _wake(connection, lane_id, at)
+
+
+def of_lane(connection: Connection, lane_id: str) -> list[Submission]:
+    """What workers drive of a lane, in the order of handing in."""
+    return _found(connection, submission.c.lane == lane_id)
+
+
+def find(connection: Connection, id: int) -> Submission | None:
+    """A campaign as it was handed in, if it was."""
+    return next(iter(_found(connection, submission.c.campaign == id)), None)
+
+
+def _found(connection: Connection, wanted: ColumnElement[bool]) -> list[Submission]:
+    each = submission.c
+    rows = connection.execute(
+        select(submission, campaign.c.name)
+        .join(campaign, campaign.c.id == each.campaign)
+        .where(wanted)
+        .order_by(each.submitted_at, each.campaign)
+    ).all()
+    found: list[Submission] = []
+    for row in rows:
+        known = find_campaign(connection, row.name)
+        assert known is not None
+        ids = frozenset(normalize("NFC", each) for each in json.loads(row.suppressed))
+        facts = (row.lane, row.token_env, row.path, row.file, row.start)
+        found.append(Submission(known, *facts, ids, row.submitted_at, row.next_at))
+    return found
+
+
+def is_submitted(connection: Connection, id: int) -> bool:
+    """Whether workers drive this campaign."""
+    asked = select(submission.c.campaign).where(submission.c.campaign == id)
+    return connection.execute(asked).first() is not None
+
+
+def due(connection: Connection, at: float) -> list[Due]:
+    """The lanes that want to be driven at `at`."""
+    each = submission.c
+    rows = connection.execute(
+        select(each.lane, func.min(each.token_env))
+        .where(each.next_at <= at)
+        .group_by(each.lane)
+        .order_by(func.min(each.next_at), each.lane)
+    )
+    return [Due(*row) for row in rows]
+
+
+def wake(connection: Connection, id: int, at: float) -> bool:
+    """A campaign's lane has something to do now; False when it is none of the workers'."""
+    of_it = select(submission.c.lane).where(submission.c.campaign == id)
+    lane_id = connection.execute(of_it).scalar()
+    if lane_id is None:
+        return False
+    _wake(connection, lane_id, at)
+    return True
+
+
+def _wake(connection: Connection, lane_id: str, at: float) -> None:
+    take_turns(connection, "submit")
+    _lock(connection, submission.c.lane == lane_id)
+    connection.execute(
+        update(submission)
+        .where(submission.c.lane == lane_id)
+        .values(next_at=at, trouble="", wakes=wakes(connection, lane_id) + 1)
+    )
+
+
+def wakes(connection: Connection, lane_id: str) -> int:
+    """How often a lane was woken."""
+    most = select(func.max(submission.c.wakes)).where(submission.c.lane == lane_id)
+    return connection.execute(most).scalar() or 0
+
+
+def _lock(connection: Connection, wanted: ColumnElement[bool]) -> None:
+    """Always in one order, or two could wait for each other."""
+    each = submission.c.campaign
+    connection.execute(select(each).where(wanted).order_by(each).with_for_update())
+
+
+def put_off(
+    connection: Connection,
+    lane_id: str,
+    seen: int,
+    next_at: float | None,
+    trouble: str = "",
+    owner: int | None = None,
+) -> None:
+    """When a lane is due again, None for not before it is woken; and what kept it from going on.
+    One that was woken since it was `seen` (see `wakes`) stays due, and one that another run than
+    the `owner` has taken meanwhile is left to that."""
+    _lock(connection, submission.c.lane == lane_id)
+    wanted = update(submission).where(submission.c.lane == lane_id, submission.c.wakes == seen)
+    if owner is not None:
+        wanted = wanted.where(exists().where(lane.c.id == lane_id, lane.c.run == owner))
+    connection.execute(wanted.values(next_at=next_at, trouble=trouble))

@@ -1,0 +1,142 @@
+"""Workers: their heartbeats, their version, and what a lost one leaves."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Float,
+    cast,
+    func,
+    select,
+    text,
+    update,
+)
+
+from runner.ledger.campaigns.brakes import is_driven_by
+from runner.ledger.locks import HELD
+from runner.ledger.schema import lane, meta, note, run, set_note
+
+STALL = 10.0
+"""Seconds without a sign of life after which a worker is taken for dead."""
+
+WORKERS = "workers"
+"""Where the ledger keeps which version of the program its workers are of."""
+
+
+WORKER = "run-campaign worker "
+"""What a worker's session is called in the database, before its run's number."""
+
+TIDIED = "tidied"
+"""Where it keeps when the engine's rows were last looked after."""
+
+
+def beat(connection: Connection, run_id: int) -> None:
+    """A worker's sign of life."""
+    connection.execute(update(run).where(run.c.id == run_id).values(beat_at=_clock(connection)))
+
+
+def beat_age(connection: Connection, lane_id: str) -> float | None:
+    """Seconds since the last sign of life of the worker that took a lane last; None when that was
+    no worker."""
+    row = connection.execute(
+        select((_clock(connection) - run.c.beat_at).label("age"))
+        .join(lane, lane.c.run == run.c.id)
+        .where(lane.c.id == lane_id, run.c.ended_at.is_(None))
+    ).one_or_none()
+    return None if row is None or row.age is None else float(row.age)
+
+
+def host_of_driver(connection: Connection, lane_id: str) -> str:
+    """The host of the live worker that drives a lane now; empty for none."""
+    owner = connection.execute(
+        select(lane.c.run, run.c.host).join(run, run.c.id == lane.c.run).where(lane.c.id == lane_id)
+    ).one_or_none()
+    return owner.host if owner and drives(connection, lane_id, owner.run) else ""
+
+
+def drives(connection: Connection, lane_id: str, run_id: int) -> bool:
+    """Whether a run, which took the lane last, is a live worker that drives it now."""
+    age = beat_age(connection, lane_id)
+    return age is not None and age <= STALL and is_driven_by(connection, lane_id, run_id)
+
+
+def _clock(connection: Connection) -> ColumnElement[float]:
+    if connection.dialect.name == "sqlite":
+        return (func.julianday("now") - 2440587.5) * 86400.0
+    return cast(func.extract("epoch", func.clock_timestamp()), Float)
+
+
+def my_turn_to_tidy(connection: Connection, every: float) -> bool:
+    """Whether whoever asks is the one to look after the engine's rows now: one is, `every` seconds.
+    No lock is held for it, so that none can be held by who was frozen meanwhile."""
+    now = connection.execute(select(_clock(connection))).scalar_one()
+    last = note(connection, TIDIED)
+    if last and 0 <= now - float(last) < every:
+        return False
+    if not last:
+        set_note(connection, TIDIED, repr(float(now)))
+        return True
+    moved = connection.execute(
+        update(meta)
+        .where(meta.c.key == TIDIED, meta.c.value == last)
+        .values(value=repr(float(now)))
+    )
+    return moved.rowcount == 1
+
+
+def try_hold(connection: Connection, lane_ids: list[str]) -> list[bool]:
+    """Take PostgreSQL's locks of lanes for this session (a batch); which of them it has now."""
+    lock = func.pg_try_advisory_lock
+    return [
+        bool(connection.execute(select(lock(func.hashtextextended(id, 0)))).scalar_one())
+        for id in lane_ids
+    ]
+
+
+def let_go(connection: Connection, lane_ids: list[str]) -> list[None]:
+    """Give such locks back (a batch)."""
+    for id in lane_ids:
+        connection.execute(select(func.pg_advisory_unlock(func.hashtextextended(id, 0))))
+    return [None] * len(lane_ids)
+
+
+def worker_name(run_id: int) -> str:
+    """What a worker's session is called in the database."""
+    return f"{WORKER}{run_id}"
+
+
+def introduce(connection: Connection, run_ids: list[int]) -> list[None]:
+    """Say in this session, which will hold lanes' locks, whose it is (a batch)."""
+    for id in run_ids:
+        connection.execute(select(func.set_config("application_name", worker_name(id), False)))
+    return [None] * len(run_ids)
+
+
+def evict(connection: Connection, lane_id: str, silent: float) -> int:
+    """End the session that holds a lane, and with it all that it might still commit, if it is that
+    of a worker without a sign of life for more than `silent` seconds. How many there were.
+
+    Not by who took the lane last: who was frozen before it came to that holds it too.
+    """
+    ended = connection.execute(
+        text(
+            f"SELECT pg_terminate_backend(held.pid) FROM {HELD}"
+            " JOIN pg_stat_activity session ON session.pid = held.pid"
+            " JOIN run ON session.application_name = :name || run.id"
+            " WHERE held.key = hashtextextended(:lane, 0)"
+            " AND extract(epoch FROM clock_timestamp()) - run.beat_at > :silent"
+        ),
+        {"name": WORKER, "lane": lane_id, "silent": silent},
+    )
+    return len(ended.all())
+
+
+def workers_version(connection: Connection) -> str:
+    """Which version of the program this ledger's workers are of; empty before `db upgrade`."""
+    return note(connection, WORKERS)
+
+
+def set_workers_version(connection: Connection, version: str) -> None:
+    """From here on workers of any other version stop."""
+    set_note(connection, WORKERS, version)

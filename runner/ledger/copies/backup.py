@@ -1,0 +1,72 @@
+"""A copy of a ledger that may be in use. Neither is changed by it, whatever schema they have."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from runner.errors import LedgerError, RunnerError
+from runner.ledger.engine import ledger_url, place_of
+from runner.ledger.errors import BUSY_SECONDS, told_plainly
+from runner.ledger.files import check_place
+
+
+def back_up(location: str, target: Path) -> str:
+    """Copy the SQLite ledger at `location` to `target`, which must not exist yet; its place. The
+    copy appears under its name when it is whole and on disk, readable by its owner only.
+
+    Raises LedgerError for the ledger, RunnerError for a target that cannot be written.
+    """
+    url = ledger_url(location)
+    if url.get_backend_name() != "sqlite":
+        raise LedgerError(f"{place_of(url)} is no SQLite file", "use pg_dump for PostgreSQL")
+    source = Path(url.database or "")
+    if os.path.lexists(target):
+        raise LedgerError(f"{target} exists already", "name a new file")
+    check_place(source, read_only=True)
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    try:
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with (
+            told_plainly(str(source)),
+            closing(
+                sqlite3.connect(
+                    f"file:{quote(str(source))}?mode=rw", uri=True, timeout=BUSY_SECONDS
+                )
+            ) as live,
+        ):
+            if not live.execute("SELECT 1 FROM sqlite_master WHERE name = 'message'").fetchone():
+                raise LedgerError(f"{source} is no ledger", "name one: --state PATH")
+            _copy(live, partial, target)
+        partial.replace(target)
+        _sync(target.parent)
+        return str(source)
+    except OSError as error:
+        raise RunnerError(f"{target}: cannot be written ({error.strerror})") from None
+    finally:
+        for leftover in (partial, partial.with_name(f"{partial.name}-journal")):
+            leftover.unlink(missing_ok=True)
+
+
+def _copy(live: sqlite3.Connection, partial: Path, target: Path) -> None:
+    try:
+        with closing(sqlite3.connect(partial)) as copy:
+            live.backup(copy)
+    except sqlite3.OperationalError as error:
+        name = error.sqlite_errorname
+        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")):
+            raise RunnerError(
+                f"{target}: the copy cannot be written ({error})", "make room, or name another disk"
+            ) from error
+        raise
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

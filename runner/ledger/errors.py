@@ -1,0 +1,99 @@
+"""What a database said went wrong, as what a person can do about it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoneFree
+
+from runner.errors import LedgerError, LedgerLocked
+from runner.ledger.files import KEEP_IT, lock_holder
+from runner.passwords import hide_passwords
+
+BUSY_SECONDS = 30
+"""How long a write waits for another process's before it gives up. Planning a million rows holds
+the write lock for about 20 s (`benchmarks/`)."""
+
+AGAIN = "then run the same command again; nothing is lost"
+
+_SQLITE = {
+    "FULL": ("no space left for the ledger {place}", f"make room, {AGAIN}"),
+    "IOERR": (
+        "the disk failed the ledger {place} ({said}, {code})",
+        f"see whether the disk is full, over a quota, or broken, {AGAIN}",
+    ),
+    "READONLY": ("the ledger {place} cannot be written ({said})", f"let it be written, {AGAIN}"),
+    "CANTOPEN": (
+        "the ledger {place} cannot be opened ({said})",
+        "check the permissions of the file and its folder",
+    ),
+    "PERM": ("the ledger {place} cannot be opened ({said})", "check its permissions"),
+    "CORRUPT": (
+        "{place} is damaged ({said})",
+        f"restore the newest `run-campaign db backup`; {KEEP_IT}",
+    ),
+    "NOTADB": (
+        "{place} is damaged or no ledger ({said})",
+        f"restore the newest `run-campaign db backup`; {KEEP_IT}",
+    ),
+    "NOMEM": ("no memory left for the ledger {place}", f"free some, {AGAIN}"),
+}
+"""By SQLite's primary result code (sqlite.org/rescode.html)."""
+
+_SQLSTATE = {
+    "08": ("the connection to {place} was lost", f"see to the database, {AGAIN}"),
+    "57": ("the connection to {place} was cut ({said})", f"see to the database, {AGAIN}"),
+    "53": ("the database {place} is short of something ({said})", f"see to it, {AGAIN}"),
+    "58": ("the disk of {place} failed ({said})", f"see to the database, {AGAIN}"),
+    "XX": ("the database {place} failed ({said})", "look into the database's own log"),
+    "25": ("the database {place} cannot be written ({said})", f"let it be written, {AGAIN}"),
+    "28": ("{place} does not let us in ({said})", "check user and password in the URL"),
+    "40": ("the database {place} undid a change ({said})", f"wait a moment, {AGAIN}"),
+}
+"""By the class of PostgreSQL's error codes (its manual, appendix A)."""
+
+
+@contextmanager
+def told_plainly(place: str) -> Iterator[None]:
+    """Turns the database's errors into LedgerErrors that say what to do."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise plainly(error.orig, place, lost=error.connection_invalidated) from error
+    except sqlite3.Error as error:
+        raise plainly(error, place) from error
+    except NoneFree as error:
+        raise LedgerError(f"too many ask {place} at once", "wait a moment") from error
+
+
+def plainly(error: BaseException | None, place: str, *, lost: bool = False) -> LedgerError:
+    """The database's `error` in words. `lost`: its connection has ended."""
+    said = hide_passwords((str(error).strip().splitlines() or ["no reason given"])[0])
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorname", "")
+        kind = code.removeprefix("SQLITE_").partition("_")[0]
+        if kind in ("BUSY", "LOCKED", "PROTOCOL"):
+            return _locked(place, lock_holder(Path(place)))
+        if code == "SQLITE_CONSTRAINT_TRIGGER":  # of a ledger that moved while it was open
+            return LedgerError(said, f"name that one instead of {place}")
+        told = _SQLITE.get(kind)
+    else:
+        code = getattr(error, "sqlstate", None) or ("08" if lost else "")
+        if code == "55P03":  # lock_not_available
+            return _locked(place, "")
+        if code == "57014":  # query_canceled
+            return LedgerError(f"the database {place} took too long to answer", "look again later")
+        told = _SQLSTATE.get(code[:2])
+    what, hint = told or ("the ledger {place} failed: {said}", "")
+    return LedgerError(what.format(place=place, said=said, code=code), hint)
+
+
+def _locked(place: str, holder: str) -> LedgerLocked:
+    return LedgerLocked(
+        f"{holder or 'another program'} has held the ledger {place} for {BUSY_SECONDS} s",
+        f"end it, or find what has the ledger open, {AGAIN}",
+    )

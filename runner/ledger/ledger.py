@@ -1,0 +1,181 @@
+"""The ledger: the truth about who was written to.
+
+    with open_ledger("state.db") as ledger:
+        counts = ledger.read(views.counts, campaign.id)      # a consistent look
+        stopped = ledger.write(decisions.suppress, ids, "asked", now)   # one transaction
+        number = await ledger.commit(claims.claim, intent)    # grouped with others' commits
+
+SQLite by a file's path, PostgreSQL by a URL. Only this package knows SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from runner.clock import Clock
+from runner.ledger import locks
+from runner.ledger.engine import ledger_url, open_engine, place_of
+from runner.ledger.errors import told_plainly
+from runner.ledger.files import Anchor
+from runner.ledger.messages import (
+    claims,
+)
+from runner.ledger.migrations import refuse_upgraded
+from runner.ledger.writer import Writer
+
+__all__ = ["Connection", "Ledger", "open_ledger"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+
+class Ledger:
+    """An open ledger. `file` is None when it is not a file; `place` names it for people."""
+
+    def __init__(self, engine: Engine, location: str) -> None:
+        url = ledger_url(location)
+        self._engine = engine
+        self._writer: Writer | None = None
+        self._transaction = self._committing
+        self._lock_session: Connection | None = None
+        sqlite = url.get_backend_name() == "sqlite"
+        self.file = Path(url.database or "") if sqlite else None
+        self.place = place_of(url)
+        self._anchor = Anchor(self.file) if self.file else None
+
+    def read(
+        self, view: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """What `view` sees in one consistent snapshot. Views that stream need `reading()`."""
+        with self.reading() as connection:
+            return view(connection, *args, **kwargs)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A read transaction."""
+        with (
+            told_plainly(self.place),
+            self._engine.connect().execution_options(reading=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def write(
+        self, move: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """`move` in a transaction of its own, committed on return."""
+        with self.writing() as connection:
+            return move(connection, *args, **kwargs)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A write transaction, rolled back on any exception. Committed means: where it can be found
+        again. Raises LedgerError when the ledger's file is no longer in its place."""
+        with told_plainly(self.place), self._engine.begin() as connection:
+            yield connection
+        if self._anchor is not None:
+            self._anchor.check()
+
+    @contextmanager
+    def _committing(self, begins: bool) -> Iterator[Connection]:
+        """A write transaction of the writer's, `begins` with intents. On PostgreSQL in the very
+        session that holds the lane's lock: when that ends, nothing more is begun."""
+        if self._anchor is not None and begins:
+            self._anchor.check()
+        if self._lock_session is None:
+            with self.writing() as connection:
+                yield connection
+            return
+        with told_plainly(self.place), self._lock_session.begin():
+            yield self._lock_session
+
+    async def commit(self, batch: Callable[[Connection, list[Item]], list[T]], item: Item) -> T:
+        """`batch`'s result for `item`, committed together with whatever else waits."""
+        if self._writer is None:
+            self._writer = Writer(self._transaction, begins=claims.claim)
+        result: T = await self._writer.submit(batch, item)
+        return result
+
+    def measure(self, committed: Callable[[float], None], clock: Clock) -> None:
+        """Tell, in the writer's thread, how many seconds each group took to be on disk; to be asked
+        for before the first commit."""
+
+        @contextmanager
+        def measured(begins: bool) -> Iterator[Connection]:
+            begun = clock.boot()
+            with self._committing(begins) as connection:
+                yield connection
+            committed(clock.boot() - begun)
+
+        self._transaction = measured
+
+    @contextmanager
+    def hold(self, lane: str, *, wait: bool) -> Iterator[None]:
+        """Keep other runs out of a lane of a PostgreSQL ledger, for as long as this process is
+        connected. Raises LaneHeld, which says who holds it, unless it is to `wait`."""
+        with told_plainly(self.place):
+            session = self._lock_session or self._engine.connect()
+            taken = locks.advisory_lock(session, lane, wait=wait)
+        if not taken:
+            if session is not self._lock_session:
+                session.close()
+            raise locks.held_by(self.read(locks.owner_of, lane))
+        first = self._lock_session is None
+        self._lock_session = session  # which holds later lanes too, and ends with the first
+        try:
+            self.read(refuse_upgraded)
+            yield
+        finally:
+            if first:
+                self._lock_session = None
+                locks.let_go(session)
+                session.invalidate()  # the locks end with their session, not with its return
+                session.close()
+
+    def close(self) -> None:
+        """Commit what waits and let go of the database."""
+        if self._writer is not None:
+            self._writer.close()
+        self._engine.dispose()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+
+def open_ledger(
+    location: str,
+    *,
+    read_only: bool = False,
+    worker: bool = False,
+    even_moved: bool = False,
+    patient: bool = True,
+) -> Ledger:
+    """Open the ledger at a path or URL, making it when it is not there (never if `read_only`). One
+    that has moved is opened to be read, or if it may be `even_moved`. `worker`: others may take
+    over from whoever opens it. Not `patient`: to be read alone, and only as fast as people look."""
+    engine = open_engine(
+        location, read_only=read_only, worker=worker, even_moved=even_moved, patient=patient
+    )
+    return Ledger(engine, location)
+
+
+@contextmanager
+def hold_lane(ledger: Ledger, lane: str, what: str, at: float, *, wait: bool) -> Iterator[None]:
+    """Hold one lane. Raises LaneHeld if another process does, unless it is to `wait`. `what`: what
+    is being run, for whoever finds it held."""
+    if ledger.file is None:
+        with ledger.hold(lane, wait=wait):
+            yield
+        return
+    folder = ledger.file.resolve().parent / ".run-campaign"  # one folder, whatever it is called
+    with locks.lane_lock(folder, lane, what, at, -1.0 if wait else 0.0):
+        yield

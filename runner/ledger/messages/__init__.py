@@ -1,0 +1,1 @@
+"""A message's life in the ledger: planned, queued, claimed, recorded, settled."""

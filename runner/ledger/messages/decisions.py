@@ -1,0 +1,187 @@
+"""What a person decides about messages: try again, withdraw, never write to someone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import ColumnElement, Connection, exists, insert, select, update
+
+from runner.ledger.campaigns import brakes
+from runner.ledger.campaigns.brakes import Brake, BrakeKind
+from runner.ledger.locks import keep_intents_out, one_at_a_time
+from runner.ledger.messages.outcomes import make_stale
+from runner.ledger.messages.recontact import pass_own_list, pass_suppressed
+from runner.ledger.schema import attempt, message, status_is, suppression
+from runner.ledger.statements import texts_of
+from runner.message.evidence import MAY_HAVE_SENT
+from runner.message.status import OPEN, MessageStatus
+
+_S = MessageStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Which final messages to queue again. Empty `statuses` means failed, rejected, cancelled."""
+
+    campaign: int
+    statuses: frozenset[MessageStatus] = field(default_factory=frozenset)
+    reasons: frozenset[str] = field(default_factory=frozenset)
+    ids: frozenset[str] = field(default_factory=frozenset)
+    new_key: bool = False
+
+
+RETRYABLE = frozenset({_S.FAILED, _S.REJECTED, _S.CANCELLED})
+
+
+def retry(connection: Connection, asked: Retry) -> int:
+    """Queue failed, rejected or cancelled messages again; how many.
+
+    `new_key` raises their generation. That is safe for these only: each of their attempts is
+    proven not sent, which is checked. They are planned again before they are sent.
+    """
+    one_at_a_time(connection, asked.campaign)
+    keep_intents_out(connection)
+    wanted = update(message).where(*_meant(asked))
+    if asked.new_key:
+        wanted = wanted.values(generation=message.c.generation + 1)
+    queued = connection.execute(
+        wanted.values(
+            status=_S.QUEUED, reason="", detail="", not_before=0.0, tries=0, unplanned=True
+        )
+    ).rowcount
+    if queued:
+        make_stale(connection, asked.campaign)
+    return queued
+
+
+def _meant(asked: Retry) -> list[ColumnElement[bool]]:
+    meant: list[ColumnElement[bool]] = [
+        message.c.campaign == asked.campaign,
+        message.c.status.in_(asked.statuses or RETRYABLE),
+    ]
+    if asked.reasons:
+        meant.append(message.c.reason.in_(asked.reasons))
+    if asked.ids:
+        meant.append(message.c.recipient.in_(asked.ids))
+    if asked.new_key:
+        unproven = exists().where(
+            attempt.c.message == message.c.id,
+            attempt.c.outcome.in_(MAY_HAVE_SENT),
+        )
+        meant.append(~unproven)
+    return meant
+
+
+def to_retry(connection: Connection, asked: Retry, limit: int) -> list[str]:
+    """The first recipients whose messages `retry` would queue now."""
+    wanted = select(message.c.recipient).where(*_meant(asked)).order_by(message.c.id)
+    return list(connection.execute(wanted.limit(limit)).scalars())
+
+
+def withdraw(connection: Connection, id: int, *, planned: bool = False) -> int:
+    """Cancel what a campaign has in the queue; how many. `planned`: not what came back since."""
+    one_at_a_time(connection, id)
+    keep_intents_out(connection)
+    wanted = update(message).where(message.c.campaign == id, message.c.status == _S.QUEUED)
+    if planned:
+        wanted = wanted.where(~message.c.unplanned)
+    return connection.execute(wanted.values(status=_S.CANCELLED, reason="withdrawn")).rowcount
+
+
+def cancel(connection: Connection, id: int, at: float, by: str) -> int:
+    """Withdraw what a campaign has in the queue, and let nothing more of it go; how many."""
+    withdrawn = withdraw(connection, id)
+    before = brakes.standing(connection, [id]).get(id)
+    if before is None or before.kind is not BrakeKind.CANCELLED:
+        brakes.put(connection, id, BrakeKind.CANCELLED, at, by)
+    return withdrawn
+
+
+def withdraw_cancelled(connection: Connection, id: int) -> None:
+    """Withdraw what was under way when its campaign was cancelled and has come back, or was planned
+    then; not what a person has asked for since."""
+    before = brakes.standing(connection, [id]).get(id)
+    if before is not None and before.kind is BrakeKind.CANCELLED:
+        withdraw(connection, id, planned=True)
+
+
+def resume(connection: Connection, id: int, at: float, by: str) -> Brake | None:
+    """Let a campaign go on, but for what was withdrawn; what had stopped it, if anything had."""
+    one_at_a_time(connection, id)
+    keep_intents_out(connection)
+    withdraw_cancelled(connection, id)  # the run that was to do it may have been killed
+    return brakes.release(connection, id, at, by)
+
+
+def suppress(connection: Connection, ids: Iterable[str], reason: str, at: float) -> int:
+    """Put recipients on the do-not-contact list and take their queued messages out; how many
+    messages that stopped."""
+    return suppress_each(connection, dict.fromkeys(ids, (reason, at)))[1]
+
+
+def suppress_each(
+    connection: Connection, wanted: Mapping[str, tuple[str, float]]
+) -> tuple[list[str], int]:
+    """`suppress` with a reason and a time for each; who is new on the list too. Who is on it
+    already stays on it with the reason and time that it has."""
+    one_at_a_time(connection)
+    keep_intents_out(connection)
+    ids = list(wanted)
+    _wait_for(connection, ids)
+    added: list[str] = []
+    stopped = 0
+    for start in range(0, len(ids), 500):
+        part = ids[start : start + 500]
+        there = set(
+            connection.execute(
+                select(suppression.c.recipient).where(suppression.c.recipient.in_(part))
+            ).scalars()
+        )
+        new = [
+            {"recipient": id, "reason": wanted[id][0], "added_at": wanted[id][1]}
+            for id in part
+            if id not in there
+        ]
+        if new:
+            connection.execute(insert(suppression), new)
+            added += [id for id in part if id not in there]
+        stopped += len(pass_suppressed(connection, message.c.recipient.in_(part)))
+    return added, stopped
+
+
+def pass_listed(connection: Connection, id: int, listed: Mapping[str, str]) -> int:
+    """Take a campaign's queued messages to people of its own lists (id to where they stand) out of
+    the queue; how many."""
+    one_at_a_time(connection, id)
+    keep_intents_out(connection)
+    ids = list(listed)
+    stopped = 0
+    for start in range(0, len(ids), 500):
+        these = (message.c.campaign == id) & message.c.recipient.in_(ids[start : start + 500])
+        stopped += len(pass_own_list(connection, these, listed))
+    return stopped
+
+
+def _wait_for(connection: Connection, ids: list[str]) -> None:
+    """Let what is being recorded of these recipients' messages end: a message that comes back into
+    the queue beside this would hear nothing of the list, and this nothing of it."""
+    of_them = message.c.recipient.in_(texts_of("ids", connection.dialect.name))
+    those = select(message.c.id).where(of_them, status_is(message, *OPEN)).order_by(message.c.id)
+    connection.execute(those.with_for_update(), {"ids": json.dumps(ids)}).all()
+
+
+def unsuppress(connection: Connection, ids: Iterable[str]) -> list[str]:
+    """Take recipients off the do-not-contact list; the next plan queues them again. Who was on
+    it."""
+    one_at_a_time(connection)
+    keep_intents_out(connection)
+    wanted = list(ids)
+    stopped = select(message.c.campaign).where(
+        message.c.recipient.in_(wanted), message.c.status == _S.SKIPPED
+    )
+    for campaign in connection.execute(stopped.distinct()).scalars().all():
+        make_stale(connection, campaign)  # its files are as they were when it was planned
+    gone = suppression.delete().where(suppression.c.recipient.in_(wanted))
+    return sorted(connection.execute(gone.returning(suppression.c.recipient)).scalars())

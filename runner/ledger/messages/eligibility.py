@@ -1,0 +1,80 @@
+"""Whether a message may go now: not suppressed, planned, open nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    exists,
+    select,
+    union_all,
+)
+
+from runner.ledger.rehearsals import counts_for
+from runner.ledger.schema import message, status_is, suppression
+from runner.message.status import OPEN, MessageStatus
+
+_S = MessageStatus
+
+
+def is_suppressed() -> ColumnElement[bool]:
+    """That a message's recipient is on the ledger's do-not-contact list."""
+    return exists().where(suppression.c.recipient == message.c.recipient)
+
+
+other_message = message.alias()
+"""Made once: an alias makes every column anew, and a claim needs these each time."""
+
+IS_QUEUED = status_is(message, _S.QUEUED)
+OPEN_ELSEWHERE = (
+    other_message.c.recipient == message.c.recipient,
+    other_message.c.platform == message.c.platform,
+    other_message.c.id_type == message.c.id_type,
+    status_is(other_message, *OPEN),
+    counts_for(other_message, message),
+)
+
+
+def may_go() -> tuple[ColumnElement[bool], ...]:
+    """That a queued message was looked at by its campaign's plan, and that its recipient wants
+    messages and has none on its way or in doubt: that is settled before anything else goes to the
+    same person. One's own tests hold nobody up."""
+    return (
+        ~message.c.unplanned,
+        ~is_suppressed(),
+        ~exists().where(*OPEN_ELSEWHERE),
+    )
+
+
+def barred_messages(campaigns: Collection[int]) -> CompoundSelect[tuple[int]]:
+    """The queued messages that may not go: the opposite of `may_go`, from the few that there are
+    of each kind instead of message by message."""
+    # SQLite, which has no figures of how long they are, would begin at the queue, the longest:
+    # `+ 0` and the empty text hide its indexes.
+    queued_too = (message.c.campaign + 0).in_(campaigns), message.c.status.concat("") == "queued"
+    return union_all(
+        select(message.c.id).where(
+            message.c.campaign.in_(campaigns), message.c.unplanned.is_(True), IS_QUEUED
+        ),
+        select(message.c.id).where(
+            message.c.recipient.in_(select(suppression.c.recipient)), *queued_too
+        ),
+        select(message.c.id).where(*OPEN_ELSEWHERE, *queued_too),
+    )
+
+
+def is_first_of(ids: Select[tuple[int]]) -> ColumnElement[bool]:
+    """That no earlier one of these queued messages goes to the same recipient: an update does not
+    see its own moves."""
+    return ~exists().where(
+        other_message.c.recipient == message.c.recipient,
+        other_message.c.platform == message.c.platform,
+        other_message.c.id_type == message.c.id_type,
+        status_is(other_message, _S.QUEUED),
+        other_message.c.id < message.c.id,
+        other_message.c.id.in_(ids),
+        counts_for(other_message, message),
+    )

@@ -1,0 +1,395 @@
+"""Writing a plan: what is new, what changed, what is gone. One transaction, all or nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Update,
+    bindparam,
+    case,
+    delete,
+    false,
+    func,
+    insert,
+    select,
+    true,
+    update,
+)
+
+from runner.errors import LedgerError
+from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.locks import one_at_a_time, take_turns
+from runner.ledger.schema import campaign, message, row_skip, status_is, suppression
+from runner.ledger.statements import (
+    PLANNING_CACHE,
+    USUAL_CACHE,
+    Bulk,
+    Prepared,
+    as_json,
+    indexes_to_build,
+    keep_pages,
+    texts_of,
+)
+from runner.message.plan import (
+    FIRST_STEP,
+    Change,
+    Contact,
+    Entry,
+    Known,
+    PlannedMessage,
+    told_as_listed,
+)
+from runner.message.prospect import Recipient, RowSkip
+from runner.message.status import OPEN, MessageStatus, SkipReason
+
+_S = MessageStatus
+
+
+_KNOWN = Prepared(
+    lambda database: (
+        select(
+            message.c.campaign,
+            message.c.platform,
+            message.c.id_type,
+            message.c.recipient,
+            message.c.status,
+            message.c.reason,
+            message.c.sender,
+            message.c.text,
+            message.c.row,
+            message.c.detail,
+            message.c.sent_at,
+            message.c.zone,
+        )
+        .where(message.c.recipient.in_(texts_of("recipients", database)))
+        .order_by(message.c.id)
+    )
+)
+
+
+def knows_anybody(connection: Connection) -> bool:
+    """Whether the ledger has a message at all."""
+    return connection.execute(select(message.c.id).limit(1)).first() is not None
+
+
+def known(
+    connection: Connection,
+    id: int | None,
+    recipients: Sequence[Recipient],
+    *,
+    rehearsal: bool = False,
+) -> dict[Recipient, Known]:
+    """What this campaign has for these recipients, the senders that others of its kind (a
+    `rehearsal` or real) wrote them from, and the last that another one has sent them, or perhaps
+    sent."""
+    kind = campaign.c.rehearsal == rehearsal
+    asked = select(campaign.c.id, campaign.c.name, campaign.c.is_test).where(kind)
+    told = connection.execute(asked).all()
+    kin = {each.id for each in told}
+    names = {each.id: each.name for each in told if not each.is_test}
+    ids = json.dumps([recipient.id for recipient in recipients])
+    rows: Sequence[Any] = _KNOWN.run(connection, recipients=ids).all()
+    found: dict[Recipient, Known] = {}
+    contacts: dict[Recipient, Contact] = {}
+    for of, platform, id_type, to, status, reason, sender, text, number, detail, at, zone in rows:
+        recipient = Recipient(platform, id_type, to)
+        mine = of == id
+        if mine:
+            found[recipient] = Known(
+                sender, MessageStatus(status), text, number, reason, detail, zone
+            )
+        elif of in kin and recipient not in found and status != _S.SKIPPED:
+            found[recipient] = Known(sender)
+        if not mine and of in names and status in (_S.SENT, *OPEN):
+            when = math.inf if at is None else at
+            if recipient not in contacts or when > contacts[recipient].at:
+                contacts[recipient] = Contact(names[of], when)
+    for recipient, contact in contacts.items():
+        found[recipient] = found[recipient]._replace(contact=contact)
+    return found
+
+
+def suppressed(connection: Connection) -> dict[str, str]:
+    """The ledger's do-not-contact list: id -> since when, and why."""
+    rows = connection.execute(select(suppression))
+    return {row.recipient: told_as_listed(row.reason, row.added_at) for row in rows}
+
+
+_seen = Table("plan_seen", MetaData(), Column("recipient", String), prefixes=["TEMPORARY"])
+
+
+@dataclass(slots=True)
+class PlanCounts:
+    """What a plan did to the ledger, in messages."""
+
+    added: int = 0
+    requeued: int = 0
+    changed: int = 0
+    skipped: int = 0
+    removed: int = 0
+
+
+class PlanWriter:
+    """Writes one plan's entries as they stream by. Use inside one transaction."""
+
+    def __init__(self, connection: Connection, row: CampaignRow) -> None:
+        self._connection = connection
+        self._campaign = row
+        self.counts = PlanCounts()
+        take_turns(connection, "plan")
+        one_at_a_time(connection, row.id)
+        # First: what comes back from here on waits until this is done, and is planned again.
+        is_open = message.c.campaign == row.id, status_is(message, *OPEN)
+        in_order = select(message.c.id).where(*is_open).order_by(message.c.id).with_for_update()
+        connection.execute(update(message).where(message.c.id.in_(in_order)).values(outdated=True))
+        keep_pages(connection, PLANNING_CACHE)
+        _seen.drop(connection, checkfirst=True)
+        _seen.create(connection)
+        connection.execute(delete(row_skip).where(row_skip.c.campaign == row.id))
+        found = select(message.c.id).where(message.c.campaign == row.id).limit(1)
+        self._replans = connection.execute(found).first() is not None  # somebody may be gone
+        self._index_later = [] if knows_anybody(connection) else indexes_to_build(connection)
+        for index in self._index_later:
+            index.drop(connection)
+        self._messages = Bulk(connection, message, _MESSAGE_COLUMNS)
+        self._skips = Bulk(connection, row_skip, _SKIP_COLUMNS)
+        self._seen = Bulk(connection, _seen, ("recipient",))
+
+    def write(self, entries: Iterable[Entry | RowSkip]) -> None:
+        """Write a chunk of entries (a thousand or so at a time)."""
+        new: list[tuple[Any, ...]] = []
+        revised: list[dict[str, Any]] = []
+        moved: list[dict[str, Any]] = []
+        skips: list[tuple[Any, ...]] = []
+        seen: list[tuple[str]] = []
+        for entry in entries:
+            if isinstance(entry, RowSkip):
+                skips.append(self._row_skip(entry))
+                continue
+            planned = entry.planned
+            if entry.change is Change.NEW:
+                new.append(self._new(planned))
+                if planned.skip is None:
+                    self.counts.added += 1
+                else:
+                    self.counts.skipped += 1
+                if self._replans:
+                    seen.append((planned.recipient.id,))
+                continue
+            seen.append((planned.recipient.id,))
+            match entry.change:
+                case Change.REQUEUED:
+                    revised.append(self._revised(planned, entry.known, _S.QUEUED))
+                    self.counts.requeued += 1
+                case Change.REVISED:
+                    revised.append(self._revised(planned, entry.known, None))
+                    self.counts.changed += 1
+                case Change.SKIPPED:
+                    revised.append(self._revised(planned, entry.known, _S.SKIPPED))
+                case Change.SAME | Change.KEPT:
+                    known = entry.known
+                    if known and (known.row, known.zone) != (planned.row, planned.zone):
+                        moved.append(self._moved(planned))
+            self.counts.skipped += planned.skip is not None and entry.change is not Change.KEPT
+        self._messages.insert(new)
+        if revised:
+            self._revise(revised)
+        if moved:
+            self._connection.execute(
+                self._mine().values({name: bindparam(name) for name in ("row", "zone", "columns")}),
+                moved,
+            )
+        self._skips.insert(skips)
+        self._seen.insert(seen)
+
+    def finish(self, fingerprint: str, at: float) -> int:
+        """Take out of the queue who is gone from the file; how many. Then drop what helped."""
+        for index in self._index_later:
+            index.create(self._connection)
+        gone = self.gone()
+        self._connection.execute(
+            update(message)
+            .where(
+                *self._gone(_S.QUEUED, _S.SKIPPED),
+                (message.c.status == _S.QUEUED) | (message.c.reason == SkipReason.CONTACTED),
+            )
+            .values(
+                status=_S.SKIPPED,
+                reason=SkipReason.REMOVED,
+                detail="no longer in the prospects file, or not selected",
+            )
+        )
+        self.counts.removed = gone
+        self._connection.execute(
+            update(message)
+            .where(message.c.campaign == self._campaign.id, message.c.unplanned.is_(True))
+            .values(unplanned=False, outdated=status_is(message, *OPEN))
+        )
+        # Who is under way and gone from the file must not get a first message by a repeat.
+        self._connection.execute(update(message).where(*self._gone(*OPEN)).values(unplanned=True))
+        self._connection.execute(
+            update(campaign)
+            .where(campaign.c.id == self._campaign.id)
+            .values(fingerprint=fingerprint, planned_at=at)
+        )
+        _seen.drop(self._connection)
+        keep_pages(self._connection, USUAL_CACHE)
+        return gone
+
+    def gone(self) -> int:
+        """How many queued recipients this plan has not seen."""
+        counted = select(func.count()).select_from(message).where(*self._gone(_S.QUEUED))
+        return self._connection.execute(counted).scalar_one()
+
+    def _gone(self, *statuses: MessageStatus) -> tuple[Any, ...]:
+        return (
+            true() if self._replans else false(),
+            message.c.campaign == self._campaign.id,
+            message.c.status.in_(statuses),
+            message.c.recipient.not_in(select(_seen.c.recipient)),
+        )
+
+    def _new(self, planned: PlannedMessage) -> tuple[Any, ...]:
+        """The values of `_MESSAGE_COLUMNS`."""
+        row, (platform, id_type, recipient), sender, text, columns, skip, detail, free_at, zone = (
+            planned
+        )
+        return (
+            self._campaign.id,
+            FIRST_STEP,
+            row,
+            platform,
+            id_type,
+            recipient,
+            sender,
+            zone,
+            text,
+            as_json(columns),
+            (_S.QUEUED if skip is None else _S.SKIPPED).value,
+            "" if skip is None else skip.value,
+            detail,
+            free_at,
+        )
+
+    def _revised(
+        self, planned: PlannedMessage, was: Known | None, status: MessageStatus | None
+    ) -> dict[str, Any]:
+        assert was is not None
+        assert was.status is not None
+        return {
+            "_recipient": planned.recipient.id,
+            "_from": was.status,
+            "row": planned.row,
+            "sender": planned.sender,
+            "zone": planned.zone,
+            "text": planned.text,
+            "columns": as_json(planned.columns),
+            "status": status or was.status,
+            "reason": planned.skip or (was.reason if status is None else ""),
+            "detail": was.detail if status is None else planned.detail,
+            "_free_at": planned.free_at,
+        }
+
+    def _revise(self, values: list[dict[str, Any]]) -> None:
+        # Bytes that differ under a key the API may have used up would be refused as another
+        # request; each attempt of these is proven not sent, so a new generation is safe.
+        names = [name for name in values[0] if not name.startswith("_")]
+        new_body = (message.c.text != bindparam("text")) | (message.c.sender != bindparam("sender"))
+        tried = (message.c.attempts > 0) & new_body
+        not_before = case(
+            (bindparam("status") == _S.SKIPPED, bindparam("_free_at")),
+            (message.c.status == _S.SKIPPED, 0.0),
+            else_=message.c.not_before,
+        )
+        changed = self._connection.execute(
+            self._mine()
+            .where(message.c.status == bindparam("_from"))
+            .values(
+                {name: bindparam(name) for name in names}
+                | {"generation": message.c.generation + tried.cast(Integer)}
+                | {"not_before": not_before}
+            ),
+            values,
+        )
+        if changed.rowcount != len(values):
+            raise LedgerError(f"{len(values)} revisions were due, {changed.rowcount} took place")
+
+    def _moved(self, planned: PlannedMessage) -> dict[str, Any]:
+        """Where the recipient stands in the file now, and in which zone; no change of a text."""
+        return {
+            "_recipient": planned.recipient.id,
+            "row": planned.row,
+            "zone": planned.zone,
+            "columns": as_json(planned.columns),
+        }
+
+    def _mine(self) -> Update:
+        return update(message).where(
+            message.c.campaign == self._campaign.id,
+            message.c.step == FIRST_STEP,
+            message.c.recipient == bindparam("_recipient"),
+        )
+
+    def _row_skip(self, skip: RowSkip) -> tuple[Any, ...]:
+        """The values of `_SKIP_COLUMNS`."""
+        self.counts.skipped += 1
+        return (
+            self._campaign.id,
+            skip.row,
+            skip.reason,
+            skip.detail,
+            skip.recipient.id if skip.recipient else "",
+            as_json(skip.columns),
+        )
+
+
+_MESSAGE_COLUMNS = (
+    "campaign",
+    "step",
+    "row",
+    "platform",
+    "id_type",
+    "recipient",
+    "sender",
+    "zone",
+    "text",
+    "columns",
+    "status",
+    "reason",
+    "detail",
+    "not_before",
+)
+_SKIP_COLUMNS = ("campaign", "row", "reason", "detail", "recipient", "columns")
+
+
+def add_test(connection: Connection, row: CampaignRow, planned: PlannedMessage) -> None:
+    """Queue a test message: each one is a step of its own, so that it is sent however often the
+    same person was tested with."""
+    number = connection.execute(
+        select(func.count()).select_from(message).where(message.c.campaign == row.id)
+    ).scalar_one()
+    connection.execute(
+        insert(message).values(
+            campaign=row.id,
+            step=f"test-{number + 1}",
+            row=planned.row,
+            platform=planned.recipient.platform,
+            id_type=planned.recipient.id_type,
+            recipient=planned.recipient.id,
+            sender=planned.sender,
+            text=planned.text,
+            columns=as_json(planned.columns),
+            status=_S.QUEUED,
+        )
+    )

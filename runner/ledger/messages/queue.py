@@ -1,0 +1,264 @@
+"""What the ledger tells: reads only, for deciding what is due and for showing people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlalchemy import (
+    Boolean,
+    CompoundSelect,
+    Connection,
+    case,
+    exists,
+    func,
+    select,
+)
+
+from runner.ledger.messages.eligibility import (
+    IS_QUEUED,
+    OPEN_ELSEWHERE,
+    barred_messages,
+    is_suppressed,
+    may_go,
+    other_message,
+)
+from runner.ledger.rehearsals import lane_name
+from runner.ledger.schema import attempt, campaign, message, status_is
+from runner.ledger.statements import Prepared, each_of, given, texts_of, tuples
+from runner.message.prospect import Recipient
+from runner.message.status import OPEN, MessageStatus
+
+_S = MessageStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A queued message that can be sent now."""
+
+    id: int
+    campaign: int
+    campaign_name: str
+    recipient: Recipient
+    step: str
+    generation: int
+    sender: str
+    text: str
+
+
+def due(
+    connection: Connection,
+    campaign: int,
+    sender: str,
+    now: float,
+    limit: int,
+    only: Collection[str] = (),
+    zones: Collection[str] | None = None,
+    but: Collection[int] = (),
+) -> list[Due]:
+    """The first queued messages of one sender, in plan order. `zones`: those that are open, where
+    the campaign has a schedule. `but`: without these."""
+    found = _DUE.run(
+        connection,
+        campaign=campaign,
+        sender=sender,
+        now=now,
+        most=limit,
+        any_one=not only,
+        only=json.dumps(list(only)),
+        any_zone=zones is None,
+        zones=json.dumps(list(zones or ())),
+        but=json.dumps(list(but)),
+    )
+    return [
+        Due(id, campaign, name, Recipient(platform, id_type, to), step, generation, sender, text)
+        for id, name, platform, id_type, to, step, generation, text in tuples(found)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """Another campaign whose messages to the same people are on their way or in doubt. `waiting`:
+    how many queued messages wait for that, `doubts`: for one in doubt. `path`: of its file, as the
+    ledger keeps it."""
+
+    campaign: str
+    path: str
+    lane: str | None
+    waiting: int
+    doubts: int
+
+
+def ahead_of(connection: Connection, id: int) -> list[Ahead]:
+    """The campaigns that a campaign's queued messages wait for, in order of their names."""
+    queued = message.c.campaign + 0 == id, message.c.status.concat("") == "queued"
+    in_doubt = case((status_is(other_message, _S.IN_DOUBT), message.c.id))
+    told = (
+        select(
+            other_message.c.campaign,
+            func.count(message.c.id.distinct()).label("waiting"),
+            func.count(in_doubt.distinct()).label("doubts"),
+        )
+        .where(*OPEN_ELSEWHERE, *queued, other_message.c.campaign != id, ~message.c.unplanned)
+        .where(~is_suppressed())
+        .group_by(other_message.c.campaign)
+        .subquery()
+    )
+    each = campaign.c
+    wanted = (
+        select(each.name, each.path, each.team, each.rehearsal, told.c.waiting, told.c.doubts)
+        .join(told, told.c.campaign == each.id)
+        .order_by(each.name)
+    )
+    return [
+        Ahead(name, path, lane_name(team, rehearsal=rehearsal) if team else None, waiting, doubts)
+        for name, path, team, rehearsal, waiting, doubts in connection.execute(wanted)
+    ]
+
+
+_DUE = Prepared(
+    lambda database: (
+        select(
+            message.c.id,
+            campaign.c.name,
+            message.c.platform,
+            message.c.id_type,
+            message.c.recipient,
+            message.c.step,
+            message.c.generation,
+            message.c.text,
+        )
+        .join(campaign, campaign.c.id == message.c.campaign)
+        .where(
+            message.c.campaign == given("campaign"),
+            IS_QUEUED,
+            message.c.sender == given("sender"),
+            message.c.not_before <= given("now"),
+            message.c.id.not_in(each_of("but", database)),
+            *may_go(),
+            given("any_one", Boolean) | message.c.recipient.in_(texts_of("only", database)),
+            given("any_zone", Boolean) | message.c.zone.in_(texts_of("zones", database)),
+        )
+        .order_by(message.c.id)
+        .limit(given("most"))
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What one sender has in the queue for one zone; `next_at` is when the first of it is due
+    (Unix s), whatever the schedule says; `first` and `last` are its places in the queue."""
+
+    sender: str
+    campaign: int
+    zone: str
+    count: int
+    next_at: float
+    first: int
+    last: int
+
+
+_of_sender = (
+    message.c.campaign == given("campaign"),
+    message.c.sender == given("sender"),
+    IS_QUEUED,
+)
+_NEXT_SENDER = Prepared(
+    lambda _: select(func.min(message.c.sender)).where(
+        message.c.campaign == given("campaign"), message.c.sender > given("after"), IS_QUEUED
+    )
+)
+_QUEUE = Prepared(
+    lambda _: select(
+        select(func.count()).where(*_of_sender).scalar_subquery().label("messages"),
+        select(func.min(message.c.id)).where(*_of_sender).scalar_subquery().label("first"),
+        select(func.max(message.c.id)).where(*_of_sender).scalar_subquery().label("last"),
+        exists().where(*_of_sender, message.c.not_before == 0).label("due"),
+        exists().where(*_of_sender, message.c.zone != "").label("zoned"),
+    )
+)
+
+
+def waiting(
+    connection: Connection, campaigns: Collection[int], only: Collection[str] = ()
+) -> list[Waiting]:
+    """The queue of each sender, by campaign and zone."""
+    barred = barred_messages(campaigns)
+    if only or connection.execute(barred.limit(1)).first():
+        return _waiting_one_by_one(connection, campaigns, only, barred)
+    found: list[Waiting] = []
+    for id in sorted(set(campaigns)):
+        sender = ""
+        while sender := _NEXT_SENDER.run(connection, campaign=id, after=sender).scalar_one():
+            queue = _QUEUE.run(connection, campaign=id, sender=sender).one()
+            if queue.zoned or not queue.due:
+                return _waiting_one_by_one(connection, campaigns, only, barred)
+            found.append(Waiting(sender, id, "", queue.messages, 0.0, queue.first, queue.last))
+    return sorted(found, key=lambda each: (each.sender, each.campaign))
+
+
+def _waiting_one_by_one(
+    connection: Connection,
+    campaigns: Collection[int],
+    only: Collection[str],
+    barred: CompoundSelect[tuple[int]],
+) -> list[Waiting]:
+    group = (message.c.sender, message.c.campaign, message.c.zone)
+    wanted = (
+        select(
+            *group,
+            func.count(),
+            func.min(message.c.not_before),
+            func.min(message.c.id),
+            func.max(message.c.id),
+        )
+        .where(message.c.campaign.in_(campaigns), IS_QUEUED, message.c.id.not_in(barred))
+        .group_by(*group)
+        .order_by(*group)
+    )
+    if only:
+        wanted = wanted.where(message.c.recipient.in_(only))
+    return [Waiting(*row) for row in connection.execute(wanted)]
+
+
+def zones(connection: Connection, id: int) -> set[str]:
+    """The zones of a campaign's queued messages."""
+    queued = message.c.campaign == id, IS_QUEUED
+    # By sender: as the index of the queue has it.
+    each = select(message.c.sender, message.c.zone).distinct().order_by(message.c.sender)
+    return {row.zone for row in connection.execute(each.where(*queued))}
+
+
+class UnderWay(NamedTuple):
+    """A message that is begun or in doubt. `begun_at`: when the attempt that is under way was
+    (Unix seconds), None for none."""
+
+    message: int
+    recipient: str
+    begun_at: float | None
+
+
+def under_way(
+    connection: Connection, recipients: Collection[str], campaign: int | None
+) -> list[UnderWay]:
+    """What is being sent or in doubt to these recipients, or of this campaign."""
+    last = attempt.c.number == message.c.attempts
+    wanted = (
+        select(message.c.id, message.c.recipient, attempt.c.started_at, attempt.c.ended_at)
+        .join(attempt, (attempt.c.message == message.c.id) & last)
+        .where(status_is(message, *OPEN))
+        .order_by(message.c.id)
+    )
+    if campaign is not None:
+        wanted = wanted.where(message.c.campaign == campaign)
+    else:
+        texts = texts_of("recipients", connection.dialect.name)
+        wanted = wanted.where(message.c.recipient.in_(texts))
+    rows = connection.execute(wanted, {"recipients": json.dumps([*recipients])})
+    return [
+        UnderWay(row.id, row.recipient, row.started_at if row.ended_at is None else None)
+        for row in rows
+    ]

@@ -1,0 +1,152 @@
+"""A person's word about messages in doubt, and taking it back before anything came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from runner.ledger.locks import one_at_a_time
+from runner.ledger.messages.outcomes import ENDING, Recorded, make_stale
+from runner.ledger.messages.settlements import Settlement, settle
+from runner.ledger.schema import attempt, campaign, message, run, word
+from runner.message.evidence import AttemptOutcome
+from runner.message.status import MessageStatus
+
+_S = MessageStatus
+
+_MESSAGE = ("status", "reason", "detail", "not_before", "tries", "unplanned", "outdated")
+_ATTEMPT = ("number", *ENDING)
+
+
+PART = 500
+"""Messages named in one statement."""
+
+
+def give_word(
+    connection: Connection, id: int, words: Sequence[Settlement]
+) -> list[Recorded | None]:
+    """Settle a campaign's messages in doubt as a person says, and keep how they were."""
+    one_at_a_time(connection, id)  # a plan that ends meanwhile would not see it
+    told: list[Recorded | None] = []
+    for start in range(0, len(words), PART):
+        told += _give_part(connection, id, words[start : start + PART])
+    return told
+
+
+def _give_part(
+    connection: Connection, id: int, words: Sequence[Settlement]
+) -> list[Recorded | None]:
+    ids = [each.message for each in words]
+    before = _as_they_are(connection, ids)
+    told = settle(connection, list(words))
+    last, planned_at = _last_run(connection), _planned_at(connection, id)
+    connection.execute(delete(word).where(word.c.message.in_(ids)))
+    kept = [
+        {
+            "message": each.message,
+            "run": last,
+            "status": done.status,
+            "before": json.dumps(before[each.message] | {"planned_at": planned_at}),
+        }
+        for each, done in zip(words, told, strict=True)
+        if done is not None
+    ]
+    if kept:
+        connection.execute(insert(word), kept)
+    return told
+
+
+def _as_they_are(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Messages and their unproven attempts, as JSON takes them."""
+    found: dict[int, dict[str, Any]] = {}
+    columns = [message.c[name] for name in _MESSAGE]
+    for row in connection.execute(select(message.c.id, *columns).where(message.c.id.in_(ids))):
+        values = row._asdict()
+        found[values.pop("id")] = {"message": values, "attempts": []}
+    wanted = select(attempt.c.message, *(attempt.c[name] for name in _ATTEMPT)).where(
+        attempt.c.message.in_(ids), attempt.c.outcome == AttemptOutcome.UNKNOWN
+    )
+    for row in connection.execute(wanted.order_by(attempt.c.number)):
+        values = row._asdict()
+        found[values.pop("message")]["attempts"].append(values)
+    return found
+
+
+def _last_run(connection: Connection) -> int:
+    last: int = connection.execute(select(func.coalesce(func.max(run.c.id), 0))).scalar_one()
+    return last
+
+
+def _planned_at(connection: Connection, id: int) -> float | None:
+    when = select(campaign.c.planned_at).where(campaign.c.id == id)
+    found: float | None = connection.execute(when).scalar_one()
+    return found
+
+
+@dataclass(slots=True)
+class TakenBack:
+    """Recipients whose message is in doubt again, and those for whom it is too late."""
+
+    back: list[str] = field(default_factory=list)
+    too_late: list[str] = field(default_factory=list)
+
+
+def take_back(connection: Connection, id: int, recipients: Collection[str] = ()) -> TakenBack:
+    """Take back what people said of a campaign's messages (empty `recipients`: of all) since the
+    last run began: they are in doubt again, as they were.
+
+    The only move out of `sent`, and only where nothing but a word had made it so.
+    """
+    one_at_a_time(connection, id)
+    last, planned_at = _last_run(connection), _planned_at(connection, id)
+    wanted = (
+        select(word, message.c.recipient, message.c.status.label("now"), message.c.unplanned)
+        .join(message, message.c.id == word.c.message)
+        .where(message.c.campaign == id)
+        .order_by(message.c.id)
+        .with_for_update(of=message)
+    )
+    chosen = message.c.recipient.in_(recipients) if recipients else word.c.run == last
+    wanted = wanted.where(chosen)
+    told = TakenBack()
+    for row in connection.execute(wanted).all():
+        moved_on = row.now != row.status or (row.now == _S.QUEUED and not row.unplanned)
+        if row.run != last or moved_on or _is_proven(connection, row.message):
+            told.too_late.append(row.recipient)
+            continue
+        _restore(connection, row.message, json.loads(row.before), planned_at)
+        connection.execute(delete(word).where(word.c.message == row.message))
+        told.back.append(row.recipient)
+    if told.back:
+        make_stale(connection, id)
+    return told
+
+
+def _is_proven(connection: Connection, id: int) -> bool:
+    """Whether the API itself has said meanwhile that the message was accepted."""
+    accepted = select(attempt.c.number).where(
+        attempt.c.message == id,
+        attempt.c.outcome == AttemptOutcome.ACCEPTED,
+        attempt.c.message_id != "",
+    )
+    return connection.execute(accepted.limit(1)).first() is not None
+
+
+def _restore(
+    connection: Connection, id: int, before: dict[str, Any], planned_at: float | None
+) -> None:
+    values = before["message"] | {"message_id": None, "thread_id": None, "sent_at": None}
+    if before.get("planned_at") != planned_at:
+        # The plan made since has passed it over, and may no longer know its recipient.
+        values |= {"outdated": True, "unplanned": True}
+    connection.execute(update(message).where(message.c.id == id).values(**values))
+    for values in before["attempts"]:
+        connection.execute(
+            update(attempt)
+            .where(attempt.c.message == id, attempt.c.number == values.pop("number"))
+            .values(**values)
+        )

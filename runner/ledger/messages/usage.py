@@ -1,0 +1,231 @@
+"""What was done before: requests and sends that limits must remember, attempts, runs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, insert, null, select, update
+
+from runner.ledger.rehearsals import attempt_is_of
+from runner.ledger.schema import attempt, message, note, request, set_note
+from runner.ledger.statements import Prepared, given, texts_of, tuples
+from runner.message.evidence import CLOCK_SLACK, MAY_HAVE_SENT, AttemptOutcome, Evidence
+
+
+def past_requests(
+    connection: Connection, lane: str, since: float, server_since: float
+) -> list[tuple[float, float | None, float | None]]:
+    """(started, ended, started by the server's clock) of every API request of a lane: sends since
+    `server_since` by the server's clock, which nobody sets, and others since `since` by ours; ended
+    is None when it was never answered, the last for what was no send."""
+    sends = tuples(_PAST_SENDS.run(connection, lane=lane, since=server_since))
+    others = tuples(_PAST_OTHERS.run(connection, lane=lane, since=since))
+    return sorted([*sends, *others], key=itemgetter(0))
+
+
+_PAST_SENDS = Prepared(
+    lambda _: (
+        select(attempt.c.started_at, attempt.c.ended_at, attempt.c.server_at)
+        .where(
+            attempt.c.lane == given("lane"),
+            attempt.c.server_at >= given("since"),
+            attempt.c.evidence != Evidence.PRESUMED,
+        )
+        .order_by(attempt.c.server_at)  # as its index has them: nearly sorted by our clock too
+    )
+)
+_PAST_OTHERS = Prepared(
+    lambda _: select(request.c.started_at, request.c.ended_at, null()).where(
+        request.c.lane == given("lane"), request.c.started_at >= given("since")
+    )
+)
+
+
+def past_sends(
+    connection: Connection, senders: Sequence[str], server_since: float, *, rehearsal: bool = False
+) -> list[tuple[str, float, float | None, float]]:
+    """(sender, started, ended, started by the server's clock) of every attempt since `server_since`
+    by the latter that may have become a message, over all campaigns of one kind, real or
+    `rehearsal`; ended is None when it was never answered."""
+    if not senders:
+        return []
+    found = _PAST_OF_SENDERS.run(
+        connection, senders=json.dumps([*senders]), since=server_since, rehearsal=rehearsal
+    )
+    return tuples(found)
+
+
+_PAST_OF_SENDERS = Prepared(
+    lambda database: (
+        select(attempt.c.sender, attempt.c.started_at, attempt.c.ended_at, attempt.c.server_at)
+        .where(
+            attempt.c.sender.in_(texts_of("senders", database)),
+            attempt.c.server_at >= given("since"),
+            attempt.c.outcome.in_(MAY_HAVE_SENT),
+            attempt.c.evidence != Evidence.PRESUMED,
+            attempt_is_of("rehearsal"),
+        )
+        .order_by(attempt.c.server_at)
+    )
+)
+
+
+QUARTER = 900
+"""Seconds in which no two days meet: zones differ from UTC by whole quarters of an hour."""
+
+
+def days_sent(
+    connection: Connection, senders: Sequence[str], *, rehearsal: bool = False
+) -> list[tuple[str, float]]:
+    """(sender, Unix seconds by the server's clock) for every quarter of an hour in which the API
+    has accepted a message of these senders, over all campaigns of one kind: enough to tell on which
+    days of any time zone they have sent."""
+    found: list[tuple[str, float]] = []
+    for sender in senders:
+        at = 0.0
+        while (sent := _next_sent(connection, sender, at, rehearsal)) is not None:
+            quarter = sent // QUARTER * QUARTER
+            found.append((sender, quarter))
+            at = quarter + QUARTER
+    return found
+
+
+def _next_sent(connection: Connection, sender: str, since: float, rehearsal: bool) -> float | None:
+    found: float | None = _NEXT_SENT.run(
+        connection, sender=sender, since=since, rehearsal=rehearsal
+    ).scalar()
+    return found
+
+
+_NEXT_SENT = Prepared(
+    lambda _: (
+        select(attempt.c.server_at)
+        .where(
+            attempt.c.sender == given("sender"),
+            attempt.c.server_at >= given("since"),
+            attempt.c.outcome == AttemptOutcome.ACCEPTED,
+            attempt.c.evidence != Evidence.PRESUMED,
+            attempt_is_of("rehearsal"),
+        )
+        .order_by(attempt.c.server_at)
+        .limit(1)
+    )
+)
+
+
+def server_ahead(connection: Connection, lane: str) -> float | None:
+    """How far the server's clock was ahead of ours at a lane's newest attempt; None without one."""
+    return connection.execute(
+        select(attempt.c.server_at - attempt.c.started_at)
+        .where(attempt.c.lane == lane, attempt.c.evidence != Evidence.PRESUMED)
+        .order_by(attempt.c.server_at.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What the API told a sender of a lane, or with `sender` empty all of it, to wait for: nothing
+    goes before `until`, in Unix seconds by the server's clock."""
+
+    lane: str
+    sender: str
+    until: float
+    why: str
+    wait: float = math.inf  # how long it was to last, in seconds
+    set_at: float | None = None  # when it was set, by our clock
+
+    def left(self, wall: float, server: float) -> float:
+        """Seconds that are left of it, by our clock and the server's: by the one that has more, but
+        never more than it was to last."""
+        told = [self.until - server]
+        if self.set_at is not None:
+            told.append(self.set_at + self.wait - wall)
+        # More than all of it is left by a clock that has been set back since, or was wrong then.
+        return max((each for each in told if each <= self.wait + CLOCK_SLACK), default=self.wait)
+
+    @property
+    def key(self) -> str:
+        """What it is kept under."""
+        return f"hold {self.lane} {self.sender}"
+
+
+def keep_holds(connection: Connection, holds: Sequence[Hold]) -> list[None]:
+    """Keep holds for later runs (a batch): of each sender and lane the longest."""
+    for hold in holds:
+        kept = note(connection, hold.key)
+        before = Hold(hold.lane, hold.sender, *json.loads(kept)) if kept else None
+        server, wall = hold.until - hold.wait, hold.set_at
+        if before is None or wall is None or before.left(wall, server) < hold.wait:
+            told = [hold.until, hold.why, hold.wait, hold.set_at]
+            set_note(connection, hold.key, json.dumps(told))
+    return [None] * len(holds)
+
+
+def past_holds(connection: Connection, lane: str, senders: Iterable[str]) -> list[Hold]:
+    """The last hold of a lane, and of each of these senders in it, those that are over too."""
+    kept = [Hold(lane, sender, 0.0, "") for sender in ("", *senders)]
+    told = [(hold, note(connection, hold.key)) for hold in kept]
+    return [Hold(lane, hold.sender, *json.loads(text)) for hold, text in told if text]
+
+
+def keep_gaps(connection: Connection, lane: str, until: Mapping[str, float]) -> None:
+    """Keep the pauses that a run has drawn for its senders: until when, by the server's clock."""
+    set_note(connection, f"gaps {lane}", json.dumps(until))
+
+
+def past_gaps(connection: Connection, lane: str) -> dict[str, float]:
+    """The pauses that the lane's last run to end in order has left."""
+    told: dict[str, float] = json.loads(note(connection, f"gaps {lane}") or "{}")
+    return told
+
+
+def count_requests(connection: Connection, items: list[dict[str, Any]]) -> list[int]:
+    """Write down API requests that are not sends (a batch): lane, started_at, ended_at; their
+    ids."""
+    ids = insert(request).returning(request.c.id, sort_by_parameter_order=True)
+    return list(connection.execute(ids, items).scalars())
+
+
+def end_requests(connection: Connection, items: list[tuple[int, float]]) -> list[None]:
+    """Write down when requests were answered or given up (a batch): id, ended_at."""
+    for id, at in items:
+        connection.execute(update(request).where(request.c.id == id).values(ended_at=at))
+    return [None] * len(items)
+
+
+class Came(NamedTuple):
+    """What an attempt came to, and its message."""
+
+    message: int
+    outcome: str
+    reason: str
+    status: str
+
+
+def lately(connection: Connection, lane: str, campaign: int, since: float) -> list[Came]:
+    """What a campaign's attempts since then came to, as far as they are among the newest
+    `LATELY` of its lane; oldest first."""
+    newest = (
+        select(attempt)
+        .where(attempt.c.lane == lane)
+        .order_by(attempt.c.server_at.desc())
+        .limit(LATELY)
+        .subquery()
+    )
+    rows = connection.execute(
+        select(newest.c.message, newest.c.outcome, newest.c.reason, message.c.status)
+        .join(message, message.c.id == newest.c.message)
+        .where(message.c.campaign == campaign, newest.c.started_at >= since)
+        .order_by(newest.c.server_at, newest.c.number)
+    )
+    return [Came(*row) for row in rows]
+
+
+LATELY = 500
+"""More than a guard looks at, of a few campaigns."""

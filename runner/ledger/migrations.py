@@ -1,0 +1,192 @@
+"""What brings a ledger of an older schema up to date, and what waits for that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from sqlalchemy import Connection, case, delete, insert, literal, select, text, update
+
+from runner.addresses import is_loopback
+from runner.errors import LedgerError
+from runner.ledger.locks import hold_schema, keep_runs_out
+from runner.ledger.rehearsals import lane_name
+from runner.ledger.schema import (
+    SCHEMA_VERSION,
+    action,
+    attempt,
+    attempt_by_message_id,
+    brake,
+    campaign,
+    lane,
+    message,
+    message_by_message_id,
+    message_contacted,
+    message_open,
+    message_queued,
+    message_sent,
+    message_unplanned,
+    meta,
+    note,
+    request,
+    set_note,
+    status_is,
+    submission,
+    word,
+)
+from runner.message.key import REHEARSAL
+from runner.message.status import OPEN
+
+
+def _add_words(connection: Connection) -> None:
+    word.create(connection)
+
+
+def _add_brakes_zones_and_contacts(connection: Connection) -> None:
+    brake.create(connection)
+    message_contacted.create(connection, checkfirst=True)
+    connection.execute(text("ALTER TABLE message ADD COLUMN zone VARCHAR NOT NULL DEFAULT ''"))
+    message_queued.drop(connection)
+    message_queued.create(connection)
+    for index in attempt.indexes:  # in the order of the server's clock now
+        index.drop(connection, checkfirst=True)
+        index.create(connection)
+    connection.execute(campaign.update().values(fingerprint=None))  # the next plan fills them
+
+
+def _index_what_is_asked_for(connection: Connection) -> None:
+    """Of ids only those that are there; and what a look at a large ledger counts, by itself."""
+    for index in (message_by_message_id, attempt_by_message_id, message_queued):
+        index.drop(connection)
+        index.create(connection)
+    for index in (message_open, message_sent, message_unplanned):
+        index.create(connection)
+
+
+def _add_submissions(connection: Connection) -> None:
+    submission.create(connection)
+    kind = "FLOAT" if connection.dialect.name == "sqlite" else "DOUBLE PRECISION"
+    connection.execute(text(f"ALTER TABLE run ADD COLUMN beat_at {kind}"))
+
+
+def _add_actions(connection: Connection) -> None:
+    """With what is known of them from before: who paused, cancelled and resumed."""
+    action.create(connection)
+    what = case(
+        (brake.c.kind == "paused", "pause"), (brake.c.kind == "cancelled", "cancel"), else_="resume"
+    )
+    known = select(
+        brake.c.set_at,
+        brake.c.said_by,
+        literal("cli"),
+        what,
+        brake.c.campaign,
+        literal(0),
+        text("'{}'"),
+    ).where(brake.c.campaign.is_not(None), brake.c.said_by != "")
+    columns = ["at", "said_by", "via", "what", "campaign", "changed", "detail"]
+    connection.execute(insert(action).from_select(columns, known.order_by(brake.c.id)))
+
+
+def _add_outdated(connection: Connection) -> None:
+    """Whatever may come back from doubt is planned then: plans may have passed it over already."""
+    default = "BOOLEAN NOT NULL DEFAULT false"
+    connection.execute(text(f"ALTER TABLE message ADD COLUMN outdated {default}"))
+    is_open = status_is(message, *OPEN)
+    connection.execute(update(message).where(is_open).values(outdated=True))
+
+
+def _keep_rehearsals_apart(connection: Connection) -> None:
+    """What was sent to an address of this machine becomes a rehearsal, under the name of one; and
+    lanes are called by their teams."""
+    connection.execute(
+        text("ALTER TABLE campaign ADD COLUMN rehearsal BOOLEAN NOT NULL DEFAULT false")
+    )
+    each = campaign.c
+    for row in connection.execute(select(each.id, each.name, each.origin)).all():
+        if row.origin is not None and is_loopback(row.origin):
+            values = {"rehearsal": True, "name": row.name + REHEARSAL}
+            connection.execute(update(campaign).where(each.id == row.id).values(values))
+            _forget_notes_of(connection, row.name)
+    for old in connection.execute(select(lane.c.id)).scalars().all():
+        origin, _, team = old.rpartition("|")
+        if origin:
+            _call_lane(connection, old, lane_name(team, rehearsal=is_loopback(origin)))
+
+
+def _forget_notes_of(connection: Connection, name: str) -> None:
+    """Delete what was agreed to, accepted and counted for a campaign: it is asked again."""
+    of_name = [f"{what} {name}" for what in ("agreed", "accepted", "presumed")]
+    lists = meta.c.key.startswith(f"list {name} ", autoescape=True)
+    sheet = meta.c.key.startswith("prospects ") & (meta.c.value == name)
+    connection.execute(delete(meta).where(meta.c.key.in_(of_name) | lists | sheet))
+
+
+def _call_lane(connection: Connection, old: str, new: str) -> None:
+    """Rename a lane; one team's two lanes become one, with the newer owner and the longer waits."""
+    epoch, owner = connection.execute(
+        select(lane.c.epoch, lane.c.run).where(lane.c.id == old)
+    ).one()
+    connection.execute(delete(lane).where(lane.c.id == old))
+    known = connection.scalar(select(lane.c.epoch).where(lane.c.id == new))
+    if known is None:
+        connection.execute(insert(lane).values(id=new, epoch=epoch, run=owner))
+    elif known < epoch:
+        connection.execute(update(lane).where(lane.c.id == new).values(epoch=epoch, run=owner))
+    for column in (attempt.c.lane, request.c.lane, submission.c.lane):
+        connection.execute(update(column.table).where(column == old).values({column.name: new}))
+    for what in ("hold ", "gaps ", "driven "):
+        its = meta.c.key.startswith(what + old, autoescape=True)
+        for key, value in connection.execute(select(meta.c.key, meta.c.value).where(its)).all():
+            rest = key.removeprefix(what + old)
+            if rest and not rest.startswith(" "):
+                continue  # a lane whose name only begins so
+            connection.execute(delete(meta).where(meta.c.key == key))
+            there = note(connection, what + new + rest)
+            longer = what == "hold " and there and json.loads(there)[0] < json.loads(value)[0]
+            if longer or not there:
+                set_note(connection, what + new + rest, value)
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {
+    1: _add_words,
+    2: _add_brakes_zones_and_contacts,
+    3: _index_what_is_asked_for,
+    4: _add_submissions,
+    5: _add_actions,
+    6: _add_outdated,
+    7: _keep_rehearsals_apart,
+}
+"""Schema version -> what brings a ledger of that version to the next one."""
+
+
+def migrate(connection: Connection) -> int:
+    """Bring a ledger to this version's schema; which one it had.
+
+    Raises LaneHeld when a run of whatever version is live on it in PostgreSQL.
+    """
+    keep_runs_out(connection)
+    found = version = int(note(connection, "schema_version"))  # another may have been here first
+    while version < SCHEMA_VERSION:
+        MIGRATIONS[version](connection)
+        version += 1
+        connection.execute(
+            meta.update().where(meta.c.key == "schema_version").values(value=str(version))
+        )
+    return found
+
+
+def refuse_another_schema(connection: Connection) -> None:
+    """Raise LedgerError when the ledger's schema is no longer the one that this process knows."""
+    version = note(connection, "schema_version")
+    if version != str(SCHEMA_VERSION):
+        raise LedgerError(
+            f"the ledger has been brought to schema {version} meanwhile", "upgrade run-campaign"
+        )
+
+
+def refuse_upgraded(connection: Connection) -> None:
+    """Raise LedgerError when the ledger was upgraded since this process opened it. For whoever has
+    just taken a lane."""
+    hold_schema(connection, shared=True)
+    refuse_another_schema(connection)

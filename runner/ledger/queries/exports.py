@@ -1,0 +1,142 @@
+"""Who got what: every line of an export, read a piece at a time."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from runner.ledger.queries.totals import own_result
+from runner.ledger.schema import message, row_skip
+from runner.ledger.statements import Prepared, each_of
+from runner.message.status import MessageStatus
+
+_S = MessageStatus
+
+EXPORT_COLUMNS = (
+    "row",
+    "recipient",
+    "status",
+    "reason",
+    "sender",
+    "step",
+    "message_id",
+    "thread_id",
+    "attempts",
+    "sent_at",
+    "content",
+)
+"""The public columns of an export; the prospect's own follow."""
+
+
+class ExportRow(NamedTuple):
+    """One row of an export. `detail` explains the reason; `columns` are the prospect's."""
+
+    row: int
+    recipient: str
+    status: MessageStatus
+    reason: str
+    detail: str
+    sender: str
+    step: str
+    message_id: str
+    thread_id: str
+    attempts: int
+    sent_at: float | None
+    content: str
+    columns: dict[str, str]
+
+
+_EXPORTED = Prepared(
+    lambda database: select(
+        message.c.id,
+        message.c.row,
+        message.c.recipient,
+        message.c.status,
+        message.c.reason,
+        message.c.detail,
+        message.c.sender,
+        message.c.step,
+        func.coalesce(message.c.message_id, ""),
+        func.coalesce(message.c.thread_id, ""),
+        message.c.attempts,
+        message.c.sent_at,
+        message.c.text,
+        message.c.columns,
+    ).where(message.c.id.in_(each_of("ids", database)))
+)
+EXPORTED_AT_ONCE = 500
+
+
+def export_names(
+    connection: Connection, id: int, statuses: Collection[MessageStatus] = ()
+) -> list[str]:
+    """The names of the prospects' own columns in an export, each once."""
+    names: dict[str, None] = {}
+    of_messages = select(message.c.columns).where(message.c.campaign == id).order_by(message.c.id)
+    if statuses:
+        of_messages = of_messages.where(message.c.status.in_(statuses))
+    of_skips = select(row_skip.c.columns).where(row_skip.c.campaign == id, own_result())
+    wanted = [of_messages]
+    if not statuses or _S.SKIPPED in statuses:
+        wanted.append(of_skips.order_by(row_skip.c.row))
+    for each in wanted:
+        for (columns,) in connection.execution_options(yield_per=1000).execute(each):
+            found = json.loads(columns)
+            if not found.keys() <= names.keys():
+                names.update(dict.fromkeys(found))
+    return list(names)
+
+
+def export_rows(
+    connection: Connection, id: int, statuses: Collection[MessageStatus] = ()
+) -> Iterator[ExportRow]:
+    """Every recipient and every row without a usable id, messages first, each in row order."""
+    wanted = select(message.c.id).where(message.c.campaign == id)
+    if statuses:
+        wanted = wanted.where(message.c.status.in_(statuses))
+    # Their ids alone are put into order: whole rows would be written to a temporary file for it.
+    ordered = connection.execute(wanted.order_by(message.c.row, message.c.id))
+    ids = array("q", (each for (each,) in ordered))
+    for at in range(0, len(ids), EXPORTED_AT_ONCE):
+        some = ids[at : at + EXPORTED_AT_ONCE].tolist()
+        rows = _EXPORTED.run(connection, ids=json.dumps(some))
+        found: dict[int, tuple[Any, ...]] = {row[0]: tuple(row) for row in rows}
+        for each in some:
+            _, number, to, status, *rest, columns = found[each]
+            values = (number, to, MessageStatus(status), *rest, json.loads(columns))
+            yield ExportRow._make(values)
+    if statuses and _S.SKIPPED not in statuses:
+        return
+    skipped = (
+        select(
+            row_skip.c.row,
+            row_skip.c.recipient,
+            row_skip.c.reason,
+            row_skip.c.detail,
+            row_skip.c.columns,
+        )
+        .where(row_skip.c.campaign == id, own_result())
+        .order_by(row_skip.c.row)
+    )
+    for row, recipient, reason, detail, columns in connection.execution_options(
+        yield_per=1000
+    ).execute(skipped):
+        yield ExportRow(
+            row=row,
+            recipient=recipient,
+            status=_S.SKIPPED,
+            reason=reason,
+            detail=detail,
+            sender="",
+            step="",
+            message_id="",
+            thread_id="",
+            attempts=0,
+            sent_at=None,
+            content="",
+            columns=json.loads(columns),
+        )

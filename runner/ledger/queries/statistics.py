@@ -1,0 +1,184 @@
+"""What came of a campaign, counted by time, sender and column: read only, grouped in the database,
+so that a million messages take a few hundred rows of memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Integer,
+    cast,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
+
+from runner.ledger.queries.exports import export_names
+from runner.ledger.queries.totals import own_result
+from runner.ledger.schema import attempt, message, row_skip, status_is
+from runner.message.status import MessageStatus
+
+_S = MessageStatus
+
+ENDED = (_S.SENT, _S.REJECTED, _S.FAILED, _S.IN_DOUBT)
+"""What a message may come to at a known moment."""
+
+SHOWN = 120
+"""Characters of a cell that tell its value from others."""
+SAMPLE = 200
+"""Messages and rows whose columns are taken to be those of the sheet."""
+
+
+class OfSender(NamedTuple):
+    """Messages of one sender, status and zone; `last_at`: when the last was sent (Unix s)."""
+
+    sender: str
+    status: MessageStatus
+    zone: str
+    messages: int
+    last_at: float | None
+
+
+def by_sender(connection: Connection, id: int) -> list[OfSender]:
+    """A campaign's messages by sender, status and zone."""
+    group = message.c.sender, message.c.status, message.c.zone
+    rows = connection.execute(
+        select(*group, func.count(), func.max(message.c.sent_at))
+        .where(message.c.campaign == id)
+        .group_by(*group)
+        .order_by(*group)
+    )
+    return [
+        OfSender(sender, MessageStatus(status), zone, count, last)
+        for sender, status, zone, count, last in rows
+    ]
+
+
+class Slot(NamedTuple):
+    """Messages of one sender that came to `status` within `every` seconds from `begin` on (Unix s,
+    a multiple of `every`)."""
+
+    sender: str
+    status: MessageStatus
+    begin: float
+    messages: int
+
+
+def ended_between(connection: Connection, id: int) -> tuple[float, float] | None:
+    """When the first and the last of a campaign's messages came to what they are (Unix s)."""
+    ends = [
+        connection.execute(select(func.min(at), func.max(at)).select_from(source)).one()
+        for source, at in _endings(id)
+    ]
+    known = [(first, last) for first, last in ends if first is not None]
+    if not known:
+        return None
+    return min(first for first, _ in known), max(last for _, last in known)
+
+
+def ended(connection: Connection, id: int, every: int) -> list[Slot]:
+    """When a campaign's messages were sent, or else came to their last attempt's end, counted in
+    slots of `every` seconds."""
+    found: list[Slot] = []
+    for source, at in _endings(id):
+        slot = _whole(connection, at / every).label("slot")
+        group = source.c.sender, source.c.status, slot
+        counted = select(*group, func.count()).group_by(*group).order_by(*group)
+        found += [
+            Slot(sender, MessageStatus(status), float(number * every), count)
+            for sender, status, number, count in connection.execute(counted)
+        ]
+    return found
+
+
+def _endings(id: int) -> Iterator[tuple[Any, ColumnElement[float]]]:
+    """Messages with the moment at which they came to their status: those sent, by their index, and
+    the others, by their last attempt."""
+    sent = (
+        select(message.c.sender, message.c.status, message.c.sent_at.label("at"))
+        .where(message.c.campaign == id, status_is(message, _S.SENT))
+        .subquery()
+    )
+    yield sent, sent.c.at
+    last = func.max(func.coalesce(attempt.c.ended_at, attempt.c.started_at)).label("at")
+    others = (
+        select(message.c.id, message.c.sender, message.c.status, last)
+        .join(attempt, attempt.c.message == message.c.id)
+        .where(message.c.campaign == id, message.c.status.in_(ENDED[1:]))
+        .group_by(message.c.id, message.c.sender, message.c.status)
+        .subquery()
+    )
+    yield others, others.c.at
+
+
+def _whole(connection: Connection, of: ColumnElement[float]) -> ColumnElement[int]:
+    """The whole part of a positive number. SQLite need not have `floor`; PostgreSQL rounds."""
+    if connection.dialect.name == "sqlite":
+        return cast(of, Integer)
+    return cast(func.floor(of), BigInteger)
+
+
+def column_names(connection: Connection, id: int) -> list[str]:
+    """The sheet's columns, from the first rows: those of all of them would take long to find."""
+    names: dict[str, None] = {}
+    for table, order in ((message, message.c.id), (row_skip, row_skip.c.row)):
+        first = select(table.c.columns).where(table.c.campaign == id).order_by(order).limit(SAMPLE)
+        for (columns,) in connection.execute(first):
+            names.update(dict.fromkeys(json.loads(columns)))
+    return list(names)
+
+
+def has_column(connection: Connection, id: int, name: str) -> bool:
+    """Whether any row of a campaign has a column of this name."""
+    return name in column_names(connection, id) or name in export_names(connection, id)
+
+
+class OfValue(NamedTuple):
+    """Messages and rows whose cell of a column holds `value`, empty for a blank one."""
+
+    value: str
+    counts: dict[MessageStatus, int]
+
+
+def by_column(connection: Connection, id: int, name: str, most: int) -> list[OfValue]:
+    """What came of the rows for each value of a column: of the `most` frequent ones."""
+    rows = union_all(
+        select(message.c.columns, message.c.status).where(message.c.campaign == id),
+        select(row_skip.c.columns, literal_column(f"'{_S.SKIPPED}'")).where(
+            row_skip.c.campaign == id, own_result()
+        ),
+    ).subquery("rows")
+    cell = _cell(connection, rows.c.columns, name)
+    value = func.substr(func.trim(func.coalesce(cell, "")), 1, SHOWN)
+    cells = select(value.label("value"), rows.c.status).subquery("cells")
+    total = func.count()
+    each = [func.count().filter(cells.c.status == str(status)) for status in _S]
+    counted = (
+        select(cells.c.value, *each)
+        .group_by(cells.c.value)
+        .order_by(total.desc(), cells.c.value)
+        .limit(most)
+    )
+    return [
+        OfValue(value, {s: n for s, n in zip(_S, counts, strict=True) if n})
+        for value, *counts in connection.execute(counted)
+    ]
+
+
+def _cell(
+    connection: Connection, columns: ColumnElement[str], name: str
+) -> ColumnElement[str | None]:
+    """The cell of a column, from a JSON object of texts. By its key: a path of SQLite's cannot name
+    every column."""
+    if connection.dialect.name == "sqlite":
+        cells = func.json_each(columns).table_valued("key", "value", name="each")
+        return select(cells.c.value).where(cells.c.key == name).limit(1).scalar_subquery()
+    found: ColumnElement[str | None] = cast(columns, JSON)[name].as_string()
+    return found

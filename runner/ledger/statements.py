@@ -1,0 +1,179 @@
+"""Statements that are made once: with each commit, SQLAlchemy's work on a statement would take
+longer than the database's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from json.encoder import encode_basestring
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ClauseElement,
+    Connection,
+    CursorResult,
+    Index,
+    Select,
+    Table,
+    bindparam,
+    cast,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
+
+from runner.ledger.schema import message_by_recipient, message_by_status, message_queued
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    sql: str
+    in_order: Callable[[Mapping[str, Any]], Any] | None  # where the driver takes none by name
+    fixed: Mapping[str, Any]
+
+    def values(self, given: Mapping[str, Any]) -> Any:
+        values = {**self.fixed, **given} if self.fixed else given
+        return values if self.in_order is None else self.in_order(values)
+
+
+class Prepared:
+    """A statement with `bindparam`s, compiled once per kind of database. Values go to the driver,
+    and come back, as they are. `make` is told the kind: `sqlite` or `postgresql`."""
+
+    def __init__(self, make: Callable[[str], ClauseElement]) -> None:
+        self._make = make
+        self._compiled: dict[str, _Compiled] = {}
+
+    def run(self, connection: Connection, **values: Any) -> CursorResult[Any]:
+        """Run it once."""
+        compiled = self._for(connection)
+        return connection.exec_driver_sql(compiled.sql, compiled.values(values))
+
+    def run_many(
+        self, connection: Connection, rows: Sequence[Mapping[str, Any]]
+    ) -> CursorResult[Any]:
+        """Run it for each of these rows (one at least)."""
+        compiled = self._for(connection)
+        return connection.exec_driver_sql(compiled.sql, [compiled.values(row) for row in rows])
+
+    def _for(self, connection: Connection) -> _Compiled:
+        dialect = connection.dialect
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            statement = self._make(dialect.name)
+            made = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+            assert isinstance(made, SQLCompiler)
+            fixed = {name: value for name, value in made.params.items() if value is not None}
+            found = _Compiled(str(made), _picked(made.positiontup), fixed)
+            self._compiled[dialect.name] = found
+        return found
+
+
+def _picked(order: Sequence[str] | None) -> Callable[[Mapping[str, Any]], Any] | None:
+    """Takes a statement's values out of a mapping, in the order of their places."""
+    if order is None:
+        return None
+    if len(order) < 2:  # for one name `itemgetter` gives the value itself
+        return lambda values: tuple(values[name] for name in order)
+    return itemgetter(*order)
+
+
+def tuples(found: CursorResult[Any]) -> list[Any]:
+    """All of a result's rows as the driver has them: of many, a `Row` for each costs as much as to
+    read them."""
+    assert found.cursor is not None
+    rows = list(found.cursor.fetchall())
+    found.close()
+    return rows
+
+
+def given(name: str, type_: type[TypeEngine[Any]] | None = None) -> BindParameter[Any]:
+    """A value that is given with each run. (`bindparam` alone would want it when compiled.)"""
+    return bindparam(name, type_=type_, required=False)
+
+
+def bound(*names: str) -> dict[str, BindParameter[Any]]:
+    """Values of columns that are given with each run, by the columns' names."""
+    return {name: given(name) for name in names}
+
+
+def each_of(name: str, database: str) -> Select[Any]:
+    """The whole numbers of a JSON array that is bound to `name`: one text for any number."""
+    found = texts_of(name, database)
+    return found if database == "sqlite" else select(cast(found.subquery().c.value, BigInteger))
+
+
+def texts_of(name: str, database: str) -> Select[Any]:
+    """The texts of a JSON array that is bound to `name`."""
+    if database == "sqlite":
+        each = func.json_each(given(name))
+    else:
+        from sqlalchemy.dialects.postgresql import JSONB
+
+        each = func.jsonb_array_elements_text(cast(given(name), JSONB))
+    return select(each.table_valued("value").c.value)
+
+
+class Bulk:
+    """Inserts rows of `columns` into `table`, each a tuple in this order, with values as the
+    driver takes them."""
+
+    def __init__(self, connection: Connection, table: Table, columns: Sequence[str]) -> None:
+        self._connection = connection
+        self._columns = columns
+        compiled = insert(table).compile(dialect=connection.dialect, column_keys=list(columns))
+        self._sql = str(compiled)
+        order = compiled.positiontup  # None where the driver takes values by their names
+        self._by_name = order is None
+        assert order is None or list(order) == list(columns), "named in the order of the table"
+
+    def insert(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert all of these."""
+        if not rows:
+            return
+        values: Sequence[Any] = rows
+        if self._by_name:
+            values = [dict(zip(self._columns, row, strict=True)) for row in rows]
+        self._connection.exec_driver_sql(self._sql, values)
+
+
+PLANNING_CACHE, USUAL_CACHE = 32_000, 2_000
+"""KiB of pages that SQLite keeps in memory (its own default is 2,000). Ids come in no order: with
+less, most rows would read a page of an index anew, and write one out."""
+
+
+def keep_pages(connection: Connection, size: int) -> None:
+    """Let SQLite keep so many KiB of pages."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA cache_size = -{size}")
+
+
+def indexes_to_build(connection: Connection) -> list[Index]:
+    """The indexes of messages that are better made when all rows of a first plan are there: sorted
+    once, instead of a page looked up, and perhaps read and written, for each row. Only where that
+    holds nobody up: a ledger in a file has one writer anyway."""
+    if connection.dialect.name != "sqlite":
+        return []
+    return [message_by_status, message_queued, message_by_recipient]
+
+
+class _Names(dict[str, str]):
+    """Column names as JSON writes them, each made once."""
+
+    def __missing__(self, name: str) -> str:
+        self[name] = made = encode_basestring(name) + ":"
+        return made
+
+
+_names = _Names()
+
+
+def as_json(columns: Mapping[str, str]) -> str:
+    """As json.dumps writes it, in half the time."""
+    pairs = [_names[name] + encode_basestring(cell) for name, cell in columns.items()]
+    return "{" + ",".join(pairs) + "}"

@@ -1,0 +1,96 @@
+"""What is planned of a row: the message, what is known of it, what changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from runner.message.prospect import Recipient
+from runner.message.status import MessageStatus, SkipReason
+
+FIRST_STEP = "1"
+"""Step id of a campaign's only message; sequences will add more."""
+
+
+class PlannedMessage(NamedTuple):
+    """What the files ask for one recipient now: a text to send, or the reason why not.
+
+    `free_at`: when that reason is over by itself (Unix s), 0 if nobody can tell.
+    """
+
+    row: int
+    recipient: Recipient
+    sender: str
+    text: str
+    columns: Mapping[str, str]
+    skip: SkipReason | None = None
+    detail: str = ""
+    free_at: float = 0.0
+    zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """The last message of another campaign to somebody. `at`: when it was sent (Unix s); infinite
+    while it is being sent or in doubt."""
+
+    campaign: str
+    at: float = math.inf
+
+    def bars(self, within: float | None, now: float) -> tuple[str, float] | None:
+        """Why the person is not written to by others for `within` seconds (None: they are), and
+        when that is over by itself (Unix s; 0 while nobody can tell); None if it is over."""
+        if within is None or self.at <= now - within:
+            return None
+        if self.at == math.inf:
+            return f"a message of {self.campaign} to them is being sent or in doubt", 0.0
+        free_at = self.at + within
+        told = f"contacted by {self.campaign} on {_day(self.at)}; free from {_day(free_at)}"
+        return told, free_at
+
+
+def told_as_listed(reason: str, at: float) -> str:
+    """Since when somebody is on the ledger's do-not-contact list, and why."""
+    told = f"on the ledger's list since {_day(at)}"
+    return f"{told}: {reason}" if reason else told
+
+
+def _day(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
+
+
+class Known(NamedTuple):
+    """What the ledger has for a recipient. `status` is None when only another campaign has
+    written to them; then only the sender and that `contact` matter."""
+
+    sender: str
+    status: MessageStatus | None = None
+    text: str = ""
+    row: int = 0
+    reason: str = ""
+    detail: str = ""
+    zone: str = ""
+    contact: Contact | None = None
+
+
+class Change(StrEnum):
+    """What a plan means for one recipient's message."""
+
+    NEW = "new"
+    SAME = "same"
+    REQUEUED = "requeued"  # was skipped, and the reason is gone
+    REVISED = "revised"  # not sent yet, and its text or sender differs: needs a person's word
+    SKIPPED = "skipped"  # queued until now, and has a reason to be skipped
+    KEPT = "kept"  # sent, or perhaps sent: the files no longer matter
+
+
+class Entry(NamedTuple):
+    """One recipient of a plan."""
+
+    planned: PlannedMessage
+    change: Change
+    known: Known | None = None

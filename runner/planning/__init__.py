@@ -1,0 +1,1 @@
+"""From files to a plan in the ledger."""

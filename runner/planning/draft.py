@@ -1,0 +1,275 @@
+"""What a run starts from: the ledger's place, the token, and what the files say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from runner.addresses import is_loopback
+from runner.audience.columns import as_written
+from runner.audience.inspection import decimal_sign
+from runner.audience.prospects import Audience, missing_columns, read_audience
+from runner.errors import (
+    AudienceError,
+    ChangesError,
+    LedgerError,
+    RunnerError,
+    TemplateError,
+)
+from runner.findings import Finding
+from runner.ledger import schema
+from runner.ledger.campaigns import registry
+from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.ledger import Ledger
+from runner.message.key import REHEARSAL
+from runner.tables.reader import fingerprint
+from runner.templating.template import Template, compile_template, load_template
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Campaign
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A campaign with all its files understood. `row` is None before its first plan; `files` are
+    hashes of their bytes, the prospects' first, taken before any was read. `as_new`: a campaign of
+    its own, whatever the ledger knows of its files."""
+
+    campaign: Campaign
+    audience: Audience
+    template: Template
+    row: CampaignRow | None
+    files: list[str]
+    as_new: bool = False
+
+    @property
+    def id(self) -> int | None:
+        return self.row.id if self.row else None
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is to be known of its files before a row is read."""
+        texts = text_findings(self.campaign, self.template, self.audience.columns)
+        return [*texts, *self.audience.findings]
+
+    @property
+    def suppressed(self) -> Mapping[str, str]:
+        """Who its own lists say is never written to, and where they stand there."""
+        return self.audience.suppressed
+
+
+def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool = False) -> Draft:
+    """Understand a campaign's files, and match it with what the ledger knows of it.
+
+    Raises CampaignError, TemplateError, AudienceError for the files; LedgerError when the ledger
+    knows this campaign as another (id_type, platform), or these files under another name.
+    """
+    files = file_hashes(campaign)
+    source = campaign.message
+    with _telling_columns(campaign):
+        if source.template is not None:
+            template = load_template(source.template)
+        else:
+            template = compile_template(source.text or "", f"{campaign.path} message")
+    audience = read_audience(campaign, template.needs)
+    with _telling_columns(campaign):
+        missing_columns(template.needs, audience)
+    template.decimal_of = cache(partial(decimal_sign, audience))
+    row = ledger.read(registry.find_campaign, campaign.name) if ledger else None
+    if row is not None:
+        _same_identity(campaign, audience, row)
+    draft = Draft(campaign, audience, template, row, files, new_campaign)
+    if ledger is not None and row is None:
+        refuse_rehearsed(draft, ledger)
+        holder = ledger.read(schema.note, prospects_key(draft))
+        refuse_other_name(draft, ledger, ledger.read(registry.campaigns), holder)
+    return draft
+
+
+def text_findings(campaign: Campaign, template: Template, columns: Sequence[str]) -> list[Finding]:
+    """What is to be known of the message's text, by the file that it stands in."""
+    source, found = campaign.message, list(campaign.findings)
+    if source.text is None:
+        return found + template.findings(columns)
+    file = _file_named(campaign, source.text)
+    if file:
+        what = "message is the name of a file"
+        instead = f"write message: {{template: {file}}}"
+        line = campaign.text_line(1)
+        return [*found, Finding("text_is_path", what, instead, str(campaign.path), line)]
+    return found + template.findings(
+        columns, lambda line: (str(campaign.path), campaign.text_line(line))
+    )
+
+
+def _file_named(campaign: Campaign, text: str) -> str:
+    """The file beside the campaign file that a text names; empty for none."""
+    name = text.strip()
+    if "\n" in name or len(name) > 1000 or "{{" in name:
+        return ""
+    for written in (name, name.replace("\\", "/")):
+        try:
+            # A word of a text may be the name of a folder, or of a file without an ending.
+            if Path(written).suffix and (campaign.path.parent / written).expanduser().is_file():
+                return written
+        except (OSError, ValueError, RuntimeError):
+            continue
+    return ""
+
+
+@contextmanager
+def _telling_columns(campaign: Campaign) -> Iterator[None]:
+    """Adds to an error about the text how a template writes those columns that the text names as
+    the sheet does."""
+    try:
+        yield
+    except (TemplateError, AudienceError) as error:
+        with suppress(RunnerError, OSError):
+            source = campaign.message
+            text = source.text or ""
+            if source.template is not None:
+                text = source.template.read_text(encoding="utf-8", errors="replace")
+            error.hint = error.hint or as_written(text, read_audience(campaign).columns)
+        raise
+
+
+def _same_identity(campaign: Campaign, audience: Audience, row: CampaignRow) -> None:
+    for what, was, now in (
+        ("api.platform", row.platform, campaign.api.platform),
+        ("prospects.id_type", row.id_type, audience.id_type),
+    ):
+        if was != now:
+            raise LedgerError(
+                f"campaign {row.name} was planned with {what} {was}, the file says {now}: its "
+                "recipients would all count as new people",
+                f"set {what} back to {was}, or give the file another `name:`",
+            )
+
+
+def refuse_other_name(
+    draft: Draft, ledger: Ledger, known: Sequence[CampaignRow], holder: str
+) -> None:
+    """Raise LedgerError if a campaign that is new to the ledger has files that are `known` in it
+    under another name, unless it was said to be new. `holder`: the campaign that first had
+    prospects of exactly these bytes, if any."""
+    if draft.as_new:
+        return
+    campaign = draft.campaign
+    path, source = kept_path(campaign.path, ledger), kept_path(campaign.prospects.source, ledger)
+    file = campaign.prospects.source.name
+    kind = [each for each in known if each.rehearsal == campaign.rehearsal]
+    for what, name in (
+        ("this file", next((each.name for each in kind if each.path == path), "")),
+        (file, next((each.name for each in kind if each.source == source), "")),
+        (f"what {file} holds", holder),
+    ):
+        # Its own name: another run has planned it in this very moment.
+        if name and name != campaign.name:
+            raise LedgerError(
+                f"{what} is known as campaign {name}; as {campaign.name} its people would be "
+                "written to again",
+                f"set `name: {name}` to go on with it, or run with --new-campaign",
+            )
+
+
+def refuse_rehearsed(draft: Draft, ledger: Ledger) -> None:
+    """Raise LedgerError if a campaign is to go through a gateway at whose address it was begun as a
+    rehearsal: whom that has written to would be written to again."""
+    campaign = draft.campaign
+    if draft.as_new or not (campaign.api.gateway and is_loopback(campaign.api.base_url)):
+        return
+    row = ledger.read(registry.find_campaign, campaign.name + REHEARSAL)
+    if row is not None and row.origin == origin_of(draft):
+        raise LedgerError(
+            f"campaign {campaign.name} was begun at {row.origin} as a rehearsal, which counts for "
+            "nothing: its people would be written to again",
+            "if nothing real was sent there, run with --new-campaign",
+        )
+
+
+def prospects_key(draft: Draft) -> str:
+    """Where the ledger keeps which campaign first had prospects of exactly these bytes."""
+    kind = REHEARSAL if draft.campaign.rehearsal else ""
+    return f"prospects {draft.files[0]}{kind}"
+
+
+def kept_path(path: Path, ledger: Ledger) -> str:
+    """A path as the ledger keeps it, symbolic links followed: relative to the ledger where that is
+    a file, so that a project can be moved, or mounted elsewhere, and is still known."""
+    if ledger.file is None:
+        return str(path.resolve())
+    return os.path.relpath(path.resolve(), ledger.file.resolve().parent)
+
+
+def file_hashes(campaign: Campaign) -> list[str]:
+    """A hash of the bytes of every file that a campaign names, the prospects' first. A missing one
+    hashes as missing: reading it says so in better words."""
+    paths = [campaign.prospects.source, *(each.source for each in campaign.suppress)]
+    paths += [campaign.message.template] if campaign.message.template else []
+    return [_hash(path) for path in paths]
+
+
+def _hash(path: Path) -> str:
+    if path.exists() and not path.is_file() and not path.is_dir():
+        # A pipe would wait for whoever writes to it, and can be read only once.
+        raise AudienceError(f"{path} is no file; save what it gives as one")
+    return fingerprint(path) if path.is_file() else "missing"
+
+
+def refuse_edited(draft: Draft) -> None:
+    """Raise ChangesError if a file was edited since it was understood: half of it may be old."""
+    if file_hashes(draft.campaign) != draft.files:
+        raise ChangesError(
+            f"{draft.campaign.name}: its files were edited while it was being planned; nothing of "
+            "it was sent",
+            "run the same command again",
+        )
+
+
+def plan_fingerprint(draft: Draft, suppressed: Mapping[str, str], characters: int | None) -> str:
+    """A hash of everything that a plan is made from: equal means that planning again would change
+    nothing."""
+    campaign = draft.campaign
+    wanted, text = campaign.prospects, campaign.message
+    parts = [
+        draft.files,
+        text.text,
+        [[sender.id, sender.per_day] for sender in campaign.senders],
+        wanted.model_dump(mode="json", exclude={"source"}),
+        campaign.api.platform,
+        draft.audience.id_type,
+        sorted(suppressed.items()),
+        characters,
+        campaign.contact_once_in,
+        [each.id for each in campaign.suppress],
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def origin_of(draft: Draft) -> str:
+    """The API's `scheme://host[:port]`, as a channel names it, without asking one."""
+    if draft.row is not None and draft.row.origin is not None:
+        return draft.row.origin
+    parts = urlsplit(draft.campaign.api.base_url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def characters_key(origin: str, platform: str) -> str:
+    """Where the ledger keeps the platform's longest text, as the API told it last."""
+    return f"characters {origin} {platform}"
+
+
+def known_characters(ledger: Ledger | None, origin: str, platform: str) -> int | None:
+    """The longest text that the platform was last known to allow; None for unknown or no limit."""
+    if ledger is None:
+        return None
+    value = ledger.read(schema.note, characters_key(origin, platform))
+    return int(value) if value else None

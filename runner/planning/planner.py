@@ -1,0 +1,167 @@
+"""The plan: campaign × audience × template × what is known -> messages and skips. Pure.
+
+The same function serves the dry run and the real one, so that a preview is exact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from runner.message.plan import Change, Entry, Known, PlannedMessage
+from runner.message.prospect import Prospect, Recipient, RowSkip
+from runner.message.status import OPEN, MessageStatus, SkipReason
+from runner.templating.template import RowRenderError, Template
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Sender
+
+_S = MessageStatus
+CHUNK = 1000
+"""Rows looked up in the ledger at a time."""
+
+
+KnownLookup = Callable[[Sequence[Recipient]], Mapping[Recipient, Known]]
+
+
+def plan_messages(
+    rows: Iterable[Prospect | RowSkip],
+    template: Template,
+    senders: Sequence[Sender],
+    known: KnownLookup,
+    suppressed: Mapping[str, str],
+    max_characters: int | None = None,
+    *,
+    contact_once_in: float | None = None,
+    now: float = 0.0,
+) -> Iterator[list[Entry | RowSkip]]:
+    """Chunks of what each row becomes, in file order. `max_characters`: of the platform, None if
+    there is no limit or it is not known. `contact_once_in`: see `Contact.bars`."""
+    rows = iter(rows)
+    while chunk := list(islice(rows, CHUNK)):
+        recipients = [row.recipient for row in chunk if row.recipient is not None]
+        have = known(recipients)
+        yield [
+            row
+            if isinstance(row, RowSkip) and not _is_message(row)
+            else _entry(
+                row, template, senders, have, suppressed, max_characters, contact_once_in, now
+            )
+            for row in chunk
+        ]
+
+
+def _is_message(skip: RowSkip) -> bool:
+    """Whether a skipped row is its recipient's own: then the message waits for the reason to go.
+    Repeats and rows not selected are results of their rows alone."""
+    return skip.reason in (SkipReason.SUPPRESSED, SkipReason.BAD_TIMEZONE)
+
+
+def _entry(
+    row: Prospect | RowSkip,
+    template: Template,
+    senders: Sequence[Sender],
+    have: Mapping[Recipient, Known],
+    suppressed: Mapping[str, str],
+    max_characters: int | None,
+    contact_once_in: float | None,
+    now: float,
+) -> Entry:
+    assert row.recipient is not None
+    known = have.get(row.recipient)
+    sender = assign_sender(row.recipient, senders, known.sender if known else None)
+    contact = known.contact if known else None
+    bar = contact.bars(contact_once_in, now) if contact else None
+    skip: SkipReason | None
+    free_at = 0.0
+    zone = row.zone if isinstance(row, Prospect) else ""
+    if isinstance(row, RowSkip):
+        text, skip, detail = "", row.reason, row.detail
+    elif row.recipient.id in suppressed:
+        text, skip = "", SkipReason.SUPPRESSED
+        detail = suppressed[row.recipient.id]
+    elif bar is not None:
+        text, skip, (detail, free_at) = "", SkipReason.CONTACTED, bar
+    else:
+        text, skip, detail = _render(row, template, max_characters)
+    planned = PlannedMessage(
+        row.row, row.recipient, sender, text, row.columns, skip, detail, free_at, zone
+    )
+    return Entry(planned, _change(planned, known), known)
+
+
+def _render(
+    prospect: Prospect, template: Template, max_characters: int | None
+) -> tuple[str, SkipReason | None, str]:
+    empty = [name for name in template.requires_value if prospect.columns.get(name, "") == ""]
+    if empty:
+        return "", SkipReason.MISSING_VALUE, f"{', '.join(sorted(empty))} is empty"
+    try:
+        text = template.render(prospect.columns)
+    except RowRenderError as error:
+        return "", SkipReason.TEMPLATE_ERROR, str(error)
+    if not text.strip():
+        return "", SkipReason.EMPTY_TEXT, "the template gives no text for this row"
+    if "{{" in text or "{%" in text:
+        return text, SkipReason.UNRENDERED, "a {{ or {% is left in the text"
+    if max_characters is not None and characters(text) > max_characters:
+        return (
+            text,
+            SkipReason.TOO_LONG,
+            f"{characters(text)} characters, the platform allows {max_characters}",
+        )
+    return text, None, ""
+
+
+_FLAG = re.compile("[\U0001f1e6-\U0001f1ff]{2}")
+_JOINED = re.compile(
+    "\u200d.|[\ufe00-\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]", re.DOTALL
+)
+"""What makes one emoji of several code points: flags; joiners, variants, skin tones."""
+
+
+def characters(text: str) -> int:
+    """A text's length as the platform counts it: an emoji is one (InboxHQ/inboxapp-sdk,
+    `limits.characters`). How it sees rarer joined letters is not documented; those count each."""
+    return len(text) if text.isascii() else len(_JOINED.sub("", _FLAG.sub("f", text)))
+
+
+def _change(planned: PlannedMessage, known: Known | None) -> Change:
+    if known is None or known.status is None:
+        return Change.NEW
+    if known.status in (_S.SENT, *OPEN):
+        return Change.KEPT
+    if known.status is _S.SKIPPED:
+        if planned.skip is None:
+            return Change.REQUEUED
+        was = (known.reason, known.row, known.detail)
+        same = was == (planned.skip, planned.row, planned.detail)
+        return Change.SAME if same else Change.SKIPPED
+    if planned.skip is not None:
+        return Change.SKIPPED if known.status is _S.QUEUED else Change.KEPT
+    if (known.text, known.sender) != (planned.text, planned.sender):
+        return Change.REVISED
+    return Change.SAME
+
+
+def assign_sender(recipient: Recipient, senders: Sequence[Sender], before: str | None) -> str:
+    """The sender a recipient is written from: the one they had, while it is there; else spread
+    by weight of `per_day` so that re-ordered and added rows change nobody's (rendezvous hashing:
+    each sender draws a score from the pair's hash, the highest wins)."""
+    if before is not None and any(sender.id == before for sender in senders):
+        return before
+    if len(senders) == 1:
+        return senders[0].id
+    unlimited = max((sender.per_day or 0 for sender in senders), default=0) or 1
+    identity = "\0".join(recipient)
+
+    def score(sender: Sender) -> float:
+        digest = hashlib.sha256(f"{identity}\0{sender.id}".encode()).digest()
+        unit = (int.from_bytes(digest[:8]) + 1) / (2**64 + 2)
+        return -(sender.per_day or unlimited) / math.log(unit)
+
+    return max(senders, key=lambda sender: (score(sender), sender.id)).id

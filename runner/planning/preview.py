@@ -1,0 +1,164 @@
+"""What a run would do, without doing it: the same plan, counted and played forward."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from runner.ledger.ledger import Ledger
+from runner.ledger.messages import plans
+from runner.ledger.queries import totals
+from runner.message.plan import Change, Entry, Known, PlannedMessage
+from runner.message.prospect import Recipient, RowSkip
+from runner.message.status import MessageStatus
+from runner.planning.draft import Draft
+from runner.planning.eta import Stretch
+from runner.planning.planner import plan_messages
+
+_S = MessageStatus
+Rows = Callable[[int], None]
+"""Told how many rows have been read so far."""
+
+CHANGES_KEPT = 3
+"""Changed texts kept to be shown."""
+
+
+@dataclass(slots=True)
+class Preview:
+    """A plan's figures. `queue` has what this run would send per sender and zone, what is already
+    queued included; `added` counts what this plan puts into the queue."""
+
+    campaign: str
+    rows: int = 0
+    added: int = 0
+    requeued: int = 0
+    queued_seen: int = 0  # queued before, and still in the file
+    kept: Counter[MessageStatus] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+    queue: dict[tuple[str, str], Stretch] = field(default_factory=dict)
+    changed: int = 0
+    changes: list[Entry] = field(default_factory=list)
+    removed: int = 0
+    first: PlannedMessage | None = None  # the first that this run would send
+    host: str = ""  # of the API
+    handles: Mapping[str, str] = field(default_factory=dict)  # sender: username, as the API says
+
+    @property
+    def adds(self) -> int:
+        return self.added + self.requeued
+
+    @property
+    def waiting(self) -> list[Stretch]:
+        """The queue, as `when_done` takes it."""
+        return list(self.queue.values())
+
+    @property
+    def to_send(self) -> Counter[str]:
+        """The queue of each sender."""
+        found: Counter[str] = Counter()
+        for each in self.queue.values():
+            found[each.sender] += each.count
+        return found
+
+    def count(self, entry: Entry | RowSkip) -> PlannedMessage | None:
+        """Count an entry; the message that this run would send for it, if any."""
+        self.rows += 1
+        if isinstance(entry, RowSkip):
+            self.skipped[entry.reason] += 1
+            return None
+        planned, known = entry.planned, entry.known
+        if known is None and planned.skip is None:  # nearly every row of a first plan
+            self.added += 1
+            return self._queue(planned)
+        was = known.status if known else None
+        self.queued_seen += was is _S.QUEUED
+        if entry.change is Change.REVISED:
+            self.changed += 1
+            if len(self.changes) < CHANGES_KEPT:
+                self.changes.append(entry)
+        if entry.change is Change.KEPT or (was is not None and was not in (_S.QUEUED, _S.SKIPPED)):
+            assert was is not None
+            self.kept[was] += 1
+            return None
+        if planned.skip is not None:
+            self.skipped[planned.skip] += 1
+            return None
+        self.added += entry.change is Change.NEW
+        self.requeued += entry.change is Change.REQUEUED
+        return self._queue(planned)
+
+    def _queue(self, planned: PlannedMessage) -> PlannedMessage:
+        where = planned.sender, planned.zone
+        if self.first is None:
+            self.first = planned
+        before = self.queue.get(where)
+        if before is None:
+            self.queue[where] = Stretch(*where, 1, self.rows, self.rows)
+        else:
+            before.count += 1
+            before.last = self.rows
+        return planned
+
+
+def planned_entries(
+    draft: Draft,
+    ledger: Ledger | None,
+    suppressed: Mapping[str, str],
+    characters: int | None,
+    progress: Rows,
+    now: float,
+) -> Iterator[list[Entry | RowSkip]]:
+    """The plan of a draft in chunks, against what the ledger knows (None: nothing)."""
+
+    def known(recipients: Sequence[Recipient]) -> Mapping[Recipient, Known]:
+        if asked is None:
+            return {}
+        kind = draft.campaign.rehearsal
+        return asked.read(plans.known, draft.id, recipients, rehearsal=kind)
+
+    # Nobody is known to a ledger without a message: then there is nobody to ask for.
+    asked = ledger if ledger and ledger.read(plans.knows_anybody) else None
+
+    rows = 0
+    for chunk in plan_messages(
+        draft.audience.rows(),
+        draft.template,
+        draft.campaign.senders,
+        known,
+        suppressed,
+        characters,
+        contact_once_in=draft.campaign.contact_once_in,
+        now=now,
+    ):
+        rows += len(chunk)
+        progress(rows)
+        yield chunk
+
+
+def preview(
+    draft: Draft,
+    ledger: Ledger | None,
+    characters: int | None,
+    progress: Rows,
+    now: float,
+    each: Callable[[Entry | RowSkip, PlannedMessage | None], None] | None = None,
+) -> Preview:
+    """Count what a plan would do. `each` sees every entry, with its message if it would be sent."""
+    suppressed = ledger.read(plans.suppressed) if ledger else {}
+    found = Preview(draft.campaign.name)
+    for chunk in planned_entries(draft, ledger, suppressed, characters, progress, now):
+        for entry in chunk:
+            planned = found.count(entry)
+            if each is not None:
+                each(entry, planned)
+    found.removed = queue_gone(found, draft, ledger)
+    return found
+
+
+def queue_gone(found: Preview, draft: Draft, ledger: Ledger | None) -> int:
+    """How many queued recipients a whole plan has not seen."""
+    if ledger is None or draft.id is None:
+        return 0
+    queued = ledger.read(totals.counts, draft.id)[_S.QUEUED]
+    return max(0, queued - found.queued_seen)

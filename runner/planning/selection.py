@@ -1,0 +1,53 @@
+"""The recipients that a command names with `--only`, and whether a campaign knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from runner.errors import UsageError
+from runner.ledger.campaigns import registry
+from runner.ledger.ledger import Ledger
+from runner.ledger.messages import plans
+from runner.message.prospect import Prospect, Recipient
+
+if TYPE_CHECKING:  # what reads campaign files is not needed to ask a ledger
+    from runner.planning.draft import Draft
+
+NAMED = 5
+"""Unknown ids that an error names."""
+
+
+def refuse_unknown(drafts: Sequence[Draft], ledger: Ledger | None, only: Collection[str]) -> None:
+    """Raise UsageError for ids of `only` that are neither in a sheet nor in the ledger: a mistyped
+    id would else be a run that sends nothing and says that all is well."""
+    unknown = set(only)
+    for draft in drafts:
+        if ledger is not None and draft.row is not None and unknown:
+            unknown -= known_ids(ledger, draft.row, unknown)
+        if unknown:
+            for row in draft.audience.rows():
+                if isinstance(row, Prospect) or row.recipient is not None:
+                    assert row.recipient is not None
+                    unknown.discard(row.recipient.id)
+    if unknown:
+        files = ", ".join(draft.campaign.prospects.source.name for draft in drafts)
+        raise UsageError(
+            f"--only: {in_words(unknown)} not in {files}",
+            "nothing was sent; see who is in it: run-campaign CAMPAIGN --dry-run",
+        )
+
+
+def known_ids(ledger: Ledger, row: registry.CampaignRow, ids: Collection[str]) -> set[str]:
+    """Those of `ids` that the ledger has a message of this campaign for."""
+    recipients = [Recipient(row.platform, row.id_type, id) for id in ids]
+    found = ledger.read(plans.known, row.id, recipients, rehearsal=row.rehearsal)
+    return {recipient.id for recipient, known in found.items() if known.status is not None}
+
+
+def in_words(ids: Collection[str]) -> str:
+    """`101, 102 and 3 more are`."""
+    named = sorted(ids)[:NAMED]
+    more = len(ids) - len(named)
+    listed = ", ".join(named) + (f" and {more} more" if more else "")
+    return f"{listed} {'is' if len(ids) == 1 else 'are'}"

@@ -1,0 +1,73 @@
+"""A campaign's start: when its messages may go, and whether a missed start still counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from runner.errors import RunnerError
+from runner.ledger.ledger import Ledger
+from runner.ledger.queries import totals
+from runner.message.prospect import Prospect
+from runner.planning.draft import Draft
+from runner.planning.eta import Scheduled, hours_of
+from runner.schedule import local_moment, next_open
+
+Confirm = Callable[[str], bool]
+"""Asks a person; True for yes."""
+
+
+def agreed_to_start_late(
+    drafts: Sequence[Draft],
+    ledger: Ledger | None,
+    now: float,
+    *,
+    yes: bool,
+    confirm: Confirm | None,
+) -> bool:
+    """Whether campaigns whose start was missed by more than their grace may begin all the same.
+
+    Raises RunnerError where nobody can be asked and `yes` was not said.
+    """
+    for draft in drafts:
+        first = None if yes else _missed(draft, ledger, now)
+        if first is None:
+            continue
+        zone = draft.campaign.schedule.timezone or "UTC"
+        told = (
+            f"{draft.campaign.name} was to start at {local_moment(first, zone)} {zone}, which is "
+            "longer ago than schedule.grace allows"
+        )
+        if confirm is None:
+            raise RunnerError(
+                told, "run with --yes to start it now, or set schedule.start to a time to come"
+            )
+        if not confirm(f"{told}. Start it now?"):
+            return False
+    return True
+
+
+def _missed(draft: Draft, ledger: Ledger | None, now: float) -> float | None:
+    """When a campaign was to send its first message, if that is longer ago than its grace."""
+    hours, grace = hours_of(draft), draft.campaign.schedule.grace
+    if hours is None or now <= hours.begins + grace or hours.begins == -math.inf:
+        return None
+    if ledger is not None and draft.row is not None and ledger.read(totals.has_begun, draft.row.id):
+        return None
+    # Where the start lies outside the windows, nothing was to be sent before the next one.
+    first = next_open(hours, "", hours.begins)
+    if now <= first + grace and draft.audience.timezone:
+        zones = {row.zone for row in draft.audience.rows() if isinstance(row, Prospect)}
+        first = min(next_open(hours, zone, hours.begins) for zone in zones | {""})
+    return first if now > first + grace else None
+
+
+def warnings(campaigns: Sequence[Scheduled], now: float) -> list[str]:
+    """A word on every schedule that never opens. One that opens does so in every zone: its hours
+    and holidays are those of the clock and calendar there."""
+    never = []
+    for each in campaigns:
+        hours = hours_of(each)
+        if hours is not None and next_open(hours, "", now) == math.inf:
+            never.append(f"{each.campaign.name}: its schedule does not open within two years")
+    return never

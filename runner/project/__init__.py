@@ -1,0 +1,1 @@
+"""Finding and opening what a command is about: campaign files, the ledger, the token."""

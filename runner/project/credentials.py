@@ -1,0 +1,69 @@
+"""The token: from the environment or a `.env` file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dotenv import dotenv_values
+
+from runner.channels.base import Token
+from runner.errors import (
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Campaign
+
+
+SANDBOX_TOKEN = "sandbox-token"  # the stand-in's own, worth nothing anywhere else
+
+
+TOKEN_LENGTH = 8
+"""Characters from which on a token is looked for in files: a shorter one may be a word there. Our
+own choice; the API's are longer."""
+
+
+def read_token(campaign: Campaign, environ: Mapping[str, str], location: str) -> Token:
+    """The token that the campaign names, from the environment or `.env` beside the ledger."""
+    name = campaign.api.token_env
+    folder = campaign.project_dir if "://" in location else Path(location).absolute().parent
+    value = environ.get(name) or _from_dotenv(folder / ".env", name)
+    if not value.strip():
+        raise UsageError(
+            f"no API token: {name} is not set",
+            f"export {name}=… or write it into {folder / '.env'} (from Inbox: Settings, API Keys)",
+        )
+    _refuse_written(value.strip(), campaign)
+    return Token(value.strip())
+
+
+def _refuse_written(token: str, campaign: Campaign) -> None:
+    """Raise UsageError if the token itself stands in the campaign's files: `submit` keeps their
+    text in the ledger, and a message would tell it to people. A sandbox's is no secret."""
+    if campaign.rehearsal or len(token) < TOKEN_LENGTH:
+        return
+    template = campaign.message.template
+    for path in (campaign.path, *([template] if template else [])):
+        with suppress(OSError):  # a worker may be on another host
+            if token.encode() in path.read_bytes():
+                raise UsageError(
+                    f"{path} holds the API token itself",
+                    f"take it out: ${{{campaign.api.token_env}}} is all that the campaign needs; "
+                    "if others can read the file, make a new token",
+                )
+
+
+def _from_dotenv(path: Path, name: str) -> str:
+    try:
+        # It tells programmers of lines that it cannot read.
+        logging.getLogger("dotenv.main").setLevel(logging.ERROR)
+        # Notepad begins a file with a byte mark.
+        return dotenv_values(path, encoding="utf-8-sig").get(name) or ""
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: is not UTF-8 text", "save it as UTF-8") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None

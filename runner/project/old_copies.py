@@ -1,0 +1,193 @@
+"""What this machine remembers of a ledger, so that an old copy of it is recognised."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from functools import reduce
+from pathlib import Path
+
+import platformdirs
+
+from runner.errors import LedgerError, OldLedger
+from runner.ledger import rehearsals
+from runner.ledger.copies import staleness
+from runner.ledger.copies.staleness import Marks, Memory
+from runner.ledger.ledger import Ledger
+
+MEMORY_VARIABLE = "RUN_CAMPAIGN_MEMORY"
+"""Names a folder to remember ledgers in, instead of the user's state folder."""
+
+BEAT = 1.0
+"""Seconds between two looks at how far a live run's ledger has come: what was sent since the last
+is all that a copy made in the middle of a run can hide."""
+
+SELDOM = 5.0
+"""The same for a ledger in PostgreSQL, which counts every attempt for it."""
+
+GLANCE = 0.2
+"""Seconds between two looks at whether another process has said something of the ledger."""
+
+Stop = Callable[[BaseException], None]
+"""Ends what sends."""
+
+Tell = Callable[[str], None]
+"""Told, in a line, what a person should know."""
+
+
+def may_change(
+    ledger: Ledger,
+    environ: Mapping[str, str],
+    at: float,
+    *,
+    accept: bool = False,
+    names: Iterable[str] = (),
+    tell: Tell = lambda _: None,
+) -> Memory:
+    """Let a command change this ledger, and remember that it did. Raises OldLedger if the ledger
+    is an old copy of itself, or new where another one was, unless it is to `accept` that; then
+    its campaigns and `names` go on with care."""
+    memory, lost = _memories(ledger, environ)
+    with ExitStack() as alone:
+        # One step: of two copies that begin in one moment, the second is to be the old one.
+        writable = _unless_unwritable(tell, lambda: alone.enter_context(memory.alone()))
+        # The memory first: what it says the ledger has said before, and it may go on meanwhile.
+        remembered = _remembered(memory, lost)
+        found = ledger.read(staleness.marks)
+        if accept:
+            kept = ledger.write(staleness.accept, remembered, names, at)
+            _unless_unwritable(tell, *(other.outdate for other in lost))
+            tell(
+                "going on with an old copy of the ledger: whoever it may have forgotten is in "
+                "doubt, and do-not-contact entries made since are not in it: add them again"
+            )
+        elif found.is_behind(remembered):
+            raise _old(ledger.place, found, remembered, [memory, *lost])
+        else:
+            kept = ledger.write(staleness.advance)
+        if found.is_new and (before := memory.rehearsed()):
+            ledger.write(rehearsals.begin_anew, before)
+        if writable:
+            _unless_unwritable(tell, lambda: memory.write(kept))
+    return memory
+
+
+def never_old(ledger: Ledger, environ: Mapping[str, str]) -> Memory:
+    """What remembers this ledger, which is left as it is. Raises OldLedger as `may_change`."""
+    memory, lost = _memories(ledger, environ)
+    remembered = _remembered(memory, lost)
+    found = ledger.read(staleness.marks)
+    if found.is_behind(remembered):
+        raise _old(ledger.place, found, remembered, [memory, *lost])
+    return memory
+
+
+def refuse_lost(location: str, environ: Mapping[str, str]) -> None:
+    """Raise OldLedger if another ledger was used where there is none now."""
+    place = str(Path(location).resolve())
+    memory = Memory(_folder(environ), "", place)
+    if lost := memory.lost():
+        raise _old(place, Marks(), _remembered(memory, lost), [memory, *lost])
+
+
+def _folder(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get(MEMORY_VARIABLE) or platformdirs.user_state_path("run-campaign"))
+
+
+def _memories(ledger: Ledger, environ: Mapping[str, str]) -> tuple[Memory, list[Memory]]:
+    """What this machine remembers of a ledger; and if that is new, of others at its place."""
+    place = str(ledger.file.resolve()) if ledger.file else ledger.place
+    memory = Memory(_folder(environ), ledger.read(staleness.ledger_id), place)
+    return memory, memory.lost() if ledger.read(staleness.marks).is_new else []
+
+
+def _remembered(memory: Memory, lost: Sequence[Memory]) -> Marks:
+    return reduce(Marks.joined, (other.recall() for other in lost), memory.recall())
+
+
+def _old(place: str, found: Marks, remembered: Marks, memories: Sequence[Memory]) -> OldLedger:
+    if moved := next(filter(None, (each.moved_to() for each in memories)), ""):
+        return OldLedger(
+            f"the ledger at {place} has moved to {moved}; what lies there now does not know who "
+            "was written to since",
+            "name that one: --state, or RUN_CAMPAIGN_STATE. If it is lost, run the campaign here "
+            "with --accept-old-ledger",
+        )
+    files = [each.file for each in memories[1:]]
+    missing = max(0, remembered.attempts - found.attempts)
+    hint = (
+        "bring the newest one back; or run the campaign with --accept-old-ledger: whoever may "
+        "have been written to since is then in doubt, and is looked up before anything is sent"
+    )
+    if not found.is_new:
+        what = f"{missing} sends that this copy does not know" if missing else "changes to it since"
+        return OldLedger(
+            f"the ledger {place} is an old copy, or another has taken its place: this machine "
+            f"remembers {what}",
+            hint,
+        )
+    return OldLedger(
+        f"the ledger that was at {place} is gone: this machine remembers {missing} sends of "
+        f"{', '.join(remembered.campaigns)}",
+        f"{hint}. If it was only for trying out, remove {' '.join(map(str, files))}",
+    )
+
+
+def _unless_unwritable(tell: Tell, *writes: Callable[[], object]) -> bool:
+    """Do these, and say whether all of them could be done."""
+    try:
+        for write in writes:
+            write()
+    except OSError as error:
+        tell(f"an old copy of this ledger will not be recognised: {error}")
+        return False
+    return True
+
+
+@asynccontextmanager
+async def kept(
+    memory: Memory | None, ledger: Ledger, stop: Stop, every: float | None = None
+) -> AsyncIterator[None]:
+    """Remember how far a live run's ledger comes, again and again, and once more at the end.
+    `stop`: told when a copy of the ledger has gone further meanwhile; nothing more is to be sent
+    from this one."""
+    if memory is None:
+        yield
+        return
+    if every is None:
+        every = BEAT if ledger.file is not None else SELDOM
+    beat = asyncio.create_task(_beat(memory, ledger, stop, every), name="memory")
+    try:
+        yield
+    finally:
+        beat.cancel()
+        await asyncio.gather(beat, return_exceptions=True)
+        _look(memory, ledger)
+
+
+async def _beat(memory: Memory, ledger: Ledger, stop: Stop, every: float) -> None:
+    seen, since = memory.touched(), 0.0
+    while True:
+        await asyncio.sleep(GLANCE)
+        since += GLANCE
+        if since < every and memory.touched() == seen:
+            continue
+        error = await asyncio.to_thread(_look, memory, ledger)
+        if error is not None:
+            stop(error)
+            return
+        seen, since = memory.touched(), 0.0
+
+
+def _look(memory: Memory, ledger: Ledger) -> OldLedger | None:
+    """Remember how far the ledger has come; the error, when a copy of it has come further."""
+    # A folder that cannot be written was told when the run began; a ledger that fails is told by
+    # whoever sends.
+    with contextlib.suppress(OSError, LedgerError), memory.alone():
+        found, remembered = ledger.read(staleness.marks), memory.recall()
+        memory.write(found)
+        if found.is_behind(remembered):
+            return _old(ledger.place, found, remembered, [memory])
+    return None

@@ -1,0 +1,317 @@
+"""A report as what it tells, whatever it is written as: sections of tables, charts and notes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from runner.clock import iso
+from runner.formatting import duration, number, safe
+from runner.ledger.queries.statistics import ENDED
+from runner.message.status import MessageStatus
+from runner.pacing.forecast import finish_as_json
+from runner.status.statistics import Bucket, Counts, Figures, Series, as_json
+from runner.status.status import Need
+
+_S = MessageStatus
+NAMES = {_S.SENDING: "being sent", _S.IN_DOUBT: "in doubt"}
+ORDER = (
+    _S.SENT,
+    _S.REJECTED,
+    _S.FAILED,
+    _S.IN_DOUBT,
+    _S.SENDING,
+    _S.QUEUED,
+    _S.CANCELLED,
+    _S.SKIPPED,
+)
+BLANK, OTHERS = "(blank)", "(all others)"
+
+
+def name_of(status: MessageStatus) -> str:
+    """A status in words."""
+    return NAMES.get(status, str(status))
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time (Unix s), shown by this machine's clock."""
+
+    at: float
+
+    @property
+    def utc(self) -> str:
+        return iso(self.at)
+
+    def __str__(self) -> str:
+        return f"{datetime.fromtimestamp(self.at, UTC).astimezone():%Y-%m-%d %H:%M}"
+
+
+Cell = str | int | Moment | None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Figures in rows; of one without rows nothing is shown."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """A chart of a bar for each label, made up of its counts per status."""
+
+    title: str
+    labels: Sequence[str]
+    counts: Sequence[Counts]
+
+    @property
+    def ways(self) -> list[MessageStatus]:
+        """The statuses that there are."""
+        return [way for way in ORDER if any(counts.get(way) for counts in self.counts)]
+
+    @property
+    def legend(self) -> list[tuple[str, str]]:
+        """What its colours stand for: (name of the colour, words)."""
+        return [(str(way), name_of(way)) for way in self.ways]
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """A chart of sends over time beside what was allowed."""
+
+    title: str
+    series: Series
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything is known of what was allowed."""
+        return any(each.allowed is not None for each in self.series.buckets)
+
+    @property
+    def legend(self) -> list[tuple[str, str]]:
+        """What its colours stand for: (name of the colour, words)."""
+        told = [("sent", "sent")]
+        if any(not_sent(each) for each in self.series.buckets):
+            told.append(("rejected", "rejected, failed or in doubt"))
+        return [*told, *([("allowed", "allowed")] if self.is_limited else [])]
+
+
+def not_sent(bucket: Bucket) -> int:
+    """What came to an end in a bucket without being known as sent."""
+    return sum(bucket.counts.values()) - bucket.counts.get(_S.SENT, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a report."""
+
+    title: str
+    tables: Sequence[Table]
+    chart: Bars | Times | None = None
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that a report tells. `needs`: what needs a person, and the command that sees to it, empty
+    if none does; `public`: the form for programs, whose names stay."""
+
+    campaign: str
+    at: Moment
+    zone: str
+    version: str
+    counts: Counts
+    total: int
+    summary: Sequence[str]
+    needs: Sequence[tuple[str, str]]
+    sections: Sequence[Section]
+    public: Mapping[str, Any]
+
+
+def told(found: Figures, command: Callable[..., str], version: str) -> Report:
+    """What a campaign's report tells. `command` makes a command line of its words."""
+    needs = [(_need(each), command(*each.words) if each.words else "") for each in found.needs]
+    sections = [_funnel(found, command), _over_time(found), _senders(found), *_columns(found)]
+    standing = found.standing
+    public = {
+        "report": "run-campaign",
+        **as_json(found),
+        **finish_as_json(standing.forecast, found.at),
+        "binds_now": standing.binds_now,
+        "next_at": iso(standing.next_at) or None,
+        "needs": [{"what": what, "command": line or None} for what, line in needs],
+    }
+    here = datetime.fromtimestamp(found.at).astimezone()
+    ahead = f"{here:%z}"
+    return Report(
+        campaign=safe(found.status.campaign),
+        at=Moment(found.at),
+        zone=f"{here:%Z} (UTC{ahead[:3]}:{ahead[3:5]})",
+        version=version,
+        counts=found.status.counts,
+        total=found.status.total,
+        summary=list(_summary(found)),
+        needs=needs,
+        sections=sections,
+        public=public,
+    )
+
+
+def _need(need: Need) -> str:
+    since = "" if need.since is None else f" at {Moment(need.since)}"
+    return safe(f"{need.what}{since}" + (f": {need.why}" if need.why else ""))
+
+
+def _summary(found: Figures) -> Sequence[str]:
+    status, standing = found.status, found.standing
+    sent = status.counts[_S.SENT]
+    lines = [f"{number(sent)} of {number(status.total)} sent"]
+    if status.total:
+        lines[0] += f" ({_share(sent, status.total)})"
+    if status.per_hour:
+        lines[0] += f", {number(status.per_hour)} of them in the last hour"
+    forecast = standing.forecast
+    if forecast is not None and forecast.seconds < math.inf:
+        end = Moment(found.at + forecast.seconds)
+        binds = f"; what binds: {forecast.binds}" if forecast.binds else ""
+        lines.append(f"done about {end} (in {duration(forecast.seconds)}) if it runs on{binds}")
+    elif forecast is not None:
+        lines.append("never done: the schedule does not open within two years")
+    elif status.brake is not None and status.counts[_S.QUEUED]:
+        lines.append("not done before it goes on: see what needs a person")
+    elif status.queued:
+        lines.append("when it is done is not known: the campaign file cannot be read here")
+    elif not status.counts[_S.QUEUED] + status.counts[_S.SENDING]:
+        lines.append("nothing is queued")
+    if standing.binds_now and standing.next_at is not None:
+        lines.append(f"next message {Moment(standing.next_at)}: waits for {standing.binds_now}")
+    return [safe(line[:1].upper() + line[1:]) for line in lines]
+
+
+def _share(part: int, total: int) -> str:
+    """`24 %`; never 0 % of some, or 100 % of not all."""
+    if not total:
+        return ""
+    share = round(100 * part / total)
+    if share == 0 and part:
+        return "<1 %"
+    return ">99 %" if share == 100 and part < total else f"{share} %"
+
+
+def _funnel(found: Figures, command: Callable[..., str]) -> Section:
+    status = found.status
+    ways = [each for each in ORDER if status.counts[each]]
+    rows: list[Sequence[Cell]] = [["prospects", status.total, "100 %" if status.total else ""]]
+    for each in ways:
+        count = status.counts[each]
+        rows.append([name_of(each), count, _share(count, status.total)])
+    reasons: list[list[Cell]] = [
+        [name_of(kind), safe(reason) or "(none told)", count]
+        for kind, reason, count in status.reasons
+    ]
+    notes = ["Sent means that the API accepted the message; whether it was read cannot be known."]
+    if status.counts[_S.IN_DOUBT]:
+        notes.append("In doubt: may or may not have been sent; never counted as either.")
+    if status.counts[_S.SKIPPED]:
+        words = ("export", found.standing.path, "-o", "skipped.csv", "--status", "skipped")
+        notes.append(f"Who was skipped, and what to correct: {safe(command(*words))}")
+    return Section(
+        "What came of it",
+        [
+            Table("Prospects by status", ["status", "count", "share"], rows),
+            Table("Reasons", ["status", "reason", "count"], reasons),
+        ],
+        Bars(
+            "Prospects by status",
+            ["prospects", *map(name_of, ways)],
+            [{each: status.counts[each] for each in ways}]
+            + [{each: status.counts[each]} for each in ways],
+        )
+        if ways
+        else None,
+        notes,
+    )
+
+
+def _over_time(found: Figures) -> Section:
+    series = found.series
+    ways = [each for each in ENDED if any(bucket.counts.get(each) for bucket in series.buckets)]
+    limited = any(bucket.allowed is not None for bucket in series.buckets)
+    rows: list[list[Cell]] = []
+    for bucket in series.buckets:
+        if any(bucket.counts.values()):
+            counts: list[Cell] = [bucket.counts.get(each, 0) for each in ways]
+            rows.append([Moment(bucket.begin), *counts, *([bucket.allowed] if limited else [])])
+    head = [f"{series.every} from", *map(name_of, ways), *(["allowed"] if limited else [])]
+    notes = []
+    if not rows:
+        notes = ["Nothing has been sent yet."]
+    elif limited:
+        notes = [
+            "Allowed: the most that limits and schedule of the campaign file, as it is now, left "
+            "room for beside what this campaign had sent before. Other campaigns and programs that "
+            "use the same limits are not taken off."
+        ]
+    else:
+        notes = ["What was allowed is not shown: no limit binds, or the file cannot be read here."]
+    if len(rows) < len(series.buckets):
+        notes.append("Times in which nothing happened are left out of the table.")
+    title = f"Sends per {series.every}"
+    chart = Times(title, series) if rows else None
+    return Section("Over time", [Table(title, head, rows)], chart, notes)
+
+
+def _senders(found: Figures) -> Section:
+    shown = [each for each in found.senders if each.sender]
+    ways = [each for each in ORDER if any(one.counts.get(each) for one in shown)]
+    rows: list[list[Cell]] = []
+    stopped = any(each.stopped for each in shown)
+    ends = found.standing.forecast is not None
+    for each in shown:
+        counts: list[Cell] = [each.counts.get(way, 0) for way in ways]
+        last = None if each.last_sent_at is None else Moment(each.last_sent_at)
+        why = [] if not stopped else [safe(each.stopped.why) if each.stopped else ""]
+        done = [None if each.stopped else _done(found, each.sender)] if ends else []
+        rows.append([each.sender, *counts, last, *done, *why])
+    head = ["sender", *map(name_of, ways), "last sent"]
+    head += ["done about"] * ends + ["stopped"] * stopped
+    chart = Bars("Messages by sender", [each.sender for each in shown], [e.counts for e in shown])
+    table = Table("Messages by sender", head, rows)
+    return Section("By sender", [table], chart if shown else None)
+
+
+def _done(found: Figures, sender: str) -> Cell:
+    forecast = found.standing.forecast
+    left = None if forecast is None else forecast.by_sender.get(sender)
+    if left is None:
+        return None
+    return Moment(found.at + left) if left < math.inf else "never"
+
+
+def _columns(found: Figures) -> list[Section]:
+    return [
+        _column(f"By {safe(each.column)}", [(_value(one.value), one.counts) for one in each.values])
+        for each in found.by
+    ]
+
+
+def _value(value: str | None) -> str:
+    return OTHERS if value is None else safe(value) or BLANK
+
+
+def _column(title: str, values: Sequence[tuple[str, Counts]]) -> Section:
+    ways = [each for each in ORDER if any(counts.get(each) for _, counts in values)]
+    rows: list[list[Cell]] = []
+    for value, counts in values:
+        total, sent = sum(counts.values()), counts.get(_S.SENT, 0)
+        each: list[Cell] = [counts.get(way, 0) for way in ways]
+        rows.append([value, total, *each, _share(sent, total)])
+    head = ["value", "rows", *map(name_of, ways), "share sent"]
+    chart = Bars(title, [value for value, _ in values], [counts for _, counts in values])
+    return Section(title, [Table(title, head, rows)], chart if values else None)

@@ -1,0 +1,219 @@
+"""Everything that can be checked of a campaign without sending; and the team's senders."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.campaign.loader import load_campaign
+from runner.campaign.schema import Campaign
+from runner.clock import Clock
+from runner.control.campaigns import brake_text
+from runner.errors import RunnerError, UsageError
+from runner.events import EventBus
+from runner.findings import Level
+from runner.ledger.campaigns.brakes import BY_A_PERSON
+from runner.ledger.ledger import Ledger, open_ledger
+from runner.planning.draft import Draft, known_characters, make_draft, origin_of
+from runner.planning.eta import when_done
+from runner.planning.preview import Preview, preview
+from runner.planning.start import warnings
+from runner.project.campaign_files import load
+from runner.project.credentials import read_token
+from runner.project.ledger_location import LEDGER_NAME, ledger_location, ledger_upward
+from runner.project.old_copies import never_old, refuse_lost
+from runner.run.permission import brakes_on, how_to_go_on
+from runner.run.review import review
+from runner.run.team import Introduction, introduce, what_stands_in_the_way
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. `ok` is False when it stands in the way of a run; `instead`
+    says what to do."""
+
+    ok: bool
+    what: str
+    instead: str = ""
+
+
+def check(
+    path: Path,
+    state: str | None,
+    environ: Mapping[str, str],
+    clock: Clock,
+    bus: EventBus,
+    *,
+    offline: bool = False,
+) -> Iterator[Check]:
+    """Look at a campaign's file, rows, ledger, token, team and senders, in the order in which a
+    run needs them. Raises CampaignError for a file that cannot be read at all."""
+    campaign = load([path])[0]
+    yield Check(True, f"campaign {campaign.name}: {path} is understood")
+    location = ledger_location(state, environ, [campaign], live=False)
+    with ExitStack() as held:
+        ledger = None
+        try:
+            if "://" in location or Path(location).exists():
+                ledger = held.enter_context(open_ledger(location))
+                never_old(ledger, environ)
+                yield Check(True, f"ledger: {ledger.place}")
+                yield from _stopped(campaign, ledger)
+            else:
+                refuse_lost(location, environ)
+                yield Check(True, f"ledger: none yet, the first run makes {location}")
+        except RunnerError as error:
+            yield Check(False, f"ledger: {error}", error.hint)
+        if environ.get("CI") and not state and not environ.get("RUN_CAMPAIGN_STATE"):
+            yield Check(False, "ledger: CI is set", "name a ledger that is kept: --state")
+        try:
+            draft = make_draft(campaign, ledger)
+        except RunnerError as error:
+            yield Check(False, str(error), error.hint)
+            draft = None
+        said = None
+        if not offline:
+            try:
+                token = read_token(campaign, environ, location)
+                row = draft.row if draft else None
+                said = asyncio.run(introduce(campaign, token, clock, bus, ledger, row))
+            except RunnerError as error:
+                yield Check(False, f"API: {error}", error.hint)
+        characters = None
+        if said is not None:
+            yield Check(True, f"token: of team {said.team_name} ({said.team}) at {said.origin}")
+            yield from _bound(draft, said)
+            yield from _senders(campaign, said)
+            for each in said.platforms:
+                characters = (
+                    each.characters if each.platform == campaign.api.platform else characters
+                )
+            yield from _platform(campaign, said)
+        if draft is not None:
+            yield from _rows(draft, ledger, characters, clock)
+
+
+def _stopped(campaign: Campaign, ledger: Ledger) -> Iterator[Check]:
+    for name, brake in brakes_on(ledger, [campaign]).items():
+        by_a_person = brake.kind in BY_A_PERSON
+        yield Check(not by_a_person, brake_text(name, brake), how_to_go_on(brake, campaign.path))
+
+
+def _bound(draft: Draft | None, said: Introduction) -> Iterator[Check]:
+    row = draft.row if draft else None
+    if (
+        row is not None
+        and row.team is not None
+        and (row.origin, row.team) != (said.origin, said.team)
+    ):
+        yield Check(
+            False,
+            f"campaign {row.name} was begun by team {row.team} at {row.origin}",
+            "use the token and base_url it was begun with, or another `name:`",
+        )
+
+
+def _senders(campaign: Campaign, said: Introduction) -> Iterator[Check]:
+    links = {link.id: link for link in said.links}
+    for sender in campaign.senders:
+        link = links.get(sender.id)
+        if link is None:
+            what = f"sender {sender.id} is no account link of team {said.team_name}"
+            yield Check(False, what, "see which there are: run-campaign senders")
+        elif link.platform != campaign.api.platform:
+            what = (
+                f"sender {sender.id} is on {link.platform}, the campaign on {campaign.api.platform}"
+            )
+            yield Check(False, what, "choose a sender of that platform, or set api.platform")
+        elif why := what_stands_in_the_way(link):
+            what, _, instead = why.partition(": ")
+            yield Check(False, f"sender {what}", instead)
+        else:
+            limits = ", ".join(
+                f"{number} per {window}" if number is not None else f"no limit per {window}"
+                for number, window in ((sender.per_hour, "hour"), (sender.per_day, "day"))
+            )
+            yield Check(True, f"sender {sender.id} ({link.username}) is {link.status}; {limits}")
+
+
+def _platform(campaign: Campaign, said: Introduction) -> Iterator[Check]:
+    for each in said.platforms:
+        if each.platform == campaign.api.platform:
+            longest = "any length" if each.characters is None else f"{each.characters} characters"
+            yield Check(
+                each.can_send,
+                f"platform {each.platform}: texts of {longest}",
+                "" if each.can_send else "this team cannot send there: see its plan in Inbox",
+            )
+            return
+    if said.platforms:
+        known = ", ".join(each.platform for each in said.platforms)
+        yield Check(False, f"platform {campaign.api.platform} is not there", f"known: {known}")
+
+
+def _rows(
+    draft: Draft, ledger: Ledger | None, characters: int | None, clock: Clock
+) -> Iterator[Check]:
+    campaign = draft.campaign
+    if characters is None:
+        characters = known_characters(ledger, origin_of(draft), campaign.api.platform)
+    said = review(draft, ledger, clock.now())
+    for finding in said.findings:
+        instead = f"--accept {finding.code}" if finding.level is Level.QUESTION else ""
+        told = f"{finding.level} {finding.code}: {finding}"
+        yield Check(finding not in said.open, told, instead)
+    if any(each.level is Level.ERROR for each in said.open):
+        return
+    try:
+        found: Preview = preview(draft, ledger, characters, lambda _: None, clock.now())
+    except RunnerError as error:
+        yield Check(False, str(error), error.hint)
+        return
+    total, source = found.to_send.total(), draft.audience.table.path
+    told = f"{source}: {found.rows} rows, {total} to send, {found.kept.total()} dealt with"
+    yield Check(True, f"{told}, {found.skipped.total()} skipped")
+    for reason, count in found.skipped.most_common():
+        yield Check(True, f"  skipped {count}: {reason}", "who: --dry-run")
+    if not total and not found.kept:
+        yield Check(False, "nobody would be written to", "see why: --dry-run")
+    if found.changed:
+        what = f"{found.changed} texts changed since they were planned"
+        yield Check(False, what, "run with --accept-changes to send the new ones")
+    for warning in warnings([draft], clock.now()):
+        yield Check(False, warning, "see schedule: in the campaign file")
+    done = when_done([(draft, found.waiting)], ledger, clock)
+    if done.seconds == math.inf:
+        return
+    binds = f", bound by {done.binds}" if done.binds else ""
+    minutes = done.seconds / 60
+    long = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+    yield Check(True, f"limits: about {long} for {total} messages{binds}")
+
+
+def senders(
+    path: Path | None,
+    state: str | None,
+    environ: Mapping[str, str],
+    folder: Path,
+    clock: Clock,
+    bus: EventBus,
+) -> Introduction:
+    """The team's account links, by a campaign file's API and token, or else by the defaults."""
+    if path is not None:
+        campaign = load_campaign(path)
+        location = ledger_location(state, environ, [campaign], live=False)
+    else:
+        # Only its `api` is used: the defaults of any campaign.
+        nobody = {"senders": ("x",), "prospects": "x.csv", "message": "x"}
+        context = {"folder": folder, "stem": "senders"}
+        campaign = Campaign.model_validate(nobody, context=context)
+        try:
+            location = ledger_upward(state, environ, folder)
+        except UsageError:
+            location = str(folder / LEDGER_NAME)
+    token = read_token(campaign, environ, location)
+    return asyncio.run(introduce(campaign, token, clock, bus, None))

@@ -1,0 +1,133 @@
+"""A look at live lanes for whoever measures: what the ledger says, and what the limits leave.
+
+Lanes are looked at in their own event loop and the ledger in a thread, so that a look neither meets
+a lane half changed nor holds it up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+
+from runner.clock import Clock
+from runner.instrumentation import CampaignFigures, Figures, LaneFigures, Limit, Measures
+from runner.ledger.ledger import Ledger
+from runner.ledger.queries import gauges
+from runner.ledger.queries.gauges import Standing
+from runner.pacing.windows import DAY, HOUR, MINUTE
+from runner.sending.lane import Lane
+
+WINDOWS: Mapping[float, str] = {MINUTE: "minute", HOUR: "hour", DAY: "day"}
+"""What a window of so many seconds is called."""
+
+
+def measured(ledger: Ledger, measures: Measures | None, clock: Clock) -> None:
+    """Tell whoever measures how long this ledger's commits take."""
+    if measures is not None:
+        ledger.measure(measures.committed, clock)
+
+
+@asynccontextmanager
+async def looked_at(
+    measures: Measures | None,
+    ledger: Ledger,
+    clock: Clock,
+    lanes: Callable[[], Collection[Lane]],
+    *,
+    submitted: bool = False,
+) -> AsyncIterator[None]:
+    """While it lasts, whoever measures can look at `lanes`; `submitted`: and at all campaigns that
+    were handed to workers."""
+    if measures is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def look() -> Future[Figures]:
+        looking = _look(ledger, clock, lanes, submitted)
+        try:
+            return asyncio.run_coroutine_threadsafe(looking, loop)
+        except RuntimeError:
+            looking.close()
+            raise
+
+    measures.look_by(look)
+    try:
+        yield
+    finally:
+        measures.look_by(None)
+        await asyncio.sleep(0)  # what was asked for just before is a task by now, and ends as one
+
+
+async def _look(
+    ledger: Ledger, clock: Clock, lanes: Callable[[], Collection[Lane]], submitted: bool
+) -> Figures:
+    begun = clock.boot()
+    driven = list(lanes())
+    ids = [id for lane in driven for id in lane.campaigns]
+    only = {each for lane in driven for each in lane.only}
+    said = await asyncio.to_thread(ledger.read, gauges.standings, ids, only, submitted=submitted)
+    now, wall = clock.boot(), clock.now()
+    return Figures(
+        at=wall,
+        took=now - begun,
+        campaigns=[
+            CampaignFigures(each.campaign, each.messages, each.brake, each.last_sent_at)
+            for each in said.values()
+        ],
+        lanes=[_figures(lane, said, now, wall) for lane in driven],
+    )
+
+
+def _figures(lane: Lane, said: Mapping[int, Standing], now: float, wall: float) -> LaneFigures:
+    ends: dict[tuple[str, str], float] = {}
+    for settings in lane.campaigns.values():
+        channel = lane.channel_for(settings.version, settings.base_url)
+        if channel.ends_at is not None:
+            ends[settings.name, channel.version] = channel.ends_at
+    return LaneFigures(
+        lane=lane.id,
+        in_flight=lane.in_flight,
+        stopped=bool(lane.stopped),
+        due=_due(lane, said, now, wall),
+        limits=_limits(lane, now),
+        senders={sender: sender in lane.stopped_senders for sender in lane.pacer.senders},
+        ends=ends,
+    )
+
+
+def _due(lane: Lane, said: Mapping[int, Standing], now: float, wall: float) -> dict[str, int]:
+    """By campaign, what a lane has in its queue and nothing makes wait."""
+    due: Counter[str] = Counter()
+    ready: dict[str, bool] = {}
+    for id, settings in lane.campaigns.items():
+        due[settings.name] = 0
+        if lane.ending or id in lane.braked or id not in said:
+            continue
+        for each in said[id].waiting:
+            sender = each.sender
+            if sender not in lane.pacer.senders or sender in lane.stopped_senders:
+                continue
+            if sender not in ready:
+                ready[sender] = lane.pacer.ready(sender, now).at <= now
+            if ready[sender] and settings.opens(each.zone, max(each.next_at, wall)) <= wall:
+                due[settings.name] += each.count
+    return dict(due)
+
+
+def _limits(lane: Lane, now: float) -> list[Limit]:
+    found = [
+        Limit("", WINDOWS[window.seconds], window.left(now), window.limit)
+        for window in lane.pacer.team
+    ]
+    for sender, state in lane.pacer.senders.items():
+        found += [
+            Limit(sender, WINDOWS[window.seconds], window.left(now), window.limit)
+            for window in state.windows
+        ]
+        if state.days is not None:
+            found.append(Limit(sender, "day", max(0, state.days.room(now)[0])))
+    return found

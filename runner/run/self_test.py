@@ -1,0 +1,114 @@
+"""One message to oneself, under a key of its own and never counted in the campaign."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from runner.audience.ids import Refused, id_checker
+from runner.campaign.schema import Schedule
+from runner.errors import AudienceError, UsageError
+from runner.ledger.campaigns import registry
+from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.ledger import Ledger, open_ledger
+from runner.ledger.messages import decisions, plans
+from runner.message.key import TEST
+from runner.message.plan import PlannedMessage
+from runner.message.prospect import Recipient, RowSkip
+from runner.planning.draft import Draft, kept_path, make_draft
+from runner.planning.planner import plan_messages
+from runner.project.campaign_files import load
+from runner.project.credentials import read_token
+from runner.project.ledger_location import ledger_location
+from runner.run.options import Options, Surroundings
+from runner.run.prepare import hold_lanes, remembering, served_at
+from runner.run.run import RunResult, drive
+from runner.run.team import meet
+
+Agree = Callable[[PlannedMessage], bool]
+"""Shown the message; True to send it."""
+
+
+def run_test(
+    path: Path, to: str, row: int | None, options: Options, around: Surroundings, agree: Agree
+) -> RunResult:
+    """Send `to` the text of sheet row `row` (default: the first that would be sent).
+
+    Raises UsageError for an id that is none, AudienceError for a row that would not be sent.
+    """
+    campaign = served_at(load([path])[0], options)
+    location = ledger_location(options.state, around.environ, [campaign], live=True)
+    token = options.token or read_token(campaign, around.environ, location)
+    planned = _message(make_draft(campaign, None), to, row)
+    if not agree(planned):
+        return RunResult(declined=True)
+    tested = {"own_name": campaign.own_name + TEST}
+    test_name = campaign.model_copy(update=tested).name
+    with ExitStack() as held, open_ledger(location) as ledger:
+        memory = remembering(ledger, options, around, [campaign])
+        draft = make_draft(campaign, None)
+        made = _test_campaign(ledger, test_name, draft, around)
+        # Oneself may be written to at any time, and however often.
+        changes = {**tested, "contact_once_in": None, "schedule": Schedule()}
+        draft = replace(draft, campaign=campaign.model_copy(update=changes), row=made)
+        crews = asyncio.run(meet([draft], {test_name: token}, ledger, around.clock, around.bus))
+        hold_lanes(held, ledger, crews, options.wait, around.clock)
+        ledger.write(decisions.withdraw, made.id)  # what an interrupted test has left
+        ledger.write(plans.add_test, made, planned)
+        only = frozenset({planned.recipient.id})
+        return drive(crews, ledger, replace(options, only=only), around, memory)
+
+
+def _message(draft: Draft, to: str, row: int | None) -> PlannedMessage:
+    """The row's message, addressed to `to`."""
+    platform, id_type = draft.campaign.api.platform, draft.audience.id_type
+    checked = id_checker(platform, id_type)(to)
+    if isinstance(checked, Refused):
+        raise UsageError(
+            f"--to: {checked.detail}", "give your own id, as the prospects file has ids"
+        )
+    planned = _row(draft, row)
+    return planned._replace(recipient=Recipient(platform, id_type, checked))
+
+
+def _row(draft: Draft, row: int | None) -> PlannedMessage:
+    source = draft.audience.table.path
+    for chunk in plan_messages(
+        draft.audience.rows(), draft.template, draft.campaign.senders, lambda _: {}, {}
+    ):
+        for entry in chunk:
+            found = entry if isinstance(entry, RowSkip) else entry.planned
+            reason = found.reason if isinstance(found, RowSkip) else found.skip
+            if row is None and reason is None and isinstance(found, PlannedMessage):
+                return found
+            if found.row == row:
+                if isinstance(found, PlannedMessage) and reason is None:
+                    return found
+                raise AudienceError(
+                    f"{source}: row {row} would not be sent: {reason}: {found.detail}",
+                    "choose another --row",
+                )
+    if row is None:
+        raise AudienceError(f"{source}: no row can be sent", "see why: --dry-run")
+    raise AudienceError(
+        f"{source}: there is no row {row}", "rows are counted as in the sheet, header 1"
+    )
+
+
+def _test_campaign(ledger: Ledger, name: str, draft: Draft, around: Surroundings) -> CampaignRow:
+    """The ledger's row for tests of this campaign: kept apart from it, and never listed."""
+    with ledger.writing() as connection:  # two tests may begin at once
+        return registry.find_campaign(connection, name) or registry.add_campaign(
+            connection,
+            name=name,
+            path=kept_path(draft.campaign.path, ledger),
+            source=kept_path(draft.campaign.prospects.source, ledger),
+            platform=draft.campaign.api.platform,
+            id_type=draft.audience.id_type,
+            at=around.clock.now(),
+            is_test=True,
+            rehearsal=draft.campaign.rehearsal,
+        )

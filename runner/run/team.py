@@ -1,0 +1,306 @@
+"""Meeting the API before a run: whose token it is, and what its senders can do."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from runner.channels.base import AccountLink, Channel, Platform, Token
+from runner.channels.factory import connect
+from runner.clock import Clock
+from runner.errors import RunnerError
+from runner.events import EventBus, Notice
+from runner.ledger import lanes, schema
+from runner.ledger.campaigns import registry
+from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.copies import staleness
+from runner.ledger.ledger import Ledger
+from runner.ledger.messages import usage
+from runner.ledger.rehearsals import lane_name
+from runner.pacing.pacer import Pacer, lookup_spacing, make_pacer
+from runner.pacing.windows import DAY
+from runner.planning.draft import Draft, characters_key
+from runner.planning.eta import Scheduled, hours_of, zone_of
+from runner.sending.guard import GuardLimits
+from runner.sending.lane import Lane, Settings
+from runner.sending.meter import Meter
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Campaign
+
+
+class Driven(Scheduled, Protocol):
+    """A campaign that is planned, as its lane needs it."""
+
+    @property
+    def suppressed(self) -> Collection[str]: ...
+
+
+@dataclass(slots=True)
+class Crew:
+    """The campaigns of one team, and what the API says of their senders.
+
+    `unfit`: senders that cannot send now, and why.
+    """
+
+    lane_id: str
+    origin: str
+    team: str
+    team_name: str
+    token: Token
+    drafts: list[Draft]
+    unfit: dict[str, str]
+    handles: dict[str, str] = field(default_factory=dict)  # account link: username
+    server_ahead: float | None = None  # the server's clock less boot time, as last answered
+    _channels: dict[tuple[str, str], Channel] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, said: Introduction, token: Token) -> Crew:
+        """Return the crew of the team that a token is of, without campaigns yet."""
+        team = (said.lane_id, said.origin, said.team, said.team_name)
+        return cls(*team, token, [], {}, server_ahead=said.server_ahead)
+
+    def open_lane(
+        self, driven: Sequence[Driven], ledger: Ledger, run: int, clock: Clock, bus: EventBus
+    ) -> Lane:
+        """Take the lane: from here on every earlier owner is fenced. Needs a running loop."""
+        campaigns = [each.campaign for each in driven]
+        for campaign in campaigns:
+            _presume(campaign, ledger, run)
+        meter = Meter(clock)
+        timeout = max(campaign.retry.timeout for campaign in campaigns)
+        concurrency = min(campaign.limits.concurrency for campaign in campaigns)
+        versions = {campaign.api.version for campaign in campaigns}
+
+        def tell(version: str, text: str) -> None:
+            # Of a version that is only asked about what is in doubt from before the end is no news.
+            if version in versions:
+                bus.emit(Notice(clock.now(), text))
+
+        def channel_for(version: str, base_url: str) -> Channel:
+            if (version, base_url) not in self._channels:
+                self._channels[version, base_url] = connect(
+                    version,
+                    base_url,
+                    self.token,
+                    clock,
+                    timeout=timeout,
+                    gate=meter.gate,
+                    notice=partial(tell, version),
+                    platform=campaigns[0].api.platform,
+                    concurrency=concurrency,
+                    server_ahead=self.server_ahead,
+                    measures=bus.measures,
+                )
+            return self._channels[version, base_url]
+
+        limits = [campaign.limits for campaign in campaigns]
+        lane = Lane(
+            id=self.lane_id,
+            ledger=ledger,
+            channel_for=channel_for,
+            pacer=make_pacer(
+                limits,
+                [s for c in campaigns for s in c.senders],
+                zone=zone_of(campaigns),
+                luck=random.random,
+            ),
+            clock=clock,
+            bus=bus,
+            run=run,
+            epoch=ledger.write(lanes.take_lane, self.lane_id, run),
+            campaigns={each.row.id: settings(each, ledger) for each in driven if each.row},
+            concurrency=concurrency,
+            timeout=timeout,
+        )
+        meter.lane = lane
+        meter.spacing = lookup_spacing(
+            min((each.per_minute for each in limits if each.per_minute is not None), default=None)
+        )
+        for sender, why in self.unfit.items():
+            lane.stop_sender(sender, why)
+        return lane
+
+    async def close(self) -> None:
+        for channel in self._channels.values():
+            await channel.close()
+        self._channels.clear()
+
+
+def _presume(campaign: Campaign, ledger: Ledger, run: int) -> None:
+    """After an old copy of the ledger was accepted: what it may have forgotten is in doubt."""
+    row = ledger.read(registry.find_campaign, campaign.name)
+    assert row is not None
+    ledger.write(staleness.presume, row, campaign.api.version, campaign.api.base_url, run)
+
+
+def settings(driven: Driven, ledger: Ledger) -> Settings:
+    """What a lane needs to know of a campaign."""
+    campaign = driven.campaign
+    accepted_at = ledger.read(staleness.accepted_at, campaign.name)
+    return Settings(
+        name=campaign.name,
+        version=campaign.api.version,
+        base_url=campaign.api.base_url,
+        attempts=campaign.retry.attempts,
+        settle=campaign.retry.settle,
+        absent=campaign.retry.absent,
+        key_life=campaign.retry.key_life,
+        suppressed=driven.suppressed,
+        contact_once_in=campaign.contact_once_in,
+        accepted_at=-math.inf if accepted_at is None else accepted_at,
+        guard=GuardLimits(**campaign.guard.model_dump()),
+        hours=hours_of(driven),
+        grace=campaign.schedule.grace,
+        senders=frozenset(each.id for each in campaign.senders),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """What the API says of a token."""
+
+    lane_id: str
+    origin: str
+    team: str
+    team_name: str
+    links: list[AccountLink]
+    platforms: list[Platform]
+    server_ahead: float
+
+
+async def introduce(
+    campaign: Campaign,
+    token: Token,
+    clock: Clock,
+    bus: EventBus,
+    ledger: Ledger | None,
+    row: CampaignRow | None = None,
+) -> Introduction:
+    """Ask who a token is: team, account links, platforms. Raises ChannelError.
+
+    These requests use up the team's limits too: they wait for leave where the campaign's team is
+    known (`row`), and are counted whatever comes of them.
+    """
+    meter = Meter(clock, pacer=_remembered(campaign, ledger, row, clock))
+    channel = connect(
+        campaign.api.version,
+        campaign.api.base_url,
+        token,
+        clock,
+        timeout=campaign.retry.timeout,
+        gate=meter.gate,
+        notice=lambda text: bus.emit(Notice(clock.now(), text)),
+        platform=campaign.api.platform,
+        concurrency=1,
+        measures=bus.measures,
+    )
+    lane = row.lane if row is not None else None
+    try:
+        team = await channel.team()
+        lane = lane_name(team.id, rehearsal=campaign.rehearsal)
+        links = await channel.account_links()
+        platforms = await channel.platforms()
+        ahead = channel.server_now() - clock.boot()
+    finally:
+        await channel.close()
+        if ledger is not None and lane is not None:
+            _count(ledger, lane, meter.early)
+    return Introduction(lane, channel.origin, team.id, team.name, links, platforms, ahead)
+
+
+def _remembered(
+    campaign: Campaign, ledger: Ledger | None, row: CampaignRow | None, clock: Clock
+) -> Pacer | None:
+    """The team's limits with what the ledger says was used of them."""
+    if ledger is None or row is None or row.lane is None:
+        return None
+    pacer = make_pacer([campaign.limits], [])
+    wall = clock.now()
+    since = wall - DAY
+    used = ledger.read(usage.past_requests, row.lane, since, since) if pacer.team else ()
+    pacer.restore(used, [], now=clock.boot(), wall=wall, timeout=campaign.retry.timeout)
+    return pacer
+
+
+async def meet(
+    drafts: Sequence[Draft],
+    tokens: Mapping[str, Token],
+    ledger: Ledger,
+    clock: Clock,
+    bus: EventBus,
+) -> list[Crew]:
+    """Sort drafts into crews by team, and check their senders with the API.
+
+    Raises ChannelError when the API cannot be used, RunnerError for a sender it does not know.
+    """
+    crews: dict[str, Crew] = {}
+    met: dict[tuple[str, str, str], Introduction] = {}
+    for draft in drafts:
+        campaign = draft.campaign
+        token = tokens[campaign.name]
+        who = (campaign.api.version, campaign.api.base_url, token.reveal())
+        if who not in met:
+            met[who] = await introduce(campaign, token, clock, bus, ledger, draft.row)
+        said = met[who]
+        crew = crews.setdefault(said.lane_id, Crew.of(said, token))
+        crew.handles |= {link.id: link.username for link in said.links if link.username}
+        crew.drafts.append(draft)
+        check_senders(campaign, said, crew.unfit)
+        _remember_characters(ledger, said, campaign.api.platform)
+    return list(crews.values())
+
+
+def _count(ledger: Ledger, lane: str, requests: Sequence[tuple[float, float]]) -> None:
+    rows = [{"lane": lane, "started_at": start, "ended_at": end} for start, end in requests]
+    if rows:
+        ledger.write(usage.count_requests, rows)
+
+
+def check_senders(campaign: Campaign, said: Introduction, unfit: dict[str, str]) -> None:
+    """Learn which senders cannot send now. Raises RunnerError for one that the API does not know,
+    or that is on another platform."""
+    links = {link.id: link for link in said.links}
+    for sender in campaign.senders:
+        link = links.get(sender.id)
+        if link is None:
+            raise RunnerError(
+                f"{campaign.path}: sender {sender.id} is no account link of team {said.team_name}",
+                "see which there are: run-campaign senders",
+            )
+        if link.platform != campaign.api.platform:
+            raise RunnerError(
+                f"{campaign.path}: sender {sender.id} is on {link.platform}, the campaign on "
+                f"{campaign.api.platform}",
+                "choose a sender of that platform, or set api.platform",
+            )
+        why = what_stands_in_the_way(link)
+        if why:
+            unfit[sender.id] = why
+
+
+def what_stands_in_the_way(link: AccountLink) -> str:
+    """Why an account link cannot send now, with what a person can do; empty when it can."""
+    who = f"{link.id} ({link.username})" if link.username else link.id
+    if link.status == "offline":
+        return f"{who} is offline: reconnect the account in Inbox"
+    if link.status != "active":
+        reasons = f" because of {', '.join(link.pause_reasons)}" if link.pause_reasons else ""
+        return f"{who} is {link.status}{reasons}: see to it in Inbox"
+    if link.can_send is False:
+        return f"{who} may not send messages (no message:send): see its rights in Inbox"
+    return ""
+
+
+def _remember_characters(ledger: Ledger, said: Introduction, platform: str) -> None:
+    """Keep the platform's longest text for dry runs, which ask nobody."""
+    for each in said.platforms:
+        if each.platform == platform:
+            value = "" if each.characters is None else str(each.characters)
+            key = characters_key(said.origin, platform)
+            if ledger.read(schema.note, key) != value:
+                ledger.write(schema.set_note, key, value)

@@ -1,0 +1,1 @@
+"""The endpoints of the two API versions, as the sandbox answers them."""

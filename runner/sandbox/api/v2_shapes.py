@@ -1,0 +1,248 @@
+"""v2 answers in the fields of InboxHQ/inboxapp-sdk spec/openapi.json."""
+
+from typing import Any
+
+from runner.sandbox.options import CAPABILITIES, AccountLink
+from runner.sandbox.people import Person, small_number
+from runner.sandbox.store import MEMBER_ID, TOKEN_ID, Event, Message, Thread, stamp
+
+Json = dict[str, Any]
+
+SINCE = "2026-01-01T00:00:00.000Z"
+
+
+def team(id: str) -> Json:
+    """The one team of the sandbox."""
+    return {
+        "id": id,
+        "name": "Acme Agency",
+        "slug": "acme-agency",
+        "imageUrl": None,
+        "currency": "USD",
+        "allowSupportAccess": True,
+        "createdAt": SINCE,
+    }
+
+
+def member() -> Json:
+    """The one member of the team."""
+    return {
+        "id": MEMBER_ID,
+        "name": "Alex Acme",
+        "email": "alex@example.com",
+        "imageUrl": None,
+        "role": "owner",
+        "createdAt": SINCE,
+    }
+
+
+def platform(name: str, characters: int | None) -> Json:
+    """A platform with its limits."""
+    return {
+        "platform": name,
+        "name": "X" if name == "twitter" else name.capitalize(),
+        "usernamePrefix": "@" if name == "twitter" else "",
+        "capabilities": list(CAPABILITIES),
+        "limits": {
+            "characters": characters,
+            "mediaCount": None,
+            "mediaBytes": None,
+            "mediaTypes": None,
+        },
+        "mutationWindows": {},
+        "threadState": {"archive": None, "read": None},
+    }
+
+
+def account_link(link: AccountLink) -> Json:
+    """An account link."""
+    return {
+        "id": link.id,
+        "platform": link.platform,
+        "platformId": link.platform_id,
+        "username": link.username,
+        "displayName": link.display_name,
+        "avatarUrl": None,
+        "status": link.status,
+        "pauseReasons": list(link.pause_reasons),
+        "capabilities": list(link.capabilities),
+        "syncedAt": link.synced_at,
+        "createdAt": link.created_at,
+    }
+
+
+def profile(person: Person) -> Json:
+    """A person's profile on a platform."""
+    twitter = person.platform == "twitter"
+    return {
+        "id": person.profile_id,
+        "platform": person.platform,
+        "platformId": person.platform_id,
+        "username": person.username,
+        "handle": f"@{person.username}" if twitter else person.username,
+        "displayName": person.name,
+        "avatarUrl": None,
+        "bio": None,
+        "location": None,
+        "websiteUrl": None,
+        "websiteDomain": None,
+        "verified": False,
+        "isOrganization": False,
+        "isProtected": False,
+        "followerCount": small_number(5000, "followers", person.platform_id),
+        "followingCount": small_number(900, "following", person.platform_id),
+        "postCount": small_number(2000, "posts", person.platform_id),
+        "engagementCount": None,
+        "listedCount": None,
+        "accountStatus": "active",
+        "platformCreatedAt": None,
+        "profileUrl": f"https://x.com/{person.username}" if twitter else None,
+        "updatedAt": SINCE,
+        "platformData": {
+            "_tag": "twitter",
+            "badge": None,
+            "profileType": "personal",
+            "professionalCategory": None,
+            "urlEntities": [],
+            "bannerUrl": None,
+            "rawData": None,
+        }
+        if twitter
+        else {"_tag": person.platform},
+    }
+
+
+def contact(person: Person) -> Json:
+    """A contact: a person with one profile."""
+    return {
+        "id": person.contact_id,
+        "profiles": [profile(person)],
+        "statusId": None,
+        "tagIds": [],
+        "notes": None,
+        "valuation": None,
+        "assigneeId": None,
+        "createdAt": SINCE,
+        "updatedAt": SINCE,
+    }
+
+
+def _direction(item: Message) -> str:
+    return "outbound" if item.outbound else "inbound"
+
+
+def thread(item: Thread, now: float, expand: list[str] | None = None) -> Json:
+    """A thread, as listings show it at ``now``."""
+    shown = item.shown(now)
+    last = shown[-1] if shown else None
+    shape: Json = {
+        "id": item.id,
+        "platform": item.link.platform,
+        "platformId": item.platform_id,
+        "accountLinkId": item.link.id,
+        "profileId": item.person.profile_id,
+        "contactId": item.person.contact_id,
+        "assigneeId": None,
+        "isRequest": is_request(item, now),
+        "acceptanceState": "unknown",
+        "archived": False,
+        "unread": last is not None and not last.outbound,
+        "restrictions": [],
+        "syncing": False,
+        "typingIndicators": "teamDefault",
+        "lastMessage": last
+        and {
+            "id": last.id,
+            "direction": _direction(last),
+            "createdAt": stamp(last.created_at),
+        },
+        "activity": last
+        and {
+            "preview": last.content,
+            "direction": _direction(last),
+            "at": stamp(last.created_at),
+        },
+        "createdAt": stamp(item.created_at),
+    }
+    if expand and "accountLink" in expand:
+        shape["accountLink"] = account_link(item.link)
+    if expand and "profile" in expand:
+        shape["profile"] = profile(item.person)
+    if expand and "contact" in expand:
+        shape["contact"] = contact(item.person)
+    return shape
+
+
+def is_request(item: Thread, now: float) -> bool:
+    """Say whether the thread is an incoming request that was not answered."""
+    shown = item.shown(now)
+    return bool(shown) and not any(one.outbound for one in shown)
+
+
+def _sent_by(item: Message) -> Json | None:
+    if item.campaign_id is not None:
+        return {"type": "campaign", "campaignId": item.campaign_id, "stepId": None}
+    by: dict[str, Json] = {
+        "api": {"type": "api", "tokenId": TOKEN_ID},
+        "internal": {"type": "member", "memberId": MEMBER_ID},
+    }
+    return by.get(item.origin)
+
+
+def message(item: Message, now: float, expand: list[str] | None = None) -> Json:
+    """A message."""
+    reply = item.reply_to
+    shape: Json = {
+        "id": item.id,
+        "threadId": item.thread.id,
+        "accountLinkId": item.thread.link.id,
+        "platform": item.thread.link.platform,
+        "platformId": item.platform_id,
+        "direction": _direction(item),
+        "sentBy": _sent_by(item),
+        "content": item.content,
+        "entities": {
+            name: []
+            for name in ("urls", "postShares", "mentions", "hashtags", "cashtags", "format")
+        },
+        "attachments": [],
+        "forwarded": None,
+        "reactions": [],
+        "editedAt": None,
+        "deletedAt": None,
+        "createdAt": stamp(item.created_at),
+        "platformData": {"_tag": "twitter", "encrypted": False}
+        if item.thread.link.platform == "twitter"
+        else {"_tag": item.thread.link.platform},
+        "replyTo": None
+        if reply is None
+        else {
+            "messageId": reply.id,
+            "platformId": reply.platform_id,
+            "content": reply.content,
+            "authorName": None,
+        },
+    }
+    if expand and "thread" in expand:
+        shape["thread"] = thread(item.thread, now)
+    if expand and "accountLink" in expand:
+        shape["accountLink"] = account_link(item.thread.link)
+    if expand and "sentBy" in expand and item.origin == "api":
+        shape["sentBy"]["token"] = {"id": TOKEN_ID, "name": "Sandbox"}
+    return shape
+
+
+def event(item: Event) -> Json:
+    """An event: it names the object that changed."""
+    kind, object_id = "thread", item.thread.id
+    if item.message is not None:
+        kind, object_id = "message", item.message.id
+    return {
+        "id": item.id,
+        "seq": item.seq,
+        "type": item.kind,
+        "apiVersion": "2",
+        "createdAt": stamp(item.at),
+        "object": {"type": kind, "id": object_id, "url": f"/{kind}s/{object_id}"},
+        "data": {} if item.message is None else {"threadId": item.thread.id},
+    }

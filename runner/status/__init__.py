@@ -1,0 +1,1 @@
+"""How a campaign stands: counts, what it waits for, statistics, exported rows."""

@@ -1,0 +1,325 @@
+"""What came of a campaign, in figures for people: how far it is, how fast it went, from whom, to
+whom, and what needs somebody. From the ledger; the campaign file only tells what was allowed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from difflib import get_close_matches
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from runner.clock import Clock, iso
+from runner.errors import RunnerError, UsageError
+from runner.ledger.campaigns import brakes
+from runner.ledger.campaigns.brakes import Brake
+from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.ledger import Ledger
+from runner.ledger.queries import statistics
+from runner.ledger.queries.statistics import OfSender, Slot
+from runner.message.status import MessageStatus
+from runner.pacing.capacity import Rules, allowed
+from runner.planning.eta import hours_of, zone_of
+from runner.project.campaign_files import campaign_of
+from runner.project.open import file_of
+from runner.status.driver import status_now
+from runner.status.outlook import Paced
+from runner.status.standing import Standing, standing_of
+from runner.status.status import Need, Status, needs_of
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Campaign
+
+_S = MessageStatus
+Counts = Mapping[MessageStatus, int]
+"""Messages, and rows without one, per status; a status without any may be left out."""
+
+MOST_BUCKETS = 96
+"""Buckets of one chart. Our own choice: bars that can still be told apart."""
+STEPS = (
+    ("minute", 60),
+    ("5 minutes", 300),
+    ("15 minutes", 900),
+    ("hour", 3600),
+    ("day", 86_400),
+    ("week", 7 * 86_400),
+)
+QUARTER = 900
+"""Seconds: days of every zone begin with a whole quarter of an hour."""
+MOST_VALUES = 20
+MOST_ZONES = 50
+"""Zones whose hours are looked at for what was allowed: reckoning with more would take long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What happened from `begin` to `end` (Unix s). `counts`: messages sent, and those rejected,
+    failed or in doubt by their last attempt; `allowed`: the most that might have been sent by the
+    campaign file's limits and schedule, None where there are none or the file cannot be read."""
+
+    begin: float
+    end: float
+    counts: Counts
+    allowed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Sends over time; `every`: the length of a bucket in words, `zone`: whose clock cuts them."""
+
+    every: str
+    zone: str
+    buckets: Sequence[Bucket]
+
+
+@dataclass(frozen=True, slots=True)
+class SenderFigures:
+    """One sender: its messages, when the last was sent (Unix s), and what stops it."""
+
+    sender: str
+    counts: Counts
+    last_sent_at: float | None
+    stopped: Brake | None
+
+
+@dataclass(frozen=True, slots=True)
+class ValueFigures:
+    """The rows of one value of a column, empty for a blank cell; None: of all other values."""
+
+    value: str | None
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFigures:
+    """What came of the rows by what stands in a column: its most frequent values first."""
+
+    column: str
+    values: Sequence[ValueFigures]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A campaign at the moment `at` (Unix s). `columns`: those of the sheet, as far as its first
+    rows tell."""
+
+    at: float
+    standing: Standing
+    series: Series
+    senders: Sequence[SenderFigures]
+    by: Sequence[ColumnFigures] = ()
+    needs: Sequence[Need] = ()
+    columns: Sequence[str] = field(default=())
+
+    @property
+    def status(self) -> Status:
+        return self.standing.status
+
+
+Told = Callable[[Callable[[], str]], None]
+
+
+def figures_of(
+    ledger: Ledger,
+    row: CampaignRow,
+    path: Path | None,
+    clock: Clock,
+    *,
+    by: Sequence[str] = (),
+    zone: str | None = None,
+    tell: Told = lambda words: None,
+) -> Figures:
+    """A campaign's figures. `path`: its file, if that is known better than by the ledger; `by`:
+    columns to count by; `zone`: whose clock cuts the buckets, None for this machine's.
+
+    Raises UsageError for a column that no row has.
+    """
+
+    def counting(what: str) -> None:
+        tell(lambda: f"{row.name}: counting by {what}")
+
+    now = clock.now()
+    with ledger.reading() as connection:  # one look, so that all of it agrees
+        status = status_now(connection, row, now)
+        counting("sender")
+        of_senders = statistics.by_sender(connection, row.id)
+        stopped = brakes.stopped_senders(connection, {each.sender for each in of_senders})
+        counting("time")
+        span = statistics.ended_between(connection, row.id)
+        step = STEPS[0] if span is None else step_for(span[1] - span[0])
+        slots = statistics.ended(connection, row.id, min(step[1], QUARTER)) if span else []
+        names = statistics.column_names(connection, row.id)
+        columns = []
+        for name in by:
+            counting(name)
+            if name not in names and not statistics.has_column(connection, row.id, name):
+                raise _no_column(name, names)
+            found = statistics.by_column(connection, row.id, name, MOST_VALUES)
+            columns.append(_column(name, found, status.counts))
+    tell(lambda: f"{row.name}: reckoning when it is done")
+    file = path or file_of(ledger, row)
+    rules = _rules(ledger, row, file, of_senders)
+    standing = standing_of(ledger, row, path, clock, status)
+    return Figures(
+        at=now,
+        standing=standing,
+        series=series(slots, span, step, rules, zone),
+        senders=_senders(of_senders, stopped),
+        by=columns,
+        needs=needs_of(status, standing.path),
+        columns=names,
+    )
+
+
+def _no_column(name: str, names: Sequence[str]) -> UsageError:
+    near = get_close_matches(name, names, 2, 0.6)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"its columns: {', '.join(names)}"
+    return UsageError(f"--by {name}: the sheet has no such column", hint if names else "")
+
+
+def _rules(
+    ledger: Ledger, row: CampaignRow, file: Path, of_senders: Sequence[OfSender]
+) -> Rules | None:
+    try:
+        campaign: Campaign = campaign_of(ledger, row, file)
+    except (RunnerError, OSError):
+        return None  # gone or broken, or on another host
+    zones = {each.zone for each in of_senders if each.status in statistics.ENDED}
+    return Rules(
+        campaign.limits,
+        campaign.senders,
+        hours_of(Paced(campaign, row)),
+        sorted(zones)[:MOST_ZONES] or [""],
+        zone_of([campaign]),
+    )
+
+
+def step_for(seconds: float) -> tuple[str, int]:
+    """The shortest bucket of which not too many are needed."""
+    fitting = (step for step in STEPS if seconds / step[1] < MOST_BUCKETS)
+    return next(fitting, STEPS[-1])
+
+
+def series(
+    slots: Sequence[Slot],
+    span: tuple[float, float] | None,
+    step: tuple[str, int],
+    rules: Rules | None = None,
+    zone: str | None = None,
+) -> Series:
+    """Slots put together to buckets of `step` by the clock of `zone`, empty ones between them
+    too."""
+    name, seconds = step
+    if span is None:
+        return Series(name, zone or "", [])
+    edges = _edges(*span, seconds, zone)
+    counts: list[Counter[MessageStatus]] = [Counter() for _ in edges]
+    sent: list[Counter[str]] = [Counter() for _ in edges]
+    number = 0
+    for slot in sorted(slots, key=lambda slot: slot.begin):
+        # A slot is never cut by an edge; the first may begin before its bucket.
+        while number < len(edges) - 1 and slot.begin >= edges[number][1]:
+            number += 1
+        counts[number][slot.status] += slot.messages
+        if slot.status is _S.SENT:
+            sent[number][slot.sender] += slot.messages
+    most = None if rules is None else allowed(rules, edges, sent)
+    return Series(
+        name,
+        zone or "",
+        [
+            Bucket(begin, end, dict(counts[at]), None if most is None else most[at])
+            for at, (begin, end) in enumerate(edges)
+        ],
+    )
+
+
+def _edges(first: float, last: float, step: int, zone: str | None) -> list[tuple[float, float]]:
+    """From and to of the buckets from `first` to `last`: days as the calendar has them."""
+    there = ZoneInfo(zone) if zone else None  # None: this machine's own
+    begin = datetime.fromtimestamp(first, there)
+    if step % 86_400 == 0:
+        day = begin.date() - timedelta(days=begin.weekday() if step > 86_400 else 0)
+        starts = [datetime.combine(day, time(), there).timestamp()]
+        while starts[-1] <= last:
+            day += timedelta(seconds=step)
+            starts.append(datetime.combine(day, time(), there).timestamp())
+    else:
+        midnight = datetime.combine(begin.date(), time(), there).timestamp()
+        starts = [midnight + (first - midnight) // step * step]
+        while starts[-1] <= last:
+            starts.append(starts[-1] + step)
+    return list(pairwise(starts))
+
+
+def _senders(
+    of_senders: Sequence[OfSender], stopped: Mapping[str, Brake]
+) -> Sequence[SenderFigures]:
+    counts: dict[str, Counter[MessageStatus]] = {}
+    last: dict[str, float] = {}
+    for each in of_senders:
+        counts.setdefault(each.sender, Counter())[each.status] += each.messages
+        if each.last_at is not None and each.status is _S.SENT:
+            last[each.sender] = max(each.last_at, last.get(each.sender, each.last_at))
+    return [
+        SenderFigures(sender, dict(counted), last.get(sender), stopped.get(sender))
+        for sender, counted in sorted(counts.items())
+    ]
+
+
+def _column(name: str, found: Collection[statistics.OfValue], all_: Counts) -> ColumnFigures:
+    values = [ValueFigures(each.value, each.counts) for each in found]
+    left = Counter({status: count for status, count in all_.items() if count})
+    for each in found:
+        left.subtract(each.counts)
+    if others := {status: count for status, count in left.items() if count > 0}:
+        values.append(ValueFigures(None, others))
+    return ColumnFigures(name, values)
+
+
+def as_json(found: Figures) -> dict[str, Any]:
+    """The public form: names stay."""
+    status = found.status
+    told = status.as_json() | {"at": iso(found.at)}
+    told["sends"] = {
+        "every": found.series.every,
+        "buckets": [
+            {
+                "begin": iso(each.begin),
+                "end": iso(each.end),
+                "allowed": each.allowed,
+                **{str(kind): each.counts.get(kind, 0) for kind in statistics.ENDED},
+            }
+            for each in found.series.buckets
+        ],
+    }
+    told["senders"] = [
+        {
+            "sender": each.sender,
+            "counts": _counts(each.counts),
+            "last_sent_at": iso(each.last_sent_at) or None,
+            "stopped": None
+            if each.stopped is None
+            else {"at": iso(each.stopped.at), "why": each.stopped.why},
+        }
+        for each in found.senders
+    ]
+    told["by"] = [
+        {
+            "column": each.column,
+            "values": [
+                {"value": value.value, "counts": _counts(value.counts)} for value in each.values
+            ],
+        }
+        for each in found.by
+    ]
+    told["columns"] = list(found.columns)
+    return told
+
+
+def _counts(counts: Counts) -> dict[str, int]:
+    return {str(status): counts.get(status, 0) for status in _S}

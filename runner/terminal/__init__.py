@@ -1,0 +1,1 @@
+"""A run as people see it, and the words for what they are told."""

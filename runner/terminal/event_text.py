@@ -1,0 +1,99 @@
+"""A run's events in words."""
+
+from __future__ import annotations
+
+from runner.events import (
+    Braked,
+    Event,
+    LaneHandedOn,
+    LaneStarted,
+    LaneTaken,
+    MessageDeferred,
+    MessageDoubled,
+    MessageFailed,
+    MessageInDoubt,
+    MessageRejected,
+    MessageSent,
+    MessageSkipped,
+    Notice,
+    Planned,
+    Released,
+    Stopped,
+    Waiting,
+)
+from runner.formatting import duration, moment, number, short
+
+
+def line_of(event: Event, width: int = 200) -> str:
+    """An event as one line for people; empty for one that needs no line."""
+    match event:
+        case MessageSent(settled=True):
+            told = f"sent (it had been in doubt) to {event.recipient}"
+        case MessageSent():
+            told = f"sent to {event.recipient} from {event.sender}"
+        case (
+            MessageRejected()
+            | MessageFailed()
+            | MessageInDoubt()
+            | MessageDeferred()
+            | MessageSkipped()
+        ):
+            what = {"in_doubt": "in doubt", "deferred": "not sent, will be tried again"}
+            name = what.get(event.name, event.name)
+            told = f"{name}: {event.recipient}: {event.reason}"
+            if event.detail:
+                told += f": {event.detail}"
+        case MessageDoubled():
+            told = f"DOUBLED: {event.recipient} was sent a second message ({event.message_id})"
+        case Notice():
+            told = event.text
+        case Planned(unchanged=True):
+            told = f"{event.campaign}: files unchanged"
+        case Planned():
+            added = number(event.added) if event.added else "nothing"
+            told = f"{event.campaign}: planned {added} new"
+            for count, word in (
+                (event.requeued, "queued again"),
+                (event.changed, "changed"),
+                (event.skipped, "skipped"),
+                (event.removed, "removed"),
+            ):
+                told += f", {number(count)} {word}" if count else ""
+        case LaneTaken():
+            told = f"{event.lane}: taken ({', '.join(event.campaigns)})"
+        case LaneHandedOn(next_at=None):
+            told = f"{event.lane}: handed on, nothing is due"
+        case LaneHandedOn(next_at=float(next_at)):
+            told = f"{event.lane}: handed on, due {moment(max(next_at, event.at), event.at)}"
+        case LaneStarted():
+            queued, doubts = sum(event.queued.values()), sum(event.in_doubt.values())
+            if not queued and not doubts:
+                return short("nothing to send", width)
+            told = f"sending {number(queued)}"
+            if event.limit is not None and event.limit < queued:
+                told = f"sending {number(event.limit)} of {number(queued)} (--limit)"
+            told += f", settling {number(doubts)} in doubt" if doubts else ""
+            if event.finish_at is not None and event.finish_at - event.at > 5:
+                left = duration(event.finish_at - event.at)
+                told += f", until about {moment(event.finish_at, event.at)} ({left})"
+        case Waiting():
+            told = f"waiting {_wait(event)}: {event.why}".replace(" :", ":", 1)
+        case Stopped():
+            who = f"sender {event.sender} stopped" if event.sender else "stopped"
+            told = f"{who}: {event.why}"
+        case Braked(how="guarded"):
+            told = f"{event.campaign}: stopped by its guard: {event.why}"
+        case Braked():
+            told = f"{event.campaign}: {event.how} by {event.by}: nothing more of it is begun"
+        case Released():
+            told = f"{event.campaign}: resumed by {event.by}"
+        case _:
+            return ""
+    return short(told, width)
+
+
+def _wait(event: Waiting) -> str:
+    if event.until is None:
+        return ""
+    seconds = event.until - event.at
+    return duration(seconds) if seconds < 99.5 else f"until {moment(event.until, event.at)}"

@@ -1,0 +1,250 @@
+"""A worker: takes lanes from the engine and drives each for a slice, on any number of hosts.
+
+Whatever ends a worker ends nothing else: a lane whose worker gives no sign of life is given to
+another, and the ledger refuses what the first might still have done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from procrastinate import App
+from procrastinate.exceptions import ConnectorException
+
+from runner import __version__
+from runner.clock import Clock
+from runner.errors import LedgerError, LedgerTooNew, OldLedger, RunnerError
+from runner.events import EventBus, Notice
+from runner.ledger import lanes as ledger_lanes
+from runner.ledger.campaigns import submissions, workers
+from runner.ledger.copies.staleness import Memory
+from runner.ledger.ledger import Ledger, open_ledger
+from runner.project.old_copies import kept, may_change
+from runner.run.metrics_source import looked_at, measured
+from runner.run.signals import told_to_end
+from runner.workers import engine
+from runner.workers.lane_slice import Driving, Timing
+
+BEATS = 5
+"""Signs of life of a worker in the time after which it is taken for dead."""
+
+REMEMBER = 60.0
+"""Seconds between two looks at how far the ledger has come: each counts every attempt there is."""
+
+TIDY = 1.0
+"""Seconds between two looks, by one of all workers, at lanes that are due or were left."""
+
+LEFT = 3600.0
+"""Seconds after which the engine forgets a worker that has said nothing."""
+
+AGAIN = 1.0
+"""Seconds until a worker that lost its database tries again; doubled up to `LONGEST_AGAIN`."""
+
+LONGEST_AGAIN = 30.0
+
+
+class Replaced(RunnerError):
+    """The ledger's workers are of another version now."""
+
+
+@dataclass(slots=True)
+class Worker:
+    """One worker process. `slots`: how many lanes it drives at once; `grace`: seconds that what is
+    under way may take once it is told to end."""
+
+    location: str
+    slots: int
+    grace: float
+    clock: Clock
+    bus: EventBus
+    environ: Mapping[str, str]
+    timing: Timing
+    ending: asyncio.Event
+    driving: Driving | None = None
+    has_served: bool = False  # what stops it later is no mistake of whoever started it
+
+    async def run(self) -> None:
+        """Drive what is due until told to end. Raises RunnerError for what a person must see to
+        first; a database that is away is waited for."""
+        wait = AGAIN
+        while not self.ending.is_set():
+            began = self.clock.boot()
+            try:
+                await self._serve()
+            except (LedgerError, ConnectorException, psycopg.Error) as error:
+                if not self.has_served or isinstance(error, LedgerTooNew | OldLedger):
+                    raise
+                if self.clock.boot() - began > LONGEST_AGAIN:
+                    wait = AGAIN
+                said = engine.in_words(error, self.location)
+                self._tell(f"the database: {said}; trying again in {wait:.0f} s")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.ending.wait(), wait)
+                wait = min(LONGEST_AGAIN, 2 * wait)
+
+    async def _serve(self) -> None:
+        """Serve with one connection to the ledger, for as long as that is good."""
+        with open_ledger(self.location, worker=True) as ledger:
+            measured(ledger, self.bus.measures, self.clock)
+            refuse_other_version(ledger)
+            memory = may_change(ledger, self.environ, self.clock.now(), tell=self._tell)
+            run = ledger.write(ledger_lanes.begin_run, self.clock.now(), __version__)
+            ledger.write(workers.beat, run)
+            driving = Driving(ledger, run, self.clock, self.bus, self.environ, self.timing)
+            self.driving = driving
+            try:
+                with ledger.hold(workers.worker_name(run), wait=False):
+                    await ledger.commit(workers.introduce, run)
+                    self.has_served = True
+                    async with looked_at(
+                        self.bus.measures, ledger, self.clock, driving.lanes.values, submitted=True
+                    ):
+                        await self._work(driving, memory)
+            finally:
+                self.driving = None
+                with contextlib.suppress(LedgerError):
+                    ledger.write(ledger_lanes.end_run, run, self.clock.now(), "ended")
+
+    async def _work(self, driving: Driving, memory: Memory) -> None:
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def fail(error: BaseException) -> None:
+            driving.drain()
+            if not failed.done():
+                failed.set_exception(error)
+
+        async def drive(lane: str) -> None:
+            if lane in driving.busy:
+                return  # the engine has lost sight of it; a lock of this session keeps no task out
+            try:
+                refuse_other_version(driving.ledger)
+                await driving.drive(lane)
+            except (RunnerError, psycopg.Error, ConnectorException) as error:
+                fail(error)
+                return
+            except Exception as error:  # one lane's mistake, or ours, is not to stop every team
+                driving.give_up(lane, error)
+            if not driving.ending:
+                await self._hand_on(app, driving, lane)
+
+        app = engine.open_app(self.location, drive)
+        async with app.open_async(), kept(memory, driving.ledger, fail, REMEMBER):
+            served = asyncio.create_task(
+                app.run_worker_async(
+                    queues=engine.queues_of(name for name, value in self.environ.items() if value),
+                    concurrency=self.slots,
+                    name=f"run {driving.run}",
+                    install_signal_handlers=False,
+                    delete_jobs="always",
+                    fetch_job_polling_interval=1.0,
+                    update_heartbeat_interval=self.timing.dead_after / BEATS,
+                    stalled_worker_timeout=LEFT,
+                    shutdown_graceful_timeout=self.grace,
+                ),
+                name="engine",
+            )
+            tasks = [
+                asyncio.create_task(self._beat(driving), name="beat"),
+                asyncio.create_task(self._tidy(app, driving), name="tidy"),
+            ]
+            told = asyncio.create_task(self.ending.wait(), name="told to end")
+            try:
+                first: list[asyncio.Future[Any]] = [served, failed, told, *tasks]
+                await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+                driving.drain()
+                served.cancel()  # gracefully: what is under way ends, and nothing is begun
+                await asyncio.wait([served])
+            finally:
+                for task in (told, *tasks):
+                    task.cancel()
+                ends = await asyncio.gather(*tasks, return_exceptions=True)
+            if failed.done():
+                failed.result()
+            for end in ends:
+                if isinstance(end, Exception):
+                    raise end
+            if not served.cancelled() and (error := served.exception()) is not None:
+                raise error
+
+    async def _hand_on(self, app: App, driving: Driving, lane: str) -> None:
+        """Queue a lane behind the others at once, if it is still due."""
+        due = driving.ledger.read(submissions.due, self.clock.now())
+        token_env = next((each.token_env for each in due if each.lane == lane), None)
+        if token_env is not None:
+            await engine.hand_over(app, lane, token_env)
+
+    async def _beat(self, driving: Driving) -> None:
+        while True:
+            # `lanes`, which knows of no setting of a worker's, waits for it no longer than usual.
+            await asyncio.sleep(min(self.timing.dead_after, workers.STALL) / BEATS)
+            await asyncio.to_thread(driving.ledger.write, workers.beat, driving.run)
+            await asyncio.to_thread(refuse_other_version, driving.ledger)
+
+    async def _tidy(self, app: App, driving: Driving) -> None:
+        """Give to others what a dead worker had, and have driven what is due."""
+        ledger = driving.ledger
+        while True:
+            await asyncio.sleep(TIDY)
+            if not await asyncio.to_thread(ledger.write, workers.my_turn_to_tidy, TIDY):
+                continue
+            for job in await engine.stalled(app, self.timing.dead_after):
+                self._tell(f"{job.task_kwargs['lane']}: its worker gives no sign of life")
+                with contextlib.suppress(ConnectorException):  # somebody else has buried it
+                    await engine.bury(app, job)
+            at_hand = await engine.lanes_at_hand(app)
+            for due in await asyncio.to_thread(ledger.read, submissions.due, self.clock.now()):
+                if (due.lane, engine.queue_of(due.token_env)) not in at_hand:
+                    await engine.hand_over(app, due.lane, due.token_env)
+
+    def end(self) -> None:
+        """Drain, hand on, end."""
+        lanes = self.driving.lanes.values() if self.driving else ()
+        self._tell(f"ending; {sum(lane.to_finish for lane in lanes)} under way are finished")
+        self.ending.set()
+
+    def unheard(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What the engine fails at beside its jobs: above all to finish one that was given to
+        another worker meanwhile."""
+        error = context.get("exception")
+        if isinstance(error, ConnectorException):
+            self._tell("the engine gave a lane of this worker to another")
+        else:
+            loop.default_exception_handler(context)
+
+    def _tell(self, text: str) -> None:
+        self.bus.emit(Notice(self.clock.now(), text))
+
+
+def refuse_other_version(ledger: Ledger) -> None:
+    """Raise Replaced if this ledger's workers are to be of another version, or none were set up."""
+    expected = ledger.read(workers.workers_version)
+    if not expected:
+        raise Replaced("this ledger is not set up for workers", "run-campaign db upgrade, once")
+    if expected != __version__:
+        raise Replaced(
+            f"this ledger's workers are of version {expected}, this program is {__version__}",
+            f"install {expected}, or run-campaign db upgrade with this one and restart the others",
+        )
+
+
+async def work(
+    location: str,
+    slots: int,
+    grace: float,
+    clock: Clock,
+    bus: EventBus,
+    environ: Mapping[str, str],
+    timing: Timing,
+) -> None:
+    """Be a worker until told to end."""
+    logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # the ledger tells what counts
+    worker = Worker(location, slots, grace, clock, bus, environ, timing, asyncio.Event())
+    asyncio.get_running_loop().set_exception_handler(worker.unheard)
+    with told_to_end(worker.end):
+        await worker.run()

@@ -89,8 +89,11 @@ class _Records:
         self._seen = seen
         mark = re.escape(separator)
         gap = " " if separator == "\t" else " \t"
-        self._padded = re.compile(rf'((?:^|{mark}) *"(?:[^"]|"")*")[{gap}]+(?={mark}|\r?\n?$)')
-        self._equals = re.compile(rf'(^|{mark})[{gap}]*="((?:[^"]|"")*)"[{gap}]*(?={mark}|\r?\n?$)')
+        # Both match every quoted cell whole: what stands inside one is no beginning of another.
+        self._padded = re.compile(rf'((?:^|{mark}) *"(?:[^"]|"")*")[{gap}]*(?={mark}|\r?\n?$)')
+        self._equals = re.compile(
+            rf'(^|{mark})[{gap}]*(=?)("(?:[^"]|"")*")[{gap}]*(?={mark}|\r?\n?$)'
+        )
 
     def __iter__(self) -> Iterator[Row]:
         for part in self.parts():
@@ -176,7 +179,7 @@ class _Records:
                     if '="' in line:
                         self._formula = True
                         if not raw:
-                            line = self._equals.sub(r'\1"\2"', line)
+                            line = self._equals.sub(_without_equals, line)
                     if not raw and ('" ' in line or '"\t' in line):
                         line = self._padded.sub(r"\1", line)
                 raw.append(line)
@@ -187,6 +190,10 @@ class _Records:
             if following is None:
                 return
             lines = following
+
+
+def _without_equals(found: re.Match[str]) -> str:
+    return f"{found[1]}{found[3]}" if found[2] else found[0]
 
 
 def _unwrapped(cell: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runner.errors import AudienceError
@@ -314,6 +314,7 @@ def test_nobody_vanishes_from_a_table(
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.tuples(_TEXT, _TEXT), min_size=1, max_size=6), st.sampled_from(",;\t|"))
+@example([(";=", ";")], ";")
 def test_what_a_program_wrote_is_what_is_read(
     tmp_path_factory: pytest.TempPathFactory, cells: list[tuple[str, str]], mark: str
 ) -> None:

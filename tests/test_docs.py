@@ -300,7 +300,9 @@ def test_state_picture_is_that_of_the_code() -> None:
 def test_layers_are_those_of_the_import_contract() -> None:
     project = tomllib.loads(page("pyproject.toml"))
     contracts = project["tool"]["importlinter"]["contracts"]
-    [layers] = [each["layers"] for each in contracts if each["type"] == "layers"]
+    [layers] = [
+        each["layers"] for each in contracts if each["name"] == "The packages, top to bottom"
+    ]
     picture = blocks(section(page("CONTRIBUTING.md"), "The house"), "text")[0]
     assert picture.splitlines() == layers
 

@@ -20,7 +20,7 @@ from tests.support import SENDER, claim_one, make_campaign, make_intent, make_qu
 
 CALL = """
 import sys
-from runner.cli import main
+from runner.cli.main import main
 sys.argv[0] = "run-campaign"
 code = main()
 print(code, *sorted(sys.modules), file=sys.stderr)

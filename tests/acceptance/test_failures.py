@@ -71,11 +71,11 @@ def test_2_no_token_and_no_ledger_in_ci(project: Project) -> None:
 
 
 BROKEN = """
-import sys, runner.run, runner.cli.running
+import sys, runner.cli.live_run, runner.cli.main
 def broken(*words):
     raise ZeroDivisionError("with Authorization: Bearer {token} inside")
-runner.cli.running.run_campaigns = broken
-sys.exit(runner.cli.main(sys.argv[1:]))
+runner.cli.live_run.run_campaigns = broken
+sys.exit(runner.cli.main.main(sys.argv[1:]))
 """
 
 

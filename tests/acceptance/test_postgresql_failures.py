@@ -46,7 +46,7 @@ def test_what_the_driver_logs_is_not_shown(another_database: str) -> None:
     """It is raised too, and told in our words."""
     code = (
         "import logging, sys\n"
-        "from runner.ledger import open_ledger\n"
+        "from runner.ledger.ledger import open_ledger\n"
         "with open_ledger(sys.argv[1]):\n"
         "    logging.getLogger('psycopg').warning('error ignored terminating: %s', 'the pipeline')"
     )

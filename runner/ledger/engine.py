@@ -20,7 +20,7 @@ from runner.errors import LedgerError, LedgerTooNew, UsageError
 from runner.ledger.composed_ids import compose_ids
 from runner.ledger.errors import BUSY_SECONDS, told_plainly
 from runner.ledger.files import KEEP_IT, check_place, runs_took_place, wal_of
-from runner.ledger.locks import hold_schema
+from runner.ledger.locks import lock_schema
 from runner.ledger.migrations import migrate
 from runner.ledger.moved_mark import refuse_moved
 from runner.ledger.schema import SCHEMA_VERSION, as_postgresql_has_it, meta, metadata
@@ -350,7 +350,7 @@ def _bring_up_to_date(
     """Make the ledger one of this version, or refuse it; the schema that it had, None for none."""
     found = _schema_of(connection, place)
     if found is None and file is None and not read_only:
-        hold_schema(connection)  # another first command may be making the same tables
+        lock_schema(connection)  # another first command may be making the same tables
         found = _schema_of(connection, place)
     if found is None:
         _set_up(connection, place, file, read_only=read_only, made=made)

@@ -18,7 +18,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine
 
 from runner.clock import Clock
-from runner.ledger import locks
+from runner.ledger import lanes, locks
 from runner.ledger.engine import ledger_url, open_engine, place_of
 from runner.ledger.errors import told_plainly
 from runner.ledger.files import Anchor
@@ -121,11 +121,11 @@ class Ledger:
         connected. Raises LaneHeld, which says who holds it, unless it is to `wait`."""
         with told_plainly(self.place):
             session = self._lock_session or self._engine.connect()
-            taken = locks.advisory_lock(session, lane, wait=wait)
+            taken = locks.lock_lane(session, lane, wait=wait)
         if not taken:
             if session is not self._lock_session:
                 session.close()
-            raise locks.held_by(self.read(locks.owner_of, lane))
+            raise locks.lane_held_by(self.read(lanes.owner_of, lane))
         first = self._lock_session is None
         self._lock_session = session  # which holds later lanes too, and ends with the first
         try:
@@ -134,7 +134,7 @@ class Ledger:
         finally:
             if first:
                 self._lock_session = None
-                locks.let_go(session)
+                locks.release_all_lanes(session)
                 session.invalidate()  # the locks end with their session, not with its return
                 session.close()
 
@@ -177,5 +177,5 @@ def hold_lane(ledger: Ledger, lane: str, what: str, at: float, *, wait: bool) ->
             yield
         return
     folder = ledger.file.resolve().parent / ".run-campaign"  # one folder, whatever it is called
-    with locks.lane_lock(folder, lane, what, at, -1.0 if wait else 0.0):
+    with locks.hold_lane_file(folder, lane, what, at, -1.0 if wait else 0.0):
         yield

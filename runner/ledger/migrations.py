@@ -9,7 +9,7 @@ from sqlalchemy import Connection, case, delete, insert, literal, select, text, 
 
 from runner.addresses import is_loopback
 from runner.errors import LedgerError
-from runner.ledger.locks import hold_schema, keep_runs_out
+from runner.ledger.locks import lock_schema, refuse_live_runs
 from runner.ledger.rehearsals import lane_name
 from runner.ledger.schema import (
     SCHEMA_VERSION,
@@ -165,7 +165,7 @@ def migrate(connection: Connection) -> int:
 
     Raises LaneHeld when a run of whatever version is live on it in PostgreSQL.
     """
-    keep_runs_out(connection)
+    refuse_live_runs(connection)
     found = version = int(note(connection, "schema_version"))  # another may have been here first
     while version < SCHEMA_VERSION:
         MIGRATIONS[version](connection)
@@ -188,5 +188,5 @@ def refuse_another_schema(connection: Connection) -> None:
 def refuse_upgraded(connection: Connection) -> None:
     """Raise LedgerError when the ledger was upgraded since this process opened it. For whoever has
     just taken a lane."""
-    hold_schema(connection, shared=True)
+    lock_schema(connection, shared=True)
     refuse_another_schema(connection)

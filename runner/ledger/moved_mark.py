@@ -35,7 +35,7 @@ class Moved:
         if self.done:
             hint = f"name that one instead of {place}: --state, or RUN_CAMPAIGN_STATE"
         else:
-            hint = "finish that: run-campaign db move --to URL; to take it back, add --undo"
+            hint = "finish that: run-campaign db move --to URL"
         return LedgerError(str(self), hint)
 
 

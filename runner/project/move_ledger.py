@@ -1,4 +1,4 @@
-"""Moving a whole ledger from its file into PostgreSQL, and back while nothing has come of it."""
+"""Moving a whole ledger from its file into PostgreSQL."""
 
 from __future__ import annotations
 
@@ -52,27 +52,6 @@ def move(
         return source.place, target.place
 
 
-def move_back(location: str, to: str, environ: Mapping[str, str], clock: Clock) -> tuple[str, str]:
-    """Undo a move: the ledger at `location` is in use again, and what came of it in the one at `to`
-    is removed. Raises LedgerError if that was changed since; nothing has changed then."""
-    with _both(location, to, clock) as (source, _, target):
-        mark = source.read(moved_mark.mark_of)
-        if mark is None:
-            raise LedgerError(f"{source.place} has not moved", "there is nothing to undo")
-        if mark.ledger != target.read(staleness.ledger_id):
-            raise LedgerError(
-                f"{target.place} is another ledger than the one that {source.place} moved to",
-                f"name that one: {mark.place}",
-            )
-        memories = never_old(source, environ), never_old(target, environ)
-        target.write(transfer.take_back, source.read(staleness.ledger_id), seen=mark.done)
-        source.write(moved_mark.remove_mark)
-        with contextlib.suppress(OSError):
-            memories[1].keep(target.read(staleness.marks))
-            memories[0].keep(source.read(staleness.marks))
-        return source.place, target.place
-
-
 @contextmanager
 def _both(location: str, to: str, clock: Clock) -> Iterator[tuple[Ledger, Path, Ledger]]:
     """The ledger in a file, with all its lanes; its folder; and the ledger in a database."""
@@ -85,7 +64,7 @@ def _both(location: str, to: str, clock: Clock) -> Iterator[tuple[Ledger, Path, 
             )
         folder = source.file.resolve().parent
         with (
-            locks.every_lane_lock(folder / ".run-campaign", "db move", clock.now()),
+            locks.hold_all_lane_files(folder / ".run-campaign", "db move", clock.now()),
             open_ledger(to) as target,
         ):
             yield source, folder, target

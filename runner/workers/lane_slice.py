@@ -23,6 +23,7 @@ from runner.clock import Clock
 from runner.control.campaigns import brake_text
 from runner.errors import ChannelError, Fenced, ForeignKeyUse, LedgerError, RunnerError
 from runner.events import EventBus, LaneHandedOn, LaneTaken, Notice
+from runner.ledger import locks
 from runner.ledger.campaigns import brakes, submissions, workers
 from runner.ledger.campaigns.brakes import BrakeKind, Halt
 from runner.ledger.campaigns.registry import CampaignRow
@@ -127,7 +128,7 @@ class Driving:
             try:
                 await self._drive(lane_id)
             finally:
-                await self.ledger.commit(workers.let_go, lane_id)
+                await self.ledger.commit(locks.release_lanes, lane_id)
         except Fenced:
             self._tell(f"{lane_id}: another worker has taken it over")
         except LedgerError:
@@ -150,7 +151,7 @@ class Driving:
     async def _hold(self, lane_id: str) -> bool:
         """Keep runs of one machine out. A dead worker's session is ended, with all that it might
         still commit; a run's is respected."""
-        if await self.ledger.commit(workers.try_hold, lane_id):
+        if await self.ledger.commit(locks.try_lock_lanes, lane_id):
             return True
         if self.ledger.write(workers.evict, lane_id, self.timing.dead_after):
             self._tell(f"{lane_id}: its worker is taken for dead")

@@ -100,7 +100,7 @@ class Worker:
             self.driving = driving
             try:
                 with ledger.hold(workers.worker_name(run), wait=False):
-                    await ledger.commit(workers.introduce, run)
+                    await ledger.commit(workers.name_session, run)
                     self.has_served = True
                     async with looked_at(
                         self.bus.measures, ledger, self.clock, driving.lanes.values, submitted=True
@@ -191,7 +191,7 @@ class Worker:
         ledger = driving.ledger
         while True:
             await asyncio.sleep(TIDY)
-            if not await asyncio.to_thread(ledger.write, workers.my_turn_to_tidy, TIDY):
+            if not await asyncio.to_thread(ledger.write, workers.take_cleanup_turn, TIDY):
                 continue
             for job in await engine.stalled(app, self.timing.dead_after):
                 self._tell(f"{job.task_kwargs['lane']}: its worker gives no sign of life")

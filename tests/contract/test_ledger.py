@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from runner.errors import LedgerError, LedgerTooNew
-from runner.ledger import lanes, locks, migrations, schema
+from runner.ledger import lanes, migrations, schema
 from runner.ledger.campaigns import registry
 from runner.ledger.engine import upgrade
 from runner.ledger.ledger import Ledger, open_ledger
@@ -708,11 +708,11 @@ def test_an_older_ledger_is_brought_up_to_date_once(
 def test_runs_are_remembered(ledger: Ledger) -> None:
     assert ledger.read(lanes.last_run) is None
     run, _ = own_lane(ledger)
-    owner = ledger.read(locks.owner_of, LANE)
+    owner = ledger.read(lanes.owner_of, LANE)
     assert owner is not None
     assert owner[2] == 1.0
     ledger.write(lanes.end_run, run, 9.0, "exit 0")
     last = ledger.read(lanes.last_run)
     assert last is not None
     assert (last.id, last.ended_at, last.ending) == (run, 9.0, "exit 0")
-    assert ledger.read(locks.owner_of, LANE) is None
+    assert ledger.read(lanes.owner_of, LANE) is None

@@ -629,7 +629,7 @@ def test_moves_of_many_rows_never_lock_each_other_out(ledger: Ledger) -> None:
 
 
 def _queue_all(connection: Connection) -> None:
-    locks.keep_intents_out(connection)
+    locks.lock_claims(connection)
     connection.execute(
         text(
             "UPDATE message SET status = 'queued', reason = ''"

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from runner.errors import LedgerError
-from runner.ledger import lanes, schema
+from runner.ledger import lanes, locks, schema
 from runner.ledger.campaigns import brakes, submissions, workers
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import claims
@@ -115,21 +115,21 @@ def test_who_drives_a_lane_is_told(ledger: Ledger) -> None:
 
 def test_one_of_many_looks_after_the_engine_in_its_turn(location: str) -> None:
     with open_ledger(location) as first, open_ledger(location) as second:
-        assert first.write(workers.my_turn_to_tidy, 60.0)
-        assert not second.write(workers.my_turn_to_tidy, 60.0)
-        assert second.write(workers.my_turn_to_tidy, 0.0)
+        assert first.write(workers.take_cleanup_turn, 60.0)
+        assert not second.write(workers.take_cleanup_turn, 60.0)
+        assert second.write(workers.take_cleanup_turn, 0.0)
 
 
 def test_a_turn_is_taken_once(new_database: str) -> None:
     with open_ledger(new_database) as ledger:
-        assert ledger.write(workers.my_turn_to_tidy, 0.0)
+        assert ledger.write(workers.take_cleanup_turn, 0.0)
         told: list[bool] = []
         start = threading.Barrier(4)
 
         def ask() -> None:
             with open_ledger(new_database) as own:
                 start.wait(10)
-                told.append(own.write(workers.my_turn_to_tidy, 600.0))
+                told.append(own.write(workers.take_cleanup_turn, 600.0))
 
         with ledger.writing() as connection:  # as if the last turn was long ago
             connection.execute(
@@ -151,23 +151,23 @@ async def test_a_lanes_lock_keeps_others_out_until_its_session_ends(new_database
             first.hold(workers.worker_name(run), wait=False),
             second.hold("worker 2", wait=False),
         ):
-            await first.commit(workers.introduce, run)
-            assert await first.commit(workers.try_hold, LANE)
-            assert not await second.commit(workers.try_hold, LANE)
-            await first.commit(workers.let_go, LANE)
-            assert await second.commit(workers.try_hold, LANE)
-            await second.commit(workers.let_go, LANE)
-            assert await first.commit(workers.try_hold, LANE)
+            await first.commit(workers.name_session, run)
+            assert await first.commit(locks.try_lock_lanes, LANE)
+            assert not await second.commit(locks.try_lock_lanes, LANE)
+            await first.commit(locks.release_lanes, LANE)
+            assert await second.commit(locks.try_lock_lanes, LANE)
+            await second.commit(locks.release_lanes, LANE)
+            assert await first.commit(locks.try_lock_lanes, LANE)
             assert second.write(workers.evict, LANE, 60.0) == 0
             assert second.write(workers.evict, LANE, 0.0) == 1
             for _ in range(100):
-                if await second.commit(workers.try_hold, LANE):
+                if await second.commit(locks.try_lock_lanes, LANE):
                     break
                 await asyncio.sleep(0.02)
             else:
                 pytest.fail("the lock outlived its session")
             # Its outcomes are welcome, in another session; it begins nothing any more.
-            assert not await first.commit(workers.try_hold, LANE)
+            assert not await first.commit(locks.try_lock_lanes, LANE)
             with pytest.raises(LedgerError):
                 await first.commit(claims.claim, make_intent(1, run, 1))
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, bindparam, exists, func, insert, select
 
-from runner.ledger.locks import keep_intents_out
+from runner.ledger.locks import lock_claims
 from runner.ledger.schema import brake, message, note, run, set_note
 
 
@@ -104,7 +104,7 @@ def stopped_senders(connection: Connection, senders: Collection[str]) -> dict[st
 def pause(connection: Connection, campaign: int, at: float, by: str) -> Brake | None:
     """Pause a campaign; what stops it already by a person's word, if anything does. Whatever is
     claimed after this is committed has seen it."""
-    keep_intents_out(connection)
+    lock_claims(connection)
     before = standing(connection, [campaign]).get(campaign)
     if before is not None and before.kind in BY_A_PERSON:
         return before
@@ -121,7 +121,7 @@ def release(
 ) -> Brake | None:
     """Let a campaign go on; what had stopped it, if anything had. `unless`: what is not for this
     to end; then None."""
-    keep_intents_out(connection)
+    lock_claims(connection)
     before = standing(connection, [campaign]).get(campaign)
     if before is None or before.kind in unless:
         return None

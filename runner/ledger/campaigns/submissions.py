@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from runner.ledger.campaigns.registry import CampaignRow, find_campaign
-from runner.ledger.locks import take_turns
+from runner.ledger.locks import lock_submissions
 from runner.ledger.schema import campaign, lane, submission
 from runner.message.status import MessageStatus
 
@@ -66,7 +66,7 @@ def submit(
     by: str,
 ) -> None:
     """Hand a planned campaign to workers, or hand it in anew; it is due at once."""
-    take_turns(connection, "submit")
+    lock_submissions(connection)
     row = find_campaign(connection, name)
     assert row is not None
     woken = wakes(connection, lane_id)  # which must not begin anew with its rows
@@ -146,7 +146,7 @@ def wake(connection: Connection, id: int, at: float) -> bool:
 
 
 def _wake(connection: Connection, lane_id: str, at: float) -> None:
-    take_turns(connection, "submit")
+    lock_submissions(connection)
     _lock(connection, submission.c.lane == lane_id)
     connection.execute(
         update(submission)

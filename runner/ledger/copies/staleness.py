@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from filelock import FileLock
 from sqlalchemy import Connection, Integer, exists, func, insert, literal_column, select, update
 
 from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.locks import hold_seen_file
 from runner.ledger.schema import attempt, campaign, message, note, set_note
 from runner.message.evidence import AttemptOutcome, Evidence
 from runner.message.key import message_key
@@ -27,9 +27,6 @@ from runner.message.status import MessageStatus
 from runner.passwords import hide_password
 
 _S = MessageStatus
-
-FROZEN = 10.0
-"""Seconds to wait for the lock of a memory: a process that holds it longer is frozen."""
 
 PART = 500
 """Messages named in one statement."""
@@ -108,16 +105,6 @@ def accept(connection: Connection, remembered: Marks, names: Iterable[str], at: 
     set_note(connection, _LOST, str(lost))
     set_note(connection, _CHANGES, str(max(own.changes, remembered.changes)))
     return advance(connection)
-
-
-def count_as_lost(connection: Connection, attempts: int) -> None:
-    """Go on counting attempts that were removed: a ledger only ever comes further."""
-    set_note(connection, _LOST, str(int(note(connection, _LOST) or 0) + attempts))
-
-
-def forget_accepted(connection: Connection, name: str) -> None:
-    """A campaign that is removed did not go on from an old copy here."""
-    set_note(connection, _PRESUMED + name, "")
 
 
 def accepted_at(connection: Connection, name: str) -> float | None:
@@ -245,7 +232,7 @@ class Memory:
         meanwhile: of two copies that begin in one moment, one comes first. Raises OSError where
         nothing can be written, or a frozen process is alone with it."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with FileLock(self.file.with_suffix(".lock"), mode=0o600, timeout=FROZEN):
+        with hold_seen_file(self.file.with_suffix(".lock")):
             yield
 
     def keep(self, seen: Marks, moved_to: str = "") -> None:
@@ -268,7 +255,7 @@ class Memory:
 
     def outdate(self) -> None:
         """Another ledger has taken the place of this one: should it come back, it is old."""
-        with FileLock(self.file.with_suffix(".lock"), mode=0o600):
+        with self.alone():
             seen = self.recall()
             self._write(replace(seen, changes=seen.changes + 1), self.moved_to(), outdated=True)
 

@@ -1,4 +1,8 @@
-"""Copying a whole SQLite ledger into one in PostgreSQL, in one transaction there, and back out."""
+"""A whole SQLite ledger, copied into one in PostgreSQL in one transaction there.
+
+What keeps two ledgers from sending the same campaign: the file is marked, and refuses every change,
+before anything is copied; and the copy notes there, in its own transaction, that it has arrived.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Table, delete, func, insert, select, text
+from sqlalchemy import BigInteger, Column, Connection, Table, func, insert, select, text
 
 from runner.errors import LedgerError
 from runner.ledger.copies import staleness
 from runner.ledger.errors import plainly
-from runner.ledger.locks import hold_schema, keep_runs_out
+from runner.ledger.locks import lock_schema, refuse_live_runs
 from runner.ledger.moved_mark import MARK, Moved, set_mark
 from runner.ledger.schema import (
     action,
@@ -37,16 +41,8 @@ COPIED = (run, message, row_skip, attempt, word, brake, action, request)
 """What is copied as it is, but for its numbers; whatever names another row comes after it."""
 NUMBERED = (campaign, run, message, brake, action, request)
 
-_LEAVING = (
-    *(word.c.message, attempt.c.message, row_skip.c.campaign, message.c.id),
-    *(brake.c.id, action.c.id, request.c.id, lane.c.run, run.c.id, campaign.c.id),
-)
-"""By which column's numbers what was brought is removed again, in an order that may be."""
-
 AT_ONCE = 5000
 """Rows of one COPY. PostgreSQL keeps what it has to check of each until the statement ends."""
-
-BACK = "back"  # what was moved here has been taken back
 
 _OWN = ("schema_version", "ledger_id", "changes", "attempts_lost", MARK)
 _DRIVEN, _HOLD = "driven ", "hold "
@@ -84,8 +80,9 @@ def leave(source: Connection, mark: Moved) -> None:
 
 def has_arrived(target: Connection, ledger: str) -> bool:
     """Whether the ledger of that number is here; waits for whoever is just bringing it."""
-    hold_schema(target)
-    return note(target, _from(ledger)) not in ("", BACK)
+    lock_schema(target)
+    # "back": an unreleased version could undo a move.
+    return note(target, _arrival_note(ledger)) not in ("", "back")
 
 
 def bring(
@@ -102,10 +99,15 @@ def bring(
 
     Raises LaneHeld if a run is live there, LedgerError for a campaign that is there.
     """
-    hold_schema(target)
     ledger = staleness.ledger_id(source)
-    if _arrival(target, ledger, seen=seen):
+    if has_arrived(target, ledger):
         return  # and may be in use already
+    if seen:
+        raise LedgerError(
+            "the database knows nothing of the move: it is older than that, and may not know who "
+            "was written to since",
+            "restore its newest backup",
+        )
     _alone(target)
     refuse_known(target, names(source), place)
     above = {table.name: _last(target, table) for table in NUMBERED}
@@ -119,66 +121,17 @@ def bring(
     for table in NUMBERED:
         _go_on_counting(target, table)
     target.execute(text(f"ANALYZE {', '.join(metadata.tables)}"))  # its statistics are stale
-    upto = {table.name: _last(target, table) for table in NUMBERED}
-    changes = staleness.advance(target).changes
-    set_note(target, _from(ledger), json.dumps({"changes": changes, "above": above, "upto": upto}))
-
-
-def take_back(target: Connection, ledger: str, *, seen: bool) -> None:
-    """Remove what was brought from the ledger of that number; people on the do-not-contact list
-    stay. `seen`: it is known to have arrived.
-
-    Raises LaneHeld if a run is live, LedgerError if anything was done here since.
-    """
-    _alone(target)
-    told = _arrival(target, ledger, seen=seen)
-    if not told:
-        return
-    if told["changes"] != staleness.marks(target).changes:
-        raise LedgerError(
-            "the database has been used since the move: going back would forget what was done",
-            "go on there; what it has since is nowhere else",
-        )
-    above, upto = told["above"], told["upto"]
-    arrived = select(campaign.c.name).where(
-        campaign.c.id > above["campaign"], campaign.c.id <= upto["campaign"]
-    )
-    for name in target.execute(arrived).scalars().all():
-        staleness.forget_accepted(target, name)
-        target.execute(
-            delete(meta).where(meta.c.key.startswith("prospects "), meta.c.value == name)
-        )
-    gone = 0
-    for column in _LEAVING:
-        of = str(_numbers(column))
-        its = column > above[of], column <= upto[of]
-        removed = target.execute(delete(column.table).where(*its))
-        gone += removed.rowcount if column.table is attempt else 0
-    staleness.count_as_lost(target, gone)
     staleness.advance(target)
-    set_note(target, _from(ledger), BACK)
+    set_note(target, _arrival_note(ledger), "arrived")
 
 
-def _from(ledger: str) -> str:
+def _arrival_note(ledger: str) -> str:
     return f"moved from {ledger}"
-
-
-def _arrival(target: Connection, ledger: str, *, seen: bool) -> dict[str, Any]:
-    """What was noted when the ledger of that number arrived; nothing if it is not here."""
-    said = note(target, _from(ledger))
-    if seen and not said:
-        raise LedgerError(
-            "the database knows nothing of the move: it is older than that, and may not know who "
-            "was written to since",
-            "restore its newest backup",
-        )
-    told: dict[str, Any] = {} if said in ("", BACK) else json.loads(said)
-    return told
 
 
 def _alone(target: Connection) -> None:
     """Let nobody else write until this transaction ends: ids are given out here."""
-    keep_runs_out(target)
+    refuse_live_runs(target)
     tables = ", ".join(metadata.tables)
     target.execute(text(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"))
 

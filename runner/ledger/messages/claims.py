@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake
-from runner.ledger.locks import keep_others_out
+from runner.ledger.locks import lock_recipients
 from runner.ledger.messages.eligibility import is_first_of, is_suppressed, may_go
 from runner.ledger.messages.recontact import PassedOver, pass_contacted
 from runner.ledger.schema import attempt, lane, message, status_is
@@ -70,7 +70,7 @@ def claim(
         for intent in owned
         if not intent.again
     }
-    keep_others_out(connection, asked)
+    lock_recipients(connection, asked)
     passed, waiting = pass_contacted(connection, asked)
     numbers: dict[int, int] = {}
     for again in (False, True):

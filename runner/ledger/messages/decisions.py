@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, exists, insert, select, update
 
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind
-from runner.ledger.locks import keep_intents_out, one_at_a_time
+from runner.ledger.locks import lock_all_campaigns, lock_campaign, lock_claims
 from runner.ledger.messages.outcomes import make_stale
 from runner.ledger.messages.recontact import pass_own_list, pass_suppressed
 from runner.ledger.schema import attempt, message, status_is, suppression
@@ -41,8 +41,8 @@ def retry(connection: Connection, asked: Retry) -> int:
     `new_key` raises their generation. That is safe for these only: each of their attempts is
     proven not sent, which is checked. They are planned again before they are sent.
     """
-    one_at_a_time(connection, asked.campaign)
-    keep_intents_out(connection)
+    lock_campaign(connection, asked.campaign)
+    lock_claims(connection)
     wanted = update(message).where(*_meant(asked))
     if asked.new_key:
         wanted = wanted.values(generation=message.c.generation + 1)
@@ -82,8 +82,8 @@ def to_retry(connection: Connection, asked: Retry, limit: int) -> list[str]:
 
 def withdraw(connection: Connection, id: int, *, planned: bool = False) -> int:
     """Cancel what a campaign has in the queue; how many. `planned`: not what came back since."""
-    one_at_a_time(connection, id)
-    keep_intents_out(connection)
+    lock_campaign(connection, id)
+    lock_claims(connection)
     wanted = update(message).where(message.c.campaign == id, message.c.status == _S.QUEUED)
     if planned:
         wanted = wanted.where(~message.c.unplanned)
@@ -109,8 +109,8 @@ def withdraw_cancelled(connection: Connection, id: int) -> None:
 
 def resume(connection: Connection, id: int, at: float, by: str) -> Brake | None:
     """Let a campaign go on, but for what was withdrawn; what had stopped it, if anything had."""
-    one_at_a_time(connection, id)
-    keep_intents_out(connection)
+    lock_campaign(connection, id)
+    lock_claims(connection)
     withdraw_cancelled(connection, id)  # the run that was to do it may have been killed
     return brakes.release(connection, id, at, by)
 
@@ -126,8 +126,8 @@ def suppress_each(
 ) -> tuple[list[str], int]:
     """`suppress` with a reason and a time for each; who is new on the list too. Who is on it
     already stays on it with the reason and time that it has."""
-    one_at_a_time(connection)
-    keep_intents_out(connection)
+    lock_all_campaigns(connection)
+    lock_claims(connection)
     ids = list(wanted)
     _wait_for(connection, ids)
     added: list[str] = []
@@ -154,8 +154,8 @@ def suppress_each(
 def pass_listed(connection: Connection, id: int, listed: Mapping[str, str]) -> int:
     """Take a campaign's queued messages to people of its own lists (id to where they stand) out of
     the queue; how many."""
-    one_at_a_time(connection, id)
-    keep_intents_out(connection)
+    lock_campaign(connection, id)
+    lock_claims(connection)
     ids = list(listed)
     stopped = 0
     for start in range(0, len(ids), 500):
@@ -175,8 +175,8 @@ def _wait_for(connection: Connection, ids: list[str]) -> None:
 def unsuppress(connection: Connection, ids: Iterable[str]) -> list[str]:
     """Take recipients off the do-not-contact list; the next plan queues them again. Who was on
     it."""
-    one_at_a_time(connection)
-    keep_intents_out(connection)
+    lock_all_campaigns(connection)
+    lock_claims(connection)
     wanted = list(ids)
     stopped = select(message.c.campaign).where(
         message.c.recipient.in_(wanted), message.c.status == _S.SKIPPED

@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from runner.errors import LedgerError
 from runner.ledger.campaigns.registry import CampaignRow
-from runner.ledger.locks import one_at_a_time, take_turns
+from runner.ledger.locks import lock_campaign, lock_plans
 from runner.ledger.schema import campaign, message, row_skip, status_is, suppression
 from runner.ledger.statements import (
     PLANNING_CACHE,
@@ -147,8 +147,8 @@ class PlanWriter:
         self._connection = connection
         self._campaign = row
         self.counts = PlanCounts()
-        take_turns(connection, "plan")
-        one_at_a_time(connection, row.id)
+        lock_plans(connection)
+        lock_campaign(connection, row.id)
         # First: what comes back from here on waits until this is done, and is planned again.
         is_open = message.c.campaign == row.id, status_is(message, *OPEN)
         in_order = select(message.c.id).where(*is_open).order_by(message.c.id).with_for_update()

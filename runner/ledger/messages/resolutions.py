@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from runner.ledger.locks import one_at_a_time
+from runner.ledger.locks import lock_campaign
 from runner.ledger.messages.outcomes import ENDING, Recorded, make_stale
 from runner.ledger.messages.settlements import Settlement, settle
 from runner.ledger.schema import attempt, campaign, message, run, word
@@ -30,7 +30,7 @@ def give_word(
     connection: Connection, id: int, words: Sequence[Settlement]
 ) -> list[Recorded | None]:
     """Settle a campaign's messages in doubt as a person says, and keep how they were."""
-    one_at_a_time(connection, id)  # a plan that ends meanwhile would not see it
+    lock_campaign(connection, id)  # a plan that ends meanwhile would not see it
     told: list[Recorded | None] = []
     for start in range(0, len(words), PART):
         told += _give_part(connection, id, words[start : start + PART])
@@ -101,7 +101,7 @@ def take_back(connection: Connection, id: int, recipients: Collection[str] = ())
 
     The only move out of `sent`, and only where nothing but a word had made it so.
     """
-    one_at_a_time(connection, id)
+    lock_campaign(connection, id)
     last, planned_at = _last_run(connection), _planned_at(connection, id)
     wanted = (
         select(word, message.c.recipient, message.c.status.label("now"), message.c.unplanned)

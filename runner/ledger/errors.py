@@ -1,4 +1,4 @@
-"""What a database said went wrong, as what a person can do about it."""
+"""Errors of a database, translated into what a person can do about them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as NoneFree
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from runner.errors import LedgerError, LedgerLocked
 from runner.ledger.files import KEEP_IT, lock_holder
 from runner.passwords import hide_passwords
 
 BUSY_SECONDS = 30
-"""How long a write waits for another process's before it gives up. Planning a million rows holds
-the write lock for about 20 s (`benchmarks/`)."""
+"""Seconds that a write waits for another process's before it gives up. Planning a million rows
+holds the write lock for about 20 s (`benchmarks/`)."""
 
 AGAIN = "then run the same command again; nothing is lost"
 
@@ -58,20 +58,20 @@ _SQLSTATE = {
 
 
 @contextmanager
-def told_plainly(place: str) -> Iterator[None]:
-    """Turns the database's errors into LedgerErrors that say what to do."""
+def translate_driver_errors(place: str) -> Iterator[None]:
+    """Turn the database's errors into LedgerErrors that say what to do."""
     try:
         yield
     except DBAPIError as error:
-        raise plainly(error.orig, place, lost=error.connection_invalidated) from error
+        raise translate(error.orig, place, lost=error.connection_invalidated) from error
     except sqlite3.Error as error:
-        raise plainly(error, place) from error
-    except NoneFree as error:
+        raise translate(error, place) from error
+    except PoolTimeout as error:
         raise LedgerError(f"too many ask {place} at once", "wait a moment") from error
 
 
-def plainly(error: BaseException | None, place: str, *, lost: bool = False) -> LedgerError:
-    """The database's `error` in words. `lost`: its connection has ended."""
+def translate(error: BaseException | None, place: str, *, lost: bool = False) -> LedgerError:
+    """Make the LedgerError for the database's `error`. `lost`: its connection has ended."""
     said = hide_passwords((str(error).strip().splitlines() or ["no reason given"])[0])
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorname", "")
@@ -90,6 +90,21 @@ def plainly(error: BaseException | None, place: str, *, lost: bool = False) -> L
         told = _SQLSTATE.get(code[:2])
     what, hint = told or ("the ledger {place} failed: {said}", "")
     return LedgerError(what.format(place=place, said=said, code=code), hint)
+
+
+def no_ledger() -> LedgerError:
+    """Make the error for another program's database."""
+    return LedgerError(
+        "this database holds tables, but no ledger", "name another file with --state"
+    )
+
+
+def damaged(place: str, how: str) -> LedgerError:
+    """Make the error for a ledger that cannot be trusted."""
+    how = how.replace("\n", " ")
+    return LedgerError(
+        f"{place} is damaged ({how})", f"restore the newest `run-campaign db backup`; {KEEP_IT}"
+    )
 
 
 def _locked(place: str, holder: str) -> LedgerLocked:

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine
 from runner.clock import Clock
 from runner.ledger import lanes, locks
 from runner.ledger.engine import ledger_url, open_engine, place_of
-from runner.ledger.errors import told_plainly
+from runner.ledger.errors import translate_driver_errors
 from runner.ledger.files import Anchor
 from runner.ledger.messages import (
     claims,
@@ -60,7 +60,7 @@ class Ledger:
     def reading(self) -> Iterator[Connection]:
         """A read transaction."""
         with (
-            told_plainly(self.place),
+            translate_driver_errors(self.place),
             self._engine.connect().execution_options(reading=True) as connection,
             connection.begin(),
         ):
@@ -77,7 +77,7 @@ class Ledger:
     def writing(self) -> Iterator[Connection]:
         """A write transaction, rolled back on any exception. Committed means: where it can be found
         again. Raises LedgerError when the ledger's file is no longer in its place."""
-        with told_plainly(self.place), self._engine.begin() as connection:
+        with translate_driver_errors(self.place), self._engine.begin() as connection:
             yield connection
         if self._anchor is not None:
             self._anchor.check()
@@ -92,7 +92,7 @@ class Ledger:
             with self.writing() as connection:
                 yield connection
             return
-        with told_plainly(self.place), self._lock_session.begin():
+        with translate_driver_errors(self.place), self._lock_session.begin():
             yield self._lock_session
 
     async def commit(self, batch: Callable[[Connection, list[Item]], list[T]], item: Item) -> T:
@@ -119,7 +119,7 @@ class Ledger:
     def hold(self, lane: str, *, wait: bool) -> Iterator[None]:
         """Keep other runs out of a lane of a PostgreSQL ledger, for as long as this process is
         connected. Raises LaneHeld, which says who holds it, unless it is to `wait`."""
-        with told_plainly(self.place):
+        with translate_driver_errors(self.place):
             session = self._lock_session or self._engine.connect()
             taken = locks.lock_lane(session, lane, wait=wait)
         if not taken:

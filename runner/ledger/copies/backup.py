@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from runner.errors import LedgerError, RunnerError
 from runner.ledger.engine import ledger_url, place_of
-from runner.ledger.errors import BUSY_SECONDS, told_plainly
+from runner.ledger.errors import BUSY_SECONDS, translate_driver_errors
 from runner.ledger.files import check_place
 
 
@@ -31,7 +31,7 @@ def back_up(location: str, target: Path) -> str:
     try:
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with (
-            told_plainly(str(source)),
+            translate_driver_errors(str(source)),
             closing(
                 sqlite3.connect(
                     f"file:{quote(str(source))}?mode=rw", uri=True, timeout=BUSY_SECONDS

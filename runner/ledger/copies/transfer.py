@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, Column, Connection, Table, func, insert, sele
 
 from runner.errors import LedgerError
 from runner.ledger.copies import staleness
-from runner.ledger.errors import plainly
+from runner.ledger.errors import translate
 from runner.ledger.locks import lock_schema, refuse_live_runs
 from runner.ledger.moved_mark import MARK, Moved, set_mark
 from runner.ledger.schema import (
@@ -112,7 +112,7 @@ def bring(
     refuse_known(target, names(source), place)
     above = {table.name: _last(target, table) for table in NUMBERED}
     _copy_campaigns(target, source, above, folder, ledger)
-    with _telling_plainly(target, place):
+    with _translate_copy_errors(target, place):
         for table in COPIED:
             _copy(target, source, table, above, copied)
         _merge_suppressions(target, source, copied)
@@ -231,10 +231,10 @@ def _go_on_counting(target: Connection, table: Table) -> None:
 
 
 @contextmanager
-def _telling_plainly(target: Connection, place: str) -> Iterator[None]:
+def _translate_copy_errors(target: Connection, place: str) -> Iterator[None]:
     """For the driver's own errors, which SQLAlchemy does not see."""
     driver: Any = target.dialect.dbapi
     try:
         yield
     except driver.Error as error:
-        raise plainly(error, place, lost=isinstance(error, driver.OperationalError)) from error
+        raise translate(error, place, lost=isinstance(error, driver.OperationalError)) from error

@@ -22,7 +22,7 @@ from runner.ledger.schema import SCHEMA_VERSION, meta, metadata
 from runner.passwords import hide_password, passwords_in
 
 _NO_PATH = re.compile(r"postgres\w*(\+\w+)?:|.*\bpassword\s*=|[^/:\s]+:[^/@]+@", re.IGNORECASE)
-"""What is meant to be a database, and is no URL."""
+"""Matches texts that are meant to be a database, and are no URL."""
 
 
 def ledger_url(location: str) -> URL:

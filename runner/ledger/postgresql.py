@@ -20,16 +20,16 @@ TIMEOUTS: dict[str, object] = {
     "keepalives_interval": 3,
     "keepalives_count": 3,
 }
-"""How long a PostgreSQL that does not answer at all is waited for (libpq's own settings, its manual
-34.1.2): a host that is cut off must find out."""
+"""Settings that bound how long a PostgreSQL that does not answer at all is waited for (libpq's own,
+its manual 34.1.2): a host that is cut off must find out."""
 
 KEEPALIVES = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3"
 """The same from PostgreSQL's side (its manual 20.3.2): the locks of a host that lost its power must
 not outlive it by the two hours that are usual."""
 
 IDLE_IN_TRANSACTION = "-c idle_in_transaction_session_timeout=10s"
-"""What a worker's sessions are opened with: one that was frozen in the middle of a transaction is
-ended by the database, so that it keeps nobody waiting."""
+"""The setting that ends a worker's session frozen in the middle of a transaction, so that it keeps
+no other waiting."""
 
 WORKER_SESSIONS = 15
 """Connections that a worker keeps open at most: as many as its lanes ask at once, mostly five."""
@@ -61,7 +61,7 @@ def pool_args(*, worker: bool, patient: bool) -> dict[str, Any]:
 
 def configure(engine: Engine, passwords: set[str], *, read_only: bool, patient: bool) -> None:
     """Check the server and set each session as its use asks; keep `passwords` out of errors."""
-    # What it logs is raised too, and told in our words.
+    # What it logs is raised too, and translated.
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     set_partial_indexes()
     _hide_in_errors(engine, passwords)

@@ -263,7 +263,7 @@ brake = Table(
     Column("why", Text, nullable=False, server_default=""),
     CheckConstraint("(campaign IS NULL) <> (sender IS NULL)", name="brake_of_one"),
 )
-"""What stopped a campaign or a sender, and what let it go on. Never changed, only added to."""
+"""The stops of a campaign or a sender, and their releases. Never changed, only added to."""
 Index("brake_by_campaign", brake.c.campaign, brake.c.id)
 Index("brake_by_sender", brake.c.sender, brake.c.id)
 
@@ -279,7 +279,7 @@ action = Table(
     Column("changed", Integer, nullable=False),  # how many messages or people
     Column("detail", Text, nullable=False),  # JSON: who, as far as they are named, and why
 )
-"""What persons did, and what it changed. Never read to decide anything, only added to."""
+"""The acts of persons, and what they changed. Never read to decide anything, only added to."""
 Index("action_by_campaign", action.c.campaign, action.c.id)
 
 request = Table(
@@ -301,12 +301,12 @@ submission = Table(
     Column("token_env", String, nullable=False),  # the variable's name, never what it holds
     Column("path", String, nullable=False),  # where the campaign file was
     Column("file", Text, nullable=False),  # its text
-    Column("start", String, nullable=False, server_default=""),  # said instead of the file's
+    Column("start", String, nullable=False, server_default=""),  # instead of the file's
     Column("suppressed", Text, nullable=False),  # JSON array: its own lists' ids
     Column("submitted_at", Float, nullable=False),
     Column("said_by", String, nullable=False),
-    Column("next_at", Float),  # when its lane is due; None for not before somebody says so
-    Column("wakes", Integer, nullable=False, server_default=text("0")),  # how often somebody did
+    Column("next_at", Float),  # when its lane is due; None for not before it is woken
+    Column("wakes", Integer, nullable=False, server_default=text("0")),  # how often it was woken
     Column("trouble", Text, nullable=False, server_default=""),  # why no worker could drive it
 )
 """Campaigns that workers drive, with all that they need of the campaign file."""

@@ -100,7 +100,7 @@ def write_plan(
             schema.set_note(connection, key, name)
         writer.finish(plan_fingerprint(draft, suppressed, characters), clock.now())
         if draft.campaign.rehearsal:
-            rehearsals.take_new_keys(connection, row.id)
+            rehearsals.renew_keys(connection, row.id)
     counts = writer.counts
     bus.emit(
         Planned(

@@ -30,7 +30,7 @@ def move(
     campaign of the other, or the ledger has moved elsewhere. Nothing has changed then.
     """
     with _both(location, to, clock) as (source, folder, target):
-        mark = source.read(moved_mark.mark_of)
+        mark = source.read(moved_mark.read_mark)
         there = target.read(staleness.ledger_id)
         if mark is not None and mark.ledger != there:
             raise mark.refusal(source.place)

@@ -68,7 +68,7 @@ def may_change(
         else:
             kept = ledger.write(staleness.advance)
         if found.is_new and (before := memory.rehearsed()):
-            ledger.write(rehearsals.begin_anew, before)
+            ledger.write(rehearsals.note_deleted, before)
         if writable:
             _unless_unwritable(tell, lambda: memory.write(kept))
     return memory

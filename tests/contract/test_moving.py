@@ -150,7 +150,7 @@ def test_a_live_run_of_either_is_waited_for(file: str, to: str, env: dict[str, s
     ):
         moving_now(file, to, env)
     with open_ledger(file) as source:
-        assert source.read(moved_mark.mark_of) is None
+        assert source.read(moved_mark.read_mark) is None
         make_campaign(source, "next")
 
 
@@ -175,7 +175,7 @@ def test_a_moved_ledger_takes_nothing_any_more(file: str, to: str, env: dict[str
     with pytest.raises(LedgerError, match="has moved"):
         upgrade(file)
     with open_ledger(file, read_only=True) as ledger:
-        assert str(ledger.read(moved_mark.mark_of)).startswith(
+        assert str(ledger.read(moved_mark.read_mark)).startswith(
             "this ledger has moved to postgresql"
         )
     # An older version, which knows nothing of moves, is stopped by the file itself.

@@ -55,7 +55,7 @@ def test_who_has_just_taken_a_lane_is_waited_for_to_say_its_name(tmp_path: Path)
 def test_a_killed_owner_is_never_said_to_hold_a_lane(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locks, "NAMED_WITHIN", 0.05)
+    monkeypatch.setattr(locks, "NAMED_SECONDS", 0.05)
     folder = tmp_path / "locks"
     with hold_lane_file(folder, LANE, "spring", 1.0, 0.0):
         (holder,) = folder.glob("*.json")

@@ -111,7 +111,7 @@ def test_a_mark_of_an_older_version_is_read_without_its_password(tmp_path: Path)
     said = f"{SCHEME}db/x?password=s3cret"
     with open_ledger(str(tmp_path / "state.db")) as ledger:
         ledger.write(moved_mark.set_mark, moved_mark.Moved(said, "5", done=True))
-        assert "s3cret" not in str(ledger.read(moved_mark.mark_of))
+        assert "s3cret" not in str(ledger.read(moved_mark.read_mark))
         with pytest.raises(LedgerError) as caught:
             ledger.write(schema.set_note, "a", "b")
         assert "has moved to" in str(caught.value)

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, insert, or_, select
 
-from runner.ledger.pagination import Page, page_of, where_of
+from runner.ledger.pagination import Page, page_of, parse_cursor
 from runner.ledger.schema import action, campaign
 
 CLI = "cli"
@@ -93,7 +93,7 @@ def actions(
     if campaign is not None:
         wanted = wanted.where(action.c.campaign == campaign)
     if after:
-        [before] = where_of(after, int)
+        [before] = parse_cursor(after, int)
         wanted = wanted.where(action.c.id < before)
     return page_of(_read(connection, wanted), limit, lambda each: (each.id,))
 

@@ -38,7 +38,7 @@ from runner.ledger.statements import (
     Prepared,
     as_json,
     indexes_to_build,
-    keep_pages,
+    set_cache_size,
     texts_of,
 )
 from runner.message.plan import (
@@ -153,7 +153,7 @@ class PlanWriter:
         is_open = message.c.campaign == row.id, status_is(message, *OPEN)
         in_order = select(message.c.id).where(*is_open).order_by(message.c.id).with_for_update()
         connection.execute(update(message).where(message.c.id.in_(in_order)).values(outdated=True))
-        keep_pages(connection, PLANNING_CACHE)
+        set_cache_size(connection, PLANNING_CACHE)
         _seen.drop(connection, checkfirst=True)
         _seen.create(connection)
         connection.execute(delete(row_skip).where(row_skip.c.campaign == row.id))
@@ -244,7 +244,7 @@ class PlanWriter:
             .values(fingerprint=fingerprint, planned_at=at)
         )
         _seen.drop(self._connection)
-        keep_pages(self._connection, USUAL_CACHE)
+        set_cache_size(self._connection, USUAL_CACHE)
         return gone
 
     def gone(self) -> int:

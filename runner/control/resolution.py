@@ -64,7 +64,7 @@ def settle_by_word(
                 told[done.status].append(doubt.recipient.id)
         for what, status in ((Act.SENT, _S.SENT), (Act.NOT_SENT, _S.QUEUED)):
             if told[status]:
-                audit.keep(
+                audit.record(
                     connection,
                     what,
                     at=at,
@@ -99,7 +99,7 @@ def take_words_back(
                 "see what is in doubt: run-campaign resolve --list",
             )
         if told.back:
-            audit.keep(
+            audit.record(
                 connection,
                 Act.UNDO,
                 at=at,

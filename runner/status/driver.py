@@ -48,7 +48,7 @@ def _is_owned(connection: Connection, lane: str | None) -> bool:
 
 def _is_of_a_run(connection: Connection, row: CampaignRow, lane: str) -> bool:
     """Whether the run that has the lane drives this campaign, and no worker is to."""
-    heard = brakes.heard_by_driver(connection, lane, row.id)
+    heard = brakes.acknowledged_by_driver(connection, lane, row.id)
     return heard is not None and not submissions.is_submitted(connection, row.id)
 
 

@@ -133,7 +133,7 @@ def status_in(connection: Connection, campaign: CampaignRow, now: float) -> Stat
         waiting=waiting,
         per_hour=totals.sent_between(connection, campaign.id, now - RATE_OVER),
         unplanned=totals.unplanned(connection, [campaign.id]),
-        brake=brakes.standing(connection, [campaign.id]).get(campaign.id),
+        brake=brakes.active(connection, [campaign.id]).get(campaign.id),
         stopped_senders=brakes.stopped_senders(connection, senders),
     )
     if found.blocked <= 0:

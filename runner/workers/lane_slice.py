@@ -213,14 +213,14 @@ class Driving:
     def _leave(self, lane: Lane) -> None:
         """Say that this worker drives the lane no more, while its lock still keeps others out."""
         if self.ledger.read(brakes.is_driven_by, lane.id, self.run):
-            self.ledger.write(brakes.tell_driven, lane.id, self.run, {})
+            self.ledger.write(brakes.record_driven, lane.id, self.run, {})
         withdraw_what_came_back(lane)
 
     def _that_may_go(self, lane_id: str) -> tuple[list[Handed], list[str]]:
         """The lane's campaigns that nothing stops, and what stops the others."""
         found = [understood(each) for each in self.ledger.read(submissions.of_lane, lane_id)]
         self._stop_what_missed_its_start(found)
-        stopped = self.ledger.read(brakes.standing, [each.row.id for each in found])
+        stopped = self.ledger.read(brakes.active, [each.row.id for each in found])
         going = [each for each in found if each.row.id not in stopped]
         told = [
             brake_text(each.row.name, brake)
@@ -234,7 +234,7 @@ class Driving:
         for each in found:
             grace = each.campaign.schedule.grace
             why = missed_start(self.ledger, each.submission, hours_of(each), grace, now)
-            if why and not self.ledger.read(brakes.standing, [each.row.id]):
+            if why and not self.ledger.read(brakes.active, [each.row.id]):
                 self.ledger.write(brakes.halt, [Halt(now, why, campaign=each.row.id)])
 
     async def _meet(
@@ -311,7 +311,7 @@ class Driving:
         self, lane_id: str, next_at: float | None, trouble: str = "", owner: int | None = None
     ) -> None:
         seen = self.seen[lane_id]
-        self.ledger.write(submissions.put_off, lane_id, seen, next_at, trouble, owner)
+        self.ledger.write(submissions.postpone, lane_id, seen, next_at, trouble, owner)
 
     def _tell(self, text: str) -> None:
         self.bus.emit(Notice(self.clock.now(), text))

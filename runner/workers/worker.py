@@ -174,7 +174,7 @@ class Worker:
 
     async def _hand_on(self, app: App, driving: Driving, lane: str) -> None:
         """Queue a lane behind the others at once, if it is still due."""
-        due = driving.ledger.read(submissions.due, self.clock.now())
+        due = driving.ledger.read(submissions.due_lanes, self.clock.now())
         token_env = next((each.token_env for each in due if each.lane == lane), None)
         if token_env is not None:
             await engine.hand_over(app, lane, token_env)
@@ -198,7 +198,9 @@ class Worker:
                 with contextlib.suppress(ConnectorException):  # somebody else has buried it
                     await engine.bury(app, job)
             at_hand = await engine.lanes_at_hand(app)
-            for due in await asyncio.to_thread(ledger.read, submissions.due, self.clock.now()):
+            for due in await asyncio.to_thread(
+                ledger.read, submissions.due_lanes, self.clock.now()
+            ):
                 if (due.lane, engine.queue_of(due.token_env)) not in at_hand:
                     await engine.hand_over(app, due.lane, due.token_env)
 

@@ -35,7 +35,7 @@ K = BrakeKind
 
 
 def stands(ledger: Ledger, campaign: int) -> Brake | None:
-    return ledger.read(brakes.standing, [campaign]).get(campaign)
+    return ledger.read(brakes.active, [campaign]).get(campaign)
 
 
 def test_a_pause_stands_until_it_is_resumed_and_all_of_it_is_kept(ledger: Ledger) -> None:
@@ -101,13 +101,13 @@ def test_a_brake_is_of_a_campaign_or_of_a_sender(ledger: Ledger) -> None:
 
 def test_a_campaign_is_driven_while_the_run_that_names_it_has_not_ended(ledger: Ledger) -> None:
     spring, autumn = make_campaign(ledger).id, make_campaign(ledger, "autumn").id
-    assert ledger.read(brakes.heard_by_driver, LANE, spring) is None
+    assert ledger.read(brakes.acknowledged_by_driver, LANE, spring) is None
     run, _ = own_lane(ledger)
-    ledger.write(brakes.tell_driven, LANE, run, {spring: 7})
-    assert ledger.read(brakes.heard_by_driver, LANE, spring) == 7
-    assert ledger.read(brakes.heard_by_driver, LANE, autumn) is None
+    ledger.write(brakes.record_driven, LANE, run, {spring: 7})
+    assert ledger.read(brakes.acknowledged_by_driver, LANE, spring) == 7
+    assert ledger.read(brakes.acknowledged_by_driver, LANE, autumn) is None
     ledger.write(lanes.end_run, run, 9.0, "exit 0")
-    assert ledger.read(brakes.heard_by_driver, LANE, spring) is None
+    assert ledger.read(brakes.acknowledged_by_driver, LANE, spring) is None
 
 
 @pytest.mark.parametrize("version", [1, 2])

@@ -92,7 +92,7 @@ def test_a_pause_does_not_wait_for_the_plan_of_its_own_campaign(new_database: st
         asked_beside(
             new_database, ledger, spring, lambda: ledger.write(brakes.pause, spring.id, 5.0, "ada")
         )
-        assert ledger.read(brakes.standing, [spring.id])
+        assert ledger.read(brakes.active, [spring.id])
 
 
 def test_a_cancel_waits_for_the_plan_of_its_own_campaign(new_database: str) -> None:

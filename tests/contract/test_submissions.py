@@ -44,17 +44,17 @@ def test_what_is_handed_in_comes_out_whole_and_replaces_what_was_before(ledger: 
 def test_a_lane_is_due_until_it_is_put_off_and_again_when_it_is_woken(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     hand_in(ledger, row, at=5.0)
-    assert ledger.read(submissions.due, 4.9) == []
-    assert ledger.read(submissions.due, 5.0) == [(LANE, "ACME")]
-    ledger.write(submissions.put_off, LANE, 1, 60.0, "no token")
-    assert ledger.read(submissions.due, 59.0) == []
-    assert ledger.read(submissions.due, 60.0) == [(LANE, "ACME")]
+    assert ledger.read(submissions.due_lanes, 4.9) == []
+    assert ledger.read(submissions.due_lanes, 5.0) == [(LANE, "ACME")]
+    ledger.write(submissions.postpone, LANE, 1, 60.0, "no token")
+    assert ledger.read(submissions.due_lanes, 59.0) == []
+    assert ledger.read(submissions.due_lanes, 60.0) == [(LANE, "ACME")]
     [told] = ledger.read(lane_status.lane_rows)
     assert (told.next_at, told.trouble, told.campaigns) == (60.0, "no token", (row.name,))
-    ledger.write(submissions.put_off, LANE, 1, None)
-    assert ledger.read(submissions.due, 1e12) == []
+    ledger.write(submissions.postpone, LANE, 1, None)
+    assert ledger.read(submissions.due_lanes, 1e12) == []
     assert ledger.write(submissions.wake, row.id, 70.0)
-    assert ledger.read(submissions.due, 70.0) == [(LANE, "ACME")]
+    assert ledger.read(submissions.due_lanes, 70.0) == [(LANE, "ACME")]
 
 
 def test_a_word_that_comes_while_a_lane_is_driven_is_not_lost(ledger: Ledger) -> None:
@@ -63,11 +63,11 @@ def test_a_word_that_comes_while_a_lane_is_driven_is_not_lost(ledger: Ledger) ->
     hand_in(ledger, other)
     seen = ledger.read(submissions.wakes, LANE)
     ledger.write(submissions.wake, row.id, 50.0)
-    ledger.write(submissions.put_off, LANE, seen, None, "nothing is due")
+    ledger.write(submissions.postpone, LANE, seen, None, "nothing is due")
     [told] = ledger.read(lane_status.lane_rows)
     assert (told.next_at, told.trouble) == (50.0, "")
-    ledger.write(submissions.put_off, LANE, ledger.read(submissions.wakes, LANE), None)
-    assert ledger.read(submissions.due, 1e12) == []
+    ledger.write(submissions.postpone, LANE, ledger.read(submissions.wakes, LANE), None)
+    assert ledger.read(submissions.due_lanes, 1e12) == []
 
 
 def test_only_what_was_handed_in_can_be_woken(ledger: Ledger) -> None:
@@ -102,12 +102,12 @@ def test_who_drives_a_lane_is_told(ledger: Ledger) -> None:
     assert (before.host, before.driven, before.queued) == ("", False, 3)
     run, epoch = own_lane(ledger)
     ledger.write(workers.beat, run)
-    ledger.write(brakes.tell_driven, LANE, run, {row.id: 0})
+    ledger.write(brakes.record_driven, LANE, run, {row.id: 0})
     [told] = ledger.read(lane_status.lane_rows)
     assert told.driven
     assert told.host
     assert told.epoch == epoch
-    ledger.write(brakes.tell_driven, LANE, run, {})
+    ledger.write(brakes.record_driven, LANE, run, {})
     [after] = ledger.read(lane_status.lane_rows)
     assert not after.driven
     assert after.host == told.host
@@ -199,7 +199,7 @@ def test_handing_in_and_waking_and_putting_off_never_wait_for_each_other(
             lambda time: hand_in(ledger, rows[time % 3]),
             lambda time: ledger.write(submissions.wake, rows[time % 3].id, 1.0),
             lambda _: ledger.write(
-                submissions.put_off, LANE, ledger.read(submissions.wakes, LANE), None
+                submissions.postpone, LANE, ledger.read(submissions.wakes, LANE), None
             ),
         ]
         threads = [threading.Thread(target=again_and_again, args=[act]) for act in acts]
@@ -215,14 +215,14 @@ def test_who_hands_in_anew_is_heard_by_whoever_looked_before(ledger: Ledger) -> 
     hand_in(ledger, row)
     seen = ledger.read(submissions.wakes, LANE)
     hand_in(ledger, row, at=50.0)
-    ledger.write(submissions.put_off, LANE, seen, None)
-    assert ledger.read(submissions.due, 50.0) == [(LANE, "ACME")]
+    ledger.write(submissions.postpone, LANE, seen, None)
+    assert ledger.read(submissions.due_lanes, 50.0) == [(LANE, "ACME")]
 
 
 def test_a_worker_that_was_taken_over_from_puts_nothing_off(ledger: Ledger) -> None:
     hand_in(ledger, make_campaign(ledger))
     dead, _ = own_lane(ledger)
     owner, _ = own_lane(ledger)
-    ledger.write(submissions.put_off, LANE, 1, 60.0, owner=owner)
-    ledger.write(submissions.put_off, LANE, 1, None, owner=dead)
-    assert ledger.read(submissions.due, 60.0) == [(LANE, "ACME")]
+    ledger.write(submissions.postpone, LANE, 1, 60.0, owner=owner)
+    ledger.write(submissions.postpone, LANE, 1, None, owner=dead)
+    assert ledger.read(submissions.due_lanes, 60.0) == [(LANE, "ACME")]

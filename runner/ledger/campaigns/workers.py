@@ -45,10 +45,10 @@ def host_of_driver(connection: Connection, lane_id: str) -> str:
     owner = connection.execute(
         select(lane.c.run, run.c.host).join(run, run.c.id == lane.c.run).where(lane.c.id == lane_id)
     ).one_or_none()
-    return owner.host if owner and drives(connection, lane_id, owner.run) else ""
+    return owner.host if owner and is_live_driver(connection, lane_id, owner.run) else ""
 
 
-def drives(connection: Connection, lane_id: str, run_id: int) -> bool:
+def is_live_driver(connection: Connection, lane_id: str, run_id: int) -> bool:
     """Return whether a run, which took the lane last, is a live worker that drives it now."""
     age = beat_age(connection, lane_id)
     return age is not None and age <= STALL and is_driven_by(connection, lane_id, run_id)

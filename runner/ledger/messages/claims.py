@@ -124,7 +124,7 @@ def _stopped(connection: Connection, ids: Collection[int]) -> dict[int, Brake]:
         return {}
     rows = connection.execute(select(message.c.id, message.c.campaign).where(message.c.id.in_(ids)))
     campaign_of = dict(rows.all())
-    said = brakes.standing(connection, set(campaign_of.values()))
+    said = brakes.active(connection, set(campaign_of.values()))
     by_people = {id: each for id, each in said.items() if each.kind in BY_A_PERSON}
     return {id: by_people[of] for id, of in campaign_of.items() if of in by_people}
 

@@ -93,16 +93,16 @@ def withdraw(connection: Connection, id: int, *, planned: bool = False) -> int:
 def cancel(connection: Connection, id: int, at: float, by: str) -> int:
     """Withdraw what a campaign has in the queue, and let nothing more of it go; how many."""
     withdrawn = withdraw(connection, id)
-    before = brakes.standing(connection, [id]).get(id)
+    before = brakes.active(connection, [id]).get(id)
     if before is None or before.kind is not BrakeKind.CANCELLED:
-        brakes.put(connection, id, BrakeKind.CANCELLED, at, by)
+        brakes.add(connection, id, BrakeKind.CANCELLED, at, by)
     return withdrawn
 
 
 def withdraw_cancelled(connection: Connection, id: int) -> None:
     """Withdraw what was under way when its campaign was cancelled and has come back, or was planned
     then; not what a person has asked for since."""
-    before = brakes.standing(connection, [id]).get(id)
+    before = brakes.active(connection, [id]).get(id)
     if before is not None and before.kind is BrakeKind.CANCELLED:
         withdraw(connection, id, planned=True)
 

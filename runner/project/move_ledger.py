@@ -36,7 +36,7 @@ def move(
             raise mark.refusal(source.place)
         memories = never_old(source, environ), never_old(target, environ)
         if mark is None:
-            target.read(transfer.refuse_known, source.read(transfer.names), target.place)
+            target.read(transfer.refuse_known, source.read(transfer.campaign_names), target.place)
             mark = Moved(target.place, there, done=False)
             source.write(transfer.leave, mark)
         try:
@@ -47,8 +47,8 @@ def move(
             raise
         source.write(moved_mark.set_mark, Moved(mark.place, there, done=True))
         with contextlib.suppress(OSError):  # the marks in both ledgers are what counts
-            memories[0].keep(source.read(staleness.marks), moved_to=target.place)
-            memories[1].keep(target.read(staleness.marks))
+            memories[0].remember(source.read(staleness.progress_marks), moved_to=target.place)
+            memories[1].remember(target.read(staleness.progress_marks))
         return source.place, target.place
 
 

@@ -14,7 +14,8 @@ import platformdirs
 from runner.errors import LedgerError, OldLedger
 from runner.ledger import rehearsals
 from runner.ledger.copies import staleness
-from runner.ledger.copies.staleness import Marks, Memory
+from runner.ledger.copies.seen_ledgers import SeenLedger
+from runner.ledger.copies.staleness import ProgressMarks
 from runner.ledger.ledger import Ledger
 
 MEMORY_VARIABLE = "RUN_CAMPAIGN_MEMORY"
@@ -45,17 +46,17 @@ def may_change(
     accept: bool = False,
     names: Iterable[str] = (),
     tell: Tell = lambda _: None,
-) -> Memory:
+) -> SeenLedger:
     """Let a command change this ledger, and remember that it did. Raises OldLedger if the ledger
     is an old copy of itself, or new where another one was, unless it is to `accept` that; then
     its campaigns and `names` go on with care."""
     memory, lost = _memories(ledger, environ)
     with ExitStack() as alone:
         # One step: of two copies that begin in one moment, the second is to be the old one.
-        writable = _unless_unwritable(tell, lambda: alone.enter_context(memory.alone()))
+        writable = _unless_unwritable(tell, lambda: alone.enter_context(memory.locked()))
         # The memory first: what it says the ledger has said before, and it may go on meanwhile.
         remembered = _remembered(memory, lost)
-        found = ledger.read(staleness.marks)
+        found = ledger.read(staleness.progress_marks)
         if accept:
             kept = ledger.write(staleness.accept, remembered, names, at)
             _unless_unwritable(tell, *(other.outdate for other in lost))
@@ -74,11 +75,11 @@ def may_change(
     return memory
 
 
-def never_old(ledger: Ledger, environ: Mapping[str, str]) -> Memory:
+def never_old(ledger: Ledger, environ: Mapping[str, str]) -> SeenLedger:
     """What remembers this ledger, which is left as it is. Raises OldLedger as `may_change`."""
     memory, lost = _memories(ledger, environ)
     remembered = _remembered(memory, lost)
-    found = ledger.read(staleness.marks)
+    found = ledger.read(staleness.progress_marks)
     if found.is_behind(remembered):
         raise _old(ledger.place, found, remembered, [memory, *lost])
     return memory
@@ -87,27 +88,29 @@ def never_old(ledger: Ledger, environ: Mapping[str, str]) -> Memory:
 def refuse_lost(location: str, environ: Mapping[str, str]) -> None:
     """Raise OldLedger if another ledger was used where there is none now."""
     place = str(Path(location).resolve())
-    memory = Memory(_folder(environ), "", place)
+    memory = SeenLedger(_folder(environ), "", place)
     if lost := memory.lost():
-        raise _old(place, Marks(), _remembered(memory, lost), [memory, *lost])
+        raise _old(place, ProgressMarks(), _remembered(memory, lost), [memory, *lost])
 
 
 def _folder(environ: Mapping[str, str]) -> Path:
     return Path(environ.get(MEMORY_VARIABLE) or platformdirs.user_state_path("run-campaign"))
 
 
-def _memories(ledger: Ledger, environ: Mapping[str, str]) -> tuple[Memory, list[Memory]]:
+def _memories(ledger: Ledger, environ: Mapping[str, str]) -> tuple[SeenLedger, list[SeenLedger]]:
     """What this machine remembers of a ledger; and if that is new, of others at its place."""
     place = str(ledger.file.resolve()) if ledger.file else ledger.place
-    memory = Memory(_folder(environ), ledger.read(staleness.ledger_id), place)
-    return memory, memory.lost() if ledger.read(staleness.marks).is_new else []
+    memory = SeenLedger(_folder(environ), ledger.read(staleness.ledger_id), place)
+    return memory, memory.lost() if ledger.read(staleness.progress_marks).is_new else []
 
 
-def _remembered(memory: Memory, lost: Sequence[Memory]) -> Marks:
-    return reduce(Marks.joined, (other.recall() for other in lost), memory.recall())
+def _remembered(memory: SeenLedger, lost: Sequence[SeenLedger]) -> ProgressMarks:
+    return reduce(ProgressMarks.joined, (other.marks() for other in lost), memory.marks())
 
 
-def _old(place: str, found: Marks, remembered: Marks, memories: Sequence[Memory]) -> OldLedger:
+def _old(
+    place: str, found: ProgressMarks, remembered: ProgressMarks, memories: Sequence[SeenLedger]
+) -> OldLedger:
     if moved := next(filter(None, (each.moved_to() for each in memories)), ""):
         return OldLedger(
             f"the ledger at {place} has moved to {moved}; what lies there now does not know who "
@@ -148,7 +151,7 @@ def _unless_unwritable(tell: Tell, *writes: Callable[[], object]) -> bool:
 
 @asynccontextmanager
 async def kept(
-    memory: Memory | None, ledger: Ledger, stop: Stop, every: float | None = None
+    memory: SeenLedger | None, ledger: Ledger, stop: Stop, every: float | None = None
 ) -> AsyncIterator[None]:
     """Remember how far a live run's ledger comes, again and again, and once more at the end.
     `stop`: told when a copy of the ledger has gone further meanwhile; nothing more is to be sent
@@ -167,26 +170,26 @@ async def kept(
         _look(memory, ledger)
 
 
-async def _beat(memory: Memory, ledger: Ledger, stop: Stop, every: float) -> None:
-    seen, since = memory.touched(), 0.0
+async def _beat(memory: SeenLedger, ledger: Ledger, stop: Stop, every: float) -> None:
+    seen, since = memory.stamp(), 0.0
     while True:
         await asyncio.sleep(GLANCE)
         since += GLANCE
-        if since < every and memory.touched() == seen:
+        if since < every and memory.stamp() == seen:
             continue
         error = await asyncio.to_thread(_look, memory, ledger)
         if error is not None:
             stop(error)
             return
-        seen, since = memory.touched(), 0.0
+        seen, since = memory.stamp(), 0.0
 
 
-def _look(memory: Memory, ledger: Ledger) -> OldLedger | None:
+def _look(memory: SeenLedger, ledger: Ledger) -> OldLedger | None:
     """Remember how far the ledger has come; the error, when a copy of it has come further."""
     # A folder that cannot be written was told when the run began; a ledger that fails is told by
     # whoever sends.
-    with contextlib.suppress(OSError, LedgerError), memory.alone():
-        found, remembered = ledger.read(staleness.marks), memory.recall()
+    with contextlib.suppress(OSError, LedgerError), memory.locked():
+        found, remembered = ledger.read(staleness.progress_marks), memory.marks()
         memory.write(found)
         if found.is_behind(remembered):
             return _old(ledger.place, found, remembered, [memory])

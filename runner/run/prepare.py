@@ -11,7 +11,7 @@ from runner.clock import Clock
 from runner.control.campaigns import user
 from runner.events import Notice
 from runner.ledger.campaigns import agreements
-from runner.ledger.copies.staleness import Memory
+from runner.ledger.copies.seen_ledgers import SeenLedger
 from runner.ledger.ledger import Ledger, hold_lane
 from runner.ledger.queries import totals
 from runner.message.status import MessageStatus
@@ -30,7 +30,7 @@ def remembering(
     options: Options,
     around: Surroundings,
     campaigns: Sequence[Campaign],
-) -> Memory | None:
+) -> SeenLedger | None:
     """What remembers how far the ledger comes. Raises OldLedger for an old copy."""
     if options.throwaway:
         return None

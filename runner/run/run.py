@@ -18,7 +18,7 @@ from runner.events import Ended, LaneStarted
 from runner.ledger import lanes
 from runner.ledger.campaigns import registry
 from runner.ledger.campaigns.brakes import BrakeKind
-from runner.ledger.copies.staleness import Memory
+from runner.ledger.copies.seen_ledgers import SeenLedger
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.queries import totals
 from runner.message.status import MessageStatus
@@ -160,7 +160,7 @@ def drive(
     ledger: Ledger,
     options: Options,
     around: Surroundings,
-    memory: Memory | None,
+    memory: SeenLedger | None,
 ) -> RunResult:
     """Own the lanes of these crews and drive them to their end. Their drafts have just been
     planned, or nothing new is to be sent."""
@@ -211,7 +211,7 @@ async def _drive(
     run: int,
     options: Options,
     around: Surroundings,
-    memory: Memory | None,
+    memory: SeenLedger | None,
 ) -> list[Lane]:
     driven: list[Lane] = []
     opened = [crew.open_lane(crew.drafts, ledger, run, around.clock, around.bus) for crew in crews]

@@ -23,7 +23,7 @@ from runner.errors import LedgerError, LedgerTooNew, OldLedger, RunnerError
 from runner.events import EventBus, Notice
 from runner.ledger import lanes as ledger_lanes
 from runner.ledger.campaigns import submissions, workers
-from runner.ledger.copies.staleness import Memory
+from runner.ledger.copies.seen_ledgers import SeenLedger
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.project.old_copies import kept, may_change
 from runner.run.metrics_source import looked_at, measured
@@ -111,7 +111,7 @@ class Worker:
                 with contextlib.suppress(LedgerError):
                     ledger.write(ledger_lanes.end_run, run, self.clock.now(), "ended")
 
-    async def _work(self, driving: Driving, memory: Memory) -> None:
+    async def _work(self, driving: Driving, memory: SeenLedger) -> None:
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def fail(error: BaseException) -> None:

@@ -135,7 +135,7 @@ def test_what_fails_is_not_told_and_what_cannot_be_told_is_not_done(
     def fail(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(audit, "keep", fail)
+    monkeypatch.setattr(audit, "record", fail)
     with pytest.raises(KeyboardInterrupt):
         campaigns.cancel(ledger, row, Ticks(), by="ada", via=CLI)
     assert ledger.read(totals.counts, row.id)[S.QUEUED] == 1

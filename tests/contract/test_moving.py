@@ -58,7 +58,7 @@ def filled(location: str, seed: int, *names: str) -> Iterator[Ledger]:
 def test_a_moved_ledger_says_the_same_up_to_its_numbers(
     file: str, to: str, env: dict[str, str], seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "AT_ONCE", 10)
+    monkeypatch.setattr(transfer, "COPY_ROWS", 10)
     with filled(file, seed) as source:
         before, brakes = source.read(facts), source.read(brakes_in_order)
         marked = source.read(schema.note, f"prospects {seed}")

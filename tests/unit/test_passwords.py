@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from runner.errors import LedgerError, UsageError
 from runner.ledger import moved_mark, schema
-from runner.ledger.copies.staleness import Memory
+from runner.ledger.copies.seen_ledgers import SeenLedger
 from runner.ledger.engine import ledger_url, place_of
 from runner.ledger.ledger import open_ledger
 from runner.passwords import hide_password, hide_passwords, passwords_in
@@ -100,7 +100,7 @@ def test_what_an_older_version_remembered_is_read_without_its_password(tmp_path:
     marks = {"changes": 5, "attempts": 3, "campaigns": ["spring"]}
     old = tmp_path / "old.json"
     old.write_text(json.dumps({**marks, "place": said, "moved_to": said, "outdated": False}))
-    [lost] = Memory(tmp_path, "new", place_of(ledger_url(said))).lost()
+    [lost] = SeenLedger(tmp_path, "new", place_of(ledger_url(said))).lost()
     assert lost.file == old
     assert "s3cret" not in lost.moved_to()
     lost.outdate()

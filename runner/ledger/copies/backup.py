@@ -1,4 +1,5 @@
-"""A copy of a ledger that may be in use. Neither is changed by it, whatever schema they have."""
+"""Backups: a copy of a ledger that may be in use. Neither is changed by it, whatever schema they
+have."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from runner.ledger.files import check_place
 
 
 def back_up(location: str, target: Path) -> str:
-    """Copy the SQLite ledger at `location` to `target`, which must not exist yet; its place. The
-    copy appears under its name when it is whole and on disk, readable by its owner only.
+    """Copy the SQLite ledger at `location` to `target`, which must not exist yet, and return its
+    place. The copy appears under its name when it is whole and on disk, readable by its owner only.
 
     Raises LedgerError for the ledger, RunnerError for a target that cannot be written.
     """

@@ -38,33 +38,35 @@ from runner.ledger.schema import (
 )
 
 COPIED = (run, message, row_skip, attempt, word, brake, action, request)
-"""What is copied as it is, but for its numbers; whatever names another row comes after it."""
+"""Tables that are copied as they are, but for their numbers; a table that names rows of another
+comes after it."""
 NUMBERED = (campaign, run, message, brake, action, request)
+"""Tables whose rows get new numbers."""
 
-AT_ONCE = 5000
+COPY_ROWS = 5000
 """Rows of one COPY. PostgreSQL keeps what it has to check of each until the statement ends."""
 
 _OWN = ("schema_version", "ledger_id", "changes", "attempts_lost", MARK)
 _DRIVEN, _HOLD = "driven ", "hold "
 
 Copied = Callable[[int], None]
-"""Told how many more rows have been copied."""
+"""A function that takes how many more rows have been copied."""
 
 
 def rows_of(source: Connection) -> int:
-    """How many rows are to be copied."""
+    """Count the rows that are to be copied."""
     counts = [select(func.count()).select_from(table) for table in (*COPIED, suppression)]
     return sum(source.execute(each).scalar_one() for each in counts)
 
 
-def names(connection: Connection) -> list[str]:
-    """Every campaign of a ledger that is no test."""
+def campaign_names(connection: Connection) -> list[str]:
+    """List every campaign of a ledger that is no test."""
     return list(connection.execute(select(campaign.c.name).where(~campaign.c.is_test)).scalars())
 
 
 def refuse_known(target: Connection, wanted: list[str], place: str) -> None:
     """Raise LedgerError if a campaign is in the ledger at `place` already."""
-    known = sorted(set(names(target)) & set(wanted))
+    known = sorted(set(campaign_names(target)) & set(wanted))
     if known:
         raise LedgerError(
             f"campaign {known[0]} is in {place} too; one name is one campaign of a ledger",
@@ -79,7 +81,7 @@ def leave(source: Connection, mark: Moved) -> None:
 
 
 def has_arrived(target: Connection, ledger: str) -> bool:
-    """Whether the ledger of that number is here; waits for whoever is just bringing it."""
+    """Return whether the ledger of that number is here, once no other process is bringing it."""
     lock_schema(target)
     # "back": an unreleased version could undo a move.
     return note(target, _arrival_note(ledger)) not in ("", "back")
@@ -108,8 +110,8 @@ def bring(
             "was written to since",
             "restore its newest backup",
         )
-    _alone(target)
-    refuse_known(target, names(source), place)
+    _lock_tables(target)
+    refuse_known(target, campaign_names(source), place)
     above = {table.name: _last(target, table) for table in NUMBERED}
     _copy_campaigns(target, source, above, folder, ledger)
     with _translate_copy_errors(target, place):
@@ -119,7 +121,7 @@ def bring(
     _merge_lanes(target, source, above["run"])
     _merge_notes(target, source)
     for table in NUMBERED:
-        _go_on_counting(target, table)
+        _advance_sequence(target, table)
     target.execute(text(f"ANALYZE {', '.join(metadata.tables)}"))  # its statistics are stale
     staleness.advance(target)
     set_note(target, _arrival_note(ledger), "arrived")
@@ -129,8 +131,8 @@ def _arrival_note(ledger: str) -> str:
     return f"moved from {ledger}"
 
 
-def _alone(target: Connection) -> None:
-    """Let nobody else write until this transaction ends: ids are given out here."""
+def _lock_tables(target: Connection) -> None:
+    """Let no other session write until this transaction ends: ids are given out here."""
     refuse_live_runs(target)
     tables = ", ".join(metadata.tables)
     target.execute(text(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"))
@@ -142,7 +144,7 @@ def _last(connection: Connection, table: Table) -> int:
 
 
 def _numbers(column: Column[Any]) -> str | None:
-    """The table whose numbers a column holds, None for any other column."""
+    """Return the table whose numbers a column holds, None for any other column."""
     for key in column.foreign_keys:
         return str(key.column.table.name)
     if column is word.c.run:
@@ -182,8 +184,8 @@ def _copy(
     columns = ", ".join(quote(column.name) for column in table.c)
     copying = f"COPY {into or table.name} ({columns}) FROM STDIN"
     cursor = target.connection.cursor()
-    found = source.execution_options(yield_per=AT_ONCE).execute(select(*wanted))
-    for rows in found.partitions():
+    result = source.execution_options(yield_per=COPY_ROWS).execute(select(*wanted))
+    for rows in result.partitions():
         with cursor.copy(copying) as copy:
             for row in rows:
                 copy.write_row(tuple(row))
@@ -191,7 +193,7 @@ def _copy(
 
 
 def _merge_suppressions(target: Connection, source: Connection, copied: Copied) -> None:
-    """Whoever is on the list there already stays on it as they are."""
+    """Copy the do-not-contact list; a person who is on the one there stays on it as they are."""
     target.execute(text("CREATE TEMP TABLE arriving (LIKE suppression) ON COMMIT DROP"))
     _copy(target, source, suppression, {}, copied, into="arriving")
     target.execute(
@@ -200,17 +202,18 @@ def _merge_suppressions(target: Connection, source: Connection, copied: Copied) 
 
 
 def _merge_lanes(target: Connection, source: Connection, above: int) -> None:
-    """No earlier owner, of either ledger, may be taken for the next one."""
+    """Raise epochs, so that no earlier owner, of either ledger, is taken for the next one."""
     for row in source.execute(select(lane)):
-        found = target.execute(select(lane).where(lane.c.id == row.id)).one_or_none()
-        if found is None:
+        there = target.execute(select(lane).where(lane.c.id == row.id)).one_or_none()
+        if there is None:
             target.execute(insert(lane).values(id=row.id, epoch=row.epoch, run=row.run + above))
-        elif found.epoch < row.epoch:
+        elif there.epoch < row.epoch:
             target.execute(lane.update().where(lane.c.id == row.id).values(epoch=row.epoch))
 
 
 def _merge_notes(target: Connection, source: Connection) -> None:
-    """All but what a ledger says of itself and of its live runs; of two waits the longer."""
+    """Copy all notes but those of the ledger itself and of its live runs; of two waits the
+    longer."""
     for key, value in source.execute(select(meta.c.key, meta.c.value)):
         if key in _OWN or key.startswith(_DRIVEN):
             continue
@@ -220,7 +223,7 @@ def _merge_notes(target: Connection, source: Connection) -> None:
             set_note(target, key, value)
 
 
-def _go_on_counting(target: Connection, table: Table) -> None:
+def _advance_sequence(target: Connection, table: Table) -> None:
     """Let the next row of this table get a number that none has."""
     if last := _last(target, table):
         name = f"{table.name}_id_seq"
@@ -232,7 +235,7 @@ def _go_on_counting(target: Connection, table: Table) -> None:
 
 @contextmanager
 def _translate_copy_errors(target: Connection, place: str) -> Iterator[None]:
-    """For the driver's own errors, which SQLAlchemy does not see."""
+    """Translate the driver's own errors, which SQLAlchemy does not see."""
     driver: Any = target.dialect.dbapi
     try:
         yield

@@ -21,7 +21,7 @@ from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake, BrakeKind
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger, hold_lane
 from runner.ledger.messages import decisions
-from runner.ledger.messages.decisions import Retry
+from runner.ledger.messages.decisions import RetryRequest
 from runner.message.status import MessageStatus
 from runner.planning.selection import in_words, known_ids
 
@@ -98,7 +98,7 @@ def retry(
     """Queue failed, rejected or cancelled messages again (empty: of any of these statuses, for any
     reason, of anybody). Raises UsageError for an id that the campaign has no message for."""
     at = clock.now()
-    asked = Retry(row.id, frozenset(statuses), frozenset(reasons), frozenset(ids), new_key)
+    asked = RetryRequest(row.id, frozenset(statuses), frozenset(reasons), frozenset(ids), new_key)
     if unknown := set(ids) - known_ids(ledger, row, ids):
         raise UsageError(
             f"--only: {in_words(unknown)} not in campaign {row.name}",
@@ -107,7 +107,7 @@ def retry(
     words = [*sorted(statuses), *sorted(reasons), *(["new key"] if new_key else [])]
     with ledger.writing() as connection:
         submitted = submissions.is_submitted(connection, row.id)
-        who = decisions.to_retry(connection, asked, NAMED_PEOPLE)
+        who = decisions.retryable_recipients(connection, asked, NAMED_PEOPLE)
         count = decisions.retry(connection, asked)
         if count:
             audit.record(

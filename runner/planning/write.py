@@ -38,7 +38,7 @@ def is_unchanged(draft: Draft, ledger: Ledger, characters: int | None, now: floa
         return False
     if ledger.read(totals.unplanned, [draft.row.id]):
         return False  # whoever came back into the queue since waits for a plan
-    if ledger.read(recontact.has_freed, draft.row.id, now):
+    if ledger.read(recontact.may_be_free, draft.row.id, now):
         return False  # so does whoever was passed over for a time that has passed
     suppressed = ledger.read(plans.suppressed)
     return draft.row.fingerprint == plan_fingerprint(draft, suppressed, characters)

@@ -26,7 +26,7 @@ from runner.ledger.campaigns.brakes import Brake, BrakeKind, Halt, halt
 from runner.ledger.messages import in_doubt
 from runner.ledger.messages.claims import Intent, NotClaimed, claim
 from runner.ledger.messages.outcomes import Recorded, Result, record, taken
-from runner.ledger.messages.recontact import PassedOver
+from runner.ledger.messages.recontact import LateSkip
 from runner.ledger.messages.usage import Hold, keep_holds
 from runner.message.evidence import evidence_of, is_foreign, is_of_one_message
 from runner.message.outcome import (
@@ -107,7 +107,7 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
         lane.pacer.unused(permit)
         lane.hear(parcel.campaign, number)
         return None
-    if isinstance(number, PassedOver):
+    if isinstance(number, LateSkip):
         lane.pacer.unused(permit)
         name = lane.campaigns[parcel.campaign].name
         about = (lane.clock.now(), name, parcel.recipient.id, parcel.sender)

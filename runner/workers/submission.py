@@ -59,7 +59,7 @@ def submit(
         crews = asyncio.run(meet(drafts, tokens, ledger, around.clock, around.bus))
         for draft in drafts:  # a worker may be sending now, and hands its lane on in a minute
             if draft.id is not None:
-                ledger.write(decisions.pass_listed, draft.id, dict(draft.suppressed))
+                ledger.write(decisions.skip_listed, draft.id, dict(draft.suppressed))
         _hold(held, ledger, crews, around)
         prepare.draft_again(crews, ledger, options)
         rows = [draft.row for crew in crews for draft in crew.drafts if draft.row is not None]

@@ -20,7 +20,7 @@ from runner.ledger.copies.seen_ledgers import SeenLedger
 from runner.ledger.copies.staleness import ProgressMarks
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import claims, decisions, in_doubt, outcomes, queue, settlements, usage
-from runner.ledger.messages.decisions import Retry
+from runner.ledger.messages.decisions import RetryRequest
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.messages.settlements import Settlement
 from runner.ledger.queries import totals
@@ -195,7 +195,7 @@ def test_what_an_old_copy_may_have_forgotten_is_in_doubt_once(ledger: Ledger) ->
 def test_who_comes_back_or_is_added_later_is_in_doubt_too(ledger: Ledger) -> None:
     row, run = accepted_copy(ledger)
     ledger.write(staleness.presume, row, *API, run)
-    ledger.write(decisions.retry, Retry(row.id))
+    ledger.write(decisions.retry, RetryRequest(row.id))
     assert ledger.write(staleness.presume, row, *API, run) == 1  # the rejected one, not before
     make_queue(ledger, row, [4])
     assert ledger.write(staleness.presume, row, *API, run) == 1

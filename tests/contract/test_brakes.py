@@ -15,7 +15,7 @@ from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake, BrakeKind, Halt
 from runner.ledger.engine import upgrade
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import claims, decisions, outcomes
-from runner.ledger.messages.decisions import Retry
+from runner.ledger.messages.decisions import RetryRequest
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
@@ -210,7 +210,7 @@ def test_what_came_back_after_a_cancel_is_withdrawn_when_it_is_resumed(ledger: L
     assert ledger.write(decisions.cancel, row.id, 5.0, "ada") == 1
     for id in (1, 2):  # told to wait, and their run was killed before it could withdraw them
         ledger.write(outcomes.record, [Result(id, 1, Evidence.DEFERRED, 6.0)])
-    ledger.write(decisions.retry, Retry(row.id, ids=frozenset({"3"})))  # asked for since
+    ledger.write(decisions.retry, RetryRequest(row.id, ids=frozenset({"3"})))  # asked for since
     ledger.write(decisions.resume, row.id, 7.0, "ada")
     assert ledger.read(totals.counts, row.id)[MessageStatus.CANCELLED] == 2
     assert ledger.read(totals.counts, row.id)[MessageStatus.QUEUED] == 1

@@ -17,7 +17,7 @@ from runner.ledger import schema
 from runner.ledger.campaigns import brakes, registry, submissions
 from runner.ledger.campaigns.submissions import Submission
 from runner.ledger.messages import decisions
-from runner.ledger.messages.decisions import Retry
+from runner.ledger.messages.decisions import RetryRequest
 from runner.ledger.queries import lane_status
 from runner.message.outcome import Deferred, InDoubt, Rejected, Scope
 from runner.run.team import Introduction
@@ -202,7 +202,7 @@ def test_who_came_back_into_the_queue_is_told_to_wait_for_a_plan(
     setting.api.script = for_person("2", Rejected("blocked", ""))
     lane = setting.drive(idle_after=IDLE).lane
     assert setting.counts() == {"sent": 9, "rejected": 1}
-    setting.ledger.write(decisions.retry, Retry(setting.campaign))
+    setting.ledger.write(decisions.retry, RetryRequest(setting.campaign))
     assert what_stopped(lane) == [
         "spring: 1 came back into the queue and wait to be planned: submit it again"
     ]

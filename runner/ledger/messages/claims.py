@@ -16,7 +16,7 @@ from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake
 from runner.ledger.locks import lock_recipients
 from runner.ledger.messages.eligibility import is_first_of, is_suppressed, may_go
-from runner.ledger.messages.recontact import PassedOver, pass_contacted
+from runner.ledger.messages.recontact import LateSkip, skip_contacted
 from runner.ledger.schema import attempt, lane, message, status_is
 from runner.ledger.statements import Prepared, bound, each_of, given, tuples
 from runner.message.status import MessageStatus
@@ -54,7 +54,7 @@ class NotClaimed(StrEnum):
 
 def claim(
     connection: Connection, intents: list[Intent]
-) -> list[int | NotClaimed | PassedOver | Brake]:
+) -> list[int | NotClaimed | LateSkip | Brake]:
     """Commit intents: `queued` becomes `sending`; the attempt's number, or why not.
 
     Whoever may not be written to any more since the plan becomes `skipped` instead. Nothing of a
@@ -71,7 +71,7 @@ def claim(
         if not intent.again
     }
     lock_recipients(connection, asked)
-    passed, waiting = pass_contacted(connection, asked)
+    passed, waiting = skip_contacted(connection, asked)
     numbers: dict[int, int] = {}
     for again in (False, True):
         ids = [

@@ -48,7 +48,7 @@ from runner.message.plan import (
     Entry,
     Known,
     PlannedMessage,
-    told_as_listed,
+    describe_listed,
 )
 from runner.message.prospect import Recipient, RowSkip
 from runner.message.status import OPEN, MessageStatus, SkipReason
@@ -123,7 +123,7 @@ def known(
 def suppressed(connection: Connection) -> dict[str, str]:
     """The ledger's do-not-contact list: id -> since when, and why."""
     rows = connection.execute(select(suppression))
-    return {row.recipient: told_as_listed(row.reason, row.added_at) for row in rows}
+    return {row.recipient: describe_listed(row.reason, row.added_at) for row in rows}
 
 
 _seen = Table("plan_seen", MetaData(), Column("recipient", String), prefixes=["TEMPORARY"])

@@ -24,7 +24,8 @@ there. Whoever takes several takes them in this order, or two could wait for eac
     10. Rows of `message`, by id.
     11. Advisory (run-campaign, submit), then rows of `submission`, by campaign: what workers drive.
 
-Of the last two, the modules that change these rows lock them themselves. An advisory lock of one
+Of the last two, the modules that change these rows lock them themselves. A migration holds 4 alone,
+and then whole tables in any order. An advisory lock of one
 big number has another key space than those of two numbers, of which the first is the class.
 """
 

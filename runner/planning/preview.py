@@ -118,7 +118,7 @@ def planned_entries(
         return asked.read(plans.known, draft.id, recipients, rehearsal=kind)
 
     # Nobody is known to a ledger without a message: then there is nobody to ask for.
-    asked = ledger if ledger and ledger.read(plans.knows_anybody) else None
+    asked = ledger if ledger and ledger.read(plans.has_messages) else None
 
     rows = 0
     for chunk in plan_messages(

@@ -42,10 +42,11 @@ def held() -> Iterator[list[str]]:
     wrong: list[str] = []
 
     def begin(connection: Connection) -> None:
-        connection.info["locked"], connection.info["keys"] = 0, set()
+        connection.info.update(locked=0, keys=set(), migrating=False)
 
     def execute(connection: Connection, _cursor: Any, statement: str, given: Any, *_: Any) -> None:
-        if connection.dialect.name == "sqlite":
+        connection.info["migrating"] |= statement.startswith("ALTER TABLE")
+        if connection.dialect.name == "sqlite" or connection.info["migrating"]:
             return
         first = given[0] if isinstance(given, list) and given else given
         place = place_of(statement, first)

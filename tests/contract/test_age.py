@@ -210,7 +210,7 @@ def test_a_campaign_that_nobody_took_for_old_has_no_doubt(ledger: Ledger) -> Non
 
 
 def test_many_are_presumed_in_parts(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(staleness, "PART", 3)
+    monkeypatch.setattr(staleness, "PRESUMED_ROWS", 3)
     make_queue(ledger, make_campaign(ledger), range(1, 9))
     run = ledger.write(lanes.begin_run, 1.0, "test")
     ledger.write(staleness.accept, ProgressMarks(3, 9), (), 5.0)

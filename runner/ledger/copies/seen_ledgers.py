@@ -17,7 +17,7 @@ from runner.passwords import hide_password
 
 @dataclass(frozen=True, slots=True)
 class SeenLedger:
-    """What this user's machine has seen of one ledger, kept in `folder`."""
+    """One ledger as this user's machine has seen it, kept in `folder`."""
 
     folder: Path
     ledger: str

@@ -77,7 +77,7 @@ def _wanted(request: RetryRequest) -> list[ColumnElement[bool]]:
 
 
 def retryable_recipients(connection: Connection, request: RetryRequest, limit: int) -> list[str]:
-    """The first recipients whose messages `retry` would queue now."""
+    """List the first recipients whose messages `retry` would queue now."""
     wanted = select(message.c.recipient).where(*_wanted(request)).order_by(message.c.id)
     return list(connection.execute(wanted.limit(limit)).scalars())
 

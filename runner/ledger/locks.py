@@ -228,8 +228,8 @@ def _named(host: str, pid: int, since: float) -> str:
 
 
 def lock_schema(connection: Connection, *, shared: bool = False) -> None:
-    """Let nobody else change a PostgreSQL ledger as a whole, nor, unless `shared`, a run begin,
-    until this transaction ends."""
+    """Let no other process change a PostgreSQL ledger as a whole, nor, unless `shared`, a run
+    begin, until this transaction ends."""
     if connection.dialect.name != "sqlite":
         lock = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
         connection.execute(select(lock(SCHEMA_KEY, 0)))

@@ -38,8 +38,8 @@ def remove_files(path: Path) -> None:
 
 
 def read_only_url(url: URL) -> URL:
-    """Return the URL for reading alone. Without a WAL nobody has the ledger open: it is then read
-    as it lies, since even a reader would leave a WAL beside it."""
+    """Return the URL for reading alone. Without a WAL no process has the ledger open: it is then
+    read as it lies, since even a reader would leave a WAL beside it."""
     query = {"mode": "ro", "uri": "true"}
     if not wal_of(Path(url.database or "")).exists():
         query["immutable"] = "1"

@@ -104,7 +104,7 @@ def test_once_a_run_has_begun_it_is_too_late(ledger: Ledger, word: Evidence) -> 
     assert ledger.read(in_doubt.in_doubt, [campaign]) == []
 
 
-def test_words_of_earlier_runs_are_no_news(ledger: Ledger) -> None:
+def test_resolutions_of_earlier_runs_stay(ledger: Ledger) -> None:
     campaign, ids = doubtful(ledger, 3)
     say(ledger, E.SAID_SENT, *ids[:2])
     ledger.write(lanes.begin_run, 70.0, "test")

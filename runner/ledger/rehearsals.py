@@ -31,12 +31,12 @@ def is_rehearsal(lane: str) -> bool:
 def counts_for(other: FromClause, one: FromClause) -> ColumnElement[bool]:
     """Build the condition that a message of another campaign concerns this one: both are real or
     both rehearsals, and the other one is no test."""
-    found = (
+    same_kind = (
         select(_its.c.id)
         .join(_mine, _its.c.rehearsal == _mine.c.rehearsal)
         .where(_its.c.id == other.c.campaign, _mine.c.id == one.c.campaign, ~_its.c.is_test)
     )
-    return found.correlate(other, one).exists()
+    return same_kind.correlate(other, one).exists()
 
 
 def attempt_is_of(rehearsal: str) -> ColumnElement[bool]:

@@ -55,7 +55,7 @@ def configure(engine: Engine, *, read_only: bool) -> None:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
         cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute("PRAGMA cell_size_check = ON")  # a damaged page is told, not believed
+        cursor.execute("PRAGMA cell_size_check = ON")  # a damaged page is an error, not believed
         if not read_only:
             _use_wal(cursor)
             cursor.execute("PRAGMA synchronous = FULL")

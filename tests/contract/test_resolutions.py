@@ -1,4 +1,4 @@
-"""A person's word about a message in doubt, given and taken back, on SQLite and PostgreSQL."""
+"""A person's resolutions of messages in doubt, and undoing them, on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class BrakeKind(StrEnum):
     PAUSED = "paused"  # by a person, until they resume it
     CANCELLED = "cancelled"  # the same, and what was queued is withdrawn
     GUARDED = "guarded"  # by the campaign's guard, until it is run again
-    STOPPED = "stopped"  # a sender, or all of a run by what the API said: until the next run
+    STOPPED = "stopped"  # a sender, or all of a run by an answer of the API: until the next run
     RELEASED = "released"  # goes on
 
 

@@ -2,7 +2,7 @@
 
 SQLite has one writer: a transaction that writes takes the file's lock when it begins, so that a
 ledger in a file needs only the locks of files here, and the functions for rows and names do nothing
-there. Whoever takes several takes them in this order, or two could wait for each other:
+there. Several locks are taken in this order, or two processes could wait for each other:
 
     Files, held by a process
     1. `.run-campaign/lane-HASH.lock` beside an SQLite ledger: a lane, while it is driven (all
@@ -24,9 +24,9 @@ there. Whoever takes several takes them in this order, or two could wait for eac
     10. Rows of `message`, by id.
     11. Advisory (run-campaign, submit), then rows of `submission`, by campaign: what workers drive.
 
-Of the last two, the modules that change these rows lock them themselves. A migration holds 4 alone,
-and then whole tables in any order. An advisory lock of one
-big number has another key space than those of two numbers, of which the first is the class.
+The modules that change the rows of the last two lock them themselves. A migration holds 4 alone, and
+then whole tables in any order. An advisory lock of one big number has another key space than those
+of two numbers, of which the first is the class. `tests/contract` watches the order of 4 to 11.
 """
 
 from __future__ import annotations

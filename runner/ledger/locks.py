@@ -24,9 +24,10 @@ there. Several locks are taken in this order, or two processes could wait for ea
     10. Rows of `message`, by id.
     11. Advisory (run-campaign, submit), then rows of `submission`, by campaign: what workers drive.
 
-The modules that change the rows of the last two lock them themselves. A migration holds 4 alone, and
-then whole tables in any order. An advisory lock of one big number has another key space than those
-of two numbers, of which the first is the class. `tests/contract` watches the order of 4 to 11.
+The modules that change the rows of the last two lock them themselves. A migration holds 4 alone,
+and then whole tables in any order. An advisory lock of one big number has another key space than
+those of two numbers, of which the first is the class. `tests/contract` watches the order of 4
+to 11.
 """
 
 from __future__ import annotations

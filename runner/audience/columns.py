@@ -1,4 +1,4 @@
-"""What the columns of a prospects file are called, and which of them holds the ids."""
+"""The columns of a prospects file: their names in one form, and the one that holds the ids."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def existing(path: Path, columns: Sequence[str], wanted: str, key: str) -> str:
 
 
 def columns_there(columns: Sequence[str]) -> str:
-    """Which columns a file has, for one line of a message."""
+    """Return the columns of a file, for one line of a message."""
     return f"columns there are: {_first([shown(name) for name in columns])}"
 
 
@@ -118,8 +118,8 @@ def _first(names: Sequence[str]) -> str:
 
 
 def as_written(text: str, columns: Sequence[str]) -> str:
-    """What of a template's text names a column otherwise than a template writes it, such as
-    `{{ # Employees }} is written {{ employees }}`; empty for nothing."""
+    """Return the places of a template's text that name a column otherwise than a template writes
+    it, such as `{{ # Employees }} is written {{ employees }}`; empty for nothing."""
     told = {}
     for inside in re.findall(r"\{\{-?([^{}]*?)-?\}\}", text):
         written = inside.split("|")[0].strip()

@@ -43,7 +43,7 @@ WORDS = _words(
     "<null> <NULL> <NA> <nil> NaT (blank) (empty) (none) - -- --- – — _ ? ?? ??? . .. ... … / "
     "// *"
 )
-"""What programs and people write for no value. `prospects.empty` takes its place."""
+"""Words that programs and people write for no value. `prospects.empty` takes its place."""
 
 MAYBE_NAMES = _words("Null Nan Na None NA NAN NONE none Nil NIL Undefined UNDEFINED")
 """Somebody's name, or a program's word for nothing: a person has to say which."""
@@ -62,7 +62,7 @@ _OTHER_NAMES = re.compile(
 
 
 def is_name_column(column: str) -> bool:
-    """Whether a column, by its normalised name, has people's names."""
+    """Return whether a column, by its normalised name, has people's names."""
     return bool(_NAMES.search(column)) and not _OTHER_NAMES.search(column)
 
 

@@ -1,4 +1,4 @@
-"""What an id may look like, and what is told of a cell that holds none."""
+"""Ids of people: their forms, and the error for a cell that holds none."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _UNCALCULATED = "that was never calculated; open the workbook, save it, and run 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why a cell is no id."""
+    """The reason why a cell is not an id."""
 
     reason: SkipReason
     detail: str
@@ -150,8 +150,8 @@ def _clean(cell: str) -> str:
 
 
 def _never_an_id(cell: str, found: str) -> Refused | None:
-    """What no kind of id can be: nothing at all, what a formula gives that went wrong, or a number
-    that a spreadsheet has rounded."""
+    """Return the reason why a cell can be no kind of id: nothing at all, what a formula gives that
+    went wrong, or a number that a spreadsheet has rounded."""
     if type(cell) is Uncalculated:
         return Refused(SkipReason.BAD_ID, f"the id is a formula {_UNCALCULATED}")
     if type(cell) is ErrorCell or found in ERRORS:

@@ -39,7 +39,7 @@ MOST_WORDS = 1000
 
 @dataclass(slots=True)
 class _Column:
-    """What is found in one column."""
+    """The findings of one column, while its cells are read."""
 
     name: str
     nothing: frozenset[str]
@@ -281,7 +281,7 @@ def _odd_cells(raw: Iterable[str], whole: str) -> set[str]:
 
 
 def _is_unseen(cell: str) -> bool:
-    """Whether a cell has signs of which none is seen."""
+    """Return whether a cell has signs of which none is seen."""
     return not seen(cell) and cell.strip() != ""
 
 
@@ -328,7 +328,7 @@ def _told(file: str, column: _Column) -> list[Finding]:
 
 
 def _truth(template: Template, columns: Mapping[str, _Column]) -> list[Finding]:
-    """Where a template takes the word no, or 0, for yes."""
+    """Return where a template takes the word no, or 0, for yes."""
     found = []
     for name, line in template.conditions:
         words = columns[name].words if name in columns else None

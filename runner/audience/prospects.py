@@ -158,7 +158,7 @@ class Audience:
             yield Prospect(number, recipient, columns, zones[there])
 
     def rounded(self) -> Rounded | None:
-        """Whether a program has rounded ids of X; reads the file for it, once."""
+        """Return whether a program has rounded ids of X; reads the file for it, once."""
         if not self.ids_rounded:
             at = self.columns.index(self.id_column)
             ids = ((number, cells[at].strip()) for number, cells in self.table.rows())
@@ -166,13 +166,13 @@ class Audience:
         return self.ids_rounded[0]
 
     def selects(self, raw: Sequence[str]) -> bool:
-        """Whether `prospects.where` takes a row of the file."""
+        """Return whether `prospects.where` takes a row of the file."""
         return all(
             folded(self.chosen_by(name, raw)) in values for name, values in self.where.items()
         )
 
     def chosen_by(self, name: str, raw: Sequence[str]) -> str:
-        """What a row of the file says to a column of `prospects.where`."""
+        """Return the cell of a row for a column of `prospects.where`."""
         at = self.columns.index(name)
         cell = seen(raw[at].strip()) if at < len(raw) else ""
         return cell or self.defaults.get(name, "")

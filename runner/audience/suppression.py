@@ -25,7 +25,8 @@ from runner.tables.reader import Table, read_table
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Why and since when (Unix s) somebody is on a list; None where the list does not say."""
+    """An entry of a list: the reason, and the time since when (Unix s); None where the list does
+    not say."""
 
     row: int
     reason: str | None = None
@@ -54,7 +55,7 @@ LIST_COLUMNS = ("recipient", "reason", "added_at")
 """The columns of an exported list."""
 
 EXPORT_COLUMNS = ("row", "recipient", "status", "reason")
-"""How the columns of a campaign's export begin."""
+"""The first columns of a campaign's export."""
 
 WRITTEN_TO = (MessageStatus.SENT, MessageStatus.IN_DOUBT, MessageStatus.SENDING)
 """Messages of these statuses were sent, or may have been."""
@@ -141,7 +142,8 @@ def _id_column(
     prospects_id: str | None,
     say: str,
 ) -> tuple[int, bool]:
-    """Which column has the ids, and whether the first line is a header. Raises FindingError."""
+    """Return the column with the ids, and whether the first line is a header. Raises
+    FindingError."""
     file, there = str(table.path), columns_there(table.columns)
 
     def refuse(what: str) -> FindingError:
@@ -186,13 +188,13 @@ def _id_column(
 
 
 def is_export(names: Sequence[str]) -> bool:
-    """Whether a table with these columns is a campaign's export."""
+    """Return whether a table with these columns is a campaign's export."""
     return tuple(names[: len(EXPORT_COLUMNS)]) == EXPORT_COLUMNS
 
 
 def _is_data(header: str) -> bool:
-    """Whether a cell of the first line is what stands in rows, and no column's name: it begins with
-    digits, has many, or is an address or a username."""
+    """Return whether a cell of the first line is what stands in rows, and no column's name: it
+    begins with digits, has many, or is an address or a username."""
     found = header.strip().strip(INVISIBLE).strip()
     if re.match(r"\W*\d+([^\w]|$)|\W*\d+[eE]\+?\d", found) or re.search(r"\d{5}", found):
         return True
@@ -273,7 +275,7 @@ class _Reader:
         self._why = self._why or why
 
     def _detail(self, cell: str, cells: Sequence[str], refused: Refused) -> str:
-        """Why a row with something in it yields no id."""
+        """Return the reason why a row with something in it yields no id."""
         if isinstance(cell, Uncalculated):
             return "holds a formula that was never calculated; open the file, and save it again"
         if isinstance(cell, ErrorCell) or re.fullmatch(r"#[A-Z/0]+[A-Z][!?]?", cell.strip()):
@@ -336,7 +338,7 @@ _KNOWN = (*ID_COLUMNS, "recipient")
 
 
 def _holds(cell: str) -> bool:
-    """Whether there is something to see in a cell, or a formula."""
+    """Return whether there is something to see in a cell, or a formula."""
     return isinstance(cell, Uncalculated) or bool(cell.strip().strip(INVISIBLE).strip())
 
 
@@ -357,8 +359,8 @@ def _moment(path: Path, row: int, cell: str) -> float:
 
 
 def people_told(lists: Sequence[PeopleList], ids: Iterable[str]) -> list[Finding]:
-    """How many people each list protects, and how many of them are among `ids`, those of the sheet
-    that stand in any list."""
+    """Return the number of people each list protects, and how many of them are among `ids`, those
+    of the sheet that stand in any list."""
     seen = set(ids)
     found = []
     for each in lists:

@@ -1,4 +1,5 @@
-"""Which campaign a file is, without all that it says: for commands that only ask the ledger."""
+"""The identity of a campaign file, without the rest of its keys: for commands that only ask the
+ledger."""
 
 from __future__ import annotations
 

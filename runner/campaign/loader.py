@@ -76,7 +76,7 @@ def _comment(document: Document, loc: Loc) -> tuple[str, str]:
 
 
 def _is_above(error: ErrorDetails, others: list[ErrorDetails]) -> bool:
-    """Whether another mistake is inside the value that this one is about."""
+    """Return whether another mistake is inside the value that this one is about."""
     loc = error["loc"]
     return any(len(o["loc"]) > len(loc) and o["loc"][: len(loc)] == loc for o in others)
 
@@ -101,7 +101,7 @@ def _problem(document: Document, error: ErrorDetails) -> Problem:
 
 
 def _words(document: Document, loc: Loc, error: ErrorDetails) -> tuple[str, str]:
-    """What is wrong, and what to write instead."""
+    """Return the mistake in words, and what to write instead."""
     context = error.get("ctx", {})
     source, kind = document.scalars.get(loc, ("", ""))
     written = f"`{shown(source)}`"

@@ -1,4 +1,4 @@
-"""What a campaign file may say: every key, its type, unit and default."""
+"""The keys of a campaign file: each with its type, unit and default."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class _Model(BaseModel):
 
 
 class Api(_Model):
-    """Which API, where, and for whom."""
+    """The API: its version, its address, and the team."""
 
     version: Literal["v2", "v1"] = Field(
         "v2", description="API version: v2 (default) or v1 (announced to stop on 2026-12-03)."
@@ -116,7 +116,7 @@ class Api(_Model):
 
 
 class Ramp(_Model):
-    """How a sender warms up: fewer messages on the first days on which it sends."""
+    """The warm-up of a sender: fewer messages on the first days on which it sends."""
 
     start: int = Field(ge=1, le=10**9, description="Messages on its first day, such as 20.")
     step: int = Field(
@@ -311,7 +311,7 @@ class Window(_Model):
 
 
 class Schedule(_Model):
-    """When messages may go."""
+    """The schedule: when messages may go."""
 
     start: LocalTime | None = Field(
         None, description="Nothing goes before this local time, such as 2026-03-02 09:00."
@@ -357,7 +357,8 @@ class Schedule(_Model):
 
     @property
     def hours(self) -> Hours | None:
-        """When messages may go once the campaign has begun; None for always."""
+        """Return the hours in which messages may go once the campaign has begun; None for
+        always."""
         if self.timezone is None or not (self.windows or self.skip_holidays):
             return None
         spans = [(window.days, *window.span) for window in self.windows]
@@ -366,7 +367,7 @@ class Schedule(_Model):
 
 
 class Limits(_Model):
-    """What the team may ask of the API; look-ups count too, and the strictest always wins."""
+    """Limits of the team's requests; look-ups count too, and the strictest always wins."""
 
     per_minute: Limit = Field(300, description="API requests per minute, or none. Default: 300.")
     per_hour: Limit = Field(10_000, description="API requests per hour, or none. Default: 10000.")
@@ -377,7 +378,7 @@ class Limits(_Model):
 
 
 class Retry(_Model):
-    """What happens when a send does not succeed, or nobody knows."""
+    """Retries, and what happens to a message in doubt."""
 
     attempts: int = Field(
         5, ge=1, le=100, description="Tries per message, each proven not sent. Default: 5."
@@ -402,7 +403,7 @@ class Retry(_Model):
 
 
 class Guard(_Model):
-    """When a campaign stops by itself, until it is run again."""
+    """The guard: failures at which a campaign stops by itself, until it is run again."""
 
     consecutive_failures: Limit = Field(
         10,
@@ -503,7 +504,8 @@ class Campaign(_Model):
 
     @property
     def rehearsal(self) -> bool:
-        """Whether nothing of it is real: it is sent to a stand-in of the API on this machine."""
+        """Return whether nothing of it is real: it is sent to a stand-in of the API on this
+        machine."""
         return is_loopback(self.api.base_url) and not self.api.gateway
 
     @property
@@ -518,7 +520,7 @@ class Campaign(_Model):
 
     @property
     def findings(self) -> list[Finding]:
-        """What is to be known of the campaign file itself."""
+        """Findings about the campaign file itself."""
         return self._findings
 
     def text_line(self, line: int) -> int:

@@ -24,7 +24,7 @@ MAX_NODES = 10_000
 MAX_DEPTH = 40
 
 Loc = tuple[str | int, ...]
-"""Where a value stands: keys and list positions from the top."""
+"""The path of a value: keys and list positions from the top."""
 
 _TAG = "tag:yaml.org,2002:"
 _KINDS = {
@@ -227,9 +227,9 @@ _KEY = re.compile(r"\s*(?:- )?[\w.-]+:(?:\s+(?P<value>\S.*))?\s*$")
 
 
 def _unquoted_text(lines: list[str], begins: int, line: int) -> tuple[int, str, str] | None:
-    """What is wrong with a text that YAML misreads: the line of it, what, and what instead; None
-    for another mistake. `begins`, `line`: where YAML began what it could not end, and where it
-    gave up."""
+    """Return the mistake in a text that YAML misreads: the line of it, what, and what instead; None
+    for another mistake. `begins`, `line`: where YAML began what it could not end, and where it gave
+    up."""
     for number in range(line, max(0, line - 20), -1):
         match = _KEY.match(lines[number - 1]) if number <= len(lines) else None
         if not match:
@@ -259,7 +259,7 @@ def _unquoted_text(lines: list[str], begins: int, line: int) -> tuple[int, str, 
 
 
 def _of_yaml(quoted: re.Match[str]) -> str:
-    """What PyYAML quotes, unless it may be the file's."""
+    """Return the text that PyYAML quotes, unless it may be the file's."""
     return quoted[0] if len(quoted[1]) < 3 or quoted[1].startswith("<") else "…"
 
 
@@ -350,7 +350,8 @@ class _Reader:
         return found
 
     def _merged(self, node: yaml.Node, loc: Loc) -> dict[str, Any]:
-        """What `<<: *base` brings in; of several, the first wins, as YAML has it."""
+        """Return the keys that `<<: *base` brings in; of several, the first wins, as YAML has
+        it."""
         nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
         found: dict[str, Any] = {}
         for each in nodes:

@@ -1,4 +1,5 @@
-"""Whether an acceptance is that of what was sent: the answer says who wrote what to whom, too."""
+"""Checks of an acceptance: it must be that of what was sent, by whom, to whom and in which
+words."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def _behind(answer: Mapping[str, object], server_at: float | None) -> float:
 
 
 def _odd(body: Mapping[str, object], answer: Mapping[str, object]) -> Iterator[str]:
-    """What of the answer is not what was asked; what it does not say is not missed."""
+    """Return the part of the answer that is not what was asked; what it does not say is not
+    missed."""
     message, thread = as_map(answer.get("message")), as_map(answer.get("thread"))
     target = as_map(body.get("target")) or body
     sender = target.get("accountLinkId")

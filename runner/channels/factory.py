@@ -1,4 +1,4 @@
-"""Where a channel comes from."""
+"""The factory of channels: a version, an address and a token give one."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ machine sleeps, before a connection counts as slept through."""
 
 
 class Refused(Enum):
-    """Why a body was not written."""
+    """The reason why a body was not written."""
 
     NO = "no"
     TOO_LATE = "too late"
@@ -123,8 +123,8 @@ class Body(Payload):
         await writer.write(self._value)
 
     def _stale(self, writer: AbstractStreamWriter, boot: float) -> bool:
-        """Whether this kept connection is closing, slept through, or holds bytes nobody asked for:
-        aiohttp would take those for the answer to this request."""
+        """Return whether this kept connection is closing, slept through, or holds bytes nobody
+        asked for: aiohttp would take those for the answer to this request."""
         if not isinstance(writer, StreamWriter):
             return False
         transport, protocol = writer.transport, writer.protocol
@@ -147,7 +147,7 @@ class Silent(Exception):
 
 
 class Wire:
-    """What both versions send through. Opens its session at the first request."""
+    """The HTTP session that both versions send through. Opens its session at the first request."""
 
     def __init__(
         self,

@@ -94,7 +94,7 @@ RULES: Mapping[tuple[int, str], Rule] = {
 `REJECT`, everything else `DOUBT`."""
 
 _PROSPECT_ID = {"platform": "platformId", "inbox": "externalId"}
-"""Where a thread tells the id of its person, by the kind of id."""
+"""Keys of a thread that hold the id of its person, by the kind of id."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -151,7 +151,7 @@ class InboxV1:
         return Answer(outcome, reply.status, request_id, reply.server_at, left)
 
     def outcome(self, reply: Reply) -> Outcome:
-        """What an answer to a send comes to."""
+        """Return the outcome that an answer to a send proves."""
         status = reply.status
         if (between := from_between(reply, self._wire.token)) is not None:
             return between
@@ -322,7 +322,7 @@ def _weigh(message: object, lookup: Lookup, thread_id: str, history: History) ->
 
 
 def _difference(message: Mapping[str, object], lookup: Lookup) -> str:
-    """How a message differs from what was sent, empty if it does not."""
+    """Return the difference between a message and what was sent, empty if there is none."""
     if text_id(message.get("authorId")) != lookup.sender:
         return "a message is there that was sent through the API, but not marked as this sender's"
     if message.get("failed"):

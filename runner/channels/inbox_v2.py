@@ -116,7 +116,7 @@ WITHOUT_FORM: Mapping[int, Rule] = {
     409: DOUBT,  # its code would say whether this or an earlier request with the key was sent
     422: DOUBT,
 }
-"""What a 4xx proves without the API's error form, by status; others are not the API's answer."""
+"""Rules for a 4xx without the API's error form, by status; others are not the API's answer."""
 
 UNPROVEN = frozenset({IN_PROGRESS, KEY_REUSED, UNCONFIRMED})
 """Codes that speak of a send under this key that may be on its way, whatever the status."""
@@ -199,7 +199,7 @@ class InboxV2:
         return Answer(outcome, reply.status, request_id, reply.server_at, left)
 
     def outcome(self, reply: Reply) -> Outcome:
-        """What an answer to a send comes to."""
+        """Return the outcome that an answer to a send proves."""
         status = reply.status
         if (between := from_between(reply, self._wire.token)) is not None:
             return between

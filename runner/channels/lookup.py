@@ -173,14 +173,14 @@ FROM_BEFORE = "the very message is there, but from before the attempt, and is no
 
 
 class History:
-    """What a look-up has read of one or more threads: the new messages of ours, and whether the
-    pages so far reach behind the attempt. `apart`: seconds by which the clock that stamps messages
-    was seen to be behind the one that writes `Date`."""
+    """The part of one or more threads that a look-up has read: the new messages of ours, and
+    whether the pages so far reach behind the attempt. `apart`: seconds by which the clock that
+    stamps messages was seen to be behind the one that writes `Date`."""
 
     def __init__(self, not_before: float, apart: float = 0.0) -> None:
         self._floor = not_before - CLOCK_SLACK
         self.reach = self._floor - EARLY - apart
-        """What is older is passed over, but for the very message."""
+        """Older messages are passed over, but for the very message."""
         self.ids: set[str] = set()
         self._candidates: list[Candidate] = []
         self.syncing = False
@@ -211,7 +211,7 @@ class History:
         return self._falling and self._fell and self._last is not None and self._last < self.reach
 
     async def fits(self, taken: Taken) -> bool:
-        """Whether a message was read that is the one."""
+        """Return whether a message was read that is the one."""
         return isinstance(await self.finding(taken), Found)
 
     async def finding(self, taken: Taken) -> Finding:

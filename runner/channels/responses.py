@@ -175,9 +175,9 @@ def retry_after(reply: Reply, now: float) -> float | None:
 
 
 def quota(reply: Reply, now: float) -> Quota | None:
-    """What `X-RateLimit-Limit`, `-Remaining` and `-Reset` say; None for what cannot be. The reset
-    is believed where it is a Unix time of the next day (v1's unit): v2's is not documented, and a
-    number that may be seconds to go is not guessed at."""
+    """Return the quota of `X-RateLimit-Limit`, `-Remaining` and `-Reset`; None for what cannot be.
+    The reset is believed where it is a Unix time of the next day (v1's unit): v2's is not
+    documented, and a number that may be seconds to go is not guessed at."""
     limit = _count(reply.headers.get("X-RateLimit-Limit"))
     remaining = _count(reply.headers.get("X-RateLimit-Remaining"))
     if limit is None or remaining is None or not 0 <= remaining <= limit or limit == 0:
@@ -208,7 +208,7 @@ def with_odd_wait(detail: str, reply: Reply, now: float, token: Token) -> str:
 
 
 class Verdict(Enum):
-    """What a refusal proves."""
+    """Return the rule for a refusal."""
 
     REJECTED = "rejected"  # not sent, and asking again is no use
     DEFERRED = "deferred"  # not sent, and may be tried again
@@ -261,7 +261,7 @@ COMMON: Mapping[tuple[int, str], Rule] = {
     (408, ""): Rule(Verdict.IN_DOUBT),  # a gateway's, perhaps after it has passed the request on
     (429, ""): WAIT,
 }
-"""What both versions' tables start from: status and code (empty for any) to rule."""
+"""The rules that both versions start from: status and code (empty for any) to rule."""
 
 
 class Refusal(NamedTuple):

@@ -1,4 +1,4 @@
-"""What a fault does to the connection itself, and the answers that no API gives on purpose."""
+"""Faults of the connection itself, and answers that no API gives on purpose."""
 
 import asyncio
 import json

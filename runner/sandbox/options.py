@@ -34,7 +34,7 @@ TEAM_ID = "hzcai5t59nn9vsck3rbuepyg"
 
 SEND = "message:send"
 CAPABILITIES = (SEND, "message:react", "message:reply", "thread:message-requests")
-"""What the sandbox's links can do (a placeholder list: the real one is not documented)."""
+"""Capabilities of the sandbox's links (a placeholder list: the real one is not documented)."""
 
 
 @dataclass
@@ -136,7 +136,8 @@ class Options:
         return MANGLERS[self.mangle](text) if isinstance(self.mangle, str) else self.mangle(text)
 
     def outcome(self, *ids: str) -> str:
-        """What a send to someone with these ids gets: ``sent``, or a name as in SPECIALS."""
+        """Return the outcome of a send to someone with these ids: ``sent``, or a name as in
+        SPECIALS."""
         for one in ids:
             if one in self.recipients:
                 return self.recipients[one]

@@ -46,7 +46,7 @@ class Window:
     _taken: deque[float] = field(default_factory=deque)
 
     def standing(self, now: float) -> Standing:
-        """How the window stands at ``now`` (Unix seconds)."""
+        """Return the state of the window at ``now`` (Unix seconds)."""
         while self._taken and self._taken[0] + self.seconds <= now:
             self._taken.popleft()
         first = self._taken[0] if self._taken else now

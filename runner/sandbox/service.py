@@ -34,7 +34,7 @@ LOOKUP_PATHS = ("/threads", "/contacts", "/messages")
 
 
 def kind_of(call: Call) -> str:
-    """What a fault's ``on`` selects by: send, lookup or other."""
+    """Return the kind of request that a fault's ``on`` selects by: send, lookup or other."""
     if call.method == "POST":
         return "send"
     return "lookup" if call.route.startswith(LOOKUP_PATHS) else "other"

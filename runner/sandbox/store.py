@@ -1,4 +1,4 @@
-"""What the sandbox holds: account links, threads, messages, events, and its own list of sends.
+"""The store of the sandbox: account links, threads, messages, events, and its own list of sends.
 
 ``accepted`` is that list. An entry is added when a message counts as sent, before any answer goes
 out, and with ``record`` it is on file by then. A sandbox given the record of an earlier one goes on
@@ -113,8 +113,8 @@ class Order:
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """How a message came about that was written in the app, on the platform or by another
-    program. ``origin`` is internal, external or api, as v1 tells it; ``ago`` is in seconds."""
+    """The origin of a message that was written in the app, on the platform or by another program.
+    ``origin`` is internal, external or api, as v1 tells it; ``ago`` is in seconds."""
 
     origin: str = "internal"
     campaign_id: str | None = None
@@ -255,7 +255,8 @@ class Store:
         self.events.append(Event(made_up_id("event", seq), seq, kind, at, thread, message))
 
     def tally(self) -> dict[str, Any]:
-        """How many sends, to how many people, and who got more than one (as first addressed)."""
+        """Return the number of sends and of people, and those who got more than one (as first
+        addressed)."""
         addressed: dict[str, str] = {}
         counts: dict[str, int] = defaultdict(int)
         for entry in self.accepted:

@@ -47,7 +47,7 @@ EXCEL_BLOCK = 16
 
 @dataclass(slots=True)
 class Shape:
-    """What a file of separated values is: everything that reading its rows needs to know.
+    """The shape of a file of separated values: all that reading its rows needs.
 
     `header`: the record with the column names. `left_out`: records below it that are the header
     again. `end`: the first record that is no row of the table any more; 0: none.
@@ -285,7 +285,7 @@ def _survey_rows(shape: Shape, wanted: Collection[str], seen: Readings | None) -
     full, before = shape.header, 0
 
     def is_plain(part: _Part) -> bool:
-        """Whether rows are as they should be, all of them: then they need no second look."""
+        """Return whether rows are as they should be, all of them: then they need no second look."""
         if part.first <= shape.header or min(map(len, part.rows)) < count:
             return False
         whole = "".join(part.lines)
@@ -353,7 +353,7 @@ def _to_be_seen(
 
 
 def _is_header(shape: Shape, number: int, cells: Sequence[str]) -> bool:
-    """Whether a row is the header again. Raises FindingError for one in another order."""
+    """Return whether a row is the header again. Raises FindingError for one in another order."""
     found = [cell.strip() for cell in cells]
     names = [name.strip() for name in shape.columns]
     while len(found) > len(names) and not found[-1]:
@@ -370,7 +370,7 @@ def _is_header(shape: Shape, number: int, cells: Sequence[str]) -> bool:
 
 
 def looks_like_id(cell: str) -> bool:
-    """Whether a cell may hold an id: one word with a digit in it, or a handle."""
+    """Return whether a cell may hold an id: one word with a digit in it, or a handle."""
     found = cell.strip()
     return bool(re.fullmatch(r"@?[\w.+-]+", found)) and (
         any(map(str.isdigit, found)) or found.startswith("@")
@@ -412,8 +412,8 @@ def _settle_block(
 
 
 def _always_empty(shape: Shape, width: int) -> bool:
-    """Whether there are full rows, and the columns from `width` on are empty in all of them. Reads
-    the file again, once for each width."""
+    """Return whether there are full rows, and the columns from `width` on are empty in all of them.
+    Reads the file again, once for each width."""
     known = shape.empty_from.get(width)
     if known is None:
         records = _Records(shape.path, shape.encoding, shape.separator, shape.told)
@@ -428,8 +428,8 @@ def _always_empty(shape: Shape, width: int) -> bool:
 
 
 def _begins_footer(cell: str, id_at: int | None, apart: int) -> bool:
-    """Whether a row of one cell is no person's: it has no id, and blank lines or a footer's words
-    set it apart."""
+    """Return whether a row of one cell is no person's: it has no id, and blank lines or a footer's
+    words set it apart."""
     if not cell.strip() or ((id_at or 0) == 0 and looks_like_id(cell)):
         return False
     return apart > 1 or bool(_FOOTER.search(cell))

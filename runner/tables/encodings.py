@@ -48,7 +48,7 @@ def find_encoding(path: Path, encoding: str | None) -> str:
 
 
 def _is_byte_encoding(encoding: str) -> bool:
-    """Whether UTF-8 can be mistaken for it: of no Unicode encoding, and known to Python."""
+    """Return whether UTF-8 can be mistaken for it: of no Unicode encoding, and known to Python."""
     try:
         name = codecs.lookup(encoding).name
     except LookupError:
@@ -126,7 +126,7 @@ def wrong_encoding(path: Path, encoding: str, separator: str = ",") -> AudienceE
 
 
 def _readings(cells: list[bytes]) -> list[tuple[str, list[str]]]:
-    """How one cell reads, and in which encodings; the ways that look most like words first.
+    """Return how one cell reads, and in which encodings; the ways that look most like words first.
 
     The first cell is shown, as its row is named; an encoding in which another cell cannot be read
     is none of them.

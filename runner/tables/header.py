@@ -1,4 +1,4 @@
-"""Where a table's header stands: in its first row, or below lines that other programs put above."""
+"""The header of a table: in its first row, or below lines that other programs put above."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def settle_header(
 
 
 def _like_id(cell: str) -> bool:
-    """Whether a cell may be somebody's id: digits that are no year and no count."""
+    """Return whether a cell may be somebody's id: digits that are no year and no count."""
     found = cell.strip()
     return found.isdecimal() and len(found) > 6
 

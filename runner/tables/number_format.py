@@ -1,4 +1,4 @@
-"""What a spreadsheet shows of a number: its number format (ECMA-376 part 1, 18.8.31), as written.
+"""Number formats (ECMA-376 part 1, 18.8.31): the text that a spreadsheet shows of a number.
 
 Separators are a format's own, `,` and `.`, since a file does not say how the computer that showed
 it writes them. Names of months and days are English unless the format names another language.
@@ -106,7 +106,7 @@ def shown_text(code: str, text: str) -> str:
 
 
 def is_date(code: str) -> bool:
-    """Whether numbers of this format are moments."""
+    """Return whether numbers of this format are moments."""
     bare = re.sub(r'"[^"]*"|\\.|_.|\*.|\[(?!h|m|s)[^\]]*\]|General|E[+-]', "", code, flags=re.I)
     return bool(re.search("[ymdhs]", bare, re.IGNORECASE))
 

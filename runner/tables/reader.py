@@ -19,7 +19,7 @@ from runner.tables.text_files import Row, reading, wrong
 
 SEPARATED = (".csv", ".tsv", ".txt")
 PACKED = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""How workbooks begin: .xlsx, and .xls or one with a password."""
+"""The first bytes of workbooks: .xlsx, and .xls or one with a password."""
 KNOWN = (*SEPARATED, ".jsonl", ".json", ".xlsx", ".parquet")
 MOST_COLUMNS = 2_000
 """Columns of a table. Our own choice: exports with all fields of a CRM have some hundreds. Each

@@ -145,7 +145,8 @@ class Book:
 
 
 def open_book(path: Path, package: zipfile.ZipFile) -> Book:
-    """What the sheets of a workbook share. Raises Torn, and what zipfile and ElementTree do."""
+    """The parts that the sheets of a workbook share. Raises Torn, and what zipfile and ElementTree
+    do."""
     names = {name.replace("\\", "/").lstrip("/").casefold(): name for name in package.namelist()}
 
     def part(name: str) -> Element | None:
@@ -274,7 +275,7 @@ def _merge(ref: str) -> Merge:
 
 
 def column_letters(column: int) -> str:
-    """How a spreadsheet calls a column that counts from 0."""
+    """Return the letters of a column that counts from 0."""
     text, number = "", column + 1
     while number:
         number, rest = divmod(number - 1, 26)

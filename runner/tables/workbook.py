@@ -153,7 +153,8 @@ def _start(book: Book, sheet: SheetPart) -> list[list[str]]:
 
 
 def _holds(cell: str) -> bool:
-    """Whether there is something in a cell: FALSE is, and so is a formula without a result."""
+    """Return whether there is something in a cell: FALSE is, and so is a formula without a
+    result."""
     return len(cell) > 0 or type(cell) is Uncalculated
 
 

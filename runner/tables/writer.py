@@ -23,8 +23,8 @@ EXCEL_CHARACTERS = 32_767
 
 _FORMULA = frozenset("=+-@\t\r")
 _FORMULA_WITHIN = re.compile(r"(?<=[;\t\r\n])(?=[=+@]|-[\w(])")
-"""Where a spreadsheet that separates by semicolons, as in most of Europe, begins a cell: quotes in
-the middle of what it takes for one keep nothing together."""
+"""The beginnings of cells in a spreadsheet that separates by semicolons, as in most of Europe:
+quotes in the middle of what it takes for one keep nothing together."""
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 _PAGE = """<!doctype html>

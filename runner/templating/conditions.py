@@ -1,4 +1,4 @@
-"""What a template decides by, and which of its columns are read as yes and no or as numbers."""
+"""Conditions of a template, and the columns that it reads as yes and no or as numbers."""
 
 from __future__ import annotations
 

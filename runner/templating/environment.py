@@ -1,4 +1,4 @@
-"""What a template may use: Jinja2's sandbox, narrowed to text."""
+"""The environment of templates: Jinja2's sandbox, narrowed to text."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def _range(*args: int) -> range:
 
 
 def _printed(value: Any) -> Any:
-    """What `{{ … }}` may print: text and numbers, never None, nan, a list or a function."""
+    """Return a value as `{{ … }}` may print it: text and numbers, never None, nan, a list or a
+    function."""
     if type(value) is str:
         if len(value) > limits.SHORT:
             limits.spend(len(value))

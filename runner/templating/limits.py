@@ -35,7 +35,7 @@ CONTAINER, LOOP, CONCAT, SEEN = "[]", "for", "~", "=="
 
 
 class _Allowance(local):
-    """What is left to spend; each thread renders for itself."""
+    """The remaining budget of a rendering; each thread renders for itself."""
 
     left = MAX_WORK
 
@@ -56,7 +56,7 @@ def spend(work: int) -> None:
 
 
 def weight(value: Any) -> int:
-    """How much there is of a value, what lists hold included as often as they hold it."""
+    """Return the size of a value, what lists hold included as often as they hold it."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, list | tuple | set | frozenset):
@@ -120,7 +120,7 @@ def replaced(value: Any, old: str, new: str, count: int | None = None) -> str:
 
 
 def call_of(function: Any, args: tuple[Any, ...]) -> Callable[..., Any]:
-    """What a template may call as `function`: a method of a text is paid for."""
+    """Return the callable that a template gets for `function`: a method of a text is paid for."""
     owner = getattr(function, "__self__", None)
     if not isinstance(owner, str):
         return paid(function)

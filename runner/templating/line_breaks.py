@@ -47,7 +47,7 @@ def without_tag_lines(source: str) -> str:
 
 
 def _begin(source: str, at: int) -> int:
-    """Where the line begins."""
+    """Return the place where the line begins."""
     return source.rfind("\n", 0, at) + 1
 
 
@@ -105,7 +105,7 @@ def _first_data(body: list[nodes.Node]) -> nodes.TemplateData | None:
 
 
 def _ends_line(body: list[nodes.Node]) -> bool:
-    """Whether a branch is whole lines."""
+    """Return whether a branch is whole lines."""
     last = body[-1] if body else None
     if not (isinstance(last, nodes.Output) and last.nodes):
         return False

@@ -1,4 +1,4 @@
-"""What the literal parts of a template say that nobody means to send.
+"""Literal parts of a template that no person means to send.
 
 Pure: a parsed template and the sheet's columns in, findings out. What a cell holds is never looked
 at. Another program's placeholder is certain when a column's name is in it; else it is asked about
@@ -129,8 +129,8 @@ class _Text:
 def literal_findings(
     tree: nodes.Template, columns: Sequence[str], place: Callable[[int], tuple[str, int]]
 ) -> list[Finding]:
-    """What the template's own words should not say. `columns`: as a template writes them; `place`:
-    the file and line that are told for a line of the template."""
+    """Return findings about the template's own words. `columns`: as a template writes them;
+    `place`: the file and line that are told for a line of the template."""
     found: dict[tuple[str, str], Finding] = {}
 
     def add(code: str, what: str, instead: str, line: int) -> None:
@@ -224,7 +224,8 @@ def _texts(tree: nodes.Template) -> Iterator[_Text]:
 
 
 def _constants(tree: nodes.Template) -> Iterator[tuple[int, object]]:
-    """What `{{ … }}` prints that is the same for everybody: `{{1}}`, `{{ "first_name" }}`."""
+    """Return the values that `{{ … }}` prints alike for every row: `{{1}}`, `{{ "first_name"
+    }}`."""
     for output in tree.find_all(nodes.Output):
         for node in output.nodes:
             if isinstance(node, nodes.Const) and not isinstance(node.value, bool):
@@ -307,7 +308,7 @@ def _decided(text: str, match: re.Match[str], kind: str, names: Names) -> tuple[
 
 
 def _spellings(inner: str, kind: str) -> Iterator[str]:
-    """How a column may be named in a placeholder: whole, without its object, or before a
+    """Return the names of a column in a placeholder: whole, without its object, or before a
     fallback."""
     yield inner
     if kind not in (CURLY, BRACKET, SIGNS, QUOTE):
@@ -323,20 +324,20 @@ def _spellings(inner: str, kind: str) -> Iterator[str]:
 
 
 def _is_word(inner: str) -> bool:
-    """Whether it is a word of placeholders, such as `City` or `Your Name`."""
+    """Return whether it is a word of placeholders, such as `City` or `Your Name`."""
     lower = inner.lower().replace("_", " ")
     begins = lower.startswith(_BEGINS) and len(lower.split()) <= 4
     return normal(inner) in _WORDS or begins
 
 
 def _in_address(text: str, match: re.Match[str]) -> bool:
-    """Whether it stands in a web or mail address."""
+    """Return whether it stands in a web or mail address."""
     token = _token(text, match.start())
     return "://" in token or "www." in token or re.search(r"\w@\w", token) is not None
 
 
 def _token(text: str, at: int, most: int = 200) -> str:
-    """What stands around a place without a space in it."""
+    """Return the text around a place, as far as the next spaces."""
     before = re.split(rf"[\s{_PRINTED}]", text[max(0, at - most) : at])[-1]
     return before + re.split(rf"[\s{_PRINTED}]", text[at : at + most], maxsplit=1)[0]
 

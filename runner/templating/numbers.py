@@ -23,7 +23,7 @@ _TIMES |= {"mn": 10**6, "млн": 10**6, "b": 10**9, "bn": 10**9, "mrd": 10**9}
 
 
 class _Column(local):
-    """How the columns of the template that is rendered write their decimals."""
+    """Decimal signs of the columns of the template that is rendered."""
 
     decimal_of: DecimalOf = staticmethod(lambda _: "")
 
@@ -100,7 +100,7 @@ def decimal_of_cells(cells: Iterable[str]) -> str:
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell holds a number in some way of writing."""
+    """Return whether a cell holds a number in some way of writing."""
     found = _taken_apart(cell)
     return found is not None and _own_decimal(found[1]) is not None
 

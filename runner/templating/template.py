@@ -97,8 +97,9 @@ class Template:
     def findings(
         self, columns: Sequence[str], place: Callable[[int], tuple[str, int]] | None = None
     ) -> list[Finding]:
-        """What to know of the text before a row is read. `columns`: those of the sheet; `place`:
-        the file and line that are told for a line of the template, its own name by default."""
+        """Return findings about the text before a row is read. `columns`: those of the sheet;
+        `place`: the file and line that are told for a line of the template, its own name by
+        default."""
         place = place or (lambda line: (self.name, line))
         found = [*self._compared, *literal_findings(self._tree, columns, place)]
         if not self.needs and all(each.code != "placeholder_of_column" for each in found):

@@ -31,7 +31,7 @@ NO = _words(
 
 
 def yes(value: Any, column: str = "") -> bool:
-    """Whether a cell says yes: `TRUE`, `1`, `ja`. An empty cell does not.
+    """Return whether a cell says yes: `TRUE`, `1`, `ja`. An empty cell does not.
 
     Raises ValueError for a word that is neither.
     """

@@ -1,4 +1,4 @@
-"""Which columns a template cannot do without."""
+"""Variables: the columns that a template cannot do without."""
 
 from __future__ import annotations
 
@@ -81,7 +81,8 @@ def _implied(test: nodes.Node, outcome: bool) -> frozenset[str]:
 
 
 def _with_empty(test: nodes.Node, name: str) -> bool | None:
-    """What a test comes to when this one cell is empty; None when it depends on other things."""
+    """Return the result of a test when this one cell is empty; None when it depends on other
+    things."""
     if isinstance(test, nodes.Not):
         inner = _with_empty(test.node, name)
         return None if inner is None else not inner

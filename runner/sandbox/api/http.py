@@ -19,7 +19,7 @@ JSON_TYPE = "application/json"
 
 @dataclass
 class Answer:
-    """What goes back: a status, a body, headers."""
+    """A reply: its status, body and headers."""
 
     status: int
     body: bytes

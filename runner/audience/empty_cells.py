@@ -36,7 +36,7 @@ ERRORS = _words(
     "Err:501 Err:502 Err:503 Err:504 Err:508 Err:509 Err:511 Err:512 Err:519 Err:520 Err:521 "
     "Err:522 Err:523"
 ) | {"#" * width for width in range(2, 40)}
-"""Never somebody's word, whatever the campaign says."""
+"""Never a person's word, whatever the campaign says."""
 
 WORDS = _words(
     "null NULL None NONE none nan NaN N/A n/a N/a n.a. undefined \\N (null) (NULL) [null] "
@@ -67,20 +67,21 @@ def is_name_column(column: str) -> bool:
 
 
 def empty_words(column: str, said: Iterable[str] | None) -> frozenset[str]:
-    """The cells of a column that hold nothing. `said`: what the campaign counts as such, None for
-    the words that programs write; a spreadsheet's error counts always."""
+    """Return the cells of a column that hold nothing. `said`: what the campaign counts as such,
+    None for the words that programs write; a spreadsheet's error counts always."""
     if said is not None:
         return ERRORS | frozenset(each.strip() for each in said)
     return ERRORS | (WORDS - MAYBE_NAMES if is_name_column(column) else WORDS)
 
 
 def seen(cell: str) -> str:
-    """The cell; empty when it has no sign that a person sees."""
+    """Return the cell; empty when it has no sign that a person sees."""
     return cell if _SEEN.search(cell) else ""
 
 
 def unescaped(cell: str) -> str:
-    """The cell without HTML's way to write signs: `Ren&eacute;` is `René`. `R&D Ltd` stays."""
+    """Return the cell without HTML's way to write signs: `Ren&eacute;` is `René`. `R&D Ltd`
+    stays."""
     for _ in range(_TIMES_ESCAPED):  # some programs do it twice: &amp;amp;
         plain = _ENTITY.sub(_entity, cell)
         if plain == cell:
@@ -100,7 +101,8 @@ _KNOWN: Mapping[str, str] = html5
 
 
 def plain_cell(cell: str) -> str:
-    """A stripped cell as it is printed: signs of HTML read, and nothing where nothing is seen."""
+    """Return a stripped cell as it is printed: signs of HTML read, and nothing where nothing is
+    seen."""
     if "&" in cell:
         cell = unescaped(cell).strip()
     if cell.isascii() and cell.isprintable():

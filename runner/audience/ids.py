@@ -38,11 +38,11 @@ class Refused:
 
 
 def id_checker(platform: str, id_type: str) -> Callable[[str], str | Refused]:
-    """The function that turns a cell into an id, outer spaces off, or says why it is none.
+    """Return the function that turns a cell into an id, outer spaces off, or says why it is none.
 
     X (`twitter`): digits, below 2**64. Inbox ids: small letters and digits, 64 at most. Other
     platforms: up to 256 printable characters without spaces, in Unicode NFC: `é` may be stored as
-    one character or as two, and is one letter to whoever reads it.
+    one character or as two, and is one letter to a reader.
     """
     if id_type == "inbox":
         return _inbox_id
@@ -50,13 +50,13 @@ def id_checker(platform: str, id_type: str) -> Callable[[str], str | Refused]:
 
 
 def one_form(id: str) -> str:
-    """An id as it is compared."""
+    """Return an id as it is compared."""
     return id if id.isascii() else normalize("NFC", id)
 
 
 def checked_ids(ids: Iterable[str], platform: str, id_type: str) -> list[str]:
-    """Ids as a campaign would have them. Raises UsageError for one that is none: it would protect
-    nobody."""
+    """Return ids as a campaign would have them. Raises UsageError for one that is none: it would
+    protect nobody."""
     check = id_checker(platform, id_type)
     found = []
     for id in ids:
@@ -74,7 +74,8 @@ def is_numeric(platform: str, id_type: str) -> bool:
 
 
 def of_any_kind(id: str, refused: Refused) -> str | Refused:
-    """An id of either kind that is beyond doubt one: Inbox ids have 20 characters and more."""
+    """Return an id of either kind that is beyond doubt one: Inbox ids have 20 characters and
+    more."""
     for check in (_x_id, _inbox_id):
         checked = check(id)
         if isinstance(checked, str) and (check is _x_id or len(checked) >= 20):
@@ -165,6 +166,6 @@ def _never_an_id(cell: str, found: str) -> Refused | None:
 
 
 def shown(text: str) -> str:
-    """A cell, fit for one line of a message."""
+    """Return a cell, fit for one line of a message."""
     text = text if len(text) <= 60 else text[:59] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

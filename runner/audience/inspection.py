@@ -57,8 +57,8 @@ class _Column:
 def inspect(
     audience: Audience, template: Template, progress: Callable[[int], None]
 ) -> list[Finding]:
-    """Findings about the columns that the ids and the template need. `progress` is told how many
-    rows have been read.
+    """Return findings about the columns that the ids and the template need. `progress` is told how
+    many rows have been read.
 
     Raises AudienceError where the file breaks off.
     """
@@ -129,8 +129,8 @@ def inspect(
 
 
 def decimal_sign(audience: Audience, column: str) -> str:
-    """The sign before the decimals of a column's cells, `.` or `,`; empty where they do not show
-    it. Reads the file."""
+    """Return the sign before the decimals of a column's cells, `.` or `,`; empty where they do not
+    show it. Reads the file."""
     if column not in audience.columns[: len(audience.table.columns)]:
         return ""
     at = audience.columns.index(column)
@@ -161,7 +161,7 @@ class _ShortIds:
         self.first += plain[: max(0, 3 - len(self.first))]
 
     def look_like_rows(self) -> bool:
-        """A few short ids are real: X's first people have them."""
+        """Accept a few short ids: X's first people have them."""
         if self.of < 2:
             return False
         in_a_row = self.consecutive >= (self.of - 1) / 2
@@ -178,7 +178,8 @@ class _Listed:
         self._check = id_checker(platform, audience.id_type)
 
     def checked(self, cells: Iterable[str]) -> Iterator[str]:
-        """The ids of cells as they stand in the sheet; not needed where each is what it says."""
+        """Return the ids of cells as they stand in the sheet; not needed where each is what it
+        says."""
         return (id for id in map(self._check, cells) if isinstance(id, str))
 
     def add(self, ids: Iterable[str]) -> None:
@@ -214,7 +215,7 @@ class _Choice:
                 return
 
     def findings(self) -> list[Finding]:
-        """An error if no row of a sheet that has some is taken."""
+        """Return an error if no row of a sheet that has some is taken."""
         if self.taken or not self._any:
             return []
         file = str(self._audience.table.path)
@@ -274,7 +275,7 @@ def _look(
 
 
 def _odd_cells(raw: Iterable[str], whole: str) -> set[str]:
-    """The cells with other signs than those of ASCII. `whole`: all of them together."""
+    """Return the cells with other signs than those of ASCII. `whole`: all of them together."""
     if whole.isascii() and whole.isprintable():
         return set()
     return {cell for cell in raw if not (cell.isascii() and cell.isprintable())}

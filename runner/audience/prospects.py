@@ -64,7 +64,7 @@ class Audience:
     plain: list[bool] = field(default_factory=list, compare=False)
 
     def rows(self) -> Iterator[Prospect | RowSkip]:
-        """Every row that is not blank, once. Raises AudienceError where the file breaks off.
+        """Yield every row that is not blank, once. Raises AudienceError where the file breaks off.
 
         Of several reasons the first of this order is told: no_id, bad_id, not_selected,
         duplicate, suppressed, bad_timezone. Only selected rows count as the first of a
@@ -178,7 +178,7 @@ class Audience:
         return cell or self.defaults.get(name, "")
 
     def printed(self) -> list[tuple[int, str, frozenset[str]]]:
-        """The columns of the file that the template needs: place, name, and what is nothing
+        """Return the columns of the file that the template needs: place, name, and what is nothing
         there."""
         said = self.campaign.prospects.empty
         return [
@@ -189,7 +189,7 @@ class Audience:
 
 
 def read_audience(campaign: Campaign, used: Iterable[str] = ()) -> Audience:
-    """Opens the prospects file and the suppression lists, and settles what each column means.
+    """Open the prospects file and the suppression lists, and settle what each column means.
     `used`: the columns that the template needs.
 
     Raises AudienceError for a file that cannot be read, and for a column that the campaign names
@@ -237,7 +237,7 @@ def read_audience(campaign: Campaign, used: Iterable[str] = ()) -> Audience:
 
 
 def missing_columns(needs: Iterable[str], audience: Audience) -> None:
-    """Checks that a template's columns are there. Raises AudienceError naming the missing."""
+    """Check that a template's columns are there. Raises AudienceError naming the missing."""
     missing = sorted(set(needs) - set(audience.columns))
     if not missing:
         return

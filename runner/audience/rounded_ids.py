@@ -48,7 +48,8 @@ class Rounded:
         return self.count == 1
 
     def __str__(self) -> str:
-        """`4 of 4 ids end in zeros from the 16th digit on: a spreadsheet has rounded them`."""
+        """Return `4 of 4 ids end in zeros from the 16th digit on: a spreadsheet has rounded
+        them`."""
         ends, them = ("ends", "it") if self.alone else ("end", "them")
         return (
             f"{self.count:,} of {self.of:,} ids {ends} in zeros from the {self.digits + 1}th digit "

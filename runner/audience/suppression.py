@@ -78,7 +78,8 @@ def read_lists(
 
 
 def suppressed_by(lists: Iterable[PeopleList]) -> dict[str, str]:
-    """Every id of the lists, and where it stands and why: `do-not-contact.csv row 7: asked`."""
+    """Return every id of the lists, and where it stands and why: `do-not-contact.csv row 7:
+    asked`."""
     found: dict[str, str] = {}
     for each in lists:
         file = each.source.path.name
@@ -297,7 +298,7 @@ class _Reader:
         return refused.detail
 
     def done(self, table: Table, headed: bool) -> PeopleList:
-        """The list, once every row was read."""
+        """Return the list, once every row was read."""
         file, names = str(self._source.path), self._names
 
         def error(code: str, what: str, instead: str = "", row: int = 0) -> Finding:
@@ -343,12 +344,12 @@ def _holds(cell: str) -> bool:
 
 
 def _plain(cell: str) -> str:
-    """A text without the quote that keeps a spreadsheet from running it."""
+    """Return a text without the quote that keeps a spreadsheet from running it."""
     return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
 
 
 def _moment(path: Path, row: int, cell: str) -> float:
-    """A date, or a date and time, in Unix seconds; UTC unless it names its zone."""
+    """Return a date, or a date and time, in Unix seconds; UTC unless it names its zone."""
     try:
         moment = datetime.fromisoformat(cell.strip())
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
@@ -377,7 +378,7 @@ def people_told(lists: Sequence[PeopleList], ids: Iterable[str]) -> list[Finding
 
 
 def shrunk(path: Path, before: int, now: int) -> list[Finding]:
-    """A question where a list has lost too many of its people since the last plan."""
+    """Return a question where a list has lost too many of its people since the last plan."""
     if before - now <= before * SHRUNK:
         return []
     people = "1 person" if now == 1 else f"{now:,} people"

@@ -306,7 +306,7 @@ class Window(_Model):
 
     @property
     def span(self) -> tuple[int, int]:
-        """From and to in minutes after midnight."""
+        """Return from and to in minutes after midnight."""
         return parse_time(self.from_), parse_time(self.to)
 
 
@@ -350,7 +350,7 @@ class Schedule(_Model):
 
     @property
     def starts_at(self) -> float | None:
-        """The start in Unix seconds."""
+        """Return the start in Unix seconds."""
         if self.start is None or self.timezone is None:
             return None
         return local_time(self.start, self.timezone)
@@ -510,39 +510,41 @@ class Campaign(_Model):
 
     @property
     def name(self) -> str:
-        """Its identity in the ledger, where a rehearsal is another campaign than the real one."""
+        """Return its identity in the ledger, where a rehearsal is another campaign than the real
+        one."""
         return self.own_name + REHEARSAL if self.rehearsal else self.own_name
 
     @property
     def path(self) -> Path:
-        """The campaign file, as the user named it."""
+        """Return the campaign file, as the user named it."""
         return self._path
 
     @property
     def findings(self) -> list[Finding]:
-        """Findings about the campaign file itself."""
+        """Return findings about the campaign file itself."""
         return self._findings
 
     def text_line(self, line: int) -> int:
-        """The file's line on which a line of the message's own text stands; in a quoted text, where
-        it begins."""
+        """Return the file's line on which a line of the message's own text stands; in a quoted
+        text, where it begins."""
         first, counts = self._text_lines
         return first + max(0, line - 1) if counts else first
 
     @property
     def origin(self) -> str:
-        """The API's address, `scheme://host[:port]/path`, in one spelling: what a campaign is
-        bound to."""
+        """Return the API's address, `scheme://host[:port]/path`, in one spelling: what a campaign
+        is bound to."""
         return self.api.base_url
 
     @property
     def project_dir(self) -> Path:
-        """The folder where the ledger lies."""
+        """Return the folder where the ledger lies."""
         return project_dir(self._path)
 
 
 def campaign_schema() -> dict[str, Any]:
-    """A JSON Schema (draft 2020-12) of the campaign file, short forms included, for editors."""
+    """Return a JSON Schema (draft 2020-12) of the campaign file, short forms included, for
+    editors."""
     schema = Campaign.model_json_schema(by_alias=True)
     del schema["properties"]["name"]["default"]  # the file's stem, not ""
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"

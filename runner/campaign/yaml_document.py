@@ -75,7 +75,7 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
 
     def line_of(self, loc: Loc) -> int:
-        """The line of a value, or of the nearest thing around it that is in the file."""
+        """Return the line of a value, or of the nearest thing around it that is in the file."""
         while loc and loc not in self.lines:
             loc = loc[:-1]
         return self.lines.get(loc, 1)
@@ -85,19 +85,19 @@ class Document:
 
 
 def shown(text: str, most: int = 60) -> str:
-    """A piece of somebody's file, fit for one line of a message."""
+    """Return a piece of a file, fit for one line of a message."""
     text = text if len(text) <= most else text[: most - 1] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def dotted(loc: Loc) -> str:
-    """`("senders", 0, "id")` as `senders[0].id`."""
+    """Return `("senders", 0, "id")` as `senders[0].id`."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{shown(part)}" for part in loc)
     return "".join(parts).removeprefix(".")
 
 
 def read_document(path: Path, text: str | None = None) -> Document:
-    """Reads one YAML mapping, or takes its `text`. Raises CampaignError when it is not one at all.
+    """Read one YAML mapping, or take its `text`. Raises CampaignError when it is not one at all.
 
     Mistakes inside it (repeated keys, foreign tags) are in `problems`, for the caller to add to.
     """
@@ -136,7 +136,7 @@ def read_document(path: Path, text: str | None = None) -> Document:
 
 
 def read_text(path: Path) -> str:
-    """A campaign file's text. Raises CampaignError when it cannot be read as one."""
+    """Return a campaign file's text. Raises CampaignError when it cannot be read as one."""
     file = shown(str(path), 4000)
 
     def refuse(what: str, instead: str = "", line: int = 0) -> CampaignError:
@@ -164,7 +164,8 @@ def read_text(path: Path) -> str:
 
 
 def _near(path: Path) -> str:
-    """`did you mean …`, from the campaign files beside the missing one and in `campaigns/`."""
+    """Return `did you mean …`, from the campaign files beside the missing one and in
+    `campaigns/`."""
     found: dict[str, Path] = {}
     for folder in (path.parent / "campaigns", path.parent):
         try:
@@ -180,7 +181,8 @@ def _near(path: Path) -> str:
 
 
 def _syntax_problem(file: str, text: str, error: yaml.YAMLError) -> Problem:
-    """PyYAML's complaint in a person's words. Quotes nothing of the file: it may be a token."""
+    """Return PyYAML's complaint in a person's words. Quotes nothing of the file: it may be a
+    token."""
     if isinstance(error, yaml.reader.ReaderError):
         line = text.count("\n", 0, error.position) + 1
         return Problem(file, line, "", "holds a control character", "remove it")
@@ -268,8 +270,8 @@ def _too_deep(file: str, line: int) -> Problem:
 
 
 def _comment_after(text: str, node: yaml.ScalarNode) -> str:
-    """The comment that ends an unquoted value on its line, or on the next if that is indented as
-    the value's own further lines would be; empty for none."""
+    """Return the comment that ends an unquoted value on its line, or on the next if that is
+    indented as the value's own further lines would be; empty for none."""
     end = node.end_mark.index
     first = text.rfind("\n", 0, node.start_mark.index) + 1
     indent = len(text[first:]) - len(text[first:].lstrip(" "))

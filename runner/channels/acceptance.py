@@ -34,7 +34,8 @@ def checked(outcome: Outcome, reply: Reply, body: bytes, wire: Wire) -> Outcome:
 
 
 def _behind(answer: Mapping[str, object], server_at: float | None) -> float:
-    """Seconds by which the stamp of a message that was accepted is behind the answer's `Date`."""
+    """Return seconds by which the stamp of a message that was accepted is behind the answer's
+    `Date`."""
     at = moment(as_map(answer.get("message")).get("createdAt"))
     if at is None or server_at is None:
         return 0.0
@@ -68,6 +69,7 @@ def _odd(body: Mapping[str, object], answer: Mapping[str, object]) -> Iterator[s
 
 
 def _plain(text: str) -> str:
-    """A text without what platforms change of it: spaces, links, entities, how letters are made."""
+    """Return a text without what platforms change of it: spaces, links, entities, how letters are
+    made."""
     whole = unicodedata.normalize("NFC", html.unescape(text))
     return " ".join(_LINK.sub("\0", whole).split())

@@ -34,8 +34,8 @@ class Token:
         return self._value
 
     def scrub(self, text: str) -> str:
-        """`text` with every occurrence of the token starred out, in capitals or percent-encoded
-        too."""
+        """Return `text` with every occurrence of the token starred out, in capitals or
+        percent-encoded too."""
         return self._pattern.sub(HIDDEN, text) if self._pattern else text
 
     def may_be_in(self, body: bytes) -> bool:
@@ -147,11 +147,11 @@ class Channel(Protocol):
     """The announced end of this version (Unix seconds); None for none."""
 
     def compose(self, sender: str, recipient: Recipient, text: str) -> bytes:
-        """The exact request body; the same input gives the same bytes, always."""
+        """Return the exact request body; the same input gives the same bytes, always."""
         ...
 
     def server_now(self) -> float:
-        """Unix seconds by the server's clock, as far as its answers have told."""
+        """Return Unix seconds by the server's clock, as far as its answers have told."""
         ...
 
     async def send(

@@ -27,7 +27,7 @@ def connect(
     server_ahead: float | None = None,
     measures: Measures | None = None,
 ) -> Channel:
-    """A channel of `api_version` (`v1` or `v2`) at `base_url`. Opens nothing yet; close it.
+    """Return a channel of `api_version` (`v1` or `v2`) at `base_url`. Opens nothing yet; close it.
 
     `timeout`: seconds for one request and its answer; later the answer counts as lost. `notice` is
     told, once each, what a person should know about the version's end. `platform` is v2's platform

@@ -187,12 +187,12 @@ class Wire:
         self._odd: float | None = None  # the same by an answer that was not believed
 
     def url(self, *parts: str) -> URL:
-        """The address of a resource; every part is quoted as one path segment."""
+        """Return the address of a resource; every part is quoted as one path segment."""
         return self.base.joinpath(*parts)
 
     def server_now(self) -> float:
-        """Unix seconds by the last answer's `Date` and the time since; at most the server's own
-        time, and behind it by up to a second, since `Date` has whole seconds, and by the way of
+        """Return Unix seconds by the last answer's `Date` and the time since; at most the server's
+        own time, and behind it by up to a second, since `Date` has whole seconds, and by the way of
         the answer. The machine's wall clock until an answer has come."""
         return self.clock.now() if self._ahead is None else self._ahead + self.clock.boot()
 
@@ -326,8 +326,8 @@ class Wire:
         return self._date_at
 
     def _believed(self, at: float | None) -> float | None:
-        """A `Date`, unless it proves nothing: an absurd one, or the first that is far from what the
-        answers before it have told."""
+        """Return a `Date`, unless it proves nothing: an absurd one, or the first that is far from
+        what the answers before it have told."""
         if at is None or not _SANE[0] <= at < _SANE[1]:
             return None
         ahead = at - self.clock.boot()
@@ -343,7 +343,7 @@ class Wire:
         return None
 
     def _lost(self, error: Exception, body: Body) -> Deferred | InDoubt:
-        """No status arrived: proven not sent, or in doubt."""
+        """Return the outcome where no status arrived: proven not sent, or in doubt."""
         detail, stop = self._trouble(error)
         if not body.started:
             return Deferred("network", detail, None, Scope.LANE, False, stop)
@@ -354,12 +354,12 @@ class Wire:
         return InDoubt("connection_lost", detail)
 
     def _slow(self) -> Deferred:
-        """A connection came, but not before the body's deadline."""
+        """Return a connection came, but not before the body's deadline."""
         detail = self._trouble(aiohttp.ConnectionTimeoutError())[0]
         return Deferred("network", detail, None, Scope.LANE, written=False)
 
     def _trouble(self, error: Exception) -> tuple[str, str]:
-        """One line for people, and what a person must do if nothing else helps."""
+        """Return one line for people, and what a person must do if nothing else helps."""
         host = self.base.host or ""
         said = clean(str(error), self.token)
         match error:
@@ -387,7 +387,8 @@ def _too_late() -> Deferred:
 
 
 async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
-    """The whole body, None when it is longer than `limit` bytes (the connection is then closed)."""
+    """Return the whole body, None when it is longer than `limit` bytes (the connection is then
+    closed)."""
     content = response.content
     if content.is_eof():  # it came in one piece with the headers: nothing to wait for
         whole = content.read_nowait()

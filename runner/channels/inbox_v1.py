@@ -100,8 +100,8 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def read_refusal(reply: Reply) -> Refusal:
-    """An error body in any of its three forms: {"error": {code, message, status}},
-    {"error": "..", "message": ".."}, {code, message}."""
+    """Return an error body in any of its three forms: {"error": {code, message, status}}, {"error":
+    "..", "message": ".."}, {code, message}."""
     try:
         body = reply.json()
     except ValueError:
@@ -131,7 +131,7 @@ class InboxV1:
         wire.notice(ENDING)
 
     def compose(self, sender: str, recipient: Recipient, text: str) -> bytes:
-        """The request body of a quick send. Raises ValueError for an unknown `id_type`."""
+        """Return the request body of a quick send. Raises ValueError for an unknown `id_type`."""
         body = {"accountLinkId": sender, "content": text, _id_field(recipient): recipient.id}
         return _encode(body).encode()
 
@@ -189,7 +189,7 @@ class InboxV1:
         return RETRY if reply.body is None else OVER if self._is_over(reply) else NOT_THE_API
 
     def _is_over(self, reply: Reply) -> bool:
-        """The answer itself says that this version's time is up."""
+        """Return the answer itself says that this version's time is up."""
         end = http_date(reply.headers.get("Sunset"))
         return end is not None and end <= self.server_now()
 
@@ -280,7 +280,7 @@ class InboxV1:
         ]
 
     async def platforms(self) -> list[Platform]:
-        """Nothing: v1 tells no platforms and no limits."""
+        """Return an empty list: v1 tells no platforms and no limits."""
         return []
 
     async def close(self) -> None:

@@ -128,7 +128,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def read_refusal(reply: Reply) -> Refusal:
-    """An error body {code, message, details, requestId}."""
+    """Return an error body {code, message, details, requestId}."""
     try:
         body = as_map(reply.json())
     except ValueError:
@@ -160,7 +160,7 @@ class InboxV2:
         self.origin = str(wire.base.origin())
 
     def compose(self, sender: str, recipient: Recipient, text: str) -> bytes:
-        """The request body of a send. Raises ValueError for an unknown `id_type`."""
+        """Return the request body of a send. Raises ValueError for an unknown `id_type`."""
         match recipient.id_type:
             case "platform":
                 target = {
@@ -224,7 +224,7 @@ class InboxV2:
         return Accepted(message_id, thread_id, replay=reply.status == 200)
 
     def _after(self, reply: Reply, refusal: Refusal) -> float | None:
-        """Seconds that the answer asks to wait, from wherever it says so."""
+        """Return seconds that the answer asks to wait, from wherever it says so."""
         wait = seconds(refusal.details.get("retryAfterSeconds"))
         if wait is None:
             wait = retry_after(reply, self.server_now())
@@ -234,7 +234,7 @@ class InboxV2:
         return wait
 
     def _detail(self, refusal: Refusal) -> str:
-        """The message, and what `details` adds to it, for people."""
+        """Return the message, and what `details` adds to it, for people."""
         told = []
         for name, value in refusal.details.items():
             if name == "issues" and isinstance(value, list):
@@ -313,7 +313,7 @@ def _rule(reply: Reply, refusal: Refusal) -> Rule:
 
 
 def _issue(issue: Mapping[str, object]) -> str:
-    """One of invalidRequest's issues: {path: [...], message}."""
+    """Return one of invalidRequest's issues: {path: [...], message}."""
     path = issue.get("path")
     where = ".".join(map(str, path)) if isinstance(path, list) else ""
     return f"{where}: {issue.get('message') or ''}"

@@ -42,7 +42,7 @@ class LookupV2:
         self._taken = taken
 
     async def run(self) -> Finding:
-        """The finding; raises `Murky` when the search cannot go on."""
+        """Return the finding; raises `Murky` when the search cannot go on."""
         if self._lookup.message_id:
             return await self._by_id(self._lookup.message_id)
         contacts = await self._contacts()
@@ -89,7 +89,7 @@ class LookupV2:
         return [path_id(text_id(contact.get("id"))) for contact in contacts]
 
     def _is_recipient(self, contact: Mapping[str, object]) -> bool:
-        """Not said to have other profiles only."""
+        """Return whether it is not said to have other profiles only."""
         profiles = contact.get("profiles")
         if not isinstance(profiles, list):
             return True
@@ -157,11 +157,11 @@ class LookupV2:
         history.add(Candidate(message_id, thread_id, at, why))
 
     def _of_sender(self, thing: Mapping[str, object]) -> bool:
-        """Not said to be another account link's."""
+        """Return whether it is not said to be another account link's."""
         return thing.get("accountLinkId", self._lookup.sender) == self._lookup.sender
 
     async def _all(self, name: str, params: Mapping[str, str]) -> list[Mapping[str, object]]:
-        """Every entry of a short list."""
+        """Return every entry of a short list."""
         entries: list[Mapping[str, object]] = []
         async for page in self._pages(name, params=params):
             entries += page
@@ -191,5 +191,5 @@ class LookupV2:
 
 
 def profile_platform(recipient: Recipient, default: str) -> str:
-    """The platform of a profile target: the recipient's own, or else the campaign's."""
+    """Return the platform of a profile target: the recipient's own, or else the campaign's."""
     return recipient.platform or default

@@ -50,7 +50,7 @@ class Murky(Exception):
 
 
 def path_id(value: str) -> str:
-    """`value` if it can stand in a path; raises `Murky`, since an odd id could name another
+    """Return `value` if it can stand in a path; raises `Murky`, since an odd id could name another
     resource."""
     if not _PATH_ID.fullmatch(value):
         raise Murky("the answer could not be read (an id)")
@@ -75,7 +75,8 @@ class Asker:
             return reply
 
     async def look(self, *parts: str, params: Mapping[str, str] | None = None) -> object:
-        """The JSON of a look-up's question; raises `Murky` for everything but a readable 200."""
+        """Return the JSON of a look-up's question; raises `Murky` for everything but a readable
+        200."""
         try:
             reply = await self._get(Purpose.LOOK_UP, parts, params)
         except Silent as silence:
@@ -92,7 +93,7 @@ class Asker:
             raise Murky(f"the look-up's answer could not be read: {error}") from None
 
     async def must(self, *parts: str, params: Mapping[str, str] | None = None) -> object:
-        """The JSON of a question that the run needs answered; raises `ChannelError`."""
+        """Return the JSON of a question that the run needs answered; raises `ChannelError`."""
         where = "/".join(("", *parts))
         try:
             reply = await self._get(Purpose.CHECK, parts, params)
@@ -109,7 +110,7 @@ class Asker:
             raise self.foreign(where, str(error)) from None
 
     def foreign(self, where: str, what: str = "it lacks what the API answers") -> ChannelError:
-        """The error for a 200 that is not the API's."""
+        """Return the error for a 200 that is not the API's."""
         return ChannelError(
             f"{self._wire.base}{where} does not answer like the Inbox API: {what}",
             "check api.base_url and api.version, and whether a proxy stands between",
@@ -207,7 +208,8 @@ class History:
         self._candidates.append(candidate)
 
     def behind(self) -> bool:
-        """The list is visibly newest first and has come to messages from before the attempt."""
+        """Return whether the list is visibly newest first and has come to messages from before the
+        attempt."""
         return self._falling and self._fell and self._last is not None and self._last < self.reach
 
     async def fits(self, taken: Taken) -> bool:
@@ -215,7 +217,7 @@ class History:
         return isinstance(await self.finding(taken), Found)
 
     async def finding(self, taken: Taken) -> Finding:
-        """The earliest message that is the one, else what stands against its absence."""
+        """Return the earliest message that is the one, else what stands against its absence."""
         why = ""
         for candidate in sorted(self._candidates, key=lambda c: (c.why != "", c.at, c.id)):
             if await taken(candidate.id):
@@ -235,7 +237,7 @@ def message_time(message: Mapping[str, object]) -> float | None:
 
 
 async def guarded(search: Awaitable[Finding]) -> Finding:
-    """The search's finding, or `Unclear` with the reason why it could not go on."""
+    """Return the search's finding, or `Unclear` with the reason why it could not go on."""
     try:
         return await search
     except Murky as murk:

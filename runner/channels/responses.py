@@ -53,8 +53,8 @@ class Reply(NamedTuple):
     token: Token = NO_TOKEN
 
     def json(self) -> object:
-        """The body as JSON, its texts without the token: what comes back is kept as ids, codes and
-        reasons. Raises ValueError for anything else."""
+        """Return the body as JSON, its texts without the token: what comes back is kept as ids,
+        codes and reasons. Raises ValueError for anything else."""
         if self.body is None:
             raise ValueError(self.trouble)
         try:
@@ -67,7 +67,7 @@ class Reply(NamedTuple):
 
 
 def _scrubbed(value: object, token: Token) -> object:
-    """JSON's `value` without the token in any of its texts, names and numbers."""
+    """Return JSON's `value` without the token in any of its texts, names and numbers."""
     match value:
         case str():
             return token.scrub(value)
@@ -82,12 +82,13 @@ def _scrubbed(value: object, token: Token) -> object:
 
 
 def as_map(value: object) -> Mapping[str, object]:
-    """`value` if it is a JSON object, else an empty one."""
+    """Return `value` if it is a JSON object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def clean(value: object, token: Token) -> str:
-    """A server's text for people: one line, no control characters, cut, without the token."""
+    """Return a server's text for people: one line, no control characters, cut, without the
+    token."""
     text = value if isinstance(value, str) else "" if value is None else _plain(value)
     # Scrubbed before it is cut, so that half a token cannot stay behind at the edge.
     text = token.scrub(text)[: DETAIL_LENGTH * 20]
@@ -105,8 +106,8 @@ def _plain(value: object) -> str:
 
 
 def text_id(value: object) -> str:
-    """An id as text, or empty: ids are short printable words; numbers are taken as their digits.
-    What had the token in it is none: it cannot be kept as it is."""
+    """Return an id as text, or empty: ids are short printable words; numbers are taken as their
+    digits. What had the token in it is none: it cannot be kept as it is."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**40:
         return str(value)
     if isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable():
@@ -115,12 +116,13 @@ def text_id(value: object) -> str:
 
 
 def known_code(value: object) -> str:
-    """An error code if it looks like one, else empty."""
+    """Return an error code if it looks like one, else empty."""
     return value if isinstance(value, str) and _CODE.fullmatch(value) else ""
 
 
 def moment(value: object) -> float | None:
-    """An ISO 8601 time as Unix seconds; without a zone it is taken as UTC. None if it is none."""
+    """Return an ISO 8601 time as Unix seconds; without a zone it is taken as UTC. None if it is
+    none."""
     if not isinstance(value, str) or len(value) > 64:
         return None
     try:
@@ -131,7 +133,7 @@ def moment(value: object) -> float | None:
 
 
 def http_date(value: str | None) -> float | None:
-    """An HTTP date as Unix seconds, None if it is none."""
+    """Return an HTTP date as Unix seconds, None if it is none."""
     if not value or len(value) > 64:
         return None
     try:
@@ -142,7 +144,8 @@ def http_date(value: str | None) -> float | None:
 
 
 def seconds(value: object) -> float | None:
-    """A wait in seconds: a finite number from 0, cut to `LONGEST_WAIT`. None if it is none."""
+    """Return a wait in seconds: a finite number from 0, cut to `LONGEST_WAIT`. None if it is
+    none."""
     if isinstance(value, str):
         if len(value) > 32:
             return None
@@ -158,13 +161,13 @@ def seconds(value: object) -> float | None:
 
 
 def until(at: float | None, now: float) -> float | None:
-    """Seconds from `now` to `at`, None for no time, 0 for the past."""
+    """Return seconds from `now` to `at`, None for no time, 0 for the past."""
     return None if at is None else min(max(at - now, 0.0), LONGEST_WAIT)
 
 
 def retry_after(reply: Reply, now: float) -> float | None:
-    """Seconds that `Retry-After` asks for, given as seconds or as a date against the answer's own
-    `Date`, or else against `now` by the server's clock."""
+    """Return seconds that `Retry-After` asks for, given as seconds or as a date against the
+    answer's own `Date`, or else against `now` by the server's clock."""
     value = reply.headers.get("Retry-After")
     if value is None:
         return None
@@ -196,7 +199,7 @@ def _count(value: str | None) -> int | None:
 
 
 def with_odd_wait(detail: str, reply: Reply, now: float, token: Token) -> str:
-    """`detail`, and beside it a `Retry-After` that is not followed as it stands."""
+    """Return `detail`, and beside it a `Retry-After` that is not followed as it stands."""
     value = reply.headers.get("Retry-After")
     if reply.status not in (429, 503) or value is None:
         return detail
@@ -244,12 +247,12 @@ BAD_TOKEN = Rule(
 
 
 def stop_lane(text: str) -> Rule:
-    """Not sent; nothing more goes out until a person has done what `text` says."""
+    """Return the rule: not sent; nothing more goes out until a person has done what `text` says."""
     return Rule(Verdict.DEFERRED, Scope.LANE, text)
 
 
 def stop_sender(text: str) -> Rule:
-    """Not sent; this account link sends nothing more until a person has done what `text` says."""
+    """Return the rule: not sent; this account link sends nothing more until `text` is done."""
     return Rule(Verdict.DEFERRED, Scope.SENDER, text)
 
 
@@ -277,7 +280,7 @@ class Refusal(NamedTuple):
 def judge(
     rule: Rule, status: int, refusal: Refusal, detail: str, after: float | None = None
 ) -> Outcome:
-    """The outcome of an error answer under its rule."""
+    """Return the outcome of an error answer under its rule."""
     reason = refusal.code or f"http_{status}"
     wait = rule.after if after is None else after
     match rule.verdict:
@@ -291,10 +294,10 @@ def judge(
 
 
 def from_between(reply: Reply, token: Token) -> InDoubt | None:
-    """The outcome of a redirect, or of a page for people under a status that says that all went
-    well (a captive portal's, a maintenance page): the API gives neither, and each will be given to
-    every message alike. It proves nothing: whatever answered may have passed the request on
-    before. None for any other answer."""
+    """Return the outcome of a redirect, or of a page for people under a status that says that all
+    went well (a captive portal's, a maintenance page): the API gives neither, and each will be
+    given to every message alike. It proves nothing: whatever answered may have passed the request
+    on before. None for any other answer."""
     if 300 <= reply.status < 400:
         where = clean(reply.headers.get("Location"), token) or "another address"
         return InDoubt(

@@ -93,7 +93,7 @@ class Fault:
 
     @property
     def hits(self) -> str:
-        """The requests that the fault is for: send, lookup or any."""
+        """Return the requests that the fault is for: send, lookup or any."""
         return self.on or {"sunset": "any", "syncing": "lookup"}.get(self.name, "send")
 
     def __str__(self) -> str:

@@ -72,7 +72,7 @@ class Service:
         return f"req_{self._requests:08d}"
 
     def platforms(self) -> list[str]:
-        """The platforms that the team may use."""
+        """Return the platforms that the team may use."""
         names = ["twitter", *(link.platform for link in self.store.links.values())]
         return [name for name in dict.fromkeys(names) if name not in self.options.platforms_off]
 
@@ -175,7 +175,7 @@ class Service:
         return next(iter(self.store.links), "")
 
     def _about(self, call: Call) -> frozenset[str]:
-        """Every id that a request names, and the other ids of the people behind them."""
+        """Return every id that a request names, and the other ids of the people behind them."""
         ids = set(call.params.values())
         for values in call.query.values():
             ids.update(values)
@@ -203,7 +203,7 @@ class Service:
         return frozenset(ids)
 
     def requests(self) -> dict[str, Any]:
-        """Counts of API requests: ``METHOD /path STATUS``, the number of 429s, faults that hit."""
+        """Return counts of API requests: ``METHOD /path STATUS``, 429s, and faults that hit."""
         return {
             "total": sum(self.counts.values()),
             "limited": self.limited,

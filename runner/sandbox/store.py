@@ -39,7 +39,7 @@ EVENT_LIFE = 7 * 86400.0
 
 
 def stamp(at: float) -> str:
-    """Unix seconds as the API writes times: UTC, milliseconds, ``Z``."""
+    """Return Unix seconds as the API writes times: UTC, milliseconds, ``Z``."""
     text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
@@ -74,12 +74,12 @@ class Thread:
 
     @property
     def platform_id(self) -> str:
-        """X conversation id, ``smallerUserId:largerUserId`` (docs guides/core-concepts)."""
+        """Return X conversation id, ``smallerUserId:largerUserId`` (docs guides/core-concepts)."""
         ids = (self.link.platform_id, self.person.platform_id)
         return ":".join(sorted(ids, key=lambda one: (len(one), one)))
 
     def shown(self, now: float) -> list[Message]:
-        """The messages that listings show by now, oldest first."""
+        """Return the messages that listings show by now, oldest first."""
         return [message for message in self.messages if message.shown_at <= now]
 
     @property
@@ -152,16 +152,16 @@ class Store:
                 return message_id
 
     def thread_of(self, link: AccountLink, person: Person) -> Thread | None:
-        """The thread between the two, shown in listings or not yet."""
+        """Return the thread between the two, shown in listings or not yet."""
         return self.threads.get(made_up_id("thread", link.id, person.platform_id))
 
     def shown_threads(self, now: float) -> list[Thread]:
-        """The threads that listings show by now, newest activity first."""
+        """Return the threads that listings show by now, newest activity first."""
         shown = [thread for thread in self.threads.values() if thread.shown(now)]
         return sorted(shown, key=lambda thread: (thread.activity_at, thread.id), reverse=True)
 
     def threads_with(self, person: Person, now: float) -> list[Thread]:
-        """The threads with one person that listings show by now, newest activity first."""
+        """Return the threads with one person that listings show by now, newest activity first."""
         found = [self.thread_of(link, person) for link in self.links.values()]
         shown = [thread for thread in found if thread is not None and thread.shown(now)]
         return sorted(shown, key=lambda thread: (thread.activity_at, thread.id), reverse=True)
@@ -171,7 +171,8 @@ class Store:
         return self.people.is_imported(person) or bool(self.threads_with(person, now))
 
     def events_after(self, after: int, now: float, most: int | None = None) -> list[Event]:
-        """The events after a number that are kept and shown by now; ``most`` are kept in all."""
+        """Return the events after a number that are kept and shown by now; ``most`` are kept in
+        all."""
         oldest = after if most is None else max(after, len(self.events) - most)
         shown_until = now - self._options.show_after
         return [

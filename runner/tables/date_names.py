@@ -65,8 +65,9 @@ _KNOWN = {
 
 
 def names_of(language: str) -> Names | None:
-    """The names of a language as a number format writes it: `407` (a number of Windows in base 16),
-    `de-DE`. English for none and for the computer's own (`F800`); None: not known here."""
+    """Return the names of a language as a number format writes it: `407` (a number of Windows in
+    base 16), `de-DE`. English for none and for the computer's own (`F800`); None: not known
+    here."""
     word = language.partition(",")[0].casefold()
     if word in ("", "f800", "f400", "x-sysdate", "x-systime"):
         return _KNOWN["en"]

@@ -102,7 +102,7 @@ class _Records:
                     yield number, cells
 
     def parts(self) -> Iterator[_Part]:
-        """All records: many together where each is a line, else one by one."""
+        """Yield all records: many together where each is a line, else one by one."""
         csv.field_size_limit(MOST_OF_A_LINE)
         number = 0
         try:
@@ -147,7 +147,7 @@ class _Records:
         return csv.reader(lines, delimiter=self.separator, strict=True, skipinitialspace=True)
 
     def _rows_of(self, lines: Sequence[str]) -> list[list[str]] | None:
-        """The cells of lines of which each is a record, None where that is not sure."""
+        """Return the cells of lines of which each is a record, None where that is not sure."""
         whole = "".join(lines)
         if '"' in whole and ('="' in whole or '" ' in whole or '"\t' in whole):
             return None
@@ -160,8 +160,8 @@ class _Records:
     def _one_by_one(
         self, lines: Sequence[str], more: Iterator[list[str]]
     ) -> Iterator[tuple[list[list[str]], Sequence[str]]]:
-        """The records that begin in `lines`, each with its own lines; the last may end in what
-        `more` gives."""
+        """Yield the records that begin in `lines`, each with its own lines; the last may end in
+        what `more` gives."""
         raw: list[str] = []
         for cells in self._reader(self._mended(lines, more, raw)):
             formula, self._formula = self._formula, False
@@ -171,7 +171,8 @@ class _Records:
     def _mended(
         self, lines: Sequence[str], more: Iterator[list[str]], raw: list[str]
     ) -> Iterator[str]:
-        """Lines as the csv module reads them. `raw`: those of the record that is being read."""
+        """Yield lines as the csv module reads them. `raw`: those of the record that is being
+        read."""
         while True:
             for read in lines:
                 line = read
@@ -197,15 +198,15 @@ def _without_equals(found: re.Match[str]) -> str:
 
 
 def _unwrapped(cell: str) -> str:
-    """`="007"`, by which other programs keep Excel from calculating, as `007`."""
+    """Return `="007"`, by which other programs keep Excel from calculating, as `007`."""
     found = _UNWRAPPED.fullmatch(cell)
     return found[1].replace('""', '"') if found else cell
 
 
 def find_separator(path: Path, encoding: str, wanted: Collection[str]) -> tuple[str, bool]:
-    """The separator, and whether Excel's own `sep=;` line stands above all: the one that finds a
-    wanted header, else the one that divides the rows most evenly, else the most frequent in the
-    first line."""
+    """Return the separator, and whether Excel's own `sep=;` line stands above all: the one that
+    finds a wanted header, else the one that divides the rows most evenly, else the most frequent in
+    the first line."""
     sample: list[str] = []
     try:
         for line in islice(text_lines(path, encoding), 2 * SEARCHED):
@@ -339,7 +340,7 @@ def _survey_rows(shape: Shape, wanted: Collection[str], seen: Readings | None) -
 def _to_be_seen(
     records: _Records, is_plain: Callable[[_Part], bool]
 ) -> Iterator[tuple[int, list[str], Sequence[str]]]:
-    """Records with their numbers and lines; of many that are plain the first and the last."""
+    """Yield records with their numbers and lines; of many that are plain the first and the last."""
     for part in records.parts():
         first, rows, lines = part
         if len(rows) == 1:
@@ -463,8 +464,8 @@ def _uneven(shape: Shape, number: int, cells: Sequence[str]) -> AudienceError:
 
 
 def shaped_rows(shape: Shape) -> Iterator[Row]:
-    """The rows of a file whose shape is known, each of as many cells as there are columns. Empty
-    cells too many at a row's end are dropped, and those left off are empty."""
+    """Yield the rows of a file whose shape is known, each of as many cells as there are columns.
+    Empty cells too many at a row's end are dropped, and those left off are empty."""
     count, header, left_out, end = len(shape.columns), shape.header, shape.left_out, shape.end
     records = _Records(shape.path, shape.encoding, shape.separator, shape.told)
     for first, rows, _ in records.parts():

@@ -43,7 +43,7 @@ th{{background:#f3f3f3;position:sticky;top:0}}
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    """Writes .csv, .jsonl, .xlsx or .html by the file's ending; None is an empty cell.
+    """Write .csv, .jsonl, .xlsx or .html by the file's ending; None is an empty cell.
 
     The file appears under its name only when it is complete, with mode 0600: it holds people's
     data. Ids in .xlsx are text cells, so that Excel rounds none. A text that begins with
@@ -65,7 +65,7 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file to write to, of mode 0600, that takes `path`'s place when all of it is on the disk;
+    """Yield a file to write to, of mode 0600, that takes `path`'s place when all of it is on disk;
     nothing of it stays otherwise. Raises RunnerError when it cannot be written."""
     temporary: Path | None = None
     try:

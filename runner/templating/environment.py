@@ -79,7 +79,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return False
 
     def wrap_str_format(self, value: Any) -> Any:
-        """No `format`: a width in it can ask for gigabytes."""
+        """Refuse `format`: a width in it can ask for gigabytes."""
         return None
 
     def call(self, context: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:

@@ -190,20 +190,21 @@ class Names:
         }
 
     def of(self, text: str) -> str:
-        """The column that a text names, in whatever case and spelling; empty for none."""
+        """Return the column that a text names, in whatever case and spelling; empty for none."""
         name = normal(text)
         return self._exact.get(name) or self._same.get(name, "")
 
 
 def normal(text: str) -> str:
-    """A name as other programs' spellings have it in common: `First Name`, `firstName` and
+    """Return a name as other programs' spellings have it in common: `First Name`, `firstName` and
     `FIRST_NAME` are `firstname`."""
     text = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text).casefold())
     return "".join(c for c in text if c.isalnum() or unicodedata.category(c).startswith("M"))
 
 
 def _texts(tree: nodes.Template) -> Iterator[_Text]:
-    """The literal texts of a template in their order, and what it prints in a cell's place."""
+    """Yield the literal texts of a template in their order, and what it prints in a cell's
+    place."""
     for output in tree.find_all(nodes.Output):
         text, pieces = "", []
         for node in output.nodes:
@@ -233,7 +234,7 @@ def _constants(tree: nodes.Template) -> Iterator[tuple[int, object]]:
 
 
 def _placeholders(text: str, names: Names) -> Iterator[tuple[str, int, str, str]]:
-    """Code, offset, what is written, and the column meant, if any; each writing once."""
+    """Yield code, offset, what is written, and the column meant, if any; each writing once."""
     taken = bytearray(len(text))
     seen: set[str] = set()
     for pattern, kind in _MARKS:
@@ -257,7 +258,7 @@ def _placeholders(text: str, names: Names) -> Iterator[tuple[str, int, str, str]
 
 
 def _decided(text: str, match: re.Match[str], kind: str, names: Names) -> tuple[str, str] | None:
-    """The code and the column of what stands in marks; None where it may well be meant."""
+    """Return the code and the column of what stands in marks; None where it may well be meant."""
     inner = match[1].strip()
     if _PRINTED in inner:
         if kind == CURLY:
@@ -343,7 +344,7 @@ def _token(text: str, at: int, most: int = 200) -> str:
 
 
 def _escapes(text: str) -> Iterator[tuple[int, str]]:
-    """Escapes that show, and a backslash before what is printed."""
+    """Yield escapes that show, and a backslash before what is printed."""
     seen: set[str] = set()
     for match in _ESCAPE.finditer(text):
         if match[0] not in seen and not _PATH.match(_token(text, match.start())):
@@ -355,7 +356,7 @@ def _escapes(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _html(text: str) -> tuple[int, str] | None:
-    """The first HTML tag or entity."""
+    """Return the first HTML tag or entity."""
     for match in _TAG.finditer(text):
         if not match[1] or match[1].lower() in _TAGS:
             return match.start(), match[0]

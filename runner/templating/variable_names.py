@@ -16,6 +16,6 @@ def is_name(text: str) -> bool:
 
 
 def normal_name(name: str) -> str:
-    """The one form of a name: Python, into which templates are compiled, takes all names that have
-    it in common for one."""
+    """Return the one form of a name: Python, into which templates are compiled, takes all names
+    that have it in common for one."""
     return name if name.isascii() else normalize("NFKC", name)

@@ -17,7 +17,7 @@ MOST_NAMES = 20
 
 
 def required(node: nodes.Node, filled: frozenset[str]) -> Iterator[str]:
-    """The names that print an empty text, or decide by one, when their cell is empty.
+    """Yield the names that print an empty text, or decide by one, when their cell is empty.
 
     A use is guarded, and its cell may be empty, when it is
     - what `| default(…)` is applied to, other filters in between allowed;
@@ -65,14 +65,14 @@ def _required_of_if(node: nodes.If, filled: frozenset[str]) -> Iterator[str]:
 
 
 def _column(node: nodes.Expr | None) -> bool:
-    """A name, or filters over one."""
+    """Return a name, or filters over one."""
     while isinstance(node, nodes.Filter):
         node = node.node
     return isinstance(node, nodes.Name)
 
 
 def _implied(test: nodes.Node, outcome: bool) -> frozenset[str]:
-    """The names that must be non-empty for `test` to come out as `outcome`."""
+    """Return the names that must be non-empty for `test` to come out as `outcome`."""
     names = {node.name for node in test.find_all(nodes.Name)}
     names |= {test.name} if isinstance(test, nodes.Name) else set()
     if len(names) > MOST_NAMES:

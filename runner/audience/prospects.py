@@ -20,7 +20,7 @@ from runner.audience.columns import (
 )
 from runner.audience.duplicates import FirstRows
 from runner.audience.empty_cells import empty_words, plain_cell, seen
-from runner.audience.ids import Refused, id_checker, is_numeric, shown
+from runner.audience.ids import IdRefusal, id_checker, is_numeric, shown
 from runner.audience.rounded_ids import LONG, Rounded, rounded
 from runner.audience.suppression import ListSource, PeopleList, read_lists, suppressed_by
 from runner.errors import AudienceError
@@ -29,7 +29,7 @@ from runner.message.prospect import Prospect, Recipient, RowSkip
 from runner.message.status import SkipReason
 from runner.tables.cells import ErrorCell, Truth
 from runner.tables.reader import Table, read_table
-from runner.templating.literals import Names
+from runner.templating.literals import PlaceholderNames
 from runner.zones import find_zone
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Audience:
                     if type(raw[index]) is Truth and cells[index]:
                         columns[names[index]] = raw[index]
             found = check(raw[at])
-            if isinstance(found, Refused):
+            if isinstance(found, IdRefusal):
                 yield RowSkip(number, found.reason, found.detail, columns)
                 continue
             columns[id_column] = found
@@ -243,7 +243,7 @@ def missing_columns(needs: Iterable[str], audience: Audience) -> None:
         return
     told, more = [], missing[SHOWN_COLUMNS:]
     for name in missing[:SHOWN_COLUMNS]:
-        spelt = Names(audience.columns).of(name)
+        spelt = PlaceholderNames(audience.columns).of(name)
         near = [spelt] if spelt else get_close_matches(name, audience.columns, 1)
         told.append(f"{name} (did you mean {near[0]}?)" if near else name)
     told += [f"{len(more):,} more"] if more else []

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runner.audience.columns import ID_COLUMNS, columns_there, normal_column
-from runner.audience.ids import INVISIBLE, Refused, id_checker, is_numeric, of_any_kind, shown
+from runner.audience.ids import INVISIBLE, IdRefusal, id_checker, is_numeric, of_any_kind, shown
 from runner.audience.rounded_ids import Zeros
 from runner.errors import AudienceError
 from runner.findings import Finding, FindingError, Level, Rows
@@ -24,7 +24,7 @@ from runner.tables.reader import Table, read_table
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListEntry:
     """An entry of a list: the reason, and the time since when (Unix s); None where the list does
     not say."""
 
@@ -46,7 +46,7 @@ class PeopleList:
     a campaign, how many of its rows have which status."""
 
     source: ListSource
-    people: Mapping[str, Listed] = field(default_factory=dict)
+    people: Mapping[str, ListEntry] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
     written: Mapping[str, int] = field(default_factory=dict)
 
@@ -230,7 +230,7 @@ class _Reader:
             if kind != id_type and name in names and names.index(name) != at
         ]
         self._zeros = Zeros() if is_numeric(platform, id_type) else None
-        self._people: dict[str, Listed] = {}
+        self._people: dict[str, ListEntry] = {}
         self._bad = Rows()
         self._why = ""
         self._written: dict[str, int] = {}
@@ -250,9 +250,9 @@ class _Reader:
             if status not in WRITTEN_TO:
                 return
         checked = self._check(cell)
-        if self._listed and isinstance(checked, Refused):
+        if self._listed and isinstance(checked, IdRefusal):
             checked = of_any_kind(cell, checked)
-        if isinstance(checked, Refused):
+        if isinstance(checked, IdRefusal):
             if checked.reason is SkipReason.NO_ID and not any(map(_holds, cells)):
                 return
             self._refuse(number, self._detail(cell, cells, checked))
@@ -264,7 +264,7 @@ class _Reader:
             reason = next((_plain(cells[each]) for each in self._reason if cells[each]), "")
         if self._added:
             at = next((cells[each] for each in self._added if cells[each].strip()), "")
-        listed = Listed(
+        listed = ListEntry(
             number,
             reason if reason or self._listed else None,
             _moment(self._source.path, number, at) if at else None,
@@ -275,7 +275,7 @@ class _Reader:
         self._bad.add(row)
         self._why = self._why or why
 
-    def _detail(self, cell: str, cells: Sequence[str], refused: Refused) -> str:
+    def _detail(self, cell: str, cells: Sequence[str], refused: IdRefusal) -> str:
         """Return the reason why a row with something in it yields no id."""
         if isinstance(cell, Uncalculated):
             return "holds a formula that was never calculated; open the file, and save it again"

@@ -9,8 +9,8 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 
-from runner.channels.http import Wire
-from runner.channels.responses import Reply, as_map, moment, text_id
+from runner.channels.http import HttpSession
+from runner.channels.responses import Reply, as_map, parse_time, text_id
 from runner.message.evidence import CLOCK_SLACK
 from runner.message.outcome import NOT_AS_ASKED, Accepted, InDoubt, Outcome
 
@@ -20,13 +20,13 @@ MOST_APART = 900.0
 _LINK = re.compile(r"https?://\S+")
 
 
-def checked(outcome: Outcome, reply: Reply, body: bytes, wire: Wire) -> Outcome:
+def checked(outcome: Outcome, reply: Reply, body: bytes, http: HttpSession) -> Outcome:
     """Return an acceptance, in doubt where the answer is about something else than `body`; let
-    `wire` learn how far the stamp of its message is behind the answer's `Date`."""
+    `http` learn how far the stamp of its message is behind the answer's `Date`."""
     if not isinstance(outcome, Accepted):
         return outcome
     answer = as_map(reply.json())
-    wire.apart = max(wire.apart, _behind(answer, reply.server_at))
+    http.apart = max(http.apart, _behind(answer, reply.server_at))
     odd = next(_odd(as_map(json.loads(body)), answer), "")
     if not odd:
         return outcome
@@ -36,7 +36,7 @@ def checked(outcome: Outcome, reply: Reply, body: bytes, wire: Wire) -> Outcome:
 def _behind(answer: Mapping[str, object], server_at: float | None) -> float:
     """Return seconds by which the stamp of a message that was accepted is behind the answer's
     `Date`."""
-    at = moment(as_map(answer.get("message")).get("createdAt"))
+    at = parse_time(as_map(answer.get("message")).get("createdAt"))
     if at is None or server_at is None:
         return 0.0
     apart = server_at - at

@@ -39,11 +39,11 @@ def connect(
     # Late: aiohttp takes long to load, and many commands ask nobody.
     from runner.channels import inbox_v1 as v1
     from runner.channels import inbox_v2 as v2
-    from runner.channels.http import Wire
+    from runner.channels.http import HttpSession
 
     _check(base_url, token)
     keepalive = v1.KEEPALIVE if api_version == "v1" else v2.KEEPALIVE
-    wire = Wire(
+    http = HttpSession(
         base_url,
         token,
         clock,
@@ -57,9 +57,9 @@ def connect(
     )
     match api_version:
         case "v1":
-            return v1.InboxV1(wire, gate)
+            return v1.InboxV1(http, gate)
         case "v2":
-            return v2.InboxV2(wire, gate, platform)
+            return v2.InboxV2(http, gate, platform)
     raise ChannelError(f"there is no API version {api_version}", "set api.version to v2 or v1")
 
 

@@ -1,4 +1,4 @@
-"""The wire under every channel: one aiohttp session, bounded reading, and the proof of not sent.
+"""The HTTP session of every channel: bounded reading, and the proof that a body was not sent.
 
 Why a body that was not `started` was never sent (read in aiohttp 3.14, and tested against raw
 sockets): `ClientRequest.send` only buffers the headers (`StreamWriter.write_headers`); what flushes
@@ -26,7 +26,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from runner.channels.base import HeldBack, Token, never
-from runner.channels.responses import Reply, clean, http_date
+from runner.channels.responses import Reply, clean, parse_http_date
 from runner.clock import Clock
 from runner.instrumentation import Purpose
 from runner.message.outcome import HELD_BACK, TOO_LATE, Deferred, InDoubt, Scope
@@ -136,7 +136,7 @@ class Body(Payload):
         return skew - self._births.setdefault(protocol, skew) > _SLEPT
 
 
-class Silent(Exception):
+class NoAnswer(Exception):
     """A question that got no answer. `str()` is one line; `stop` is set if a person must look.
     `connected`: whether there was anybody to ask."""
 
@@ -146,7 +146,7 @@ class Silent(Exception):
         self.connected = connected
 
 
-class Wire:
+class HttpSession:
     """The HTTP session that both versions send through. Opens its session at the first request."""
 
     def __init__(
@@ -268,7 +268,7 @@ class Wire:
     async def get(
         self, url: URL, params: Mapping[str, str] | None = None, purpose: Purpose = Purpose.CHECK
     ) -> Reply:
-        """Ask. Raises `Silent` when no status arrives. aiohttp may repeat a GET once, when a kept
+        """Ask. Raises `NoAnswer` when no status arrives. aiohttp may repeat a GET once, when a kept
         connection turns out to be closed."""
         boot = self.clock.boot()
         try:
@@ -279,7 +279,7 @@ class Wire:
             connected = bool(stop) or not isinstance(error, nobody)
             if self._answered is not None and connected:
                 self._answered(purpose, self.clock.boot() - boot, 0)
-            raise Silent(detail, stop, connected=connected) from None
+            raise NoAnswer(detail, stop, connected=connected) from None
         reply = await self._read(response, LIST_ANSWER)
         if self._answered is not None:
             self._answered(purpose, self.clock.boot() - boot, reply.status)
@@ -312,7 +312,7 @@ class Wire:
         if text != self._date_text:
             # Only the first answer of a second is learnt from: its `Date` is the freshest.
             self._date_text = text
-            self._date_at = self._believed(http_date(text))
+            self._date_at = self._believed(parse_http_date(text))
             if self._date_at is not None:
                 self._ahead = self._date_at - self.clock.boot()
         if not self._noticed and ("Sunset" in headers or "Deprecation" in headers):

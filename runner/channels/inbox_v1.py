@@ -23,16 +23,16 @@ from runner.channels.base import (
     Team,
     never,
 )
-from runner.channels.http import Wire
+from runner.channels.http import HttpSession
 from runner.channels.lookup import (
     MOST_PAGES,
-    Asker,
+    ApiReader,
     Candidate,
     History,
-    Murky,
-    guarded,
+    UnclearAnswer,
     message_time,
     path_id,
+    unclear_on_error,
 )
 from runner.channels.responses import (
     COMMON,
@@ -45,10 +45,10 @@ from runner.channels.responses import (
     Rule,
     as_map,
     clean,
-    from_between,
-    http_date,
-    judge,
     known_code,
+    outcome_from_proxy,
+    outcome_of,
+    parse_http_date,
     quota,
     retry_after,
     stop_lane,
@@ -122,13 +122,13 @@ class InboxV1:
     idempotent = False
     ends_at: float | None = datetime.fromisoformat(ENDS).replace(tzinfo=UTC).timestamp()
 
-    def __init__(self, wire: Wire, gate: Gate) -> None:
-        self._wire = wire
-        self._ask = Asker(wire, gate, read_refusal)
-        self._send_url = wire.url("threads", "messages")
-        self.base_url = str(wire.base)
-        self.origin = str(wire.base.origin())
-        wire.notice(ENDING)
+    def __init__(self, http: HttpSession, gate: Gate) -> None:
+        self._http = http
+        self._ask = ApiReader(http, gate, read_refusal)
+        self._send_url = http.url("threads", "messages")
+        self.base_url = str(http.base)
+        self.origin = str(http.base.origin())
+        http.notice(ENDING)
 
     def compose(self, sender: str, recipient: Recipient, text: str) -> bytes:
         """Return the request body of a quick send. Raises ValueError for an unknown `id_type`."""
@@ -136,34 +136,34 @@ class InboxV1:
         return _encode(body).encode()
 
     def server_now(self) -> float:
-        return self._wire.server_now()
+        return self._http.server_now()
 
     async def send(
         self, body: bytes, key: str, deadline: float | None, held_back: HeldBack = never
     ) -> Answer:
         """Send once; v1 knows no key, so `key` goes nowhere."""
-        reply = await self._wire.post(self._send_url, body, None, deadline, held_back)
+        reply = await self._http.post(self._send_url, body, None, deadline, held_back)
         if not isinstance(reply, Reply):
             return Answer(reply)
-        request_id = clean(reply.headers.get("X-Request-Id"), self._wire.token)
+        request_id = clean(reply.headers.get("X-Request-Id"), self._http.token)
         left = quota(reply, self.server_now())
-        outcome = checked(self.outcome(reply), reply, body, self._wire)
+        outcome = checked(self.outcome(reply), reply, body, self._http)
         return Answer(outcome, reply.status, request_id, reply.server_at, left)
 
     def outcome(self, reply: Reply) -> Outcome:
         """Return the outcome that an answer to a send proves."""
         status = reply.status
-        if (between := from_between(reply, self._wire.token)) is not None:
+        if (between := outcome_from_proxy(reply, self._http.token)) is not None:
             return between
         if status == 200:
             return self._accepted(reply)
         refusal = read_refusal(reply)
         rule = self._rule(reply, refusal)
-        detail = clean(refusal.message or reply.trouble, self._wire.token)
+        detail = clean(refusal.message or reply.trouble, self._http.token)
         now = self.server_now()
-        detail = with_odd_wait(detail, reply, now, self._wire.token)
+        detail = with_odd_wait(detail, reply, now, self._http.token)
         after = retry_after(reply, now) if status in (429, 503) else None
-        return judge(rule, status, refusal, detail, after)
+        return outcome_of(rule, status, refusal, detail, after)
 
     def _accepted(self, reply: Reply) -> Outcome:
         try:
@@ -190,11 +190,11 @@ class InboxV1:
 
     def _is_over(self, reply: Reply) -> bool:
         """Return the answer itself says that this version's time is up."""
-        end = http_date(reply.headers.get("Sunset"))
+        end = parse_http_date(reply.headers.get("Sunset"))
         return end is not None and end <= self.server_now()
 
     async def look_up(self, lookup: Lookup, taken: Taken) -> Finding:
-        return await guarded(self._look_up(lookup, taken))
+        return await unclear_on_error(self._look_up(lookup, taken))
 
     async def _look_up(self, lookup: Lookup, taken: Taken) -> Finding:
         recipient = lookup.recipient
@@ -211,13 +211,13 @@ class InboxV1:
         thread = as_map(thread)
         thread_id = path_id(text_id(thread.get("id")))
         if thread.get("accountLinkId", lookup.sender) != lookup.sender:
-            raise Murky("the look-up answered with another account link's thread")
+            raise UnclearAnswer("the look-up answered with another account link's thread")
         known = as_map(thread.get("prospect")).get(_PROSPECT_ID[recipient.id_type])
         if known is None:
-            raise Murky("the look-up answered with a thread that does not say whose it is")
+            raise UnclearAnswer("the look-up answered with a thread that does not say whose it is")
         if text_id(known) != recipient.id:
-            raise Murky("the look-up answered with another person's thread")
-        history = History(lookup.not_before, self._wire.apart)
+            raise UnclearAnswer("the look-up answered with another person's thread")
+        history = History(lookup.not_before, self._http.apart)
         history.syncing = bool(thread.get("isSyncing"))
         await self._read_messages(thread_id, lookup, history, taken)
         last = as_map(thread.get("lastMessage"))
@@ -241,7 +241,7 @@ class InboxV1:
             )
             messages = page.get("messages")
             if not isinstance(messages, list) or "nextCursor" not in page:
-                raise Murky("the look-up's answer could not be read: no list of messages")
+                raise UnclearAnswer("the look-up's answer could not be read: no list of messages")
             history.syncing |= bool(page.get("isSyncing"))
             for message in messages:
                 _weigh(message, lookup, thread_id, history)
@@ -251,22 +251,22 @@ class InboxV1:
             at, cursor_id = as_map(cursor).get("timestamp"), text_id(as_map(cursor).get("id"))
             step = {"cursorId": cursor_id, "cursorTimestamp": at if isinstance(at, str) else ""}
             if not all(step.values()) or step.items() <= params.items():
-                raise Murky("the look-up's answer could not be read: no next page")
+                raise UnclearAnswer("the look-up's answer could not be read: no next page")
             params |= step
         if not history.behind():
-            raise Murky("thread too long")
+            raise UnclearAnswer("thread too long")
 
     async def team(self) -> Team:
         answer = as_map(await self._ask.must("team"))
         if not (team_id := text_id(answer.get("id"))):
             raise self._ask.foreign("/team")
-        return Team(team_id, clean(answer.get("name"), self._wire.token))
+        return Team(team_id, clean(answer.get("name"), self._http.token))
 
     async def account_links(self) -> list[AccountLink]:
         answer = await self._ask.must("account-links")
         if not isinstance(answer, list):
             raise self._ask.foreign("/account-links")
-        token = self._wire.token
+        token = self._http.token
         return [
             AccountLink(
                 id=link_id,
@@ -284,7 +284,7 @@ class InboxV1:
         return []
 
     async def close(self) -> None:
-        await self._wire.close()
+        await self._http.close()
 
 
 def _id_field(recipient: Recipient, *, asking: bool = False) -> str:
@@ -294,21 +294,21 @@ def _id_field(recipient: Recipient, *, asking: bool = False) -> str:
         case "inbox":
             return "externalId"
     if asking:
-        raise Murky(f"unknown kind of id: {recipient.id_type}")
+        raise UnclearAnswer(f"unknown kind of id: {recipient.id_type}")
     raise ValueError(f"unknown kind of id: {recipient.id_type}")
 
 
 def _weigh(message: object, lookup: Lookup, thread_id: str, history: History) -> None:
     """Note one message of a page. Ours is what the sender's account link wrote."""
     if not isinstance(message, dict):
-        raise Murky("the look-up's answer could not be read: a message")
+        raise UnclearAnswer("the look-up's answer could not be read: a message")
     if message.get("threadId", thread_id) != thread_id:
-        raise Murky("the look-up answered with another thread's messages")
+        raise UnclearAnswer("the look-up answered with another thread's messages")
     at = message_time(message)
     message_id = text_id(message.get("id"))
     author = text_id(message.get("authorId"))
     if not author:
-        raise Murky("the look-up's answer could not be read: whose a message is")
+        raise UnclearAnswer("the look-up's answer could not be read: whose a message is")
     history.pass_by(at)
     history.ids.add(message_id)
     if author != lookup.sender and message.get("origin") != "api":
@@ -317,7 +317,9 @@ def _weigh(message: object, lookup: Lookup, thread_id: str, history: History) ->
     if why and at is not None and at < history.reach:
         return
     if at is None or not message_id:
-        raise Murky("a message of this sender is there, but its time or id could not be read")
+        raise UnclearAnswer(
+            "a message of this sender is there, but its time or id could not be read"
+        )
     history.add(Candidate(message_id, thread_id, at, why))
 
 

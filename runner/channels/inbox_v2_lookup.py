@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Mapping
 from runner.channels.base import Lookup, Taken
 from runner.channels.lookup import (
     MOST_PAGES,
-    Asker,
+    ApiReader,
     Candidate,
     History,
-    Murky,
+    UnclearAnswer,
     message_time,
     path_id,
 )
@@ -33,7 +33,7 @@ class LookupV2:
     """One look-up."""
 
     def __init__(
-        self, ask: Asker, platform: str, lookup: Lookup, taken: Taken, apart: float = 0.0
+        self, ask: ApiReader, platform: str, lookup: Lookup, taken: Taken, apart: float = 0.0
     ) -> None:
         self._ask = ask
         self._apart = apart  # see `History`
@@ -42,7 +42,7 @@ class LookupV2:
         self._taken = taken
 
     async def run(self) -> Finding:
-        """Return the finding; raises `Murky` when the search cannot go on."""
+        """Return the finding; raises `UnclearAnswer` when the search cannot go on."""
         if self._lookup.message_id:
             return await self._by_id(self._lookup.message_id)
         contacts = await self._contacts()
@@ -85,7 +85,7 @@ class LookupV2:
         }
         contacts = await self._all("contacts", params)
         if not all(self._is_recipient(contact) for contact in contacts):
-            raise Murky("the look-up answered with another person's contact")
+            raise UnclearAnswer("the look-up answered with another person's contact")
         return [path_id(text_id(contact.get("id"))) for contact in contacts]
 
     def _is_recipient(self, contact: Mapping[str, object]) -> bool:
@@ -106,9 +106,9 @@ class LookupV2:
         }
         threads = await self._all("threads", params)
         if not all(self._of_sender(thread) for thread in threads):
-            raise Murky("the look-up answered with another account link's threads")
+            raise UnclearAnswer("the look-up answered with another account link's threads")
         if not all(thread.get("contactId", contact_id) == contact_id for thread in threads):
-            raise Murky("the look-up answered with another person's threads")
+            raise UnclearAnswer("the look-up answered with another person's threads")
         return threads
 
     async def _read(self, thread: Mapping[str, object], history: History) -> None:
@@ -134,9 +134,9 @@ class LookupV2:
         at = message_time(message)
         message_id = text_id(message.get("id"))
         if not isinstance(message.get("direction"), str):
-            raise Murky("the look-up's answer could not be read: whose a message is")
+            raise UnclearAnswer("the look-up's answer could not be read: whose a message is")
         if message.get("threadId", thread_id) != thread_id:
-            raise Murky("the look-up answered with another thread's messages")
+            raise UnclearAnswer("the look-up answered with another thread's messages")
         history.pass_by(at)
         history.ids.add(message_id)
         same = message.get("content") == self._lookup.text
@@ -153,7 +153,9 @@ class LookupV2:
         if why and at is not None and at < history.reach:
             return
         if at is None or not message_id:
-            raise Murky("a message of this sender is there, but its time or id could not be read")
+            raise UnclearAnswer(
+                "a message of this sender is there, but its time or id could not be read"
+            )
         history.add(Candidate(message_id, thread_id, at, why))
 
     def _of_sender(self, thing: Mapping[str, object]) -> bool:
@@ -166,7 +168,9 @@ class LookupV2:
         async for page in self._pages(name, params=params):
             entries += page
             if len(entries) > MOST_PEOPLE:
-                raise Murky(f"the look-up answered with more {name} than one recipient can have")
+                raise UnclearAnswer(
+                    f"the look-up answered with more {name} than one recipient can have"
+                )
         return entries
 
     async def _pages(
@@ -177,17 +181,17 @@ class LookupV2:
             page = as_map(await self._ask.look(*parts, params=dict(asked)))
             data = page.get("data")
             if not isinstance(data, list) or "nextCursor" not in page:
-                raise Murky("the look-up's answer could not be read: no list in it")
+                raise UnclearAnswer("the look-up's answer could not be read: no list in it")
             if not all(isinstance(entry, dict) for entry in data):
-                raise Murky("the look-up's answer could not be read: an entry of a list")
+                raise UnclearAnswer("the look-up's answer could not be read: an entry of a list")
             yield data
             cursor = page["nextCursor"]
             if cursor is None:
                 return
             if not isinstance(cursor, str) or not cursor or cursor == asked.get("cursor"):
-                raise Murky("the look-up's answer could not be read: no next page")
+                raise UnclearAnswer("the look-up's answer could not be read: no next page")
             asked["cursor"] = cursor
-        raise Murky("thread too long" if "messages" in parts else "list too long")
+        raise UnclearAnswer("thread too long" if "messages" in parts else "list too long")
 
 
 def profile_platform(recipient: Recipient, default: str) -> str:

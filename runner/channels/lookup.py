@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from runner.channels.base import Gate, Taken
-from runner.channels.http import Silent, Wire
+from runner.channels.http import HttpSession, NoAnswer
 from runner.channels.responses import (
     NETWORK_LOGIN,
     PROXY_LOGIN,
     Refusal,
     Reply,
     clean,
-    moment,
+    parse_time,
     quota,
     retry_after,
 )
@@ -40,7 +40,7 @@ _PATH_ID = re.compile(r"[0-9A-Za-z_-]{1,200}")
 ReadRefusal = Callable[[Reply], Refusal]
 
 
-class Murky(Exception):
+class UnclearAnswer(Exception):
     """A look-up cannot go on: `str()` becomes the reason of `Unclear`."""
 
     def __init__(self, reason: str, after: float | None = None, *, asked: bool = True) -> None:
@@ -50,18 +50,18 @@ class Murky(Exception):
 
 
 def path_id(value: str) -> str:
-    """Return `value` if it can stand in a path; raises `Murky`, since an odd id could name another
+    """Return `value` if it can stand in a path. Raises UnclearAnswer: an odd id could name another
     resource."""
     if not _PATH_ID.fullmatch(value):
-        raise Murky("the answer could not be read (an id)")
+        raise UnclearAnswer("the answer could not be read (an id)")
     return value
 
 
-class Asker:
+class ApiReader:
     """Asks one version of the API, each question inside the gate."""
 
-    def __init__(self, wire: Wire, gate: Gate, refusal: ReadRefusal) -> None:
-        self._wire = wire
+    def __init__(self, http: HttpSession, gate: Gate, refusal: ReadRefusal) -> None:
+        self._http = http
         self._gate = gate
         self._refusal = refusal
 
@@ -69,37 +69,39 @@ class Asker:
         self, purpose: Purpose, parts: Iterable[str], params: Mapping[str, str] | None
     ) -> Reply:
         async with self._gate() as hear:
-            reply = await self._wire.get(self._wire.url(*parts), params, purpose)
+            reply = await self._http.get(self._http.url(*parts), params, purpose)
             if hear is not None:
-                hear(quota(reply, self._wire.server_now()))
+                hear(quota(reply, self._http.server_now()))
             return reply
 
     async def look(self, *parts: str, params: Mapping[str, str] | None = None) -> object:
-        """Return the JSON of a look-up's question; raises `Murky` for everything but a readable
-        200."""
+        """Return the JSON of a look-up's question. Raises UnclearAnswer for everything but a
+        readable 200."""
         try:
             reply = await self._get(Purpose.LOOK_UP, parts, params)
-        except Silent as silence:
+        except NoAnswer as silence:
             told = f"the look-up got no answer: {silence}"
-            raise Murky(told, asked=silence.connected) from None
+            raise UnclearAnswer(told, asked=silence.connected) from None
         if reply.status != 200:
             refusal = self._refusal(reply)
-            said = refusal.code or clean(refusal.message, self._wire.token)
-            after = retry_after(reply, self._wire.server_now())
-            raise Murky(f"the look-up was refused: HTTP {reply.status} {said}".rstrip(), after)
+            said = refusal.code or clean(refusal.message, self._http.token)
+            after = retry_after(reply, self._http.server_now())
+            raise UnclearAnswer(
+                f"the look-up was refused: HTTP {reply.status} {said}".rstrip(), after
+            )
         try:
             return reply.json()
         except ValueError as error:
-            raise Murky(f"the look-up's answer could not be read: {error}") from None
+            raise UnclearAnswer(f"the look-up's answer could not be read: {error}") from None
 
     async def must(self, *parts: str, params: Mapping[str, str] | None = None) -> object:
         """Return the JSON of a question that the run needs answered; raises `ChannelError`."""
         where = "/".join(("", *parts))
         try:
             reply = await self._get(Purpose.CHECK, parts, params)
-        except Silent as silence:
+        except NoAnswer as silence:
             raise ChannelError(
-                f"cannot reach the API at {self._wire.base}: {silence}",
+                f"cannot reach the API at {self._http.base}: {silence}",
                 silence.stop or "check the network and api.base_url, then run again",
             ) from None
         if reply.status != 200:
@@ -112,12 +114,12 @@ class Asker:
     def foreign(self, where: str, what: str = "it lacks what the API answers") -> ChannelError:
         """Return the error for a 200 that is not the API's."""
         return ChannelError(
-            f"{self._wire.base}{where} does not answer like the Inbox API: {what}",
+            f"{self._http.base}{where} does not answer like the Inbox API: {what}",
             "check api.base_url and api.version, and whether a proxy stands between",
         )
 
     def _error(self, reply: Reply, where: str) -> ChannelError:
-        token = self._wire.token
+        token = self._http.token
         refusal = self._refusal(reply)
         said = clean(refusal.message, token) or refusal.code
         told = f": {said}" if said else ""
@@ -133,7 +135,7 @@ class Asker:
                     "check the team's plan and add-ons, and whose token it is",
                 )
             case 429:
-                now = self._wire.server_now()
+                now = self._http.server_now()
                 wait = retry_after(reply, now)
                 until = f" until {iso(now + wait)}" if wait is not None else ""
                 return ChannelError(
@@ -145,17 +147,17 @@ class Asker:
             case status if 300 <= status < 400:
                 to = clean(reply.headers.get("Location"), token) or "another address"
                 return ChannelError(
-                    f"{self._wire.base} answers with a redirect to {to}",
+                    f"{self._http.base} answers with a redirect to {to}",
                     "set api.base_url to the API's own address",
                 )
             case status if 400 <= status < 500:
                 return ChannelError(
-                    f"{self._wire.base}{where} answers HTTP {status}{told}",
+                    f"{self._http.base}{where} answers HTTP {status}{told}",
                     "check api.base_url and api.version",
                 )
             case status:
                 return ChannelError(
-                    f"{self._wire.base}{where} answers HTTP {status}{told}",
+                    f"{self._http.base}{where} answers HTTP {status}{told}",
                     "the API has trouble: run again later",
                 )
 
@@ -233,12 +235,12 @@ class History:
 
 
 def message_time(message: Mapping[str, object]) -> float | None:
-    return moment(message.get("createdAt"))
+    return parse_time(message.get("createdAt"))
 
 
-async def guarded(search: Awaitable[Finding]) -> Finding:
+async def unclear_on_error(search: Awaitable[Finding]) -> Finding:
     """Return the search's finding, or `Unclear` with the reason why it could not go on."""
     try:
         return await search
-    except Murky as murk:
+    except UnclearAnswer as murk:
         return Unclear(str(murk), murk.after, murk.asked)

@@ -120,7 +120,7 @@ def known_code(value: object) -> str:
     return value if isinstance(value, str) and _CODE.fullmatch(value) else ""
 
 
-def moment(value: object) -> float | None:
+def parse_time(value: object) -> float | None:
     """Return an ISO 8601 time as Unix seconds; without a zone it is taken as UTC. None if it is
     none."""
     if not isinstance(value, str) or len(value) > 64:
@@ -132,7 +132,7 @@ def moment(value: object) -> float | None:
         return None
 
 
-def http_date(value: str | None) -> float | None:
+def parse_http_date(value: str | None) -> float | None:
     """Return an HTTP date as Unix seconds, None if it is none."""
     if not value or len(value) > 64:
         return None
@@ -143,7 +143,7 @@ def http_date(value: str | None) -> float | None:
         return None
 
 
-def seconds(value: object) -> float | None:
+def parse_seconds(value: object) -> float | None:
     """Return a wait in seconds: a finite number from 0, cut to `LONGEST_WAIT`. None if it is
     none."""
     if isinstance(value, str):
@@ -160,7 +160,7 @@ def seconds(value: object) -> float | None:
     return float(min(value, LONGEST_WAIT)) if value >= 0 else None
 
 
-def until(at: float | None, now: float) -> float | None:
+def seconds_until(at: float | None, now: float) -> float | None:
     """Return seconds from `now` to `at`, None for no time, 0 for the past."""
     return None if at is None else min(max(at - now, 0.0), LONGEST_WAIT)
 
@@ -171,10 +171,12 @@ def retry_after(reply: Reply, now: float) -> float | None:
     value = reply.headers.get("Retry-After")
     if value is None:
         return None
-    wait = seconds(value.strip())
+    wait = parse_seconds(value.strip())
     if wait is not None:
         return wait
-    return until(http_date(value), now if reply.server_at is None else reply.server_at)
+    return seconds_until(
+        parse_http_date(value), now if reply.server_at is None else reply.server_at
+    )
 
 
 def quota(reply: Reply, now: float) -> Quota | None:
@@ -210,7 +212,7 @@ def with_odd_wait(detail: str, reply: Reply, now: float, token: Token) -> str:
     return clean(f"{detail} (Retry-After: {token.scrub(value)[:40]} {told})", token)
 
 
-class Verdict(Enum):
+class Proof(Enum):
     """Return the rule for a refusal."""
 
     REJECTED = "rejected"  # not sent, and asking again is no use
@@ -221,25 +223,25 @@ class Verdict(Enum):
 class Rule(NamedTuple):
     """One line of a version's table. `after`: seconds to wait when the answer names none."""
 
-    verdict: Verdict
+    proof: Proof
     scope: Scope = Scope.MESSAGE
     stop: str = ""
     after: float | None = None
 
 
-REJECT = Rule(Verdict.REJECTED)
-RETRY = Rule(Verdict.DEFERRED)
-DOUBT = Rule(Verdict.IN_DOUBT)
-WAIT = Rule(Verdict.DEFERRED, Scope.LANE)
+REJECT = Rule(Proof.REJECTED)
+RETRY = Rule(Proof.DEFERRED)
+DOUBT = Rule(Proof.IN_DOUBT)
+WAIT = Rule(Proof.DEFERRED, Scope.LANE)
 
 NOT_THE_API = Rule(
-    Verdict.DEFERRED,
+    Proof.DEFERRED,
     Scope.LANE,
     "the answer does not look like the Inbox API's: check api.base_url, and whether a proxy or"
     " firewall stands between",
 )
 BAD_TOKEN = Rule(
-    Verdict.DEFERRED,
+    Proof.DEFERRED,
     Scope.LANE,
     "the API refuses the token (401): set the token variable to a valid key from Settings,"
     " API Keys, and run again",
@@ -248,12 +250,12 @@ BAD_TOKEN = Rule(
 
 def stop_lane(text: str) -> Rule:
     """Return the rule: not sent; nothing more goes out until a person has done what `text` says."""
-    return Rule(Verdict.DEFERRED, Scope.LANE, text)
+    return Rule(Proof.DEFERRED, Scope.LANE, text)
 
 
 def stop_sender(text: str) -> Rule:
     """Return the rule: not sent; this account link sends nothing more until `text` is done."""
-    return Rule(Verdict.DEFERRED, Scope.SENDER, text)
+    return Rule(Proof.DEFERRED, Scope.SENDER, text)
 
 
 COMMON: Mapping[tuple[int, str], Rule] = {
@@ -261,7 +263,7 @@ COMMON: Mapping[tuple[int, str], Rule] = {
     (402, ""): stop_lane("the API asks for payment (402): check the team's plan and add-ons"),
     (405, ""): NOT_THE_API,
     (PROXY_LOGIN, ""): NOT_THE_API,
-    (408, ""): Rule(Verdict.IN_DOUBT),  # a gateway's, perhaps after it has passed the request on
+    (408, ""): Rule(Proof.IN_DOUBT),  # a gateway's, perhaps after it has passed the request on
     (429, ""): WAIT,
 }
 """The rules that both versions start from: status and code (empty for any) to rule."""
@@ -277,23 +279,23 @@ class Refusal(NamedTuple):
     form: bool = False
 
 
-def judge(
+def outcome_of(
     rule: Rule, status: int, refusal: Refusal, detail: str, after: float | None = None
 ) -> Outcome:
     """Return the outcome of an error answer under its rule."""
     reason = refusal.code or f"http_{status}"
     wait = rule.after if after is None else after
-    match rule.verdict:
-        case Verdict.REJECTED:
+    match rule.proof:
+        case Proof.REJECTED:
             return Rejected(reason, detail)
-        case Verdict.DEFERRED:
+        case Proof.DEFERRED:
             return Deferred(reason, detail, after=wait, scope=rule.scope, stop=rule.stop)
-        case Verdict.IN_DOUBT:
+        case Proof.IN_DOUBT:
             message_id = text_id(refusal.details.get("messageId"))
             return InDoubt(reason, detail, message_id, wait, rule.scope, rule.stop)
 
 
-def from_between(reply: Reply, token: Token) -> InDoubt | None:
+def outcome_from_proxy(reply: Reply, token: Token) -> InDoubt | None:
     """Return the outcome of a redirect, or of a page for people under a status that says that all
     went well (a captive portal's, a maintenance page): the API gives neither, and each will be
     given to every message alike. It proves nothing: whatever answered may have passed the request

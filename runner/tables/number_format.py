@@ -1,7 +1,7 @@
 """Number formats (ECMA-376 part 1, 18.8.31): the text that a spreadsheet shows of a number.
 
 Separators are a format's own, `,` and `.`, since a file does not say how the computer that showed
-it writes them. Names of months and days are English unless the format names another language.
+it writes them. DateNames of months and days are English unless the format names another language.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
-from runner.tables.date_names import Names, names_of
+from runner.tables.date_names import DateNames, names_of
 
 GENERAL = "General"
 
@@ -65,7 +65,7 @@ class _Unknown(Exception):
 class _Section:
     items: list[tuple[str, str]] = field(default_factory=list)
     condition: tuple[str, float] | None = None
-    names: Names | None = None  # None: of a language that is not known here
+    names: DateNames | None = None  # None: of a language that is not known here
 
     def has(self, *kinds: str) -> bool:
         return any(kind in kinds for kind, _ in self.items)
@@ -357,7 +357,7 @@ def _with_fractions(items: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return found
 
 
-def _part(text: str, moment: datetime, names: Names | None, noon: bool, minutes: bool) -> str:
+def _part(text: str, moment: datetime, names: DateNames | None, noon: bool, minutes: bool) -> str:
     letter, wide = text[0], len(text)
     if letter in "hs" or minutes:
         hour = (moment.hour % 12 or 12) if noon else moment.hour

@@ -140,7 +140,7 @@ def literal_findings(
     def sent(written: str) -> str:
         return f"{_shown(written)} would be sent as it stands"
 
-    names = Names(columns)
+    names = PlaceholderNames(columns)
     example = next((each for each in columns if not each.endswith("id")), "first_name")
     texts = list(_texts(tree))
     for text in texts:
@@ -174,7 +174,7 @@ def literal_findings(
     return list(found.values())
 
 
-class Names:
+class PlaceholderNames:
     """The columns, found by whatever another program calls them."""
 
     def __init__(self, columns: Sequence[str]) -> None:
@@ -233,7 +233,7 @@ def _constants(tree: nodes.Template) -> Iterator[tuple[int, object]]:
                 yield node.lineno, node.value
 
 
-def _placeholders(text: str, names: Names) -> Iterator[tuple[str, int, str, str]]:
+def _placeholders(text: str, names: PlaceholderNames) -> Iterator[tuple[str, int, str, str]]:
     """Yield code, offset, what is written, and the column meant, if any; each writing once."""
     taken = bytearray(len(text))
     seen: set[str] = set()
@@ -257,7 +257,9 @@ def _placeholders(text: str, names: Names) -> Iterator[tuple[str, int, str, str]
         yield "placeholder", at, _PRINTED + "}", ""
 
 
-def _decided(text: str, match: re.Match[str], kind: str, names: Names) -> tuple[str, str] | None:
+def _decided(
+    text: str, match: re.Match[str], kind: str, names: PlaceholderNames
+) -> tuple[str, str] | None:
     """Return the code and the column of what stands in marks; None where it may well be meant."""
     inner = match[1].strip()
     if _PRINTED in inner:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 from runner.channels import inbox_v1, inbox_v2
 from runner.channels.base import Answer, Channel, Hear, Lookup, Quota, Token
 from runner.channels.factory import connect
-from runner.channels.http import Wire
+from runner.channels.http import HttpSession
 from runner.clock import SystemClock
 from runner.message.outcome import Finding
 from runner.message.prospect import Recipient
@@ -240,8 +240,8 @@ async def untaken(message_id: str) -> bool:
     return False
 
 
-def wire() -> Wire:
-    return Wire(
+def wire() -> HttpSession:
+    return HttpSession(
         "https://inbox.example/api",
         Token(SECRET),
         SystemClock(),

@@ -1,4 +1,4 @@
-"""In which row an id stood first."""
+"""Duplicates: the row in which each id stood first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the cells of a sheet once before its plan: what only many rows together can tell."""
+"""The inspection of a sheet before its plan: findings that only many rows together can tell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The people of a campaign: one Prospect, or one reason why not, for every row of the file."""
+"""The people of a campaign: one Prospect, or one reason, for every row of the file."""
 
 from __future__ import annotations
 

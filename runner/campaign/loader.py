@@ -1,4 +1,4 @@
-"""Loads a campaign file, and tells every mistake in it at once by file and line."""
+"""The loader of campaign files: every mistake at once, by file and line."""
 
 from __future__ import annotations
 

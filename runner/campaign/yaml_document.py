@@ -1,4 +1,4 @@
-"""Reads a YAML file into plain values that remember where they stood.
+"""A YAML document: plain values that remember where they stood.
 
 PyYAML alone lets a repeated key win silently and reads `10:30` as 630, `no` as False and `0123`
 as 83. Here only text, whole numbers and nothing survive; whatever else YAML would make of a

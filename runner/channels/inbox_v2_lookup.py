@@ -1,4 +1,4 @@
-"""Reading a message back from version 2: by its id, or through contact, thread and messages.
+"""The look-up of version 2: a message read back by its id, or through contact, thread and messages.
 
 Facts: InboxHQ/inboxapp-sdk `spec/openapi.json` (the default folder hides archived threads and
 requests; messages come newest first; `sentBy` tells an API send from a person's).

@@ -1,4 +1,4 @@
-"""Questions to the API: one gated GET, and what its failures mean to the two who ask.
+"""Look-ups: gated GETs, and the meaning of their failures.
 
 A look-up turns every failure into `Unclear`; a check before the run turns it into `ChannelError`.
 """

@@ -1,4 +1,4 @@
-"""Reading foreign answers: times, ids and texts that a server chose, and the rules they fall under.
+"""Responses of a server: their times, ids and texts, and the rules that they fall under.
 
 Nothing here trusts a type, a length or a character that came over the wire.
 """

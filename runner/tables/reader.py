@@ -1,4 +1,4 @@
-"""One way to read every kind of table."""
+"""The reader of every kind of table."""
 
 from __future__ import annotations
 

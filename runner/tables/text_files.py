@@ -1,4 +1,4 @@
-"""Files that are text: opened, unpacked, and read line by line."""
+"""Text files: opened, unpacked, and read line by line."""
 
 from __future__ import annotations
 

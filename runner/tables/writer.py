@@ -1,4 +1,4 @@
-"""Writes tables for people: whole or not at all, readable by their owner only."""
+"""The writer of tables: whole or not at all, readable by their owner only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bounds what one template may do, so that no typing mistake runs for ever or fills the memory.
+"""Limits of what one template may do, so that no typing mistake runs for ever or fills the memory.
 
 Nothing can stop a step once Python's own C code is in it, so no step may be large. Every text, list
 and loop is paid for from one allowance per rendering: a loop before its first round, by its

@@ -1,4 +1,4 @@
-"""Compiles templates, and tells what is wrong with them."""
+"""Templates: compiled, rendered, and their mistakes told by line."""
 
 from __future__ import annotations
 

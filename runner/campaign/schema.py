@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -43,6 +44,9 @@ from runner.campaign.values import (
 from runner.findings import Finding, refuse_code
 from runner.message.key import REHEARSAL, TEST, normal_name
 from runner.schedule import ALWAYS, Hours, local_time, make_week, parse_time
+
+# Else pydantic reads what every installed package has to say of itself, to find plugins of its own.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 MAX_NAME = 100
 

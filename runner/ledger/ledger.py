@@ -22,9 +22,7 @@ from runner.ledger import locks
 from runner.ledger.engine import ledger_url, open_engine, place_of
 from runner.ledger.errors import told_plainly
 from runner.ledger.files import Anchor
-from runner.ledger.messages import (
-    claims,
-)
+from runner.ledger.messages import claims
 from runner.ledger.migrations import refuse_upgraded
 from runner.ledger.writer import Writer
 

@@ -18,7 +18,6 @@ from runner.project.ledger_location import (
     ledger_upward,
     open_existing,
 )
-from runner.project.old_copies import may_change
 
 
 @contextmanager
@@ -37,6 +36,8 @@ def opened(
     with open_existing(location, read_only=read_only) as ledger:
         row = row_of(path, ledger)
         if not read_only:
+            from runner.project.old_copies import may_change
+
             at = SystemClock().now()
             may_change(
                 ledger,

@@ -125,11 +125,14 @@ def status_in(connection: Connection, campaign: CampaignRow, now: float) -> Stat
     is not asked."""
     waiting = message_queue.waiting(connection, [campaign.id])
     senders = {each.sender for each in waiting}
+    counts = totals.counts(connection, campaign.id)
     found = Status(
         campaign=campaign.name,
-        counts=totals.counts(connection, campaign.id),
+        counts=counts,
         reasons=totals.reasons(connection, campaign.id),
-        in_doubt=message_in_doubt.in_doubt(connection, [campaign.id]),
+        in_doubt=message_in_doubt.in_doubt(connection, [campaign.id])
+        if counts[_S.IN_DOUBT]
+        else [],
         waiting=waiting,
         per_hour=totals.sent_between(connection, campaign.id, now - RATE_OVER),
         unplanned=totals.unplanned(connection, [campaign.id]),

@@ -202,13 +202,20 @@ class Heard:
     notices: list[str] = field(default_factory=list)
 
 
+ANSWERED = 30.0
+"""Seconds that an answer is waited for where one comes, however busy the machine is."""
+
+SILENT = 1.0
+"""The same where none does."""
+
+
 @asynccontextmanager
 async def channel_to(
     version: str,
     base: str,
     *,
     clock: Any = None,
-    patience: float = 5.0,
+    patience: float = ANSWERED,
     heard: Heard | None = None,
     token: str = SECRET,
     concurrency: int = 4,
@@ -261,12 +268,16 @@ CHANNELS: dict[str, inbox_v1.InboxV1 | inbox_v2.InboxV2] = {
 
 @asynccontextmanager
 async def open_sandbox(
-    version: str, *faults: str, patience: float = 5.0, token: str = "sandbox-token", **options: Any
+    version: str,
+    *faults: str,
+    patience: float = ANSWERED,
+    token: str = "sandbox-token",
+    **options: Any,
 ) -> AsyncIterator[tuple[Sandbox, Channel]]:
     sandbox = Sandbox(faults=faults, **{"per_minute": None, **options})
     async with (
         sandbox.serve() as base,
-        channel_to(version, f"{base}/api", token=token, patience=patience) as channel,
+        channel_to(version, f"{base}/api", token=token) as channel,
     ):
         yield sandbox, channel
 

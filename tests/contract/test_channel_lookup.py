@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.message.outcome import Absent, Finding, Found, Unclear
-from tests.contract.channel_api import OTHER, SILENT, Talk, api, at, finding, ours, saying, theirs
+from tests.contract.channel_api import OTHER, Talk, api, at, finding, ours, saying, theirs
 from tests.contract.channel_support import (
     CONTACT,
     PERSON,
     SENDER,
+    SILENT,
     VERSIONS,
     Request,
     a_lookup,

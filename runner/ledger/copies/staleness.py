@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from filelock import FileLock
 from sqlalchemy import Connection, Integer, exists, func, insert, literal_column, select, update
 
 from runner.ledger.campaigns.registry import CampaignRow
@@ -245,6 +244,8 @@ class Memory:
         meanwhile: of two copies that begin in one moment, one comes first. Raises OSError where
         nothing can be written, or a frozen process is alone with it."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        from filelock import FileLock
+
         with FileLock(self.file.with_suffix(".lock"), mode=0o600, timeout=FROZEN):
             yield
 
@@ -268,6 +269,8 @@ class Memory:
 
     def outdate(self) -> None:
         """Another ledger has taken the place of this one: should it come back, it is old."""
+        from filelock import FileLock
+
         with FileLock(self.file.with_suffix(".lock"), mode=0o600):
             seen = self.recall()
             self._write(replace(seen, changes=seen.changes + 1), self.moved_to(), outdated=True)

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import pytest
 
-from .support import Api, Project, sandbox, until
+from tests.acceptance.support import Api, Project, sandbox, until
+from tests.processes import ROOT
 
-DYING = Path(__file__).parent / "dying"
+DYING = ROOT / "tests" / "acceptance" / "dying"
 QUICK = "settle: 0.1s"
 _numbers = itertools.count(1)
 

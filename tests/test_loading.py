@@ -30,18 +30,16 @@ OTHERS = frozenset({"__main__", "runner", "_distutils_hack", "sitecustomize", "c
 """Ours, and what an interpreter or a measurement brings."""
 
 FOR_FILES = {"pydantic", "yaml"}
-FOR_LIMITS = {"runner.pacing.pacer", "aiolimiter"}
+FOR_LIMITS = {"runner.pacing", "aiolimiter"}
 NEVER = {
     *("aiohttp", "yarl", "multidict", "uvloop", "orjson", "jinja2", "dotenv", "rich"),
     *("pandas", "numpy", "openpyxl", "pyarrow", "holidays", "psycopg"),
     *(
         "runner.run.run",
         "runner.planning.draft",
-        "runner.sending.drive",
-        "runner.sending.attempt",
-        "runner.sending.dispatcher",
+        "runner.sending",
     ),
-    *("runner.channels.base", "runner.events", "runner.templating", "runner.planning.planner"),
+    *("runner.channels", "runner.events", "runner.templating", "runner.planning.planner"),
 }
 """What sending alone needs, or only some sheets, schedules and ledgers."""
 

@@ -1,7 +1,7 @@
 """The ledger: the truth about who was written to.
 
     with open_ledger("state.db") as ledger:
-        counts = ledger.read(views.counts, campaign.id)      # a consistent look
+        counts = ledger.read(totals.counts, campaign.id)      # a consistent look
         stopped = ledger.write(decisions.suppress, ids, "asked", now)   # one transaction
         number = await ledger.commit(claims.claim, intent)    # grouped with others' commits
 

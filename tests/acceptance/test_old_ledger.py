@@ -249,9 +249,15 @@ def test_a_live_run_stops_once_a_copy_of_its_ledger_has_gone_further(both: Proje
     both.api.faults("slow:seconds=0.3")
     run = both.start(both.campaign)
     until(lambda: len(both.api.recipients) > 3, "some to be sent")
-    [copy] = copies_of(both, 1)
-    home = {"HOME": str(both.folder)}
-    copy.run("pause", copy.campaign, **home)
+
+    def goes_further() -> bool:
+        """Unless what is remembered has come further before it was there."""
+        [copy] = copies_of(both, 1)
+        paused = copy.run("pause", copy.campaign, HOME=str(both.folder))
+        shutil.rmtree(copy.folder)
+        return paused.code == 0
+
+    until(goes_further, "a copy to go further")
     done = run.wait()
     assert done.code == 1, done.all
     assert OLD in done.err

@@ -5,7 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from sqlalchemy import Connection, case, delete, insert, literal, select, text, update
+from sqlalchemy import (
+    Connection,
+    case,
+    delete,
+    insert,
+    inspect,
+    literal,
+    select,
+    text,
+    update,
+)
 
 from runner.addresses import is_loopback
 from runner.errors import LedgerError
@@ -190,3 +200,13 @@ def refuse_upgraded(connection: Connection) -> None:
     just taken a lane."""
     hold_schema(connection, shared=True)
     refuse_another_schema(connection)
+
+
+def has_table(connection: Connection, name: str) -> bool:
+    """Whether the database has a table, one of ours or not."""
+    return inspect(connection).has_table(name)
+
+
+def run_script(connection: Connection, script: str) -> None:
+    """Run SQL of several statements as it stands, in this transaction."""
+    connection.exec_driver_sql(script, execution_options={"no_parameters": True})

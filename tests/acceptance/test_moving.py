@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 
 import pytest
 
-from .support import Project, everything_in, people, until
-
-DYING = Path(__file__).parent / "dying"
+from .support import DYING, Project, everything_in, people, until
 
 
 @pytest.fixture

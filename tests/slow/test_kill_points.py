@@ -14,10 +14,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.acceptance.support import Api, Project, sandbox, until
-from tests.processes import ROOT
+from tests.acceptance.support import DYING, Api, Project, sandbox, until
 
-DYING = ROOT / "tests" / "acceptance" / "dying"
 QUICK = "settle: 0.1s"
 _numbers = itertools.count(1)
 

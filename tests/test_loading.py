@@ -127,6 +127,8 @@ def test_status_in_words_loads_no_more(folder: Path) -> None:
         (("export", "spring.yaml", "-o", "results.csv"), FOR_FILES),
         (("suppress", "add", "44"), set()),
         (("suppress", "list"), set()),
+        (("hold", "44"), set()),
+        (("hold", "--list"), set()),
         (("db", "backup", "copy.db"), set()),
     ],
     ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) else "",

@@ -154,6 +154,8 @@ def test_no_package_is_asked_for_plugins_of_pydantic(folder: Path) -> None:
         (("export", "spring.yaml", "-o", "results.csv"), FOR_FILES),
         (("suppress", "add", "44"), set()),
         (("suppress", "list"), set()),
+        (("hold", "44"), set()),
+        (("hold", "--list"), set()),
         (("db", "backup", "copy.db"), set()),
     ],
     ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) else "",

@@ -1,4 +1,4 @@
-"""What a person does to a campaign, its messages and the do-not-contact list.
+"""What a person does to a campaign, its messages, the do-not-contact list and holds.
 
 The same for the command line and the dashboard: each changes the ledger and writes down who did
 it (`by`), from where (`via`) and what came of it, in one transaction. What changed nothing is not

@@ -28,6 +28,7 @@ from runner.ledger.schema import (
     attempt_by_message_id,
     brake,
     campaign,
+    hold,
     lane,
     message,
     message_by_message_id,
@@ -158,6 +159,10 @@ def _call_lane(connection: Connection, old: str, new: str) -> None:
                 set_note(connection, what + new + rest, value)
 
 
+def _add_holds(connection: Connection) -> None:
+    hold.create(connection)
+
+
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_words,
     2: _add_brakes_zones_and_contacts,
@@ -166,6 +171,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     5: _add_actions,
     6: _add_outdated,
     7: _keep_rehearsals_apart,
+    8: _add_holds,
 }
 """Schema version -> what brings a ledger of that version to the next one."""
 

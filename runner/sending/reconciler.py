@@ -74,6 +74,7 @@ class Reconciler:
     lane: Lane
     _cases: dict[int, Case] = field(default_factory=dict)
     _told: float = 0.0
+    _hold_ends: float = math.inf  # boot seconds: one that may not be repeated may be then
 
     async def run(self) -> None:
         """Ends when nothing is left to try and dispatch is over. Errors go to `lane.fail`."""
@@ -92,9 +93,8 @@ class Reconciler:
                 if not lane.settling and lane.dispatched:
                     break
                 self._tell(doubts)
-                await lane.wait_for_doubt(
-                    min((self._cases[item.id].due_at for item in doubts), default=math.inf)
-                )
+                due_at = min((self._cases[item.id].due_at for item in doubts), default=math.inf)
+                await lane.wait_for_doubt(min(due_at, self._hold_ends))
             if lane.idle_after is not None:
                 self._resume_later(self._open())
         except ExceptionGroup as group:
@@ -112,6 +112,8 @@ class Reconciler:
         self._cases = {doubt.id: self._case_of(doubt) for doubt in found}
         kept = []
         reserved: set[str] = set()
+        ends = min((each.held_until for each in found if self._held(each)), default=math.inf)
+        self._hold_ends = lane.clock.boot() + ends - lane.clock.now()
         for doubt in found:
             if doubt.campaign in lane.braked:
                 continue
@@ -190,7 +192,7 @@ class Reconciler:
         """Whether sending the same bytes under the same key again is how to settle this."""
         way = way_to_settle(
             idempotent=self._channel(doubt).idempotent,
-            barred=self._barred(doubt),
+            barred=self._barred(doubt) or self._held(doubt),
             presumed=self._presumed(doubt),
             ages=self._ages(doubt),
             key_life=self.lane.campaigns[doubt.campaign].key_life,
@@ -218,6 +220,10 @@ class Reconciler:
         file: a repeat could be the first message that they get."""
         lists = self.lane.campaigns[doubt.campaign].suppressed
         return doubt.unwanted or doubt.recipient.id in lists
+
+    def _held(self, doubt: Doubt) -> bool:
+        """Whether the recipient is on hold: nothing is repeated until that ends."""
+        return doubt.held_until > self.lane.clock.now()
 
     def _first_due(self, doubt: Doubt) -> float:
         clock = self.lane.clock
@@ -302,7 +308,8 @@ class Reconciler:
             finding,
             absent=lane.campaigns[doubt.campaign].absent,
             idempotent=channel.idempotent,
-            barred=self._barred(doubt),
+            # What is queued waits for the end of a hold by itself; a repeat would not.
+            barred=self._barred(doubt) or (channel.idempotent and self._held(doubt)),
             presumed=self._presumed(doubt),
         )
         if isinstance(said, Way):

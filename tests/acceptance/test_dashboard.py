@@ -326,6 +326,37 @@ def test_it_shows_and_changes_a_ledger_on_postgresql(project: Project, postgres:
     assert dashboard.wait().code == 0
 
 
+def test_a_person_is_put_on_hold_and_taken_off(planned: Project) -> None:
+    dashboard, link = started(planned)
+    browser = Browser(link)
+    browser.enter()
+    own = {"Origin": f"http://{browser.host}", "Content_Type": FORM["Content-Type"]}
+    [id] = people(1)
+
+    def do(act: str, **fields: str) -> str:
+        said = {"word": browser.form_word(f"/messages/1/{act}"), **fields}
+        assert browser.ask(f"/messages/1/{act}", "POST", urlencode(said), **own).status == 303
+        return browser.ask("/messages/1").text
+
+    assert "/messages/1/hold" in browser.ask("/messages/1").text
+    shown = do("hold", why="on <holiday>")
+    assert "On hold since" in shown
+    assert "on &lt;holiday&gt;" in shown
+    assert "/messages/1/unhold" in shown
+    assert "held: 1" in browser.ask("/campaigns/1").text
+    [told] = planned.ok("hold", "--list", "--json").json
+    assert (told["recipient"], told["why"]) == (id, "on <holiday>")
+    assert "On hold since" not in do("unhold")
+    assert planned.ok("hold", "--list", "--json").json == []
+    acts = planned.ok("history", "--json").json
+    assert [(each["what"], each["via"]) for each in acts] == [
+        ("unhold", "dashboard"),
+        ("hold", "dashboard"),
+    ]
+    dashboard.interrupt()
+    assert dashboard.wait().code == 0
+
+
 def test_it_says_what_it_needs(planned: Project, capsys: pytest.CaptureFixture[str]) -> None:
     outside = planned.ok("dashboard", "--host", "0.0.0.0", code=2)
     assert "--allow-network" in outside.err

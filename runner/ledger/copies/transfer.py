@@ -20,6 +20,7 @@ from runner.ledger.schema import (
     attempt,
     brake,
     campaign,
+    hold,
     lane,
     message,
     meta,
@@ -57,7 +58,7 @@ Copied = Callable[[int], None]
 
 def rows_of(source: Connection) -> int:
     """How many rows are to be copied."""
-    counts = [select(func.count()).select_from(table) for table in (*COPIED, suppression)]
+    counts = [select(func.count()).select_from(table) for table in (*COPIED, suppression, hold)]
     return sum(source.execute(each).scalar_one() for each in counts)
 
 
@@ -114,6 +115,7 @@ def bring(
         for table in COPIED:
             _copy(target, source, table, above, copied)
         _merge_suppressions(target, source, copied)
+        _merge_holds(target, source, copied)
     _merge_lanes(target, source, above["run"])
     _merge_notes(target, source)
     for table in NUMBERED:
@@ -125,8 +127,8 @@ def bring(
 
 
 def take_back(target: Connection, ledger: str, *, seen: bool) -> None:
-    """Remove what was brought from the ledger of that number; people on the do-not-contact list
-    stay. `seen`: it is known to have arrived.
+    """Remove what was brought from the ledger of that number; people on the do-not-contact list,
+    and on hold, stay. `seen`: it is known to have arrived.
 
     Raises LaneHeld if a run is live, LedgerError if anything was done here since.
     """
@@ -243,6 +245,21 @@ def _merge_suppressions(target: Connection, source: Connection, copied: Copied) 
     _copy(target, source, suppression, {}, copied, into="arriving")
     target.execute(
         text("INSERT INTO suppression SELECT * FROM arriving ON CONFLICT (recipient) DO NOTHING")
+    )
+
+
+def _merge_holds(target: Connection, source: Connection, copied: Copied) -> None:
+    """Of two holds of one person the longer."""
+    target.execute(text("CREATE TEMP TABLE held (LIKE hold) ON COMMIT DROP"))
+    _copy(target, source, hold, {}, copied, into="held")
+    target.execute(
+        text(
+            "INSERT INTO hold SELECT * FROM held ON CONFLICT (recipient) DO UPDATE"
+            " SET until = excluded.until, why = excluded.why, made_at = excluded.made_at,"
+            " made_by = excluded.made_by"
+            " WHERE hold.until IS NOT NULL"
+            " AND (excluded.until IS NULL OR excluded.until > hold.until)"
+        )
     )
 
 

@@ -195,8 +195,8 @@ class InboxV2:
             said = read_refusal(reply).request_id
         request_id = clean(said, self._wire.token)
         left = quota(reply, self.server_now())
-        outcome = checked(self.outcome(reply), reply, body, self._wire)
-        return Answer(outcome, reply.status, request_id, reply.server_at, left)
+        outcome, stamped_at = checked(self.outcome(reply), reply, body)
+        return Answer(outcome, reply.status, request_id, reply.server_at, left, stamped_at)
 
     def outcome(self, reply: Reply) -> Outcome:
         """What an answer to a send comes to."""
@@ -246,8 +246,7 @@ class InboxV2:
         return clean(text or extra, self._wire.token)
 
     async def look_up(self, lookup: Lookup, taken: Taken) -> Finding:
-        apart = self._wire.apart
-        return await guarded(LookupV2(self._ask, self._platform, lookup, taken, apart).run())
+        return await guarded(LookupV2(self._ask, self._platform, lookup, taken).run())
 
     async def team(self) -> Team:
         answer = as_map(await self._ask.must("team"))

@@ -62,25 +62,30 @@ class Quota(NamedTuple):
 
 class Answer(NamedTuple):
     """The result of one send. `status` is HTTP's, 0 when there was no answer; `server_at` is the
-    answer's own `Date` in Unix seconds; `quota` is None when it names none that can be."""
+    answer's own `Date` in Unix seconds; `quota` is None when it names none that can be;
+    `stamped_at` is when the message of an acceptance was written, by the API's word."""
 
     outcome: Outcome
     status: int = 0
     request_id: str = ""
     server_at: float | None = None
     quota: Quota | None = None
+    stamped_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
     """The marks by which a look-up recognises a message: `not_before` is the first attempt's start
-    by the server's clock (Unix seconds); `message_id` is the id that an unconfirmed answer gave."""
+    by the server's clock (Unix seconds); `stamped_from` is the earliest that its message can be
+    stamped, as far as acceptances of that time have shown how the clocks are apart, None where
+    none has; `message_id` is the id that an unconfirmed answer gave."""
 
     sender: str
     recipient: Recipient
     text: str
     not_before: float
     message_id: str = ""
+    stamped_from: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

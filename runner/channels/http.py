@@ -183,7 +183,6 @@ class HttpSession:
         self._date_text: str | None = None
         self._date_at: float | None = None
         self._ahead = server_ahead
-        self.apart = 0.0  # seconds by which stamps of messages were behind `Date`
         self._odd: float | None = None  # the same by an answer that was not believed
 
     def url(self, *parts: str) -> URL:

@@ -147,8 +147,8 @@ class InboxV1:
             return Answer(reply)
         request_id = clean(reply.headers.get("X-Request-Id"), self._http.token)
         left = quota(reply, self.server_now())
-        outcome = checked(self.outcome(reply), reply, body, self._http)
-        return Answer(outcome, reply.status, request_id, reply.server_at, left)
+        outcome, stamped_at = checked(self.outcome(reply), reply, body)
+        return Answer(outcome, reply.status, request_id, reply.server_at, left, stamped_at)
 
     def outcome(self, reply: Reply) -> Outcome:
         """Return the outcome that an answer to a send proves."""
@@ -217,7 +217,7 @@ class InboxV1:
             raise UnclearAnswer("the look-up answered with a thread that does not say whose it is")
         if text_id(known) != recipient.id:
             raise UnclearAnswer("the look-up answered with another person's thread")
-        history = History(lookup.not_before, self._http.apart)
+        history = History(lookup)
         history.syncing = bool(thread.get("isSyncing"))
         await self._read_messages(thread_id, lookup, history, taken)
         last = as_map(thread.get("lastMessage"))

@@ -195,8 +195,8 @@ class InboxV2:
             said = read_refusal(reply).request_id
         request_id = clean(said, self._http.token)
         left = quota(reply, self.server_now())
-        outcome = checked(self.outcome(reply), reply, body, self._http)
-        return Answer(outcome, reply.status, request_id, reply.server_at, left)
+        outcome, stamped_at = checked(self.outcome(reply), reply, body)
+        return Answer(outcome, reply.status, request_id, reply.server_at, left, stamped_at)
 
     def outcome(self, reply: Reply) -> Outcome:
         """Return the outcome that an answer to a send proves."""
@@ -248,10 +248,8 @@ class InboxV2:
         return clean(text or extra, self._http.token)
 
     async def look_up(self, lookup: Lookup, taken: Taken) -> Finding:
-        apart = self._http.apart
-        return await unclear_on_error(
-            LookupV2(self._ask, self._platform, lookup, taken, apart).run()
-        )
+        search = LookupV2(self._ask, self._platform, lookup, taken)
+        return await unclear_on_error(search.run())
 
     async def team(self) -> Team:
         answer = as_map(await self._ask.must("team"))

@@ -32,11 +32,8 @@ MOST_PEOPLE = 10
 class LookupV2:
     """One look-up."""
 
-    def __init__(
-        self, ask: ApiReader, platform: str, lookup: Lookup, taken: Taken, apart: float = 0.0
-    ) -> None:
+    def __init__(self, ask: ApiReader, platform: str, lookup: Lookup, taken: Taken) -> None:
         self._ask = ask
-        self._apart = apart  # see `History`
         self._platform = platform
         self._lookup = lookup
         self._taken = taken
@@ -48,7 +45,7 @@ class LookupV2:
         contacts = await self._contacts()
         if not contacts:
             return Absent("no contact with this id")
-        history = History(self._lookup.not_before, self._apart)
+        history = History(self._lookup)
         threads = 0
         for contact_id in contacts:
             for thread in await self._threads(contact_id):

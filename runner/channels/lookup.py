@@ -5,11 +5,12 @@ A look-up turns every failure into `Unclear`; a check before the run turns it in
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from runner.channels.base import Gate, Taken
+from runner.channels.base import Gate, Lookup, Taken
 from runner.channels.http import HttpSession, NoAnswer
 from runner.channels.responses import (
     NETWORK_LOGIN,
@@ -30,7 +31,8 @@ from runner.message.outcome import Absent, Finding, Found, Unclear
 EARLY = 30.0
 """Seconds before that in which a message of ours is neither proof nor passed over: the clock that
 stamps messages need not be the one that writes `Date`. Our own choice, far above a drift of
-machines that keep time; what acceptances show of a greater one is added."""
+machines that keep time; what acceptances show of a greater one is added, and where none has shown
+anything, nothing is passed over."""
 
 MOST_PAGES = 20
 """Pages of one list that a look-up reads. Our own choice: 2,000 messages."""
@@ -172,18 +174,22 @@ class Candidate(NamedTuple):
     why: str = ""
 
 
+UNMEASURED = (
+    "; no acceptance of that time tells how far the API's clocks are apart, so it may be the one"
+)
 FROM_BEFORE = "the very message is there, but from before the attempt, and is no other row's"
 
 
 class History:
     """The part of one or more threads that a look-up has read: the new messages of ours, and
-    whether the pages so far reach behind the attempt. `apart`: seconds by which the clock that
-    stamps messages was seen to be behind the one that writes `Date`."""
+    whether the pages so far reach behind the attempt."""
 
-    def __init__(self, not_before: float, apart: float = 0.0) -> None:
-        self._floor = not_before - CLOCK_SLACK
-        self.reach = self._floor - EARLY - apart
+    def __init__(self, lookup: Lookup) -> None:
+        self._floor = lookup.not_before - CLOCK_SLACK
+        self.reach = -math.inf
         """Older messages are passed over, but for the very message."""
+        if lookup.stamped_from is not None:
+            self.reach = min(self._floor, lookup.stamped_from - CLOCK_SLACK) - EARLY
         self.ids: set[str] = set()
         self._candidates: list[Candidate] = []
         self.syncing = False
@@ -207,6 +213,8 @@ class History:
     def add(self, candidate: Candidate) -> None:
         if not candidate.why and candidate.at < self._floor:
             candidate = candidate._replace(why=FROM_BEFORE)
+        elif candidate.at < self._floor - EARLY and self.reach == -math.inf:
+            candidate = candidate._replace(why=candidate.why + UNMEASURED)
         self._candidates.append(candidate)
 
     def behind(self) -> bool:

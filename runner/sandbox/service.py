@@ -10,8 +10,9 @@ from runner.sandbox.api import v1, v2
 from runner.sandbox.api.http import Answer, Call, json_answer
 from runner.sandbox.api.refusals import Refusal
 from runner.sandbox.api.v2_send import result
-from runner.sandbox.faults import FaultBook
+from runner.sandbox.faults import Fault, FaultBook
 from runner.sandbox.options import Options
+from runner.sandbox.people import made_up_id
 from runner.sandbox.quotas import PER_MINUTE, Keys, Limits
 from runner.sandbox.store import Store, stamp
 
@@ -113,7 +114,31 @@ class Service:
         answer = await handler(self, call)
         if fault is not None and fault.name == "slow" and fault.phase == "after":
             await self.options.sleep(fault.seconds)
+        if fault is not None and fault.name == "not_as_asked" and kind_of(call) == "send":
+            return self._not_as_asked(call, answer, fault)
         return answer
+
+    def _not_as_asked(self, call: Call, answer: Answer, fault: Fault) -> Answer:
+        """Let an acceptance speak of something else, and keep in the list what is ``amiss``."""
+        said = json.loads(answer.body)
+        message = said.get("message", said)  # v1 answers a send into a thread with the message
+        accepted = self.store.accepted
+        entry = next(one for one in accepted if one["message_id"] == message["id"])
+        before = answer.body
+        match fault.what:
+            case "link":
+                said.setdefault("thread", {})["accountLinkId"] = made_up_id("another link")
+            case "thread":
+                message["threadId"] = made_up_id("another thread")
+            case "id":
+                message["id"] = fault.id or accepted[0]["message_id"]
+            case _:
+                message["content"] = f"Not this: {message['content']}"
+        changed = json_answer(answer.status, said)
+        is_replay = call.version == 2 and answer.status == 200
+        if changed.body != before and not is_replay:
+            entry["amiss"] = fault.what
+        return changed
 
     async def _wait_read(self, call: Call) -> None:
         if self.options.latency:

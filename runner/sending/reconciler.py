@@ -22,7 +22,7 @@ from runner.events import (
     MessageSkipped,
     Waiting,
 )
-from runner.ledger.messages import in_doubt, settlements
+from runner.ledger.messages import in_doubt, settlements, usage
 from runner.ledger.messages.in_doubt import Doubt
 from runner.ledger.messages.settlements import Settlement
 from runner.message.evidence import Evidence, Way, way_to_settle, weigh
@@ -301,6 +301,7 @@ class Reconciler:
             recipient=doubt.recipient,
             text=doubt.text,
             not_before=doubt.first_server_at,
+            stamped_from=self._stamped_from(doubt),
             message_id=doubt.asked_id if doubt.unconfirmed else "",
         )
         finding = await channel.look_up(lookup, self._is_taken)
@@ -333,6 +334,15 @@ class Reconciler:
             case Unclear(reason=reason, asked=True):
                 await self._write(doubt, said, "unclear", reason)
         return finding
+
+    def _stamped_from(self, doubt: Doubt) -> float | None:
+        """The earliest that a doubt's message can be stamped, by the clock that has it earlier:
+        either may have been set since the acceptances that tell how far it is apart."""
+        where = doubt.lane, doubt.base_url
+        behind = self.lane.ledger.read(usage.stamped_near, *where, doubt.first_at)
+        if behind is None:
+            return None
+        return min(doubt.first_server_at - behind.date, doubt.first_at - behind.wall)
 
     async def _is_taken(self, message_id: str) -> bool:
         return self.lane.ledger.read(in_doubt.is_taken, message_id)

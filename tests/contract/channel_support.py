@@ -240,7 +240,10 @@ async def channel_to(
 
 
 def a_lookup(text: str = "Hi", *, recipient: Recipient = PERSON, **more: Any) -> Lookup:
-    return Lookup(SENDER, recipient, text, **{"not_before": DATE_AT, **more})
+    """A look-up where acceptances have shown that the API's clocks agree, unless `more` differs."""
+    return Lookup(
+        SENDER, recipient, text, **{"not_before": DATE_AT, "stamped_from": DATE_AT, **more}
+    )
 
 
 async def untaken(message_id: str) -> bool:
@@ -292,4 +295,5 @@ async def look(
     channel: Channel, recipient: Recipient = PERSON, text: str = "Hi", **more: Any
 ) -> Finding:
     since = more.pop("not_before", channel.server_now() - 1)
-    return await channel.look_up(Lookup(SENDER, recipient, text, since, **more), untaken)
+    lookup = Lookup(SENDER, recipient, text, since, **{"stamped_from": since, **more})
+    return await channel.look_up(lookup, untaken)

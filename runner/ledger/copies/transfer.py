@@ -14,6 +14,7 @@ from runner.errors import LedgerError
 from runner.ledger.copies import staleness
 from runner.ledger.errors import plainly
 from runner.ledger.locks import hold_schema, keep_runs_out
+from runner.ledger.messages.usage import STAMPED, joined_stamps
 from runner.ledger.moved_mark import MARK, Moved, set_mark
 from runner.ledger.schema import (
     action,
@@ -279,6 +280,9 @@ def _merge_notes(target: Connection, source: Connection) -> None:
         if key in _OWN or key.startswith(_DRIVEN):
             continue
         known = note(target, key)
+        if key.startswith(STAMPED) and known:
+            set_note(target, key, joined_stamps(known, value))
+            continue
         longer = key.startswith(_HOLD) and known and json.loads(known)[0] < json.loads(value)[0]
         if longer or not known:
             set_note(target, key, value)

@@ -19,8 +19,6 @@ from sqlalchemy import Connection, Engine
 
 from runner.clock import Clock
 from runner.ledger import locks
-from runner.ledger.copies import staleness
-from runner.ledger.copies.staleness import Newest
 from runner.ledger.engine import ledger_url, open_engine, place_of, refuse_unconfirmed
 from runner.ledger.errors import told_plainly
 from runner.ledger.files import Anchor
@@ -49,8 +47,9 @@ class Ledger:
         self.file = Path(url.database or "") if sqlite else None
         self.place = place_of(url)
         self._anchor = Anchor(self.file) if self.file else None
-        self.newest: Newest | None = None
-        """The attempt that was committed last, of those in a database that are no rehearsals."""
+        self.newest_attempt: tuple[int, int, float] | None = None
+        """The attempt that was committed last, of those in a database that are no rehearsals: its
+        message, its number and its start (Unix s)."""
 
     def read(
         self, view: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -114,7 +113,7 @@ class Ledger:
             and isinstance(result, int)
             and not is_rehearsal(item.lane)
         ):
-            self.newest = staleness.newest_attempt(item.message, result, item.started_at)
+            self.newest_attempt = item.message, result, item.started_at
         return result
 
     def measure(self, committed: Callable[[float], None], clock: Clock) -> None:

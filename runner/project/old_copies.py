@@ -250,6 +250,9 @@ def _look_at_newest(memory: Memory, ledger: Ledger) -> OldLedger | None:
 
 
 def _keep_newest(memory: Memory, ledger: Ledger) -> None:
-    newest, process = ledger.newest, f"{socket.gethostname()} {os.getpid()}"
-    if newest is not None and memory.recall().newest.get(process) != newest:
+    if ledger.newest_attempt is None:
+        return
+    newest = staleness.newest_attempt(*ledger.newest_attempt)
+    process = f"{socket.gethostname()} {os.getpid()}"
+    if memory.recall().newest.get(process) != newest:
         memory.write(Marks(newest={process: newest}))

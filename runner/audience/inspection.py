@@ -307,7 +307,7 @@ def _told(file: str, column: _Column) -> list[Finding]:
         add("empty_words", f"{column.empty} {say} {_listed(column.empty_words)}; {count} as empty")
     if rows := column.names.count:
         are, told = ("is", "is that") if rows == 1 else ("are", "are these")
-        name = "somebody's name?" if rows == 1 else "names?"
+        name = "someone's name?" if rows == 1 else "names?"
         add(
             "names_like_nothing",
             f"{column.names} {are} {_listed(column.name_words)}; {told} {name}",

@@ -41,8 +41,8 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -50,6 +50,9 @@ from runner.clock import iso
 from runner.errors import LaneHeld
 from runner.ledger.lanes import owner_of
 from runner.ledger.schema import lane, message, meta
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 NAMELESS = "a process that has not said its name yet"
 
@@ -109,6 +112,8 @@ def _file_name(lane_id: str) -> str:
 
 @contextmanager
 def _hold_file(folder: Path, name: str, what: str, at: float, wait: float) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
     lock = FileLock(folder / f"lane-{name}.lock", mode=0o600)
     holder = folder / f"lane-{name}.json"
     try:
@@ -168,6 +173,8 @@ def is_process_alive(pid: int) -> bool:
 def hold_seen_file(file: Path) -> FileLock:
     """Return the lock of what this machine has seen of a ledger, as a context manager. It raises
     OSError where the folder cannot be written, or a frozen process holds the lock."""
+    from filelock import FileLock
+
     return FileLock(file, mode=0o600, timeout=SEEN_SECONDS)
 
 

@@ -210,7 +210,7 @@ def refuse_upgraded(connection: Connection) -> None:
 
 
 def has_table(connection: Connection, name: str) -> bool:
-    """Whether the database has a table, one of ours or not."""
+    """Return whether the database has a table, one of ours or not."""
     return inspect(connection).has_table(name)
 
 

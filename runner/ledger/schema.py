@@ -324,12 +324,12 @@ hold = Table(
     "hold",
     metadata,
     Column("recipient", String, primary_key=True),
-    Column("until", Float),  # None: until somebody says otherwise
+    Column("until", Float),  # None: until they are taken off
     Column("why", Text, nullable=False, server_default=""),
     Column("made_at", Float, nullable=False),
     Column("made_by", String, nullable=False),  # a person; empty: a run itself
 )
-"""Who is written to by no campaign for now; their messages stay queued."""
+"""The people to whom no campaign writes for now; their messages stay queued."""
 
 
 def note(connection: Connection, key: str) -> str:

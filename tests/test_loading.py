@@ -45,6 +45,7 @@ NEVER = {
 
 FOR_CHANGES = {
     *("filelock", "platformdirs", "runner.ledger.copies.staleness", "runner.project.old_copies"),
+    "runner.ledger.copies.seen_ledgers",
     *(
         "runner.ledger.messages.decisions",
         "runner.ledger.messages.outcomes",

@@ -229,7 +229,7 @@ def test_what_cannot_be_told_is_not_done(ledger: Ledger, monkeypatch: pytest.Mon
     def fail(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(audit, "keep", fail)
+    monkeypatch.setattr(audit, "record", fail)
     with pytest.raises(KeyboardInterrupt):
         people.hold(ledger, Clock(10.0), ["1"], None, **ADA)
     assert ledger.read(holds.listed, 10.0) == []

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,15 +83,27 @@ def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool 
     with _telling_columns(campaign):
         missing_columns(template.needs, audience)
     template.decimal_of = cache(partial(decimal_sign, audience))
-    row = ledger.read(registry.find_campaign, campaign.name) if ledger else None
+    draft = Draft(campaign, audience, template, None, files, new_campaign)
+    return _matched(draft, ledger) if ledger else draft
+
+
+def update_draft(draft: Draft, ledger: Ledger) -> Draft:
+    """Match a draft with what the ledger knows of it now, and read its files again if they were
+    edited. Raises what `make_draft` does."""
+    if file_hashes(draft.campaign) != draft.files:
+        return make_draft(draft.campaign, ledger, new_campaign=draft.as_new)
+    return _matched(draft, ledger)
+
+
+def _matched(draft: Draft, ledger: Ledger) -> Draft:
+    row = ledger.read(registry.find_campaign, draft.campaign.name)
     if row is not None:
-        _same_identity(campaign, audience, row)
-    draft = Draft(campaign, audience, template, row, files, new_campaign)
-    if ledger is not None and row is None:
-        refuse_rehearsed(draft, ledger)
+        _refuse_other_identity(draft, row)
+    else:
+        _refuse_rehearsed(draft, ledger)
         holder = ledger.read(schema.note, prospects_key(draft))
         refuse_other_name(draft, ledger, ledger.read(registry.campaigns), holder)
-    return draft
+    return replace(draft, row=row)
 
 
 def text_findings(campaign: Campaign, template: Template, columns: Sequence[str]) -> list[Finding]:
@@ -141,10 +153,10 @@ def _telling_columns(campaign: Campaign) -> Iterator[None]:
         raise
 
 
-def _same_identity(campaign: Campaign, audience: Audience, row: CampaignRow) -> None:
+def _refuse_other_identity(draft: Draft, row: CampaignRow) -> None:
     for what, was, now in (
-        ("api.platform", row.platform, campaign.api.platform),
-        ("prospects.id_type", row.id_type, audience.id_type),
+        ("api.platform", row.platform, draft.campaign.api.platform),
+        ("prospects.id_type", row.id_type, draft.audience.id_type),
     ):
         if was != now:
             raise LedgerError(
@@ -180,7 +192,7 @@ def refuse_other_name(
             )
 
 
-def refuse_rehearsed(draft: Draft, ledger: Ledger) -> None:
+def _refuse_rehearsed(draft: Draft, ledger: Ledger) -> None:
     """Raise LedgerError if a campaign is to go through a gateway at whose address it was begun as a
     rehearsal: whom that has written to would be written to again."""
     campaign = draft.campaign

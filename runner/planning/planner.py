@@ -1,4 +1,4 @@
-"""The plan: campaign × audience × template × what is known -> messages and skips. Pure.
+"""The plan: campaign × audience × texts × what is known -> messages and skips. Pure.
 
 The same function serves the dry run and the real one, so that a preview is exact.
 """
@@ -9,6 +9,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -27,20 +28,25 @@ CHUNK = 1000
 
 KnownLookup = Callable[[Sequence[Recipient]], Mapping[Recipient, Known]]
 
+Rendered = tuple[str, SkipReason | None, str]
+"""A row's text; why it is not to be sent, if so, and the detail of that."""
+
+Render = Callable[[Prospect], Rendered]
+"""Renders a row."""
+
 
 def plan_messages(
     rows: Iterable[Prospect | RowSkip],
-    template: Template,
+    render: Render,
     senders: Sequence[Sender],
     known: KnownLookup,
     suppressed: Mapping[str, str],
-    max_characters: int | None = None,
     *,
     contact_once_in: float | None = None,
     now: float = 0.0,
 ) -> Iterator[list[Entry | RowSkip]]:
-    """Chunks of what each row becomes, in file order. `max_characters`: of the platform, None if
-    there is no limit or it is not known. `contact_once_in`: see `Contact.bars`."""
+    """Yield chunks of what each row becomes, in file order. `contact_once_in`: see
+    `Contact.bars`."""
     rows = iter(rows)
     while chunk := list(islice(rows, CHUNK)):
         recipients = [row.recipient for row in chunk if row.recipient is not None]
@@ -48,9 +54,7 @@ def plan_messages(
         yield [
             row
             if isinstance(row, RowSkip) and not _is_message(row)
-            else _entry(
-                row, template, senders, have, suppressed, max_characters, contact_once_in, now
-            )
+            else _entry(row, render, senders, have, suppressed, contact_once_in, now)
             for row in chunk
         ]
 
@@ -63,11 +67,10 @@ def _is_message(skip: RowSkip) -> bool:
 
 def _entry(
     row: Prospect | RowSkip,
-    template: Template,
+    render: Render,
     senders: Sequence[Sender],
     have: Mapping[Recipient, Known],
     suppressed: Mapping[str, str],
-    max_characters: int | None,
     contact_once_in: float | None,
     now: float,
 ) -> Entry:
@@ -87,16 +90,20 @@ def _entry(
     elif bar is not None:
         text, skip, (detail, free_at) = "", SkipReason.CONTACTED, bar
     else:
-        text, skip, detail = _render(row, template, max_characters)
+        text, skip, detail = render(row)
     planned = PlannedMessage(
         row.row, row.recipient, sender, text, row.columns, skip, detail, free_at, zone
     )
     return Entry(planned, _change(planned, known), known)
 
 
-def _render(
-    prospect: Prospect, template: Template, max_characters: int | None
-) -> tuple[str, SkipReason | None, str]:
+def render_with(template: Template, max_characters: int | None = None) -> Render:
+    """Return what renders rows with a template. `max_characters`: of the platform, None if there
+    is no limit or it is not known."""
+    return partial(_render, template, max_characters)
+
+
+def _render(template: Template, max_characters: int | None, prospect: Prospect) -> Rendered:
     empty = [name for name in template.requires_value if prospect.columns.get(name, "") == ""]
     if empty:
         return "", SkipReason.MISSING_VALUE, f"{', '.join(sorted(empty))} is empty"

@@ -14,11 +14,14 @@ from runner.message.prospect import Recipient, RowSkip
 from runner.message.status import MessageStatus
 from runner.planning.draft import Draft
 from runner.planning.eta import Stretch
-from runner.planning.planner import plan_messages
+from runner.planning.planner import Render, plan_messages
 
 _S = MessageStatus
 Rows = Callable[[int], None]
 """Told how many rows have been read so far."""
+
+See = Callable[[Draft, Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]], None]
+"""Looks at every entry of a plan, with its message if it would be sent; must exhaust them."""
 
 CHANGES_KEPT = 3
 """Changed texts kept to be shown."""
@@ -105,11 +108,11 @@ def planned_entries(
     draft: Draft,
     ledger: Ledger | None,
     suppressed: Mapping[str, str],
-    characters: int | None,
+    render: Render,
     progress: Rows,
     now: float,
 ) -> Iterator[list[Entry | RowSkip]]:
-    """The plan of a draft in chunks, against what the ledger knows (None: nothing)."""
+    """Yield the plan of a draft in chunks, against what the ledger knows (None: nothing)."""
 
     def known(recipients: Sequence[Recipient]) -> Mapping[Recipient, Known]:
         if asked is None:
@@ -123,11 +126,10 @@ def planned_entries(
     rows = 0
     for chunk in plan_messages(
         draft.audience.rows(),
-        draft.template,
+        render,
         draft.campaign.senders,
         known,
         suppressed,
-        characters,
         contact_once_in=draft.campaign.contact_once_in,
         now=now,
     ):
@@ -139,25 +141,32 @@ def planned_entries(
 def preview(
     draft: Draft,
     ledger: Ledger | None,
-    characters: int | None,
+    render: Render,
     progress: Rows,
     now: float,
-    each: Callable[[Entry | RowSkip, PlannedMessage | None], None] | None = None,
+    see: See | None = None,
 ) -> Preview:
-    """Count what a plan would do. `each` sees every entry, with its message if it would be sent."""
+    """Count what a plan would do. `see`: looks at every entry meanwhile."""
     suppressed = ledger.read(plans.suppressed) if ledger else {}
     found = Preview(draft.campaign.name)
-    for chunk in planned_entries(draft, ledger, suppressed, characters, progress, now):
-        for entry in chunk:
-            planned = found.count(entry)
-            if each is not None:
-                each(entry, planned)
-    found.removed = queue_gone(found, draft, ledger)
+
+    def entries() -> Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]:
+        for chunk in planned_entries(draft, ledger, suppressed, render, progress, now):
+            for entry in chunk:
+                yield entry, found.count(entry)
+
+    (see or _exhaust)(draft, entries())
+    found.removed = _queue_gone(found, draft, ledger)
     return found
 
 
-def queue_gone(found: Preview, draft: Draft, ledger: Ledger | None) -> int:
-    """How many queued recipients a whole plan has not seen."""
+def _exhaust(_draft: Draft, entries: Iterator[object]) -> None:
+    for _ in entries:
+        pass
+
+
+def _queue_gone(found: Preview, draft: Draft, ledger: Ledger | None) -> int:
+    """Return how many queued recipients a whole plan has not seen."""
     if ledger is None or draft.id is None:
         return 0
     queued = ledger.read(totals.counts, draft.id)[_S.QUEUED]

@@ -17,7 +17,7 @@ Confirm = Callable[[str], bool]
 """Asks a person; True for yes."""
 
 
-def agreed_to_start_late(
+def confirm_late_start(
     drafts: Sequence[Draft],
     ledger: Ledger | None,
     now: float,
@@ -62,7 +62,7 @@ def _missed(draft: Draft, ledger: Ledger | None, now: float) -> float | None:
     return first if now > first + grace else None
 
 
-def warnings(campaigns: Sequence[Scheduled], now: float) -> list[str]:
+def never_open(campaigns: Sequence[Scheduled], now: float) -> list[str]:
     """A word on every schedule that never opens. One that opens does so in every zone: its hours
     and holidays are those of the clock and calendar there."""
     never = []

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from runner.audience.suppression import refuse_errors
 from runner.clock import Clock
 from runner.errors import ChangesError
 from runner.events import EventBus, Planned, Reading
@@ -26,6 +25,7 @@ from runner.planning.draft import (
     refuse_edited,
     refuse_other_name,
 )
+from runner.planning.planner import Render
 from runner.planning.preview import Preview, Rows, planned_entries
 
 GONE = 0.2
@@ -48,6 +48,7 @@ def write_plan(
     draft: Draft,
     ledger: Ledger,
     characters: int | None,
+    render: Render,
     *,
     accept_changes: bool,
     clock: Clock,
@@ -60,10 +61,6 @@ def write_plan(
     off.
     """
     name = draft.campaign.name
-    refuse_errors(draft.audience.lists)  # a review has told them; be sure
-    if is_unchanged(draft, ledger, characters, clock.now()):
-        bus.emit(Planned(clock.now(), name, 0, 0, 0, 0, 0, unchanged=True))
-        return draft
     suppressed = ledger.read(plans.suppressed)
     found, key, now = Preview(name), prospects_key(draft), clock.now()
     with ledger.writing() as connection:
@@ -84,8 +81,8 @@ def write_plan(
                 rehearsal=draft.campaign.rehearsal,
             )
         writer = PlanWriter(connection, row)
-        progress = reading(name, clock, bus)
-        for chunk in planned_entries(draft, ledger, suppressed, characters, progress, now):
+        progress = report_rows(name, clock, bus)
+        for chunk in planned_entries(draft, ledger, suppressed, render, progress, now):
             for entry in chunk:
                 found.count(entry)
             writer.write(chunk)
@@ -101,16 +98,15 @@ def write_plan(
         writer.finish(plan_fingerprint(draft, suppressed, characters), clock.now())
         if draft.campaign.rehearsal:
             rehearsals.take_new_keys(connection, row.id)
-    counts = writer.counts
     bus.emit(
         Planned(
             clock.now(),
             name,
-            counts.added,
-            counts.requeued,
-            counts.changed,
-            counts.skipped,
-            counts.removed,
+            found.added,
+            found.requeued,
+            found.changed,
+            found.skipped.total(),
+            found.removed,
         )
     )
     return replace(draft, row=row)
@@ -121,7 +117,7 @@ def list_key(campaign: str, path: Path, ledger: Ledger) -> str:
     return f"list {campaign} {kept_path(path, ledger)}"
 
 
-def reading(name: str, clock: Clock, bus: EventBus) -> Rows:
+def report_rows(name: str, clock: Clock, bus: EventBus) -> Rows:
     """Tells the bus how many rows have been read."""
     return lambda rows: bus.emit(Reading(clock.now(), name, rows))
 

@@ -19,7 +19,7 @@ from runner.ledger.files import wal_of
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.migrations import refuse_another_schema
 from runner.project.ledger_location import existing
-from runner.project.old_copies import may_change
+from runner.project.old_copies import allow_changes
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class Looks:
         """What `how` makes of the ledger, which it changes; `names`: of the campaigns that it is
         about. Raises OldLedger for an old copy, LedgerError for one that has moved."""
         with open_ledger(existing(self.location)) as ledger:
-            may_change(ledger, environ, clock.now(), names=names)
+            allow_changes(ledger, environ, clock.now(), names=names)
             return how(ledger)
 
     def close(self) -> None:

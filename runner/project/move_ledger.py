@@ -14,7 +14,7 @@ from runner.ledger.copies import staleness, transfer
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.moved_mark import Moved
 from runner.project.ledger_location import open_existing
-from runner.project.old_copies import never_old
+from runner.project.old_copies import refuse_old_copy
 
 Progress = Callable[[int, int], None]
 """Told how many rows of how many have been copied."""
@@ -34,7 +34,7 @@ def move(
         there = target.read(staleness.ledger_id)
         if mark is not None and mark.ledger != there:
             raise mark.refusal(source.place)
-        memories = never_old(source, environ), never_old(target, environ)
+        memories = refuse_old_copy(source, environ), refuse_old_copy(target, environ)
         if mark is None:
             target.read(transfer.refuse_known, source.read(transfer.names), target.place)
             mark = Moved(target.place, there, done=False)
@@ -64,7 +64,7 @@ def move_back(location: str, to: str, environ: Mapping[str, str], clock: Clock) 
                 f"{target.place} is another ledger than the one that {source.place} moved to",
                 f"name that one: {mark.place}",
             )
-        memories = never_old(source, environ), never_old(target, environ)
+        memories = refuse_old_copy(source, environ), refuse_old_copy(target, environ)
         target.write(transfer.take_back, source.read(staleness.ledger_id), seen=mark.done)
         source.write(moved_mark.remove_mark)
         with contextlib.suppress(OSError):

@@ -37,7 +37,7 @@ Tell = Callable[[str], None]
 """Told, in a line, what a person should know."""
 
 
-def may_change(
+def allow_changes(
     ledger: Ledger,
     environ: Mapping[str, str],
     at: float,
@@ -57,7 +57,7 @@ def may_change(
         remembered = _remembered(memory, lost)
         found = ledger.read(staleness.marks)
         if accept:
-            kept = ledger.write(staleness.accept, remembered, names, at)
+            advanced = ledger.write(staleness.accept, remembered, names, at)
             _unless_unwritable(tell, *(other.outdate for other in lost))
             tell(
                 "going on with an old copy of the ledger: whoever it may have forgotten is in "
@@ -66,16 +66,16 @@ def may_change(
         elif found.is_behind(remembered):
             raise _old(ledger.place, found, remembered, [memory, *lost])
         else:
-            kept = ledger.write(staleness.advance)
+            advanced = ledger.write(staleness.advance)
         if found.is_new and (before := memory.rehearsed()):
             ledger.write(rehearsals.begin_anew, before)
         if writable:
-            _unless_unwritable(tell, lambda: memory.write(kept))
+            _unless_unwritable(tell, lambda: memory.write(advanced))
     return memory
 
 
-def never_old(ledger: Ledger, environ: Mapping[str, str]) -> Memory:
-    """What remembers this ledger, which is left as it is. Raises OldLedger as `may_change`."""
+def refuse_old_copy(ledger: Ledger, environ: Mapping[str, str]) -> Memory:
+    """What remembers this ledger, which is left as it is. Raises OldLedger as `allow_changes`."""
     memory, lost = _memories(ledger, environ)
     remembered = _remembered(memory, lost)
     found = ledger.read(staleness.marks)
@@ -147,7 +147,7 @@ def _unless_unwritable(tell: Tell, *writes: Callable[[], object]) -> bool:
 
 
 @asynccontextmanager
-async def kept(
+async def keep_progress(
     memory: Memory | None, ledger: Ledger, stop: Stop, every: float | None = None
 ) -> AsyncIterator[None]:
     """Remember how far a live run's ledger comes, again and again, and once more at the end.

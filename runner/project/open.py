@@ -18,7 +18,7 @@ from runner.project.ledger_location import (
     ledger_upward,
     open_existing,
 )
-from runner.project.old_copies import may_change
+from runner.project.old_copies import allow_changes
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def opened(
         row = row_of(path, ledger)
         if not read_only:
             at = SystemClock().now()
-            may_change(
+            allow_changes(
                 ledger,
                 environ,
                 at,

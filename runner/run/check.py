@@ -20,15 +20,16 @@ from runner.ledger.campaigns.brakes import BY_A_PERSON
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.planning.draft import Draft, known_characters, make_draft, origin_of
 from runner.planning.eta import when_done
-from runner.planning.preview import Preview, preview
-from runner.planning.start import warnings
+from runner.planning.planner import render_with
+from runner.planning.preview import preview
+from runner.planning.start import never_open
 from runner.project.campaign_files import load
 from runner.project.credentials import read_token
 from runner.project.ledger_location import LEDGER_NAME, ledger_location, ledger_upward
-from runner.project.old_copies import never_old, refuse_lost
-from runner.run.permission import brakes_on, how_to_go_on
+from runner.project.old_copies import refuse_lost, refuse_old_copy
+from runner.run.permission import find_brakes, resume_hint
 from runner.run.review import review
-from runner.run.team import Introduction, introduce, what_stands_in_the_way
+from runner.run.team import TokenIdentity, fetch_identity, find_obstacle
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def check(
         try:
             if "://" in location or Path(location).exists():
                 ledger = held.enter_context(open_ledger(location))
-                never_old(ledger, environ)
+                refuse_old_copy(ledger, environ)
                 yield Check(True, f"ledger: {ledger.place}")
                 yield from _stopped(campaign, ledger)
             else:
@@ -80,7 +81,7 @@ def check(
             try:
                 token = read_token(campaign, environ, location)
                 row = draft.row if draft else None
-                said = asyncio.run(introduce(campaign, token, clock, bus, ledger, row))
+                said = asyncio.run(fetch_identity(campaign, token, clock, bus, ledger, row))
             except RunnerError as error:
                 yield Check(False, f"API: {error}", error.hint)
         characters = None
@@ -98,12 +99,12 @@ def check(
 
 
 def _stopped(campaign: Campaign, ledger: Ledger) -> Iterator[Check]:
-    for name, brake in brakes_on(ledger, [campaign]).items():
+    for name, brake in find_brakes(ledger, [campaign]).items():
         by_a_person = brake.kind in BY_A_PERSON
-        yield Check(not by_a_person, brake_text(name, brake), how_to_go_on(brake, campaign.path))
+        yield Check(not by_a_person, brake_text(name, brake), resume_hint(brake, campaign.path))
 
 
-def _bound(draft: Draft | None, said: Introduction) -> Iterator[Check]:
+def _bound(draft: Draft | None, said: TokenIdentity) -> Iterator[Check]:
     row = draft.row if draft else None
     if (
         row is not None
@@ -117,7 +118,7 @@ def _bound(draft: Draft | None, said: Introduction) -> Iterator[Check]:
         )
 
 
-def _senders(campaign: Campaign, said: Introduction) -> Iterator[Check]:
+def _senders(campaign: Campaign, said: TokenIdentity) -> Iterator[Check]:
     links = {link.id: link for link in said.links}
     for sender in campaign.senders:
         link = links.get(sender.id)
@@ -129,7 +130,7 @@ def _senders(campaign: Campaign, said: Introduction) -> Iterator[Check]:
                 f"sender {sender.id} is on {link.platform}, the campaign on {campaign.api.platform}"
             )
             yield Check(False, what, "choose a sender of that platform, or set api.platform")
-        elif why := what_stands_in_the_way(link):
+        elif why := find_obstacle(link):
             what, _, instead = why.partition(": ")
             yield Check(False, f"sender {what}", instead)
         else:
@@ -140,7 +141,7 @@ def _senders(campaign: Campaign, said: Introduction) -> Iterator[Check]:
             yield Check(True, f"sender {sender.id} ({link.username}) is {link.status}; {limits}")
 
 
-def _platform(campaign: Campaign, said: Introduction) -> Iterator[Check]:
+def _platform(campaign: Campaign, said: TokenIdentity) -> Iterator[Check]:
     for each in said.platforms:
         if each.platform == campaign.api.platform:
             longest = "any length" if each.characters is None else f"{each.characters} characters"
@@ -169,7 +170,8 @@ def _rows(
     if any(each.level is Level.ERROR for each in said.open):
         return
     try:
-        found: Preview = preview(draft, ledger, characters, lambda _: None, clock.now())
+        render = render_with(draft.template, characters)
+        found = preview(draft, ledger, render, lambda _: None, clock.now())
     except RunnerError as error:
         yield Check(False, str(error), error.hint)
         return
@@ -183,7 +185,7 @@ def _rows(
     if found.changed:
         what = f"{found.changed} texts changed since they were planned"
         yield Check(False, what, "run with --accept-changes to send the new ones")
-    for warning in warnings([draft], clock.now()):
+    for warning in never_open([draft], clock.now()):
         yield Check(False, warning, "see schedule: in the campaign file")
     done = when_done([(draft, found.waiting)], ledger, clock)
     if done.seconds == math.inf:
@@ -201,7 +203,7 @@ def senders(
     folder: Path,
     clock: Clock,
     bus: EventBus,
-) -> Introduction:
+) -> TokenIdentity:
     """The team's account links, by a campaign file's API and token, or else by the defaults."""
     if path is not None:
         campaign = load_campaign(path)
@@ -216,4 +218,4 @@ def senders(
         except UsageError:
             location = str(folder / LEDGER_NAME)
     token = read_token(campaign, environ, location)
-    return asyncio.run(introduce(campaign, token, clock, bus, None))
+    return asyncio.run(fetch_identity(campaign, token, clock, bus, None))

@@ -24,14 +24,14 @@ WINDOWS: Mapping[float, str] = {MINUTE: "minute", HOUR: "hour", DAY: "day"}
 """What a window of so many seconds is called."""
 
 
-def measured(ledger: Ledger, measures: Measures | None, clock: Clock) -> None:
+def measure_commits(ledger: Ledger, measures: Measures | None, clock: Clock) -> None:
     """Tell whoever measures how long this ledger's commits take."""
     if measures is not None:
         ledger.measure(measures.committed, clock)
 
 
 @asynccontextmanager
-async def looked_at(
+async def measure_lanes(
     measures: Measures | None,
     ledger: Ledger,
     clock: Clock,

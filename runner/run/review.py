@@ -17,7 +17,7 @@ from runner.ledger.campaigns import accepted_findings
 from runner.ledger.ledger import Ledger
 from runner.planning.draft import Draft, known_characters, origin_of
 from runner.planning.preview import Rows
-from runner.planning.write import is_unchanged, list_key, reading
+from runner.planning.write import is_unchanged, list_key, report_rows
 from runner.run.options import Options, Surroundings
 
 ASKED_EACH_TIME = frozenset({"list_shrank"})
@@ -74,7 +74,7 @@ def _lists_shrunk(draft: Draft, ledger: Ledger | None) -> list[Finding]:
     return found
 
 
-def reviewed(
+def confirm_findings(
     drafts: Sequence[Draft],
     ledger: Ledger,
     options: Options,
@@ -88,7 +88,7 @@ def reviewed(
     now = around.clock.now()
     found = []
     for draft in drafts:
-        progress = reading(draft.campaign.name, around.clock, around.bus)
+        progress = report_rows(draft.campaign.name, around.clock, around.bus)
         found.append(review(draft, ledger, now, options.accept, progress))
     for each in found:
         name = each.draft.campaign.name

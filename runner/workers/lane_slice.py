@@ -34,7 +34,7 @@ from runner.ledger.queries import totals
 from runner.message.evidence import OF_ONE_MESSAGE, AttemptOutcome
 from runner.message.status import MessageStatus
 from runner.planning.eta import hours_of
-from runner.run.team import Crew, Introduction, check_senders, introduce
+from runner.run.team import TeamCampaigns, TokenIdentity, check_senders, fetch_identity
 from runner.schedule import Hours, local_moment, next_open
 from runner.sending.drive import drive_lane
 from runner.sending.guard import Guard, GuardLimits
@@ -76,8 +76,8 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Handed:
-    """A campaign as it was handed in, understood."""
+class SubmittedCampaign:
+    """A campaign as it was handed in, parse_submission."""
 
     campaign: Campaign
     row: CampaignRow
@@ -86,7 +86,7 @@ class Handed:
 
 
 @dataclass(slots=True)
-class Driving:
+class WorkerLanes:
     """What one worker has under way. `known`: what the API said of which token, and when (boot
     seconds)."""
 
@@ -99,12 +99,12 @@ class Driving:
     ending: bool = False
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # to start a lane
     busy: set[str] = field(default_factory=set)  # lanes of which a slice is under way
-    asking: set[asyncio.Task[tuple[Crew, list[Handed], list[str]]]] = field(
+    asking: set[asyncio.Task[tuple[TeamCampaigns, list[SubmittedCampaign], list[str]]]] = field(
         default_factory=set
     )  # whose token it is
     lanes: dict[str, Lane] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)  # how often which lane was woken
-    known: dict[tuple[str, str, str], tuple[float, Introduction]] = field(default_factory=dict)
+    known: dict[tuple[str, str, str], tuple[float, TokenIdentity]] = field(default_factory=dict)
 
     def drain(self) -> None:
         """Begin nothing more; what is under way ends, and every lane is handed on."""
@@ -163,10 +163,10 @@ class Driving:
         if not handed:
             self._put_off(lane_id, None, "; ".join(stopped))
             return
-        asking = asyncio.create_task(self._meet(lane_id, handed), name=f"ask {lane_id}")
+        asking = asyncio.create_task(self._authenticate(lane_id, handed), name=f"ask {lane_id}")
         self.asking.add(asking)
         try:
-            crew, handed, left_out = await asking
+            team, handed, left_out = await asking
         except asyncio.CancelledError:
             if not self.ending:
                 raise
@@ -176,7 +176,7 @@ class Driving:
             await asyncio.sleep(BETWEEN)
         if self.ending:
             return
-        lane = crew.open_lane(handed, self.ledger, self.run, self.clock, self.bus)
+        lane = team.open_lane(handed, self.ledger, self.run, self.clock, self.bus)
         names = tuple(each.row.name for each in handed)
         self.bus.emit(LaneTaken(self.clock.now(), lane_id, names))
         lane.idle_after = IDLE
@@ -200,7 +200,7 @@ class Driving:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
             del self.lanes[lane_id]
-            await crew.close()
+            await team.close()
         self._leave(lane)
         next_at = self._due_again(lane)
         if left_out:
@@ -215,9 +215,9 @@ class Driving:
             self.ledger.write(brakes.tell_driven, lane.id, self.run, {})
         withdraw_what_came_back(lane)
 
-    def _that_may_go(self, lane_id: str) -> tuple[list[Handed], list[str]]:
+    def _that_may_go(self, lane_id: str) -> tuple[list[SubmittedCampaign], list[str]]:
         """The lane's campaigns that nothing stops, and what stops the others."""
-        found = [understood(each) for each in self.ledger.read(submissions.of_lane, lane_id)]
+        found = [parse_submission(each) for each in self.ledger.read(submissions.of_lane, lane_id)]
         self._stop_what_missed_its_start(found)
         stopped = self.ledger.read(brakes.standing, [each.row.id for each in found])
         going = [each for each in found if each.row.id not in stopped]
@@ -228,7 +228,7 @@ class Driving:
         ]
         return going, told
 
-    def _stop_what_missed_its_start(self, found: Sequence[Handed]) -> None:
+    def _stop_what_missed_its_start(self, found: Sequence[SubmittedCampaign]) -> None:
         now = self.clock.now()
         for each in found:
             grace = each.campaign.schedule.grace
@@ -236,40 +236,42 @@ class Driving:
             if why and not self.ledger.read(brakes.standing, [each.row.id]):
                 self.ledger.write(brakes.halt, [Halt(now, why, campaign=each.row.id)])
 
-    async def _meet(
-        self, lane_id: str, handed: Sequence[Handed]
-    ) -> tuple[Crew, list[Handed], list[str]]:
+    async def _authenticate(
+        self, lane_id: str, handed: Sequence[SubmittedCampaign]
+    ) -> tuple[TeamCampaigns, list[SubmittedCampaign], list[str]]:
         """Ask whose token it is, unless that is known: who is to be driven, and why others cannot
         be here. Raises RunnerError when none can."""
         unfit: dict[str, str] = {}
-        crews: list[Crew] = []
-        fit: list[Handed] = []
+        teams: list[TeamCampaigns] = []
+        fit: list[SubmittedCampaign] = []
         troubles: list[RunnerError] = []
         for each in handed:
             try:
-                crew, said = await self._crew_of(lane_id, each)
+                team, said = await self._team_of(lane_id, each)
                 check_senders(each.campaign, said, unfit)
             except (ChannelError, LedgerError):
                 raise
             except RunnerError as error:
                 troubles.append(error)
                 continue
-            crews.append(crew)
+            teams.append(team)
             fit.append(each)
-        if not crews:
+        if not teams:
             raise troubles[0]
-        crews[0].unfit = unfit
-        return crews[0], fit, [str(error) for error in troubles]
+        teams[0].unfit = unfit
+        return teams[0], fit, [str(error) for error in troubles]
 
-    async def _crew_of(self, lane_id: str, handed: Handed) -> tuple[Crew, Introduction]:
+    async def _team_of(
+        self, lane_id: str, handed: SubmittedCampaign
+    ) -> tuple[TeamCampaigns, TokenIdentity]:
         campaign = handed.campaign
         name = campaign.api.token_env
         held = self.environ.get(name, "").strip()
         if not held:
             raise RunnerError(f"{campaign.name}: {name} is not set on this host")
         token = Token(held)
-        said = await self._introduced(handed, token)
-        found = Crew.of(said, token)
+        said = await self._identity_of(handed, token)
+        found = TeamCampaigns.of(said, token)
         if found.lane_id != lane_id:
             raise RunnerError(
                 f"{campaign.name}: the token in {name} on this host is of team "
@@ -278,12 +280,12 @@ class Driving:
             )
         return found, said
 
-    async def _introduced(self, each: Handed, token: Token) -> Introduction:
+    async def _identity_of(self, each: SubmittedCampaign, token: Token) -> TokenIdentity:
         api, now = each.campaign.api, self.clock.boot()
         who = api.version, api.base_url, token.reveal()
         at, said = self.known.get(who, (-math.inf, None))
         if said is None or now - at > KNOWN_FOR:
-            said = await introduce(
+            said = await fetch_identity(
                 each.campaign, token, self.clock, self.bus, self.ledger, each.row
             )
             self.known[who] = now, said
@@ -316,13 +318,13 @@ class Driving:
         self.bus.emit(Notice(self.clock.now(), text))
 
 
-def understood(submission: Submission) -> Handed:
+def parse_submission(submission: Submission) -> SubmittedCampaign:
     """A campaign from the text that was handed in."""
     campaign = load_campaign(Path(submission.path), submission.file, submission.start)
-    return Handed(campaign, submission.row, submission.suppressed, submission)
+    return SubmittedCampaign(campaign, submission.row, submission.suppressed, submission)
 
 
-def _lists_of(handed: Handed) -> WatchedLists:
+def _lists_of(handed: SubmittedCampaign) -> WatchedLists:
     """Its lists, as far as they are on this machine too."""
     prospects = handed.campaign.prospects
     column = normal_column(prospects.id) if prospects.id else None

@@ -25,11 +25,11 @@ from runner.ledger import lanes as ledger_lanes
 from runner.ledger.campaigns import submissions, workers
 from runner.ledger.copies.staleness import Memory
 from runner.ledger.ledger import Ledger, open_ledger
-from runner.project.old_copies import kept, may_change
-from runner.run.metrics_source import looked_at, measured
-from runner.run.signals import told_to_end
+from runner.project.old_copies import allow_changes, keep_progress
+from runner.run.metrics_source import measure_commits, measure_lanes
+from runner.run.signals import call_at_signals
 from runner.workers import engine
-from runner.workers.lane_slice import Driving, Timing
+from runner.workers.lane_slice import Timing, WorkerLanes
 
 BEATS = 5
 """Signs of life of a worker in the time after which it is taken for dead."""
@@ -66,7 +66,7 @@ class Worker:
     environ: Mapping[str, str]
     timing: Timing
     ending: asyncio.Event
-    driving: Driving | None = None
+    driving: WorkerLanes | None = None
     has_served: bool = False  # what stops it later is no mistake of whoever started it
 
     async def run(self) -> None:
@@ -91,18 +91,18 @@ class Worker:
     async def _serve(self) -> None:
         """Serve with one connection to the ledger, for as long as that is good."""
         with open_ledger(self.location, worker=True) as ledger:
-            measured(ledger, self.bus.measures, self.clock)
+            measure_commits(ledger, self.bus.measures, self.clock)
             refuse_other_version(ledger)
-            memory = may_change(ledger, self.environ, self.clock.now(), tell=self._tell)
+            memory = allow_changes(ledger, self.environ, self.clock.now(), tell=self._tell)
             run = ledger.write(ledger_lanes.begin_run, self.clock.now(), __version__)
             ledger.write(workers.beat, run)
-            driving = Driving(ledger, run, self.clock, self.bus, self.environ, self.timing)
+            driving = WorkerLanes(ledger, run, self.clock, self.bus, self.environ, self.timing)
             self.driving = driving
             try:
                 with ledger.hold(workers.worker_name(run), wait=False):
                     await ledger.commit(workers.introduce, run)
                     self.has_served = True
-                    async with looked_at(
+                    async with measure_lanes(
                         self.bus.measures, ledger, self.clock, driving.lanes.values, submitted=True
                     ):
                         await self._work(driving, memory)
@@ -111,7 +111,7 @@ class Worker:
                 with contextlib.suppress(LedgerError):
                     ledger.write(ledger_lanes.end_run, run, self.clock.now(), "ended")
 
-    async def _work(self, driving: Driving, memory: Memory) -> None:
+    async def _work(self, driving: WorkerLanes, memory: Memory) -> None:
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def fail(error: BaseException) -> None:
@@ -134,7 +134,7 @@ class Worker:
                 await self._hand_on(app, driving, lane)
 
         app = engine.open_app(self.location, drive)
-        async with app.open_async(), kept(memory, driving.ledger, fail, REMEMBER):
+        async with app.open_async(), keep_progress(memory, driving.ledger, fail, REMEMBER):
             served = asyncio.create_task(
                 app.run_worker_async(
                     queues=engine.queues_of(name for name, value in self.environ.items() if value),
@@ -172,21 +172,21 @@ class Worker:
             if not served.cancelled() and (error := served.exception()) is not None:
                 raise error
 
-    async def _hand_on(self, app: App, driving: Driving, lane: str) -> None:
+    async def _hand_on(self, app: App, driving: WorkerLanes, lane: str) -> None:
         """Queue a lane behind the others at once, if it is still due."""
         due = driving.ledger.read(submissions.due, self.clock.now())
         token_env = next((each.token_env for each in due if each.lane == lane), None)
         if token_env is not None:
             await engine.hand_over(app, lane, token_env)
 
-    async def _beat(self, driving: Driving) -> None:
+    async def _beat(self, driving: WorkerLanes) -> None:
         while True:
             # `lanes`, which knows of no setting of a worker's, waits for it no longer than usual.
             await asyncio.sleep(min(self.timing.dead_after, workers.STALL) / BEATS)
             await asyncio.to_thread(driving.ledger.write, workers.beat, driving.run)
             await asyncio.to_thread(refuse_other_version, driving.ledger)
 
-    async def _tidy(self, app: App, driving: Driving) -> None:
+    async def _tidy(self, app: App, driving: WorkerLanes) -> None:
         """Give to others what a dead worker had, and have driven what is due."""
         ledger = driving.ledger
         while True:
@@ -246,5 +246,5 @@ async def work(
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # the ledger tells what counts
     worker = Worker(location, slots, grace, clock, bus, environ, timing, asyncio.Event())
     asyncio.get_running_loop().set_exception_handler(worker.unheard)
-    with told_to_end(worker.end):
+    with call_at_signals(worker.end):
         await worker.run()

@@ -26,7 +26,7 @@ from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
 from runner.message.key import message_key
 from runner.message.status import MessageStatus
-from runner.project.old_copies import may_change
+from runner.project.old_copies import allow_changes
 from tests.support import LANE, SENDER, make_campaign, make_intent, make_queue, own_lane, recipient
 
 S = MessageStatus
@@ -106,7 +106,7 @@ def test_commands_beside_each_other_are_no_sign_of_age(tmp_path: Path) -> None:
 
     def command(_: int) -> None:
         with open_ledger(location) as ledger:
-            may_change(ledger, env, 1.0)
+            allow_changes(ledger, env, 1.0)
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(command, range(24)))
@@ -120,7 +120,7 @@ def test_of_two_copies_that_begin_at_once_one_is_old(
     env = {"RUN_CAMPAIGN_MEMORY": str(tmp_path / "memory")}
     first, second = tmp_path / "one.db", tmp_path / "two.db"
     with open_ledger(str(first)) as ledger:
-        may_change(ledger, env, 1.0)
+        allow_changes(ledger, env, 1.0)
     shutil.copy(first, second)
     both_here = Barrier(2)
     recall = Memory.recall
@@ -135,7 +135,7 @@ def test_of_two_copies_that_begin_at_once_one_is_old(
     def begin(location: Path) -> bool:
         with open_ledger(str(location)) as ledger:
             try:
-                may_change(ledger, env, 2.0)
+                allow_changes(ledger, env, 2.0)
             except OldLedger:
                 return False
             return True

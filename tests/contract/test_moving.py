@@ -20,7 +20,7 @@ from runner.ledger.copies import staleness, transfer
 from runner.ledger.engine import upgrade
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.project.move_ledger import move, move_back
-from runner.project.old_copies import may_change
+from runner.project.old_copies import allow_changes
 from tests.support import make_campaign
 
 from .filling import brakes_in_order, facts, fill
@@ -255,7 +255,7 @@ def test_a_move_is_undone_while_nothing_has_come_of_it(
 ) -> None:
     with filled(to, 1, "winter") as target:
         there, notes_before = target.read(facts), target.read(_notes)
-        may_change(target, env, 1.0)
+        allow_changes(target, env, 1.0)
         with filled(file, 2) as source:
             coming = source.read(facts)
             for _ in range(2):
@@ -277,11 +277,11 @@ def test_a_move_is_undone_while_nothing_has_come_of_it(
                         "moved from " + source.read(staleness.ledger_id),
                     }
                 )
-        may_change(target, env, 1.0)  # neither is taken for an old copy
+        allow_changes(target, env, 1.0)  # neither is taken for an old copy
         with open_ledger(file) as source:
-            may_change(source, env, 1.0)
+            allow_changes(source, env, 1.0)
         moving_now(file, to, env)
-        may_change(target, env, 1.0)
+        allow_changes(target, env, 1.0)
         with pytest.raises(LedgerError, match="has been used since the move"):
             back_now(file, to, env)
 
@@ -326,18 +326,18 @@ def test_a_copy_from_before_the_move_is_known_as_moved(
     file: str, to: str, env: dict[str, str]
 ) -> None:
     with filled(file, 2) as source:
-        may_change(source, env, 1.0)
+        allow_changes(source, env, 1.0)
     with closing(sqlite3.connect(file)) as live, closing(sqlite3.connect(file + ".copy")) as copy:
         live.backup(copy)
     moving_now(file, to, env)
     with open_ledger(to) as target:
-        may_change(target, env, 1.0)
+        allow_changes(target, env, 1.0)
     Path(file + ".copy").replace(file)
     with open_ledger(file) as source:
         with pytest.raises(OldLedger, match=r"has moved to postgresql\+psycopg://"):
-            may_change(source, env, 1.0)
+            allow_changes(source, env, 1.0)
         with pytest.raises(OldLedger, match="has moved to"):
             moving_now(file, to, env)
     Path(file).unlink()
     with open_ledger(file) as new, pytest.raises(OldLedger, match="has moved to"):
-        may_change(new, env, 1.0)
+        allow_changes(new, env, 1.0)

@@ -20,11 +20,18 @@ from runner.ledger.messages import decisions
 from runner.ledger.messages.decisions import Retry
 from runner.ledger.queries import lane_status
 from runner.message.outcome import Deferred, InDoubt, Rejected, Scope
-from runner.run.team import Introduction
+from runner.run.team import TokenIdentity
 from runner.schedule import Hours
 from runner.sending.guard import GuardLimits
 from runner.sending.lane import Lane
-from runner.workers.lane_slice import IDLE, KNOWN_FOR, Driving, guard_of, missed_start, what_stopped
+from runner.workers.lane_slice import (
+    IDLE,
+    KNOWN_FOR,
+    WorkerLanes,
+    guard_of,
+    missed_start,
+    what_stopped,
+)
 from tests.lane import Setting, Told, for_person
 from tests.pacing import sender
 from tests.support import LANE, ORIGIN, SENDER, hand_in
@@ -48,7 +55,7 @@ def handed_in(setting: Setting, at: float) -> Submission:
 def due_in(told: Told, setting: Setting) -> float | None:
     """Seconds until the lane is due again."""
     lane = told.lane
-    driving = Driving(setting.ledger, lane.run, lane.clock, EventBus(), {})
+    driving = WorkerLanes(setting.ledger, lane.run, lane.clock, EventBus(), {})
     next_at = driving._due_again(lane)
     return None if next_at is None else next_at - lane.clock.now()
 
@@ -80,15 +87,15 @@ def test_a_worker_that_is_told_to_end_while_it_asks_who_it_is_begins_no_lane(
 ) -> None:
     begun: list[object] = []
 
-    async def meet(self: Driving, *_: object) -> Any:
+    async def meet(self: WorkerLanes, *_: object) -> Any:
         self.drain()
         return SimpleNamespace(open_lane=lambda *args: begun.append(args)), [], []
 
-    monkeypatch.setattr(Driving, "_that_may_go", lambda *_: ([SimpleNamespace()], []))
-    monkeypatch.setattr(Driving, "_meet", meet)
+    monkeypatch.setattr(WorkerLanes, "_that_may_go", lambda *_: ([SimpleNamespace()], []))
+    monkeypatch.setattr(WorkerLanes, "_authenticate", meet)
 
     async def drive(clock: VirtualClock) -> None:
-        await Driving(make().ledger, 1, clock, EventBus(), {})._drive(LANE)
+        await WorkerLanes(make().ledger, 1, clock, EventBus(), {})._drive(LANE)
 
     run_virtually(drive)
     assert begun == []
@@ -126,9 +133,9 @@ def test_lanes_that_are_due_at_once_start_one_after_another(
         async def meet(*_: object) -> Any:
             return SimpleNamespace(open_lane=open_lane), [], []
 
-        monkeypatch.setattr(Driving, "_that_may_go", lambda *_: ([SimpleNamespace()], []))
-        monkeypatch.setattr(Driving, "_meet", meet)
-        driving = Driving(make().ledger, 1, clock, EventBus(), {})
+        monkeypatch.setattr(WorkerLanes, "_that_may_go", lambda *_: ([SimpleNamespace()], []))
+        monkeypatch.setattr(WorkerLanes, "_authenticate", meet)
+        driving = WorkerLanes(make().ledger, 1, clock, EventBus(), {})
         lanes = [driving._drive(f"lane {number}") for number in range(3)]
         await asyncio.gather(*lanes, return_exceptions=True)
         return found
@@ -179,17 +186,17 @@ def test_a_campaign_whose_variable_this_host_has_not_keeps_no_other_of_its_team(
         api = SimpleNamespace(token_env=variable)
         return SimpleNamespace(campaign=SimpleNamespace(name=name, api=api, senders=senders))
 
-    async def introduced(*_: object) -> Introduction:
-        return Introduction(LANE, ORIGIN, LANE, "Acme", [], [], 0.0)
+    async def introduced(*_: object) -> TokenIdentity:
+        return TokenIdentity(LANE, ORIGIN, LANE, "Acme", [], [], 0.0)
 
-    monkeypatch.setattr(Driving, "_introduced", introduced)
+    monkeypatch.setattr(WorkerLanes, "_identity_of", introduced)
     there, missing = campaign("THERE"), campaign("MISSING")
 
     async def meet(clock: VirtualClock) -> tuple[list[Any], list[str]]:
-        driving = Driving(make().ledger, 1, clock, EventBus(), {"THERE": "token"})
-        _, fit, left_out = await driving._meet(LANE, [missing, there])
+        driving = WorkerLanes(make().ledger, 1, clock, EventBus(), {"THERE": "token"})
+        _, fit, left_out = await driving._authenticate(LANE, [missing, there])
         with pytest.raises(RunnerError, match="MISSING is not set"):
-            await driving._meet(LANE, [missing])
+            await driving._authenticate(LANE, [missing])
         return list(fit), left_out
 
     assert run_virtually(meet) == ([there], ["missing: MISSING is not set on this host"])
@@ -214,7 +221,7 @@ def test_a_lane_that_ends_in_a_bug_is_left_alone_and_ends_no_worker(
     setting = make(range(1, 3))
     handed_in(setting, at=5.0)
     lane = setting.drive(limit=0).lane
-    driving = Driving(setting.ledger, lane.run, lane.clock, EventBus(), {}, seen={LANE: 1})
+    driving = WorkerLanes(setting.ledger, lane.run, lane.clock, EventBus(), {}, seen={LANE: 1})
     driving.give_up(LANE, ZeroDivisionError("of ours"))
     [row] = setting.ledger.read(lane_status.lane_rows)
     assert row.trouble.startswith("a bug (ZeroDivisionError)")

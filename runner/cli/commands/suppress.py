@@ -209,12 +209,12 @@ def _ledger(state: str | None, *, read_only: bool = False, make: bool = False) -
     from runner.clock import SystemClock
     from runner.ledger.ledger import open_ledger
     from runner.project.ledger_location import ledger_upward, open_existing
-    from runner.project.old_copies import may_change
+    from runner.project.old_copies import allow_changes
 
     location = ledger_upward(state, os.environ, Path.cwd())
     ledger = open_ledger(location) if make else open_existing(location, read_only=read_only)
     if read_only:
         tell_moved(ledger)
     else:
-        may_change(ledger, os.environ, SystemClock().now())
+        allow_changes(ledger, os.environ, SystemClock().now())
     return ledger

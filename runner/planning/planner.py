@@ -60,8 +60,8 @@ def plan_messages(
 
 
 def _is_message(skip: RowSkip) -> bool:
-    """Whether a skipped row is its recipient's own: then the message waits for the reason to go.
-    Repeats and rows not selected are results of their rows alone."""
+    """Return whether a skipped row is its recipient's own: then the message waits for the reason to
+    go. Repeats and rows not selected are results of their rows alone."""
     return skip.reason in (SkipReason.SUPPRESSED, SkipReason.BAD_TIMEZONE)
 
 
@@ -98,8 +98,8 @@ def _entry(
 
 
 def render_with(template: Template, max_characters: int | None = None) -> Render:
-    """Return what renders rows with a template. `max_characters`: of the platform, None if there
-    is no limit or it is not known."""
+    """Return a function that renders rows with a template. `max_characters`: of the platform, None
+    if there is no limit or it is not known."""
     return partial(_render, template, max_characters)
 
 
@@ -132,7 +132,7 @@ _JOINED = re.compile(
 
 
 def characters(text: str) -> int:
-    """A text's length as the platform counts it: an emoji is one (InboxHQ/inboxapp-sdk,
+    """Return a text's length as the platform counts it: an emoji is one (InboxHQ/inboxapp-sdk,
     `limits.characters`). How it sees rarer joined letters is not documented; those count each."""
     return len(text) if text.isascii() else len(_JOINED.sub("", _FLAG.sub("f", text)))
 
@@ -156,9 +156,9 @@ def _change(planned: PlannedMessage, known: Known | None) -> Change:
 
 
 def assign_sender(recipient: Recipient, senders: Sequence[Sender], before: str | None) -> str:
-    """The sender a recipient is written from: the one they had, while it is there; else spread
-    by weight of `per_day` so that re-ordered and added rows change nobody's (rendezvous hashing:
-    each sender draws a score from the pair's hash, the highest wins)."""
+    """Return the sender a recipient is written from: the one they had, while it is there; else
+    spread by weight of `per_day` so that re-ordered and added rows change no sender (rendezvous
+    hashing: each sender draws a score from the pair's hash, the highest wins)."""
     if before is not None and any(sender.id == before for sender in senders):
         return before
     if len(senders) == 1:

@@ -1,4 +1,4 @@
-"""What a run would do, without doing it: the same plan, counted and played forward."""
+"""The preview of a plan: its entries, counted."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from runner.planning.planner import Render, plan_messages
 
 _S = MessageStatus
 Rows = Callable[[int], None]
-"""Told how many rows have been read so far."""
+"""Called with how many rows have been read so far."""
 
 See = Callable[[Draft, Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]], None]
-"""Looks at every entry of a plan, with its message if it would be sent; must exhaust them."""
+"""Reads every entry of a plan, with its message if it would be sent; must exhaust them."""
 
 CHANGES_KEPT = 3
 """Changed texts kept to be shown."""
@@ -65,7 +65,7 @@ class Preview:
         return found
 
     def count(self, entry: Entry | RowSkip) -> PlannedMessage | None:
-        """Count an entry; the message that this run would send for it, if any."""
+        """Count an entry. Returns the message that this run would send for it, if any."""
         self.rows += 1
         if isinstance(entry, RowSkip):
             self.skipped[entry.reason] += 1
@@ -120,7 +120,7 @@ def planned_entries(
         kind = draft.campaign.rehearsal
         return asked.read(plans.known, draft.id, recipients, rehearsal=kind)
 
-    # Nobody is known to a ledger without a message: then there is nobody to ask for.
+    # A ledger without a message knows no recipient: then none need be looked up.
     asked = ledger if ledger and ledger.read(plans.knows_anybody) else None
 
     rows = 0
@@ -146,7 +146,7 @@ def preview(
     now: float,
     see: See | None = None,
 ) -> Preview:
-    """Count what a plan would do. `see`: looks at every entry meanwhile."""
+    """Count what a plan would do. `see`: reads every entry meanwhile."""
     suppressed = ledger.read(plans.suppressed) if ledger else {}
     found = Preview(draft.campaign.name)
 

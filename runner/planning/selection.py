@@ -39,14 +39,14 @@ def refuse_unknown(drafts: Sequence[Draft], ledger: Ledger | None, only: Collect
 
 
 def known_ids(ledger: Ledger, row: registry.CampaignRow, ids: Collection[str]) -> set[str]:
-    """Those of `ids` that the ledger has a message of this campaign for."""
+    """Return those of `ids` that the ledger has a message of this campaign for."""
     recipients = [Recipient(row.platform, row.id_type, id) for id in ids]
     found = ledger.read(plans.known, row.id, recipients, rehearsal=row.rehearsal)
     return {recipient.id for recipient, known in found.items() if known.status is not None}
 
 
 def in_words(ids: Collection[str]) -> str:
-    """`101, 102 and 3 more are`."""
+    """Return ids in words: `101, 102 and 3 more are`."""
     named = sorted(ids)[:NAMED]
     more = len(ids) - len(named)
     listed = ", ".join(named) + (f" and {more} more" if more else "")

@@ -1,4 +1,4 @@
-"""Writing a plan into the ledger, or stopping with what changed since the last one."""
+"""A plan's way into the ledger, or the refusal of what changed since the last one."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ GONE = 0.2
 
 
 def is_unchanged(draft: Draft, ledger: Ledger, characters: int | None, now: float) -> bool:
-    """Whether planning again would change nothing: then no row needs to be read."""
+    """Return whether planning again would change nothing: then no row needs to be read."""
     if draft.row is None or draft.row.fingerprint is None:
         return False
     if ledger.read(totals.unplanned, [draft.row.id]):
-        return False  # whoever came back into the queue since waits for a plan
+        return False  # what came back into the queue since waits for a plan
     if ledger.read(recontact.has_freed, draft.row.id, now):
-        return False  # so does whoever was passed over for a time that has passed
+        return False  # so does what was skipped for a time that is over
     suppressed = ledger.read(plans.suppressed)
     return draft.row.fingerprint == plan_fingerprint(draft, suppressed, characters)
 
@@ -54,11 +54,11 @@ def write_plan(
     clock: Clock,
     bus: EventBus,
 ) -> Draft:
-    """Plan a draft into the ledger, all or nothing; the draft with its row.
+    """Plan a draft into the ledger, all or nothing. Returns the draft with its row. `render`:
+    renders its rows.
 
-    Raises FindingError for a do-not-contact list that protects nobody; ChangesError when texts of
-    messages not yet sent differ, or more than a fifth of the queue is gone, and `accept_changes` is
-    off.
+    Raises ChangesError when its files were edited since they were read; and when texts of messages
+    not yet sent differ, or more than a fifth of the queue is gone, and `accept_changes` is off.
     """
     name = draft.campaign.name
     suppressed = ledger.read(plans.suppressed)
@@ -113,12 +113,12 @@ def write_plan(
 
 
 def list_key(campaign: str, path: Path, ledger: Ledger) -> str:
-    """Where the ledger keeps how many people a do-not-contact list had at the last plan."""
+    """Return the ledger's key for how many people a do-not-contact list had at the last plan."""
     return f"list {campaign} {kept_path(path, ledger)}"
 
 
 def report_rows(name: str, clock: Clock, bus: EventBus) -> Rows:
-    """Tells the bus how many rows have been read."""
+    """Return a function that tells the bus how many rows have been read."""
     return lambda rows: bus.emit(Reading(clock.now(), name, rows))
 
 

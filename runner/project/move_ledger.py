@@ -1,4 +1,5 @@
-"""Moving a whole ledger from its file into PostgreSQL, and back while nothing has come of it."""
+"""`db move`: a whole ledger from its file into PostgreSQL, and back while nothing has come of
+it."""
 
 from __future__ import annotations
 
@@ -17,14 +18,14 @@ from runner.project.ledger_location import open_existing
 from runner.project.old_copies import refuse_old_copy
 
 Progress = Callable[[int, int], None]
-"""Told how many rows of how many have been copied."""
+"""Called with how many rows of how many have been copied."""
 
 
 def move(
     location: str, to: str, environ: Mapping[str, str], clock: Clock, progress: Progress
 ) -> tuple[str, str]:
-    """Move the SQLite ledger at `location` into the PostgreSQL ledger at the URL `to`; the places
-    of both. A move that was cut off is finished.
+    """Move the SQLite ledger at `location` into the PostgreSQL ledger at the URL `to`. Returns the
+    places of both. A move that was cut off is finished.
 
     Raises LaneHeld if a run is live on either; LedgerError if one is of another kind, knows a
     campaign of the other, or the ledger has moved elsewhere. Nothing has changed then.
@@ -43,7 +44,7 @@ def move(
             _copy(source, folder, target, progress, seen=mark.done)
         except BaseException:
             if not mark.done:
-                _stay(source, target)
+                _keep_file(source, target)
             raise
         source.write(moved_mark.set_mark, Moved(mark.place, there, done=True))
         with contextlib.suppress(OSError):  # the marks in both ledgers are what counts
@@ -75,7 +76,8 @@ def move_back(location: str, to: str, environ: Mapping[str, str], clock: Clock) 
 
 @contextmanager
 def _both(location: str, to: str, clock: Clock) -> Iterator[tuple[Ledger, Path, Ledger]]:
-    """The ledger in a file, with all its lanes; its folder; and the ledger in a database."""
+    """Open the ledger in a file, holding all its lanes, and the ledger in a database. Yields them,
+    with the file's folder between them."""
     if not to.startswith("postgresql+psycopg:"):
         raise UsageError("--to is no PostgreSQL ledger", "write postgresql+psycopg://…")
     with open_existing(location, read_only=False, even_moved=True) as source:
@@ -103,8 +105,8 @@ def _copy(source: Ledger, folder: Path, target: Ledger, progress: Progress, *, s
         target.write(transfer.bring, reading, folder, target.place, copied, seen=seen)
 
 
-def _stay(source: Ledger, target: Ledger) -> None:
-    """After a failure: the file stays the ledger, if it is certain that nothing has arrived. If
+def _keep_file(source: Ledger, target: Ledger) -> None:
+    """Let the file stay the ledger after a failure, if it is certain that nothing has arrived. If
     that cannot be known now, the same command finds out."""
     with contextlib.suppress(LedgerError):
         if not target.read(transfer.has_arrived, source.read(staleness.ledger_id)):

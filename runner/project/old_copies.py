@@ -1,4 +1,4 @@
-"""What this machine remembers of a ledger, so that an old copy of it is recognised."""
+"""Old copies of a ledger, refused by the progress of it that this machine has seen."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from runner.ledger.ledger import Ledger
 MEMORY_VARIABLE = "RUN_CAMPAIGN_MEMORY"
 """Names a folder to remember ledgers in, instead of the user's state folder."""
 
-BEAT = 1.0
-"""Seconds between two looks at how far a live run's ledger has come: what was sent since the last
+RECORD_EVERY = 1.0
+"""Seconds between two records of how far a live run's ledger has come: what was sent since the last
 is all that a copy made in the middle of a run can hide."""
 
-SELDOM = 5.0
+RECORD_POSTGRESQL_EVERY = 5.0
 """The same for a ledger in PostgreSQL, which counts every attempt for it."""
 
-GLANCE = 0.2
-"""Seconds between two looks at whether another process has said something of the ledger."""
+CHECK_EVERY = 0.2
+"""Seconds between two checks whether another process has recorded progress of the ledger."""
 
 Stop = Callable[[BaseException], None]
 """Ends what sends."""
 
 Tell = Callable[[str], None]
-"""Told, in a line, what a person should know."""
+"""Called with a line that a person should know."""
 
 
 def allow_changes(
@@ -49,16 +49,16 @@ def allow_changes(
     """Let a command change this ledger, and remember that it did. Raises OldLedger if the ledger
     is an old copy of itself, or new where another one was, unless it is to `accept` that; then
     its campaigns and `names` go on with care."""
-    memory, lost = _memories(ledger, environ)
+    memory, lost = _seen_ledgers(ledger, environ)
     with ExitStack() as alone:
         # One step: of two copies that begin in one moment, the second is to be the old one.
-        writable = _unless_unwritable(tell, lambda: alone.enter_context(memory.alone()))
+        writable = _is_written(tell, lambda: alone.enter_context(memory.alone()))
         # The memory first: what it says the ledger has said before, and it may go on meanwhile.
         remembered = _remembered(memory, lost)
         found = ledger.read(staleness.marks)
         if accept:
             advanced = ledger.write(staleness.accept, remembered, names, at)
-            _unless_unwritable(tell, *(other.outdate for other in lost))
+            _is_written(tell, *(other.outdate for other in lost))
             tell(
                 "going on with an old copy of the ledger: whoever it may have forgotten is in "
                 "doubt, and do-not-contact entries made since are not in it: add them again"
@@ -70,13 +70,14 @@ def allow_changes(
         if found.is_new and (before := memory.rehearsed()):
             ledger.write(rehearsals.begin_anew, before)
         if writable:
-            _unless_unwritable(tell, lambda: memory.write(advanced))
+            _is_written(tell, lambda: memory.write(advanced))
     return memory
 
 
 def refuse_old_copy(ledger: Ledger, environ: Mapping[str, str]) -> Memory:
-    """What remembers this ledger, which is left as it is. Raises OldLedger as `allow_changes`."""
-    memory, lost = _memories(ledger, environ)
+    """Return what is remembered of this ledger, which stays as it is. Raises OldLedger as
+    `allow_changes` does."""
+    memory, lost = _seen_ledgers(ledger, environ)
     remembered = _remembered(memory, lost)
     found = ledger.read(staleness.marks)
     if found.is_behind(remembered):
@@ -96,8 +97,9 @@ def _folder(environ: Mapping[str, str]) -> Path:
     return Path(environ.get(MEMORY_VARIABLE) or platformdirs.user_state_path("run-campaign"))
 
 
-def _memories(ledger: Ledger, environ: Mapping[str, str]) -> tuple[Memory, list[Memory]]:
-    """What this machine remembers of a ledger; and if that is new, of others at its place."""
+def _seen_ledgers(ledger: Ledger, environ: Mapping[str, str]) -> tuple[Memory, list[Memory]]:
+    """Return what this machine remembers of a ledger; and if that is new, of others at its
+    place."""
     place = str(ledger.file.resolve()) if ledger.file else ledger.place
     memory = Memory(_folder(environ), ledger.read(staleness.ledger_id), place)
     return memory, memory.lost() if ledger.read(staleness.marks).is_new else []
@@ -135,8 +137,8 @@ def _old(place: str, found: Marks, remembered: Marks, memories: Sequence[Memory]
     )
 
 
-def _unless_unwritable(tell: Tell, *writes: Callable[[], object]) -> bool:
-    """Do these, and say whether all of them could be done."""
+def _is_written(tell: Tell, *writes: Callable[[], object]) -> bool:
+    """Do these, and return whether all of them could be done; if not, tell why."""
     try:
         for write in writes:
             write()
@@ -150,41 +152,41 @@ def _unless_unwritable(tell: Tell, *writes: Callable[[], object]) -> bool:
 async def keep_progress(
     memory: Memory | None, ledger: Ledger, stop: Stop, every: float | None = None
 ) -> AsyncIterator[None]:
-    """Remember how far a live run's ledger comes, again and again, and once more at the end.
-    `stop`: told when a copy of the ledger has gone further meanwhile; nothing more is to be sent
+    """Record how far a live run's ledger comes while the context lasts, and at its end. `stop`:
+    called when a copy of the ledger has gone further meanwhile; nothing more is to be sent
     from this one."""
     if memory is None:
         yield
         return
     if every is None:
-        every = BEAT if ledger.file is not None else SELDOM
-    beat = asyncio.create_task(_beat(memory, ledger, stop, every), name="memory")
+        every = RECORD_EVERY if ledger.file is not None else RECORD_POSTGRESQL_EVERY
+    task = asyncio.create_task(_record_regularly(memory, ledger, stop, every), name="progress")
     try:
         yield
     finally:
-        beat.cancel()
-        await asyncio.gather(beat, return_exceptions=True)
-        _look(memory, ledger)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        _record(memory, ledger)
 
 
-async def _beat(memory: Memory, ledger: Ledger, stop: Stop, every: float) -> None:
+async def _record_regularly(memory: Memory, ledger: Ledger, stop: Stop, every: float) -> None:
     seen, since = memory.touched(), 0.0
     while True:
-        await asyncio.sleep(GLANCE)
-        since += GLANCE
+        await asyncio.sleep(CHECK_EVERY)
+        since += CHECK_EVERY
         if since < every and memory.touched() == seen:
             continue
-        error = await asyncio.to_thread(_look, memory, ledger)
+        error = await asyncio.to_thread(_record, memory, ledger)
         if error is not None:
             stop(error)
             return
         seen, since = memory.touched(), 0.0
 
 
-def _look(memory: Memory, ledger: Ledger) -> OldLedger | None:
-    """Remember how far the ledger has come; the error, when a copy of it has come further."""
-    # A folder that cannot be written was told when the run began; a ledger that fails is told by
-    # whoever sends.
+def _record(memory: Memory, ledger: Ledger) -> OldLedger | None:
+    """Record how far the ledger has come. Returns the error when a copy of it has come further."""
+    # A folder that cannot be written was told when the run began; a ledger that fails is told
+    # where something is sent.
     with contextlib.suppress(OSError, LedgerError), memory.alone():
         found, remembered = ledger.read(staleness.marks), memory.recall()
         memory.write(found)

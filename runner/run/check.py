@@ -1,4 +1,4 @@
-"""Everything that can be checked of a campaign without sending; and the team's senders."""
+"""`check` and `senders`: all that can be checked of a campaign without sending."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from runner.run.team import TokenIdentity, fetch_identity, find_obstacle
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. `ok` is False when it stands in the way of a run; `instead`
+    """One thing that was checked. `ok` is False when it keeps a campaign from running; `instead`
     says what to do."""
 
     ok: bool
@@ -51,7 +51,7 @@ def check(
     *,
     offline: bool = False,
 ) -> Iterator[Check]:
-    """Look at a campaign's file, rows, ledger, token, team and senders, in the order in which a
+    """Check a campaign's file, rows, ledger, token, team and senders, in the order in which a
     run needs them. Raises CampaignError for a file that cannot be read at all."""
     campaign = load([path])[0]
     yield Check(True, f"campaign {campaign.name}: {path} is understood")
@@ -204,15 +204,16 @@ def senders(
     clock: Clock,
     bus: EventBus,
 ) -> TokenIdentity:
-    """The team's account links, by a campaign file's API and token, or else by the defaults."""
+    """Fetch the team's account links, by a campaign file's API and token, or else by the
+    defaults."""
     if path is not None:
         campaign = load_campaign(path)
         location = ledger_location(state, environ, [campaign], live=False)
     else:
         # Only its `api` is used: the defaults of any campaign.
-        nobody = {"senders": ("x",), "prospects": "x.csv", "message": "x"}
+        any_campaign = {"senders": ("x",), "prospects": "x.csv", "message": "x"}
         context = {"folder": folder, "stem": "senders"}
-        campaign = Campaign.model_validate(nobody, context=context)
+        campaign = Campaign.model_validate(any_campaign, context=context)
         try:
             location = ledger_upward(state, environ, folder)
         except UsageError:

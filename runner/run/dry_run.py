@@ -1,4 +1,4 @@
-"""A dry run: the plan a run would write, handed to whoever looks at it. Nothing is changed."""
+"""`--dry-run`: the plan that a run would write, shown entry by entry. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from runner.run.review import Review, refusal, review
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What a run of these campaigns would do. `refusals`: what it would stop with, if it would."""
+    """The plans of campaigns. `refusals`: the errors that a run would stop with, if it would."""
 
     previews: list[Preview]
     forecast: Forecast
@@ -76,10 +76,10 @@ def dry_run(
         refusals: list[RunnerError] = []
         warnings: list[str] = []
         now = clock.now()
-        with refused(refusals):
+        with collect_refusal(refusals):
             if ledger is not None and (mark := ledger.read(moved_mark.mark_of)) is not None:
                 raise LedgerError(str(mark), "name the ledger that it has moved to: --state")
-        with refused(refusals):
+        with collect_refusal(refusals):
             if accept_old_ledger:
                 pass  # the run would go on with it
             elif ledger is not None:
@@ -94,11 +94,11 @@ def dry_run(
                     warnings.append(f"{brake_text(name, brake)}; {told}")
             bus = EventBus()
             bus.watch(lambda event: warnings.append(_text(event)))
-            with refused(refusals):
+            with collect_refusal(refusals):
                 select_runnable(ledger, campaigns, bus, now)
         never = never_open(drafts, now)
         refusals += [RunnerError(told, "change its schedule") for told in never]
-        with refused(refusals):
+        with collect_refusal(refusals):
             confirm_late_start(drafts, ledger, now, yes=yes, confirm=None)
         reviews = [review(each, ledger, now, accept, progress) for each in drafts]
         refusals += [refusal(each) for each in reviews if each.open]
@@ -107,10 +107,12 @@ def dry_run(
             longest = known_characters(ledger, origin_of(draft), draft.campaign.api.platform)
             render = render_with(draft.template, longest)
             previews.append(preview(draft, ledger, render, progress, clock.now(), see))
-        with refused(refusals):
+        with collect_refusal(refusals):
             if not accept_changes:
                 refuse_changes(previews)
-        refusals += [_nobody(each) for each in previews if not each.to_send and not each.kept]
+        refusals += [
+            _nothing_to_send(each) for each in previews if not each.to_send and not each.kept
+        ]
         queues = [(draft, found.waiting) for draft, found in zip(drafts, previews, strict=True)]
         forecast = when_done(queues, ledger, clock)
         return DryRun(
@@ -119,8 +121,8 @@ def dry_run(
 
 
 @contextmanager
-def refused(refusals: list[RunnerError]) -> Iterator[None]:
-    """Keep what a run would stop with here, and look on."""
+def collect_refusal(refusals: list[RunnerError]) -> Iterator[None]:
+    """Keep the error that a run would stop with here, and go on."""
     try:
         yield
     except RunnerError as error:
@@ -132,7 +134,7 @@ def _text(event: object) -> str:
     return event.text
 
 
-def _nobody(found: Preview) -> RunnerError:
+def _nothing_to_send(found: Preview) -> RunnerError:
     return RunnerError(
         f"{found.campaign}: nobody would be written to", "see above who is skipped, and why"
     )

@@ -1,4 +1,4 @@
-"""What a run is asked, and what it takes from outside."""
+"""A run's options, and the surroundings that it takes from outside."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from runner.planning.start import Confirm
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line asks of a run. Times in seconds.
+    """The command line's options of a run. Times in seconds.
 
     `at` and `token` serve a run against another address (the sandbox); `unpaced` then switches
-    limits and schedule off, and nobody needs to remember a `throwaway` ledger.
+    limits and schedule off, and progress of a `throwaway` ledger is not kept.
     """
 
     state: str | None = None
@@ -46,7 +46,7 @@ Ask = Callable[[Sequence[Preview], Forecast], bool]
 
 @dataclass(slots=True)
 class Surroundings:
-    """What a run takes from outside. `ask` and `confirm` are None when nobody is to be asked."""
+    """A run's clock, events and environment. `ask` and `confirm` are None if no person is asked."""
 
     clock: Clock
     bus: EventBus

@@ -26,7 +26,7 @@ ASKED_EACH_TIME = frozenset({"list_shrank"})
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What was found of a campaign, and the codes of questions that are answered."""
+    """A campaign's findings, and the codes of questions that are answered."""
 
     draft: Draft
     findings: Sequence[Finding]
@@ -34,7 +34,7 @@ class Review:
 
     @property
     def open(self) -> list[Finding]:
-        """What stops it."""
+        """The findings that stop it."""
         return open_findings(self.findings, self.accepted)
 
 
@@ -63,7 +63,7 @@ def review(
 
 
 def _lists_shrunk(draft: Draft, ledger: Ledger | None) -> list[Finding]:
-    """Which of its do-not-contact lists have lost people since the last plan."""
+    """Find the do-not-contact lists that have lost people since the last plan."""
     if ledger is None:
         return []
     found = []
@@ -80,10 +80,9 @@ def confirm_findings(
     options: Options,
     around: Surroundings,
 ) -> bool:
-    """Whether these campaigns may go on: tells their notes, and asks a person about what is open.
-    False when they decline.
+    """Tell the notes of campaigns, and ask a person about what is open; False when they decline.
 
-    Raises FindingsError for an error, and for a question where nobody can be asked.
+    Raises FindingsError for an error, and for a question where no person can be asked.
     """
     now = around.clock.now()
     found = []
@@ -114,7 +113,7 @@ def confirm_findings(
 
 
 def refusal(found: Review) -> RunnerError:
-    """The error that a run of what is open ends in."""
+    """Return the error that a run of what is open ends in."""
     codes = questions_of(found.open)
     accept = " ".join(f"--accept {code}" for code in codes)
     errors = any(each.level is Level.ERROR for each in found.open)
@@ -130,7 +129,7 @@ def refusal(found: Review) -> RunnerError:
 
 
 def _fingerprint(draft: Draft) -> str:
-    """A hash of sheet and text: what was accepted is accepted for these."""
+    """Return a hash of sheet and text: what was accepted is accepted for these."""
     text = draft.campaign.message.text
     parts = [draft.files[0], text if text is not None else draft.files[-1]]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -45,7 +45,7 @@ _S = MessageStatus
 
 @dataclass(slots=True)
 class RunResult:
-    """The end that a run came to."""
+    """A run's end."""
 
     statuses: list[Status] = field(default_factory=list)
     declined: bool = False
@@ -98,8 +98,7 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
 
 
 def _count_left_out(result: RunResult, ledger: Ledger, campaigns: Sequence[Campaign]) -> None:
-    """Let the result say of what was stopped before it could begin what it says of what was stopped
-    later."""
+    """Count campaigns that were stopped before they could begin like those stopped later."""
     kinds = {brake.kind for brake in find_brakes(ledger, campaigns).values()}
     result.paused |= bool(campaigns)
     result.guarded |= BrakeKind.GUARDED in kinds

@@ -1,4 +1,4 @@
-"""How a live run is made to end before it is done: by Ctrl-C, and after a time."""
+"""Early ends of a live run: by Ctrl-C, and after a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runner.sending.lane import Lane
 
 @contextmanager
 def obey_signals(driven: Sequence[Lane], bus: EventBus, clock: Clock) -> Iterator[None]:
-    """Ctrl-C (or SIGTERM) once drains, twice aborts."""
+    """Drain lanes at the first Ctrl-C (or SIGTERM), abort them at the second."""
     task = asyncio.current_task()
     assert task is not None
 

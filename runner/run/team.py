@@ -1,4 +1,4 @@
-"""Teams: whose a token is, what their senders can do, and how their lanes are opened."""
+"""Teams: their tokens and senders, as the API knows them, and their lanes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class TeamCampaigns:
         """Take the lane: from here on every earlier owner is fenced. Needs a running loop."""
         campaigns = [each.campaign for each in driven]
         for campaign in campaigns:
-            _presume(campaign, ledger, run)
+            _presume_sent(campaign, ledger, run)
         meter = Meter(clock)
         timeout = max(campaign.retry.timeout for campaign in campaigns)
         concurrency = min(campaign.limits.concurrency for campaign in campaigns)
@@ -130,15 +130,15 @@ class TeamCampaigns:
         self._channels.clear()
 
 
-def _presume(campaign: Campaign, ledger: Ledger, run: int) -> None:
-    """After an old copy of the ledger was accepted: what it may have forgotten is in doubt."""
+def _presume_sent(campaign: Campaign, ledger: Ledger, run: int) -> None:
+    """Put in doubt what an old copy of the ledger, which was accepted, may not know to be sent."""
     row = ledger.read(registry.find_campaign, campaign.name)
     assert row is not None
     ledger.write(staleness.presume, row, campaign.api.version, campaign.api.base_url, run)
 
 
 def settings(driven: Driven, ledger: Ledger) -> Settings:
-    """What a lane needs to know of a campaign."""
+    """Return a lane's settings of a campaign."""
     campaign = driven.campaign
     accepted_at = ledger.read(staleness.accepted_at, campaign.name)
     return Settings(
@@ -161,7 +161,8 @@ def settings(driven: Driven, ledger: Ledger) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class TokenIdentity:
-    """What the API says of a token."""
+    """A token's team, account links and platforms, as the API names them. `server_ahead`: the
+    server's clock less boot time."""
 
     lane_id: str
     origin: str
@@ -180,7 +181,7 @@ async def fetch_identity(
     ledger: Ledger | None,
     row: CampaignRow | None = None,
 ) -> TokenIdentity:
-    """Ask who a token is: team, account links, platforms. Raises ChannelError.
+    """Ask the API for a token's team, account links and platforms. Raises ChannelError.
 
     These requests use up the team's limits too: they wait for leave where the campaign's team is
     known (`row`), and are counted whatever comes of them.
@@ -233,7 +234,7 @@ async def authenticate(
     clock: Clock,
     bus: EventBus,
 ) -> list[TeamCampaigns]:
-    """Sort drafts by team, and check their senders with the API.
+    """Fetch the teams that drafts' tokens are of, and check their senders.
 
     Raises ChannelError when the API cannot be used, RunnerError for a sender it does not know.
     """
@@ -261,8 +262,8 @@ def _count(ledger: Ledger, lane: str, requests: Sequence[tuple[float, float]]) -
 
 
 def check_senders(campaign: Campaign, identity: TokenIdentity, unfit: dict[str, str]) -> None:
-    """Learn which senders cannot send now. Raises RunnerError for one that the API does not know,
-    or that is on another platform."""
+    """Add to `unfit` the senders that cannot send now. Raises RunnerError for one that the API does
+    not know, or that is on another platform."""
     links = {link.id: link for link in identity.links}
     for sender in campaign.senders:
         link = links.get(sender.id)
@@ -284,7 +285,7 @@ def check_senders(campaign: Campaign, identity: TokenIdentity, unfit: dict[str, 
 
 
 def find_obstacle(link: AccountLink) -> str:
-    """Why an account link cannot send now, with what a person can do; empty when it can."""
+    """Return why an account link cannot send now, with what a person can do; empty when it can."""
     who = f"{link.id} ({link.username})" if link.username else link.id
     if link.status == "offline":
         return f"{who} is offline: reconnect the account in Inbox"
@@ -297,7 +298,7 @@ def find_obstacle(link: AccountLink) -> str:
 
 
 def _remember_characters(ledger: Ledger, identity: TokenIdentity, platform: str) -> None:
-    """Keep the platform's longest text for dry runs, which ask nobody."""
+    """Keep the platform's longest text for dry runs, which do not ask the API."""
     for each in identity.platforms:
         if each.platform == platform:
             value = "" if each.characters is None else str(each.characters)

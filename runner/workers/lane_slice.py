@@ -1,7 +1,7 @@
 """A slice: one worker drives a lane for a while, by the same `drive_lane` as a run of one machine.
 
-A slice ends when nothing of its lane is due or its time is up, and leaves word in the ledger when
-the lane is due again. So lanes spread over hosts that join, a deploy drains quickly, and no worker
+A slice ends when nothing of its lane is due or its time is up, and writes into the ledger when the
+lane is due again. So lanes spread over hosts that join, a deploy drains quickly, and no worker
 waits beside a lane that waits.
 """
 
@@ -47,22 +47,22 @@ SLICE = 60.0
 
 LONGEST_SLICE = 900.0
 """Seconds that a lane is kept while it settles what is in doubt: the wait before a look-up would
-begin anew with each slice."""
+begin again with each slice."""
 
-IDLE = 2.0
+SLICE_IDLE = 2.0
 """Seconds: a lane of which nothing is due for longer than this is let go until then."""
 
 KNOWN_FOR = 600.0
 """Seconds for which what the API said of a token and its senders is believed."""
 
-HELD = 5.0
+HELD_RETRY = 5.0
 """Seconds until a lane is tried again that a run of one machine has now."""
 
-BETWEEN = 0.01
+START_SPACING = 0.01
 """Seconds between the starts of two lanes: each reads what limits remember in one go, a second and
 more for a team that sends all day, and signs of life have to be given meanwhile."""
 
-TROUBLED = 60.0
+TROUBLE_RETRY = 60.0
 """Seconds until a lane is tried again after something that a person may have to see to."""
 
 
@@ -77,7 +77,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class SubmittedCampaign:
-    """A campaign as it was handed in, parse_submission."""
+    """A campaign as it was handed in."""
 
     campaign: Campaign
     row: CampaignRow
@@ -87,8 +87,8 @@ class SubmittedCampaign:
 
 @dataclass(slots=True)
 class WorkerLanes:
-    """What one worker has under way. `known`: what the API said of which token, and when (boot
-    seconds)."""
+    """One worker's lanes, and how each is driven for a slice. `known`: tokens' identities, and when
+    each was fetched (boot seconds)."""
 
     ledger: Ledger
     run: int
@@ -118,7 +118,7 @@ class WorkerLanes:
         """Drive a lane for a slice. Raises LedgerError when this worker's ledger is of no use any
         more; everything else that stops the lane is left in the ledger for people to see."""
         if self.ending:
-            return  # whoever takes it next finds it as due as it was
+            return  # it is as due as it was for the worker that takes it next
         self.seen[lane_id] = self.ledger.read(submissions.wakes, lane_id)
         self.busy.add(lane_id)
         try:
@@ -135,13 +135,13 @@ class WorkerLanes:
         except RunnerError as error:
             told = f"{error}; {error.hint}" if error.hint else str(error)
             self._tell(f"{lane_id}: {told}")
-            self._put_off(lane_id, self.clock.now() + TROUBLED, told)
+            self._put_off(lane_id, self.clock.now() + TROUBLE_RETRY, told)
         finally:
             self.busy.discard(lane_id)
 
     def give_up(self, lane_id: str, error: Exception) -> None:
-        """Leave a lane alone for long after what should not be: whoever looks finds the whole story
-        in this worker's output."""
+        """Leave a lane alone for long after an unexpected error, whose traceback is in this
+        worker's output."""
         traceback.print_exception(error)
         told = f"a bug ({type(error).__name__}): see what the worker has written to stderr"
         self._tell(f"{lane_id}: {told}")
@@ -155,11 +155,13 @@ class WorkerLanes:
         if self.ledger.write(workers.evict, lane_id, self.timing.dead_after):
             self._tell(f"{lane_id}: its worker is taken for dead")
             return False  # its session ends in a moment; the lane is due as before
-        self._put_off(lane_id, self.clock.now() + HELD, "a run of one machine has it, or a plan")
+        self._put_off(
+            lane_id, self.clock.now() + HELD_RETRY, "a run of one machine has it, or a plan"
+        )
         return False
 
     async def _drive(self, lane_id: str) -> None:
-        handed, stopped = self._that_may_go(lane_id)
+        handed, stopped = self._runnable(lane_id)
         if not handed:
             self._put_off(lane_id, None, "; ".join(stopped))
             return
@@ -173,19 +175,21 @@ class WorkerLanes:
         finally:
             self.asking.discard(asking)
         async with self.turn:
-            await asyncio.sleep(BETWEEN)
+            await asyncio.sleep(START_SPACING)
         if self.ending:
             return
         lane = team.open_lane(handed, self.ledger, self.run, self.clock, self.bus)
         names = tuple(each.row.name for each in handed)
         self.bus.emit(LaneTaken(self.clock.now(), lane_id, names))
-        lane.idle_after = IDLE
+        lane.idle_after = SLICE_IDLE
         lane.guards = {
-            each.row.id: guard_of(self.ledger, each.submission, lane.campaigns[each.row.id].guard)
+            each.row.id: restore_guard(
+                self.ledger, each.submission, lane.campaigns[each.row.id].guard
+            )
             for each in handed
         }
         self.lanes[lane_id] = lane
-        watch = asyncio.create_task(_end_in_time(lane, self.timing.slice), name=f"slice {lane_id}")
+        watch = asyncio.create_task(_drain_after(lane, self.timing.slice), name=f"slice {lane_id}")
         try:
             async with listening([lane], lists=[(lane, _lists_of(each)) for each in handed]):
                 await drive_lane(lane)
@@ -194,31 +198,32 @@ class WorkerLanes:
         except RunnerError as error:
             if isinstance(error, ForeignKeyUse):
                 self.ledger.write(brakes.halt, _halts(lane, str(error)))
-            self._leave(lane)
+            self._stop_driving(lane)
             raise
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
             del self.lanes[lane_id]
             await team.close()
-        self._leave(lane)
+        self._stop_driving(lane)
         next_at = self._due_again(lane)
         if left_out:
-            next_at = min(next_at or math.inf, self.clock.now() + TROUBLED)
-        told = "; ".join([*stopped, *left_out, *what_stopped(lane)])
+            next_at = min(next_at or math.inf, self.clock.now() + TROUBLE_RETRY)
+        told = "; ".join([*stopped, *left_out, *stop_reasons(lane)])
         self._put_off(lane_id, next_at, told, owner=self.run)
         self.bus.emit(LaneHandedOn(self.clock.now(), lane_id, next_at))
 
-    def _leave(self, lane: Lane) -> None:
-        """Say that this worker drives the lane no more, while its lock still keeps others out."""
+    def _stop_driving(self, lane: Lane) -> None:
+        """Write down that this worker drives the lane no more, while its lock still keeps others
+        out."""
         if self.ledger.read(brakes.is_driven_by, lane.id, self.run):
             self.ledger.write(brakes.tell_driven, lane.id, self.run, {})
         withdraw_what_came_back(lane)
 
-    def _that_may_go(self, lane_id: str) -> tuple[list[SubmittedCampaign], list[str]]:
-        """The lane's campaigns that nothing stops, and what stops the others."""
+    def _runnable(self, lane_id: str) -> tuple[list[SubmittedCampaign], list[str]]:
+        """Return the lane's campaigns that nothing stops, and what stops the others."""
         found = [parse_submission(each) for each in self.ledger.read(submissions.of_lane, lane_id)]
-        self._stop_what_missed_its_start(found)
+        self._stop_missed_starts(found)
         stopped = self.ledger.read(brakes.standing, [each.row.id for each in found])
         going = [each for each in found if each.row.id not in stopped]
         told = [
@@ -228,19 +233,19 @@ class WorkerLanes:
         ]
         return going, told
 
-    def _stop_what_missed_its_start(self, found: Sequence[SubmittedCampaign]) -> None:
+    def _stop_missed_starts(self, found: Sequence[SubmittedCampaign]) -> None:
         now = self.clock.now()
         for each in found:
             grace = each.campaign.schedule.grace
-            why = missed_start(self.ledger, each.submission, hours_of(each), grace, now)
+            why = missed_start_reason(self.ledger, each.submission, hours_of(each), grace, now)
             if why and not self.ledger.read(brakes.standing, [each.row.id]):
                 self.ledger.write(brakes.halt, [Halt(now, why, campaign=each.row.id)])
 
     async def _authenticate(
         self, lane_id: str, handed: Sequence[SubmittedCampaign]
     ) -> tuple[TeamCampaigns, list[SubmittedCampaign], list[str]]:
-        """Ask whose token it is, unless that is known: who is to be driven, and why others cannot
-        be here. Raises RunnerError when none can."""
+        """Ask the API whose token it is, unless that is known. Returns the team, the campaigns to
+        be driven, and why others cannot be here. Raises RunnerError when none can."""
         unfit: dict[str, str] = {}
         teams: list[TeamCampaigns] = []
         fit: list[SubmittedCampaign] = []
@@ -292,7 +297,8 @@ class WorkerLanes:
         return said
 
     def _due_again(self, lane: Lane) -> float | None:
-        """When the lane is due again (Unix seconds), None for not before somebody says so."""
+        """Return when the lane is due again (Unix seconds), None for not before a person says
+        so."""
         now = self.clock.now()
         if lane.stopped:
             self.known.clear()  # it may be the token
@@ -319,20 +325,20 @@ class WorkerLanes:
 
 
 def parse_submission(submission: Submission) -> SubmittedCampaign:
-    """A campaign from the text that was handed in."""
+    """Return a campaign from the text that was handed in."""
     campaign = load_campaign(Path(submission.path), submission.file, submission.start)
     return SubmittedCampaign(campaign, submission.row, submission.suppressed, submission)
 
 
 def _lists_of(handed: SubmittedCampaign) -> WatchedLists:
-    """Its lists, as far as they are on this machine too."""
+    """Return its lists, as far as they are on this machine too."""
     prospects = handed.campaign.prospects
     column = normal_column(prospects.id) if prospects.id else None
     return watched_lists(handed.row.id, handed.campaign, handed.row.id_type, column)
 
 
-def what_stopped(lane: Lane) -> list[str]:
-    """Why not all of a lane goes on, in words."""
+def stop_reasons(lane: Lane) -> list[str]:
+    """Return why not all of a lane goes on, in words."""
     braked = [brake_text(lane.campaigns[id].name, brake) for id, brake in lane.braked.items()]
     unplanned = [
         f"{lane.campaigns[id].name}: {count} came back into the queue and wait to be planned: "
@@ -349,7 +355,7 @@ def _halts(lane: Lane, why: str) -> list[Halt]:
     return [Halt(lane.clock.now(), why, campaign=campaign) for campaign in lane.campaigns]
 
 
-async def _end_in_time(lane: Lane, seconds: float) -> None:
+async def _drain_after(lane: Lane, seconds: float) -> None:
     await asyncio.sleep(seconds)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LONGEST_SLICE - seconds):
@@ -358,24 +364,24 @@ async def _end_in_time(lane: Lane, seconds: float) -> None:
     lane.drain()
 
 
-def agreed_at(ledger: Ledger, submission: Submission) -> float:
-    """When somebody said last that a campaign is to go on (Unix seconds)."""
+def last_agreed_at(ledger: Ledger, submission: Submission) -> float:
+    """Return when a person said last that a campaign is to go on (Unix seconds)."""
     said = ledger.read(brakes.latest, [submission.row.id]).get(submission.row.id)
     released = said is not None and said.kind is BrakeKind.RELEASED
     return max(submission.submitted_at, said.at if said and released else 0.0)
 
 
-def missed_start(
+def missed_start_reason(
     ledger: Ledger, submission: Submission, hours: Hours | None, grace: float, now: float
 ) -> str:
-    """Why a campaign does not start: no worker took its lane for longer than its grace, and nobody
-    has said since that it is to start all the same. Empty for one that may."""
+    """Return why a campaign does not start: no worker took its lane for longer than its grace, and
+    no person has said since that it is to start all the same. Empty for one that may."""
     id, due = submission.row.id, submission.next_at
     if hours is None or hours.begins == -math.inf or due is None or now <= due + grace:
         return ""
     zones = ledger.read(queue.zones, id) or {""}
     first = min(next_open(hours, zone, hours.begins) for zone in zones)
-    if now <= first + grace or agreed_at(ledger, submission) > first + grace:
+    if now <= first + grace or last_agreed_at(ledger, submission) > first + grace:
         return ""
     if ledger.read(totals.has_begun, id):
         return ""
@@ -385,11 +391,11 @@ def missed_start(
     )
 
 
-def guard_of(ledger: Ledger, submission: Submission, limits: GuardLimits) -> Guard:
-    """A campaign's guard, which has seen what earlier slices have come to: a slice may be one
+def restore_guard(ledger: Ledger, submission: Submission, limits: GuardLimits) -> Guard:
+    """Return a campaign's guard that has counted the results of earlier slices: a slice may be one
     message long."""
     guard, id = Guard(limits), submission.row.id
-    since = agreed_at(ledger, submission)
+    since = last_agreed_at(ledger, submission)
     for each in ledger.read(usage.lately, submission.lane, id, since):
         if each.outcome == AttemptOutcome.ACCEPTED:
             guard.accepted(each.message)

@@ -1,4 +1,4 @@
-"""Making a ledger ready for workers."""
+"""`db upgrade` for workers: a ledger is made ready for them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from runner.ledger.ledger import open_ledger
 from runner.workers import engine
 
 ENGINE = "engine"
-"""Where the ledger keeps which release of the engine made the engine's tables."""
+"""The ledger's key for the release of the engine that made the engine's tables."""
 
 
 def set_up(location: str) -> str:
-    """Make or upgrade the engine's tables, and let workers be of this version; what was done, in
-    words. Safe to repeat, and for two at once."""
+    """Make or upgrade the engine's tables, and let workers be of this version. Returns what
+    was done, in words. Safe to repeat, and for two at once."""
     with open_ledger(location) as ledger, ledger.writing() as connection:
         locks.one_at_a_time(connection)
         asyncio.run(engine.set_up(location, schema.note(connection, ENGINE)))

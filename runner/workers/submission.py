@@ -54,7 +54,7 @@ def submit(
     try:
         asyncio.run(_wake_workers(location, teams))
     except (ConnectorException, psycopg.Error) as error:
-        said = engine.in_words(error, location)
+        said = engine.error_text(error, location)
         told = f"the workers were not told: {said}; they find out by themselves"
         around.bus.emit(Notice(around.clock.now(), told))
     return [campaign.name for campaign in run.campaigns]
@@ -130,4 +130,4 @@ async def _wake_workers(location: str, teams: Sequence[TeamCampaigns]) -> None:
     app = engine.open_app(location)
     async with app.open_async():
         for team in teams:
-            await engine.hand_over(app, team.lane_id, team.drafts[0].campaign.api.token_env)
+            await engine.queue_lane(app, team.lane_id, team.drafts[0].campaign.api.token_env)

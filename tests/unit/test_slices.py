@@ -25,12 +25,12 @@ from runner.schedule import Hours
 from runner.sending.guard import GuardLimits
 from runner.sending.lane import Lane
 from runner.workers.lane_slice import (
-    IDLE,
     KNOWN_FOR,
+    SLICE_IDLE,
     WorkerLanes,
-    guard_of,
-    missed_start,
-    what_stopped,
+    missed_start_reason,
+    restore_guard,
+    stop_reasons,
 )
 from tests.lane import Setting, Told, for_person
 from tests.pacing import sender
@@ -65,7 +65,7 @@ def test_what_is_in_doubt_for_long_holds_up_no_queue_of_which_a_slice_is_over(
 ) -> None:
     setting = make(range(1, 101), senders=[sender(SENDER, gap=1.5)], before=drained_in_time)
     setting.api.script = for_person("2", InDoubt("http_503", after=3600.0))
-    told = setting.drive(idle_after=IDLE)
+    told = setting.drive(idle_after=SLICE_IDLE)
     counts = setting.counts()
     assert counts["in_doubt"] == 1
     assert counts["queued"] > 10
@@ -74,12 +74,12 @@ def test_what_is_in_doubt_for_long_holds_up_no_queue_of_which_a_slice_is_over(
 
 def test_what_stopped_a_lane_while_it_was_driven_is_told(make: Callable[..., Setting]) -> None:
     setting = make(range(1, 41))
-    assert what_stopped(setting.drive(limit=1).lane) == []
+    assert stop_reasons(setting.drive(limit=1).lane) == []
     setting.api.script = lambda *_: Rejected("notFound")
-    [guarded] = what_stopped(setting.drive(idle_after=IDLE).lane)
+    [guarded] = stop_reasons(setting.drive(idle_after=SLICE_IDLE).lane)
     assert guarded.startswith("spring was stopped by its guard")
     setting.api.script = lambda *_: Deferred("unauthorized", stop="no token", scope=Scope.LANE)
-    assert what_stopped(setting.drive(idle_after=IDLE).lane) == ["no token"]
+    assert stop_reasons(setting.drive(idle_after=SLICE_IDLE).lane) == ["no token"]
 
 
 def test_a_worker_that_is_told_to_end_while_it_asks_who_it_is_begins_no_lane(
@@ -91,7 +91,7 @@ def test_a_worker_that_is_told_to_end_while_it_asks_who_it_is_begins_no_lane(
         self.drain()
         return SimpleNamespace(open_lane=lambda *args: begun.append(args)), [], []
 
-    monkeypatch.setattr(WorkerLanes, "_that_may_go", lambda *_: ([SimpleNamespace()], []))
+    monkeypatch.setattr(WorkerLanes, "_runnable", lambda *_: ([SimpleNamespace()], []))
     monkeypatch.setattr(WorkerLanes, "_authenticate", meet)
 
     async def drive(clock: VirtualClock) -> None:
@@ -108,7 +108,7 @@ def test_a_guard_counts_over_slices_until_somebody_lets_its_campaign_go_on(
     submission = handed_in(setting, at=0.0)
 
     def slice_of_one(lane: Lane, _clock: VirtualClock) -> None:
-        guard = guard_of(setting.ledger, submission, lane.campaigns[setting.campaign].guard)
+        guard = restore_guard(setting.ledger, submission, lane.campaigns[setting.campaign].guard)
         lane.guards = {setting.campaign: guard}
 
     setting.before = slice_of_one
@@ -133,7 +133,7 @@ def test_lanes_that_are_due_at_once_start_one_after_another(
         async def meet(*_: object) -> Any:
             return SimpleNamespace(open_lane=open_lane), [], []
 
-        monkeypatch.setattr(WorkerLanes, "_that_may_go", lambda *_: ([SimpleNamespace()], []))
+        monkeypatch.setattr(WorkerLanes, "_runnable", lambda *_: ([SimpleNamespace()], []))
         monkeypatch.setattr(WorkerLanes, "_authenticate", meet)
         driving = WorkerLanes(make().ledger, 1, clock, EventBus(), {})
         lanes = [driving._drive(f"lane {number}") for number in range(3)]
@@ -149,7 +149,9 @@ def test_a_start_that_no_worker_was_there_for_is_asked_about(make: Callable[...,
     hours = Hours("UTC", begins=50_000.0)
 
     def missed(at: float, **changes: Any) -> str:
-        return missed_start(setting.ledger, submission._replace(**changes), hours, 3600.0, at)
+        return missed_start_reason(
+            setting.ledger, submission._replace(**changes), hours, 3600.0, at
+        )
 
     assert missed(53_000.0) == ""
     assert missed(54_000.0).startswith("it was to start at 1970-01-01")
@@ -167,12 +169,12 @@ def test_a_sender_that_cannot_send_is_written_down_once_and_not_with_each_slice(
 
     setting = make(before=offline)
     for _ in range(3):
-        setting.drive(idle_after=IDLE)
+        setting.drive(idle_after=SLICE_IDLE)
     with setting.ledger.reading() as connection:
         kinds = connection.execute(select(schema.brake.c.kind)).scalars().all()
     assert kinds == ["stopped"]
     setting.before = lambda *_: None
-    setting.drive(idle_after=IDLE)
+    setting.drive(idle_after=SLICE_IDLE)
     assert setting.counts() == {"sent": 10}
     assert setting.ledger.read(brakes.stopped_senders, [SENDER]) == {}
 
@@ -207,10 +209,10 @@ def test_who_came_back_into_the_queue_is_told_to_wait_for_a_plan(
 ) -> None:
     setting = make()
     setting.api.script = for_person("2", Rejected("blocked", ""))
-    lane = setting.drive(idle_after=IDLE).lane
+    lane = setting.drive(idle_after=SLICE_IDLE).lane
     assert setting.counts() == {"sent": 9, "rejected": 1}
     setting.ledger.write(decisions.retry, Retry(setting.campaign))
-    assert what_stopped(lane) == [
+    assert stop_reasons(lane) == [
         "spring: 1 came back into the queue and wait to be planned: submit it again"
     ]
 

@@ -87,12 +87,12 @@ def test_a_worker_that_is_told_to_end_while_it_asks_who_it_is_begins_no_lane(
 ) -> None:
     begun: list[object] = []
 
-    async def meet(self: WorkerLanes, *_: object) -> Any:
+    async def authenticate(self: WorkerLanes, *_: object) -> Any:
         self.drain()
         return SimpleNamespace(open_lane=lambda *args: begun.append(args)), [], []
 
     monkeypatch.setattr(WorkerLanes, "_runnable", lambda *_: ([SimpleNamespace()], []))
-    monkeypatch.setattr(WorkerLanes, "_authenticate", meet)
+    monkeypatch.setattr(WorkerLanes, "_authenticate", authenticate)
 
     async def drive(clock: VirtualClock) -> None:
         await WorkerLanes(make().ledger, 1, clock, EventBus(), {})._drive(LANE)
@@ -134,7 +134,7 @@ def test_lanes_that_are_due_at_once_start_one_after_another(
             return SimpleNamespace(open_lane=open_lane), [], []
 
         monkeypatch.setattr(WorkerLanes, "_runnable", lambda *_: ([SimpleNamespace()], []))
-        monkeypatch.setattr(WorkerLanes, "_authenticate", meet)
+        monkeypatch.setattr(WorkerLanes, "_authenticate", authenticate)
         driving = WorkerLanes(make().ledger, 1, clock, EventBus(), {})
         lanes = [driving._drive(f"lane {number}") for number in range(3)]
         await asyncio.gather(*lanes, return_exceptions=True)
@@ -188,10 +188,10 @@ def test_a_campaign_whose_variable_this_host_has_not_keeps_no_other_of_its_team(
         api = SimpleNamespace(token_env=variable)
         return SimpleNamespace(campaign=SimpleNamespace(name=name, api=api, senders=senders))
 
-    async def introduced(*_: object) -> TokenIdentity:
+    async def identity_of(*_: object) -> TokenIdentity:
         return TokenIdentity(LANE, ORIGIN, LANE, "Acme", [], [], 0.0)
 
-    monkeypatch.setattr(WorkerLanes, "_identity_of", introduced)
+    monkeypatch.setattr(WorkerLanes, "_identity_of", identity_of)
     there, missing = campaign("THERE"), campaign("MISSING")
 
     async def meet(clock: VirtualClock) -> tuple[list[Any], list[str]]:

@@ -55,7 +55,7 @@ from runner.channels.responses import (
     text_id,
     with_odd_wait,
 )
-from runner.message.outcome import Absent, Accepted, Finding, InDoubt, Outcome
+from runner.message.outcome import Absent, Accepted, InDoubt, LookupResult, Outcome
 from runner.message.prospect import Recipient
 
 KEEPALIVE = 4.0
@@ -193,10 +193,10 @@ class InboxV1:
         end = http_date(reply.headers.get("Sunset"))
         return end is not None and end <= self.server_now()
 
-    async def look_up(self, lookup: Lookup, taken: Taken) -> Finding:
+    async def look_up(self, lookup: Lookup, taken: Taken) -> LookupResult:
         return await guarded(self._look_up(lookup, taken))
 
-    async def _look_up(self, lookup: Lookup, taken: Taken) -> Finding:
+    async def _look_up(self, lookup: Lookup, taken: Taken) -> LookupResult:
         recipient = lookup.recipient
         thread = await self._ask.look(
             "threads",

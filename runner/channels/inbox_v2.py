@@ -55,8 +55,8 @@ from runner.message.outcome import (
     KEY_REUSED,
     UNCONFIRMED,
     Accepted,
-    Finding,
     InDoubt,
+    LookupResult,
     Outcome,
     Scope,
 )
@@ -245,7 +245,7 @@ class InboxV2:
         text = f"{refusal.message} ({extra})" if refusal.message and extra else refusal.message
         return clean(text or extra, self._wire.token)
 
-    async def look_up(self, lookup: Lookup, taken: Taken) -> Finding:
+    async def look_up(self, lookup: Lookup, taken: Taken) -> LookupResult:
         apart = self._wire.apart
         return await guarded(LookupV2(self._ask, self._platform, lookup, taken, apart).run())
 

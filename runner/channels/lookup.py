@@ -25,7 +25,7 @@ from runner.clock import iso
 from runner.errors import ChannelError
 from runner.instrumentation import Purpose
 from runner.message.evidence import CLOCK_SLACK
-from runner.message.outcome import Absent, Finding, Found, Unclear
+from runner.message.outcome import Absent, Found, LookupResult, Unclear
 
 EARLY = 30.0
 """Seconds before that in which a message of ours is neither proof nor passed over: the clock that
@@ -214,7 +214,7 @@ class History:
         """Whether a message was read that is the one."""
         return isinstance(await self.finding(taken), Found)
 
-    async def finding(self, taken: Taken) -> Finding:
+    async def finding(self, taken: Taken) -> LookupResult:
         """The earliest message that is the one, else what stands against its absence."""
         why = ""
         for candidate in sorted(self._candidates, key=lambda c: (c.why != "", c.at, c.id)):
@@ -234,7 +234,7 @@ def message_time(message: Mapping[str, object]) -> float | None:
     return moment(message.get("createdAt"))
 
 
-async def guarded(search: Awaitable[Finding]) -> Finding:
+async def guarded(search: Awaitable[LookupResult]) -> LookupResult:
     """The search's finding, or `Unclear` with the reason why it could not go on."""
     try:
         return await search

@@ -19,7 +19,7 @@ from runner.cli.prompts import finish_lines, preview_lines
 from runner.clock import SystemClock
 from runner.errors import RunnerError
 from runner.formatting import number, safe
-from runner.message.key import named
+from runner.message.key import name_fields
 from runner.message.plan import Entry, PlannedMessage
 from runner.message.prospect import RowSkip
 from runner.message.status import MessageStatus
@@ -239,7 +239,7 @@ def _skip_lines(shown: _Seen) -> Iterable[str]:
 def _as_json(at: int, found: DryRun, seen: list[_Seen], now: float) -> dict[str, Any]:
     preview, shown = found.previews[at], seen[at]
     return {
-        **named(preview.campaign),
+        **name_fields(preview.campaign),
         "counts": {
             "rows": preview.rows,
             "to_send": preview.to_send.total(),

@@ -33,7 +33,7 @@ def counts_line(counts: Mapping[str, int]) -> str:
 
 def tell_moved(ledger: Ledger) -> None:
     """Say on stderr that what is shown is a ledger that has moved."""
-    if (mark := ledger.read(moved_mark.mark_of)) is not None:
+    if (mark := ledger.read(moved_mark.read_mark)) is not None:
         click.echo(safe(str(mark)), err=True)
 
 

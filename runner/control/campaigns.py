@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from runner.clock import Clock, iso
 from runner.errors import LaneHeld, UsageError
 from runner.ledger.campaigns import audit, brakes, submissions
-from runner.ledger.campaigns.audit import NAMED, Act
+from runner.ledger.campaigns.audit import NAMED_PEOPLE, Act
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake, BrakeKind
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger, hold_lane
 from runner.ledger.messages import decisions
-from runner.ledger.messages.decisions import Retry
+from runner.ledger.messages.decisions import RetryRequest
 from runner.message.status import MessageStatus
 from runner.planning.selection import in_words, known_ids
 
@@ -34,7 +34,7 @@ def pause(ledger: Ledger, row: CampaignRow, clock: Clock, *, by: str, via: str) 
     with ledger.writing() as connection:
         before = brakes.pause(connection, row.id, at, by)
         if before is None:
-            audit.keep(connection, Act.PAUSE, at=at, by=by, via=via, campaign=row.id)
+            audit.record(connection, Act.PAUSE, at=at, by=by, via=via, campaign=row.id)
     return before
 
 
@@ -56,7 +56,7 @@ def resume(ledger: Ledger, row: CampaignRow, clock: Clock, *, by: str, via: str)
         before = decisions.resume(connection, row.id, at, by)
         if before is not None:
             why = f"it was {before.kind}"
-            audit.keep(connection, Act.RESUME, at=at, by=by, via=via, campaign=row.id, why=why)
+            audit.record(connection, Act.RESUME, at=at, by=by, via=via, campaign=row.id, why=why)
     submitted = ledger.write(submissions.wake, row.id, at)
     return Resumed(before, submitted, not submitted and goes_on_elsewhere(ledger, row, at))
 
@@ -68,7 +68,9 @@ def cancel(ledger: Ledger, row: CampaignRow, clock: Clock, *, by: str, via: str)
         count = decisions.cancel(connection, row.id, at, by)
         last = brakes.latest(connection, [row.id])[row.id]
         if count or (last.at, last.by) == (at, by):
-            audit.keep(connection, Act.CANCEL, at=at, by=by, via=via, campaign=row.id, count=count)
+            audit.record(
+                connection, Act.CANCEL, at=at, by=by, via=via, campaign=row.id, count=count
+            )
     return count
 
 
@@ -96,7 +98,7 @@ def retry(
     """Queue failed, rejected or cancelled messages again (empty: of any of these statuses, for any
     reason, of anybody). Raises UsageError for an id that the campaign has no message for."""
     at = clock.now()
-    asked = Retry(row.id, frozenset(statuses), frozenset(reasons), frozenset(ids), new_key)
+    asked = RetryRequest(row.id, frozenset(statuses), frozenset(reasons), frozenset(ids), new_key)
     if unknown := set(ids) - known_ids(ledger, row, ids):
         raise UsageError(
             f"--only: {in_words(unknown)} not in campaign {row.name}",
@@ -105,10 +107,10 @@ def retry(
     words = [*sorted(statuses), *sorted(reasons), *(["new key"] if new_key else [])]
     with ledger.writing() as connection:
         submitted = submissions.is_submitted(connection, row.id)
-        who = decisions.to_retry(connection, asked, NAMED)
+        who = decisions.retryable_recipients(connection, asked, NAMED_PEOPLE)
         count = decisions.retry(connection, asked)
         if count:
-            audit.keep(
+            audit.record(
                 connection,
                 Act.RETRY,
                 at=at,
@@ -145,7 +147,7 @@ def brake_text(name: str, brake: Brake) -> str:
 def goes_on_elsewhere(ledger: Ledger, row: CampaignRow, at: float) -> bool:
     """Whether a live run has this campaign and has heard what was said last of it. One that is
     ending lets go of it instead."""
-    if row.lane is None or ledger.read(brakes.heard_by_driver, row.lane, row.id) is None:
+    if row.lane is None or ledger.read(brakes.acknowledged_by_driver, row.lane, row.id) is None:
         return False
     try:
         with hold_lane(ledger, row.lane, "resume", at, wait=False):
@@ -155,7 +157,7 @@ def goes_on_elsewhere(ledger: Ledger, row: CampaignRow, at: float) -> bool:
     last = ledger.read(brakes.latest, [row.id]).get(row.id)
     said = 0 if last is None else last.id
     give_up = time.monotonic() + HEARS_WITHIN
-    while (heard := ledger.read(brakes.heard_by_driver, row.lane, row.id)) is not None:
+    while (heard := ledger.read(brakes.acknowledged_by_driver, row.lane, row.id)) is not None:
         if heard >= said:
             return True
         if time.monotonic() > give_up:

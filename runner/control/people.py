@@ -25,7 +25,7 @@ def suppress(
     with ledger.writing() as connection:
         added, stopped = decisions.suppress_each(connection, wanted)
         if added:
-            audit.keep(
+            audit.record(
                 connection,
                 Act.SUPPRESS,
                 at=clock.now(),
@@ -42,7 +42,7 @@ def unsuppress(ledger: Ledger, clock: Clock, ids: Iterable[str], *, by: str, via
     with ledger.writing() as connection:
         gone = decisions.unsuppress(connection, ids)
         if gone:
-            audit.keep(
+            audit.record(
                 connection,
                 Act.UNSUPPRESS,
                 at=clock.now(),

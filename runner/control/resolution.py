@@ -12,7 +12,7 @@ from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import in_doubt
 from runner.ledger.messages.in_doubt import Doubt
-from runner.ledger.messages.resolutions import TakenBack, give_word, take_back
+from runner.ledger.messages.resolutions import Undone, resolve, undo
 from runner.ledger.messages.settlements import Settlement
 from runner.message.evidence import Evidence
 from runner.message.status import MessageStatus
@@ -59,12 +59,12 @@ def settle_by_word(
     ]
     told: dict[MessageStatus, list[str]] = {_S.SENT: [], _S.QUEUED: []}
     with ledger.writing() as connection:
-        for (doubt, _), done in zip(said, give_word(connection, row.id, words), strict=True):
+        for (doubt, _), done in zip(said, resolve(connection, row.id, words), strict=True):
             if done is not None and done.status in told:
                 told[done.status].append(doubt.recipient.id)
         for what, status in ((Act.SENT, _S.SENT), (Act.NOT_SENT, _S.QUEUED)):
             if told[status]:
-                audit.keep(
+                audit.record(
                     connection,
                     what,
                     at=at,
@@ -84,14 +84,14 @@ def take_words_back(
     *,
     by: str,
     via: str,
-) -> TakenBack:
+) -> Undone:
     """Take back what was said since the last run (empty `ids`: of all): in doubt again.
 
     Raises UsageError for an id that nobody has said anything of; then none is taken back.
     """
     at = clock.now()
     with ledger.writing() as connection:
-        told = take_back(connection, row.id, ids)
+        told = undo(connection, row.id, ids)
         unknown = sorted(set(ids) - {*told.back, *told.too_late})
         if unknown:  # all of them or none
             raise UsageError(
@@ -99,7 +99,7 @@ def take_words_back(
                 "see what is in doubt: run-campaign resolve --list",
             )
         if told.back:
-            audit.keep(
+            audit.record(
                 connection,
                 Act.UNDO,
                 at=at,

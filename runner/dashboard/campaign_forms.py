@@ -56,7 +56,7 @@ def messages(count: int) -> str:
 def _ask_pause(house: House, ledger: Ledger, fields: Fields) -> Asked:
     row = row_of(ledger, fields)
     counts = ledger.read(totals.counts, row.id)
-    standing = ledger.read(brakes.standing, [row.id]).get(row.id)
+    standing = ledger.read(brakes.active, [row.id]).get(row.id)
     lines = [
         f"{messages(counts[_S.QUEUED])} wait. None of them is begun until somebody resumes it."
     ]
@@ -82,7 +82,7 @@ def _pause(house: House, fields: Fields) -> tuple[str, str]:
 def _ask_resume(house: House, ledger: Ledger, fields: Fields) -> Asked:
     row = row_of(ledger, fields)
     counts = ledger.read(totals.counts, row.id)
-    standing = ledger.read(brakes.standing, [row.id]).get(row.id)
+    standing = ledger.read(brakes.active, [row.id]).get(row.id)
     lines = [f"{brake_text(row.name, standing)}." if standing else f"{row.name} is not stopped."]
     lines.append(f"{messages(counts[_S.QUEUED])} wait and may go again.")
     if counts[_S.CANCELLED]:

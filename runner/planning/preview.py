@@ -121,7 +121,7 @@ def planned_entries(
         return asked.read(plans.known, draft.id, recipients, rehearsal=kind)
 
     # A ledger without a message knows no recipient: then none need be looked up.
-    asked = ledger if ledger and ledger.read(plans.knows_anybody) else None
+    asked = ledger if ledger and ledger.read(plans.has_messages) else None
 
     rows = 0
     for chunk in plan_messages(

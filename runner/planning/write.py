@@ -38,7 +38,7 @@ def is_unchanged(draft: Draft, ledger: Ledger, characters: int | None, now: floa
         return False
     if ledger.read(totals.unplanned, [draft.row.id]):
         return False  # what came back into the queue since waits for a plan
-    if ledger.read(recontact.has_freed, draft.row.id, now):
+    if ledger.read(recontact.may_be_free, draft.row.id, now):
         return False  # so does what was skipped for a time that is over
     suppressed = ledger.read(plans.suppressed)
     return draft.row.fingerprint == plan_fingerprint(draft, suppressed, characters)
@@ -97,7 +97,7 @@ def write_plan(
             schema.set_note(connection, key, name)
         writer.finish(plan_fingerprint(draft, suppressed, characters), clock.now())
         if draft.campaign.rehearsal:
-            rehearsals.take_new_keys(connection, row.id)
+            rehearsals.renew_keys(connection, row.id)
     bus.emit(
         Planned(
             clock.now(),

@@ -14,7 +14,8 @@ import platformdirs
 from runner.errors import LedgerError, OldLedger
 from runner.ledger import rehearsals
 from runner.ledger.copies import staleness
-from runner.ledger.copies.staleness import Marks, Memory
+from runner.ledger.copies.seen_ledgers import SeenLedger
+from runner.ledger.copies.staleness import ProgressMarks
 from runner.ledger.ledger import Ledger
 
 MEMORY_VARIABLE = "RUN_CAMPAIGN_MEMORY"
@@ -45,17 +46,17 @@ def allow_changes(
     accept: bool = False,
     names: Iterable[str] = (),
     tell: Tell = lambda _: None,
-) -> Memory:
+) -> SeenLedger:
     """Let a command change this ledger, and remember that it did. Raises OldLedger if the ledger
     is an old copy of itself, or new where another one was, unless it is to `accept` that; then
     its campaigns and `names` go on with care."""
-    memory, lost = _seen_ledgers(ledger, environ)
+    seen_ledger, lost = _seen_ledgers(ledger, environ)
     with ExitStack() as alone:
         # One step: of two copies that begin in one moment, the second is to be the old one.
-        writable = _is_written(tell, lambda: alone.enter_context(memory.alone()))
-        # The memory first: what it says the ledger has said before, and it may go on meanwhile.
-        remembered = _remembered(memory, lost)
-        found = ledger.read(staleness.marks)
+        writable = _is_written(tell, lambda: alone.enter_context(seen_ledger.locked()))
+        # What was seen is read first: the ledger may go on meanwhile.
+        remembered = _remembered(seen_ledger, lost)
+        found = ledger.read(staleness.progress_marks)
         if accept:
             advanced = ledger.write(staleness.accept, remembered, names, at)
             _is_written(tell, *(other.outdate for other in lost))
@@ -64,60 +65,64 @@ def allow_changes(
                 "doubt, and do-not-contact entries made since are not in it: add them again"
             )
         elif found.is_behind(remembered):
-            raise _old(ledger.place, found, remembered, [memory, *lost])
+            raise _old(ledger.place, found, remembered, [seen_ledger, *lost])
         else:
             advanced = ledger.write(staleness.advance)
-        if found.is_new and (before := memory.rehearsed()):
-            ledger.write(rehearsals.begin_anew, before)
+        if found.is_new and (before := seen_ledger.rehearsed()):
+            ledger.write(rehearsals.note_deleted, before)
         if writable:
-            _is_written(tell, lambda: memory.write(advanced))
-    return memory
+            _is_written(tell, lambda: seen_ledger.write(advanced))
+    return seen_ledger
 
 
-def refuse_old_copy(ledger: Ledger, environ: Mapping[str, str]) -> Memory:
+def refuse_old_copy(ledger: Ledger, environ: Mapping[str, str]) -> SeenLedger:
     """Return what is remembered of this ledger, which stays as it is. Raises OldLedger as
     `allow_changes` does."""
-    memory, lost = _seen_ledgers(ledger, environ)
-    remembered = _remembered(memory, lost)
-    found = ledger.read(staleness.marks)
+    seen_ledger, lost = _seen_ledgers(ledger, environ)
+    remembered = _remembered(seen_ledger, lost)
+    found = ledger.read(staleness.progress_marks)
     if found.is_behind(remembered):
-        raise _old(ledger.place, found, remembered, [memory, *lost])
-    return memory
+        raise _old(ledger.place, found, remembered, [seen_ledger, *lost])
+    return seen_ledger
 
 
 def refuse_lost(location: str, environ: Mapping[str, str]) -> None:
     """Raise OldLedger if another ledger was used where there is none now."""
     place = str(Path(location).resolve())
-    memory = Memory(_folder(environ), "", place)
-    if lost := memory.lost():
-        raise _old(place, Marks(), _remembered(memory, lost), [memory, *lost])
+    seen_ledger = SeenLedger(_folder(environ), "", place)
+    if lost := seen_ledger.lost():
+        raise _old(place, ProgressMarks(), _remembered(seen_ledger, lost), [seen_ledger, *lost])
 
 
 def _folder(environ: Mapping[str, str]) -> Path:
     return Path(environ.get(MEMORY_VARIABLE) or platformdirs.user_state_path("run-campaign"))
 
 
-def _seen_ledgers(ledger: Ledger, environ: Mapping[str, str]) -> tuple[Memory, list[Memory]]:
+def _seen_ledgers(
+    ledger: Ledger, environ: Mapping[str, str]
+) -> tuple[SeenLedger, list[SeenLedger]]:
     """Return what this machine remembers of a ledger; and if that is new, of others at its
     place."""
     place = str(ledger.file.resolve()) if ledger.file else ledger.place
-    memory = Memory(_folder(environ), ledger.read(staleness.ledger_id), place)
-    return memory, memory.lost() if ledger.read(staleness.marks).is_new else []
+    seen_ledger = SeenLedger(_folder(environ), ledger.read(staleness.ledger_id), place)
+    return seen_ledger, seen_ledger.lost() if ledger.read(staleness.progress_marks).is_new else []
 
 
-def _remembered(memory: Memory, lost: Sequence[Memory]) -> Marks:
-    return reduce(Marks.joined, (other.recall() for other in lost), memory.recall())
+def _remembered(seen_ledger: SeenLedger, lost: Sequence[SeenLedger]) -> ProgressMarks:
+    return reduce(ProgressMarks.joined, (other.marks() for other in lost), seen_ledger.marks())
 
 
-def _old(place: str, found: Marks, remembered: Marks, memories: Sequence[Memory]) -> OldLedger:
-    if moved := next(filter(None, (each.moved_to() for each in memories)), ""):
+def _old(
+    place: str, found: ProgressMarks, remembered: ProgressMarks, seen_ledgers: Sequence[SeenLedger]
+) -> OldLedger:
+    if moved := next(filter(None, (each.moved_to() for each in seen_ledgers)), ""):
         return OldLedger(
             f"the ledger at {place} has moved to {moved}; what lies there now does not know who "
             "was written to since",
             "name that one: --state, or RUN_CAMPAIGN_STATE. If it is lost, run the campaign here "
             "with --accept-old-ledger",
         )
-    files = [each.file for each in memories[1:]]
+    files = [each.file for each in seen_ledgers[1:]]
     missing = max(0, remembered.attempts - found.attempts)
     hint = (
         "bring the newest one back; or run the campaign with --accept-old-ledger: whoever may "
@@ -150,46 +155,48 @@ def _is_written(tell: Tell, *writes: Callable[[], object]) -> bool:
 
 @asynccontextmanager
 async def keep_progress(
-    memory: Memory | None, ledger: Ledger, stop: Stop, every: float | None = None
+    seen_ledger: SeenLedger | None, ledger: Ledger, stop: Stop, every: float | None = None
 ) -> AsyncIterator[None]:
     """Record how far a live run's ledger comes while the context lasts, and at its end. `stop`:
     called when a copy of the ledger has gone further meanwhile; nothing more is to be sent
     from this one."""
-    if memory is None:
+    if seen_ledger is None:
         yield
         return
     if every is None:
         every = RECORD_EVERY if ledger.file is not None else RECORD_POSTGRESQL_EVERY
-    task = asyncio.create_task(_record_regularly(memory, ledger, stop, every), name="progress")
+    task = asyncio.create_task(_record_regularly(seen_ledger, ledger, stop, every), name="progress")
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        _record(memory, ledger)
+        _record(seen_ledger, ledger)
 
 
-async def _record_regularly(memory: Memory, ledger: Ledger, stop: Stop, every: float) -> None:
-    seen, since = memory.touched(), 0.0
+async def _record_regularly(
+    seen_ledger: SeenLedger, ledger: Ledger, stop: Stop, every: float
+) -> None:
+    seen, since = seen_ledger.stamp(), 0.0
     while True:
         await asyncio.sleep(CHECK_EVERY)
         since += CHECK_EVERY
-        if since < every and memory.touched() == seen:
+        if since < every and seen_ledger.stamp() == seen:
             continue
-        error = await asyncio.to_thread(_record, memory, ledger)
+        error = await asyncio.to_thread(_record, seen_ledger, ledger)
         if error is not None:
             stop(error)
             return
-        seen, since = memory.touched(), 0.0
+        seen, since = seen_ledger.stamp(), 0.0
 
 
-def _record(memory: Memory, ledger: Ledger) -> OldLedger | None:
+def _record(seen_ledger: SeenLedger, ledger: Ledger) -> OldLedger | None:
     """Record how far the ledger has come. Returns the error when a copy of it has come further."""
     # A folder that cannot be written was told when the run began; a ledger that fails is told
     # where something is sent.
-    with contextlib.suppress(OSError, LedgerError), memory.alone():
-        found, remembered = ledger.read(staleness.marks), memory.recall()
-        memory.write(found)
+    with contextlib.suppress(OSError, LedgerError), seen_ledger.locked():
+        found, remembered = ledger.read(staleness.progress_marks), seen_ledger.marks()
+        seen_ledger.write(found)
         if found.is_behind(remembered):
-            return _old(ledger.place, found, remembered, [memory])
+            return _old(ledger.place, found, remembered, [seen_ledger])
     return None

@@ -77,7 +77,7 @@ def dry_run(
         warnings: list[str] = []
         now = clock.now()
         with collect_refusal(refusals):
-            if ledger is not None and (mark := ledger.read(moved_mark.mark_of)) is not None:
+            if ledger is not None and (mark := ledger.read(moved_mark.read_mark)) is not None:
                 raise LedgerError(str(mark), "name the ledger that it has moved to: --state")
         with collect_refusal(refusals):
             if accept_old_ledger:

@@ -31,7 +31,7 @@ def find_brakes(ledger: Ledger, campaigns: Sequence[Campaign]) -> dict[str, Brak
     found: dict[str, Brake] = {}
     for campaign in campaigns:
         row = ledger.read(registry.find_campaign, campaign.name)
-        brake = ledger.read(brakes.standing, [row.id]).get(row.id) if row else None
+        brake = ledger.read(brakes.active, [row.id]).get(row.id) if row else None
         if brake is not None:
             found[campaign.name] = brake
     return found
@@ -83,6 +83,8 @@ def release_guards(ledger: Ledger, rows: Collection[CampaignRow], bus: EventBus,
             if brake is None:
                 continue
             why = f"run again; it was {brake.kind}"
-            audit.keep(connection, Act.RESUME, at=at, by=user(), via=CLI, campaign=row.id, why=why)
+            audit.record(
+                connection, Act.RESUME, at=at, by=user(), via=CLI, campaign=row.id, why=why
+            )
         told = "; going on, its count starts anew" if brake.kind is BrakeKind.GUARDED else ""
         bus.emit(Notice(at, f"{brake_text(row.name, brake)}{told}"))

@@ -15,7 +15,7 @@ from runner.control.campaigns import user
 from runner.events import Notice, Planned
 from runner.ledger.campaigns import agreements
 from runner.ledger.campaigns.brakes import Brake
-from runner.ledger.copies.staleness import Memory
+from runner.ledger.copies.seen_ledgers import SeenLedger
 from runner.ledger.ledger import Ledger, hold_lane, open_ledger
 from runner.ledger.queries import totals
 from runner.message.status import MessageStatus
@@ -117,7 +117,7 @@ def read_tokens(
 
 def _allow_changes(
     ledger: Ledger, campaigns: Sequence[Campaign], options: Options, around: Surroundings
-) -> Memory | None:
+) -> SeenLedger | None:
     if options.throwaway:
         return None
     return allow_changes(
@@ -157,7 +157,7 @@ class PreparedRun:
     ledger: Ledger
     options: Options
     around: Surroundings
-    seen: Memory | None
+    seen: SeenLedger | None
     brakes: Mapping[str, Brake] | None
     campaigns: list[Campaign]
     teams: list[TeamCampaigns]

@@ -21,12 +21,12 @@ from runner.events import (
     MessageSent,
     MessageSkipped,
 )
-from runner.ledger import locks
+from runner.ledger import lanes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind, Halt, halt
 from runner.ledger.messages import in_doubt
 from runner.ledger.messages.claims import Intent, NotClaimed, claim
 from runner.ledger.messages.outcomes import Recorded, Result, record, taken
-from runner.ledger.messages.recontact import PassedOver
+from runner.ledger.messages.recontact import LateSkip
 from runner.ledger.messages.usage import Hold, keep_holds
 from runner.message.evidence import evidence_of, is_foreign, is_of_one_message
 from runner.message.outcome import (
@@ -107,7 +107,7 @@ async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) 
         lane.pacer.unused(permit)
         lane.hear(parcel.campaign, number)
         return None
-    if isinstance(number, PassedOver):
+    if isinstance(number, LateSkip):
         lane.pacer.unused(permit)
         name = lane.campaigns[parcel.campaign].name
         about = (lane.clock.now(), name, parcel.recipient.id, parcel.sender)
@@ -177,7 +177,7 @@ async def _conclude(
         await lane.ledger.commit(halt, lane.halts.pop(0))
     foreign = is_foreign(answer.outcome) and not lane.adopt and not parcel.again
     if foreign and lane.ledger.read(in_doubt.is_first_use, parcel.message, number):
-        if not lane.ledger.read(locks.owns, lane.id, lane.epoch):
+        if not lane.ledger.read(lanes.is_owner, lane.id, lane.epoch):
             raise _fenced()  # whoever has it now has repeated what was under way
         raise ForeignKeyUse(
             f"the API already knows {lane.campaigns[parcel.campaign].name}'s message to "

@@ -164,7 +164,7 @@ class Dispatcher:
         the plan."""
         listed = self.lane.campaigns[due.campaign].suppressed
         where = listed[due.recipient.id] if isinstance(listed, Mapping) else "its lists"
-        self.lane.ledger.write(decisions.pass_listed, due.campaign, {due.recipient.id: where})
+        self.lane.ledger.write(decisions.skip_listed, due.campaign, {due.recipient.id: where})
 
     def _look_at_doors(self) -> bool:
         """Let go of what was read ahead when something has opened or closed since. False when it

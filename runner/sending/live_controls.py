@@ -102,7 +102,7 @@ def _hear(lane: Lane, said: Mapping[int, Brake]) -> None:
 
 
 def _tell_driven(lane: Lane, driven: Mapping[int, int]) -> None:
-    lane.ledger.write(brakes.tell_driven, lane.id, lane.run, driven)
+    lane.ledger.write(brakes.record_driven, lane.id, lane.run, driven)
 
 
 def _driven(lane: Lane) -> dict[int, int]:

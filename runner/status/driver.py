@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import replace
 
-from runner.ledger import locks
+from runner.ledger import lanes, locks
 from runner.ledger.campaigns import brakes, submissions, workers
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.lanes import RunRow
@@ -24,7 +24,7 @@ def status_now(connection: Connection, row: CampaignRow, now: float) -> Status:
         status = replace(status, waits_for=waits_for)
     if row.lane is None:
         return status
-    owner = locks.owner_of(connection, row.lane)
+    owner = lanes.owner_of(connection, row.lane)
     owned = _is_owned(connection, row.lane)
     driven = ""
     if host := workers.host_of_driver(connection, row.lane):
@@ -39,16 +39,16 @@ def _is_owned(connection: Connection, lane: str | None) -> bool:
     if lane is None:
         return False
     if connection.dialect.name != "sqlite":
-        return locks.is_held(connection, lane)
+        return locks.is_lane_locked(connection, lane)
     # Not when only another host knows: nobody else shares a ledger in a file, and a container that
     # was replaced had another name.
-    owner = locks.owner_of(connection, lane)
+    owner = lanes.owner_of(connection, lane)
     return owner is not None and _lives(*owner[:2]) is True
 
 
 def _is_of_a_run(connection: Connection, row: CampaignRow, lane: str) -> bool:
     """Whether the run that has the lane drives this campaign, and no worker is to."""
-    heard = brakes.heard_by_driver(connection, lane, row.id)
+    heard = brakes.acknowledged_by_driver(connection, lane, row.id)
     return heard is not None and not submissions.is_submitted(connection, row.id)
 
 
@@ -60,4 +60,4 @@ def is_alive(last: RunRow | None) -> bool | None:
 
 
 def _lives(host: str, pid: int) -> bool | None:
-    return locks.is_alive(pid) if host == socket.gethostname() else None
+    return locks.is_process_alive(pid) if host == socket.gethostname() else None

@@ -62,7 +62,7 @@ def standings(
         rows = ledger.read(registry.campaigns) if path is None else [row_of(path, ledger)]
         told = [standing_of(ledger, row, path, clock) for row in rows]
         last = ledger.read(lanes.last_run)
-        mark = ledger.read(moved_mark.mark_of)
+        mark = ledger.read(moved_mark.read_mark)
         return Standings(ledger.place, str(mark or ""), told, last, is_alive(last))
 
 

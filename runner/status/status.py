@@ -16,7 +16,7 @@ from runner.ledger.messages import queue as message_queue
 from runner.ledger.messages.in_doubt import Doubt
 from runner.ledger.messages.queue import Waiting
 from runner.ledger.queries import totals
-from runner.message.key import named
+from runner.message.key import name_fields
 from runner.message.status import MessageStatus
 
 _S = MessageStatus
@@ -98,7 +98,7 @@ class Status:
     def as_json(self) -> dict[str, Any]:
         """The public form: names stay."""
         return {
-            **named(self.campaign),
+            **name_fields(self.campaign),
             "counts": {str(status): count for status, count in self.counts.items()},
             "total": self.total,
             "in_doubt": [doubt.recipient.id for doubt in self.in_doubt],
@@ -106,7 +106,9 @@ class Status:
                 {"status": str(status), "reason": reason, "count": count}
                 for status, reason, count in self.reasons
             ],
-            "waits_for": [{**named(each.campaign), "count": each.count} for each in self.waits_for],
+            "waits_for": [
+                {**name_fields(each.campaign), "count": each.count} for each in self.waits_for
+            ],
             "sent_last_hour": self.per_hour,
             "brake": None if self.brake is None else _brake_as_json(self.brake),
             "stopped_senders": {
@@ -133,7 +135,7 @@ def status_in(connection: Connection, campaign: CampaignRow, now: float) -> Stat
         waiting=waiting,
         per_hour=totals.sent_between(connection, campaign.id, now - RATE_OVER),
         unplanned=totals.unplanned(connection, [campaign.id]),
-        brake=brakes.standing(connection, [campaign.id]).get(campaign.id),
+        brake=brakes.active(connection, [campaign.id]).get(campaign.id),
         stopped_senders=brakes.stopped_senders(connection, senders),
     )
     if found.blocked <= 0:

@@ -18,7 +18,7 @@ from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Job, Status
 
-from runner.ledger.engine import PATIENCE
+from runner.ledger.postgresql import TIMEOUTS
 from runner.passwords import hide_passwords, passwords_in
 
 TASK = "drive_lane"
@@ -35,7 +35,7 @@ def open_app(location: str, drive: Drive | None = None, connections: int = 4) ->
     """Return the engine on the ledger at a `postgresql+psycopg://` URL, not connected yet. `drive`:
     what a worker does with a lane."""
     conninfo = location.replace("postgresql+psycopg://", "postgresql://", 1)
-    patience = {name: value for name, value in PATIENCE.items() if f"{name}=" not in conninfo}
+    patience = {name: value for name, value in TIMEOUTS.items() if f"{name}=" not in conninfo}
     app = App(
         connector=PsycopgConnector(
             conninfo=conninfo, kwargs=patience, min_size=1, max_size=connections

@@ -23,6 +23,7 @@ from runner.clock import Clock
 from runner.control.campaigns import brake_text
 from runner.errors import ChannelError, Fenced, ForeignKeyUse, LedgerError, RunnerError
 from runner.events import EventBus, LaneHandedOn, LaneTaken, Notice
+from runner.ledger import locks
 from runner.ledger.campaigns import brakes, submissions, workers
 from runner.ledger.campaigns.brakes import BrakeKind, Halt
 from runner.ledger.campaigns.registry import CampaignRow
@@ -127,7 +128,7 @@ class WorkerLanes:
             try:
                 await self._drive(lane_id)
             finally:
-                await self.ledger.commit(workers.let_go, lane_id)
+                await self.ledger.commit(locks.release_lanes, lane_id)
         except Fenced:
             self._tell(f"{lane_id}: another worker has taken it over")
         except LedgerError:
@@ -150,7 +151,7 @@ class WorkerLanes:
     async def _hold(self, lane_id: str) -> bool:
         """Keep runs of one machine out. A dead worker's session is ended, with all that it might
         still commit; a run's is respected."""
-        if await self.ledger.commit(workers.try_hold, lane_id):
+        if await self.ledger.commit(locks.try_lock_lanes, lane_id):
             return True
         if self.ledger.write(workers.evict, lane_id, self.timing.dead_after):
             self._tell(f"{lane_id}: its worker is taken for dead")
@@ -217,14 +218,14 @@ class WorkerLanes:
         """Write down that this worker drives the lane no more, while its lock still keeps others
         out."""
         if self.ledger.read(brakes.is_driven_by, lane.id, self.run):
-            self.ledger.write(brakes.tell_driven, lane.id, self.run, {})
+            self.ledger.write(brakes.record_driven, lane.id, self.run, {})
         withdraw_what_came_back(lane)
 
     def _runnable(self, lane_id: str) -> tuple[list[SubmittedCampaign], list[str]]:
         """Return the lane's campaigns that nothing stops, and what stops the others."""
         found = [parse_submission(each) for each in self.ledger.read(submissions.of_lane, lane_id)]
         self._stop_missed_starts(found)
-        stopped = self.ledger.read(brakes.standing, [each.row.id for each in found])
+        stopped = self.ledger.read(brakes.active, [each.row.id for each in found])
         going = [each for each in found if each.row.id not in stopped]
         told = [
             brake_text(each.row.name, brake)
@@ -238,7 +239,7 @@ class WorkerLanes:
         for each in found:
             grace = each.campaign.schedule.grace
             why = missed_start_reason(self.ledger, each.submission, hours_of(each), grace, now)
-            if why and not self.ledger.read(brakes.standing, [each.row.id]):
+            if why and not self.ledger.read(brakes.active, [each.row.id]):
                 self.ledger.write(brakes.halt, [Halt(now, why, campaign=each.row.id)])
 
     async def _authenticate(
@@ -318,7 +319,7 @@ class WorkerLanes:
         self, lane_id: str, next_at: float | None, trouble: str = "", owner: int | None = None
     ) -> None:
         seen = self.seen[lane_id]
-        self.ledger.write(submissions.put_off, lane_id, seen, next_at, trouble, owner)
+        self.ledger.write(submissions.postpone, lane_id, seen, next_at, trouble, owner)
 
     def _tell(self, text: str) -> None:
         self.bus.emit(Notice(self.clock.now(), text))

@@ -18,7 +18,7 @@ def set_up(location: str) -> str:
     """Make or upgrade the engine's tables, and let workers be of this version. Returns what
     was done, in words. Safe to repeat, and for two at once."""
     with open_ledger(location) as ledger, ledger.writing() as connection:
-        locks.one_at_a_time(connection)
+        locks.lock_all_campaigns(connection)
         asyncio.run(engine.set_up(location, schema.note(connection, ENGINE)))
         schema.set_note(connection, ENGINE, engine.engine_version())
         workers.set_workers_version(connection, __version__)

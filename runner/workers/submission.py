@@ -92,7 +92,7 @@ def _hold_against_workers(
     for team in teams:
         for draft in team.drafts:
             if draft.id is not None:
-                ledger.write(decisions.pass_listed, draft.id, dict(draft.suppressed))
+                ledger.write(decisions.skip_listed, draft.id, dict(draft.suppressed))
     try:
         hold_lanes(held, ledger, teams, around, wait=wait)
     except LaneHeld as error:

@@ -23,7 +23,7 @@ from runner.errors import LedgerError, LedgerTooNew, OldLedger, RunnerError
 from runner.events import EventBus, Notice
 from runner.ledger import lanes as ledger_lanes
 from runner.ledger.campaigns import submissions, workers
-from runner.ledger.copies.staleness import Memory
+from runner.ledger.copies.seen_ledgers import SeenLedger
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.project.old_copies import allow_changes, keep_progress
 from runner.run.metrics_source import measure_commits, measure_lanes
@@ -94,25 +94,25 @@ class Worker:
         with open_ledger(self.location, worker=True) as ledger:
             measure_commits(ledger, self.bus.measures, self.clock)
             refuse_other_version(ledger)
-            memory = allow_changes(ledger, self.environ, self.clock.now(), tell=self._tell)
+            seen_ledger = allow_changes(ledger, self.environ, self.clock.now(), tell=self._tell)
             run = ledger.write(ledger_lanes.begin_run, self.clock.now(), __version__)
             ledger.write(workers.beat, run)
             driving = WorkerLanes(ledger, run, self.clock, self.bus, self.environ, self.timing)
             self.driving = driving
             try:
                 with ledger.hold(workers.worker_name(run), wait=False):
-                    await ledger.commit(workers.introduce, run)
+                    await ledger.commit(workers.name_session, run)
                     self.has_served = True
                     async with measure_lanes(
                         self.bus.measures, ledger, self.clock, driving.lanes.values, submitted=True
                     ):
-                        await self._work(driving, memory)
+                        await self._work(driving, seen_ledger)
             finally:
                 self.driving = None
                 with contextlib.suppress(LedgerError):
                     ledger.write(ledger_lanes.end_run, run, self.clock.now(), "ended")
 
-    async def _work(self, driving: WorkerLanes, memory: Memory) -> None:
+    async def _work(self, driving: WorkerLanes, seen_ledger: SeenLedger) -> None:
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def fail(error: BaseException) -> None:
@@ -137,7 +137,7 @@ class Worker:
         app = engine.open_app(self.location, drive)
         async with (
             app.open_async(),
-            keep_progress(memory, driving.ledger, fail, RECORD_WORKER_EVERY),
+            keep_progress(seen_ledger, driving.ledger, fail, RECORD_WORKER_EVERY),
         ):
             served = asyncio.create_task(
                 app.run_worker_async(
@@ -178,7 +178,7 @@ class Worker:
 
     async def _hand_on(self, app: App, driving: WorkerLanes, lane: str) -> None:
         """Queue a lane behind the others at once, if it is still due."""
-        due = driving.ledger.read(submissions.due, self.clock.now())
+        due = driving.ledger.read(submissions.due_lanes, self.clock.now())
         token_env = next((each.token_env for each in due if each.lane == lane), None)
         if token_env is not None:
             await engine.queue_lane(app, lane, token_env)
@@ -195,14 +195,16 @@ class Worker:
         ledger = driving.ledger
         while True:
             await asyncio.sleep(CLEAN_UP_EVERY)
-            if not await asyncio.to_thread(ledger.write, workers.my_turn_to_tidy, CLEAN_UP_EVERY):
+            if not await asyncio.to_thread(ledger.write, workers.take_cleanup_turn, CLEAN_UP_EVERY):
                 continue
             for job in await engine.stalled_jobs(app, self.timing.dead_after):
                 self._tell(f"{job.task_kwargs['lane']}: its worker gives no sign of life")
                 with contextlib.suppress(ConnectorException):  # another worker has removed it
                     await engine.remove_job(app, job)
             at_hand = await engine.queued_lanes(app)
-            for due in await asyncio.to_thread(ledger.read, submissions.due, self.clock.now()):
+            for due in await asyncio.to_thread(
+                ledger.read, submissions.due_lanes, self.clock.now()
+            ):
                 if (due.lane, engine.queue_of(due.token_env)) not in at_hand:
                     await engine.queue_lane(app, due.lane, due.token_env)
 

@@ -17,7 +17,7 @@ from runner.channels.base import Answer, Channel, Hear, Lookup, Quota, Token
 from runner.channels.factory import connect
 from runner.channels.http import Wire
 from runner.clock import SystemClock
-from runner.message.outcome import Finding
+from runner.message.outcome import LookupResult
 from runner.message.prospect import Recipient
 from runner.sandbox import Sandbox
 
@@ -279,6 +279,6 @@ async def send(
 
 async def look(
     channel: Channel, recipient: Recipient = PERSON, text: str = "Hi", **more: Any
-) -> Finding:
+) -> LookupResult:
     since = more.pop("not_before", channel.server_now() - 1)
     return await channel.look_up(Lookup(SENDER, recipient, text, since, **more), untaken)

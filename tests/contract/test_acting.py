@@ -10,7 +10,7 @@ import pytest
 from runner.control import campaigns, people, resolution
 from runner.errors import UsageError
 from runner.ledger.campaigns import audit, brakes
-from runner.ledger.campaigns.audit import CLI, DASHBOARD, NAMED, Act, Action
+from runner.ledger.campaigns.audit import CLI, DASHBOARD, NAMED_PEOPLE, Act, Action
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import outcomes
 from runner.ledger.messages.outcomes import Result
@@ -135,18 +135,18 @@ def test_what_fails_is_not_told_and_what_cannot_be_told_is_not_done(
     def fail(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(audit, "keep", fail)
+    monkeypatch.setattr(audit, "record", fail)
     with pytest.raises(KeyboardInterrupt):
         campaigns.cancel(ledger, row, Ticks(), by="ada", via=CLI)
     assert ledger.read(totals.counts, row.id)[S.QUEUED] == 1
-    assert not ledger.read(brakes.standing, [row.id])
+    assert not ledger.read(brakes.active, [row.id])
 
 
 def test_an_action_names_so_many_people_and_counts_all(ledger: Ledger) -> None:
-    wanted = {str(id): ("", 1.0) for id in range(NAMED + 5)}
+    wanted = {str(id): ("", 1.0) for id in range(NAMED_PEOPLE + 5)}
     people.suppress(ledger, Ticks(), wanted, by="ada", via=CLI)
     [told] = done(ledger)
-    assert (told.count, len(told.recipients)) == (NAMED + 5, NAMED)
+    assert (told.count, len(told.recipients)) == (NAMED_PEOPLE + 5, NAMED_PEOPLE)
 
 
 def test_an_older_ledger_has_what_its_brakes_know(ledger: Ledger) -> None:

@@ -162,7 +162,7 @@ def test_a_story_tells_all_that_is_known_of_a_message(ledger: Ledger) -> None:
     ledger.write(decisions.suppress, ["1"], "asked", 30.0)
     with ledger.writing() as connection:
         for campaign_id, who in ((spring.id, ["1"]), (autumn.id, ["1"]), (spring.id, ["11"])):
-            audit.keep(
+            audit.record(
                 connection,
                 audit.Act.SENT,
                 at=25.0,

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from runner.ledger import lanes, schema
 from runner.ledger.campaigns import registry
-from runner.ledger.composed_ids import compose_ids
+from runner.ledger.id_migration import compose_ids
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import queue
 from runner.message.status import MessageStatus

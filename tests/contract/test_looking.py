@@ -100,7 +100,9 @@ def test_a_ledger_that_goes_and_comes_is_met_as_it_is(tmp_path: Path) -> None:
     with open_ledger(str(file)) as ledger:
         ledger.write(moved_mark.set_mark, moved_mark.Moved("elsewhere", "1", done=True))
     assert looks.read(names) == ["spring"]
-    assert str(looks.read(lambda ledger: ledger.read(moved_mark.mark_of))).endswith("to elsewhere")
+    assert str(looks.read(lambda ledger: ledger.read(moved_mark.read_mark))).endswith(
+        "to elsewhere"
+    )
     with pytest.raises(LedgerError, match="has moved to elsewhere"):
         looks.change(names, {}, SystemClock())
 

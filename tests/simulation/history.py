@@ -260,7 +260,7 @@ class History:
             row = ledger.read(registry.find_campaign, campaign.name)
             assert row is not None
             freed = self.contact_once_in is not None and ledger.read(
-                recontact.has_freed, row.id, EPOCH + self.world.now
+                recontact.may_be_free, row.id, EPOCH + self.world.now
             )
             back = ledger.read(totals.unplanned, [row.id])
             if freed or back or row.fingerprint != self._fingerprint(campaign, suppressed):

@@ -17,7 +17,7 @@ from runner.ledger import schema
 from runner.ledger.campaigns import brakes, registry, submissions
 from runner.ledger.campaigns.submissions import Submission
 from runner.ledger.messages import decisions
-from runner.ledger.messages.decisions import Retry
+from runner.ledger.messages.decisions import RetryRequest
 from runner.ledger.queries import lane_status
 from runner.message.outcome import Deferred, InDoubt, Rejected, Scope
 from runner.run.team import TokenIdentity
@@ -130,7 +130,7 @@ def test_lanes_that_are_due_at_once_start_one_after_another(
             found.append(clock.boot())
             raise RunnerError("enough is known")
 
-        async def meet(*_: object) -> Any:
+        async def authenticate(*_: object) -> Any:
             return SimpleNamespace(open_lane=open_lane), [], []
 
         monkeypatch.setattr(WorkerLanes, "_runnable", lambda *_: ([SimpleNamespace()], []))
@@ -194,14 +194,14 @@ def test_a_campaign_whose_variable_this_host_has_not_keeps_no_other_of_its_team(
     monkeypatch.setattr(WorkerLanes, "_identity_of", identity_of)
     there, missing = campaign("THERE"), campaign("MISSING")
 
-    async def meet(clock: VirtualClock) -> tuple[list[Any], list[str]]:
+    async def ask(clock: VirtualClock) -> tuple[list[Any], list[str]]:
         driving = WorkerLanes(make().ledger, 1, clock, EventBus(), {"THERE": "token"})
         _, fit, left_out = await driving._authenticate(LANE, [missing, there])
         with pytest.raises(RunnerError, match="MISSING is not set"):
             await driving._authenticate(LANE, [missing])
         return list(fit), left_out
 
-    assert run_virtually(meet) == ([there], ["missing: MISSING is not set on this host"])
+    assert run_virtually(ask) == ([there], ["missing: MISSING is not set on this host"])
 
 
 def test_who_came_back_into_the_queue_is_told_to_wait_for_a_plan(
@@ -211,7 +211,7 @@ def test_who_came_back_into_the_queue_is_told_to_wait_for_a_plan(
     setting.api.script = for_person("2", Rejected("blocked", ""))
     lane = setting.drive(idle_after=SLICE_IDLE).lane
     assert setting.counts() == {"sent": 9, "rejected": 1}
-    setting.ledger.write(decisions.retry, Retry(setting.campaign))
+    setting.ledger.write(decisions.retry, RetryRequest(setting.campaign))
     assert stop_reasons(lane) == [
         "spring: 1 came back into the queue and wait to be planned: submit it again"
     ]

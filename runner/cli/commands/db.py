@@ -75,18 +75,12 @@ def _set_up_for_workers(location: str) -> str:
 @group.command(
     "move",
     short_help="Move a ledger from its file into PostgreSQL.",
-    epilog=examples(
-        "run-campaign db move --to postgresql+psycopg://outreach@db.example/outreach",
-        "run-campaign db move --to postgresql+psycopg://outreach@db.example/outreach --undo",
-    ),
+    epilog=examples("run-campaign db move --to postgresql+psycopg://outreach@db.example/outreach"),
 )
 @click.option("--to", "to", required=True, metavar="URL", help="The PostgreSQL ledger.")
-@click.option(
-    "--undo", is_flag=True, help="Use the file again; only while nothing was done in PostgreSQL."
-)
 @state_option
 @click.pass_obj
-def move(call: Call, /, to: str, undo: bool, state: str | None) -> int:
+def move(call: Call, /, to: str, state: str | None) -> int:
     """Move a whole ledger from its file into PostgreSQL: all campaigns, and who was written to.
 
     The database may be empty or hold other campaigns. The file stays as it is and refuses to be
@@ -99,12 +93,8 @@ def move(call: Call, /, to: str, undo: bool, state: str | None) -> int:
     from runner.project.ledger_location import ledger_upward
 
     call.about((), state)
-    call.resume = call.command("db", "move", "--to", "URL", *(["--undo"] if undo else []))
+    call.resume = call.command("db", "move", "--to", "URL")
     location = ledger_upward(state, os.environ, Path.cwd())
-    if undo:
-        source, target = move_ledger.move_back(location, to, os.environ, SystemClock())
-        click.echo(f"{safe(source)} is in use again; what came of it in {safe(target)} is removed")
-        return 0
     with told_in_place() as tell:
 
         def progress(done: int, total: int) -> None:

@@ -1,4 +1,5 @@
-"""A copy of a ledger that may be in use. Neither is changed by it, whatever schema they have."""
+"""Backups: a copy of a ledger that may be in use. Neither is changed by it, whatever schema they
+have."""
 
 from __future__ import annotations
 
@@ -10,13 +11,13 @@ from urllib.parse import quote
 
 from runner.errors import LedgerError, RunnerError
 from runner.ledger.engine import ledger_url, place_of
-from runner.ledger.errors import BUSY_SECONDS, told_plainly
+from runner.ledger.errors import BUSY_SECONDS, translate_driver_errors
 from runner.ledger.files import check_place
 
 
 def back_up(location: str, target: Path) -> str:
-    """Copy the SQLite ledger at `location` to `target`, which must not exist yet; its place. The
-    copy appears under its name when it is whole and on disk, readable by its owner only.
+    """Copy the SQLite ledger at `location` to `target`, which must not exist yet, and return its
+    place. The copy appears under its name when it is whole and on disk, readable by its owner only.
 
     Raises LedgerError for the ledger, RunnerError for a target that cannot be written.
     """
@@ -31,7 +32,7 @@ def back_up(location: str, target: Path) -> str:
     try:
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with (
-            told_plainly(str(source)),
+            translate_driver_errors(str(source)),
             closing(
                 sqlite3.connect(
                     f"file:{quote(str(source))}?mode=rw", uri=True, timeout=BUSY_SECONDS

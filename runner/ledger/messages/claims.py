@@ -14,9 +14,9 @@ from sqlalchemy import Connection, insert, select, update
 
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake
-from runner.ledger.locks import keep_others_out
+from runner.ledger.locks import lock_recipients
 from runner.ledger.messages.eligibility import is_first_of, is_suppressed, may_go
-from runner.ledger.messages.recontact import PassedOver, pass_contacted
+from runner.ledger.messages.recontact import LateSkip, skip_contacted
 from runner.ledger.schema import attempt, lane, message, status_is
 from runner.ledger.statements import Prepared, bound, each_of, given, tuples
 from runner.message.status import MessageStatus
@@ -54,7 +54,7 @@ class NotClaimed(StrEnum):
 
 def claim(
     connection: Connection, intents: list[Intent]
-) -> list[int | NotClaimed | PassedOver | Brake]:
+) -> list[int | NotClaimed | LateSkip | Brake]:
     """Commit intents: `queued` becomes `sending`; the attempt's number, or why not.
 
     Whoever may not be written to any more since the plan becomes `skipped` instead. Nothing of a
@@ -70,8 +70,8 @@ def claim(
         for intent in owned
         if not intent.again
     }
-    keep_others_out(connection, asked)
-    passed, waiting = pass_contacted(connection, asked)
+    lock_recipients(connection, asked)
+    passed, waiting = skip_contacted(connection, asked)
     numbers: dict[int, int] = {}
     for again in (False, True):
         ids = [
@@ -124,7 +124,7 @@ def _stopped(connection: Connection, ids: Collection[int]) -> dict[int, Brake]:
         return {}
     rows = connection.execute(select(message.c.id, message.c.campaign).where(message.c.id.in_(ids)))
     campaign_of = dict(rows.all())
-    said = brakes.standing(connection, set(campaign_of.values()))
+    said = brakes.active(connection, set(campaign_of.values()))
     by_people = {id: each for id, each in said.items() if each.kind in BY_A_PERSON}
     return {id: by_people[of] for id, of in campaign_of.items() if of in by_people}
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, literal_column, select, update
 
 from runner.errors import LedgerError
-from runner.ledger.messages.recontact import PassedOver, pass_suppressed
+from runner.ledger.messages.recontact import LateSkip, skip_suppressed
 from runner.ledger.schema import attempt, campaign, message, status_is
 from runner.ledger.statements import Prepared, bound, each_of, given, texts_of, tuples
 from runner.message.evidence import AttemptOutcome, Evidence, judge
@@ -54,7 +54,7 @@ class Recorded(NamedTuple):
 
     status: MessageStatus
     doubled: bool = False
-    passed: PassedOver | None = None
+    passed: LateSkip | None = None
 
 
 class _Standing(NamedTuple):
@@ -135,7 +135,7 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
         return told
     said = {each.message for each in results if each.evidence is Evidence.SAID_NOT_SENT}
     _plan_again(connection, back, said)
-    passed = pass_suppressed(connection, message.c.id.in_(back - said))
+    passed = skip_suppressed(connection, message.c.id.in_(back - said))
     return [
         Recorded(_S.SKIPPED, passed=passed[result.message])
         if done.status is _S.QUEUED and result.message in passed
@@ -195,7 +195,7 @@ def _plan_again(connection: Connection, back: Collection[int], said: Collection[
     connection.execute(those.values(unplanned=waits, outdated=False))
 
 
-def make_stale(connection: Connection, campaign_id: int) -> None:
+def invalidate_plan(connection: Connection, campaign_id: int) -> None:
     """A campaign's plan no longer covers its queue: it is planned again, whatever its files say."""
     connection.execute(
         update(campaign).where(campaign.c.id == campaign_id).values(fingerprint=None)

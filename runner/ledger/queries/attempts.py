@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
-from runner.ledger.pagination import Page, page_of, where_of
+from runner.ledger.pagination import Page, page_of, parse_cursor
 from runner.ledger.rehearsals import lane_name
 from runner.ledger.schema import attempt, campaign, lane, message, status_is
 from runner.message.evidence import Evidence
@@ -69,7 +69,7 @@ def recent(
     """
     before: _Key | None = None
     if after:
-        at, of, number = where_of(after, float, int, int)
+        at, of, number = parse_cursor(after, float, int, int)
         before = at, of, number
     if id is None:
         lines = _of_ledger(connection, before, limit)

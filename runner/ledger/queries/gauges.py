@@ -40,7 +40,7 @@ def standings(
         wanted.where(mine | campaign.c.id.in_(handed) if submitted else mine)
     )
     names = {row.id: row.name for row in found}
-    stopped = brakes.standing(connection, names)
+    stopped = brakes.active(connection, names)
     waiting = queue.waiting(connection, driven, only) if driven else []
     return {
         id: Standing(

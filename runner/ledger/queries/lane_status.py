@@ -10,7 +10,7 @@ from sqlalchemy import (
     select,
 )
 
-from runner.ledger.campaigns.workers import drives
+from runner.ledger.campaigns.workers import is_live_driver
 from runner.ledger.queries.totals import counts
 from runner.ledger.schema import campaign, lane, run, submission
 from runner.message.status import MessageStatus
@@ -69,7 +69,7 @@ def _lane_row(connection: Connection, lane_id: str, rows: Sequence[Any]) -> Lane
         owner.host if owner and worker else "",
         owner.pid if owner and worker else 0,
         owner.started_at if owner and worker else 0.0,
-        owner is not None and drives(connection, lane_id, owner.run),
+        owner is not None and is_live_driver(connection, lane_id, owner.run),
         owner.epoch if owner else 0,
         sum(each[_S.QUEUED] for each in counted),
         sum(each[_S.SENDING] + each[_S.IN_DOUBT] for each in counted),

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, func, select
 
 from runner.ledger.campaigns.audit import Action, actions_about
-from runner.ledger.pagination import Page, page_of, place_after, where_of
+from runner.ledger.pagination import Page, make_cursor, page_of, parse_cursor
 from runner.ledger.queries.totals import own_result
 from runner.ledger.schema import attempt, campaign, message, row_skip, run, status_is, suppression
 from runner.message.status import MessageStatus
@@ -108,7 +108,7 @@ def messages(
     limit: int = 50,
 ) -> Page[Listed]:
     """A campaign's messages of one status, in plan order. Empty `reason` and `sender`: any."""
-    [since] = where_of(after, int) if after else [0]
+    [since] = parse_cursor(after, int) if after else [0]
     by_sender = status is _S.QUEUED and bool(sender)  # which has an index of its own
     is_so = status_is(message, status) if by_sender else message.c.status == status
     among = [message.c.campaign == id, is_so]
@@ -120,7 +120,7 @@ def messages(
     wanted = LISTED.where(*among, *part, *asked).limit(limit)
     rows = [listed(row) for row in connection.execute(wanted)]
     page = page_of(rows, limit, lambda each: (each.message,))
-    return page if page.after or end is None else Page(page.rows, place_after(end), cut=True)
+    return page if page.after or end is None else Page(page.rows, make_cursor(end), cut=True)
 
 
 def skipped(
@@ -128,7 +128,7 @@ def skipped(
 ) -> Page[Listed]:
     """Whom a campaign skipped: rows without a usable id first, in the order of the sheet, then
     messages in plan order. Empty `reason`: any."""
-    of_messages, since = where_of(after, int, int) if after else (0, -1)
+    of_messages, since = parse_cursor(after, int, int) if after else (0, -1)
     if of_messages:
         return _then(
             messages(connection, id, _S.SKIPPED, reason=reason, after=str(since), limit=limit)
@@ -140,9 +140,9 @@ def skipped(
     wanted = ROWS_LISTED.where(*among, *part, *asked).order_by(row_skip.c.row).limit(limit)
     rows = tuple(row_listed(row) for row in connection.execute(wanted))
     if len(rows) == limit:
-        return Page(rows, place_after(0, rows[-1].row))
+        return Page(rows, make_cursor(0, rows[-1].row))
     if end is not None:
-        return Page(rows, place_after(0, end), cut=True)
+        return Page(rows, make_cursor(0, end), cut=True)
     rest = _then(messages(connection, id, _S.SKIPPED, reason=reason, limit=limit - len(rows)))
     return Page(rows + rest.rows, rest.after, rest.cut)
 

@@ -5,7 +5,7 @@ Points, and `again.POINT` for the same within a repeat under a message's key:
 
     BATCH.before, .inside, .committed   claim, record, settle, count_requests (`Ledger.commit`)
     MOVE.inside, .committed             orphan, take_lane, begin_run, bind … (`Ledger.write`)
-    give_word.inside, .committed        what a person says of messages in doubt
+    resolve.inside, .committed          a person's resolutions of messages in doubt
     schema.inside, plan.written, plan.finished      inside a transaction, before its commit
     body.half, body.written             half of a request's body is on the socket, or all of it
     send.answered, lookup.before, lookup.answered   around what a channel does
@@ -163,16 +163,16 @@ def _change_planning(module: Any, death: Death) -> None:
     _dying_after(module.PlanWriter, "finish", "plan.finished", death)
 
 
-def _change_acting(module: Any, death: Death) -> None:
-    _dying_after(module, "give_word", "give_word.inside", death)
-    _dying_after(module, "settle_by_word", "give_word.committed", death)
+def _change_resolution(module: Any, death: Death) -> None:
+    _dying_after(module, "resolve", "resolve.inside", death)
+    _dying_after(module, "settle_by_word", "resolve.committed", death)
 
 
 CHANGES: dict[str, Callable[[Any, Death], None]] = {
     "runner.ledger.ledger": _change_ledger,
     "runner.ledger.engine": _change_engine,
     "runner.ledger.messages.plans": _change_planning,
-    "runner.control.campaigns": _change_acting,
+    "runner.control.resolution": _change_resolution,
     "runner.channels.http": _change_wire,
     "runner.channels.inbox_v1": _change_channel("InboxV1"),
     "runner.channels.inbox_v2": _change_channel("InboxV2"),

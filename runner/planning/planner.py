@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runner.campaign.schema import Sender
 
 _S = MessageStatus
-CHUNK = 1000
+PLAN_CHUNK = 1000
 """Rows looked up in the ledger at a time."""
 
 
@@ -48,7 +48,7 @@ def plan_messages(
     """Yield chunks of what each row becomes, in file order. `contact_once_in`: see
     `Contact.bars`."""
     rows = iter(rows)
-    while chunk := list(islice(rows, CHUNK)):
+    while chunk := list(islice(rows, PLAN_CHUNK)):
         recipients = [row.recipient for row in chunk if row.recipient is not None]
         have = known(recipients)
         yield [
@@ -115,11 +115,11 @@ def _render(template: Template, max_characters: int | None, prospect: Prospect) 
         return "", SkipReason.EMPTY_TEXT, "the template gives no text for this row"
     if "{{" in text or "{%" in text:
         return text, SkipReason.UNRENDERED, "a {{ or {% is left in the text"
-    if max_characters is not None and characters(text) > max_characters:
+    if max_characters is not None and count_characters(text) > max_characters:
         return (
             text,
             SkipReason.TOO_LONG,
-            f"{characters(text)} characters, the platform allows {max_characters}",
+            f"{count_characters(text)} characters, the platform allows {max_characters}",
         )
     return text, None, ""
 
@@ -131,7 +131,7 @@ _JOINED = re.compile(
 """What makes one emoji of several code points: flags; joiners, variants, skin tones."""
 
 
-def characters(text: str) -> int:
+def count_characters(text: str) -> int:
     """Return a text's length as the platform counts it: an emoji is one (InboxHQ/inboxapp-sdk,
     `limits.characters`). How it sees rarer joined letters is not documented; those count each."""
     return len(text) if text.isascii() else len(_JOINED.sub("", _FLAG.sub("f", text)))

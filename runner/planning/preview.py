@@ -17,7 +17,7 @@ from runner.planning.eta import Stretch
 from runner.planning.planner import Render, plan_messages
 
 _S = MessageStatus
-Rows = Callable[[int], None]
+RowProgress = Callable[[int], None]
 """Called with how many rows have been read so far."""
 
 See = Callable[[Draft, Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]], None]
@@ -109,7 +109,7 @@ def planned_entries(
     ledger: Ledger | None,
     suppressed: Mapping[str, str],
     render: Render,
-    progress: Rows,
+    progress: RowProgress,
     now: float,
 ) -> Iterator[list[Entry | RowSkip]]:
     """Yield the plan of a draft in chunks, against what the ledger knows (None: nothing)."""
@@ -142,7 +142,7 @@ def preview(
     draft: Draft,
     ledger: Ledger | None,
     render: Render,
-    progress: Rows,
+    progress: RowProgress,
     now: float,
     see: See | None = None,
 ) -> Preview:

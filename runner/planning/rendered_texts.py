@@ -14,7 +14,7 @@ from typing import IO, Self
 from runner.message.prospect import Prospect
 from runner.planning.planner import Render, Rendered
 
-PART = 1000
+TEXTS_IN_MEMORY = 1000
 """Texts that are in memory at a time."""
 
 
@@ -49,7 +49,7 @@ class RenderedTexts:
         found = self._render(prospect)
         if self._file is not None:
             self._part.append((prospect.row, found))
-            if len(self._part) == PART:
+            if len(self._part) == TEXTS_IN_MEMORY:
                 self._save()
         return found
 

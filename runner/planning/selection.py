@@ -14,7 +14,7 @@ from runner.message.prospect import Prospect, Recipient
 if TYPE_CHECKING:  # what reads campaign files is not needed to ask a ledger
     from runner.planning.draft import Draft
 
-NAMED = 5
+IDS_NAMED = 5
 """Unknown ids that an error names."""
 
 
@@ -47,7 +47,7 @@ def known_ids(ledger: Ledger, row: registry.CampaignRow, ids: Collection[str]) -
 
 def in_words(ids: Collection[str]) -> str:
     """Return ids in words: `101, 102 and 3 more are`."""
-    named = sorted(ids)[:NAMED]
+    named = sorted(ids)[:IDS_NAMED]
     more = len(ids) - len(named)
     listed = ", ".join(named) + (f" and {more} more" if more else "")
     return f"{listed} {'is' if len(ids) == 1 else 'are'}"

@@ -26,7 +26,7 @@ from runner.planning.draft import (
     refuse_other_name,
 )
 from runner.planning.planner import Render
-from runner.planning.preview import Preview, Rows, planned_entries
+from runner.planning.preview import Preview, RowProgress, planned_entries
 
 GONE = 0.2
 """More than this share of the queue gone from the file is taken for a mistake until accepted."""
@@ -117,7 +117,7 @@ def list_key(campaign: str, path: Path, ledger: Ledger) -> str:
     return f"list {campaign} {kept_path(path, ledger)}"
 
 
-def report_rows(name: str, clock: Clock, bus: EventBus) -> Rows:
+def report_rows(name: str, clock: Clock, bus: EventBus) -> RowProgress:
     """Return a function that tells the bus how many rows have been read."""
     return lambda rows: bus.emit(Reading(clock.now(), name, rows))
 

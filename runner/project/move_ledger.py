@@ -16,12 +16,12 @@ from runner.ledger.moved_mark import Moved
 from runner.project.ledger_location import open_existing
 from runner.project.old_copies import refuse_old_copy
 
-Progress = Callable[[int, int], None]
+CopyProgress = Callable[[int, int], None]
 """Called with how many rows of how many have been copied."""
 
 
 def move(
-    location: str, to: str, environ: Mapping[str, str], clock: Clock, progress: Progress
+    location: str, to: str, environ: Mapping[str, str], clock: Clock, progress: CopyProgress
 ) -> tuple[str, str]:
     """Move the SQLite ledger at `location` into the PostgreSQL ledger at the URL `to`. Returns
     the places of both. A move that was cut off is finished.
@@ -71,7 +71,9 @@ def _open_both(location: str, to: str, clock: Clock) -> Iterator[tuple[Ledger, P
             yield source, folder, target
 
 
-def _copy(source: Ledger, folder: Path, target: Ledger, progress: Progress, *, seen: bool) -> None:
+def _copy(
+    source: Ledger, folder: Path, target: Ledger, progress: CopyProgress, *, seen: bool
+) -> None:
     with source.reading() as reading:
         total, done = transfer.rows_of(reading), 0
 

@@ -18,7 +18,7 @@ from runner.pacing.forecast import Forecast
 from runner.planning.draft import known_characters, make_draft, origin_of
 from runner.planning.eta import when_done
 from runner.planning.planner import render_with
-from runner.planning.preview import Preview, Rows, See, preview
+from runner.planning.preview import Preview, RowProgress, See, preview
 from runner.planning.selection import refuse_unknown
 from runner.planning.start import confirm_late_start, never_open
 from runner.planning.write import refuse_changes
@@ -47,7 +47,7 @@ def dry_run(
     state: str | None,
     environ: Mapping[str, str],
     clock: Clock,
-    progress: Rows,
+    progress: RowProgress,
     see: See,
     *,
     new_campaign: bool = False,

@@ -40,7 +40,7 @@ class Options:
     throwaway: bool = False
 
 
-Ask = Callable[[Sequence[Preview], Forecast], bool]
+AskToSend = Callable[[Sequence[Preview], Forecast], bool]
 """Shows a person what is about to be sent and asks; True to go on."""
 
 
@@ -51,5 +51,5 @@ class Surroundings:
     clock: Clock
     bus: EventBus
     environ: Mapping[str, str]
-    ask: Ask | None = None
+    ask: AskToSend | None = None
     confirm: Confirm | None = None

@@ -1,4 +1,4 @@
-"""Preparing a run: all that comes before the first message, for every command that may send one."""
+"""The preparation of a run: all that comes before the first message, for every such command."""
 
 from __future__ import annotations
 

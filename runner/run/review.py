@@ -16,7 +16,7 @@ from runner.ledger import schema
 from runner.ledger.campaigns import accepted_findings
 from runner.ledger.ledger import Ledger
 from runner.planning.draft import Draft, known_characters, origin_of
-from runner.planning.preview import Rows
+from runner.planning.preview import RowProgress
 from runner.planning.write import is_unchanged, list_key, report_rows
 from runner.run.options import Options, Surroundings
 
@@ -43,7 +43,7 @@ def review(
     ledger: Ledger | None,
     now: float,
     accept: Collection[str] = (),
-    progress: Rows = lambda _: None,
+    progress: RowProgress = lambda _: None,
 ) -> Review:
     """Find what a person should know of a draft; reads its prospects once, unless the ledger has
     this very plan already. `accept`: codes accepted on the command line."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runner.message.plan import Change, Contact, Entry, Known
 from runner.message.prospect import Prospect, Recipient, RowSkip
 from runner.message.status import MessageStatus, SkipReason
-from runner.planning.planner import assign_sender, characters, plan_messages, render_with
+from runner.planning.planner import assign_sender, count_characters, plan_messages, render_with
 from runner.templating.template import compile_template
 from tests.pacing import sender
 from tests.support import recipient
@@ -87,7 +87,7 @@ def test_a_row_that_cannot_be_sent_says_why(
     ],
 )
 def test_an_emoji_counts_as_one_character(text: str, length: int) -> None:
-    assert characters(text) == length
+    assert count_characters(text) == length
     assert only(plan([prospect(5)], text=text, characters=length)).planned.skip is None
 
 

@@ -13,7 +13,7 @@ from runner.message.prospect import Prospect
 from runner.message.status import SkipReason
 from runner.planning import rendered_texts
 from runner.planning.planner import Rendered
-from runner.planning.rendered_texts import PART, RenderedTexts
+from runner.planning.rendered_texts import TEXTS_IN_MEMORY, RenderedTexts
 from tests.support import recipient
 
 
@@ -35,7 +35,7 @@ def counting(rows: list[int]) -> Callable[[Prospect], Rendered]:
 
 def test_a_second_pass_renders_only_what_the_first_has_not(tmp_path: Path) -> None:
     rendered: list[int] = []
-    count = 2 * PART + 7
+    count = 2 * TEXTS_IN_MEMORY + 7
     with RenderedTexts(counting(rendered), tmp_path) as texts:
         first = {row: texts.first(prospect(row)) for row in range(2, count, 2)}
         assert rendered == list(first)
@@ -82,5 +82,5 @@ def test_where_nothing_can_be_kept_rows_are_rendered_again(
     assert passes(tmp_path / "missing", 5) == [2, 3, 4, 2, 3, 4]
     monkeypatch.setattr(rendered_texts, "TemporaryFile", lambda dir: Full())
     assert passes(tmp_path, 5) == [2, 3, 4, 2, 3, 4]
-    rows = list(range(2, PART + 5))
-    assert passes(tmp_path, PART + 5) == [*rows, *rows]
+    rows = list(range(2, TEXTS_IN_MEMORY + 5))
+    assert passes(tmp_path, TEXTS_IN_MEMORY + 5) == [*rows, *rows]

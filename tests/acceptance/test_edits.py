@@ -62,6 +62,24 @@ def test_each_row_is_rendered_once_though_a_person_is_asked(
     }
 
 
+def test_what_the_ledger_learns_while_a_person_is_asked_counts(project: Project) -> None:
+    ids = people(3)
+    project.write(ids[:1], text="Hello {{ first_name }}")
+    project.ok(project.campaign)
+    project.write(ids, text="Hello {{ first_name }}")
+
+    def suppress() -> None:
+        project.ok("suppress", "add", ids[1], "--state", project.ledger)
+
+    in_process(project, suppress)
+    assert [(one["person"], one["content"]) for one in project.api.accepted] == [
+        (ids[0], "Hello Person1"),
+        (ids[2], "Hello Person3"),
+    ]
+    [skipped] = [row for row in project.exported() if row["recipient"] == ids[1]]
+    assert skipped["reason"].startswith("suppressed")
+
+
 def test_who_comes_back_into_the_queue_is_looked_at_again(project: Project) -> None:
     ids = people(3)
     project.write(ids, retry="attempts: 1", more="suppress: [../no.csv]\n")

@@ -76,24 +76,26 @@ def check(
         except RunnerError as error:
             yield Check(False, str(error), error.hint)
             draft = None
-        said = None
+        identity = None
         if not offline:
             try:
                 token = read_token(campaign, environ, location)
                 row = draft.row if draft else None
-                said = asyncio.run(fetch_identity(campaign, token, clock, bus, ledger, row))
+                identity = asyncio.run(fetch_identity(campaign, token, clock, bus, ledger, row))
             except RunnerError as error:
                 yield Check(False, f"API: {error}", error.hint)
         characters = None
-        if said is not None:
-            yield Check(True, f"token: of team {said.team_name} ({said.team}) at {said.origin}")
-            yield from _bound(draft, said)
-            yield from _senders(campaign, said)
-            for each in said.platforms:
+        if identity is not None:
+            yield Check(
+                True, f"token: of team {identity.team_name} ({identity.team}) at {identity.origin}"
+            )
+            yield from _bound(draft, identity)
+            yield from _senders(campaign, identity)
+            for each in identity.platforms:
                 characters = (
                     each.characters if each.platform == campaign.api.platform else characters
                 )
-            yield from _platform(campaign, said)
+            yield from _platform(campaign, identity)
         if draft is not None:
             yield from _rows(draft, ledger, characters, clock)
 
@@ -104,12 +106,12 @@ def _stopped(campaign: Campaign, ledger: Ledger) -> Iterator[Check]:
         yield Check(not by_a_person, brake_text(name, brake), resume_hint(brake, campaign.path))
 
 
-def _bound(draft: Draft | None, said: TokenIdentity) -> Iterator[Check]:
+def _bound(draft: Draft | None, identity: TokenIdentity) -> Iterator[Check]:
     row = draft.row if draft else None
     if (
         row is not None
         and row.team is not None
-        and (row.origin, row.team) != (said.origin, said.team)
+        and (row.origin, row.team) != (identity.origin, identity.team)
     ):
         yield Check(
             False,
@@ -118,12 +120,12 @@ def _bound(draft: Draft | None, said: TokenIdentity) -> Iterator[Check]:
         )
 
 
-def _senders(campaign: Campaign, said: TokenIdentity) -> Iterator[Check]:
-    links = {link.id: link for link in said.links}
+def _senders(campaign: Campaign, identity: TokenIdentity) -> Iterator[Check]:
+    links = {link.id: link for link in identity.links}
     for sender in campaign.senders:
         link = links.get(sender.id)
         if link is None:
-            what = f"sender {sender.id} is no account link of team {said.team_name}"
+            what = f"sender {sender.id} is no account link of team {identity.team_name}"
             yield Check(False, what, "see which there are: run-campaign senders")
         elif link.platform != campaign.api.platform:
             what = (
@@ -141,8 +143,8 @@ def _senders(campaign: Campaign, said: TokenIdentity) -> Iterator[Check]:
             yield Check(True, f"sender {sender.id} ({link.username}) is {link.status}; {limits}")
 
 
-def _platform(campaign: Campaign, said: TokenIdentity) -> Iterator[Check]:
-    for each in said.platforms:
+def _platform(campaign: Campaign, identity: TokenIdentity) -> Iterator[Check]:
+    for each in identity.platforms:
         if each.platform == campaign.api.platform:
             longest = "any length" if each.characters is None else f"{each.characters} characters"
             yield Check(
@@ -151,8 +153,8 @@ def _platform(campaign: Campaign, said: TokenIdentity) -> Iterator[Check]:
                 "" if each.can_send else "this team cannot send there: see its plan in Inbox",
             )
             return
-    if said.platforms:
-        known = ", ".join(each.platform for each in said.platforms)
+    if identity.platforms:
+        known = ", ".join(each.platform for each in identity.platforms)
         yield Check(False, f"platform {campaign.api.platform} is not there", f"known: {known}")
 
 
@@ -162,12 +164,12 @@ def _rows(
     campaign = draft.campaign
     if characters is None:
         characters = known_characters(ledger, origin_of(draft), campaign.api.platform)
-    said = review(draft, ledger, clock.now())
-    for finding in said.findings:
+    reviewed = review(draft, ledger, clock.now())
+    for finding in reviewed.findings:
         instead = f"--accept {finding.code}" if finding.level is Level.QUESTION else ""
         told = f"{finding.level} {finding.code}: {finding}"
-        yield Check(finding not in said.open, told, instead)
-    if any(each.level is Level.ERROR for each in said.open):
+        yield Check(finding not in reviewed.open, told, instead)
+    if any(each.level is Level.ERROR for each in reviewed.open):
         return
     try:
         render = render_with(draft.template, characters)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from runner.channels.base import Token
 from runner.clock import Clock
-from runner.events import EventBus
+from runner.events import EventBus, Notice
 from runner.pacing.forecast import Forecast
 from runner.planning.preview import Preview
 from runner.planning.start import Confirm
@@ -53,3 +53,7 @@ class Surroundings:
     environ: Mapping[str, str]
     ask: AskToSend | None = None
     confirm: Confirm | None = None
+
+    def tell(self, text: str) -> None:
+        """Tell a person something, in a line."""
+        self.bus.emit(Notice(self.clock.now(), text))

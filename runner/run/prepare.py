@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from runner.audience.suppression import refuse_errors
 from runner.campaign.schema import Campaign, Schedule
 from runner.channels.base import Token
 from runner.control.campaigns import user
-from runner.events import Notice, Planned
+from runner.events import Planned
 from runner.ledger.campaigns import agreements
 from runner.ledger.campaigns.brakes import Brake
 from runner.ledger.copies.seen_ledgers import SeenLedger
@@ -64,14 +64,12 @@ class Steps:
 
     `open_ledger`: opens the ledger at a location. `make_draft`: reads a campaign's files. `hold`:
     as `hold_lanes`. `plans`: something new is to be sent, so that a person is told and asked first.
-    `obeys_brakes`: what has stopped a campaign stops this too.
     """
 
     make_draft: Callable[[Campaign, Ledger], Draft] = make_draft
     open_ledger: Callable[[str], AbstractContextManager[Ledger]] = open_ledger
     hold: Callable[..., None] = hold_lanes
     plans: bool = True
-    obeys_brakes: bool = True
 
 
 @contextmanager
@@ -92,18 +90,34 @@ def prepare(
     # The lanes are let go last, when everything is committed.
     with ExitStack() as held, steps.open_ledger(location) as ledger:
         measure_commits(ledger, around.bus.measures, around.clock)
-        seen = _allow_changes(ledger, campaigns, options, around)
+        seen = None
+        if not options.throwaway:
+            seen = allow_changes(
+                ledger,
+                around.environ,
+                now(),
+                accept=options.accept_old_ledger,
+                names=[campaign.name for campaign in campaigns if not campaign.rehearsal],
+                tell=around.tell,
+            )
         before = find_brakes(ledger, campaigns) if steps.plans else None
-        if steps.obeys_brakes:
-            campaigns = select_runnable(ledger, campaigns, around.bus, now())
+        campaigns = select_runnable(ledger, campaigns, around.bus, now())
         drafts = [steps.make_draft(campaign, ledger) for campaign in campaigns]
-        if steps.plans and not _confirm(drafts, ledger, options, around):
-            yield None
-            return
+        if steps.plans:
+            for warning in never_open(drafts, now()):
+                around.tell(warning)
+            yes, confirm = options.yes, around.confirm
+            starts = confirm_late_start(drafts, ledger, now(), yes=yes, confirm=confirm)
+            if not starts or not confirm_findings(drafts, ledger, options, around):
+                yield None
+                return
+            refuse_unknown(drafts, ledger, options.only)
         teams = asyncio.run(authenticate(drafts, tokens, ledger, around.clock, around.bus))
         steps.hold(held, ledger, teams, around, wait=options.wait)
         files = [draft.files for draft in drafts]
-        yield PreparedRun(ledger, options, around, seen, before, list(campaigns), teams, files)
+        run = PreparedRun(ledger, options, around, seen, before, list(campaigns), teams, files)
+        run.leave_out_stopped()
+        yield run
 
 
 def read_tokens(
@@ -113,36 +127,6 @@ def read_tokens(
     return {
         each.name: options.token or read_token(each, around.environ, location) for each in campaigns
     }
-
-
-def _allow_changes(
-    ledger: Ledger, campaigns: Sequence[Campaign], options: Options, around: Surroundings
-) -> SeenLedger | None:
-    if options.throwaway:
-        return None
-    return allow_changes(
-        ledger,
-        around.environ,
-        around.clock.now(),
-        accept=options.accept_old_ledger,
-        names=[campaign.name for campaign in campaigns if not campaign.rehearsal],
-        tell=lambda text: around.bus.emit(Notice(around.clock.now(), text)),
-    )
-
-
-def _confirm(
-    drafts: Sequence[Draft], ledger: Ledger, options: Options, around: Surroundings
-) -> bool:
-    """Tell and ask a person about schedules, starts and findings; False when they decline."""
-    now, yes, confirm = around.clock.now(), options.yes, around.confirm
-    for warning in never_open(drafts, now):
-        around.bus.emit(Notice(now, warning))
-    if not confirm_late_start(drafts, ledger, now, yes=yes, confirm=confirm):
-        return False
-    if not confirm_findings(drafts, ledger, options, around):
-        return False
-    refuse_unknown(drafts, ledger, options.only)
-    return True
 
 
 @dataclass(slots=True)
@@ -161,7 +145,7 @@ class PreparedRun:
     brakes: Mapping[str, Brake] | None
     campaigns: list[Campaign]
     teams: list[TeamCampaigns]
-    confirmed: list[list[str]] = field(default_factory=list)
+    confirmed: list[list[str]]
 
     @property
     def drafts(self) -> list[Draft]:
@@ -260,7 +244,7 @@ class PreparedRun:
                     if self.options.yes or self.around.ask is not None:
                         self.ledger.write(agreements.agree, name, clock.now(), left, user())
                 elif left and (agreed := self.ledger.read(agreements.agreed, name)):
-                    bus.emit(Notice(clock.now(), f"{name}: agreed {agreed}; left: {left}"))
+                    self.around.tell(f"{name}: agreed {agreed}; left: {left}")
 
 
 @dataclass(slots=True)

@@ -55,7 +55,7 @@ def run_test(
     }
     tested = campaign.model_copy(update=changes)
     alone = replace(options, only=frozenset({planned.recipient.id}))
-    steps = Steps(test_draft, plans=False, obeys_brakes=False)
+    steps = Steps(test_draft, plans=False)
     with prepare([tested], location, alone, around, steps) as run:
         assert run is not None
         made = run.drafts[0].row

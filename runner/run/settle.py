@@ -29,7 +29,6 @@ def settle_now(path: Path, options: Options, around: Surroundings) -> RunResult:
     settling = replace(options, sends=False, idle_after=SETTLING_IDLE)
     with prepare(campaigns, location, settling, around, steps) as run:
         assert run is not None
-        run.leave_out_stopped()
         return drive(run)
 
 

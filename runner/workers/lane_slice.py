@@ -11,13 +11,10 @@ import asyncio
 import contextlib
 import math
 import traceback
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from runner.audience.columns import normal_column
-from runner.campaign.loader import load_campaign
-from runner.campaign.schema import Campaign
 from runner.channels.base import Token
 from runner.clock import Clock
 from runner.control.campaigns import brake_text
@@ -25,23 +22,23 @@ from runner.errors import ChannelError, Fenced, ForeignKeyUse, LedgerError, Runn
 from runner.events import EventBus, LaneHandedOn, LaneTaken, Notice
 from runner.ledger import locks
 from runner.ledger.campaigns import brakes, submissions, workers
-from runner.ledger.campaigns.brakes import BrakeKind, Halt
-from runner.ledger.campaigns.registry import CampaignRow
-from runner.ledger.campaigns.submissions import Submission
+from runner.ledger.campaigns.brakes import Halt
 from runner.ledger.campaigns.workers import STALL
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import in_doubt, queue, usage
+from runner.ledger.messages import in_doubt, queue
 from runner.ledger.queries import totals
-from runner.message.evidence import OF_ONE_MESSAGE, AttemptOutcome
-from runner.message.status import MessageStatus
 from runner.planning.eta import hours_of
 from runner.run.team import TeamCampaigns, TokenIdentity, check_senders, fetch_identity
-from runner.schedule import Hours, local_moment, next_open
 from runner.sending.drive import drive_lane
-from runner.sending.guard import Guard, GuardLimits
 from runner.sending.lane import Lane
 from runner.sending.live_controls import listening, withdraw_what_came_back
 from runner.sending.watched_lists import WatchedLists, watched_lists
+from runner.workers.submitted_campaign import (
+    SubmittedCampaign,
+    missed_start_reason,
+    parse_submission,
+    restore_guard,
+)
 
 SLICE = 60.0
 """Seconds that a worker drives a lane before it hands it on."""
@@ -54,7 +51,7 @@ SLICE_IDLE = 2.0
 """Seconds: a lane of which nothing is due for longer than this is let go until then."""
 
 KNOWN_FOR = 600.0
-"""Seconds for which what the API said of a token and its senders is believed."""
+"""Seconds for which what the API tells of a token and its senders is believed."""
 
 HELD_RETRY = 5.0
 """Seconds until a lane is tried again that a run of one machine has now."""
@@ -76,14 +73,8 @@ class Timing:
     dead_after: float = STALL
 
 
-@dataclass(frozen=True, slots=True)
-class SubmittedCampaign:
-    """A campaign as it was handed in."""
-
-    campaign: Campaign
-    row: CampaignRow
-    suppressed: Collection[str]
-    submission: Submission
+_Authenticated = tuple[TeamCampaigns, list[SubmittedCampaign], list[str]]
+"""A team, its campaigns to be driven, and why others cannot be here."""
 
 
 @dataclass(slots=True)
@@ -100,9 +91,7 @@ class WorkerLanes:
     ending: bool = False
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # to start a lane
     busy: set[str] = field(default_factory=set)  # lanes of which a slice is under way
-    asking: set[asyncio.Task[tuple[TeamCampaigns, list[SubmittedCampaign], list[str]]]] = field(
-        default_factory=set
-    )  # whose token it is
+    asking: set[asyncio.Task[_Authenticated]] = field(default_factory=set)
     lanes: dict[str, Lane] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)  # how often which lane was woken
     known: dict[tuple[str, str, str], tuple[float, TokenIdentity]] = field(default_factory=dict)
@@ -198,7 +187,8 @@ class WorkerLanes:
             raise
         except RunnerError as error:
             if isinstance(error, ForeignKeyUse):
-                self.ledger.write(brakes.halt, _halts(lane, str(error)))
+                halts = [Halt(self.clock.now(), str(error), campaign=id) for id in lane.campaigns]
+                self.ledger.write(brakes.halt, halts)
             self._stop_driving(lane)
             raise
         finally:
@@ -244,17 +234,17 @@ class WorkerLanes:
 
     async def _authenticate(
         self, lane_id: str, handed: Sequence[SubmittedCampaign]
-    ) -> tuple[TeamCampaigns, list[SubmittedCampaign], list[str]]:
-        """Ask the API whose token it is, unless that is known. Returns the team, the campaigns to
-        be driven, and why others cannot be here. Raises RunnerError when none can."""
+    ) -> _Authenticated:
+        """Ask the API whose token it is, unless that is known. Raises RunnerError when none of the
+        campaigns can be driven here."""
         unfit: dict[str, str] = {}
         teams: list[TeamCampaigns] = []
         fit: list[SubmittedCampaign] = []
         troubles: list[RunnerError] = []
         for each in handed:
             try:
-                team, said = await self._team_of(lane_id, each)
-                check_senders(each.campaign, said, unfit)
+                team, identity = await self._team_of(lane_id, each)
+                check_senders(each.campaign, identity, unfit)
             except (ChannelError, LedgerError):
                 raise
             except RunnerError as error:
@@ -276,26 +266,25 @@ class WorkerLanes:
         if not held:
             raise RunnerError(f"{campaign.name}: {name} is not set on this host")
         token = Token(held)
-        said = await self._identity_of(handed, token)
-        found = TeamCampaigns.of(said, token)
+        identity = await self._identity_of(handed, token)
+        found = TeamCampaigns.of(identity, token)
         if found.lane_id != lane_id:
             raise RunnerError(
                 f"{campaign.name}: the token in {name} on this host is of team "
-                f"{said.team_name}, not of the one that it was submitted for",
+                f"{identity.team_name}, not of the one that it was submitted for",
                 "give each team's token a variable of its own (api.token)",
             )
-        return found, said
+        return found, identity
 
     async def _identity_of(self, each: SubmittedCampaign, token: Token) -> TokenIdentity:
         api, now = each.campaign.api, self.clock.boot()
         who = api.version, api.base_url, token.reveal()
-        at, said = self.known.get(who, (-math.inf, None))
-        if said is None or now - at > KNOWN_FOR:
-            said = await fetch_identity(
-                each.campaign, token, self.clock, self.bus, self.ledger, each.row
-            )
-            self.known[who] = now, said
-        return said
+        at, identity = self.known.get(who, (-math.inf, None))
+        if identity is None or now - at > KNOWN_FOR:
+            clock, bus, ledger = self.clock, self.bus, self.ledger
+            identity = await fetch_identity(each.campaign, token, clock, bus, ledger, each.row)
+            self.known[who] = now, identity
+        return identity
 
     def _due_again(self, lane: Lane) -> float | None:
         """Return when the lane is due again (Unix seconds), None for not before a person says
@@ -325,12 +314,6 @@ class WorkerLanes:
         self.bus.emit(Notice(self.clock.now(), text))
 
 
-def parse_submission(submission: Submission) -> SubmittedCampaign:
-    """Return a campaign from the text that was handed in."""
-    campaign = load_campaign(Path(submission.path), submission.file, submission.start)
-    return SubmittedCampaign(campaign, submission.row, submission.suppressed, submission)
-
-
 def _lists_of(handed: SubmittedCampaign) -> WatchedLists:
     """Return its lists, as far as they are on this machine too."""
     prospects = handed.campaign.prospects
@@ -352,10 +335,6 @@ def stop_reasons(lane: Lane) -> list[str]:
     return [*braked, *lane.stopped_senders.values(), *unplanned]
 
 
-def _halts(lane: Lane, why: str) -> list[Halt]:
-    return [Halt(lane.clock.now(), why, campaign=campaign) for campaign in lane.campaigns]
-
-
 async def _drain_after(lane: Lane, seconds: float) -> None:
     await asyncio.sleep(seconds)
     with contextlib.suppress(TimeoutError):
@@ -363,45 +342,3 @@ async def _drain_after(lane: Lane, seconds: float) -> None:
             while lane.settling:
                 await lane.wait()
     lane.drain()
-
-
-def last_agreed_at(ledger: Ledger, submission: Submission) -> float:
-    """Return when a person said last that a campaign is to go on (Unix seconds)."""
-    said = ledger.read(brakes.latest, [submission.row.id]).get(submission.row.id)
-    released = said is not None and said.kind is BrakeKind.RELEASED
-    return max(submission.submitted_at, said.at if said and released else 0.0)
-
-
-def missed_start_reason(
-    ledger: Ledger, submission: Submission, hours: Hours | None, grace: float, now: float
-) -> str:
-    """Return why a campaign does not start: no worker took its lane for longer than its grace, and
-    no person has said since that it is to start all the same. Empty for one that may."""
-    id, due = submission.row.id, submission.next_at
-    if hours is None or hours.begins == -math.inf or due is None or now <= due + grace:
-        return ""
-    zones = ledger.read(queue.zones, id) or {""}
-    first = min(next_open(hours, zone, hours.begins) for zone in zones)
-    if now <= first + grace or last_agreed_at(ledger, submission) > first + grace:
-        return ""
-    if ledger.read(totals.has_begun, id):
-        return ""
-    return (
-        f"it was to start at {local_moment(first, hours.zone)} {hours.zone}, which is longer ago "
-        "than schedule.grace allows; submit or resume it to start it now"
-    )
-
-
-def restore_guard(ledger: Ledger, submission: Submission, limits: GuardLimits) -> Guard:
-    """Return a campaign's guard that has counted the results of earlier slices: a slice may be one
-    message long."""
-    guard, id = Guard(limits), submission.row.id
-    since = last_agreed_at(ledger, submission)
-    for each in ledger.read(usage.lately, submission.lane, id, since):
-        if each.outcome == AttemptOutcome.ACCEPTED:
-            guard.accepted(each.message)
-        elif each.status in (MessageStatus.REJECTED, MessageStatus.FAILED):
-            guard.failed(each.message, in_doubt=False)
-        elif each.status == MessageStatus.IN_DOUBT:
-            guard.failed(each.message, in_doubt=True, alone=each.reason in OF_ONE_MESSAGE)
-    return guard

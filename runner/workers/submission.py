@@ -15,7 +15,6 @@ from runner.campaign.loader import load_campaign
 from runner.campaign.yaml_document import read_text
 from runner.control.campaigns import user
 from runner.errors import ChangesError, LaneHeld, UsageError
-from runner.events import Notice
 from runner.ledger.campaigns import registry, submissions
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import decisions
@@ -54,9 +53,8 @@ def submit(
     try:
         asyncio.run(_wake_workers(location, teams))
     except (ConnectorException, psycopg.Error) as error:
-        said = engine.error_text(error, location)
-        told = f"the workers were not told: {said}; they find out by themselves"
-        around.bus.emit(Notice(around.clock.now(), told))
+        why = engine.error_text(error, location)
+        around.tell(f"the workers were not told: {why}; they find out by themselves")
     return [campaign.name for campaign in run.campaigns]
 
 
@@ -96,8 +94,7 @@ def _hold_against_workers(
     try:
         hold_lanes(held, ledger, teams, around, wait=wait)
     except LaneHeld as error:
-        told = f"{error}; the plan waits for it"
-        around.bus.emit(Notice(around.clock.now(), told))
+        around.tell(f"{error}; the plan waits for it")
         hold_lanes(held, ledger, teams, around, wait=True)
 
 

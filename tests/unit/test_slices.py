@@ -24,14 +24,8 @@ from runner.run.team import TokenIdentity
 from runner.schedule import Hours
 from runner.sending.guard import GuardLimits
 from runner.sending.lane import Lane
-from runner.workers.lane_slice import (
-    KNOWN_FOR,
-    SLICE_IDLE,
-    WorkerLanes,
-    missed_start_reason,
-    restore_guard,
-    stop_reasons,
-)
+from runner.workers.lane_slice import KNOWN_FOR, SLICE_IDLE, WorkerLanes, stop_reasons
+from runner.workers.submitted_campaign import missed_start_reason, restore_guard
 from tests.lane import Setting, Told, for_person
 from tests.pacing import sender
 from tests.support import LANE, ORIGIN, SENDER, hand_in

@@ -89,7 +89,7 @@ def dry_run(
         if ledger is not None:
             paths_of = {each.name: each.path for each in campaigns}
             for name, brake in find_brakes(ledger, campaigns).items():
-                if brake.kind not in BY_A_PERSON:  # to run it is the word to go on
+                if brake.kind not in BY_A_PERSON:  # to run it lets it go on
                     told = resume_hint(brake, paths_of[name])
                     warnings.append(f"{brake_text(name, brake)}; {told}")
             bus = EventBus()

@@ -39,14 +39,14 @@ def test_what_is_fixed_is_told_as_it_is() -> None:
     told = [[int(each) for each in re.findall(r"\d+", cells[1])] for cells in settings(2)]
     assert told == [
         [worker.BEATS],
-        [worker.TIDY],
-        [lane_slice.IDLE],
+        [worker.CLEAN_UP_EVERY],
+        [lane_slice.SLICE_IDLE],
         [lane_slice.LONGEST_SLICE],
         [lane_slice.KNOWN_FOR],
-        [lane_slice.HELD],
-        [lane_slice.TROUBLED],
+        [lane_slice.HELD_RETRY],
+        [lane_slice.TROUBLE_RETRY],
         [workers.GRACE],
-        [worker.AGAIN, worker.LONGEST_AGAIN],
+        [worker.RETRY_AFTER, worker.LONGEST_RETRY],
     ]
 
 

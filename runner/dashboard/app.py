@@ -27,7 +27,7 @@ from runner.dashboard.views import page_routes
 from runner.errors import RunnerError
 from runner.ledger.pagination import NoSuchPage
 from runner.project.ledger_location import ledger_upward
-from runner.project.ledger_reader import Looks
+from runner.project.ledger_reader import LedgerReader
 from runner.project.open import location_of
 from runner.report.html import escaping
 
@@ -48,8 +48,8 @@ def dashboard_of(
     else:
         location = ledger_upward(state, environ, folder)
     clock = SystemClock()
-    looks = Looks(location)
-    looks.look(lambda ledger: ledger.place)
+    looks = LedgerReader(location)
+    looks.read(lambda ledger: ledger.place)
     house = House(looks, Shared(looks, clock), clock, environ, command, read_only, _templates())
     routes: list[BaseRoute] = [] if read_only else [*act_routes(house, ACTS)]
     routes += page_routes(house)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 from runner.clock import Clock
 from runner.ledger.ledger import Ledger
-from runner.project.ledger_reader import Looks
+from runner.project.ledger_reader import LedgerReader
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class _Found:
 class Shared:
     """Looks at a ledger that all tabs share."""
 
-    def __init__(self, looks: Looks, clock: Clock) -> None:
+    def __init__(self, looks: LedgerReader, clock: Clock) -> None:
         self._looks, self._clock = looks, clock
         self._found: OrderedDict[Hashable, _Found] = OrderedDict()
         self._guard = threading.Lock()
@@ -48,7 +48,7 @@ class Shared:
         with found.lock:
             began = self._clock.boot()
             if began >= found.good_until:
-                found.what = self._looks.look(how)
+                found.what = self._looks.read(how)
                 ended = self._clock.boot()
                 found.good_until = ended + max(EVERY, SHARE * (ended - began))
             return cast("T", found.what)

@@ -37,7 +37,7 @@ def changed(
     house: House, how: Callable[[Ledger, CampaignRow], T], fields: Fields
 ) -> tuple[CampaignRow, T]:
     """The campaign, and what `how` made of it."""
-    row = house.looks.look(lambda ledger: row_of(ledger, fields))
+    row = house.looks.read(lambda ledger: row_of(ledger, fields))
     return row, house.looks.change(
         lambda ledger: how(ledger, row), house.environ, house.clock, [row.name]
     )

@@ -19,7 +19,7 @@ from runner.clock import Clock
 from runner.dashboard import presentation
 from runner.dashboard.cache import Shared
 from runner.ledger.engine import ledger_url, place_of
-from runner.project.ledger_reader import Looks
+from runner.project.ledger_reader import LedgerReader
 
 Command = Callable[..., str]
 """A command line to paste, from its words."""
@@ -33,7 +33,7 @@ class House:
     """What every page needs. `said`: what came of changes, by a word in the address of the page
     that is to say it."""
 
-    looks: Looks
+    looks: LedgerReader
     shared: Shared
     clock: Clock
     environ: Mapping[str, str]

@@ -67,7 +67,7 @@ async def _asked(house: House, act: Act, request: Request) -> Response:
 
     def ask() -> Response:
         try:
-            found = house.looks.look(lambda ledger: act.ask(house, ledger, fields))
+            found = house.looks.read(lambda ledger: act.ask(house, ledger, fields))
         except LookupError:
             raise HTTPException(404) from None
         context = {"asked_for": found, "action": request.url.path, "live": False}

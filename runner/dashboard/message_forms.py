@@ -32,7 +32,7 @@ def _story(ledger: Ledger, fields: Fields) -> Story:
 
 def _of_message(house: House, fields: Fields) -> tuple[Story, dict[str, str], str]:
     """A message's story, what names its campaign, and its page."""
-    story = house.looks.look(lambda ledger: _story(ledger, fields))
+    story = house.looks.read(lambda ledger: _story(ledger, fields))
     return story, {"id": str(story.message.campaign)}, f"/messages/{story.message.message}"
 
 

@@ -1,4 +1,4 @@
-"""When what is queued would all be sent."""
+"""Estimates of the time at which all that is queued would be sent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from runner.schedule import Hours
 
 @dataclass(slots=True)
 class Stretch:
-    """What one sender has to send in one zone; `first` and `last` are its places in the queue."""
+    """A sender's queue in one zone; `first` and `last` are its places in the queue."""
 
     sender: str
     zone: str
@@ -42,8 +42,8 @@ Queue = Sequence[Stretch | Waiting]
 def when_done(
     queues: Sequence[tuple[Scheduled, Queue]], ledger: Ledger | None, clock: Clock
 ) -> Forecast:
-    """When these campaigns' queues would all be sent, by their schedules, the limits and what was
-    used of them."""
+    """Forecast when these campaigns' queues would all be sent, by their schedules, the limits and
+    what was used of them."""
     pacer = pace_of([draft for draft, _ in queues], ledger, clock)
     shares: list[Share] = []
     for turn, (draft, queue) in enumerate(queues):
@@ -101,7 +101,8 @@ def pace_of(drafts: Sequence[Scheduled], ledger: Ledger | None, clock: Clock) ->
 
 
 def allowed(campaigns: Sequence[Campaign]) -> Steady:
-    """How fast campaigns of one team may send; what was used of their limits is not reckoned."""
+    """Return how fast campaigns of one team may send; what was used of their limits is not
+    reckoned."""
     limits = [campaign.limits for campaign in campaigns]
     senders = [sender for campaign in campaigns for sender in campaign.senders]
     return steady(make_pacer(limits, senders))
@@ -118,13 +119,14 @@ class Scheduled(Protocol):
 
 
 def zone_of(campaigns: Sequence[Campaign]) -> str:
-    """Whose midnight ends a sender's day, for campaigns that share senders: the first that says."""
+    """Return the zone whose midnight ends a sender's day, for campaigns that share senders: the
+    first that names one."""
     zones = (campaign.schedule.timezone for campaign in campaigns)
     return next((zone for zone in zones if zone), "UTC")
 
 
 def hours_of(scheduled: Scheduled) -> Hours | None:
-    """When a campaign may send, None for always."""
+    """Return the hours in which a campaign may send, None for always."""
     schedule = scheduled.campaign.schedule
     starts = schedule.starts_at
     if starts is None or schedule.timezone is None:

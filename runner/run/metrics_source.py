@@ -1,7 +1,7 @@
-"""A look at live lanes for whoever measures: what the ledger says, and what the limits leave.
+"""Figures of live lanes for metrics: from the ledger, and from what the limits leave.
 
-Lanes are looked at in their own event loop and the ledger in a thread, so that a look neither meets
-a lane half changed nor holds it up.
+Lanes are read in their own event loop and the ledger in a thread, so that reading neither sees a
+lane half changed nor holds it up.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from runner.pacing.windows import DAY, HOUR, MINUTE
 from runner.sending.lane import Lane
 
 WINDOWS: Mapping[float, str] = {MINUTE: "minute", HOUR: "hour", DAY: "day"}
-"""What a window of so many seconds is called."""
+"""The names of windows, by their seconds."""
 
 
-def measured(ledger: Ledger, measures: Measures | None, clock: Clock) -> None:
-    """Tell whoever measures how long this ledger's commits take."""
+def measure_commits(ledger: Ledger, measures: Measures | None, clock: Clock) -> None:
+    """Report to `measures`, if any, how long this ledger's commits take."""
     if measures is not None:
         ledger.measure(measures.committed, clock)
 
 
 @asynccontextmanager
-async def looked_at(
+async def measure_lanes(
     measures: Measures | None,
     ledger: Ledger,
     clock: Clock,
@@ -39,8 +39,8 @@ async def looked_at(
     *,
     submitted: bool = False,
 ) -> AsyncIterator[None]:
-    """While it lasts, whoever measures can look at `lanes`; `submitted`: and at all campaigns that
-    were handed to workers."""
+    """Let `measures`, if any, read figures of `lanes` while the context lasts; if `submitted`, of
+    all campaigns that were handed to workers too."""
     if measures is None:
         yield
         return
@@ -100,7 +100,7 @@ def _figures(lane: Lane, said: Mapping[int, Standing], now: float, wall: float) 
 
 
 def _due(lane: Lane, said: Mapping[int, Standing], now: float, wall: float) -> dict[str, int]:
-    """By campaign, what a lane has in its queue and nothing makes wait."""
+    """Return, by campaign, how many messages of a lane's queue nothing makes wait."""
     due: Counter[str] = Counter()
     ready: dict[str, bool] = {}
     for id, settings in lane.campaigns.items():

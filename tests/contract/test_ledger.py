@@ -474,14 +474,13 @@ def test_what_is_withdrawn_can_be_retried(ledger: Ledger) -> None:
     assert ledger.write(decisions.retry, RetryRequest(row.id)) == 1
 
 
-def plan(ledger: Ledger, entries: Sequence[Entry | RowSkip], name: str = "spring") -> PlanWriter:
+def plan(ledger: Ledger, entries: Sequence[Entry | RowSkip], name: str = "spring") -> None:
     row = ledger.read(registry.find_campaign, name)
     assert row is not None
     with ledger.writing() as connection:
         writer = PlanWriter(connection, row)
         writer.write(entries)
         writer.finish("next", 3.0)
-    return writer
 
 
 def entry(id: int, change: Change, text: str = "Hi", **more: object) -> Entry:
@@ -494,7 +493,7 @@ def entry(id: int, change: Change, text: str = "Hi", **more: object) -> Entry:
 def test_a_plan_adds_revises_skips_and_removes(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [1, 2, 3, 4])
-    writer = plan(
+    plan(
         ledger,
         [
             entry(1, Change.SAME),
@@ -504,7 +503,6 @@ def test_a_plan_adds_revises_skips_and_removes(ledger: Ledger) -> None:
             RowSkip(12, SkipReason.NO_ID, "the id is empty", {"a": "b"}),
         ],
     )
-    assert (writer.counts.added, writer.counts.changed, writer.counts.removed) == (1, 1, 1)
     assert statuses(ledger, row.id) == [
         ("1", "queued"),
         ("4", "skipped"),
@@ -515,7 +513,8 @@ def test_a_plan_adds_revises_skips_and_removes(ledger: Ledger) -> None:
     ]
     reasons = {reason for _, reason, _ in ledger.read(totals.reasons, row.id)}
     assert reasons == {"removed", "missing_value", "no_id"}
-    again = plan(
+    assert ledger.read(plans.known, row.id, [recipient(2)])[recipient(2)].text == "Hello"
+    plan(
         ledger,
         [
             entry(1, Change.SAME),
@@ -524,7 +523,6 @@ def test_a_plan_adds_revises_skips_and_removes(ledger: Ledger) -> None:
             entry(9, Change.SAME),
         ],
     )
-    assert again.counts.requeued == 1
     assert ledger.read(totals.counts, row.id)[S.QUEUED] == 4
 
 
@@ -544,7 +542,7 @@ def test_a_plan_keeps_each_ones_zone(ledger: Ledger) -> None:
     ]
     stays = PlannedMessage(4, recipient(3), SENDER, "Hi 3", {})
     entries = [Entry(each, Change.SAME, known[each.recipient]) for each in (*moved, stays)]
-    assert plan(ledger, entries).counts.changed == 0
+    plan(ledger, entries)
     assert ledger.read(queue.zones, row.id) == {"", "Europe/Rome"}
 
 

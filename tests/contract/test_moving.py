@@ -21,7 +21,7 @@ from runner.ledger.engine import upgrade
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import decisions, holds
 from runner.project.move_ledger import move
-from runner.project.old_copies import may_change
+from runner.project.old_copies import allow_changes
 from tests.support import make_campaign
 
 from .filling import brakes_in_order, facts, fill
@@ -280,12 +280,12 @@ def test_a_database_from_before_the_move_is_not_taken_for_the_one_after(
 
 def move_and_restore_a_copy(file: str, to: str, env: dict[str, str]) -> None:
     with filled(file, 2) as source:
-        may_change(source, env, 1.0)
+        allow_changes(source, env, 1.0)
     with closing(sqlite3.connect(file)) as live, closing(sqlite3.connect(file + ".copy")) as copy:
         live.backup(copy)
     moving_now(file, to, env)
     with open_ledger(to) as target:
-        may_change(target, env, 1.0)
+        allow_changes(target, env, 1.0)
     Path(file + ".copy").replace(file)
 
 
@@ -295,12 +295,12 @@ def test_a_copy_from_before_the_move_is_known_as_moved(
     move_and_restore_a_copy(file, to, env)
     with open_ledger(file) as source:
         with pytest.raises(OldLedger, match=r"has moved to postgresql\+psycopg://"):
-            may_change(source, env, 1.0)
+            allow_changes(source, env, 1.0)
         with pytest.raises(OldLedger, match="has moved to"):
             moving_now(file, to, env)
     Path(file).unlink()
     with open_ledger(file) as new, pytest.raises(OldLedger, match="has moved to"):
-        may_change(new, env, 1.0)
+        allow_changes(new, env, 1.0)
 
 
 def test_a_copy_from_before_the_move_is_used_again_with_its_messages_presumed_sent(
@@ -308,7 +308,7 @@ def test_a_copy_from_before_the_move_is_used_again_with_its_messages_presumed_se
 ) -> None:
     move_and_restore_a_copy(file, to, env)
     with open_ledger(file) as source:
-        may_change(source, env, 7.0, accept=True)
-        may_change(source, env, 8.0)
+        allow_changes(source, env, 7.0, accept=True)
+        allow_changes(source, env, 8.0)
         for name in ("spring", "autumn"):
             assert source.read(staleness.accepted_at, name) is not None

@@ -27,7 +27,7 @@ from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
 from runner.message.key import message_key
 from runner.message.status import MessageStatus
-from runner.project.old_copies import may_change
+from runner.project.old_copies import allow_changes
 from tests.support import (
     LANE,
     SENDER,
@@ -120,7 +120,7 @@ def test_commands_beside_each_other_are_no_sign_of_age(tmp_path: Path) -> None:
 
     def command(_: int) -> None:
         with open_ledger(location) as ledger:
-            may_change(ledger, env, 1.0)
+            allow_changes(ledger, env, 1.0)
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(command, range(24)))
@@ -134,7 +134,7 @@ def test_of_two_copies_that_begin_at_once_one_is_old(
     env = {"RUN_CAMPAIGN_MEMORY": str(tmp_path / "memory")}
     first, second = tmp_path / "one.db", tmp_path / "two.db"
     with open_ledger(str(first)) as ledger:
-        may_change(ledger, env, 1.0)
+        allow_changes(ledger, env, 1.0)
     shutil.copy(first, second)
     both_here = Barrier(2)
     recall = SeenLedger.marks
@@ -149,7 +149,7 @@ def test_of_two_copies_that_begin_at_once_one_is_old(
     def begin(location: Path) -> bool:
         with open_ledger(str(location)) as ledger:
             try:
-                may_change(ledger, env, 2.0)
+                allow_changes(ledger, env, 2.0)
             except OldLedger:
                 return False
             return True
@@ -280,10 +280,10 @@ def test_a_new_database_where_another_was_is_told_as_that(
     """And nothing is noted in it: it lacks nothing of its own."""
     env = {"RUN_CAMPAIGN_MEMORY": str(tmp_path)}
     with open_ledger(new_database) as old, open_ledger(another_database) as new:
-        memory = may_change(old, env, 1.0)
+        memory = allow_changes(old, env, 1.0)
         sent = staleness.newest_attempt(1, 1, 5.0)
         here = SeenLedger(tmp_path, memory.ledger, new.place)
         here.remember(ProgressMarks(9, 9, ("spring",), {"a": sent}))
         with pytest.raises(OldLedger, match="is gone: this machine remembers 9 sends of spring"):
-            may_change(new, env, 2.0)
+            allow_changes(new, env, 2.0)
         assert not new.read(staleness.is_told_old)

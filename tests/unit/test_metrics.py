@@ -21,7 +21,7 @@ from runner.ledger.campaigns import brakes
 from runner.message.status import SkipReason
 from runner.metrics import MOST_ASKING, MOST_REASONS, Metrics, answer_class, serve
 from runner.pacing.pacer import make_pacer
-from runner.run.metrics_source import looked_at
+from runner.run.metrics_source import measure_lanes
 from tests.figures import TEXT, Clock, Looking, figures
 from tests.lane import Setting
 from tests.pacing import limits, sender
@@ -180,7 +180,7 @@ def test_a_look_finds_what_the_ledger_and_the_limits_say(make: Callable[..., Set
 
     async def look() -> None:
         clock = Clock()
-        async with looked_at(onlooker, setting.ledger, clock, lambda: [lane]):  # type: ignore[list-item]
+        async with measure_lanes(onlooker, setting.ledger, clock, lambda: [lane]):  # type: ignore[list-item]
             assert onlooker.look is not None
             lane.draining = False  # type: ignore[attr-defined]
             seen.append(await asyncio.wrap_future(onlooker.look()))

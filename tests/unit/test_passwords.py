@@ -16,7 +16,7 @@ from runner.ledger.copies.seen_ledgers import SeenLedger
 from runner.ledger.engine import ledger_url, place_of
 from runner.ledger.ledger import open_ledger
 from runner.passwords import hide_password, hide_passwords, passwords_in
-from runner.project.ledger_location import existing
+from runner.project.ledger_location import require_ledger
 
 SCHEME = "postgresql+psycopg://"
 
@@ -89,7 +89,7 @@ def test_no_spelling_of_a_password_is_in_the_place(word: str, name: str) -> None
 )
 def test_an_address_that_cannot_be_is_refused_without_being_shown(location: str) -> None:
     with pytest.raises(UsageError) as caught:
-        existing(location)
+        require_ledger(location)
     assert "cret" not in f"{caught.value} {caught.value.hint}"
     assert caught.value.__cause__ is None
 

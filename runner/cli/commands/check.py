@@ -70,7 +70,7 @@ def senders(call: Call, /, campaign: Path | None, state: str | None) -> int:
     from runner.events import EventBus
     from runner.formatting import safe
     from runner.run.check import senders as ask
-    from runner.run.team import what_stands_in_the_way
+    from runner.run.team import find_obstacle
 
     call.about((campaign,) if campaign else (), state)
     said = ask(campaign, state, os.environ, Path.cwd(), SystemClock(), EventBus())
@@ -80,7 +80,7 @@ def senders(call: Call, /, campaign: Path | None, state: str | None) -> int:
     for link in said.links:
         name = f" ({safe(link.name)})" if link.name and link.name != link.username else ""
         about = f"{safe(link.username)}{name}, {link.platform}, {link.status}"
-        why = what_stands_in_the_way(link)
+        why = find_obstacle(link)
         about += f"; {safe(why)}" if why else ""
         click.echo(f"  - {link.id.ljust(width)}  # {about}")
     return 0

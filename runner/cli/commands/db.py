@@ -48,10 +48,10 @@ def upgrade(call: Call, /, state: str | None) -> int:
     """
     from runner.formatting import safe
     from runner.ledger.engine import upgrade
-    from runner.project.ledger_location import existing, ledger_upward
+    from runner.project.ledger_location import ledger_upward, require_ledger
 
     call.about((), state)
-    location = existing(ledger_upward(state, os.environ, Path.cwd()))
+    location = require_ledger(ledger_upward(state, os.environ, Path.cwd()))
     place, found, version = upgrade(location)
     place = safe(place)
     if found == version:

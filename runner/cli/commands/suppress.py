@@ -220,12 +220,12 @@ def ledger_to_change(state: str | None, *, make: bool = False) -> Iterator[Ledge
     from runner.clock import SystemClock
     from runner.ledger.ledger import open_ledger
     from runner.project.ledger_location import ledger_upward, open_existing
-    from runner.project.old_copies import keep_action, may_change
+    from runner.project.old_copies import allow_changes, remember_action
 
     location = ledger_upward(state, os.environ, Path.cwd())
     opened = open_ledger(location) if make else open_existing(location, read_only=False)
     with opened as ledger:
         at = SystemClock().now()
-        memory = may_change(ledger, os.environ, at)
+        seen_ledger = allow_changes(ledger, os.environ, at)
         yield ledger
-        keep_action(memory, ledger, at)
+        remember_action(seen_ledger, ledger, at)

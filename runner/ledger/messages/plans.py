@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -129,24 +128,12 @@ def suppressed(connection: Connection) -> dict[str, str]:
 _seen = Table("plan_seen", MetaData(), Column("recipient", String), prefixes=["TEMPORARY"])
 
 
-@dataclass(slots=True)
-class PlanCounts:
-    """What a plan did to the ledger, in messages."""
-
-    added: int = 0
-    requeued: int = 0
-    changed: int = 0
-    skipped: int = 0
-    removed: int = 0
-
-
 class PlanWriter:
     """Writes one plan's entries as they stream by. Use inside one transaction."""
 
     def __init__(self, connection: Connection, row: CampaignRow) -> None:
         self._connection = connection
         self._campaign = row
-        self.counts = PlanCounts()
         lock_plans(connection)
         lock_campaign(connection, row.id)
         # First: what comes back from here on waits until this is done, and is planned again.
@@ -180,10 +167,6 @@ class PlanWriter:
             planned = entry.planned
             if entry.change is Change.NEW:
                 new.append(self._new(planned))
-                if planned.skip is None:
-                    self.counts.added += 1
-                else:
-                    self.counts.skipped += 1
                 if self._replans:
                     seen.append((planned.recipient.id,))
                 continue
@@ -191,17 +174,14 @@ class PlanWriter:
             match entry.change:
                 case Change.REQUEUED:
                     revised.append(self._revised(planned, entry.known, _S.QUEUED))
-                    self.counts.requeued += 1
                 case Change.REVISED:
                     revised.append(self._revised(planned, entry.known, None))
-                    self.counts.changed += 1
                 case Change.SKIPPED:
                     revised.append(self._revised(planned, entry.known, _S.SKIPPED))
                 case Change.SAME | Change.KEPT:
                     known = entry.known
                     if known and (known.row, known.zone) != (planned.row, planned.zone):
                         moved.append(self._moved(planned))
-            self.counts.skipped += planned.skip is not None and entry.change is not Change.KEPT
         self._messages.insert(new)
         if revised:
             self._revise(revised)
@@ -213,11 +193,10 @@ class PlanWriter:
         self._skips.insert(skips)
         self._seen.insert(seen)
 
-    def finish(self, fingerprint: str, at: float) -> int:
-        """Take out of the queue who is gone from the file; how many. Then drop what helped."""
+    def finish(self, fingerprint: str, at: float) -> None:
+        """Take out of the queue who is gone from the file. Then drop what helped."""
         for index in self._index_later:
             index.create(self._connection)
-        gone = self.gone()
         self._connection.execute(
             update(message)
             .where(
@@ -230,7 +209,6 @@ class PlanWriter:
                 detail="no longer in the prospects file, or not selected",
             )
         )
-        self.counts.removed = gone
         self._connection.execute(
             update(message)
             .where(message.c.campaign == self._campaign.id, message.c.unplanned.is_(True))
@@ -245,7 +223,6 @@ class PlanWriter:
         )
         _seen.drop(self._connection)
         set_cache_size(self._connection, USUAL_CACHE)
-        return gone
 
     def gone(self) -> int:
         """Count the queued recipients that this plan has not seen."""
@@ -344,7 +321,6 @@ class PlanWriter:
 
     def _row_skip(self, skip: RowSkip) -> tuple[Any, ...]:
         """Return the values of `_SKIP_COLUMNS`."""
-        self.counts.skipped += 1
         return (
             self._campaign.id,
             skip.row,

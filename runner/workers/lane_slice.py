@@ -39,7 +39,7 @@ from runner.schedule import Hours, local_moment, next_open
 from runner.sending.drive import drive_lane
 from runner.sending.guard import Guard, GuardLimits
 from runner.sending.lane import Lane
-from runner.sending.live_controls import listening, withdraw_what_came_back
+from runner.sending.live_controls import obey_controls, withdraw_returned
 from runner.sending.watched_lists import WatchedLists, watched_lists
 
 SLICE = 60.0
@@ -112,7 +112,7 @@ class Driving:
         for task in self.asking:
             task.cancel()  # it may wait a minute for leave to ask, and nothing was begun
         for lane in self.lanes.values():
-            lane.drain()
+            lane.stops.drain()
 
     async def drive(self, lane_id: str) -> None:
         """Drive a lane for a slice. Raises LedgerError when this worker's ledger is of no use any
@@ -176,18 +176,21 @@ class Driving:
             await asyncio.sleep(BETWEEN)
         if self.ending:
             return
-        lane = crew.open_lane(handed, self.ledger, self.run, self.clock, self.bus)
+        lane = crew.open_lane(handed, self.ledger, self.run, self.clock, self.bus, idle_after=IDLE)
         names = tuple(each.row.name for each in handed)
         self.bus.emit(LaneTaken(self.clock.now(), lane_id, names))
-        lane.idle_after = IDLE
-        lane.guards = {
-            each.row.id: guard_of(self.ledger, each.submission, lane.campaigns[each.row.id].guard)
-            for each in handed
-        }
+        lane.stops.guards.update(
+            {
+                each.row.id: guard_of(
+                    self.ledger, each.submission, lane.campaigns[each.row.id].guard
+                )
+                for each in handed
+            }
+        )
         self.lanes[lane_id] = lane
         watch = asyncio.create_task(_end_in_time(lane, self.timing.slice), name=f"slice {lane_id}")
         try:
-            async with listening([lane], lists=[(lane, _lists_of(each)) for each in handed]):
+            async with obey_controls([lane], lists=[(lane, _lists_of(each)) for each in handed]):
                 await drive_lane(lane)
         except (Fenced, LedgerError):
             raise
@@ -213,7 +216,7 @@ class Driving:
         """Say that this worker drives the lane no more, while its lock still keeps others out."""
         if self.ledger.read(brakes.is_driven_by, lane.id, self.run):
             self.ledger.write(brakes.tell_driven, lane.id, self.run, {})
-        withdraw_what_came_back(lane)
+        withdraw_returned(lane)
 
     def _that_may_go(self, lane_id: str) -> tuple[list[Handed], list[str]]:
         """The lane's campaigns that nothing stops, and what stops the others."""
@@ -292,17 +295,17 @@ class Driving:
     def _due_again(self, lane: Lane) -> float | None:
         """When the lane is due again (Unix seconds), None for not before somebody says so."""
         now = self.clock.now()
-        if lane.stopped:
+        if lane.stops.lane:
             self.known.clear()  # it may be the token
             return None
-        waiting = self.ledger.read(queue.waiting, lane.moving)
-        free = [each for each in waiting if each.sender not in lane.stopped_senders]
-        doubts = self.ledger.read(in_doubt.in_doubt, lane.moving)
-        if lane.draining and free and not lane.idle:
+        waiting = self.ledger.read(queue.waiting, lane.stops.running)
+        free = [each for each in waiting if each.sender not in lane.stops.senders]
+        doubts = self.ledger.read(in_doubt.in_doubt, lane.stops.running)
+        if lane.stops.is_draining and free and not lane.stops.is_idle:
             return now  # its time was up: what is in doubt until later does not hold these up
-        if lane.resumes_at < math.inf:
-            return lane.resumes_at
-        if lane.draining and doubts:
+        if lane.stops.resumes_at < math.inf:
+            return lane.stops.resumes_at
+        if lane.stops.is_draining and doubts:
             return now
         return now + KNOWN_FOR if waiting else None
 
@@ -331,16 +334,18 @@ def _lists_of(handed: Handed) -> WatchedLists:
 
 def what_stopped(lane: Lane) -> list[str]:
     """Why not all of a lane goes on, in words."""
-    braked = [brake_text(lane.campaigns[id].name, brake) for id, brake in lane.braked.items()]
+    braked = [
+        brake_text(lane.campaigns[id].name, brake) for id, brake in lane.stops.campaigns.items()
+    ]
     unplanned = [
         f"{lane.campaigns[id].name}: {count} came back into the queue and wait to be planned: "
         "submit it again"  # for which its files are needed
-        for id in lane.moving
+        for id in lane.stops.running
         if (count := lane.ledger.read(totals.unplanned, [id]))
     ]
-    if lane.stopped:
-        return [lane.stopped]
-    return [*braked, *lane.stopped_senders.values(), *unplanned]
+    if lane.stops.lane:
+        return [lane.stops.lane]
+    return [*braked, *lane.stops.senders.values(), *unplanned]
 
 
 def _halts(lane: Lane, why: str) -> list[Halt]:
@@ -351,9 +356,9 @@ async def _end_in_time(lane: Lane, seconds: float) -> None:
     await asyncio.sleep(seconds)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LONGEST_SLICE - seconds):
-            while lane.settling:
-                await lane.wait()
-    lane.drain()
+            while lane.in_flight.settling:
+                await lane.wakeups.wait()
+    lane.stops.drain()
 
 
 def agreed_at(ledger: Ledger, submission: Submission) -> float:
@@ -388,7 +393,7 @@ def guard_of(ledger: Ledger, submission: Submission, limits: GuardLimits) -> Gua
     message long."""
     guard, id = Guard(limits), submission.row.id
     since = agreed_at(ledger, submission)
-    for each in ledger.read(usage.lately, submission.lane, id, since):
+    for each in ledger.read(usage.latest_ends, submission.lane, id, since):
         if each.outcome == AttemptOutcome.ACCEPTED:
             guard.accepted(each.message)
         elif each.status in (MessageStatus.REJECTED, MessageStatus.FAILED):

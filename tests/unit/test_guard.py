@@ -127,7 +127,7 @@ def test_a_guard_stops_its_own_campaign_and_is_kept(make: Callable[..., Setting]
     told = setting.drive()
     assert setting.counts() == {"queued": 36, "rejected": 4}
     assert setting.ledger.read(totals.counts, other)[S.SENT] == 40
-    assert not told.lane.stopped
+    assert not told.lane.stops.lane
     [event] = told.named("braked")
     assert event.fields()["campaign"] == "spring"
     assert event.fields()["how"] == "guarded"
@@ -159,7 +159,7 @@ def test_a_systemic_refusal_stops_every_campaign(make: Callable[..., Setting]) -
     setting = make(range(1, 20), concurrency=1)
     other = with_another(setting, range(101, 120))
     setting.api.script = lambda *_: Deferred("unauthorized", scope=Scope.LANE, stop="token")
-    assert setting.drive().lane.stopped == "token"
+    assert setting.drive().lane.stops.lane == "token"
     assert setting.ledger.read(totals.counts, other)[S.QUEUED] == 19
 
 
@@ -196,12 +196,12 @@ def test_a_brake_stops_repeats_too_and_a_release_starts_anew(make: Callable[...,
     def script(api: ScriptedApi, person: str, _body: bytes, key: str) -> Outcome | None:
         asked.append(person)
         if person == "1" and asked.count("1") == 1:
-            lanes[0].brake(setting.campaign, Brake(BrakeKind.PAUSED, 0.0, "ada"))
+            lanes[0].stops.stop_campaign(setting.campaign, Brake(BrakeKind.PAUSED, 0.0, "ada"))
             return InDoubt("timeout")
         if person == "120":
             assert asked.count("1") == 1
             assert not {"2", "3"} & set(asked)
-            lanes[0].release(setting.campaign, "ada")
+            lanes[0].stops.release_campaign(setting.campaign, "ada")
         return None
 
     def before(made: Lane, clock: VirtualClock) -> None:
@@ -244,11 +244,13 @@ def test_only_the_newest_word_is_obeyed(make: Callable[..., Setting]) -> None:
 
     def before(lane: Lane, clock: VirtualClock) -> None:
         add(lane, clock)
-        lane.hear(id, Brake(BrakeKind.PAUSED, 1.0, "ada", id=1))
-        lane.hear(id, Brake(BrakeKind.RELEASED, 2.0, "ada", id=4))
-        lane.hear(id, Brake(BrakeKind.PAUSED, 1.5, "ada", id=3))  # a claim that was refused then
-        lane.hear(id, Brake(BrakeKind.GUARDED, 3.0, why="of an earlier run", id=5))
-        assert not lane.braked
+        lane.stops.apply_control(id, Brake(BrakeKind.PAUSED, 1.0, "ada", id=1))
+        lane.stops.apply_control(id, Brake(BrakeKind.RELEASED, 2.0, "ada", id=4))
+        lane.stops.apply_control(
+            id, Brake(BrakeKind.PAUSED, 1.5, "ada", id=3)
+        )  # a claim that was refused then
+        lane.stops.apply_control(id, Brake(BrakeKind.GUARDED, 3.0, why="of an earlier run", id=5))
+        assert not lane.stops.campaigns
 
     setting.before = before
     setting.drive()

@@ -44,7 +44,7 @@ class Account:
 
     def start(self) -> None:
         self.up = self.time - 100.0
-        self.pacer = make_pacer([limits()], [self.who], zone=self.zone.key, luck=self.luck.random)
+        self.pacer = make_pacer([limits()], [self.who], zone=self.zone.key, jitter=self.luck.random)
         self.pacer.restore(
             [],
             [(self.who.id, at, at, at) for at in self.sent if at > self.time - 2 * DAY],
@@ -263,7 +263,7 @@ def test_a_pause_that_was_drawn_before_goes_on(left: float, at: float) -> None:
         [], [("a1", 1049.0, 1050.0, 1049.0)], now=500.0, wall=1050.0, timeout=40.0, server=1050.0
     )
     latest = mine.ready("a1", 500.0).at
-    mine.gap_again("a1", left + latest - 560.0, now=500.0)
+    mine.restore_gap("a1", left + latest - 560.0, now=500.0)
     assert mine.ready("a1", 500.0).at == pytest.approx(at + latest - 560.0)
 
 

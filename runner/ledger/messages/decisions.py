@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, exists, insert, select, update
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind
 from runner.ledger.locks import keep_intents_out, one_at_a_time
-from runner.ledger.messages.outcomes import make_stale
+from runner.ledger.messages.outcomes import invalidate_plan
 from runner.ledger.messages.recontact import pass_own_list, pass_suppressed
 from runner.ledger.schema import attempt, message, status_is, suppression
 from runner.ledger.statements import texts_of
@@ -52,7 +52,7 @@ def retry(connection: Connection, asked: Retry) -> int:
         )
     ).rowcount
     if queued:
-        make_stale(connection, asked.campaign)
+        invalidate_plan(connection, asked.campaign)
     return queued
 
 
@@ -182,6 +182,6 @@ def unsuppress(connection: Connection, ids: Iterable[str]) -> list[str]:
         message.c.recipient.in_(wanted), message.c.status == _S.SKIPPED
     )
     for campaign in connection.execute(stopped.distinct()).scalars().all():
-        make_stale(connection, campaign)  # its files are as they were when it was planned
+        invalidate_plan(connection, campaign)  # its files are as they were when it was planned
     gone = suppression.delete().where(suppression.c.recipient.in_(wanted))
     return sorted(connection.execute(gone.returning(suppression.c.recipient)).scalars())

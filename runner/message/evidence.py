@@ -1,8 +1,9 @@
 """By what proof a message moves: the one table, and the questions it answers.
 
-The rest of the house asks here: what becomes of an attempt and its message (`judge`), what an
-answer or a look-up is evidence of, how a message in doubt may be settled (`way_to_settle`), and
-whether its key may be given up (`may_renew_key`).
+All other code asks here: what becomes of an attempt and its message (`judge`), what an answer
+(`evidence_of`) or a look-up is evidence of, how a message in doubt may be settled
+(`way_to_settle`), and whether its key may be given up (`may_renew_key`). Absence: a message that a
+look-up does not show is held or sent again as `retry.absent` says (`weigh`).
 """
 
 from __future__ import annotations

@@ -83,6 +83,7 @@ class _Queue:
 
     @property
     def place(self) -> float:
+        """The place of its next message in the campaign's queue, as a part of its length."""
         share = self.share
         return share.first + (share.last - share.first) * (self.sent + 0.5) / share.count
 
@@ -119,6 +120,7 @@ class _Sender:
     served: dict[int, int] = field(default_factory=dict)  # campaigns: last turn
 
     def opens(self, at: float) -> float:
+        """Return when the first of its queues may go by the schedule, from `at` on."""
         if len(self.queues) == 1:
             return self.queues[0].opens(at)
         return min((queue.opens(at) for queue in self.queues), default=math.inf)

@@ -147,7 +147,7 @@ class Pacer:
     ) -> None:
         """Return a permit whose request was answered, or given up, at `now`. `sent=False`: proven
         to be no message, so that the sender's own windows need not count it. `accepted`: proven to
-        be one, which a warm-up goes by. `quota`: what the answer said is left of the team's
+        be one, which a warm-up goes by. `quota`: what the answer says is left of the team's
         requests."""
         for window in self.team:
             window.answered(now)

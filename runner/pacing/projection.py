@@ -91,8 +91,10 @@ class _ProjectedDays:
         return self._room > 0
 
     def free_at(self, now: float) -> tuple[float, str]:
+        """Return when the next message may go, and what it waits for until then."""
         return self._days.free_at(now)
 
     def sent(self, at: float) -> None:
+        """Count a message that is sent, and answered."""
         self._room -= 1
         self._days.sent_at_once(at)

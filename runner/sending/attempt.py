@@ -72,7 +72,7 @@ async def attempt(
     number = await _claim(lane, request, permit)
     if number is None:
         return None
-    lane.in_flight.claim(request.message, request.recipient.id)
+    lane.in_flight.claimed[request.message] = request.recipient.id
     slot: Slot | None = None
     try:
         if request.is_repeat:  # they are few, and have connections of their own
@@ -87,7 +87,7 @@ async def attempt(
     finally:
         if slot is not None:
             slot.release()
-        lane.in_flight.conclude(request.message)
+        lane.in_flight.claimed.pop(request.message, None)
 
 
 async def _claim(lane: Lane, request: SendRequest, permit: Permit) -> int | None:
@@ -246,10 +246,10 @@ def _tell_guard(lane: Lane, request: SendRequest, outcome: Outcome, status: Mess
 
 
 def _wake_others(lane: Lane, request: SendRequest, status: MessageStatus) -> None:
-    """Let the tasks that wait look again, the reconciler too if the message is in doubt."""
+    """Wake the tasks that wait, the reconciler too if the message is in doubt."""
     is_in_doubt = status is MessageStatus.IN_DOUBT
     if is_in_doubt:
-        lane.in_flight.add_doubt()
+        lane.in_flight.settling += 1
     elif status is not MessageStatus.QUEUED:
         lane.backoff.forget(request.message)
     lane.notify(doubt=is_in_doubt)

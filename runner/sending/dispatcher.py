@@ -29,7 +29,7 @@ READ_AHEAD = 200
 """Queued messages read from the ledger at a time, per sender and campaign."""
 
 EMPTY_HEAD_RECHECK = 1.0
-"""Seconds until a sender without due messages is looked at again, while others send."""
+"""Seconds until the queue of a sender without due messages is read again, while others send."""
 
 QUEUE_RECHECK = 600.0
 """Seconds until a queue of which nothing may go is read again: others may have changed it."""
@@ -123,17 +123,9 @@ class Dispatcher:
         lane = self.lane
         try:
             channel = lane.channel(queued.campaign)
-            request = lane.request(
-                channel,
-                queued.campaign,
-                queued.id,
-                queued.recipient,
-                queued.sender,
-                key=message_key(
-                    queued.campaign_name, queued.step, queued.recipient, queued.generation
-                ),
-                body=channel.compose(queued.sender, queued.recipient, queued.text),
-            )
+            of = queued.campaign_name, queued.step, queued.recipient, queued.generation
+            body = channel.compose(queued.sender, queued.recipient, queued.text)
+            request = lane.request(channel, queued, message_key(*of), body)
             done = await attempt(lane, channel, request, permit)
             if done is None or done.status in (MessageStatus.QUEUED, MessageStatus.SKIPPED):
                 lane.limit.uncount(queued.id)
@@ -199,7 +191,7 @@ class Dispatcher:
                 self._starting.discard(id)
                 settings, begins = lane.campaigns[id], self._zones.hours[id].begins
                 late = min(wall - settings.opens(zone, begins) for zone in zones)
-                if late > settings.grace:  # this machine slept: nobody agreed to that
+                if late > settings.grace:  # this machine slept: no one agreed to that
                     lane.stops.stop_lane(
                         f"{settings.name}: its start was missed by more than schedule.grace; "
                         "run again to be asked"

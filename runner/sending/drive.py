@@ -29,12 +29,12 @@ async def drive_lane(lane: Lane, *, sends: bool = True) -> None:
     _release_senders(lane)
     _record_stops(lane)
     _restore_limits(lane)
-    lane.in_flight.expect(len(lane.ledger.read(in_doubt.in_doubt, lane.stops.running)))
+    lane.in_flight.settling = len(lane.ledger.read(in_doubt.in_doubt, lane.stops.running))
     settling = asyncio.create_task(Reconciler(lane).run(), name="reconcile")
     try:
         if sends:
             await Dispatcher(lane).run()
-        lane.in_flight.end_dispatch()
+        lane.in_flight.is_dispatched = True
         lane.notify()
         await settling
     finally:

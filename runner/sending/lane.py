@@ -12,7 +12,8 @@ from runner.errors import LaneEnding
 from runner.events import EventBus
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages.claims import SendRequest
-from runner.message.prospect import Recipient
+from runner.ledger.messages.in_doubt import Doubt
+from runner.ledger.messages.queue import QueuedMessage
 from runner.pacing.pacer import Pacer, Permit
 from runner.schedule import Hours, next_open
 from runner.sending.backoff import Backoff
@@ -121,21 +122,18 @@ class Lane:
     def request(
         self,
         channel: Channel,
-        campaign: int,
-        message: int,
-        recipient: Recipient,
-        sender: str,
-        *,
+        message: QueuedMessage | Doubt,
         key: str,
         body: bytes,
+        *,
         is_repeat: bool = False,
     ) -> SendRequest:
         """Return the request to send a message now."""
         return SendRequest(
-            message=message,
-            campaign=campaign,
-            recipient=recipient,
-            sender=sender,
+            message=message.id,
+            campaign=message.campaign,
+            recipient=message.recipient,
+            sender=message.sender,
             version=channel.version,
             base_url=channel.base_url,
             key=key,
@@ -146,7 +144,7 @@ class Lane:
             started_at=self.clock.now(),
             server_at=channel.server_now(),
             is_repeat=is_repeat,
-            contact_once_in=self.campaigns[campaign].contact_once_in,
+            contact_once_in=self.campaigns[message.campaign].contact_once_in,
         )
 
     def sent_at(self, channel: Channel) -> float:

@@ -51,7 +51,7 @@ KEY_OVER = 1.0
 """Seconds after the end of a key's life at which it is surely over."""
 
 BUSY_SENDER_RECHECK = 1.0
-"""Seconds until a sender with a request under way is looked at again."""
+"""Seconds until a repeat is tried again whose sender has a request under way."""
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ class Reconciler:
                 now = lane.clock.boot()
                 later = math.inf if lane.idle_after is None else now + lane.idle_after
                 soon = sum(self._cases[each.id].opens_at <= later for each in doubts)
-                lane.in_flight.expect(soon)
+                lane.in_flight.settling = soon
                 due = [doubt for doubt in doubts if self._cases[doubt.id].due_at <= now]
                 if due:
                     await self._settle_some(due[:SETTLED_A_READ])
@@ -104,8 +104,7 @@ class Reconciler:
         except Exception as error:
             lane.stops.fail(error)
         finally:
-            lane.in_flight.expect(0)
-            lane.in_flight.reserve(frozenset())
+            lane.in_flight.settling, lane.in_flight.reserved = 0, frozenset()
             lane.notify()
 
     def _open(self) -> list[Doubt]:
@@ -135,7 +134,7 @@ class Reconciler:
                 case.opens_at = -math.inf
             kept.append(doubt)
         if reserved != lane.in_flight.reserved:
-            lane.in_flight.reserve(reserved)
+            lane.in_flight.reserved = reserved
             lane.notify()
         return kept
 
@@ -279,20 +278,11 @@ class Reconciler:
             raise LaneEnding("nothing more is to be begun")
         right = (by_policy or self._repeats(doubt)) and self._may_send(doubt)
         if not right or self._closed_for(doubt) > 0.0 or self._paced_for(doubt) > 0.0:
-            return None  # what was right a moment ago is looked at again
+            return None  # what was right a moment ago is judged again
         permit = lane.pacer.take(doubt.sender, now)
         lane.limit.count(doubt.id)
         channel = self._channel(doubt)
-        request = lane.request(
-            channel,
-            doubt.campaign,
-            doubt.id,
-            doubt.recipient,
-            doubt.sender,
-            key=doubt.key,
-            body=doubt.body,
-            is_repeat=True,
-        )
+        request = lane.request(channel, doubt, doubt.key, doubt.body, is_repeat=True)
         done = await attempt(lane, channel, request, permit)
         if done is None or (isinstance(done.outcome, Deferred) and not done.outcome.written):
             lane.limit.uncount(doubt.id)
@@ -310,14 +300,14 @@ class Reconciler:
             message_id=doubt.asked_id if doubt.unconfirmed else "",
         )
         finding = await channel.look_up(lookup, self._is_taken)
-        said = weigh(
+        evidence = weigh(
             finding,
             absent=lane.campaigns[doubt.campaign].absent,
             idempotent=channel.idempotent,
             barred=self._barred(doubt),
             presumed=self._presumed(doubt),
         )
-        if isinstance(said, Way):
+        if isinstance(evidence, Way):
             closed = max(self._closed_for(doubt), self._paced_for(doubt))
             if closed > 0:
                 self._cases[doubt.id].opens_at = lane.clock.boot() + closed
@@ -327,18 +317,18 @@ class Reconciler:
         match finding:
             case Found(message_id=message_id, thread_id=thread_id):
                 found = ("found", "found by a look-up", message_id, thread_id)
-                await self._write(doubt, said, *found)
+                await self._write(doubt, evidence, *found)
             case Absent(detail=detail):
-                if said is Evidence.ABSENT_HELD:
+                if evidence is Evidence.ABSENT_HELD:
                     self._cases[doubt.id].tries[False] = (
                         MOST_LOOKUPS  # asking again tells nothing new
                     )
                     policy = lane.campaigns[doubt.campaign].absent
                     told = " (retry.absent: hold)" if policy == "hold" else ""
                     detail = f"{detail}; absence is no proof{told}".lstrip("; ")
-                await self._write(doubt, said, "absent", detail)
+                await self._write(doubt, evidence, "absent", detail)
             case Unclear(reason=reason, asked=True):
-                await self._write(doubt, said, "unclear", reason)
+                await self._write(doubt, evidence, "unclear", reason)
         return finding
 
     async def _is_taken(self, message_id: str) -> bool:

@@ -31,6 +31,7 @@ class _Waiter:
     slot: asyncio.Future[Slot | None]
 
     def turn_back(self) -> None:
+        """End the wait without a slot."""
         if not self.slot.done():
             self.slot.set_result(None)
 

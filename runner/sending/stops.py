@@ -127,7 +127,7 @@ class Stops:
         self.notify(doubt=True)
 
     def release_campaign(self, campaign: int, by: str) -> None:
-        """Let a campaign go on, as a person has said; what failed before no longer counts."""
+        """Let a campaign go on that a person has released; what failed before no longer counts."""
         if self.campaigns.pop(campaign, None) is not None:
             self.guards.pop(campaign, None)
             self.bus.emit(Released(self.clock.now(), self.known[campaign].name, by))

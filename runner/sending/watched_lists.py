@@ -110,7 +110,7 @@ class WatchedLists:
         settings = lane.campaigns[self.campaign]
         new = {id: where for id, where in found.items() if id not in settings.suppressed}
         if new:
-            lane.suppress(self.campaign, new)  # where the next claim looks, then in the ledger
+            lane.suppress(self.campaign, new)  # for the next send, then in the ledger
             passed = await asyncio.to_thread(
                 lane.ledger.write, decisions.pass_listed, self.campaign, new
             )
@@ -126,7 +126,7 @@ class WatchedLists:
 
 def watched_lists(
     campaign: int,
-    said: Campaign,
+    config: Campaign,
     id_type: str,
     prospects_id: str | None,
     known: Sequence[str] = (),
@@ -139,6 +139,6 @@ def watched_lists(
             known[index] if known else "",
             is_optional=not known,
         )
-        for index, each in enumerate(said.suppress)
+        for index, each in enumerate(config.suppress)
     ]
-    return WatchedLists(campaign, lists, id_type, said.api.platform, prospects_id)
+    return WatchedLists(campaign, lists, id_type, config.api.platform, prospects_id)

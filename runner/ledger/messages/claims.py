@@ -63,8 +63,8 @@ def claim(
     """Commit intents: `queued` becomes `sending`; return the attempt's number, or why not.
 
     A message whose recipient may not be written to any more since the plan becomes `skipped`
-    instead. Nothing of a campaign that a person has stopped is claimed, whatever its run has heard
-    of that.
+    instead. Nothing of a campaign that a person has stopped is claimed, whatever its run knows of
+    that.
     """
     epochs = {
         name: _EPOCH.run(connection, lane=name).scalar()
@@ -117,8 +117,8 @@ def _stopped(connection: Connection, ids: Collection[int]) -> dict[int, Brake]:
         return {}
     rows = connection.execute(select(message.c.id, message.c.campaign).where(message.c.id.in_(ids)))
     campaign_of = dict(rows.all())
-    said = brakes.standing(connection, set(campaign_of.values()))
-    by_people = {id: each for id, each in said.items() if each.kind in BY_A_PERSON}
+    brakes_now = brakes.standing(connection, set(campaign_of.values()))
+    by_people = {id: each for id, each in brakes_now.items() if each.kind in BY_A_PERSON}
     return {id: by_people[of] for id, of in campaign_of.items() if of in by_people}
 
 

@@ -86,7 +86,7 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
     """Record outcomes: every attempt gets its truth, and its message moves as the evidence says.
 
     A message may occur more than once in `results`; they take effect in order. One that goes back
-    to the queue and was passed over by a plan made meanwhile is not sent before its campaign has
+    to the queue and was left out by a plan made meanwhile is not sent before its campaign has
     been planned again; one whose recipient is on the do-not-contact list by then is `skipped`.
     """
     results = _with_ids_of_their_own(connection, results)
@@ -134,9 +134,9 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
     back = {id for id, standing in now.items() if standing.status == _S.QUEUED}
     if not back:
         return told
-    said = {each.message for each in results if each.evidence is Evidence.SAID_NOT_SENT}
-    _plan_again(connection, back, said)
-    passed = pass_suppressed(connection, message.c.id.in_(back - said))
+    resolved = {each.message for each in results if each.evidence is Evidence.SAID_NOT_SENT}
+    _plan_again(connection, back, resolved)
+    passed = pass_suppressed(connection, message.c.id.in_(back - resolved))
     return [
         Recorded(_S.SKIPPED, passed=passed[result.message])
         if done.status is _S.QUEUED and result.message in passed
@@ -192,10 +192,10 @@ def _is_late_doubt(move: dict[str, Any]) -> bool:
     return move["status"] == _S.IN_DOUBT and move["_from"] not in OPEN
 
 
-def _plan_again(connection: Connection, back: Collection[int], said: Collection[int]) -> None:
-    """Let nothing go before it is planned that a plan has passed over, or that has come back by a
+def _plan_again(connection: Connection, back: Collection[int], resolved: Collection[int]) -> None:
+    """Let nothing go before it is planned that a plan has left out, or that has come back by a
     manual resolution, which can be undone until then."""
-    waits = message.c.unplanned | message.c.outdated | message.c.id.in_(said)
+    waits = message.c.unplanned | message.c.outdated | message.c.id.in_(resolved)
     those = update(message).where(message.c.id.in_(back))
     connection.execute(those.values(unplanned=waits, outdated=False))
 

@@ -21,7 +21,7 @@ def past_requests(
     connection: Connection, lane: str, since: float, server_since: float
 ) -> list[tuple[float, float | None, float | None]]:
     """Return (started, ended, started by the server's clock) of every API request of a lane: sends
-    since `server_since` by the server's clock, which nobody sets, and others since `since` by ours;
+    since `server_since` by the server's clock, which no one sets, and others since `since` by ours;
     ended is None when it was never answered, the last for what was no send."""
     sends = tuples(_PAST_SENDS.run(connection, lane=lane, since=server_since))
     others = tuples(_PAST_OTHERS.run(connection, lane=lane, since=since))

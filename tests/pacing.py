@@ -139,7 +139,7 @@ class Machine:
             self.rows[row] = self.rows[row][0], at, self.rows[row][2]
             if not passed:
                 self.pacer.hold(self.boot + max(1.0, told[2] or 0.0), "429")
-            self.pacer.done(
+            self.pacer.finish(
                 permit, at - self._up, sent=passed, quota=told if self.listens else None
             )
 

@@ -136,7 +136,7 @@ class Pacer:
         shortest, longest = state.gap
         return shortest + (longest - shortest) * self.jitter() if longest > shortest else shortest
 
-    def done(
+    def finish(
         self,
         permit: Permit,
         now: float,
@@ -150,8 +150,8 @@ class Pacer:
         be one, which a warm-up goes by. `quota`: what the answer says is left of the team's
         requests."""
         for window in self.team:
-            window.answered(now)
-        self._shared.answered(permit.begun, quota, self.team, now)
+            window.finish(now)
+        self._shared.finish(permit.begun, quota, self.team, now)
         if permit.sender is None:
             return
         if (state := self.senders.get(permit.sender)) is None:
@@ -162,26 +162,26 @@ class Pacer:
             state.next_at = max(state.next_at, now + permit.gap)
         for window in state.windows:
             if sent:
-                window.answered(now)
+                window.finish(now)
             else:
-                window.unused()
+                window.cancel()
         if state.days is not None and permit.day is not None:
             if sent:
-                state.days.answered(permit.day, now, accepted=accepted)
+                state.days.finish(permit.day, now, accepted=accepted)
             else:
-                state.days.unused(permit.day)
+                state.days.cancel(permit.day)
 
-    def unused(self, permit: Permit) -> None:
+    def cancel(self, permit: Permit) -> None:
         """Return a permit whose request never left, with the sender's gap."""
         for window in self._windows(permit.sender):
-            window.unused()
-        self._shared.unused()
+            window.cancel()
+        self._shared.cancel()
         state = self.senders.get(permit.sender) if permit.sender is not None else None
         if state is None:
             return
         state.out -= 1
         if state.days is not None and permit.day is not None:
-            state.days.unused(permit.day)
+            state.days.cancel(permit.day)
         if state.next_at == permit.gap_after:  # no later one has been taken
             state.next_at = permit.gap_before
 
@@ -272,7 +272,7 @@ class Pacer:
                 state.days.set_clock((wall if server is None else server) - now)
         for sender, unix in days:
             if (warm := self.senders.get(sender, self._unknown).days) is not None:
-                warm.has_sent_at(unix)
+                warm.add_day(unix)
 
         def age(started: float, server_at: float | None) -> float:
             ours = wall - started
@@ -295,7 +295,7 @@ class Pacer:
                 answered = min(answered, now)
             for window in self.team:
                 if answered + window.seconds > now:
-                    window.used_before(min(answered, now + timeout))
+                    window.add_past(min(answered, now + timeout))
         for sender, started, ended, server_at in sends:
             if (known := self.senders.get(sender)) is None:
                 continue
@@ -305,9 +305,9 @@ class Pacer:
             at = min(now, began + min(timeout, lasted(started, ended)))
             for window in known.windows:
                 if at + window.seconds > now:
-                    window.used_before(at)
+                    window.add_past(at)
             if known.days is not None:
-                known.days.sent_before(began, at)
+                known.days.add_past(began, at)
             known.next_at = max(known.next_at, at + known.gap[1])
 
     def _windows(self, sender: str | None) -> list[Window]:

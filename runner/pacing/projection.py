@@ -97,4 +97,4 @@ class _ProjectedDays:
     def sent(self, at: float) -> None:
         """Count a message that is sent, and answered."""
         self._room -= 1
-        self._days.sent_at_once(at)
+        self._days.add(at)

@@ -81,13 +81,13 @@ class SharedQuota:
         self._out += 1
         return begun
 
-    def unused(self) -> None:
+    def cancel(self) -> None:
         """Take back a request that was begun and never left."""
         self._out -= 1
         for left in self._reports.values():
             left.requests += 1
 
-    def answered(
+    def finish(
         self,
         begun: BegunRequest,
         report: QuotaReport | None,

@@ -66,16 +66,16 @@ class Window:
         """Take a permit that is there."""
         self._out += 1
 
-    def answered(self, at: float) -> None:
+    def finish(self, at: float) -> None:
         """Note that a request was answered at `at`: its permit comes back a window later."""
         self._out -= 1
-        self.used_before(at)
+        self.add_past(at)
 
-    def unused(self) -> None:
+    def cancel(self) -> None:
         """Give a permit back that was not used after all."""
         self._out -= 1
 
-    def used_before(self, answered_at: float) -> None:
+    def add_past(self, answered_at: float) -> None:
         """Count a request of the past, answered at `answered_at` (may be before boot)."""
         # Nearly always the last: answers come in order.
         insort(self._back, answered_at + self.seconds, self._gone)
@@ -155,10 +155,10 @@ class Days:
         self._counts[day] += 1
         return day
 
-    def answered(self, day: date, at: float, *, accepted: bool = True) -> None:
+    def finish(self, day: date, at: float, *, accepted: bool = True) -> None:
         """Count a message begun on `day` that may have been sent; over midnight it counts for both
         days. Only one that was `accepted` makes it a day of the warm-up."""
-        self._any_day.answered(at)
+        self._any_day.finish(at)
         if accepted:
             self._sent_on.add(day)
         later = self._span(at).day
@@ -171,25 +171,25 @@ class Days:
         limit = self._limit(span.day)
         return min(limit - self._counts[span.day], limit - self._any_day.used(now)), span.end
 
-    def sent_at_once(self, at: float) -> None:
+    def add(self, at: float) -> None:
         """Count a message that is begun and accepted in one moment."""
         day = self._span(at).day
-        self._any_day.used_before(at)
+        self._any_day.add_past(at)
         self._counts[day] += 1
         self._sent_on.add(day)
 
-    def unused(self, day: date) -> None:
+    def cancel(self, day: date) -> None:
         """Take back a message begun on `day` that was not sent."""
-        self._any_day.unused()
+        self._any_day.cancel()
         self._counts[day] -= 1
 
-    def sent_before(self, began: float, at: float) -> None:
+    def add_past(self, began: float, at: float) -> None:
         """Count a message of the past, begun and answered then (may be before boot)."""
-        self._any_day.used_before(at)
+        self._any_day.add_past(at)
         for day in {self._span(began).day, self._span(at).day}:
             self._counts[day] += 1
 
-    def has_sent_at(self, unix: float) -> None:
+    def add_day(self, unix: float) -> None:
         """Note that the sender has sent on the day of `unix`."""
         self._sent_on.add(datetime.fromtimestamp(unix, self._zone).date())
 

@@ -66,7 +66,7 @@ async def attempt(
     not be recorded, ForeignKeyUse when the API knows the key from another ledger.
     """
     if request.campaign in lane.stops.campaigns:
-        lane.pacer.unused(permit)
+        lane.pacer.cancel(permit)
         return None
     deadline = lane.clock.boot() + SEND_BY
     number = await _claim(lane, request, permit)
@@ -95,11 +95,11 @@ async def _claim(lane: Lane, request: SendRequest, permit: Permit) -> int | None
     try:
         claimed = await lane.ledger.commit(claim, request)
     except BaseException:
-        lane.pacer.unused(permit)
+        lane.pacer.cancel(permit)
         raise
     if isinstance(claimed, int):
         return claimed
-    lane.pacer.unused(permit)
+    lane.pacer.cancel(permit)
     match claimed:
         case NotClaimed.FENCED:
             raise _fenced()
@@ -167,14 +167,14 @@ def _return_permit(lane: Lane, request: SendRequest, permit: Permit, answer: Ans
     """Give the permit back as used, or as unused where nothing was written."""
     outcome = answer.outcome
     if isinstance(outcome, Deferred) and not outcome.written:
-        lane.pacer.unused(permit)
+        lane.pacer.cancel(permit)
         return
     accepted = isinstance(outcome, Accepted)
     # What the API knew already became a message by the attempt before, which has been counted.
     replay = isinstance(outcome, Accepted) and outcome.replay and request.is_repeat
     sent = (accepted or isinstance(outcome, InDoubt)) and not replay
     now = lane.clock.boot()
-    lane.pacer.done(permit, now, sent=sent, accepted=accepted, quota=answer.quota)
+    lane.pacer.finish(permit, now, sent=sent, accepted=accepted, quota=answer.quota)
 
 
 def _apply_stop(lane: Lane, request: SendRequest, outcome: Outcome) -> None:

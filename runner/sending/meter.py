@@ -53,7 +53,7 @@ class RequestMeter:
             finally:
                 self.early.append((started, self.clock.now()))
                 if self.pacer is not None and permit is not None:
-                    self.pacer.done(permit, self.clock.boot(), quota=quota)
+                    self.pacer.finish(permit, self.clock.boot(), quota=quota)
             return
         if self.spacing is not None:
             await self.spacing.acquire()
@@ -62,12 +62,12 @@ class RequestMeter:
         try:
             id = await lane.ledger.commit(usage.count_requests, row)
         except BaseException:
-            lane.pacer.unused(permit)
+            lane.pacer.cancel(permit)
             raise
         try:
             yield tell
         finally:
-            lane.pacer.done(permit, lane.clock.boot(), quota=quota)
+            lane.pacer.finish(permit, lane.clock.boot(), quota=quota)
             await lane.ledger.commit(usage.end_requests, (id, lane.clock.now()))
             lane.notify()
 

@@ -23,7 +23,7 @@ def pacer(**windows: int) -> Pacer:
 
 
 def ask(pacer: Pacer, told: QuotaReport | None, at: float = 0.0) -> None:
-    pacer.done(pacer.take("a1", at), at, quota=told)
+    pacer.finish(pacer.take("a1", at), at, quota=told)
 
 
 def test_fewer_left_than_we_think_holds_back_until_the_reset() -> None:
@@ -44,7 +44,7 @@ def test_after_the_reset_one_request_asks_for_news() -> None:
     assert mine.ready("a1", 41.0).at == 41.0
     permit = mine.take("a1", 41.0)
     assert mine.ready("a1", 41.0).at == math.inf  # until its answer is there
-    mine.done(permit, 42.0, quota=(300, 1, 10.0))
+    mine.finish(permit, 42.0, quota=(300, 1, 10.0))
     assert mine.ready("a1", 42.0).at == 42.0
     ask(mine, (300, 299, 60.0), 43.0)
     assert mine.ready("a1", 43.0).at == 43.0
@@ -57,22 +57,22 @@ def test_an_unanswered_question_for_news_holds_nobody_up() -> None:
         assert mine.ready("a1", 41.0).at == 41.0
         permit = mine.take("a1", 41.0)
         if end == "given up":
-            mine.done(permit, 101.0)
+            mine.finish(permit, 101.0)
         else:
-            mine.unused(permit)
+            mine.cancel(permit)
         assert mine.ready("a1", 102.0).at == 102.0
 
 
 def test_what_may_not_be_counted_yet_is_taken_off() -> None:
     mine = pacer()
     earlier, asked, later = (mine.take("a1", 0.0) for _ in range(3))
-    mine.done(asked, 1.0, quota=(300, 3, 40.0))
+    mine.finish(asked, 1.0, quota=(300, 3, 40.0))
     assert mine.ready("a1", 1.0).at == 1.0
     mine.take("a1", 1.0)
     assert mine.ready("a1", 1.0).at == 41.0
-    mine.done(later, 2.0, quota=(300, 9, 40.0))
+    mine.finish(later, 2.0, quota=(300, 9, 40.0))
     assert mine.ready("a1", 2.0).at == 2.0
-    mine.done(earlier, 3.0, quota=(300, 0, 40.0))  # overtaken by newer words
+    mine.finish(earlier, 3.0, quota=(300, 0, 40.0))  # overtaken by newer words
     assert mine.ready("a1", 3.0).at == 3.0
 
 
@@ -80,7 +80,7 @@ def test_what_can_all_be_ours_is_no_news() -> None:
     alone = pacer()
     permits = [alone.take("a1", 0.0) for _ in range(300)]
     for permit in permits:
-        alone.done(permit, 0.5, quota=(300, 0, 59.0))
+        alone.finish(permit, 0.5, quota=(300, 0, 59.0))
     assert alone.ready("a1", 1.0).binds == "the team's per_minute"
 
 
@@ -127,7 +127,7 @@ def test_whatever_the_api_says_we_are_never_faster_and_never_stuck(
         starts.append(now)
         permit = mine.take("a1", now)
         now += latency
-        mine.done(permit, now, quota=told)
+        mine.finish(permit, now, quota=told)
     pairs = zip(starts, starts[5:], strict=False)
     assert all(later - earlier >= 60.0 for earlier, later in pairs)
 

@@ -226,17 +226,17 @@ def _tell_guard(lane: Lane, request: SendRequest, outcome: Outcome, status: Mess
     """Let the campaign's guard count a message, and stop or slow down as it says."""
     campaign, guard = request.campaign, lane.stops.guard_of(request.campaign)
     if isinstance(outcome, Accepted):
-        guard.accepted(request.message)
+        guard.count_accepted(request.message)
         return
     unsent = isinstance(outcome, Rejected | InDoubt) or status is MessageStatus.FAILED
     if not unsent or (isinstance(outcome, InDoubt) and outcome.stop):
         return
-    is_one_more = guard.failed(
+    is_one_more = guard.count_failed(
         request.message,
         in_doubt=status is MessageStatus.IN_DOUBT,
         alone=is_of_one_message(outcome),
     )
-    why = guard.why()
+    why = guard.stop_reason()
     if why and campaign not in lane.stops.campaigns:
         why = f"{why}, the last one: {outcome.reason} {outcome.detail}".rstrip()
         lane.stops.stop_by_guard(campaign, why)

@@ -123,9 +123,11 @@ class Dispatcher:
         lane = self.lane
         try:
             channel = lane.channel(queued.campaign)
-            of = queued.campaign_name, queued.step, queued.recipient, queued.generation
+            key = message_key(
+                queued.campaign_name, queued.step, queued.recipient, queued.generation
+            )
             body = channel.compose(queued.sender, queued.recipient, queued.text)
-            request = lane.request(channel, queued, message_key(*of), body)
+            request = lane.request(channel, queued, key, body)
             done = await attempt(lane, channel, request, permit)
             if done is None or done.status in (MessageStatus.QUEUED, MessageStatus.SKIPPED):
                 lane.limit.uncount(queued.id)
@@ -160,16 +162,17 @@ class Dispatcher:
                 if queued.recipient.id in lane.campaigns[found.campaign].suppressed:
                     self._skip_listed(queued)
                     continue
-                return self._take(queued), lane.pacer.take(found.sender, now)
+                self._begin(queued)
+                return queued, lane.pacer.take(found.sender, now)
             return None
 
-    def _take(self, queued: QueuedMessage) -> QueuedMessage:
+    def _begin(self, queued: QueuedMessage) -> None:
+        """Count a message as begun; other campaigns and senders have their turn next."""
         self._told = ""
         self._move_to_back(queued.sender, queued.campaign)
         self._taken.add(queued.id)
         self.lane.in_flight.begin(queued.campaign)
         self.lane.limit.count(queued.id)
-        return queued
 
     def _skip_listed(self, queued: QueuedMessage) -> None:
         """Take a message out of the queue whose recipient was put on a list of the campaign since

@@ -31,10 +31,10 @@ class Guard:
     _in_a_row: set[int] = field(default_factory=set)
     _last: dict[int, bool] = field(default_factory=dict)  # message: failed; oldest first
     _doubts: set[int] = field(default_factory=set)
-    _leaves: int | None = None
+    _failures_left: int | None = None
 
     def __post_init__(self) -> None:
-        self._leaves = self._until_it_stops()
+        self._failures_left = self._until_it_stops()
 
     @property
     def failures(self) -> int:
@@ -42,19 +42,19 @@ class Guard:
         return len(self._in_a_row)
 
     @property
-    def leaves(self) -> int | None:
+    def failures_left(self) -> int | None:
         """Failures more until this stops the campaign; None while all is well: a message was
         accepted, and none has failed since."""
-        return None if self._proven and not self._in_a_row else self._leaves
+        return None if self._proven and not self._in_a_row else self._failures_left
 
-    def accepted(self, message: int) -> None:
+    def count_accepted(self, message: int) -> None:
         """Count a message that was accepted."""
         self._proven = True
         self._in_a_row.clear()
         self._doubts.discard(message)
         self._add(message, failed=False)
 
-    def failed(self, message: int, *, in_doubt: bool, alone: bool = False) -> bool:
+    def count_failed(self, message: int, *, in_doubt: bool, alone: bool = False) -> bool:
         """Count a message that was rejected, failed or is in doubt (`alone`: which says nothing
         about others); return whether that is one more in a row."""
         if in_doubt:
@@ -65,19 +65,19 @@ class Guard:
         if not alone:
             self._in_a_row.add(message)
             self._add(message, failed=True)
-        self._leaves = self._until_it_stops()
+        self._failures_left = self._until_it_stops()
         return is_one_more
 
-    def settled(self, message: int, *, sent: bool) -> None:
+    def count_settled(self, message: int, *, sent: bool) -> None:
         """Count a message that is no longer in doubt."""
         self._doubts.discard(message)
         if sent:
             self._in_a_row.discard(message)
             if message in self._last:
                 self._last[message] = False
-        self._leaves = self._until_it_stops()
+        self._failures_left = self._until_it_stops()
 
-    def why(self) -> str:
+    def stop_reason(self) -> str:
         """Return why the campaign has to stop, empty while it need not."""
         limits, what = self.limits, "were rejected, failed or are in doubt"
         if limits.consecutive_failures is not None and self.failures >= limits.consecutive_failures:

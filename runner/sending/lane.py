@@ -114,10 +114,12 @@ class Lane:
 
         Where a key makes a second sending harmless and answers come fast, as many again as there
         are slots are begun ahead, so that no slot waits for the disk."""
-        flight, leaves = self.in_flight, self.stops.guard_of(campaign).leaves
+        flight, failures_left = self.in_flight, self.stops.guard_of(campaign).failures_left
         ahead = flight.slowest < FAST and self.channel(campaign).idempotent
         room = (2 if ahead else 1) * self.concurrency - flight.count
-        return room if leaves is None else min(room, max(1, leaves) - flight.by_campaign[campaign])
+        if failures_left is None:
+            return room
+        return min(room, max(1, failures_left) - flight.by_campaign[campaign])
 
     def request(
         self,
@@ -198,5 +200,5 @@ class Lane:
     def _most_at_once(self, campaign: int) -> float:
         """Return how many sends of a campaign may go at once: what is begun ahead waits while the
         guard would let no more fail than are under way."""
-        leaves = self.stops.guard_of(campaign).leaves
-        return math.inf if leaves is None else max(1, leaves)
+        failures_left = self.stops.guard_of(campaign).failures_left
+        return math.inf if failures_left is None else max(1, failures_left)

@@ -363,7 +363,7 @@ class Reconciler:
             return
         if settled.status is not MessageStatus.IN_DOUBT:
             sent = settled.status is MessageStatus.SENT
-            lane.stops.guard_of(doubt.campaign).settled(doubt.id, sent=sent)
+            lane.stops.guard_of(doubt.campaign).count_settled(doubt.id, sent=sent)
         name = lane.campaigns[doubt.campaign].name
         about = (lane.clock.now(), name, doubt.recipient.id, doubt.sender)
         match settled.status:

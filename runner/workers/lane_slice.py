@@ -395,9 +395,9 @@ def guard_of(ledger: Ledger, submission: Submission, limits: GuardLimits) -> Gua
     since = agreed_at(ledger, submission)
     for each in ledger.read(usage.latest_ends, submission.lane, id, since):
         if each.outcome == AttemptOutcome.ACCEPTED:
-            guard.accepted(each.message)
+            guard.count_accepted(each.message)
         elif each.status in (MessageStatus.REJECTED, MessageStatus.FAILED):
-            guard.failed(each.message, in_doubt=False)
+            guard.count_failed(each.message, in_doubt=False)
         elif each.status == MessageStatus.IN_DOUBT:
-            guard.failed(each.message, in_doubt=True, alone=each.reason in OF_ONE_MESSAGE)
+            guard.count_failed(each.message, in_doubt=True, alone=each.reason in OF_ONE_MESSAGE)
     return guard

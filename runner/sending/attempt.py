@@ -73,11 +73,12 @@ async def attempt(
     if number is None:
         return None
     lane.in_flight.claimed[request.message] = request.recipient.id
+    to = request.sender, request.campaign, request.recipient.id
     slot: Slot | None = None
     try:
         if request.is_repeat:  # they are few, and have connections of their own
             answer = await _send_repeat(lane, channel, request, deadline)
-        elif slot := await _slot(lane, request, deadline):
+        elif slot := await lane.slots.acquire(*to, deadline - lane.clock.boot()):
             answer = await _send_first(lane, channel, request, deadline)
             if isinstance(answer.outcome, Accepted) and not answer.outcome.replay:
                 slot.release()  # else not before the guard has seen it
@@ -108,12 +109,6 @@ async def _claim(lane: Lane, request: SendRequest, permit: Permit) -> int | None
         case PassedOver(reason=reason, detail=detail):
             lane.bus.emit(MessageSkipped(*_about(lane, request), reason, detail))
     return None
-
-
-async def _slot(lane: Lane, request: SendRequest, deadline: float) -> Slot | None:
-    """Wait for a send slot; return None when the message is too late, or must not go."""
-    wait = deadline - lane.clock.boot()
-    return await lane.slots.acquire(request.sender, request.campaign, request.recipient.id, wait)
 
 
 async def _send_first(

@@ -307,5 +307,5 @@ def test_many_senders_of_several_campaigns_are_told_the_same(
         return forecast(make_pacer([limits(per_hour=40)], senders), shares, 0.0, MONDAY)
 
     exact = told()
-    monkeypatch.setattr("runner.pacing.forecast.LOOKS", 100)
+    monkeypatch.setattr("runner.pacing.forecast.TURN_CHECKS", 100)
     assert told().seconds == pytest.approx(exact.seconds, rel=0.02)

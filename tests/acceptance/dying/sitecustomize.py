@@ -4,7 +4,7 @@ Python imports this by itself from `PYTHONPATH`; the program is the installed on
 Points, and `again.POINT` for the same within a repeat under a message's key:
 
     BATCH.before, .inside, .committed   claim, record, settle, count_requests (`Ledger.commit`)
-    MOVE.inside, .committed             orphan, take_lane, begin_run, bind … (`Ledger.write`)
+    MOVE.inside, .committed             recover_orphaned, take_lane, begin_run … (`Ledger.write`)
     give_word.inside, .committed        what a person says of messages in doubt
     schema.inside, plan.written, plan.finished      inside a transaction, before its commit
     body.half, body.written             half of a request's body is on the socket, or all of it
@@ -74,7 +74,7 @@ def _change_ledger(module: Any, death: Death) -> None:
 
     async def dying_commit(self: Any, batch: Callable[..., Any], item: Any) -> Any:
         if batch.__name__ == "claim":
-            _again.set(item.again)
+            _again.set(item.is_repeat)
         death.at(f"{batch.__name__}.before")
         done = await commit(self, dying(batch, _again.get()), item)
         death.at(f"{batch.__name__}.committed")

@@ -8,6 +8,7 @@ here, and is checked by the channel before the first byte of the body.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -29,8 +30,8 @@ from runner.ledger.messages import in_doubt
 from runner.ledger.messages.claims import NotClaimed, SendRequest, claim
 from runner.ledger.messages.outcomes import Recorded, Result, not_its_own, record
 from runner.ledger.messages.recontact import PassedOver
-from runner.ledger.messages.usage import keep_holds
-from runner.message.evidence import evidence_of, is_foreign, is_of_one_message
+from runner.ledger.messages.usage import Behind, Stamped, keep_holds, keep_stamped
+from runner.message.evidence import CLOCK_SLACK, evidence_of, is_foreign, is_of_one_message
 from runner.message.outcome import (
     HELD_BACK,
     NOT_AS_ASKED,
@@ -153,6 +154,8 @@ async def _conclude(
     _wake_others(lane, request, recorded.status)
     for each in lane.stops.take_unrecorded():
         await lane.ledger.commit(halt, each)
+    if (stamped := _stamped(lane, channel, outcome, answer)) is not None:
+        await lane.ledger.commit(keep_stamped, stamped)
     if is_foreign(outcome) and not lane.adopt and not request.is_repeat:
         _refuse_foreign_key(lane, request, number)
     return Attempted(outcome, recorded.status)
@@ -275,6 +278,26 @@ def _about(lane: Lane, request: SendRequest) -> tuple[float, str, str, str]:
     """Return the fields that every event of a message begins with."""
     name = lane.campaigns[request.campaign].name
     return lane.clock.now(), name, request.recipient.id, request.sender
+
+
+def _stamped(lane: Lane, channel: Channel, outcome: Outcome, answer: Answer) -> Stamped | None:
+    """Return how an acceptance's message was stamped, None if that is no news in this hour."""
+    if answer.stamped_at is None or answer.server_at is None:
+        return None
+    if not isinstance(outcome, Accepted):
+        return None  # its id is another row's: so may be its stamp
+    now = lane.clock.now()
+    behind = Behind(max(0.0, answer.server_at - answer.stamped_at), now - answer.stamped_at)
+    found = Stamped(lane.id, channel.base_url, now, behind)
+    before = lane.in_flight.stamped.get(found.key)
+    if before is not None and before.hour == found.hour:
+        further = behind.joined(before.behind)
+        grown = (each - kept for each, kept in zip(further, before.behind, strict=True))
+        if max(grown) <= CLOCK_SLACK:
+            return None
+        found = replace(found, behind=further)
+    lane.in_flight.stamped[found.key] = found
+    return found
 
 
 def _refuse_foreign_key(lane: Lane, request: SendRequest, number: int) -> None:

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from runner.ledger.messages.usage import Stamped
+
 SLOW_FADES = 0.9
 """The part of a slow answer's time that is left after another, faster one."""
 
@@ -41,7 +43,8 @@ class InFlight:
     """A lane's messages under way, each field with one writer.
 
     The dispatcher: `count` and `by_campaign`, of messages begun. The attempt: `claimed` (message:
-    recipient, perhaps not written yet), and `slowest`, the seconds that answers take of late. The
+    recipient, perhaps not written yet), `slowest`, the seconds that answers take of late, and
+    `stamped`, how acceptances were stamped, by key, as kept. The
     reconciler: `settling`, the doubts that this run will still try to settle (an attempt adds its
     own until it has counted), and `reserved`, the senders whose next message is a repeat. The
     drive: `is_dispatched`, once nothing more of the queue is sent.
@@ -51,6 +54,7 @@ class InFlight:
     by_campaign: Counter[int] = field(default_factory=Counter)
     claimed: dict[int, str] = field(default_factory=dict)
     slowest: float = math.inf
+    stamped: dict[str, Stamped] = field(default_factory=dict)
     settling: int = 0
     reserved: Collection[str] = ()
     is_dispatched: bool = False

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from runner.errors import LedgerError
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind
-from runner.ledger.messages import decisions
+from runner.ledger.messages import decisions, holds
 from runner.ledger.queries import totals
 from runner.sending.lane import Lane
 from runner.sending.watched_lists import WatchedLists
@@ -58,12 +58,17 @@ async def _obey(
     lanes: Sequence[Lane], sending: bool, lists: Sequence[tuple[Lane, WatchedLists]]
 ) -> None:
     acknowledged = {lane.id: _acknowledged(lane) if sending else {} for lane in lanes}
+    held = dict.fromkeys(acknowledged, "")  # the newest change of holds
     while True:
         await asyncio.sleep(CONTROL_INTERVAL)
         for lane in lanes:
             try:
-                _apply(lane, await asyncio.to_thread(_controls, lane))
+                controls, changes = await asyncio.to_thread(_controls_and_holds, lane)
+                _apply(lane, controls)
                 await _turn_back_unwanted(lane)
+                if changes != held[lane.id]:
+                    held[lane.id] = changes
+                    lane.notify(doubt=True)  # some may go now, or sooner
                 now = _acknowledged(lane) if sending else {}
                 if now != acknowledged[lane.id]:
                     await asyncio.to_thread(_acknowledge, lane, now)
@@ -82,11 +87,12 @@ async def _obey(
 
 
 async def _turn_back_unwanted(lane: Lane) -> None:
-    """Hold back what is claimed for recipients who were put on the do-not-contact list since."""
-    claimed = frozenset(lane.in_flight.claimed.values())
+    """Hold back what is claimed for recipients who were put on the do-not-contact list, or on hold,
+    since."""
+    claimed, now = frozenset(lane.in_flight.claimed.values()), lane.clock.now()
     unwanted: Collection[str] = ()
     if claimed:
-        unwanted = await asyncio.to_thread(lane.ledger.read, totals.suppressed_among, claimed)
+        unwanted = await asyncio.to_thread(lane.ledger.read, totals.unwanted_among, claimed, now)
     if lane.stops.hold_unwanted(unwanted):
         lane.slots.turn_back()
 
@@ -94,6 +100,12 @@ async def _turn_back_unwanted(lane: Lane) -> None:
 def _controls(lane: Lane) -> dict[int, Brake]:
     """Return the newest control of each campaign of a lane."""
     return lane.ledger.read(brakes.latest, lane.campaigns.keys())
+
+
+def _controls_and_holds(lane: Lane) -> tuple[dict[int, Brake], str]:
+    """Return the same, and what changes with each hold."""
+    with lane.ledger.reading() as connection:
+        return brakes.latest(connection, lane.campaigns.keys()), holds.changes(connection)
 
 
 def _apply(lane: Lane, controls: Mapping[int, Brake]) -> None:

@@ -44,6 +44,7 @@ def upgrade(call: Call, /, state: str | None) -> int:
 
     A ledger in a file is brought up to date by any command that changes it. One in PostgreSQL,
     which other hosts may use, by this command only: first let all runs of the older version end.
+    Interrupted or killed, it has changed everything or nothing, and the same command finishes it.
     """
     from runner.formatting import safe
     from runner.ledger.engine import upgrade
@@ -99,7 +100,6 @@ def move(call: Call, /, to: str, undo: bool, state: str | None) -> int:
     from runner.project.ledger_location import ledger_upward
 
     call.about((), state)
-    call.resume = call.command("db", "move", "--to", "URL", *(["--undo"] if undo else []))
     location = ledger_upward(state, os.environ, Path.cwd())
     if undo:
         source, target = move_ledger.move_back(location, to, os.environ, SystemClock())

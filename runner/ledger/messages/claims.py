@@ -16,6 +16,7 @@ from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake
 from runner.ledger.locks import keep_others_out
 from runner.ledger.messages.eligibility import is_first_of, is_suppressed, may_go
+from runner.ledger.messages.holds import is_held
 from runner.ledger.messages.recontact import PassedOver, pass_contacted
 from runner.ledger.schema import attempt, lane, message, status_is
 from runner.ledger.statements import Prepared, bound, each_of, given, tuples
@@ -63,8 +64,8 @@ def claim(
     """Commit intents: `queued` becomes `sending`; return the attempt's number, or why not.
 
     A message whose recipient may not be written to any more since the plan becomes `skipped`
-    instead. Nothing of a campaign that a person has stopped is claimed, whatever its run knows of
-    that.
+    instead, and one to a recipient on hold stays as it is (`NotClaimed.MOVED`). Nothing of a
+    campaign that a person has stopped is claimed, whatever its run knows of that.
     """
     epochs = {
         name: _EPOCH.run(connection, lane=name).scalar()
@@ -78,6 +79,7 @@ def claim(
     }
     keep_others_out(connection, first_sends)
     passed, waiting = pass_contacted(connection, first_sends)
+    now = min((request.started_at for request in owned), default=0.0)
     numbers: dict[int, int] = {}
     for is_repeat in (False, True):
         ids = [
@@ -87,7 +89,7 @@ def claim(
         ]
         if not ids:
             continue
-        moved = (_REPEAT if is_repeat else _BEGIN).run(connection, ids=json.dumps(ids))
+        moved = (_REPEAT if is_repeat else _BEGIN).run(connection, ids=json.dumps(ids), now=now)
         numbers.update(tuples(moved))
     stopped = _stopped(connection, {each.message for each in owned} - numbers.keys())
     first: dict[int, SendRequest] = {}  # a message claimed twice in one batch is there once
@@ -147,6 +149,7 @@ _REPEAT = Prepared(
             status_is(message, _S.IN_DOUBT),
             ~message.c.unplanned,
             ~is_suppressed(),
+            ~is_held(),
             ~brakes.STOPPED_BY_A_PERSON,
         )
         .values(attempts=message.c.attempts + 1)

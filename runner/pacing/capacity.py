@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from runner.pacing.pacer import Pacer, gap_of
-from runner.pacing.windows import DAY, HOUR, MINUTE, DayRule, Window
+from runner.pacing.windows import DAY, HOUR, MINUTE, DayRule, SlidingWindow
 from runner.schedule import Hours, next_close, next_open
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _of_sender(pacer: Pacer, sender: str) -> SustainedRate:
     return min([*_of_windows(state.windows), pause], key=lambda found: round(found.per_hour, 6))
 
 
-def _of_windows(windows: Iterable[Window]) -> list[SustainedRate]:
+def _of_windows(windows: Iterable[SlidingWindow]) -> list[SustainedRate]:
     return [
         SustainedRate(window.limit * HOUR / window.seconds, window.name)
         for window in windows

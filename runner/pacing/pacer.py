@@ -18,7 +18,7 @@ from aiolimiter import AsyncLimiter
 
 from runner.message.evidence import CLOCK_SLACK
 from runner.pacing.shared_quota import OTHERS, UNCOUNTED, BegunRequest, QuotaReport, SharedQuota
-from runner.pacing.windows import DAY, HOUR, MINUTE, DayRule, Days, Window
+from runner.pacing.windows import DAY, HOUR, MINUTE, DayRule, Days, SlidingWindow
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Limits, Sender
@@ -47,7 +47,7 @@ class Permit(NamedTuple):
 
 @dataclass(slots=True)
 class _SenderState:
-    windows: list[Window] = field(default_factory=list)
+    windows: list[SlidingWindow] = field(default_factory=list)
     days: Days | None = None
     gap: tuple[float, float] = (0.0, 0.0)
     next_at: float = -math.inf
@@ -73,7 +73,7 @@ class Ready(NamedTuple):
 class Pacer:
     """The team's and its senders' limits. The strictest always wins."""
 
-    team: list[Window]
+    team: list[SlidingWindow]
     senders: dict[str, _SenderState]
     jitter: Jitter = no_jitter
     held_until: float = -math.inf
@@ -310,7 +310,7 @@ class Pacer:
                 known.days.add_past(began, at)
             known.next_at = max(known.next_at, at + known.gap[1])
 
-    def _windows(self, sender: str | None) -> list[Window]:
+    def _windows(self, sender: str | None) -> list[SlidingWindow]:
         if sender is None:
             return self.team
         return [*self.team, *self.senders.get(sender, self._unknown).windows]
@@ -329,7 +329,7 @@ def make_pacer(
     told what time it is, days are counted from boot.
     """
     team = [
-        Window(f"the team's {name}", limit, seconds)
+        SlidingWindow(f"the team's {name}", limit, seconds)
         for name, seconds in (("per_minute", MINUTE), ("per_hour", HOUR), ("per_day", DAY))
         if (limit := _strictest(getattr(item, name) for item in limits)) is not None
     ]
@@ -346,7 +346,7 @@ def _strictest(limits: Iterable[int | None]) -> int | None:
 def _sender_state(same: Sequence[Sender], zone: str) -> _SenderState:
     id = same[0].id
     per_hour = _strictest(sender.per_hour for sender in same)
-    windows = [] if per_hour is None else [Window(f"per_hour of {id}", per_hour, HOUR)]
+    windows = [] if per_hour is None else [SlidingWindow(f"per_hour of {id}", per_hour, HOUR)]
     rules = [
         DayRule(sender.per_day, sender.ramp)
         for sender in same

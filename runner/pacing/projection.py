@@ -9,7 +9,7 @@ import math
 from collections import deque
 
 from runner.pacing.pacer import Pacer
-from runner.pacing.windows import Days, Window
+from runner.pacing.windows import Days, SlidingWindow
 
 _Back = deque[float]
 """Times when permits come back, in order: of a window's last messages, as many as its limit."""
@@ -32,7 +32,7 @@ class _ProjectedWindow:
 
     __slots__ = ("back", "limit", "name", "seconds")
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: SlidingWindow) -> None:
         self.name, self.limit, self.seconds = window.name, window.limit, window.seconds
         self.back = _Back(window.coming_back(), maxlen=window.limit)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from runner.pacing.windows import DAY, HOUR, MINUTE, Window
+from runner.pacing.windows import DAY, HOUR, MINUTE, SlidingWindow
 
 QuotaReport = tuple[int, int, float | None]
 """An answer's rate-limit headers: the limit of a window, how many requests are left of it, and in
@@ -72,7 +72,7 @@ class SharedQuota:
         """Return when the next request may go."""
         return max((left.free_at(now) for left in self._reports.values()), default=now)
 
-    def begin(self, windows: Sequence[Window], now: float) -> BegunRequest:
+    def begin(self, windows: Sequence[SlidingWindow], now: float) -> BegunRequest:
         """Begin a request, which is in `windows` already."""
         self._number += 1
         for left in self._reports.values():
@@ -91,7 +91,7 @@ class SharedQuota:
         self,
         begun: BegunRequest,
         report: QuotaReport | None,
-        windows: Sequence[Window],
+        windows: Sequence[SlidingWindow],
         now: float,
     ) -> None:
         """End a request that has its answer, or is given up; `report`: what the answer says."""
@@ -127,7 +127,7 @@ class SharedQuota:
             del self._reports[next(iter(self._reports))]
 
 
-def _index_of(limit: int, windows: Sequence[Window]) -> int | None:
+def _index_of(limit: int, windows: Sequence[SlidingWindow]) -> int | None:
     """Return the index of the window whose limit this is, None where nothing tells."""
     seconds = PUBLISHED.get(limit)
     for index, window in enumerate(windows):

@@ -28,7 +28,7 @@ MOST_DAYS = 4
 more."""
 
 
-class Window:
+class SlidingWindow:
     """A sliding window: at most `limit` requests in any `seconds`."""
 
     def __init__(self, name: str, limit: int, seconds: float) -> None:
@@ -113,7 +113,7 @@ class Days:
         self._sender = sender
         self._rules = rules
         self._zone = ZoneInfo(zone)
-        self._any_day = Window("", 0, DAY)
+        self._any_day = SlidingWindow("", 0, DAY)
         self._counts: Counter[date] = Counter()
         self._sent_on: set[date] = set()
         self._ahead = 0.0

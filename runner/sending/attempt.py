@@ -48,7 +48,7 @@ from runner.message.status import MessageStatus
 from runner.pacing.pacer import Permit
 from runner.sending.backoff import backoff_delay
 from runner.sending.lane import Lane
-from runner.sending.slots import Slot
+from runner.sending.slots import SendSlot
 
 
 class Attempted(NamedTuple):
@@ -75,7 +75,7 @@ async def attempt(
         return None
     lane.in_flight.claimed[request.message] = request.recipient.id
     to = request.sender, request.campaign, request.recipient.id
-    slot: Slot | None = None
+    slot: SendSlot | None = None
     try:
         if request.is_repeat:  # they are few, and have connections of their own
             answer = await _send_repeat(lane, channel, request, deadline)

@@ -22,7 +22,7 @@ class GuardLimits:
 
 
 @dataclass(slots=True)
-class Guard:
+class CampaignGuard:
     """A campaign's messages in this run, as they ended. A message counts once, by its last outcome:
     one that was in doubt and is settled as sent is no failure."""
 

@@ -44,10 +44,10 @@ class InFlight:
 
     The dispatcher: `count` and `by_campaign`, of messages begun. The attempt: `claimed` (message:
     recipient, perhaps not written yet), `slowest`, the seconds that answers take of late, and
-    `stamped`, how acceptances were stamped, by key, as kept. The
-    reconciler: `settling`, the doubts that this run will still try to settle (an attempt adds its
-    own until it has counted), and `reserved`, the senders whose next message is a repeat. The
-    drive: `is_dispatched`, once nothing more of the queue is sent.
+    `stamped`, how acceptances were stamped, by key, as kept. The reconciler: `settling`, the doubts
+    that this run will still try to settle (an attempt adds its own until it has counted), and
+    `reserved`, the senders whose next message is a repeat. The drive: `is_dispatched`, once nothing
+    more of the queue is sent.
     """
 
     count: int = 0

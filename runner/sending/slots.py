@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Slot:
+class SendSlot:
     """Leave to send one message. Nothing else has the slot before it is released."""
 
     slots: SendSlots
@@ -28,7 +28,7 @@ class _Waiter:
     sender: str
     campaign: int
     recipient: str
-    slot: asyncio.Future[Slot | None]
+    slot: asyncio.Future[SendSlot | None]
 
     def turn_back(self) -> None:
         """End the wait without a slot."""
@@ -50,7 +50,7 @@ class SendSlots:
 
     async def acquire(
         self, sender: str, campaign: int, recipient: str, seconds: float
-    ) -> Slot | None:
+    ) -> SendSlot | None:
         """Wait for a slot, `seconds` at the longest; return None when there was none, or the
         message must not go after all."""
         if self.holds_back(sender, campaign, recipient):
@@ -103,7 +103,7 @@ class SendSlots:
     def _has_room(self, campaign: int) -> bool:
         return self.free > 0 and self._used[campaign] < self.most(campaign)
 
-    def _take(self, campaign: int) -> Slot:
+    def _take(self, campaign: int) -> SendSlot:
         self.free -= 1
         self._used[campaign] += 1
-        return Slot(self, campaign)
+        return SendSlot(self, campaign)

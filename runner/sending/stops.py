@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from runner.clock import Clock
 from runner.events import Braked, EventBus, Released, Stopped
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake, BrakeKind, Halt
-from runner.sending.guard import Guard
+from runner.sending.guard import CampaignGuard
 
 if TYPE_CHECKING:
     from runner.sending.lane import Settings
@@ -42,7 +42,7 @@ class Stops:
     senders: dict[str, str] = field(default_factory=dict)
     campaigns: dict[int, Brake] = field(default_factory=dict)
     applied: dict[int, int] = field(default_factory=dict)
-    guards: dict[int, Guard] = field(default_factory=dict)
+    guards: dict[int, CampaignGuard] = field(default_factory=dict)
     unwanted: Collection[str] = ()
     error: BaseException | None = None
     is_draining: bool = False
@@ -61,10 +61,10 @@ class Stops:
         """The campaigns that are not stopped."""
         return [id for id in self.known if id not in self.campaigns]
 
-    def guard_of(self, campaign: int) -> Guard:
+    def guard_of(self, campaign: int) -> CampaignGuard:
         """Return the guard of a campaign in this run."""
         if campaign not in self.guards:
-            self.guards[campaign] = Guard(self.known[campaign].guard)
+            self.guards[campaign] = CampaignGuard(self.known[campaign].guard)
         return self.guards[campaign]
 
     def drain(self) -> None:

@@ -37,7 +37,7 @@ from runner.planning.eta import hours_of
 from runner.run.team import Crew, Introduction, check_senders, introduce
 from runner.schedule import Hours, local_moment, next_open
 from runner.sending.drive import drive_lane
-from runner.sending.guard import Guard, GuardLimits
+from runner.sending.guard import CampaignGuard, GuardLimits
 from runner.sending.lane import Lane
 from runner.sending.live_controls import obey_controls, withdraw_returned
 from runner.sending.watched_lists import WatchedLists, watched_lists
@@ -393,10 +393,10 @@ def missed_start(
     )
 
 
-def guard_of(ledger: Ledger, submission: Submission, limits: GuardLimits) -> Guard:
+def guard_of(ledger: Ledger, submission: Submission, limits: GuardLimits) -> CampaignGuard:
     """A campaign's guard, which has seen what earlier slices have come to: a slice may be one
     message long."""
-    guard, id = Guard(limits), submission.row.id
+    guard, id = CampaignGuard(limits), submission.row.id
     since = agreed_at(ledger, submission)
     for each in ledger.read(usage.latest_ends, submission.lane, id, since):
         if each.outcome == AttemptOutcome.ACCEPTED:

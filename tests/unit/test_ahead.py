@@ -15,7 +15,7 @@ from runner.ledger.campaigns.brakes import Brake, BrakeKind
 from runner.ledger.messages import outcomes
 from runner.message.outcome import SEND_BY, Deferred, InDoubt, Outcome, Rejected, Scope
 from runner.message.status import MessageStatus
-from runner.sending.guard import Guard, GuardLimits
+from runner.sending.guard import CampaignGuard, GuardLimits
 from runner.sending.lane import Lane
 from tests.lane import Setting
 from tests.pacing import sender
@@ -198,7 +198,7 @@ def test_no_more_fail_than_the_guard_allows(make: Callable[..., Setting], most: 
     )
 
     def strict(lane: Lane, _clock: VirtualClock) -> None:
-        lane.stops.guards[setting.campaign] = Guard(GuardLimits(most, None, None))
+        lane.stops.guards[setting.campaign] = CampaignGuard(GuardLimits(most, None, None))
 
     setting.before = strict
     setting.drive()
@@ -214,7 +214,7 @@ def test_while_the_guard_lets_no_more_fail_the_others_wait_and_are_not_given_bac
     )
 
     def strict(lane: Lane, _clock: VirtualClock) -> None:
-        lane.stops.guards[setting.campaign] = Guard(GuardLimits(2, None, None))
+        lane.stops.guards[setting.campaign] = CampaignGuard(GuardLimits(2, None, None))
 
     setting.before = strict
     setting.drive()

@@ -16,7 +16,7 @@ from runner.ledger.campaigns.brakes import Brake, BrakeKind
 from runner.ledger.queries import totals
 from runner.message.outcome import Deferred, InDoubt, Outcome, Rejected, Scope
 from runner.message.status import MessageStatus
-from runner.sending.guard import Guard, GuardLimits
+from runner.sending.guard import CampaignGuard, GuardLimits
 from runner.sending.lane import Lane
 from tests.lane import Setting, with_another
 from tests.pacing import limits, sender
@@ -27,8 +27,8 @@ S = MessageStatus
 NONE = GuardLimits(None, None, None)
 
 
-def guard(**limits: Any) -> Guard:
-    return Guard(
+def guard(**limits: Any) -> CampaignGuard:
+    return CampaignGuard(
         GuardLimits(
             **{"consecutive_failures": None, "failure_rate": None, "in_doubt": None} | limits
         )

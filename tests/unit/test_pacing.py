@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from runner.pacing.forecast import Share, forecast
 from runner.pacing.pacer import Pacer, Permit, gap_of, lookup_spacing, make_pacer
-from runner.pacing.windows import DAY, HOUR, MINUTE, Window
+from runner.pacing.windows import DAY, HOUR, MINUTE, SlidingWindow
 from tests.pacing import SlidingServer, limits, sender
 
 
@@ -53,7 +53,7 @@ def test_three_windows_hold_together() -> None:
 
 
 def test_a_permit_comes_back_a_window_after_the_answer() -> None:
-    window = Window("w", 1, 60.0)
+    window = SlidingWindow("w", 1, 60.0)
     assert window.free_at(5.0) == 5.0
     window.take()
     assert window.free_at(5.0) == math.inf
@@ -125,7 +125,7 @@ def test_what_was_not_sent_uses_no_message_of_its_sender() -> None:
 def test_no_window_ever_sees_more_than_its_limit(
     limit: int, steps: list[tuple[float, float]]
 ) -> None:
-    window, now, starts = Window("w", limit, 60.0), 0.0, list[float]()
+    window, now, starts = SlidingWindow("w", limit, 60.0), 0.0, list[float]()
     answers: list[float] = []
     for pause, latency in steps:
         now += pause
@@ -307,7 +307,7 @@ def test_a_full_day_costs_no_more_than_an_empty_one() -> None:
 def test_a_window_frees_when_its_oldest_permits_come_back(
     limit: int, steps: list[tuple[float, str]]
 ) -> None:
-    window, now, back, out = Window("w", limit, 30.0), 100.0, list[float](), 0
+    window, now, back, out = SlidingWindow("w", limit, 30.0), 100.0, list[float](), 0
     for pause, what in steps:
         now += pause
         if what == "take":

@@ -24,7 +24,7 @@ def seconds(location: str) -> float:
         now = time.time()
         ids = [campaign.id for campaign in ledger.read(registry.campaigns)]
         [row] = ledger.read(registry.campaigns)
-        ledger.write(outcomes.orphan, row.lane or "", now)
+        ledger.write(outcomes.recover_orphaned, row.lane or "", now)
         ledger.read(in_doubt.in_doubt, ids)
         found = ledger.read(queue.due, row.id, LINK, now, READ_AHEAD)
         took = time.perf_counter() - began

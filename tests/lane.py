@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ from runner.ledger.ledger import open_ledger
 from runner.ledger.queries import totals
 from runner.message.outcome import Outcome
 from runner.message.status import MessageStatus
-from runner.pacing.pacer import make_pacer
+from runner.pacing.pacer import Pacer, make_pacer
 from runner.schedule import Hours
 from runner.sending.drive import drive_lane
 from runner.sending.guard import GuardLimits
+from runner.sending.in_flight import MessageLimit
 from runner.sending.lane import Lane, Settings
 from tests.pacing import limits, sender
 from tests.support import LANE, SENDER, make_campaign, make_queue, plan_again
@@ -64,6 +65,7 @@ class Setting:
     attempts: int = 5
     hours: Hours | None = None
     started: float | None = None  # wall time at which a drive begins
+    pacer: Callable[[], Pacer] | None = None  # None: of `limits` and `senders`
     before: Callable[[Lane, VirtualClock], None] = lambda _lane, _clock: None
 
     def drive(self, limit: int | None = None, **lane_changes: Any) -> Told:
@@ -83,7 +85,7 @@ class Setting:
             id=LANE,
             ledger=self.ledger,
             channel_for=lambda _version, _base_url: channel,
-            pacer=make_pacer([self.limits], self.senders),
+            pacer=self.pacer() if self.pacer else make_pacer([self.limits], self.senders),
             clock=clock,
             bus=bus,
             run=run,
@@ -103,12 +105,13 @@ class Setting:
             },
             concurrency=self.concurrency,
             timeout=60.0,
+            limit=MessageLimit(limit),
         )
-        for name, value in changes.items():
-            setattr(lane, name, value)
+        if changes:
+            lane = replace(lane, **changes)
         self.before(lane, clock)
         began = clock.boot()
-        await drive_lane(lane, limit)
+        await drive_lane(lane)
         left = len(asyncio.all_tasks()) - 1
         return Told(lane, clock.boot() - began, left, events)
 
@@ -164,10 +167,8 @@ def with_another(setting: Setting, ids: range, **limits: Any) -> int:
     def add(lane: Lane, _clock: VirtualClock) -> None:
         first = lane.campaigns[setting.campaign]
         common = (first.version, first.base_url, 5, 120.0, "hold", 3600.0)
-        lane.campaigns = {
-            setting.campaign: Settings("spring", *common, guard=GuardLimits(**limits)),
-            other: Settings("autumn", *common),
-        }
+        guarded = Settings("spring", *common, guard=GuardLimits(**limits))
+        lane.campaigns.update({setting.campaign: guarded, other: Settings("autumn", *common)})
 
     setting.before = add
     return other

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from runner.campaign.schema import Limits, Sender
 from runner.pacing.pacer import Pacer, Permit
-from runner.pacing.shared_quota import Told
+from runner.pacing.shared_quota import QuotaReport
 
 API = ((300, 60.0), (10_000, 3600.0), (100_000, 86_400.0))
 """The API's own limits: requests, and seconds of the window."""
@@ -25,7 +25,7 @@ class ExactServer:
         self.refused: list[float] = []
         self.taken: list[float] = []
 
-    def request(self, at: float) -> Told:
+    def request(self, at: float) -> QuotaReport:
         """One request at `at`, later than all before; refused ones do not count."""
         for _, seconds, past in self._windows:
             while past and past[0] <= at - seconds:
@@ -63,7 +63,7 @@ class Machine:
         self._life = 0
         self._turn = 0
         self._arriving: list[tuple[float, int, int, Permit]] = []
-        self._answers: list[tuple[float, int, int, Permit, Told, bool]] = []
+        self._answers: list[tuple[float, int, int, Permit, QuotaReport, bool]] = []
         self.start()
 
     def start(self) -> None:
@@ -139,7 +139,9 @@ class Machine:
             self.rows[row] = self.rows[row][0], at, self.rows[row][2]
             if not passed:
                 self.pacer.hold(self.boot + max(1.0, told[2] or 0.0), "429")
-            self.pacer.done(permit, at - self._up, sent=passed, told=told if self.listens else None)
+            self.pacer.finish(
+                permit, at - self._up, sent=passed, quota=told if self.listens else None
+            )
 
 
 def sender(id: str = "a1", **changes: object) -> Sender:

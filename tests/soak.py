@@ -50,7 +50,12 @@ FAULTS = (
 )
 STARTS: tuple[str, ...] = (
     *("schema.inside", "plan.written", "plan.finished", "tell.planned"),
-    *("take_lane.inside", "take_lane.committed", "orphan.inside", "orphan.committed"),
+    *(
+        "take_lane.inside",
+        "take_lane.committed",
+        "recover_orphaned.inside",
+        "recover_orphaned.committed",
+    ),
 )
 SENDS: tuple[str, ...] = (
     *("claim.before", "claim.inside", "claim.committed", "body.half", "body.written"),

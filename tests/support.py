@@ -12,7 +12,7 @@ from runner.ledger.campaigns import registry, submissions
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import claims
-from runner.ledger.messages.claims import Intent
+from runner.ledger.messages.claims import SendRequest
 from runner.ledger.messages.plans import PlanWriter
 from runner.message.evidence import AttemptOutcome
 from runner.message.plan import Change, Entry, PlannedMessage
@@ -130,9 +130,11 @@ def own_lane(ledger: Ledger, lane: str = LANE) -> tuple[int, int]:
     return run, ledger.write(lanes.take_lane, lane, run)
 
 
-def make_intent(message: int, run: int, epoch: int, **changes: object) -> Intent:
+def make_intent(message: int, run: int, epoch: int, **changes: object) -> SendRequest:
     values: dict[str, object] = {
         "message": message,
+        "campaign": 1,
+        "recipient": recipient(1),
         "lane": LANE,
         "epoch": epoch,
         "run": run,
@@ -144,10 +146,10 @@ def make_intent(message: int, run: int, epoch: int, **changes: object) -> Intent
         "started_at": 10.0,
         "server_at": 10.0,
     }
-    return Intent(**{**values, **changes})  # type: ignore[arg-type]  # tests name the fields
+    return SendRequest(**{**values, **changes})  # type: ignore[arg-type]  # tests name the fields
 
 
-def claim_one(ledger: Ledger, intent: Intent) -> int:
+def claim_one(ledger: Ledger, intent: SendRequest) -> int:
     """Commit an intent that can be; its attempt's number."""
     [number] = ledger.write(claims.claim, [intent])
     assert isinstance(number, int)

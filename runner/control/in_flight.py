@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from runner.clock import Clock
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import queue
-from runner.ledger.messages.queue import UnderWay
+from runner.ledger.messages.queue import OpenMessage
 from runner.ledger.queries import totals
 from runner.message.outcome import SEND_BY
 from runner.message.status import MessageStatus
@@ -64,12 +64,12 @@ def wait_until_none_leaves(
     """Wait until no message to these recipients, or of this campaign, can leave any more, after the
     ledger was told that none is to: until what was begun has come to an end, at most for the time
     that it may wait to be written (`SEND_BY`)."""
-    before = ledger.read(queue.under_way, recipients, campaign)
+    before = ledger.read(queue.open_messages, recipients, campaign)
     give_up = time.monotonic() + SEND_BY + HEARD_WITHIN
     now = before
     while any(_may_leave(each, clock.now()) for each in now) and time.monotonic() < give_up:
         time.sleep(LOOK_AGAIN)
-        now = ledger.read(queue.under_way, recipients, campaign)
+        now = ledger.read(queue.open_messages, recipients, campaign)
     ended = ledger.read(totals.statuses, [each.message for each in before])
     on_the_way, in_doubt, held_back = [], [], 0
     for each in before:
@@ -83,9 +83,9 @@ def wait_until_none_leaves(
     return Left(on_the_way, in_doubt, held_back)
 
 
-def _may_leave(each: UnderWay, now: float) -> bool:
+def _may_leave(each: OpenMessage, now: float) -> bool:
     return each.begun_at is not None and not _is_old(each, now)
 
 
-def _is_old(each: UnderWay, now: float) -> bool:
+def _is_old(each: OpenMessage, now: float) -> bool:
     return each.begun_at is not None and now - each.begun_at > OLD

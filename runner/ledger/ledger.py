@@ -111,7 +111,7 @@ class Ledger:
         result: T = await self._writer.submit(batch, item)
         if (
             self.file is None
-            and isinstance(item, claims.Intent)
+            and isinstance(item, claims.SendRequest)
             and isinstance(result, int)
             and not is_rehearsal(item.lane)
         ):

@@ -1,4 +1,4 @@
-"""How many messages a campaign's limits and schedule left room for, beside what it sent before.
+"""Capacity: how many messages limits and schedule leave room for, in an hour or in past buckets.
 
 Pure. What other campaigns and programs used of the same limits is not known here, and not taken
 off; nor is the time in which no run was there to send.
@@ -8,32 +8,27 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
-from runner.pacing.pacer import gap_of
-from runner.pacing.windows import DAY, HOUR, MINUTE, DayRule
+from runner.pacing.pacer import Pacer, gap_of
+from runner.pacing.windows import DAY, HOUR, MINUTE, DayRule, SlidingWindow
 from runner.schedule import Hours, next_close, next_open
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Limits, Sender
-from collections.abc import Iterable
-from typing import NamedTuple
-
-from runner.pacing.pacer import Pacer
-from runner.pacing.windows import Window
 
 Span = tuple[float, float]
-"""From and to, in Unix seconds."""
+"""A span of time, from and to in Unix seconds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """What rules a campaign's speed. `hours`: its schedule, None for always; `zones`: of its
-    messages, "" for the schedule's own; `day_zone`: whose midnight ends a sender's day."""
+class SpeedRules:
+    """The limits and the schedule of a campaign. `hours`: its schedule, None for always; `zones`:
+    of its messages, "" for the schedule's own; `day_zone`: whose midnight ends a sender's day."""
 
     limits: Limits
     senders: Sequence[Sender]
@@ -42,11 +37,11 @@ class Rules:
     day_zone: str = "UTC"
 
 
-def allowed(
-    rules: Rules, buckets: Sequence[Span], sent: Sequence[Mapping[str, int]]
+def capacities(
+    rules: SpeedRules, buckets: Sequence[Span], sent: Sequence[Mapping[str, int]]
 ) -> list[int] | None:
-    """The most that might have gone in each of these buckets, which follow one another and are of
-    one length; `sent`: what each sender did send in it. None where nothing limits them."""
+    """Return the most that might have gone in each of these buckets, which follow one another and
+    are of one length; `sent`: what each sender did send in it. None where nothing limits them."""
     if not buckets:
         return []
     spans = _open_spans(rules, buckets[0][0], buckets[-1][1])
@@ -91,7 +86,7 @@ def _room(
     sent: Sequence[int],
     number: int,
 ) -> float:
-    """What a sliding window leaves for a bucket that is open for so many seconds."""
+    """Return what a sliding window leaves for a bucket that is open for so many seconds."""
     begin, end = buckets[number]
     if end - begin > window:
         return limit * math.ceil(seconds / window)
@@ -113,7 +108,7 @@ class _Days:
     def room(
         self, opened: Sequence[Span], buckets: Sequence[Span], sent: Sequence[int], number: int
     ) -> float:
-        """What its days leave for a bucket that is open in these spans."""
+        """Return what its days leave for a bucket that is open in these spans."""
         if self._rule.per_day is None and self._rule.ramp is None:
             return math.inf
         begin, end = buckets[number]
@@ -141,8 +136,8 @@ class _Days:
         return datetime.fromtimestamp(at, self._zone).date()
 
 
-def _open_spans(rules: Rules, first: float, last: float) -> list[Span]:
-    """When a message to somebody in any of the zones may go, in order and apart."""
+def _open_spans(rules: SpeedRules, first: float, last: float) -> list[Span]:
+    """Return when a message to a recipient in any of the zones may go, in order and apart."""
     if rules.hours is None:
         return [(first, last)]
     found: list[Span] = []
@@ -162,36 +157,38 @@ def _open_spans(rules: Rules, first: float, last: float) -> list[Span]:
     return merged
 
 
-class Steady(NamedTuple):
-    """Messages an hour, infinity for any number, and which limit makes it so, empty for none."""
+class SustainedRate(NamedTuple):
+    """Messages an hour, infinity for any number, and the limit that makes it so, empty for none."""
 
     per_hour: float
     by: str
 
 
-def steady(pacer: Pacer) -> Steady:
-    """The most that all senders together may send in an hour by the limits per minute and per hour
-    and by their pauses, were the team to ask for nothing else. Limits per day are left out: they
-    say when it goes on, not how fast it goes."""
+def sustained_rate(pacer: Pacer) -> SustainedRate:
+    """Return the most that all senders together may send in an hour by the limits per minute and
+    per hour and by their pauses, were the team to ask for nothing else. Limits per day are left
+    out: they say when it goes on, not how fast it goes."""
     each = [_of_sender(pacer, sender) for sender in pacer.senders]
     if len(each) == 1:
         together = each[0]
     else:
         total = sum(one.per_hour for one in each)
-        together = Steady(total, "the senders' limits" if total < math.inf else "")
+        together = SustainedRate(total, "the senders' limits" if total < math.inf else "")
     return min([together, *_of_windows(pacer.team)], key=lambda found: found.per_hour)
 
 
-def _of_sender(pacer: Pacer, sender: str) -> Steady:
+def _of_sender(pacer: Pacer, sender: str) -> SustainedRate:
     state = pacer.state_of(sender)
     gap = sum(state.gap) / 2
-    pause = Steady(HOUR / gap, pacer.gap_name(sender)) if gap else Steady(math.inf, "")
+    pause = (
+        SustainedRate(HOUR / gap, pacer.gap_name(sender)) if gap else SustainedRate(math.inf, "")
+    )
     return min([*_of_windows(state.windows), pause], key=lambda found: round(found.per_hour, 6))
 
 
-def _of_windows(windows: Iterable[Window]) -> list[Steady]:
+def _of_windows(windows: Iterable[SlidingWindow]) -> list[SustainedRate]:
     return [
-        Steady(window.limit * HOUR / window.seconds, window.name)
+        SustainedRate(window.limit * HOUR / window.seconds, window.name)
         for window in windows
         if window.seconds < DAY
     ]

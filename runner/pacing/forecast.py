@@ -1,4 +1,4 @@
-"""When it will be done, and what makes it take that long: pacing and schedule, played forward."""
+"""The forecast: when a queue is done, and which limit binds; pacing and schedule played forward."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 
 from runner.clock import iso
 from runner.pacing.pacer import Pacer
-from runner.pacing.projection import Ahead, SenderAhead
+from runner.pacing.projection import Projection, SenderProjection
 from runner.pacing.windows import DAY
 from runner.schedule import Hours, next_close, next_open
 
 SIMULATED = 220_000
 """Messages played forward: two days at the API's own limit of 100,000 a day. Beyond them the
 simulated days repeat."""
-LOOKS = 220_000
-"""How often senders are looked at before campaigns are no more made to take turns exactly: senders
-of several campaigns that may all go at once are all looked at for each message."""
+TURN_CHECKS = 220_000
+"""Checks of a sender before campaigns are no more made to take turns exactly: senders of several
+campaigns that may all go at once are all checked for each message."""
 
 WEEK = 7 * DAY
 
@@ -29,7 +29,7 @@ BY_SCHEDULE = "the schedule"
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one sender has to send of a campaign in one zone. `hours`: the schedule, None for
+    """A sender's messages of a campaign in one zone. `hours`: the schedule, None for
     always; `first` and `last`: where it stands in the campaign's queue, as parts of its length;
     `turn`: the campaign's place among those that take turns."""
 
@@ -44,20 +44,20 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """`seconds` from now until the last message, infinity for never; `by_sender` the same per
-    sender; `binds`: what was waited for longest, empty when nothing was."""
+    """A forecast. `seconds`: from now until the last message, infinity for never; `by_sender` the
+    same per sender; `binds`: what was waited for longest, empty when nothing was."""
 
     seconds: float
     by_sender: Mapping[str, float]
     binds: str
 
     def finish_at(self, now: float) -> float | None:
-        """When it ends, None for never."""
+        """Return when it ends (Unix seconds), None for never."""
         return now + self.seconds if self.seconds < math.inf else None
 
 
 def finish_as_json(forecast: Forecast | None, now: float) -> dict[str, Any]:
-    """The public form: names stay. Without a forecast nothing is known."""
+    """Return the public form: names stay. Without a forecast nothing is known."""
     if forecast is None:
         return {"finish_at": None, "finish_by_sender": {}, "binds": ""}
     return {
@@ -83,11 +83,12 @@ class _Queue:
 
     @property
     def place(self) -> float:
+        """The place of its next message in the campaign's queue, as a part of its length."""
         share = self.share
         return share.first + (share.last - share.first) * (self.sent + 0.5) / share.count
 
     def opens(self, at: float) -> float:
-        """When the next of it may go by the schedule, from `at` on (boot seconds)."""
+        """Return when the next of it may go by the schedule, from `at` on (boot seconds)."""
         hours, zone = self.share.hours, self.share.zone
         if hours is None:
             return at
@@ -98,7 +99,7 @@ class _Queue:
         return max(at, self._opens)
 
     def open_spans(self, at: float, until: float = math.inf) -> Iterator[tuple[float, float]]:
-        """From when to when it may go, from `at` on (boot seconds)."""
+        """Yield from when to when it may go, from `at` on (boot seconds)."""
         hours, zone = self.share.hours, self.share.zone
         while at < until and hours is not None:
             begin = next_open(hours, zone, at + self.ahead) - self.ahead
@@ -112,20 +113,21 @@ class _Queue:
 
 @dataclass(slots=True)
 class _Sender:
-    pace: SenderAhead
+    pace: SenderProjection
     queues: list[_Queue]
     ends: list[float] = field(default_factory=list)
     count: int = 0
     served: dict[int, int] = field(default_factory=dict)  # campaigns: last turn
 
     def opens(self, at: float) -> float:
+        """Return when the first of its queues may go by the schedule, from `at` on."""
         if len(self.queues) == 1:
             return self.queues[0].opens(at)
         return min((queue.opens(at) for queue in self.queues), default=math.inf)
 
     def next(self, at: float) -> tuple[int, _Queue]:
-        """Whose turn it is, the first message of those that may go at `at`, of the campaign that
-        has waited longest; and since which turn."""
+        """Return whose turn it is, the first message of those that may go at `at`, of the campaign
+        that has waited longest; and since which turn."""
         if len(self.queues) == 1:
             return self.served.get(self.queues[0].share.turn, -1), self.queues[0]
         orders = [
@@ -151,9 +153,9 @@ def forecast(pacer: Pacer, queue: Sequence[Share], now: float, wall: float = 0.0
 
     Answers are taken to come at once, so that a slow API takes longer than told.
     """
-    if pacer.is_free and all(share.hours is None for share in queue):
+    if pacer.is_unlimited and all(share.hours is None for share in queue):
         return Forecast(0.0, {share.sender: 0.0 for share in queue if share.count > 0}, "")
-    ahead = Ahead(pacer)
+    ahead = Projection(pacer)
     senders: dict[str, _Sender] = {}
     served: dict[int, int] = {}
     for share in queue:
@@ -171,15 +173,15 @@ def forecast(pacer: Pacer, queue: Sequence[Share], now: float, wall: float = 0.0
     heap = [(now, -1, 0, sender) for sender in sorted(senders)]
     heapq.heapify(heap)
     alone = len({share.turn for share in queue}) == 1  # no campaign waits for another
-    at, looks = now, 0
+    at, checks = now, 0
     for number in range(SIMULATED):
         while heap:
-            looks += 1
+            checks += 1
             bound, _, turns, name = heapq.heappop(heap)
             sender = senders[name]
             ready, binds = _ready(sender, max(at, bound))
             waits, following = (-1, None) if ready == math.inf else sender.next(ready)
-            if alone or looks > LOOKS:
+            if alone or checks > TURN_CHECKS:
                 waits = -1
             if not heap or (ready, waits, turns) <= heap[0][:3]:
                 break
@@ -203,7 +205,7 @@ def forecast(pacer: Pacer, queue: Sequence[Share], now: float, wall: float = 0.0
 
 
 def _ready(sender: _Sender, at: float) -> tuple[float, str]:
-    """When a sender may send by its limits and the schedule, and which of the two binds."""
+    """Return when a sender may send by its limits and the schedule, and which of the two binds."""
     binds = ""
     while True:
         ready, why = sender.pace.ready(at)
@@ -214,8 +216,8 @@ def _ready(sender: _Sender, at: float) -> tuple[float, str]:
 
 
 def _end(sender: _Sender, now: float) -> float:
-    """When the last of a sender's messages goes out. What is beyond the simulated ones goes out as
-    those did: week after week, or day after day where there is no schedule."""
+    """Return when the last of a sender's messages goes out. What is beyond the simulated ones goes
+    out as those did: week after week, or day after day where there is no schedule."""
     if sender.opens(sender.ends[-1] if sender.ends else now) == math.inf and sender.queues:
         return math.inf
     times, left = sender.ends, sender.count - len(sender.ends)

@@ -1,7 +1,4 @@
-"""How fast: permits per window, each sender's gap, and what was used before a restart.
-
-if TYPE_CHECKING:
-    from runner.campaign.schema import Limits, Sender
+"""The pacer: permits per window, each sender's gap, and what was used before a restart.
 
 Pure: every method takes the time it acts at, in boot-time seconds, and nothing here sleeps. The
 permit scheme is exact where a burst-allowing bucket is not: a window of N permits hands each one
@@ -20,34 +17,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from aiolimiter import AsyncLimiter
 
 from runner.message.evidence import CLOCK_SLACK
-from runner.pacing.shared_quota import NOTHING, OTHERS, Begun, SharedQuota, Told
-from runner.pacing.windows import DAY, HOUR, MINUTE, DayRule, Days, Window
+from runner.pacing.shared_quota import OTHERS, UNCOUNTED, BegunRequest, QuotaReport, SharedQuota
+from runner.pacing.windows import DAY, HOUR, MINUTE, DayRule, Days, SlidingWindow
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Limits, Sender
 
-__all__ = [
-    "DAY",
-    "HOUR",
-    "MINUTE",
-    "Pacer",
-    "Permit",
-    "Ready",
-    "Spacing",
-    "Told",
-    "Window",
-    "gap_of",
-    "lookup_spacing",
-    "make_pacer",
-    "mean",
-]
-
-Luck = Callable[[], float]
-"""A number from 0 to 1, each as likely as any other: where in its range a gap falls."""
+Jitter = Callable[[], float]
+"""Returns a number from 0 to 1, each as likely as any other: where in its range a gap falls."""
 
 
-def mean() -> float:
-    """No luck: every gap is the mean of its range."""
+def no_jitter() -> float:
+    """Return 0.5: every gap is the mean of its range."""
     return 0.5
 
 
@@ -57,7 +38,7 @@ class Permit(NamedTuple):
     pause drawn for it, in seconds; `day`: the one of the sender's days that it counts for."""
 
     sender: str | None
-    begun: Begun = NOTHING
+    begun: BegunRequest = UNCOUNTED
     day: date | None = None
     gap_before: float = -math.inf
     gap_after: float = -math.inf
@@ -66,7 +47,7 @@ class Permit(NamedTuple):
 
 @dataclass(slots=True)
 class _SenderState:
-    windows: list[Window] = field(default_factory=list)
+    windows: list[SlidingWindow] = field(default_factory=list)
     days: Days | None = None
     gap: tuple[float, float] = (0.0, 0.0)
     next_at: float = -math.inf
@@ -75,14 +56,14 @@ class _SenderState:
     held_why: str = ""
 
     def gap_ends(self, now: float) -> float:
-        """When the pause is over; it begins anew with the answer, so infinity when only that is
-        waited for."""
+        """Return when the gap is over; it begins again with the answer, so infinity when only that
+        is waited for."""
         waits = self.out and self.gap[1] > 0 and self.next_at <= now
         return math.inf if waits else self.next_at
 
 
 class Ready(NamedTuple):
-    """When a request may go (boot seconds), and what it waits for."""
+    """The moment when a request may go (boot seconds), and what it waits for."""
 
     at: float
     binds: str = ""
@@ -92,16 +73,16 @@ class Ready(NamedTuple):
 class Pacer:
     """The team's and its senders' limits. The strictest always wins."""
 
-    team: list[Window]
+    team: list[SlidingWindow]
     senders: dict[str, _SenderState]
-    luck: Luck = mean
+    jitter: Jitter = no_jitter
     held_until: float = -math.inf
     held_why: str = ""
     _shared: SharedQuota = field(default_factory=SharedQuota)
     _unknown: _SenderState = field(default_factory=_SenderState)
 
     def ready(self, sender: str | None, now: float) -> Ready:
-        """When this sender (None: a look-up) may send next."""
+        """Return when a sender (None: a look-up) may send next."""
         ready = Ready(now)
         if self.held_until > now:
             ready = Ready(self.held_until, self.held_why)
@@ -125,15 +106,15 @@ class Pacer:
         return Ready(at, OTHERS) if at > ready.at else ready
 
     def state_of(self, sender: str) -> _SenderState:
-        """What is known of a sender, nothing for one without limits."""
+        """Return what is known of a sender, nothing for one without limits."""
         return self.senders.get(sender, self._unknown)
 
     def gap_name(self, sender: str) -> str:
-        """What a sender waits for between two messages."""
+        """Return the name of what a sender waits for between two messages."""
         return f"gap of {_shown(self.state_of(sender).gap)} s of {sender}"
 
     def soonest(self, senders: Iterable[str], now: float) -> Ready:
-        """When the first of these senders may send, and what it waits for."""
+        """Return when the first of these senders may send, and what it waits for."""
         each = (self.ready(sender, now) for sender in senders)
         return min(each, key=lambda ready: ready.at, default=Ready(now))
 
@@ -153,23 +134,24 @@ class Pacer:
 
     def _draw(self, state: _SenderState) -> float:
         shortest, longest = state.gap
-        return shortest + (longest - shortest) * self.luck() if longest > shortest else shortest
+        return shortest + (longest - shortest) * self.jitter() if longest > shortest else shortest
 
-    def done(
+    def finish(
         self,
         permit: Permit,
         now: float,
         *,
         sent: bool = True,
         accepted: bool = True,
-        told: Told | None = None,
+        quota: QuotaReport | None = None,
     ) -> None:
-        """The request was answered, or given up, at `now`. `sent=False`: proven to be no message,
-        so that the sender's own windows need not count it. `accepted`: proven to be one, which a
-        warm-up goes by. `told`: what the answer said is left of the team's requests."""
+        """Return a permit whose request was answered, or given up, at `now`. `sent=False`: proven
+        to be no message, so that the sender's own windows need not count it. `accepted`: proven to
+        be one, which a warm-up goes by. `quota`: what the answer says is left of the team's
+        requests."""
         for window in self.team:
-            window.answered(now)
-        self._shared.answered(permit.begun, told, self.team, now)
+            window.finish(now)
+        self._shared.finish(permit.begun, quota, self.team, now)
         if permit.sender is None:
             return
         if (state := self.senders.get(permit.sender)) is None:
@@ -180,68 +162,68 @@ class Pacer:
             state.next_at = max(state.next_at, now + permit.gap)
         for window in state.windows:
             if sent:
-                window.answered(now)
+                window.finish(now)
             else:
-                window.unused()
+                window.cancel()
         if state.days is not None and permit.day is not None:
             if sent:
-                state.days.answered(permit.day, now, accepted=accepted)
+                state.days.finish(permit.day, now, accepted=accepted)
             else:
-                state.days.unused(permit.day)
+                state.days.cancel(permit.day)
 
-    def unused(self, permit: Permit) -> None:
-        """The permit's request never left: the sender's gap is given back too."""
+    def cancel(self, permit: Permit) -> None:
+        """Return a permit whose request never left, with the sender's gap."""
         for window in self._windows(permit.sender):
-            window.unused()
-        self._shared.unused()
+            window.cancel()
+        self._shared.cancel()
         state = self.senders.get(permit.sender) if permit.sender is not None else None
         if state is None:
             return
         state.out -= 1
         if state.days is not None and permit.day is not None:
-            state.days.unused(permit.day)
+            state.days.cancel(permit.day)
         if state.next_at == permit.gap_after:  # no later one has been taken
             state.next_at = permit.gap_before
 
     def hold(self, until: float, why: str, sender: str | None = None) -> None:
-        """Nothing (of this sender) before `until`."""
+        """Let nothing (of this sender) go before `until`."""
         if sender is None:
             if until > self.held_until:
                 self.held_until, self.held_why = until, why
         elif (state := self.senders.get(sender)) and until > state.held_until:
             state.held_until, state.held_why = until, why
 
-    def hold_again(self, left: float, why: str, sender: str | None, *, now: float) -> None:
-        """A hold of an earlier run that has `left` seconds to go, by clocks that may have been set:
+    def restore_hold(self, left: float, why: str, sender: str | None, *, now: float) -> None:
+        """Hold as an earlier run did, with `left` seconds to go, by clocks that may have been set:
         no longer than any window."""
         if left > -CLOCK_SLACK:  # by clocks that differ it may not be over
             self.hold(now + min(left, DAY) + CLOCK_SLACK, why, sender)
 
     def gaps_left(self, now: float) -> dict[str, float]:
-        """Seconds that are left of the pauses drawn from a range, of each sender that has one."""
+        """Return the seconds that are left of the gaps drawn from a range, by sender."""
         return {
             sender: state.next_at - now
             for sender, state in self.senders.items()
             if state.gap[1] > state.gap[0] and state.next_at > now
         }
 
-    def gap_again(self, sender: str, left: float, *, now: float) -> None:
-        """A pause that an earlier run had drawn has `left` seconds to go, unless something was sent
-        since. (`restore` takes the longest for one of which nothing is known.)"""
+    def restore_gap(self, sender: str, left: float, *, now: float) -> None:
+        """Wait out a gap that an earlier run had drawn, with `left` seconds to go, unless something
+        was sent since. (`restore` takes the longest for one of which nothing is known.)"""
         if (state := self.senders.get(sender)) is None:
             return
         earliest = state.next_at - (state.gap[1] - state.gap[0])
         if now + left >= earliest - CLOCK_SLACK:
             state.next_at = min(state.next_at, max(earliest, now + left))
 
-    def held(self, sender: str, now: float) -> bool:
-        """Whether this sender, or everyone, is told to wait."""
+    def is_held(self, sender: str, now: float) -> bool:
+        """Return whether a sender, or the whole team, is held."""
         state = self.senders.get(sender, self._unknown)
         return max(self.held_until, state.held_until) > now
 
     @property
-    def limited(self) -> list[str]:
-        """The senders whose own past sends count for anything."""
+    def limited_senders(self) -> list[str]:
+        """The senders with limits of their own, for which past sends count."""
         return [
             sender
             for sender, state in self.senders.items()
@@ -249,10 +231,10 @@ class Pacer:
         ]
 
     @property
-    def is_free(self) -> bool:
-        """Whether nothing that is known now makes anybody wait, however much is sent."""
+    def is_unlimited(self) -> bool:
+        """True while nothing that is known makes a sender wait, however much is sent."""
         holds = (self.held_until, *(state.held_until for state in self.senders.values()))
-        return not self.team and not self.limited and max(holds) == -math.inf
+        return not self.team and not self.limited_senders and max(holds) == -math.inf
 
     @property
     def warming_up(self) -> list[str]:
@@ -290,7 +272,7 @@ class Pacer:
                 state.days.set_clock((wall if server is None else server) - now)
         for sender, unix in days:
             if (warm := self.senders.get(sender, self._unknown).days) is not None:
-                warm.has_sent_at(unix)
+                warm.add_day(unix)
 
         def age(started: float, server_at: float | None) -> float:
             ours = wall - started
@@ -313,22 +295,22 @@ class Pacer:
                 answered = min(answered, now)
             for window in self.team:
                 if answered + window.seconds > now:
-                    window.used_before(min(answered, now + timeout))
+                    window.add_past(min(answered, now + timeout))
         for sender, started, ended, server_at in sends:
             if (known := self.senders.get(sender)) is None:
                 continue
             began = now - max(0.0, age(started, server_at))
-            # Who was sending it is dead, and none lasts longer than its timeout, whatever became
-            # of it later: it came to the API at some moment up to then.
+            # The run that sent it is dead, and no request lasts longer than its timeout: it came
+            # to the API at some moment up to then.
             at = min(now, began + min(timeout, lasted(started, ended)))
             for window in known.windows:
                 if at + window.seconds > now:
-                    window.used_before(at)
+                    window.add_past(at)
             if known.days is not None:
-                known.days.sent_before(began, at)
+                known.days.add_past(began, at)
             known.next_at = max(known.next_at, at + known.gap[1])
 
-    def _windows(self, sender: str | None) -> list[Window]:
+    def _windows(self, sender: str | None) -> list[SlidingWindow]:
         if sender is None:
             return self.team
         return [*self.team, *self.senders.get(sender, self._unknown).windows]
@@ -339,22 +321,22 @@ def make_pacer(
     senders: Sequence[Sender],
     *,
     zone: str = "UTC",
-    luck: Luck = mean,
+    jitter: Jitter = no_jitter,
 ) -> Pacer:
-    """A pacer for campaigns that share a team: of each limit the strictest, per sender too.
+    """Return a pacer for campaigns that share a team: of each limit the strictest, per sender too.
 
-    `zone`: the IANA time zone of the senders' days. `luck` draws the gaps. Until `restore` has
+    `zone`: the IANA time zone of the senders' days. `jitter` draws the gaps. Until `restore` has
     told what time it is, days are counted from boot.
     """
     team = [
-        Window(f"the team's {name}", limit, seconds)
+        SlidingWindow(f"the team's {name}", limit, seconds)
         for name, seconds in (("per_minute", MINUTE), ("per_hour", HOUR), ("per_day", DAY))
         if (limit := _strictest(getattr(item, name) for item in limits)) is not None
     ]
     by_id: dict[str, list[Sender]] = {}
     for sender in senders:
         by_id.setdefault(sender.id, []).append(sender)
-    return Pacer(team, {id: _sender_state(same, zone) for id, same in by_id.items()}, luck)
+    return Pacer(team, {id: _sender_state(same, zone) for id, same in by_id.items()}, jitter)
 
 
 def _strictest(limits: Iterable[int | None]) -> int | None:
@@ -364,7 +346,7 @@ def _strictest(limits: Iterable[int | None]) -> int | None:
 def _sender_state(same: Sequence[Sender], zone: str) -> _SenderState:
     id = same[0].id
     per_hour = _strictest(sender.per_hour for sender in same)
-    windows = [] if per_hour is None else [Window(f"per_hour of {id}", per_hour, HOUR)]
+    windows = [] if per_hour is None else [SlidingWindow(f"per_hour of {id}", per_hour, HOUR)]
     rules = [
         DayRule(sender.per_day, sender.ramp)
         for sender in same
@@ -376,8 +358,8 @@ def _sender_state(same: Sequence[Sender], zone: str) -> _SenderState:
 
 
 def gap_of(sender: Sender) -> tuple[float, float]:
-    """Shortest and longest seconds between two messages of a sender: its `gap`, or spread over the
-    hour."""
+    """Return the shortest and the longest seconds between two messages of a sender: its `gap`, or
+    spread over the hour."""
     if isinstance(sender.gap, tuple):
         return sender.gap
     if sender.gap is not None:
@@ -395,7 +377,8 @@ Spacing = AsyncLimiter
 
 
 def lookup_spacing(per_minute: int | None) -> Spacing | None:
-    """Spaces look-ups so that settling many messages leaves half of the team's minute to sending.
+    """Return a limiter that leaves half of the team's minute to sends while many messages are
+    settled.
 
     aiolimiter with a capacity of 1: a steady stream, where a window would allow a burst.
     """

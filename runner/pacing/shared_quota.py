@@ -1,4 +1,5 @@
-"""What the API says is left of the team's requests, when others use them too."""
+"""The shared quota: what the API says is left of the team's requests, when other programs use them
+too."""
 
 from __future__ import annotations
 
@@ -7,40 +8,40 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from runner.pacing.windows import DAY, HOUR, MINUTE, Window
+from runner.pacing.windows import DAY, HOUR, MINUTE, SlidingWindow
 
-Told = tuple[int, int, float | None]
-"""An answer's own words: the limit of a window, how many requests are left of it, and in how many
-seconds more are (None when it does not say so in a form that can be relied on)."""
+QuotaReport = tuple[int, int, float | None]
+"""An answer's rate-limit headers: the limit of a window, how many requests are left of it, and in
+how many seconds more are (None when it does not say so in a form that can be relied on)."""
 
 PUBLISHED: Mapping[int, float] = {300: MINUTE, 10_000: HOUR, 100_000: DAY}
 """The API's limits and their windows in seconds (docs.inboxapp.com reference/rate-limits, and
 InboxHQ/inboxapp-sdk spec/openapi.json). No source says of which window an answer speaks: its limit
 tells."""
 
-MOST_TOLD = 3
+MOST_REPORTS = 3
 """Limits that are remembered at a time: the API has three."""
 
 OTHERS = "the team's requests, which others use too"
 
 
-class Begun(NamedTuple):
-    """A request as it began: its number, how many others had no answer yet, and how many of ours
-    each of the team's windows held."""
+class BegunRequest(NamedTuple):
+    """A request as it began: its number, the others that had no answer yet, and the requests of
+    ours that each of the team's windows held."""
 
     number: int = 0
     others: int = 0
     used: tuple[int, ...] = ()
 
 
-NOTHING = Begun()
+UNCOUNTED = BegunRequest()
 
 
 @dataclass(slots=True)
-class Left:
-    """What an answer said of one limit. `requests`: what may still be asked before `more_at` (boot
-    seconds). From then on one request at a time asks for news; `more_at` is infinite while it does.
-    `until`: when what is known of others is forgotten."""
+class RemainingQuota:
+    """An answer's report of one limit. `requests`: those that may still be made before `more_at`
+    (boot seconds). From then on one request at a time asks for news; `more_at` is infinite while it
+    does. `until`: when what is known of others is forgotten."""
 
     said_to: int  # the number of the request whose answer this is
     requests: int
@@ -48,6 +49,7 @@ class Left:
     until: float
 
     def free_at(self, now: float) -> float:
+        """Return when the next request may go by this report."""
         if now >= self.more_at:
             self.requests, self.more_at = max(self.requests, 1), math.inf
         return now if self.requests > 0 else self.more_at
@@ -55,7 +57,7 @@ class Left:
 
 @dataclass(slots=True)
 class SharedQuota:
-    """Holds the team back to what the API says is left, and never lets it go faster.
+    """The team held back to what the API says is left, and never let go faster.
 
     The API's count includes requests of other programs. As long as what it has counted can all be
     ours it is no news, and the team's own windows decide, which are exact. Once it cannot, no more
@@ -64,65 +66,71 @@ class SharedQuota:
 
     _number: int = 0
     _out: int = 0
-    _said: dict[int, Left] = field(default_factory=dict)
+    _reports: dict[int, RemainingQuota] = field(default_factory=dict)
 
     def free_at(self, now: float) -> float:
-        """When the next request may go."""
-        return max((left.free_at(now) for left in self._said.values()), default=now)
+        """Return when the next request may go."""
+        return max((left.free_at(now) for left in self._reports.values()), default=now)
 
-    def begin(self, windows: Sequence[Window], now: float) -> Begun:
+    def begin(self, windows: Sequence[SlidingWindow], now: float) -> BegunRequest:
         """Begin a request, which is in `windows` already."""
         self._number += 1
-        for left in self._said.values():
+        for left in self._reports.values():
             left.requests -= 1
-        begun = Begun(self._number, self._out, tuple(window.used(now) for window in windows))
+        begun = BegunRequest(self._number, self._out, tuple(window.used(now) for window in windows))
         self._out += 1
         return begun
 
-    def unused(self) -> None:
-        """A request that was begun never left."""
+    def cancel(self) -> None:
+        """Take back a request that was begun and never left."""
         self._out -= 1
-        for left in self._said.values():
+        for left in self._reports.values():
             left.requests += 1
 
-    def answered(
-        self, begun: Begun, told: Told | None, windows: Sequence[Window], now: float
+    def finish(
+        self,
+        begun: BegunRequest,
+        report: QuotaReport | None,
+        windows: Sequence[SlidingWindow],
+        now: float,
     ) -> None:
-        """A request has its answer, or is given up; `told`: what the answer says is left."""
+        """End a request that has its answer, or is given up; `report`: what the answer says."""
         self._out -= 1
-        limit, remaining, more_in = told or (0, 0, None)
+        limit, remaining, more_in = report or (0, 0, None)
         # Each answer speaks of one limit: of one that waited for news there are none.
-        for other in [of for of, left in self._said.items() if left.more_at == math.inf]:
+        for other in [of for of, left in self._reports.items() if left.more_at == math.inf]:
             if other != limit:
-                del self._said[other]
-        if told is None:
+                del self._reports[other]
+        if report is None:
             return
-        before = self._said.get(limit)
+        before = self._reports.get(limit)
         if before is not None and before.said_to > begun.number:
             return  # an answer that was overtaken
         since = self._number - begun.number
-        place = _place_of(limit, windows)
+        index = _index_of(limit, windows)
         longest, until = PUBLISHED.get(limit, DAY), math.inf
-        if place is not None:
-            longest = windows[place].seconds
+        if index is not None:
+            longest = windows[index].seconds
             until = now + longest
-            if limit - remaining <= begun.used[place] + since:
+            if limit - remaining <= begun.used[index] + since:
                 if before is None or before.until <= now:
-                    self._said.pop(limit, None)
+                    self._reports.pop(limit, None)
                     return
                 until = before.until
         # What was under way meanwhile may not be in the API's count yet.
-        self._said.pop(limit, None)
+        self._reports.pop(limit, None)
         more_at = now + (MINUTE if more_in is None else min(more_in, longest))
-        self._said[limit] = Left(begun.number, remaining - begun.others - since, more_at, until)
-        while len(self._said) > MOST_TOLD:
-            del self._said[next(iter(self._said))]
+        self._reports[limit] = RemainingQuota(
+            begun.number, remaining - begun.others - since, more_at, until
+        )
+        while len(self._reports) > MOST_REPORTS:
+            del self._reports[next(iter(self._reports))]
 
 
-def _place_of(limit: int, windows: Sequence[Window]) -> int | None:
-    """Which window it is whose limit this is, None where nothing tells."""
+def _index_of(limit: int, windows: Sequence[SlidingWindow]) -> int | None:
+    """Return the index of the window whose limit this is, None where nothing tells."""
     seconds = PUBLISHED.get(limit)
-    for place, window in enumerate(windows):
+    for index, window in enumerate(windows):
         if window.seconds == seconds or (seconds is None and window.limit == limit):
-            return place
+            return index
     return None

@@ -1,4 +1,5 @@
-"""How many in a time: sliding windows, and the days of a sender's calendar."""
+"""Windows: so many requests in a time, and a sender's messages a day of its calendar, where a
+warm-up (`ramp`) allows more from day to day."""
 
 from __future__ import annotations
 
@@ -23,12 +24,12 @@ FORGET = 1024
 """Permits that have come back and are kept before they are let go of together."""
 
 MOST_DAYS = 4
-"""Days looked ahead for the next free message: what was sent today hinders the day after tomorrow
-no more."""
+"""Days tried for the next free message: what was sent today hinders the day after tomorrow no
+more."""
 
 
-class Window:
-    """At most `limit` requests in any `seconds`."""
+class SlidingWindow:
+    """A sliding window: at most `limit` requests in any `seconds`."""
 
     def __init__(self, name: str, limit: int, seconds: float) -> None:
         self.name = name
@@ -39,7 +40,8 @@ class Window:
         self._gone = 0  # how many of them, from the first, have
 
     def used(self, now: float) -> int:
-        """Requests that may be in the window: without an answer yet, or answered in it."""
+        """Count the requests that may be in the window: without an answer yet, or answered in
+        it."""
         back = self._back
         while self._gone < len(back) and back[self._gone] <= now:
             self._gone += 1
@@ -49,11 +51,11 @@ class Window:
         return self._out + len(back) - self._gone
 
     def free_at(self, now: float) -> float:
-        """When the next permit is there; infinity while all are out without an answer."""
+        """Return when the next permit is there; infinity while all are out without an answer."""
         return self.free_within(self.limit, now)
 
     def free_within(self, limit: int, now: float) -> float:
-        """The same, were `limit` the window's."""
+        """Return the same, were `limit` the window's."""
         short = self.used(now) - limit
         if short < 0:
             return now
@@ -61,40 +63,42 @@ class Window:
         return self._back[place] if place < len(self._back) else math.inf
 
     def take(self) -> None:
+        """Take a permit that is there."""
         self._out += 1
 
-    def answered(self, at: float) -> None:
-        """A request out was answered at `at`: its permit comes back a window later."""
+    def finish(self, at: float) -> None:
+        """Note that a request was answered at `at`: its permit comes back a window later."""
         self._out -= 1
-        self.used_before(at)
+        self.add_past(at)
 
-    def unused(self) -> None:
-        """A permit taken was not used after all."""
+    def cancel(self) -> None:
+        """Give a permit back that was not used after all."""
         self._out -= 1
 
-    def used_before(self, answered_at: float) -> None:
-        """A request of the past, answered at `answered_at` (may be before boot)."""
+    def add_past(self, answered_at: float) -> None:
+        """Count a request of the past, answered at `answered_at` (may be before boot)."""
         # Nearly always the last: answers come in order.
         insort(self._back, answered_at + self.seconds, self._gone)
 
     def coming_back(self) -> list[float]:
-        """When the permits of answered requests come back, in order."""
+        """Return when the permits of answered requests come back, in order."""
         return self._back[self._gone :]
 
     def left(self, now: float) -> int:
-        """Permits that are there now."""
+        """Count the permits that are there now."""
         return max(0, self.limit - self.used(now))
 
 
 @dataclass(frozen=True, slots=True)
 class DayRule:
-    """What one campaign allows a sender on a day: `per_day`, and less while it warms up."""
+    """A campaign's limit on a sender's day: `per_day`, and less while it warms up (`ramp`)."""
 
     per_day: int | None
     ramp: Ramp | None
 
     def limit(self, days_before: int) -> int | None:
-        """Messages on a day before which it has sent on so many others; None for any number."""
+        """Return the messages allowed on a day before which it has sent on so many others; None for
+        any number."""
         if self.ramp is None:
             return self.per_day
         warm = self.ramp.start + self.ramp.step * days_before
@@ -109,7 +113,7 @@ class Days:
         self._sender = sender
         self._rules = rules
         self._zone = ZoneInfo(zone)
-        self._any_day = Window("", 0, DAY)
+        self._any_day = SlidingWindow("", 0, DAY)
         self._counts: Counter[date] = Counter()
         self._sent_on: set[date] = set()
         self._ahead = 0.0
@@ -118,16 +122,16 @@ class Days:
 
     @property
     def warms_up(self) -> bool:
-        """Whether it matters on how many days the sender has sent."""
+        """True where the limit depends on how many days the sender has sent on."""
         return any(rule.ramp is not None for rule in self._rules)
 
     def set_clock(self, ahead: float) -> None:
-        """How far Unix time is ahead of boot time, in seconds."""
+        """Set how far Unix time is ahead of boot time, in seconds."""
         self._ahead = ahead
         self._spans.clear()
 
     def free_at(self, now: float) -> tuple[float, str]:
-        """When the next message may go, and what it waits for until then."""
+        """Return when the next message may go, and what it waits for until then."""
         at, binds = now, ""
         # Today's calendar may be used up, what was sent late today still counts tomorrow, and a
         # warm-up allows more tomorrow.
@@ -145,16 +149,16 @@ class Days:
         return at, binds
 
     def take(self, now: float) -> date:
-        """Begin a message; the day that it counts for."""
+        """Begin a message; return the day that it counts for."""
         day = self._span(now).day
         self._any_day.take()
         self._counts[day] += 1
         return day
 
-    def answered(self, day: date, at: float, *, accepted: bool = True) -> None:
-        """What was begun on `day` may have been sent; over midnight it counts for both days. Only
-        what was `accepted` makes it a day of the warm-up."""
-        self._any_day.answered(at)
+    def finish(self, day: date, at: float, *, accepted: bool = True) -> None:
+        """Count a message begun on `day` that may have been sent; over midnight it counts for both
+        days. Only one that was `accepted` makes it a day of the warm-up."""
+        self._any_day.finish(at)
         if accepted:
             self._sent_on.add(day)
         later = self._span(at).day
@@ -162,31 +166,31 @@ class Days:
             self._counts[later] += 1
 
     def room(self, now: float) -> tuple[int, float]:
-        """How many may go at `now`, and until when that is no less but for what is sent."""
+        """Return how many may go at `now`, and until when that is no less but for what is sent."""
         span = self._span(now)
         limit = self._limit(span.day)
         return min(limit - self._counts[span.day], limit - self._any_day.used(now)), span.end
 
-    def sent_at_once(self, at: float) -> None:
-        """A message is begun and accepted in one moment."""
+    def add(self, at: float) -> None:
+        """Count a message that is begun and accepted in one moment."""
         day = self._span(at).day
-        self._any_day.used_before(at)
+        self._any_day.add_past(at)
         self._counts[day] += 1
         self._sent_on.add(day)
 
-    def unused(self, day: date) -> None:
-        """What was begun on `day` was not sent."""
-        self._any_day.unused()
+    def cancel(self, day: date) -> None:
+        """Take back a message begun on `day` that was not sent."""
+        self._any_day.cancel()
         self._counts[day] -= 1
 
-    def sent_before(self, began: float, at: float) -> None:
-        """A message of the past, begun and answered then (may be before boot)."""
-        self._any_day.used_before(at)
+    def add_past(self, began: float, at: float) -> None:
+        """Count a message of the past, begun and answered then (may be before boot)."""
+        self._any_day.add_past(at)
         for day in {self._span(began).day, self._span(at).day}:
             self._counts[day] += 1
 
-    def has_sent_at(self, unix: float) -> None:
-        """That the sender has sent on the day of `unix`."""
+    def add_day(self, unix: float) -> None:
+        """Note that the sender has sent on the day of `unix`."""
         self._sent_on.add(datetime.fromtimestamp(unix, self._zone).date())
 
     def _limit(self, day: date) -> int:
@@ -213,7 +217,7 @@ class Days:
         return span
 
     def _midnight(self, day: date) -> float:
-        """When `day` begins; where clocks skip its midnight, the moment of the skip."""
+        """Return when `day` begins; where clocks skip its midnight, the moment of the skip."""
         return datetime.combine(day, time(), self._zone).timestamp() - self._ahead
 
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from runner.clock import Clock
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import usage
-from runner.ledger.messages.queue import Waiting
-from runner.pacing.capacity import Steady, steady
+from runner.ledger.messages.queue import SenderQueue
+from runner.pacing.capacity import SustainedRate, sustained_rate
 from runner.pacing.forecast import Forecast, Share, forecast
 from runner.pacing.pacer import Pacer, make_pacer
-from runner.pacing.windows import DAY
+from runner.restored_pacer import restore_pacer
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign
@@ -35,7 +34,7 @@ class Stretch:
     last: int
 
 
-Queue = Sequence[Stretch | Waiting]
+Queue = Sequence[Stretch | SenderQueue]
 """What a campaign has to send, per sender and zone."""
 
 
@@ -72,40 +71,22 @@ def pace_of(drafts: Sequence[Scheduled], ledger: Ledger | None, clock: Clock) ->
         [sender for draft in drafts for sender in draft.campaign.senders],
         zone=zone_of([draft.campaign for draft in drafts]),
     )
-    wall, now = clock.now(), clock.boot()
     timeout = max(draft.campaign.retry.timeout for draft in drafts)
     if ledger is None:
-        pacer.restore([], [], now=now, wall=wall, timeout=timeout)
+        pacer.restore([], [], now=clock.boot(), wall=clock.now(), timeout=timeout)
         return pacer
     lanes = {
         draft.row.lane for draft in drafts if draft.row is not None and draft.row.lane is not None
     }
     rehearsal = all(draft.campaign.rehearsal for draft in drafts)
-    pacer.restore(
-        [
-            request
-            for lane in sorted(lanes if pacer.team else ())
-            for request in ledger.read(usage.past_requests, lane, wall - DAY, wall - DAY)
-        ],
-        ledger.read(usage.past_sends, pacer.limited, wall - 2 * DAY, rehearsal=rehearsal),
-        now=now,
-        wall=wall,
-        timeout=timeout,
-        days=ledger.read(usage.days_sent, pacer.warming_up, rehearsal=rehearsal),
-    )
-    for lane in sorted(lanes):
-        for hold in ledger.read(usage.past_holds, lane, list(pacer.senders)):
-            left = hold.left(wall, wall)
-            pacer.hold_again(left, hold.why, hold.sender or None, now=now)
-    return pacer
+    return restore_pacer(pacer, ledger, sorted(lanes), clock, timeout=timeout, rehearsal=rehearsal)
 
 
-def allowed(campaigns: Sequence[Campaign]) -> Steady:
-    """Return how fast campaigns of one team may send; what was used of their limits is not
-    reckoned."""
+def allowed(campaigns: Sequence[Campaign]) -> SustainedRate:
+    """How fast campaigns of one team may send; what was used of their limits is not reckoned."""
     limits = [campaign.limits for campaign in campaigns]
     senders = [sender for campaign in campaigns for sender in campaign.senders]
-    return steady(make_pacer(limits, senders))
+    return sustained_rate(make_pacer(limits, senders))
 
 
 class Scheduled(Protocol):

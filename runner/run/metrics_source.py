@@ -90,11 +90,11 @@ def _figures(lane: Lane, said: Mapping[int, Standing], now: float, wall: float) 
             ends[settings.name, channel.version] = channel.ends_at
     return LaneFigures(
         lane=lane.id,
-        in_flight=lane.in_flight,
-        stopped=bool(lane.stopped),
+        in_flight=lane.in_flight.count,
+        stopped=bool(lane.stops.lane),
         due=_due(lane, said, now, wall),
         limits=_limits(lane, now),
-        senders={sender: sender in lane.stopped_senders for sender in lane.pacer.senders},
+        senders={sender: sender in lane.stops.senders for sender in lane.pacer.senders},
         ends=ends,
     )
 
@@ -105,11 +105,11 @@ def _due(lane: Lane, said: Mapping[int, Standing], now: float, wall: float) -> d
     ready: dict[str, bool] = {}
     for id, settings in lane.campaigns.items():
         due[settings.name] = 0
-        if lane.ending or id in lane.braked or id not in said:
+        if lane.stops.is_ending or id in lane.stops.campaigns or id not in said:
             continue
         for each in said[id].waiting:
             sender = each.sender
-            if sender not in lane.pacer.senders or sender in lane.stopped_senders:
+            if sender not in lane.pacer.senders or sender in lane.stops.senders:
                 continue
             if sender not in ready:
                 ready[sender] = lane.pacer.ready(sender, now).at <= now

@@ -33,7 +33,7 @@ from runner.run.prepare import PreparedRun, Steps, prepare, served_at
 from runner.run.signals import drain_after, obey_signals
 from runner.sending.drive import drive_lane
 from runner.sending.lane import Lane
-from runner.sending.live_controls import listening, withdraw_what_came_back
+from runner.sending.live_controls import obey_controls, withdraw_returned
 from runner.sending.watched_lists import WatchedLists, watched_lists
 from runner.status.status import Status, status_in
 
@@ -136,15 +136,15 @@ def drive(prepared: PreparedRun) -> RunResult:
             ledger.write(lanes.end_run, run, around.clock.now(), f"stopped: {error}")
         raise
     for lane in driven:
-        result.interrupted |= lane.interrupted
-        kinds = {brake.kind for brake in lane.braked.values()}
+        result.interrupted |= lane.stops.is_interrupted
+        kinds = {brake.kind for brake in lane.stops.campaigns.values()}
         result.guarded |= BrakeKind.GUARDED in kinds
         result.paused |= bool(kinds - {BrakeKind.GUARDED})
-        result.halted |= bool(lane.stopped)
-        result.drained |= lane.draining or options.limit is not None or not options.sends
-        result.stopped += [lane.stopped] if lane.stopped else []
-        result.stopped += [f"{who}: {why}" for who, why in lane.stopped_senders.items()]
-        withdraw_what_came_back(lane)
+        result.halted |= bool(lane.stops.lane)
+        result.drained |= lane.stops.is_draining or options.limit is not None or not options.sends
+        result.stopped += [lane.stops.lane] if lane.stops.lane else []
+        result.stopped += [f"{who}: {why}" for who, why in lane.stops.senders.items()]
+        withdraw_returned(lane)
     for draft in prepared.drafts:
         assert draft.row is not None
         status = ledger.read(status_in, draft.row, around.clock.now())
@@ -161,7 +161,20 @@ async def _drive(prepared: PreparedRun, run: int) -> list[Lane]:
     ledger, options, around = prepared.ledger, prepared.options, prepared.around
     teams = prepared.teams
     driven: list[Lane] = []
-    opened = [team.open_lane(team.drafts, ledger, run, around.clock, around.bus) for team in teams]
+    opened = [
+        team.open_lane(
+            team.drafts,
+            ledger,
+            run,
+            around.clock,
+            around.bus,
+            only=options.only,
+            limit=options.limit,
+            adopt=options.adopt,
+            idle_after=options.idle_after,
+        )
+        for team in teams
+    ]
     lists = [
         (lane, _lists_of(draft))
         for team, lane in zip(teams, opened, strict=True)
@@ -170,12 +183,10 @@ async def _drive(prepared: PreparedRun, run: int) -> list[Lane]:
 
     def stop(error: BaseException) -> None:
         for lane in driven:
-            lane.fail(error)
+            lane.stops.fail(error)
 
     try:
-        for lane in opened:
-            lane.only, lane.adopt, lane.idle_after = options.only, options.adopt, options.idle_after
-            driven.append(lane)
+        driven += opened
         _tell_start(prepared)
         async with keep_progress(prepared.seen, ledger, stop):
             with (
@@ -184,10 +195,12 @@ async def _drive(prepared: PreparedRun, run: int) -> list[Lane]:
             ):
                 async with (
                     measure_lanes(around.bus.measures, ledger, around.clock, lambda: driven),
-                    listening(driven, sending=options.sends and options.limit != 0, lists=lists),
+                    obey_controls(
+                        driven, sending=options.sends and options.limit != 0, lists=lists
+                    ),
                 ):
                     ends = await asyncio.gather(
-                        *(drive_lane(lane, options.limit, sends=options.sends) for lane in driven),
+                        *(drive_lane(lane, sends=options.sends) for lane in driven),
                         return_exceptions=True,
                     )
     finally:

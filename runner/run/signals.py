@@ -20,7 +20,7 @@ def obey_signals(driven: Sequence[Lane], bus: EventBus, clock: Clock) -> Iterato
     assert task is not None
 
     def obey() -> None:
-        if any(lane.interrupted for lane in driven):
+        if any(lane.stops.is_interrupted for lane in driven):
             task.cancel()
             return
         under_way = sum(lane.to_finish for lane in driven)
@@ -31,8 +31,7 @@ def obey_signals(driven: Sequence[Lane], bus: EventBus, clock: Clock) -> Iterato
         )
         bus.emit(Notice(clock.now(), text))
         for lane in driven:
-            lane.interrupted = True
-            lane.drain()
+            lane.stops.interrupt()
 
     with call_at_signals(obey):
         yield
@@ -58,7 +57,7 @@ def drain_after(seconds: float | None, driven: Sequence[Lane]) -> Iterator[None]
     timers: list[asyncio.TimerHandle] = []
     if seconds is not None:
         loop = asyncio.get_running_loop()
-        timers = [loop.call_later(seconds, lane.drain) for lane in driven]
+        timers = [loop.call_later(seconds, lane.stops.drain) for lane in driven]
     with contextlib.ExitStack() as stack:
         for timer in timers:
             stack.callback(timer.cancel)

@@ -22,12 +22,13 @@ from runner.ledger.ledger import Ledger
 from runner.ledger.messages import usage
 from runner.ledger.rehearsals import lane_name
 from runner.pacing.pacer import Pacer, lookup_spacing, make_pacer
-from runner.pacing.windows import DAY
 from runner.planning.draft import Draft, characters_key
 from runner.planning.eta import Scheduled, hours_of, zone_of
+from runner.restored_pacer import restore_pacer
 from runner.sending.guard import GuardLimits
+from runner.sending.in_flight import MessageLimit
 from runner.sending.lane import Lane, Settings
-from runner.sending.meter import Meter
+from runner.sending.meter import RequestMeter
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign
@@ -64,13 +65,23 @@ class TeamCampaigns:
         return cls(*team, token, [], {}, server_ahead=identity.server_ahead)
 
     def open_lane(
-        self, driven: Sequence[Driven], ledger: Ledger, run: int, clock: Clock, bus: EventBus
+        self,
+        driven: Sequence[Driven],
+        ledger: Ledger,
+        run: int,
+        clock: Clock,
+        bus: EventBus,
+        *,
+        only: Collection[str] = (),
+        limit: int | None = None,
+        adopt: bool = False,
+        idle_after: float | None = None,
     ) -> Lane:
         """Take the lane: from here on every earlier owner is fenced. Needs a running loop."""
         campaigns = [each.campaign for each in driven]
         for campaign in campaigns:
             _presume_sent(campaign, ledger, run)
-        meter = Meter(clock)
+        meter = RequestMeter(clock)
         timeout = max(campaign.retry.timeout for campaign in campaigns)
         concurrency = min(campaign.limits.concurrency for campaign in campaigns)
         versions = {campaign.api.version for campaign in campaigns}
@@ -106,7 +117,7 @@ class TeamCampaigns:
                 limits,
                 [s for c in campaigns for s in c.senders],
                 zone=zone_of(campaigns),
-                luck=random.random,
+                jitter=random.random,
             ),
             clock=clock,
             bus=bus,
@@ -115,13 +126,17 @@ class TeamCampaigns:
             campaigns={each.row.id: settings(each, ledger) for each in driven if each.row},
             concurrency=concurrency,
             timeout=timeout,
+            only=only,
+            limit=MessageLimit(limit),
+            adopt=adopt,
+            idle_after=idle_after,
         )
         meter.lane = lane
         meter.spacing = lookup_spacing(
             min((each.per_minute for each in limits if each.per_minute is not None), default=None)
         )
         for sender, why in self.unfit.items():
-            lane.stop_sender(sender, why)
+            lane.stops.stop_sender(sender, why)
         return lane
 
     async def close(self) -> None:
@@ -186,7 +201,7 @@ async def fetch_identity(
     These requests use up the team's limits too: they wait for leave where the campaign's team is
     known (`row`), and are counted whatever comes of them.
     """
-    meter = Meter(clock, pacer=_remembered(campaign, ledger, row, clock))
+    meter = RequestMeter(clock, pacer=_remembered(campaign, ledger, row, clock))
     channel = connect(
         campaign.api.version,
         campaign.api.base_url,
@@ -220,11 +235,8 @@ def _remembered(
     if ledger is None or row is None or row.lane is None:
         return None
     pacer = make_pacer([campaign.limits], [])
-    wall = clock.now()
-    since = wall - DAY
-    used = ledger.read(usage.past_requests, row.lane, since, since) if pacer.team else ()
-    pacer.restore(used, [], now=clock.boot(), wall=wall, timeout=campaign.retry.timeout)
-    return pacer
+    timeout = campaign.retry.timeout
+    return restore_pacer(pacer, ledger, [row.lane], clock, timeout=timeout, with_holds=False)
 
 
 async def authenticate(

@@ -1,1 +1,1 @@
-"""A lane while it is driven: claims, sends, outcomes, look-ups, and what stops it."""
+"""Sending: a lane while it is driven, from permit and claim to outcome and look-up."""

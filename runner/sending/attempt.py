@@ -1,7 +1,9 @@
-"""One attempt, from permit to recorded outcome: the only way a message leaves this house.
+"""One attempt, from permit to recorded outcome: the only way in which a message is sent.
 
-permit -> intent on disk -> at most `SEND_BY` until the body is written -> answer -> outcome on disk
--> told. Both first sends (dispatcher) and repeats under the same key (reconcile) go through here.
+permit -> intent on disk -> send slot -> answer -> outcome on disk -> event. Both first sends
+(dispatcher) and repeats under the same key (reconciler) go through here. The 5-second check:
+`SEND_BY` after an attempt has begun its body is written no more, which ends the wait for a slot
+here, and is checked by the channel before the first byte of the body.
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ from runner.events import (
     MessageSkipped,
 )
 from runner.ledger import lanes
-from runner.ledger.campaigns.brakes import Brake, BrakeKind, Halt, halt
+from runner.ledger.campaigns.brakes import Brake, halt
 from runner.ledger.messages import in_doubt
-from runner.ledger.messages.claims import Intent, NotClaimed, claim
-from runner.ledger.messages.outcomes import Recorded, Result, record, taken
+from runner.ledger.messages.claims import NotClaimed, SendRequest, claim
+from runner.ledger.messages.outcomes import Recorded, Result, not_its_own, record
 from runner.ledger.messages.recontact import LateSkip
-from runner.ledger.messages.usage import Behind, Hold, Stamped, keep_holds, keep_stamped
+from runner.ledger.messages.usage import Behind, Stamped, keep_holds, keep_stamped
 from runner.message.evidence import CLOCK_SLACK, evidence_of, is_foreign, is_of_one_message
 from runner.message.outcome import (
     HELD_BACK,
@@ -42,233 +44,159 @@ from runner.message.outcome import (
     Rejected,
     Scope,
 )
-from runner.message.prospect import Recipient
 from runner.message.status import MessageStatus
 from runner.pacing.pacer import Permit
-from runner.pacing.windows import DAY
-from runner.sending.backoff import hold_of, limited_in, pause
+from runner.sending.backoff import backoff_delay
 from runner.sending.lane import Lane
-
-
-class Parcel(NamedTuple):
-    """One message as it is handed to a channel: the exact bytes and the key they go under."""
-
-    message: int
-    campaign: int
-    recipient: Recipient
-    sender: str
-    key: str
-    body: bytes
-    again: bool = False
+from runner.sending.slots import SendSlot
 
 
 class Attempted(NamedTuple):
-    """What an attempt came to: the API's outcome, and the message's status then."""
+    """An attempt's end: the API's outcome, and the message's status then."""
 
     outcome: Outcome
     status: MessageStatus
 
 
-async def attempt(lane: Lane, channel: Channel, parcel: Parcel, permit: Permit) -> Attempted | None:
-    """Send a parcel once. None when it was not there to be sent.
+async def attempt(
+    lane: Lane, channel: Channel, request: SendRequest, permit: Permit
+) -> Attempted | None:
+    """Send a message once; return None when it was not there to be sent.
 
     Raises Fenced when another owner has the lane, LedgerError when an intent or an outcome could
     not be recorded, ForeignKeyUse when the API knows the key from another ledger.
     """
-    if parcel.campaign in lane.braked:
-        lane.pacer.unused(permit)
+    if request.campaign in lane.stops.campaigns:
+        lane.pacer.cancel(permit)
         return None
-    begun = lane.clock.boot()
-    intent = Intent(
-        message=parcel.message,
-        lane=lane.id,
-        epoch=lane.epoch,
-        run=lane.run,
-        sender=parcel.sender,
-        version=channel.version,
-        base_url=channel.base_url,
-        key=parcel.key,
-        body=parcel.body,
-        started_at=lane.clock.now(),
-        server_at=channel.server_now(),
-        again=parcel.again,
-        contact_once_in=lane.campaigns[parcel.campaign].contact_once_in,
-    )
+    deadline = lane.clock.boot() + SEND_BY
+    number = await _claim(lane, request, permit)
+    if number is None:
+        return None
+    lane.in_flight.claimed[request.message] = request.recipient.id
+    to = request.sender, request.campaign, request.recipient.id
+    slot: SendSlot | None = None
     try:
-        number = await lane.ledger.commit(claim, intent)
+        if request.is_repeat:  # they are few, and have connections of their own
+            answer = await _send_repeat(lane, channel, request, deadline)
+        elif slot := await lane.slots.acquire(*to, deadline - lane.clock.boot()):
+            answer = await _send_first(lane, channel, request, deadline)
+            if isinstance(answer.outcome, Accepted) and not answer.outcome.replay:
+                slot.release()  # else not before the guard has seen it
+        else:
+            answer = Answer(_not_sent(lane, request))
+        return await _conclude(lane, channel, request, permit, number, answer)
+    finally:
+        if slot is not None:
+            slot.release()
+        lane.in_flight.claimed.pop(request.message, None)
+
+
+async def _claim(lane: Lane, request: SendRequest, permit: Permit) -> int | None:
+    """Put the intent on disk; return the attempt's number, None when nothing may be sent."""
+    try:
+        claimed = await lane.ledger.commit(claim, request)
     except BaseException:
-        lane.pacer.unused(permit)
+        lane.pacer.cancel(permit)
         raise
-    if isinstance(number, NotClaimed):
-        lane.pacer.unused(permit)
-        if number is NotClaimed.FENCED:
+    if isinstance(claimed, int):
+        return claimed
+    lane.pacer.cancel(permit)
+    match claimed:
+        case NotClaimed.FENCED:
             raise _fenced()
-        return None
-    if isinstance(number, Brake):
-        lane.pacer.unused(permit)
-        lane.hear(parcel.campaign, number)
-        return None
-    if isinstance(number, LateSkip):
-        lane.pacer.unused(permit)
-        name = lane.campaigns[parcel.campaign].name
-        about = (lane.clock.now(), name, parcel.recipient.id, parcel.sender)
-        lane.bus.emit(MessageSkipped(*about, number.reason, number.detail))
-        return None
-    lane.begun[parcel.message] = parcel.recipient.id
-    try:
-        return await _send(lane, channel, parcel, permit, number, begun + SEND_BY)
-    finally:
-        lane.begun.pop(parcel.message, None)
+        case Brake():
+            lane.stops.apply_control(request.campaign, claimed)
+        case LateSkip(reason=reason, detail=detail):
+            lane.bus.emit(MessageSkipped(*_about(lane, request), reason, detail))
+    return None
 
 
-async def _send(
-    lane: Lane, channel: Channel, parcel: Parcel, permit: Permit, number: int, deadline: float
-) -> Attempted:
-    """Put a claimed parcel on the wire, if it may still go by then."""
-    sender, campaign, recipient = parcel.sender, parcel.campaign, parcel.recipient.id
-    if parcel.again:  # repeats are few, and have connections of their own
-        unwanted = partial(lane.is_unwanted, campaign, recipient)
-        answer = await channel.send(parcel.body, parcel.key, deadline, unwanted)
-        return await _conclude(lane, parcel, permit, channel, number, answer)
-    wait = deadline - lane.clock.boot()
-    place = await lane.wire.enter(sender, campaign, recipient, wait)
-    if place is None:
-        answer = Answer(_not_let_go(lane, parcel))
-        return await _conclude(lane, parcel, permit, channel, number, answer)
-    try:
-        sent_at = lane.clock.boot()
-        held_back = partial(lane.holds_back, sender, campaign, recipient)
-        answer = await channel.send(parcel.body, parcel.key, deadline, held_back)
-        lane.answered(lane.clock.boot() - sent_at if answer.status else SEND_BY)
-        if isinstance(answer.outcome, Accepted) and not answer.outcome.replay:
-            place.leave()  # else not before the guard has seen it
-        return await _conclude(lane, parcel, permit, channel, number, answer)
-    finally:
-        place.leave()
+async def _send_first(
+    lane: Lane, channel: Channel, request: SendRequest, deadline: float
+) -> Answer:
+    """Send a message from its slot, unless it is held back before its body is written."""
+    began = lane.clock.boot()
+    is_held_back = partial(lane.holds_back, request.sender, request.campaign, request.recipient.id)
+    answer = await channel.send(request.body, request.key, deadline, is_held_back)
+    lane.in_flight.measure_answer(lane.clock.boot() - began if answer.status else SEND_BY)
+    return answer
 
 
-def _not_let_go(lane: Lane, parcel: Parcel) -> Outcome:
-    if lane.holds_back(parcel.sender, parcel.campaign, parcel.recipient.id):
+async def _send_repeat(
+    lane: Lane, channel: Channel, request: SendRequest, deadline: float
+) -> Answer:
+    """Send a message once more, unless its recipient wants none before its body is written."""
+    is_unwanted = partial(lane.is_unwanted, request.campaign, request.recipient.id)
+    return await channel.send(request.body, request.key, deadline, is_unwanted)
+
+
+def _not_sent(lane: Lane, request: SendRequest) -> Outcome:
+    """Return the outcome of a message that got no slot."""
+    if lane.holds_back(request.sender, request.campaign, request.recipient.id):
         return Deferred(HELD_BACK, "held back before it was written", written=False)
-    lane.answered(SEND_BY)
+    lane.in_flight.measure_answer(SEND_BY)
     return Deferred(TOO_LATE, "the requests before it were not answered in time", written=False)
 
 
 async def _conclude(
-    lane: Lane, parcel: Parcel, permit: Permit, channel: Channel, number: int, answer: Answer
+    lane: Lane, channel: Channel, request: SendRequest, permit: Permit, number: int, answer: Answer
 ) -> Attempted:
-    """Act on an answer, record its outcome, tell of it."""
-    _give_back(lane, parcel, permit, answer)
-    # Before anything else goes, and so before the outcome is on disk.
-    hold = _slow_down(lane, channel, parcel, answer)
-    _act(lane, parcel, answer)
-    recorded = await lane.ledger.commit(record, _result(lane, channel, parcel, number, answer))
-    if isinstance(answer.outcome, Accepted) and recorded.status is MessageStatus.IN_DOUBT:
-        answer = answer._replace(outcome=InDoubt(NOT_AS_ASKED, taken(answer.outcome.message_id)))
+    """Act on an answer. What holds others back comes first, before the outcome is on disk."""
+    _return_permit(lane, request, permit, answer)
+    hold = lane.backoff.apply(channel, request, answer)
+    _apply_stop(lane, request, answer.outcome)
+    outcome, recorded = await _record(lane, channel, request, number, answer)
     if hold is not None:
         await lane.ledger.commit(keep_holds, hold)
-    lane.bus.emit(_event(lane, parcel, answer, recorded))
-    _judge(lane, parcel, answer.outcome, recorded.status)
-    doubt = recorded.status is MessageStatus.IN_DOUBT
-    lane.settling += doubt
-    if recorded.status not in (MessageStatus.QUEUED, MessageStatus.IN_DOUBT):
-        lane.limited.pop(parcel.message, None)
-    lane.notify(doubt=doubt)
-    while lane.halts:
-        await lane.ledger.commit(halt, lane.halts.pop(0))
-    if (stamped := _stamped(lane, channel, answer)) is not None:
+    lane.bus.emit(_event(lane, request, outcome, recorded))
+    _tell_guard(lane, request, outcome, recorded.status)
+    _wake_others(lane, request, recorded.status)
+    for each in lane.stops.take_unrecorded():
+        await lane.ledger.commit(halt, each)
+    if (stamped := _stamped(lane, channel, outcome, answer)) is not None:
         await lane.ledger.commit(keep_stamped, stamped)
-    foreign = is_foreign(answer.outcome) and not lane.adopt and not parcel.again
-    if foreign and lane.ledger.read(in_doubt.is_first_use, parcel.message, number):
-        if not lane.ledger.read(lanes.is_owner, lane.id, lane.epoch):
-            raise _fenced()  # whoever has it now has repeated what was under way
-        raise ForeignKeyUse(
-            f"the API already knows {lane.campaigns[parcel.campaign].name}'s message to "
-            f"{parcel.recipient}, but this ledger never sent it: another ledger has used this "
-            "campaign's name",
-            "find that ledger (--state), give this campaign another `name:`, or run with --adopt "
-            "to take such messages as sent",
-        )
-    return Attempted(answer.outcome, recorded.status)
+    if is_foreign(outcome) and not lane.adopt and not request.is_repeat:
+        _refuse_foreign_key(lane, request, number)
+    return Attempted(outcome, recorded.status)
 
 
-def _fenced() -> Fenced:
-    return Fenced("another run has taken this team over", "see who with: run-campaign status")
-
-
-def _give_back(lane: Lane, parcel: Parcel, permit: Permit, answer: Answer) -> None:
-    outcome, now = answer.outcome, lane.clock.boot()
+def _return_permit(lane: Lane, request: SendRequest, permit: Permit, answer: Answer) -> None:
+    """Give the permit back as used, or as unused where nothing was written."""
+    outcome = answer.outcome
     if isinstance(outcome, Deferred) and not outcome.written:
-        lane.pacer.unused(permit)
+        lane.pacer.cancel(permit)
         return
     accepted = isinstance(outcome, Accepted)
     # What the API knew already became a message by the attempt before, which has been counted.
-    replay = isinstance(outcome, Accepted) and outcome.replay and parcel.again
+    replay = isinstance(outcome, Accepted) and outcome.replay and request.is_repeat
     sent = (accepted or isinstance(outcome, InDoubt)) and not replay
-    lane.pacer.done(permit, now, sent=sent, accepted=accepted, told=answer.quota)
+    now = lane.clock.boot()
+    lane.pacer.finish(permit, now, sent=sent, accepted=accepted, quota=answer.quota)
 
 
-def _slow_down(lane: Lane, channel: Channel, parcel: Parcel, answer: Answer) -> Hold | None:
-    """Hold back whom the answer tells to wait, before anything else goes; the hold, for later runs
-    to keep too."""
-    match answer.outcome:
-        case Deferred(scope=Scope.SENDER, stop="", after=after) if after:
-            wait, sender = after, parcel.sender
-            why = f"the platform slows {sender} down"
-        case Deferred(scope=Scope.LANE, stop="", written=True, after=after):
-            wait, sender = hold_of(after), ""
-            why = "the API's request limit (429)"
-        case _:
-            return None
-    lane.pacer.hold(lane.clock.boot() + wait, why, sender or None)
-    wait = min(wait, DAY)
-    return Hold(
-        lane.id, sender, channel.server_now() + wait, why, wait=wait, set_at=lane.clock.now()
-    )
-
-
-def _stamped(lane: Lane, channel: Channel, answer: Answer) -> Stamped | None:
-    """How an acceptance's message was stamped, if that is news in this hour."""
-    if answer.stamped_at is None or answer.server_at is None:
-        return None
-    if not isinstance(answer.outcome, Accepted):
-        return None  # its id is another row's: so may be its stamp
-    now = lane.clock.now()
-    behind = Behind(max(0.0, answer.server_at - answer.stamped_at), now - answer.stamped_at)
-    found = Stamped(lane.id, channel.base_url, now, behind)
-    before = lane.stamped.get(found.key)
-    if before is not None and before.hour == found.hour:
-        further = behind.joined(before.behind)
-        grown = (each - kept for each, kept in zip(further, before.behind, strict=True))
-        if max(grown) <= CLOCK_SLACK:
-            return None
-        found = replace(found, behind=further)
-    lane.stamped[found.key] = found
-    return found
-
-
-def _result(lane: Lane, channel: Channel, parcel: Parcel, number: int, answer: Answer) -> Result:
-    settings = lane.campaigns[parcel.campaign]
-    outcome = answer.outcome
-    after, counts = 0.0, False
+def _apply_stop(lane: Lane, request: SendRequest, outcome: Outcome) -> None:
+    """Stop the lane or the sender where an answer says that a person has to act first."""
     match outcome:
-        case InDoubt(after=known):
-            after = known if known is not None else pause(number)
-        case Deferred(reason=reason) if reason == HELD_BACK:
-            pass  # whatever held it back says until when
-        case Deferred(written=False, scope=Scope.MESSAGE):
-            after = pause(number)  # too late: this machine is slow, not the person's message
-        case Deferred(scope=scope, written=written, stop=stop):
-            # A team's or the network's waits are nobody's fault in particular.
-            counts = scope is not Scope.LANE and not stop
-            if scope is Scope.LANE and written and not stop:
-                after, counts = limited_in(lane, parcel.message, outcome.after)
-    return Result(
-        message=parcel.message,
+        case Deferred(stop=stop, scope=Scope.LANE) | InDoubt(stop=stop, scope=Scope.LANE) if stop:
+            lane.stops.stop_lane(stop)
+        case Deferred(stop=stop, scope=Scope.SENDER) if stop:
+            lane.stops.stop_sender(request.sender, stop)
+
+
+async def _record(
+    lane: Lane, channel: Channel, request: SendRequest, number: int, answer: Answer
+) -> tuple[Outcome, Recorded]:
+    """Put the outcome on disk; return it, and what it did to the message."""
+    outcome = answer.outcome
+    after, counts = lane.backoff.retry_after(request.message, number, outcome)
+    now = lane.clock.now()
+    result = Result(
+        message=request.message,
         number=number,
         evidence=evidence_of(outcome),
-        at=lane.clock.now(),
-        sent_at=lane.moment(channel),
+        at=now,
+        sent_at=lane.sent_at(channel),
         via=(lane.id, channel.base_url),
         reason=_reason(outcome),
         detail="" if isinstance(outcome, Accepted) else outcome.detail,
@@ -276,67 +204,62 @@ def _result(lane: Lane, channel: Channel, parcel: Parcel, number: int, answer: A
         request_id=answer.request_id,
         message_id="" if isinstance(outcome, Rejected | Deferred) else outcome.message_id,
         thread_id=outcome.thread_id if isinstance(outcome, Accepted) else "",
-        not_before=lane.clock.now() + after if after else 0.0,
+        not_before=now + after if after else 0.0,
         counts=counts,
-        attempts_allowed=settings.attempts,
+        attempts_allowed=lane.campaigns[request.campaign].attempts,
     )
+    recorded = await lane.ledger.commit(record, result)
+    if isinstance(outcome, Accepted) and recorded.status is MessageStatus.IN_DOUBT:
+        return InDoubt(NOT_AS_ASKED, not_its_own(outcome.message_id)), recorded
+    return outcome, recorded
 
 
-def _reason(outcome: Accepted | Rejected | Deferred | InDoubt) -> str:
+def _reason(outcome: Outcome) -> str:
     if isinstance(outcome, Accepted):
         return "replayed" if outcome.replay else ""
     return outcome.reason
 
 
-def _act(lane: Lane, parcel: Parcel, answer: Answer) -> None:
-    """What an answer means beyond its own message."""
-    now = lane.clock.boot()
-    outcome = answer.outcome
-    if answer.status:
-        lane.network_failures = 0
-    match outcome:
-        case Deferred(stop=stop, scope=Scope.LANE) | InDoubt(stop=stop, scope=Scope.LANE) if stop:
-            lane.stop(stop)
-        case Deferred(stop=stop, scope=Scope.SENDER) if stop:
-            lane.stop_sender(parcel.sender, stop)
-        case Deferred(scope=Scope.LANE, written=False) if lane.pacer.held_until <= now:
-            lane.network_failures += 1
-            lane.pacer.hold(now + pause(lane.network_failures), f"network: {outcome.detail}")
-
-
-def _judge(lane: Lane, parcel: Parcel, outcome: Outcome, status: MessageStatus) -> None:
-    """Let the campaign's guard see what became of a message."""
-    guard = lane.guard_of(parcel.campaign)
+def _tell_guard(lane: Lane, request: SendRequest, outcome: Outcome, status: MessageStatus) -> None:
+    """Let the campaign's guard count a message, and stop or slow down as it says."""
+    campaign, guard = request.campaign, lane.stops.guard_of(request.campaign)
     if isinstance(outcome, Accepted):
-        guard.accepted(parcel.message)
+        guard.count_accepted(request.message)
         return
     unsent = isinstance(outcome, Rejected | InDoubt) or status is MessageStatus.FAILED
     if not unsent or (isinstance(outcome, InDoubt) and outcome.stop):
         return
-    news = guard.failed(
-        parcel.message,
+    is_one_more = guard.count_failed(
+        request.message,
         in_doubt=status is MessageStatus.IN_DOUBT,
         alone=is_of_one_message(outcome),
     )
-    why, now = guard.why(), lane.clock.now()
-    if why and parcel.campaign not in lane.braked:
+    why = guard.stop_reason()
+    if why and campaign not in lane.stops.campaigns:
         why = f"{why}, the last one: {outcome.reason} {outcome.detail}".rstrip()
-        guarded = Halt(now, why, campaign=parcel.campaign, kind=BrakeKind.GUARDED)
-        lane.halts.append(guarded)
-        lane.brake(parcel.campaign, Brake(BrakeKind.GUARDED, now, why=why))
-    elif news and isinstance(outcome, InDoubt) and guard.failures > 2:
-        wait = pause(guard.failures - 2)
-        lane.pacer.hold(lane.clock.boot() + wait, f"after {guard.failures} failures in a row")
+        lane.stops.stop_by_guard(campaign, why)
+    elif is_one_more and isinstance(outcome, InDoubt) and guard.failures > 2:
+        until = lane.clock.boot() + backoff_delay(guard.failures - 2)
+        lane.pacer.hold(until, f"after {guard.failures} failures in a row")
 
 
-def _event(lane: Lane, parcel: Parcel, answer: Answer, recorded: Recorded) -> Event:
-    at, name = lane.clock.now(), lane.campaigns[parcel.campaign].name
-    about = (at, name, parcel.recipient.id, parcel.sender)
-    outcome = answer.outcome
+def _wake_others(lane: Lane, request: SendRequest, status: MessageStatus) -> None:
+    """Wake the tasks that wait, the reconciler too if the message is in doubt."""
+    is_in_doubt = status is MessageStatus.IN_DOUBT
+    if is_in_doubt:
+        lane.in_flight.settling += 1
+    elif status is not MessageStatus.QUEUED:
+        lane.backoff.forget(request.message)
+    lane.notify(doubt=is_in_doubt)
+
+
+def _event(lane: Lane, request: SendRequest, outcome: Outcome, recorded: Recorded) -> Event:
+    """Return the event that tells what became of a message."""
+    about = _about(lane, request)
     if isinstance(outcome, Accepted):
         if recorded.doubled:
             return MessageDoubled(*about, outcome.message_id)
-        return MessageSent(*about, outcome.message_id, outcome.thread_id, parcel.again)
+        return MessageSent(*about, outcome.message_id, outcome.thread_id, request.is_repeat)
     told = (*about, outcome.reason, outcome.detail)
     match recorded.status:
         case MessageStatus.REJECTED:
@@ -349,3 +272,49 @@ def _event(lane: Lane, parcel: Parcel, answer: Answer, recorded: Recorded) -> Ev
             return MessageSkipped(*about, recorded.passed.reason, recorded.passed.detail)
         case _:
             return MessageDeferred(*told)
+
+
+def _about(lane: Lane, request: SendRequest) -> tuple[float, str, str, str]:
+    """Return the fields that every event of a message begins with."""
+    name = lane.campaigns[request.campaign].name
+    return lane.clock.now(), name, request.recipient.id, request.sender
+
+
+def _stamped(lane: Lane, channel: Channel, outcome: Outcome, answer: Answer) -> Stamped | None:
+    """Return how an acceptance's message was stamped, None if that is no news in this hour."""
+    if answer.stamped_at is None or answer.server_at is None:
+        return None
+    if not isinstance(outcome, Accepted):
+        return None  # its id is another row's: so may be its stamp
+    now = lane.clock.now()
+    behind = Behind(max(0.0, answer.server_at - answer.stamped_at), now - answer.stamped_at)
+    found = Stamped(lane.id, channel.base_url, now, behind)
+    before = lane.in_flight.stamped.get(found.key)
+    if before is not None and before.hour == found.hour:
+        further = behind.joined(before.behind)
+        grown = (each - kept for each, kept in zip(further, before.behind, strict=True))
+        if max(grown) <= CLOCK_SLACK:
+            return None
+        found = replace(found, behind=further)
+    lane.in_flight.stamped[found.key] = found
+    return found
+
+
+def _refuse_foreign_key(lane: Lane, request: SendRequest, number: int) -> None:
+    """Raise ForeignKeyUse if the API knows a message's key, and no attempt of this ledger can have
+    used it before."""
+    if not lane.ledger.read(in_doubt.is_first_use, request.message, number):
+        return
+    if not lane.ledger.read(lanes.is_owner, lane.id, lane.epoch):
+        raise _fenced()  # the new owner has repeated what was under way
+    raise ForeignKeyUse(
+        f"the API already knows {lane.campaigns[request.campaign].name}'s message to "
+        f"{request.recipient}, but this ledger never sent it: another ledger has used this "
+        "campaign's name",
+        "find that ledger (--state), give this campaign another `name:`, or run with --adopt "
+        "to take such messages as sent",
+    )
+
+
+def _fenced() -> Fenced:
+    return Fenced("another run has taken this team over", "see who with: run-campaign status")

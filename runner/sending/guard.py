@@ -1,20 +1,20 @@
-"""A campaign's guard: counts what fails, and says when to stop. Pure; nothing is sent or kept."""
+"""The guard of a campaign: counts failures and says when to stop. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 RATE_OVER = 50
-"""The failure rate looks at so many messages, the newest."""
+"""The newest messages that the failure rate is of."""
 
 RATE_FLOOR = 20
-"""With fewer messages than this a rate says nothing."""
+"""Messages below which a rate says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class GuardLimits:
-    """When a guard stops its campaign; None switches one off. `failure_rate`: more than this share
-    of the last `RATE_OVER` messages."""
+    """A guard's limits, at which it stops its campaign; None switches one off. `failure_rate`: more
+    than this share of the last `RATE_OVER` messages."""
 
     consecutive_failures: int | None = 10
     failure_rate: float | None = 0.2
@@ -22,19 +22,19 @@ class GuardLimits:
 
 
 @dataclass(slots=True)
-class Guard:
-    """What became of a campaign's messages in this run. A message counts once, by what it came to
-    last: one that was in doubt and is settled as sent is no failure."""
+class CampaignGuard:
+    """A campaign's messages in this run, as they ended. A message counts once, by its last outcome:
+    one that was in doubt and is settled as sent is no failure."""
 
     limits: GuardLimits = field(default_factory=GuardLimits)
     _proven: bool = False  # a message was accepted
     _in_a_row: set[int] = field(default_factory=set)
     _last: dict[int, bool] = field(default_factory=dict)  # message: failed; oldest first
     _doubts: set[int] = field(default_factory=set)
-    _leaves: int | None = None
+    _failures_left: int | None = None
 
     def __post_init__(self) -> None:
-        self._leaves = self._until_it_stops()
+        self._failures_left = self._until_it_stops()
 
     @property
     def failures(self) -> int:
@@ -42,43 +42,43 @@ class Guard:
         return len(self._in_a_row)
 
     @property
-    def leaves(self) -> int | None:
-        """How many more may fail until this stops the campaign; None while all is well: a message
-        was accepted, and none has failed since."""
-        return None if self._proven and not self._in_a_row else self._leaves
+    def failures_left(self) -> int | None:
+        """Failures more until this stops the campaign; None while all is well: a message was
+        accepted, and none has failed since."""
+        return None if self._proven and not self._in_a_row else self._failures_left
 
-    def accepted(self, message: int) -> None:
-        """A message was accepted."""
+    def count_accepted(self, message: int) -> None:
+        """Count a message that was accepted."""
         self._proven = True
         self._in_a_row.clear()
         self._doubts.discard(message)
         self._add(message, failed=False)
 
-    def failed(self, message: int, *, in_doubt: bool, alone: bool = False) -> bool:
-        """A message was rejected, failed or is in doubt (`alone`: which says nothing about others).
-        Whether that is one more in a row."""
+    def count_failed(self, message: int, *, in_doubt: bool, alone: bool = False) -> bool:
+        """Count a message that was rejected, failed or is in doubt (`alone`: which says nothing
+        about others); return whether that is one more in a row."""
         if in_doubt:
             self._doubts.add(message)
         else:
             self._doubts.discard(message)
-        news = not alone and message not in self._in_a_row
+        is_one_more = not alone and message not in self._in_a_row
         if not alone:
             self._in_a_row.add(message)
             self._add(message, failed=True)
-        self._leaves = self._until_it_stops()
-        return news
+        self._failures_left = self._until_it_stops()
+        return is_one_more
 
-    def settled(self, message: int, *, sent: bool) -> None:
-        """A message is no longer in doubt."""
+    def count_settled(self, message: int, *, sent: bool) -> None:
+        """Count a message that is no longer in doubt."""
         self._doubts.discard(message)
         if sent:
             self._in_a_row.discard(message)
             if message in self._last:
                 self._last[message] = False
-        self._leaves = self._until_it_stops()
+        self._failures_left = self._until_it_stops()
 
-    def why(self) -> str:
-        """Why the campaign has to stop; empty while it need not."""
+    def stop_reason(self) -> str:
+        """Return why the campaign has to stop, empty while it need not."""
         limits, what = self.limits, "were rejected, failed or are in doubt"
         if limits.consecutive_failures is not None and self.failures >= limits.consecutive_failures:
             return f"{self.failures} messages in a row {what}"

@@ -1,7 +1,7 @@
-"""Settles the past: what may or may not have been sent, before anything else goes to that person.
+"""The reconciler: settles messages in doubt, before anything else goes to the same recipients.
 
-A channel that is idempotent is asked again with the same bytes under the same key; one that is
-not is only looked up. What stays unknown stays in doubt, and a person is told.
+A channel that is idempotent is sent the same bytes under the same key again; one that is not is
+only looked up. What stays unknown stays in doubt, and a person is told.
 """
 
 from __future__ import annotations
@@ -29,34 +29,35 @@ from runner.message.evidence import Evidence, Way, evidence_of_lookup, way_to_se
 from runner.message.outcome import Absent, Deferred, Found, InDoubt, LookupResult, Outcome, Unclear
 from runner.message.status import MessageStatus
 from runner.pacing.windows import DAY
-from runner.sending.attempt import Parcel, attempt
-from runner.sending.backoff import pause
+from runner.sending.attempt import attempt
+from runner.sending.backoff import backoff_delay
 from runner.sending.lane import Lane
 
-LOOKUPS = 3
-"""How often one run looks a message up before it leaves it to the next run or a person."""
+MOST_LOOKUPS = 3
+"""Look-ups of a message by one run, before it is left to the next run or a person."""
 
-REPEATS = 12
-"""How many answers that prove nothing one run takes to repeats of one message: about seven minutes
-with the pauses between. Repeats that were not even processed do not count."""
+MOST_REPEATS = 12
+"""Repeats of a message by one run whose answers prove nothing: about seven minutes with the pauses
+between. Those that were not even processed do not count."""
 
-AT_ONCE = 4
+SETTLED_AT_ONCE = 4
 """Messages being settled at a time: as many connections as a channel has beside its sends."""
+
+SETTLED_A_READ = 24
+"""Messages settled between two reads of all that is in doubt, which cost the more the longer it
+is."""
 
 KEY_OVER = 1.0
 """Seconds after the end of a key's life at which it is surely over."""
 
-LOOK_AGAIN = 1.0
-"""Seconds until a sender with a request under way is looked at again."""
-
-AHEAD = 24
-"""Messages taken from one look at all that is in doubt, which costs the more the longer it is."""
+BUSY_SENDER_RECHECK = 1.0
+"""Seconds until a repeat is tried again whose sender has a request under way."""
 
 
 @dataclass(slots=True)
 class Case:
-    """How far the settling of one doubt has come; a message that is sent again may be in doubt
-    again, which is another. `numbers`: the attempts it is about; `due_at` and `opens_at` (by the
+    """The settling of one doubt in this run; a message that is sent again may be in doubt again,
+    which is another. `numbers`: the attempts it is about; `due_at` and `opens_at` (by the
     schedule): boot seconds; `tries` and `missed` (not processed): by whether it was a repeat."""
 
     numbers: frozenset[int]
@@ -68,45 +69,48 @@ class Case:
 
 @dataclass(slots=True)
 class Reconciler:
-    """Settles a lane's messages in doubt, now and as they appear, until nothing is left to try.
-    `_cases`: of all that is in doubt now, by message."""
+    """A lane's messages in doubt and their settling, now and as they appear, until nothing is left
+    to try. `_cases`: of all that is in doubt now, by message; `_hold_ends`: when the first hold
+    that bars a repeat is over (boot seconds)."""
 
     lane: Lane
     _cases: dict[int, Case] = field(default_factory=dict)
     _told: float = 0.0
-    _hold_ends: float = math.inf  # boot seconds: one that may not be repeated may be then
+    _hold_ends: float = math.inf
 
     async def run(self) -> None:
-        """Ends when nothing is left to try and dispatch is over. Errors go to `lane.fail`."""
+        """Settle until nothing is left to try and dispatch is over. Errors go to `Stops.fail`."""
         lane = self.lane
         try:
-            while not lane.ending:
+            while not lane.stops.is_ending:
                 doubts = self._open()
                 now = lane.clock.boot()
                 later = math.inf if lane.idle_after is None else now + lane.idle_after
-                lane.settling = sum(self._cases[each.id].opens_at <= later for each in doubts)
+                soon = sum(self._cases[each.id].opens_at <= later for each in doubts)
+                lane.in_flight.settling = soon
                 due = [doubt for doubt in doubts if self._cases[doubt.id].due_at <= now]
                 if due:
-                    await self._settle_some(due[:AHEAD])
+                    await self._settle_some(due[:SETTLED_A_READ])
                     continue
                 lane.notify()
-                if not lane.settling and lane.dispatched:
+                if not soon and lane.in_flight.is_dispatched:
                     break
-                self._tell(doubts)
+                self._tell_wait(doubts)
                 due_at = min((self._cases[item.id].due_at for item in doubts), default=math.inf)
-                await lane.wait_for_doubt(min(due_at, self._hold_ends))
+                await lane.wakeups.wait_for_doubt(min(due_at, self._hold_ends))
             if lane.idle_after is not None:
                 self._resume_later(self._open())
         except ExceptionGroup as group:
-            lane.fail(group.exceptions[0])
+            lane.stops.fail(group.exceptions[0])
         except Exception as error:
-            lane.fail(error)
+            lane.stops.fail(error)
         finally:
-            lane.settling, lane.reserved = 0, frozenset()
+            lane.in_flight.settling, lane.in_flight.reserved = 0, frozenset()
             lane.notify()
 
     def _open(self) -> list[Doubt]:
-        """Messages in doubt that this run has not given up on, each with its due time."""
+        """Return the doubts that this run has not given up on, each with a case that says when it
+        is due."""
         lane = self.lane
         found = lane.ledger.read(in_doubt.in_doubt, list(lane.campaigns))
         self._cases = {doubt.id: self._case_of(doubt) for doubt in found}
@@ -115,12 +119,12 @@ class Reconciler:
         ends = min((each.held_until for each in found if self._held(each)), default=math.inf)
         self._hold_ends = lane.clock.boot() + ends - lane.clock.now()
         for doubt in found:
-            if doubt.campaign in lane.braked:
+            if doubt.campaign in lane.stops.campaigns:
                 continue
             case, repeats = self._cases[doubt.id], self._repeats(doubt)
-            if repeats and (doubt.sender in lane.stopped_senders or not self._may_send(doubt)):
+            if repeats and (doubt.sender in lane.stops.senders or not self._may_send(doubt)):
                 continue  # a person must see to the sender first, or has asked for others
-            if case.tries[repeats] >= (REPEATS if repeats else LOOKUPS):
+            if case.tries[repeats] >= (MOST_REPEATS if repeats else MOST_LOOKUPS):
                 continue
             closed = self._closed_for(doubt)
             if repeats and closed <= 0.0 and case.due_at <= lane.clock.boot():
@@ -132,21 +136,24 @@ class Reconciler:
             elif case.opens_at <= lane.clock.boot():
                 case.opens_at = -math.inf
             kept.append(doubt)
-        if reserved != lane.reserved:
-            lane.reserved = reserved
+        if reserved != lane.in_flight.reserved:
+            lane.in_flight.reserved = reserved
             lane.notify()
         return kept
 
     def _may_send(self, doubt: Doubt) -> bool:
-        """Whether a repeat is among what this run is to send: it may be the first to arrive."""
+        """Return whether a repeat is among what this run is to send: it may be the first to
+        arrive."""
         only = self.lane.only
-        return self.lane.may_begin(doubt.id) and (not only or doubt.recipient.id in only)
+        return self.lane.limit.allows(doubt.id) and (not only or doubt.recipient.id in only)
 
     def _paced_for(self, doubt: Doubt) -> float:
-        """Seconds until the limits of its sender let a repeat go, as they would a first send."""
+        """Return the seconds until the limits of its sender let a repeat go, as they would a first
+        send."""
         now = self.lane.clock.boot()
         at = self.lane.pacer.ready(doubt.sender, now).at
-        return LOOK_AGAIN if at == math.inf else at - now  # infinity: an answer is waited for
+        # Infinity: an answer is waited for.
+        return BUSY_SENDER_RECHECK if at == math.inf else at - now
 
     def _case_of(self, doubt: Doubt) -> Case:
         case = self._cases.get(doubt.id)
@@ -159,12 +166,11 @@ class Reconciler:
         """Remember when this would have gone on."""
         clock = self.lane.clock
         for doubt in doubts:
-            at = clock.now() + self._cases[doubt.id].due_at - clock.boot()
-            self.lane.resumes_at = min(self.lane.resumes_at, at)
+            self.lane.stops.put_off(clock.now() + self._cases[doubt.id].due_at - clock.boot())
 
     def _closed_for(self, doubt: Doubt) -> float:
-        """Seconds until a repeat may go by the schedule: it may be the first to arrive. One whose
-        key is too old before that can be looked up instead, at any time."""
+        """Return the seconds until a repeat may go by the schedule: it may be the first to arrive.
+        One whose key is too old before that can be looked up instead, at any time."""
         lane = self.lane
         settings = lane.campaigns[doubt.campaign]
         wall = lane.clock.now()
@@ -172,10 +178,11 @@ class Reconciler:
         wait = settings.opens(doubt.zone, wall) - wall
         return min(wait, left + KEY_OVER) if left >= 0 else wait
 
-    def _tell(self, doubts: list[Doubt]) -> None:
+    def _tell_wait(self, doubts: list[Doubt]) -> None:
+        """Tell of doubts that all wait for the schedule, once."""
         opening = [self._cases[each.id].opens_at for each in doubts]
         closed = [at for at in opening if at > -math.inf]
-        if len(closed) < len(doubts) or not closed or self.lane.in_flight:
+        if len(closed) < len(doubts) or not closed or self.lane.in_flight.count:
             return
         clock = self.lane.clock
         opens = clock.now() + min(closed) - clock.boot()
@@ -185,11 +192,11 @@ class Reconciler:
             self.lane.bus.emit(Waiting(clock.now(), opens, why))
 
     def _channel(self, doubt: Doubt) -> Channel:
-        """Only where the attempt was made can it be asked about."""
+        """Return the channel of the attempt: only there can it be asked about."""
         return self.lane.channel_for(doubt.version, doubt.base_url)
 
     def _repeats(self, doubt: Doubt) -> bool:
-        """Whether sending the same bytes under the same key again is how to settle this."""
+        """Return whether a doubt is settled by the same bytes under the same key once more."""
         way = way_to_settle(
             idempotent=self._channel(doubt).idempotent,
             barred=self._barred(doubt) or self._held(doubt),
@@ -200,45 +207,47 @@ class Reconciler:
         return way is Way.REPEAT
 
     def _ages(self, doubt: Doubt) -> tuple[float, float]:
-        """Seconds since the first attempt by our clock, and by the server's."""
+        """Return the seconds since the first attempt by our clock, and by the server's."""
         wall = self.lane.clock.now() - doubt.first_at
         return wall, self._channel(doubt).server_now() - doubt.first_server_at
 
     def _presumed(self, doubt: Doubt) -> bool:
-        """Whether a run that this ledger does not know may have made attempts of its own."""
+        """Return whether a run that this ledger does not know may have made attempts of its own."""
         return doubt.presumed or doubt.first_at < self.lane.campaigns[doubt.campaign].accepted_at
 
     def _barred(self, doubt: Doubt) -> bool:
-        """The API's own "perhaps" is never repeated, nobody is written to who said no, and nothing
-        goes from a sender that the file no longer names."""
+        """Return whether a doubt is never repeated: the API itself does not know, the recipient
+        wants no messages, or the file no longer names the sender."""
         senders = self.lane.campaigns[doubt.campaign].senders
         gone = senders is not None and doubt.sender not in senders
         return doubt.unconfirmed or doubt.foreign or gone or self._unwanted(doubt)
 
     def _unwanted(self, doubt: Doubt) -> bool:
-        """Whether the recipient has been put on a do-not-contact list, or taken off the prospects
-        file: a repeat could be the first message that they get."""
+        """Return whether the recipient has been put on a do-not-contact list, or taken off the
+        prospects file: a repeat could be the first message that they get."""
         lists = self.lane.campaigns[doubt.campaign].suppressed
         return doubt.unwanted or doubt.recipient.id in lists
 
     def _held(self, doubt: Doubt) -> bool:
-        """Whether the recipient is on hold: nothing is repeated until that ends."""
+        """Return whether the recipient is on hold: nothing is repeated until that ends."""
         return doubt.held_until > self.lane.clock.now()
 
     def _first_due(self, doubt: Doubt) -> float:
+        """Return when this run may first settle a doubt (boot seconds)."""
         clock = self.lane.clock
         # Never longer than it was to be, should the clock have been set back meanwhile.
-        pause = min(doubt.not_before - clock.now(), doubt.not_before - doubt.last_at)
+        left = min(doubt.not_before - clock.now(), doubt.not_before - doubt.last_at)
         # From now, when it has surely been given up, and not from a time that can be set.
         settle = 0.0 if self._repeats(doubt) else self.lane.campaigns[doubt.campaign].settle
-        return clock.boot() + min(max(pause, settle, 0.0), DAY)
+        return clock.boot() + min(max(left, settle, 0.0), DAY)
 
     async def _settle_some(self, due: list[Doubt]) -> None:
-        turns = asyncio.Semaphore(AT_ONCE)
+        turns = asyncio.Semaphore(SETTLED_AT_ONCE)
 
         async def in_turn(doubt: Doubt) -> None:
             async with turns:
-                if not self.lane.ending and doubt.campaign not in self.lane.braked:
+                stops = self.lane.stops
+                if not stops.is_ending and doubt.campaign not in stops.campaigns:
                     await self._settle(doubt)
 
         async with asyncio.TaskGroup() as group:
@@ -262,38 +271,32 @@ class Reconciler:
         counted[repeats] += 1
         tries = counted[repeats]
         settle = self.lane.campaigns[doubt.campaign].settle
-        wait = pause(tries) if repeats or missed else settle * 2.0 ** (tries - 1)
+        wait = backoff_delay(tries) if repeats or missed else settle * 2.0 ** (tries - 1)
         if isinstance(told, Deferred | InDoubt | Unclear) and told.after is not None:
             wait = max(wait, told.after)
         case.due_at = self.lane.clock.boot() + wait
 
     async def _repeat(self, doubt: Doubt, *, by_policy: bool = False) -> Outcome | None:
-        """Send again under the same key; what it came to, None when it was not right to.
+        """Send again under the same key; return the outcome, None when it was not right to.
         `by_policy`: older than the key's life, but a look-up has shown that it is not there."""
         lane = self.lane
         now = lane.clock.boot()
-        if lane.ending or doubt.campaign in lane.braked:
+        if lane.stops.is_ending or doubt.campaign in lane.stops.campaigns:
             raise LaneEnding("nothing more is to be begun")
         right = (by_policy or self._repeats(doubt)) and self._may_send(doubt)
         if not right or self._closed_for(doubt) > 0.0 or self._paced_for(doubt) > 0.0:
-            return None  # what was right a moment ago is looked at again
+            return None  # what was right a moment ago is judged again
         permit = lane.pacer.take(doubt.sender, now)
-        lane.count(doubt.id)
-        parcel = Parcel(
-            message=doubt.id,
-            campaign=doubt.campaign,
-            recipient=doubt.recipient,
-            sender=doubt.sender,
-            key=doubt.key,
-            body=doubt.body,
-            again=True,
-        )
-        done = await attempt(lane, self._channel(doubt), parcel, permit)
+        lane.limit.count(doubt.id)
+        channel = self._channel(doubt)
+        request = lane.request(channel, doubt, doubt.key, doubt.body, is_repeat=True)
+        done = await attempt(lane, channel, request, permit)
         if done is None or (isinstance(done.outcome, Deferred) and not done.outcome.written):
-            lane.uncount(doubt.id)
+            lane.limit.uncount(doubt.id)
         return None if done is None else done.outcome
 
     async def _look_up(self, doubt: Doubt) -> LookupResult:
+        """Look a message up, write down what that proves, and return it."""
         lane = self.lane
         channel = self._channel(doubt)
         lookup = Lookup(
@@ -305,7 +308,7 @@ class Reconciler:
             message_id=doubt.asked_id if doubt.unconfirmed else "",
         )
         finding = await channel.look_up(lookup, self._is_taken)
-        said = evidence_of_lookup(
+        evidence = evidence_of_lookup(
             finding,
             absent=lane.campaigns[doubt.campaign].absent,
             idempotent=channel.idempotent,
@@ -313,7 +316,7 @@ class Reconciler:
             barred=self._barred(doubt) or (channel.idempotent and self._held(doubt)),
             presumed=self._presumed(doubt),
         )
-        if isinstance(said, Way):
+        if isinstance(evidence, Way):
             closed = max(self._closed_for(doubt), self._paced_for(doubt))
             if closed > 0:
                 self._cases[doubt.id].opens_at = lane.clock.boot() + closed
@@ -323,21 +326,23 @@ class Reconciler:
         match finding:
             case Found(message_id=message_id, thread_id=thread_id):
                 found = ("found", "found by a look-up", message_id, thread_id)
-                await self._write(doubt, said, *found)
+                await self._write(doubt, evidence, *found)
             case Absent(detail=detail):
-                if said is Evidence.ABSENT_HELD:
-                    self._cases[doubt.id].tries[False] = LOOKUPS  # asking again tells nothing new
+                if evidence is Evidence.ABSENT_HELD:
+                    self._cases[doubt.id].tries[False] = (
+                        MOST_LOOKUPS  # asking again tells nothing new
+                    )
                     policy = lane.campaigns[doubt.campaign].absent
                     told = " (retry.absent: hold)" if policy == "hold" else ""
                     detail = f"{detail}; absence is no proof{told}".lstrip("; ")
-                await self._write(doubt, said, "absent", detail)
+                await self._write(doubt, evidence, "absent", detail)
             case Unclear(reason=reason, asked=True):
-                await self._write(doubt, said, "unclear", reason)
+                await self._write(doubt, evidence, "unclear", reason)
         return finding
 
     def _stamped_from(self, doubt: Doubt) -> float | None:
-        """The earliest that a doubt's message can be stamped, by the clock that has it earlier:
-        either may have been set since the acceptances that tell how far it is apart."""
+        """Return the earliest that a doubt's message can be stamped, by the clock that has it
+        earlier: either may have been set since the acceptances that tell how far it is apart."""
         where = doubt.lane, doubt.base_url
         behind = self.lane.ledger.read(usage.stamped_near, *where, doubt.first_at)
         if behind is None:
@@ -363,7 +368,7 @@ class Reconciler:
                 message=doubt.id,
                 evidence=evidence,
                 at=lane.clock.now(),
-                sent_at=lane.moment(self._channel(doubt)),
+                sent_at=lane.sent_at(self._channel(doubt)),
                 reason=reason,
                 detail=detail,
                 message_id=message_id,
@@ -376,7 +381,7 @@ class Reconciler:
             return
         if settled.status is not MessageStatus.IN_DOUBT:
             sent = settled.status is MessageStatus.SENT
-            lane.guard_of(doubt.campaign).settled(doubt.id, sent=sent)
+            lane.stops.guard_of(doubt.campaign).count_settled(doubt.id, sent=sent)
         name = lane.campaigns[doubt.campaign].name
         about = (lane.clock.now(), name, doubt.recipient.id, doubt.sender)
         match settled.status:

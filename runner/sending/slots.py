@@ -1,4 +1,4 @@
-"""The places on the wire: so many sends at once, in the order in which they were begun."""
+"""Send slots: at most so many sends at once, in the order in which they were begun."""
 
 from __future__ import annotations
 
@@ -9,100 +9,101 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Place:
-    """Leave to put one message on the wire. Nobody else has the place before it is left."""
+class SendSlot:
+    """Leave to send one message. Nothing else has the slot before it is released."""
 
-    wire: Wire
+    slots: SendSlots
     campaign: int
-    _left: bool = False
+    _is_released: bool = False
 
-    def leave(self) -> None:
-        """Let the next one go; again does nothing."""
-        if not self._left:
-            self._left = True
-            self.wire.left(self.campaign)
+    def release(self) -> None:
+        """Let the next send go; do nothing when called again."""
+        if not self._is_released:
+            self._is_released = True
+            self.slots.take_back(self.campaign)
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiter:
     sender: str
     campaign: int
     recipient: str
-    place: asyncio.Future[Place | None]
+    slot: asyncio.Future[SendSlot | None]
 
     def turn_back(self) -> None:
-        if not self.place.done():
-            self.place.set_result(None)
+        """End the wait without a slot."""
+        if not self.slot.done():
+            self.slot.set_result(None)
 
 
 @dataclass(slots=True)
-class Wire:
-    """`free`: places that nobody has. `holds_back`: whether what a sender has for a campaign and a
-    recipient must not go after all. `most`: how many of a campaign may be on the wire at once
-    now."""
+class SendSlots:
+    """A lane's send slots. `free`: those that nothing has; `holds_back`: whether what a sender has
+    for a campaign and a recipient must not go after all; `most`: how many sends of a campaign may
+    go at once now."""
 
     free: int
     holds_back: Callable[[str, int, str], bool]
     most: Callable[[int], float]
-    _on: Counter[int] = field(default_factory=Counter)  # of each campaign
-    _line: deque[_Waiting] = field(default_factory=deque)
+    _used: Counter[int] = field(default_factory=Counter)  # by campaign
+    _line: deque[_Waiter] = field(default_factory=deque)
 
-    async def enter(
+    async def acquire(
         self, sender: str, campaign: int, recipient: str, seconds: float
-    ) -> Place | None:
-        """Wait for a place, `seconds` at the longest; None when there was none, or it must not go
-        after all."""
+    ) -> SendSlot | None:
+        """Wait for a slot, `seconds` at the longest; return None when there was none, or the
+        message must not go after all."""
         if self.holds_back(sender, campaign, recipient):
             return None
         if self._has_room(campaign):
             return self._take(campaign)
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(sender, campaign, recipient, loop.create_future())
-        self._line.append(waiting)
-        timer = loop.call_later(seconds, waiting.turn_back)
+        waiter = _Waiter(sender, campaign, recipient, loop.create_future())
+        self._line.append(waiter)
+        timer = loop.call_later(seconds, waiter.turn_back)
         try:
-            place = await waiting.place
+            slot = await waiter.slot
         finally:
             timer.cancel()
-        if place is not None and self.holds_back(sender, campaign, recipient):
-            place.leave()
+        if slot is not None and self.holds_back(sender, campaign, recipient):
+            slot.release()
             return None
-        return place
+        return slot
 
     @property
     def waiting(self) -> int:
-        """How many wait for a place."""
-        return sum(not each.place.done() for each in self._line)
+        """Messages that wait for a slot."""
+        return sum(not each.slot.done() for each in self._line)
 
-    def left(self, campaign: int) -> None:
-        """A place is free again."""
+    def take_back(self, campaign: int) -> None:
+        """Free a slot that a campaign had."""
         self.free += 1
-        self._on[campaign] -= 1
-        self.pass_on()
+        self._used[campaign] -= 1
+        self.hand_out()
 
-    def pass_on(self) -> None:
-        """Give the places that are free to those who have waited longest."""
-        kept: list[_Waiting] = []
+    def hand_out(self) -> None:
+        """Give the free slots to the messages that have waited longest."""
+        kept: list[_Waiter] = []
         while self.free > 0 and self._line:
             first = self._line.popleft()
-            if first.place.done():
+            if first.slot.done():
                 continue
             if self._has_room(first.campaign):
-                first.place.set_result(self._take(first.campaign))
+                first.slot.set_result(self._take(first.campaign))
             else:
                 kept.append(first)
         self._line.extendleft(reversed(kept))
 
     def turn_back(self) -> None:
-        """Those who must not go after all need not wait to learn it."""
+        """End the wait of messages that must not go after all."""
         for each in self._line:
             if self.holds_back(each.sender, each.campaign, each.recipient):
                 each.turn_back()
 
     def _has_room(self, campaign: int) -> bool:
-        return self.free > 0 and self._on[campaign] < self.most(campaign)
+        return self.free > 0 and self._used[campaign] < self.most(campaign)
 
-    def _take(self, campaign: int) -> Place:
+    def _take(self, campaign: int) -> SendSlot:
         self.free -= 1
-        self._on[campaign] += 1
-        return Place(self, campaign)
+        self._used[campaign] += 1
+        return SendSlot(self, campaign)

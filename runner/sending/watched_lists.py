@@ -1,16 +1,15 @@
-"""The do-not-contact lists of a live campaign: what is added to them while it runs."""
+"""Watched lists: what is added to a live campaign's do-not-contact lists while it runs."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runner.audience.suppression import ListSource, read_list, refuse_errors, suppressed_by
 from runner.errors import RunnerError
 from runner.events import Notice
-from runner.ledger.campaigns.brakes import Brake, BrakeKind, Halt
 from runner.ledger.messages import decisions
 from runner.sending.lane import Lane
 from runner.tables.reader import fingerprint
@@ -18,7 +17,7 @@ from runner.tables.reader import fingerprint
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign
 
-PATIENCE = 2.0
+UNREADABLE_FOR = 2.0
 """Seconds for which a list may be unreadable: a program may be writing it just now."""
 
 Stamp = tuple[int, int, int]
@@ -28,43 +27,42 @@ Stamp = tuple[int, int, int]
 @dataclass(slots=True)
 class WatchedList:
     """A list file. `known`: the hash of the bytes that the plan has read, empty for none;
-    `optional`: it may be missing, on a machine that is not the one it was planned on."""
+    `is_optional`: it may be missing, on a machine that is not the one it was planned on."""
 
     source: ListSource
     known: str = ""
-    optional: bool = False
+    is_optional: bool = False
     _stamp: Stamp | None = None
     _failing_since: float | None = None
 
-    def changed(self, read: Callable[[ListSource], Mapping[str, str]], now: float) -> Changed:
-        """Look at the file: who is on it, where it has changed since the last look, and why it
-        cannot be read, where that has lasted (`now`: boot seconds)."""
+    def check(self, read: Callable[[ListSource], Mapping[str, str]], now: float) -> ListChange:
+        """Read the file if it has changed since the last check; return its people, or why it cannot
+        be read, where that has lasted (`now`: boot seconds)."""
         try:
             found = self.source.path.stat()
             stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
             if stamp == self._stamp:
-                return Changed()
+                return ListChange()
             bytes_now = fingerprint(self.source.path)
             people = read(self.source) if bytes_now != self.known else {}
         except (OSError, RunnerError) as error:
-            if self.optional and not self.source.path.exists():
-                return Changed()
+            if self.is_optional and not self.source.path.exists():
+                return ListChange()
             if self._failing_since is None:
                 self._failing_since = now
-            if now - self._failing_since < PATIENCE:
-                return Changed()
+            if now - self._failing_since < UNREADABLE_FOR:
+                return ListChange()
             self._failing_since = None  # should a person let it go on
             told = str(error) if isinstance(error, RunnerError) else f"{self.source.path}: {error}"
-            return Changed(trouble=told)
+            return ListChange(trouble=told)
         # What was written while it was read has another time: it is read once more.
         self._stamp, self.known, self._failing_since = stamp, bytes_now, None
-        return Changed(people)
+        return ListChange(people)
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """What a look at a list has found: its people, and where they stand; or why it cannot be
-    read."""
+class ListChange:
+    """A list's people, if it has changed, and where they stand; or why it cannot be read."""
 
     people: Mapping[str, str] = field(default_factory=dict)
     trouble: str = ""
@@ -72,8 +70,8 @@ class Changed:
 
 @dataclass(slots=True)
 class WatchedLists:
-    """The lists of one campaign of a live lane. Who has once been on one stays on it for this
-    run."""
+    """The lists of one campaign of a live lane. A person who has once been on one stays on it for
+    this run."""
 
     campaign: int
     lists: Sequence[WatchedList]
@@ -81,12 +79,12 @@ class WatchedLists:
     platform: str
     prospects_id: str | None = None
 
-    def look(self, now: float) -> tuple[dict[str, str], str]:
-        """Who was added since the last look, with where they stand; and why the campaign stops.
+    def check(self, now: float) -> tuple[dict[str, str], str]:
+        """Return the people on changed lists, with where they stand; and why the campaign stops.
         Reads files: not for the event loop."""
         added: dict[str, str] = {}
         for each in self.lists:
-            found = each.changed(self._read, now)
+            found = each.check(self._read, now)
             if found.trouble:
                 return added, found.trouble
             added |= found.people
@@ -103,50 +101,44 @@ class WatchedLists:
         refuse_errors([found])
         return suppressed_by([found])
 
-    async def obey(self, lane: Lane) -> None:
+    async def apply(self, lane: Lane) -> None:
         """Take people added since the last time out of the queue, and stop the campaign where
         a list cannot be read."""
-        if self.campaign in lane.braked:
+        if self.campaign in lane.stops.campaigns:
             return
-        added, trouble = await asyncio.to_thread(self.look, lane.clock.boot())
-        settings, now = lane.campaigns[self.campaign], lane.clock.now()
-        new = {id: where for id, where in added.items() if id not in settings.suppressed}
+        found, trouble = await asyncio.to_thread(self.check, lane.clock.boot())
+        settings = lane.campaigns[self.campaign]
+        new = {id: where for id, where in found.items() if id not in settings.suppressed}
         if new:
-            known = settings.suppressed
-            old = known if isinstance(known, Mapping) else dict.fromkeys(known, "its lists")
-            # First where the next claim looks, then in the ledger.
-            changed = replace(settings, suppressed={**old, **new})
-            lane.campaigns = {**lane.campaigns, self.campaign: changed}
-            lane.wire.turn_back()
+            lane.suppress(self.campaign, new)  # for the next send, then in the ledger
             passed = await asyncio.to_thread(
                 lane.ledger.write, decisions.skip_listed, self.campaign, new
             )
             files = ", ".join(dict.fromkeys(each.source.path.name for each in self.lists))
             people = "1 person more" if len(new) == 1 else f"{len(new):,} people more"
             told = f"{settings.name}: {files}: {people}; taken out of the queue: {passed:,}"
-            lane.bus.emit(Notice(now, told))
+            lane.bus.emit(Notice(lane.clock.now(), told))
             lane.notify()
-        if trouble and self.campaign not in lane.braked:
+        if trouble and self.campaign not in lane.stops.campaigns:
             why = f"a do-not-contact list cannot be read: {trouble}"
-            lane.halts.append(Halt(now, why, campaign=self.campaign, kind=BrakeKind.GUARDED))
-            lane.brake(self.campaign, Brake(BrakeKind.GUARDED, now, why=why))
+            lane.stops.stop_by_guard(self.campaign, why)
 
 
 def watched_lists(
     campaign: int,
-    said: Campaign,
+    config: Campaign,
     id_type: str,
     prospects_id: str | None,
     known: Sequence[str] = (),
 ) -> WatchedLists:
-    """The lists of a campaign. `known`: hashes of the bytes that its plan has read; without them
-    the files may be missing, since it was planned elsewhere."""
+    """Return the lists of a campaign. `known`: hashes of the bytes that its plan has read; without
+    them the files may be missing, since it was planned elsewhere."""
     lists = [
         WatchedList(
             ListSource(each.source, each.id),
             known[index] if known else "",
-            optional=not known,
+            is_optional=not known,
         )
-        for index, each in enumerate(said.suppress)
+        for index, each in enumerate(config.suppress)
     ]
-    return WatchedLists(campaign, lists, id_type, said.api.platform, prospects_id)
+    return WatchedLists(campaign, lists, id_type, config.api.platform, prospects_id)

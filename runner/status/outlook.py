@@ -9,7 +9,7 @@ from runner.campaign.schema import Campaign
 from runner.clock import Clock
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
-from runner.pacing.capacity import Steady
+from runner.pacing.capacity import SustainedRate
 from runner.pacing.forecast import Forecast
 from runner.planning.eta import allowed, hours_of, pace_of, when_done
 from runner.project.campaign_files import campaign_of
@@ -33,7 +33,7 @@ class Outlook:
     forecast: Forecast | None
     binds_now: str
     next_at: float | None
-    allowed: Steady
+    allowed: SustainedRate
 
 
 def outlook_of(

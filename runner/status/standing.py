@@ -20,7 +20,7 @@ from runner.status.driver import is_alive, status_now
 from runner.status.status import Status
 
 if TYPE_CHECKING:
-    from runner.pacing.capacity import Steady
+    from runner.pacing.capacity import SustainedRate
     from runner.pacing.forecast import Forecast
 
 
@@ -36,7 +36,7 @@ class Standing:
     forecast: Forecast | None
     binds_now: str = ""
     next_at: float | None = None
-    allowed: Steady | None = None
+    allowed: SustainedRate | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from runner.ledger.ledger import Ledger
 from runner.ledger.queries import statistics
 from runner.ledger.queries.statistics import OfSender, Slot
 from runner.message.status import MessageStatus
-from runner.pacing.capacity import Rules, allowed
+from runner.pacing.capacity import SpeedRules, capacities
 from runner.planning.eta import hours_of, zone_of
 from runner.project.campaign_files import campaign_of
 from runner.project.open import file_of
@@ -183,13 +183,13 @@ def _no_column(name: str, names: Sequence[str]) -> UsageError:
 
 def _rules(
     ledger: Ledger, row: CampaignRow, file: Path, of_senders: Sequence[OfSender]
-) -> Rules | None:
+) -> SpeedRules | None:
     try:
         campaign: Campaign = campaign_of(ledger, row, file)
     except (RunnerError, OSError):
         return None  # gone or broken, or on another host
     zones = {each.zone for each in of_senders if each.status in statistics.ENDED}
-    return Rules(
+    return SpeedRules(
         campaign.limits,
         campaign.senders,
         hours_of(Paced(campaign, row)),
@@ -208,7 +208,7 @@ def series(
     slots: Sequence[Slot],
     span: tuple[float, float] | None,
     step: tuple[str, int],
-    rules: Rules | None = None,
+    rules: SpeedRules | None = None,
     zone: str | None = None,
 ) -> Series:
     """Slots put together to buckets of `step` by the clock of `zone`, empty ones between them
@@ -227,7 +227,7 @@ def series(
         counts[number][slot.status] += slot.messages
         if slot.status is _S.SENT:
             sent[number][slot.sender] += slot.messages
-    most = None if rules is None else allowed(rules, edges, sent)
+    most = None if rules is None else capacities(rules, edges, sent)
     return Series(
         name,
         zone or "",

@@ -17,7 +17,7 @@ from runner.ledger.messages import in_doubt as message_in_doubt
 from runner.ledger.messages import queue as message_queue
 from runner.ledger.messages.holds import NONE_HELD, Held
 from runner.ledger.messages.in_doubt import Doubt
-from runner.ledger.messages.queue import Waiting
+from runner.ledger.messages.queue import SenderQueue
 from runner.ledger.queries import totals
 from runner.message.key import name_fields
 from runner.message.status import MessageStatus
@@ -55,7 +55,7 @@ class Status:
     counts: dict[MessageStatus, int]
     reasons: list[tuple[MessageStatus, str, int]]
     in_doubt: list[Doubt]
-    waiting: list[Waiting]
+    waiting: list[SenderQueue]
     per_hour: int
     driven: str = ""
     owned: bool = False
@@ -161,7 +161,7 @@ def status_in(connection: Connection, campaign: CampaignRow, now: float) -> Stat
             each.lane,
             each.doubts,
         )
-        for each in message_queue.ahead_of(connection, campaign.id)
+        for each in message_queue.blocking_campaigns(connection, campaign.id)
     ]
     return replace(found, waits_for=waits_for)
 

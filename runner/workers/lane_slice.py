@@ -31,7 +31,7 @@ from runner.planning.eta import hours_of
 from runner.run.team import TeamCampaigns, TokenIdentity, check_senders, fetch_identity
 from runner.sending.drive import drive_lane
 from runner.sending.lane import Lane
-from runner.sending.live_controls import listening, withdraw_what_came_back
+from runner.sending.live_controls import obey_controls, withdraw_returned
 from runner.sending.watched_lists import WatchedLists, watched_lists
 from runner.workers.submitted_campaign import (
     SubmittedCampaign,
@@ -102,7 +102,7 @@ class WorkerLanes:
         for task in self.asking:
             task.cancel()  # it may wait a minute for leave to ask, and nothing was begun
         for lane in self.lanes.values():
-            lane.drain()
+            lane.stops.drain()
 
     async def drive(self, lane_id: str) -> None:
         """Drive a lane for a slice. Raises LedgerError when this worker's ledger is of no use any
@@ -168,20 +168,23 @@ class WorkerLanes:
             await asyncio.sleep(START_SPACING)
         if self.ending:
             return
-        lane = team.open_lane(handed, self.ledger, self.run, self.clock, self.bus)
+        lane = team.open_lane(
+            handed, self.ledger, self.run, self.clock, self.bus, idle_after=SLICE_IDLE
+        )
         names = tuple(each.row.name for each in handed)
         self.bus.emit(LaneTaken(self.clock.now(), lane_id, names))
-        lane.idle_after = SLICE_IDLE
-        lane.guards = {
-            each.row.id: restore_guard(
-                self.ledger, each.submission, lane.campaigns[each.row.id].guard
-            )
-            for each in handed
-        }
+        lane.stops.guards.update(
+            {
+                each.row.id: restore_guard(
+                    self.ledger, each.submission, lane.campaigns[each.row.id].guard
+                )
+                for each in handed
+            }
+        )
         self.lanes[lane_id] = lane
         watch = asyncio.create_task(_drain_after(lane, self.timing.slice), name=f"slice {lane_id}")
         try:
-            async with listening([lane], lists=[(lane, _lists_of(each)) for each in handed]):
+            async with obey_controls([lane], lists=[(lane, _lists_of(each)) for each in handed]):
                 await drive_lane(lane)
         except (Fenced, LedgerError):
             raise
@@ -209,7 +212,7 @@ class WorkerLanes:
         out."""
         if self.ledger.read(brakes.is_driven_by, lane.id, self.run):
             self.ledger.write(brakes.record_driven, lane.id, self.run, {})
-        withdraw_what_came_back(lane)
+        withdraw_returned(lane)
 
     def _runnable(self, lane_id: str) -> tuple[list[SubmittedCampaign], list[str]]:
         """Return the lane's campaigns that nothing stops, and what stops the others."""
@@ -290,17 +293,17 @@ class WorkerLanes:
         """Return when the lane is due again (Unix seconds), None for not before a person says
         so."""
         now = self.clock.now()
-        if lane.stopped:
+        if lane.stops.lane:
             self.known.clear()  # it may be the token
             return None
-        waiting = self.ledger.read(queue.waiting, lane.moving)
-        free = [each for each in waiting if each.sender not in lane.stopped_senders]
-        doubts = self.ledger.read(in_doubt.in_doubt, lane.moving)
-        if lane.draining and free and not lane.idle:
+        waiting = self.ledger.read(queue.waiting, lane.stops.running)
+        free = [each for each in waiting if each.sender not in lane.stops.senders]
+        doubts = self.ledger.read(in_doubt.in_doubt, lane.stops.running)
+        if lane.stops.is_draining and free and not lane.stops.is_idle:
             return now  # its time was up: what is in doubt until later does not hold these up
-        if lane.resumes_at < math.inf:
-            return lane.resumes_at
-        if lane.draining and doubts:
+        if lane.stops.resumes_at < math.inf:
+            return lane.stops.resumes_at
+        if lane.stops.is_draining and doubts:
             return now
         return now + KNOWN_FOR if waiting else None
 
@@ -323,27 +326,29 @@ def _lists_of(handed: SubmittedCampaign) -> WatchedLists:
 
 def stop_reasons(lane: Lane) -> list[str]:
     """Return why not all of a lane goes on, in words."""
-    braked = [brake_text(lane.campaigns[id].name, brake) for id, brake in lane.braked.items()]
+    braked = [
+        brake_text(lane.campaigns[id].name, brake) for id, brake in lane.stops.campaigns.items()
+    ]
     unplanned = [
         f"{lane.campaigns[id].name}: {count} came back into the queue and wait to be planned: "
         "submit it again"  # for which its files are needed
-        for id in lane.moving
+        for id in lane.stops.running
         if (count := lane.ledger.read(totals.unplanned, [id]))
     ]
-    if lane.stopped:
-        return [lane.stopped]
+    if lane.stops.lane:
+        return [lane.stops.lane]
     held = [
         f"{lane.campaigns[id].name}: {count} wait for people on hold: run-campaign unhold ID"
-        for id in lane.moving
+        for id in lane.stops.running
         if (count := lane.ledger.read(holds.held_of, id, lane.clock.now()).without_end)
     ]
-    return [*braked, *lane.stopped_senders.values(), *unplanned, *held]
+    return [*braked, *lane.stops.senders.values(), *unplanned, *held]
 
 
 async def _drain_after(lane: Lane, seconds: float) -> None:
     await asyncio.sleep(seconds)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LONGEST_SLICE - seconds):
-            while lane.settling:
-                await lane.wait()
-    lane.drain()
+            while lane.in_flight.settling:
+                await lane.wakeups.wait()
+    lane.stops.drain()

@@ -19,7 +19,7 @@ from runner.ledger.queries import totals
 from runner.message.evidence import OF_ONE_MESSAGE, AttemptOutcome
 from runner.message.status import MessageStatus
 from runner.schedule import Hours, local_moment, next_open
-from runner.sending.guard import Guard, GuardLimits
+from runner.sending.guard import CampaignGuard, GuardLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +65,16 @@ def missed_start_reason(
     )
 
 
-def restore_guard(ledger: Ledger, submission: Submission, limits: GuardLimits) -> Guard:
+def restore_guard(ledger: Ledger, submission: Submission, limits: GuardLimits) -> CampaignGuard:
     """Return a campaign's guard that has counted the results of earlier slices: a slice may be one
     message long."""
-    guard, id = Guard(limits), submission.row.id
+    guard, id = CampaignGuard(limits), submission.row.id
     since = last_agreed_at(ledger, submission)
-    for each in ledger.read(usage.lately, submission.lane, id, since):
+    for each in ledger.read(usage.latest_ends, submission.lane, id, since):
         if each.outcome == AttemptOutcome.ACCEPTED:
-            guard.accepted(each.message)
+            guard.count_accepted(each.message)
         elif each.status in (MessageStatus.REJECTED, MessageStatus.FAILED):
-            guard.failed(each.message, in_doubt=False)
+            guard.count_failed(each.message, in_doubt=False)
         elif each.status == MessageStatus.IN_DOUBT:
-            guard.failed(each.message, in_doubt=True, alone=each.reason in OF_ONE_MESSAGE)
+            guard.count_failed(each.message, in_doubt=True, alone=each.reason in OF_ONE_MESSAGE)
     return guard

@@ -35,7 +35,7 @@ def begun_only(project: Project, location: str | Path) -> list[str]:
 
     def found() -> list[str] | None:
         with open_ledger(str(location), read_only=True) as ledger:
-            there = ledger.read(queue.under_way, people(40), None)
+            there = ledger.read(queue.open_messages, people(40), None)
         begun = [each.recipient for each in there if each.recipient not in project.api.recipients]
         return begun if len(begun) == CONCURRENCY else None
 

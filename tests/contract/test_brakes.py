@@ -140,7 +140,7 @@ def test_no_intent_is_committed_after_a_persons_word(ledger: Ledger, word: Any) 
     # Neither a first send nor a repeat, and the other campaign in the same batch goes.
     intents = [make_intent(id, run, epoch) for id in (2, 3, 4)]
     first, second, autumn = ledger.write(claims.claim, intents)
-    [repeat] = ledger.write(claims.claim, [make_intent(1, run, epoch, again=True)])
+    [repeat] = ledger.write(claims.claim, [make_intent(1, run, epoch, is_repeat=True)])
     for told in (first, second, repeat) if word is brakes.pause else (repeat,):
         assert isinstance(told, Brake)
         assert (told.campaign, told.by) == (row.id, "ada")
@@ -148,7 +148,7 @@ def test_no_intent_is_committed_after_a_persons_word(ledger: Ledger, word: Any) 
     assert not isinstance(first, int)
 
     ledger.write(brakes.release, row.id, 6.0, "ada")
-    assert claim_one(ledger, make_intent(1, run, epoch, again=True)) == 2
+    assert claim_one(ledger, make_intent(1, run, epoch, is_repeat=True)) == 2
 
 
 @pytest.mark.parametrize("word", [brakes.pause, decisions.cancel])

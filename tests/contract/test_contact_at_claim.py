@@ -11,7 +11,7 @@ from runner.ledger import lanes
 from runner.ledger.campaigns import registry
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import claims, decisions, outcomes, plans, queue, recontact
-from runner.ledger.messages.claims import Intent, NotClaimed
+from runner.ledger.messages.claims import NotClaimed, SendRequest
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.messages.recontact import LateSkip
 from runner.ledger.queries import totals
@@ -24,7 +24,7 @@ MONTH = 30 * 86400.0
 OTHER = "team2"
 
 
-def queued(ledger: Ledger, name: str, lane: str) -> Intent:
+def queued(ledger: Ledger, name: str, lane: str) -> SendRequest:
     """A campaign of its own lane with a message to person 1 in the queue; what would be sent."""
     row = make_campaign(ledger, name)
     make_queue(ledger, row, [1])

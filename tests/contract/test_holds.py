@@ -13,10 +13,10 @@ from runner.ledger.campaigns.audit import CLI, Act
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import claims, decisions, holds, in_doubt, outcomes, queue
-from runner.ledger.messages.claims import Intent, NotClaimed
+from runner.ledger.messages.claims import NotClaimed, SendRequest
 from runner.ledger.messages.holds import Held
 from runner.ledger.messages.outcomes import Result
-from runner.ledger.messages.queue import Waiting
+from runner.ledger.messages.queue import SenderQueue
 from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
 from runner.message.status import MessageStatus
@@ -86,7 +86,7 @@ def test_a_claim_of_intents_begun_at_several_times_takes_the_earliest(ledger: Le
     make_queue(ledger, row, [1, 2])
     run, epoch = own(ledger)
     hold(ledger, 1, until=20.0)
-    intents: list[Intent] = [
+    intents: list[SendRequest] = [
         make_intent(1, run, epoch, started_at=20.5), make_intent(2, run, epoch, started_at=19.5)
     ]  # fmt: skip
     assert ledger.write(claims.claim, intents) == [NotClaimed.MOVED, 1]
@@ -128,7 +128,7 @@ def test_what_waits_says_until_when(ledger: Ledger) -> None:
     assert ledger.read(holds.held_of, row.id, 10.0) == Held(4, 2)
     assert ledger.read(holds.held_of, row.id, 35.0) == Held(3, 2)  # one is over
     only = ledger.read(queue.waiting, [row.id], ["1", "3"])
-    assert only == [Waiting(SENDER, row.id, "", 1, 40.0, 3, 3, held=True)]
+    assert only == [SenderQueue(SENDER, row.id, "", 1, 40.0, 3, 3, held=True)]
     hold(ledger, 3, 4)
     ledger.write(decisions.suppress, ["5"], "asked", 6.0)
     assert waiting(ledger, row) == []

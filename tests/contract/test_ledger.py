@@ -84,14 +84,16 @@ def test_a_queue_is_due_in_plan_order(ledger: Ledger) -> None:
     make_queue(ledger, row, [5, 3, 9])
     due = ledger.read(queue.due, row.id, SENDER, 5.0, 100)
     assert [each.recipient.id for each in due] == ["5", "3", "9"]
-    assert ledger.read(queue.waiting, [row.id]) == [queue.Waiting(SENDER, row.id, "", 3, 0.0, 1, 3)]
+    assert ledger.read(queue.waiting, [row.id]) == [
+        queue.SenderQueue(SENDER, row.id, "", 3, 0.0, 1, 3)
+    ]
 
 
 def test_what_is_under_way_takes_no_places_in_a_read(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [5, 6, 7, 8, 9])
     first, second, *_ = ids_of(ledger, row.id)
-    found = ledger.read(queue.due, row.id, SENDER, 5.0, 2, but={first, second})
+    found = ledger.read(queue.due, row.id, SENDER, 5.0, 2, excluded={first, second})
     assert [due.recipient.id for due in found] == ["7", "8"]
 
 
@@ -200,7 +202,7 @@ def test_a_look_up_speaks_only_of_the_attempts_it_knew(ledger: Ledger) -> None:
     make_queue(ledger, row, [5])
     message, number, run, epoch = claimed(ledger, row.id)
     record(ledger, message, number, Evidence.UNKNOWN)
-    again = claim_one(ledger, make_intent(message, run, epoch, again=True))
+    again = claim_one(ledger, make_intent(message, run, epoch, is_repeat=True))
     record(ledger, message, again, Evidence.UNKNOWN)
     old = Settlement(message, Evidence.ABSENT_ASSUMED, 30.0, numbers=frozenset({number}))
     assert ledger.write(settlements.settle, [old]) == [Recorded(S.IN_DOUBT)]
@@ -236,7 +238,7 @@ def test_nobody_on_the_list_is_asked_again_for(ledger: Ledger) -> None:
     message, number, run, epoch = claimed(ledger, row.id)
     record(ledger, message, number, Evidence.UNKNOWN)
     ledger.write(decisions.suppress, ["5"], "asked", 1.0)
-    again = make_intent(message, run, epoch, again=True)
+    again = make_intent(message, run, epoch, is_repeat=True)
     assert ledger.write(claims.claim, [again]) == [NotClaimed.MOVED]
     assert ledger.read(in_doubt.in_doubt, [row.id])[0].unwanted
 
@@ -264,9 +266,9 @@ def test_a_replay_cannot_disprove_an_unanswered_attempt(ledger: Ledger) -> None:
     message, number, run, epoch = claimed(ledger, row.id)
     record(ledger, message, number, Evidence.UNKNOWN)
     for evidence in (Evidence.REJECTED, Evidence.DEFERRED, Evidence.NOT_WRITTEN):
-        again = claim_one(ledger, make_intent(message, run, epoch, again=True))
+        again = claim_one(ledger, make_intent(message, run, epoch, is_repeat=True))
         assert record(ledger, message, again, evidence).status is S.IN_DOUBT
-    again = claim_one(ledger, make_intent(message, run, epoch, again=True))
+    again = claim_one(ledger, make_intent(message, run, epoch, is_repeat=True))
     assert record(ledger, message, again, Evidence.REPLAYED, message_id="m").status is S.SENT
 
 
@@ -295,8 +297,8 @@ def test_a_message_without_an_owner_is_in_doubt(ledger: Ledger) -> None:
     run, epoch = own_lane(ledger)
     message, _ = ids_of(ledger, row.id)
     ledger.write(claims.claim, [make_intent(message, run, epoch, body=b"exact", key="rc1-k")])
-    assert ledger.write(outcomes.orphan, "another lane", 50.0) == 0
-    assert ledger.write(outcomes.orphan, LANE, 50.0) == 1
+    assert ledger.write(outcomes.recover_orphaned, "another lane", 50.0) == 0
+    assert ledger.write(outcomes.recover_orphaned, LANE, 50.0) == 1
     assert statuses(ledger, row.id) == [("5", "in_doubt"), ("6", "queued")]
     [doubt] = ledger.read(in_doubt.in_doubt, [row.id])
     assert (doubt.body, doubt.key, doubt.first_at, doubt.reason) == (
@@ -320,7 +322,7 @@ def test_what_is_proven_late_waits_for_a_plan_only_if_one_has_passed_it_over(
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
-    ledger.write(outcomes.orphan, LANE, 50.0)
+    ledger.write(outcomes.recover_orphaned, LANE, 50.0)
     if meanwhile:
         again = PlannedMessage(2, recipient(5), SENDER, "Hello 5", {"a": "b"})
         with ledger.writing() as connection:
@@ -337,7 +339,7 @@ def test_a_doubt_that_comes_late_is_planned_before_it_goes(ledger: Ledger) -> No
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
-    ledger.write(outcomes.orphan, LANE, 50.0)
+    ledger.write(outcomes.recover_orphaned, LANE, 50.0)
     ledger.write(settlements.settle, [Settlement(message, Evidence.SAID_NOT_SENT, 51.0)])
     ledger.write(decisions.withdraw, row.id)
     plan_again(ledger, row)
@@ -353,7 +355,7 @@ def test_what_is_proven_while_a_plan_is_made_waits_for_another(ledger: Ledger) -
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
-    ledger.write(outcomes.orphan, LANE, 50.0)
+    ledger.write(outcomes.recover_orphaned, LANE, 50.0)
     proof = threading.Thread(target=proven_late, args=(ledger, message, number))
     again = PlannedMessage(2, recipient(5), SENDER, "Hello 5", {"a": "b"})
     with ledger.writing() as connection:
@@ -373,7 +375,7 @@ def test_who_was_put_on_the_list_meanwhile_does_not_come_back_into_the_queue(
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
-    ledger.write(outcomes.orphan, LANE, 50.0)
+    ledger.write(outcomes.recover_orphaned, LANE, 50.0)
     ledger.write(decisions.suppress, ["5"], "asked", 55.0)
     told = proven_late(ledger, message, number)
     assert told.status is S.SKIPPED
@@ -427,7 +429,7 @@ def test_settling_covers_every_unproven_attempt(
     make_queue(ledger, row, [5])
     message, number, run, epoch = claimed(ledger, row.id)
     record(ledger, message, number, Evidence.UNKNOWN)
-    again = claim_one(ledger, make_intent(message, run, epoch, again=True))
+    again = claim_one(ledger, make_intent(message, run, epoch, is_repeat=True))
     record(ledger, message, again, Evidence.UNKNOWN)
     told = ledger.write(settlements.settle, [Settlement(message, evidence, 30.0, message_id="m")])
     assert told == [Recorded(status)]
@@ -531,8 +533,8 @@ def test_a_plan_keeps_each_ones_zone(ledger: Ledger) -> None:
     make_queue(ledger, row, [1, 2, 3], {1: "Asia/Tokyo", 2: "Asia/Tokyo"})
     assert ledger.read(queue.zones, row.id) == {"", "Asia/Tokyo"}
     assert ledger.read(queue.waiting, [row.id]) == [
-        queue.Waiting(SENDER, row.id, "", 1, 0.0, 3, 3),
-        queue.Waiting(SENDER, row.id, "Asia/Tokyo", 2, 0.0, 1, 2),
+        queue.SenderQueue(SENDER, row.id, "", 1, 0.0, 3, 3),
+        queue.SenderQueue(SENDER, row.id, "Asia/Tokyo", 2, 0.0, 1, 2),
     ]
     known = ledger.read(plans.known, row.id, [recipient(id) for id in (1, 2, 3)])
     moved = [

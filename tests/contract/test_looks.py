@@ -31,7 +31,7 @@ from tests.support import (
 S = MessageStatus
 
 
-def _by_hand(ledger: Ledger, campaigns: list[int]) -> list[message_queue.Waiting]:
+def _by_hand(ledger: Ledger, campaigns: list[int]) -> list[message_queue.SenderQueue]:
     """The queue, each message asked whether it may go."""
     each = schema.message.c
     group = each.sender, each.campaign, each.zone
@@ -40,7 +40,7 @@ def _by_hand(ledger: Ledger, campaigns: list[int]) -> list[message_queue.Waiting
     wanted = select(*group, *figures).where(*queued, *eligibility.may_go())
     with ledger.reading() as connection:
         rows = connection.execute(wanted.group_by(*group).order_by(*group))
-        return [message_queue.Waiting(*row) for row in rows]
+        return [message_queue.SenderQueue(*row) for row in rows]
 
 
 def test_the_queue_is_counted_as_message_by_message(ledger: Ledger) -> None:
@@ -119,7 +119,7 @@ def test_no_look_reads_the_messages_of_a_large_ledger_one_by_one(tmp_path: Path,
             message_queue.zones(connection, row.id)
             totals.sent_between(connection, row.id, 5.0)
             message_queue.due(connection, row.id, SENDER, 5.0, 10)
-            outcomes.orphan(connection, "lane", 5.0)
+            outcomes.recover_orphaned(connection, "lane", 5.0)
             raw.set_trace_callback(None)
             plans = [
                 line

@@ -54,7 +54,7 @@ def test_neither_waits_for_the_other_for_ever(new_database: str) -> None:
         run, epoch = own_lane(one)
         for due in one.read(queue.due, row.id, SENDER, 5.0, 100):
             claim_one(one, make_intent(due.id, run, epoch))
-        one.write(outcomes.orphan, LANE, 50.0)
+        one.write(outcomes.recover_orphaned, LANE, 50.0)
         threads = [
             threading.Thread(target=late, args=(one,)),
             threading.Thread(target=plan, args=(two, row)),

@@ -23,7 +23,7 @@ from runner.pacing.pacer import make_pacer
 from runner.planning.planner import plan_messages, render_with
 from runner.sending.drive import drive_lane
 from runner.sending.lane import Lane, Settings
-from runner.sending.meter import Meter
+from runner.sending.meter import RequestMeter
 from runner.templating.template import Template, compile_template
 from tests.pacing import limits, sender
 from tests.simulation.acts import Act, between, meanwhile
@@ -216,7 +216,7 @@ class History:
     async def _program(self, process: Process, weather: Weather, calm: bool) -> None:
         """What `run_campaigns` does, from the files' plan to the end of the lane."""
         ledger = ProcessLedger(memory().engine, process, weather.disk)
-        meter = Meter(process)
+        meter = RequestMeter(process)
         bus = EventBus()
         bus.watch(lambda event: self.judge.hear(event.name))
         channels: dict[str, Channel] = {}
@@ -236,7 +236,7 @@ class History:
                 lane = self._lane(process, ledger, channel_for, bus, adopt)
                 meter.lane = lane
                 await drive_lane(lane)
-                stopped = lane.stopped or lane.braked
+                stopped = lane.stops.lane or lane.stops.campaigns
                 if stopped or not ledger.read(totals.unplanned, lane.campaigns.keys()):
                     break
         except RunnerError as error:
@@ -244,7 +244,7 @@ class History:
             if calm:
                 raise Broken(f"a healthy run ends with {type(error).__name__}: {error}") from error
             return
-        self.world.tell(process.name, f"ends: {lane.stopped or 'done'}")
+        self.world.tell(process.name, f"ends: {lane.stops.lane or 'done'}")
 
     def _lane(
         self,

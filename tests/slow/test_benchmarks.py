@@ -24,7 +24,7 @@ from runner.channels.base import Token
 from runner.channels.factory import connect
 from runner.clock import SystemClock
 from runner.message.prospect import Recipient
-from runner.sending.meter import Meter
+from runner.sending.meter import RequestMeter
 from tests.postgresql import own_server
 
 needs_c = pytest.mark.skipif(compiler() is None, reason="no C compiler")
@@ -51,7 +51,7 @@ async def test_the_bare_sender_sends_the_same_bytes(version: str) -> None:
         Token("t"),
         clock,
         timeout=1,
-        gate=Meter(clock).gate,
+        gate=RequestMeter(clock).gate,
         notice=lambda _: None,
         platform="twitter",
         concurrency=1,

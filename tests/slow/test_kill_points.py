@@ -324,7 +324,7 @@ def test_a_start_that_dies_while_it_takes_over_what_was_under_way(on_v1: Project
     it = scene(on_v1, 2)
     it.write()
     it.dies("send.answered:2")
-    for die_at in ("take_lane.committed", "orphan.inside", "orphan.inside"):
+    for die_at in ("take_lane.committed", "recover_orphaned.inside", "recover_orphaned.inside"):
         assert it.dies(die_at)[1] == SENDING
-    assert it.dies("orphan.committed")[1] == IN_DOUBT
+    assert it.dies("recover_orphaned.committed")[1] == IN_DOUBT
     assert it.is_brought_to_its_end()[1].status == "sent"

@@ -55,7 +55,7 @@ def test_a_lane_leaves_no_task_behind_and_has_no_more_at_its_end_than_half_way(
     def without_guard(lane: Lane, _clock: VirtualClock) -> None:
         none = GuardLimits(consecutive_failures=None, failure_rate=None, in_doubt=None)
         for campaign in lane.campaigns:
-            lane.guard_of(campaign).limits = none
+            lane.stops.guard_of(campaign).limits = none
 
     monkeypatch.setattr(Reconciler, "run", watched)
     api = ScriptedApi(script=faulty(seen, tasks))
@@ -68,5 +68,5 @@ def test_a_lane_leaves_no_task_behind_and_has_no_more_at_its_end_than_half_way(
     assert told.left == 0
     # Nor a word on any message that was in doubt or told to wait.
     [reconciler] = kept
-    assert told.lane.limited == {}
+    assert told.lane.backoff.limited == {}
     assert not reconciler._cases

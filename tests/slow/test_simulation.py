@@ -76,7 +76,7 @@ def _keys_live_for_ever(patch: pytest.MonkeyPatch) -> None:
 
 
 def _intents_are_not_written(patch: pytest.MonkeyPatch) -> None:
-    def claim(connection: Any, intents: list[claims.Intent]) -> list[Any]:
+    def claim(connection: Any, intents: list[claims.SendRequest]) -> list[Any]:
         savepoint = connection.begin_nested()
         numbers = claims.claim(connection, intents)
         savepoint.rollback()
@@ -88,7 +88,7 @@ def _intents_are_not_written(patch: pytest.MonkeyPatch) -> None:
 def _nobody_is_fenced(patch: pytest.MonkeyPatch) -> None:
     real = claims.claim
 
-    def claim(connection: Any, intents: list[claims.Intent]) -> list[Any]:
+    def claim(connection: Any, intents: list[claims.SendRequest]) -> list[Any]:
         rows = connection.exec_driver_sql("SELECT epoch FROM lane")
         (epoch,) = rows.one()
         return real(connection, [intent._replace(epoch=epoch) for intent in intents])

@@ -15,7 +15,7 @@ from runner.ledger.campaigns.brakes import Brake, BrakeKind
 from runner.ledger.messages import outcomes
 from runner.message.outcome import SEND_BY, Deferred, InDoubt, Outcome, Rejected, Scope
 from runner.message.status import MessageStatus
-from runner.sending.guard import Guard, GuardLimits
+from runner.sending.guard import CampaignGuard, GuardLimits
 from runner.sending.lane import Lane
 from tests.lane import Setting
 from tests.pacing import sender
@@ -93,7 +93,7 @@ def test_what_is_begun_ahead_does_not_go_after_a_word_to_pause(
 
     def script(api: ScriptedApi, _person: str, _body: bytes, _key: str) -> Outcome | None:
         if len(api.sends) == 20:
-            lanes[0].brake(setting.campaign, Brake(BrakeKind.PAUSED, 0.0, "ada"))
+            lanes[0].stops.stop_campaign(setting.campaign, Brake(BrakeKind.PAUSED, 0.0, "ada"))
         return None
 
     setting.before, setting.api.script = before, script
@@ -145,7 +145,7 @@ def test_what_waits_in_vain_is_given_back_in_time_and_no_more_is_begun_ahead(
     def look(lane: Lane) -> None:
         def now() -> None:
             counts = setting.counts()
-            seen.append((counts[MessageStatus.SENDING], lane.in_flight))
+            seen.append((counts[MessageStatus.SENDING], lane.in_flight.count))
 
         loop = asyncio.get_running_loop()
         loop.call_later(SEND_BY - 1.0, now)
@@ -163,10 +163,10 @@ def test_what_waits_in_vain_is_given_back_in_time_and_no_more_is_begun_ahead(
 @pytest.mark.parametrize(
     "act",
     [
-        Lane.drain,
-        lambda lane: lane.stop("the token was refused"),
-        lambda lane: lane.stop_sender(SENDER, "it is offline"),
-        lambda lane: lane.fail(RuntimeError("the disk is full")),
+        lambda lane: lane.stops.drain(),
+        lambda lane: lane.stops.stop_lane("the token was refused"),
+        lambda lane: lane.stops.stop_sender(SENDER, "it is offline"),
+        lambda lane: lane.stops.fail(RuntimeError("the disk is full")),
     ],
     ids=["drain", "stop", "stop the sender", "fail"],
 )
@@ -198,7 +198,7 @@ def test_no_more_fail_than_the_guard_allows(make: Callable[..., Setting], most: 
     )
 
     def strict(lane: Lane, _clock: VirtualClock) -> None:
-        lane.guards[setting.campaign] = Guard(GuardLimits(most, None, None))
+        lane.stops.guards[setting.campaign] = CampaignGuard(GuardLimits(most, None, None))
 
     setting.before = strict
     setting.drive()
@@ -214,7 +214,7 @@ def test_while_the_guard_lets_no_more_fail_the_others_wait_and_are_not_given_bac
     )
 
     def strict(lane: Lane, _clock: VirtualClock) -> None:
-        lane.guards[setting.campaign] = Guard(GuardLimits(2, None, None))
+        lane.stops.guards[setting.campaign] = CampaignGuard(GuardLimits(2, None, None))
 
     setting.before = strict
     setting.drive()
@@ -245,7 +245,7 @@ def test_what_the_next_run_has_repeated_is_no_other_ledgers(make: Callable[..., 
         if person == "4":
             run = setting.ledger.write(ledger_lanes.begin_run, 1.0, "other")
             setting.ledger.write(ledger_lanes.take_lane, LANE, run)
-            setting.ledger.write(outcomes.orphan, LANE, 1.0)
+            setting.ledger.write(outcomes.recover_orphaned, LANE, 1.0)
             api.accept(person, key)  # the other's repeat comes first
 
     setting.api.script = taken_over

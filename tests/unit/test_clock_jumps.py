@@ -173,7 +173,7 @@ def test_no_jump_makes_an_old_key_young(make: Make, jump: float) -> None:
     setting.api.script = script
 
     def end_soon(lane: Lane, _clock: VirtualClock) -> None:
-        asyncio.get_running_loop().call_later(0.05, lane.drain)
+        asyncio.get_running_loop().call_later(0.05, lane.stops.drain)
 
     setting.before = end_soon
     setting.drive()  # ends with the message in doubt

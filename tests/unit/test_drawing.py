@@ -27,7 +27,7 @@ from runner.events import (
 )
 from runner.ledger.messages import queue
 from runner.message.status import MessageStatus
-from runner.pacing.capacity import Steady
+from runner.pacing.capacity import SustainedRate
 from runner.pacing.forecast import Forecast
 from runner.status.standing import Standing, Standings
 from runner.status.status import Status
@@ -121,7 +121,7 @@ def standings(names: Sequence[str], why: str = "per_hour", sent: int = 5) -> Sta
         MessageStatus.QUEUED: 100 - sent,
         MessageStatus.SKIPPED: 3,
     }
-    waiting = [queue.Waiting(sender, 1, "", 40, 0.0, 1, 40) for sender in (A, B)]
+    waiting = [queue.SenderQueue(sender, 1, "", 40, 0.0, 1, 40) for sender in (A, B)]
     reasons = [(MessageStatus.FAILED, why, 2)]
     told = Forecast(7200.0, {A: 3600.0, B: 7200.0}, why)
     each = [
@@ -131,7 +131,7 @@ def standings(names: Sequence[str], why: str = "per_hour", sent: int = 5) -> Sta
             told,
             why,
             NOW + 60,
-            Steady(40.0, why),
+            SustainedRate(40.0, why),
         )
         for name in names
     ]

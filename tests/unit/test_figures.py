@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from runner.campaign.schema import Limits, Sender
 from runner.ledger.queries.statistics import Slot
 from runner.message.status import MessageStatus
-from runner.pacing.capacity import Rules, allowed
+from runner.pacing.capacity import SpeedRules, capacities
 from runner.schedule import Hours, make_week
 from runner.status.statistics import MOST_BUCKETS, QUARTER, STEPS, series, step_for
 
@@ -37,7 +37,7 @@ def test_buckets_hold_every_send_once(times: list[float], scale: float, zone: st
     every = min(step[1], QUARTER)
     counted = Counter(at // every * every for at in times)
     slots = [Slot("a", S.SENT, begin, count) for begin, count in counted.items()]
-    made = series(slots, span, step, Rules(FREE, []), zone)
+    made = series(slots, span, step, SpeedRules(FREE, []), zone)
     assert sum(each.counts.get(S.SENT, 0) for each in made.buckets) == len(times)
     assert all(one.end == other.begin for one, other in pairwise(made.buckets))
     assert made.buckets[0].begin <= span[0]
@@ -72,8 +72,8 @@ def _buckets(count: int, length: float) -> list[tuple[float, float]]:
 def test_what_a_senders_limits_allow(
     sender: dict[str, object], length: float, sent: list[int], expected: list[int]
 ) -> None:
-    rules = Rules(FREE, [Sender.model_validate({"id": "a"} | sender)])
-    told = allowed(rules, _buckets(len(sent), length), [{"a": count} for count in sent])
+    rules = SpeedRules(FREE, [Sender.model_validate({"id": "a"} | sender)])
+    told = capacities(rules, _buckets(len(sent), length), [{"a": count} for count in sent])
     assert told == expected
 
 
@@ -81,10 +81,10 @@ def test_the_team_and_the_schedule_bind_as_well() -> None:
     free = [Sender.model_validate({"id": id, "per_hour": "none", "per_day": "none"}) for id in "ab"]
     limits = Limits.model_validate({"per_minute": 10, "per_hour": 100, "per_day": "none"})
     nothing = [dict[str, int]()] * 3
-    assert allowed(Rules(limits, free), _buckets(3, HOUR), nothing) == [100, 100, 100]
-    assert allowed(Rules(FREE, free), _buckets(3, HOUR), nothing) is None
+    assert capacities(SpeedRules(limits, free), _buckets(3, HOUR), nothing) == [100, 100, 100]
+    assert capacities(SpeedRules(FREE, free), _buckets(3, HOUR), nothing) is None
     hours = Hours("UTC", make_week([(range(5), 60, 90)]))  # 01:00 to 01:30
-    assert allowed(Rules(limits, free, hours), _buckets(3, HOUR), nothing) == [0, 100, 0]
-    one = Rules(FREE, [Sender.model_validate({"id": "a"})], hours)
-    assert allowed(one, _buckets(3, HOUR), nothing) == [0, 10, 0]
-    assert allowed(one, _buckets(7, DAY), [*nothing, *nothing, {}]) == [10] * 5 + [0] * 2
+    assert capacities(SpeedRules(limits, free, hours), _buckets(3, HOUR), nothing) == [0, 100, 0]
+    one = SpeedRules(FREE, [Sender.model_validate({"id": "a"})], hours)
+    assert capacities(one, _buckets(3, HOUR), nothing) == [0, 10, 0]
+    assert capacities(one, _buckets(7, DAY), [*nothing, *nothing, {}]) == [10] * 5 + [0] * 2

@@ -20,11 +20,10 @@ from runner.ledger.messages.plans import PlanWriter
 from runner.message.plan import Change, Entry, PlannedMessage
 from runner.pacing.forecast import BY_SCHEDULE, Forecast, Share, finish_as_json, forecast
 from runner.pacing.pacer import make_pacer
-from runner.pacing.projection import SenderAhead
+from runner.pacing.projection import SenderProjection
 from runner.planning.eta import hours_of, when_done, zone_of
 from runner.schedule import Hours, make_week
-from runner.sending import dispatcher
-from runner.sending import lane as sending_lane
+from runner.sending import dispatcher, wakeups
 from runner.sending.lane import Lane
 from tests.lane import Setting
 from tests.pacing import limits, sender
@@ -53,8 +52,8 @@ WORK = {
 
 @pytest.fixture(autouse=True)
 def _looking_at_the_clock_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending_lane, "LONGEST_WAIT", 7200.0)
-    monkeypatch.setattr(dispatcher, "READ_AGAIN", 7200.0)
+    monkeypatch.setattr(wakeups, "CLOCK_RECHECK", 7200.0)
+    monkeypatch.setattr(dispatcher, "QUEUE_RECHECK", 7200.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +124,15 @@ def told_and_true(
 
     def prepare(lane: Lane, _clock: VirtualClock) -> None:
         [settings] = lane.campaigns.values()
-        lane.pacer = make_pacer([setting.limits], setting.senders, zone=zone, luck=luck.random)
-        lane.campaigns = {
-            each.row.id: replace(settings, name=each.row.name, hours=hours_of(each))
-            for each in known
-        }
+        lane.campaigns.clear()
+        for each in known:
+            hours = hours_of(each)
+            lane.campaigns[each.row.id] = replace(settings, name=each.row.name, hours=hours)
 
     setting.before = prepare
+    setting.pacer = lambda: make_pacer(
+        [setting.limits], setting.senders, zone=zone, jitter=luck.random
+    )
     if before:
         setting.drive(limit=before)
         setting.started = begins + setting.api.sends[-1][0] + 60.0
@@ -280,14 +281,14 @@ def test_many_senders_that_may_go_at_once_are_not_all_looked_at_for_each_message
     pace = make_pacer([limits()], [sender(name, per_hour=20, per_day=150) for name in names])
     looks = 0
 
-    def counting(self: SenderAhead, now: float) -> tuple[float, str]:
+    def counting(self: SenderProjection, now: float) -> tuple[float, str]:
         nonlocal looks
         looks += 1
         return ready(self, now)
 
-    ready = SenderAhead.ready
+    ready = SenderProjection.ready
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SenderAhead, "ready", counting)
+        patch.setattr(SenderProjection, "ready", counting)
         told = forecast(pace, [Share(name, 40) for name in names], 0.0)
     assert told.seconds == 3600.0
     assert looks < 5 * 60 * 40
@@ -306,5 +307,5 @@ def test_many_senders_of_several_campaigns_are_told_the_same(
         return forecast(make_pacer([limits(per_hour=40)], senders), shares, 0.0, MONDAY)
 
     exact = told()
-    monkeypatch.setattr("runner.pacing.forecast.LOOKS", 100)
+    monkeypatch.setattr("runner.pacing.forecast.TURN_CHECKS", 100)
     assert told().seconds == pytest.approx(exact.seconds, rel=0.02)

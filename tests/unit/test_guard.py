@@ -16,7 +16,7 @@ from runner.ledger.campaigns.brakes import Brake, BrakeKind
 from runner.ledger.queries import totals
 from runner.message.outcome import Deferred, InDoubt, Outcome, Rejected, Scope
 from runner.message.status import MessageStatus
-from runner.sending.guard import Guard, GuardLimits
+from runner.sending.guard import CampaignGuard, GuardLimits
 from runner.sending.lane import Lane
 from tests.lane import Setting, with_another
 from tests.pacing import limits, sender
@@ -27,8 +27,8 @@ S = MessageStatus
 NONE = GuardLimits(None, None, None)
 
 
-def guard(**limits: Any) -> Guard:
-    return Guard(
+def guard(**limits: Any) -> CampaignGuard:
+    return CampaignGuard(
         GuardLimits(
             **{"consecutive_failures": None, "failure_rate": None, "in_doubt": None} | limits
         )
@@ -38,52 +38,54 @@ def guard(**limits: Any) -> Guard:
 def test_failures_in_a_row_are_those_since_the_last_success() -> None:
     watch = guard(consecutive_failures=3)
     for message in (1, 2):
-        assert watch.failed(message, in_doubt=False)
-    assert not watch.failed(2, in_doubt=True)  # the same one again
-    assert (watch.why(), watch.leaves) == ("", 1)
-    watch.accepted(3)
-    assert watch.leaves is None
+        assert watch.count_failed(message, in_doubt=False)
+    assert not watch.count_failed(2, in_doubt=True)  # the same one again
+    assert (watch.stop_reason(), watch.failures_left) == ("", 1)
+    watch.count_accepted(3)
+    assert watch.failures_left is None
     for message in (4, 5, 6):
-        watch.failed(message, in_doubt=False)
-    assert watch.why().startswith("3 messages in a row")
+        watch.count_failed(message, in_doubt=False)
+    assert watch.stop_reason().startswith("3 messages in a row")
 
 
 def test_a_rate_says_nothing_of_few_messages_and_forgets_old_ones() -> None:
     watch = guard(failure_rate=0.2)
     for message in range(10):
-        watch.failed(message, in_doubt=False)
+        watch.count_failed(message, in_doubt=False)
     for message in range(10, 19):
-        watch.accepted(message)
-    assert not watch.why()  # 10 of 19
-    watch.accepted(19)
-    assert watch.why().startswith("10 of the last 20 messages")
+        watch.count_accepted(message)
+    assert not watch.stop_reason()  # 10 of 19
+    watch.count_accepted(19)
+    assert watch.stop_reason().startswith("10 of the last 20 messages")
     for message in range(20, 60):
-        watch.accepted(message)
-    assert not watch.why()  # none of the last 40, and of the 10 before them half are forgotten
-    assert watch.leaves is None
+        watch.count_accepted(message)
+    assert (
+        not watch.stop_reason()
+    )  # none of the last 40, and of the 10 before them half are forgotten
+    assert watch.failures_left is None
 
 
 def test_one_that_was_in_doubt_and_is_sent_is_no_failure() -> None:
     watch = guard(failure_rate=0.2, in_doubt=3)
     for message in range(16):
-        watch.accepted(message)
+        watch.count_accepted(message)
     for message in (16, 17):
-        watch.failed(message, in_doubt=True)
-    assert watch.leaves == 1  # of the doubts, though the rate would let more fail
-    watch.settled(16, sent=True)
-    assert watch.leaves == 2
+        watch.count_failed(message, in_doubt=True)
+    assert watch.failures_left == 1  # of the doubts, though the rate would let more fail
+    watch.count_settled(16, sent=True)
+    assert watch.failures_left == 2
     for message in (18, 19):
-        watch.failed(message, in_doubt=True)
-    assert watch.why() == "3 messages of this run are in doubt"
-    watch.settled(17, sent=False)
-    assert not watch.why()  # 3 of 20 failed
+        watch.count_failed(message, in_doubt=True)
+    assert watch.stop_reason() == "3 messages of this run are in doubt"
+    watch.count_settled(17, sent=False)
+    assert not watch.stop_reason()  # 3 of 20 failed
 
 
 def test_what_is_switched_off_stops_nothing() -> None:
     watch = guard()
     for message in range(200):
-        watch.failed(message, in_doubt=True)
-    assert (watch.why(), watch.leaves) == ("", None)
+        watch.count_failed(message, in_doubt=True)
+    assert (watch.stop_reason(), watch.failures_left) == ("", None)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def test_a_guard_stops_its_own_campaign_and_is_kept(make: Callable[..., Setting]
     told = setting.drive()
     assert setting.counts() == {"queued": 36, "rejected": 4}
     assert setting.ledger.read(totals.counts, other)[S.SENT] == 40
-    assert not told.lane.stopped
+    assert not told.lane.stops.lane
     [event] = told.named("braked")
     assert event.fields()["campaign"] == "spring"
     assert event.fields()["how"] == "guarded"
@@ -159,7 +161,7 @@ def test_a_systemic_refusal_stops_every_campaign(make: Callable[..., Setting]) -
     setting = make(range(1, 20), concurrency=1)
     other = with_another(setting, range(101, 120))
     setting.api.script = lambda *_: Deferred("unauthorized", scope=Scope.LANE, stop="token")
-    assert setting.drive().lane.stopped == "token"
+    assert setting.drive().lane.stops.lane == "token"
     assert setting.ledger.read(totals.counts, other)[S.QUEUED] == 19
 
 
@@ -196,12 +198,12 @@ def test_a_brake_stops_repeats_too_and_a_release_starts_anew(make: Callable[...,
     def script(api: ScriptedApi, person: str, _body: bytes, key: str) -> Outcome | None:
         asked.append(person)
         if person == "1" and asked.count("1") == 1:
-            lanes[0].brake(setting.campaign, Brake(BrakeKind.PAUSED, 0.0, "ada"))
+            lanes[0].stops.stop_campaign(setting.campaign, Brake(BrakeKind.PAUSED, 0.0, "ada"))
             return InDoubt("timeout")
         if person == "120":
             assert asked.count("1") == 1
             assert not {"2", "3"} & set(asked)
-            lanes[0].release(setting.campaign, "ada")
+            lanes[0].stops.release_campaign(setting.campaign, "ada")
         return None
 
     def before(made: Lane, clock: VirtualClock) -> None:
@@ -244,11 +246,13 @@ def test_only_the_newest_word_is_obeyed(make: Callable[..., Setting]) -> None:
 
     def before(lane: Lane, clock: VirtualClock) -> None:
         add(lane, clock)
-        lane.hear(id, Brake(BrakeKind.PAUSED, 1.0, "ada", id=1))
-        lane.hear(id, Brake(BrakeKind.RELEASED, 2.0, "ada", id=4))
-        lane.hear(id, Brake(BrakeKind.PAUSED, 1.5, "ada", id=3))  # a claim that was refused then
-        lane.hear(id, Brake(BrakeKind.GUARDED, 3.0, why="of an earlier run", id=5))
-        assert not lane.braked
+        lane.stops.apply_control(id, Brake(BrakeKind.PAUSED, 1.0, "ada", id=1))
+        lane.stops.apply_control(id, Brake(BrakeKind.RELEASED, 2.0, "ada", id=4))
+        lane.stops.apply_control(
+            id, Brake(BrakeKind.PAUSED, 1.5, "ada", id=3)
+        )  # a claim that was refused then
+        lane.stops.apply_control(id, Brake(BrakeKind.GUARDED, 3.0, why="of an earlier run", id=5))
+        assert not lane.stops.campaigns
 
     setting.before = before
     setting.drive()
@@ -258,11 +262,11 @@ def test_only_the_newest_word_is_obeyed(make: Callable[..., Setting]) -> None:
 def test_what_is_found_after_all_is_no_failure_in_a_row() -> None:
     watch = guard(consecutive_failures=3)
     for message in (1, 2):
-        watch.failed(message, in_doubt=True)
-    watch.settled(1, sent=True)
-    watch.settled(2, sent=False)
-    watch.failed(3, in_doubt=False)
-    assert (watch.why(), watch.failures, watch.leaves) == ("", 2, 1)
+        watch.count_failed(message, in_doubt=True)
+    watch.count_settled(1, sent=True)
+    watch.count_settled(2, sent=False)
+    watch.count_failed(3, in_doubt=False)
+    assert (watch.stop_reason(), watch.failures, watch.failures_left) == ("", 2, 1)
 
 
 def test_a_systemic_refusal_is_kept_for_whoever_asks_later(make: Callable[..., Setting]) -> None:

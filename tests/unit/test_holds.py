@@ -57,8 +57,8 @@ def test_an_idle_end_does_not_wait_for_the_end_of_a_hold(make: Make) -> None:
     held(setting, p1=1000.0)
     told = setting.drive(idle_after=600.0)
     assert setting.counts() == {"sent": 2, "queued": 1}
-    assert told.lane.idle
-    assert told.lane.resumes_at > 0
+    assert told.lane.stops.is_idle
+    assert told.lane.stops.resumes_at > 0
     held(setting, p1=500.0)
     assert 500.0 <= setting.drive(idle_after=600.0).took < 1200.0
     assert setting.counts() == {"sent": 3}

@@ -157,7 +157,7 @@ def test_a_refused_token_stops_the_lane_and_leaves_the_queue(make: Callable[...,
     setting = make(range(1, 50))
     setting.api.script = for_person("2", Deferred("unauthorized", scope=Scope.LANE, stop="token"))
     told = setting.drive()
-    assert told.lane.stopped == "token"
+    assert told.lane.stops.lane == "token"
     counts = setting.counts()
     assert counts["queued"] >= 49 - 4 - 1
     assert counts["queued"] + counts["sent"] == 49
@@ -169,7 +169,7 @@ def test_a_sender_that_is_cut_off_waits_alone(make: Callable[..., Setting]) -> N
         "1", Deferred("accountLinkDisconnected", scope=Scope.SENDER, stop="reconnect"), times=9
     )
     told = setting.drive()
-    assert told.lane.stopped_senders == {SENDER: "reconnect"}
+    assert told.lane.stops.senders == {SENDER: "reconnect"}
     assert "queued" in setting.counts()
 
 
@@ -177,7 +177,7 @@ def test_many_failures_in_a_row_stop_the_lane(make: Callable[..., Setting]) -> N
     setting = make(range(1, 100), concurrency=64)
     setting.api.script = lambda *_: Rejected("recipientUnavailable")
     told = setting.drive()
-    assert [brake.kind for brake in told.lane.braked.values()] == ["guarded"]
+    assert [brake.kind for brake in told.lane.stops.campaigns.values()] == ["guarded"]
     rejected = setting.counts()["rejected"]
     assert rejected == 10
 
@@ -188,7 +188,7 @@ def test_one_message_that_fails_again_and_again_stops_nobody_else(
     setting = make([1, 2], senders=[sender(SENDER, gap=2000.0)])
     setting.api.script = for_person("1", InDoubt("http_504"), times=99)
     told = setting.drive()
-    assert not told.lane.stopped
+    assert not told.lane.stops.lane
     assert setting.counts() == {"in_doubt": 1, "sent": 1}
 
 
@@ -222,7 +222,7 @@ def test_a_rejection_now_and_then_stops_nothing(make: Callable[..., Setting]) ->
 
     setting.api.script = every_sixth
     told = setting.drive()
-    assert not told.lane.stopped
+    assert not told.lane.stops.lane
     assert setting.counts() == {"sent": 83, "rejected": 16}
 
 
@@ -327,7 +327,7 @@ def test_a_drain_finishes_what_is_under_way(make: Callable[..., Setting]) -> Non
 
     def draining(api: ScriptedApi, *_: object) -> None:
         if len(api.sends) == 6:
-            held[0].drain()
+            held[0].stops.drain()
 
     setting.api.script = draining
     setting.drive()

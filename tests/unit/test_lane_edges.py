@@ -75,7 +75,9 @@ def test_a_wall_clock_set_back_makes_no_key_young(make: Make) -> None:
     assert setting.api.doubled == []
 
 
-@pytest.mark.parametrize("end", [Lane.drain, lambda lane: lane.stop("401 token")])
+@pytest.mark.parametrize(
+    "end", [lambda lane: lane.stops.drain(), lambda lane: lane.stops.stop_lane("401 token")]
+)
 def test_an_ending_lane_waits_for_no_permit_and_sends_nothing(
     make: Make, end: Callable[[Lane], None]
 ) -> None:

@@ -21,7 +21,7 @@ from runner.message.outcome import Deferred, Outcome, Scope
 from runner.pacing.pacer import make_pacer
 from runner.pacing.windows import DAY, HOUR, MINUTE
 from runner.sending.lane import Lane
-from runner.sending.meter import Meter
+from runner.sending.meter import RequestMeter
 from tests.lane import Setting, make
 from tests.pacing import ExactServer, limits, sender
 from tests.support import SENDER
@@ -156,7 +156,7 @@ def test_what_an_answer_to_a_question_says_is_left_holds_the_lane_too(make: Make
     early = make_pacer([limits(per_minute=300)], [])
 
     async def ask(clock: VirtualClock) -> tuple[float, float]:
-        for meter in (Meter(clock, lane=lane), Meter(clock, pacer=early)):
+        for meter in (RequestMeter(clock, lane=lane), RequestMeter(clock, pacer=early)):
             async with meter.gate() as hear:
                 hear((300, 0, 40.0))
         now = lane.clock.boot()
@@ -174,7 +174,7 @@ def test_a_question_is_in_the_ledger_before_it_leaves(make: Make) -> None:
         seen.append([(at, ended, server_at) for at, ended, server_at in found])
 
     async def ask(clock: VirtualClock) -> None:
-        async with Meter(clock, lane=lane).gate():
+        async with RequestMeter(clock, lane=lane).gate():
             counted()  # a process that dies here has asked
             lane.clock.skew += 2.0  # type: ignore[attr-defined]
         counted()
@@ -235,7 +235,7 @@ def test_no_hold_ends_early_over_restarts(played: list[tuple[str, float, float]]
                 kept = max(kept, int(time) + told)
             case "restart":
                 up, pacer = time - 5.0, make_pacer([limits()], [sender()])
-                pacer.hold_again(kept - int(time + 0.5), "told", "a1", now=5.0)
+                pacer.restore_hold(kept - int(time + 0.5), "told", "a1", now=5.0)
             case "look":
                 time += seconds
         assert pacer.ready("a1", time - up).at + up >= min(until, time + DAY) - 1e-6
@@ -250,11 +250,11 @@ def test_neither_sends_nor_look_ups_are_starved(make: Make, latency: float) -> N
     asking: list[asyncio.Task[None]] = []
 
     def meet(lane: Lane, clock: VirtualClock) -> None:
-        meter = Meter(clock, lane=lane)
+        meter = RequestMeter(clock, lane=lane)
 
         async def ask() -> None:
             with contextlib.suppress(LaneEnding):
-                while clock.boot() < HOUR and not lane.dispatched:
+                while clock.boot() < HOUR and not lane.in_flight.is_dispatched:
                     began = clock.boot()
                     async with meter.gate():
                         waits.append(clock.boot() - began)

@@ -17,8 +17,7 @@ from runner.message.status import MessageStatus
 from runner.pacing.forecast import BY_SCHEDULE, Share, forecast
 from runner.pacing.pacer import make_pacer
 from runner.schedule import Hours, is_open, make_week
-from runner.sending import dispatcher
-from runner.sending import lane as sending_lane
+from runner.sending import dispatcher, wakeups
 from runner.sending.lane import Lane
 from tests.lane import Setting, Told, for_person
 from tests.pacing import limits, sender
@@ -42,8 +41,8 @@ MONDAY = at(LONDON, 2026, 3, 9, 9)
 @pytest.fixture(autouse=True)
 def _looking_at_the_clock_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nights and weekends pass faster."""
-    monkeypatch.setattr(sending_lane, "LONGEST_WAIT", 7200.0)
-    monkeypatch.setattr(dispatcher, "READ_AGAIN", 7200.0)
+    monkeypatch.setattr(wakeups, "CLOCK_RECHECK", 7200.0)
+    monkeypatch.setattr(dispatcher, "QUEUE_RECHECK", 7200.0)
 
 
 def sent_at(setting: Setting) -> list[float]:
@@ -78,8 +77,8 @@ def test_a_weekend_is_waited_for_and_told(make: Callable[..., Setting]) -> None:
 def test_waiting_for_a_window_leaves_the_ledger_alone(
     make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending_lane, "LONGEST_WAIT", 60.0)
-    monkeypatch.setattr(dispatcher, "READ_AGAIN", 600.0)
+    monkeypatch.setattr(wakeups, "CLOCK_RECHECK", 60.0)
+    monkeypatch.setattr(dispatcher, "QUEUE_RECHECK", 600.0)
     setting = make(range(1, 4), hours=Hours(LONDON, WORK), started=at(LONDON, 2026, 3, 8, 19))
     reads: list[str] = []
     read, write = setting.ledger.read, setting.ledger.write
@@ -186,7 +185,7 @@ def test_until_idle_ends_before_a_window_that_is_far(make: Callable[..., Setting
     setting = make(range(1, 4), hours=Hours(LONDON, WORK), started=at(LONDON, 2026, 3, 7))
     told = setting.drive(idle_after=600.0)
     assert (told.took, setting.counts()) == (0.0, {"queued": 3})
-    assert told.lane.draining
+    assert told.lane.stops.is_draining
     near = at(LONDON, 2026, 3, 9, 8, 55)
     setting.started = near
     setting.drive(idle_after=600.0)
@@ -197,7 +196,7 @@ def test_until_idle_ends_before_a_window_that_is_far(make: Callable[..., Setting
 def test_a_schedule_that_never_opens_stops_with_a_word(make: Callable[..., Setting]) -> None:
     setting = make(range(1, 4), hours=Hours(LONDON, begins=at(LONDON, 2040, 1, 1)), started=FRIDAY)
     told = setting.drive()
-    assert "does not open within two years" in told.lane.stopped
+    assert "does not open within two years" in told.lane.stops.lane
     assert setting.counts() == {"queued": 3}
 
 
@@ -226,7 +225,7 @@ def test_a_start_that_the_machine_slept_over_is_not_made_up_for_unasked(
     )
     told = setting.drive()
     assert len(setting.api.accepted) == sent
-    assert ("start was missed" in told.lane.stopped) == (not sent)
+    assert ("start was missed" in told.lane.stops.lane) == (not sent)
 
 
 @pytest.mark.parametrize("forward", [True, False])
@@ -244,7 +243,7 @@ def test_a_wall_clock_set_by_hand_is_believed_where_it_is_closed(
         clock.loop.call_later(600.0, set_by_hand)
 
     setting = make(range(1, 4), hours=Hours(LONDON, WORK), started=opens - 11 * HOUR, before=before)
-    monkeypatch.setattr(sending_lane, "LONGEST_WAIT", 60.0)
+    monkeypatch.setattr(wakeups, "CLOCK_RECHECK", 60.0)
     setting.drive()
     shown = sent_at(setting)[0] + skew
     assert is_open(Hours(LONDON, WORK), "", shown)

@@ -16,7 +16,7 @@ from runner.ledger.ledger import Ledger
 from runner.schedule import Hours, make_week
 from runner.sending import live_controls
 from runner.sending.lane import Lane
-from runner.sending.live_controls import listening
+from runner.sending.live_controls import obey_controls
 from tests.lane import Setting, with_another
 from tests.support import LANE
 from tests.virtual import VirtualClock
@@ -61,7 +61,7 @@ async def until(condition: Callable[[], Any]) -> None:
 def test_a_run_says_what_it_has_heard_and_lets_go_when_it_ends(
     make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch, sending: bool
 ) -> None:
-    monkeypatch.setattr(live_controls, "LISTEN", 0.01)
+    monkeypatch.setattr(live_controls, "CONTROL_INTERVAL", 0.01)
     setting = make([1, 2])
     other = with_another(setting, range(0))
     lane, ledger, spring = a_lane(setting), setting.ledger, setting.campaign
@@ -76,24 +76,24 @@ def test_a_run_says_what_it_has_heard_and_lets_go_when_it_ends(
         ledger.write(brakes.halt, [Halt(1.0, "why", campaign=spring, kind=BrakeKind.GUARDED)])
 
     async def talk() -> None:
-        async with listening([lane], sending=sending):
+        async with obey_controls([lane], sending=sending):
             if not sending:  # whoever resumes has to run it: this one only settles what is in doubt
                 assert heard(spring) is None
-                assert not lane.braked  # by a guard, which is no word against that
+                assert not lane.stops.campaigns  # by a guard, which is no word against that
                 return
             assert heard(spring) == 0
             ledger.write(brakes.pause, spring, 1.0, "ada")
             await until(lambda: heard(spring) == said(spring))
-            assert lane.braked.keys() == {spring}
+            assert lane.stops.campaigns.keys() == {spring}
             ledger.write(brakes.release, spring, 2.0, "ada")
             await until(lambda: heard(spring) == said(spring))
-            assert not lane.braked
+            assert not lane.stops.campaigns
             for campaign in (spring, other):
                 ledger.write(brakes.pause, campaign, 3.0, "ada")
             await until(lambda: heard(spring) is None)  # it ends: nothing of it may go on
-            assert lane.ending
+            assert lane.stops.is_ending
             ledger.write(brakes.release, spring, 4.0, "ada")
-        assert lane.braked.keys() == {spring, other}  # and says that it was paused
+        assert lane.stops.campaigns.keys() == {spring, other}  # and says that it was paused
 
     asyncio.run(talk())
 
@@ -102,13 +102,13 @@ def test_listening_costs_two_short_questions_a_look(
     make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (
-        0.25 <= live_controls.LISTEN < 0.5
+        0.25 <= live_controls.CONTROL_INTERVAL < 0.5
     )  # heard within a second, but not more often than needed
-    monkeypatch.setattr(live_controls, "LISTEN", 0.001)
+    monkeypatch.setattr(live_controls, "CONTROL_INTERVAL", 0.001)
     lane = a_lane(make([1, 2]))
 
     async def listen() -> list[str]:
-        async with listening([lane]):
+        async with obey_controls([lane]):
             with statements(lane.ledger) as told:
                 await until(lambda: len(told) >= 20)
                 return list(told)

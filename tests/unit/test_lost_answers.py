@@ -26,7 +26,7 @@ from runner.message.plan import Change, Entry, PlannedMessage
 from runner.message.prospect import Recipient
 from runner.message.status import MessageStatus
 from runner.sending.lane import Settings
-from runner.sending.reconciler import LOOKUPS, REPEATS
+from runner.sending.reconciler import MOST_LOOKUPS, MOST_REPEATS
 from tests.lane import Setting, for_person
 from tests.support import SENDER, make_campaign
 from tests.virtual import ScriptedApi, ScriptedChannel
@@ -83,9 +83,9 @@ def test_look_ups_that_prove_nothing_are_left_to_the_next_run(make: Make, look_u
     setting = make([1], absent="resend", api=keyless(script=in_turn(InDoubt("timeout"))))
     asked = look_ups(lambda _: Unclear("syncing"))
     setting.drive()
-    assert len(asked) == LOOKUPS
+    assert len(asked) == MOST_LOOKUPS
     setting.drive()
-    assert len(asked) == 2 * LOOKUPS
+    assert len(asked) == 2 * MOST_LOOKUPS
     assert setting.counts() == {"in_doubt": 1}
     assert len(setting.api.sends) == 1
 
@@ -164,7 +164,7 @@ def test_in_progress_for_ever_ends_in_doubt(make: Make) -> None:
     setting.api.script = lambda *words: lost(*words) or going(*words)
     setting.drive()
     assert setting.counts() == {"in_doubt": 1, "sent": 1}
-    assert sum(person == "1" for _, person in setting.api.sends) == 1 + REPEATS
+    assert sum(person == "1" for _, person in setting.api.sends) == 1 + MOST_REPEATS
 
 
 @pytest.mark.parametrize("end", [Rejected("recipientUnavailable"), InDoubt(KEY_REUSED)])

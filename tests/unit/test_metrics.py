@@ -9,7 +9,7 @@ import struct
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from prometheus_client import generate_latest
@@ -18,6 +18,7 @@ from runner import metrics as module
 from runner.events import MessageDeferred, MessageInDoubt, MessageSent
 from runner.instrumentation import Figures, Limit, Purpose
 from runner.ledger.campaigns import brakes
+from runner.ledger.campaigns.brakes import Brake, BrakeKind
 from runner.message.status import SkipReason
 from runner.metrics import MOST_ASKING, MOST_REASONS, Metrics, answer_class, serve
 from runner.pacing.pacer import make_pacer
@@ -26,7 +27,6 @@ from tests.figures import TEXT, Clock, Looking, figures
 from tests.lane import Setting
 from tests.pacing import limits, sender
 from tests.support import SENDER
-from tests.virtual import VirtualClock
 
 WHO = "1876543210987654321"
 
@@ -168,23 +168,16 @@ def test_a_look_finds_what_the_ledger_and_the_limits_say(make: Callable[..., Set
         zones={3: "Asia/Tokyo"},
     )
 
-    def before(lane: object, clock: VirtualClock) -> None:
-        lanes.append((lane, clock))
-
-    lanes: list[tuple[object, VirtualClock]] = []
-    setting.before = before
-    setting.drive(limit=1)
-    lane, _ = lanes[0]
-    lane.pacer = make_pacer([limits(per_minute=300)], [sender(SENDER, per_hour=20, per_day=150)])  # type: ignore[attr-defined]
+    unused = make_pacer([setting.limits], setting.senders)
+    lane = replace(setting.drive(limit=1).lane, pacer=unused)
     setting.ledger.write(brakes.pause, setting.campaign, 5.0, "ada")
 
     async def look() -> None:
         clock = Clock()
-        async with measure_lanes(onlooker, setting.ledger, clock, lambda: [lane]):  # type: ignore[list-item]
+        async with measure_lanes(onlooker, setting.ledger, clock, lambda: [lane]):
             assert onlooker.look is not None
-            lane.draining = False  # type: ignore[attr-defined]
             seen.append(await asyncio.wrap_future(onlooker.look()))
-            lane.braked = {setting.campaign: None}  # type: ignore[attr-defined]
+            lane.stops.stop_campaign(setting.campaign, Brake(BrakeKind.PAUSED, 5.0, "ada"))
             seen.append(await asyncio.wrap_future(onlooker.look()))
         assert onlooker.look is None
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from runner.pacing.forecast import Share, forecast
 from runner.pacing.pacer import Pacer, Permit, gap_of, lookup_spacing, make_pacer
-from runner.pacing.windows import DAY, HOUR, MINUTE, Window
+from runner.pacing.windows import DAY, HOUR, MINUTE, SlidingWindow
 from tests.pacing import SlidingServer, limits, sender
 
 
@@ -27,7 +27,7 @@ def play(
     permits = list[Permit]()
     while now < until:
         while answers and answers[0] <= now:
-            pacer.done(permits.pop(), heapq.heappop(answers))
+            pacer.finish(permits.pop(), heapq.heappop(answers))
         ready = pacer.ready("a1", now).at
         if ready <= now and len(answers) < concurrency:
             permits.append(pacer.take("a1", now))
@@ -53,11 +53,11 @@ def test_three_windows_hold_together() -> None:
 
 
 def test_a_permit_comes_back_a_window_after_the_answer() -> None:
-    window = Window("w", 1, 60.0)
+    window = SlidingWindow("w", 1, 60.0)
     assert window.free_at(5.0) == 5.0
     window.take()
     assert window.free_at(5.0) == math.inf
-    window.answered(10.0)
+    window.finish(10.0)
     assert window.free_at(11.0) == 70.0
     assert window.left(69.0) == 0
     assert window.left(70.0) == 1
@@ -110,10 +110,10 @@ def test_a_hold_is_for_the_lane_or_one_sender() -> None:
 
 def test_what_was_not_sent_uses_no_message_of_its_sender() -> None:
     pacer = make_pacer([limits(per_minute=5)], [sender(per_hour=1)])
-    pacer.done(pacer.take("a1", 0.0), 1.0, sent=False)
+    pacer.finish(pacer.take("a1", 0.0), 1.0, sent=False)
     assert pacer.ready("a1", 1.0).at == 1.0
-    pacer.unused(pacer.take("a1", 1.0))
-    pacer.done(pacer.take("a1", 1.0), 2.0)
+    pacer.cancel(pacer.take("a1", 1.0))
+    pacer.finish(pacer.take("a1", 1.0), 2.0)
     assert pacer.ready("a1", 2.0).at == 3602.0
 
 
@@ -125,12 +125,12 @@ def test_what_was_not_sent_uses_no_message_of_its_sender() -> None:
 def test_no_window_ever_sees_more_than_its_limit(
     limit: int, steps: list[tuple[float, float]]
 ) -> None:
-    window, now, starts = Window("w", limit, 60.0), 0.0, list[float]()
+    window, now, starts = SlidingWindow("w", limit, 60.0), 0.0, list[float]()
     answers: list[float] = []
     for pause, latency in steps:
         now += pause
         while answers and answers[0] <= now:
-            window.answered(heapq.heappop(answers))
+            window.finish(heapq.heappop(answers))
         if window.free_at(now) <= now:
             window.take()
             starts.append(now)
@@ -166,7 +166,7 @@ class World:
         self.time += seconds
         while self.under_way and self.under_way[0][0] <= self.time:
             answered, row, permit = self.under_way.pop(0)
-            self.pacer.done(permit, answered - self.up)
+            self.pacer.finish(permit, answered - self.up)
             self.rows[row] = (self.rows[row][0], answered + self.skew, self.rows[row][2])
 
     def send_if_allowed(self, latency: float) -> None:
@@ -307,17 +307,17 @@ def test_a_full_day_costs_no_more_than_an_empty_one() -> None:
 def test_a_window_frees_when_its_oldest_permits_come_back(
     limit: int, steps: list[tuple[float, str]]
 ) -> None:
-    window, now, back, out = Window("w", limit, 30.0), 100.0, list[float](), 0
+    window, now, back, out = SlidingWindow("w", limit, 30.0), 100.0, list[float](), 0
     for pause, what in steps:
         now += pause
         if what == "take":
             window.take()
             out += 1
         elif what == "past":
-            window.used_before(now - 3 * pause)
+            window.add_past(now - 3 * pause)
             back.append(now - 3 * pause + 30.0)
         elif out:
-            window.answered(now)
+            window.finish(now)
             out -= 1
             back.append(now + 30.0)
         left = sorted(at for at in back if at > now)

@@ -44,7 +44,7 @@ class Account:
 
     def start(self) -> None:
         self.up = self.time - 100.0
-        self.pacer = make_pacer([limits()], [self.who], zone=self.zone.key, luck=self.luck.random)
+        self.pacer = make_pacer([limits()], [self.who], zone=self.zone.key, jitter=self.luck.random)
         self.pacer.restore(
             [],
             [(self.who.id, at, at, at) for at in self.sent if at > self.time - 2 * DAY],
@@ -63,7 +63,7 @@ class Account:
                 break
             self.time = max(self.time, boot + self.up)
             assert self.pacer.ready(self.who.id, boot).at == boot
-            self.pacer.done(self.pacer.take(self.who.id, boot), boot)
+            self.pacer.finish(self.pacer.take(self.who.id, boot), boot)
             self.sent.append(self.time)
             most -= 1
         self.time = max(self.time, end)
@@ -133,14 +133,14 @@ def test_a_warm_up_without_a_daily_limit_goes_on() -> None:
 def test_a_message_over_midnight_counts_for_both_days() -> None:
     pacer = make_pacer([limits()], [sender(per_day=1, ramp=Ramp(start=1, step=1))])
     permit = pacer.take("a1", DAY - 1.0)
-    pacer.done(permit, DAY + 1.0)
+    pacer.finish(permit, DAY + 1.0)
     assert pacer.ready("a1", DAY + 2.0).at == 2 * DAY + 1.0
 
 
 def test_what_was_not_sent_gives_its_day_back() -> None:
     pacer = make_pacer([limits()], [sender(per_day=1)])
-    pacer.done(pacer.take("a1", 0.0), 1.0, sent=False)
-    pacer.unused(pacer.take("a1", 2.0))
+    pacer.finish(pacer.take("a1", 0.0), 1.0, sent=False)
+    pacer.cancel(pacer.take("a1", 2.0))
     assert pacer.ready("a1", 3.0).at == 3.0
 
 
@@ -149,7 +149,7 @@ def test_of_several_campaigns_the_strictest_day_holds() -> None:
     pacer = make_pacer([limits()], same)
     sent = 0
     while pacer.ready("a1", 10.0).at == 10.0:
-        pacer.done(pacer.take("a1", 10.0), 10.0)
+        pacer.finish(pacer.take("a1", 10.0), 10.0)
         sent += 1
     assert sent == 4
 
@@ -225,10 +225,10 @@ def test_a_pause_counts_from_the_answer_to_the_message_before() -> None:
     assert mine.ready("a1", 44.0).at == 45.0  # no earlier, whatever comes
     assert mine.ready("a1", 45.0).at == math.inf
     assert mine.ready("a1", 45.0).binds == "gap of 45 s of a1"
-    mine.done(permit, 50.0)
+    mine.finish(permit, 50.0)
     assert mine.ready("a1", 50.0).at == 95.0
     refused = mine.take("a1", 95.0)
-    mine.done(refused, 145.0, sent=False)
+    mine.finish(refused, 145.0, sent=False)
     assert mine.ready("a1", 145.0).at == 145.0
 
 
@@ -263,7 +263,7 @@ def test_a_pause_that_was_drawn_before_goes_on(left: float, at: float) -> None:
         [], [("a1", 1049.0, 1050.0, 1049.0)], now=500.0, wall=1050.0, timeout=40.0, server=1050.0
     )
     latest = mine.ready("a1", 500.0).at
-    mine.gap_again("a1", left + latest - 560.0, now=500.0)
+    mine.restore_gap("a1", left + latest - 560.0, now=500.0)
     assert mine.ready("a1", 500.0).at == pytest.approx(at + latest - 560.0)
 
 
@@ -271,7 +271,7 @@ def test_only_pauses_from_a_range_are_left_to_the_next_run() -> None:
     mine = make_pacer([limits()], [sender("a1", gap=(10.0, 60.0)), sender("a2", gap=30.0)])
     assert mine.gaps_left(0.0) == {}
     for who in ("a1", "a2"):
-        mine.done(mine.take(who, 0.0), 5.0)
+        mine.finish(mine.take(who, 0.0), 5.0)
     assert mine.gaps_left(10.0) == {"a1": 30.0}
     assert mine.gaps_left(100.0) == {}
 
@@ -293,7 +293,7 @@ def test_after_a_restart_a_message_over_midnight_still_counts_for_both_days() ->
 
 def test_a_day_with_nothing_proven_is_no_day_of_the_warm_up() -> None:
     mine = make_pacer([limits()], [sender(ramp=Ramp(start=1, step=5))])
-    mine.done(mine.take("a1", 0.0), 60.0, accepted=False)
+    mine.finish(mine.take("a1", 0.0), 60.0, accepted=False)
     assert mine.ready("a1", 61.0).at == DAY + 60.0
-    mine.done(mine.take("a1", DAY + 60.0), DAY + 61.0)
+    mine.finish(mine.take("a1", DAY + 60.0), DAY + 61.0)
     assert mine.ready("a1", DAY + 62.0).binds == "ramp of a1 (1 on its day 1)"

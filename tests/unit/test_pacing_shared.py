@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runner.channels.responses import Reply, quota, retry_after
 from runner.pacing.pacer import Pacer, make_pacer
-from runner.pacing.shared_quota import OTHERS, Told
+from runner.pacing.shared_quota import OTHERS, QuotaReport
 from runner.pacing.windows import DAY, HOUR
 from tests.pacing import API, ExactServer, Machine, limits, sender
 
@@ -22,8 +22,8 @@ def pacer(**windows: int) -> Pacer:
     return make_pacer([limits(**(windows or {"per_minute": 300}))], [sender()])
 
 
-def ask(pacer: Pacer, told: Told | None, at: float = 0.0) -> None:
-    pacer.done(pacer.take("a1", at), at, told=told)
+def ask(pacer: Pacer, told: QuotaReport | None, at: float = 0.0) -> None:
+    pacer.finish(pacer.take("a1", at), at, quota=told)
 
 
 def test_fewer_left_than_we_think_holds_back_until_the_reset() -> None:
@@ -44,7 +44,7 @@ def test_after_the_reset_one_request_asks_for_news() -> None:
     assert mine.ready("a1", 41.0).at == 41.0
     permit = mine.take("a1", 41.0)
     assert mine.ready("a1", 41.0).at == math.inf  # until its answer is there
-    mine.done(permit, 42.0, told=(300, 1, 10.0))
+    mine.finish(permit, 42.0, quota=(300, 1, 10.0))
     assert mine.ready("a1", 42.0).at == 42.0
     ask(mine, (300, 299, 60.0), 43.0)
     assert mine.ready("a1", 43.0).at == 43.0
@@ -57,22 +57,22 @@ def test_an_unanswered_question_for_news_holds_nobody_up() -> None:
         assert mine.ready("a1", 41.0).at == 41.0
         permit = mine.take("a1", 41.0)
         if end == "given up":
-            mine.done(permit, 101.0)
+            mine.finish(permit, 101.0)
         else:
-            mine.unused(permit)
+            mine.cancel(permit)
         assert mine.ready("a1", 102.0).at == 102.0
 
 
 def test_what_may_not_be_counted_yet_is_taken_off() -> None:
     mine = pacer()
     earlier, asked, later = (mine.take("a1", 0.0) for _ in range(3))
-    mine.done(asked, 1.0, told=(300, 3, 40.0))
+    mine.finish(asked, 1.0, quota=(300, 3, 40.0))
     assert mine.ready("a1", 1.0).at == 1.0
     mine.take("a1", 1.0)
     assert mine.ready("a1", 1.0).at == 41.0
-    mine.done(later, 2.0, told=(300, 9, 40.0))
+    mine.finish(later, 2.0, quota=(300, 9, 40.0))
     assert mine.ready("a1", 2.0).at == 2.0
-    mine.done(earlier, 3.0, told=(300, 0, 40.0))  # overtaken by newer words
+    mine.finish(earlier, 3.0, quota=(300, 0, 40.0))  # overtaken by newer words
     assert mine.ready("a1", 3.0).at == 3.0
 
 
@@ -80,7 +80,7 @@ def test_what_can_all_be_ours_is_no_news() -> None:
     alone = pacer()
     permits = [alone.take("a1", 0.0) for _ in range(300)]
     for permit in permits:
-        alone.done(permit, 0.5, told=(300, 0, 59.0))
+        alone.finish(permit, 0.5, quota=(300, 0, 59.0))
     assert alone.ready("a1", 1.0).binds == "the team's per_minute"
 
 
@@ -92,7 +92,7 @@ def test_no_reset_is_later_than_its_window_is_long() -> None:
 
 
 @pytest.mark.parametrize("told", [(300, 0, None), (60, 0, None), (77, 0, 9.0)])
-def test_a_limit_of_an_unknown_window_and_an_unknown_reset_hold_too(told: Told) -> None:
+def test_a_limit_of_an_unknown_window_and_an_unknown_reset_hold_too(told: QuotaReport) -> None:
     mine = pacer()
     ask(mine, told)
     assert mine.ready("a1", 1.0).at == (9.0 if told[2] else 60.0)
@@ -116,7 +116,7 @@ words = st.tuples(
 @settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 8), st.none() | words), min_size=1, max_size=30))
 def test_whatever_the_api_says_we_are_never_faster_and_never_stuck(
-    answers: list[tuple[int, Told | None]],
+    answers: list[tuple[int, QuotaReport | None]],
 ) -> None:
     mine, now, starts = pacer(per_minute=5), 0.0, list[float]()
     for latency, told in answers:
@@ -127,7 +127,7 @@ def test_whatever_the_api_says_we_are_never_faster_and_never_stuck(
         starts.append(now)
         permit = mine.take("a1", now)
         now += latency
-        mine.done(permit, now, told=told)
+        mine.finish(permit, now, quota=told)
     pairs = zip(starts, starts[5:], strict=False)
     assert all(later - earlier >= 60.0 for earlier, later in pairs)
 

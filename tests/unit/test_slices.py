@@ -35,7 +35,7 @@ SLICE = 60.0
 
 
 def drained_in_time(lane: Lane, _clock: VirtualClock) -> None:
-    asyncio.get_running_loop().call_later(SLICE, lane.drain)
+    asyncio.get_running_loop().call_later(SLICE, lane.stops.drain)
 
 
 def handed_in(setting: Setting, at: float) -> Submission:
@@ -83,7 +83,7 @@ def test_a_worker_that_is_told_to_end_while_it_asks_who_it_is_begins_no_lane(
 
     async def authenticate(self: WorkerLanes, *_: object) -> Any:
         self.drain()
-        return SimpleNamespace(open_lane=lambda *args: begun.append(args)), [], []
+        return SimpleNamespace(open_lane=lambda *args, **_: begun.append(args)), [], []
 
     monkeypatch.setattr(WorkerLanes, "_runnable", lambda *_: ([SimpleNamespace()], []))
     monkeypatch.setattr(WorkerLanes, "_authenticate", authenticate)
@@ -103,15 +103,15 @@ def test_a_guard_counts_over_slices_until_somebody_lets_its_campaign_go_on(
 
     def slice_of_one(lane: Lane, _clock: VirtualClock) -> None:
         guard = restore_guard(setting.ledger, submission, lane.campaigns[setting.campaign].guard)
-        lane.guards = {setting.campaign: guard}
+        lane.stops.guards = {setting.campaign: guard}
 
     setting.before = slice_of_one
     setting.drive(limit=1)
     setting.api.script = lambda *_: Rejected("notFound")
     lanes = [setting.drive(limit=1).lane for _ in range(GuardLimits().consecutive_failures or 0)]
-    assert [bool(lane.braked) for lane in lanes] == [False] * 9 + [True]
+    assert [bool(lane.stops.campaigns) for lane in lanes] == [False] * 9 + [True]
     setting.ledger.write(brakes.release, setting.campaign, lanes[-1].clock.now(), "ada")
-    assert not setting.drive(limit=1).lane.braked
+    assert not setting.drive(limit=1).lane.stops.campaigns
 
 
 def test_lanes_that_are_due_at_once_start_one_after_another(
@@ -120,7 +120,7 @@ def test_lanes_that_are_due_at_once_start_one_after_another(
     async def started(clock: VirtualClock) -> list[float]:
         found: list[float] = []
 
-        def open_lane(*_: object) -> None:
+        def open_lane(*_: object, **__: object) -> None:
             found.append(clock.boot())
             raise RunnerError("enough is known")
 
@@ -159,7 +159,7 @@ def test_a_sender_that_cannot_send_is_written_down_once_and_not_with_each_slice(
     make: Callable[..., Setting],
 ) -> None:
     def offline(lane: Lane, _clock: VirtualClock) -> None:
-        lane.stop_sender(SENDER, "offline")
+        lane.stops.stop_sender(SENDER, "offline")
 
     setting = make(before=offline)
     for _ in range(3):

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from runner.campaign.schema import Limits, Sender
-from runner.pacing.capacity import steady
+from runner.pacing.capacity import sustained_rate
 from runner.pacing.pacer import make_pacer
 
 NONE = {"per_minute": "none", "per_hour": "none", "per_day": "none"}
@@ -34,6 +34,6 @@ def test_the_strictest_steady_limit_is_told(
     each = [
         Sender.model_validate({"id": id} | said) for id, said in zip("abc", senders, strict=False)
     ]
-    told = steady(make_pacer([Limits.model_validate(limits)], each))
+    told = sustained_rate(make_pacer([Limits.model_validate(limits)], each))
     assert told.per_hour == pytest.approx(most)
     assert told.by == by

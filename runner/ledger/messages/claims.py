@@ -1,4 +1,4 @@
-"""Claims: whether a message may be sent now, and the intent on disk before it is.
+"""Claims: check that a message may be sent now, and put the intent on disk before it is.
 
 Each function works inside one transaction, on a batch for the `Writer`.
 """
@@ -20,115 +20,107 @@ from runner.ledger.messages.holds import is_held
 from runner.ledger.messages.recontact import LateSkip, skip_contacted
 from runner.ledger.schema import attempt, lane, message, status_is
 from runner.ledger.statements import Prepared, bound, each_of, given, tuples
+from runner.message.prospect import Recipient
 from runner.message.status import MessageStatus
 
 _S = MessageStatus
 
 
-class Intent(NamedTuple):
-    """What is about to be sent: committed before the request leaves.
+class SendRequest(NamedTuple):
+    """A message as it is about to be sent: the exact bytes, the key they go under, and who sends
+    them. Committed as an attempt (the intent) before the request leaves.
 
-    `again`: the same bytes under the same key once more, for a message in doubt.
+    `is_repeat`: the same bytes under the same key once more, for a message in doubt. Times in Unix
+    seconds, `server_at` by the server's clock; `contact_once_in` in seconds (see `Contact.bars`).
     """
 
     message: int
-    lane: str
-    epoch: int
-    run: int
+    campaign: int
+    recipient: Recipient
     sender: str
     version: str
     base_url: str
     key: str
     body: bytes
+    lane: str
+    epoch: int
+    run: int
     started_at: float
     server_at: float
-    again: bool = False
-    contact_once_in: float | None = None  # seconds; see `Contact.bars`
+    is_repeat: bool = False
+    contact_once_in: float | None = None
 
 
 class NotClaimed(StrEnum):
-    """Why an intent was not committed; nothing may be sent."""
+    """The reason why a request was not committed; nothing may be sent."""
 
     MOVED = "moved"  # the message is no longer there to be sent
     FENCED = "fenced"  # another owner has the lane
 
 
 def claim(
-    connection: Connection, intents: list[Intent]
+    connection: Connection, requests: list[SendRequest]
 ) -> list[int | NotClaimed | LateSkip | Brake]:
-    """Commit intents: `queued` becomes `sending`; the attempt's number, or why not.
+    """Commit intents: `queued` becomes `sending`; return the attempt's number, or why not.
 
-    Whoever may not be written to any more since the plan becomes `skipped` instead, and a message
-    to somebody on hold stays as it is (`NotClaimed.MOVED`). Nothing of a
-    campaign that a person has stopped is claimed, whatever its run has heard of that.
+    A message whose recipient may not be written to any more since the plan becomes `skipped`
+    instead, and one to a recipient on hold stays as it is (`NotClaimed.MOVED`). Nothing of a
+    campaign that a person has stopped is claimed, whatever its run knows of that.
     """
     epochs = {
         name: _EPOCH.run(connection, lane=name).scalar()
-        for name in sorted({intent.lane for intent in intents})
+        for name in sorted({request.lane for request in requests})
     }
-    owned = [intent for intent in intents if epochs.get(intent.lane) == intent.epoch]
-    asked = {
-        intent.message: (intent.contact_once_in, min(intent.started_at, intent.server_at))
-        for intent in owned
-        if not intent.again
+    owned = [request for request in requests if epochs.get(request.lane) == request.epoch]
+    first_sends = {
+        request.message: (request.contact_once_in, min(request.started_at, request.server_at))
+        for request in owned
+        if not request.is_repeat
     }
-    lock_recipients(connection, asked)
-    passed, waiting = skip_contacted(connection, asked)
-    now = min((intent.started_at for intent in owned), default=0.0)
+    lock_recipients(connection, first_sends)
+    passed, waiting = skip_contacted(connection, first_sends)
+    now = min((request.started_at for request in owned), default=0.0)
     numbers: dict[int, int] = {}
-    for again in (False, True):
+    for is_repeat in (False, True):
         ids = [
-            intent.message
-            for intent in owned
-            if intent.again is again and (again or intent.message not in waiting)
+            request.message
+            for request in owned
+            if request.is_repeat is is_repeat and (is_repeat or request.message not in waiting)
         ]
         if not ids:
             continue
-        moved = (_REPEAT if again else _BEGIN).run(connection, ids=json.dumps(ids), now=now)
+        moved = (_REPEAT if is_repeat else _BEGIN).run(connection, ids=json.dumps(ids), now=now)
         numbers.update(tuples(moved))
     stopped = _stopped(connection, {each.message for each in owned} - numbers.keys())
-    first: dict[int, Intent] = {}  # a message claimed twice in one batch is there once
-    for intent in owned:
-        first.setdefault(intent.message, intent)
-    claimed = [intent for intent in first.values() if intent.message in numbers]
-    if claimed:
-        _INTENT.run_many(
-            connection,
-            [
-                {
-                    "message": intent.message,
-                    "number": numbers[intent.message],
-                    "run": intent.run,
-                    "sender": intent.sender,
-                    "version": intent.version,
-                    "base_url": intent.base_url,
-                    "lane": intent.lane,
-                    "key": intent.key,
-                    "body": intent.body,
-                    "started_at": intent.started_at,
-                    "server_at": intent.server_at,
-                }
-                for intent in claimed
-            ],
-        )
+    first: dict[int, SendRequest] = {}  # a message claimed twice in one batch is there once
+    for request in owned:
+        first.setdefault(request.message, request)
+    intents = [
+        {"number": numbers[message], **request._asdict()}
+        for message, request in first.items()
+        if message in numbers
+    ]
+    if intents:
+        _INTENT.run_many(connection, intents)
     return [
         NotClaimed.FENCED
-        if epochs.get(intent.lane) != intent.epoch
-        else passed[intent.message]
-        if intent.message in passed
-        else numbers.pop(intent.message, stopped.get(intent.message, NotClaimed.MOVED))
-        for intent in intents
+        if epochs.get(request.lane) != request.epoch
+        else passed[request.message]
+        if request.message in passed
+        else numbers.pop(request.message, stopped.get(request.message, NotClaimed.MOVED))
+        for request in requests
     ]
 
 
 def _stopped(connection: Connection, ids: Collection[int]) -> dict[int, Brake]:
-    """Which of these messages were not claimed because a person has stopped their campaign."""
+    """Return the brakes that kept messages from being claimed: a person has stopped their
+    campaign."""
     if not ids:
         return {}
     rows = connection.execute(select(message.c.id, message.c.campaign).where(message.c.id.in_(ids)))
     campaign_of = dict(rows.all())
-    said = brakes.active(connection, set(campaign_of.values()))
-    by_people = {id: each for id, each in said.items() if each.kind in BY_A_PERSON}
+    brakes_now = brakes.active(connection, set(campaign_of.values()))
+    by_people = {id: each for id, each in brakes_now.items() if each.kind in BY_A_PERSON}
     return {id: by_people[of] for id, of in campaign_of.items() if of in by_people}
 
 
@@ -166,18 +158,6 @@ _REPEAT = Prepared(
 )
 _INTENT = Prepared(
     lambda _: insert(attempt).values(
-        bound(
-            "message",
-            "number",
-            "run",
-            "sender",
-            "version",
-            "base_url",
-            "lane",
-            "key",
-            "body",
-            "started_at",
-            "server_at",
-        )
+        bound("number", *(name for name in SendRequest._fields if name in attempt.c))
     )
 )

@@ -1,4 +1,4 @@
-"""Whether a message may go now: not suppressed, planned, open nowhere else."""
+"""Eligibility: conditions that a queued message meets when it may go now."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _S = MessageStatus
 
 
 def is_suppressed() -> ColumnElement[bool]:
-    """That a message's recipient is on the ledger's do-not-contact list."""
+    """Return the condition that a message's recipient is on the ledger's do-not-contact list."""
     return exists().where(suppression.c.recipient == message.c.recipient)
 
 
 other_message = message.alias()
-"""Made once: an alias makes every column anew, and a claim needs these each time."""
+"""Made once: an alias builds every column again, and each claim needs these."""
 
 IS_QUEUED = status_is(message, _S.QUEUED)
 OPEN_ELSEWHERE = (
@@ -40,9 +40,10 @@ OPEN_ELSEWHERE = (
 
 
 def may_go() -> tuple[ColumnElement[bool], ...]:
-    """That a queued message was looked at by its campaign's plan, and that its recipient wants
-    messages, is not on hold at `now` (to be given) and has none on its way or in doubt: that is
-    settled before anything else goes to the same person. One's own tests hold nobody up."""
+    """Return the conditions that a queued message is in its campaign's plan, and that its recipient
+    wants messages, is not on hold at `now` (to be given) and has none on its way or in doubt: that
+    is settled before anything else goes to the same person. Tests to oneself hold no other message
+    up."""
     return (
         ~message.c.unplanned,
         ~is_suppressed(),
@@ -52,8 +53,8 @@ def may_go() -> tuple[ColumnElement[bool], ...]:
 
 
 def barred_messages(campaigns: Collection[int]) -> CompoundSelect[tuple[int]]:
-    """The queued messages that may not go, and all to people with a hold: the opposite of `may_go`,
-    from the few that there are of each kind instead of message by message."""
+    """Return the queued messages that may not go, and all to people with a hold: the opposite of
+    `may_go`, from the few that there are of each kind instead of message by message."""
     # SQLite, which has no figures of how long they are, would begin at the queue, the longest:
     # `+ 0` and the empty text hide its indexes.
     queued_too = (message.c.campaign + 0).in_(campaigns), message.c.status.concat("") == "queued"
@@ -70,8 +71,8 @@ def barred_messages(campaigns: Collection[int]) -> CompoundSelect[tuple[int]]:
 
 
 def is_first_of(ids: Select[tuple[int]]) -> ColumnElement[bool]:
-    """That no earlier one of these queued messages goes to the same recipient: an update does not
-    see its own moves."""
+    """Return the condition that no earlier one of these queued messages goes to the same recipient:
+    an update does not see its own moves."""
     return ~exists().where(
         other_message.c.recipient == message.c.recipient,
         other_message.c.platform == message.c.platform,

@@ -1,4 +1,4 @@
-"""Messages in doubt, with what settling them needs."""
+"""Doubts: messages in doubt, with what settling them needs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ _earlier = attempt.alias()
 
 
 def _is_first_use() -> ColumnElement[bool]:
-    """That nothing of a message left this machine before an attempt, so that its key was new."""
+    """Return the condition that nothing of a message left this machine before an attempt, so that
+    its key was new."""
     return ~exists().where(
         _earlier.c.message == attempt.c.message,
         _earlier.c.number < attempt.c.number,
@@ -71,7 +72,7 @@ def _is_first_use() -> ColumnElement[bool]:
 
 
 def is_first_use(connection: Connection, id: int, number: int) -> bool:
-    """Whether nothing of a message left this machine before this attempt."""
+    """Return whether nothing of a message left this machine before this attempt."""
     of = attempt.c.message == id, attempt.c.number == number
     return bool(connection.scalar(select(_is_first_use()).where(*of)))
 
@@ -79,7 +80,7 @@ def is_first_use(connection: Connection, id: int, number: int) -> bool:
 def in_doubt(
     connection: Connection, campaigns: Collection[int], only: Collection[str] = ()
 ) -> list[Doubt]:
-    """Messages in doubt, oldest first."""
+    """Return the messages in doubt, oldest first."""
     unwanted = is_suppressed() | message.c.unplanned
     wanted = (
         # `message_id` would be a name for two columns: the message's id, and the API's for it.
@@ -140,7 +141,7 @@ def in_doubt(
 
 
 def is_taken(connection: Connection, message_id: str) -> bool:
-    """Whether an API message id is already proof of a message of this ledger."""
+    """Return whether an API message id is already proof of a message of this ledger."""
     if not message_id:
         return True  # it could be any message's, and proves none
     accepted = select(attempt.c.message_id).where(

@@ -1,7 +1,8 @@
-"""Every move of a message, guarded by the status it starts from.
+"""Outcomes: record what is learnt of attempts, and move their messages, each guarded by the status
+it starts from.
 
 Each function works inside one transaction. The functions that take lists are batches for the
-`Writer`. What evidence does is decided by `message.judge` alone.
+`Writer`. `message.evidence.judge` alone decides what evidence does.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _S = MessageStatus
 
 
 class Result(NamedTuple):
-    """What was learnt about one attempt, to be recorded whatever its message's status is now.
+    """A finding about one attempt, to be recorded whatever its message's status is now.
 
     `not_before`: when a message that goes back to `queued`, or stays in doubt, is due again.
     `counts`: whether this uses up one of `retry.attempts`; `attempts_allowed` is that setting.
@@ -49,7 +50,7 @@ class Result(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """What a result did. `doubled`: the recipient had already been sent another message.
+    """A result's effect. `doubled`: the recipient had already been sent another message.
     `passed`: why it became `skipped` when it came back into the queue."""
 
     status: MessageStatus
@@ -57,15 +58,15 @@ class Recorded(NamedTuple):
     passed: LateSkip | None = None
 
 
-class _Standing(NamedTuple):
-    """What a message is before a result."""
+class _Before(NamedTuple):
+    """A message before a result."""
 
     status: str
     tries: int
     message_id: str | None
 
 
-_STANDING = Prepared(
+_BEFORE = Prepared(
     lambda database: (
         select(
             message.c.id,
@@ -85,15 +86,15 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
     """Record outcomes: every attempt gets its truth, and its message moves as the evidence says.
 
     A message may occur more than once in `results`; they take effect in order. One that goes back
-    to the queue and was passed over by a plan made meanwhile is not sent before its campaign has
-    been planned again; one to somebody put on the do-not-contact list meanwhile is `skipped`.
+    to the queue and was left out by a plan made meanwhile is not sent before its campaign has
+    been planned again; one whose recipient is on the do-not-contact list by then is `skipped`.
     """
     results = _with_ids_of_their_own(connection, results)
-    rows = _STANDING.run(connection, ids=json.dumps([result.message for result in results]))
-    now: dict[int, _Standing] = {}
+    rows = _BEFORE.run(connection, ids=json.dumps([result.message for result in results]))
+    now: dict[int, _Before] = {}
     retried: list[int] = []
     for id, number, *standing in tuples(rows):
-        now[id] = _Standing(*standing)
+        now[id] = _Before(*standing)
         if number > 1:
             retried.append(id)
     unproven = unproven_attempts(connection, retried)
@@ -124,7 +125,7 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
         if doubled or (status == was.status and status is not _S.IN_DOUBT):
             continue  # an attempt's truth that moves nothing
         moves.append(_move(result, was.status, status, tries))
-        now[result.message] = _Standing(status.value, tries, result.message_id or was.message_id)
+        now[result.message] = _Before(status.value, tries, result.message_id or was.message_id)
     _ATTEMPT.run_many(connection, attempts)
     _write_moves(connection, moves)
     if late := [move["_id"] for move in moves if _is_late_doubt(move)]:
@@ -133,9 +134,9 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
     back = {id for id, standing in now.items() if standing.status == _S.QUEUED}
     if not back:
         return told
-    said = {each.message for each in results if each.evidence is Evidence.SAID_NOT_SENT}
-    _plan_again(connection, back, said)
-    passed = skip_suppressed(connection, message.c.id.in_(back - said))
+    resolved = {each.message for each in results if each.evidence is Evidence.SAID_NOT_SENT}
+    _plan_again(connection, back, resolved)
+    passed = skip_suppressed(connection, message.c.id.in_(back - resolved))
     return [
         Recorded(_S.SKIPPED, passed=passed[result.message])
         if done.status is _S.QUEUED and result.message in passed
@@ -145,7 +146,8 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
 
 
 def _with_ids_of_their_own(connection: Connection, results: list[Result]) -> list[Result]:
-    """Results as they are proven: an id that is another message's proves nothing of this one."""
+    """Return results as they are proven: an id that is another message's proves nothing of this
+    one."""
     ids = {each.message_id for each in results if each.evidence in _PROVEN_BY_ID} - {""}
     if not ids:
         return results
@@ -158,7 +160,10 @@ def _with_ids_of_their_own(connection: Connection, results: list[Result]) -> lis
         if proven and owners.setdefault((id, *result.via), result.message) != result.message:
             told.append(
                 result._replace(
-                    evidence=Evidence.UNKNOWN, reason=NOT_AS_ASKED, detail=taken(id), message_id=""
+                    evidence=Evidence.UNKNOWN,
+                    reason=NOT_AS_ASKED,
+                    detail=not_its_own(id),
+                    message_id="",
                 )
             )
         else:
@@ -166,8 +171,8 @@ def _with_ids_of_their_own(connection: Connection, results: list[Result]) -> lis
     return told
 
 
-def taken(message_id: str) -> str:
-    """What an acceptance that is another message's is told as."""
+def not_its_own(message_id: str) -> str:
+    """Return the detail of an acceptance whose id is another message's."""
     return f"accepted, but as message {message_id}, which is another row's"
 
 
@@ -187,22 +192,24 @@ def _is_late_doubt(move: dict[str, Any]) -> bool:
     return move["status"] == _S.IN_DOUBT and move["_from"] not in OPEN
 
 
-def _plan_again(connection: Connection, back: Collection[int], said: Collection[int]) -> None:
-    """Let nothing go before it is planned that a plan has passed over, or that has come back by a
-    person's word, who can take that back until then."""
-    waits = message.c.unplanned | message.c.outdated | message.c.id.in_(said)
+def _plan_again(connection: Connection, back: Collection[int], resolved: Collection[int]) -> None:
+    """Let nothing go before it is planned that a plan has left out, or that has come back by a
+    manual resolution, which can be undone until then."""
+    waits = message.c.unplanned | message.c.outdated | message.c.id.in_(resolved)
     those = update(message).where(message.c.id.in_(back))
     connection.execute(those.values(unplanned=waits, outdated=False))
 
 
 def invalidate_plan(connection: Connection, campaign_id: int) -> None:
-    """A campaign's plan no longer covers its queue: it is planned again, whatever its files say."""
+    """Have a campaign planned again, whatever its files say: its plan no longer covers its
+    queue."""
     connection.execute(
         update(campaign).where(campaign.c.id == campaign_id).values(fingerprint=None)
     )
 
 
 def unproven_attempts(connection: Connection, ids: Sequence[int]) -> dict[int, set[int]]:
+    """Return the numbers of the unproven attempts of these messages."""
     found: dict[int, set[int]] = {}
     if ids:
         for id, number in connection.execute(
@@ -246,7 +253,7 @@ def _move(result: Result, old: str, new: MessageStatus, tries: int) -> dict[str,
     }
 
 
-ENDING = (
+OUTCOME_COLUMNS = (
     "ended_at",
     "outcome",
     "evidence",
@@ -257,13 +264,13 @@ ENDING = (
     "message_id",
     "thread_id",
 )
-"""The columns of an attempt that its outcome fills, and a word taken back gives back."""
+"""The columns of an attempt that its outcome fills, and an undone resolution gives back."""
 
 _ATTEMPT = Prepared(
     lambda _: (
         update(attempt)
         .where(attempt.c.message == given("_message"), attempt.c.number == given("_number"))
-        .values(bound(*ENDING))
+        .values(bound(*OUTCOME_COLUMNS))
     )
 )
 _MOVE = Prepared(
@@ -299,8 +306,8 @@ def _write_moves(connection: Connection, moves: list[dict[str, Any]]) -> None:
         raise LedgerError(f"{len(moves)} moves were due, {changed.rowcount} took place")
 
 
-def orphan(connection: Connection, lane_id: str, at: float) -> int:
-    """Every `sending` row of this lane has lost its owner: `in_doubt`. How many.
+def recover_orphaned(connection: Connection, lane_id: str, at: float) -> int:
+    """Put every `sending` message of a lane in doubt, since its owner is gone; return how many.
 
     For the lane's new owner only, before it sends anything.
     """

@@ -1,4 +1,4 @@
-"""What the ledger tells: reads only, for deciding what is due and for showing people."""
+"""The queue: messages that are due, the queue of each sender, and what a queue waits for."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _S = MessageStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class QueuedMessage:
     """A queued message that can be sent now."""
 
     id: int
@@ -58,10 +58,10 @@ def due(
     limit: int,
     only: Collection[str] = (),
     zones: Collection[str] | None = None,
-    but: Collection[int] = (),
-) -> list[Due]:
-    """The first queued messages of one sender, in plan order. `zones`: those that are open, where
-    the campaign has a schedule. `but`: without these."""
+    excluded: Collection[int] = (),
+) -> list[QueuedMessage]:
+    """Return the first queued messages of one sender, in plan order. `zones`: those that are open,
+    where the campaign has a schedule. `excluded`: without these."""
     found = _DUE.run(
         connection,
         campaign=campaign,
@@ -72,16 +72,18 @@ def due(
         only=json.dumps(list(only)),
         any_zone=zones is None,
         zones=json.dumps(list(zones or ())),
-        but=json.dumps(list(but)),
+        excluded=json.dumps(list(excluded)),
     )
     return [
-        Due(id, campaign, name, Recipient(platform, id_type, to), step, generation, sender, text)
+        QueuedMessage(
+            id, campaign, name, Recipient(platform, id_type, to), step, generation, sender, text
+        )
         for id, name, platform, id_type, to, step, generation, text in tuples(found)
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
+class BlockingCampaign:
     """Another campaign whose messages to the same people are on their way or in doubt. `waiting`:
     how many queued messages wait for that, `doubts`: for one in doubt. `path`: of its file, as the
     ledger keeps it."""
@@ -93,8 +95,8 @@ class Ahead:
     doubts: int
 
 
-def ahead_of(connection: Connection, id: int) -> list[Ahead]:
-    """The campaigns that a campaign's queued messages wait for, in order of their names."""
+def blocking_campaigns(connection: Connection, id: int) -> list[BlockingCampaign]:
+    """Return the campaigns that a campaign's queued messages wait for, in order of their names."""
     queued = message.c.campaign + 0 == id, message.c.status.concat("") == "queued"
     in_doubt = case((status_is(other_message, _S.IN_DOUBT), message.c.id))
     told = (
@@ -115,7 +117,9 @@ def ahead_of(connection: Connection, id: int) -> list[Ahead]:
         .order_by(each.name)
     )
     return [
-        Ahead(name, path, lane_name(team, rehearsal=rehearsal) if team else None, waiting, doubts)
+        BlockingCampaign(
+            name, path, lane_name(team, rehearsal=rehearsal) if team else None, waiting, doubts
+        )
         for name, path, team, rehearsal, waiting, doubts in connection.execute(wanted)
     ]
 
@@ -138,7 +142,7 @@ _DUE = Prepared(
             IS_QUEUED,
             message.c.sender == given("sender"),
             message.c.not_before <= given("now"),
-            message.c.id.not_in(each_of("but", database)),
+            message.c.id.not_in(each_of("excluded", database)),
             *may_go(),
             given("any_one", Boolean) | message.c.recipient.in_(texts_of("only", database)),
             given("any_zone", Boolean) | message.c.zone.in_(texts_of("zones", database)),
@@ -150,10 +154,10 @@ _DUE = Prepared(
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """What one sender has in the queue for one zone; `next_at` is when the first of it is due
-    (Unix s), whatever the schedule says; `first` and `last` are its places in the queue. `held`:
-    to people with a hold that ends, or has ended; it is due then."""
+class SenderQueue:
+    """A sender's queue of one campaign and zone. `next_at`: when the first of it is due (Unix s),
+    whatever the schedule says; `first` and `last`: its places in the campaign's queue.
+    `held`: to people with a hold that ends, or has ended; it is due then."""
 
     sender: str
     campaign: int
@@ -188,20 +192,20 @@ _QUEUE = Prepared(
 
 def waiting(
     connection: Connection, campaigns: Collection[int], only: Collection[str] = ()
-) -> list[Waiting]:
-    """The queue of each sender, by campaign and zone; without what nothing but a person's word
-    lets go."""
+) -> list[SenderQueue]:
+    """Return the queue of each sender, by campaign and zone; without messages on hold until a
+    person releases them."""
     barred = barred_messages(campaigns)
     if only or connection.execute(barred.limit(1)).first():
         return _waiting_one_by_one(connection, campaigns, only, barred)
-    found: list[Waiting] = []
+    found: list[SenderQueue] = []
     for id in sorted(set(campaigns)):
         sender = ""
         while sender := _NEXT_SENDER.run(connection, campaign=id, after=sender).scalar_one():
             queue = _QUEUE.run(connection, campaign=id, sender=sender).one()
             if queue.zoned or not queue.due:
                 return _waiting_one_by_one(connection, campaigns, only, barred)
-            found.append(Waiting(sender, id, "", queue.messages, 0.0, queue.first, queue.last))
+            found.append(SenderQueue(sender, id, "", queue.messages, 0.0, queue.first, queue.last))
     return sorted(found, key=lambda each: (each.sender, each.campaign))
 
 
@@ -210,7 +214,7 @@ def _waiting_one_by_one(
     campaigns: Collection[int],
     only: Collection[str],
     barred: CompoundSelect[tuple[int]],
-) -> list[Waiting]:
+) -> list[SenderQueue]:
     free = (message.c.campaign.in_(campaigns), IS_QUEUED, message.c.id.not_in(barred))
     found = _waiting(connection, free, message.c.not_before, only)
     held_until = holds.held_until()
@@ -231,7 +235,7 @@ def _waiting(
     among: Collection[ColumnElement[bool]],
     due: ColumnElement[float],
     only: Collection[str],
-) -> list[Waiting]:
+) -> list[SenderQueue]:
     group = (message.c.sender, message.c.campaign, message.c.zone)
     wanted = (
         select(
@@ -247,30 +251,30 @@ def _waiting(
     )
     if only:
         wanted = wanted.where(message.c.recipient.in_(only))
-    return [Waiting(*row) for row in connection.execute(wanted)]
+    return [SenderQueue(*row) for row in connection.execute(wanted)]
 
 
 def zones(connection: Connection, id: int) -> set[str]:
-    """The zones of a campaign's queued messages."""
+    """Return the zones of a campaign's queued messages."""
     queued = message.c.campaign == id, IS_QUEUED
     # By sender: as the index of the queue has it.
     each = select(message.c.sender, message.c.zone).distinct().order_by(message.c.sender)
     return {row.zone for row in connection.execute(each.where(*queued))}
 
 
-class UnderWay(NamedTuple):
-    """A message that is begun or in doubt. `begun_at`: when the attempt that is under way was
-    (Unix seconds), None for none."""
+class OpenMessage(NamedTuple):
+    """A message that is begun or in doubt. `begun_at`: when the attempt under way began (Unix
+    seconds), None for none."""
 
     message: int
     recipient: str
     begun_at: float | None
 
 
-def under_way(
+def open_messages(
     connection: Connection, recipients: Collection[str], campaign: int | None
-) -> list[UnderWay]:
-    """What is being sent or in doubt to these recipients, or of this campaign."""
+) -> list[OpenMessage]:
+    """Return the messages that are being sent or in doubt, to these recipients or of a campaign."""
     last = attempt.c.number == message.c.attempts
     wanted = (
         select(message.c.id, message.c.recipient, attempt.c.started_at, attempt.c.ended_at)
@@ -285,6 +289,6 @@ def under_way(
         wanted = wanted.where(message.c.recipient.in_(texts))
     rows = connection.execute(wanted, {"recipients": json.dumps([*recipients])})
     return [
-        UnderWay(row.id, row.recipient, row.started_at if row.ended_at is None else None)
+        OpenMessage(row.id, row.recipient, row.started_at if row.ended_at is None else None)
         for row in rows
     ]

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from runner.ledger.locks import lock_campaign
-from runner.ledger.messages.outcomes import ENDING, Recorded, invalidate_plan
+from runner.ledger.messages.outcomes import OUTCOME_COLUMNS, Recorded, invalidate_plan
 from runner.ledger.messages.settlements import Settlement, settle
 from runner.ledger.schema import attempt, campaign, message, run, word
 from runner.message.evidence import AttemptOutcome
@@ -19,7 +19,7 @@ from runner.message.status import MessageStatus
 _S = MessageStatus
 
 _MESSAGE = ("status", "reason", "detail", "not_before", "tries", "unplanned", "outdated")
-_ATTEMPT = ("number", *ENDING)
+_ATTEMPT = ("number", *OUTCOME_COLUMNS)
 
 
 RESOLVED_AT_ONCE = 500

@@ -1,4 +1,4 @@
-"""What was done before: requests and sends that limits must remember, attempts, runs."""
+"""Usage: the requests, sends, holds and gaps of earlier runs that limits must remember."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from runner.message.evidence import CLOCK_SLACK, MAY_HAVE_SENT, AttemptOutcome, 
 def past_requests(
     connection: Connection, lane: str, since: float, server_since: float
 ) -> list[tuple[float, float | None, float | None]]:
-    """(started, ended, started by the server's clock) of every API request of a lane: sends since
-    `server_since` by the server's clock, which nobody sets, and others since `since` by ours; ended
-    is None when it was never answered, the last for what was no send."""
+    """Return (started, ended, started by the server's clock) of every API request of a lane: sends
+    since `server_since` by the server's clock, which no one sets, and others since `since` by ours;
+    ended is None when it was never answered, the last for what was no send."""
     sends = tuples(_PAST_SENDS.run(connection, lane=lane, since=server_since))
     others = tuples(_PAST_OTHERS.run(connection, lane=lane, since=since))
     return sorted([*sends, *others], key=itemgetter(0))
@@ -50,9 +50,9 @@ _PAST_OTHERS = Prepared(
 def past_sends(
     connection: Connection, senders: Sequence[str], server_since: float, *, rehearsal: bool = False
 ) -> list[tuple[str, float, float | None, float]]:
-    """(sender, started, ended, started by the server's clock) of every attempt since `server_since`
-    by the latter that may have become a message, over all campaigns of one kind, real or
-    `rehearsal`; ended is None when it was never answered."""
+    """Return (sender, started, ended, started by the server's clock) of every attempt since
+    `server_since` by the latter that may have become a message, over all campaigns of one kind,
+    real or `rehearsal`; ended is None when it was never answered."""
     if not senders:
         return []
     found = _PAST_OF_SENDERS.run(
@@ -83,9 +83,9 @@ QUARTER = 900
 def days_sent(
     connection: Connection, senders: Sequence[str], *, rehearsal: bool = False
 ) -> list[tuple[str, float]]:
-    """(sender, Unix seconds by the server's clock) for every quarter of an hour in which the API
-    has accepted a message of these senders, over all campaigns of one kind: enough to tell on which
-    days of any time zone they have sent."""
+    """Return (sender, Unix seconds by the server's clock) for every quarter of an hour in which the
+    API has accepted a message of these senders, over all campaigns of one kind: enough to tell on
+    which days of any time zone they have sent."""
     found: list[tuple[str, float]] = []
     for sender in senders:
         at = 0.0
@@ -120,7 +120,8 @@ _NEXT_SENT = Prepared(
 
 
 def server_ahead(connection: Connection, lane: str) -> float | None:
-    """How far the server's clock was ahead of ours at a lane's newest attempt; None without one."""
+    """Return how far the server's clock was ahead of ours at a lane's newest attempt; None without
+    one."""
     return connection.execute(
         select(attempt.c.server_at - attempt.c.started_at)
         .where(attempt.c.lane == lane, attempt.c.evidence != Evidence.PRESUMED)
@@ -131,8 +132,8 @@ def server_ahead(connection: Connection, lane: str) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What the API told a sender of a lane, or with `sender` empty all of it, to wait for: nothing
-    goes before `until`, in Unix seconds by the server's clock."""
+    """A hold of a sender of a lane, or with `sender` empty of all of it, as the API told it:
+    nothing goes before `until`, in Unix seconds by the server's clock."""
 
     lane: str
     sender: str
@@ -142,8 +143,8 @@ class Hold:
     set_at: float | None = None  # when it was set, by our clock
 
     def left(self, wall: float, server: float) -> float:
-        """Seconds that are left of it, by our clock and the server's: by the one that has more, but
-        never more than it was to last."""
+        """Return the seconds that are left of it, by our clock and the server's: by the one that
+        has more, but never more than it was to last."""
         told = [self.until - server]
         if self.set_at is not None:
             told.append(self.set_at + self.wait - wall)
@@ -152,7 +153,7 @@ class Hold:
 
     @property
     def key(self) -> str:
-        """What it is kept under."""
+        """The key that it is kept under."""
         return f"hold {self.lane} {self.sender}"
 
 
@@ -169,7 +170,8 @@ def keep_holds(connection: Connection, holds: Sequence[Hold]) -> list[None]:
 
 
 def past_holds(connection: Connection, lane: str, senders: Iterable[str]) -> list[Hold]:
-    """The last hold of a lane, and of each of these senders in it, those that are over too."""
+    """Return the last hold of a lane, and of each of these senders in it, those that are over
+    too."""
     kept = [Hold(lane, sender, 0.0, "") for sender in ("", *senders)]
     told = [(hold, note(connection, hold.key)) for hold in kept]
     return [Hold(lane, hold.sender, *json.loads(text)) for hold, text in told if text]
@@ -249,19 +251,19 @@ def _text(hours: Mapping[int, Behind]) -> str:
 
 
 def keep_gaps(connection: Connection, lane: str, until: Mapping[str, float]) -> None:
-    """Keep the pauses that a run has drawn for its senders: until when, by the server's clock."""
+    """Keep the gaps that a run has drawn for its senders: until when, by the server's clock."""
     set_note(connection, f"gaps {lane}", json.dumps(until))
 
 
 def past_gaps(connection: Connection, lane: str) -> dict[str, float]:
-    """The pauses that the lane's last run to end in order has left."""
+    """Return the gaps that the lane's last run to end in order has left."""
     told: dict[str, float] = json.loads(note(connection, f"gaps {lane}") or "{}")
     return told
 
 
 def count_requests(connection: Connection, items: list[dict[str, Any]]) -> list[int]:
-    """Write down API requests that are not sends (a batch): lane, started_at, ended_at; their
-    ids."""
+    """Write down API requests that are not sends (a batch): lane, started_at, ended_at; return
+    their ids."""
     ids = insert(request).returning(request.c.id, sort_by_parameter_order=True)
     return list(connection.execute(ids, items).scalars())
 
@@ -273,8 +275,8 @@ def end_requests(connection: Connection, items: list[tuple[int, float]]) -> list
     return [None] * len(items)
 
 
-class Came(NamedTuple):
-    """What an attempt came to, and its message."""
+class AttemptEnd(NamedTuple):
+    """An attempt's outcome, and its message."""
 
     message: int
     outcome: str
@@ -282,14 +284,14 @@ class Came(NamedTuple):
     status: str
 
 
-def lately(connection: Connection, lane: str, campaign: int, since: float) -> list[Came]:
-    """What a campaign's attempts since then came to, as far as they are among the newest
-    `LATELY` of its lane; oldest first."""
+def latest_ends(connection: Connection, lane: str, campaign: int, since: float) -> list[AttemptEnd]:
+    """Return the outcomes of a campaign's attempts since then, as far as they are among the newest
+    `MOST_ENDS` of its lane; oldest first."""
     newest = (
         select(attempt)
         .where(attempt.c.lane == lane)
         .order_by(attempt.c.server_at.desc())
-        .limit(LATELY)
+        .limit(MOST_ENDS)
         .subquery()
     )
     rows = connection.execute(
@@ -298,8 +300,8 @@ def lately(connection: Connection, lane: str, campaign: int, since: float) -> li
         .where(message.c.campaign == campaign, newest.c.started_at >= since)
         .order_by(newest.c.server_at, newest.c.number)
     )
-    return [Came(*row) for row in rows]
+    return [AttemptEnd(*row) for row in rows]
 
 
-LATELY = 500
-"""More than a guard looks at, of a few campaigns."""
+MOST_ENDS = 500
+"""Attempts read at most: more than a guard counts, of a few campaigns."""

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from runner.ledger.campaigns import brakes
 from runner.ledger.messages import queue
-from runner.ledger.messages.queue import Waiting
+from runner.ledger.messages.queue import SenderQueue
 from runner.ledger.queries import totals
 from runner.ledger.schema import campaign, message, status_is, submission
 from runner.message.status import MessageStatus
@@ -25,7 +25,7 @@ class Standing:
     messages: Mapping[tuple[str, str], int]
     brake: str
     last_sent_at: float | None
-    waiting: list[Waiting]
+    waiting: list[SenderQueue]
 
 
 def standings(

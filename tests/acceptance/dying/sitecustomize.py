@@ -4,7 +4,7 @@ Python imports this by itself from `PYTHONPATH`; the program is the installed on
 Points, and `again.POINT` for the same within a repeat under a message's key:
 
     BATCH.before, .inside, .committed   claim, record, settle, count_requests (`Ledger.commit`)
-    MOVE.inside, .committed             orphan, take_lane, begin_run, bind … (`Ledger.write`)
+    MOVE.inside, .committed             recover_orphaned, take_lane, begin_run … (`Ledger.write`)
     resolve.inside, .committed          a person's resolutions of messages in doubt
     action.inside, pause.committed …    what else a person does; inside: with its entry written
     table.row, table.rows, backup.copied            a file or copy that is written
@@ -77,7 +77,7 @@ def _change_ledger(module: Any, death: Death) -> None:
 
     async def dying_commit(self: Any, batch: Callable[..., Any], item: Any) -> Any:
         if batch.__name__ == "claim":
-            _again.set(item.again)
+            _again.set(item.is_repeat)
         death.at(f"{batch.__name__}.before")
         done = await commit(self, dying(batch, _again.get()), item)
         death.at(f"{batch.__name__}.committed")

@@ -58,7 +58,7 @@ class LaneFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class RunFigures:
     """One look at a run. `at`: when (Unix seconds); `took`: seconds that the look itself took."""
 
     at: float
@@ -67,7 +67,7 @@ class Figures:
     lanes: list[LaneFigures] = field(default_factory=list)
 
 
-Look = Callable[[], "Future[Figures]"]
+Look = Callable[[], "Future[RunFigures]"]
 """Has a look begun, from any thread. Raises RuntimeError when it is too late for one."""
 
 

@@ -31,7 +31,7 @@ from prometheus_client.registry import Collector
 
 from runner.clock import Clock
 from runner.events import Event, LaneStarted, MessageEvent
-from runner.instrumentation import CampaignFigures, Figures, LaneFigures, Look, Purpose
+from runner.instrumentation import CampaignFigures, LaneFigures, Look, Purpose, RunFigures
 from runner.ledger.campaigns.brakes import BrakeKind
 
 PREFIX = "run_campaign"
@@ -102,8 +102,8 @@ class Metrics(Collector):
         self._finish_at: float | None = None
         self._lock = threading.Lock()  # of what follows
         self._look: Look | None = None
-        self._pending: Future[Figures] | None = None
-        self._newest: Figures | None = None
+        self._pending: Future[RunFigures] | None = None
+        self._newest: RunFigures | None = None
         self._again_at = 0.0  # boot seconds
 
     def watch(self, event: Event) -> None:
@@ -162,7 +162,7 @@ class Metrics(Collector):
             yield from _of_campaigns(figures.campaigns)
             yield from _of_lanes(figures.lanes)
 
-    def _figures(self) -> Figures | None:
+    def _figures(self) -> RunFigures | None:
         """A look no older than it need be; the last one where there is none in time."""
         with self._lock:
             pending = self._pending
@@ -176,7 +176,7 @@ class Metrics(Collector):
             self._seen(pending)
         return self._newest
 
-    def _seen(self, pending: Future[Figures]) -> None:
+    def _seen(self, pending: Future[RunFigures]) -> None:
         failed = pending.cancelled() or pending.exception() is not None
         with self._lock:
             if self._pending is pending:

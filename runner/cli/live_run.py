@@ -71,7 +71,7 @@ def run_and_tell(
     # The ledger of a rehearsal is thrown away: no command helps there.
     shown = {} if rehearsal else files
     result = watched(call, campaigns, run, said, rehearsal=rehearsal, files=shown)
-    run_end(result, files, None if rehearsal else call, err=as_json)
+    run_end(result, None if rehearsal else call, err=as_json)
     if result.interrupted:
         told = "interrupted" if rehearsal else f"interrupted; to go on: {call.resume}"
         click.echo(told, err=as_json)

@@ -51,7 +51,7 @@ def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
 
 def status_lines(status: Status) -> Iterable[str]:
     """A campaign's counts and reasons."""
-    counts = {str(name): count for name, count in status.told.items()}
+    counts = {str(name): count for name, count in status.shown_counts.items()}
     yield f"{safe(status.campaign)}: {counts_line(counts)} (of {number(status.total)})"
     reasons = [
         (WORDS.get(str(kind), str(kind)), number(count), safe(reason))
@@ -62,21 +62,21 @@ def status_lines(status: Status) -> Iterable[str]:
         yield table(reasons)
 
 
-def needs_a_person(status: Status, file: str, call: Call) -> Iterable[str]:
+def needs_a_person(status: Status, call: Call) -> Iterable[str]:
     """What only a person can do about a campaign, with the command that does it."""
     from runner.status.status import needs_of
 
     now = time.time()
-    for need in needs_of(status, file):
+    for need in needs_of(status):
         told = need.what + (f" at {moment(need.since, now)}" if need.since is not None else "")
         told = safe(told + (f": {need.why}" if need.why else ""))
         then = f"; {need.then}" if need.then else ""
         yield told + (f"{then}: {call.command(*need.words)}" if need.words else "")
 
 
-def run_end(result: RunResult, files: Mapping[str, str], call: Call | None, *, err: bool) -> None:
-    """The last words of a run. `files`: campaign name -> its file. Without a `call` no command is
-    told that goes on: there is nothing to go on with."""
+def run_end(result: RunResult, call: Call | None, *, err: bool) -> None:
+    """Tell how a run ended. Without a `call` no command is told that goes on: there is nothing to
+    go on with."""
     if result.declined:
         click.echo("nothing was sent, nothing was changed", err=err)
         return
@@ -84,8 +84,7 @@ def run_end(result: RunResult, files: Mapping[str, str], call: Call | None, *, e
         for line in status_lines(status):
             click.echo(line, err=err)
         if call is not None:
-            file = files[status.campaign]
-            for line in needs_a_person(status, file, call):
+            for line in needs_a_person(status, call):
                 click.echo(line, err=err)
             told_of = sum(each.count for each in status.waits_for if not each.settling)
             if status.blocked > told_of and not result.interrupted:
@@ -95,10 +94,12 @@ def run_end(result: RunResult, files: Mapping[str, str], call: Call | None, *, e
                 )
             if status.unplanned and not result.interrupted:
                 told = "came back into the queue and wait for the next run"
-                click.echo(f"{number(status.unplanned)} {told}: {call.command(file)}", err=err)
+                click.echo(
+                    f"{number(status.unplanned)} {told}: {call.command(status.file)}", err=err
+                )
             waiting = status.queued
             if waiting and not result.interrupted and status.brake is None:
-                click.echo(f"{number(waiting)} still queued: {call.command(file)}", err=err)
+                click.echo(f"{number(waiting)} still queued: {call.command(status.file)}", err=err)
     for why in dict.fromkeys(result.stopped):
         click.echo(f"stopped: {safe(why)}", err=err)
 

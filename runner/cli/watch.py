@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,8 @@ from runner.terminal.display import is_smart
 from runner.terminal.widgets import BAD, Bar, Part, bars, in_place, labelled, with_command
 
 if TYPE_CHECKING:
-    from runner.status.standing import Standing, Standings
+    from runner.status.overview import Overview
+    from runner.status.status import Status
 
 EVERY = 1.0
 """Seconds between two looks."""
@@ -56,8 +58,8 @@ MADE = {
 """What a status looks like; nobody waits for the last two."""
 
 
-def watch_standings(
-    look: Callable[[], Standings], text: Callable[[Standings, Call], str], call: Call
+def watch_overview(
+    look: Callable[[], Overview], text: Callable[[Overview, Call], str], call: Call
 ) -> int:
     """Show what `look` finds until Ctrl-C; the exit code. On a terminal it is drawn in place; where
     there is none `text` of it is printed every time."""
@@ -85,7 +87,7 @@ def _interrupted() -> threading.Event:
 
 
 def _print_until(
-    stopped: threading.Event, look: Callable[[], Standings], text: Callable[[Standings], str]
+    stopped: threading.Event, look: Callable[[], Overview], text: Callable[[Overview], str]
 ) -> None:
     while not stopped.is_set():
         began = time.monotonic()
@@ -93,7 +95,7 @@ def _print_until(
         stopped.wait(_rest(began))
 
 
-def _draw_until(stopped: threading.Event, look: Callable[[], Standings], call: Call) -> None:
+def _draw_until(stopped: threading.Event, look: Callable[[], Overview], call: Call) -> None:
     board, began = Board(call), time.monotonic()
     board.add(look(), time.time())
     with in_place(Console(), board.lines, transient=False):
@@ -114,11 +116,11 @@ class Board:
         self._call = call
         self._lock = threading.Lock()
         self._seen: deque[tuple[float, Counts]] = deque()
-        self._found: Standings | None = None
+        self._found: Overview | None = None
 
-    def add(self, found: Standings, at: float) -> None:
+    def add(self, found: Overview, at: float) -> None:
         """A look at `at` (Unix seconds)."""
-        counts = {each.status.campaign: dict(each.status.told) for each in found.campaigns}
+        counts = {each.campaign: dict(each.shown_counts) for each in found.campaigns}
         with self._lock:
             self._found = found
             self._seen.append((at, counts))
@@ -134,7 +136,7 @@ class Board:
 
 
 def _lines(
-    found: Standings,
+    found: Overview,
     since: float,
     before: Counts,
     at: float,
@@ -145,14 +147,14 @@ def _lines(
     yield Text(f"{_clock(at)} · {_run(found, at)} · (+n): since {_clock(since)}")
     if found.moved:
         yield labelled("MOVED", found.moved, width, BAD)
-    each = [Bar(one.status.campaign, _parts(one, before)) for one in found.campaigns]
+    each = [Bar(one.campaign, _parts(one, before)) for one in found.campaigns]
     yield from bars(each, width, height)
     if not each:
         yield Text("no campaign yet")
     several = len(found.campaigns) > 1
     yield Text()
     for one in found.campaigns:
-        for line in needs_a_person(one.status, _from_here(one.path), call):
+        for line in needs_a_person(replace(one, file=_from_here(one.file)), call):
             yield from with_command("to do", _of(one, several) + line, width, BAD)
     for one in found.campaigns:
         for label, line in _pace(one, at):
@@ -163,7 +165,7 @@ def _lines(
     for one in found.campaigns:
         reasons = [
             f"{number(count)} {WORDS.get(str(kind), str(kind))}: {reason}"
-            for kind, reason, count in one.status.reasons
+            for kind, reason, count in one.reasons
             if reason
         ]
         if reasons:
@@ -171,8 +173,8 @@ def _lines(
     yield labelled("ledger", _from_here(found.place), width)
 
 
-def _of(one: Standing, several: bool) -> str:
-    return f"{short(one.status.campaign, 30)}: " if several else ""
+def _of(one: Status, several: bool) -> str:
+    return f"{short(one.campaign, 30)}: " if several else ""
 
 
 def _from_here(path: str) -> str:
@@ -182,9 +184,9 @@ def _from_here(path: str) -> str:
     return path
 
 
-def _parts(one: Standing, before: Counts) -> list[Part]:
-    counts = one.status.told
-    known = before.get(one.status.campaign, counts)
+def _parts(one: Status, before: Counts) -> list[Part]:
+    counts = one.shown_counts
+    known = before.get(one.campaign, counts)
 
     def part(make: Callable[[int, str, str], Part], status: MessageStatus) -> Part:
         # What is queued and on its way is what the others leave.
@@ -195,32 +197,34 @@ def _parts(one: Standing, before: Counts) -> list[Part]:
     return [part(make, status) for status, make in MADE.items()]
 
 
-def _pace(one: Standing, now: float) -> Iterator[tuple[str, str]]:
+def _pace(one: Status, now: float) -> Iterator[tuple[str, str]]:
     """How fast it went, what it waits for, and when it will be done."""
-    told = f"{number(one.status.per_hour)} in the last hour"
-    most = one.allowed
+    told = f"{number(one.per_hour)} in the last hour"
+    most = one.outlook.allowed
     if most is not None and most.per_hour < math.inf:
         told += f", of {most.per_hour:,.0f} allowed by {most.by}"
     yield "rate", told
-    if one.binds_now and one.next_at is not None:
-        left = max(0.0, one.next_at - now)
-        yield "next", f"{moment(one.next_at, now)}, in {duration(left)}: waits for {one.binds_now}"
-    if (done := one.forecast) is not None:
+    outlook = one.outlook
+    if outlook.binds_now and outlook.next_at is not None:
+        left = f"in {duration(max(0.0, outlook.next_at - now))}"
+        yield "next", f"{moment(outlook.next_at, now)}, {left}: waits for {outlook.binds_now}"
+    if (done := outlook.forecast) is not None:
         binds = f"; what binds most: {done.binds}" if done.binds and done.seconds < math.inf else ""
         yield "finish", _when(done.seconds, now) + binds
 
 
-def _senders(one: Standing, now: float) -> Iterator[str]:
+def _senders(one: Status, now: float) -> Iterator[str]:
     """What each sender still has to send, if there are several."""
     left: dict[str, int] = {}
-    for (sender, _), count in one.status.queue.items():
+    for (sender, _), count in one.queue.items():
         left[sender] = left.get(sender, 0) + count
     if len(left) < 2:
         return
-    ends = {} if one.forecast is None else one.forecast.by_sender
+    forecast = one.outlook.forecast
+    ends = {} if forecast is None else forecast.by_sender
     for sender, count in sorted(left.items()):
         done = f" · finish: {_when(ends[sender], now)}" if sender in ends else ""
-        stopped = " · STOPPED" if sender in one.status.stopped_senders else ""
+        stopped = " · STOPPED" if sender in one.stopped_senders else ""
         yield f"{sender}  {number(count)} queued{done}{stopped}"
 
 
@@ -232,7 +236,7 @@ def _when(seconds: float, now: float) -> str:
     return f"about {moment(now + seconds, now)}, in {duration(seconds)}"
 
 
-def _run(found: Standings, now: float) -> str:
+def _run(found: Overview, now: float) -> str:
     last = found.last_run
     if last is None:
         return "no run yet"

@@ -20,7 +20,7 @@ from runner.message.status import MessageStatus
 _S = MessageStatus
 
 
-def settle_by_word(
+def resolve(
     ledger: Ledger,
     row: CampaignRow,
     clock: Clock,
@@ -76,7 +76,7 @@ def settle_by_word(
     return len(told[_S.SENT]), len(told[_S.QUEUED])
 
 
-def take_words_back(
+def undo(
     ledger: Ledger,
     row: CampaignRow,
     clock: Clock,

@@ -13,7 +13,7 @@ from runner.formatting import duration, number, safe
 from runner.ledger.queries.statistics import ENDED
 from runner.message.status import MessageStatus
 from runner.pacing.forecast import finish_as_json
-from runner.status.statistics import Bucket, Counts, Figures, Series, as_json
+from runner.status.statistics import Bucket, Counts, Series, Statistics, as_json
 from runner.status.status import Need
 
 _S = MessageStatus
@@ -134,17 +134,17 @@ class Report:
     public: Mapping[str, Any]
 
 
-def told(found: Figures, command: Callable[..., str], version: str) -> Report:
+def told(found: Statistics, command: Callable[..., str], version: str) -> Report:
     """What a campaign's report tells. `command` makes a command line of its words."""
     needs = [(_need(each), command(*each.words) if each.words else "") for each in found.needs]
     sections = [_funnel(found, command), _over_time(found), _senders(found), *_columns(found)]
-    standing = found.standing
+    outlook = found.status.outlook
     public = {
         "report": "run-campaign",
         **as_json(found),
-        **finish_as_json(standing.forecast, found.at),
-        "binds_now": standing.binds_now,
-        "next_at": iso(standing.next_at) or None,
+        **finish_as_json(outlook.forecast, found.at),
+        "binds_now": outlook.binds_now,
+        "next_at": iso(outlook.next_at) or None,
         "needs": [{"what": what, "command": line or None} for what, line in needs],
     }
     here = datetime.fromtimestamp(found.at).astimezone()
@@ -168,15 +168,15 @@ def _need(need: Need) -> str:
     return safe(f"{need.what}{since}" + (f": {need.why}" if need.why else ""))
 
 
-def _summary(found: Figures) -> Sequence[str]:
-    status, standing = found.status, found.standing
+def _summary(found: Statistics) -> Sequence[str]:
+    status, outlook = found.status, found.status.outlook
     sent = status.counts[_S.SENT]
     lines = [f"{number(sent)} of {number(status.total)} sent"]
     if status.total:
         lines[0] += f" ({_share(sent, status.total)})"
     if status.per_hour:
         lines[0] += f", {number(status.per_hour)} of them in the last hour"
-    forecast = standing.forecast
+    forecast = outlook.forecast
     if forecast is not None and forecast.seconds < math.inf:
         end = Moment(found.at + forecast.seconds)
         binds = f"; what binds: {forecast.binds}" if forecast.binds else ""
@@ -189,8 +189,8 @@ def _summary(found: Figures) -> Sequence[str]:
         lines.append("when it is done is not known: the campaign file cannot be read here")
     elif not status.counts[_S.QUEUED] + status.counts[_S.SENDING]:
         lines.append("nothing is queued")
-    if standing.binds_now and standing.next_at is not None:
-        lines.append(f"next message {Moment(standing.next_at)}: waits for {standing.binds_now}")
+    if outlook.binds_now and outlook.next_at is not None:
+        lines.append(f"next message {Moment(outlook.next_at)}: waits for {outlook.binds_now}")
     return [safe(line[:1].upper() + line[1:]) for line in lines]
 
 
@@ -204,7 +204,7 @@ def _share(part: int, total: int) -> str:
     return ">99 %" if share == 100 and part < total else f"{share} %"
 
 
-def _funnel(found: Figures, command: Callable[..., str]) -> Section:
+def _funnel(found: Statistics, command: Callable[..., str]) -> Section:
     status = found.status
     ways = [each for each in ORDER if status.counts[each]]
     rows: list[Sequence[Cell]] = [["prospects", status.total, "100 %" if status.total else ""]]
@@ -219,7 +219,7 @@ def _funnel(found: Figures, command: Callable[..., str]) -> Section:
     if status.counts[_S.IN_DOUBT]:
         notes.append("In doubt: may or may not have been sent; never counted as either.")
     if status.counts[_S.SKIPPED]:
-        words = ("export", found.standing.path, "-o", "skipped.csv", "--status", "skipped")
+        words = ("export", status.file, "-o", "skipped.csv", "--status", "skipped")
         notes.append(f"Who was skipped, and what to correct: {safe(command(*words))}")
     return Section(
         "What came of it",
@@ -239,7 +239,7 @@ def _funnel(found: Figures, command: Callable[..., str]) -> Section:
     )
 
 
-def _over_time(found: Figures) -> Section:
+def _over_time(found: Statistics) -> Section:
     series = found.series
     ways = [each for each in ENDED if any(bucket.counts.get(each) for bucket in series.buckets)]
     limited = any(bucket.allowed is not None for bucket in series.buckets)
@@ -267,12 +267,12 @@ def _over_time(found: Figures) -> Section:
     return Section("Over time", [Table(title, head, rows)], chart, notes)
 
 
-def _senders(found: Figures) -> Section:
+def _senders(found: Statistics) -> Section:
     shown = [each for each in found.senders if each.sender]
     ways = [each for each in ORDER if any(one.counts.get(each) for one in shown)]
     rows: list[list[Cell]] = []
     stopped = any(each.stopped for each in shown)
-    ends = found.standing.forecast is not None
+    ends = found.status.outlook.forecast is not None
     for each in shown:
         counts: list[Cell] = [each.counts.get(way, 0) for way in ways]
         last = None if each.last_sent_at is None else Moment(each.last_sent_at)
@@ -286,15 +286,15 @@ def _senders(found: Figures) -> Section:
     return Section("By sender", [table], chart if shown else None)
 
 
-def _done(found: Figures, sender: str) -> Cell:
-    forecast = found.standing.forecast
+def _done(found: Statistics, sender: str) -> Cell:
+    forecast = found.status.outlook.forecast
     left = None if forecast is None else forecast.by_sender.get(sender)
     if left is None:
         return None
     return Moment(found.at + left) if left < math.inf else "never"
 
 
-def _columns(found: Figures) -> list[Section]:
+def _columns(found: Statistics) -> list[Section]:
     return [
         _column(f"By {safe(each.column)}", [(_value(one.value), one.counts) for one in each.values])
         for each in found.by

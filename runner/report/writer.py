@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runner.errors import RunnerError, UsageError
 from runner.report.content import told
-from runner.status.statistics import Figures
+from runner.status.statistics import Statistics
 from runner.tables.writer import replacing
 
 __all__ = ["FORMATS", "format_of", "refuse_other", "save_report", "written"]
@@ -31,7 +31,7 @@ def format_of(path: Path) -> str:
     raise UsageError(f"-o {path}: an unknown ending {said}; known: {known}", "or say --format")
 
 
-def written(found: Figures, format: str, command: Callable[..., str], version: str) -> str:
+def written(found: Statistics, format: str, command: Callable[..., str], version: str) -> str:
     """A report. `command` makes a command line of its words."""
     report = told(found, command, version)
     match format:

@@ -7,16 +7,15 @@ a lane half changed nor holds it up.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 
 from runner.clock import Clock
-from runner.instrumentation import CampaignFigures, Figures, LaneFigures, Limit, Measures
+from runner.instrumentation import LaneFigures, Limit, Measures, RunFigures
 from runner.ledger.ledger import Ledger
-from runner.ledger.queries import gauges
-from runner.ledger.queries.gauges import Standing
+from runner.ledger.messages.queue import Waiting
+from runner.ledger.queries.gauges import campaign_figures
 from runner.pacing.windows import DAY, HOUR, MINUTE
 from runner.sending.lane import Lane
 
@@ -46,7 +45,7 @@ async def looked_at(
         return
     loop = asyncio.get_running_loop()
 
-    def look() -> Future[Figures]:
+    def look() -> Future[RunFigures]:
         looking = _look(ledger, clock, lanes, submitted)
         try:
             return asyncio.run_coroutine_threadsafe(looking, loop)
@@ -64,25 +63,24 @@ async def looked_at(
 
 async def _look(
     ledger: Ledger, clock: Clock, lanes: Callable[[], Collection[Lane]], submitted: bool
-) -> Figures:
+) -> RunFigures:
     begun = clock.boot()
     driven = list(lanes())
     ids = [id for lane in driven for id in lane.campaigns]
     only = {each for lane in driven for each in lane.only}
-    said = await asyncio.to_thread(ledger.read, gauges.standings, ids, only, submitted=submitted)
+    campaigns, queues = await asyncio.to_thread(
+        ledger.read, campaign_figures, ids, only, submitted=submitted
+    )
     now, wall = clock.boot(), clock.now()
-    return Figures(
+    return RunFigures(
         at=wall,
         took=now - begun,
-        campaigns=[
-            CampaignFigures(each.campaign, each.messages, each.brake, each.last_sent_at)
-            for each in said.values()
-        ],
-        lanes=[_figures(lane, said, now, wall) for lane in driven],
+        campaigns=campaigns,
+        lanes=[_figures(lane, queues, now, wall) for lane in driven],
     )
 
 
-def _figures(lane: Lane, said: Mapping[int, Standing], now: float, wall: float) -> LaneFigures:
+def _figures(lane: Lane, queues: Sequence[Waiting], now: float, wall: float) -> LaneFigures:
     ends: dict[tuple[str, str], float] = {}
     for settings in lane.campaigns.values():
         channel = lane.channel_for(settings.version, settings.base_url)
@@ -92,30 +90,28 @@ def _figures(lane: Lane, said: Mapping[int, Standing], now: float, wall: float) 
         lane=lane.id,
         in_flight=lane.in_flight,
         stopped=bool(lane.stopped),
-        due=_due(lane, said, now, wall),
+        due=_due(lane, queues, now, wall),
         limits=_limits(lane, now),
         senders={sender: sender in lane.stopped_senders for sender in lane.pacer.senders},
         ends=ends,
     )
 
 
-def _due(lane: Lane, said: Mapping[int, Standing], now: float, wall: float) -> dict[str, int]:
+def _due(lane: Lane, queues: Sequence[Waiting], now: float, wall: float) -> dict[str, int]:
     """By campaign, what a lane has in its queue and nothing makes wait."""
-    due: Counter[str] = Counter()
+    due = dict.fromkeys((settings.name for settings in lane.campaigns.values()), 0)
     ready: dict[str, bool] = {}
-    for id, settings in lane.campaigns.items():
-        due[settings.name] = 0
-        if lane.ending or id in lane.braked or id not in said:
+    for each in queues:
+        sender, settings = each.sender, lane.campaigns.get(each.campaign)
+        if settings is None or lane.ending or each.campaign in lane.braked:
             continue
-        for each in said[id].waiting:
-            sender = each.sender
-            if sender not in lane.pacer.senders or sender in lane.stopped_senders:
-                continue
-            if sender not in ready:
-                ready[sender] = lane.pacer.ready(sender, now).at <= now
-            if ready[sender] and settings.opens(each.zone, max(each.next_at, wall)) <= wall:
-                due[settings.name] += each.count
-    return dict(due)
+        if sender not in lane.pacer.senders or sender in lane.stopped_senders:
+            continue
+        if sender not in ready:
+            ready[sender] = lane.pacer.ready(sender, now).at <= now
+        if ready[sender] and settings.opens(each.zone, max(each.next_at, wall)) <= wall:
+            due[settings.name] += each.count
+    return due
 
 
 def _limits(lane: Lane, now: float) -> list[Limit]:

@@ -16,7 +16,7 @@ from prometheus_client import generate_latest
 
 from runner import metrics as module
 from runner.events import MessageDeferred, MessageInDoubt, MessageSent
-from runner.instrumentation import Figures, Limit, Purpose
+from runner.instrumentation import Limit, Purpose, RunFigures
 from runner.ledger.campaigns import brakes
 from runner.message.status import SkipReason
 from runner.metrics import MOST_ASKING, MOST_REASONS, Metrics, answer_class, serve
@@ -108,7 +108,7 @@ def test_the_run_never_waits_for_who_looks() -> None:
     asked = threading.Event()
     looking = Looking(at_once=None)
 
-    def look() -> Future[Figures]:
+    def look() -> Future[RunFigures]:
         asked.set()
         return looking()
 
@@ -148,18 +148,18 @@ def test_counts_of_several_threads_add_up_while_somebody_looks() -> None:
 class Onlooker:
     """Measures that keep how to look."""
 
-    look: Callable[[], Future[Figures]] | None = None
+    look: Callable[[], Future[RunFigures]] | None = None
 
     def answered(self, purpose: Purpose, seconds: float, status: int) -> None: ...
 
     def committed(self, seconds: float) -> None: ...
 
-    def look_by(self, look: Callable[[], Future[Figures]] | None) -> None:
+    def look_by(self, look: Callable[[], Future[RunFigures]] | None) -> None:
         self.look = look
 
 
 def test_a_look_finds_what_the_ledger_and_the_limits_say(make: Callable[..., Setting]) -> None:
-    seen: list[Figures] = []
+    seen: list[RunFigures] = []
     onlooker = Onlooker()
     setting = make(
         [1, 2, 3],

@@ -91,7 +91,7 @@ def command(
     from runner.cli.browser import open_page, remove_page, write_page
     from runner.cli.failures import exit_code_of, token_names
     from runner.dashboard.app import dashboard_of
-    from runner.dashboard.server import Place, serve
+    from runner.dashboard.server import ListenAddress, serve
 
     app = dashboard_of(campaign, state, os.environ, Path.cwd(), call.command, read_only=read_only)
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
@@ -122,11 +122,11 @@ def command(
         if link in pages:
             remove_page(pages.pop(link))
 
-    place = Place(host, PORT if port is None else port, next_free=port is None)
+    address = ListenAddress(host, PORT if port is None else port, next_free=port is None)
     try:
         serve(
             app,
-            place,
+            address,
             announce,
             lambda failure: exit_code_of(failure, call),
             read_only=read_only,

@@ -65,7 +65,7 @@ def command(
     from runner.project.open import opened_any
     from runner.project.output_files import refuse_used
     from runner.report.writer import format_of, refuse_other, save_report, written
-    from runner.status.statistics import figures_of
+    from runner.status.statistics import statistics_of
 
     call.about((campaign,) if campaign else (), state)
     format = chosen or (format_of(output) if output else "html")
@@ -77,7 +77,7 @@ def command(
             refuse_other(output)
             refuse_used(output, ledger, [campaign] if campaign else [])
         with told_in_place() as tell:
-            found = figures_of(ledger, row, campaign, SystemClock(), by=by, tell=tell)
+            found = statistics_of(ledger, row, campaign, SystemClock(), by=by, progress=tell)
             text = written(found, format, call.command, __version__)
     if output is None:
         click.echo(text, nl=False)

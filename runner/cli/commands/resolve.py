@@ -82,7 +82,7 @@ def command(
     from runner.cli.output import tell_moved
     from runner.message.status import MessageStatus
     from runner.project.open import opened
-    from runner.status.driver import status_now
+    from runner.status.status import status_of
 
     call.about((campaign,), state)
     words, undone = bool(sent or not_sent or all_not_sent), bool(undo or undo_all)
@@ -97,9 +97,9 @@ def command(
         _ask_the_api(call, campaign, state)
     with opened(campaign, state, os.environ) as (ledger, row):
         tell_moved(ledger)
-        status = ledger.read(status_now, row, time.time())
+        status = ledger.read(status_of, row, time.time())
     doubts = status.in_doubt
-    orphans = status.told[MessageStatus.IN_DOUBT] - len(doubts)
+    orphans = status.shown_counts[MessageStatus.IN_DOUBT] - len(doubts)
     if orphans:
         ask = call.command("resolve", str(campaign))
         what = "message was" if orphans == 1 else "messages were"
@@ -122,7 +122,7 @@ def _give_word(
     """Settle by a person's word; False if they think better of it."""
     from runner.clock import SystemClock
     from runner.control.campaigns import user
-    from runner.control.resolution import settle_by_word
+    from runner.control.resolution import resolve
     from runner.ledger.campaigns import submissions
     from runner.ledger.campaigns.audit import CLI
     from runner.ledger.messages import in_doubt
@@ -133,7 +133,7 @@ def _give_word(
         if all_not_sent and not yes and doubts and not _sure(len(doubts)):
             click.echo("nothing was changed")
             return False
-        said_sent, queued = settle_by_word(
+        said_sent, queued = resolve(
             ledger,
             row,
             SystemClock(),
@@ -157,13 +157,13 @@ def _give_word(
 def _take_back(campaign: Path, state: str | None, ids: tuple[str, ...]) -> None:
     from runner.clock import SystemClock
     from runner.control.campaigns import user
-    from runner.control.resolution import take_words_back
+    from runner.control.resolution import undo
     from runner.formatting import safe
     from runner.ledger.campaigns.audit import CLI
     from runner.project.open import opened
 
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
-        told = take_words_back(ledger, row, SystemClock(), ids, by=user(), via=CLI)
+        told = undo(ledger, row, SystemClock(), ids, by=user(), via=CLI)
     if not told.back and not told.too_late:
         click.echo("nothing to take back: no word was given since the last run")
         return

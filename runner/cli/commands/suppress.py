@@ -148,7 +148,7 @@ def remove(call: Call, /, ids: tuple[str, ...], state: str | None) -> int:
     """Take people off the list; the next run queues them again."""
     from runner.clock import SystemClock
     from runner.control.campaigns import user
-    from runner.control.people import unsuppress
+    from runner.control.suppression import unsuppress
     from runner.ledger.campaigns.audit import CLI
 
     call.about((), state)
@@ -187,7 +187,7 @@ def _suppress(wanted: Mapping[str, tuple[str, float]], state: str | None, why: s
     from runner.clock import SystemClock
     from runner.control.campaigns import user
     from runner.control.in_flight import wait_until_none_leaves
-    from runner.control.people import suppress
+    from runner.control.suppression import suppress
     from runner.formatting import number, safe
     from runner.ledger.campaigns.audit import CLI
 

@@ -32,7 +32,8 @@ class Retry:
     new_key: bool = False
 
 
-RETRYABLE = frozenset({_S.FAILED, _S.REJECTED, _S.CANCELLED})
+RETRYABLE = (_S.FAILED, _S.REJECTED, _S.CANCELLED)
+"""The statuses that can be queued again."""
 
 
 def retry(connection: Connection, asked: Retry) -> int:

@@ -1,6 +1,7 @@
-"""What people look through: lists of messages and rows, a page at a time, and one message's story.
+"""Lists of messages and rows, a page at a time, and one message in full.
 
-Every look is bounded, whatever the ledger holds: it reads by an index, or so many messages at most.
+Every query is bounded, whatever the ledger holds: it reads by an index, or so many messages at
+most.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ about a tenth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedMessage:
     """A message, or a row of the sheet without a usable id (`message` is None), as it is now.
     `columns` are the prospect's cells."""
 
@@ -81,20 +82,20 @@ ROWS_LISTED = select(
 ).join(campaign, campaign.c.id == row_skip.c.campaign)
 
 
-def listed(row: Sequence[Any]) -> Listed:
+def listed(row: Sequence[Any]) -> ListedMessage:
     """A row of `LISTED`."""
     campaign, name, id, number, to, status, reason, detail, columns, *rest = row
     cells = json.loads(columns)
-    return Listed(
+    return ListedMessage(
         campaign, name, id, number, to, MessageStatus(status), reason, detail, cells, *rest
     )
 
 
-def row_listed(row: Sequence[Any]) -> Listed:
+def row_listed(row: Sequence[Any]) -> ListedMessage:
     """A row of `ROWS_LISTED`."""
     campaign, name, number, to, reason, detail, columns = row
     cells = json.loads(columns)
-    return Listed(campaign, name, None, number, to, _S.SKIPPED, reason, detail, cells)
+    return ListedMessage(campaign, name, None, number, to, _S.SKIPPED, reason, detail, cells)
 
 
 def messages(
@@ -106,7 +107,7 @@ def messages(
     sender: str = "",
     after: str = "",
     limit: int = 50,
-) -> Page[Listed]:
+) -> Page[ListedMessage]:
     """A campaign's messages of one status, in plan order. Empty `reason` and `sender`: any."""
     [since] = where_of(after, int) if after else [0]
     by_sender = status is _S.QUEUED and bool(sender)  # which has an index of its own
@@ -125,7 +126,7 @@ def messages(
 
 def skipped(
     connection: Connection, id: int, *, reason: str = "", after: str = "", limit: int = 50
-) -> Page[Listed]:
+) -> Page[ListedMessage]:
     """Whom a campaign skipped: rows without a usable id first, in the order of the sheet, then
     messages in plan order. Empty `reason`: any."""
     of_messages, since = where_of(after, int, int) if after else (0, -1)
@@ -147,7 +148,7 @@ def skipped(
     return Page(rows + rest.rows, rest.after, rest.cut)
 
 
-def _then(page: Page[Listed]) -> Page[Listed]:
+def _then(page: Page[ListedMessage]) -> Page[ListedMessage]:
     """A page of messages as one of a list that began with rows."""
     return Page(page.rows, page.after and f"1_{page.after}", page.cut)
 
@@ -185,12 +186,12 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class MessageDetail:
     """All that the ledger knows of one message. `suppressed`: why, and since when, its recipient is
     on the do-not-contact list, None if they are not; `others`: messages to the same person, of
     other campaigns too, at most `OTHERS`; `actions`: what persons did about it, newest first."""
 
-    message: Listed
+    message: ListedMessage
     platform: str
     id_type: str
     step: str
@@ -198,14 +199,14 @@ class Story:
     attempts: tuple[Attempt, ...]
     actions: tuple[Action, ...]
     suppressed: tuple[str, float] | None
-    others: tuple[Listed, ...]
+    others: tuple[ListedMessage, ...]
 
 
 OTHERS = 100
 
 
-def story(connection: Connection, id: int) -> Story | None:
-    """The story of a message; None if there is no such message."""
+def detail(connection: Connection, id: int) -> MessageDetail | None:
+    """Return one message in full; None if there is no such message."""
     found = connection.execute(LISTED.where(message.c.id == id)).one_or_none()
     if found is None:
         return None
@@ -226,7 +227,7 @@ def story(connection: Connection, id: int) -> Story | None:
             suppression.c.recipient == told.recipient
         )
     ).one_or_none()
-    return Story(
+    return MessageDetail(
         message=told,
         platform=platform,
         id_type=id_type,

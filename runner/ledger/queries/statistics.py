@@ -36,7 +36,7 @@ SAMPLE = 200
 """Messages and rows whose columns are taken to be those of the sheet."""
 
 
-class OfSender(NamedTuple):
+class SenderCount(NamedTuple):
     """Messages of one sender, status and zone; `last_at`: when the last was sent (Unix s)."""
 
     sender: str
@@ -46,7 +46,7 @@ class OfSender(NamedTuple):
     last_at: float | None
 
 
-def by_sender(connection: Connection, id: int) -> list[OfSender]:
+def by_sender(connection: Connection, id: int) -> list[SenderCount]:
     """A campaign's messages by sender, status and zone."""
     group = message.c.sender, message.c.status, message.c.zone
     rows = connection.execute(
@@ -56,7 +56,7 @@ def by_sender(connection: Connection, id: int) -> list[OfSender]:
         .order_by(*group)
     )
     return [
-        OfSender(sender, MessageStatus(status), zone, count, last)
+        SenderCount(sender, MessageStatus(status), zone, count, last)
         for sender, status, zone, count, last in rows
     ]
 
@@ -140,14 +140,14 @@ def has_column(connection: Connection, id: int, name: str) -> bool:
     return name in column_names(connection, id) or name in export_names(connection, id)
 
 
-class OfValue(NamedTuple):
+class ValueCount(NamedTuple):
     """Messages and rows whose cell of a column holds `value`, empty for a blank one."""
 
     value: str
     counts: dict[MessageStatus, int]
 
 
-def by_column(connection: Connection, id: int, name: str, most: int) -> list[OfValue]:
+def by_column(connection: Connection, id: int, name: str, most: int) -> list[ValueCount]:
     """What came of the rows for each value of a column: of the `most` frequent ones."""
     rows = union_all(
         select(message.c.columns, message.c.status).where(message.c.campaign == id),
@@ -167,7 +167,7 @@ def by_column(connection: Connection, id: int, name: str, most: int) -> list[OfV
         .limit(most)
     )
     return [
-        OfValue(value, {s: n for s, n in zip(_S, counts, strict=True) if n})
+        ValueCount(value, {s: n for s, n in zip(_S, counts, strict=True) if n})
         for value, *counts in connection.execute(counted)
     ]
 

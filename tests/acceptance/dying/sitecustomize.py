@@ -163,16 +163,16 @@ def _change_planning(module: Any, death: Death) -> None:
     _dying_after(module.PlanWriter, "finish", "plan.finished", death)
 
 
-def _change_acting(module: Any, death: Death) -> None:
+def _change_resolution(module: Any, death: Death) -> None:
     _dying_after(module, "give_word", "give_word.inside", death)
-    _dying_after(module, "settle_by_word", "give_word.committed", death)
+    _dying_after(module, "resolve", "give_word.committed", death)
 
 
 CHANGES: dict[str, Callable[[Any, Death], None]] = {
     "runner.ledger.ledger": _change_ledger,
     "runner.ledger.engine": _change_engine,
     "runner.ledger.messages.plans": _change_planning,
-    "runner.control.campaigns": _change_acting,
+    "runner.control.resolution": _change_resolution,
     "runner.channels.http": _change_wire,
     "runner.channels.inbox_v1": _change_channel("InboxV1"),
     "runner.channels.inbox_v2": _change_channel("InboxV2"),

@@ -11,7 +11,7 @@ from sqlalchemy import Column, ColumnElement, Connection, func, or_, select
 
 from runner.clock import Clock
 from runner.ledger.pagination import Page
-from runner.ledger.queries.listing import LISTED, ROWS_LISTED, Listed, listed, row_listed
+from runner.ledger.queries.listing import LISTED, ROWS_LISTED, ListedMessage, listed, row_listed
 from runner.ledger.queries.totals import own_result
 from runner.ledger.schema import campaign, message, row_skip
 
@@ -21,13 +21,13 @@ PIECE = 10_000
 
 def search(
     connection: Connection, text: str, clock: Clock, *, limit: int = 50, within: float = 1.0
-) -> Page[Listed]:
+) -> Page[ListedMessage]:
     """Messages and rows of whoever has `text` as id, then as the beginning of the id, then anywhere
     in a cell, whatever its case; in each the newest first. `cut`: there may be more, for `limit` or
     `within` (seconds) was reached."""
     wanted = text.strip()
     give_up = clock.boot() + within
-    found: dict[tuple[int, int | None, int], Listed] = {}
+    found: dict[tuple[int, int | None, int], ListedMessage] = {}
     whole = False
     for piece in _pieces(connection, wanted, limit) if wanted else ():
         for each in piece:
@@ -39,7 +39,7 @@ def search(
     return Page(tuple(found.values())[:limit], cut=not whole)
 
 
-def _pieces(connection: Connection, text: str, limit: int) -> Iterator[list[Listed]]:
+def _pieces(connection: Connection, text: str, limit: int) -> Iterator[list[ListedMessage]]:
     """What is found, the surest first, then piece by piece of the ledger."""
     newest = LISTED.order_by(None).order_by(message.c.id.desc()).limit(limit + 1)
     exact = newest.where(message.c.recipient == normalize("NFC", text))
@@ -92,11 +92,11 @@ def _holds(connection: Connection, text: str) -> Callable[[Column[str]], ColumnE
     return holds
 
 
-def _told_by_cells(text: str) -> Callable[[Listed], bool]:
+def _told_by_cells(text: str) -> Callable[[ListedMessage], bool]:
     """That a cell itself holds a text, and not the name of its column."""
     folded = text.casefold()
 
-    def has_it(each: Listed) -> bool:
+    def has_it(each: ListedMessage) -> bool:
         return any(
             folded in str(cell).casefold() for cell in (*each.columns.values(), each.recipient)
         )

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+import webbrowser
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,8 +57,6 @@ def open_page(page: Path, secret: Collection[str]) -> None:
     whose names say so."""
     with _without(secret):
         if click.launch(page.as_uri()) != 0:
-            import webbrowser
-
             webbrowser.open(page.as_uri())
 
 

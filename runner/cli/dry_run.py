@@ -12,10 +12,9 @@ from typing import Any
 import click
 
 from runner.cli.invocation import Call
-from runner.cli.json_text import json_text
 from runner.cli.options import ENDINGS
-from runner.cli.output import text_lines, told_in_place
-from runner.cli.prompts import finish_lines, preview_lines
+from runner.cli.output import finish_lines, json_text, text_lines, told_in_place
+from runner.cli.prompts import preview_lines
 from runner.clock import SystemClock
 from runner.errors import RunnerError
 from runner.formatting import number, safe

@@ -14,6 +14,7 @@ import click
 
 from runner.cli.invocation import Call
 from runner.errors import RunnerError
+from runner.formatting import safe
 from runner.passwords import SHORTEST, hide_passwords, passwords_in
 
 BUG = 3
@@ -72,8 +73,6 @@ def _give_up_output() -> None:
 
 
 def _tell(text: str, call: Call) -> None:
-    from runner.formatting import safe
-
     with contextlib.suppress(OSError):
         click.echo(safe(scrub(text, call), lines=True), err=True)
 

@@ -11,6 +11,8 @@ from unicodedata import normalize
 
 import click
 
+from runner.findings import refuse_code
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 ENDINGS = (".yaml", ".yml")
@@ -76,7 +78,7 @@ def _near(path: Path, ctx: click.Context) -> str:
                 names.setdefault(each.stem, str(each))
     group = ctx.find_root().command
     if not path.suffix and isinstance(group, click.Group):
-        names |= {name: name for name in group.commands}
+        names |= {name: name for name in group.list_commands(ctx)}
     wanted = path.stem if path.suffix else path.name
     found = get_close_matches(wanted, list(names), 2, 0.6)
     return f"; did you mean {' or '.join(names[name] for name in found)}?" if found else ""
@@ -95,8 +97,6 @@ def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> f
 
 
 def _finding_codes(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Any:
-    from runner.findings import refuse_code
-
     for code in value:
         if why := refuse_code(code):
             raise click.BadParameter(f"{code}: {why}", ctx, param)

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runner.cli.invocation import Call
-from runner.formatting import moment, number, safe
+from runner.formatting import duration, moment, number, safe
 from runner.ledger import moved_mark
 from runner.ledger.ledger import Ledger
+from runner.status.status import Status, needs_of
 
 if TYPE_CHECKING:
+    from runner.pacing.forecast import Forecast
     from runner.run.run import RunResult
-    from runner.status.status import Status
 
 WORDS = {"in_doubt": "in doubt", "sending": "being sent"}
+
+
+def json_text(told: Any) -> str:
+    """A value as JSON, with escapes for letters that the output cannot hold for certain."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    return json.dumps(told, ensure_ascii=not unicode, indent=2)
 
 
 def counts_line(counts: Mapping[str, int]) -> str:
@@ -64,14 +73,30 @@ def status_lines(status: Status) -> Iterable[str]:
 
 def needs_a_person(status: Status, call: Call) -> Iterable[str]:
     """What only a person can do about a campaign, with the command that does it."""
-    from runner.status.status import needs_of
-
     now = time.time()
     for need in needs_of(status):
         told = need.what + (f" at {moment(need.since, now)}" if need.since is not None else "")
         told = safe(told + (f": {need.why}" if need.why else ""))
         then = f"; {need.then}" if need.then else ""
         yield told + (f"{then}: {call.command(*need.words)}" if need.words else "")
+
+
+def finish_lines(forecast: Forecast, now: float) -> Iterable[str]:
+    """When it will be done and what makes it take that long, in all and, of several, per sender."""
+    if forecast.seconds < 1:
+        yield "done as fast as the API answers: no limit is in the way"
+        return
+    binds = forecast.binds if forecast.seconds < math.inf else ""
+    yield _done(forecast.seconds, now) + (f"; what binds: {binds}" if binds else "")
+    if len(forecast.by_sender) > 1:
+        for sender, seconds in sorted(forecast.by_sender.items()):
+            yield f"  {sender}: {_done(seconds, now)}"
+
+
+def _done(seconds: float, now: float) -> str:
+    if seconds == math.inf:
+        return "never done: the schedule does not open within two years"
+    return f"done about {moment(now + seconds, now)} (in {duration(seconds)})"
 
 
 def run_end(result: RunResult, call: Call | None, *, err: bool) -> None:

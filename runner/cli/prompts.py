@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.output import table, text_lines
+from runner.cli.output import finish_lines, table, text_lines
 from runner.errors import UsageError
-from runner.formatting import counted, duration, moment, number, safe
-
-if TYPE_CHECKING:
-    from runner.pacing.forecast import Forecast
-    from runner.planning.preview import Preview
-    from runner.terminal.display import Progress
+from runner.formatting import counted, number, safe
+from runner.pacing.forecast import Forecast
+from runner.planning.preview import Preview
+from runner.terminal.display import Progress
 
 
 def can_ask() -> bool:
@@ -111,21 +107,3 @@ def _name_in(columns: Mapping[str, str]) -> str:
         if name := " ".join(columns[one] for one in names if columns.get(one)):
             return str(name)
     return ""
-
-
-def finish_lines(forecast: Forecast, now: float) -> Iterable[str]:
-    """When it will be done and what makes it take that long, in all and, of several, per sender."""
-    if forecast.seconds < 1:
-        yield "done as fast as the API answers: no limit is in the way"
-        return
-    binds = forecast.binds if forecast.seconds < math.inf else ""
-    yield _done(forecast.seconds, now) + (f"; what binds: {binds}" if binds else "")
-    if len(forecast.by_sender) > 1:
-        for sender, seconds in sorted(forecast.by_sender.items()):
-            yield f"  {sender}: {_done(seconds, now)}"
-
-
-def _done(seconds: float, now: float) -> str:
-    if seconds == math.inf:
-        return "never done: the schedule does not open within two years"
-    return f"done about {moment(now + seconds, now)} (in {duration(seconds)})"

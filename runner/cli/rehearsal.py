@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from runner.campaign.schema import Campaign
 from runner.channels.base import Token
 from runner.cli.invocation import Call
 from runner.cli.live_run import options_of, run_and_tell
@@ -22,9 +23,6 @@ from runner.project.campaign_files import load
 from runner.project.credentials import SANDBOX_TOKEN
 from runner.project.ledger_location import LEDGER_NAME
 from runner.sandbox import AccountLink, Sandbox
-
-if TYPE_CHECKING:
-    from runner.campaign.schema import Campaign
 
 
 def rehearse(

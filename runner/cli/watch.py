@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -23,13 +22,11 @@ from runner.cli.invocation import Call
 from runner.cli.output import WORDS, needs_a_person
 from runner.formatting import duration, moment, number, short
 from runner.message.status import MessageStatus
+from runner.status.overview import Overview
+from runner.status.status import Status
 from runner.terminal import widgets
 from runner.terminal.display import is_smart
 from runner.terminal.widgets import BAD, Bar, Part, bars, in_place, labelled, with_command
-
-if TYPE_CHECKING:
-    from runner.status.overview import Overview
-    from runner.status.status import Status
 
 EVERY = 1.0
 """Seconds between two looks."""

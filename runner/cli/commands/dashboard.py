@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import sys
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 
 import click
 
+from runner.cli.browser import open_page, remove_page, write_page
+from runner.cli.failures import exit_code_of, token_names
 from runner.cli.invocation import Call
 from runner.cli.options import any_campaign_argument, examples, state_option
+from runner.errors import RunnerError
 
 PORT = 8790
 """The usual one; the sandbox has 8765."""
 
 
 def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    from ipaddress import ip_address
-
     if value == "localhost":
         return "127.0.0.1"
     try:
@@ -75,8 +77,6 @@ def command(
     Prints a link that lets in one browser, once; at a terminal, Enter prints another. It reads the
     ledger only, so runs and workers go on beside it; what it changes, it asks about first.
     """
-    from ipaddress import ip_address
-
     call.about((campaign,) if campaign else (), state)
     outside = not ip_address(host).is_loopback
     if outside and not allow_network:
@@ -85,11 +85,7 @@ def command(
             "over SSH, forward the port instead, or say --allow-network too"
         )
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
-        from runner.errors import RunnerError
-
         raise RunnerError("the dashboard is not installed", "pip install 'run-campaign[dashboard]'")
-    from runner.cli.browser import open_page, remove_page, write_page
-    from runner.cli.failures import exit_code_of, token_names
     from runner.dashboard.app import dashboard_of
     from runner.dashboard.server import ListenAddress, serve
 

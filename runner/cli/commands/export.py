@@ -9,6 +9,12 @@ import click
 
 from runner.cli.invocation import Call
 from runner.cli.options import ENDINGS, examples, known_campaign_argument, state_option
+from runner.cli.output import tell_moved
+from runner.formatting import number, safe
+from runner.message.status import MessageStatus
+from runner.project.open import opened
+from runner.project.output_files import refuse_used
+from runner.status.export import export
 
 STATUSES = (
     "queued",
@@ -52,13 +58,6 @@ def command(
     call: Call, /, campaign: Path, output: Path, statuses: tuple[str, ...], state: str | None
 ) -> int:
     """Write one line per row and recipient: status, reason, ids, text, and the sheet's columns."""
-    from runner.cli.output import tell_moved
-    from runner.formatting import number, safe
-    from runner.message.status import MessageStatus
-    from runner.project.open import opened
-    from runner.project.output_files import refuse_used
-    from runner.status.export import export
-
     call.about((campaign,), state)
     if output.suffix.lower() in ENDINGS:
         raise click.UsageError(f"-o {output}: would overwrite a campaign file; name a .csv")

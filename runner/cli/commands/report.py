@@ -7,8 +7,16 @@ from pathlib import Path
 
 import click
 
+from runner import __version__
 from runner.cli.invocation import Call
 from runner.cli.options import any_campaign_argument, examples, state_option
+from runner.cli.output import tell_moved, told_in_place
+from runner.clock import SystemClock
+from runner.formatting import safe
+from runner.project.open import opened_any
+from runner.project.output_files import refuse_used
+from runner.report.writer import format_of, refuse_other, save_report, written
+from runner.status.statistics import statistics_of
 
 
 @click.command(
@@ -58,15 +66,6 @@ def command(
     The page is one file that needs no network and prints. The ledger is only read: it can be asked
     at any time, of a live run too. CAMPAIGN may be left out where the ledger has one only.
     """
-    from runner import __version__
-    from runner.cli.output import tell_moved, told_in_place
-    from runner.clock import SystemClock
-    from runner.formatting import safe
-    from runner.project.open import opened_any
-    from runner.project.output_files import refuse_used
-    from runner.report.writer import format_of, refuse_other, save_report, written
-    from runner.status.statistics import statistics_of
-
     call.about((campaign,) if campaign else (), state)
     format = chosen or (format_of(output) if output else "html")
     if output is None and format == "html":

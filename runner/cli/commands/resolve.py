@@ -8,15 +8,25 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from runner.cli.invocation import Call
 from runner.cli.options import compared_ids, examples, known_campaign_argument, state_option
-
-if TYPE_CHECKING:
-    from runner.ledger.messages.in_doubt import Doubt
+from runner.cli.output import tell_moved, text_lines
+from runner.clock import SystemClock
+from runner.control.campaigns import user
+from runner.control.resolution import resolve, undo
+from runner.formatting import moment, safe
+from runner.ledger.campaigns import submissions
+from runner.ledger.campaigns.audit import CLI
+from runner.ledger.messages import in_doubt
+from runner.ledger.messages.in_doubt import Doubt
+from runner.ledger.queries import totals
+from runner.message.status import MessageStatus
+from runner.project.open import opened
+from runner.status.status import status_of
 
 OPEN = 4
 """Exit code while some are in doubt."""
@@ -79,11 +89,6 @@ def command(
     Without more, the API is asked again now, and what stays in doubt is listed with where to look.
     Exit code 4 while some are left.
     """
-    from runner.cli.output import tell_moved
-    from runner.message.status import MessageStatus
-    from runner.project.open import opened
-    from runner.status.status import status_of
-
     call.about((campaign,), state)
     words, undone = bool(sent or not_sent or all_not_sent), bool(undo or undo_all)
     if words + undone + only_list > 1:
@@ -120,14 +125,6 @@ def _give_word(
     yes: bool,
 ) -> bool:
     """Settle by a person's word; False if they think better of it."""
-    from runner.clock import SystemClock
-    from runner.control.campaigns import user
-    from runner.control.resolution import resolve
-    from runner.ledger.campaigns import submissions
-    from runner.ledger.campaigns.audit import CLI
-    from runner.ledger.messages import in_doubt
-    from runner.project.open import opened
-
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
         doubts = ledger.read(in_doubt.in_doubt, [row.id])
         if all_not_sent and not yes and doubts and not _sure(len(doubts)):
@@ -155,13 +152,6 @@ def _give_word(
 
 
 def _take_back(campaign: Path, state: str | None, ids: tuple[str, ...]) -> None:
-    from runner.clock import SystemClock
-    from runner.control.campaigns import user
-    from runner.control.resolution import undo
-    from runner.formatting import safe
-    from runner.ledger.campaigns.audit import CLI
-    from runner.project.open import opened
-
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
         told = undo(ledger, row, SystemClock(), ids, by=user(), via=CLI)
     if not told.back and not told.too_late:
@@ -183,9 +173,6 @@ def _sure(count: int) -> bool:
 
 def _ask_the_api(call: Call, campaign: Path, state: str | None) -> None:
     from runner.cli.live_run import watched
-    from runner.ledger.queries import totals
-    from runner.message.status import MessageStatus
-    from runner.project.open import opened
     from runner.run.options import Options, Surroundings
     from runner.run.run import RunResult
     from runner.run.settle import settle_now
@@ -215,9 +202,6 @@ def _person(doubt: Doubt) -> str:
 
 
 def _listed(doubts: list[Doubt], call: Call, campaign: Path) -> Iterable[str]:
-    from runner.cli.output import text_lines
-    from runner.formatting import moment, safe
-
     if not doubts:
         yield "nothing is in doubt"
         return

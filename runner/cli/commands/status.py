@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from runner.cli.invocation import Call
-from runner.cli.json_text import json_text
 from runner.cli.options import any_campaign_argument, examples, state_option
-
-if TYPE_CHECKING:
-    from runner.status.overview import Overview
-    from runner.status.status import Status
+from runner.cli.output import finish_lines, json_text, needs_a_person, status_lines
+from runner.clock import SystemClock, iso
+from runner.formatting import moment, number, safe
+from runner.status.overview import Overview, read_overview
+from runner.status.status import Status
 
 
 @click.command(
@@ -40,8 +40,6 @@ def command(
 
     Reads the ledger only: it can be asked at any time, of a live run too.
     """
-    from runner.formatting import safe
-
     call.about((campaign,) if campaign else (), state)
     if watch and as_json:
         raise click.UsageError("--watch and --json do not go together; choose one")
@@ -61,17 +59,10 @@ def command(
 
 
 def _overview(campaign: Path | None, state: str | None) -> Overview:
-    from runner.clock import SystemClock
-    from runner.status.overview import read_overview
-
     return read_overview(campaign, state, os.environ, Path.cwd(), SystemClock())
 
 
 def _text(found: Overview, call: Call) -> str:
-    from runner.cli.output import needs_a_person, status_lines
-    from runner.cli.prompts import finish_lines
-    from runner.formatting import moment, number, safe
-
     now = time.time()
     lines = [f"ledger: {safe(found.place)}"]
     lines += [safe(found.moved)] if found.moved else []
@@ -103,7 +94,6 @@ def _text(found: Overview, call: Call) -> str:
 
 
 def _as_json(each: Status, found: Overview, call: Call) -> dict[str, Any]:
-    from runner.clock import iso
     from runner.pacing.forecast import finish_as_json
 
     told = each.as_json()

@@ -9,7 +9,14 @@ from typing import Any
 import click
 
 from runner.cli.invocation import Call
+from runner.cli.live_run import watched
 from runner.cli.options import campaign_argument, examples, state_option
+from runner.cli.output import text_lines
+from runner.events import Event, MessageSent
+from runner.message.plan import PlannedMessage
+from runner.run.options import Options, Surroundings
+from runner.run.run import RunResult
+from runner.run.self_test import run_test
 
 QUIET: dict[str, Any] = {"log_format": "text", "quiet": True, "verbose": False}
 
@@ -40,14 +47,6 @@ def command(
 
     It has a key of its own and is never counted in the campaign.
     """
-    from runner.cli.live_run import watched
-    from runner.cli.output import text_lines
-    from runner.events import Event, MessageSent
-    from runner.message.plan import PlannedMessage
-    from runner.run.options import Options, Surroundings
-    from runner.run.run import RunResult
-    from runner.run.self_test import run_test
-
     call.about((campaign,), state)
     sent: list[MessageSent] = []
 

@@ -1,4 +1,4 @@
-"""What a run's end and a campaign's state look like in words."""
+"""The output of commands: counts, tables, what needs a person, and the end of a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.formatting import duration, moment, number, safe
 from runner.ledger import moved_mark
 from runner.ledger.ledger import Ledger
@@ -26,13 +26,13 @@ WORDS = {"in_doubt": "in doubt", "sending": "being sent"}
 
 
 def json_text(told: Any) -> str:
-    """A value as JSON, with escapes for letters that the output cannot hold for certain."""
+    """Return a value as JSON, with escapes for letters that the output may not be able to hold."""
     unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
     return json.dumps(told, ensure_ascii=not unicode, indent=2)
 
 
 def counts_line(counts: Mapping[str, int]) -> str:
-    """`17 sent, 1 rejected, 5 skipped`; `nobody` when all are 0."""
+    """Return `17 sent, 1 rejected, 5 skipped`; `nobody yet` when all are 0."""
     order = ("sent", "rejected", "failed", "in_doubt", "sending", "queued", "cancelled", "skipped")
     parts = [
         f"{number(counts[name])} {WORDS.get(name, name)}" for name in order if counts.get(name)
@@ -47,7 +47,7 @@ def tell_moved(ledger: Ledger) -> None:
 
 
 def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
-    """Columns one under another, two spaces apart."""
+    """Return rows as aligned columns, two spaces apart."""
     if not rows:
         return ""
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
@@ -59,7 +59,7 @@ def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
 
 
 def status_lines(status: Status) -> Iterable[str]:
-    """A campaign's counts and reasons."""
+    """Return a campaign's counts and reasons."""
     counts = {str(name): count for name, count in status.shown_counts.items()}
     yield f"{safe(status.campaign)}: {counts_line(counts)} (of {number(status.total)})"
     reasons = [
@@ -71,8 +71,8 @@ def status_lines(status: Status) -> Iterable[str]:
         yield table(reasons)
 
 
-def needs_a_person(status: Status, call: Call) -> Iterable[str]:
-    """What only a person can do about a campaign, with the command that does it."""
+def need_lines(status: Status, call: Invocation) -> Iterable[str]:
+    """Return what only a person can do about a campaign, with the command that does it."""
     now = time.time()
     for need in needs_of(status):
         told = need.what + (f" at {moment(need.since, now)}" if need.since is not None else "")
@@ -82,7 +82,7 @@ def needs_a_person(status: Status, call: Call) -> Iterable[str]:
 
 
 def finish_lines(forecast: Forecast, now: float) -> Iterable[str]:
-    """When it will be done and what makes it take that long, in all and, of several, per sender."""
+    """Return the finish time and what binds, in all and, of several senders, for each."""
     if forecast.seconds < 1:
         yield "done as fast as the API answers: no limit is in the way"
         return
@@ -99,7 +99,7 @@ def _done(seconds: float, now: float) -> str:
     return f"done about {moment(now + seconds, now)} (in {duration(seconds)})"
 
 
-def run_end(result: RunResult, call: Call | None, *, err: bool) -> None:
+def tell_run_end(result: RunResult, call: Invocation | None, *, err: bool) -> None:
     """Tell how a run ended. Without a `call` no command is told that goes on: there is nothing to
     go on with."""
     if result.declined:
@@ -109,7 +109,7 @@ def run_end(result: RunResult, call: Call | None, *, err: bool) -> None:
         for line in status_lines(status):
             click.echo(line, err=err)
         if call is not None:
-            for line in needs_a_person(status, call):
+            for line in need_lines(status, call):
                 click.echo(line, err=err)
             told_of = sum(each.count for each in status.waits_for if not each.settling)
             if status.blocked > told_of and not result.interrupted:
@@ -130,14 +130,15 @@ def run_end(result: RunResult, call: Call | None, *, err: bool) -> None:
 
 
 def text_lines(text: str) -> Iterable[str]:
-    """A message's text, set off from what is told about it."""
+    """Return a message's text, indented."""
     for line in safe(text, lines=True).split("\n"):
         yield f"    {line}".rstrip()
 
 
 @contextmanager
-def told_in_place() -> Iterator[Callable[[Callable[[], str]], None]]:
-    """How far long work is, on a terminal's stderr, at most twice a second; nothing elsewhere."""
+def progress_in_place() -> Iterator[Callable[[Callable[[], str]], None]]:
+    """Yield a function that shows how far long work is: on a terminal's stderr, at most twice a
+    second; nowhere else."""
     told_at, widest = time.monotonic(), 0
 
     def tell(words: Callable[[], str]) -> None:

@@ -1,4 +1,4 @@
-"""The question before a live run: what is about to happen, and whether it may."""
+"""The prompts of a live run: what is about to be sent, and whether it may."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from runner.errors import UsageError
 from runner.formatting import counted, number, safe
 from runner.pacing.forecast import Forecast
 from runner.planning.preview import Preview
-from runner.terminal.display import Progress
+from runner.terminal.display import Display
 
 
 def can_ask() -> bool:
-    """Whether a person sits there. Where stdout goes does not matter: it may be a pipe."""
+    """Return whether a person can answer. Where stdout goes does not matter: it may be a pipe."""
     return sys.stdin.isatty() or sys.stderr.isatty()
 
 
@@ -33,8 +33,8 @@ def _confirm(question: str) -> bool:
         raise
 
 
-def asker(progress: Progress) -> Callable[[Sequence[Preview], Forecast], bool]:
-    """A function that asks on the terminal while the progress display keeps still."""
+def asker(progress: Display) -> Callable[[Sequence[Preview], Forecast], bool]:
+    """Return a function that asks on the terminal while the display keeps still."""
 
     def ask(found: Sequence[Preview], forecast: Forecast) -> bool:
         err = not sys.stdout.isatty()
@@ -50,8 +50,8 @@ def asker(progress: Progress) -> Callable[[Sequence[Preview], Forecast], bool]:
     return ask
 
 
-def confirmer(progress: Progress) -> Callable[[str], bool]:
-    """A function that asks for a plain yes or no."""
+def confirmer(progress: Display) -> Callable[[str], bool]:
+    """Return a function that asks for a plain yes or no."""
 
     def confirm(question: str) -> bool:
         with progress.paused():
@@ -61,7 +61,8 @@ def confirmer(progress: Progress) -> Callable[[str], bool]:
 
 
 def preview_lines(preview: Preview) -> Iterable[str]:
-    """How many messages from which sender, and who is skipped why."""
+    """Return how many messages go from which sender, and how many rows are skipped for which
+    reason."""
     total = preview.to_send.total()
     again = total - preview.adds
     told = f"{safe(preview.campaign)}: {counted(total, 'message')} to send"
@@ -80,7 +81,7 @@ def preview_lines(preview: Preview) -> Iterable[str]:
 
 
 def sender_lines(to_send: Counter[str], handles: Mapping[str, str]) -> Iterable[str]:
-    """Messages of each sender, by handle where that is known."""
+    """Return the messages of each sender, by handle where that is known."""
     if to_send:
         rows = sorted(to_send.items())
         yield table([(f"from {_sender(sender, handles)}", number(n)) for sender, n in rows])
@@ -91,7 +92,7 @@ def _sender(id: str, handles: Mapping[str, str]) -> str:
 
 
 def _first_lines(preview: Preview) -> Iterable[str]:
-    """The first message whole: from whom, to whom, and its text."""
+    """Return the first message in full: its sender, recipient and text."""
     first = preview.first
     if first is None:
         return
@@ -102,7 +103,7 @@ def _first_lines(preview: Preview) -> Iterable[str]:
 
 
 def _name_in(columns: Mapping[str, str]) -> str:
-    """A person's name as the sheet has it; empty when no column is a name's."""
+    """Return a person's name as the sheet has it; empty when no column is a name's."""
     for names in (["full_name"], ["name"], ["first_name", "last_name"], ["username"], ["handle"]):
         if name := " ".join(columns[one] for one in names if columns.get(one)):
             return str(name)

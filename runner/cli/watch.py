@@ -1,4 +1,4 @@
-"""`status --watch`: how campaigns stand, looked at again and again, from the ledger alone."""
+"""`status --watch`: campaigns as they stand, read from the ledger again and again."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from runner.cli.invocation import Call
-from runner.cli.output import WORDS, needs_a_person
+from runner.cli.invocation import Invocation
+from runner.cli.output import WORDS, need_lines
 from runner.formatting import duration, moment, number, short
 from runner.message.status import MessageStatus
 from runner.status.overview import Overview
 from runner.status.status import Status
 from runner.terminal import widgets
-from runner.terminal.display import is_smart
+from runner.terminal.display import can_redraw
 from runner.terminal.widgets import BAD, Bar, Part, bars, in_place, labelled, with_command
 
-EVERY = 1.0
-"""Seconds between two looks."""
+REFRESH = 1.0
+"""Seconds between two reads of the ledger."""
 
-SHARE = 0.2
-"""The most of the time that looking may take: at a large ledger it is looked less often."""
+MOST_SHARE = 0.2
+"""The most of the time that reading may take: a large ledger is read less often."""
 
-BACK = 60.0
-"""Seconds over which changes are told."""
+CHANGES_OVER = 60.0
+"""Seconds over which changes are shown."""
 
 Counts = Mapping[str, Mapping[MessageStatus, int]]
 """Per campaign and status."""
@@ -52,26 +52,27 @@ MADE = {
     _S.CANCELLED: widgets.aside,
     _S.SKIPPED: widgets.aside,
 }
-"""What a status looks like; nobody waits for the last two."""
+"""The part of the bar for each status; the last two have none."""
 
 
 def watch_overview(
-    look: Callable[[], Overview], text: Callable[[Overview, Call], str], call: Call
+    read: Callable[[], Overview], text: Callable[[Overview, Invocation], str], call: Invocation
 ) -> int:
-    """Show what `look` finds until Ctrl-C; the exit code. On a terminal it is drawn in place; where
-    there is none `text` of it is printed every time."""
+    """Show what `read` returns until Ctrl-C; return the exit code. On a terminal it is drawn in
+    place; where there is none `text` of it is printed every time."""
     with contextlib.suppress(KeyboardInterrupt):
         stopped = _interrupted()
-        if is_smart(sys.stdout):
-            _draw_until(stopped, look, call)
+        if can_redraw(sys.stdout):
+            _draw_until(stopped, read, call)
         else:
-            _print_until(stopped, look, lambda found: text(found, call))
+            _print_until(stopped, read, lambda found: text(found, call))
     return 0
 
 
 def _interrupted() -> threading.Event:
-    """Set by the first Ctrl-C. An exception raised wherever the program happens to be is lost
-    within a finalizer; the second Ctrl-C raises it all the same, out of a look that takes long."""
+    """Return an event that the first Ctrl-C sets. An exception raised wherever the program happens
+    to be is lost within a finalizer; the second Ctrl-C raises it all the same, out of a read that
+    takes long."""
     stopped = threading.Event()
 
     def stop(_number: int, _frame: object) -> None:
@@ -84,48 +85,49 @@ def _interrupted() -> threading.Event:
 
 
 def _print_until(
-    stopped: threading.Event, look: Callable[[], Overview], text: Callable[[Overview], str]
+    stopped: threading.Event, read: Callable[[], Overview], text: Callable[[Overview], str]
 ) -> None:
     while not stopped.is_set():
         began = time.monotonic()
-        click.echo(text(look()))
+        click.echo(text(read()))
         stopped.wait(_rest(began))
 
 
-def _draw_until(stopped: threading.Event, look: Callable[[], Overview], call: Call) -> None:
+def _draw_until(stopped: threading.Event, read: Callable[[], Overview], call: Invocation) -> None:
     board, began = Board(call), time.monotonic()
-    board.add(look(), time.time())
+    board.add(read(), time.time())
     with in_place(Console(), board.lines, transient=False):
         while not stopped.wait(_rest(began)):
             began = time.monotonic()
-            board.add(look(), time.time())
+            board.add(read(), time.time())
 
 
 def _rest(began: float) -> float:
-    """Seconds until the next look, after one that began then."""
-    return max(EVERY, (time.monotonic() - began) / SHARE)
+    """Return the seconds until the next read, after one that began then."""
+    return max(REFRESH, (time.monotonic() - began) / MOST_SHARE)
 
 
 class Board:
-    """What has been seen of late, drawn from another thread than the one that looks."""
+    """The last minute of overviews, drawn from another thread than the one that reads."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Invocation) -> None:
         self._call = call
         self._lock = threading.Lock()
         self._seen: deque[tuple[float, Counts]] = deque()
         self._found: Overview | None = None
 
     def add(self, found: Overview, at: float) -> None:
-        """A look at `at` (Unix seconds)."""
+        """Add an overview read at `at` (Unix seconds)."""
         counts = {each.campaign: dict(each.shown_counts) for each in found.campaigns}
         with self._lock:
             self._found = found
             self._seen.append((at, counts))
-            while self._seen[0][0] < at - BACK:
+            while self._seen[0][0] < at - CHANGES_OVER:
                 self._seen.popleft()
 
     def lines(self, width: int, height: int) -> list[Text]:
-        """The last look and what has changed, for a screen of so many columns and rows."""
+        """Return the last overview and what has changed, for a screen of so many columns and
+        rows."""
         with self._lock:
             found, (since, before), (at, _) = self._found, self._seen[0], self._seen[-1]
         assert found is not None
@@ -139,7 +141,7 @@ def _lines(
     at: float,
     width: int,
     height: int,
-    call: Call,
+    call: Invocation,
 ) -> Iterator[Text]:
     yield Text(f"{_clock(at)} · {_run(found, at)} · (+n): since {_clock(since)}")
     if found.moved:
@@ -151,7 +153,7 @@ def _lines(
     several = len(found.campaigns) > 1
     yield Text()
     for one in found.campaigns:
-        for line in needs_a_person(replace(one, file=_from_here(one.file)), call):
+        for line in need_lines(replace(one, file=_from_here(one.file)), call):
             yield from with_command("to do", _of(one, several) + line, width, BAD)
     for one in found.campaigns:
         for label, line in _pace(one, at):
@@ -175,7 +177,7 @@ def _of(one: Status, several: bool) -> str:
 
 
 def _from_here(path: str) -> str:
-    """A file as it is called in this folder, if it is in it."""
+    """Return a file's path from this folder, if it is in it."""
     with contextlib.suppress(ValueError):
         return str(Path(path).relative_to(Path.cwd()))
     return path
@@ -195,7 +197,7 @@ def _parts(one: Status, before: Counts) -> list[Part]:
 
 
 def _pace(one: Status, now: float) -> Iterator[tuple[str, str]]:
-    """How fast it went, what it waits for, and when it will be done."""
+    """Return the rate, what the campaign waits for, and the finish time."""
     told = f"{number(one.per_hour)} in the last hour"
     most = one.outlook.allowed
     if most is not None and most.per_hour < math.inf:
@@ -211,7 +213,7 @@ def _pace(one: Status, now: float) -> Iterator[tuple[str, str]]:
 
 
 def _senders(one: Status, now: float) -> Iterator[str]:
-    """What each sender still has to send, if there are several."""
+    """Return what each sender still has to send, if there are several."""
     left: dict[str, int] = {}
     for (sender, _), count in one.queue.items():
         left[sender] = left.get(sender, 0) + count

@@ -1,4 +1,4 @@
-"""Resolve by hand and undo it, each with its audit entry."""
+"""The resolution of messages in doubt by hand, and its undoing, each with its audit entry."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def resolve(
     by: str,
     via: str,
 ) -> tuple[int, int]:
-    """Settle messages in doubt as a person says; (sent, queued again).
+    """Settle messages in doubt as a person says; return how many were (sent, queued again).
 
     Raises UsageError for an id that is not in doubt, or said to be both.
     """
@@ -85,9 +85,10 @@ def undo(
     by: str,
     via: str,
 ) -> TakenBack:
-    """Take back what was said since the last run (empty `ids`: of all): in doubt again.
+    """Undo resolutions since the last run (empty `ids`: all of them): the messages are in doubt
+    again.
 
-    Raises UsageError for an id that nobody has said anything of; then none is taken back.
+    Raises UsageError for an id without one; then none is undone.
     """
     at = clock.now()
     with ledger.writing() as connection:

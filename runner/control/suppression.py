@@ -21,7 +21,7 @@ def suppress(
     via: str,
 ) -> int:
     """Put people (id -> reason, since when) on the do-not-contact list and take their queued
-    messages out; how many messages that stopped. `why`: a word for all of them."""
+    messages out; return how many messages that stopped. `why`: one reason for all of them."""
     with ledger.writing() as connection:
         added, stopped = decisions.suppress_each(connection, wanted)
         if added:
@@ -38,7 +38,8 @@ def suppress(
 
 
 def unsuppress(ledger: Ledger, clock: Clock, ids: Iterable[str], *, by: str, via: str) -> list[str]:
-    """Take people off the do-not-contact list; the next run queues them again. Who was on it."""
+    """Take people off the do-not-contact list: the next run queues them again; return who was on
+    it."""
     with ledger.writing() as connection:
         gone = decisions.unsuppress(connection, ids)
         if gone:

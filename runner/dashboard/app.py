@@ -31,7 +31,7 @@ from runner.ledger.pagination import NoSuchPage
 from runner.project.ledger_location import ledger_upward
 from runner.project.ledger_reader import Looks
 from runner.project.open import location_of
-from runner.report.html import escaping
+from runner.report.html import escaping_environment
 
 
 def dashboard_of(
@@ -92,7 +92,7 @@ class _Static(StaticFiles):
 
 
 def _templates() -> Environment:
-    made = escaping(PackageLoader("runner.dashboard"))
+    made = escaping_environment(PackageLoader("runner.dashboard"))
     made.filters["iso"] = iso
     made.filters["cells"] = json.loads
     made.globals |= {"called": presentation.NAMES, "signs": presentation.SIGNS}

@@ -30,8 +30,8 @@ MOST_FLASHES = 100
 
 @dataclass(slots=True)
 class AppContext:
-    """What every page needs. `flashes`: what came of changes, by a word in the address of the page
-    that is to show it."""
+    """The state that every page needs. `flashes`: what came of changes, by a word in the address of
+    the page that is to show it."""
 
     reader: Looks
     cache: Cache

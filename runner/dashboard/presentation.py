@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from runner.ledger.campaigns.brakes import BY_A_PERSON, BrakeKind
 from runner.message.status import MessageStatus
 from runner.report.charts import chart_of
-from runner.report.content import Times
+from runner.report.content import TimeChart
 from runner.status.statistics import Series
 from runner.status.status import Outlook, Status
 
@@ -130,6 +130,6 @@ text { font-family: system-ui, sans-serif; }
 
 def chart_file(series: Series) -> str:
     """Return the chart of sends over time, as an SVG file."""
-    chart = chart_of(Times("Sends over time", series), "sends")
+    chart = chart_of(TimeChart("Sends over time", series), "sends")
     head, end, rest = chart.partition(">")
     return head + end + _COLOURS + rest

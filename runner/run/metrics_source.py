@@ -53,11 +53,11 @@ async def looked_at(
             looking.close()
             raise
 
-    measures.look_by(look)
+    measures.read_figures_by(look)
     try:
         yield
     finally:
-        measures.look_by(None)
+        measures.read_figures_by(None)
         await asyncio.sleep(0)  # what was asked for just before is a task by now, and ends as one
 
 

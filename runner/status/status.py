@@ -49,10 +49,10 @@ class WaitsFor:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """When a campaign's queue would be done, what its next message waits for now (`binds_now`,
-    empty for nothing, until `next_at` in Unix seconds), and how fast its limits let it go. All of
-    that is unknown when nothing is queued, something stops the campaign, or its file cannot be
-    read."""
+    """The outlook of a campaign's queue: its finish time, what its next message waits for now
+    (`binds_now`, empty for nothing, until `next_at` in Unix seconds), and how fast its limits let
+    it go. All of that is unknown when nothing is queued, something stops the campaign, or its file
+    cannot be read."""
 
     forecast: Forecast | None = None
     binds_now: str = ""
@@ -106,8 +106,8 @@ class Status:
 
     @property
     def blocked(self) -> int:
-        """Queued, but not to be sent as things stand: the same person has a message on its way or
-        in doubt."""
+        """Messages that are queued, but not to be sent as things stand: the same person has a
+        message on its way or in doubt."""
         return self.counts[_S.QUEUED] - self.queued - self.unplanned
 
     def as_json(self) -> dict[str, Any]:
@@ -182,9 +182,9 @@ def _waits_for(connection: Connection, row: CampaignRow, *, with_driver: bool) -
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What only a person can do: what is so, since when if that is known (Unix s), why, and the
-    words of the command that does it after `run-campaign`; no words where none does. `then`: what
-    the command is for, or has to be done before it."""
+    """A need of a person: what is so, since when if that is known (Unix s), why, and the words of
+    the command that sees to it after `run-campaign`; no words where none does. `then`: what the
+    command is for, or has to be done before it."""
 
     what: str
     words: tuple[str, ...] = ()

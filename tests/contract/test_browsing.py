@@ -97,7 +97,7 @@ def test_lists_come_page_by_page_each_row_once(
         return [(each.message, each.recipient) for each in all_of(page)]
 
     for looked_at in (20_000, 3):  # a page may also end for having looked at so many
-        monkeypatch.setattr(listing, "LOOKED_AT", looked_at)
+        monkeypatch.setattr(listing, "MOST_SCANNED", looked_at)
         assert queued() == [str(id) for id in range(1, 31) if id % 3 != 1]
         assert queued(sender="another") == ["2"]
         assert queued(reason="none") == []
@@ -228,7 +228,7 @@ def test_the_log_is_newest_first_and_complete_page_by_page(
 
     assert told(None) == kept
     for lately in (1000, 7):
-        monkeypatch.setattr(attempts, "LATELY", lately)
+        monkeypatch.setattr(attempts, "NEWEST_OF_LANE", lately)
         for row in (quiet, busy):
             assert told(row.id) == [each for each in kept if each[2] == row.name], lately
     last = ledger.read(attempts.recent).rows[0]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.watch import Board
 from runner.events import (
     Braked,
@@ -100,7 +100,7 @@ def test_the_live_view_fits_whatever_is_shown(
 def test_watched_status_fits_whatever_is_shown(
     names: list[str], why: str, width: int, height: int
 ) -> None:
-    board = Board(Call(["status"]))
+    board = Board(Invocation(["status"]))
     board.add(overview(names, why, sent=5), NOW)
     board.add(overview(names, why, sent=17), NOW + 1)
     assert_fits(fit(board.lines(width, height), width, height), width, height)
@@ -194,7 +194,7 @@ def test_what_a_small_screen_has_no_room_for_is_counted() -> None:
 
 
 def test_watched_status_tells_what_has_changed_in_the_last_minute() -> None:
-    board = Board(Call(["status"]))
+    board = Board(Invocation(["status"]))
     for after, sent in ((0, 5), (30, 17), (70, 20)):
         board.add(overview(["spring"], sent=sent), NOW + after)
     told = "\n".join(line.plain for line in board.lines(100, 40))

@@ -1,4 +1,4 @@
-"""`run-campaign cancel`: a campaign whose queue is withdrawn."""
+"""`run-campaign cancel`: withdraw a campaign's queue."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.options import examples, known_campaign_argument, state_option
 from runner.clock import SystemClock
 from runner.control import campaigns
@@ -34,7 +34,7 @@ from runner.project.open import opened
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @state_option
 @click.pass_obj
-def command(call: Call, /, campaign: Path, yes: bool, state: str | None) -> int:
+def command(call: Invocation, /, campaign: Path, yes: bool, state: str | None) -> int:
     """Withdraw what a campaign has in the queue, and send nothing more of it until it is resumed.
 
     A live run obeys within a second; what is under way ends, and what is in doubt stays so.

@@ -1,4 +1,4 @@
-"""`run-campaign check`: what can be known before anything is sent."""
+"""`run-campaign check`: checks before anything is sent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.options import campaign_argument, examples, state_option
 from runner.clock import SystemClock
 from runner.events import Event, EventBus, Notice
@@ -27,7 +27,7 @@ from runner.run.check import check
 @click.option("--offline", is_flag=True, help="Do not ask the API.")
 @state_option
 @click.pass_obj
-def command(call: Call, /, campaign: Path, offline: bool, state: str | None) -> int:
+def command(call: Invocation, /, campaign: Path, offline: bool, state: str | None) -> int:
     """Check file, rows, ledger, token, senders, capabilities and limits; send nothing.
 
     Exit code 1 when something stands in the way of a run.

@@ -12,7 +12,7 @@ import click
 
 from runner.cli.browser import open_page, remove_page, write_page
 from runner.cli.failures import exit_code_of, token_names
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
 from runner.errors import RunnerError
 
@@ -62,7 +62,7 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
 @state_option
 @click.pass_obj
 def command(
-    call: Call,
+    call: Invocation,
     /,
     campaign: Path | None,
     port: int | None,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.options import examples, state_option
-from runner.cli.output import told_in_place
+from runner.cli.output import progress_in_place
 from runner.clock import SystemClock
 from runner.formatting import bar, number, safe
 from runner.ledger import engine
@@ -28,7 +28,7 @@ def command() -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @state_option
 @click.pass_obj
-def backup(call: Call, /, file: Path, state: str | None) -> int:
+def backup(call: Invocation, /, file: Path, state: str | None) -> int:
     """Copy a ledger to a new FILE, while a run is live too.
 
     The only supported copy of a live ledger: one made by `cp` may be torn.
@@ -42,7 +42,7 @@ def backup(call: Call, /, file: Path, state: str | None) -> int:
 @command.command("upgrade", epilog=examples("run-campaign db upgrade"))
 @state_option
 @click.pass_obj
-def upgrade(call: Call, /, state: str | None) -> int:
+def upgrade(call: Invocation, /, state: str | None) -> int:
     """Bring the ledger's schema up to date, and on PostgreSQL make it ready for workers.
 
     A ledger in a file is brought up to date by any command that changes it. One in PostgreSQL,
@@ -85,7 +85,7 @@ def _set_up_for_workers(location: str) -> str:
 )
 @state_option
 @click.pass_obj
-def move(call: Call, /, to: str, undo: bool, state: str | None) -> int:
+def move(call: Invocation, /, to: str, undo: bool, state: str | None) -> int:
     """Move a whole ledger from its file into PostgreSQL: all campaigns, and who was written to.
 
     The database may be empty or hold other campaigns. The file stays as it is and refuses to be
@@ -98,7 +98,7 @@ def move(call: Call, /, to: str, undo: bool, state: str | None) -> int:
         source, target = move_ledger.move_back(location, to, os.environ, SystemClock())
         click.echo(f"{safe(source)} is in use again; what came of it in {safe(target)} is removed")
         return 0
-    with told_in_place() as tell:
+    with progress_in_place() as tell:
 
         def progress(done: int, total: int) -> None:
             tell(lambda: f"{bar(done, total, 30)} of {number(total)} rows")

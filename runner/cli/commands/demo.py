@@ -22,7 +22,7 @@ import click
 from runner.cli.commands.init import sample, write_project
 from runner.cli.options import examples
 
-PATIENCE = 60.0
+STEP_TIMEOUT = 60.0
 """Seconds until a step of the demonstration counts as stuck."""
 
 SLOWNESS = 0.5
@@ -54,13 +54,14 @@ def command(folder: Path | None) -> int:
 
 
 def demonstrate_nowhere() -> int:
-    """The demonstration in a temporary folder; the exit code."""
+    """Demonstrate in a temporary folder; return the exit code."""
     with tempfile.TemporaryDirectory(prefix="run-campaign-demo-") as name:
         return demonstrate(Path(name))
 
 
 def demonstrate(folder: Path) -> int:
-    """The demonstration in `folder`; the exit code, 1 if anybody was missed or written to twice."""
+    """Demonstrate in `folder`; return the exit code, 1 if anybody was missed or written to
+    twice."""
     _title("1. a project with a sample campaign: run-campaign init")
     for path, _ in write_project(folder):
         click.echo(f"  {path}")
@@ -85,7 +86,7 @@ def _title(text: str) -> None:
 
 @contextmanager
 def _sandbox() -> Iterator[str]:
-    """The stand-in API as a process of its own; its address."""
+    """Start the stand-in API as a process of its own; yield its address."""
     words = [sys.executable, "-m", "runner.sandbox", "--fault", f"slow:seconds={SLOWNESS}"]
     process = subprocess.Popen(
         [*words, "--per-minute", "none"], stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -104,7 +105,7 @@ def _sandbox() -> Iterator[str]:
 
 
 def _slow_free_campaign(folder: Path, base: str) -> str:
-    """The sample campaign, but sent to the sandbox and without limits."""
+    """Write the sample campaign without limits, to be sent to the sandbox; return its path."""
     senders = re.findall(r"^  - ([0-9a-z]{20,})", sample("spring.yaml"), re.MULTILINE)
     free = "per_hour: none, per_day: none, gap: none"
     lines = [f"  - {{id: {id}, {free}}}" for id in senders]
@@ -144,7 +145,7 @@ def _run(*words: str) -> int:
 
 
 def _wanted(campaign: str) -> set[str]:
-    """Who should get a message, by the dry run."""
+    """Return the ids that should get a message, by the dry run."""
     done = subprocess.run(
         _command(campaign, "--dry-run", "--json"),
         env=_environment(),
@@ -155,13 +156,13 @@ def _wanted(campaign: str) -> set[str]:
 
 
 def _kill_half_way(campaign: str, base: str, half: int) -> bool:
-    """Run the campaign and kill it when `half` are accepted; whether that came about."""
+    """Run the campaign and kill it when `half` are accepted; return whether it was killed."""
     click.echo(f"$ run-campaign {campaign}")
     sys.stdout.flush()
     process = subprocess.Popen(
         _command(campaign), env=_environment(), stdin=subprocess.DEVNULL, start_new_session=True
     )
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + STEP_TIMEOUT
     try:
         while _ask(base, "tally")["accepted"] < half and process.poll() is None:
             if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""`run-campaign export`: who got what, as a table."""
+"""`run-campaign export`: results as a table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.options import ENDINGS, examples, known_campaign_argument, state_option
 from runner.cli.output import tell_moved
 from runner.formatting import number, safe
@@ -55,7 +55,7 @@ STATUSES = (
 @state_option
 @click.pass_obj
 def command(
-    call: Call, /, campaign: Path, output: Path, statuses: tuple[str, ...], state: str | None
+    call: Invocation, /, campaign: Path, output: Path, statuses: tuple[str, ...], state: str | None
 ) -> int:
     """Write one line per row and recipient: status, reason, ids, text, and the sheet's columns."""
     call.about((campaign,), state)

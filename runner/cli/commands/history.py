@@ -1,4 +1,4 @@
-"""`run-campaign history`: what people did, who and when."""
+"""`run-campaign history`: actions of people on campaigns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
 from runner.cli.output import json_text, table
 from runner.clock import iso
@@ -37,7 +37,7 @@ from runner.project.open import opened
 @state_option
 @click.pass_obj
 def command(
-    call: Call, /, campaign: Path | None, as_json: bool, limit: int, state: str | None
+    call: Invocation, /, campaign: Path | None, as_json: bool, limit: int, state: str | None
 ) -> int:
     """Show what people did to a campaign, or to the whole ledger: who paused, resumed or cancelled,
     gave a word for a message in doubt, queued again, changed the do-not-contact list. Newest first.

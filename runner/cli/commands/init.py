@@ -1,4 +1,4 @@
-"""`run-campaign init`: a project to begin with."""
+"""`run-campaign init`: a new project with samples."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def command(folder: Path) -> int:
 
 
 def write_project(folder: Path) -> Iterator[tuple[Path, bool]]:
-    """Write the sample project; each path, and whether it was made now."""
+    """Write the sample project; yield each path, and whether it was made now."""
     files = {path: sample(name) for path, name in SAMPLES.items()}
     files["campaigns/spring.yaml"] = SCHEMA_LINE + files["campaigns/spring.yaml"]
     files[SCHEMA] = json.dumps(campaign_schema(), indent=2) + "\n"
@@ -79,5 +79,5 @@ def write_project(folder: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def sample(name: str) -> str:
-    """A sample file that this program ships with."""
+    """Return a sample file that this program ships with."""
     return (resources.files("runner.cli") / "sample" / name).read_bytes().decode()

@@ -1,4 +1,4 @@
-"""`run-campaign lanes`: which worker drives which campaigns, and what waits."""
+"""`run-campaign lanes`: lanes with their workers and queues."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.options import (
     examples,
     state_option,
@@ -27,7 +27,7 @@ from runner.project.ledger_location import ledger_upward, open_existing
 @click.option("--json", "as_json", is_flag=True, help="A list of objects.")
 @state_option
 @click.pass_obj
-def command(call: Call, /, as_json: bool, state: str | None) -> int:
+def command(call: Invocation, /, as_json: bool, state: str | None) -> int:
     """Show the lanes of a shared ledger: who drives what, since when, what waits and for what."""
     call.about((), state)
     with open_existing(ledger_upward(state, os.environ, Path.cwd())) as ledger:
@@ -58,7 +58,7 @@ def _as_json(row: LaneRow, now: float) -> dict[str, object]:
 
 
 def _state(row: LaneRow, now: float) -> str:
-    """`driven`, `due` (waits for a worker), `waits` (until `next_at`) or `rests`."""
+    """Return `driven`, `due` (waits for a worker), `waits` (until `next_at`) or `rests`."""
     if row.driven:
         return "driven"
     if row.next_at is None:

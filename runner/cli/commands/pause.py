@@ -1,4 +1,4 @@
-"""`run-campaign pause`: a campaign of which nothing more is begun."""
+"""`run-campaign pause`: stop a campaign until it is resumed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.options import examples, known_campaign_argument, state_option
 from runner.clock import SystemClock
 from runner.control import campaigns
@@ -25,7 +25,7 @@ from runner.project.open import opened
 @known_campaign_argument
 @state_option
 @click.pass_obj
-def command(call: Call, /, campaign: Path, state: str | None) -> int:
+def command(call: Invocation, /, campaign: Path, state: str | None) -> int:
     """Begin nothing more of a campaign. A live run obeys within a second; what is under way ends.
 
     It stays paused for later runs too, until `run-campaign resume`.

@@ -1,4 +1,4 @@
-"""`run-campaign report`: what came of a campaign, for people to look at."""
+"""`run-campaign report`: results and statistics as a page."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 import click
 
 from runner import __version__
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
-from runner.cli.output import tell_moved, told_in_place
+from runner.cli.output import progress_in_place, tell_moved
 from runner.clock import SystemClock
 from runner.formatting import safe
 from runner.project.open import opened_any
 from runner.project.output_files import refuse_used
-from runner.report.writer import format_of, refuse_other, save_report, written
+from runner.report.writer import format_of, refuse_other, render, save_report
 from runner.status.statistics import statistics_of
 
 
@@ -52,7 +52,7 @@ from runner.status.statistics import statistics_of
 @state_option
 @click.pass_obj
 def command(
-    call: Call,
+    call: Invocation,
     /,
     campaign: Path | None,
     output: Path | None,
@@ -75,9 +75,9 @@ def command(
         if output is not None:
             refuse_other(output)
             refuse_used(output, ledger, [campaign] if campaign else [])
-        with told_in_place() as tell:
+        with progress_in_place() as tell:
             found = statistics_of(ledger, row, campaign, SystemClock(), by=by, progress=tell)
-            text = written(found, format, call.command, __version__)
+            text = render(found, format, call.command, __version__)
     if output is None:
         click.echo(text, nl=False)
     else:

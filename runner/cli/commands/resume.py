@@ -1,4 +1,4 @@
-"""`run-campaign resume`: a stopped campaign that goes on."""
+"""`run-campaign resume`: let a stopped campaign go on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.live_run import options_of, run_and_tell
 from runner.cli.options import examples, known_campaign_argument, run_options
 from runner.clock import SystemClock
@@ -29,7 +29,7 @@ from runner.project.open import opened
 @known_campaign_argument
 @run_options
 @click.pass_obj
-def command(call: Call, /, campaign: Path, **said: Any) -> int:
+def command(call: Invocation, /, campaign: Path, **said: Any) -> int:
     """Let a paused, cancelled or guarded campaign go on. A live run that has it goes on with it, or
     workers do; else it is run here.
 

@@ -1,4 +1,4 @@
-"""`run-campaign retry`: failed, rejected or cancelled ones again."""
+"""`run-campaign retry`: queue failed, rejected or cancelled messages again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from runner.cli.commands.submit import hand_in
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.live_run import options_of, run_and_tell
 from runner.cli.options import campaign_argument, examples, run_options
 from runner.clock import SystemClock
@@ -49,7 +49,7 @@ from runner.project.open import opened
 @run_options
 @click.pass_obj
 def command(
-    call: Call,
+    call: Invocation,
     /,
     campaign: Path,
     statuses: tuple[str, ...],
@@ -57,7 +57,7 @@ def command(
     new_key: bool,
     **said: Any,
 ) -> int:
-    """Queue failed, rejected or cancelled messages again, then run the campaign, or submit it anew
+    """Queue failed, rejected or cancelled messages again, then run the campaign, or submit it again
     if workers have it.
 
     Who is in doubt is not touched: see `run-campaign resolve`.

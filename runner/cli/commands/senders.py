@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
 from runner.clock import SystemClock
 from runner.events import EventBus
@@ -24,7 +24,7 @@ from runner.run.team import what_stands_in_the_way
 @any_campaign_argument
 @state_option
 @click.pass_obj
-def command(call: Call, /, campaign: Path | None, state: str | None) -> int:
+def command(call: Invocation, /, campaign: Path | None, state: str | None) -> int:
     """List the team's account links as YAML for a campaign file.
 
     Asks the API that the campaign file names; without one, API v2 with INBOX_API_TOKEN.

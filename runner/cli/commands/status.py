@@ -1,4 +1,4 @@
-"""`run-campaign status`: how it stands, from the ledger alone."""
+"""`run-campaign status`: campaigns as they stand, from the ledger alone."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
-from runner.cli.output import finish_lines, json_text, needs_a_person, status_lines
+from runner.cli.output import finish_lines, json_text, need_lines, status_lines
 from runner.clock import SystemClock, iso
 from runner.formatting import moment, number, safe
 from runner.status.overview import Overview, read_overview
@@ -30,11 +30,11 @@ from runner.status.status import Status
 )
 @any_campaign_argument
 @click.option("--json", "as_json", is_flag=True, help="An object; a list for several campaigns.")
-@click.option("--watch", is_flag=True, help="Show it anew every second, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Show it again every second, until Ctrl-C.")
 @state_option
 @click.pass_obj
 def command(
-    call: Call, /, campaign: Path | None, as_json: bool, watch: bool, state: str | None
+    call: Invocation, /, campaign: Path | None, as_json: bool, watch: bool, state: str | None
 ) -> int:
     """Show counts per status, rate, finish time, what binds, and what needs a person.
 
@@ -62,7 +62,7 @@ def _overview(campaign: Path | None, state: str | None) -> Overview:
     return read_overview(campaign, state, os.environ, Path.cwd(), SystemClock())
 
 
-def _text(found: Overview, call: Call) -> str:
+def _text(found: Overview, call: Invocation) -> str:
     now = time.time()
     lines = [f"ledger: {safe(found.place)}"]
     lines += [safe(found.moved)] if found.moved else []
@@ -77,7 +77,7 @@ def _text(found: Overview, call: Call) -> str:
             )
         if outlook.forecast is not None:
             lines += [f"  {line}" for line in finish_lines(outlook.forecast, now)]
-        lines += [f"  {line}" for line in needs_a_person(each, call)]
+        lines += [f"  {line}" for line in need_lines(each, call)]
     if not found.campaigns:
         lines.append("no campaign yet")
     last = found.last_run
@@ -93,7 +93,7 @@ def _text(found: Overview, call: Call) -> str:
     return "\n".join(lines)
 
 
-def _as_json(each: Status, found: Overview, call: Call) -> dict[str, Any]:
+def _as_json(each: Status, found: Overview, call: Invocation) -> dict[str, Any]:
     from runner.pacing.forecast import finish_as_json
 
     told = each.as_json()

@@ -1,4 +1,4 @@
-"""`run-campaign submit`: campaigns that are planned and handed to workers."""
+"""`run-campaign submit`: plan campaigns and hand them to workers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.options import (
     accept_option,
     campaigns_argument,
@@ -22,7 +22,7 @@ from runner.events import EventBus
 from runner.formatting import safe
 from runner.run.options import Options, Surroundings
 from runner.terminal.counters import Tally
-from runner.terminal.display import showing
+from runner.terminal.display import open_display
 
 
 @click.command(
@@ -55,7 +55,7 @@ from runner.terminal.display import showing
 @state_option
 @click.pass_obj
 def command(
-    call: Call,
+    call: Invocation,
     /,
     campaigns: tuple[Path, ...],
     start: str,
@@ -68,7 +68,7 @@ def command(
     """Plan campaigns into a ledger on PostgreSQL and hand their lanes to workers.
 
     The files need not be on the workers' hosts, but the token does: in an environment variable of
-    the name that the campaign gives. Again after a change: it is planned anew.
+    the name that the campaign gives. Again after a change: it is planned again.
     """
     call.about(campaigns, state)
     options = Options(
@@ -81,14 +81,16 @@ def command(
     return hand_in(call, campaigns, options, start)
 
 
-def hand_in(call: Call, campaigns: tuple[Path, ...], options: Options, start: str = "") -> int:
-    """Submit campaigns, showing and asking as a run does; the exit code."""
+def hand_in(
+    call: Invocation, campaigns: tuple[Path, ...], options: Options, start: str = ""
+) -> int:
+    """Submit campaigns, showing and asking as a run does; return the exit code."""
     refuse_without_engine()
     from runner.workers import submission
 
     call.resume = call.command("submit", *map(str, campaigns))
     bus, tally = EventBus(), Tally()
-    with showing(sys.stdout, tally, as_json=False, quiet=False, verbose=False) as progress:
+    with open_display(sys.stdout, tally, as_json=False, quiet=False, verbose=False) as progress:
         bus.watch(tally.watch)
         bus.watch(progress.watch)
         around = Surroundings(SystemClock(), bus, os.environ)

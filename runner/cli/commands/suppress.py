@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from runner.audience.ids import checked_ids
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.options import compared_ids, examples, state_option
 from runner.cli.output import json_text, table, tell_moved
 from runner.clock import SystemClock, iso
@@ -33,7 +33,7 @@ def command() -> None:
 
 
 def _kind_options(function: F) -> F:
-    """What kind of ids are meant."""
+    """Add the options that say what kind of ids are given."""
     for option in (
         click.option(
             "--id-type",
@@ -57,7 +57,7 @@ def _kind_options(function: F) -> F:
 @state_option
 @click.pass_obj
 def add(
-    call: Call,
+    call: Invocation,
     /,
     ids: tuple[str, ...],
     reason: str,
@@ -79,7 +79,7 @@ def add(
 @state_option
 @click.pass_obj
 def import_(
-    call: Call,
+    call: Invocation,
     /,
     file: Path,
     reason: str,
@@ -123,7 +123,7 @@ def import_(
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @state_option
 @click.pass_obj
-def export(call: Call, /, file: Path, state: str | None) -> int:
+def export(call: Invocation, /, file: Path, state: str | None) -> int:
     """Write the list to a .csv, .jsonl or .xlsx file, which import reads."""
     from runner.audience.suppression import LIST_COLUMNS
     from runner.project.output_files import refuse_used
@@ -144,7 +144,7 @@ def export(call: Call, /, file: Path, state: str | None) -> int:
 @click.argument("ids", nargs=-1, required=True, metavar="ID...", callback=compared_ids)
 @state_option
 @click.pass_obj
-def remove(call: Call, /, ids: tuple[str, ...], state: str | None) -> int:
+def remove(call: Invocation, /, ids: tuple[str, ...], state: str | None) -> int:
     """Take people off the list; the next run queues them again."""
     call.about((), state)
     wanted = [id.strip() for id in ids]
@@ -158,7 +158,7 @@ def remove(call: Call, /, ids: tuple[str, ...], state: str | None) -> int:
 @click.option("--json", "as_json", is_flag=True, help="A list of objects.")
 @state_option
 @click.pass_obj
-def list_(call: Call, /, as_json: bool, state: str | None) -> int:
+def list_(call: Invocation, /, as_json: bool, state: str | None) -> int:
     """Show the list: who, since when, why."""
     call.about((), state)
     with _ledger(state, read_only=True) as ledger:
@@ -187,7 +187,7 @@ def _suppress(wanted: Mapping[str, tuple[str, float]], state: str | None, why: s
 
 
 def _ledger(state: str | None, *, read_only: bool = False, make: bool = False) -> Ledger:
-    """The ledger that is meant; made only where a person named its place."""
+    """Open the ledger; make it only where a person named its place."""
     location = ledger_upward(state, os.environ, Path.cwd())
     ledger = open_ledger(location) if make else open_existing(location, read_only=read_only)
     if read_only:

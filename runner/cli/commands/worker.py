@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 
 from runner.cli.commands.submit import refuse_without_engine
-from runner.cli.invocation import Call
-from runner.cli.live_run import watch_elsewhere
+from runner.cli.invocation import Invocation
+from runner.cli.live_run import attach_watchers
 from runner.cli.options import (
     duration,
     examples,
@@ -69,7 +69,7 @@ than begin, or say that it lives."""
 @state_option
 @click.pass_obj
 def command(
-    call: Call,
+    call: Invocation,
     /,
     slots: int,
     seconds: float,
@@ -105,7 +105,7 @@ def command(
         bus.watch(tally.watch)
         bus.watch(PlainLines(sys.stdout, tally, quiet=quiet, verbose=verbose).watch)
     clock = SystemClock()
-    watch_elsewhere(bus, clock, log_file, metrics_port, metrics_address)
+    attach_watchers(bus, clock, log_file, metrics_port, metrics_address)
     timing = Timing(seconds, dead_after)
     asyncio.run(work(location, slots, GRACE, clock, bus, os.environ, timing))
     return 0

@@ -1,4 +1,4 @@
-"""A campaign's gauges: what the ledger says of it to metrics, in one consistent look."""
+"""The gauges of campaigns for metrics, in one consistent read."""
 
 from __future__ import annotations
 

@@ -15,14 +15,14 @@ from sqlalchemy import Column, ColumnElement, Connection, func, select
 
 from runner.ledger.campaigns.audit import Action, actions_about
 from runner.ledger.pagination import Page, page_of, place_after, where_of
-from runner.ledger.queries.totals import own_result
+from runner.ledger.queries.totals import is_own_result
 from runner.ledger.schema import attempt, campaign, message, row_skip, run, status_is, suppression
 from runner.message.status import MessageStatus
 
 _S = MessageStatus
 
-LOOKED_AT = 20_000
-"""Messages that a page of a list looks at most, to find those that it is asked for. Our own choice:
+MOST_SCANNED = 20_000
+"""The most messages that are scanned for a page of a list. Our own choice:
 about a tenth of a second."""
 
 
@@ -83,7 +83,7 @@ ROWS_LISTED = select(
 
 
 def listed(row: Sequence[Any]) -> ListedMessage:
-    """A row of `LISTED`."""
+    """Return a message from a row of `LISTED`."""
     campaign, name, id, number, to, status, reason, detail, columns, *rest = row
     cells = json.loads(columns)
     return ListedMessage(
@@ -92,7 +92,7 @@ def listed(row: Sequence[Any]) -> ListedMessage:
 
 
 def row_listed(row: Sequence[Any]) -> ListedMessage:
-    """A row of `ROWS_LISTED`."""
+    """Return a row of the sheet from a row of `ROWS_LISTED`."""
     campaign, name, number, to, reason, detail, columns = row
     cells = json.loads(columns)
     return ListedMessage(campaign, name, None, number, to, _S.SKIPPED, reason, detail, cells)
@@ -108,7 +108,8 @@ def messages(
     after: str = "",
     limit: int = 50,
 ) -> Page[ListedMessage]:
-    """A campaign's messages of one status, in plan order. Empty `reason` and `sender`: any."""
+    """Return a campaign's messages of one status, in plan order. Empty `reason` and `sender`:
+    any."""
     [since] = where_of(after, int) if after else [0]
     by_sender = status is _S.QUEUED and bool(sender)  # which has an index of its own
     is_so = status_is(message, status) if by_sender else message.c.status == status
@@ -127,15 +128,15 @@ def messages(
 def skipped(
     connection: Connection, id: int, *, reason: str = "", after: str = "", limit: int = 50
 ) -> Page[ListedMessage]:
-    """Whom a campaign skipped: rows without a usable id first, in the order of the sheet, then
-    messages in plan order. Empty `reason`: any."""
+    """Return what a campaign skipped: rows without a usable id first, in the order of the sheet,
+    then messages in plan order. Empty `reason`: any."""
     of_messages, since = where_of(after, int, int) if after else (0, -1)
     if of_messages:
         return _then(
             messages(connection, id, _S.SKIPPED, reason=reason, after=str(since), limit=limit)
         )
     among = [row_skip.c.campaign == id]
-    asked = [own_result(), *([row_skip.c.reason == reason] if reason else [])]
+    asked = [is_own_result(), *([row_skip.c.reason == reason] if reason else [])]
     end = _end_of_look(connection, row_skip.c.row, among, since)
     part = [row_skip.c.row > since, *([] if end is None else [row_skip.c.row <= end])]
     wanted = ROWS_LISTED.where(*among, *part, *asked).order_by(row_skip.c.row).limit(limit)
@@ -149,17 +150,17 @@ def skipped(
 
 
 def _then(page: Page[ListedMessage]) -> Page[ListedMessage]:
-    """A page of messages as one of a list that began with rows."""
+    """Return a page of messages as one of a list that began with rows."""
     return Page(page.rows, page.after and f"1_{page.after}", page.cut)
 
 
 def _end_of_look(
     connection: Connection, key: Column[int], among: Sequence[ColumnElement[bool]], since: int
 ) -> int | None:
-    """The key up to which a page looks; None when that is to the end."""
-    next_ones = select(key).where(*among, key > since).order_by(key).limit(LOOKED_AT).subquery()
+    """Return the key up to which a page is scanned; None for the end."""
+    next_ones = select(key).where(*among, key > since).order_by(key).limit(MOST_SCANNED).subquery()
     last, count = connection.execute(select(func.max(next_ones.c[0]), func.count())).one()
-    return last if count == LOOKED_AT else None
+    return last if count == MOST_SCANNED else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ NAMES = {
     _S.SKIPPED: "skipped",
     _S.CANCELLED: "cancelled",
 }
-CHART_STATUSES = tuple(NAMES)
+STATUS_ORDER = tuple(NAMES)
 DONE = (_S.SENT, _S.REJECTED, _S.FAILED, _S.SKIPPED, _S.CANCELLED)
 SIGNS = {
     _S.SENT: ("good", "✓"),

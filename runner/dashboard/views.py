@@ -15,7 +15,7 @@ from starlette.routing import Route
 from runner.dashboard.context import AppContext, zone_of
 from runner.dashboard.presentation import (
     CHART_POLICY,
-    CHART_STATUSES,
+    STATUS_ORDER,
     chart_file,
     done_of,
     finish_of,
@@ -98,7 +98,7 @@ def campaign(app: AppContext, request: Request) -> Response:
         {
             "campaign": status,
             "state": state_of(status),
-            "counts": {kind: status.shown_counts[kind] for kind in CHART_STATUSES},
+            "counts": {kind: status.shown_counts[kind] for kind in STATUS_ORDER},
             "done_count": done_of(status.counts),
             "figures": statistics,
             "finish": finish_of(outlook, zone, now) if outlook else "",

@@ -12,7 +12,7 @@ from runner.clock import iso
 from runner.formatting import duration, number, safe
 from runner.ledger.queries.statistics import ENDED
 from runner.message.status import MessageStatus
-from runner.pacing.forecast import finish_as_json
+from runner.status.outlook import outlook_as_json
 from runner.status.statistics import Bucket, Counts, Series, Statistics, as_json
 from runner.status.status import Need
 
@@ -138,13 +138,10 @@ def report_of(found: Statistics, command: Callable[..., str], version: str) -> R
     """Return the report of a campaign. `command` makes a command line of its words."""
     needs = [(_need(each), command(*each.words) if each.words else "") for each in found.needs]
     sections = [_funnel(found, command), _over_time(found), _senders(found), *_columns(found)]
-    outlook = found.status.outlook
     public = {
         "report": "run-campaign",
         **as_json(found),
-        **finish_as_json(outlook.forecast, found.at),
-        "binds_now": outlook.binds_now,
-        "next_at": iso(outlook.next_at) or None,
+        **outlook_as_json(found.status.outlook, found.at),
         "needs": [{"what": what, "command": line or None} for what, line in needs],
     }
     here = datetime.fromtimestamp(found.at).astimezone()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from runner.clock import Clock
+from runner.clock import Clock, iso
 from runner.errors import RunnerError
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
@@ -52,3 +52,14 @@ def outlook_of(ledger: Ledger, row: CampaignRow, status: Status, clock: Clock) -
     except (RunnerError, OSError):
         # The file is gone or broken; what the ledger says is still true.
         return Outlook()
+
+
+def outlook_as_json(outlook: Outlook, now: float) -> dict[str, Any]:
+    """Return the public form of an outlook at `now` (Unix seconds), whose names stay."""
+    from runner.pacing.forecast import finish_as_json
+
+    return {
+        **finish_as_json(outlook.forecast, now),
+        "binds_now": outlook.binds_now,
+        "next_at": iso(outlook.next_at) or None,
+    }

@@ -12,8 +12,9 @@ import click
 from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
 from runner.cli.output import finish_lines, json_text, need_lines, status_lines
-from runner.clock import SystemClock, iso
+from runner.clock import SystemClock
 from runner.formatting import moment, number, safe
+from runner.status.outlook import outlook_as_json
 from runner.status.overview import Overview, read_overview
 from runner.status.status import Status
 
@@ -94,14 +95,9 @@ def _text(found: Overview, call: Invocation) -> str:
 
 
 def _as_json(each: Status, found: Overview, call: Invocation) -> dict[str, Any]:
-    from runner.pacing.forecast import finish_as_json
-
-    told = each.as_json()
-    told |= finish_as_json(each.outlook.forecast, time.time())
+    told = each.as_json() | outlook_as_json(each.outlook, time.time())
     for waits, ahead in zip(told["waits_for"], each.waits_for, strict=True):
         beside = ahead.path_beside(each.file)
         waits["command"] = None if ahead.settling else call.command("resolve", beside)
-    told["binds_now"] = each.outlook.binds_now
-    told["next_at"] = None if each.outlook.next_at is None else iso(each.outlook.next_at)
     told["running"] = found.alive
     return told

@@ -19,6 +19,7 @@ SHORT_HELPS = {
     "demo": "Watch the sample campaign be killed half way and resumed.",
     "export": "Write one line per row and recipient to a table.",
     "history": "Show what people did: who, when, from where.",
+    "hold": "Write to people no more for now, in no campaign.",
     "init": "Make a new project with sample files.",
     "lanes": "Show which worker drives which team's campaigns, and what waits.",
     "pause": "Begin nothing more of a campaign, until it is resumed.",
@@ -33,6 +34,7 @@ SHORT_HELPS = {
     "submit": "Plan a campaign into a shared ledger and hand it to workers.",
     "suppress": "The do-not-contact list: add, remove, list, import, export.",
     "test": "Send one of the messages to yourself.",
+    "unhold": "Let the messages of people on hold go on.",
     "worker": "Drive the lanes of a shared ledger, beside any number of others.",
 }
 """The short help of every command, which is the `command` of the module of its name in

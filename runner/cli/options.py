@@ -170,6 +170,22 @@ def any_campaign_argument(function: F) -> F:
     )(function)
 
 
+def kind_options(function: F) -> F:
+    """Add the options that say what kind of ids are given."""
+    for option in (
+        click.option(
+            "--id-type",
+            type=click.Choice(["platform", "inbox"]),
+            default="platform",
+            show_default=True,
+            help="What the ids are.",
+        ),
+        click.option("--platform", default="twitter", show_default=True, help="Whose ids."),
+    ):
+        function = option(function)
+    return function
+
+
 def watching_options(function: F) -> F:
     """Add the options for other programs that watch a run or a worker."""
     options = (
@@ -251,7 +267,7 @@ def run_options(function: F) -> F:
         click.option(
             "--accept-old-ledger",
             is_flag=True,
-            help="Go on with an old copy of the ledger; those it may have forgotten are in doubt.",
+            help="Go on with an old copy of the ledger; anyone it may have forgotten is in doubt.",
         ),
         click.option("--wait", is_flag=True, help="Wait for a run that holds the team."),
         click.option("-y", "--yes", is_flag=True, help="Do not ask."),

@@ -58,7 +58,7 @@ def resume(ledger: Ledger, row: CampaignRow, clock: Clock, *, by: str, via: str)
         if before is not None:
             why = f"it was {before.kind}"
             audit.keep(connection, Act.RESUME, at=at, by=by, via=via, campaign=row.id, why=why)
-    submitted = ledger.write(submissions.wake, row.id, at)
+        submitted = submissions.wake(connection, row.id, at)  # or its lane would rest for good
     return Resumed(before, submitted, not submitted and _is_live(ledger, row, at))
 
 

@@ -1,9 +1,9 @@
-"""The forms of one message or person: resolve, undo, retry, and the do-not-contact list."""
+"""The forms of one message or person: resolve, undo, retry, hold, and the do-not-contact list."""
 
 from __future__ import annotations
 
 from runner.audience.ids import checked_ids
-from runner.control import campaigns, resolution, suppression
+from runner.control import campaigns, holds, resolution, suppression
 from runner.control.campaigns import user
 from runner.control.in_flight import wait_until_none_leaves
 from runner.dashboard.campaign_forms import messages, send_hint
@@ -108,6 +108,38 @@ def _retry(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
     return f"{messages(retried.count)} queued again. {hint}", _page(detail)
 
 
+def _ask_hold(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
+    detail = _detail(ledger, fields)
+    lines = [
+        f"Nothing goes to {_person(detail)} until somebody takes them off hold, in no campaign."
+    ]
+    lines.append("Their queued messages stay queued.")
+    return Question("Hold?", lines, "Hold", _page(detail), reason=True)
+
+
+def _hold(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
+    detail = _detail(ledger, fields)
+    id, why = detail.message.recipient, fields.get("why", "").strip()[:200]
+    holds.hold(ledger, app.clock, [id], None, why=why, by=user(), via=DASHBOARD)
+    left = wait_until_none_leaves(ledger, app.clock, recipients=[id])
+    return "; ".join([f"{id} is on hold", *left.lines]) + ".", _page(detail)
+
+
+def _ask_unhold(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
+    detail = _detail(ledger, fields)
+    lines = [
+        f"Messages to {_person(detail)} go on: a live run and workers take them by themselves."
+    ]
+    return Question("Take them off hold?", lines, "Take off hold", _page(detail))
+
+
+def _unhold(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
+    detail = _detail(ledger, fields)
+    id = detail.message.recipient
+    gone = holds.unhold(ledger, app.clock, [id], by=user(), via=DASHBOARD)
+    return f"{id} {'is no longer' if gone else 'was not'} on hold.", _page(detail)
+
+
 def _person(detail: MessageDetail) -> str:
     """Return a person by what the sheet says of them, and their id."""
     id = detail.message.recipient
@@ -164,5 +196,7 @@ MESSAGE_FORMS = {
     "not-sent": Form(_ask_not_sent, _resolve_not_sent, _names),
     "undo": Form(_ask_undo, _undo, _names),
     "retry": Form(_ask_retry, _retry, _names),
+    "hold": Form(_ask_hold, _hold),
+    "unhold": Form(_ask_unhold, _unhold),
 }
 LIST_FORMS = {"add": Form(_ask_add, _add), "remove": Form(_ask_remove, _remove)}

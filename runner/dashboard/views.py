@@ -157,7 +157,9 @@ def message(app: AppContext, request: Request) -> Response:
     detail = app.cache.query(listing.detail, request.path_params["id"])
     if detail is None:
         raise HTTPException(404)
-    return app.page(request, "message.html", {"detail": detail, "message": detail.message})
+    held = detail.held if detail.held and detail.held.lasts(app.clock.now()) else None
+    context = {"detail": detail, "message": detail.message, "held": held}
+    return app.page(request, "message.html", context)
 
 
 def search(app: AppContext, request: Request) -> Response:

@@ -8,6 +8,7 @@ import re
 import sqlite3
 import time
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from runner.errors import LedgerError, LedgerTooNew, UsageError
 from runner.ledger.composed_ids import compose_ids
@@ -25,6 +27,8 @@ from runner.ledger.migrations import migrate
 from runner.ledger.moved_mark import refuse_moved
 from runner.ledger.schema import SCHEMA_VERSION, as_postgresql_has_it, meta, metadata
 from runner.passwords import hide_password, hide_passwords, passwords_in
+
+_UNCONFIRMED = "unconfirmed"
 
 QUICKLY_CHECKED = 4_000_000
 """Bytes up to which a ledger is checked for damage whenever it is opened to be written; checking
@@ -298,7 +302,7 @@ def _insist_on_durable(engine: Engine) -> None:
     """What PostgreSQL confirms must be on its disk, and a session's lock must be the session's."""
 
     @event.listens_for(engine, "connect")
-    def _settings(connection: Any, _record: object) -> None:
+    def _settings(connection: Any, record: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
         cursor.execute(
             "SELECT pg_backend_pid(), current_setting('fsync'),"
@@ -321,6 +325,24 @@ def _insist_on_durable(engine: Engine) -> None:
         cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
         cursor.close()
         connection.commit()
+        connection.add_notice_handler(partial(_hear_notice, record))
+
+
+def _hear_notice(record: ConnectionPoolEntry, notice: Any) -> None:
+    # Told as a mere warning of a commit that has succeeded. By its place in PostgreSQL's source:
+    # its words are translated.
+    if notice.source_function == "SyncRepWaitForLSN":
+        record.info[_UNCONFIRMED] = True
+
+
+def refuse_unconfirmed(connection: Connection) -> None:
+    """Raise LedgerError when somebody has cancelled the wait of this connection's last commit for a
+    synchronous standby: a failover would lose it."""
+    if connection.info.pop(_UNCONFIRMED, False):
+        raise LedgerError(
+            "a commit was not confirmed by the database's standby: its wait was cancelled",
+            "see to the standby, then run the same command again",
+        )
 
 
 def _only_look(engine: Engine) -> None:

@@ -1,7 +1,7 @@
 """The ledger: the truth about who was written to.
 
     with open_ledger("state.db") as ledger:
-        counts = ledger.read(views.counts, campaign.id)      # a consistent look
+        counts = ledger.read(totals.counts, campaign.id)      # a consistent look
         stopped = ledger.write(decisions.suppress, ids, "asked", now)   # one transaction
         number = await ledger.commit(claims.claim, intent)    # grouped with others' commits
 
@@ -19,13 +19,12 @@ from sqlalchemy import Connection, Engine
 
 from runner.clock import Clock
 from runner.ledger import locks
-from runner.ledger.engine import ledger_url, open_engine, place_of
+from runner.ledger.engine import ledger_url, open_engine, place_of, refuse_unconfirmed
 from runner.ledger.errors import told_plainly
 from runner.ledger.files import Anchor
-from runner.ledger.messages import (
-    claims,
-)
+from runner.ledger.messages import claims
 from runner.ledger.migrations import refuse_upgraded
+from runner.ledger.rehearsals import is_rehearsal
 from runner.ledger.writer import Writer
 
 __all__ = ["Connection", "Ledger", "open_ledger"]
@@ -48,6 +47,9 @@ class Ledger:
         self.file = Path(url.database or "") if sqlite else None
         self.place = place_of(url)
         self._anchor = Anchor(self.file) if self.file else None
+        self.newest_attempt: tuple[int, int, float] | None = None
+        """The attempt that was committed last, of those in a database that are no rehearsals: its
+        message, its number and its start (Unix s)."""
 
     def read(
         self, view: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -77,8 +79,10 @@ class Ledger:
     def writing(self) -> Iterator[Connection]:
         """A write transaction, rolled back on any exception. Committed means: where it can be found
         again. Raises LedgerError when the ledger's file is no longer in its place."""
-        with told_plainly(self.place), self._engine.begin() as connection:
-            yield connection
+        with told_plainly(self.place), self._engine.connect() as connection:
+            with connection.begin():
+                yield connection
+            refuse_unconfirmed(connection)
         if self._anchor is not None:
             self._anchor.check()
 
@@ -92,14 +96,24 @@ class Ledger:
             with self.writing() as connection:
                 yield connection
             return
-        with told_plainly(self.place), self._lock_session.begin():
-            yield self._lock_session
+        session = self._lock_session
+        with told_plainly(self.place):
+            with session.begin():
+                yield session
+            refuse_unconfirmed(session)
 
     async def commit(self, batch: Callable[[Connection, list[Item]], list[T]], item: Item) -> T:
         """`batch`'s result for `item`, committed together with whatever else waits."""
         if self._writer is None:
             self._writer = Writer(self._transaction, begins=claims.claim)
         result: T = await self._writer.submit(batch, item)
+        if (
+            self.file is None
+            and isinstance(item, claims.Intent)
+            and isinstance(result, int)
+            and not is_rehearsal(item.lane)
+        ):
+            self.newest_attempt = item.message, result, item.started_at
         return result
 
     def measure(self, committed: Callable[[float], None], clock: Clock) -> None:

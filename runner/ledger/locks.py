@@ -8,27 +8,23 @@ import json
 import os
 import socket
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-from sqlalchemy import (
-    Connection,
-    func,
-    select,
-    text,
-)
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from runner.clock import iso
 from runner.errors import LaneHeld
-from runner.ledger.schema import (
-    lane,
-    message,
-    meta,
-    run,
-)
+from runner.ledger.schema import lane, meta, run
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+from collections.abc import Collection
+
+from runner.ledger.schema import message
 
 NAMELESS = "a process that has not said its name yet"
 
@@ -172,6 +168,8 @@ def _file_name(lane_id: str) -> str:
 
 @contextmanager
 def _file_lock(folder: Path, name: str, what: str, at: float, wait: float) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
     lock = FileLock(folder / f"lane-{name}.lock", mode=0o600)
     holder = folder / f"lane-{name}.json"
     try:

@@ -40,6 +40,7 @@ class Preview:
     changed: int = 0
     changes: list[Entry] = field(default_factory=list)
     removed: int = 0
+    held: int = 0  # of the queue, to people on hold
     first: PlannedMessage | None = None  # the first that this run would send
     host: str = ""  # of the API
     handles: Mapping[str, str] = field(default_factory=dict)  # sender: username, as the API says

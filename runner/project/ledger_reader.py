@@ -19,7 +19,7 @@ from runner.ledger.files import wal_of
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.migrations import refuse_another_schema
 from runner.project.ledger_location import existing
-from runner.project.old_copies import may_change
+from runner.project.old_copies import keep_action, may_change
 
 T = TypeVar("T")
 
@@ -61,8 +61,11 @@ class Looks:
         """What `how` makes of the ledger, which it changes; `names`: of the campaigns that it is
         about. Raises OldLedger for an old copy, LedgerError for one that has moved."""
         with open_ledger(existing(self.location)) as ledger:
-            may_change(ledger, environ, clock.now(), names=names)
-            return how(ledger)
+            at = clock.now()
+            memory = may_change(ledger, environ, at, names=names)
+            done = how(ledger)
+            keep_action(memory, ledger, at)
+            return done
 
     def close(self) -> None:
         """Let go of the database."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from functools import reduce
@@ -25,7 +27,8 @@ BEAT = 1.0
 is all that a copy made in the middle of a run can hide."""
 
 SELDOM = 5.0
-"""The same for a ledger in PostgreSQL, which counts every attempt for it."""
+"""The same for a ledger in PostgreSQL, which counts every attempt for it; what the run itself has
+begun last is remembered every `BEAT` there too."""
 
 GLANCE = 0.2
 """Seconds between two looks at whether another process has said something of the ledger."""
@@ -63,8 +66,9 @@ def may_change(
                 "going on with an old copy of the ledger: whoever it may have forgotten is in "
                 "doubt, and do-not-contact entries made since are not in it: add them again"
             )
-        elif found.is_behind(remembered):
-            raise _old(ledger.place, found, remembered, [memory, *lost])
+        elif (error := _unless_whole(ledger, found, remembered, [memory, *lost])) is not None:
+            _tell_others(memory, ledger)
+            raise error
         else:
             kept = ledger.write(staleness.advance)
         if found.is_new and (before := memory.rehearsed()):
@@ -74,14 +78,42 @@ def may_change(
     return memory
 
 
+def keep_action(memory: Memory, ledger: Ledger, since: float) -> None:
+    """Remember what a person did in a database, if anything `since` (Unix s) then: a standby may
+    lack it later. Nothing older: what has moved there may be taken back."""
+    if ledger.file is not None:
+        return
+    with contextlib.suppress(OSError, LedgerError):  # told when the command began, or told now
+        newest = ledger.read(staleness.newest_action)
+        if newest is not None and newest.at >= since:
+            memory.keep(Marks(newest={f"{socket.gethostname()} actions": newest}))
+
+
 def never_old(ledger: Ledger, environ: Mapping[str, str]) -> Memory:
     """What remembers this ledger, which is left as it is. Raises OldLedger as `may_change`."""
     memory, lost = _memories(ledger, environ)
     remembered = _remembered(memory, lost)
     found = ledger.read(staleness.marks)
-    if found.is_behind(remembered):
-        raise _old(ledger.place, found, remembered, [memory, *lost])
+    if (error := _unless_whole(ledger, found, remembered, [memory, *lost])) is not None:
+        raise error
     return memory
+
+
+def _unless_whole(
+    ledger: Ledger, found: Marks, remembered: Marks, memories: Sequence[Memory]
+) -> OldLedger | None:
+    """The error for a ledger that lacks something of what is remembered, by its own memory, which
+    is the first, or by those of others that were at its place."""
+    missing = ledger.read(staleness.missing, memories[0].recall())
+    if not missing and not found.is_behind(remembered):
+        return None
+    return _old(ledger.place, found, remembered, memories, missing)
+
+
+def _tell_others(memory: Memory, ledger: Ledger) -> None:
+    """Let other machines know what only this one can: that a database lacks what was in it."""
+    if ledger.file is None and (missing := ledger.read(staleness.missing, memory.recall())):
+        ledger.write(staleness.tell_old, missing)
 
 
 def refuse_lost(location: str, environ: Mapping[str, str]) -> None:
@@ -107,7 +139,13 @@ def _remembered(memory: Memory, lost: Sequence[Memory]) -> Marks:
     return reduce(Marks.joined, (other.recall() for other in lost), memory.recall())
 
 
-def _old(place: str, found: Marks, remembered: Marks, memories: Sequence[Memory]) -> OldLedger:
+def _old(
+    place: str,
+    found: Marks,
+    remembered: Marks,
+    memories: Sequence[Memory],
+    lacks: str = "",
+) -> OldLedger:
     if moved := next(filter(None, (each.moved_to() for each in memories)), ""):
         return OldLedger(
             f"the ledger at {place} has moved to {moved}; what lies there now does not know who "
@@ -121,11 +159,11 @@ def _old(place: str, found: Marks, remembered: Marks, memories: Sequence[Memory]
         "bring the newest one back; or run the campaign with --accept-old-ledger: whoever may "
         "have been written to since is then in doubt, and is looked up before anything is sent"
     )
-    if not found.is_new:
+    if lacks or not found.is_new:
         what = f"{missing} sends that this copy does not know" if missing else "changes to it since"
         return OldLedger(
-            f"the ledger {place} is an old copy, or another has taken its place: this machine "
-            f"remembers {what}",
+            f"the ledger {place} is an old copy, or another has taken its place: "
+            f"{lacks or f'this machine remembers {what}'}",
             hint,
         )
     return OldLedger(
@@ -168,26 +206,53 @@ async def kept(
 
 
 async def _beat(memory: Memory, ledger: Ledger, stop: Stop, every: float) -> None:
-    seen, since = memory.touched(), 0.0
+    touched, since, newest = memory.touched(), 0.0, 0.0
     while True:
         await asyncio.sleep(GLANCE)
-        since += GLANCE
-        if since < every and memory.touched() == seen:
+        since, newest = since + GLANCE, newest + GLANCE
+        if since >= every or memory.touched() != touched:
+            look, since = _look, 0.0
+        elif newest >= BEAT and ledger.file is None:
+            look = _look_at_newest
+        else:
             continue
-        error = await asyncio.to_thread(_look, memory, ledger)
+        error = await asyncio.to_thread(look, memory, ledger)
         if error is not None:
             stop(error)
             return
-        seen, since = memory.touched(), 0.0
+        touched, newest = memory.touched(), 0.0
 
 
 def _look(memory: Memory, ledger: Ledger) -> OldLedger | None:
-    """Remember how far the ledger has come; the error, when a copy of it has come further."""
+    """Remember how far the ledger has come; the error, when it lacks something that was in it."""
     # A folder that cannot be written was told when the run began; a ledger that fails is told by
     # whoever sends.
     with contextlib.suppress(OSError, LedgerError), memory.alone():
-        found, remembered = ledger.read(staleness.marks), memory.recall()
+        _keep_newest(memory, ledger)  # first: the ledger may have failed
+        remembered = memory.recall()
+        found = ledger.read(staleness.marks)
         memory.write(found)
-        if found.is_behind(remembered):
-            return _old(ledger.place, found, remembered, [memory])
+        if (error := _unless_whole(ledger, found, remembered, [memory])) is not None:
+            _tell_others(memory, ledger)
+            return error
     return None
+
+
+def _look_at_newest(memory: Memory, ledger: Ledger) -> OldLedger | None:
+    """The same at little cost, for a database in which other machines write too: remember what this
+    process has written, and hear what they miss."""
+    with contextlib.suppress(OSError, LedgerError):
+        with memory.alone():
+            _keep_newest(memory, ledger)
+        if told := ledger.read(staleness.is_told_old):
+            return _old(ledger.place, Marks(), Marks(), [memory], told)
+    return None
+
+
+def _keep_newest(memory: Memory, ledger: Ledger) -> None:
+    if ledger.newest_attempt is None:
+        return
+    newest = staleness.newest_attempt(*ledger.newest_attempt)
+    process = f"{socket.gethostname()} {os.getpid()}"
+    if memory.recall().newest.get(process) != newest:
+        memory.write(Marks(newest={process: newest}))

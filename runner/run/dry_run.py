@@ -14,7 +14,7 @@ from runner.events import EventBus, Notice
 from runner.ledger import moved_mark
 from runner.ledger.campaigns.brakes import BY_A_PERSON
 from runner.ledger.ledger import Ledger, open_ledger
-from runner.ledger.messages import plans
+from runner.ledger.messages import holds, plans
 from runner.message.plan import Entry, PlannedMessage
 from runner.message.prospect import RowSkip
 from runner.pacing.forecast import Forecast
@@ -143,13 +143,17 @@ def _nobody(found: Preview) -> RunnerError:
 
 def _look(draft: Draft, ledger: Ledger | None, progress: Rows, look: Looker, now: float) -> Preview:
     suppressed = ledger.read(plans.suppressed) if ledger else {}
+    on_hold = {each.recipient for each in ledger.read(holds.listed, now)} if ledger else ()
     found = Preview(draft.campaign.name)
     characters = known_characters(ledger, origin_of(draft), draft.campaign.api.platform)
 
     def entries() -> Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]:
         for chunk in planned_entries(draft, ledger, suppressed, characters, progress, now):
             for entry in chunk:
-                yield entry, found.count(entry)
+                planned = found.count(entry)
+                if on_hold and planned is not None and planned.recipient.id in on_hold:
+                    found.held += 1
+                yield entry, planned
 
     look(draft, entries())
     found.removed = queue_gone(found, draft, ledger)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from runner.audience.ids import Refused, id_checker
+from runner.audience.ids import IdRefusal, id_checker
 from runner.campaign.schema import Schedule
 from runner.errors import AudienceError, UsageError
 from runner.ledger.campaigns import registry
@@ -66,7 +66,7 @@ def _message(draft: Draft, to: str, row: int | None) -> PlannedMessage:
     """The row's message, addressed to `to`."""
     platform, id_type = draft.campaign.api.platform, draft.audience.id_type
     checked = id_checker(platform, id_type)(to)
-    if isinstance(checked, Refused):
+    if isinstance(checked, IdRefusal):
         raise UsageError(
             f"--to: {checked.detail}", "give your own id, as the prospects file has ids"
         )

@@ -47,6 +47,10 @@ def outlook_of(ledger: Ledger, row: CampaignRow, status: Status, clock: Clock) -
             opens = min(next_open(hours, zone, wall) for zone in zones)
             if opens > (next_at or wall):
                 binds_now, next_at = "the schedule", opens
+        if all(each.held for each in status.waiting):
+            ends = min(each.next_at for each in status.waiting)
+            if ends > (next_at or clock.now()):
+                binds_now, next_at = "people on hold", ends
         forecast = when_done([(loaded, status.waiting)], ledger, clock)
         return Outlook(forecast, binds_now, next_at, allowed([loaded.campaign]))
     except (RunnerError, OSError):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os.path
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.clock import iso
@@ -11,8 +12,10 @@ from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake, BrakeKind
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Connection
+from runner.ledger.messages import holds
 from runner.ledger.messages import in_doubt as message_in_doubt
 from runner.ledger.messages import queue as message_queue
+from runner.ledger.messages.holds import NONE_HELD, Held
 from runner.ledger.messages.in_doubt import Doubt
 from runner.ledger.messages.queue import Waiting
 from runner.ledger.queries import totals
@@ -80,6 +83,7 @@ class Status:
     brake: Brake | None = None  # what stops it, until a person lets it go on
     stopped_senders: dict[str, Brake] = field(default_factory=dict)  # of those with a queue
     waits_for: list[WaitsFor] = field(default_factory=list)
+    held: Held = NONE_HELD  # queued, to people on hold
     outlook: Outlook = Outlook()
 
     @property
@@ -97,7 +101,10 @@ class Status:
     @property
     def queue(self) -> dict[tuple[str, str], int]:
         """Messages that are to be sent as things stand, per sender and zone."""
-        return {(each.sender, each.zone): each.count for each in self.waiting}
+        found: Counter[tuple[str, str]] = Counter()
+        for each in self.waiting:
+            found[each.sender, each.zone] += each.count
+        return dict(found)
 
     @property
     def queued(self) -> int:
@@ -108,7 +115,7 @@ class Status:
     def blocked(self) -> int:
         """Messages that are queued, but not to be sent as things stand: the same person has a
         message on its way or in doubt."""
-        return self.counts[_S.QUEUED] - self.queued - self.unplanned
+        return self.counts[_S.QUEUED] - self.queued - self.unplanned - self.held.without_end
 
     def as_json(self) -> dict[str, Any]:
         """Return the public form, whose names stay."""
@@ -121,6 +128,7 @@ class Status:
                 {"status": str(status), "reason": reason, "count": count}
                 for status, reason, count in self.reasons
             ],
+            "held": self.held.messages,
             "waits_for": [{**named(each.campaign), "count": each.count} for each in self.waits_for],
             "sent_last_hour": self.per_hour,
             "brake": None if self.brake is None else _brake_as_json(self.brake),
@@ -147,24 +155,25 @@ def status_of(
     the ledger has it. `with_driver`: False for the run itself, which knows who drives it."""
     waiting = message_queue.waiting(connection, [row.id])
     counts = totals.counts(connection, row.id)
-    unplanned = totals.unplanned(connection, [row.id])
-    blocked = counts[_S.QUEUED] - sum(each.count for each in waiting) - unplanned
-    return Status(
+    found = Status(
         campaign=row.name,
         counts=counts,
         reasons=totals.reasons(connection, row.id),
-        in_doubt=message_in_doubt.in_doubt(connection, [row.id]),
+        in_doubt=message_in_doubt.in_doubt(connection, [row.id]) if counts[_S.IN_DOUBT] else [],
         waiting=waiting,
         per_hour=totals.sent_between(connection, row.id, now - RATE_PERIOD),
         id=row.id,
         file=file,
         driver=driver_of(connection, row) if with_driver else "",
         is_owned=with_driver and is_owned(connection, row.lane),
-        unplanned=unplanned,
+        unplanned=totals.unplanned(connection, [row.id]),
         brake=brakes.standing(connection, [row.id]).get(row.id),
         stopped_senders=brakes.stopped_senders(connection, {each.sender for each in waiting}),
-        waits_for=_waits_for(connection, row, with_driver=with_driver) if blocked > 0 else [],
+        held=holds.held_of(connection, row.id, now),
     )
+    if found.blocked <= 0:
+        return found
+    return replace(found, waits_for=_waits_for(connection, row, with_driver=with_driver))
 
 
 def _waits_for(connection: Connection, row: CampaignRow, *, with_driver: bool) -> list[WaitsFor]:
@@ -213,6 +222,9 @@ def needs_of(status: Status) -> list[Need]:
         if not each.settling:
             what = f"{each.count:,} wait for {each.campaign}, in doubt about the same people"
             found.append(Need(what, ("resolve", each.path_beside(file))))
+    if held := status.held.messages:
+        what, then = f"held: {held:,}", "see who with hold --list; to let them go on"
+        found.append(Need(what, ("unhold", "ID"), then=then))
     if failed := status.counts[_S.FAILED]:
         found.append(Need(f"{failed:,} failed", ("retry", file)))
     return found

@@ -29,7 +29,7 @@ from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.campaigns.submissions import Submission
 from runner.ledger.campaigns.workers import STALL
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import in_doubt, queue, usage
+from runner.ledger.messages import holds, in_doubt, queue, usage
 from runner.ledger.queries import totals
 from runner.message.evidence import OF_ONE_MESSAGE, AttemptOutcome
 from runner.message.status import MessageStatus
@@ -340,7 +340,12 @@ def what_stopped(lane: Lane) -> list[str]:
     ]
     if lane.stopped:
         return [lane.stopped]
-    return [*braked, *lane.stopped_senders.values(), *unplanned]
+    held = [
+        f"{lane.campaigns[id].name}: {count} wait for people on hold: run-campaign unhold ID"
+        for id in lane.moving
+        if (count := lane.ledger.read(holds.held_of, id, lane.clock.now()).without_end)
+    ]
+    return [*braked, *lane.stopped_senders.values(), *unplanned, *held]
 
 
 def _halts(lane: Lane, why: str) -> list[Halt]:

@@ -31,6 +31,8 @@ COMMANDS = (
         "retry",
         "resolve",
         "suppress",
+        "hold",
+        "unhold",
         "export",
         "db",
     ),

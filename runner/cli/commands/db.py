@@ -47,6 +47,7 @@ def upgrade(call: Invocation, /, state: str | None) -> int:
 
     A ledger in a file is brought up to date by any command that changes it. One in PostgreSQL,
     which other hosts may use, by this command only: first let all runs of the older version end.
+    Interrupted or killed, it has changed everything or nothing, and the same command finishes it.
     """
     call.about((), state)
     location = existing(ledger_upward(state, os.environ, Path.cwd()))
@@ -92,7 +93,6 @@ def move(call: Invocation, /, to: str, undo: bool, state: str | None) -> int:
     used from then on. Killed in the middle, the same command finishes it.
     """
     call.about((), state)
-    call.resume = call.command("db", "move", "--to", "URL", *(["--undo"] if undo else []))
     location = ledger_upward(state, os.environ, Path.cwd())
     if undo:
         source, target = move_ledger.move_back(location, to, os.environ, SystemClock())

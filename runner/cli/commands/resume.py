@@ -35,7 +35,7 @@ def command(call: Invocation, /, campaign: Path, **said: Any) -> int:
 
     What was withdrawn by `run-campaign cancel` stays cancelled: see `run-campaign retry`.
     """
-    call.about((campaign,), said["state"])
+    call.about((campaign,), said["state"], runs=True)
     err = said["log_format"] == "json"
     with opened(campaign, said["state"], os.environ, read_only=False) as (ledger, row):
         done = campaigns.resume(ledger, row, SystemClock(), by=user(), via=CLI)

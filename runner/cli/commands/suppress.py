@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,18 +10,16 @@ import click
 
 from runner.audience.ids import checked_ids
 from runner.cli.invocation import Invocation
-from runner.cli.options import compared_ids, examples, state_option
-from runner.cli.output import json_text, table, tell_moved
+from runner.cli.ledger import ledger_to_change, ledger_to_read
+from runner.cli.options import compared_ids, examples, kind_options, state_option
+from runner.cli.output import json_text, table
 from runner.clock import SystemClock, iso
 from runner.control.campaigns import user
 from runner.control.in_flight import wait_until_none_leaves
 from runner.control.suppression import suppress, unsuppress
 from runner.formatting import number, safe
 from runner.ledger.campaigns.audit import CLI
-from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.queries import totals
-from runner.project.ledger_location import ledger_upward, open_existing
-from runner.project.old_copies import may_change
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,28 +29,12 @@ def command() -> None:
     """The ledger's do-not-contact list: nobody on it is written to, by whatever campaign."""
 
 
-def _kind_options(function: F) -> F:
-    """Add the options that say what kind of ids are given."""
-    for option in (
-        click.option(
-            "--id-type",
-            type=click.Choice(["platform", "inbox"]),
-            default="platform",
-            show_default=True,
-            help="What the ids are.",
-        ),
-        click.option("--platform", default="twitter", show_default=True, help="Whose ids."),
-    ):
-        function = option(function)
-    return function
-
-
 @command.command(
     "add", epilog=examples("run-campaign suppress add 9184620175530281101 --reason asked")
 )
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@click.option("--reason", default="", metavar="TEXT", help="Why, for whoever reads the list.")
-@_kind_options
+@click.option("--reason", default="", metavar="TEXT", help="Why, for readers of the list.")
+@kind_options
 @state_option
 @click.pass_obj
 def add(
@@ -75,7 +56,7 @@ def add(
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--reason", default="", metavar="TEXT", help="Where the file has none.")
 @click.option("--id", "column", metavar="COLUMN", help="The column with the ids.")
-@_kind_options
+@kind_options
 @state_option
 @click.pass_obj
 def import_(
@@ -132,7 +113,7 @@ def export(call: Invocation, /, file: Path, state: str | None) -> int:
     call.about((), state)
     if file.suffix.lower() not in (".csv", ".jsonl", ".xlsx"):
         raise click.UsageError(f"{file}: name a .csv, .jsonl or .xlsx file")
-    with _ledger(state, read_only=True) as ledger:
+    with ledger_to_read(state) as ledger:
         refuse_used(file, ledger, option="")
         rows = ledger.read(totals.suppression_list)
     write_table(file, LIST_COLUMNS, ((id, why, iso(at)) for id, why, at in rows))
@@ -148,7 +129,7 @@ def remove(call: Invocation, /, ids: tuple[str, ...], state: str | None) -> int:
     """Take people off the list; the next run queues them again."""
     call.about((), state)
     wanted = [id.strip() for id in ids]
-    with _ledger(state) as ledger:
+    with ledger_to_change(state) as ledger:
         count = len(unsuppress(ledger, SystemClock(), wanted, by=user(), via=CLI))
     click.echo(f"removed: {count}" + (f" of {len(ids)}" if count != len(ids) else ""))
     return 0 if count else 1
@@ -161,7 +142,7 @@ def remove(call: Invocation, /, ids: tuple[str, ...], state: str | None) -> int:
 def list_(call: Invocation, /, as_json: bool, state: str | None) -> int:
     """Show the list: who, since when, why."""
     call.about((), state)
-    with _ledger(state, read_only=True) as ledger:
+    with ledger_to_read(state) as ledger:
         rows = ledger.read(totals.suppression_list)
     if as_json:
         told = [{"recipient": id, "reason": why, "added_at": iso(at)} for id, why, at in rows]
@@ -175,7 +156,7 @@ def list_(call: Invocation, /, as_json: bool, state: str | None) -> int:
 
 def _suppress(wanted: Mapping[str, tuple[str, float]], state: str | None, why: str) -> int:
     clock = SystemClock()
-    with _ledger(state, make=state is not None) as ledger:
+    with ledger_to_change(state, make=state is not None) as ledger:
         stopped = suppress(ledger, clock, wanted, why=why, by=user(), via=CLI)
         click.echo(f"on the list: {number(len(wanted))} ({ledger.place})")
         left = wait_until_none_leaves(ledger, clock, recipients=wanted)
@@ -184,14 +165,3 @@ def _suppress(wanted: Mapping[str, tuple[str, float]], state: str | None, why: s
     for line in left.lines:
         click.echo(safe(line))
     return 0
-
-
-def _ledger(state: str | None, *, read_only: bool = False, make: bool = False) -> Ledger:
-    """Open the ledger; make it only where a person named its place."""
-    location = ledger_upward(state, os.environ, Path.cwd())
-    ledger = open_ledger(location) if make else open_existing(location, read_only=read_only)
-    if read_only:
-        tell_moved(ledger)
-    else:
-        may_change(ledger, os.environ, SystemClock().now())
-    return ledger

@@ -53,7 +53,7 @@ than begin, or say that it lives."""
     show_default=True,
     metavar="DURATION",
     callback=duration,
-    help="Hand a lane on to whoever is free after this time.",
+    help="Hand a lane on to the next free worker after this time.",
 )
 @click.option(
     "--dead-after",

@@ -151,8 +151,8 @@ def status_of(
     *,
     with_driver: bool = True,
 ) -> Status:
-    """Return the status of a campaign at `now` (Unix seconds), without its outlook, as one look at
-    the ledger has it. `with_driver`: False for the run itself, which knows who drives it."""
+    """Return the status of a campaign at `now` (Unix seconds), without its outlook, in one
+    snapshot of the ledger. `with_driver`: False for the run itself, which knows who drives it."""
     waiting = message_queue.waiting(connection, [row.id])
     counts = totals.counts(connection, row.id)
     found = Status(

@@ -35,7 +35,7 @@ from runner.sending.drive import drive_lane
 from runner.sending.lane import Lane
 from runner.sending.live_controls import obey_controls, withdraw_returned
 from runner.sending.watched_lists import WatchedLists, watched_lists
-from runner.status.status import Status, status_in
+from runner.status.status import Status, status_of
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign
@@ -147,7 +147,8 @@ def drive(prepared: PreparedRun) -> RunResult:
         withdraw_returned(lane)
     for draft in prepared.drafts:
         assert draft.row is not None
-        status = ledger.read(status_in, draft.row, around.clock.now())
+        file, at = str(draft.campaign.path), around.clock.now()
+        status = ledger.read(status_of, draft.row, at, file, with_driver=False)
         result.statuses.append(status)
         counts = {str(each): count for each, count in status.counts.items()}
         around.bus.emit(Ended(around.clock.now(), status.campaign, counts))
@@ -226,7 +227,7 @@ def _tell_start(prepared: PreparedRun) -> None:
     queues: list[tuple[Draft, Queue]] = []
     for draft in drafts:
         assert draft.row is not None
-        status = ledger.read(status_in, draft.row, around.clock.now())
+        status = ledger.read(status_of, draft.row, around.clock.now(), with_driver=False)
         queued[status.campaign] = status.counts[_S.QUEUED]
         doubts[status.campaign] = status.counts[_S.IN_DOUBT] + status.counts[_S.SENDING]
         ended = {str(each): status.counts[each] for each in (_S.SENT, _S.REJECTED, _S.FAILED)}

@@ -34,7 +34,7 @@ class RetryRequest:
     new_key: bool = False
 
 
-RETRYABLE = frozenset({_S.FAILED, _S.REJECTED, _S.CANCELLED})
+RETRYABLE = (_S.FAILED, _S.REJECTED, _S.CANCELLED)
 """Statuses that `retry` may queue again: every attempt of theirs is proven not sent."""
 
 

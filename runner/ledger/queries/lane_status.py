@@ -1,4 +1,4 @@
-"""The lanes of a ledger, as they stand."""
+"""The status of a ledger's lanes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _S = MessageStatus
 
 
 class LaneRow(NamedTuple):
-    """How a lane of workers stands. `host`, `pid`, `since`: the worker that has it now or had it
+    """A lane of workers as it stands. `host`, `pid`, `since`: the worker that has it now or had it
     last, empty for none; `driven`: whether it has it now, and lives."""
 
     lane: str
@@ -37,7 +37,7 @@ class LaneRow(NamedTuple):
 
 
 def lane_rows(connection: Connection) -> list[LaneRow]:
-    """How the lanes stand that workers drive, by name."""
+    """Return the lanes that workers drive, by name."""
     each = submission.c
     by_lane: dict[str, list[Any]] = {}
     for row in connection.execute(

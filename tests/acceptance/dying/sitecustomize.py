@@ -182,8 +182,8 @@ def _change_control(*names: str) -> Callable[[Any, Death], None]:
 
 
 def _change_resolution(module: Any, death: Death) -> None:
-    _dying_after(module, "resolve", "resolve.inside", death)
-    _dying_after(module, "settle_by_word", "resolve.committed", death)
+    _dying_after(module.resolutions, "resolve", "resolve.inside", death)
+    _dying_after(module, "resolve", "resolve.committed", death)
 
 
 def _change_actions(module: Any, death: Death) -> None:
@@ -214,7 +214,7 @@ CHANGES: dict[str, Callable[[Any, Death], None]] = {
     "runner.ledger.campaigns.audit": _change_actions,
     "runner.ledger.copies.backup": _change_backup,
     "runner.control.campaigns": _change_control("pause", "resume", "cancel", "retry"),
-    "runner.control.people": _change_control("suppress"),
+    "runner.control.suppression": _change_control("suppress"),
     "runner.control.resolution": _change_resolution,
     "runner.tables.writer": _change_writing,
     "runner.channels.http": _change_wire,

@@ -39,6 +39,7 @@ from tests.documents import (
     table,
     ticked,
 )
+from tests.tree import tree
 
 PAGES = [
     ROOT / "README.md",
@@ -303,8 +304,19 @@ def test_layers_are_those_of_the_import_contract() -> None:
     [layers] = [
         each["layers"] for each in contracts if each["name"] == "The packages, top to bottom"
     ]
-    picture = blocks(section(page("CONTRIBUTING.md"), "The house"), "text")[0]
+    picture = blocks(section(page("CONTRIBUTING.md"), "The layers"), "text")[0]
     assert picture.splitlines() == layers
+
+
+def test_the_tree_is_that_of_the_files() -> None:
+    [picture] = blocks(section(page("CONTRIBUTING.md"), "The files"), "text")
+    assert picture.splitlines() == tree()
+
+
+def test_files_that_are_named_exist() -> None:
+    named = set(re.findall(r"`((?:runner|tests|docs)/[\w/.]+)`", page("CONTRIBUTING.md")))
+    assert named
+    assert [each for each in sorted(named) if not (ROOT / each).exists()] == []
 
 
 def test_folders_of_tests_exist() -> None:

@@ -17,11 +17,19 @@ ORDER = (
 """Packages from the domain to what a person sees."""
 
 
+WIDEST = 84
+"""Characters of what a file holds: a longer sentence is shown up to a sign of its own."""
+
+
 def holds(path: Path) -> str:
-    """Return the first sentence of a module's docstring, without its end."""
+    """Return the first sentence of a module's docstring, or as much of it as fits on a line."""
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     paragraph = " ".join(text.split("\n\n")[0].split())
-    return re.split(r"\.(?= |$)", paragraph, maxsplit=1)[0]
+    sentence = re.split(r"\.(?= |$)", paragraph, maxsplit=1)[0]
+    for sign in ("; ", ": ", ", "):
+        if len(sentence) > WIDEST:
+            sentence = sentence.partition(sign)[0]
+    return sentence
 
 
 def tree(folder: Path = ROOT / "runner", depth: int = 0) -> list[str]:

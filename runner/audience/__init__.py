@@ -1,1 +1,1 @@
-"""The people of a campaign: `reading` its prospects; `suppression` of who is never written to."""
+"""The people of a campaign, row by row, and the do-not-contact lists."""

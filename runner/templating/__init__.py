@@ -1,4 +1,4 @@
-"""Turns a template and a prospect's columns into the text of a message.
+"""Templates: the text of a message from a template and a prospect's columns.
 
 Jinja2 in a sandbox, with less in it than the sandbox has: no other files, no macros, no random
 values (a text must come out the same at every planning), and nothing that a typing mistake could

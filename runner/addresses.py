@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 
 def is_loopback(url: str) -> bool:
-    """Whether an address leads to this machine, and to no other."""
+    """Return whether an address leads to this machine, and to no other."""
     return is_loopback_host(urlsplit(url).hostname or "")
 
 
 def is_loopback_host(host: str) -> bool:
-    """The same of a host's name or number."""
+    """Return the same of a host's name or number."""
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""Time, handed in from outside so that tests own it."""
+"""Clocks, handed in from outside so that tests own time."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the house reads time from.
+    """A source of time.
 
-    `now` is wall time in Unix seconds: for what people read and what outlives the process.
-    `boot` is seconds since boot and counts while the machine sleeps: for every deadline and
-    interval within a process, since nobody can set it back.
+    `now` is wall time in Unix seconds: for what people read and what outlives the process. `boot`
+    is seconds since boot and counts while the machine sleeps: for every deadline and interval
+    within a process, since it cannot be set back.
     """
 
     def now(self) -> float: ...
@@ -34,5 +34,5 @@ class SystemClock:
 
 
 def iso(at: float | None) -> str:
-    """Unix seconds as ISO 8601 in UTC, to the second; empty for None."""
+    """Format Unix seconds as ISO 8601 in UTC, to the second; empty for None."""
     return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

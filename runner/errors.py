@@ -1,4 +1,4 @@
-"""What can go wrong, sorted by what a person has to do about it.
+"""The exceptions that end a command, sorted by what a person has to do about them.
 
     RunnerError                 expected; one line and a hint, exit 1
     ├── UsageError              wrong arguments, exit 2
@@ -58,7 +58,7 @@ class Problem:
 
 
 class CampaignError(RunnerError):
-    """The campaign file has mistakes; all of them are told at once, one line each."""
+    """The campaign file has mistakes; `problems` has all of them, one line each."""
 
     exit_code = 2
 
@@ -76,7 +76,7 @@ class TemplateError(RunnerError):
 
 
 class ChangesError(RunnerError):
-    """What was planned and what the files say now differ, and nobody has accepted it."""
+    """The files differ from what was planned, and no person has accepted it."""
 
 
 class LedgerError(RunnerError):
@@ -110,13 +110,13 @@ class LaneHeld(RunnerError):
 
 
 class CampaignPaused(RunnerError):
-    """A person has paused or cancelled what was to be run."""
+    """A person has paused or cancelled the campaign that was to be run."""
 
     exit_code = 6
 
 
 class CampaignGuarded(RunnerError):
-    """What was to be run has been stopped by its guard since."""
+    """The campaign that was to be run has been stopped by its guard since."""
 
     exit_code = 5
 

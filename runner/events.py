@@ -1,4 +1,4 @@
-"""Facts for whoever watches: terminal, log, tests. Nobody decides by them; the ledger is the truth.
+"""Events: facts for terminal, log and tests. Nothing is decided by them; the ledger is the truth.
 
 `name` of each event is public: it stands in the JSON log.
 """
@@ -20,7 +20,7 @@ class Event:
     at: float
 
     def fields(self) -> dict[str, Any]:
-        """The event as a flat object, for the JSON log."""
+        """Return the event as a flat object, for the JSON log."""
         return {"event": self.name, **asdict(self)}
 
 
@@ -58,8 +58,8 @@ class Planned(Event):
 
 @dataclass(frozen=True, slots=True)
 class LaneStarted(Event):
-    """Sending begins: what is queued and in doubt now, per campaign name, and what may be sent as
-    things stand, per sender. `binds`: what is waited for longest until `finish_at`;
+    """Sending begins: what is queued and in doubt now, per campaign name, and what may be sent by
+    now, per sender. `binds`: the limit that is waited for longest until `finish_at`;
     `allowed_per_hour`: the most messages an hour that limits let go, None without any, and
     `allowed_by` which limit that is; `before`: what earlier runs have come to, per campaign and
     status."""
@@ -68,7 +68,7 @@ class LaneStarted(Event):
     queued: dict[str, int]
     in_doubt: dict[str, int]
     finish_at: float | None = None
-    limit: int | None = None  # at most so many are sent, if the person said so
+    limit: int | None = None  # at most so many are sent, if the person set one
     by_sender: dict[str, int] = field(default_factory=dict)
     binds: str = ""
     allowed_per_hour: float | None = None
@@ -88,7 +88,7 @@ class LaneTaken(Event):
 @dataclass(frozen=True, slots=True)
 class LaneHandedOn(Event):
     """A worker lets a lane go. `next_at`: when it is due again (Unix seconds), None for not before
-    somebody submits, resumes or queues something."""
+    a person submits, resumes or queues something."""
 
     name: ClassVar[str] = "lane_handed_on"
     lane: str
@@ -116,7 +116,7 @@ class MessageSent(MessageEvent):
 
 @dataclass(frozen=True, slots=True)
 class MessageRejected(MessageEvent):
-    """The API said no."""
+    """The API refused it."""
 
     name: ClassVar[str] = "rejected"
     reason: str
@@ -221,8 +221,8 @@ class Ended(Event):
 
 @dataclass(slots=True)
 class EventBus:
-    """Hands each event to every watcher, at once and in order. `measures`: who measures, if
-    anybody does; what it is told is no event."""
+    """Hands each event to every watcher, at once and in order. `measures`: takes measurements, if
+    there is one; they are no events."""
 
     measures: Measures | None = None
     _watchers: list[Callable[[Event], None]] = field(default_factory=list)
@@ -232,7 +232,7 @@ class EventBus:
         self._watchers.append(watcher)
 
     def emit(self, event: Event) -> None:
-        """Tell everyone; the same notice only once."""
+        """Hand an event to every watcher; the same notice only once."""
         if isinstance(event, Notice):
             if event.text in self._noticed:
                 return

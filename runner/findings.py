@@ -1,7 +1,7 @@
-"""Findings: what a person should know before a message goes.
+"""Findings: facts that a person should know before a message goes.
 
 Every finding has a code that stays. `check`, a dry run and a run show the same ones. An error stops
-the campaign; so does a question, until it is answered or its code accepted; a note is told once.
+the campaign; so does a question, until it is answered or its code accepted; a note is shown once.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from runner.errors import AudienceError, RunnerError
 
 
 class Level(StrEnum):
-    """What a finding does to the campaign."""
+    """The effect of a finding on the campaign."""
 
     ERROR = "error"  # nothing of it is sent
     QUESTION = "question"  # nothing is sent until a person accepts it
-    NOTE = "note"  # told, and no more
+    NOTE = "note"  # shown, and no more
 
 
 class Code(NamedTuple):
-    """A kind of finding. `example`: one line as it may be told."""
+    """A kind of finding. `example`: one line as it may be shown."""
 
     level: Level
     meaning: str
@@ -261,7 +261,7 @@ CODES: Mapping[str, Code] = {
 
 
 def refuse_code(code: str) -> str:
-    """Why a code cannot be accepted; empty for a question's."""
+    """Return why a code cannot be accepted; empty for a question's."""
     if code not in CODES:
         near = get_close_matches(code, [name for name in CODES if CODES[name].level is _Q], 1)
         return "no such code" + (f"; did you mean {near[0]}?" if near else "")
@@ -297,11 +297,11 @@ class Finding:
         where = [f"row {self.row}"] if self.row else []
         where += [f"column {self.column}"] if self.column else []
         parts += [", ".join(where)] if where else []
-        told = ": ".join([*parts, self.what])
-        return told + (f"; {self.instead}" if self.instead else "")
+        line = ": ".join([*parts, self.what])
+        return line + (f"; {self.instead}" if self.instead else "")
 
     def as_json(self) -> dict[str, Any]:
-        """The public form: names stay."""
+        """Return the public form: names stay."""
         return {
             "code": self.code,
             "level": str(self.level),
@@ -327,7 +327,7 @@ class Rows:
             self.first.append(row)
 
     def __str__(self) -> str:
-        """`row 7`, `rows 2 and 7`, `14 rows (2, 3, 4 …)`."""
+        """Format as `row 7`, `rows 2 and 7`, `14 rows (2, 3, 4 …)`."""
         if self.count == 1:
             return f"row {self.first[0]}"
         if self.count <= SHOWN_ROWS:
@@ -348,14 +348,15 @@ class FindingsError(RunnerError):
     with questions alone."""
 
     def __init__(self, campaign: str, findings: Sequence[Finding], hint: str) -> None:
-        told = "\n".join(f"{each.level} {each.code}: {each}" for each in findings)
-        super().__init__(f"{campaign} is not sent:\n{told}", hint)
+        lines = "\n".join(f"{each.level} {each.code}: {each}" for each in findings)
+        super().__init__(f"{campaign} is not sent:\n{lines}", hint)
         self.findings = findings
         self.exit_code = 1 if any(each.level is Level.ERROR for each in findings) else 2
 
 
 def open_findings(findings: Iterable[Finding], accepted: Collection[str]) -> list[Finding]:
-    """What stops a campaign: its errors, and the questions whose codes nobody has accepted."""
+    """Return what stops a campaign: its errors, and the questions whose codes no person has
+    accepted."""
     return [
         each
         for each in findings
@@ -364,5 +365,5 @@ def open_findings(findings: Iterable[Finding], accepted: Collection[str]) -> lis
 
 
 def questions_of(findings: Iterable[Finding]) -> list[str]:
-    """The codes of the questions among findings, each once, in their order."""
+    """Return the codes of the questions among findings, each once, in their order."""
     return list(dict.fromkeys(each.code for each in findings if each.level is Level.QUESTION))

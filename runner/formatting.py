@@ -1,4 +1,4 @@
-"""Words for people: safe to show, short enough to fit."""
+"""The format of numbers, times and texts for people: safe to show, short enough to fit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 
 
 def safe(text: str, *, lines: bool = False) -> str:
-    """`text` without anything that could steer a terminal; line ends stay if `lines`."""
+    """Return `text` without anything that could control a terminal; line ends stay if `lines`."""
     return "".join(
         char
         if char.isprintable() or (lines and char == "\n")
@@ -16,30 +16,30 @@ def safe(text: str, *, lines: bool = False) -> str:
 
 
 def short(text: str, width: int) -> str:
-    """`text` on one line of at most `width` characters, safe to show."""
+    """Return `text` on one line of at most `width` characters, safe to show."""
     told = safe(" ".join(text.split()))
     return told if len(told) <= width else told[: max(0, width - 1)] + "…"
 
 
 def number(count: int) -> str:
-    """`12,345`."""
+    """Return `12,345`."""
     return f"{count:,}"
 
 
 def bar(done: int, total: int, width: int) -> str:
-    """A bar of `width` characters, and how much is done in per cent."""
+    """Return a bar of `width` characters, and how much is done in per cent."""
     share = done / total if total else 1.0
     full = int(width * share)
     return f"{'━' * full}{'╌' * (width - full)} {share:4.0%}"
 
 
 def counted(count: int, noun: str) -> str:
-    """`1 message`, `2 messages`."""
+    """Return `1 message`, `2 messages`."""
     return f"{number(count)} {noun}" + ("" if count == 1 else "s")
 
 
 def duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
+    """Return `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
     seconds = max(0.0, seconds)
     if seconds < 99.5:
         return f"{seconds:.0f} s"
@@ -54,7 +54,8 @@ def duration(seconds: float) -> str:
 
 
 def moment(at: float, now: float) -> str:
-    """A time of this place: `14:05` today, `Tue 14:05` within a week, else with its date."""
+    """Return a time by this machine's clock: `14:05` today, `Tue 14:05` within a week, else with
+    its date."""
     then, today = datetime.fromtimestamp(at).astimezone(), datetime.fromtimestamp(now).astimezone()
     if then.date() == today.date():
         return f"{then:%H:%M}"

@@ -1,6 +1,7 @@
-"""What can be measured of a run, for whoever asks for figures. Nobody decides by them.
+"""The measurements and figures of a run, for metrics. Nothing is decided by them.
 
-Nothing here is made unless somebody measures, and nothing of it is an event: the JSON log has none.
+Nothing here is made unless metrics are served, and nothing of it is an event: the JSON log has
+none.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Protocol
 
 
 class Purpose(StrEnum):
-    """What a request was for."""
+    """The purpose of a request."""
 
     SEND = "send"
     LOOK_UP = "look_up"  # asks about a message in doubt
@@ -22,7 +23,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CampaignFigures:
-    """How a campaign stands in the ledger. `messages`: how many have which (status, reason), the
+    """A campaign as the ledger has it. `messages`: how many have which (status, reason), the
     rows that were skipped too; `brake`: what stops it, empty for nothing; times in Unix seconds."""
 
     campaign: str
@@ -44,7 +45,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class LaneFigures:
-    """How a lane stands that this process drives. `due`: by campaign, the queued messages that
+    """A lane that this process drives. `due`: by campaign, the queued messages that
     neither limits nor schedule nor anything else makes wait; `senders`: whether each is stopped;
     `ends`: by (campaign, API version), when that version is announced to stop (Unix seconds)."""
 
@@ -58,8 +59,8 @@ class LaneFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """One look at a run. `at`: when (Unix seconds); `took`: seconds that the look itself took."""
+class RunFigures:
+    """A run at the time `at` (Unix seconds). `took`: seconds that it took to read."""
 
     at: float
     took: float
@@ -67,21 +68,21 @@ class Figures:
     lanes: list[LaneFigures] = field(default_factory=list)
 
 
-Look = Callable[[], "Future[Figures]"]
-"""Has a look begun, from any thread. Raises RuntimeError when it is too late for one."""
+ReadFigures = Callable[[], "Future[RunFigures]"]
+"""Begins to read the figures, from any thread. Raises RuntimeError when the run is over."""
 
 
 class Measures(Protocol):
-    """Somebody who measures. Told from any thread; never fails, and never waits."""
+    """A receiver of measurements. Called from any thread; never fails, and never waits."""
 
     def answered(self, purpose: Purpose, seconds: float, status: int) -> None:
-        """A request that left was answered, or given up (`status` 0), after so long."""
+        """Measure a request that left and was answered, or given up (`status` 0), after so long."""
         ...
 
     def committed(self, seconds: float) -> None:
-        """A group of intents and outcomes is on disk; its transaction took so long."""
+        """Measure a transaction that put a group of intents and outcomes on disk."""
         ...
 
-    def look_by(self, look: Look | None) -> None:
-        """How to look at the run from here on; None: no more."""
+    def read_figures_by(self, read: ReadFigures | None) -> None:
+        """Read the run's figures by this function from here on; None: no more."""
         ...

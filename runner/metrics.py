@@ -1,7 +1,7 @@
-"""A run's figures for Prometheus, served over HTTP while the run lasts.
+"""The metrics of a run for Prometheus, served over HTTP while the run lasts.
 
-What this process does is counted as it happens. How campaigns and lanes stand is looked up when
-somebody asks, in the ledger, which is the truth. No recipient and no text is ever a label.
+What this process does is counted as it happens. The figures of campaigns and lanes are read from
+the ledger, which is the truth, when they are scraped. No recipient and no text is ever a label.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from prometheus_client.registry import Collector
 
 from runner.clock import Clock
 from runner.events import Event, LaneStarted, MessageEvent
-from runner.instrumentation import CampaignFigures, Figures, LaneFigures, Look, Purpose
+from runner.instrumentation import CampaignFigures, LaneFigures, Purpose, ReadFigures, RunFigures
 from runner.ledger.campaigns.brakes import BrakeKind
 
 PREFIX = "run_campaign"
@@ -40,26 +40,27 @@ REQUEST_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 """Upper bounds of the histogram of requests: from a good network to the default `retry.timeout`."""
 
 COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
-"""The same of commits: from a disk that syncs at once to one that holds everything up."""
+"""Upper bounds of the histogram of commits: from a disk that syncs at once to one that holds
+everything up."""
 
-LOOK_EVERY = 1.0
-"""Seconds between two looks at the ledger at the least, however often somebody asks."""
+READ_EVERY = 1.0
+"""Seconds between two reads of the ledger at the least, however often it is scraped."""
 
-LOOK_SHARE = 20.0
-"""A look that takes long is not repeated before so many times as long: a twentieth of the time."""
+READ_SHARE = 20.0
+"""A read that takes long is not repeated before so many times as long: a twentieth of the time."""
 
-PATIENCE = 2.0
-"""Seconds that an answer waits for a new look; then it tells what the last one saw."""
+READ_TIMEOUT = 2.0
+"""Seconds that a scrape waits for a new read; then it gets what the last one found."""
 
-MOST_ASKING = 8
-"""Questions that are answered at once; more are turned away. Our own choice."""
+MOST_REQUESTS = 8
+"""Requests that are answered at once; more are turned away. Our own choice."""
 
-ASKING = 10.0
-"""Seconds of silence after which whoever asks is given up: the default `scrape_timeout`."""
+REQUEST_TIMEOUT = 10.0
+"""Seconds without a byte after which a request is given up: the default `scrape_timeout`."""
 
 MOST_REASONS = 20
 """Reasons that are told apart for each campaign and status: codes are the API's, and a series for
-each of many would swamp whoever keeps them. Our own choice."""
+each of many would swamp the metrics server. Our own choice."""
 
 OTHER = "other"
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
@@ -67,7 +68,7 @@ _STOPS = tuple(str(kind) for kind in BrakeKind if kind is not BrakeKind.RELEASED
 
 
 class Metrics(Collector):
-    """Watches one process's events and measures, and tells Prometheus."""
+    """A collector of one process's events and measurements."""
 
     def __init__(self, clock: Clock, version: str) -> None:
         self.registry = CollectorRegistry()
@@ -101,9 +102,9 @@ class Metrics(Collector):
         self._timed: dict[tuple[Purpose, int], Histogram] = {}
         self._finish_at: float | None = None
         self._lock = threading.Lock()  # of what follows
-        self._look: Look | None = None
-        self._pending: Future[Figures] | None = None
-        self._newest: Figures | None = None
+        self._read: ReadFigures | None = None
+        self._pending: Future[RunFigures] | None = None
+        self._newest: RunFigures | None = None
         self._again_at = 0.0  # boot seconds
 
     def watch(self, event: Event) -> None:
@@ -137,15 +138,15 @@ class Metrics(Collector):
     def committed(self, seconds: float) -> None:
         self._commits.observe(seconds)
 
-    def look_by(self, look: Look | None) -> None:
+    def read_figures_by(self, read: ReadFigures | None) -> None:
         with self._lock:
-            self._look, self._pending = look, None
+            self._read, self._pending = read, None
 
     def describe(self) -> Iterable[Metric]:
-        return ()  # what it tells is known only by looking
+        return ()  # what it returns is known only by reading
 
     def collect(self) -> Iterator[Metric]:
-        """Everything that is looked up when somebody asks."""
+        """Yield everything that is read at a scrape."""
         figures = self._figures()
         if self._finish_at is not None:
             yield _gauge(
@@ -162,37 +163,37 @@ class Metrics(Collector):
             yield from _of_campaigns(figures.campaigns)
             yield from _of_lanes(figures.lanes)
 
-    def _figures(self) -> Figures | None:
-        """A look no older than it need be; the last one where there is none in time."""
+    def _figures(self) -> RunFigures | None:
+        """Return figures no older than they need be; the last ones where there are none in time."""
         with self._lock:
             pending = self._pending
-            if pending is None and self._look is not None and self._clock.boot() >= self._again_at:
+            if pending is None and self._read is not None and self._clock.boot() >= self._again_at:
                 try:
-                    pending = self._pending = self._look()
+                    pending = self._pending = self._read()
                 except RuntimeError:
-                    self._look = None  # the run is over
+                    self._read = None  # the run is over
         # Not with the lock: the run itself may want it, and must never wait for us.
-        if pending is not None and wait([pending], PATIENCE).done:
-            self._seen(pending)
+        if pending is not None and wait([pending], READ_TIMEOUT).done:
+            self._keep(pending)
         return self._newest
 
-    def _seen(self, pending: Future[Figures]) -> None:
+    def _keep(self, pending: Future[RunFigures]) -> None:
         failed = pending.cancelled() or pending.exception() is not None
         with self._lock:
             if self._pending is pending:
                 self._pending = None
                 took = 0.0 if failed else pending.result().took
-                self._again_at = self._clock.boot() + max(LOOK_EVERY, LOOK_SHARE * took)
+                self._again_at = self._clock.boot() + max(READ_EVERY, READ_SHARE * took)
                 if not failed:
                     self._newest = pending.result()
 
 
 def serve(metrics: Metrics, address: str, port: int) -> str:
-    """Serve metrics from a thread of its own until the process ends; where (`port` 0: any free
-    one). Raises OSError when it cannot listen there."""
+    """Serve metrics from a thread of its own until the process ends; return the address (`port` 0:
+    any free one). Raises OSError when it cannot listen there."""
     found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, *_, place = found[0]
-    server = type("_Port", (_Server,), {"address_family": family})(place[:2], _Asked)
+    server = type("_Port", (_Server,), {"address_family": family})(place[:2], _RequestHandler)
     server.set_app(make_wsgi_app(metrics.registry))
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     host = f"[{address}]" if ":" in address else address
@@ -200,20 +201,20 @@ def serve(metrics: Metrics, address: str, port: int) -> str:
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """Answers only a few at once: whoever asks, and how often, takes no open files and no threads
+    """A server that answers only a few requests at once: scrapes take no open files and no threads
     from the run."""
 
     daemon_threads = True
 
     def __init__(self, *args: Any) -> None:
-        self._free = threading.BoundedSemaphore(MOST_ASKING)
+        self._free = threading.BoundedSemaphore(MOST_REQUESTS)
         super().__init__(*args)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self._free.acquire(blocking=False):
             self.shutdown_request(request)
             return
-        request.settimeout(ASKING)
+        request.settimeout(REQUEST_TIMEOUT)
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -223,11 +224,11 @@ class _Server(ThreadingMixIn, WSGIServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: whoever asked has gone, and the terminal is the run's."""
+        """Say nothing: the client has gone, and the terminal is the run's."""
 
 
-class _Asked(WSGIRequestHandler):
-    """One question. Nothing of it is written to the terminal."""
+class _RequestHandler(WSGIRequestHandler):
+    """A handler that writes nothing to the terminal."""
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -237,14 +238,14 @@ class _Asked(WSGIRequestHandler):
 
 
 def answer_class(status: int) -> str:
-    """`2xx`, `4xx` …; `429` by itself, `none` for no answer."""
+    """Return `2xx`, `4xx` …; `429` by itself, `none` for no answer."""
     if status in (0, 429):
         return str(status) if status else "none"
     return f"{status // 100}xx"
 
 
 def code(reason: str) -> str:
-    """A reason as a label: codes only, never a sentence that might name somebody."""
+    """Return a reason as a label: codes only, never a sentence that might name a person."""
     return reason if not reason or _CODE.fullmatch(reason) else OTHER
 
 
@@ -286,7 +287,7 @@ def _of_campaigns(campaigns: list[CampaignFigures]) -> Iterator[Metric]:
 
 
 def _few(messages: Iterable[tuple[tuple[str, str], int]]) -> dict[tuple[str, str], int]:
-    """The most frequent reasons of each status, and the rest together."""
+    """Return the most frequent reasons of each status, and the rest together."""
     found: dict[tuple[str, str], int] = {}
     told: dict[str, set[str]] = {}
     for (status, reason), count in sorted(messages, key=lambda item: -item[1]):

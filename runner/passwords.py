@@ -1,4 +1,4 @@
-"""The passwords in a database's address: kept out of whatever is shown or kept.
+"""The passwords in a database's address: kept out of all that is shown or kept.
 
 An address can hold them before its `@`, in its query (`?password=…`) and as libpq's own words
 (`host=db password=…`). Of a query only values that are known to be harmless are shown.
@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 HIDDEN = "***"
-"""What stands where a secret was."""
+"""The mark in a secret's place."""
 
 HARMLESS = frozenset(
     {
@@ -26,8 +26,8 @@ HARMLESS = frozenset(
         *("max_protocol_version", "gssencmode", "krbsrvname", "gsslib", "gssdelegation"),
     }
 )
-"""What a query may say for all to see: libpq's parameters (its manual 34.1.2) that hold no secret.
-Where a file lies is none."""
+"""Parameters of a query that may be shown: those of libpq (its manual 34.1.2) that hold no secret.
+The place of a file is none."""
 
 SHORTEST = 4
 """Characters from which on a secret is looked for in texts; shorter ones stand in any of them."""
@@ -37,12 +37,12 @@ _USER_INFO = re.compile(r"([^:/]*):([^@]*)@")
 _ADDRESS = re.compile(r"postgres\w*(?:\+\w+)?://\S+", re.IGNORECASE)
 _OTHER_ADDRESS = re.compile(r"(\w://[^\s:/@]*):[^\s/@]*@")
 _BEHIND = re.compile(r"""['"`)\],;:.]*$""")
-"""What a sentence may have after an address."""
+"""Matches the signs that a sentence may have after an address."""
 _WORDS = re.compile(r"(?i)(?<![?&])\b((?:pg|ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&'\"]+)")
 
 
 def hide_password(address: str) -> str:
-    """A database's address without its secrets; what is none stays as it is."""
+    """Return a database's address without its secrets; what is none stays as it is."""
     scheme, mark, rest = address.partition("://")
     if not mark:
         return _WORDS.sub(rf"\1{HIDDEN}", address)
@@ -66,20 +66,20 @@ def _is_harmless(name: str) -> bool:
 
 
 def passwords_in(address: str) -> set[str]:
-    """The secrets of a database's address, in each spelling that a driver may repeat."""
+    """Return the secrets of a database's address, in each spelling that a driver may repeat."""
     _, mark, rest = address.partition("://")
     if mark:
-        said = set(_said_in_url(rest))
+        secrets = set(_secrets_in_url(rest))
     else:
-        said = {found[2].strip("'") for found in _WORDS.finditer(address)}
-    plain = {made for each in said for made in (each, unquote(each), unquote_plus(each))}
+        secrets = {match[2].strip("'") for match in _WORDS.finditer(address)}
+    plain = {made for each in secrets for made in (each, unquote(each), unquote_plus(each))}
     spelled = {quote(each, safe=safe) for each in plain for safe in ("", "/", " +")}
     spelled |= plain | set(map(quote_plus, plain))
     escaped = {each.replace("\\", "\\\\").replace("'", "\\'") for each in plain}
     return {each for each in spelled | escaped if len(each) >= SHORTEST}
 
 
-def _said_in_url(rest: str) -> Iterator[str]:
+def _secrets_in_url(rest: str) -> Iterator[str]:
     info = _USER_INFO.match(rest)
     if info:
         yield info[2]
@@ -93,15 +93,15 @@ def _said_in_url(rest: str) -> Iterator[str]:
 
 
 def hide_passwords(text: str, secrets: Collection[str] = ()) -> str:
-    """`text` without the secrets of any database's address in it, and without `secrets`."""
+    """Return `text` without the secrets of any database's address in it, and without `secrets`."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
-    text = _ADDRESS.sub(lambda found: _hide_found(found[0]), text)
+    text = _ADDRESS.sub(lambda match: _hide_address(match[0]), text)
     text = _OTHER_ADDRESS.sub(rf"\1:{HIDDEN}@", text)
     return _WORDS.sub(rf"\1{HIDDEN}", text)
 
 
-def _hide_found(address: str) -> str:
+def _hide_address(address: str) -> str:
     behind = _BEHIND.search(address)
     assert behind is not None
     return hide_password(address[: behind.start()]) + behind[0]

@@ -1,4 +1,4 @@
-"""When a campaign may send: windows of the week in local time, no holidays, from a start on.
+"""Schedules: windows of the week in local time, no holidays, from a start on.
 
 Pure: Unix seconds in and out. A zone of "" is the schedule's own; any other is an IANA name.
 Daylight saving needs no rule of its own: open is what the clock on the wall there says, however
@@ -20,7 +20,7 @@ T = TypeVar("T", int, float)
 
 DAY = 86400
 HORIZON = 2 * 366 * DAY
-"""Seconds."""
+"""Seconds ahead beyond which nothing is looked for."""
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MIDNIGHT = 24 * 60
@@ -51,29 +51,29 @@ class Hours:
 
 
 def parse_days(text: str) -> frozenset[int]:
-    """`mon-fri`, `mon,wed`, `sat`, `fri-mon` as days, Monday 0. Raises ValueError."""
-    found: set[int] = set()
+    """Parse `mon-fri`, `mon,wed`, `sat` or `fri-mon` into days, Monday 0. Raises ValueError."""
+    days: set[int] = set()
     for part in text.lower().split(","):
         first, dash, last = (name.strip() for name in part.partition("-"))
         if first not in DAYS or (dash and last not in DAYS):
             raise ValueError("is no day of the week; write mon-fri, mon,wed or sat")
         begin = DAYS.index(first)
         length = (DAYS.index(last) - begin) % 7 if dash else 0
-        found.update((begin + more) % 7 for more in range(length + 1))
-    return frozenset(found)
+        days.update((begin + more) % 7 for more in range(length + 1))
+    return frozenset(days)
 
 
 def parse_time(text: str) -> int:
-    """`09:00` in minutes after midnight, up to `24:00`. Raises ValueError."""
-    found = re.fullmatch(r"([0-2]?[0-9]):([0-5][0-9])", text.strip())
-    minutes = int(found[1]) * 60 + int(found[2]) if found else MIDNIGHT + 1
+    """Parse `09:00` into minutes after midnight, up to `24:00`. Raises ValueError."""
+    match = re.fullmatch(r"([0-2]?[0-9]):([0-5][0-9])", text.strip())
+    minutes = int(match[1]) * 60 + int(match[2]) if match else MIDNIGHT + 1
     if minutes > MIDNIGHT:
         raise ValueError('is no time of day; write one such as "09:00" or "17:30"')
     return minutes
 
 
 def make_week(windows: Iterable[tuple[Iterable[int], int, int]]) -> Week:
-    """The week of windows (days, from, to); those that overlap or touch become one."""
+    """Make the week of windows (days, from, to); those that overlap or touch become one."""
     spans: list[list[Span]] = [[] for _ in DAYS]
     for days, begin, end in windows:
         for day in days:
@@ -82,18 +82,19 @@ def make_week(windows: Iterable[tuple[Iterable[int], int, int]]) -> Week:
 
 
 def local_time(at: datetime, zone: str) -> float:
-    """A naive local time in Unix seconds. One that is there twice is the first; one that is not
-    there is as much after the change as it would have been."""
+    """Return a naive local time in Unix seconds. One that is there twice is the first; one that is
+    not there is as much after the change as it would have been."""
     return at.replace(tzinfo=ZoneInfo(zone)).timestamp()
 
 
 def local_moment(at: float, zone: str) -> str:
-    """Unix seconds as people in `zone` read them, to the minute."""
+    """Format Unix seconds as people in `zone` read them, to the minute."""
     return f"{datetime.fromtimestamp(at, ZoneInfo(zone)):%Y-%m-%d %H:%M}"
 
 
 def is_region(region: str) -> bool:
-    """Whether the public holidays of a country (`US`) or a part of it (`DE-BY`) are known."""
+    """Return whether the public holidays of a country (`US`) or a part of it (`DE-BY`) are
+    known."""
     import holidays  # noqa: PLC0415  # takes longer than the rest; most campaigns have none
 
     country, dash, part = region.partition("-")
@@ -102,7 +103,7 @@ def is_region(region: str) -> bool:
 
 
 def is_open(hours: Hours, zone: str, at: float) -> bool:
-    """Whether a message to somebody in `zone` may go at `at`."""
+    """Return whether a message to a person in `zone` may go at `at`."""
     if at < hours.begins:
         return False
     there = datetime.fromtimestamp(at, ZoneInfo(zone or hours.zone))
@@ -113,7 +114,8 @@ def is_open(hours: Hours, zone: str, at: float) -> bool:
 
 
 def next_open(hours: Hours, zone: str, at: float) -> float:
-    """The first moment from `at` on that is open; infinity if there is none within `HORIZON`."""
+    """Return the first moment from `at` on that is open; infinity if there is none within
+    `HORIZON`."""
     first = max(at, hours.begins)
     last = at + HORIZON
     if first > last:
@@ -127,7 +129,8 @@ def next_open(hours: Hours, zone: str, at: float) -> float:
 
 
 def next_close(hours: Hours, zone: str, at: float) -> float:
-    """The first moment from `at` on that is not open; infinity if there is none in `HORIZON`."""
+    """Return the first moment from `at` on that is not open; infinity if there is none in
+    `HORIZON`."""
     if not is_open(hours, zone, at):
         return at
     if hours.week == ALWAYS and not hours.region:
@@ -141,7 +144,7 @@ def next_close(hours: Hours, zone: str, at: float) -> float:
 
 
 def _openings(hours: Hours, zone: str, first: float, last: float) -> Iterator[tuple[float, float]]:
-    """What is open from `first` to `last`, in order; some of it may be over."""
+    """Yield the open spans from `first` to `last`, in order; some may be over."""
     name = zone or hours.zone
     day = datetime.fromtimestamp(first, ZoneInfo(name)).toordinal() - 1
     final = datetime.fromtimestamp(last, ZoneInfo(name)).toordinal()
@@ -160,24 +163,25 @@ def _openings(hours: Hours, zone: str, first: float, last: float) -> Iterator[tu
 
 @lru_cache(maxsize=50_000)
 def _opened(week: Week, region: str, zone: str, day: int) -> tuple[tuple[float, float], ...]:
-    """When it is open while the calendar in `zone` shows the day of this ordinal."""
+    """Return the open spans while the calendar in `zone` shows the day of this ordinal."""
     of = date.fromordinal(day)
     spans = week[of.weekday()]
     if not spans or _is_holiday(region, of):
         return ()
     midnight = (of - date(1970, 1, 1)).days * DAY  # as if there were no zones
-    found = []
+    spans_open = []
     for begin, end, offset in _clocks(zone, midnight - _FURTHEST, midnight + DAY + _FURTHEST):
         for opens, closes in spans:
             start = max(begin, midnight + opens * 60 - offset)
             stop = min(end, midnight + closes * 60 - offset)
             if start < stop:
-                found.append((float(start), float(stop)))
-    return tuple(_merged(sorted(found)))
+                spans_open.append((float(start), float(stop)))
+    return tuple(_merged(sorted(spans_open)))
 
 
 def _clocks(zone: str, first: int, last: int) -> Iterator[tuple[int, int, int]]:
-    """(from, to, seconds ahead of UTC) of each way that the clock in `zone` is set between."""
+    """Yield (from, to, seconds ahead of UTC) of each way that the clock in `zone` is set
+    between."""
     begin, ahead = first, _ahead(zone, first)
     for left in range(first, last, _STEP):
         low, high = left, min(left + _STEP, last)

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from functools import cache
 
 NOT_ZONES = frozenset({"localtime", "posixrules", "Factory"})
-"""What the zone data holds beside zones of places; the first two are of this machine alone."""
+"""Names in the zone data that are no places; the first two are of this machine alone."""
 
 FIXED = {"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu"}
 """Names whose clock never changes in the zone data, though most who write them mean one that does;
@@ -71,19 +71,20 @@ EXAMPLE = "write one such as Europe/London or America/New_York"
 
 
 def find_zone(text: str) -> str:
-    """The IANA name of a zone, however it is capitalised, and with spaces for its underscores.
+    """Return the IANA name of a zone, however it is capitalised, and with spaces for its
+    underscores.
 
     Raises ValueError, with what to write instead: for other words, and for the names in `FIXED`.
     """
     zones = _zones()
-    found = zones.get(_folded(text), "")
-    if found in FIXED:
+    zone = zones.get(_folded(text), "")
+    if zone in FIXED:
         raise ValueError(
-            f"is the same all year, without summer time; write a place such as {FIXED[found]}"
+            f"is the same all year, without summer time; write a place such as {FIXED[zone]}"
         )
-    if not found:
+    if not zone:
         raise ValueError(f"is no IANA time zone; {_instead(text)}")
-    return found
+    return zone
 
 
 def _folded(text: str) -> str:
@@ -92,7 +93,7 @@ def _folded(text: str) -> str:
 
 @cache
 def _zones() -> dict[str, str]:
-    """Each zone's name by its small letters; no two zones differ in capitals alone."""
+    """Return each zone's name by its small letters; no two zones differ in capitals alone."""
     return {name.casefold(): name for name in zoneinfo.available_timezones() - NOT_ZONES}
 
 
@@ -114,7 +115,8 @@ def _instead(text: str) -> str:
 
 
 def _of_windows(words: str) -> str | None:
-    """The place that the CLDR gives for a zone of Windows, such as `Eastern Standard Time`."""
+    """Return the place that the CLDR gives for a zone of Windows, such as `Eastern Standard
+    Time`."""
     from tzlocal.windows_tz import win_tz  # noqa: PLC0415  # for a mistake alone
 
     folded = words.casefold()

@@ -62,11 +62,17 @@ def blocks(text: str, *languages: str) -> list[str]:
     return [body for language, body in found if language in languages]
 
 
+def subcommand(group: click.Group, name: str) -> click.Command:
+    found = group.get_command(click.Context(group), name)
+    assert found is not None
+    return found
+
+
 def walk(command: click.Command, path: str = "run-campaign") -> Iterator[tuple[str, click.Command]]:
     yield path, command
     if isinstance(command, click.Group):
-        for name, each in command.commands.items():
-            yield from walk(each, f"{path} {name}")
+        for name in command.list_commands(click.Context(command)):
+            yield from walk(subcommand(command, name), f"{path} {name}")
 
 
 TREE = dict(walk(commands))
@@ -87,10 +93,10 @@ def parse(words: Sequence[str]) -> None:
     rest = list(words)
     context = click.Context(command, info_name="run-campaign")
     while isinstance(command, click.Group):
-        if rest and rest[0] in command.commands:
-            command = command.commands[rest.pop(0)]
+        if rest and rest[0] in command.list_commands(context):
+            command = subcommand(command, rest.pop(0))
         elif command is commands and rest and not rest[0].startswith("-"):
-            command = commands.commands["run"]
+            command = subcommand(commands, "run")
         else:
             break
         context = click.Context(command, parent=context, info_name=command.name)

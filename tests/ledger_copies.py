@@ -7,7 +7,8 @@ import sqlite3
 from pathlib import Path
 
 from runner.ledger.copies import staleness
-from runner.ledger.copies.staleness import Marks, Memory
+from runner.ledger.copies.seen_ledgers import SeenLedger
+from runner.ledger.copies.staleness import ProgressMarks
 from runner.ledger.ledger import open_ledger
 from tests.acceptance.support import Project
 
@@ -49,9 +50,9 @@ def is_remembered_further(project: Project, copy: Path) -> bool:
     """Whether the project's user has it on file that the ledger has come further than a copy."""
     id, found = _marks(copy)
     folder = project.folder / ".local" / "state" / "run-campaign"
-    return found.is_behind(Memory(folder, id, str(copy)).recall())
+    return found.is_behind(SeenLedger(folder, id, str(copy)).marks())
 
 
-def _marks(ledger: Path) -> tuple[str, Marks]:
+def _marks(ledger: Path) -> tuple[str, ProgressMarks]:
     with open_ledger(str(ledger), read_only=True) as opened:
-        return opened.read(staleness.ledger_id), opened.read(staleness.marks)
+        return opened.read(staleness.ledger_id), opened.read(staleness.progress_marks)

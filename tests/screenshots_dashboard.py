@@ -44,7 +44,7 @@ def _write(project: Project, name: str, first: int, count: int) -> Path:
         "\n".join(["x_user_id,first_name,country", *lines, ",Nobody,UK", "1.23E+18,Excel,US", ""])
     )
     file.write_text(
-        f"api: {{base_url: {project.api.base}/api/v2}}\n"
+        f"api: {{base_url: {project.api.base}/api/v2, gateway: true}}\n"
         f"senders:\n  - {{id: {LINK}, per_hour: none, per_day: none, gap: none}}\n"
         f"  - {{id: {OTHER_LINK}, per_hour: none, per_day: none, gap: none}}\n"
         f"prospects: {name}.csv\n"

@@ -14,7 +14,8 @@ import yaml
 
 from runner.campaign.loader import load_campaign
 from runner.campaign.values import parse_duration
-from runner.cli.commands import workers
+from runner.cli.commands import lanes
+from runner.cli.commands.worker import GRACE
 from runner.ledger.queries.lane_status import LaneRow
 from runner.workers import lane_slice, worker
 from tests.documents import TREE, blocks, options_of, page, parse, section, table, ticked
@@ -39,14 +40,14 @@ def test_what_is_fixed_is_told_as_it_is() -> None:
     told = [[int(each) for each in re.findall(r"\d+", cells[1])] for cells in settings(2)]
     assert told == [
         [worker.BEATS],
-        [worker.TIDY],
-        [lane_slice.IDLE],
+        [worker.CLEAN_UP_EVERY],
+        [lane_slice.SLICE_IDLE],
         [lane_slice.LONGEST_SLICE],
         [lane_slice.KNOWN_FOR],
-        [lane_slice.HELD],
-        [lane_slice.TROUBLED],
-        [workers.GRACE],
-        [worker.AGAIN, worker.LONGEST_AGAIN],
+        [lane_slice.HELD_RETRY],
+        [lane_slice.TROUBLE_RETRY],
+        [GRACE],
+        [worker.RETRY_AFTER, worker.LONGEST_RETRY],
     ]
 
 
@@ -58,11 +59,11 @@ def test_the_extra_that_it_asks_for_exists() -> None:
 
 def test_what_lanes_tells_is_named() -> None:
     text = " ".join(section(PAGE, "Watch").split())
-    for key in workers._as_json(LANE, 0.0):
+    for key in lanes._as_json(LANE, 0.0):
         assert f"`{key}`" in text, key
     for state in ("driven", "due", "waits", "rests"):
         assert f"`{state}`" in text
-    assert workers._state(LANE, 0.0) == "rests"
+    assert lanes._state(LANE, 0.0) == "rests"
 
 
 def seconds(text: str) -> float:
@@ -81,7 +82,7 @@ def test_the_unit_of_systemd_lets_a_worker_end() -> None:
     assert program == "/usr/local/bin/run-campaign"
     parse(words)
     assert said["KillSignal"] == "SIGTERM"
-    assert seconds(said["TimeoutStopSec"]) > workers.GRACE
+    assert seconds(said["TimeoutStopSec"]) > GRACE
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
@@ -105,14 +106,14 @@ def test_containers_let_a_worker_end_and_need_no_disk() -> None:
     services = yaml.safe_load(body)["services"]
     for name in ("upgrade", "worker"):
         parse(services[name]["command"])
-    assert seconds(services["worker"]["stop_grace_period"]) > workers.GRACE
+    assert seconds(services["worker"]["stop_grace_period"]) > GRACE
     assert services["worker"]["read_only"]
     assert "volumes" not in services["worker"]
     [recipe] = blocks(PAGE, "dockerfile")
     [words] = re.findall(r"^CMD (\[.*\])$", recipe, re.M)
     parse(yaml.safe_load(words))
     [grace] = re.findall(r"terminationGracePeriodSeconds: (\d+)", PAGE)
-    assert float(grace) > workers.GRACE
+    assert float(grace) > GRACE
 
 
 def test_the_campaign_names_a_variable_of_its_team(tmp_path: Path) -> None:

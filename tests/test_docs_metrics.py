@@ -51,7 +51,7 @@ def test_every_event_and_each_of_its_fields_is_described_and_no_other() -> None:
 def exported() -> tuple[dict[str, set[str]], set[str]]:
     """What a process exports: every family of ours with its labels, and every sample's name."""
     metrics = Metrics(Clock(), "1")
-    metrics.look_by(Looking())
+    metrics.read_figures_by(Looking())
     metrics.watch(LaneStarted(1.0, {}, {}, 2.0))
     for kind in kinds(MessageEvent):
         words = [field.name for field in fields(kind) if field.name != "at"]

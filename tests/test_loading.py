@@ -9,8 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
 
+import runner.cli.commands
+from runner.cli.app import SHORT_HELPS, commands
 from runner.ledger.campaigns import registry
 from runner.ledger.ledger import open_ledger
 from runner.ledger.messages import outcomes
@@ -45,6 +48,7 @@ NEVER = {
 
 FOR_CHANGES = {
     *("filelock", "platformdirs", "runner.ledger.copies.staleness", "runner.project.old_copies"),
+    "runner.ledger.copies.seen_ledgers",
     *(
         "runner.ledger.messages.decisions",
         "runner.ledger.messages.outcomes",
@@ -56,18 +60,18 @@ FOR_CHANGES = {
 FOR_LOOKING = {
     "runner.ledger.campaigns.audit",
     "runner.ledger.queries.listing",
-    "runner.ledger.queries.people",
+    "runner.ledger.queries.search",
 }
 """What the dashboard and histories look at."""
 
 
-def _modules(folder: Path, *words: str) -> tuple[set[str], str]:
+def _modules(folder: Path, *words: str, **env: str) -> tuple[set[str], str]:
     """The modules that are in memory when a command has ended well, and what it said."""
     own = {"HOME": str(folder), "RUN_CAMPAIGN_MEMORY": str(folder / "memory")}
     done = subprocess.run(
         [sys.executable, "-c", CALL, *words],
         cwd=folder,
-        env={"PATH": os.environ["PATH"]} | own,
+        env={"PATH": os.environ["PATH"]} | own | env,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -109,6 +113,44 @@ def test_help_loads_what_reads_the_command_line(tmp_path: Path) -> None:
     packages = {name.partition(".")[0] for name in modules}
     loaded = packages - sys.stdlib_module_names - OTHERS
     assert loaded == {"click", "click_default_group"}
+
+
+def test_help_lists_every_command_with_its_own_short_help(tmp_path: Path) -> None:
+    context = click.Context(commands)
+    loaded = {name: commands.get_command(context, name) for name in SHORT_HELPS}
+    assert {name: each and (each.name, each.short_help) for name, each in loaded.items()} == {
+        name: (name, text) for name, text in SHORT_HELPS.items()
+    }
+    modules, told = _modules(tmp_path, "--help")
+    listed = [line.split()[0] for line in told.partition("Commands:\n")[2].splitlines()]
+    assert listed == ["run*", *sorted(SHORT_HELPS.keys() - {"run"})]
+    assert not {name for name in modules if name.startswith("runner.cli.commands.")}
+
+
+def test_every_module_of_a_command_is_listed() -> None:
+    folder = Path(runner.cli.commands.__file__).parent
+    assert {path.stem for path in folder.glob("[!_]*.py")} == set(SHORT_HELPS)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected", "module"),
+    [
+        (("s",), {"sandbox", "senders", "status", "submit", "suppress"}, None),
+        (("status", "--w"), {"--watch"}, "status"),
+        (("suppress", "ex"), {"export"}, "suppress"),
+        (("--v",), {"--version"}, None),
+    ],
+)
+def test_a_shell_completes_without_loading_other_commands(
+    tmp_path: Path, words: tuple[str, ...], expected: set[str], module: str | None
+) -> None:
+    asked = {"_RUN_CAMPAIGN_COMPLETE": "bash_complete", "COMP_CWORD": str(len(words))}
+    asked["COMP_WORDS"] = " ".join(("run-campaign", *words))
+    modules, told = _modules(tmp_path, **asked)
+    assert {line.partition(",")[2] for line in told.splitlines()} == expected
+    prefix = "runner.cli.commands."
+    loaded = {name.removeprefix(prefix) for name in modules if name.startswith(prefix)}
+    assert loaded == ({module} if module else set())
 
 
 def test_status_of_a_campaign_under_way_loads_nothing_that_sends(folder: Path) -> None:

@@ -17,9 +17,9 @@ from runner.message.outcome import (
     Absent,
     Accepted,
     Deferred,
-    Finding,
     Found,
     InDoubt,
+    LookupResult,
     Outcome,
 )
 from runner.message.prospect import Recipient
@@ -156,7 +156,7 @@ class ScriptedChannel:
         status = 0 if isinstance(outcome, Deferred) and not outcome.written else 201
         return Answer(outcome, 0 if isinstance(outcome, InDoubt) else status)
 
-    async def look_up(self, lookup: Lookup, taken: Taken) -> Finding:
+    async def look_up(self, lookup: Lookup, taken: Taken) -> LookupResult:
         await asyncio.sleep(self.api.latency)
         if self.api.shows and lookup.recipient.id in self.api.accepted:
             return Found(f"found-{lookup.recipient.id}", "t")

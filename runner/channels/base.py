@@ -1,8 +1,8 @@
 """Channels: the API's versions behind one interface.
 
 A channel turns a message into request bytes, sends them, looks a message up, and maps every
-foreign answer to an `Outcome` or a `Finding` at this one border. It knows HTTP, and neither the
-ledger nor pacing. `ChannelError` out of a channel stops the run.
+foreign answer to an `Outcome` or a `LookupResult` at this one border. It knows HTTP, and neither
+the ledger nor pacing. `ChannelError` out of a channel stops the run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
-from runner.message.outcome import Finding, Outcome
+from runner.message.outcome import LookupResult, Outcome
 from runner.message.prospect import Recipient
 from runner.passwords import HIDDEN, SHORTEST
 
@@ -167,7 +167,7 @@ class Channel(Protocol):
         raises for what an answer or the network says."""
         ...
 
-    async def look_up(self, lookup: Lookup, taken: Taken) -> Finding:
+    async def look_up(self, lookup: Lookup, taken: Taken) -> LookupResult:
         """Ask whether a message is there. Never raises for what an answer or the network says."""
         ...
 

@@ -47,7 +47,7 @@ from runner.channels.responses import (
     text_id,
     with_odd_wait,
 )
-from runner.message.outcome import Accepted, Finding, InDoubt, Outcome
+from runner.message.outcome import Accepted, InDoubt, LookupResult, Outcome
 from runner.message.prospect import Recipient
 
 KEEPALIVE = 4.0
@@ -179,7 +179,7 @@ class InboxV1:
         end = parse_http_date(reply.headers.get("Sunset"))
         return end is not None and end <= self.server_now()
 
-    async def look_up(self, lookup: Lookup, taken: Taken) -> Finding:
+    async def look_up(self, lookup: Lookup, taken: Taken) -> LookupResult:
         return await unclear_on_error(LookupV1(self._ask, lookup, taken).run())
 
     async def team(self) -> Team:

@@ -18,7 +18,7 @@ from runner.channels.lookup import (
     path_id,
 )
 from runner.channels.responses import as_map, text_id
-from runner.message.outcome import Absent, Finding
+from runner.message.outcome import Absent, LookupResult
 from runner.message.prospect import Recipient
 
 PAGE = "100"
@@ -36,7 +36,7 @@ class LookupV1:
         self._lookup = lookup
         self._taken = taken
 
-    async def run(self) -> Finding:
+    async def run(self) -> LookupResult:
         """Read the thread with the person. Raises UnclearAnswer."""
         lookup = self._lookup
         recipient = lookup.recipient

@@ -55,8 +55,8 @@ from runner.message.outcome import (
     KEY_REUSED,
     UNCONFIRMED,
     Accepted,
-    Finding,
     InDoubt,
+    LookupResult,
     Outcome,
     Scope,
 )
@@ -247,7 +247,7 @@ class InboxV2:
         text = f"{refusal.message} ({extra})" if refusal.message and extra else refusal.message
         return clean(text or extra, self._http.token)
 
-    async def look_up(self, lookup: Lookup, taken: Taken) -> Finding:
+    async def look_up(self, lookup: Lookup, taken: Taken) -> LookupResult:
         search = LookupV2(self._ask, self._platform, lookup, taken)
         return await unclear_on_error(search.run())
 

@@ -19,7 +19,7 @@ from runner.channels.lookup import (
     path_id,
 )
 from runner.channels.responses import as_map, text_id
-from runner.message.outcome import Absent, Finding, Found, Unclear
+from runner.message.outcome import Absent, Found, LookupResult, Unclear
 from runner.message.prospect import Recipient
 
 PAGE = "100"
@@ -38,7 +38,7 @@ class LookupV2:
         self._lookup = lookup
         self._taken = taken
 
-    async def run(self) -> Finding:
+    async def run(self) -> LookupResult:
         """Return the finding; raises `UnclearAnswer` when the search cannot go on."""
         if self._lookup.message_id:
             return await self._by_id(self._lookup.message_id)
@@ -55,7 +55,7 @@ class LookupV2:
             return Absent("no thread with this recipient")
         return await history.finding(self._taken)
 
-    async def _by_id(self, message_id: str) -> Finding:
+    async def _by_id(self, message_id: str) -> LookupResult:
         message = as_map(await self._ask.look("messages", path_id(message_id)))
         thread_id = text_id(message.get("threadId"))
         if text_id(message.get("id")) != message_id or not thread_id:

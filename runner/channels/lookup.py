@@ -26,7 +26,7 @@ from runner.clock import iso
 from runner.errors import ChannelError
 from runner.instrumentation import Purpose
 from runner.message.evidence import CLOCK_SLACK
-from runner.message.outcome import Absent, Finding, Found, Unclear
+from runner.message.outcome import Absent, Found, LookupResult, Unclear
 
 EARLY = 30.0
 """Seconds before that in which a message of ours is neither proof nor passed over: the clock that
@@ -226,7 +226,7 @@ class History:
         """Return whether a message was read that is the one."""
         return isinstance(await self.finding(taken), Found)
 
-    async def finding(self, taken: Taken) -> Finding:
+    async def finding(self, taken: Taken) -> LookupResult:
         """Return the earliest message that is the one, else what stands against its absence."""
         why = ""
         for candidate in sorted(self._candidates, key=lambda c: (c.why != "", c.at, c.id)):
@@ -246,7 +246,7 @@ def message_time(message: Mapping[str, object]) -> float | None:
     return parse_time(message.get("createdAt"))
 
 
-async def unclear_on_error(search: Awaitable[Finding]) -> Finding:
+async def unclear_on_error(search: Awaitable[LookupResult]) -> LookupResult:
     """Return the search's finding, or `Unclear` with the reason why it could not go on."""
     try:
         return await search

@@ -1,44 +1,81 @@
-"""All commands. Each lives in a module of its own that loads nothing heavy by itself."""
+"""The group of all commands. A command's module is loaded when the command is called or its help is
+asked: `run-campaign --help` loads none of them."""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 import click
+from click.shell_completion import CompletionItem
 from click_default_group import DefaultGroup
 
-from runner.cli.commands import (
-    check,
-    completion,
-    dashboard,
-    db,
-    demo,
-    export,
-    history,
-    hold,
-    init,
-    pause,
-    report,
-    resolve,
-    retry,
-    run,
-    sandbox,
-    status,
-    suppress,
-    test,
-    workers,
-)
+SHORT_HELPS = {
+    "cancel": "Withdraw what a campaign has in the queue.",
+    "check": "Check all of a campaign that can be checked without sending.",
+    "completion": "Print the completion script of a shell.",
+    "dashboard": "Watch and steer all campaigns of a ledger in a browser.",
+    "db": "The ledger itself: backup, upgrade, move.",
+    "demo": "Watch the sample campaign be killed half way and resumed.",
+    "export": "Write one line per row and recipient to a table.",
+    "history": "Show what people did: who, when, from where.",
+    "hold": "Write to people no more for now, in no campaign.",
+    "init": "Make a new project with sample files.",
+    "lanes": "Show which worker drives which team's campaigns, and what waits.",
+    "pause": "Begin nothing more of a campaign, until it is resumed.",
+    "report": "Write what came of a campaign as a page with charts.",
+    "resolve": "Settle messages in doubt: now by the API, or by your word.",
+    "resume": "Let a paused or cancelled campaign go on, and run it.",
+    "retry": "Queue failed, rejected or cancelled messages again, then run.",
+    "run": "Send a campaign, or go on with it (the default command).",
+    "sandbox": "Start the stand-in API, v1 and v2, on this machine.",
+    "senders": "List the team's account links, ready to paste.",
+    "status": "Show how campaigns stand and what needs a person.",
+    "submit": "Plan a campaign into a shared ledger and hand it to workers.",
+    "suppress": "The do-not-contact list: add, remove, list, import, export.",
+    "test": "Send one of the messages to yourself.",
+    "unhold": "Let the messages of people on hold go on.",
+    "worker": "Drive the lanes of a shared ledger, beside any number of others.",
+}
+"""The short help of every command, which is the `command` of the module of its name in
+`runner.cli.commands`."""
 
 
-def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
-    if wanted:
+class LazyGroup(DefaultGroup):  # type: ignore[misc]  # it has no types
+    """A group that knows its commands by name and loads the one that is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(SHORT_HELPS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        name = cmd_name if cmd_name in SHORT_HELPS else self.default_cmd_name
+        if name not in self.commands:
+            self.add_command(import_module(f"runner.cli.commands.{name}").command)
+        command: click.Command | None = super().get_command(ctx, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        default = self.default_cmd_name
+        rows = [(f"{default}*", SHORT_HELPS[default])]
+        rows += [(name, text) for name, text in SHORT_HELPS.items() if name != default]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = [name for name in SHORT_HELPS if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=SHORT_HELPS[name]) for name in names), *options]
+
+
+def _version(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
+    if value:
         from runner import __version__
 
         click.echo(f"run-campaign {__version__}")
         ctx.exit()
 
 
-@click.group(
-    cls=DefaultGroup, default="run", context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(cls=LazyGroup, default="run", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version",
     is_flag=True,
@@ -53,33 +90,3 @@ def commands() -> None:
     `run-campaign CAMPAIGN.yaml` sends a campaign or goes on with it; see `run-campaign run --help`.
     Kill it at any moment and start it again: nobody is written to twice, nobody is forgotten.
     """
-
-
-for each in (
-    run.command,
-    test.command,
-    check.check,
-    check.senders,
-    status.command,
-    dashboard.command,
-    pause.pause,
-    pause.resume,
-    pause.cancel,
-    workers.submit,
-    workers.worker,
-    workers.lanes,
-    retry.command,
-    resolve.command,
-    suppress.group,
-    hold.hold,
-    hold.unhold,
-    history.command,
-    export.command,
-    report.command,
-    db.group,
-    sandbox.command,
-    init.command,
-    demo.command,
-    completion.command,
-):
-    commands.add_command(each)

@@ -1,4 +1,4 @@
-"""Opening a page in the person's browser without showing its secret to others on this machine.
+"""The person's browser, opened without showing the link's secret to others on this machine.
 
 Every user of a machine can read the arguments of every process (`ps`), so a browser is never given
 the link itself: it is given a file that only this user can read, and that leads on to the link.
@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+import webbrowser
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 """
 
 _SECRET = re.compile(r"TOKEN|SECRET|PASS|CREDENTIAL|_KEY$|^PG|^RUN_CAMPAIGN_", re.IGNORECASE)
-"""Names of variables that a browser has no business with."""
+"""Names of variables that a browser must not get."""
 
 _SNAPS = Path("/snap/bin")
 """Browsers that are installed so see no temporary folder but their own."""
@@ -56,14 +57,12 @@ def open_page(page: Path, secret: Collection[str]) -> None:
     whose names say so."""
     with _without(secret):
         if click.launch(page.as_uri()) != 0:
-            import webbrowser
-
             webbrowser.open(page.as_uri())
 
 
 @contextmanager
 def _without(secret: Collection[str]) -> Iterator[None]:
-    """This process's environment, which its children get, without the secrets in it."""
+    """Take the secrets out of this process's environment, which its children get, for a while."""
     kept = {
         name: os.environ.pop(name)
         for name in list(os.environ)

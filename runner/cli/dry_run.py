@@ -1,4 +1,5 @@
-"""`--dry-run`: who would get what from whom until when, and who would not and why."""
+"""`--dry-run`: the messages that would be sent, the rows that would be skipped, and the finish
+time."""
 
 from __future__ import annotations
 
@@ -11,15 +12,14 @@ from typing import Any
 
 import click
 
-from runner.cli.invocation import Call
-from runner.cli.json_text import json_text
+from runner.cli.invocation import Invocation
 from runner.cli.options import ENDINGS
-from runner.cli.output import text_lines, told_in_place
-from runner.cli.prompts import finish_lines, preview_lines
+from runner.cli.output import finish_lines, json_text, progress_in_place, text_lines
+from runner.cli.prompts import preview_lines
 from runner.clock import SystemClock
 from runner.errors import RunnerError
 from runner.formatting import number, safe
-from runner.message.key import named
+from runner.message.key import name_fields
 from runner.message.plan import Entry, PlannedMessage
 from runner.message.prospect import RowSkip
 from runner.message.status import MessageStatus
@@ -28,18 +28,18 @@ from runner.planning.draft import Draft
 from runner.run.dry_run import DryRun, dry_run
 from runner.tables.writer import write_table
 
-SHOWN = 10
-"""Messages shown unless said otherwise."""
+MESSAGES_SHOWN = 10
+"""Messages shown unless an option says otherwise."""
 
 ROWS_NAMED = 20
-"""Rows named per reason for skipping unless `--verbose`."""
+"""Rows named for each skip reason unless `--verbose`."""
 
 COLUMNS = ("row", "recipient", "would", "reason", "sender", "content")
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What of a plan is to be shown."""
+class _Shown:
+    """The part of a plan that is to be shown."""
 
     campaign: str
     messages: list[PlannedMessage] = field(default_factory=list)
@@ -48,19 +48,19 @@ class _Seen:
 
 
 @dataclass(slots=True)
-class _Looker:
-    """Keeps of a plan what is to be shown, and writes all of it to `output`."""
+class _PlanReader:
+    """A reader of plans that keeps what is to be shown, and writes all of it to `output`."""
 
     limit: int | None
     only: frozenset[str]
     output: Path | None
     named: int | None  # rows kept per reason for skipping
-    seen: list[_Seen] = field(default_factory=list)
+    seen: list[_Shown] = field(default_factory=list)
 
     def __call__(
         self, draft: Draft, entries: Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]
     ) -> None:
-        seen = _Seen(draft.campaign.name)
+        seen = _Shown(draft.campaign.name)
         self.seen.append(seen)
         if self.output is None:
             for entry, planned in entries:
@@ -76,8 +76,8 @@ class _Looker:
 
         write_table(self.output, [*COLUMNS, *names], lines())
 
-    def _see(self, seen: _Seen, entry: Entry | RowSkip, planned: PlannedMessage | None) -> None:
-        """Keep what of an entry is shown."""
+    def _see(self, seen: _Shown, entry: Entry | RowSkip, planned: PlannedMessage | None) -> None:
+        """Keep an entry as far as it is shown."""
         if planned is not None:
             more = self.limit is None or len(seen.messages) < self.limit
             if more and (not self.only or planned.recipient.id in self.only):
@@ -90,7 +90,7 @@ class _Looker:
             assert said.skip is not None
             self._skip(seen, said.skip, said.row, said.recipient.id, said.detail)
 
-    def _skip(self, seen: _Seen, reason: str, row: int, id: str, detail: str) -> None:
+    def _skip(self, seen: _Shown, reason: str, row: int, id: str, detail: str) -> None:
         if not self.only or id in self.only:
             rows = seen.skips.setdefault(str(reason), [])
             if self.named is None or len(rows) < self.named:
@@ -102,7 +102,7 @@ class _Looker:
 def _line(
     entry: Entry | RowSkip, planned: PlannedMessage | None
 ) -> tuple[list[str | int | None], Mapping[str, str]]:
-    """What is written of an entry, and the columns of its row."""
+    """Return what is written of an entry, and the columns of its row."""
     if isinstance(entry, RowSkip):
         id = entry.recipient.id if entry.recipient else ""
         reason = f"{entry.reason}: {entry.detail}"
@@ -118,7 +118,7 @@ def _line(
 
 
 def show_dry_run(
-    call: Call,
+    call: Invocation,
     campaigns: tuple[Path, ...],
     *,
     limit: int | None,
@@ -132,14 +132,14 @@ def show_dry_run(
     output: Path | None,
     verbose: bool,
 ) -> int:
-    """Do a dry run and show it; the exit code."""
+    """Do a dry run and show it; return the exit code."""
     if output is not None:
         _check_output(output, campaigns)
-    shown = limit if limit is not None else None if verbose or as_json or only else SHOWN
+    shown = limit if limit is not None else None if verbose or as_json or only else MESSAGES_SHOWN
     named = None if verbose or as_json else ROWS_NAMED
-    looker = _Looker(shown, frozenset(only), output, named)
+    reader = _PlanReader(shown, frozenset(only), output, named)
     clock = SystemClock()
-    with told_in_place() as tell:
+    with progress_in_place() as tell:
 
         def progress(rows: int) -> None:
             tell(lambda: f"reading: {number(rows)} rows")
@@ -150,7 +150,7 @@ def show_dry_run(
             os.environ,
             clock,
             progress,
-            looker,
+            reader,
             new_campaign=new_campaign,
             accept=accept,
             accept_changes=accept_changes,
@@ -160,10 +160,10 @@ def show_dry_run(
             output=output,
         )
     if as_json:
-        told = [_as_json(at, found, looker.seen, clock.now()) for at in range(len(campaigns))]
+        told = [_as_json(at, found, reader.seen, clock.now()) for at in range(len(campaigns))]
         click.echo(json_text(told[0] if len(told) == 1 else told))
     else:
-        _show(found, looker.seen, bool(only) or limit is not None, clock.now())
+        _show(found, reader.seen, bool(only) or limit is not None, clock.now())
     if output is not None:
         click.echo(f"written: {safe(str(output))}", err=as_json)
     if found.refusals:
@@ -192,7 +192,7 @@ def _check_output(output: Path, campaigns: tuple[Path, ...]) -> None:
         raise click.UsageError(f"--output {output}: would overwrite a campaign file; name a .csv")
 
 
-def _show(found: DryRun, seen: list[_Seen], chosen: bool, now: float) -> None:
+def _show(found: DryRun, seen: list[_Shown], chosen: bool, now: float) -> None:
     for each in found.reviews:
         for finding in each.findings:
             click.echo(f"{finding.level} {finding.code}: {safe(str(finding))}", err=True)
@@ -228,7 +228,7 @@ def _show(found: DryRun, seen: list[_Seen], chosen: bool, now: float) -> None:
     click.echo(f"ledger: {safe(ledger)}")
 
 
-def _skip_lines(shown: _Seen) -> Iterable[str]:
+def _skip_lines(shown: _Shown) -> Iterable[str]:
     named: list[tuple[int, str]] = []
     for reason, rows in shown.skips.items():
         for row, id, detail in rows:
@@ -240,10 +240,10 @@ def _skip_lines(shown: _Seen) -> Iterable[str]:
         yield f"    … and {number(count)} more rows: {reason} (--verbose, --output FILE)"
 
 
-def _as_json(at: int, found: DryRun, seen: list[_Seen], now: float) -> dict[str, Any]:
+def _as_json(at: int, found: DryRun, seen: list[_Shown], now: float) -> dict[str, Any]:
     preview, shown = found.previews[at], seen[at]
     return {
-        **named(preview.campaign),
+        **name_fields(preview.campaign),
         "counts": {
             "rows": preview.rows,
             "to_send": preview.to_send.total(),

@@ -1,4 +1,4 @@
-"""How a failure is told: one line and what to do, an exit code, and for a bug its log."""
+"""A failure on the command line: one line and what to do, an exit code, and for a bug its log."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from pathlib import Path
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.errors import RunnerError
+from runner.formatting import safe
 from runner.passwords import SHORTEST, hide_passwords, passwords_in
 
 BUG = 3
 INTERRUPTED = 130
 
 
-def exit_code_of(failure: BaseException, call: Call) -> int:
-    """Tell a failure on stderr; the exit code for it."""
+def exit_code_of(failure: BaseException, call: Invocation) -> int:
+    """Tell a failure on stderr; return the exit code for it."""
     match failure:
         case RunnerError():
             _tell(f"error: {failure}", call)
@@ -46,7 +47,7 @@ def exit_code_of(failure: BaseException, call: Call) -> int:
                 _tell(f"to go on: {call.resume}", call)
             return INTERRUPTED
         case OSError(errno=errno.EPIPE):
-            # Whoever read our output has gone; nothing is to be told to nobody.
+            # The reader of our output has gone.
             _give_up_output()
             return 1
         case OSError(strerror=str(why), filename=str(name)):
@@ -66,26 +67,24 @@ def exit_code_of(failure: BaseException, call: Call) -> int:
 
 
 def _give_up_output() -> None:
-    """What is still to be flushed would fail again, and change the exit code."""
+    """Send what is still to be flushed nowhere: it would fail again, and change the exit code."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _tell(text: str, call: Call) -> None:
-    from runner.formatting import safe
-
+def _tell(text: str, call: Invocation) -> None:
     with contextlib.suppress(OSError):
         click.echo(safe(scrub(text, call), lines=True), err=True)
 
 
-def scrub(text: str, call: Call) -> str:
-    """`text` with every token and password that this call can know of starred out."""
+def scrub(text: str, call: Invocation) -> str:
+    """Return `text` with every token and password that this call can know of starred out."""
     text = hide_passwords(text, _secrets(call))
     return re.sub(r"(?i)\b(bearer\s+)[^\s'\"]+", r"\1***", text)
 
 
-def token_names(call: Call) -> set[str]:
-    """The variables that may hold a token of the campaigns of this call."""
+def token_names(call: Invocation) -> set[str]:
+    """Return the variables that may hold a token of the campaigns of this call."""
     names = {"INBOX_API_TOKEN"}
     for path in call.campaigns:
         # As text: the file may be what does not load.
@@ -94,7 +93,7 @@ def token_names(call: Call) -> set[str]:
     return names
 
 
-def _secrets(call: Call) -> set[str]:
+def _secrets(call: Invocation) -> set[str]:
     found = set(call.secrets)
     names = token_names(call)
     folders: set[Path] = set()
@@ -116,7 +115,7 @@ def _secrets(call: Call) -> set[str]:
     return {secret for secret in found if len(secret) >= SHORTEST}
 
 
-def _bug(failure: BaseException, call: Call) -> int:
+def _bug(failure: BaseException, call: Invocation) -> int:
     import traceback
 
     told = "".join(traceback.format_exception(failure))
@@ -137,16 +136,17 @@ def _bug(failure: BaseException, call: Call) -> int:
     return BUG
 
 
-def _passwords(call: Call) -> set[str]:
-    """The database's passwords that this call can know of. Only a bug's log may repeat them; in
-    every error they are hidden already, and one that is a common word would take it out there."""
+def _passwords(call: Invocation) -> set[str]:
+    """Return the database's passwords that this call can know of. Only a bug's log may repeat them;
+    in every error they are hidden already, and one that is a common word would take it out
+    there."""
     addresses = [*call.words, call.state or "", os.environ.get("RUN_CAMPAIGN_STATE", "")]
     kept = {os.environ.get(name, "") for name in ("PGPASSWORD", "PGSSLPASSWORD")}
     found = kept.union(*map(passwords_in, addresses))
     return {each for each in found if len(each) >= SHORTEST}
 
 
-def _places(call: Call) -> list[Path]:
+def _places(call: Invocation) -> list[Path]:
     import tempfile
 
     places: list[Path] = []

@@ -1,4 +1,4 @@
-"""What is known of this call of the program, for whatever has to be said when it fails."""
+"""One call of the program, as far as it has to be known when it fails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runner.passwords import HIDDEN, hide_password
 
 
 @dataclass(slots=True)
-class Call:
+class Invocation:
     """One command line. `resume` is the command that goes on after an interruption; `campaigns`
     and `state` tell where the ledger, and so the place for a bug's log, may be."""
 
@@ -30,8 +30,8 @@ class Call:
         )
 
     def command(self, *words: str) -> str:
-        """A command line to paste, on the ledger of this call. Without the password of a database:
-        what is shown may be kept in a log, or passed on."""
+        """Return a command line to paste, on the ledger of this call, without the password of a
+        database: what is shown may be kept in a log, or passed on."""
         shown = _without_password(self.state or "")
         return shlex.join(["run-campaign", *words, *(["--state", shown] if shown else [])])
 

@@ -1,4 +1,4 @@
-"""A live run on the command line: its surroundings, its display, its last words."""
+"""A live run on the command line: its surroundings, its display, and how it ended."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 import click
 
 from runner.campaign.loader import load_campaign
-from runner.cli.invocation import Call
-from runner.cli.output import run_end
+from runner.cli.invocation import Invocation
+from runner.cli.output import tell_run_end
 from runner.cli.prompts import asker, can_ask, confirmer
 from runner.clock import Clock, SystemClock
 from runner.events import EventBus, Notice
@@ -23,7 +23,7 @@ from runner.project.output_files import refuse_log
 from runner.run.options import Options, Surroundings
 from runner.run.run import RunResult, run_campaigns
 from runner.terminal.counters import Tally
-from runner.terminal.display import showing
+from runner.terminal.display import open_display
 from runner.terminal.plain import EventFile
 
 IDLE = 600.0
@@ -31,7 +31,7 @@ IDLE = 600.0
 
 
 def options_of(said: dict[str, Any]) -> Options:
-    """The use case's options, from those of the command line."""
+    """Return the use case's options from those of the command line."""
     return Options(
         state=said["state"],
         yes=said["yes"],
@@ -49,37 +49,37 @@ def options_of(said: dict[str, Any]) -> Options:
 
 
 def run_and_tell(
-    call: Call,
+    call: Invocation,
     campaigns: tuple[Path, ...],
     options: Options,
     said: dict[str, Any],
     *,
     rehearsal: bool = False,
 ) -> int:
-    """Run campaigns, showing it while it lasts and telling how it ended; the exit code."""
+    """Run campaigns, showing it while it lasts and telling how it ended; return the exit code."""
 
     def run(around: Surroundings) -> RunResult:
         if said["log_file"] is not None:
             location = location_of(campaigns[0], options.state, around.environ)
             refuse_log(said["log_file"], location, campaigns)
         port, address = said["metrics_port"], said["metrics_address"]
-        watch_elsewhere(around.bus, around.clock, said["log_file"], port, address)
+        attach_watchers(around.bus, around.clock, said["log_file"], port, address)
         return run_campaigns(campaigns, options, around)
 
     as_json = said["log_format"] == "json"
     files = {load_campaign(path).name: str(path) for path in campaigns}
     # The ledger of a rehearsal is thrown away: no command helps there.
     shown = {} if rehearsal else files
-    result = watched(call, campaigns, run, said, rehearsal=rehearsal, files=shown)
-    run_end(result, files, None if rehearsal else call, err=as_json)
+    result = run_with_display(call, campaigns, run, said, rehearsal=rehearsal, files=shown)
+    tell_run_end(result, None if rehearsal else call, err=as_json)
     if result.interrupted:
         told = "interrupted" if rehearsal else f"interrupted; to go on: {call.resume}"
         click.echo(told, err=as_json)
     return result.exit_code
 
 
-def watched(
-    call: Call,
+def run_with_display(
+    call: Invocation,
     campaigns: tuple[Path, ...],
     run: Callable[[Surroundings], RunResult],
     said: dict[str, Any],
@@ -96,7 +96,7 @@ def watched(
 
     bus, tally = EventBus(), Tally()
     asked = not said["yes"] and not as_json and can_ask()
-    showed = showing(
+    showed = open_display(
         sys.stdout,
         tally,
         as_json=as_json,
@@ -126,7 +126,7 @@ def watched(
         call.resume = resume()
 
 
-def watch_elsewhere(
+def attach_watchers(
     bus: EventBus, clock: Clock, log_file: Path | None, metrics_port: int | None, address: str
 ) -> None:
     """Write events to a file and serve metrics, as far as asked to. Raises UsageError when the file

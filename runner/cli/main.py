@@ -1,4 +1,4 @@
-"""The command line: a skin over `runner.run`. Heavy modules load inside the commands only."""
+"""The entry of the command line: streams, the command, the exit code."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from io import TextIOWrapper
 
 from runner.cli.app import commands
 from runner.cli.failures import exit_code_of
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.errors import UsageError
 
-FEWER = 100_000
-"""Objects between two looks for garbage. What the modules bring stays, and need not be looked
-through again and again while they load."""
+GC_THRESHOLD = 100_000
+"""Allocations between two garbage collections. What the modules bring stays, and need not be
+examined again and again while they load."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command line (default: this process's); its exit code."""
+    """Run one command line (default: this process's); return its exit code."""
     _open_streams()
-    gc.set_threshold(FEWER)
+    gc.set_threshold(GC_THRESHOLD)
     if not sys.warnoptions:  # what a library has to say to programmers
         warnings.simplefilter("ignore")
     words = list(sys.argv[1:] if argv is None else argv)
-    call = Call(words)
+    call = Invocation(words)
     try:
         code = commands.main(words, prog_name="run-campaign", standalone_mode=False, obj=call)
         sys.stdout.flush()
@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _no_text(words: list[str]) -> UsageError | None:
-    """What is said of the first word whose bytes are no text here: it cannot be kept."""
+    """Return the error for the first word whose bytes are no text here: it cannot be kept."""
     for number, word in enumerate(words, 1):
         if any("\ud800" <= char <= "\udfff" for char in word):
             return UsageError(

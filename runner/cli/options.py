@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share."""
+"""The arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from unicodedata import normalize
 
 import click
 
+from runner.findings import refuse_code
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 ENDINGS = (".yaml", ".yml")
@@ -20,12 +22,12 @@ Said = TypeVar("Said", Path, tuple[Path, ...])
 
 
 def _campaign_files(ctx: click.Context, param: click.Parameter, value: Said) -> Said:
-    """Refuses what is no campaign file, before anything else happens."""
+    """Refuse what is no campaign file, before anything else happens."""
     return _refuse_others(ctx, value, may_be_elsewhere=False)
 
 
 def _known_campaign_file(ctx: click.Context, param: click.Parameter, value: Path) -> Path:
-    """The same, of one that the ledger knows: its file may be on another host."""
+    """Refuse what is no campaign file, unless the ledger is shared: it may be on another host."""
     return _refuse_others(ctx, value, may_be_elsewhere=_is_shared(ctx))
 
 
@@ -67,7 +69,7 @@ def _ledger(ctx: click.Context, param: click.Parameter, value: str | None) -> st
 
 
 def _near(path: Path, ctx: click.Context) -> str:
-    """`; did you mean …?` among campaign files nearby and the commands, or empty."""
+    """Return `; did you mean …?` with campaign files nearby and commands, or empty."""
     folders = dict.fromkeys((path.parent, Path(), Path("campaigns")))
     names: dict[str, str] = {}
     for folder in folders:
@@ -76,14 +78,14 @@ def _near(path: Path, ctx: click.Context) -> str:
                 names.setdefault(each.stem, str(each))
     group = ctx.find_root().command
     if not path.suffix and isinstance(group, click.Group):
-        names |= {name: name for name in group.commands}
+        names |= {name: name for name in group.list_commands(ctx)}
     wanted = path.stem if path.suffix else path.name
     found = get_close_matches(wanted, list(names), 2, 0.6)
     return f"; did you mean {' or '.join(names[name] for name in found)}?" if found else ""
 
 
 def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """`45s`, `50m`, `2h` as seconds; a callback."""
+    """Return `45s`, `50m`, `2h` as seconds; a callback."""
     from runner.campaign.values import parse_duration
 
     if value is None:
@@ -95,8 +97,6 @@ def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> f
 
 
 def _finding_codes(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Any:
-    from runner.findings import refuse_code
-
     for code in value:
         if why := refuse_code(code):
             raise click.BadParameter(f"{code}: {why}", ctx, param)
@@ -104,7 +104,7 @@ def _finding_codes(ctx: click.Context, param: click.Parameter, value: tuple[str,
 
 
 def accept_option(function: F) -> F:
-    """`--accept`."""
+    """Add `--accept`."""
     return click.option(
         "--accept",
         callback=_finding_codes,
@@ -115,7 +115,7 @@ def accept_option(function: F) -> F:
 
 
 def state_option(function: F) -> F:
-    """`--state`."""
+    """Add `--state`."""
     return click.option(
         "--state",
         is_eager=True,  # whether it is shared decides what else may be said
@@ -127,14 +127,14 @@ def state_option(function: F) -> F:
 
 
 def campaign_argument(function: F) -> F:
-    """One campaign file."""
+    """Add one campaign file."""
     return click.argument(
         "campaign", type=click.Path(path_type=Path), metavar="CAMPAIGN", callback=_campaign_files
     )(function)
 
 
 def known_campaign_argument(function: F) -> F:
-    """One campaign that the ledger knows."""
+    """Add one campaign that the ledger knows."""
     return click.argument(
         "campaign",
         type=click.Path(path_type=Path),
@@ -144,7 +144,7 @@ def known_campaign_argument(function: F) -> F:
 
 
 def campaigns_argument(function: F) -> F:
-    """One campaign file or more."""
+    """Add one campaign file or more."""
     return click.argument(
         "campaigns",
         type=click.Path(path_type=Path),
@@ -156,7 +156,7 @@ def campaigns_argument(function: F) -> F:
 
 
 def any_campaign_argument(function: F) -> F:
-    """One campaign file, or none for all of the ledger."""
+    """Add one campaign file, or none for all of the ledger."""
 
     def check(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
         return None if value is None else _known_campaign_file(ctx, param, value)
@@ -170,8 +170,24 @@ def any_campaign_argument(function: F) -> F:
     )(function)
 
 
+def kind_options(function: F) -> F:
+    """Add the options that say what kind of ids are given."""
+    for option in (
+        click.option(
+            "--id-type",
+            type=click.Choice(["platform", "inbox"]),
+            default="platform",
+            show_default=True,
+            help="What the ids are.",
+        ),
+        click.option("--platform", default="twitter", show_default=True, help="Whose ids."),
+    ):
+        function = option(function)
+    return function
+
+
 def watching_options(function: F) -> F:
-    """How what sends can be watched by other programs."""
+    """Add the options for other programs that watch a run or a worker."""
     options = (
         click.option(
             "--log-format",
@@ -208,12 +224,12 @@ def watching_options(function: F) -> F:
 def compared_ids(
     ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Ids of people, as the ledger has them: in Unicode NFC."""
+    """Return ids of people as the ledger has them, in Unicode NFC; a callback."""
     return tuple(id if id.isascii() else normalize("NFC", id) for id in value)
 
 
 def run_options(function: F) -> F:
-    """What every command that sends can be told."""
+    """Add the options of every command that sends."""
     options = (
         click.option(
             "--limit", type=click.IntRange(0), metavar="N", help="Send at most N messages."
@@ -251,7 +267,7 @@ def run_options(function: F) -> F:
         click.option(
             "--accept-old-ledger",
             is_flag=True,
-            help="Go on with an old copy of the ledger; whoever it may have forgotten is in doubt.",
+            help="Go on with an old copy of the ledger; anyone it may have forgotten is in doubt.",
         ),
         click.option("--wait", is_flag=True, help="Wait for a run that holds the team."),
         click.option("-y", "--yes", is_flag=True, help="Do not ask."),
@@ -266,5 +282,5 @@ def run_options(function: F) -> F:
 
 
 def examples(*lines: str) -> str:
-    """An epilog with examples, kept as they are written."""
+    """Return an epilog with examples, kept as they are written."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

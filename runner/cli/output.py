@@ -1,29 +1,38 @@
-"""What a run's end and a campaign's state look like in words."""
+"""The output of commands: counts, tables, what needs a person, and the end of a run."""
 
 from __future__ import annotations
 
+import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.invocation import Call
-from runner.formatting import moment, number, safe
+from runner.cli.invocation import Invocation
+from runner.formatting import duration, moment, number, safe
 from runner.ledger import moved_mark
 from runner.ledger.ledger import Ledger
+from runner.status.status import Status, needs_of
 
 if TYPE_CHECKING:
+    from runner.pacing.forecast import Forecast
     from runner.run.run import RunResult
-    from runner.status.status import Status
 
 WORDS = {"in_doubt": "in doubt", "sending": "being sent"}
 
 
+def json_text(told: Any) -> str:
+    """Return a value as JSON, with escapes for letters that the output may not be able to hold."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    return json.dumps(told, ensure_ascii=not unicode, indent=2)
+
+
 def counts_line(counts: Mapping[str, int]) -> str:
-    """`17 sent, 1 rejected, 5 skipped`; `nobody` when all are 0."""
+    """Return `17 sent, 1 rejected, 5 skipped`; `nobody yet` when all are 0."""
     order = ("sent", "rejected", "failed", "in_doubt", "sending", "queued", "cancelled", "skipped")
     parts = [
         f"{number(counts[name])} {WORDS.get(name, name)}" for name in order if counts.get(name)
@@ -33,12 +42,12 @@ def counts_line(counts: Mapping[str, int]) -> str:
 
 def tell_moved(ledger: Ledger) -> None:
     """Say on stderr that what is shown is a ledger that has moved."""
-    if (mark := ledger.read(moved_mark.mark_of)) is not None:
+    if (mark := ledger.read(moved_mark.read_mark)) is not None:
         click.echo(safe(str(mark)), err=True)
 
 
 def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
-    """Columns one under another, two spaces apart."""
+    """Return rows as aligned columns, two spaces apart."""
     if not rows:
         return ""
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
@@ -50,8 +59,8 @@ def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
 
 
 def status_lines(status: Status) -> Iterable[str]:
-    """A campaign's counts and reasons."""
-    counts = {str(name): count for name, count in status.told.items()}
+    """Return a campaign's counts and reasons."""
+    counts = {str(name): count for name, count in status.shown_counts.items()}
     yield f"{safe(status.campaign)}: {counts_line(counts)} (of {number(status.total)})"
     reasons = [
         (WORDS.get(str(kind), str(kind)), number(count), safe(reason))
@@ -62,21 +71,37 @@ def status_lines(status: Status) -> Iterable[str]:
         yield table(reasons)
 
 
-def needs_a_person(status: Status, file: str, call: Call) -> Iterable[str]:
-    """What only a person can do about a campaign, with the command that does it."""
-    from runner.status.status import needs_of
-
+def need_lines(status: Status, call: Invocation) -> Iterable[str]:
+    """Return what only a person can do about a campaign, with the command that does it."""
     now = time.time()
-    for need in needs_of(status, file):
+    for need in needs_of(status):
         told = need.what + (f" at {moment(need.since, now)}" if need.since is not None else "")
         told = safe(told + (f": {need.why}" if need.why else ""))
         then = f"; {need.then}" if need.then else ""
         yield told + (f"{then}: {call.command(*need.words)}" if need.words else "")
 
 
-def run_end(result: RunResult, files: Mapping[str, str], call: Call | None, *, err: bool) -> None:
-    """The last words of a run. `files`: campaign name -> its file. Without a `call` no command is
-    told that goes on: there is nothing to go on with."""
+def finish_lines(forecast: Forecast, now: float) -> Iterable[str]:
+    """Return the finish time and what binds, in all and, of several senders, for each."""
+    if forecast.seconds < 1:
+        yield "done as fast as the API answers: no limit is in the way"
+        return
+    binds = forecast.binds if forecast.seconds < math.inf else ""
+    yield _done(forecast.seconds, now) + (f"; what binds: {binds}" if binds else "")
+    if len(forecast.by_sender) > 1:
+        for sender, seconds in sorted(forecast.by_sender.items()):
+            yield f"  {sender}: {_done(seconds, now)}"
+
+
+def _done(seconds: float, now: float) -> str:
+    if seconds == math.inf:
+        return "never done: the schedule does not open within two years"
+    return f"done about {moment(now + seconds, now)} (in {duration(seconds)})"
+
+
+def tell_run_end(result: RunResult, call: Invocation | None, *, err: bool) -> None:
+    """Tell how a run ended. Without a `call` no command is told that goes on: there is nothing to
+    go on with."""
     if result.declined:
         click.echo("nothing was sent, nothing was changed", err=err)
         return
@@ -84,8 +109,7 @@ def run_end(result: RunResult, files: Mapping[str, str], call: Call | None, *, e
         for line in status_lines(status):
             click.echo(line, err=err)
         if call is not None:
-            file = files[status.campaign]
-            for line in needs_a_person(status, file, call):
+            for line in need_lines(status, call):
                 click.echo(line, err=err)
             told_of = sum(each.count for each in status.waits_for if not each.settling)
             if status.blocked > told_of and not result.interrupted:
@@ -95,23 +119,26 @@ def run_end(result: RunResult, files: Mapping[str, str], call: Call | None, *, e
                 )
             if status.unplanned and not result.interrupted:
                 told = "came back into the queue and wait for the next run"
-                click.echo(f"{number(status.unplanned)} {told}: {call.command(file)}", err=err)
+                click.echo(
+                    f"{number(status.unplanned)} {told}: {call.command(status.file)}", err=err
+                )
             waiting = status.queued
             if waiting and not result.interrupted and status.brake is None:
-                click.echo(f"{number(waiting)} still queued: {call.command(file)}", err=err)
+                click.echo(f"{number(waiting)} still queued: {call.command(status.file)}", err=err)
     for why in dict.fromkeys(result.stopped):
         click.echo(f"stopped: {safe(why)}", err=err)
 
 
 def text_lines(text: str) -> Iterable[str]:
-    """A message's text, set off from what is told about it."""
+    """Return a message's text, indented."""
     for line in safe(text, lines=True).split("\n"):
         yield f"    {line}".rstrip()
 
 
 @contextmanager
-def told_in_place() -> Iterator[Callable[[Callable[[], str]], None]]:
-    """How far long work is, on a terminal's stderr, at most twice a second; nothing elsewhere."""
+def progress_in_place() -> Iterator[Callable[[Callable[[], str]], None]]:
+    """Yield a function that shows how far long work is: on a terminal's stderr, at most twice a
+    second; nowhere else."""
     told_at, widest = time.monotonic(), 0
 
     def tell(words: Callable[[], str]) -> None:

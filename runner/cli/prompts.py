@@ -1,28 +1,24 @@
-"""The question before a live run: what is about to happen, and whether it may."""
+"""The prompts of a live run: what is about to be sent, and whether it may."""
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.output import table, text_lines
+from runner.cli.output import finish_lines, table, text_lines
 from runner.errors import UsageError
-from runner.formatting import counted, duration, moment, number, safe
-
-if TYPE_CHECKING:
-    from runner.pacing.forecast import Forecast
-    from runner.planning.preview import Preview
-    from runner.terminal.display import Progress
+from runner.formatting import counted, number, safe
+from runner.pacing.forecast import Forecast
+from runner.planning.preview import Preview
+from runner.terminal.display import Display
 
 
 def can_ask() -> bool:
-    """Whether a person sits there. Where stdout goes does not matter: it may be a pipe."""
+    """Return whether a person can answer. Where stdout goes does not matter: it may be a pipe."""
     return sys.stdin.isatty() or sys.stderr.isatty()
 
 
@@ -37,8 +33,8 @@ def _confirm(question: str) -> bool:
         raise
 
 
-def asker(progress: Progress) -> Callable[[Sequence[Preview], Forecast], bool]:
-    """A function that asks on the terminal while the progress display keeps still."""
+def asker(progress: Display) -> Callable[[Sequence[Preview], Forecast], bool]:
+    """Return a function that asks on the terminal while the display keeps still."""
 
     def ask(found: Sequence[Preview], forecast: Forecast) -> bool:
         err = not sys.stdout.isatty()
@@ -54,8 +50,8 @@ def asker(progress: Progress) -> Callable[[Sequence[Preview], Forecast], bool]:
     return ask
 
 
-def confirmer(progress: Progress) -> Callable[[str], bool]:
-    """A function that asks for a plain yes or no."""
+def confirmer(progress: Display) -> Callable[[str], bool]:
+    """Return a function that asks for a plain yes or no."""
 
     def confirm(question: str) -> bool:
         with progress.paused():
@@ -65,7 +61,8 @@ def confirmer(progress: Progress) -> Callable[[str], bool]:
 
 
 def preview_lines(preview: Preview) -> Iterable[str]:
-    """How many messages from which sender, and who is skipped why."""
+    """Return how many messages go from which sender, and how many rows are skipped for which
+    reason."""
     total = preview.to_send.total()
     again = total - preview.adds
     told = f"{safe(preview.campaign)}: {counted(total, 'message')} to send"
@@ -84,7 +81,7 @@ def preview_lines(preview: Preview) -> Iterable[str]:
 
 
 def sender_lines(to_send: Counter[str], handles: Mapping[str, str]) -> Iterable[str]:
-    """Messages of each sender, by handle where that is known."""
+    """Return the messages of each sender, by handle where that is known."""
     if to_send:
         rows = sorted(to_send.items())
         yield table([(f"from {_sender(sender, handles)}", number(n)) for sender, n in rows])
@@ -95,7 +92,7 @@ def _sender(id: str, handles: Mapping[str, str]) -> str:
 
 
 def _first_lines(preview: Preview) -> Iterable[str]:
-    """The first message whole: from whom, to whom, and its text."""
+    """Return the first message in full: its sender, recipient and text."""
     first = preview.first
     if first is None:
         return
@@ -106,26 +103,8 @@ def _first_lines(preview: Preview) -> Iterable[str]:
 
 
 def _name_in(columns: Mapping[str, str]) -> str:
-    """A person's name as the sheet has it; empty when no column is a name's."""
+    """Return a person's name as the sheet has it; empty when no column is a name's."""
     for names in (["full_name"], ["name"], ["first_name", "last_name"], ["username"], ["handle"]):
         if name := " ".join(columns[one] for one in names if columns.get(one)):
             return str(name)
     return ""
-
-
-def finish_lines(forecast: Forecast, now: float) -> Iterable[str]:
-    """When it will be done and what makes it take that long, in all and, of several, per sender."""
-    if forecast.seconds < 1:
-        yield "done as fast as the API answers: no limit is in the way"
-        return
-    binds = forecast.binds if forecast.seconds < math.inf else ""
-    yield _done(forecast.seconds, now) + (f"; what binds: {binds}" if binds else "")
-    if len(forecast.by_sender) > 1:
-        for sender, seconds in sorted(forecast.by_sender.items()):
-            yield f"  {sender}: {_done(seconds, now)}"
-
-
-def _done(seconds: float, now: float) -> str:
-    if seconds == math.inf:
-        return "never done: the schedule does not open within two years"
-    return f"done about {moment(now + seconds, now)} (in {duration(seconds)})"

@@ -1,4 +1,5 @@
-"""`--sandbox`: the same campaign against a stand-in API in this process, on a throwaway ledger."""
+"""`--sandbox`: a rehearsal of the campaign against a stand-in API in this process, on a throwaway
+ledger."""
 
 from __future__ import annotations
 
@@ -10,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from runner.campaign.schema import Campaign
 from runner.channels.base import Token
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.live_run import options_of, run_and_tell
 from runner.formatting import number, safe
 from runner.project.campaign_files import load
@@ -23,14 +25,11 @@ from runner.project.credentials import SANDBOX_TOKEN
 from runner.project.ledger_location import LEDGER_NAME
 from runner.sandbox import AccountLink, Sandbox
 
-if TYPE_CHECKING:
-    from runner.campaign.schema import Campaign
-
 
 def rehearse(
-    call: Call, campaigns: tuple[Path, ...], faults: tuple[str, ...], said: dict[str, Any]
+    call: Invocation, campaigns: tuple[Path, ...], faults: tuple[str, ...], said: dict[str, Any]
 ) -> int:
-    """Run campaigns against a sandbox; the exit code."""
+    """Run campaigns against a sandbox; return the exit code."""
     as_json = said["log_format"] == "json"
     links = _links(load(campaigns))
     none = dict.fromkeys(("per_minute", "per_hour", "per_day"))
@@ -62,7 +61,7 @@ def rehearse(
 
 
 def _links(campaigns: Sequence[Campaign]) -> list[AccountLink]:
-    """An account link for every sender, of its campaign's platform."""
+    """Return an account link for every sender, of its campaign's platform."""
     found: dict[str, AccountLink] = {}
     for campaign in campaigns:
         for sender in campaign.senders:
@@ -75,7 +74,7 @@ def _links(campaigns: Sequence[Campaign]) -> list[AccountLink]:
 
 @contextmanager
 def _serving(sandbox: Sandbox) -> Iterator[str]:
-    """Serve a sandbox from a thread with a loop of its own; its address."""
+    """Serve a sandbox from a thread with a loop of its own; yield its address."""
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
     began: queue.SimpleQueue[str | Exception] = queue.SimpleQueue()

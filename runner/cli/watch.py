@@ -1,4 +1,4 @@
-"""`status --watch`: how campaigns stand, looked at again and again, from the ledger alone."""
+"""`status --watch`: campaigns as they stand, read from the ledger again and again."""
 
 from __future__ import annotations
 
@@ -10,33 +10,32 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.text import Text
 
-from runner.cli.invocation import Call
-from runner.cli.output import WORDS, needs_a_person
+from runner.cli.invocation import Invocation
+from runner.cli.output import WORDS, need_lines
 from runner.formatting import duration, moment, number, short
 from runner.message.status import MessageStatus
+from runner.status.overview import Overview
+from runner.status.status import Status
 from runner.terminal import widgets
-from runner.terminal.display import is_smart
+from runner.terminal.display import can_redraw
 from runner.terminal.widgets import BAD, Bar, Part, bars, in_place, labelled, with_command
 
-if TYPE_CHECKING:
-    from runner.status.standing import Standing, Standings
+REFRESH = 1.0
+"""Seconds between two reads of the ledger."""
 
-EVERY = 1.0
-"""Seconds between two looks."""
+MOST_SHARE = 0.2
+"""The most of the time that reading may take: a large ledger is read less often."""
 
-SHARE = 0.2
-"""The most of the time that looking may take: at a large ledger it is looked less often."""
-
-BACK = 60.0
-"""Seconds over which changes are told."""
+CHANGES_OVER = 60.0
+"""Seconds over which changes are shown."""
 
 Counts = Mapping[str, Mapping[MessageStatus, int]]
 """Per campaign and status."""
@@ -53,26 +52,27 @@ MADE = {
     _S.CANCELLED: widgets.aside,
     _S.SKIPPED: widgets.aside,
 }
-"""What a status looks like; nobody waits for the last two."""
+"""The part of the bar for each status; the last two have none."""
 
 
-def watch_standings(
-    look: Callable[[], Standings], text: Callable[[Standings, Call], str], call: Call
+def watch_overview(
+    read: Callable[[], Overview], text: Callable[[Overview, Invocation], str], call: Invocation
 ) -> int:
-    """Show what `look` finds until Ctrl-C; the exit code. On a terminal it is drawn in place; where
-    there is none `text` of it is printed every time."""
+    """Show what `read` returns until Ctrl-C; return the exit code. On a terminal it is drawn in
+    place; where there is none `text` of it is printed every time."""
     with contextlib.suppress(KeyboardInterrupt):
         stopped = _interrupted()
-        if is_smart(sys.stdout):
-            _draw_until(stopped, look, call)
+        if can_redraw(sys.stdout):
+            _draw_until(stopped, read, call)
         else:
-            _print_until(stopped, look, lambda found: text(found, call))
+            _print_until(stopped, read, lambda found: text(found, call))
     return 0
 
 
 def _interrupted() -> threading.Event:
-    """Set by the first Ctrl-C. An exception raised wherever the program happens to be is lost
-    within a finalizer; the second Ctrl-C raises it all the same, out of a look that takes long."""
+    """Return an event that the first Ctrl-C sets. An exception raised wherever the program happens
+    to be is lost within a finalizer; the second Ctrl-C raises it all the same, out of a read that
+    takes long."""
     stopped = threading.Event()
 
     def stop(_number: int, _frame: object) -> None:
@@ -85,48 +85,49 @@ def _interrupted() -> threading.Event:
 
 
 def _print_until(
-    stopped: threading.Event, look: Callable[[], Standings], text: Callable[[Standings], str]
+    stopped: threading.Event, read: Callable[[], Overview], text: Callable[[Overview], str]
 ) -> None:
     while not stopped.is_set():
         began = time.monotonic()
-        click.echo(text(look()))
+        click.echo(text(read()))
         stopped.wait(_rest(began))
 
 
-def _draw_until(stopped: threading.Event, look: Callable[[], Standings], call: Call) -> None:
+def _draw_until(stopped: threading.Event, read: Callable[[], Overview], call: Invocation) -> None:
     board, began = Board(call), time.monotonic()
-    board.add(look(), time.time())
+    board.add(read(), time.time())
     with in_place(Console(), board.lines, transient=False):
         while not stopped.wait(_rest(began)):
             began = time.monotonic()
-            board.add(look(), time.time())
+            board.add(read(), time.time())
 
 
 def _rest(began: float) -> float:
-    """Seconds until the next look, after one that began then."""
-    return max(EVERY, (time.monotonic() - began) / SHARE)
+    """Return the seconds until the next read, after one that began then."""
+    return max(REFRESH, (time.monotonic() - began) / MOST_SHARE)
 
 
 class Board:
-    """What has been seen of late, drawn from another thread than the one that looks."""
+    """The last minute of overviews, drawn from another thread than the one that reads."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Invocation) -> None:
         self._call = call
         self._lock = threading.Lock()
         self._seen: deque[tuple[float, Counts]] = deque()
-        self._found: Standings | None = None
+        self._found: Overview | None = None
 
-    def add(self, found: Standings, at: float) -> None:
-        """A look at `at` (Unix seconds)."""
-        counts = {each.status.campaign: dict(each.status.told) for each in found.campaigns}
+    def add(self, found: Overview, at: float) -> None:
+        """Add an overview read at `at` (Unix seconds)."""
+        counts = {each.campaign: dict(each.shown_counts) for each in found.campaigns}
         with self._lock:
             self._found = found
             self._seen.append((at, counts))
-            while self._seen[0][0] < at - BACK:
+            while self._seen[0][0] < at - CHANGES_OVER:
                 self._seen.popleft()
 
     def lines(self, width: int, height: int) -> list[Text]:
-        """The last look and what has changed, for a screen of so many columns and rows."""
+        """Return the last overview and what has changed, for a screen of so many columns and
+        rows."""
         with self._lock:
             found, (since, before), (at, _) = self._found, self._seen[0], self._seen[-1]
         assert found is not None
@@ -134,25 +135,25 @@ class Board:
 
 
 def _lines(
-    found: Standings,
+    found: Overview,
     since: float,
     before: Counts,
     at: float,
     width: int,
     height: int,
-    call: Call,
+    call: Invocation,
 ) -> Iterator[Text]:
     yield Text(f"{_clock(at)} · {_run(found, at)} · (+n): since {_clock(since)}")
     if found.moved:
         yield labelled("MOVED", found.moved, width, BAD)
-    each = [Bar(one.status.campaign, _parts(one, before)) for one in found.campaigns]
+    each = [Bar(one.campaign, _parts(one, before)) for one in found.campaigns]
     yield from bars(each, width, height)
     if not each:
         yield Text("no campaign yet")
     several = len(found.campaigns) > 1
     yield Text()
     for one in found.campaigns:
-        for line in needs_a_person(one.status, _from_here(one.path), call):
+        for line in need_lines(replace(one, file=_from_here(one.file)), call):
             yield from with_command("to do", _of(one, several) + line, width, BAD)
     for one in found.campaigns:
         for label, line in _pace(one, at):
@@ -163,7 +164,7 @@ def _lines(
     for one in found.campaigns:
         reasons = [
             f"{number(count)} {WORDS.get(str(kind), str(kind))}: {reason}"
-            for kind, reason, count in one.status.reasons
+            for kind, reason, count in one.reasons
             if reason
         ]
         if reasons:
@@ -171,20 +172,20 @@ def _lines(
     yield labelled("ledger", _from_here(found.place), width)
 
 
-def _of(one: Standing, several: bool) -> str:
-    return f"{short(one.status.campaign, 30)}: " if several else ""
+def _of(one: Status, several: bool) -> str:
+    return f"{short(one.campaign, 30)}: " if several else ""
 
 
 def _from_here(path: str) -> str:
-    """A file as it is called in this folder, if it is in it."""
+    """Return a file's path from this folder, if it is in it."""
     with contextlib.suppress(ValueError):
         return str(Path(path).relative_to(Path.cwd()))
     return path
 
 
-def _parts(one: Standing, before: Counts) -> list[Part]:
-    counts = one.status.told
-    known = before.get(one.status.campaign, counts)
+def _parts(one: Status, before: Counts) -> list[Part]:
+    counts = one.shown_counts
+    known = before.get(one.campaign, counts)
 
     def part(make: Callable[[int, str, str], Part], status: MessageStatus) -> Part:
         # What is queued and on its way is what the others leave.
@@ -195,32 +196,34 @@ def _parts(one: Standing, before: Counts) -> list[Part]:
     return [part(make, status) for status, make in MADE.items()]
 
 
-def _pace(one: Standing, now: float) -> Iterator[tuple[str, str]]:
-    """How fast it went, what it waits for, and when it will be done."""
-    told = f"{number(one.status.per_hour)} in the last hour"
-    most = one.allowed
+def _pace(one: Status, now: float) -> Iterator[tuple[str, str]]:
+    """Return the rate, what the campaign waits for, and the finish time."""
+    told = f"{number(one.per_hour)} in the last hour"
+    most = one.outlook.allowed
     if most is not None and most.per_hour < math.inf:
         told += f", of {most.per_hour:,.0f} allowed by {most.by}"
     yield "rate", told
-    if one.binds_now and one.next_at is not None:
-        left = max(0.0, one.next_at - now)
-        yield "next", f"{moment(one.next_at, now)}, in {duration(left)}: waits for {one.binds_now}"
-    if (done := one.forecast) is not None:
+    outlook = one.outlook
+    if outlook.binds_now and outlook.next_at is not None:
+        left = f"in {duration(max(0.0, outlook.next_at - now))}"
+        yield "next", f"{moment(outlook.next_at, now)}, {left}: waits for {outlook.binds_now}"
+    if (done := outlook.forecast) is not None:
         binds = f"; what binds most: {done.binds}" if done.binds and done.seconds < math.inf else ""
         yield "finish", _when(done.seconds, now) + binds
 
 
-def _senders(one: Standing, now: float) -> Iterator[str]:
-    """What each sender still has to send, if there are several."""
+def _senders(one: Status, now: float) -> Iterator[str]:
+    """Return what each sender still has to send, if there are several."""
     left: dict[str, int] = {}
-    for (sender, _), count in one.status.queue.items():
+    for (sender, _), count in one.queue.items():
         left[sender] = left.get(sender, 0) + count
     if len(left) < 2:
         return
-    ends = {} if one.forecast is None else one.forecast.by_sender
+    forecast = one.outlook.forecast
+    ends = {} if forecast is None else forecast.by_sender
     for sender, count in sorted(left.items()):
         done = f" · finish: {_when(ends[sender], now)}" if sender in ends else ""
-        stopped = " · STOPPED" if sender in one.status.stopped_senders else ""
+        stopped = " · STOPPED" if sender in one.stopped_senders else ""
         yield f"{sender}  {number(count)} queued{done}{stopped}"
 
 
@@ -232,7 +235,7 @@ def _when(seconds: float, now: float) -> str:
     return f"about {moment(now + seconds, now)}, in {duration(seconds)}"
 
 
-def _run(found: Standings, now: float) -> str:
+def _run(found: Overview, now: float) -> str:
     last = found.last_run
     if last is None:
         return "no run yet"

@@ -1,1 +1,2 @@
-"""What a person does to campaigns, messages and people, each with its audit entry."""
+"""The actions of people on campaigns, messages and the do-not-contact list, each with its audit
+entry."""

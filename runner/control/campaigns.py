@@ -1,4 +1,4 @@
-"""What a person does to a campaign, its messages, the do-not-contact list and holds.
+"""The actions of people on a campaign: pause, resume, cancel, retry.
 
 The same for the command line and the dashboard: each changes the ledger and writes down who did
 it (`by`), from where (`via`) and what came of it, in one transaction. What changed nothing is not
@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from runner.clock import Clock, iso
 from runner.errors import LaneHeld, UsageError
 from runner.ledger.campaigns import audit, brakes, submissions
-from runner.ledger.campaigns.audit import NAMED, Act
+from runner.ledger.campaigns.audit import NAMED_PEOPLE, Act
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake, BrakeKind
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger, hold_lane
 from runner.ledger.messages import decisions
-from runner.ledger.messages.decisions import Retry
+from runner.ledger.messages.decisions import RetryRequest
 from runner.message.status import MessageStatus
 from runner.planning.selection import in_words, known_ids
 
@@ -29,19 +29,20 @@ _S = MessageStatus
 
 
 def pause(ledger: Ledger, row: CampaignRow, clock: Clock, *, by: str, via: str) -> Brake | None:
-    """Pause a campaign; what stops it already by a person's word, if anything does: it stays so."""
+    """Pause a campaign; return what a person has stopped it by already, if anything: it stays
+    so."""
     at = clock.now()
     with ledger.writing() as connection:
         before = brakes.pause(connection, row.id, at, by)
         if before is None:
-            audit.keep(connection, Act.PAUSE, at=at, by=by, via=via, campaign=row.id)
+            audit.record(connection, Act.PAUSE, at=at, by=by, via=via, campaign=row.id)
     return before
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """What had stopped a campaign, None for nothing; and who goes on with it by itself: `workers`,
-    or a `live` run. Neither: it has to be run."""
+    """The outcome of `resume`: what had stopped the campaign, None for nothing; and whether
+    `workers` or a `live` run go on with it by themselves. Neither: it has to be run."""
 
     before: Brake | None
     workers: bool
@@ -50,32 +51,34 @@ class Resumed:
 
 def resume(ledger: Ledger, row: CampaignRow, clock: Clock, *, by: str, via: str) -> Resumed:
     """Let a campaign go on, and wake the workers that have it. Runs nothing; waits up to 5 s for a
-    live run to hear of it."""
+    live run to apply it."""
     at = clock.now()
     with ledger.writing() as connection:
         before = decisions.resume(connection, row.id, at, by)
         if before is not None:
             why = f"it was {before.kind}"
-            audit.keep(connection, Act.RESUME, at=at, by=by, via=via, campaign=row.id, why=why)
+            audit.record(connection, Act.RESUME, at=at, by=by, via=via, campaign=row.id, why=why)
         submitted = submissions.wake(connection, row.id, at)  # or its lane would rest for good
-    return Resumed(before, submitted, not submitted and goes_on_elsewhere(ledger, row, at))
+    return Resumed(before, submitted, not submitted and _is_live(ledger, row, at))
 
 
 def cancel(ledger: Ledger, row: CampaignRow, clock: Clock, *, by: str, via: str) -> int:
-    """Withdraw what a campaign has in the queue, and let nothing more of it go; how many."""
+    """Withdraw what a campaign has in the queue, and let nothing more of it go; return how many."""
     at = clock.now()
     with ledger.writing() as connection:
         count = decisions.cancel(connection, row.id, at, by)
         last = brakes.latest(connection, [row.id])[row.id]
         if count or (last.at, last.by) == (at, by):
-            audit.keep(connection, Act.CANCEL, at=at, by=by, via=via, campaign=row.id, count=count)
+            audit.record(
+                connection, Act.CANCEL, at=at, by=by, via=via, campaign=row.id, count=count
+            )
     return count
 
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """How many messages are queued again, and whether the campaign is the workers' (`submitted`):
-    then it is to be submitted anew, else to be run."""
+    """The outcome of `retry`: how many messages are queued again, and whether workers have the
+    campaign (`submitted`): then it is to be submitted again, else to be run."""
 
     count: int
     submitted: bool
@@ -96,7 +99,7 @@ def retry(
     """Queue failed, rejected or cancelled messages again (empty: of any of these statuses, for any
     reason, of anybody). Raises UsageError for an id that the campaign has no message for."""
     at = clock.now()
-    asked = Retry(row.id, frozenset(statuses), frozenset(reasons), frozenset(ids), new_key)
+    asked = RetryRequest(row.id, frozenset(statuses), frozenset(reasons), frozenset(ids), new_key)
     if unknown := set(ids) - known_ids(ledger, row, ids):
         raise UsageError(
             f"--only: {in_words(unknown)} not in campaign {row.name}",
@@ -105,10 +108,10 @@ def retry(
     words = [*sorted(statuses), *sorted(reasons), *(["new key"] if new_key else [])]
     with ledger.writing() as connection:
         submitted = submissions.is_submitted(connection, row.id)
-        who = decisions.to_retry(connection, asked, NAMED)
+        who = decisions.retryable_recipients(connection, asked, NAMED_PEOPLE)
         count = decisions.retry(connection, asked)
         if count:
-            audit.keep(
+            audit.record(
                 connection,
                 Act.RETRY,
                 at=at,
@@ -122,12 +125,13 @@ def retry(
     return Retried(count, submitted)
 
 
-HEARS_WITHIN = 5.0
-"""Seconds after which a run that has not heard a word is not waited for: it is frozen, or hangs."""
+APPLIED_WITHIN = 5.0
+"""Seconds after which a run that has not applied an action is not waited for: it is frozen, or
+hangs."""
 
 
 def user() -> str:
-    """Who sits at this terminal, as the system knows them."""
+    """Return the name of this terminal's user, as the system knows it."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # no name for this number, as in some containers
@@ -135,17 +139,17 @@ def user() -> str:
 
 
 def brake_text(name: str, brake: Brake) -> str:
-    """What stops a campaign, who did it and when."""
+    """Return what stops a campaign, who did it and when."""
     if brake.kind in BY_A_PERSON:
         return f"{name} was {brake.kind} by {brake.by} at {iso(brake.at)}"
     by = " by its guard" if brake.kind is BrakeKind.GUARDED else ""
     return f"{name} was stopped{by} at {iso(brake.at)}: {brake.why}"
 
 
-def goes_on_elsewhere(ledger: Ledger, row: CampaignRow, at: float) -> bool:
-    """Whether a live run has this campaign and has heard what was said last of it. One that is
-    ending lets go of it instead."""
-    if row.lane is None or ledger.read(brakes.heard_by_driver, row.lane, row.id) is None:
+def _is_live(ledger: Ledger, row: CampaignRow, at: float) -> bool:
+    """Return whether a live run has this campaign and has applied the last action on it. One that
+    is ending lets go of it instead."""
+    if row.lane is None or ledger.read(brakes.acknowledged_by_driver, row.lane, row.id) is None:
         return False
     try:
         with hold_lane(ledger, row.lane, "resume", at, wait=False):
@@ -154,8 +158,8 @@ def goes_on_elsewhere(ledger: Ledger, row: CampaignRow, at: float) -> bool:
         pass
     last = ledger.read(brakes.latest, [row.id]).get(row.id)
     said = 0 if last is None else last.id
-    give_up = time.monotonic() + HEARS_WITHIN
-    while (heard := ledger.read(brakes.heard_by_driver, row.lane, row.id)) is not None:
+    give_up = time.monotonic() + APPLIED_WITHIN
+    while (heard := ledger.read(brakes.acknowledged_by_driver, row.lane, row.id)) is not None:
         if heard >= said:
             return True
         if time.monotonic() > give_up:

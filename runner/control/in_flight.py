@@ -1,4 +1,4 @@
-"""What was under way when a person said that it must not go: whether it can still leave."""
+"""The messages in flight when a person stops them: whether they can still leave."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from runner.message.status import MessageStatus
 
 _S = MessageStatus
 
-NAMED = 10
-"""People that are named; of more their number is told."""
+MOST_NAMED = 10
+"""Recipients that are named; of more their number is told."""
 
-LOOK_AGAIN = 0.05
-"""Seconds between two looks at the ledger."""
+POLL = 0.05
+"""Seconds between two reads of the ledger."""
 
-HEARD_WITHIN = 1.0
-"""Seconds within which a live run hears what a person says, and writes down what it held back."""
+HELD_BACK_WITHIN = 1.0
+"""Seconds within which a live run applies an action, and writes down what it held back."""
 
-OLD = 120.0
+ORPHANED_AFTER = 120.0
 """Seconds after which a message that is still `sending` has no run any more: it was killed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """Whose messages could not be held back: on their way already, or perhaps sent; and how many
-    were."""
+class InFlight:
+    """The messages that were in flight: recipients of those that could not be held back, on their
+    way already or perhaps sent; and how many were held back."""
 
     on_the_way: list[str]
     in_doubt: list[str]
@@ -40,7 +40,7 @@ class Left:
 
     @property
     def lines(self) -> list[str]:
-        """What a person should know of that."""
+        """Lines that tell a person of them."""
         found = []
         if self.on_the_way:
             found.append(f"already on the way: {_some(self.on_the_way)}")
@@ -50,8 +50,8 @@ class Left:
 
 
 def _some(ids: list[str]) -> str:
-    more = len(ids) - NAMED
-    return ", ".join(ids[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
+    more = len(ids) - MOST_NAMED
+    return ", ".join(ids[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def wait_until_none_leaves(
@@ -60,15 +60,15 @@ def wait_until_none_leaves(
     *,
     recipients: Collection[str] = (),
     campaign: int | None = None,
-) -> Left:
+) -> InFlight:
     """Wait until no message to these recipients, or of this campaign, can leave any more, after the
     ledger was told that none is to: until what was begun has come to an end, at most for the time
     that it may wait to be written (`SEND_BY`)."""
     before = ledger.read(queue.open_messages, recipients, campaign)
-    give_up = time.monotonic() + SEND_BY + HEARD_WITHIN
+    give_up = time.monotonic() + SEND_BY + HELD_BACK_WITHIN
     now = before
     while any(_may_leave(each, clock.now()) for each in now) and time.monotonic() < give_up:
-        time.sleep(LOOK_AGAIN)
+        time.sleep(POLL)
         now = ledger.read(queue.open_messages, recipients, campaign)
     ended = ledger.read(totals.statuses, [each.message for each in before])
     on_the_way, in_doubt, held_back = [], [], 0
@@ -80,7 +80,7 @@ def wait_until_none_leaves(
                 in_doubt.append(each.recipient)
             case _S.SKIPPED | _S.QUEUED | _S.CANCELLED:
                 held_back += 1
-    return Left(on_the_way, in_doubt, held_back)
+    return InFlight(on_the_way, in_doubt, held_back)
 
 
 def _may_leave(each: OpenMessage, now: float) -> bool:
@@ -88,4 +88,4 @@ def _may_leave(each: OpenMessage, now: float) -> bool:
 
 
 def _is_old(each: OpenMessage, now: float) -> bool:
-    return each.begun_at is not None and now - each.begun_at > OLD
+    return each.begun_at is not None and now - each.begun_at > ORPHANED_AFTER

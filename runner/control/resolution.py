@@ -1,4 +1,4 @@
-"""Resolve by hand and undo it, each with its audit entry."""
+"""The resolution of messages in doubt by hand, and its undoing, each with its audit entry."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from runner.ledger.campaigns import audit
 from runner.ledger.campaigns.audit import Act
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import in_doubt
+from runner.ledger.messages import in_doubt, resolutions
 from runner.ledger.messages.in_doubt import Doubt
-from runner.ledger.messages.resolutions import TakenBack, give_word, take_back
+from runner.ledger.messages.resolutions import Undone
 from runner.ledger.messages.settlements import Settlement
 from runner.message.evidence import Evidence
 from runner.message.status import MessageStatus
@@ -20,7 +20,7 @@ from runner.message.status import MessageStatus
 _S = MessageStatus
 
 
-def settle_by_word(
+def resolve(
     ledger: Ledger,
     row: CampaignRow,
     clock: Clock,
@@ -31,7 +31,7 @@ def settle_by_word(
     by: str,
     via: str,
 ) -> tuple[int, int]:
-    """Settle messages in doubt as a person says; (sent, queued again).
+    """Settle messages in doubt as a person says; return how many were (sent, queued again).
 
     Raises UsageError for an id that is not in doubt, or said to be both.
     """
@@ -59,12 +59,14 @@ def settle_by_word(
     ]
     told: dict[MessageStatus, list[str]] = {_S.SENT: [], _S.QUEUED: []}
     with ledger.writing() as connection:
-        for (doubt, _), done in zip(said, give_word(connection, row.id, words), strict=True):
+        for (doubt, _), done in zip(
+            said, resolutions.resolve(connection, row.id, words), strict=True
+        ):
             if done is not None and done.status in told:
                 told[done.status].append(doubt.recipient.id)
         for what, status in ((Act.SENT, _S.SENT), (Act.NOT_SENT, _S.QUEUED)):
             if told[status]:
-                audit.keep(
+                audit.record(
                     connection,
                     what,
                     at=at,
@@ -76,7 +78,7 @@ def settle_by_word(
     return len(told[_S.SENT]), len(told[_S.QUEUED])
 
 
-def take_words_back(
+def undo(
     ledger: Ledger,
     row: CampaignRow,
     clock: Clock,
@@ -84,14 +86,15 @@ def take_words_back(
     *,
     by: str,
     via: str,
-) -> TakenBack:
-    """Take back what was said since the last run (empty `ids`: of all): in doubt again.
+) -> Undone:
+    """Undo resolutions since the last run (empty `ids`: all of them): the messages are in doubt
+    again.
 
-    Raises UsageError for an id that nobody has said anything of; then none is taken back.
+    Raises UsageError for an id without one; then none is undone.
     """
     at = clock.now()
     with ledger.writing() as connection:
-        told = take_back(connection, row.id, ids)
+        told = resolutions.undo(connection, row.id, ids)
         unknown = sorted(set(ids) - {*told.back, *told.too_late})
         if unknown:  # all of them or none
             raise UsageError(
@@ -99,7 +102,7 @@ def take_words_back(
                 "see what is in doubt: run-campaign resolve --list",
             )
         if told.back:
-            audit.keep(
+            audit.record(
                 connection,
                 Act.UNDO,
                 at=at,

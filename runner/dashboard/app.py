@@ -1,11 +1,11 @@
-"""The dashboard as an application: its addresses, its templates, and what it says when the ledger
-fails."""
+"""The application: the routes of the dashboard, its templates, and its pages for errors."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,19 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from runner.clock import SystemClock, iso
-from runner.dashboard import campaign_forms, message_forms, presentation
-from runner.dashboard.cache import Shared
-from runner.dashboard.context import Command, House
-from runner.dashboard.forms import act_routes
+from runner.dashboard import presentation
+from runner.dashboard.cache import Cache
+from runner.dashboard.campaign_forms import CAMPAIGN_FORMS
+from runner.dashboard.context import AppContext, Command
+from runner.dashboard.forms import form_routes
+from runner.dashboard.message_forms import LIST_FORMS, MESSAGE_FORMS
 from runner.dashboard.views import page_routes
 from runner.errors import RunnerError
 from runner.ledger.pagination import NoSuchPage
 from runner.project.ledger_location import ledger_upward
-from runner.project.ledger_reader import Looks
+from runner.project.ledger_reader import LedgerReader
 from runner.project.open import location_of
-from runner.report.html import escaping
+from runner.report.html import escaping_environment
 
 
 def dashboard_of(
@@ -41,46 +43,46 @@ def dashboard_of(
     *,
     read_only: bool,
 ) -> Starlette:
-    """The dashboard of a campaign's ledger, or of the one found upward from `folder`. Raises
-    RunnerError when there is none to look at."""
+    """Return the dashboard of a campaign's ledger, or of the one found upward from `folder`. Raises
+    RunnerError when there is none to read."""
     if campaign is not None:
         location = location_of(campaign, state, environ)
     else:
         location = ledger_upward(state, environ, folder)
     clock = SystemClock()
-    looks = Looks(location)
-    looks.look(lambda ledger: ledger.place)
-    house = House(looks, Shared(looks, clock), clock, environ, command, read_only, _templates())
-    routes: list[BaseRoute] = [] if read_only else [*act_routes(house, ACTS)]
-    routes += page_routes(house)
-    routes.append(Mount("/static", _Kept(directory=os.fspath(Path(__file__).parent / "static"))))
+    reader = LedgerReader(location)
+    reader.read(lambda ledger: ledger.place)
+    app = AppContext(reader, Cache(reader, clock), clock, environ, command, read_only, _templates())
+    routes: list[BaseRoute] = [] if read_only else [*form_routes(app, FORMS)]
+    routes += page_routes(app)
+    routes.append(Mount("/static", _Static(directory=os.fspath(Path(__file__).parent / "static"))))
     return Starlette(
         routes=routes,
         exception_handlers={
-            RunnerError: _failing(house),
-            HTTPException: _missing(house),
-            Exception: _broken(house),
+            RunnerError: partial(_runner_error, app),
+            HTTPException: partial(_http_error, app),
+            Exception: partial(_bug, app),
         },
     )
 
 
 class _Number(IntegerConvertor):
-    """Of a campaign or message, in an address: no more digits than every ledger can look for."""
+    """The number of a campaign or message in an address: no more digits than a ledger can hold."""
 
     regex = "[0-9]{1,18}"
 
 
 register_url_convertor("number", _Number())
 
-ACTS = {
-    **{f"/campaigns/{{id:number}}/{name}": act for name, act in campaign_forms.ACTS.items()},
-    **{f"/messages/{{id:number}}/{name}": act for name, act in message_forms.ACTS.items()},
-    **{f"/do-not-contact/{name}": act for name, act in message_forms.LIST_ACTS.items()},
+FORMS = {
+    **{f"/campaigns/{{id:number}}/{name}": form for name, form in CAMPAIGN_FORMS.items()},
+    **{f"/messages/{{id:number}}/{name}": form for name, form in MESSAGE_FORMS.items()},
+    **{f"/do-not-contact/{name}": form for name, form in LIST_FORMS.items()},
 }
-"""What can be done, and under which address."""
+"""The forms by their address."""
 
 
-class _Kept(StaticFiles):
+class _Static(StaticFiles):
     """Files that a browser may keep: their addresses name the version."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
@@ -90,43 +92,31 @@ class _Kept(StaticFiles):
 
 
 def _templates() -> Environment:
-    made = escaping(PackageLoader("runner.dashboard"))
+    made = escaping_environment(PackageLoader("runner.dashboard"))
     made.filters["iso"] = iso
     made.filters["cells"] = json.loads
-    made.globals |= {"called": presentation.CALLED, "signs": presentation.SIGNS}
+    made.globals |= {"called": presentation.NAMES, "signs": presentation.SIGNS}
     return made
 
 
-Handler = Callable[[Request, Exception], Response]
+def _runner_error(app: AppContext, request: Request, error: Exception) -> Response:
+    assert isinstance(error, RunnerError)
+    told = f"{error}. {error.hint}" if error.hint else str(error)
+    if isinstance(error, NoSuchPage):
+        return _http_error(app, request, HTTPException(404, told))
+    reading = request.method == "GET"
+    context = {"heading": "Not now" if reading else "Not done", "line": "", "trouble": told}
+    status = 503 if reading else 409
+    return app.page(request, "plain.html", {**context, "live": reading}, status)
 
 
-def _failing(house: House) -> Handler:
-    def answer(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RunnerError)
-        told = f"{error}. {error.hint}" if error.hint else str(error)
-        if isinstance(error, NoSuchPage):
-            return _missing(house)(request, HTTPException(404, told))
-        done = request.method == "GET"
-        context = {"heading": "Not now" if done else "Not done", "line": "", "trouble": told}
-        return house.page(request, "plain.html", {**context, "live": done}, 503 if done else 409)
-
-    return answer
+def _http_error(app: AppContext, request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    line = str(error.detail) if error.detail != "Not Found" else "There is nothing here."
+    context = {"heading": "Nothing here", "line": line, "live": False}
+    return app.page(request, "plain.html", context, error.status_code)
 
 
-def _missing(house: House) -> Handler:
-    def answer(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        line = str(error.detail) if error.detail != "Not Found" else "There is nothing here."
-        context = {"heading": "Nothing here", "line": line, "live": False}
-        return house.page(request, "plain.html", context, error.status_code)
-
-    return answer
-
-
-def _broken(house: House) -> Handler:
-    def answer(request: Request, error: Exception) -> Response:
-        told = "This is a bug of the dashboard. The terminal where it runs names its log."
-        context = {"heading": "Not now", "line": "", "trouble": told}
-        return house.page(request, "plain.html", context, 500)
-
-    return answer
+def _bug(app: AppContext, request: Request, error: Exception) -> Response:
+    told = "This is a bug of the dashboard. The terminal where it runs names its log."
+    return app.page(request, "plain.html", {"heading": "Not now", "line": "", "trouble": told}, 500)

@@ -1,9 +1,8 @@
-"""Who may come in: one ASGI layer in front of everything that the dashboard answers.
+"""Authentication: one ASGI layer in front of everything that the dashboard answers.
 
-Whoever has the one-time link gets a session, and only its browser: the link is used up by that.
-The rest is for what a browser may be made to do by a page of somebody else: to ask under a name
-that was pointed at this machine (DNS rebinding), to send a form or open a socket here, to show us
-in a frame.
+The browser that opens the one-time link gets a session, and the link is used up by that. The rest
+is for what a browser may be made to do by another site's page: to ask under a name that was pointed
+at this machine (DNS rebinding), to send a form or open a socket here, to show us in a frame.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from starlette.requests import cookie_parser
+from starlette.requests import Request, cookie_parser
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -63,10 +62,10 @@ _NO_SESSION = (
 )
 
 
-class Keys:
-    """Links that were not used yet, and the sessions of browsers that used one. Neither is kept as
-    it is, only its hash: nothing in memory opens the door. `used` is told each link's word that was
-    used."""
+class Sessions:
+    """The tokens of links that were not used yet, and the sessions of browsers that used one. Only
+    hashes of them are kept: nothing in memory lets anybody in. `used` is called with each link's
+    token that was used."""
 
     def __init__(self, used: Callable[[str], None] = lambda _: None) -> None:
         self._used = used
@@ -75,47 +74,54 @@ class Keys:
         self._secret = secrets.token_bytes(32)
 
     def new_link(self) -> str:
-        """A word that lets one browser in, once; those made before stay good."""
-        word = secrets.token_urlsafe(32)
-        self._links.add(_hashed(word))
-        return word
+        """Return a token that lets one browser in, once; those made before stay good."""
+        token = secrets.token_urlsafe(32)
+        self._links.add(_hashed(token))
+        return token
 
-    def enter(self, word: str) -> str | None:
-        """The session that a link's word is exchanged for; None if it is none, or is used up."""
-        if _hashed(word) not in self._links:
+    def enter(self, token: str) -> str | None:
+        """Exchange a link's token for a session; None if it is none, or is used up."""
+        if _hashed(token) not in self._links:
             return None
-        self._links.remove(_hashed(word))
+        self._links.remove(_hashed(token))
         session = secrets.token_urlsafe(32)
         self._sessions[_hashed(session)] = None
         if len(self._sessions) > MOST_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
-        self._used(word)
+        self._used(token)
         return session
 
-    def knows(self, session: str) -> bool:
-        """Whether a cookie's word is one of ours."""
+    def is_known(self, session: str) -> bool:
+        """Return whether a cookie's session is one of ours."""
         return _hashed(session) in self._sessions
 
-    def form_word(self, session: str) -> str:
-        """What each form of a session carries, and no other page can know."""
+    def csrf_token(self, session: str) -> str:
+        """Return what each form of a session carries, and no other page can know."""
         return hmac.new(self._secret, session.encode(), "sha256").hexdigest()
 
 
-def _hashed(word: str) -> bytes:
-    return hashlib.sha256(word.encode("utf-8", "surrogateescape")).digest()
+def is_csrf_token(given: str, request: Request) -> bool:
+    """Return whether a form carries the CSRF token of the session that sends it."""
+    return hmac.compare_digest(given.encode(), request.state.csrf_token.encode())
+
+
+def _hashed(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
 
 
 def names_of(host: str) -> frozenset[str]:
-    """Under which names a dashboard that is bound to `host` may be asked; empty for any address,
-    though never a name, of one that is bound to all of them."""
+    """Return the names under which a dashboard that is bound to `host` may be asked; empty for any
+    address, though never a name, of one that is bound to all of them."""
     address = ip_address(host)
     if address.is_loopback:
         return frozenset({"127.0.0.1", "localhost", "::1", host})
     return frozenset() if address.is_unspecified else frozenset({host})
 
 
-def guarded(app: App, keys: Keys, names: Collection[str], cookie: str, *, read_only: bool) -> App:
-    """`app` for those only who may come in. `names`: see `names_of`; `cookie`: its name, one for
+def guarded(
+    app: App, sessions: Sessions, names: Collection[str], cookie: str, *, read_only: bool
+) -> App:
+    """Return `app` for those with a session. `names`: see `names_of`; `cookie`: its name, one for
     each port, since browsers do not tell ports apart."""
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,58 +131,59 @@ def guarded(app: App, keys: Keys, names: Collection[str], cookie: str, *, read_o
             return
         if scope["type"] != "http":
             return
-        heard = [
+        headers = [
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
         ]
-        refused = _refusal(scope["method"], heard, names, read_only=read_only)
+        refused = _refusal(scope["method"], headers, names, read_only=read_only)
         if refused is not None:
             await _answer(send, *refused)
             return
-        session = _session_of(heard, cookie)
+        session = _session_of(headers, cookie)
         if scope["path"] == "/" and scope["method"] == "GET":
-            words = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
-            if words and (entered := keys.enter(words[0])) is not None:
+            tokens = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
+            if tokens and (entered := sessions.enter(tokens[0])) is not None:
                 flags = "Path=/; HttpOnly; SameSite=Strict"
                 await _answer(send, 200, _ENTERED, f"{cookie}={entered}; {flags}")
                 return
-            if words and keys.knows(session):
+            if tokens and sessions.is_known(session):
                 await _answer(send, 200, _ENTERED)  # the same browser, back at its link
                 return
-        if not keys.knows(session):
+        if not sessions.is_known(session):
             await _answer(send, 403, _NO_SESSION)
             return
-        scope["state"] = {"form_word": keys.form_word(session)}
+        scope["state"] = {"csrf_token": sessions.csrf_token(session)}
         await app(scope, receive, _with_headers(send))
 
     return guard
 
 
 def _refusal(
-    method: str, heard: list[tuple[str, str]], names: Collection[str], *, read_only: bool
+    method: str, headers: list[tuple[str, str]], names: Collection[str], *, read_only: bool
 ) -> tuple[int, str] | None:
-    """Why a request is refused whoever sends it, None if it is not."""
-    hosts = [value for name, value in heard if name == "host"]
+    """Return the status and text with which a request is refused whatever session it has, None if
+    it is not."""
+    hosts = [value for name, value in headers if name == "host"]
     if len(hosts) != 1 or not _is_ours(hosts[0], names):
         return 403, "The dashboard is not to be asked under this name.\n"
     if method not in ("GET", "HEAD", "POST"):
         return 405, "There is nothing here for this method.\n"
     if method == "POST" and read_only:
         return 403, "The dashboard was started with --read-only: nothing is changed here.\n"
-    told = dict(heard)
-    origin, site = told.get("origin"), told.get("sec-fetch-site")
+    values = dict(headers)
+    origin, site = values.get("origin"), values.get("sec-fetch-site")
     if origin is not None and origin != f"http://{hosts[0]}":
         return 403, "This was asked by another page.\n"
     if method == "POST" and (origin is None or site not in (None, "same-origin")):
         return 403, "This was asked by another page.\n"
     if site in ("cross-site", "same-site") and (
-        told.get("sec-fetch-mode") != "navigate" or told.get("sec-fetch-dest") != "document"
+        values.get("sec-fetch-mode") != "navigate" or values.get("sec-fetch-dest") != "document"
     ):
         return 403, "This was asked by another page.\n"
-    if "transfer-encoding" in told:
-        return 411, "How much is this?\n"  # no browser sends a form without saying so
-    length = told.get("content-length", "0")
+    if "transfer-encoding" in values:
+        return 411, "The length is missing.\n"  # no browser sends a form without saying so
+    length = values.get("content-length", "0")
     if not (length.isascii() and length.isdigit() and int(length) <= MOST_BODY):
-        return 413, "This is too much.\n"
+        return 413, "The form is too long.\n"
     return None
 
 
@@ -199,8 +206,8 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _session_of(heard: list[tuple[str, str]], cookie: str) -> str:
-    for name, value in heard:
+def _session_of(headers: list[tuple[str, str]], cookie: str) -> str:
+    for name, value in headers:
         # Not `SimpleCookie`, which gives up at what other programs on this machine may have set.
         if name == "cookie" and (found := cookie_parser(value).get(cookie)) is not None:
             return found

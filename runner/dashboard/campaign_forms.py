@@ -1,62 +1,53 @@
-"""Pause, resume, cancel and retry: what is asked, and what is done."""
+"""The forms of a campaign: pause, resume, cancel and retry."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 from runner.control import campaigns
 from runner.control.campaigns import brake_text, user
-from runner.dashboard.context import House
-from runner.dashboard.forms import Act, Asked, Fields
+from runner.dashboard.context import AppContext
+from runner.dashboard.forms import Fields, Form, Question
+from runner.dashboard.queries import campaign_row
 from runner.formatting import counted
-from runner.ledger.campaigns import brakes, registry, submissions
+from runner.ledger.campaigns import brakes, submissions
 from runner.ledger.campaigns.audit import DASHBOARD
 from runner.ledger.campaigns.brakes import BY_A_PERSON
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
+from runner.ledger.messages.decisions import RETRYABLE
 from runner.ledger.queries import totals
 from runner.message.status import MessageStatus
 from runner.project.open import file_of
 
 _S = MessageStatus
-T = TypeVar("T")
-
-RETRYABLE = (_S.FAILED, _S.REJECTED, _S.CANCELLED)
-
-
-def row_of(ledger: Ledger, fields: Fields) -> CampaignRow:
-    """The campaign of this number. Raises LookupError."""
-    for row in ledger.read(registry.campaigns):
-        if row.id == int(fields["id"]):
-            return row
-    raise LookupError(fields["id"])
-
-
-def changed(
-    house: House, how: Callable[[Ledger, CampaignRow], T], fields: Fields
-) -> tuple[CampaignRow, T]:
-    """The campaign, and what `how` made of it."""
-    row = house.looks.look(lambda ledger: row_of(ledger, fields))
-    return row, house.looks.change(
-        lambda ledger: how(ledger, row), house.environ, house.clock, [row.name]
-    )
-
-
-def at(row: CampaignRow) -> str:
-    """A campaign's page."""
-    return f"/campaigns/{row.id}"
 
 
 def messages(count: int) -> str:
-    """`1 message`, `1,200 messages`."""
+    """Return `1 message`, `1,200 messages`."""
     return counted(count, "message")
 
 
-def _ask_pause(house: House, ledger: Ledger, fields: Fields) -> Asked:
-    row = row_of(ledger, fields)
+def send_hint(app: AppContext, retried: campaigns.Retried, file: str) -> str:
+    """Return how to send what was queued again; empty for nothing."""
+    words = ["submit", file] if retried.submitted else [file]
+    return f"To send: {app.command(*words)}" if retried.count else ""
+
+
+def _row(ledger: Ledger, fields: Fields) -> CampaignRow:
+    return campaign_row(ledger, int(fields["id"]))
+
+
+def _names(ledger: Ledger, fields: Fields) -> list[str]:
+    return [_row(ledger, fields).name]
+
+
+def _page(row: CampaignRow) -> str:
+    return f"/campaigns/{row.id}"
+
+
+def _ask_pause(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
+    row = _row(ledger, fields)
     counts = ledger.read(totals.counts, row.id)
-    standing = ledger.read(brakes.standing, [row.id]).get(row.id)
+    standing = ledger.read(brakes.active, [row.id]).get(row.id)
     lines = [
         f"{messages(counts[_S.QUEUED])} wait. None of them is begun until somebody resumes it."
     ]
@@ -66,48 +57,43 @@ def _ask_pause(house: House, ledger: Ledger, fields: Fields) -> Asked:
     stopped = standing is not None and standing.kind in BY_A_PERSON
     if standing is not None and stopped:
         lines = [f"{brake_text(row.name, standing)}: it stays so."]
-    return Asked(f"Pause {row.name}?", lines, "" if stopped else "Pause", at(row))
+    return Question(f"Pause {row.name}?", lines, "" if stopped else "Pause", _page(row))
 
 
-def _pause(house: House, fields: Fields) -> tuple[str, str]:
-    row, before = changed(
-        house,
-        lambda ledger, row: campaigns.pause(ledger, row, house.clock, by=user(), via=DASHBOARD),
-        fields,
-    )
-    told = f"{row.name} is paused; what is under way ends."
-    return (told if before is None else f"{brake_text(row.name, before)}: it stays so."), at(row)
+def _pause(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
+    row = _row(ledger, fields)
+    before = campaigns.pause(ledger, row, app.clock, by=user(), via=DASHBOARD)
+    if before is not None:
+        return f"{brake_text(row.name, before)}: it stays so.", _page(row)
+    return f"{row.name} is paused; what is under way ends.", _page(row)
 
 
-def _ask_resume(house: House, ledger: Ledger, fields: Fields) -> Asked:
-    row = row_of(ledger, fields)
+def _ask_resume(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
+    row = _row(ledger, fields)
     counts = ledger.read(totals.counts, row.id)
-    standing = ledger.read(brakes.standing, [row.id]).get(row.id)
+    standing = ledger.read(brakes.active, [row.id]).get(row.id)
     lines = [f"{brake_text(row.name, standing)}." if standing else f"{row.name} is not stopped."]
     lines.append(f"{messages(counts[_S.QUEUED])} wait and may go again.")
     if counts[_S.CANCELLED]:
         lines.append(f"{messages(counts[_S.CANCELLED])} that were withdrawn stay so.")
     if not ledger.read(submissions.is_submitted, row.id):
         lines.append("This starts no run: without a live one you are told the command for it.")
-    return Asked(f"Resume {row.name}?", lines, "Resume" if standing else "", at(row))
+    return Question(f"Resume {row.name}?", lines, "Resume" if standing else "", _page(row))
 
 
-def _resume(house: House, fields: Fields) -> tuple[str, str]:
-    def resume(ledger: Ledger, row: CampaignRow) -> tuple[campaigns.Resumed, str]:
-        done = campaigns.resume(ledger, row, house.clock, by=user(), via=DASHBOARD)
-        return done, str(file_of(ledger, row))
-
-    row, (done, file) = changed(house, resume, fields)
-    if done.workers:
-        return f"{row.name} goes on: the workers have it.", at(row)
-    if done.live:
-        return f"{row.name} goes on: a live run has it.", at(row)
-    command = house.command(file)
-    return f"{row.name} may go on, but nobody is sending it. To send: {command}", at(row)
+def _resume(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
+    row = _row(ledger, fields)
+    resumed = campaigns.resume(ledger, row, app.clock, by=user(), via=DASHBOARD)
+    if resumed.workers:
+        return f"{row.name} goes on: the workers have it.", _page(row)
+    if resumed.live:
+        return f"{row.name} goes on: a live run has it.", _page(row)
+    command = app.command(str(file_of(ledger, row)))
+    return f"{row.name} may go on, but nobody is sending it. To send: {command}", _page(row)
 
 
-def _ask_cancel(house: House, ledger: Ledger, fields: Fields) -> Asked:
-    row = row_of(ledger, fields)
+def _ask_cancel(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
+    row = _row(ledger, fields)
     counts = ledger.read(totals.counts, row.id)
     lines = [
         f"{messages(counts[_S.QUEUED])} that wait are withdrawn, and nothing more of it is sent."
@@ -115,20 +101,18 @@ def _ask_cancel(house: House, ledger: Ledger, fields: Fields) -> Asked:
     if open_ := counts[_S.SENDING] + counts[_S.IN_DOUBT]:
         lines.append(f"{messages(open_)} on the way or in doubt stay as they are.")
     lines.append("To take it back: resume it, then retry what was cancelled.")
-    return Asked(f"Cancel {row.name}?", lines, f"Withdraw {messages(counts[_S.QUEUED])}", at(row))
+    button = f"Withdraw {messages(counts[_S.QUEUED])}"
+    return Question(f"Cancel {row.name}?", lines, button, _page(row))
 
 
-def _cancel(house: House, fields: Fields) -> tuple[str, str]:
-    row, count = changed(
-        house,
-        lambda ledger, row: campaigns.cancel(ledger, row, house.clock, by=user(), via=DASHBOARD),
-        fields,
-    )
-    return f"{row.name} is cancelled: {messages(count)} withdrawn.", at(row)
+def _cancel(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
+    row = _row(ledger, fields)
+    count = campaigns.cancel(ledger, row, app.clock, by=user(), via=DASHBOARD)
+    return f"{row.name} is cancelled: {messages(count)} withdrawn.", _page(row)
 
 
-def _ask_retry(house: House, ledger: Ledger, fields: Fields) -> Asked:
-    row = row_of(ledger, fields)
+def _ask_retry(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
+    row = _row(ledger, fields)
     counts = ledger.read(totals.counts, row.id)
     wanted = _statuses(fields)
     count = sum(counts[status] for status in wanted)
@@ -136,37 +120,29 @@ def _ask_retry(house: House, ledger: Ledger, fields: Fields) -> Asked:
     lines = [f"{messages(count)} are queued again" + (f": {which}." if which else ".")]
     lines.append("Whoever is in doubt is not touched. The next plan looks at their texts anew.")
     passed = {"status": fields["status"]} if "status" in fields else {}
-    do = f"Queue {messages(count)} again" if count else ""
-    return Asked(f"Retry {row.name}?", lines, do, at(row), fields=passed)
+    button = f"Queue {messages(count)} again" if count else ""
+    return Question(f"Retry {row.name}?", lines, button, _page(row), fields=passed)
 
 
-def _retry(house: House, fields: Fields) -> tuple[str, str]:
-    def retry(ledger: Ledger, row: CampaignRow) -> tuple[campaigns.Retried, str]:
-        done = campaigns.retry(
-            ledger, row, house.clock, statuses=_statuses(fields), by=user(), via=DASHBOARD
-        )
-        return done, str(file_of(ledger, row))
-
-    row, (done, file) = changed(house, retry, fields)
-    return f"{messages(done.count)} queued again. {to_send(house, done, file)}", at(row)
-
-
-def to_send(house: House, done: campaigns.Retried, file: str) -> str:
-    """How what was queued again is sent."""
-    words = ["submit", file] if done.submitted else [file]
-    return f"To send: {house.command(*words)}" if done.count else ""
+def _retry(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
+    row = _row(ledger, fields)
+    retried = campaigns.retry(
+        ledger, row, app.clock, statuses=_statuses(fields), by=user(), via=DASHBOARD
+    )
+    hint = send_hint(app, retried, str(file_of(ledger, row)))
+    return f"{messages(retried.count)} queued again. {hint}", _page(row)
 
 
 def _statuses(fields: Fields) -> tuple[MessageStatus, ...]:
-    said = fields.get("status", "")
-    if said and said not in RETRYABLE:  # none at all would mean each of them
-        raise LookupError(said)
-    return tuple(status for status in RETRYABLE if said in ("", str(status)))
+    asked = fields.get("status", "")
+    if asked and asked not in RETRYABLE:  # none at all would mean each of them
+        raise LookupError(asked)
+    return tuple(status for status in RETRYABLE if asked in ("", str(status)))
 
 
-ACTS = {
-    "pause": Act(_ask_pause, _pause),
-    "resume": Act(_ask_resume, _resume),
-    "cancel": Act(_ask_cancel, _cancel),
-    "retry": Act(_ask_retry, _retry),
+CAMPAIGN_FORMS = {
+    "pause": Form(_ask_pause, _pause, _names),
+    "resume": Form(_ask_resume, _resume, _names),
+    "cancel": Form(_ask_cancel, _cancel, _names),
+    "retry": Form(_ask_retry, _retry, _names),
 }

@@ -1,4 +1,4 @@
-"""What every page of the dashboard needs, and how a page is made of a template."""
+"""The context of the dashboard: what every page needs, and how a page is made of a template."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from starlette.responses import HTMLResponse, Response
 from runner import __version__
 from runner.clock import Clock
 from runner.dashboard import presentation
-from runner.dashboard.cache import Shared
+from runner.dashboard.cache import Cache
 from runner.ledger.engine import ledger_url, place_of
-from runner.project.ledger_reader import Looks
+from runner.project.ledger_reader import LedgerReader
 
 Command = Callable[..., str]
 """A command line to paste, from its words."""
 
-MOST_SAID = 100
-"""What was said about changes and not shown yet: the newest."""
+MOST_FLASHES = 100
+"""Flash messages that are kept until their page shows them: the newest."""
 
 
 @dataclass(slots=True)
-class House:
-    """What every page needs. `said`: what came of changes, by a word in the address of the page
-    that is to say it."""
+class AppContext:
+    """The state that every page needs. `flashes`: what came of changes, by a word in the address of
+    the page that is to show it."""
 
-    looks: Looks
-    shared: Shared
+    reader: LedgerReader
+    cache: Cache
     clock: Clock
     environ: Mapping[str, str]
     command: Command
     read_only: bool
     templates: Environment
-    said: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    flashes: OrderedDict[str, str] = field(default_factory=OrderedDict)
 
     def page(
         self, request: Request, name: str, context: Mapping[str, Any], status: int = 200
     ) -> Response:
-        """A page made of a template. In a thread."""
+        """Make a page of a template. In a thread."""
         now, zone = self.clock.now(), zone_of(request)
         query = request.url.query
         common = {
@@ -53,26 +53,26 @@ class House:
             "again": request.url.path + (f"?{query}" if query else ""),
             "zone_name": zone.key,
             "zone_offset": presentation.offset_of(zone, now),
-            "place": place_of(ledger_url(self.looks.location)),
+            "place": place_of(ledger_url(self.reader.location)),
             "version": __version__,
             "read_only": self.read_only,
-            "form_word": request.state.form_word,
-            "said": self.said.get(request.query_params.get("said", ""), ""),
+            "csrf_token": request.state.csrf_token,
+            "flash": self.flashes.get(request.query_params.get("said", ""), ""),
             "trouble": "",
-            "moment": lambda at: presentation.moment(at, zone, now),
+            "moment": lambda at: presentation.time_in_zone(at, zone, now),
         }
         text = self.templates.get_template(name).render({**common, **context})
         return HTMLResponse(text, status)
 
-    def say(self, text: str) -> str:
-        """Keep `text` to be said by the next page; the query that makes it do so."""
+    def flash(self, text: str) -> str:
+        """Keep `text` for the next page; return the query that makes it show it."""
         word = secrets.token_urlsafe(6)
-        self.said[word] = text
-        while len(self.said) > MOST_SAID:
-            self.said.popitem(last=False)
+        self.flashes[word] = text
+        while len(self.flashes) > MOST_FLASHES:
+            self.flashes.popitem(last=False)
         return f"?said={word}"
 
 
 def zone_of(request: Request) -> ZoneInfo:
-    """The viewer's zone, as its browser has said it."""
+    """Return the viewer's zone, as their browser has said it."""
     return presentation.zone_called(unquote(request.cookies.get("zone", "UTC")))

@@ -1,10 +1,9 @@
-"""What a person may do here: each is asked first, with what it would come to in numbers, and then
-done by the same code as on the command line, which writes down who did it."""
+"""The forms: each asks first, with what the answer would do in numbers, and then does it by the
+same code as the command line, which writes down who did it."""
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import parse_qs
@@ -15,81 +14,87 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from runner.dashboard.context import House
+from runner.dashboard.auth import is_csrf_token
+from runner.dashboard.context import AppContext
 from runner.ledger.ledger import Ledger
 
 Fields = Mapping[str, str]
 
 
+def _no_campaigns(ledger: Ledger, fields: Fields) -> Sequence[str]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A question, and where to go from it. `do`: the word on the button, empty where nothing can be
-    done; `fields`: what the answer carries; `reason`: whether to ask why."""
+class Question:
+    """A question, and where to go from it. `button`: its words, empty where nothing can be done;
+    `fields`: what the answer carries; `reason`: whether to ask why."""
 
     title: str
     lines: list[str]
-    do: str
+    button: str
     back: str
     text: str = ""
     fields: Fields = field(default_factory=dict)
     reason: bool = False
 
 
-Ask = Callable[[House, Ledger, Fields], Asked]
-"""Raises LookupError when there is nothing that it could be about."""
-Do = Callable[[House, Fields], tuple[str, str]]
-"""Does it; what came of it in words, and the page to go back to."""
-
-
 @dataclass(frozen=True, slots=True)
-class Act:
-    """Something to do: how it is asked, and how it is done."""
+class Form:
+    """A form. `ask` makes its question of the ledger, which it only reads; `act` changes the ledger
+    and returns what came of it in words, and the page to go back to; `campaigns` returns the names
+    of the campaigns that it is about. Each raises LookupError when there is nothing that it could
+    be about."""
 
-    ask: Ask
-    do: Do
+    ask: Callable[[AppContext, Ledger, Fields], Question]
+    act: Callable[[AppContext, Ledger, Fields], tuple[str, str]]
+    campaigns: Callable[[Ledger, Fields], Sequence[str]] = _no_campaigns
 
 
-def act_routes(house: House, acts: Mapping[str, Act]) -> list[Route]:
-    """Each act under an address of its own: looked at, it asks; posted to, it does."""
+def form_routes(app: AppContext, forms: Mapping[str, Form]) -> list[Route]:
+    """Return a GET route that asks and a POST route that acts, for the address of each form."""
     return [
         route
-        for path, act in acts.items()
+        for path, form in forms.items()
         for route in (
-            Route(path, partial(_asked, house, act), methods=["GET"]),
-            Route(path, partial(_done, house, act), methods=["POST"]),
+            Route(path, partial(_ask, app, form), methods=["GET"]),
+            Route(path, partial(_submit, app, form), methods=["POST"]),
         )
     ]
 
 
-async def _asked(house: House, act: Act, request: Request) -> Response:
+def _ask(app: AppContext, form: Form, request: Request) -> Response:
     fields = {key: value for key, value in request.query_params.items() if len(value) < 300}
     fields |= {key: str(value) for key, value in request.path_params.items()}
-
-    def ask() -> Response:
-        try:
-            found = house.looks.look(lambda ledger: act.ask(house, ledger, fields))
-        except LookupError:
-            raise HTTPException(404) from None
-        context = {"asked_for": found, "action": request.url.path, "live": False}
-        return house.page(request, "confirm.html", context)
-
-    return await run_in_threadpool(ask)
+    try:
+        question = app.reader.read(lambda ledger: form.ask(app, ledger, fields))
+    except LookupError:
+        raise HTTPException(404) from None
+    context = {"question": question, "action": request.url.path, "live": False}
+    return app.page(request, "confirm.html", context)
 
 
-async def _done(house: House, act: Act, request: Request) -> Response:
+async def _submit(app: AppContext, form: Form, request: Request) -> Response:
     if request.headers.get("content-type") != "application/x-www-form-urlencoded":
         raise HTTPException(415, "This is no form of ours.")
     try:
-        said = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=20)
+        posted = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=20)
     except (ClientDisconnect, ValueError):  # it went away half-way, or has too many fields
         raise HTTPException(400, "This is no form of ours.") from None
-    fields = {key: values[-1] for key, values in said.items()}
-    if not hmac.compare_digest(fields.pop("word", "").encode(), request.state.form_word.encode()):
+    fields = {key: values[-1] for key, values in posted.items()}
+    if not is_csrf_token(fields.pop("word", ""), request):
         raise HTTPException(403, "This form is of another session: open the page again.")
     fields |= {key: str(value) for key, value in request.path_params.items()}
     try:
-        told, back = await run_in_threadpool(act.do, house, fields)
+        text, page = await run_in_threadpool(_act, app, form, fields)
     except LookupError:
         raise HTTPException(404) from None
-    house.shared.forget()
-    return RedirectResponse(back + house.say(told), 303)
+    app.cache.clear()
+    return RedirectResponse(page + app.flash(text), 303)
+
+
+def _act(app: AppContext, form: Form, fields: Fields) -> tuple[str, str]:
+    names = app.reader.read(lambda ledger: form.campaigns(ledger, fields))
+    return app.reader.change(
+        lambda ledger: form.act(app, ledger, fields), app.environ, app.clock, names
+    )

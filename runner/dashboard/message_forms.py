@@ -1,244 +1,202 @@
-"""What is done to one message or person: settle, undo, retry, hold, and the do-not-contact list."""
+"""The forms of one message or person: resolve, undo, retry, hold, and the do-not-contact list."""
 
 from __future__ import annotations
 
 from runner.audience.ids import checked_ids
-from runner.control import campaigns, people, resolution
+from runner.control import campaigns, holds, resolution, suppression
 from runner.control.campaigns import user
-from runner.control.in_flight import Left, wait_until_none_leaves
-from runner.dashboard.campaign_forms import changed, messages, to_send
-from runner.dashboard.context import House
-from runner.dashboard.forms import Act, Asked, Fields
+from runner.control.in_flight import wait_until_none_leaves
+from runner.dashboard.campaign_forms import messages, send_hint
+from runner.dashboard.context import AppContext
+from runner.dashboard.forms import Fields, Form, Question
+from runner.dashboard.queries import campaign_row, message_detail
 from runner.ledger.campaigns import submissions
 from runner.ledger.campaigns.audit import DASHBOARD
-from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
-from runner.ledger.queries import listing, totals
-from runner.ledger.queries import people as queries_people
-from runner.ledger.queries.listing import Story
+from runner.ledger.messages.decisions import RETRYABLE
+from runner.ledger.queries import search, totals
+from runner.ledger.queries.listing import MessageDetail
 from runner.message.status import MessageStatus
 from runner.project.open import file_of
 
 _S = MessageStatus
 ID_TYPES = ("platform", "inbox")
+LIST_PAGE = "/do-not-contact"
 
 
-def _story(ledger: Ledger, fields: Fields) -> Story:
-    story = ledger.read(listing.story, int(fields["id"]))
-    if story is None:
-        raise LookupError(fields["id"])
-    return story
+def _detail(ledger: Ledger, fields: Fields) -> MessageDetail:
+    return message_detail(ledger, int(fields["id"]))
 
 
-def _of_message(house: House, fields: Fields) -> tuple[Story, dict[str, str], str]:
-    """A message's story, what names its campaign, and its page."""
-    story = house.looks.look(lambda ledger: _story(ledger, fields))
-    return story, {"id": str(story.message.campaign)}, f"/messages/{story.message.message}"
+def _names(ledger: Ledger, fields: Fields) -> list[str]:
+    return [_detail(ledger, fields).message.campaign_name]
 
 
-def _ask_sent(house: House, ledger: Ledger, fields: Fields) -> Asked:
-    story = _story(ledger, fields)
-    lines = [f"{_who(story)} counts as sent in {story.message.campaign_name}, and gets no other."]
-    return _settled(story, "Did it arrive?", lines, "Yes, it was sent")
+def _page(detail: MessageDetail) -> str:
+    return f"/messages/{detail.message.message}"
 
 
-def _ask_not_sent(house: House, ledger: Ledger, fields: Fields) -> Asked:
-    story = _story(ledger, fields)
+def _ask_sent(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
+    detail = _detail(ledger, fields)
+    campaign = detail.message.campaign_name
+    lines = [f"{_person(detail)} counts as sent in {campaign}, and gets no other."]
+    return _ask_resolution(detail, "Did it arrive?", lines, "Yes, it was sent")
+
+
+def _ask_not_sent(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
+    detail = _detail(ledger, fields)
     lines = [
-        f"The message to {_who(story)} is queued again, and the next run sends it.",
+        f"The message to {_person(detail)} is queued again, and the next run sends it.",
         "If it did arrive, this person is written to twice: look into the thread first.",
     ]
-    return _settled(story, "Did it not arrive?", lines, "No, it was not sent")
+    return _ask_resolution(detail, "Did it not arrive?", lines, "No, it was not sent")
 
 
-def _settled(story: Story, title: str, lines: list[str], do: str) -> Asked:
-    if story.message.status is not _S.IN_DOUBT:
-        lines, do = [f"This message is not in doubt any more: {story.message.status}."], ""
-    lines.append(f"Look for it in the thread of {story.message.sender} with them in Inbox:")
-    return Asked(title, lines, do, "/in-doubt", story.message.text)
+def _ask_resolution(detail: MessageDetail, title: str, lines: list[str], button: str) -> Question:
+    if detail.message.status is not _S.IN_DOUBT:
+        lines, button = [f"This message is not in doubt any more: {detail.message.status}."], ""
+    lines.append(f"Look for it in the thread of {detail.message.sender} with them in Inbox:")
+    return Question(title, lines, button, "/in-doubt", detail.message.text)
 
 
-def _sent(house: House, fields: Fields) -> tuple[str, str]:
-    return _give_word(house, fields, sent=True)
+def _resolve_sent(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
+    detail = _detail(ledger, fields)
+    row, ids = campaign_row(ledger, detail.message.campaign), [detail.message.recipient]
+    resolution.resolve(ledger, row, app.clock, sent=ids, by=user(), via=DASHBOARD)
+    return "Settled as sent. Until the next run you can take that back here.", _page(detail)
 
 
-def _not_sent(house: House, fields: Fields) -> tuple[str, str]:
-    return _give_word(house, fields, sent=False)
+def _resolve_not_sent(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
+    detail = _detail(ledger, fields)
+    row, ids = campaign_row(ledger, detail.message.campaign), [detail.message.recipient]
+    resolution.resolve(ledger, row, app.clock, not_sent=ids, by=user(), via=DASHBOARD)
+    retried = campaigns.Retried(1, ledger.read(submissions.is_submitted, row.id))
+    hint = send_hint(app, retried, str(file_of(ledger, row)))
+    told = f"Queued again; until the next run you can take that back here. {hint}"
+    return told, _page(detail)
 
 
-def _give_word(house: House, fields: Fields, *, sent: bool) -> tuple[str, str]:
-    story, campaign, page = _of_message(house, fields)
-    ids = [story.message.recipient]
-
-    def settle(ledger: Ledger, row: CampaignRow) -> tuple[bool, str]:
-        resolution.settle_by_word(
-            ledger,
-            row,
-            house.clock,
-            sent=ids if sent else (),
-            not_sent=() if sent else ids,
-            by=user(),
-            via=DASHBOARD,
-        )
-        return ledger.read(submissions.is_submitted, row.id), str(file_of(ledger, row))
-
-    _, (submitted, file) = changed(house, settle, campaign)
-    if sent:
-        return "Settled as sent. Until the next run you can take that back here.", page
-    how = to_send(house, campaigns.Retried(1, submitted), file)
-    return f"Queued again; until the next run you can take that back here. {how}", page
-
-
-def _ask_undo(house: House, ledger: Ledger, fields: Fields) -> Asked:
-    story = _story(ledger, fields)
-    lines = [f"The message to {_who(story)} is in doubt again, as before your word."]
+def _ask_undo(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
+    detail = _detail(ledger, fields)
+    lines = [f"The message to {_person(detail)} is in doubt again, as before your word."]
     lines.append("That works until a run has begun since.")
-    return Asked("Take your word back?", lines, "Take it back", f"/messages/{fields['id']}")
+    return Question("Take your word back?", lines, "Take it back", _page(detail))
 
 
-def _undo(house: House, fields: Fields) -> tuple[str, str]:
-    story, campaign, page = _of_message(house, fields)
-    _, told = changed(
-        house,
-        lambda ledger, row: resolution.take_words_back(
-            ledger, row, house.clock, [story.message.recipient], by=user(), via=DASHBOARD
-        ),
-        campaign,
-    )
-    if told.back:
-        return "In doubt again.", page
-    return "Too late: a run has begun, or the message has moved on since.", page
+def _undo(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
+    detail = _detail(ledger, fields)
+    row, ids = campaign_row(ledger, detail.message.campaign), [detail.message.recipient]
+    undone = resolution.undo(ledger, row, app.clock, ids, by=user(), via=DASHBOARD)
+    if undone.back:
+        return "In doubt again.", _page(detail)
+    return "Too late: a run has begun, or the message has moved on since.", _page(detail)
 
 
-def _ask_retry(house: House, ledger: Ledger, fields: Fields) -> Asked:
-    story = _story(ledger, fields)
-    lines = [f"1 message, to {_who(story)}, is queued again. It is {story.message.status} now."]
-    may = story.message.status in (_S.FAILED, _S.REJECTED, _S.CANCELLED)
-    do, back = "Queue it again" if may else "", f"/messages/{fields['id']}"
-    return Asked("Retry this message?", lines, do, back, story.message.text)
+def _ask_retry(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
+    detail = _detail(ledger, fields)
+    status, text = detail.message.status, detail.message.text
+    lines = [f"1 message, to {_person(detail)}, is queued again. It is {status} now."]
+    button = "Queue it again" if status in RETRYABLE else ""
+    return Question("Retry this message?", lines, button, _page(detail), text)
 
 
-def _retry(house: House, fields: Fields) -> tuple[str, str]:
-    story, campaign, page = _of_message(house, fields)
-
-    def retry(ledger: Ledger, row: CampaignRow) -> tuple[campaigns.Retried, str]:
-        ids = [story.message.recipient]
-        done = campaigns.retry(ledger, row, house.clock, ids=ids, by=user(), via=DASHBOARD)
-        return done, str(file_of(ledger, row))
-
-    _, (done, file) = changed(house, retry, campaign)
-    return f"{messages(done.count)} queued again. {to_send(house, done, file)}", page
+def _retry(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
+    detail = _detail(ledger, fields)
+    row, ids = campaign_row(ledger, detail.message.campaign), [detail.message.recipient]
+    retried = campaigns.retry(ledger, row, app.clock, ids=ids, by=user(), via=DASHBOARD)
+    hint = send_hint(app, retried, str(file_of(ledger, row)))
+    return f"{messages(retried.count)} queued again. {hint}", _page(detail)
 
 
-def _ask_hold(house: House, ledger: Ledger, fields: Fields) -> Asked:
-    story = _story(ledger, fields)
-    lines = [f"Nothing goes to {_who(story)} until somebody takes them off hold, in no campaign."]
+def _ask_hold(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
+    detail = _detail(ledger, fields)
+    lines = [
+        f"Nothing goes to {_person(detail)} until somebody takes them off hold, in no campaign."
+    ]
     lines.append("Their queued messages stay queued.")
-    return Asked("Hold?", lines, "Hold", f"/messages/{fields['id']}", reason=True)
+    return Question("Hold?", lines, "Hold", _page(detail), reason=True)
 
 
-def _hold(house: House, fields: Fields) -> tuple[str, str]:
-    story, _, page = _of_message(house, fields)
-    id, why = story.message.recipient, fields.get("why", "").strip()[:200]
-
-    def hold(ledger: Ledger) -> Left:
-        people.hold(ledger, house.clock, [id], None, why=why, by=user(), via=DASHBOARD)
-        return wait_until_none_leaves(ledger, house.clock, recipients=[id])
-
-    left = house.looks.change(hold, house.environ, house.clock)
-    return "; ".join([f"{id} is on hold", *left.lines]) + ".", page
+def _hold(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
+    detail = _detail(ledger, fields)
+    id, why = detail.message.recipient, fields.get("why", "").strip()[:200]
+    holds.hold(ledger, app.clock, [id], None, why=why, by=user(), via=DASHBOARD)
+    left = wait_until_none_leaves(ledger, app.clock, recipients=[id])
+    return "; ".join([f"{id} is on hold", *left.lines]) + ".", _page(detail)
 
 
-def _ask_unhold(house: House, ledger: Ledger, fields: Fields) -> Asked:
-    story = _story(ledger, fields)
-    lines = [f"Messages to {_who(story)} go on: a live run and workers take them by themselves."]
-    return Asked("Take them off hold?", lines, "Take off hold", f"/messages/{fields['id']}")
+def _ask_unhold(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
+    detail = _detail(ledger, fields)
+    lines = [
+        f"Messages to {_person(detail)} go on: a live run and workers take them by themselves."
+    ]
+    return Question("Take them off hold?", lines, "Take off hold", _page(detail))
 
 
-def _unhold(house: House, fields: Fields) -> tuple[str, str]:
-    story, _, page = _of_message(house, fields)
-    id = story.message.recipient
-    gone = house.looks.change(
-        lambda ledger: people.unhold(ledger, house.clock, [id], by=user(), via=DASHBOARD),
-        house.environ,
-        house.clock,
-    )
-    return f"{id} {'is no longer' if gone else 'was not'} on hold.", page
+def _unhold(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
+    detail = _detail(ledger, fields)
+    id = detail.message.recipient
+    gone = holds.unhold(ledger, app.clock, [id], by=user(), via=DASHBOARD)
+    return f"{id} {'is no longer' if gone else 'was not'} on hold.", _page(detail)
 
 
-def _who(story: Story) -> str:
-    """A person by what the sheet says of them, and their id."""
-    cells = [value for value in story.message.columns.values() if value != story.message.recipient]
-    return (
-        f"{', '.join(cells[:2])} ({story.message.recipient})" if cells else story.message.recipient
-    )
+def _person(detail: MessageDetail) -> str:
+    """Return a person by what the sheet says of them, and their id."""
+    id = detail.message.recipient
+    cells = [value for value in detail.message.columns.values() if value != id]
+    return f"{', '.join(cells[:2])} ({id})" if cells else id
 
 
-def _ask_add(house: House, ledger: Ledger, fields: Fields) -> Asked:
+def _ask_add(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
     id = fields.get("id", "").strip()
     if not id:
         raise LookupError("nobody")
-    found = ledger.read(queries_people.search, id, house.clock, within=0).rows
+    found = ledger.read(search.search, id, app.clock, within=0).rows
     waiting = sum(each.recipient == id and each.status is _S.QUEUED for each in found)
     lines = [
         f"No campaign of this ledger writes to {id} any more.",
         f"{messages(waiting)} that wait for them are taken out of the queue.",
     ]
     kept = {"id": id, **{key: fields[key] for key in ("id_type", "platform") if key in fields}}
-    return Asked(
-        "Never write to them?",
-        lines,
-        "Put on the list",
-        "/do-not-contact",
-        fields=kept,
-        reason=True,
+    return Question(
+        "Never write to them?", lines, "Put on the list", LIST_PAGE, fields=kept, reason=True
     )
 
 
-def _add(house: House, fields: Fields) -> tuple[str, str]:
+def _add(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
     id_type = fields.get("id_type", "platform")
     platform = fields.get("platform", "twitter")
     [id] = checked_ids(
         [fields.get("id", "").strip()], platform, id_type if id_type in ID_TYPES else "platform"
     )
     why = fields.get("why", "").strip()[:200]
-
-    def add(ledger: Ledger) -> tuple[int, Left]:
-        wanted = {id: (why, house.clock.now())}
-        stopped = people.suppress(ledger, house.clock, wanted, why=why, by=user(), via=DASHBOARD)
-        return stopped, wait_until_none_leaves(ledger, house.clock, recipients=wanted)
-
-    stopped, left = house.looks.change(add, house.environ, house.clock)
+    wanted = {id: (why, app.clock.now())}
+    stopped = suppression.suppress(ledger, app.clock, wanted, why=why, by=user(), via=DASHBOARD)
+    left = wait_until_none_leaves(ledger, app.clock, recipients=wanted)
     told = f"{id} is on the list; {messages(stopped + left.held_back)} taken out of the queue"
-    return "; ".join([told, *left.lines]) + ".", "/do-not-contact"
+    return "; ".join([told, *left.lines]) + ".", LIST_PAGE
 
 
-def _ask_remove(house: House, ledger: Ledger, fields: Fields) -> Asked:
+def _ask_remove(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
     id = fields.get("id", "")
     if id not in {listed for listed, _, _ in ledger.read(totals.suppression_list)}:
         raise LookupError(id)
     lines = [f"{id} may be written to again, from the next plan of each campaign on."]
-    return Asked("Take them off the list?", lines, "Take off", "/do-not-contact", fields={"id": id})
+    return Question("Take them off the list?", lines, "Take off", LIST_PAGE, fields={"id": id})
 
 
-def _remove(house: House, fields: Fields) -> tuple[str, str]:
-    gone = house.looks.change(
-        lambda ledger: people.unsuppress(
-            ledger, house.clock, [fields.get("id", "")], by=user(), via=DASHBOARD
-        ),
-        house.environ,
-        house.clock,
-    )
-    told = f"{gone[0]} is off the list." if gone else "They were not on the list."
-    return told, "/do-not-contact"
+def _remove(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
+    ids = [fields.get("id", "")]
+    gone = suppression.unsuppress(ledger, app.clock, ids, by=user(), via=DASHBOARD)
+    return f"{gone[0]} is off the list." if gone else "They were not on the list.", LIST_PAGE
 
 
-ACTS = {
-    "sent": Act(_ask_sent, _sent),
-    "not-sent": Act(_ask_not_sent, _not_sent),
-    "undo": Act(_ask_undo, _undo),
-    "retry": Act(_ask_retry, _retry),
-    "hold": Act(_ask_hold, _hold),
-    "unhold": Act(_ask_unhold, _unhold),
+MESSAGE_FORMS = {
+    "sent": Form(_ask_sent, _resolve_sent, _names),
+    "not-sent": Form(_ask_not_sent, _resolve_not_sent, _names),
+    "undo": Form(_ask_undo, _undo, _names),
+    "retry": Form(_ask_retry, _retry, _names),
+    "hold": Form(_ask_hold, _hold),
+    "unhold": Form(_ask_unhold, _unhold),
 }
-LIST_ACTS = {"add": Act(_ask_add, _add), "remove": Act(_ask_remove, _remove)}
+LIST_FORMS = {"add": Form(_ask_add, _add), "remove": Form(_ask_remove, _remove)}

@@ -1,4 +1,4 @@
-"""How a campaign stands, in words for a page."""
+"""The presentation of a campaign: states, signs, times and the chart, for a page."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from runner.ledger.campaigns.brakes import BY_A_PERSON, BrakeKind
 from runner.message.status import MessageStatus
 from runner.report.charts import chart_of
-from runner.report.content import Times
-from runner.status.standing import Standing
+from runner.report.content import TimeChart
 from runner.status.statistics import Series
-from runner.status.status import Status
+from runner.status.status import Outlook, Status
 
 _S = MessageStatus
 
-CALLED = {
-    _S.QUEUED: "waiting",
+NAMES = {
+    _S.QUEUED: "queued",
     _S.SENDING: "being sent",
     _S.IN_DOUBT: "in doubt",
     _S.SENT: "sent",
@@ -27,7 +26,7 @@ CALLED = {
     _S.SKIPPED: "skipped",
     _S.CANCELLED: "cancelled",
 }
-ORDER = tuple(CALLED)
+STATUS_ORDER = tuple(NAMES)
 DONE = (_S.SENT, _S.REJECTED, _S.FAILED, _S.SKIPPED, _S.CANCELLED)
 SIGNS = {
     _S.SENT: ("good", "✓"),
@@ -44,7 +43,7 @@ SIGNS = {
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a campaign does now: `kind` is its colour, `sign` and `word` say the same."""
+    """A campaign's state now: `kind` is its colour, `sign` and `word` say the same."""
 
     kind: str
     sign: str
@@ -53,14 +52,15 @@ class State:
 
 
 def state_of(status: Status) -> State:
+    """Return what a campaign does now."""
     brake, counts = status.brake, status.counts
     if brake is not None and brake.kind in BY_A_PERSON:
         return State("waits", "❚❚" if brake.kind is BrakeKind.PAUSED else "■", str(brake.kind))
     if brake is not None:
         return State("bad", "■", "stopped")
     if counts[_S.QUEUED] or counts[_S.SENDING]:
-        if status.driven:
-            return State("good", "▶", "running", status.driven)
+        if status.driver:
+            return State("good", "▶", "running", status.driver)
         return State("waits", "○", "not running")
     if counts[_S.IN_DOUBT]:
         return State("bad", "?", "ended, some in doubt")
@@ -70,29 +70,29 @@ def state_of(status: Status) -> State:
 
 
 def done_of(counts: Mapping[MessageStatus, int]) -> int:
-    """How many need nothing more."""
+    """Return how many messages need nothing more."""
     return sum(counts[status] for status in DONE)
 
 
-def finish_of(standing: Standing, zone: ZoneInfo, now: float) -> str:
-    """When the last message would go, if that is known."""
-    if standing.forecast is None:
+def finish_of(outlook: Outlook, zone: ZoneInfo, now: float) -> str:
+    """Return when the last message would go, empty if that is not known."""
+    if outlook.forecast is None:
         return ""
-    at = standing.forecast.finish_at(now)
+    at = outlook.forecast.finish_at(now)
     if at is None:
         return "never, as it stands"
-    return f"about {moment(at, zone, now)}" if at - now > 90 else "about now"
+    return f"about {time_in_zone(at, zone, now)}" if at - now > 90 else "about now"
 
 
-def waits_for(standing: Standing, zone: ZoneInfo, now: float) -> str:
-    """What the next message waits for."""
-    if not standing.binds_now or standing.next_at is None:
+def next_message_of(outlook: Outlook, zone: ZoneInfo, now: float) -> str:
+    """Return when the next message goes and what it waits for, empty for nothing."""
+    if not outlook.binds_now or outlook.next_at is None:
         return ""
-    return f"next message {moment(standing.next_at, zone, now)}: waits for {standing.binds_now}"
+    return f"next message {time_in_zone(outlook.next_at, zone, now)}: waits for {outlook.binds_now}"
 
 
-def moment(at: float, zone: ZoneInfo, now: float) -> str:
-    """A time of the viewer's zone: `14:05:09` today, else with its day."""
+def time_in_zone(at: float, zone: ZoneInfo, now: float) -> str:
+    """Return a time in the viewer's zone: `14:05:09` today, else with its day."""
     then, today = datetime.fromtimestamp(at, zone), datetime.fromtimestamp(now, zone)
     if then.date() == today.date():
         return f"{then:%H:%M:%S}"
@@ -102,7 +102,7 @@ def moment(at: float, zone: ZoneInfo, now: float) -> str:
 
 
 def zone_called(name: str) -> ZoneInfo:
-    """The zone that a browser names, UTC for none that is known."""
+    """Return the zone that a browser names, UTC for an unknown one."""
     try:
         return ZoneInfo(name[:64])
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -110,13 +110,14 @@ def zone_called(name: str) -> ZoneInfo:
 
 
 def offset_of(zone: ZoneInfo, now: float) -> str:
-    """`UTC+02:00`."""
+    """Return `UTC+02:00`."""
     told = datetime.fromtimestamp(now, zone).strftime("%z")
     return f"UTC{told[:3]}:{told[3:5]}"
 
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-"""Of the image alone: the chart library writes its styles into it. It runs nothing."""
+CHART_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+"""The content security policy of the chart alone: the chart library writes its styles into it. It
+runs nothing."""
 
 _COLOURS = """<style>
 :root { --text: #373c44; --line: #c7ccd6; --sent: #0072b2; --rejected: #d55e00; }
@@ -127,8 +128,8 @@ text { font-family: system-ui, sans-serif; }
 </style>"""
 
 
-def sends_of(series: Series) -> str:
-    """The chart of sends over time, as an SVG file."""
-    chart = chart_of(Times("Sends over time", series), "sends")
+def chart_file(series: Series) -> str:
+    """Return the chart of sends over time, as an SVG file."""
+    chart = chart_of(TimeChart("Sends over time", series), "sends")
     head, end, rest = chart.partition(">")
     return head + end + _COLOURS + rest

@@ -1,8 +1,9 @@
-"""What is shown, under which address."""
+"""The pages, each under its address."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,254 +12,233 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runner.dashboard.context import House, zone_of
+from runner.dashboard.context import AppContext, zone_of
 from runner.dashboard.presentation import (
-    ORDER,
-    POLICY,
+    CHART_POLICY,
+    STATUS_ORDER,
+    chart_file,
     done_of,
     finish_of,
-    sends_of,
+    next_message_of,
     state_of,
-    waits_for,
 )
+from runner.dashboard.queries import campaign_statistics, latest
 from runner.ledger.campaigns import audit
-from runner.ledger.ledger import Ledger
-from runner.ledger.queries import attempts, listing, totals
-from runner.ledger.queries import people as queries_people
+from runner.ledger.queries import listing, totals
+from runner.ledger.queries import search as queries_search
 from runner.message.status import MessageStatus
-from runner.status.overview import Seen, seen, standings_of
-from runner.status.statistics import Figures, figures_of
-from runner.status.status import needs_of
+from runner.status.overview import overview_of
+from runner.status.statistics import Statistics
+from runner.status.status import Status, needs_of
 
 _S = MessageStatus
 
-LINES = 15
-"""Lines of the live log, and of the history beside it. Our own choice."""
-AT_ONCE = 50
+PAGE_ROWS = 50
 """Rows of a page of a list. Our own choice."""
 
-
-def page_routes(house: House) -> list[Route]:
-    """The pages' addresses. They stay: people keep them."""
-
-    def of(page: Callable[[House, Request], Response]) -> Callable[[Request], Response]:
-        return lambda request: page(house, request)
-
-    return [
-        Route("/", of(overview)),
-        Route("/campaigns/{id:number}", of(campaign)),
-        Route("/campaigns/{id:number}/sends.svg", of(sends)),
-        Route("/campaigns/{id:number}/{status}", of(listed)),
-        Route("/messages/{id:number}", of(message)),
-        Route("/search", of(search)),
-        Route("/in-doubt", of(in_doubt)),
-        Route("/history", of(what_was_done)),
-        Route("/do-not-contact", of(do_not_contact)),
-    ]
+View = Callable[[AppContext, Request], Response]
 
 
-def overview(house: House, request: Request) -> Response:
-    found = house.shared.look("all", seen(house.clock))
-    standings = house.shared.soon("standings", standings_of(house.clock)) or {}
-    zone, now = zone_of(request), house.clock.now()
+def page_routes(app: AppContext) -> list[Route]:
+    """Return the routes of the pages. Their addresses stay: people keep them."""
+    views: dict[str, View] = {
+        "/": overview,
+        "/campaigns/{id:number}": campaign,
+        "/campaigns/{id:number}/sends.svg": chart,
+        "/campaigns/{id:number}/{status}": messages,
+        "/messages/{id:number}": message,
+        "/search": search,
+        "/in-doubt": in_doubt,
+        "/history": history,
+        "/do-not-contact": do_not_contact,
+    }
+    return [Route(path, partial(view, app)) for path, view in views.items()]
+
+
+def overview(app: AppContext, request: Request) -> Response:
+    """Show all campaigns, what needs a person, and the last run."""
+    found = app.cache.get(overview_of, app.clock)
+    forecast = app.cache.get_in_background(overview_of, app.clock, with_outlook=True)
+    outlooks = {each.id: each.outlook for each in forecast.campaigns} if forecast else {}
+    zone, now = zone_of(request), app.clock.now()
     campaigns = [
         {
-            "id": each.row.id,
-            "name": each.row.name,
-            "state": state_of(each.status),
-            "counts": each.status.told,
-            "total": each.status.total,
-            "done": done_of(each.status.counts),
-            "per_hour": each.status.per_hour,
-            "finish": finish_of(standings[each.row.id], zone, now)
-            if each.row.id in standings and each.status.brake is None
+            "id": each.id,
+            "name": each.campaign,
+            "state": state_of(each),
+            "counts": each.shown_counts,
+            "total": each.total,
+            "done": done_of(each.counts),
+            "per_hour": each.per_hour,
+            "finish": finish_of(outlooks[each.id], zone, now)
+            if each.id in outlooks and each.brake is None
             else "",
         }
         for each in found.campaigns
     ]
-    needs = [need for each in found.campaigns for need in _needs(house, each, named=True)]
     context = {
         "campaigns": campaigns,
-        "needs_list": needs,
+        "needs_list": [need for each in found.campaigns for need in _needs(app, each, named=True)],
         "last_run": found.last_run,
         "alive": found.alive,
     }
-    return house.page(request, "overview.html", context)
+    return app.page(request, "overview.html", context)
 
 
-def campaign(house: House, request: Request) -> Response:
-    id = request.path_params["id"]
-    each = _one(house, id)
-    zone, now = zone_of(request), house.clock.now()
-
-    def lately(ledger: Ledger) -> tuple[Any, Any, Any]:
-        with ledger.reading() as connection:
-            return (
-                attempts.recent(connection, id, limit=LINES),
-                listing.messages(connection, id, _S.QUEUED, limit=3),
-                audit.actions(connection, id, limit=5),
-            )
-
-    figures = _figures(house, each, zone.key)
-    lines, queued, done = house.shared.look(("lately", id), lately)
-    status = each.status
-    standing = figures.standing if figures and status.brake is None else None
-    return house.page(
+def campaign(app: AppContext, request: Request) -> Response:
+    """Show a campaign: its counts, chart, senders, newest attempts and next messages."""
+    status = _status(app, request)
+    zone, now = zone_of(request), app.clock.now()
+    statistics = _statistics(app, request)
+    newest = app.cache.query(latest, status.id)
+    outlook = statistics.status.outlook if statistics and status.brake is None else None
+    return app.page(
         request,
         "campaign.html",
         {
-            "each": each,
+            "campaign": status,
             "state": state_of(status),
-            "counts": {kind: status.told[kind] for kind in ORDER},
-            "total": status.total,
+            "counts": {kind: status.shown_counts[kind] for kind in STATUS_ORDER},
             "done_count": done_of(status.counts),
-            "figures": figures,
-            "finish": finish_of(standing, zone, now) if standing else "",
-            "binds": standing.forecast.binds if standing and standing.forecast else "",
-            "waits": waits_for(standing, zone, now) if standing else "",
-            "needs_list": _needs(house, each, named=False),
-            "log": lines.rows,
-            "next_ones": queued.rows,
-            "history": done.rows,
-            "doubts": status.in_doubt[:AT_ONCE],
+            "figures": statistics,
+            "finish": finish_of(outlook, zone, now) if outlook else "",
+            "binds": outlook.forecast.binds if outlook and outlook.forecast else "",
+            "waits": next_message_of(outlook, zone, now) if outlook else "",
+            "needs_list": _needs(app, status, named=False),
+            "log": newest.attempts,
+            "next_ones": newest.next_messages,
+            "history": newest.actions,
+            "doubts": status.in_doubt[:PAGE_ROWS],
         },
     )
 
 
-def sends(house: House, request: Request) -> Response:
-    """The chart of a campaign's page."""
-    each = _one(house, request.path_params["id"])
-    figures = _figures(house, each, zone_of(request).key)
-    if figures is None or not figures.series.buckets:
+def chart(app: AppContext, request: Request) -> Response:
+    """Show the chart of a campaign's page."""
+    statistics = _statistics(app, request)
+    if statistics is None or not statistics.series.buckets:
         raise HTTPException(404)
-    headers = {"content-security-policy": POLICY}
-    return Response(sends_of(figures.series), media_type="image/svg+xml", headers=headers)
+    headers = {"content-security-policy": CHART_POLICY}
+    return Response(chart_file(statistics.series), media_type="image/svg+xml", headers=headers)
 
 
-def _figures(house: House, each: Seen, zone: str) -> Figures | None:
-    """Reckoned from all of its messages, and when they will be done: it may take long."""
-    return house.shared.soon(
-        ("figures", each.row.id, zone),
-        lambda ledger: figures_of(ledger, each.row, None, house.clock, zone=zone),
-    )
-
-
-def listed(house: House, request: Request) -> Response:
-    """A campaign's messages of one status, a page at a time."""
-    id, asked = request.path_params["id"], request.path_params["status"].replace("-", "_")
+def messages(app: AppContext, request: Request) -> Response:
+    """Show a campaign's messages of one status, a page at a time."""
+    asked = request.path_params["status"].replace("-", "_")
     if asked not in list(_S):
         raise HTTPException(404)
-    status, reason = _S(asked), request.query_params.get("reason", "")
-    after = request.query_params.get("after", "")
-    each = _one(house, id)
-
-    def find(ledger: Ledger) -> Any:
-        if status is _S.SKIPPED:
-            return ledger.read(listing.skipped, id, reason=reason, after=after, limit=AT_ONCE)
-        return ledger.read(listing.messages, id, status, reason=reason, after=after, limit=AT_ONCE)
-
-    page = house.shared.look(("listed", id, status, reason, after), find)
-    reasons = [(why, count) for kind, why, count in each.status.reasons if kind is status and why]
-    further = {key: value for key, value in (("reason", reason), ("after", page.after)) if value}
-    return house.page(
+    status, kind = _status(app, request), _S(asked)
+    query = request.query_params
+    chosen = {"reason": query.get("reason", ""), "after": query.get("after", "")}
+    if kind is _S.SKIPPED:
+        page = app.cache.query(listing.skipped, status.id, **chosen, limit=PAGE_ROWS)
+    else:
+        page = app.cache.query(listing.messages, status.id, kind, **chosen, limit=PAGE_ROWS)
+    further = {"reason": chosen["reason"], "after": page.after}
+    further = {key: value for key, value in further.items() if value}
+    return app.page(
         request,
-        "listed.html",
+        "messages.html",
         {
-            "each": each,
-            "status": status,
-            "reason": reason,
-            "reasons": reasons,
+            "campaign": status,
+            "status": kind,
+            "reason": chosen["reason"],
+            "reasons": [(why, n) for each, why, n in status.reasons if each is kind and why],
             "page": page,
             "next_page": f"?{urlencode(further)}" if page.after else "",
-            "is_first": not after,
+            "is_first": not chosen["after"],
             "live": False,
         },
     )
 
 
-def message(house: House, request: Request) -> Response:
-    id = request.path_params["id"]
-    story = house.shared.look(("story", id), lambda ledger: ledger.read(listing.story, id))
-    if story is None:
+def message(app: AppContext, request: Request) -> Response:
+    """Show one message with its attempts."""
+    detail = app.cache.query(listing.detail, request.path_params["id"])
+    if detail is None:
         raise HTTPException(404)
-    held = story.held if story.held and story.held.lasts(house.clock.now()) else None
-    context = {"story": story, "message": story.message, "held": held}
-    return house.page(request, "message.html", context)
+    held = detail.held if detail.held and detail.held.lasts(app.clock.now()) else None
+    context = {"detail": detail, "message": detail.message, "held": held}
+    return app.page(request, "message.html", context)
 
 
-def search(house: House, request: Request) -> Response:
+def search(app: AppContext, request: Request) -> Response:
+    """Show whom a search finds in all campaigns."""
     asked = request.query_params.get("q", "").strip()[:200]
-    page = house.shared.look(
-        ("search", asked),
-        lambda ledger: ledger.read(queries_people.search, asked, house.clock, limit=AT_ONCE),
-    )
-    return house.page(request, "search.html", {"asked": asked, "page": page, "live": False})
+    page = app.cache.query(queries_search.search, asked, app.clock, limit=PAGE_ROWS)
+    return app.page(request, "search.html", {"asked": asked, "page": page, "live": False})
 
 
-def in_doubt(house: House, request: Request) -> Response:
-    found = house.shared.look("all", seen(house.clock))
-    doubts = [(each, doubt) for each in found.campaigns for doubt in each.status.in_doubt]
-    context = {"doubts": doubts[:AT_ONCE], "left": max(0, len(doubts) - AT_ONCE)}
-    return house.page(request, "in_doubt.html", context)
+def in_doubt(app: AppContext, request: Request) -> Response:
+    """Show the messages in doubt of all campaigns."""
+    found = app.cache.get(overview_of, app.clock)
+    doubts = [(each, doubt) for each in found.campaigns for doubt in each.in_doubt]
+    context = {"doubts": doubts[:PAGE_ROWS], "left": max(0, len(doubts) - PAGE_ROWS)}
+    return app.page(request, "in_doubt.html", context)
 
 
-def what_was_done(house: House, request: Request) -> Response:
+def history(app: AppContext, request: Request) -> Response:
+    """Show what people did, a page at a time."""
     after = request.query_params.get("after", "")
-    page = house.shared.look(
-        ("history", after),
-        lambda ledger: ledger.read(audit.actions, after=after, limit=AT_ONCE),
-    )
-    return house.page(request, "history.html", {"page": page, "is_first": not after, "live": False})
+    page = app.cache.query(audit.actions, after=after, limit=PAGE_ROWS)
+    context = {"page": page, "is_first": not after, "live": False}
+    return app.page(request, "history.html", context)
 
 
-def do_not_contact(house: House, request: Request) -> Response:
+def do_not_contact(app: AppContext, request: Request) -> Response:
+    """Show the do-not-contact list, the newest first, a page at a time."""
     start = request.query_params.get("from", "0")
     begin = int(start) if start.isascii() and start.isdigit() and len(start) < 9 else 0
-    people = house.shared.look("barred", lambda ledger: ledger.read(totals.suppression_list))
-    newest = people[::-1][begin : begin + AT_ONCE]
+    people = app.cache.query(totals.suppression_list)
+    end = begin + PAGE_ROWS
     context = {
-        "people": newest,
+        "people": people[::-1][begin:end],
         "count": len(people),
-        "next_page": f"?from={begin + AT_ONCE}" if begin + AT_ONCE < len(people) else "",
+        "next_page": f"?from={end}" if end < len(people) else "",
         "is_first": not begin,
         "live": False,
     }
-    return house.page(request, "do_not_contact.html", context)
+    return app.page(request, "do_not_contact.html", context)
 
 
-def _one(house: House, id: int) -> Seen:
-    for each in house.shared.look("all", seen(house.clock)).campaigns:
-        if each.row.id == id:
+def _status(app: AppContext, request: Request) -> Status:
+    for each in app.cache.get(overview_of, app.clock).campaigns:
+        if each.id == request.path_params["id"]:
             return each
     raise HTTPException(404)
 
 
-def _needs(house: House, each: Seen, *, named: bool) -> Sequence[dict[str, Any]]:
-    """What needs a person: by a page of the dashboard where it can be done here, else by a
+def _statistics(app: AppContext, request: Request) -> Statistics | None:
+    """Return a campaign's statistics, None while they are counted for the first time."""
+    id, zone = _status(app, request).id, zone_of(request).key
+    return app.cache.get_in_background(campaign_statistics, id, app.clock, zone)
+
+
+def _needs(app: AppContext, status: Status, *, named: bool) -> list[dict[str, Any]]:
+    """Return what needs a person, with the page of the dashboard where it can be done, else with a
     command."""
-    at = f"/campaigns/{each.row.id}"
+    at = f"/campaigns/{status.id}"
     here = {
         "resume": (at, "See it"),
         "resolve": ("/in-doubt", "Settle them"),
         "retry": (f"{at}/failed", "See them"),
     }
     found = []
-    for need in needs_of(each.status, each.path):
+    for need in needs_of(status):
         word = need.words[0] if need.words else ""
         href, do = here.get(word, ("", ""))
-        if word == "resolve" and not each.status.in_doubt:
+        if word == "resolve" and not status.in_doubt:
             href = ""  # of a run that has died: only the API can be asked
-        command = house.command(*need.words) if need.words and not href else ""
         found.append(
             {
-                "id": each.row.id,
-                "campaign": each.row.name if named else "",
+                "id": status.id,
+                "campaign": status.campaign if named else "",
                 "what": need.what,
                 "since": need.since,
                 "why": need.why,
                 "href": href if named or word != "resume" else "",
                 "do": do,
-                "command": command,
+                "command": app.command(*need.words) if need.words and not href else "",
             }
         )
     return found

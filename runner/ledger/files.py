@@ -1,4 +1,4 @@
-"""Where an SQLite ledger lies: whether it may lie there, and whether it still does."""
+"""The place of an SQLite ledger: where one may lie, and whether an open one still does."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ LOCAL_FUSE = frozenset(
         *("encfs", "gocryptfs", "cryfs", "securefs", "ntfs", "ntfs-3g", "exfat", "ext2", "apfs"),
     )
 )
-"""What is local of what runs in user space. Most of the others (sshfs, s3fs, rclone, gcsfuse …)
-speak to a network, and a name that nobody has heard of is not to be trusted."""
+"""File systems in user space that are local. Most others (sshfs, s3fs, rclone, gcsfuse …) speak to
+a network, and an unknown name is not to be trusted."""
 
 KEEP_IT = "do not remove it: it knows who was written to"
 
@@ -69,7 +69,8 @@ def check_place(path: Path, *, read_only: bool) -> None:
 
 
 def _refuse_second_name(path: Path) -> None:
-    """What is written under one name lies in a WAL beside that name, unseen by the other."""
+    """Raise LedgerError for a ledger of two names: what is written under one lies in a WAL beside
+    it, unseen by the other."""
     if path.stat().st_nlink > 1:
         raise LedgerError(
             f"{path} has a second name (a hard link); what one name has written, the other does "
@@ -84,25 +85,25 @@ def _refuse_second_name(path: Path) -> None:
 
 
 def wal_of(path: Path) -> Path:
-    """SQLite's log of what is not in the file yet; it lies beside the real file."""
+    """Return SQLite's log of what is not in the file yet; it lies beside the real file."""
     return Path(f"{path.resolve()}-wal")
 
 
 def runs_took_place(path: Path) -> bool:
-    """Whether a run has held a lane of a ledger in this folder."""
+    """Return whether a run has held a lane of a ledger in this folder."""
     return any((path.resolve().parent / ".run-campaign").glob("lane-*.lock"))
 
 
 def is_network(kind: str) -> bool:
-    """Whether a file system's type says that other machines may have its files open."""
+    """Return whether a file system's type says that other machines may have its files open."""
     if kind == "fuse" or kind.startswith("fuse."):
         return kind not in LOCAL_FUSE
     return kind in NETWORK_FILE_SYSTEMS
 
 
 def file_system_of(folder: Path, mounts: str) -> str:
-    """The type of the file system that `folder` lies on by Linux's mount table; empty when that
-    does not say."""
+    """Return the type of the file system that `folder` lies on by Linux's mount table; empty when
+    that does not say."""
     best = ("", "")
     resolved = str(folder.resolve())
     for point, kind in mount_points(mounts):
@@ -113,7 +114,7 @@ def file_system_of(folder: Path, mounts: str) -> str:
 
 
 def mount_points(mounts: str) -> Iterator[tuple[str, str]]:
-    """(mount point, type of file system) of Linux's mount table."""
+    """Yield (mount point, type of file system) of Linux's mount table."""
     for line in mounts.splitlines():
         _, point, kind, *_ = line.split(" ")
         yield re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point), kind
@@ -132,7 +133,7 @@ def _size(path: Path) -> int:
 
 class Anchor:
     """The files of an open ledger. Its name must go on leading to them: an intent in a file that
-    nobody can find again is no intent."""
+    cannot be found again is no intent."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -162,14 +163,15 @@ class Anchor:
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def lock_holder(path: Path) -> str:
-    """Which other process holds the ledger's write lock, as Linux tells; empty when it does not."""
+    """Describe the other process that holds the ledger's write lock, as Linux tells; empty when it
+    does not."""
     with contextlib.suppress(OSError, ValueError):
         inodes = {_identity(each) for each in (path, Path(f"{path.resolve()}-shm"))}
         for line in Path("/proc/locks").read_text().splitlines():

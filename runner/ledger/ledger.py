@@ -1,7 +1,7 @@
-"""The ledger: the truth about who was written to.
+"""The ledger: the only truth about who was written to.
 
     with open_ledger("state.db") as ledger:
-        counts = ledger.read(totals.counts, campaign.id)      # a consistent look
+        counts = ledger.read(totals.counts, campaign.id)      # one consistent snapshot
         stopped = ledger.write(decisions.suppress, ids, "asked", now)   # one transaction
         number = await ledger.commit(claims.claim, intent)    # grouped with others' commits
 
@@ -18,12 +18,13 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine
 
 from runner.clock import Clock
-from runner.ledger import locks
-from runner.ledger.engine import ledger_url, open_engine, place_of, refuse_unconfirmed
-from runner.ledger.errors import told_plainly
+from runner.ledger import lanes, locks
+from runner.ledger.engine import ledger_url, open_engine, place_of
+from runner.ledger.errors import translate_driver_errors
 from runner.ledger.files import Anchor
 from runner.ledger.messages import claims
 from runner.ledger.migrations import refuse_upgraded
+from runner.ledger.postgresql import refuse_unconfirmed
 from runner.ledger.rehearsals import is_rehearsal
 from runner.ledger.writer import Writer
 
@@ -54,15 +55,16 @@ class Ledger:
     def read(
         self, view: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """What `view` sees in one consistent snapshot. Views that stream need `reading()`."""
+        """Return what `view` reads in one consistent snapshot. Views that stream need
+        `reading()`."""
         with self.reading() as connection:
             return view(connection, *args, **kwargs)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A read transaction."""
+        """Open a read transaction."""
         with (
-            told_plainly(self.place),
+            translate_driver_errors(self.place),
             self._engine.connect().execution_options(reading=True) as connection,
             connection.begin(),
         ):
@@ -71,15 +73,15 @@ class Ledger:
     def write(
         self, move: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """`move` in a transaction of its own, committed on return."""
+        """Run `move` in a transaction of its own, committed on return."""
         with self.writing() as connection:
             return move(connection, *args, **kwargs)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A write transaction, rolled back on any exception. Committed means: where it can be found
-        again. Raises LedgerError when the ledger's file is no longer in its place."""
-        with told_plainly(self.place), self._engine.connect() as connection:
+        """Open a write transaction, rolled back on any exception. Committed means: where it can be
+        found again. Raises LedgerError when the ledger's file is no longer in its place."""
+        with translate_driver_errors(self.place), self._engine.connect() as connection:
             with connection.begin():
                 yield connection
             refuse_unconfirmed(connection)
@@ -88,8 +90,8 @@ class Ledger:
 
     @contextmanager
     def _committing(self, begins: bool) -> Iterator[Connection]:
-        """A write transaction of the writer's, `begins` with intents. On PostgreSQL in the very
-        session that holds the lane's lock: when that ends, nothing more is begun."""
+        """Open a write transaction of the writer's; one that `begins` has intents. On PostgreSQL in
+        the very session that holds the lane's lock: when that ends, nothing more is begun."""
         if self._anchor is not None and begins:
             self._anchor.check()
         if self._lock_session is None:
@@ -97,13 +99,13 @@ class Ledger:
                 yield connection
             return
         session = self._lock_session
-        with told_plainly(self.place):
+        with translate_driver_errors(self.place):
             with session.begin():
                 yield session
             refuse_unconfirmed(session)
 
     async def commit(self, batch: Callable[[Connection, list[Item]], list[T]], item: Item) -> T:
-        """`batch`'s result for `item`, committed together with whatever else waits."""
+        """Return `batch`'s result for `item`, committed together with whatever else waits."""
         if self._writer is None:
             self._writer = Writer(self._transaction, begins=claims.claim)
         result: T = await self._writer.submit(batch, item)
@@ -117,8 +119,8 @@ class Ledger:
         return result
 
     def measure(self, committed: Callable[[float], None], clock: Clock) -> None:
-        """Tell, in the writer's thread, how many seconds each group took to be on disk; to be asked
-        for before the first commit."""
+        """Report from the writer's thread how many seconds each group took to be on disk. To be
+        called before the first commit."""
 
         @contextmanager
         def measured(begins: bool) -> Iterator[Connection]:
@@ -133,13 +135,13 @@ class Ledger:
     def hold(self, lane: str, *, wait: bool) -> Iterator[None]:
         """Keep other runs out of a lane of a PostgreSQL ledger, for as long as this process is
         connected. Raises LaneHeld, which says who holds it, unless it is to `wait`."""
-        with told_plainly(self.place):
+        with translate_driver_errors(self.place):
             session = self._lock_session or self._engine.connect()
-            taken = locks.advisory_lock(session, lane, wait=wait)
+            taken = locks.lock_lane(session, lane, wait=wait)
         if not taken:
             if session is not self._lock_session:
                 session.close()
-            raise locks.held_by(self.read(locks.owner_of, lane))
+            raise locks.lane_held_by(self.read(lanes.owner_of, lane))
         first = self._lock_session is None
         self._lock_session = session  # which holds later lanes too, and ends with the first
         try:
@@ -148,12 +150,12 @@ class Ledger:
         finally:
             if first:
                 self._lock_session = None
-                locks.let_go(session)
+                locks.release_all_lanes(session)
                 session.invalidate()  # the locks end with their session, not with its return
                 session.close()
 
     def close(self) -> None:
-        """Commit what waits and let go of the database."""
+        """Commit what waits and close the database."""
         if self._writer is not None:
             self._writer.close()
         self._engine.dispose()
@@ -175,7 +177,8 @@ def open_ledger(
 ) -> Ledger:
     """Open the ledger at a path or URL, making it when it is not there (never if `read_only`). One
     that has moved is opened to be read, or if it may be `even_moved`. `worker`: others may take
-    over from whoever opens it. Not `patient`: to be read alone, and only as fast as people look."""
+    over from it. Not `patient`: for views, which end a statement that takes longer than people
+    wait."""
     engine = open_engine(
         location, read_only=read_only, worker=worker, even_moved=even_moved, patient=patient
     )
@@ -184,12 +187,12 @@ def open_ledger(
 
 @contextmanager
 def hold_lane(ledger: Ledger, lane: str, what: str, at: float, *, wait: bool) -> Iterator[None]:
-    """Hold one lane. Raises LaneHeld if another process does, unless it is to `wait`. `what`: what
-    is being run, for whoever finds it held."""
+    """Hold one lane. Raises LaneHeld if another process does, unless it is to `wait`. `what`: the
+    command that is run, for those who find it held."""
     if ledger.file is None:
         with ledger.hold(lane, wait=wait):
             yield
         return
     folder = ledger.file.resolve().parent / ".run-campaign"  # one folder, whatever it is called
-    with locks.lane_lock(folder, lane, what, at, -1.0 if wait else 0.0):
+    with locks.hold_lane_file(folder, lane, what, at, -1.0 if wait else 0.0):
         yield

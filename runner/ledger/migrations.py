@@ -1,4 +1,4 @@
-"""What brings a ledger of an older schema up to date, and what waits for that."""
+"""Migrations: the steps from each schema to the next, and the refusal of another one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from runner.addresses import is_loopback
 from runner.errors import LedgerError
-from runner.ledger.locks import hold_schema, keep_runs_out
+from runner.ledger.locks import lock_schema, refuse_live_runs
 from runner.ledger.rehearsals import lane_name
 from runner.ledger.schema import (
     SCHEMA_VERSION,
@@ -66,7 +66,7 @@ def _add_brakes_zones_and_contacts(connection: Connection) -> None:
 
 
 def _index_what_is_asked_for(connection: Connection) -> None:
-    """Of ids only those that are there; and what a look at a large ledger counts, by itself."""
+    """Index only ids that are there; and by themselves the statuses that `status` counts."""
     for index in (message_by_message_id, attempt_by_message_id, message_queued):
         index.drop(connection)
         index.create(connection)
@@ -81,7 +81,8 @@ def _add_submissions(connection: Connection) -> None:
 
 
 def _add_actions(connection: Connection) -> None:
-    """With what is known of them from before: who paused, cancelled and resumed."""
+    """Add the table of actions, with what brakes tell of earlier ones: who paused, cancelled and
+    resumed."""
     action.create(connection)
     what = case(
         (brake.c.kind == "paused", "pause"), (brake.c.kind == "cancelled", "cancel"), else_="resume"
@@ -100,7 +101,7 @@ def _add_actions(connection: Connection) -> None:
 
 
 def _add_outdated(connection: Connection) -> None:
-    """Whatever may come back from doubt is planned then: plans may have passed it over already."""
+    """Mark what may come back from doubt to be planned then: plans may have been made meanwhile."""
     default = "BOOLEAN NOT NULL DEFAULT false"
     connection.execute(text(f"ALTER TABLE message ADD COLUMN outdated {default}"))
     is_open = status_is(message, *OPEN)
@@ -108,8 +109,8 @@ def _add_outdated(connection: Connection) -> None:
 
 
 def _keep_rehearsals_apart(connection: Connection) -> None:
-    """What was sent to an address of this machine becomes a rehearsal, under the name of one; and
-    lanes are called by their teams."""
+    """Make rehearsals, with a rehearsal's name, of what was sent to an address of this machine; and
+    name lanes by their teams."""
     connection.execute(
         text("ALTER TABLE campaign ADD COLUMN rehearsal BOOLEAN NOT NULL DEFAULT false")
     )
@@ -122,7 +123,7 @@ def _keep_rehearsals_apart(connection: Connection) -> None:
     for old in connection.execute(select(lane.c.id)).scalars().all():
         origin, _, team = old.rpartition("|")
         if origin:
-            _call_lane(connection, old, lane_name(team, rehearsal=is_loopback(origin)))
+            _rename_lane(connection, old, lane_name(team, rehearsal=is_loopback(origin)))
 
 
 def _forget_notes_of(connection: Connection, name: str) -> None:
@@ -133,7 +134,7 @@ def _forget_notes_of(connection: Connection, name: str) -> None:
     connection.execute(delete(meta).where(meta.c.key.in_(of_name) | lists | sheet))
 
 
-def _call_lane(connection: Connection, old: str, new: str) -> None:
+def _rename_lane(connection: Connection, old: str, new: str) -> None:
     """Rename a lane; one team's two lanes become one, with the newer owner and the longer waits."""
     epoch, owner = connection.execute(
         select(lane.c.epoch, lane.c.run).where(lane.c.id == old)
@@ -173,23 +174,23 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     7: _keep_rehearsals_apart,
     8: _add_holds,
 }
-"""Schema version -> what brings a ledger of that version to the next one."""
+"""By schema version, the step to the next one."""
 
 
 def migrate(connection: Connection) -> int:
-    """Bring a ledger to this version's schema; which one it had.
+    """Bring a ledger to this version's schema, and return which one it had.
 
-    Raises LaneHeld when a run of whatever version is live on it in PostgreSQL.
+    Raises LaneHeld when a run of any version is live on it in PostgreSQL.
     """
-    keep_runs_out(connection)
-    found = version = int(note(connection, "schema_version"))  # another may have been here first
+    refuse_live_runs(connection)
+    before = version = int(note(connection, "schema_version"))  # another may have been here first
     while version < SCHEMA_VERSION:
         MIGRATIONS[version](connection)
         version += 1
         connection.execute(
             meta.update().where(meta.c.key == "schema_version").values(value=str(version))
         )
-    return found
+    return before
 
 
 def refuse_another_schema(connection: Connection) -> None:
@@ -202,14 +203,14 @@ def refuse_another_schema(connection: Connection) -> None:
 
 
 def refuse_upgraded(connection: Connection) -> None:
-    """Raise LedgerError when the ledger was upgraded since this process opened it. For whoever has
-    just taken a lane."""
-    hold_schema(connection, shared=True)
+    """Raise LedgerError when the ledger was upgraded since this process opened it. To be called
+    when a lane has just been taken: from then on no upgrade begins."""
+    lock_schema(connection, shared=True)
     refuse_another_schema(connection)
 
 
 def has_table(connection: Connection, name: str) -> bool:
-    """Whether the database has a table, one of ours or not."""
+    """Return whether the database has a table, one of ours or not."""
     return inspect(connection).has_table(name)
 
 

@@ -1,6 +1,6 @@
 """The mark on an SQLite ledger that has moved into a database: nothing is written to it any more.
 
-The file itself refuses, by triggers, whoever has it open and whatever version that is.
+The file itself refuses, by triggers, every process that has it open, of any version.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from runner.ledger.schema import metadata, note, set_note
 from runner.passwords import hide_password
 
 MARK = "moved"
-"""Where the mark is kept."""
+"""The note that holds the mark."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """Where a ledger has moved to: its `place` without the password, and the other's number. Not
-    `done`: a move has begun, and nobody has seen its end yet."""
+    """The place that a ledger has moved to, without the password, and the number of the ledger
+    there. Not `done`: a move has begun, and its end is not known yet."""
 
     place: str
     ledger: str
@@ -31,53 +31,53 @@ class Moved:
         return f"this ledger {'has' if self.done else 'is being'} moved to {self.place}"
 
     def refusal(self, place: str) -> LedgerError:
-        """The error for whoever wants to write to the ledger at `place`."""
+        """Make the error for a command that wants to change the ledger at `place`."""
         if self.done:
             hint = f"name that one instead of {place}: --state, or RUN_CAMPAIGN_STATE"
         else:
-            hint = "finish that: run-campaign db move --to URL; to take it back, add --undo"
+            hint = "finish that: run-campaign db move --to URL"
         return LedgerError(str(self), hint)
 
 
-def mark_of(connection: Connection) -> Moved | None:
-    """The mark, None on a ledger that is in use."""
-    said = note(connection, MARK)
-    if not said:
+def read_mark(connection: Connection) -> Moved | None:
+    """Read the mark; None on a ledger that is in use."""
+    text = note(connection, MARK)
+    if not text:
         return None
-    told = json.loads(said)
+    mark = json.loads(text)
     # Older versions kept what stood in the query of its URL.
-    return Moved(hide_password(told["place"]), told["ledger"], told["done"])
+    return Moved(hide_password(mark["place"]), mark["ledger"], mark["done"])
 
 
 def refuse_moved(connection: Connection, place: str) -> None:
     """Raise LedgerError if the ledger at `place` has moved."""
-    if (moved := mark_of(connection)) is not None:
+    if (moved := read_mark(connection)) is not None:
         raise moved.refusal(place)
 
 
 def set_mark(connection: Connection, moved: Moved) -> None:
-    """Let nothing be written any more but the mark itself."""
-    said = {"place": moved.place, "ledger": moved.ledger, "done": moved.done}
-    set_note(connection, MARK, json.dumps(said))
-    told = f"this ledger has moved to {moved.place}".replace("'", "''")
+    """Refuse every change from now on but those of the mark itself."""
+    mark = {"place": moved.place, "ledger": moved.ledger, "done": moved.done}
+    set_note(connection, MARK, json.dumps(mark))
+    refusal = f"this ledger has moved to {moved.place}".replace("'", "''")
     for name, on, when in _triggers():
         connection.exec_driver_sql(
             f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {on} {when}"
-            f" BEGIN SELECT RAISE(ABORT, '{told}'); END"
+            f" BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
         )
 
 
 def remove_mark(connection: Connection) -> None:
-    """Let it be written to again."""
+    """Allow changes again, after a move that has failed."""
     for name, _, _ in _triggers():
         connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
     set_note(connection, MARK, "")
 
 
 def _triggers() -> list[tuple[str, str, str]]:
-    found = []
+    triggers = []
     for table in metadata.tables:
         for what, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
             when = f"WHEN {row}.key <> '{MARK}'" if table == "meta" else ""
-            found.append((f"moved_{table}_{what.lower()}", f'{what} ON "{table}"', when))
-    return found
+            triggers.append((f"moved_{table}_{what.lower()}", f'{what} ON "{table}"', when))
+    return triggers

@@ -19,41 +19,41 @@ _its, _mine = campaign.alias(), campaign.alias()
 
 
 def lane_name(team: str, *, rehearsal: bool) -> str:
-    """A lane's identity in the ledger: the team, however the API's address is spelled."""
+    """Return a lane's id: the team, however the API's address is spelled."""
     return f"{_LANE}{team}" if rehearsal else team
 
 
 def is_rehearsal(lane: str) -> bool:
-    """Whether a lane is one of rehearsals."""
+    """Return whether a lane is one of rehearsals."""
     return lane.startswith(_LANE)
 
 
 def counts_for(other: FromClause, one: FromClause) -> ColumnElement[bool]:
-    """That a message of another campaign concerns this one: both are real or both rehearsals, and
-    the other one is no test."""
-    found = (
+    """Build the condition that a message of another campaign concerns this one: both are real or
+    both rehearsals, and the other one is no test."""
+    same_kind = (
         select(_its.c.id)
         .join(_mine, _its.c.rehearsal == _mine.c.rehearsal)
         .where(_its.c.id == other.c.campaign, _mine.c.id == one.c.campaign, ~_its.c.is_test)
     )
-    return found.correlate(other, one).exists()
+    return same_kind.correlate(other, one).exists()
 
 
 def attempt_is_of(rehearsal: str) -> ColumnElement[bool]:
-    """That an attempt was one of a rehearsal, or else that it was none. `rehearsal`: the name of
-    the parameter that says which."""
+    """Build the condition that an attempt was one of a rehearsal, or else that it was none.
+    `rehearsal`: the name of the parameter that says which."""
     marked = func.substr(attempt.c.lane, 1, len(_LANE)) == _LANE
     return marked == given(rehearsal, Boolean)
 
 
-def begin_anew(connection: Connection, before: int) -> None:
-    """Note how many ledgers of rehearsals were deleted where this one lies: what a sandbox that is
-    still there knows from them is none of its own."""
+def note_deleted(connection: Connection, before: int) -> None:
+    """Note how many ledgers of rehearsals were deleted where this one lies: what a sandbox still
+    knows of them is none of its own."""
     if not note(connection, _BEFORE):
         set_note(connection, _BEFORE, str(before))
 
 
-def take_new_keys(connection: Connection, id: int) -> None:
+def renew_keys(connection: Connection, id: int) -> None:
     """Give a rehearsal's new messages keys that no deleted ledger has used."""
     if before := int(note(connection, _BEFORE) or 0):
         new = message.c.campaign == id, message.c.attempts == 0, message.c.generation == 0

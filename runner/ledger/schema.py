@@ -1,4 +1,4 @@
-"""The ledger's tables. What must never happen is refused here, not only in code.
+"""The ledger's tables, whose constraints refuse what must never happen.
 
 Times are Unix seconds (UTC) as floats. Texts of people are stored as they were rendered.
 """
@@ -93,7 +93,7 @@ message = Table(
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("tries", Integer, nullable=False, server_default=text("0")),  # of `retry.attempts`
     Column("unplanned", Boolean, nullable=False, server_default=text("false")),  # see `may_go`
-    # A plan has passed it over while it was under way or in doubt: `unplanned` once it comes back.
+    # A plan was made while it was under way or in doubt: `unplanned` once it comes back.
     Column("outdated", Boolean, nullable=False, server_default=text("false")),
     Column("message_id", String),
     Column("thread_id", String),
@@ -108,22 +108,23 @@ message_by_status = Index("message_by_status", message.c.campaign, message.c.sta
 
 
 def status_is(of: FromClause, *statuses: MessageStatus) -> ColumnElement[bool]:
-    """That a message has one of these statuses, as partial indexes have it: SQLite takes such an
-    index only for the very words that it was made with, not for values given later."""
+    """Build the condition that a message has one of these statuses, as partial indexes have it:
+    SQLite takes such an index only for the very words that it was made with, not for values given
+    later."""
     column: ColumnElement[str] = of.c.status
     words: list[ColumnElement[str]] = [literal_column(f"'{status}'") for status in statuses]
     return column == words[0] if len(words) == 1 else column.in_(words)
 
 
 def _only(name: str, condition: ColumnElement[bool], *columns: Column[Any]) -> Index:
-    """A partial index. It has its condition's column among its own: of indexes that seem as good,
-    SQLite takes any, and it is to take this one."""
+    """Make a partial index. It has its condition's column among its own: of indexes that seem as
+    good, SQLite takes any, and it is to take this one."""
     return Index(name, *columns, sqlite_where=condition)
 
 
-def as_postgresql_has_it() -> None:
-    """Give partial indexes their conditions there too. Late: with them SQLAlchemy loads all that it
-    has for PostgreSQL, which a ledger in a file never needs."""
+def set_partial_indexes() -> None:
+    """Give partial indexes their conditions for PostgreSQL. Late: with them SQLAlchemy loads all
+    that it has for PostgreSQL, which a ledger in a file never needs."""
     for index in message.indexes | attempt.indexes:
         condition = index.dialect_options["sqlite"]["where"]
         index.dialect_options["postgresql"]["where"] = condition
@@ -244,11 +245,11 @@ word = Table(
     "word",
     metadata,
     Column("message", ForeignKey("message.id"), primary_key=True),
-    Column("run", BigInteger, nullable=False),  # the last run when it was given, 0 for none
-    Column("status", String, nullable=False),  # what the word made of the message
+    Column("run", BigInteger, nullable=False),  # the last run at that time, 0 for none
+    Column("status", String, nullable=False),  # what it made of the message
     Column("before", Text, nullable=False),  # JSON: the message and its attempts as they were
 )
-"""The last word that a person gave for a message in doubt, to be taken back until the next run."""
+"""A person's last resolution of a message in doubt, which can be undone until the next run."""
 
 brake = Table(
     "brake",
@@ -262,7 +263,7 @@ brake = Table(
     Column("why", Text, nullable=False, server_default=""),
     CheckConstraint("(campaign IS NULL) <> (sender IS NULL)", name="brake_of_one"),
 )
-"""What stopped a campaign or a sender, and what let it go on. Never changed, only added to."""
+"""The stops of a campaign or a sender, and their releases. Never changed, only added to."""
 Index("brake_by_campaign", brake.c.campaign, brake.c.id)
 Index("brake_by_sender", brake.c.sender, brake.c.id)
 
@@ -278,7 +279,7 @@ action = Table(
     Column("changed", Integer, nullable=False),  # how many messages or people
     Column("detail", Text, nullable=False),  # JSON: who, as far as they are named, and why
 )
-"""What persons did, and what it changed. Never read to decide anything, only added to."""
+"""The acts of persons, and what they changed. Never read to decide anything, only added to."""
 Index("action_by_campaign", action.c.campaign, action.c.id)
 
 request = Table(
@@ -300,12 +301,12 @@ submission = Table(
     Column("token_env", String, nullable=False),  # the variable's name, never what it holds
     Column("path", String, nullable=False),  # where the campaign file was
     Column("file", Text, nullable=False),  # its text
-    Column("start", String, nullable=False, server_default=""),  # said instead of the file's
+    Column("start", String, nullable=False, server_default=""),  # instead of the file's
     Column("suppressed", Text, nullable=False),  # JSON array: its own lists' ids
     Column("submitted_at", Float, nullable=False),
     Column("said_by", String, nullable=False),
-    Column("next_at", Float),  # when its lane is due; None for not before somebody says so
-    Column("wakes", Integer, nullable=False, server_default=text("0")),  # how often somebody did
+    Column("next_at", Float),  # when its lane is due; None for not before it is woken
+    Column("wakes", Integer, nullable=False, server_default=text("0")),  # how often it was woken
     Column("trouble", Text, nullable=False, server_default=""),  # why no worker could drive it
 )
 """Campaigns that workers drive, with all that they need of the campaign file."""
@@ -323,16 +324,16 @@ hold = Table(
     "hold",
     metadata,
     Column("recipient", String, primary_key=True),
-    Column("until", Float),  # None: until somebody says otherwise
+    Column("until", Float),  # None: until they are taken off
     Column("why", Text, nullable=False, server_default=""),
     Column("made_at", Float, nullable=False),
     Column("made_by", String, nullable=False),  # a person; empty: a run itself
 )
-"""Who is written to by no campaign for now; their messages stay queued."""
+"""The people to whom no campaign writes for now; their messages stay queued."""
 
 
 def note(connection: Connection, key: str) -> str:
-    """A small fact that the ledger keeps beside its rows; empty when there is none."""
+    """Read a small fact that the ledger keeps beside its rows; empty when there is none."""
     return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar() or ""
 
 

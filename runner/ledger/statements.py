@@ -1,5 +1,5 @@
-"""Statements that are made once: with each commit, SQLAlchemy's work on a statement would take
-longer than the database's."""
+"""Statements that are compiled once: SQLAlchemy's work on a statement would take longer than the
+database's."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Compiled:
 
 class Prepared:
     """A statement with `bindparam`s, compiled once per kind of database. Values go to the driver,
-    and come back, as they are. `make` is told the kind: `sqlite` or `postgresql`."""
+    and come back, as they are. `make` is given the kind: `sqlite` or `postgresql`."""
 
     def __init__(self, make: Callable[[str], ClauseElement]) -> None:
         self._make = make
@@ -63,19 +63,20 @@ class Prepared:
 
     def _for(self, connection: Connection) -> _Compiled:
         dialect = connection.dialect
-        found = self._compiled.get(dialect.name)
-        if found is None:
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
             statement = self._make(dialect.name)
             made = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
             assert isinstance(made, SQLCompiler)
             fixed = {name: value for name, value in made.params.items() if value is not None}
-            found = _Compiled(str(made), _picked(made.positiontup), fixed)
-            self._compiled[dialect.name] = found
-        return found
+            compiled = _Compiled(str(made), _picked(made.positiontup), fixed)
+            self._compiled[dialect.name] = compiled
+        return compiled
 
 
 def _picked(order: Sequence[str] | None) -> Callable[[Mapping[str, Any]], Any] | None:
-    """Takes a statement's values out of a mapping, in the order of their places."""
+    """Make a function that takes a statement's values out of a mapping, in the order of their
+    places."""
     if order is None:
         return None
     if len(order) < 2:  # for one name `itemgetter` gives the value itself
@@ -83,33 +84,34 @@ def _picked(order: Sequence[str] | None) -> Callable[[Mapping[str, Any]], Any] |
     return itemgetter(*order)
 
 
-def tuples(found: CursorResult[Any]) -> list[Any]:
-    """All of a result's rows as the driver has them: of many, a `Row` for each costs as much as to
-    read them."""
-    assert found.cursor is not None
-    rows = list(found.cursor.fetchall())
-    found.close()
+def tuples(result: CursorResult[Any]) -> list[Any]:
+    """Return all of a result's rows as the driver has them: of many, a `Row` for each costs as much
+    as to read them."""
+    assert result.cursor is not None
+    rows = list(result.cursor.fetchall())
+    result.close()
     return rows
 
 
 def given(name: str, type_: type[TypeEngine[Any]] | None = None) -> BindParameter[Any]:
-    """A value that is given with each run. (`bindparam` alone would want it when compiled.)"""
+    """Make a parameter whose value is given with each run. (`bindparam` alone would want it when
+    compiled.)"""
     return bindparam(name, type_=type_, required=False)
 
 
 def bound(*names: str) -> dict[str, BindParameter[Any]]:
-    """Values of columns that are given with each run, by the columns' names."""
+    """Make such parameters for columns, by the columns' names."""
     return {name: given(name) for name in names}
 
 
 def each_of(name: str, database: str) -> Select[Any]:
-    """The whole numbers of a JSON array that is bound to `name`: one text for any number."""
-    found = texts_of(name, database)
-    return found if database == "sqlite" else select(cast(found.subquery().c.value, BigInteger))
+    """Select the whole numbers of a JSON array that is bound to `name`: one text for any number."""
+    texts = texts_of(name, database)
+    return texts if database == "sqlite" else select(cast(texts.subquery().c.value, BigInteger))
 
 
 def texts_of(name: str, database: str) -> Select[Any]:
-    """The texts of a JSON array that is bound to `name`."""
+    """Select the texts of a JSON array that is bound to `name`."""
     if database == "sqlite":
         each = func.json_each(given(name))
     else:
@@ -133,7 +135,7 @@ class Bulk:
         assert order is None or list(order) == list(columns), "named in the order of the table"
 
     def insert(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert all of these."""
+        """Insert all of these rows."""
         if not rows:
             return
         values: Sequence[Any] = rows
@@ -144,19 +146,19 @@ class Bulk:
 
 PLANNING_CACHE, USUAL_CACHE = 32_000, 2_000
 """KiB of pages that SQLite keeps in memory (its own default is 2,000). Ids come in no order: with
-less, most rows would read a page of an index anew, and write one out."""
+less, most rows would read a page of an index again, and write one out."""
 
 
-def keep_pages(connection: Connection, size: int) -> None:
-    """Let SQLite keep so many KiB of pages."""
+def set_cache_size(connection: Connection, size: int) -> None:
+    """Let SQLite keep so many KiB of pages in memory."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"PRAGMA cache_size = -{size}")
 
 
 def indexes_to_build(connection: Connection) -> list[Index]:
-    """The indexes of messages that are better made when all rows of a first plan are there: sorted
-    once, instead of a page looked up, and perhaps read and written, for each row. Only where that
-    holds nobody up: a ledger in a file has one writer anyway."""
+    """Return the indexes of messages that are better built when all rows of a first plan are there:
+    sorted once, instead of a page looked up, and perhaps read and written, for each row. None in
+    PostgreSQL, where that would keep others waiting; a ledger in a file has one writer anyway."""
     if connection.dialect.name != "sqlite":
         return []
     return [message_by_status, message_queued, message_by_recipient]
@@ -174,6 +176,6 @@ _names = _Names()
 
 
 def as_json(columns: Mapping[str, str]) -> str:
-    """As json.dumps writes it, in half the time."""
+    """Encode as json.dumps does, in half the time."""
     pairs = [_names[name] + encode_basestring(cell) for name, cell in columns.items()]
     return "{" + ",".join(pairs) + "}"

@@ -1,7 +1,7 @@
-"""One thread that commits for everybody, in groups.
+"""The group commit: one thread that commits for all senders.
 
-A commit costs a disk sync, whatever it holds. Everything that waits when one commit ends goes
-into the next, so hundreds of senders share a sync and none waits for a batch to fill.
+A commit costs a disk sync, whatever it holds. Everything that waits when one commit ends goes into
+the next, so hundreds of senders share a sync and none waits for a batch to fill.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from sqlalchemy import Connection
 from runner.errors import LedgerLocked
 
 Batch = Callable[[Connection, list[Any]], list[Any]]
-"""Does the same thing for many items in one transaction; one result per item, in order."""
+"""A function that does the same thing for many items in one transaction: one result per item, in
+order."""
 
 
-class _Waiting(NamedTuple):
+class _Pending(NamedTuple):
     batch: Batch
     item: Any
     future: asyncio.Future[Any]
 
 
 class Writer:
-    """Takes items from an event loop and commits them in its own thread.
+    """Commits, in its own thread, the items of an event loop.
 
-    `transaction` makes the transaction of a group (True: some of it begins something); `begins`
-    is the batch whose items do. After the first failure nothing is begun any more, whatever
-    becomes of the database: only what is under way may still be recorded.
+    `transaction` makes the transaction of a group (True: some of it begins something); `begins` is
+    the batch whose items do. After the first failure nothing is begun any more, whatever becomes of
+    the database: only what is under way may still be recorded.
     """
 
     def __init__(
@@ -42,25 +43,25 @@ class Writer:
         self._transaction = transaction
         self._begins = begins
         self._failure: Exception | None = None
-        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="ledger-writer", daemon=True)
         self._thread.start()
 
     def submit(self, batch: Batch, item: object) -> asyncio.Future[Any]:
-        """A future of `batch`'s result for `item`, set once the commit is on disk."""
+        """Return a future of `batch`'s result for `item`, set once the commit is on disk."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.put(_Waiting(batch, item, future))
+        self._waiting.put(_Pending(batch, item, future))
         return future
 
     def close(self) -> None:
-        """Commits what waits, then ends the thread."""
+        """Commit what waits, then end the thread."""
         self._waiting.put(None)
         self._thread.join()
 
     def _work(self) -> None:
         ending = False
         while not ending:
-            group: list[_Waiting] = []
+            group: list[_Pending] = []
             taken = self._waiting.get()
             while True:
                 if taken is None:
@@ -74,7 +75,7 @@ class Writer:
             if group:
                 self._commit(group)
 
-    def _commit(self, group: list[_Waiting]) -> None:
+    def _commit(self, group: list[_Pending]) -> None:
         failed_before = self._failure is not None
         if not failed_before and (failure := self._try(group)) is not None:
             self._failure = failure
@@ -83,18 +84,18 @@ class Writer:
         _refuse([each for each in group if each.batch is self._begins], self._failure)
         rest = [each for each in group if each.batch is not self._begins]
         # An outcome is not lost to an intent that could not be committed, or to a dead connection.
-        # Who has held the ledger for so long will not let go at once, though.
+        # A program that has held the ledger for so long will not release it at once, though.
         hopeless = isinstance(self._failure, LedgerLocked) and not failed_before
         if rest and (hopeless or self._try(rest) is not None):
             _refuse(rest, self._failure)
 
-    def _try(self, group: list[_Waiting]) -> Exception | None:
-        """Commit a group and hand out its results, or say why that could not be."""
-        kinds: dict[Batch, list[_Waiting]] = {}
+    def _try(self, group: list[_Pending]) -> Exception | None:
+        """Commit a group and set its results, or return why that could not be."""
+        kinds: dict[Batch, list[_Pending]] = {}
         for each in group:
             kinds.setdefault(each.batch, []).append(each)
         begins = self._begins
-        settled: list[tuple[_Waiting, Any]] = []
+        settled: list[tuple[_Pending, Any]] = []
         try:
             with self._transaction(begins in kinds) as connection:
                 # Intents first, so that the lane's row is locked before any message's.
@@ -103,28 +104,28 @@ class Writer:
                     settled.extend(zip(waiting, results, strict=True))
         except Exception as error:
             return error
-        _hand_out(group, lambda: _set_results(settled))
+        _call_in_loop(group, lambda: _set_results(settled))
         return None
 
 
-def _refuse(group: list[_Waiting], failure: Exception) -> None:
+def _refuse(group: list[_Pending], failure: Exception) -> None:
     if group:
-        _hand_out(group, lambda: _set_failures(group, failure))
+        _call_in_loop(group, lambda: _set_failures(group, failure))
 
 
-def _hand_out(group: list[_Waiting], told: Callable[[], None]) -> None:
-    # A loop that was aborted hears nothing any more; what waits is committed all the same.
+def _call_in_loop(group: list[_Pending], set_all: Callable[[], None]) -> None:
+    # A loop that was aborted takes nothing any more; what waits is committed all the same.
     with contextlib.suppress(RuntimeError):
-        group[0].future.get_loop().call_soon_threadsafe(told)
+        group[0].future.get_loop().call_soon_threadsafe(set_all)
 
 
-def _set_results(settled: list[tuple[_Waiting, Any]]) -> None:
+def _set_results(settled: list[tuple[_Pending, Any]]) -> None:
     for each, result in settled:
         if not each.future.done():
             each.future.set_result(result)
 
 
-def _set_failures(group: list[_Waiting], failure: Exception) -> None:
+def _set_failures(group: list[_Pending], failure: Exception) -> None:
     for each in group:
         if not each.future.done():
             each.future.set_exception(failure)

@@ -1,4 +1,4 @@
-"""The language of the house: who is written to, what becomes of a message, and by what proof.
+"""The domain: who is written to, what becomes of a message, and by what proof.
 
-Imports nothing that does I/O; everything above speaks in these words.
+Imports nothing that does I/O.
 """

@@ -1,9 +1,7 @@
-"""By what proof a message moves: the one table, and the questions it answers.
+"""The evidence table: by what proof a message moves, and the questions that the table answers.
 
-All other code asks here: what becomes of an attempt and its message (`judge`), what an answer
-(`evidence_of`) or a look-up is evidence of, how a message in doubt may be settled
-(`way_to_settle`), and whether its key may be given up (`may_renew_key`). Absence: a message that a
-look-up does not show is held or sent again as `retry.absent` says (`weigh`).
+It says what becomes of an attempt and its message (`judge`), what an answer or a look-up is
+evidence of, and how a message in doubt may be settled (`way_to_settle`).
 """
 
 from __future__ import annotations
@@ -19,9 +17,9 @@ from runner.message.outcome import (
     Absent,
     Accepted,
     Deferred,
-    Finding,
     Found,
     InDoubt,
+    LookupResult,
     Outcome,
     Rejected,
     Unclear,
@@ -46,12 +44,13 @@ class Evidence(StrEnum):
     ABSENT_ASSUMED = "absent_assumed"  # the same, and `retry.absent: resend` takes it as not sent
     UNCLEAR = "unclear"  # a look-up that proves nothing
     PRESUMED = "presumed"  # the ledger is an old copy: a run that it does not know may have sent it
-    SAID_SENT = "said_sent"  # a person's word
-    SAID_NOT_SENT = "said_not_sent"  # a person's word
+    SAID_SENT = "said_sent"  # a person's resolution
+    SAID_NOT_SENT = "said_not_sent"  # a person's resolution
 
 
 class AttemptOutcome(StrEnum):
-    """What is known of one attempt. Only `unknown` leaves its message unproven."""
+    """The outcome of one attempt, as far as it is known. Only `unknown` leaves its message
+    unproven."""
 
     UNKNOWN = "unknown"
     ACCEPTED = "accepted"
@@ -64,8 +63,8 @@ MAY_HAVE_SENT = frozenset({AttemptOutcome.UNKNOWN, AttemptOutcome.ACCEPTED})
 its message to its key, which only a message whose every attempt is proven not sent may give up."""
 
 
-class Verdict(NamedTuple):
-    """What evidence does: to its attempt, and to the message."""
+class Effect(NamedTuple):
+    """The effect of evidence on its attempt and on the message."""
 
     attempt: AttemptOutcome
     alone: MessageStatus  # the message, when every other attempt of its key is proven
@@ -73,51 +72,52 @@ class Verdict(NamedTuple):
 
 
 _A = AttemptOutcome
-EVIDENCE: Mapping[Evidence, Verdict] = {
-    Evidence.ACCEPTED: Verdict(_A.ACCEPTED, _S.SENT, _S.SENT),
-    Evidence.REPLAYED: Verdict(_A.ACCEPTED, _S.SENT, _S.SENT),
-    Evidence.REJECTED: Verdict(_A.REJECTED, _S.REJECTED, _S.IN_DOUBT),
-    Evidence.DEFERRED: Verdict(_A.NOT_SENT, _S.QUEUED, _S.IN_DOUBT),
-    Evidence.NOT_WRITTEN: Verdict(_A.NOT_SENT, _S.QUEUED, _S.IN_DOUBT),
-    Evidence.UNKNOWN: Verdict(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
-    Evidence.ORPHANED: Verdict(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
-    Evidence.FOUND: Verdict(_A.ACCEPTED, _S.SENT, _S.SENT),
-    Evidence.ABSENT_HELD: Verdict(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
-    Evidence.ABSENT_ASSUMED: Verdict(_A.NOT_SENT, _S.QUEUED, _S.IN_DOUBT),
-    Evidence.UNCLEAR: Verdict(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
-    Evidence.PRESUMED: Verdict(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
-    Evidence.SAID_SENT: Verdict(_A.ACCEPTED, _S.SENT, _S.SENT),
-    Evidence.SAID_NOT_SENT: Verdict(_A.NOT_SENT, _S.QUEUED, _S.QUEUED),
+EVIDENCE: Mapping[Evidence, Effect] = {
+    Evidence.ACCEPTED: Effect(_A.ACCEPTED, _S.SENT, _S.SENT),
+    Evidence.REPLAYED: Effect(_A.ACCEPTED, _S.SENT, _S.SENT),
+    Evidence.REJECTED: Effect(_A.REJECTED, _S.REJECTED, _S.IN_DOUBT),
+    Evidence.DEFERRED: Effect(_A.NOT_SENT, _S.QUEUED, _S.IN_DOUBT),
+    Evidence.NOT_WRITTEN: Effect(_A.NOT_SENT, _S.QUEUED, _S.IN_DOUBT),
+    Evidence.UNKNOWN: Effect(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
+    Evidence.ORPHANED: Effect(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
+    Evidence.FOUND: Effect(_A.ACCEPTED, _S.SENT, _S.SENT),
+    Evidence.ABSENT_HELD: Effect(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
+    Evidence.ABSENT_ASSUMED: Effect(_A.NOT_SENT, _S.QUEUED, _S.IN_DOUBT),
+    Evidence.UNCLEAR: Effect(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
+    Evidence.PRESUMED: Effect(_A.UNKNOWN, _S.IN_DOUBT, _S.IN_DOUBT),
+    Evidence.SAID_SENT: Effect(_A.ACCEPTED, _S.SENT, _S.SENT),
+    Evidence.SAID_NOT_SENT: Effect(_A.NOT_SENT, _S.QUEUED, _S.QUEUED),
 }
-"""The one table: what each kind of evidence does. Proof belongs to the key, not to the attempt:
-while another attempt is unproven, only acceptance (or a person's word) settles the message."""
+"""The table: the effect of each kind of evidence. Proof belongs to the key, not to the attempt:
+while another attempt is unproven, only acceptance (or a person's resolution) settles the
+message."""
 
 
 def judge(
     evidence: Evidence, status: MessageStatus, *, others_unproven: bool, tries_left: bool = True
 ) -> tuple[AttemptOutcome, MessageStatus]:
-    """What becomes of the attempt and of its message, whose status is now `status`.
+    """Return the outcome of the attempt and the status of its message, which is `status` now.
 
-    The attempt's outcome is always recorded. The message moves only out of `sending` or
-    `in_doubt`; from anywhere, acceptance makes it `sent`, and an attempt that ends unproven makes
-    all but `sent` doubtful: what may have been sent is not sent again. `tries_left=False` turns a
-    retry into `failed`.
+    The attempt's outcome is always recorded. The message moves only out of `sending` or `in_doubt`;
+    from anywhere, acceptance makes it `sent`, and an attempt that ends unproven makes all but
+    `sent` doubtful: what may have been sent is not sent again. `tries_left=False` turns a retry
+    into `failed`.
     """
-    verdict = EVIDENCE[evidence]
-    wanted = verdict.beside_unproven if others_unproven else verdict.alone
+    effect = EVIDENCE[evidence]
+    wanted = effect.beside_unproven if others_unproven else effect.alone
     if wanted is _S.SENT:
-        return verdict.attempt, _S.SENT
-    if verdict.attempt is AttemptOutcome.UNKNOWN and status is not _S.SENT:
-        return verdict.attempt, _S.IN_DOUBT
+        return effect.attempt, _S.SENT
+    if effect.attempt is AttemptOutcome.UNKNOWN and status is not _S.SENT:
+        return effect.attempt, _S.IN_DOUBT
     if status not in OPEN:
-        return verdict.attempt, status
+        return effect.attempt, status
     if wanted is _S.QUEUED and not tries_left:
         wanted = _S.FAILED
-    return verdict.attempt, wanted
+    return effect.attempt, wanted
 
 
 def evidence_of(outcome: Outcome) -> Evidence:
-    """The kind of evidence that an answer to our own request is."""
+    """Return the kind of evidence that an answer to our own request is."""
     match outcome:
         case Accepted(replay=replay):
             return Evidence.REPLAYED if replay else Evidence.ACCEPTED
@@ -130,7 +130,7 @@ def evidence_of(outcome: Outcome) -> Evidence:
 
 
 def is_foreign(outcome: Outcome) -> bool:
-    """Whether an answer to a message's first attempt means that its key was used before: by
+    """Return whether an answer to a message's first attempt means that its key was used before: by
     another ledger, since this one never did."""
     match outcome:
         case Accepted(replay=True):
@@ -141,35 +141,36 @@ def is_foreign(outcome: Outcome) -> bool:
 
 
 OF_ONE_MESSAGE = (IN_PROGRESS, UNCONFIRMED, KEY_REUSED)
-"""Reasons of a doubt that are the API's word about one message."""
+"""Reasons of a doubt that the API gives for one message."""
 
 
 def is_of_one_message(outcome: Outcome) -> bool:
-    """Whether a doubt is the API's word about this message alone, and no sign that it is unwell."""
+    """Return whether the API gives a doubt for this message alone, and no sign that it is
+    unwell."""
     return isinstance(outcome, InDoubt) and outcome.reason in OF_ONE_MESSAGE
 
 
 class Way(StrEnum):
-    """How a message in doubt is settled."""
+    """The ways to settle a message in doubt."""
 
     REPEAT = "repeat"  # the same bytes under the same key: the API sends now, or tells the first
     LOOK_UP = "look_up"  # read back; nothing is sent
 
 
 CLOCK_SLACK = 2.0
-"""Seconds by which the server's clock and ours may differ although nobody has set either: `Date`
-headers have whole seconds. By so much an attempt may seem to lie in the future, and a message
-before it may be its own."""
+"""Seconds by which the server's clock and ours may differ although neither was set: `Date` headers
+have whole seconds. By so much an attempt may seem to lie in the future, and a message before it may
+be its own."""
 
 
 def way_to_settle(
     *, idempotent: bool, barred: bool, presumed: bool, ages: Collection[float], key_life: float
 ) -> Way:
-    """Whether to repeat a message in doubt or to look it up.
+    """Choose between repeating a message in doubt and looking it up.
 
     `barred`: it must not be written again on any account. `presumed`: no attempt of ours is known,
-    so there is nothing to repeat. `ages`: seconds since the first attempt, by every clock there
-    is: neither a wall clock set back nor a server's must make a key look young.
+    so there is nothing to repeat. `ages`: seconds since the first attempt, by every clock there is:
+    neither a wall clock set back nor a server's must make a key look young.
     """
     if barred or presumed or not idempotent:
         return Way.LOOK_UP
@@ -177,18 +178,18 @@ def way_to_settle(
     return Way.REPEAT if young else Way.LOOK_UP
 
 
-def weigh(
-    finding: Finding, *, absent: str, idempotent: bool, barred: bool, presumed: bool
+def evidence_of_lookup(
+    finding: LookupResult, *, absent: str, idempotent: bool, barred: bool, presumed: bool
 ) -> Evidence | Way:
-    """What a look-up is evidence of, under the policy `retry.absent`; or that the message is to be
-    repeated, since under its key that cannot make two."""
+    """Return the kind of evidence that a look-up is, under the policy `retry.absent`; or that the
+    message is to be repeated, since under its key that cannot make two."""
     match finding:
         case Found():
             return Evidence.FOUND
         case Unclear():
             return Evidence.UNCLEAR
         case Absent() if absent != "resend" or barred or presumed:
-            return Evidence.ABSENT_HELD  # from whom a lost run sent it, nobody knows either
+            return Evidence.ABSENT_HELD  # from whom a lost run sent it is not known either
         case Absent() if idempotent:
             return Way.REPEAT
     return Evidence.ABSENT_ASSUMED

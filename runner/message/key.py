@@ -10,25 +10,26 @@ from typing import Any
 from runner.message.prospect import Recipient
 
 REHEARSAL = " (SANDBOX)"
-"""Ends the name of a campaign that is sent to a stand-in of the API: nothing of it is real."""
+"""The end of the name of a campaign that is sent to a stand-in of the API: nothing of it is
+real."""
 
 TEST = " (test)"
-"""Ends the name under which a campaign's tests lie."""
+"""The end of the name of a campaign's tests."""
 
 
-def named(name: str) -> dict[str, Any]:
-    """A campaign's name as programs are told it: as its file says, and whether it is a
+def name_fields(name: str) -> dict[str, Any]:
+    """Return a campaign's name as programs are given it: as its file has it, and whether it is a
     rehearsal."""
     return {"campaign": name.removesuffix(REHEARSAL), "sandbox": name.endswith(REHEARSAL)}
 
 
 def normal_name(name: str) -> str:
-    """A campaign's name as its identity: Unicode NFC, outer spaces off."""
+    """Return a campaign's name as its identity: Unicode NFC, outer spaces off."""
     return unicodedata.normalize("NFC", name).strip()
 
 
 def message_key(campaign: str, step: str, recipient: Recipient, generation: int = 0) -> str:
-    """The message's idempotency key: `rc1-` and 64 hex digits.
+    """Make the message's idempotency key: `rc1-` and 64 hex digits.
 
     SHA-256 over the UTF-8 JSON array [campaign, step, platform, id_type, id, generation] without
     spaces. It names who is written to by which campaign and never the text, so that an edited

@@ -1,4 +1,4 @@
-"""What became of a request: of a send, and of a look-up."""
+"""Outcomes of requests: of a send, and of a look-up."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """How far an answer reaches beyond its own message."""
+    """The reach of an answer beyond its own message."""
 
     MESSAGE = "message"
     SENDER = "sender"  # this account link must wait, or be seen to by a person
@@ -25,7 +25,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The API said no for this recipient or this text; nothing was sent."""
+    """The API refused this recipient or this text; nothing was sent."""
 
     reason: str
     detail: str = ""
@@ -35,7 +35,7 @@ class Rejected:
 class Deferred:
     """Proven not sent, and may be tried again.
 
-    `after`: seconds to wait if the API said so, else None. `written`: False when no byte of the
+    `after`: seconds to wait if the API gave them, else None. `written`: False when no byte of the
     body left this machine. `stop`: what a person must do first; within `scope` nothing more is
     sent in this run.
     """
@@ -61,24 +61,27 @@ class InDoubt:
 
 
 Outcome = Accepted | Rejected | Deferred | InDoubt
-"""What one request for one message came to."""
+"""The outcome of one request for one message."""
 
 IN_PROGRESS = "sendInProgress"
 UNCONFIRMED = "sendUnconfirmed"
-NOT_AS_ASKED = "notAsAsked"
-"""An acceptance of something else than what was sent; never repeated: its key may be another's."""
-
 KEY_REUSED = "idempotencyKeyReused"
+"""The API's own codes that decide what is done."""
+
+NOT_AS_ASKED = "notAsAsked"
+"""The reason of an acceptance of something else than what was sent; never repeated: its key may be
+another's."""
+
 HELD_BACK = "held_back"
-"""Why a message that was begun did not go: the team, its sender, its campaign or its recipient was
-to wait or to stop by then."""
+"""The reason of a message that was begun and did not go: the team, its sender, its campaign or its
+recipient was to wait or to stop by then."""
 
 SEND_BY = 5.0
 """Seconds from the claim until the body must be on its way, by the boot-time clock. A process
 that was frozen longer wakes up and does not send."""
 
 TOO_LATE = "too_late"
-"""Reasons that the house acts on, beside the API's own codes."""
+"""The reason of a message whose body was not on its way in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,5 +109,5 @@ class Unclear:
     asked: bool = True
 
 
-Finding = Found | Absent | Unclear
-"""What a look-up came to."""
+LookupResult = Found | Absent | Unclear
+"""The outcome of a look-up."""

@@ -1,4 +1,4 @@
-"""What is planned of a row: the message, what is known of it, what changes."""
+"""The plan of a row: the message, what is known of it, and what changes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ FIRST_STEP = "1"
 
 
 class PlannedMessage(NamedTuple):
-    """What the files ask for one recipient now: a text to send, or the reason why not.
+    """The message that the files ask for one recipient now: a text to send, or the reason why not.
 
-    `free_at`: when that reason is over by itself (Unix s), 0 if nobody can tell.
+    `free_at`: when that reason is over by itself (Unix s), 0 if that is not known.
     """
 
     row: int
@@ -35,28 +35,28 @@ class PlannedMessage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """The last message of another campaign to somebody. `at`: when it was sent (Unix s); infinite
+    """The last message of another campaign to a person. `at`: when it was sent (Unix s); infinite
     while it is being sent or in doubt."""
 
     campaign: str
     at: float = math.inf
 
     def bars(self, within: float | None, now: float) -> tuple[str, float] | None:
-        """Why the person is not written to by others for `within` seconds (None: they are), and
-        when that is over by itself (Unix s; 0 while nobody can tell); None if it is over."""
+        """Return why the person is not written to by others for `within` seconds (None: they are),
+        and when that is over by itself (Unix s; 0 while that is not known); None if it is over."""
         if within is None or self.at <= now - within:
             return None
         if self.at == math.inf:
             return f"a message of {self.campaign} to them is being sent or in doubt", 0.0
         free_at = self.at + within
-        told = f"contacted by {self.campaign} on {_day(self.at)}; free from {_day(free_at)}"
-        return told, free_at
+        why = f"contacted by {self.campaign} on {_day(self.at)}; free from {_day(free_at)}"
+        return why, free_at
 
 
-def told_as_listed(reason: str, at: float) -> str:
-    """Since when somebody is on the ledger's do-not-contact list, and why."""
-    told = f"on the ledger's list since {_day(at)}"
-    return f"{told}: {reason}" if reason else told
+def describe_listed(reason: str, at: float) -> str:
+    """Describe since when a person is on the ledger's do-not-contact list, and why."""
+    since = f"on the ledger's list since {_day(at)}"
+    return f"{since}: {reason}" if reason else since
 
 
 def _day(at: float) -> str:
@@ -64,7 +64,7 @@ def _day(at: float) -> str:
 
 
 class Known(NamedTuple):
-    """What the ledger has for a recipient. `status` is None when only another campaign has
+    """The ledger's knowledge of a recipient. `status` is None when only another campaign has
     written to them; then only the sender and that `contact` matter."""
 
     sender: str
@@ -78,12 +78,12 @@ class Known(NamedTuple):
 
 
 class Change(StrEnum):
-    """What a plan means for one recipient's message."""
+    """The change that a plan makes to one recipient's message."""
 
     NEW = "new"
     SAME = "same"
     REQUEUED = "requeued"  # was skipped, and the reason is gone
-    REVISED = "revised"  # not sent yet, and its text or sender differs: needs a person's word
+    REVISED = "revised"  # not sent yet, and its text or sender differs: a person must accept it
     SKIPPED = "skipped"  # queued until now, and has a reason to be skipped
     KEPT = "kept"  # sent, or perhaps sent: the files no longer matter
 

@@ -1,4 +1,4 @@
-"""A row of a sheet: the person, or why there is none."""
+"""Rows of a sheet: the person, or the reason why there is none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is written to, where a message stands, and what one request for it came to."""
+"""Statuses of a message, the moves between them, and the reasons why one is skipped."""
 
 from __future__ import annotations
 
@@ -7,16 +7,38 @@ from enum import StrEnum
 
 
 class MessageStatus(StrEnum):
-    """Where a message stands. `MOVES` says what each may become."""
+    """The status of a message. Each says how a message gets there and what takes it out; `MOVES`
+    has every legal move."""
 
-    QUEUED = "queued"  # to be sent, not before its `not_before`
-    SENDING = "sending"  # intent committed; a request may be on its way
-    IN_DOUBT = "in_doubt"  # may or may not have been sent
-    SENT = "sent"  # accepted by the API; message and thread id known
-    REJECTED = "rejected"  # the API said no for this recipient or text
-    FAILED = "failed"  # attempts used up, each proven not sent
-    SKIPPED = "skipped"  # never tried, with a reason
-    CANCELLED = "cancelled"  # withdrawn by a person before sending
+    QUEUED = "queued"
+    """To be sent, not before its `not_before`. Put there by a plan, by an attempt that is proven
+    not sent, or by a person (`retry`, `resolve`). Taken out by a claim, a skip or a cancellation.
+    """
+
+    SENDING = "sending"
+    """Claimed: the intent is committed, a request may be on its way. Taken out by what is learnt of
+    the request; if its run dies, the next owner of the lane makes it `in_doubt`."""
+
+    IN_DOUBT = "in_doubt"
+    """May or may not have been sent. Put there by an attempt that ends without proof. Taken out by
+    a repeat under its key, by a look-up, or by a person (`resolve`)."""
+
+    SENT = "sent"
+    """Accepted by the API; message and thread id known. Final, but for the undoing of a person's
+    resolution before the next run."""
+
+    REJECTED = "rejected"
+    """Refused by the API for this recipient or text. A person may `retry` it."""
+
+    FAILED = "failed"
+    """Attempts used up, each proven not sent. A person may `retry` it."""
+
+    SKIPPED = "skipped"
+    """Not tried, with a reason: by a plan, by a claim, or by a do-not-contact list. A later plan
+    queues it again when the reason is gone."""
+
+    CANCELLED = "cancelled"
+    """Withdrawn by a person before sending. A person may `retry` it."""
 
 
 _S = MessageStatus
@@ -34,11 +56,11 @@ MOVES: Mapping[MessageStatus, frozenset[MessageStatus]] = {
     _S.CANCELLED: frozenset({_S.QUEUED, _S.SENT, _S.IN_DOUBT}),
 }
 """Every legal move. `SENT` from anywhere is late truth, and `IN_DOUBT` from anywhere else is late
-doubt: the end of an attempt that was under way when the message moved on by a person's word."""
+doubt: the end of an attempt that was under way when a person moved the message on."""
 
 
 class SkipReason(StrEnum):
-    """Why a row was never tried."""
+    """The reasons why a message was never tried."""
 
     NO_ID = "no_id"
     BAD_ID = "bad_id"

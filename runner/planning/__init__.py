@@ -1,1 +1,1 @@
-"""From files to a plan in the ledger."""
+"""Planning: from files to a plan in the ledger."""

@@ -1,4 +1,4 @@
-"""What a run starts from: the ledger's place, the token, and what the files say."""
+"""Drafts: campaigns with their files read, and matched with what the ledger knows of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A campaign with all its files understood. `row` is None before its first plan; `files` are
+    """A campaign with all its files read. `row` is None before its first plan; `files` are
     hashes of their bytes, the prospects' first, taken before any was read. `as_new`: a campaign of
     its own, whatever the ledger knows of its files."""
 
@@ -56,46 +56,58 @@ class Draft:
 
     @property
     def findings(self) -> list[Finding]:
-        """What is to be known of its files before a row is read."""
+        """The findings of its files, as far as no row needs to be read."""
         texts = text_findings(self.campaign, self.template, self.audience.columns)
         return [*texts, *self.audience.findings]
 
     @property
     def suppressed(self) -> Mapping[str, str]:
-        """Who its own lists say is never written to, and where they stand there."""
+        """Ids that its own lists say are never written to, and where they are listed."""
         return self.audience.suppressed
 
 
 def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool = False) -> Draft:
-    """Understand a campaign's files, and match it with what the ledger knows of it.
+    """Read a campaign's files, and match it with what the ledger knows of it.
 
     Raises CampaignError, TemplateError, AudienceError for the files; LedgerError when the ledger
     knows this campaign as another (id_type, platform), or these files under another name.
     """
     files = file_hashes(campaign)
     source = campaign.message
-    with _telling_columns(campaign):
+    with _with_column_hint(campaign):
         if source.template is not None:
             template = load_template(source.template)
         else:
             template = compile_template(source.text or "", f"{campaign.path} message")
     audience = read_audience(campaign, template.needs)
-    with _telling_columns(campaign):
+    with _with_column_hint(campaign):
         missing_columns(template.needs, audience)
     template.decimal_of = cache(partial(decimal_sign, audience))
-    row = ledger.read(registry.find_campaign, campaign.name) if ledger else None
+    draft = Draft(campaign, audience, template, None, files, new_campaign)
+    return _matched(draft, ledger) if ledger else draft
+
+
+def update_draft(draft: Draft, ledger: Ledger) -> Draft:
+    """Match a draft with what the ledger knows of it now, and read its files again if they were
+    edited. Raises what `make_draft` does."""
+    if file_hashes(draft.campaign) != draft.files:
+        return make_draft(draft.campaign, ledger, new_campaign=draft.as_new)
+    return _matched(draft, ledger)
+
+
+def _matched(draft: Draft, ledger: Ledger) -> Draft:
+    row = ledger.read(registry.find_campaign, draft.campaign.name)
     if row is not None:
-        _same_identity(campaign, audience, row)
-    draft = Draft(campaign, audience, template, row, files, new_campaign)
-    if ledger is not None and row is None:
-        refuse_rehearsed(draft, ledger)
+        _refuse_other_identity(draft, row)
+    else:
+        _refuse_rehearsed(draft, ledger)
         holder = ledger.read(schema.note, prospects_key(draft))
         refuse_other_name(draft, ledger, ledger.read(registry.campaigns), holder)
-    return draft
+    return replace(draft, row=row)
 
 
 def text_findings(campaign: Campaign, template: Template, columns: Sequence[str]) -> list[Finding]:
-    """What is to be known of the message's text, by the file that it stands in."""
+    """Find what is to be known of the message's text, by the file that it is in."""
     source, found = campaign.message, list(campaign.findings)
     if source.text is None:
         return found + template.findings(columns)
@@ -111,7 +123,7 @@ def text_findings(campaign: Campaign, template: Template, columns: Sequence[str]
 
 
 def _file_named(campaign: Campaign, text: str) -> str:
-    """The file beside the campaign file that a text names; empty for none."""
+    """Return the file beside the campaign file that a text names; empty for none."""
     name = text.strip()
     if "\n" in name or len(name) > 1000 or "{{" in name:
         return ""
@@ -126,8 +138,8 @@ def _file_named(campaign: Campaign, text: str) -> str:
 
 
 @contextmanager
-def _telling_columns(campaign: Campaign) -> Iterator[None]:
-    """Adds to an error about the text how a template writes those columns that the text names as
+def _with_column_hint(campaign: Campaign) -> Iterator[None]:
+    """Add to an error about the text how a template writes those columns that the text names as
     the sheet does."""
     try:
         yield
@@ -141,10 +153,10 @@ def _telling_columns(campaign: Campaign) -> Iterator[None]:
         raise
 
 
-def _same_identity(campaign: Campaign, audience: Audience, row: CampaignRow) -> None:
+def _refuse_other_identity(draft: Draft, row: CampaignRow) -> None:
     for what, was, now in (
-        ("api.platform", row.platform, campaign.api.platform),
-        ("prospects.id_type", row.id_type, audience.id_type),
+        ("api.platform", row.platform, draft.campaign.api.platform),
+        ("prospects.id_type", row.id_type, draft.audience.id_type),
     ):
         if was != now:
             raise LedgerError(
@@ -180,7 +192,7 @@ def refuse_other_name(
             )
 
 
-def refuse_rehearsed(draft: Draft, ledger: Ledger) -> None:
+def _refuse_rehearsed(draft: Draft, ledger: Ledger) -> None:
     """Raise LedgerError if a campaign is to go through a gateway at whose address it was begun as a
     rehearsal: whom that has written to would be written to again."""
     campaign = draft.campaign
@@ -196,21 +208,21 @@ def refuse_rehearsed(draft: Draft, ledger: Ledger) -> None:
 
 
 def prospects_key(draft: Draft) -> str:
-    """Where the ledger keeps which campaign first had prospects of exactly these bytes."""
+    """Return the ledger's key for the campaign that first had prospects of exactly these bytes."""
     kind = REHEARSAL if draft.campaign.rehearsal else ""
     return f"prospects {draft.files[0]}{kind}"
 
 
 def kept_path(path: Path, ledger: Ledger) -> str:
-    """A path as the ledger keeps it, symbolic links followed: relative to the ledger where that is
-    a file, so that a project can be moved, or mounted elsewhere, and is still known."""
+    """Return a path as the ledger keeps it, symbolic links followed: relative to the ledger where
+    that is a file, so that a project can be moved, or mounted elsewhere, and is still known."""
     if ledger.file is None:
         return str(path.resolve())
     return os.path.relpath(path.resolve(), ledger.file.resolve().parent)
 
 
 def file_hashes(campaign: Campaign) -> list[str]:
-    """A hash of the bytes of every file that a campaign names, the prospects' first. A missing one
+    """Hash the bytes of every file that a campaign names, the prospects' first. A missing one
     hashes as missing: reading it says so in better words."""
     paths = [campaign.prospects.source, *(each.source for each in campaign.suppress)]
     paths += [campaign.message.template] if campaign.message.template else []
@@ -219,13 +231,13 @@ def file_hashes(campaign: Campaign) -> list[str]:
 
 def _hash(path: Path) -> str:
     if path.exists() and not path.is_file() and not path.is_dir():
-        # A pipe would wait for whoever writes to it, and can be read only once.
+        # A pipe would wait for what writes to it, and can be read only once.
         raise AudienceError(f"{path} is no file; save what it gives as one")
     return fingerprint(path) if path.is_file() else "missing"
 
 
 def refuse_edited(draft: Draft) -> None:
-    """Raise ChangesError if a file was edited since it was understood: half of it may be old."""
+    """Raise ChangesError if a file was edited since it was read: half of it may be old."""
     if file_hashes(draft.campaign) != draft.files:
         raise ChangesError(
             f"{draft.campaign.name}: its files were edited while it was being planned; nothing of "
@@ -235,7 +247,7 @@ def refuse_edited(draft: Draft) -> None:
 
 
 def plan_fingerprint(draft: Draft, suppressed: Mapping[str, str], characters: int | None) -> str:
-    """A hash of everything that a plan is made from: equal means that planning again would change
+    """Hash everything that a plan is made from: equal means that planning again would change
     nothing."""
     campaign = draft.campaign
     wanted, text = campaign.prospects, campaign.message
@@ -255,7 +267,7 @@ def plan_fingerprint(draft: Draft, suppressed: Mapping[str, str], characters: in
 
 
 def origin_of(draft: Draft) -> str:
-    """The API's `scheme://host[:port]`, as a channel names it, without asking one."""
+    """Return the API's `scheme://host[:port]`, as a channel names it, without asking one."""
     if draft.row is not None and draft.row.origin is not None:
         return draft.row.origin
     parts = urlsplit(draft.campaign.api.base_url)
@@ -263,12 +275,13 @@ def origin_of(draft: Draft) -> str:
 
 
 def characters_key(origin: str, platform: str) -> str:
-    """Where the ledger keeps the platform's longest text, as the API told it last."""
+    """Return the ledger's key for the platform's longest text, as the API told it last."""
     return f"characters {origin} {platform}"
 
 
 def known_characters(ledger: Ledger | None, origin: str, platform: str) -> int | None:
-    """The longest text that the platform was last known to allow; None for unknown or no limit."""
+    """Return the longest text that the platform was last known to allow; None for unknown or no
+    limit."""
     if ledger is None:
         return None
     value = ledger.read(schema.note, characters_key(origin, platform))

@@ -1,4 +1,4 @@
-"""When what is queued would all be sent."""
+"""Estimates of the time at which all that is queued would be sent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from runner.schedule import Hours
 
 @dataclass(slots=True)
 class Stretch:
-    """What one sender has to send in one zone; `first` and `last` are its places in the queue."""
+    """A sender's queue in one zone; `first` and `last` are its places in the queue."""
 
     sender: str
     zone: str
@@ -41,8 +41,8 @@ Queue = Sequence[Stretch | SenderQueue]
 def when_done(
     queues: Sequence[tuple[Scheduled, Queue]], ledger: Ledger | None, clock: Clock
 ) -> Forecast:
-    """When these campaigns' queues would all be sent, by their schedules, the limits and what was
-    used of them."""
+    """Forecast when these campaigns' queues would all be sent, by their schedules, the limits and
+    what was used of them."""
     pacer = pace_of([draft for draft, _ in queues], ledger, clock)
     shares: list[Share] = []
     for turn, (draft, queue) in enumerate(queues):
@@ -100,13 +100,14 @@ class Scheduled(Protocol):
 
 
 def zone_of(campaigns: Sequence[Campaign]) -> str:
-    """Whose midnight ends a sender's day, for campaigns that share senders: the first that says."""
+    """Return the zone whose midnight ends a sender's day, for campaigns that share senders: the
+    first that names one."""
     zones = (campaign.schedule.timezone for campaign in campaigns)
     return next((zone for zone in zones if zone), "UTC")
 
 
 def hours_of(scheduled: Scheduled) -> Hours | None:
-    """When a campaign may send, None for always."""
+    """Return the hours in which a campaign may send, None for always."""
     schedule = scheduled.campaign.schedule
     starts = schedule.starts_at
     if starts is None or schedule.timezone is None:

@@ -1,4 +1,4 @@
-"""The plan: campaign × audience × template × what is known -> messages and skips. Pure.
+"""The plan: campaign × audience × texts × what is known -> messages and skips. Pure.
 
 The same function serves the dry run and the real one, so that a preview is exact.
 """
@@ -9,6 +9,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -21,53 +22,55 @@ if TYPE_CHECKING:
     from runner.campaign.schema import Sender
 
 _S = MessageStatus
-CHUNK = 1000
+PLAN_CHUNK = 1000
 """Rows looked up in the ledger at a time."""
 
 
 KnownLookup = Callable[[Sequence[Recipient]], Mapping[Recipient, Known]]
 
+Rendered = tuple[str, SkipReason | None, str]
+"""A row's text; why it is not to be sent, if so, and the detail of that."""
+
+Render = Callable[[Prospect], Rendered]
+"""Renders a row."""
+
 
 def plan_messages(
     rows: Iterable[Prospect | RowSkip],
-    template: Template,
+    render: Render,
     senders: Sequence[Sender],
     known: KnownLookup,
     suppressed: Mapping[str, str],
-    max_characters: int | None = None,
     *,
     contact_once_in: float | None = None,
     now: float = 0.0,
 ) -> Iterator[list[Entry | RowSkip]]:
-    """Chunks of what each row becomes, in file order. `max_characters`: of the platform, None if
-    there is no limit or it is not known. `contact_once_in`: see `Contact.bars`."""
+    """Yield chunks of what each row becomes, in file order. `contact_once_in`: see
+    `Contact.bars`."""
     rows = iter(rows)
-    while chunk := list(islice(rows, CHUNK)):
+    while chunk := list(islice(rows, PLAN_CHUNK)):
         recipients = [row.recipient for row in chunk if row.recipient is not None]
         have = known(recipients)
         yield [
             row
             if isinstance(row, RowSkip) and not _is_message(row)
-            else _entry(
-                row, template, senders, have, suppressed, max_characters, contact_once_in, now
-            )
+            else _entry(row, render, senders, have, suppressed, contact_once_in, now)
             for row in chunk
         ]
 
 
 def _is_message(skip: RowSkip) -> bool:
-    """Whether a skipped row is its recipient's own: then the message waits for the reason to go.
-    Repeats and rows not selected are results of their rows alone."""
+    """Return whether a skipped row is its recipient's own: then the message waits for the reason to
+    go. Repeats and rows not selected are results of their rows alone."""
     return skip.reason in (SkipReason.SUPPRESSED, SkipReason.BAD_TIMEZONE)
 
 
 def _entry(
     row: Prospect | RowSkip,
-    template: Template,
+    render: Render,
     senders: Sequence[Sender],
     have: Mapping[Recipient, Known],
     suppressed: Mapping[str, str],
-    max_characters: int | None,
     contact_once_in: float | None,
     now: float,
 ) -> Entry:
@@ -87,16 +90,20 @@ def _entry(
     elif bar is not None:
         text, skip, (detail, free_at) = "", SkipReason.CONTACTED, bar
     else:
-        text, skip, detail = _render(row, template, max_characters)
+        text, skip, detail = render(row)
     planned = PlannedMessage(
         row.row, row.recipient, sender, text, row.columns, skip, detail, free_at, zone
     )
     return Entry(planned, _change(planned, known), known)
 
 
-def _render(
-    prospect: Prospect, template: Template, max_characters: int | None
-) -> tuple[str, SkipReason | None, str]:
+def render_with(template: Template, max_characters: int | None = None) -> Render:
+    """Return a function that renders rows with a template. `max_characters`: of the platform, None
+    if there is no limit or it is not known."""
+    return partial(_render, template, max_characters)
+
+
+def _render(template: Template, max_characters: int | None, prospect: Prospect) -> Rendered:
     empty = [name for name in template.requires_value if prospect.columns.get(name, "") == ""]
     if empty:
         return "", SkipReason.MISSING_VALUE, f"{', '.join(sorted(empty))} is empty"
@@ -108,11 +115,11 @@ def _render(
         return "", SkipReason.EMPTY_TEXT, "the template gives no text for this row"
     if "{{" in text or "{%" in text:
         return text, SkipReason.UNRENDERED, "a {{ or {% is left in the text"
-    if max_characters is not None and characters(text) > max_characters:
+    if max_characters is not None and count_characters(text) > max_characters:
         return (
             text,
             SkipReason.TOO_LONG,
-            f"{characters(text)} characters, the platform allows {max_characters}",
+            f"{count_characters(text)} characters, the platform allows {max_characters}",
         )
     return text, None, ""
 
@@ -124,8 +131,8 @@ _JOINED = re.compile(
 """What makes one emoji of several code points: flags; joiners, variants, skin tones."""
 
 
-def characters(text: str) -> int:
-    """A text's length as the platform counts it: an emoji is one (InboxHQ/inboxapp-sdk,
+def count_characters(text: str) -> int:
+    """Return a text's length as the platform counts it: an emoji is one (InboxHQ/inboxapp-sdk,
     `limits.characters`). How it sees rarer joined letters is not documented; those count each."""
     return len(text) if text.isascii() else len(_JOINED.sub("", _FLAG.sub("f", text)))
 
@@ -149,9 +156,9 @@ def _change(planned: PlannedMessage, known: Known | None) -> Change:
 
 
 def assign_sender(recipient: Recipient, senders: Sequence[Sender], before: str | None) -> str:
-    """The sender a recipient is written from: the one they had, while it is there; else spread
-    by weight of `per_day` so that re-ordered and added rows change nobody's (rendezvous hashing:
-    each sender draws a score from the pair's hash, the highest wins)."""
+    """Return the sender a recipient is written from: the one they had, while it is there; else
+    spread by weight of `per_day` so that re-ordered and added rows change no sender (rendezvous
+    hashing: each sender draws a score from the pair's hash, the highest wins)."""
     if before is not None and any(sender.id == before for sender in senders):
         return before
     if len(senders) == 1:

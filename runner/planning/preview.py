@@ -1,4 +1,4 @@
-"""What a run would do, without doing it: the same plan, counted and played forward."""
+"""The preview of a plan: its entries, counted."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import plans
+from runner.ledger.messages import holds, plans
 from runner.ledger.queries import totals
 from runner.message.plan import Change, Entry, Known, PlannedMessage
 from runner.message.prospect import Recipient, RowSkip
 from runner.message.status import MessageStatus
 from runner.planning.draft import Draft
 from runner.planning.eta import Stretch
-from runner.planning.planner import plan_messages
+from runner.planning.planner import Render, plan_messages
 
 _S = MessageStatus
-Rows = Callable[[int], None]
-"""Told how many rows have been read so far."""
+RowProgress = Callable[[int], None]
+"""Called with how many rows have been read so far."""
+
+See = Callable[[Draft, Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]], None]
+"""Reads every entry of a plan, with its message if it would be sent; must exhaust them."""
 
 CHANGES_KEPT = 3
 """Changed texts kept to be shown."""
@@ -63,7 +66,7 @@ class Preview:
         return found
 
     def count(self, entry: Entry | RowSkip) -> PlannedMessage | None:
-        """Count an entry; the message that this run would send for it, if any."""
+        """Count an entry. Returns the message that this run would send for it, if any."""
         self.rows += 1
         if isinstance(entry, RowSkip):
             self.skipped[entry.reason] += 1
@@ -106,11 +109,11 @@ def planned_entries(
     draft: Draft,
     ledger: Ledger | None,
     suppressed: Mapping[str, str],
-    characters: int | None,
-    progress: Rows,
+    render: Render,
+    progress: RowProgress,
     now: float,
 ) -> Iterator[list[Entry | RowSkip]]:
-    """The plan of a draft in chunks, against what the ledger knows (None: nothing)."""
+    """Yield the plan of a draft in chunks, against what the ledger knows (None: nothing)."""
 
     def known(recipients: Sequence[Recipient]) -> Mapping[Recipient, Known]:
         if asked is None:
@@ -118,17 +121,16 @@ def planned_entries(
         kind = draft.campaign.rehearsal
         return asked.read(plans.known, draft.id, recipients, rehearsal=kind)
 
-    # Nobody is known to a ledger without a message: then there is nobody to ask for.
-    asked = ledger if ledger and ledger.read(plans.knows_anybody) else None
+    # A ledger without a message knows no recipient: then none need be looked up.
+    asked = ledger if ledger and ledger.read(plans.has_messages) else None
 
     rows = 0
     for chunk in plan_messages(
         draft.audience.rows(),
-        draft.template,
+        render,
         draft.campaign.senders,
         known,
         suppressed,
-        characters,
         contact_once_in=draft.campaign.contact_once_in,
         now=now,
     ):
@@ -140,25 +142,36 @@ def planned_entries(
 def preview(
     draft: Draft,
     ledger: Ledger | None,
-    characters: int | None,
-    progress: Rows,
+    render: Render,
+    progress: RowProgress,
     now: float,
-    each: Callable[[Entry | RowSkip, PlannedMessage | None], None] | None = None,
+    see: See | None = None,
 ) -> Preview:
-    """Count what a plan would do. `each` sees every entry, with its message if it would be sent."""
+    """Count what a plan would do. `see`: reads every entry meanwhile."""
     suppressed = ledger.read(plans.suppressed) if ledger else {}
+    on_hold = {each.recipient for each in ledger.read(holds.listed, now)} if ledger else ()
     found = Preview(draft.campaign.name)
-    for chunk in planned_entries(draft, ledger, suppressed, characters, progress, now):
-        for entry in chunk:
-            planned = found.count(entry)
-            if each is not None:
-                each(entry, planned)
-    found.removed = queue_gone(found, draft, ledger)
+
+    def entries() -> Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]:
+        for chunk in planned_entries(draft, ledger, suppressed, render, progress, now):
+            for entry in chunk:
+                planned = found.count(entry)
+                if on_hold and planned is not None and planned.recipient.id in on_hold:
+                    found.held += 1
+                yield entry, planned
+
+    (see or _exhaust)(draft, entries())
+    found.removed = _queue_gone(found, draft, ledger)
     return found
 
 
-def queue_gone(found: Preview, draft: Draft, ledger: Ledger | None) -> int:
-    """How many queued recipients a whole plan has not seen."""
+def _exhaust(_draft: Draft, entries: Iterator[object]) -> None:
+    for _ in entries:
+        pass
+
+
+def _queue_gone(found: Preview, draft: Draft, ledger: Ledger | None) -> int:
+    """Return how many queued recipients a whole plan has not seen."""
     if ledger is None or draft.id is None:
         return 0
     queued = ledger.read(totals.counts, draft.id)[_S.QUEUED]

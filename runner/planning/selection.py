@@ -14,7 +14,7 @@ from runner.message.prospect import Prospect, Recipient
 if TYPE_CHECKING:  # what reads campaign files is not needed to ask a ledger
     from runner.planning.draft import Draft
 
-NAMED = 5
+IDS_NAMED = 5
 """Unknown ids that an error names."""
 
 
@@ -39,15 +39,15 @@ def refuse_unknown(drafts: Sequence[Draft], ledger: Ledger | None, only: Collect
 
 
 def known_ids(ledger: Ledger, row: registry.CampaignRow, ids: Collection[str]) -> set[str]:
-    """Those of `ids` that the ledger has a message of this campaign for."""
+    """Return those of `ids` that the ledger has a message of this campaign for."""
     recipients = [Recipient(row.platform, row.id_type, id) for id in ids]
     found = ledger.read(plans.known, row.id, recipients, rehearsal=row.rehearsal)
     return {recipient.id for recipient, known in found.items() if known.status is not None}
 
 
 def in_words(ids: Collection[str]) -> str:
-    """`101, 102 and 3 more are`."""
-    named = sorted(ids)[:NAMED]
+    """Return ids in words: `101, 102 and 3 more are`."""
+    named = sorted(ids)[:IDS_NAMED]
     more = len(ids) - len(named)
     listed = ", ".join(named) + (f" and {more} more" if more else "")
     return f"{listed} {'is' if len(ids) == 1 else 'are'}"

@@ -1,4 +1,4 @@
-"""A campaign's start: when its messages may go, and whether a missed start still counts."""
+"""A campaign's start: missed ones, and schedules that never open."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Confirm = Callable[[str], bool]
 """Asks a person; True for yes."""
 
 
-def agreed_to_start_late(
+def confirm_late_start(
     drafts: Sequence[Draft],
     ledger: Ledger | None,
     now: float,
@@ -25,9 +25,10 @@ def agreed_to_start_late(
     yes: bool,
     confirm: Confirm | None,
 ) -> bool:
-    """Whether campaigns whose start was missed by more than their grace may begin all the same.
+    """Ask a person whether campaigns whose start was missed by more than their grace may begin all
+    the same; False when they decline. `yes`: they have said so already.
 
-    Raises RunnerError where nobody can be asked and `yes` was not said.
+    Raises RunnerError where no person can be asked.
     """
     for draft in drafts:
         first = None if yes else _missed(draft, ledger, now)
@@ -48,7 +49,8 @@ def agreed_to_start_late(
 
 
 def _missed(draft: Draft, ledger: Ledger | None, now: float) -> float | None:
-    """When a campaign was to send its first message, if that is longer ago than its grace."""
+    """Return when a campaign was to send its first message, if that is longer ago than its
+    grace."""
     hours, grace = hours_of(draft), draft.campaign.schedule.grace
     if hours is None or now <= hours.begins + grace or hours.begins == -math.inf:
         return None
@@ -62,9 +64,9 @@ def _missed(draft: Draft, ledger: Ledger | None, now: float) -> float | None:
     return first if now > first + grace else None
 
 
-def warnings(campaigns: Sequence[Scheduled], now: float) -> list[str]:
-    """A word on every schedule that never opens. One that opens does so in every zone: its hours
-    and holidays are those of the clock and calendar there."""
+def never_open(campaigns: Sequence[Scheduled], now: float) -> list[str]:
+    """Return a warning for every schedule that never opens. One that opens does so in every zone:
+    its hours and holidays are those of the clock and calendar there."""
     never = []
     for each in campaigns:
         hours = hours_of(each)

@@ -1,4 +1,4 @@
-"""Writing a plan into the ledger, or stopping with what changed since the last one."""
+"""A plan's way into the ledger, or the refusal of what changed since the last one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from runner.audience.suppression import refuse_errors
 from runner.clock import Clock
 from runner.errors import ChangesError
 from runner.events import EventBus, Planned, Reading
@@ -26,20 +25,21 @@ from runner.planning.draft import (
     refuse_edited,
     refuse_other_name,
 )
-from runner.planning.preview import Preview, Rows, planned_entries
+from runner.planning.planner import Render
+from runner.planning.preview import Preview, RowProgress, planned_entries
 
 GONE = 0.2
 """More than this share of the queue gone from the file is taken for a mistake until accepted."""
 
 
 def is_unchanged(draft: Draft, ledger: Ledger, characters: int | None, now: float) -> bool:
-    """Whether planning again would change nothing: then no row needs to be read."""
+    """Return whether planning again would change nothing: then no row needs to be read."""
     if draft.row is None or draft.row.fingerprint is None:
         return False
     if ledger.read(totals.unplanned, [draft.row.id]):
-        return False  # whoever came back into the queue since waits for a plan
-    if ledger.read(recontact.has_freed, draft.row.id, now):
-        return False  # so does whoever was passed over for a time that has passed
+        return False  # what came back into the queue since waits for a plan
+    if ledger.read(recontact.may_be_free, draft.row.id, now):
+        return False  # so does what was skipped for a time that is over
     suppressed = ledger.read(plans.suppressed)
     return draft.row.fingerprint == plan_fingerprint(draft, suppressed, characters)
 
@@ -48,22 +48,19 @@ def write_plan(
     draft: Draft,
     ledger: Ledger,
     characters: int | None,
+    render: Render,
     *,
     accept_changes: bool,
     clock: Clock,
     bus: EventBus,
 ) -> Draft:
-    """Plan a draft into the ledger, all or nothing; the draft with its row.
+    """Plan a draft into the ledger, all or nothing. Returns the draft with its row. `render`:
+    renders its rows.
 
-    Raises FindingError for a do-not-contact list that protects nobody; ChangesError when texts of
-    messages not yet sent differ, or more than a fifth of the queue is gone, and `accept_changes` is
-    off.
+    Raises ChangesError when its files were edited since they were read; and when texts of messages
+    not yet sent differ, or more than a fifth of the queue is gone, and `accept_changes` is off.
     """
     name = draft.campaign.name
-    refuse_errors(draft.audience.lists)  # a review has told them; be sure
-    if is_unchanged(draft, ledger, characters, clock.now()):
-        bus.emit(Planned(clock.now(), name, 0, 0, 0, 0, 0, unchanged=True))
-        return draft
     suppressed = ledger.read(plans.suppressed)
     found, key, now = Preview(name), prospects_key(draft), clock.now()
     with ledger.writing() as connection:
@@ -84,8 +81,8 @@ def write_plan(
                 rehearsal=draft.campaign.rehearsal,
             )
         writer = PlanWriter(connection, row)
-        progress = reading(name, clock, bus)
-        for chunk in planned_entries(draft, ledger, suppressed, characters, progress, now):
+        progress = report_rows(name, clock, bus)
+        for chunk in planned_entries(draft, ledger, suppressed, render, progress, now):
             for entry in chunk:
                 found.count(entry)
             writer.write(chunk)
@@ -100,29 +97,28 @@ def write_plan(
             schema.set_note(connection, key, name)
         writer.finish(plan_fingerprint(draft, suppressed, characters), clock.now())
         if draft.campaign.rehearsal:
-            rehearsals.take_new_keys(connection, row.id)
-    counts = writer.counts
+            rehearsals.renew_keys(connection, row.id)
     bus.emit(
         Planned(
             clock.now(),
             name,
-            counts.added,
-            counts.requeued,
-            counts.changed,
-            counts.skipped,
-            counts.removed,
+            found.added,
+            found.requeued,
+            found.changed,
+            found.skipped.total(),
+            found.removed,
         )
     )
     return replace(draft, row=row)
 
 
 def list_key(campaign: str, path: Path, ledger: Ledger) -> str:
-    """Where the ledger keeps how many people a do-not-contact list had at the last plan."""
+    """Return the ledger's key for how many people a do-not-contact list had at the last plan."""
     return f"list {campaign} {kept_path(path, ledger)}"
 
 
-def reading(name: str, clock: Clock, bus: EventBus) -> Rows:
-    """Tells the bus how many rows have been read."""
+def report_rows(name: str, clock: Clock, bus: EventBus) -> RowProgress:
+    """Return a function that tells the bus how many rows have been read."""
     return lambda rows: bus.emit(Reading(clock.now(), name, rows))
 
 

@@ -1,1 +1,1 @@
-"""Finding and opening what a command is about: campaign files, the ledger, the token."""
+"""A project: its campaign files, its ledger and its tokens, found and opened."""

@@ -33,7 +33,7 @@ def refuse_same(campaigns: Sequence[Campaign]) -> None:
 
 
 def campaign_of(ledger: Ledger, row: CampaignRow, path: Path) -> Campaign:
-    """What the campaign file says; what it said when it was handed in, if workers have it."""
+    """Return a campaign as its file is now; if workers have it, as it was when it was handed in."""
     handed = ledger.read(submissions.find, row.id)
     if handed is not None:
         return load_campaign(Path(handed.path), handed.file, handed.start)

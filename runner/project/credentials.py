@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from runner.campaign.schema import Campaign
 
 
-SANDBOX_TOKEN = "sandbox-token"  # the stand-in's own, worth nothing anywhere else
+SANDBOX_TOKEN = "sandbox-token"  # the sandbox's own, worth nothing anywhere else
 
 
 TOKEN_LENGTH = 8
@@ -28,7 +28,10 @@ own choice; the API's are longer."""
 
 
 def read_token(campaign: Campaign, environ: Mapping[str, str], location: str) -> Token:
-    """The token that the campaign names, from the environment or `.env` beside the ledger."""
+    """Return the token that the campaign names, from the environment or `.env` beside the ledger.
+
+    Raises UsageError for one that is not set, or is written into the campaign's files.
+    """
     name = campaign.api.token_env
     folder = campaign.project_dir if "://" in location else Path(location).absolute().parent
     value = environ.get(name) or _from_dotenv(folder / ".env", name)
@@ -42,7 +45,7 @@ def read_token(campaign: Campaign, environ: Mapping[str, str], location: str) ->
 
 
 def _refuse_written(token: str, campaign: Campaign) -> None:
-    """Raise UsageError if the token itself stands in the campaign's files: `submit` keeps their
+    """Raise UsageError if the token itself is written in the campaign's files: `submit` keeps their
     text in the ledger, and a message would tell it to people. A sandbox's is no secret."""
     if campaign.rehearsal or len(token) < TOKEN_LENGTH:
         return

@@ -1,4 +1,4 @@
-"""Where the ledger lies, and one that must be there."""
+"""The ledger's location: said, or found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runner.ledger.ledger import Ledger, open_ledger
 
 
 class Named(Protocol):
-    """A campaign, as far as it is needed to find its ledger."""
+    """A campaign, as far as its ledger is found by it."""
 
     @property
     def name(self) -> str: ...
@@ -30,8 +30,9 @@ STATE_VARIABLE = "RUN_CAMPAIGN_STATE"
 def ledger_location(
     state: str | None, environ: Mapping[str, str], campaigns: Sequence[Named], *, live: bool
 ) -> str:
-    """Where the ledger of these campaigns lies: `--state`, else the environment, else `state.db`
-    in their project. A live run in CI must say it, for a checkout is a ledger that is lost."""
+    """Return where the ledger of these campaigns lies: `--state`, else the environment, else
+    `state.db` in their project. A live run in CI must say it, for a checkout is a ledger that is
+    lost."""
     said = state or environ.get(STATE_VARIABLE)
     if said:
         return said
@@ -49,13 +50,13 @@ def ledger_location(
         )
     place = Path(places.pop())
     if not place.exists():
-        _none_above(place, campaigns)
+        _refuse_ledger_above(place, campaigns)
     return str(place)
 
 
-def _none_above(place: Path, campaigns: Sequence[Named]) -> None:
-    """Refuse to begin a ledger at `place` when one in a folder above knows a campaign: its file was
-    moved, and everybody would be written to again."""
+def _refuse_ledger_above(place: Path, campaigns: Sequence[Named]) -> None:
+    """Raise UsageError if a ledger would begin at `place` though one in a folder above knows a
+    campaign: its file was moved, and everybody would be written to again."""
     for folder in place.parent.parents:
         above = folder / LEDGER_NAME
         if not above.is_file():
@@ -71,7 +72,8 @@ def _none_above(place: Path, campaigns: Sequence[Named]) -> None:
 
 
 def ledger_upward(state: str | None, environ: Mapping[str, str], folder: Path) -> str:
-    """The ledger for a command without a campaign file: said, or the nearest `state.db` upward."""
+    """Return where the ledger of a command without a campaign file lies: said, or the nearest
+    `state.db` upward. Raises UsageError for none."""
     said = state or environ.get(STATE_VARIABLE)
     if said:
         return said
@@ -84,12 +86,12 @@ def ledger_upward(state: str | None, environ: Mapping[str, str], folder: Path) -
 
 
 def open_existing(location: str, *, read_only: bool = True, even_moved: bool = False) -> Ledger:
-    """The ledger at `location`; unlike `open_ledger` this never makes one."""
-    return open_ledger(existing(location), read_only=read_only, even_moved=even_moved)
+    """Open the ledger at `location`; unlike `open_ledger` this never makes one."""
+    return open_ledger(require_ledger(location), read_only=read_only, even_moved=even_moved)
 
 
-def existing(location: str) -> str:
-    """`location`, if there may be a ledger."""
+def require_ledger(location: str) -> str:
+    """Return `location`, if there may be a ledger. Raises RunnerError if there is none."""
     ledger_url(location)  # or refused, without being shown
     if "://" not in location and not Path(location).exists():
         raise RunnerError(f"no ledger at {location}", "run the campaign first, or name it: --state")

@@ -1,4 +1,4 @@
-"""Moving a whole ledger from its file into PostgreSQL, and back while nothing has come of it."""
+"""`db move`: a whole ledger from its file into PostgreSQL."""
 
 from __future__ import annotations
 
@@ -14,68 +14,48 @@ from runner.ledger.copies import staleness, transfer
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.moved_mark import Moved
 from runner.project.ledger_location import open_existing
-from runner.project.old_copies import never_old
+from runner.project.old_copies import refuse_old_copy
 
-Progress = Callable[[int, int], None]
-"""Told how many rows of how many have been copied."""
+CopyProgress = Callable[[int, int], None]
+"""Called with how many rows of how many have been copied."""
 
 
 def move(
-    location: str, to: str, environ: Mapping[str, str], clock: Clock, progress: Progress
+    location: str, to: str, environ: Mapping[str, str], clock: Clock, progress: CopyProgress
 ) -> tuple[str, str]:
-    """Move the SQLite ledger at `location` into the PostgreSQL ledger at the URL `to`; the places
-    of both. A move that was cut off is finished.
+    """Move the SQLite ledger at `location` into the PostgreSQL ledger at the URL `to`. Returns
+    the places of both. A move that was cut off is finished.
 
     Raises LaneHeld if a run is live on either; LedgerError if one is of another kind, knows a
     campaign of the other, or the ledger has moved elsewhere. Nothing has changed then.
     """
-    with _both(location, to, clock) as (source, folder, target):
-        mark = source.read(moved_mark.mark_of)
+    with _open_both(location, to, clock) as (source, folder, target):
+        mark = source.read(moved_mark.read_mark)
         there = target.read(staleness.ledger_id)
         if mark is not None and mark.ledger != there:
             raise mark.refusal(source.place)
-        memories = never_old(source, environ), never_old(target, environ)
+        seen = refuse_old_copy(source, environ), refuse_old_copy(target, environ)
         if mark is None:
-            target.read(transfer.refuse_known, source.read(transfer.names), target.place)
+            target.read(transfer.refuse_known, source.read(transfer.campaign_names), target.place)
             mark = Moved(target.place, there, done=False)
             source.write(transfer.leave, mark)
         try:
             _copy(source, folder, target, progress, seen=mark.done)
         except BaseException:
             if not mark.done:
-                _stay(source, target)
+                _keep_file(source, target)
             raise
         source.write(moved_mark.set_mark, Moved(mark.place, there, done=True))
         with contextlib.suppress(OSError):  # the marks in both ledgers are what counts
-            memories[0].keep(source.read(staleness.marks), moved_to=target.place)
-            memories[1].keep(target.read(staleness.marks))
-        return source.place, target.place
-
-
-def move_back(location: str, to: str, environ: Mapping[str, str], clock: Clock) -> tuple[str, str]:
-    """Undo a move: the ledger at `location` is in use again, and what came of it in the one at `to`
-    is removed. Raises LedgerError if that was changed since; nothing has changed then."""
-    with _both(location, to, clock) as (source, _, target):
-        mark = source.read(moved_mark.mark_of)
-        if mark is None:
-            raise LedgerError(f"{source.place} has not moved", "there is nothing to undo")
-        if mark.ledger != target.read(staleness.ledger_id):
-            raise LedgerError(
-                f"{target.place} is another ledger than the one that {source.place} moved to",
-                f"name that one: {mark.place}",
-            )
-        memories = never_old(source, environ), never_old(target, environ)
-        target.write(transfer.take_back, source.read(staleness.ledger_id), seen=mark.done)
-        source.write(moved_mark.remove_mark)
-        with contextlib.suppress(OSError):
-            memories[1].keep(target.read(staleness.marks))
-            memories[0].keep(source.read(staleness.marks))
+            seen[0].remember(source.read(staleness.progress_marks), moved_to=target.place)
+            seen[1].remember(target.read(staleness.progress_marks))
         return source.place, target.place
 
 
 @contextmanager
-def _both(location: str, to: str, clock: Clock) -> Iterator[tuple[Ledger, Path, Ledger]]:
-    """The ledger in a file, with all its lanes; its folder; and the ledger in a database."""
+def _open_both(location: str, to: str, clock: Clock) -> Iterator[tuple[Ledger, Path, Ledger]]:
+    """Open the ledger in a file, holding all its lanes, and the ledger in a database. Yields them,
+    with the file's folder between them."""
     if not to.startswith("postgresql+psycopg:"):
         raise UsageError("--to is no PostgreSQL ledger", "write postgresql+psycopg://…")
     with open_existing(location, read_only=False, even_moved=True) as source:
@@ -85,13 +65,15 @@ def _both(location: str, to: str, clock: Clock) -> Iterator[tuple[Ledger, Path, 
             )
         folder = source.file.resolve().parent
         with (
-            locks.every_lane_lock(folder / ".run-campaign", "db move", clock.now()),
+            locks.hold_all_lane_files(folder / ".run-campaign", "db move", clock.now()),
             open_ledger(to) as target,
         ):
             yield source, folder, target
 
 
-def _copy(source: Ledger, folder: Path, target: Ledger, progress: Progress, *, seen: bool) -> None:
+def _copy(
+    source: Ledger, folder: Path, target: Ledger, progress: CopyProgress, *, seen: bool
+) -> None:
     with source.reading() as reading:
         total, done = transfer.rows_of(reading), 0
 
@@ -103,8 +85,8 @@ def _copy(source: Ledger, folder: Path, target: Ledger, progress: Progress, *, s
         target.write(transfer.bring, reading, folder, target.place, copied, seen=seen)
 
 
-def _stay(source: Ledger, target: Ledger) -> None:
-    """After a failure: the file stays the ledger, if it is certain that nothing has arrived. If
+def _keep_file(source: Ledger, target: Ledger) -> None:
+    """Let the file stay the ledger after a failure, if it is certain that nothing has arrived. If
     that cannot be known now, the same command finds out."""
     with contextlib.suppress(LedgerError):
         if not target.read(transfer.has_arrived, source.read(staleness.ledger_id)):

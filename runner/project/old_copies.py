@@ -1,4 +1,4 @@
-"""What this machine remembers of a ledger, so that an old copy of it is recognised."""
+"""Old copies of a ledger, refused by the progress of it that this machine has seen."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ import platformdirs
 from runner.errors import LedgerError, OldLedger
 from runner.ledger import rehearsals
 from runner.ledger.copies import staleness
-from runner.ledger.copies.staleness import Marks, Memory
+from runner.ledger.copies.seen_ledgers import SeenLedger
+from runner.ledger.copies.staleness import ProgressMarks
 from runner.ledger.ledger import Ledger
 
 MEMORY_VARIABLE = "RUN_CAMPAIGN_MEMORY"
 """Names a folder to remember ledgers in, instead of the user's state folder."""
 
-BEAT = 1.0
-"""Seconds between two looks at how far a live run's ledger has come: what was sent since the last
+RECORD_EVERY = 1.0
+"""Seconds between two records of how far a live run's ledger has come: what was sent since the last
 is all that a copy made in the middle of a run can hide."""
 
-SELDOM = 5.0
+RECORD_POSTGRESQL_EVERY = 5.0
 """The same for a ledger in PostgreSQL, which counts every attempt for it; what the run itself has
-begun last is remembered every `BEAT` there too."""
+begun last is remembered every `RECORD_EVERY` there too."""
 
-GLANCE = 0.2
-"""Seconds between two looks at whether another process has said something of the ledger."""
+CHECK_EVERY = 0.2
+"""Seconds between two checks whether another process has recorded progress of the ledger."""
 
 Stop = Callable[[BaseException], None]
 """Ends what sends."""
 
 Tell = Callable[[str], None]
-"""Told, in a line, what a person should know."""
+"""Called with a line that a person should know."""
 
 
-def may_change(
+def allow_changes(
     ledger: Ledger,
     environ: Mapping[str, str],
     at: float,
@@ -48,37 +49,37 @@ def may_change(
     accept: bool = False,
     names: Iterable[str] = (),
     tell: Tell = lambda _: None,
-) -> Memory:
+) -> SeenLedger:
     """Let a command change this ledger, and remember that it did. Raises OldLedger if the ledger
     is an old copy of itself, or new where another one was, unless it is to `accept` that; then
     its campaigns and `names` go on with care."""
-    memory, lost = _memories(ledger, environ)
+    seen_ledger, lost = _seen_ledgers(ledger, environ)
     with ExitStack() as alone:
         # One step: of two copies that begin in one moment, the second is to be the old one.
-        writable = _unless_unwritable(tell, lambda: alone.enter_context(memory.alone()))
-        # The memory first: what it says the ledger has said before, and it may go on meanwhile.
-        remembered = _remembered(memory, lost)
-        found = ledger.read(staleness.marks)
+        writable = _is_written(tell, lambda: alone.enter_context(seen_ledger.locked()))
+        # What was seen is read first: the ledger may go on meanwhile.
+        remembered = _remembered(seen_ledger, lost)
+        found = ledger.read(staleness.progress_marks)
         if accept:
-            kept = ledger.write(staleness.accept, remembered, names, at)
-            _unless_unwritable(tell, *(other.outdate for other in lost))
+            advanced = ledger.write(staleness.accept, remembered, names, at)
+            _is_written(tell, *(other.outdate for other in lost))
             tell(
                 "going on with an old copy of the ledger: whoever it may have forgotten is in "
                 "doubt, and do-not-contact entries made since are not in it: add them again"
             )
-        elif (error := _unless_whole(ledger, found, remembered, [memory, *lost])) is not None:
-            _tell_others(memory, ledger)
+        elif (error := _incomplete(ledger, found, remembered, [seen_ledger, *lost])) is not None:
+            _tell_other_machines(seen_ledger, ledger)
             raise error
         else:
-            kept = ledger.write(staleness.advance)
-        if found.is_new and (before := memory.rehearsed()):
-            ledger.write(rehearsals.begin_anew, before)
+            advanced = ledger.write(staleness.advance)
+        if found.is_new and (before := seen_ledger.rehearsed()):
+            ledger.write(rehearsals.note_deleted, before)
         if writable:
-            _unless_unwritable(tell, lambda: memory.write(kept))
-    return memory
+            _is_written(tell, lambda: seen_ledger.write(advanced))
+    return seen_ledger
 
 
-def keep_action(memory: Memory, ledger: Ledger, since: float) -> None:
+def remember_action(seen_ledger: SeenLedger, ledger: Ledger, since: float) -> None:
     """Remember what a person did in a database, if anything `since` (Unix s) then: a standby may
     lack it later. Nothing older: what has moved there may be taken back."""
     if ledger.file is not None:
@@ -86,74 +87,81 @@ def keep_action(memory: Memory, ledger: Ledger, since: float) -> None:
     with contextlib.suppress(OSError, LedgerError):  # told when the command began, or told now
         newest = ledger.read(staleness.newest_action)
         if newest is not None and newest.at >= since:
-            memory.keep(Marks(newest={f"{socket.gethostname()} actions": newest}))
+            seen_ledger.remember(ProgressMarks(newest={f"{socket.gethostname()} actions": newest}))
 
 
-def never_old(ledger: Ledger, environ: Mapping[str, str]) -> Memory:
-    """What remembers this ledger, which is left as it is. Raises OldLedger as `may_change`."""
-    memory, lost = _memories(ledger, environ)
-    remembered = _remembered(memory, lost)
-    found = ledger.read(staleness.marks)
-    if (error := _unless_whole(ledger, found, remembered, [memory, *lost])) is not None:
+def refuse_old_copy(ledger: Ledger, environ: Mapping[str, str]) -> SeenLedger:
+    """Return what is remembered of this ledger, which stays as it is. Raises OldLedger as
+    `allow_changes` does."""
+    seen_ledger, lost = _seen_ledgers(ledger, environ)
+    remembered = _remembered(seen_ledger, lost)
+    found = ledger.read(staleness.progress_marks)
+    if (error := _incomplete(ledger, found, remembered, [seen_ledger, *lost])) is not None:
         raise error
-    return memory
+    return seen_ledger
 
 
-def _unless_whole(
-    ledger: Ledger, found: Marks, remembered: Marks, memories: Sequence[Memory]
+def _incomplete(
+    ledger: Ledger,
+    found: ProgressMarks,
+    remembered: ProgressMarks,
+    seen_ledgers: Sequence[SeenLedger],
 ) -> OldLedger | None:
-    """The error for a ledger that lacks something of what is remembered, by its own memory, which
-    is the first, or by those of others that were at its place."""
-    missing = ledger.read(staleness.missing, memories[0].recall())
+    """Return the error for a ledger that lacks something of what was seen: of itself, which is the
+    first, or of others that were at its place."""
+    missing = ledger.read(staleness.missing, seen_ledgers[0].marks())
     if not missing and not found.is_behind(remembered):
         return None
-    return _old(ledger.place, found, remembered, memories, missing)
+    return _old(ledger.place, found, remembered, seen_ledgers, missing)
 
 
-def _tell_others(memory: Memory, ledger: Ledger) -> None:
-    """Let other machines know what only this one can: that a database lacks what was in it."""
-    if ledger.file is None and (missing := ledger.read(staleness.missing, memory.recall())):
+def _tell_other_machines(seen_ledger: SeenLedger, ledger: Ledger) -> None:
+    """Tell other machines what only this one can know: that a database lacks what was in it."""
+    if ledger.file is None and (missing := ledger.read(staleness.missing, seen_ledger.marks())):
         ledger.write(staleness.tell_old, missing)
 
 
 def refuse_lost(location: str, environ: Mapping[str, str]) -> None:
     """Raise OldLedger if another ledger was used where there is none now."""
     place = str(Path(location).resolve())
-    memory = Memory(_folder(environ), "", place)
-    if lost := memory.lost():
-        raise _old(place, Marks(), _remembered(memory, lost), [memory, *lost])
+    seen_ledger = SeenLedger(_folder(environ), "", place)
+    if lost := seen_ledger.lost():
+        raise _old(place, ProgressMarks(), _remembered(seen_ledger, lost), [seen_ledger, *lost])
 
 
 def _folder(environ: Mapping[str, str]) -> Path:
     return Path(environ.get(MEMORY_VARIABLE) or platformdirs.user_state_path("run-campaign"))
 
 
-def _memories(ledger: Ledger, environ: Mapping[str, str]) -> tuple[Memory, list[Memory]]:
-    """What this machine remembers of a ledger; and if that is new, of others at its place."""
+def _seen_ledgers(
+    ledger: Ledger, environ: Mapping[str, str]
+) -> tuple[SeenLedger, list[SeenLedger]]:
+    """Return what this machine remembers of a ledger; and if that is new, of others at its
+    place."""
     place = str(ledger.file.resolve()) if ledger.file else ledger.place
-    memory = Memory(_folder(environ), ledger.read(staleness.ledger_id), place)
-    return memory, memory.lost() if ledger.read(staleness.marks).is_new else []
+    seen_ledger = SeenLedger(_folder(environ), ledger.read(staleness.ledger_id), place)
+    return seen_ledger, seen_ledger.lost() if ledger.read(staleness.progress_marks).is_new else []
 
 
-def _remembered(memory: Memory, lost: Sequence[Memory]) -> Marks:
-    return reduce(Marks.joined, (other.recall() for other in lost), memory.recall())
+def _remembered(seen_ledger: SeenLedger, lost: Sequence[SeenLedger]) -> ProgressMarks:
+    return reduce(ProgressMarks.joined, (other.marks() for other in lost), seen_ledger.marks())
 
 
 def _old(
     place: str,
-    found: Marks,
-    remembered: Marks,
-    memories: Sequence[Memory],
+    found: ProgressMarks,
+    remembered: ProgressMarks,
+    seen_ledgers: Sequence[SeenLedger],
     lacks: str = "",
 ) -> OldLedger:
-    if moved := next(filter(None, (each.moved_to() for each in memories)), ""):
+    if moved := next(filter(None, (each.moved_to() for each in seen_ledgers)), ""):
         return OldLedger(
             f"the ledger at {place} has moved to {moved}; what lies there now does not know who "
             "was written to since",
             "name that one: --state, or RUN_CAMPAIGN_STATE. If it is lost, run the campaign here "
             "with --accept-old-ledger",
         )
-    files = [each.file for each in memories[1:]]
+    files = [each.file for each in seen_ledgers[1:]]
     missing = max(0, remembered.attempts - found.attempts)
     hint = (
         "bring the newest one back; or run the campaign with --accept-old-ledger: whoever may "
@@ -173,8 +181,8 @@ def _old(
     )
 
 
-def _unless_unwritable(tell: Tell, *writes: Callable[[], object]) -> bool:
-    """Do these, and say whether all of them could be done."""
+def _is_written(tell: Tell, *writes: Callable[[], object]) -> bool:
+    """Do these, and return whether all of them could be done; if not, tell why."""
     try:
         for write in writes:
             write()
@@ -185,74 +193,77 @@ def _unless_unwritable(tell: Tell, *writes: Callable[[], object]) -> bool:
 
 
 @asynccontextmanager
-async def kept(
-    memory: Memory | None, ledger: Ledger, stop: Stop, every: float | None = None
+async def keep_progress(
+    seen_ledger: SeenLedger | None, ledger: Ledger, stop: Stop, every: float | None = None
 ) -> AsyncIterator[None]:
-    """Remember how far a live run's ledger comes, again and again, and once more at the end.
-    `stop`: told when a copy of the ledger has gone further meanwhile; nothing more is to be sent
+    """Record how far a live run's ledger comes while the context lasts, and at its end. `stop`:
+    called when a copy of the ledger has gone further meanwhile; nothing more is to be sent
     from this one."""
-    if memory is None:
+    if seen_ledger is None:
         yield
         return
     if every is None:
-        every = BEAT if ledger.file is not None else SELDOM
-    beat = asyncio.create_task(_beat(memory, ledger, stop, every), name="memory")
+        every = RECORD_EVERY if ledger.file is not None else RECORD_POSTGRESQL_EVERY
+    task = asyncio.create_task(_record_regularly(seen_ledger, ledger, stop, every), name="progress")
     try:
         yield
     finally:
-        beat.cancel()
-        await asyncio.gather(beat, return_exceptions=True)
-        _look(memory, ledger)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        _record(seen_ledger, ledger)
 
 
-async def _beat(memory: Memory, ledger: Ledger, stop: Stop, every: float) -> None:
-    touched, since, newest = memory.touched(), 0.0, 0.0
+async def _record_regularly(
+    seen_ledger: SeenLedger, ledger: Ledger, stop: Stop, every: float
+) -> None:
+    seen, since, newest = seen_ledger.stamp(), 0.0, 0.0
     while True:
-        await asyncio.sleep(GLANCE)
-        since, newest = since + GLANCE, newest + GLANCE
-        if since >= every or memory.touched() != touched:
-            look, since = _look, 0.0
-        elif newest >= BEAT and ledger.file is None:
-            look = _look_at_newest
+        await asyncio.sleep(CHECK_EVERY)
+        since, newest = since + CHECK_EVERY, newest + CHECK_EVERY
+        if since >= every or seen_ledger.stamp() != seen:
+            record, since = _record, 0.0
+        elif newest >= RECORD_EVERY and ledger.file is None:
+            record = _record_newest
         else:
             continue
-        error = await asyncio.to_thread(look, memory, ledger)
+        error = await asyncio.to_thread(record, seen_ledger, ledger)
         if error is not None:
             stop(error)
             return
-        touched, newest = memory.touched(), 0.0
+        seen, newest = seen_ledger.stamp(), 0.0
 
 
-def _look(memory: Memory, ledger: Ledger) -> OldLedger | None:
-    """Remember how far the ledger has come; the error, when it lacks something that was in it."""
-    # A folder that cannot be written was told when the run began; a ledger that fails is told by
-    # whoever sends.
-    with contextlib.suppress(OSError, LedgerError), memory.alone():
-        _keep_newest(memory, ledger)  # first: the ledger may have failed
-        remembered = memory.recall()
-        found = ledger.read(staleness.marks)
-        memory.write(found)
-        if (error := _unless_whole(ledger, found, remembered, [memory])) is not None:
-            _tell_others(memory, ledger)
+def _record(seen_ledger: SeenLedger, ledger: Ledger) -> OldLedger | None:
+    """Record how far the ledger has come. Returns the error when it lacks something that was in
+    it."""
+    # A folder that cannot be written was told when the run began; a ledger that fails is told where
+    # something is sent.
+    with contextlib.suppress(OSError, LedgerError), seen_ledger.locked():
+        _remember_newest(seen_ledger, ledger)  # first: the ledger may have failed
+        remembered = seen_ledger.marks()
+        found = ledger.read(staleness.progress_marks)
+        seen_ledger.write(found)
+        if (error := _incomplete(ledger, found, remembered, [seen_ledger])) is not None:
+            _tell_other_machines(seen_ledger, ledger)
             return error
     return None
 
 
-def _look_at_newest(memory: Memory, ledger: Ledger) -> OldLedger | None:
-    """The same at little cost, for a database in which other machines write too: remember what this
-    process has written, and hear what they miss."""
+def _record_newest(seen_ledger: SeenLedger, ledger: Ledger) -> OldLedger | None:
+    """Record only what this process has written, at little cost, where other machines write too.
+    Returns the error when one of them misses something."""
     with contextlib.suppress(OSError, LedgerError):
-        with memory.alone():
-            _keep_newest(memory, ledger)
+        with seen_ledger.locked():
+            _remember_newest(seen_ledger, ledger)
         if told := ledger.read(staleness.is_told_old):
-            return _old(ledger.place, Marks(), Marks(), [memory], told)
+            return _old(ledger.place, ProgressMarks(), ProgressMarks(), [seen_ledger], told)
     return None
 
 
-def _keep_newest(memory: Memory, ledger: Ledger) -> None:
+def _remember_newest(seen_ledger: SeenLedger, ledger: Ledger) -> None:
     if ledger.newest_attempt is None:
         return
     newest = staleness.newest_attempt(*ledger.newest_attempt)
     process = f"{socket.gethostname()} {os.getpid()}"
-    if memory.recall().newest.get(process) != newest:
-        memory.write(Marks(newest={process: newest}))
+    if seen_ledger.marks().newest.get(process) != newest:
+        seen_ledger.write(ProgressMarks(newest={process: newest}))

@@ -1,4 +1,4 @@
-"""Opening what a command is about: a ledger, and what it knows of a campaign."""
+"""Ledgers that a command is about, and their row of its campaign."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ def opened(
     read_only: bool = True,
     accept_old_ledger: bool = False,
 ) -> Iterator[tuple[Ledger, CampaignRow]]:
-    """A campaign's ledger, which must be there, and its row in it: from any host, where that is a
-    database. Raises OldLedger when it is to be changed and is an old copy, unless that is to be
-    accepted."""
+    """Open a campaign's ledger, which must be there. Yields it and the campaign's row in it: from
+    any host, where the ledger is a database. Raises OldLedger when it is to be changed and is an
+    old copy, unless that is to be accepted."""
     location = location_of(path, state, environ)
     with open_existing(location, read_only=read_only) as ledger:
         row = row_of(path, ledger)
         if read_only:
             yield ledger, row
             return
-        from runner.project.old_copies import keep_action, may_change
+        from runner.project.old_copies import allow_changes, remember_action
 
         names = [] if row.rehearsal else [row.name]
         at = SystemClock().now()
-        memory = may_change(ledger, environ, at, accept=accept_old_ledger, names=names)
+        seen_ledger = allow_changes(ledger, environ, at, accept=accept_old_ledger, names=names)
         yield ledger, row
-        keep_action(memory, ledger, at)
+        remember_action(seen_ledger, ledger, at)
 
 
 @contextmanager
 def opened_any(
     path: Path | None, state: str | None, environ: Mapping[str, str], folder: Path
 ) -> Iterator[tuple[Ledger, CampaignRow]]:
-    """The same, to be read; without a path the only campaign of the ledger found upward from
-    `folder`. Raises UsageError when it has several."""
+    """Open as `opened` does, to be read; without a path the only campaign of the ledger found
+    upward from `folder`. Raises UsageError when it has several."""
     if path is not None:
         with opened(path, state, environ) as found:
             yield found
@@ -70,7 +70,7 @@ def opened_any(
 
 
 def location_of(path: Path, state: str | None, environ: Mapping[str, str]) -> str:
-    """The ledger of a campaign whose file may be on another host."""
+    """Return where the ledger of a campaign lies whose file may be on another host."""
     said = state or environ.get(STATE_VARIABLE, "")
     if "://" in said and not path.exists():
         return said
@@ -78,7 +78,8 @@ def location_of(path: Path, state: str | None, environ: Mapping[str, str]) -> st
 
 
 def row_of(path: Path, ledger: Ledger) -> CampaignRow:
-    """The row of the campaign at `path`, known by the file's name where that is on another host."""
+    """Return the row of the campaign at `path`, known by the file's name where that is on another
+    host."""
     if path.exists():
         name = identify(path).name
         return require(ledger.read(registry.find_campaign, name), name, ledger)
@@ -94,14 +95,14 @@ def row_of(path: Path, ledger: Ledger) -> CampaignRow:
 
 
 def _real_first(ledger: Ledger) -> list[CampaignRow]:
-    """The campaigns that a command may mean that names no file here: rehearsals only where there is
-    nothing else."""
+    """Return the campaigns that a command may mean that names no file here: rehearsals only where
+    there is nothing else."""
     rows = ledger.read(registry.campaigns)
     return [row for row in rows if not row.rehearsal] or rows
 
 
 def require(row: CampaignRow | None, name: str, ledger: Ledger) -> CampaignRow:
-    """The campaign's row, or a clear word that this ledger has none."""
+    """Return the campaign's row. Raises RunnerError if this ledger has none."""
     if row is None:
         known = ", ".join(other.name for other in ledger.read(registry.campaigns)) or "none"
         raise RunnerError(
@@ -112,11 +113,11 @@ def require(row: CampaignRow | None, name: str, ledger: Ledger) -> CampaignRow:
 
 
 def file_of(ledger: Ledger, row: CampaignRow) -> Path:
-    """Where a campaign's file was when it was last planned."""
+    """Return where a campaign's file was when it was last planned."""
     return kept_file(ledger, row.path)
 
 
 def kept_file(ledger: Ledger, kept: str) -> Path:
-    """A file by what the ledger keeps of its path: a ledger in a file keeps it relative to
+    """Return a file by what the ledger keeps of its path: a ledger in a file keeps it relative to
     itself."""
     return Path(kept) if ledger.file is None else ledger.file.resolve().parent / kept

@@ -23,7 +23,8 @@ def refuse_used(
 ) -> None:
     """Raise UsageError when `target` is the ledger or one of its files, a campaign file, a sheet, a
     template or a do-not-contact list of a campaign: of those that the ledger knows, and of the
-    files `campaigns`. Symbolic and hard links are followed. `option`: what precedes it in words."""
+    files `campaigns`. Symbolic and hard links are followed. `option`: what precedes it in the
+    error."""
     used = chain(
         _of_ledger(ledger.file if ledger is not None else None),
         _of_files(campaigns),
@@ -33,7 +34,8 @@ def refuse_used(
 
 
 def refuse_log(target: Path, location: str, campaigns: Iterable[Path]) -> None:
-    """The same of a log file, before the ledger at `location` is opened or made."""
+    """Raise UsageError as `refuse_used` does for a log file, before the ledger at `location` is
+    opened or made."""
     of_ledger = _of_ledger(None if "://" in location else Path(location))
     _refuse(target, chain(of_ledger, _of_files(campaigns)), "--log-file ")
 

@@ -1,5 +1,5 @@
-"""Charts as SVG that stands inside a page: text as text, colours by the page's own variables, so
-that they follow light, dark and print; no script, nothing fetched."""
+"""The charts of a report, as SVG inside a page: text as text, colours by the page's own variables,
+so that they follow light, dark and print; no script, nothing fetched."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pygal.style import Style
 
 from runner.formatting import number, short
 from runner.message.status import MessageStatus
-from runner.report.content import Bars, Times, name_of, not_sent
+from runner.report.content import BarChart, TimeChart, name_of, not_sent
 from runner.status.statistics import Bucket, Series
 
 WIDTH = 440
@@ -23,13 +23,13 @@ ROW, FRAME = 24, 34
 LABEL = 24
 DAY = 86_400
 MOST_LABELS = 4
-"""Moments named below a chart of times."""
+"""TimeChart that are labelled below a chart of times."""
 
 
-def chart_of(spec: Bars | Times, key: str) -> str:
-    """A chart as an `<svg>`, with its title and its description in words. `key`: a name of its own
-    on the page."""
-    chart = _bars(spec) if isinstance(spec, Bars) else _times(spec)
+def chart_of(spec: BarChart | TimeChart, key: str) -> str:
+    """Return a chart as an `<svg>`, with its title and its description in words. `key`: a name of
+    its own on the page."""
+    chart = _bars(spec) if isinstance(spec, BarChart) else _times(spec)
     chart.uuid = key
     return _inline(chart.render_tree(), key, spec.title, _described(spec))
 
@@ -73,22 +73,22 @@ def _colour(status: MessageStatus) -> str:
     return f"var(--{status})"
 
 
-def _bars(spec: Bars) -> Any:
+def _bars(spec: BarChart) -> Any:
     chart = pygal.HorizontalStackedBar(
-        style=_style(*map(_colour, spec.ways)),
+        style=_style(*map(_colour, spec.statuses)),
         height=FRAME + ROW * len(spec.labels),
         # From the bottom up, as pygal has it.
         x_labels=[short(label, LABEL) for label in reversed(spec.labels)],
         **_LOOK,
     )
-    for way in spec.ways:
-        chart.add(name_of(way), [counts.get(way, 0) for counts in reversed(spec.counts)])
+    for each in spec.statuses:
+        chart.add(name_of(each), [counts.get(each, 0) for counts in reversed(spec.counts)])
     return chart
 
 
-def _times(spec: Times) -> Any:
+def _times(spec: TimeChart) -> Any:
     buckets, zone = spec.series.buckets, spec.series.zone
-    midnights = [each for each in buckets if f"{_there(each.begin, zone):%H:%M}" == "00:00"]
+    midnights = [each for each in buckets if f"{_local_time(each.begin, zone):%H:%M}" == "00:00"]
     named = midnights if len(midnights) > 1 else buckets
     named = named[:: -(-len(named) // MOST_LABELS)]
     chart = pygal.XY(
@@ -117,24 +117,24 @@ def _sent(bucket: Bucket) -> int:
 
 
 def _steps(buckets: Sequence[Bucket], height: Callable[[Bucket], int]) -> list[tuple[float, int]]:
-    """A line that keeps its height through each bucket."""
+    """Return a line that keeps its height through each bucket."""
     return [(at, height(each)) for each in buckets for at in (each.begin, each.end)]
 
 
 def _label(at: float, series: Series, *, days: bool) -> str:
-    span, there = series.buckets[-1].end - series.buckets[0].begin, _there(at, series.zone)
+    span, there = series.buckets[-1].end - series.buckets[0].begin, _local_time(at, series.zone)
     if days:
         return f"{there:%Y-%m-%d}" if span > 300 * DAY else f"{there:%d %b}"
     return f"{there:%H:%M}" if span <= DAY else f"{there:%d %b %H:%M}"
 
 
-def _there(at: float, zone: str) -> datetime:
-    """By the clock that cut the buckets: this machine's where no zone is named."""
+def _local_time(at: float, zone: str) -> datetime:
+    """Return a time by the clock that cut the buckets: this machine's where no zone is named."""
     return datetime.fromtimestamp(at, ZoneInfo(zone) if zone else None)
 
 
-def _described(spec: Bars | Times) -> str:
-    if isinstance(spec, Bars):
+def _described(spec: BarChart | TimeChart) -> str:
+    if isinstance(spec, BarChart):
         totals = [
             f"{label} {number(sum(counts.values()))}"
             for label, counts in zip(spec.labels, spec.counts, strict=True)
@@ -150,7 +150,7 @@ def _described(spec: Bars | Times) -> str:
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _EXTRAS = {"script", "desc"}
-"""What pygal's own script would use."""
+"""Elements that only pygal's own script would use."""
 
 
 def _inline(root: Any, key: str, title: str, description: str) -> str:

@@ -1,4 +1,4 @@
-"""A report as what it tells, whatever it is written as: sections of tables, charts and notes."""
+"""The content of a report, in whatever format: sections of tables, charts and notes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from runner.clock import iso
 from runner.formatting import duration, number, safe
 from runner.ledger.queries.statistics import ENDED
 from runner.message.status import MessageStatus
-from runner.pacing.forecast import finish_as_json
-from runner.status.statistics import Bucket, Counts, Figures, Series, as_json
+from runner.status.outlook import outlook_as_json
+from runner.status.statistics import Bucket, Counts, Series, Statistics, as_json
 from runner.status.status import Need
 
 _S = MessageStatus
@@ -32,7 +32,7 @@ BLANK, OTHERS = "(blank)", "(all others)"
 
 
 def name_of(status: MessageStatus) -> str:
-    """A status in words."""
+    """Return a status in words."""
     return NAMES.get(status, str(status))
 
 
@@ -54,8 +54,8 @@ Cell = str | int | Moment | None
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """Figures in rows; of one without rows nothing is shown."""
+class ReportTable:
+    """A table; one without rows is not shown."""
 
     caption: str
     head: Sequence[str]
@@ -63,7 +63,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Bars:
+class BarChart:
     """A chart of a bar for each label, made up of its counts per status."""
 
     title: str
@@ -71,18 +71,18 @@ class Bars:
     counts: Sequence[Counts]
 
     @property
-    def ways(self) -> list[MessageStatus]:
-        """The statuses that there are."""
-        return [way for way in ORDER if any(counts.get(way) for counts in self.counts)]
+    def statuses(self) -> list[MessageStatus]:
+        """The statuses of which there are any."""
+        return [each for each in ORDER if any(counts.get(each) for counts in self.counts)]
 
     @property
     def legend(self) -> list[tuple[str, str]]:
-        """What its colours stand for: (name of the colour, words)."""
-        return [(str(way), name_of(way)) for way in self.ways]
+        """The legend: (name of the colour, words)."""
+        return [(str(each), name_of(each)) for each in self.statuses]
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class TimeChart:
     """A chart of sends over time beside what was allowed."""
 
     title: str
@@ -90,12 +90,12 @@ class Times:
 
     @property
     def is_limited(self) -> bool:
-        """Whether anything is known of what was allowed."""
+        """Return whether anything is known of what was allowed."""
         return any(each.allowed is not None for each in self.series.buckets)
 
     @property
     def legend(self) -> list[tuple[str, str]]:
-        """What its colours stand for: (name of the colour, words)."""
+        """The legend: (name of the colour, words)."""
         told = [("sent", "sent")]
         if any(not_sent(each) for each in self.series.buckets):
             told.append(("rejected", "rejected, failed or in doubt"))
@@ -103,7 +103,7 @@ class Times:
 
 
 def not_sent(bucket: Bucket) -> int:
-    """What came to an end in a bucket without being known as sent."""
+    """Return how many messages of a bucket came to an end without being known as sent."""
     return sum(bucket.counts.values()) - bucket.counts.get(_S.SENT, 0)
 
 
@@ -112,15 +112,15 @@ class Section:
     """A part of a report."""
 
     title: str
-    tables: Sequence[Table]
-    chart: Bars | Times | None = None
+    tables: Sequence[ReportTable]
+    chart: BarChart | TimeChart | None = None
     notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that a report tells. `needs`: what needs a person, and the command that sees to it, empty
-    if none does; `public`: the form for programs, whose names stay."""
+    """A report. `needs`: what needs a person, and the command that sees to it, empty if none does;
+    `public`: the form for programs, whose names stay."""
 
     campaign: str
     at: Moment
@@ -134,17 +134,14 @@ class Report:
     public: Mapping[str, Any]
 
 
-def told(found: Figures, command: Callable[..., str], version: str) -> Report:
-    """What a campaign's report tells. `command` makes a command line of its words."""
+def report_of(found: Statistics, command: Callable[..., str], version: str) -> Report:
+    """Return the report of a campaign. `command` makes a command line of its words."""
     needs = [(_need(each), command(*each.words) if each.words else "") for each in found.needs]
     sections = [_funnel(found, command), _over_time(found), _senders(found), *_columns(found)]
-    standing = found.standing
     public = {
         "report": "run-campaign",
         **as_json(found),
-        **finish_as_json(standing.forecast, found.at),
-        "binds_now": standing.binds_now,
-        "next_at": iso(standing.next_at) or None,
+        **outlook_as_json(found.status.outlook, found.at),
         "needs": [{"what": what, "command": line or None} for what, line in needs],
     }
     here = datetime.fromtimestamp(found.at).astimezone()
@@ -168,15 +165,15 @@ def _need(need: Need) -> str:
     return safe(f"{need.what}{since}" + (f": {need.why}" if need.why else ""))
 
 
-def _summary(found: Figures) -> Sequence[str]:
-    status, standing = found.status, found.standing
+def _summary(found: Statistics) -> Sequence[str]:
+    status, outlook = found.status, found.status.outlook
     sent = status.counts[_S.SENT]
     lines = [f"{number(sent)} of {number(status.total)} sent"]
     if status.total:
         lines[0] += f" ({_share(sent, status.total)})"
     if status.per_hour:
         lines[0] += f", {number(status.per_hour)} of them in the last hour"
-    forecast = standing.forecast
+    forecast = outlook.forecast
     if forecast is not None and forecast.seconds < math.inf:
         end = Moment(found.at + forecast.seconds)
         binds = f"; what binds: {forecast.binds}" if forecast.binds else ""
@@ -189,13 +186,13 @@ def _summary(found: Figures) -> Sequence[str]:
         lines.append("when it is done is not known: the campaign file cannot be read here")
     elif not status.counts[_S.QUEUED] + status.counts[_S.SENDING]:
         lines.append("nothing is queued")
-    if standing.binds_now and standing.next_at is not None:
-        lines.append(f"next message {Moment(standing.next_at)}: waits for {standing.binds_now}")
+    if outlook.binds_now and outlook.next_at is not None:
+        lines.append(f"next message {Moment(outlook.next_at)}: waits for {outlook.binds_now}")
     return [safe(line[:1].upper() + line[1:]) for line in lines]
 
 
 def _share(part: int, total: int) -> str:
-    """`24 %`; never 0 % of some, or 100 % of not all."""
+    """Return `24 %`; never 0 % of some, or 100 % of not all."""
     if not total:
         return ""
     share = round(100 * part / total)
@@ -204,11 +201,11 @@ def _share(part: int, total: int) -> str:
     return ">99 %" if share == 100 and part < total else f"{share} %"
 
 
-def _funnel(found: Figures, command: Callable[..., str]) -> Section:
+def _funnel(found: Statistics, command: Callable[..., str]) -> Section:
     status = found.status
-    ways = [each for each in ORDER if status.counts[each]]
+    statuses = [each for each in ORDER if status.counts[each]]
     rows: list[Sequence[Cell]] = [["prospects", status.total, "100 %" if status.total else ""]]
-    for each in ways:
+    for each in statuses:
         count = status.counts[each]
         rows.append([name_of(each), count, _share(count, status.total)])
     reasons: list[list[Cell]] = [
@@ -219,36 +216,36 @@ def _funnel(found: Figures, command: Callable[..., str]) -> Section:
     if status.counts[_S.IN_DOUBT]:
         notes.append("In doubt: may or may not have been sent; never counted as either.")
     if status.counts[_S.SKIPPED]:
-        words = ("export", found.standing.path, "-o", "skipped.csv", "--status", "skipped")
+        words = ("export", status.file, "-o", "skipped.csv", "--status", "skipped")
         notes.append(f"Who was skipped, and what to correct: {safe(command(*words))}")
     return Section(
         "What came of it",
         [
-            Table("Prospects by status", ["status", "count", "share"], rows),
-            Table("Reasons", ["status", "reason", "count"], reasons),
+            ReportTable("Prospects by status", ["status", "count", "share"], rows),
+            ReportTable("Reasons", ["status", "reason", "count"], reasons),
         ],
-        Bars(
+        BarChart(
             "Prospects by status",
-            ["prospects", *map(name_of, ways)],
-            [{each: status.counts[each] for each in ways}]
-            + [{each: status.counts[each]} for each in ways],
+            ["prospects", *map(name_of, statuses)],
+            [{each: status.counts[each] for each in statuses}]
+            + [{each: status.counts[each]} for each in statuses],
         )
-        if ways
+        if statuses
         else None,
         notes,
     )
 
 
-def _over_time(found: Figures) -> Section:
+def _over_time(found: Statistics) -> Section:
     series = found.series
-    ways = [each for each in ENDED if any(bucket.counts.get(each) for bucket in series.buckets)]
+    statuses = [each for each in ENDED if any(bucket.counts.get(each) for bucket in series.buckets)]
     limited = any(bucket.allowed is not None for bucket in series.buckets)
     rows: list[list[Cell]] = []
     for bucket in series.buckets:
         if any(bucket.counts.values()):
-            counts: list[Cell] = [bucket.counts.get(each, 0) for each in ways]
+            counts: list[Cell] = [bucket.counts.get(each, 0) for each in statuses]
             rows.append([Moment(bucket.begin), *counts, *([bucket.allowed] if limited else [])])
-    head = [f"{series.every} from", *map(name_of, ways), *(["allowed"] if limited else [])]
+    head = [f"{series.every} from", *map(name_of, statuses), *(["allowed"] if limited else [])]
     notes = []
     if not rows:
         notes = ["Nothing has been sent yet."]
@@ -263,38 +260,39 @@ def _over_time(found: Figures) -> Section:
     if len(rows) < len(series.buckets):
         notes.append("Times in which nothing happened are left out of the table.")
     title = f"Sends per {series.every}"
-    chart = Times(title, series) if rows else None
-    return Section("Over time", [Table(title, head, rows)], chart, notes)
+    chart = TimeChart(title, series) if rows else None
+    return Section("Over time", [ReportTable(title, head, rows)], chart, notes)
 
 
-def _senders(found: Figures) -> Section:
+def _senders(found: Statistics) -> Section:
     shown = [each for each in found.senders if each.sender]
-    ways = [each for each in ORDER if any(one.counts.get(each) for one in shown)]
+    statuses = [each for each in ORDER if any(one.counts.get(each) for one in shown)]
     rows: list[list[Cell]] = []
     stopped = any(each.stopped for each in shown)
-    ends = found.standing.forecast is not None
+    ends = found.status.outlook.forecast is not None
     for each in shown:
-        counts: list[Cell] = [each.counts.get(way, 0) for way in ways]
+        counts: list[Cell] = [each.counts.get(kind, 0) for kind in statuses]
         last = None if each.last_sent_at is None else Moment(each.last_sent_at)
         why = [] if not stopped else [safe(each.stopped.why) if each.stopped else ""]
         done = [None if each.stopped else _done(found, each.sender)] if ends else []
         rows.append([each.sender, *counts, last, *done, *why])
-    head = ["sender", *map(name_of, ways), "last sent"]
+    head = ["sender", *map(name_of, statuses), "last sent"]
     head += ["done about"] * ends + ["stopped"] * stopped
-    chart = Bars("Messages by sender", [each.sender for each in shown], [e.counts for e in shown])
-    table = Table("Messages by sender", head, rows)
+    names, all_counts = [each.sender for each in shown], [each.counts for each in shown]
+    chart = BarChart("Messages by sender", names, all_counts)
+    table = ReportTable("Messages by sender", head, rows)
     return Section("By sender", [table], chart if shown else None)
 
 
-def _done(found: Figures, sender: str) -> Cell:
-    forecast = found.standing.forecast
+def _done(found: Statistics, sender: str) -> Cell:
+    forecast = found.status.outlook.forecast
     left = None if forecast is None else forecast.by_sender.get(sender)
     if left is None:
         return None
     return Moment(found.at + left) if left < math.inf else "never"
 
 
-def _columns(found: Figures) -> list[Section]:
+def _columns(found: Statistics) -> list[Section]:
     return [
         _column(f"By {safe(each.column)}", [(_value(one.value), one.counts) for one in each.values])
         for each in found.by
@@ -306,12 +304,12 @@ def _value(value: str | None) -> str:
 
 
 def _column(title: str, values: Sequence[tuple[str, Counts]]) -> Section:
-    ways = [each for each in ORDER if any(counts.get(each) for _, counts in values)]
+    statuses = [each for each in ORDER if any(counts.get(each) for _, counts in values)]
     rows: list[list[Cell]] = []
     for value, counts in values:
         total, sent = sum(counts.values()), counts.get(_S.SENT, 0)
-        each: list[Cell] = [counts.get(way, 0) for way in ways]
+        each: list[Cell] = [counts.get(each, 0) for each in statuses]
         rows.append([value, total, *each, _share(sent, total)])
-    head = ["value", "rows", *map(name_of, ways), "share sent"]
-    chart = Bars(title, [value for value, _ in values], [counts for _, counts in values])
-    return Section(title, [Table(title, head, rows)], chart if values else None)
+    head = ["value", "rows", *map(name_of, statuses), "share sent"]
+    chart = BarChart(title, [value for value, _ in values], [counts for _, counts in values])
+    return Section(title, [ReportTable(title, head, rows)], chart if values else None)

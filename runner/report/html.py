@@ -1,4 +1,4 @@
-"""A report as one HTML file: it needs no network, runs nothing, and prints."""
+"""The HTML of a report, in one file: it needs no network, runs nothing, and prints."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from markupsafe import Markup
 
 from runner.formatting import number
 from runner.report.charts import chart_of
-from runner.report.content import ORDER, Bars, Moment, Report, Times, name_of
+from runner.report.content import ORDER, BarChart, Moment, Report, TimeChart, name_of
 
 
-def escaping(loader: BaseLoader) -> Environment:
-    """For pages in which everything that is put into them is escaped, whoever wrote it."""
+def escaping_environment(loader: BaseLoader) -> Environment:
+    """Return an environment that escapes everything that is put into a page."""
     made = Environment(
         loader=loader,
         autoescape=True,
@@ -23,10 +23,10 @@ def escaping(loader: BaseLoader) -> Environment:
     return made
 
 
-def page(report: Report) -> str:
-    """The page. Everything that is not this package's own is escaped."""
+def render_html(report: Report) -> str:
+    """Return the page. Everything that is not this package's own is escaped."""
     loader = PackageLoader("runner", "report")
-    environment = escaping(loader)
+    environment = escaping_environment(loader)
     environment.tests["moment"] = lambda cell: isinstance(cell, Moment)
     style, _, _ = loader.get_source(environment, "report.css")
     return environment.get_template("report.html.j2").render(
@@ -38,5 +38,5 @@ def page(report: Report) -> str:
     )
 
 
-def _chart(spec: Bars | Times, key: str) -> Markup:
+def _chart(spec: BarChart | TimeChart, key: str) -> Markup:
     return Markup(chart_of(spec, key))  # pygal's own, with every text in it escaped

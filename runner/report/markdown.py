@@ -1,4 +1,4 @@
-"""A report in Markdown: its tables, for a chat, an issue or a pull request."""
+"""The Markdown of a report: its tables, for a chat, an issue or a pull request."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterable
 
 from runner.formatting import number
-from runner.report.content import Cell, Report, Table
+from runner.report.content import Cell, Report, ReportTable
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]#|~!$]")
 
 
-def markdown(report: Report) -> str:
-    """The report. What came from people stands there as the text that it is."""
+def render_markdown(report: Report) -> str:
+    """Return the report. What came from people is shown as the text that it is."""
     return "\n".join(_lines(report)) + "\n"
 
 
@@ -42,7 +42,7 @@ def _lines(report: Report) -> Iterable[str]:
     yield f"run-campaign {report.version}"
 
 
-def _table(table: Table) -> Iterable[str]:
+def _table(table: ReportTable) -> Iterable[str]:
     if not table.rows:
         return
     right = [any(isinstance(row[at], int) for row in table.rows) for at in range(len(table.head))]
@@ -60,12 +60,12 @@ def _cell(cell: Cell) -> str:
 
 
 def text(words: str) -> str:
-    """Words on one line that no Markdown takes for more."""
+    """Return words on one line, with everything escaped that Markdown would interpret."""
     return _SPECIAL.sub(r"\\\g<0>", html.escape(" ".join(words.split()), quote=False))
 
 
 def code(words: str) -> str:
-    """A command as code, whatever backticks are in it."""
+    """Return a command as code, whatever backticks are in it."""
     runs = [len(each) for each in re.findall("`+", words)]
     fence = "`" * (max(runs, default=0) + 1)
     pad = " " if words.startswith("`") or words.endswith("`") else ""

@@ -1,4 +1,4 @@
-"""Figures written down for people and programs: one HTML file, Markdown, or JSON.
+"""The writer of reports for people and programs: one HTML file, Markdown, or JSON.
 
 Everything that comes from people, their sheet or the API shows as the text that it is. No page
 fetches anything or runs a script.
@@ -11,18 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runner.errors import RunnerError, UsageError
-from runner.report.content import told
-from runner.status.statistics import Figures
+from runner.report.content import report_of
+from runner.status.statistics import Statistics
 from runner.tables.writer import replacing
 
-__all__ = ["FORMATS", "format_of", "refuse_other", "save_report", "written"]
+__all__ = ["FORMATS", "format_of", "refuse_other", "render", "save_report"]
 
 FORMATS = {"html": (".html", ".htm"), "md": (".md", ".markdown"), "json": (".json",)}
-"""Formats, and the endings of files that mean them."""
+"""The formats, and the endings of files that mean them."""
 
 
 def format_of(path: Path) -> str:
-    """The format by a file's ending. Raises UsageError for one that means none."""
+    """Return the format by a file's ending. Raises UsageError for an unknown one."""
     for name, endings in FORMATS.items():
         if path.suffix.lower() in endings:
             return name
@@ -31,20 +31,20 @@ def format_of(path: Path) -> str:
     raise UsageError(f"-o {path}: an unknown ending {said}; known: {known}", "or say --format")
 
 
-def written(found: Figures, format: str, command: Callable[..., str], version: str) -> str:
-    """A report. `command` makes a command line of its words."""
-    report = told(found, command, version)
+def render(found: Statistics, format: str, command: Callable[..., str], version: str) -> str:
+    """Return the text of a report. `command` makes a command line of its words."""
+    report = report_of(found, command, version)
     match format:
         case "json":
             return json.dumps(report.public, ensure_ascii=False, indent=2) + "\n"
         case "md":
-            from runner.report.markdown import markdown
+            from runner.report.markdown import render_markdown
 
-            return markdown(report)
+            return render_markdown(report)
         case _:
-            from runner.report.html import page
+            from runner.report.html import render_html
 
-            return page(report)
+            return render_html(report)
 
 
 def save_report(path: Path, text: str) -> None:
@@ -71,7 +71,7 @@ MARKS = (
     "<!-- run-campaign report -->",
     '{\n  "report": "run-campaign"',
 )
-"""What a report of each format has near its beginning."""
+"""The marks near the beginning of a report, one for each format."""
 
 
 def _is_report(path: Path) -> bool:

@@ -1,3 +1,1 @@
-"""What a command does once its words are understood. `story` is a live run's; of the others each
-has a module that loads no more than it needs.
-"""
+"""Commands that may send, and those that say what a run would do: a module each."""

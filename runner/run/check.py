@@ -1,4 +1,4 @@
-"""Everything that can be checked of a campaign without sending; and the team's senders."""
+"""`check` and `senders`: all that can be checked of a campaign without sending."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ from runner.ledger.campaigns.brakes import BY_A_PERSON
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.planning.draft import Draft, known_characters, make_draft, origin_of
 from runner.planning.eta import when_done
-from runner.planning.preview import Preview, preview
-from runner.planning.start import warnings
+from runner.planning.planner import render_with
+from runner.planning.preview import preview
+from runner.planning.start import never_open
 from runner.project.campaign_files import load
 from runner.project.credentials import read_token
 from runner.project.ledger_location import LEDGER_NAME, ledger_location, ledger_upward
-from runner.project.old_copies import never_old, refuse_lost
-from runner.run.permission import brakes_on, how_to_go_on
+from runner.project.old_copies import refuse_lost, refuse_old_copy
+from runner.run.permission import find_brakes, resume_hint
 from runner.run.review import review
-from runner.run.team import Introduction, introduce, what_stands_in_the_way
+from runner.run.team import TokenIdentity, fetch_identity, find_obstacle
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. `ok` is False when it stands in the way of a run; `instead`
+    """One thing that was checked. `ok` is False when it keeps a campaign from running; `instead`
     says what to do."""
 
     ok: bool
@@ -50,7 +51,7 @@ def check(
     *,
     offline: bool = False,
 ) -> Iterator[Check]:
-    """Look at a campaign's file, rows, ledger, token, team and senders, in the order in which a
+    """Check a campaign's file, rows, ledger, token, team and senders, in the order in which a
     run needs them. Raises CampaignError for a file that cannot be read at all."""
     campaign = load([path])[0]
     yield Check(True, f"campaign {campaign.name}: {path} is understood")
@@ -60,7 +61,7 @@ def check(
         try:
             if "://" in location or Path(location).exists():
                 ledger = held.enter_context(open_ledger(location))
-                never_old(ledger, environ)
+                refuse_old_copy(ledger, environ)
                 yield Check(True, f"ledger: {ledger.place}")
                 yield from _stopped(campaign, ledger)
             else:
@@ -75,40 +76,42 @@ def check(
         except RunnerError as error:
             yield Check(False, str(error), error.hint)
             draft = None
-        said = None
+        identity = None
         if not offline:
             try:
                 token = read_token(campaign, environ, location)
                 row = draft.row if draft else None
-                said = asyncio.run(introduce(campaign, token, clock, bus, ledger, row))
+                identity = asyncio.run(fetch_identity(campaign, token, clock, bus, ledger, row))
             except RunnerError as error:
                 yield Check(False, f"API: {error}", error.hint)
         characters = None
-        if said is not None:
-            yield Check(True, f"token: of team {said.team_name} ({said.team}) at {said.origin}")
-            yield from _bound(draft, said)
-            yield from _senders(campaign, said)
-            for each in said.platforms:
+        if identity is not None:
+            yield Check(
+                True, f"token: of team {identity.team_name} ({identity.team}) at {identity.origin}"
+            )
+            yield from _bound(draft, identity)
+            yield from _senders(campaign, identity)
+            for each in identity.platforms:
                 characters = (
                     each.characters if each.platform == campaign.api.platform else characters
                 )
-            yield from _platform(campaign, said)
+            yield from _platform(campaign, identity)
         if draft is not None:
             yield from _rows(draft, ledger, characters, clock)
 
 
 def _stopped(campaign: Campaign, ledger: Ledger) -> Iterator[Check]:
-    for name, brake in brakes_on(ledger, [campaign]).items():
+    for name, brake in find_brakes(ledger, [campaign]).items():
         by_a_person = brake.kind in BY_A_PERSON
-        yield Check(not by_a_person, brake_text(name, brake), how_to_go_on(brake, campaign.path))
+        yield Check(not by_a_person, brake_text(name, brake), resume_hint(brake, campaign.path))
 
 
-def _bound(draft: Draft | None, said: Introduction) -> Iterator[Check]:
+def _bound(draft: Draft | None, identity: TokenIdentity) -> Iterator[Check]:
     row = draft.row if draft else None
     if (
         row is not None
         and row.team is not None
-        and (row.origin, row.team) != (said.origin, said.team)
+        and (row.origin, row.team) != (identity.origin, identity.team)
     ):
         yield Check(
             False,
@@ -117,19 +120,19 @@ def _bound(draft: Draft | None, said: Introduction) -> Iterator[Check]:
         )
 
 
-def _senders(campaign: Campaign, said: Introduction) -> Iterator[Check]:
-    links = {link.id: link for link in said.links}
+def _senders(campaign: Campaign, identity: TokenIdentity) -> Iterator[Check]:
+    links = {link.id: link for link in identity.links}
     for sender in campaign.senders:
         link = links.get(sender.id)
         if link is None:
-            what = f"sender {sender.id} is no account link of team {said.team_name}"
+            what = f"sender {sender.id} is no account link of team {identity.team_name}"
             yield Check(False, what, "see which there are: run-campaign senders")
         elif link.platform != campaign.api.platform:
             what = (
                 f"sender {sender.id} is on {link.platform}, the campaign on {campaign.api.platform}"
             )
             yield Check(False, what, "choose a sender of that platform, or set api.platform")
-        elif why := what_stands_in_the_way(link):
+        elif why := find_obstacle(link):
             what, _, instead = why.partition(": ")
             yield Check(False, f"sender {what}", instead)
         else:
@@ -140,8 +143,8 @@ def _senders(campaign: Campaign, said: Introduction) -> Iterator[Check]:
             yield Check(True, f"sender {sender.id} ({link.username}) is {link.status}; {limits}")
 
 
-def _platform(campaign: Campaign, said: Introduction) -> Iterator[Check]:
-    for each in said.platforms:
+def _platform(campaign: Campaign, identity: TokenIdentity) -> Iterator[Check]:
+    for each in identity.platforms:
         if each.platform == campaign.api.platform:
             longest = "any length" if each.characters is None else f"{each.characters} characters"
             yield Check(
@@ -150,8 +153,8 @@ def _platform(campaign: Campaign, said: Introduction) -> Iterator[Check]:
                 "" if each.can_send else "this team cannot send there: see its plan in Inbox",
             )
             return
-    if said.platforms:
-        known = ", ".join(each.platform for each in said.platforms)
+    if identity.platforms:
+        known = ", ".join(each.platform for each in identity.platforms)
         yield Check(False, f"platform {campaign.api.platform} is not there", f"known: {known}")
 
 
@@ -161,15 +164,16 @@ def _rows(
     campaign = draft.campaign
     if characters is None:
         characters = known_characters(ledger, origin_of(draft), campaign.api.platform)
-    said = review(draft, ledger, clock.now())
-    for finding in said.findings:
+    reviewed = review(draft, ledger, clock.now())
+    for finding in reviewed.findings:
         instead = f"--accept {finding.code}" if finding.level is Level.QUESTION else ""
         told = f"{finding.level} {finding.code}: {finding}"
-        yield Check(finding not in said.open, told, instead)
-    if any(each.level is Level.ERROR for each in said.open):
+        yield Check(finding not in reviewed.open, told, instead)
+    if any(each.level is Level.ERROR for each in reviewed.open):
         return
     try:
-        found: Preview = preview(draft, ledger, characters, lambda _: None, clock.now())
+        render = render_with(draft.template, characters)
+        found = preview(draft, ledger, render, lambda _: None, clock.now())
     except RunnerError as error:
         yield Check(False, str(error), error.hint)
         return
@@ -183,7 +187,7 @@ def _rows(
     if found.changed:
         what = f"{found.changed} texts changed since they were planned"
         yield Check(False, what, "run with --accept-changes to send the new ones")
-    for warning in warnings([draft], clock.now()):
+    for warning in never_open([draft], clock.now()):
         yield Check(False, warning, "see schedule: in the campaign file")
     done = when_done([(draft, found.waiting)], ledger, clock)
     if done.seconds == math.inf:
@@ -201,19 +205,20 @@ def senders(
     folder: Path,
     clock: Clock,
     bus: EventBus,
-) -> Introduction:
-    """The team's account links, by a campaign file's API and token, or else by the defaults."""
+) -> TokenIdentity:
+    """Fetch the team's account links, by a campaign file's API and token, or else by the
+    defaults."""
     if path is not None:
         campaign = load_campaign(path)
         location = ledger_location(state, environ, [campaign], live=False)
     else:
         # Only its `api` is used: the defaults of any campaign.
-        nobody = {"senders": ("x",), "prospects": "x.csv", "message": "x"}
+        any_campaign = {"senders": ("x",), "prospects": "x.csv", "message": "x"}
         context = {"folder": folder, "stem": "senders"}
-        campaign = Campaign.model_validate(nobody, context=context)
+        campaign = Campaign.model_validate(any_campaign, context=context)
         try:
             location = ledger_upward(state, environ, folder)
         except UsageError:
             location = str(folder / LEDGER_NAME)
     token = read_token(campaign, environ, location)
-    return asyncio.run(introduce(campaign, token, clock, bus, None))
+    return asyncio.run(fetch_identity(campaign, token, clock, bus, None))

@@ -1,37 +1,36 @@
-"""A look at live lanes for whoever measures: what the ledger says, and what the limits leave.
+"""Figures of live lanes for metrics: from the ledger, and from what the limits leave.
 
-Lanes are looked at in their own event loop and the ledger in a thread, so that a look neither meets
-a lane half changed nor holds it up.
+Lanes are read in their own event loop and the ledger in a thread, so that reading neither sees a
+lane half changed nor holds it up.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 
 from runner.clock import Clock
-from runner.instrumentation import CampaignFigures, Figures, LaneFigures, Limit, Measures
+from runner.instrumentation import LaneFigures, Limit, Measures, RunFigures
 from runner.ledger.ledger import Ledger
-from runner.ledger.queries import gauges
-from runner.ledger.queries.gauges import Standing
+from runner.ledger.messages.queue import SenderQueue
+from runner.ledger.queries.gauges import campaign_figures
 from runner.pacing.windows import DAY, HOUR, MINUTE
 from runner.sending.lane import Lane
 
 WINDOWS: Mapping[float, str] = {MINUTE: "minute", HOUR: "hour", DAY: "day"}
-"""What a window of so many seconds is called."""
+"""The names of windows, by their seconds."""
 
 
-def measured(ledger: Ledger, measures: Measures | None, clock: Clock) -> None:
-    """Tell whoever measures how long this ledger's commits take."""
+def measure_commits(ledger: Ledger, measures: Measures | None, clock: Clock) -> None:
+    """Report to `measures`, if any, how long this ledger's commits take."""
     if measures is not None:
         ledger.measure(measures.committed, clock)
 
 
 @asynccontextmanager
-async def looked_at(
+async def measure_lanes(
     measures: Measures | None,
     ledger: Ledger,
     clock: Clock,
@@ -39,14 +38,14 @@ async def looked_at(
     *,
     submitted: bool = False,
 ) -> AsyncIterator[None]:
-    """While it lasts, whoever measures can look at `lanes`; `submitted`: and at all campaigns that
-    were handed to workers."""
+    """Let `measures`, if any, read figures of `lanes` while the context lasts; if `submitted`, of
+    all campaigns that were handed to workers too."""
     if measures is None:
         yield
         return
     loop = asyncio.get_running_loop()
 
-    def look() -> Future[Figures]:
+    def look() -> Future[RunFigures]:
         looking = _look(ledger, clock, lanes, submitted)
         try:
             return asyncio.run_coroutine_threadsafe(looking, loop)
@@ -54,35 +53,34 @@ async def looked_at(
             looking.close()
             raise
 
-    measures.look_by(look)
+    measures.read_figures_by(look)
     try:
         yield
     finally:
-        measures.look_by(None)
+        measures.read_figures_by(None)
         await asyncio.sleep(0)  # what was asked for just before is a task by now, and ends as one
 
 
 async def _look(
     ledger: Ledger, clock: Clock, lanes: Callable[[], Collection[Lane]], submitted: bool
-) -> Figures:
+) -> RunFigures:
     begun = clock.boot()
     driven = list(lanes())
     ids = [id for lane in driven for id in lane.campaigns]
     only = {each for lane in driven for each in lane.only}
-    said = await asyncio.to_thread(ledger.read, gauges.standings, ids, only, submitted=submitted)
+    campaigns, queues = await asyncio.to_thread(
+        ledger.read, campaign_figures, ids, only, submitted=submitted
+    )
     now, wall = clock.boot(), clock.now()
-    return Figures(
+    return RunFigures(
         at=wall,
         took=now - begun,
-        campaigns=[
-            CampaignFigures(each.campaign, each.messages, each.brake, each.last_sent_at)
-            for each in said.values()
-        ],
-        lanes=[_figures(lane, said, now, wall) for lane in driven],
+        campaigns=campaigns,
+        lanes=[_figures(lane, queues, now, wall) for lane in driven],
     )
 
 
-def _figures(lane: Lane, said: Mapping[int, Standing], now: float, wall: float) -> LaneFigures:
+def _figures(lane: Lane, queues: Sequence[SenderQueue], now: float, wall: float) -> LaneFigures:
     ends: dict[tuple[str, str], float] = {}
     for settings in lane.campaigns.values():
         channel = lane.channel_for(settings.version, settings.base_url)
@@ -92,30 +90,28 @@ def _figures(lane: Lane, said: Mapping[int, Standing], now: float, wall: float) 
         lane=lane.id,
         in_flight=lane.in_flight.count,
         stopped=bool(lane.stops.lane),
-        due=_due(lane, said, now, wall),
+        due=_due(lane, queues, now, wall),
         limits=_limits(lane, now),
         senders={sender: sender in lane.stops.senders for sender in lane.pacer.senders},
         ends=ends,
     )
 
 
-def _due(lane: Lane, said: Mapping[int, Standing], now: float, wall: float) -> dict[str, int]:
+def _due(lane: Lane, queues: Sequence[SenderQueue], now: float, wall: float) -> dict[str, int]:
     """By campaign, what a lane has in its queue and nothing makes wait."""
-    due: Counter[str] = Counter()
+    due = dict.fromkeys((settings.name for settings in lane.campaigns.values()), 0)
     ready: dict[str, bool] = {}
-    for id, settings in lane.campaigns.items():
-        due[settings.name] = 0
-        if lane.stops.is_ending or id in lane.stops.campaigns or id not in said:
+    for each in queues:
+        sender, settings = each.sender, lane.campaigns.get(each.campaign)
+        if settings is None or lane.stops.is_ending or each.campaign in lane.stops.campaigns:
             continue
-        for each in said[id].waiting:
-            sender = each.sender
-            if sender not in lane.pacer.senders or sender in lane.stops.senders:
-                continue
-            if sender not in ready:
-                ready[sender] = lane.pacer.ready(sender, now).at <= now
-            if ready[sender] and settings.opens(each.zone, max(each.next_at, wall)) <= wall:
-                due[settings.name] += each.count
-    return dict(due)
+        if sender not in lane.pacer.senders or sender in lane.stops.senders:
+            continue
+        if sender not in ready:
+            ready[sender] = lane.pacer.ready(sender, now).at <= now
+        if ready[sender] and settings.opens(each.zone, max(each.next_at, wall)) <= wall:
+            due[settings.name] += each.count
+    return due
 
 
 def _limits(lane: Lane, now: float) -> list[Limit]:

@@ -1,4 +1,4 @@
-"""What a run is asked, and what it takes from outside."""
+"""A run's options, and the surroundings that it takes from outside."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from runner.channels.base import Token
 from runner.clock import Clock
-from runner.events import EventBus
+from runner.events import EventBus, Notice
 from runner.pacing.forecast import Forecast
 from runner.planning.preview import Preview
 from runner.planning.start import Confirm
@@ -15,10 +15,10 @@ from runner.planning.start import Confirm
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line asks of a run. Times in seconds.
+    """The command line's options of a run. Times in seconds.
 
     `at` and `token` serve a run against another address (the sandbox); `unpaced` then switches
-    limits and schedule off, and nobody needs to remember a `throwaway` ledger.
+    limits and schedule off, and progress of a `throwaway` ledger is not kept.
     """
 
     state: str | None = None
@@ -40,16 +40,20 @@ class Options:
     throwaway: bool = False
 
 
-Ask = Callable[[Sequence[Preview], Forecast], bool]
+AskToSend = Callable[[Sequence[Preview], Forecast], bool]
 """Shows a person what is about to be sent and asks; True to go on."""
 
 
 @dataclass(slots=True)
 class Surroundings:
-    """What a run takes from outside. `ask` and `confirm` are None when nobody is to be asked."""
+    """A run's clock, events and environment. `ask` and `confirm` are None if no person is asked."""
 
     clock: Clock
     bus: EventBus
     environ: Mapping[str, str]
-    ask: Ask | None = None
+    ask: AskToSend | None = None
     confirm: Confirm | None = None
+
+    def tell(self, text: str) -> None:
+        """Tell a person something, in a line."""
+        self.bus.emit(Notice(self.clock.now(), text))

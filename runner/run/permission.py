@@ -1,4 +1,4 @@
-"""Which campaigns may run, as far as people, guards and earlier runs have said."""
+"""Brakes before a run: what a person, a guard or an earlier run has stopped, and what goes on."""
 
 from __future__ import annotations
 
@@ -19,42 +19,45 @@ if TYPE_CHECKING:
     from runner.campaign.schema import Campaign
 
 
-def how_to_go_on(brake: Brake, path: Path) -> str:
-    """What a person does about a campaign that is stopped."""
+def resume_hint(brake: Brake, path: Path) -> str:
+    """Return what a person does about a campaign that is stopped."""
     if brake.kind in BY_A_PERSON:
         return f"resume with: run-campaign resume {path}"
     return f"to run it is to go on: run-campaign {path}"
 
 
-def brakes_on(ledger: Ledger, campaigns: Sequence[Campaign]) -> dict[str, Brake]:
-    """What stops which of these campaigns, by name."""
+def find_brakes(ledger: Ledger, campaigns: Sequence[Campaign]) -> dict[str, Brake]:
+    """Return what stops which of these campaigns, by name."""
     found: dict[str, Brake] = {}
     for campaign in campaigns:
         row = ledger.read(registry.find_campaign, campaign.name)
-        brake = ledger.read(brakes.standing, [row.id]).get(row.id) if row else None
+        brake = ledger.read(brakes.active, [row.id]).get(row.id) if row else None
         if brake is not None:
             found[campaign.name] = brake
     return found
 
 
-def that_may_run(
+def select_runnable(
     ledger: Ledger,
     campaigns: Sequence[Campaign],
     bus: EventBus,
     at: float,
     before: Mapping[str, Brake] | None = None,
 ) -> list[Campaign]:
-    """The campaigns that no person has stopped; of the others it is told. Raises CampaignPaused
-    if none may run. `before`: what stopped them when the command was given; what a run has stopped
-    since stays so too, for nobody has said yet that it is to go on."""
+    """Return the campaigns that no person has stopped, and tell of the others. `before`: what
+    stopped them when the command was given; what a run has stopped since stays so too, for no
+    person has said yet that it is to go on.
+
+    Raises CampaignPaused if none may run, CampaignGuarded if a guard has stopped one of them.
+    """
     stopped: dict[str, tuple[str, str]] = {}
     kinds: set[BrakeKind] = set()
-    for name, brake in brakes_on(ledger, campaigns).items():
+    for name, brake in find_brakes(ledger, campaigns).items():
         by_a_person = brake.kind in BY_A_PERSON
         known = before is None or brake == before.get(name)
         if by_a_person or not known:
             path = next(each.path for each in campaigns if each.name == name)
-            stopped[name] = brake_text(name, brake), how_to_go_on(brake, path)
+            stopped[name] = brake_text(name, brake), resume_hint(brake, path)
             kinds.add(brake.kind)
     if stopped and len(stopped) == len(campaigns):
         told = "; ".join(what for what, _ in stopped.values())
@@ -71,10 +74,8 @@ def _error_for(kinds: Collection[BrakeKind]) -> type[RunnerError]:
     return CampaignPaused if BY_A_PERSON & set(kinds) else RunnerError
 
 
-def go_on_after_guard(
-    ledger: Ledger, rows: Collection[CampaignRow], bus: EventBus, at: float
-) -> None:
-    """To run a campaign again is the word to go on that its guard, or the API, waits for."""
+def release_guards(ledger: Ledger, rows: Collection[CampaignRow], bus: EventBus, at: float) -> None:
+    """Let campaigns go on that their guard, or the API, has stopped: to run them again says so."""
     for row in rows:
         with ledger.writing() as connection:
             # Looked at in the same transaction: a person may pause it just now.
@@ -82,6 +83,8 @@ def go_on_after_guard(
             if brake is None:
                 continue
             why = f"run again; it was {brake.kind}"
-            audit.keep(connection, Act.RESUME, at=at, by=user(), via=CLI, campaign=row.id, why=why)
+            audit.record(
+                connection, Act.RESUME, at=at, by=user(), via=CLI, campaign=row.id, why=why
+            )
         told = "; going on, its count starts anew" if brake.kind is BrakeKind.GUARDED else ""
         bus.emit(Notice(at, f"{brake_text(row.name, brake)}{told}"))

@@ -16,8 +16,8 @@ from runner.ledger import schema
 from runner.ledger.campaigns import accepted_findings
 from runner.ledger.ledger import Ledger
 from runner.planning.draft import Draft, known_characters, origin_of
-from runner.planning.preview import Rows
-from runner.planning.write import is_unchanged, list_key, reading
+from runner.planning.preview import RowProgress
+from runner.planning.write import is_unchanged, list_key, report_rows
 from runner.run.options import Options, Surroundings
 
 ASKED_EACH_TIME = frozenset({"list_shrank"})
@@ -26,7 +26,7 @@ ASKED_EACH_TIME = frozenset({"list_shrank"})
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What was found of a campaign, and the codes of questions that are answered."""
+    """A campaign's findings, and the codes of questions that are answered."""
 
     draft: Draft
     findings: Sequence[Finding]
@@ -34,7 +34,7 @@ class Review:
 
     @property
     def open(self) -> list[Finding]:
-        """What stops it."""
+        """The findings that stop it."""
         return open_findings(self.findings, self.accepted)
 
 
@@ -43,7 +43,7 @@ def review(
     ledger: Ledger | None,
     now: float,
     accept: Collection[str] = (),
-    progress: Rows = lambda _: None,
+    progress: RowProgress = lambda _: None,
 ) -> Review:
     """Find what a person should know of a draft; reads its prospects once, unless the ledger has
     this very plan already. `accept`: codes accepted on the command line."""
@@ -63,7 +63,7 @@ def review(
 
 
 def _lists_shrunk(draft: Draft, ledger: Ledger | None) -> list[Finding]:
-    """Which of its do-not-contact lists have lost people since the last plan."""
+    """Find the do-not-contact lists that have lost people since the last plan."""
     if ledger is None:
         return []
     found = []
@@ -74,21 +74,20 @@ def _lists_shrunk(draft: Draft, ledger: Ledger | None) -> list[Finding]:
     return found
 
 
-def reviewed(
+def confirm_findings(
     drafts: Sequence[Draft],
     ledger: Ledger,
     options: Options,
     around: Surroundings,
 ) -> bool:
-    """Whether these campaigns may go on: tells their notes, and asks a person about what is open.
-    False when they decline.
+    """Tell the notes of campaigns, and ask a person about what is open; False when they decline.
 
-    Raises FindingsError for an error, and for a question where nobody can be asked.
+    Raises FindingsError for an error, and for a question where no person can be asked.
     """
     now = around.clock.now()
     found = []
     for draft in drafts:
-        progress = reading(draft.campaign.name, around.clock, around.bus)
+        progress = report_rows(draft.campaign.name, around.clock, around.bus)
         found.append(review(draft, ledger, now, options.accept, progress))
     for each in found:
         name = each.draft.campaign.name
@@ -114,7 +113,7 @@ def reviewed(
 
 
 def refusal(found: Review) -> RunnerError:
-    """The error that a run of what is open ends in."""
+    """Return the error that a run of what is open ends in."""
     codes = questions_of(found.open)
     accept = " ".join(f"--accept {code}" for code in codes)
     errors = any(each.level is Level.ERROR for each in found.open)
@@ -130,7 +129,7 @@ def refusal(found: Review) -> RunnerError:
 
 
 def _fingerprint(draft: Draft) -> str:
-    """A hash of sheet and text: what was accepted is accepted for these."""
+    """Return a hash of sheet and text: what was accepted is accepted for these."""
     text = draft.campaign.message.text
     parts = [draft.files[0], text if text is not None else draft.files[-1]]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

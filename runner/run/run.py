@@ -1,4 +1,4 @@
-"""The story of a run: load -> audience -> plan -> ledger -> lane -> report."""
+"""A run: campaigns are prepared, planned, and driven until nothing of them is left to send."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import contextlib
 import math
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,30 +18,24 @@ from runner.events import Ended, LaneStarted
 from runner.ledger import lanes
 from runner.ledger.campaigns import registry
 from runner.ledger.campaigns.brakes import BrakeKind
-from runner.ledger.copies.staleness import Memory
-from runner.ledger.ledger import Ledger, open_ledger
+from runner.ledger.ledger import Ledger
 from runner.ledger.queries import totals
 from runner.message.status import MessageStatus
 from runner.planning.draft import Draft, make_draft
 from runner.planning.eta import Queue, allowed, when_done
-from runner.planning.selection import refuse_unknown
-from runner.planning.start import agreed_to_start_late
 from runner.project.campaign_files import load
-from runner.project.credentials import read_token
 from runner.project.ledger_location import ledger_location
-from runner.project.old_copies import kept
-from runner.run.metrics_source import looked_at, measured
+from runner.project.old_copies import keep_progress
+from runner.run.metrics_source import measure_lanes
 from runner.run.options import Options, Surroundings
-from runner.run.permission import brakes_on, go_on_after_guard, that_may_run
-from runner.run.prepare import agreed, draft_again, hold_lanes, plan, remembering, served_at, warn
-from runner.run.review import reviewed
-from runner.run.signals import draining_after, obeying_signals
-from runner.run.team import Crew, meet
+from runner.run.permission import find_brakes
+from runner.run.prepare import PreparedRun, Steps, prepare, served_at
+from runner.run.signals import drain_after, obey_signals
 from runner.sending.drive import drive_lane
 from runner.sending.lane import Lane
 from runner.sending.live_controls import obey_controls, withdraw_returned
 from runner.sending.watched_lists import WatchedLists, watched_lists
-from runner.status.status import Status, status_in
+from runner.status.status import Status, status_of
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign
@@ -51,7 +45,7 @@ _S = MessageStatus
 
 @dataclass(slots=True)
 class RunResult:
-    """How a run ended."""
+    """A run's end."""
 
     statuses: list[Status] = field(default_factory=list)
     declined: bool = False
@@ -64,6 +58,7 @@ class RunResult:
 
     @property
     def exit_code(self) -> int:
+        """The process's exit code."""
         if self.interrupted:
             return 130
         if self.guarded:
@@ -83,101 +78,59 @@ class RunResult:
 def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings) -> RunResult:
     """Run campaigns of one ledger: plan what is new, settle what is in doubt, send what is queued.
 
-    Raises RunnerError for whatever a person has to see to before anything can be sent.
+    Raises RunnerError for what a person has to see to before anything can be sent.
     """
-    now = around.clock.now
     campaigns = [served_at(campaign, options) for campaign in load(paths)]
     location = ledger_location(options.state, around.environ, campaigns, live=True)
-    tokens = {c.name: options.token or read_token(c, around.environ, location) for c in campaigns}
-    # The lanes are let go last, when everything is committed.
-    with ExitStack() as held, open_ledger(location) as ledger:
-        measured(ledger, around.bus.measures, around.clock)
-        memory = remembering(ledger, options, around, campaigns)
-        named, before = campaigns, brakes_on(ledger, campaigns)
-        campaigns = that_may_run(ledger, campaigns, around.bus, now())
-        drafts = [make_draft(c, ledger, new_campaign=options.new_campaign) for c in campaigns]
-        warn(drafts, around)
-        yes, confirm = options.yes, around.confirm
-        if not agreed_to_start_late(drafts, ledger, now(), yes=yes, confirm=confirm):
+    steps = Steps(partial(make_draft, new_campaign=options.new_campaign))
+    result = RunResult()
+    with prepare(campaigns, location, options, around, steps) as run:
+        if run is None:
             return RunResult(declined=True)
-        if not reviewed(drafts, ledger, options, around):
-            return RunResult(declined=True)
-        refuse_unknown(drafts, ledger, options.only)
-        crews = asyncio.run(meet(drafts, tokens, ledger, around.clock, around.bus))
-        hold_lanes(held, ledger, crews, options.wait, around.clock)
-        result, looked_at = RunResult(), [draft.files for draft in drafts]
-        while True:
-            # Waiting, and sending, may take hours: what was said or stopped meanwhile counts.
-            campaigns = that_may_run(ledger, campaigns, around.bus, now(), before)
-            crews = _crews_of(campaigns, crews)
-            draft_again(crews, ledger, options)
-            rows = [draft.row for crew in crews for draft in crew.drafts if draft.row is not None]
-            go_on_after_guard(ledger, rows, around.bus, now())
-            drafts = [draft for crew in crews for draft in crew.drafts]
-            edited = [draft for draft in drafts if draft.files not in looked_at]
-            if not reviewed(edited, ledger, options, around):
-                result.declined = not result.statuses
+        while run.plan():
+            result = drive(run)
+            left_out = [each for each in campaigns if each not in run.campaigns]
+            _count_left_out(result, run.ledger, left_out)
+            if not _has_unplanned(run, result):
                 return result
-            looked_at += [draft.files for draft in edited]
-            # Asked again when the files have changed since: nobody is written to unagreed.
-            if around.ask is not None and not agreed(crews, ledger, options, around):
-                result.declined = not result.statuses
-                return result
-            plan(crews, ledger, options, around)
-            result = drive(crews, ledger, options, around, memory)
-            _tell_left_out(result, ledger, [each for each in named if each not in campaigns])
-            if not _goes_on(crews, ledger, result):
-                return result
+        result.declined = not result.statuses
+        return result
 
 
-def _crews_of(campaigns: Sequence[Campaign], crews: Sequence[Crew]) -> list[Crew]:
-    """Only these campaigns' drafts, in crews that have any."""
-    for crew in crews:
-        crew.drafts = [draft for draft in crew.drafts if draft.campaign in campaigns]
-    return [crew for crew in crews if crew.drafts]
-
-
-def _tell_left_out(result: RunResult, ledger: Ledger, campaigns: Sequence[Campaign]) -> None:
-    """What was stopped before it could begin is no better than what was stopped later."""
-    kinds = {brake.kind for brake in brakes_on(ledger, campaigns).values()}
+def _count_left_out(result: RunResult, ledger: Ledger, campaigns: Sequence[Campaign]) -> None:
+    """Count campaigns that were stopped before they could begin like those stopped later."""
+    kinds = {brake.kind for brake in find_brakes(ledger, campaigns).values()}
     result.paused |= bool(campaigns)
     result.guarded |= BrakeKind.GUARDED in kinds
 
 
-def _goes_on(crews: Sequence[Crew], ledger: Ledger, result: RunResult) -> bool:
-    """Whether something came back into the queue that no plan has looked at: then the campaign is
-    planned again, since its row may be gone, its text changed, its person suppressed."""
+def _has_unplanned(run: PreparedRun, result: RunResult) -> bool:
+    """Return whether something came back into the queue that no plan has looked at: its campaign is
+    planned again then, since a row may be gone, its text changed, its person suppressed."""
     if result.interrupted or result.drained or result.halted or result.guarded:
         return False  # what a guard has stopped waits for a person to run it again
-    drafts = [draft for crew in crews for draft in crew.drafts]
-    stopped = brakes_on(ledger, [draft.campaign for draft in drafts])
-    ids = [d.id for d in drafts if d.id is not None and d.campaign.name not in stopped]
-    return ledger.read(totals.unplanned, ids) > 0
+    stopped = find_brakes(run.ledger, [draft.campaign for draft in run.drafts])
+    ids = [d.id for d in run.drafts if d.id is not None and d.campaign.name not in stopped]
+    return run.ledger.read(totals.unplanned, ids) > 0
 
 
-def drive(
-    crews: Sequence[Crew],
-    ledger: Ledger,
-    options: Options,
-    around: Surroundings,
-    memory: Memory | None,
-) -> RunResult:
-    """Own the lanes of these crews and drive them to their end. Their drafts have just been
+def drive(prepared: PreparedRun) -> RunResult:
+    """Take the lanes of a prepared run and drive them to their end. Its drafts have just been
     planned, or nothing new is to be sent."""
-    now = around.clock.now()
-    for crew in crews:
-        for draft in crew.drafts:
+    ledger, options, around = prepared.ledger, prepared.options, prepared.around
+    for team in prepared.teams:
+        for draft in team.drafts:
             assert draft.id is not None
-            ledger.write(registry.bind, draft.id, crew.origin, crew.team)
-    run = ledger.write(lanes.begin_run, now, __version__)
+            ledger.write(registry.bind, draft.id, team.origin, team.id)
+    run = ledger.write(lanes.begin_run, around.clock.now(), __version__)
     result = RunResult()
     try:
-        driven = asyncio.run(_drive(crews, ledger, run, options, around, memory))
+        driven = asyncio.run(_drive(prepared, run))
     except (KeyboardInterrupt, asyncio.CancelledError):
         result.interrupted = True
         driven = []
     except LedgerLocked:
-        raise  # whoever holds the ledger is not waited for once more
+        raise  # what holds the ledger is not waited for once more
     except RunnerError as error:
         with contextlib.suppress(LedgerError):  # it may be the ledger that failed
             ledger.write(lanes.end_run, run, around.clock.now(), f"stopped: {error}")
@@ -192,10 +145,10 @@ def drive(
         result.stopped += [lane.stops.lane] if lane.stops.lane else []
         result.stopped += [f"{who}: {why}" for who, why in lane.stops.senders.items()]
         withdraw_returned(lane)
-    drafts = [draft for crew in crews for draft in crew.drafts]
-    for draft in drafts:
+    for draft in prepared.drafts:
         assert draft.row is not None
-        status = ledger.read(status_in, draft.row, around.clock.now())
+        file, at = str(draft.campaign.path), around.clock.now()
+        status = ledger.read(status_of, draft.row, at, file, with_driver=False)
         result.statuses.append(status)
         counts = {str(each): count for each, count in status.counts.items()}
         around.bus.emit(Ended(around.clock.now(), status.campaign, counts))
@@ -205,18 +158,13 @@ def drive(
     return result
 
 
-async def _drive(
-    crews: Sequence[Crew],
-    ledger: Ledger,
-    run: int,
-    options: Options,
-    around: Surroundings,
-    memory: Memory | None,
-) -> list[Lane]:
+async def _drive(prepared: PreparedRun, run: int) -> list[Lane]:
+    ledger, options, around = prepared.ledger, prepared.options, prepared.around
+    teams = prepared.teams
     driven: list[Lane] = []
     opened = [
-        crew.open_lane(
-            crew.drafts,
+        team.open_lane(
+            team.drafts,
             ledger,
             run,
             around.clock,
@@ -226,12 +174,12 @@ async def _drive(
             adopt=options.adopt,
             idle_after=options.idle_after,
         )
-        for crew in crews
+        for team in teams
     ]
     lists = [
         (lane, _lists_of(draft))
-        for crew, lane in zip(crews, opened, strict=True)
-        for draft in crew.drafts
+        for team, lane in zip(teams, opened, strict=True)
+        for draft in team.drafts
     ]
 
     def stop(error: BaseException) -> None:
@@ -240,14 +188,14 @@ async def _drive(
 
     try:
         driven += opened
-        _tell_start(crews, ledger, options, around)
-        async with kept(memory, ledger, stop):
+        _tell_start(prepared)
+        async with keep_progress(prepared.seen, ledger, stop):
             with (
-                obeying_signals(driven, around.bus, around.clock),
-                draining_after(options.stop_after, driven),
+                obey_signals(driven, around.bus, around.clock),
+                drain_after(options.stop_after, driven),
             ):
                 async with (
-                    looked_at(around.bus.measures, ledger, around.clock, lambda: driven),
+                    measure_lanes(around.bus.measures, ledger, around.clock, lambda: driven),
                     obey_controls(
                         driven, sending=options.sends and options.limit != 0, lists=lists
                     ),
@@ -257,8 +205,8 @@ async def _drive(
                         return_exceptions=True,
                     )
     finally:
-        for crew in crews:
-            await crew.close()
+        for team in teams:
+            await team.close()
     for end in ends:
         if isinstance(end, BaseException):
             raise end
@@ -271,17 +219,15 @@ def _lists_of(draft: Draft) -> WatchedLists:
     return watched_lists(draft.id, draft.campaign, audience.id_type, audience.id_column, known)
 
 
-def _tell_start(
-    crews: Sequence[Crew], ledger: Ledger, options: Options, around: Surroundings
-) -> None:
-    drafts = [draft for crew in crews for draft in crew.drafts]
+def _tell_start(prepared: PreparedRun) -> None:
+    ledger, around, drafts = prepared.ledger, prepared.around, prepared.drafts
     queued: dict[str, int] = {}
     doubts: dict[str, int] = {}
     before: dict[str, dict[str, int]] = {}
     queues: list[tuple[Draft, Queue]] = []
     for draft in drafts:
         assert draft.row is not None
-        status = ledger.read(status_in, draft.row, around.clock.now())
+        status = ledger.read(status_of, draft.row, around.clock.now(), with_driver=False)
         queued[status.campaign] = status.counts[_S.QUEUED]
         doubts[status.campaign] = status.counts[_S.IN_DOUBT] + status.counts[_S.SENDING]
         ended = {str(each): status.counts[each] for each in (_S.SENT, _S.REJECTED, _S.FAILED)}
@@ -295,7 +241,7 @@ def _tell_start(
         for each in queue:
             by_sender[each.sender] += each.count
     # Teams that do not share their limits have no one rate.
-    one_team = waiting and len(crews) == 1
+    one_team = waiting and len(prepared.teams) == 1
     most = allowed([draft.campaign for draft in drafts]) if one_team else None
     around.bus.emit(
         LaneStarted(
@@ -303,7 +249,7 @@ def _tell_start(
             queued,
             doubts,
             None if done is None else done.finish_at(now),
-            options.limit,
+            prepared.options.limit,
             dict(by_sender),
             "" if done is None else done.binds,
             most.per_hour if most is not None and most.per_hour < math.inf else None,

@@ -1,32 +1,28 @@
-"""One message to oneself, under a key of its own and never counted in the campaign."""
+"""`test`: one message to oneself, under a key of its own and never counted in the campaign."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from runner.audience.ids import IdRefusal, id_checker
-from runner.campaign.schema import Schedule
+from runner.campaign.schema import Campaign, Schedule
 from runner.errors import AudienceError, UsageError
 from runner.ledger.campaigns import registry
 from runner.ledger.campaigns.registry import CampaignRow
-from runner.ledger.ledger import Ledger, open_ledger
+from runner.ledger.ledger import Ledger
 from runner.ledger.messages import decisions, plans
 from runner.message.key import TEST
 from runner.message.plan import PlannedMessage
 from runner.message.prospect import Recipient, RowSkip
 from runner.planning.draft import Draft, kept_path, make_draft
-from runner.planning.planner import plan_messages
+from runner.planning.planner import plan_messages, render_with
 from runner.project.campaign_files import load
-from runner.project.credentials import read_token
 from runner.project.ledger_location import ledger_location
 from runner.run.options import Options, Surroundings
-from runner.run.prepare import hold_lanes, remembering, served_at
+from runner.run.prepare import Steps, prepare, read_tokens, served_at
 from runner.run.run import RunResult, drive
-from runner.run.team import meet
 
 Agree = Callable[[PlannedMessage], bool]
 """Shown the message; True to send it."""
@@ -41,29 +37,36 @@ def run_test(
     """
     campaign = served_at(load([path])[0], options)
     location = ledger_location(options.state, around.environ, [campaign], live=True)
-    token = options.token or read_token(campaign, around.environ, location)
-    planned = _message(make_draft(campaign, None), to, row)
+    read_tokens([campaign], location, options, around)  # or told before a person is asked
+    draft = make_draft(campaign, None)
+    planned = _message(draft, to, row)
     if not agree(planned):
         return RunResult(declined=True)
-    tested = {"own_name": campaign.own_name + TEST}
-    test_name = campaign.model_copy(update=tested).name
-    with ExitStack() as held, open_ledger(location) as ledger:
-        memory = remembering(ledger, options, around, [campaign])
-        draft = make_draft(campaign, None)
-        made = _test_campaign(ledger, test_name, draft, around)
-        # Oneself may be written to at any time, and however often.
-        changes = {**tested, "contact_once_in": None, "schedule": Schedule()}
-        draft = replace(draft, campaign=campaign.model_copy(update=changes), row=made)
-        crews = asyncio.run(meet([draft], {test_name: token}, ledger, around.clock, around.bus))
-        hold_lanes(held, ledger, crews, options.wait, around.clock)
-        ledger.write(decisions.withdraw, made.id)  # what an interrupted test has left
-        ledger.write(plans.add_test, made, planned)
-        only = frozenset({planned.recipient.id})
-        return drive(crews, ledger, replace(options, only=only), around, memory)
+
+    def test_draft(tested: Campaign, ledger: Ledger) -> Draft:
+        made = _test_campaign(ledger, tested.name, draft, around)
+        return replace(draft, campaign=tested, row=made)
+
+    # Oneself may be written to at any time, and however often.
+    changes = {
+        "contact_once_in": None,
+        "schedule": Schedule(),
+        "own_name": campaign.own_name + TEST,
+    }
+    tested = campaign.model_copy(update=changes)
+    alone = replace(options, only=frozenset({planned.recipient.id}))
+    steps = Steps(test_draft, plans=False)
+    with prepare([tested], location, alone, around, steps) as run:
+        assert run is not None
+        made = run.drafts[0].row
+        assert made is not None
+        run.ledger.write(decisions.withdraw, made.id)  # what an interrupted test has left
+        run.ledger.write(plans.add_test, made, planned)
+        return drive(run)
 
 
 def _message(draft: Draft, to: str, row: int | None) -> PlannedMessage:
-    """The row's message, addressed to `to`."""
+    """Return the row's message, addressed to `to`."""
     platform, id_type = draft.campaign.api.platform, draft.audience.id_type
     checked = id_checker(platform, id_type)(to)
     if isinstance(checked, IdRefusal):
@@ -77,7 +80,7 @@ def _message(draft: Draft, to: str, row: int | None) -> PlannedMessage:
 def _row(draft: Draft, row: int | None) -> PlannedMessage:
     source = draft.audience.table.path
     for chunk in plan_messages(
-        draft.audience.rows(), draft.template, draft.campaign.senders, lambda _: {}, {}
+        draft.audience.rows(), render_with(draft.template), draft.campaign.senders, lambda _: {}, {}
     ):
         for entry in chunk:
             found = entry if isinstance(entry, RowSkip) else entry.planned
@@ -99,7 +102,7 @@ def _row(draft: Draft, row: int | None) -> PlannedMessage:
 
 
 def _test_campaign(ledger: Ledger, name: str, draft: Draft, around: Surroundings) -> CampaignRow:
-    """The ledger's row for tests of this campaign: kept apart from it, and never listed."""
+    """Return the ledger's row for tests of this campaign: kept apart from it, and never listed."""
     with ledger.writing() as connection:  # two tests may begin at once
         return registry.find_campaign(connection, name) or registry.add_campaign(
             connection,

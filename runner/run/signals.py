@@ -1,4 +1,4 @@
-"""How a live run is made to end before it is done: by Ctrl-C, and after a time."""
+"""Early ends of a live run: by Ctrl-C, and after a time."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from runner.sending.lane import Lane
 
 
 @contextmanager
-def obeying_signals(driven: Sequence[Lane], bus: EventBus, clock: Clock) -> Iterator[None]:
-    """Ctrl-C (or SIGTERM) once drains, twice aborts."""
+def obey_signals(driven: Sequence[Lane], bus: EventBus, clock: Clock) -> Iterator[None]:
+    """Drain lanes at the first Ctrl-C (or SIGTERM), abort them at the second."""
     task = asyncio.current_task()
     assert task is not None
 
@@ -33,12 +33,12 @@ def obeying_signals(driven: Sequence[Lane], bus: EventBus, clock: Clock) -> Iter
         for lane in driven:
             lane.stops.interrupt()
 
-    with told_to_end(obey):
+    with call_at_signals(obey):
         yield
 
 
 @contextmanager
-def told_to_end(obey: Callable[[], None]) -> Iterator[None]:
+def call_at_signals(obey: Callable[[], None]) -> Iterator[None]:
     """Call `obey` at Ctrl-C and SIGTERM."""
     loop = asyncio.get_running_loop()
     caught = (signal.SIGINT, signal.SIGTERM)
@@ -52,7 +52,7 @@ def told_to_end(obey: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
-def draining_after(seconds: float | None, driven: Sequence[Lane]) -> Iterator[None]:
+def drain_after(seconds: float | None, driven: Sequence[Lane]) -> Iterator[None]:
     """Begin nothing more after so many seconds."""
     timers: list[asyncio.TimerHandle] = []
     if seconds is not None:

@@ -1,4 +1,4 @@
-"""Meeting the API before a run: whose token it is, and what its senders can do."""
+"""Teams: their tokens and senders, as the API knows them, and their lanes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Driven(Scheduled, Protocol):
 
 
 @dataclass(slots=True)
-class Crew:
+class TeamCampaigns:
     """The campaigns of one team, and what the API says of their senders.
 
     `unfit`: senders that cannot send now, and why.
@@ -50,8 +50,7 @@ class Crew:
 
     lane_id: str
     origin: str
-    team: str
-    team_name: str
+    id: str
     token: Token
     drafts: list[Draft]
     unfit: dict[str, str]
@@ -60,10 +59,10 @@ class Crew:
     _channels: dict[tuple[str, str], Channel] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, said: Introduction, token: Token) -> Crew:
-        """Return the crew of the team that a token is of, without campaigns yet."""
-        team = (said.lane_id, said.origin, said.team, said.team_name)
-        return cls(*team, token, [], {}, server_ahead=said.server_ahead)
+    def of(cls, identity: TokenIdentity, token: Token) -> TeamCampaigns:
+        """Return the team that a token is of, without campaigns yet."""
+        team = (identity.lane_id, identity.origin, identity.team)
+        return cls(*team, token, [], {}, server_ahead=identity.server_ahead)
 
     def open_lane(
         self,
@@ -81,7 +80,7 @@ class Crew:
         """Take the lane: from here on every earlier owner is fenced. Needs a running loop."""
         campaigns = [each.campaign for each in driven]
         for campaign in campaigns:
-            _presume(campaign, ledger, run)
+            _presume_sent(campaign, ledger, run)
         meter = RequestMeter(clock)
         timeout = max(campaign.retry.timeout for campaign in campaigns)
         concurrency = min(campaign.limits.concurrency for campaign in campaigns)
@@ -146,15 +145,15 @@ class Crew:
         self._channels.clear()
 
 
-def _presume(campaign: Campaign, ledger: Ledger, run: int) -> None:
-    """After an old copy of the ledger was accepted: what it may have forgotten is in doubt."""
+def _presume_sent(campaign: Campaign, ledger: Ledger, run: int) -> None:
+    """Put in doubt what an old copy of the ledger, which was accepted, may not know to be sent."""
     row = ledger.read(registry.find_campaign, campaign.name)
     assert row is not None
     ledger.write(staleness.presume, row, campaign.api.version, campaign.api.base_url, run)
 
 
 def settings(driven: Driven, ledger: Ledger) -> Settings:
-    """What a lane needs to know of a campaign."""
+    """Return a lane's settings of a campaign."""
     campaign = driven.campaign
     accepted_at = ledger.read(staleness.accepted_at, campaign.name)
     return Settings(
@@ -176,8 +175,9 @@ def settings(driven: Driven, ledger: Ledger) -> Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Introduction:
-    """What the API says of a token."""
+class TokenIdentity:
+    """A token's team, account links and platforms, as the API names them. `server_ahead`: the
+    server's clock less boot time."""
 
     lane_id: str
     origin: str
@@ -188,15 +188,15 @@ class Introduction:
     server_ahead: float
 
 
-async def introduce(
+async def fetch_identity(
     campaign: Campaign,
     token: Token,
     clock: Clock,
     bus: EventBus,
     ledger: Ledger | None,
     row: CampaignRow | None = None,
-) -> Introduction:
-    """Ask who a token is: team, account links, platforms. Raises ChannelError.
+) -> TokenIdentity:
+    """Ask the API for a token's team, account links and platforms. Raises ChannelError.
 
     These requests use up the team's limits too: they wait for leave where the campaign's team is
     known (`row`), and are counted whatever comes of them.
@@ -225,7 +225,7 @@ async def introduce(
         await channel.close()
         if ledger is not None and lane is not None:
             _count(ledger, lane, meter.early)
-    return Introduction(lane, channel.origin, team.id, team.name, links, platforms, ahead)
+    return TokenIdentity(lane, channel.origin, team.id, team.name, links, platforms, ahead)
 
 
 def _remembered(
@@ -239,32 +239,32 @@ def _remembered(
     return restore_pacer(pacer, ledger, [row.lane], clock, timeout=timeout, with_holds=False)
 
 
-async def meet(
+async def authenticate(
     drafts: Sequence[Draft],
     tokens: Mapping[str, Token],
     ledger: Ledger,
     clock: Clock,
     bus: EventBus,
-) -> list[Crew]:
-    """Sort drafts into crews by team, and check their senders with the API.
+) -> list[TeamCampaigns]:
+    """Fetch the teams that drafts' tokens are of, and check their senders.
 
     Raises ChannelError when the API cannot be used, RunnerError for a sender it does not know.
     """
-    crews: dict[str, Crew] = {}
-    met: dict[tuple[str, str, str], Introduction] = {}
+    teams: dict[str, TeamCampaigns] = {}
+    identities: dict[tuple[str, str, str], TokenIdentity] = {}
     for draft in drafts:
         campaign = draft.campaign
         token = tokens[campaign.name]
         who = (campaign.api.version, campaign.api.base_url, token.reveal())
-        if who not in met:
-            met[who] = await introduce(campaign, token, clock, bus, ledger, draft.row)
-        said = met[who]
-        crew = crews.setdefault(said.lane_id, Crew.of(said, token))
-        crew.handles |= {link.id: link.username for link in said.links if link.username}
-        crew.drafts.append(draft)
-        check_senders(campaign, said, crew.unfit)
-        _remember_characters(ledger, said, campaign.api.platform)
-    return list(crews.values())
+        if who not in identities:
+            identities[who] = await fetch_identity(campaign, token, clock, bus, ledger, draft.row)
+        identity = identities[who]
+        team = teams.setdefault(identity.lane_id, TeamCampaigns.of(identity, token))
+        team.handles |= {link.id: link.username for link in identity.links if link.username}
+        team.drafts.append(draft)
+        check_senders(campaign, identity, team.unfit)
+        _remember_characters(ledger, identity, campaign.api.platform)
+    return list(teams.values())
 
 
 def _count(ledger: Ledger, lane: str, requests: Sequence[tuple[float, float]]) -> None:
@@ -273,15 +273,16 @@ def _count(ledger: Ledger, lane: str, requests: Sequence[tuple[float, float]]) -
         ledger.write(usage.count_requests, rows)
 
 
-def check_senders(campaign: Campaign, said: Introduction, unfit: dict[str, str]) -> None:
-    """Learn which senders cannot send now. Raises RunnerError for one that the API does not know,
-    or that is on another platform."""
-    links = {link.id: link for link in said.links}
+def check_senders(campaign: Campaign, identity: TokenIdentity, unfit: dict[str, str]) -> None:
+    """Add to `unfit` the senders that cannot send now. Raises RunnerError for one that the API does
+    not know, or that is on another platform."""
+    links = {link.id: link for link in identity.links}
     for sender in campaign.senders:
         link = links.get(sender.id)
         if link is None:
             raise RunnerError(
-                f"{campaign.path}: sender {sender.id} is no account link of team {said.team_name}",
+                f"{campaign.path}: sender {sender.id} is no account link of team "
+                f"{identity.team_name}",
                 "see which there are: run-campaign senders",
             )
         if link.platform != campaign.api.platform:
@@ -290,13 +291,13 @@ def check_senders(campaign: Campaign, said: Introduction, unfit: dict[str, str])
                 f"{campaign.api.platform}",
                 "choose a sender of that platform, or set api.platform",
             )
-        why = what_stands_in_the_way(link)
+        why = find_obstacle(link)
         if why:
             unfit[sender.id] = why
 
 
-def what_stands_in_the_way(link: AccountLink) -> str:
-    """Why an account link cannot send now, with what a person can do; empty when it can."""
+def find_obstacle(link: AccountLink) -> str:
+    """Return why an account link cannot send now, with what a person can do; empty when it can."""
     who = f"{link.id} ({link.username})" if link.username else link.id
     if link.status == "offline":
         return f"{who} is offline: reconnect the account in Inbox"
@@ -308,11 +309,11 @@ def what_stands_in_the_way(link: AccountLink) -> str:
     return ""
 
 
-def _remember_characters(ledger: Ledger, said: Introduction, platform: str) -> None:
-    """Keep the platform's longest text for dry runs, which ask nobody."""
-    for each in said.platforms:
+def _remember_characters(ledger: Ledger, identity: TokenIdentity, platform: str) -> None:
+    """Keep the platform's longest text for dry runs, which do not ask the API."""
+    for each in identity.platforms:
         if each.platform == platform:
             value = "" if each.characters is None else str(each.characters)
-            key = characters_key(said.origin, platform)
+            key = characters_key(identity.origin, platform)
             if ledger.read(schema.note, key) != value:
                 ledger.write(schema.set_note, key, value)

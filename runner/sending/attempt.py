@@ -24,12 +24,12 @@ from runner.events import (
     MessageSent,
     MessageSkipped,
 )
-from runner.ledger import locks
+from runner.ledger import lanes
 from runner.ledger.campaigns.brakes import Brake, halt
 from runner.ledger.messages import in_doubt
 from runner.ledger.messages.claims import NotClaimed, SendRequest, claim
 from runner.ledger.messages.outcomes import Recorded, Result, not_its_own, record
-from runner.ledger.messages.recontact import PassedOver
+from runner.ledger.messages.recontact import LateSkip
 from runner.ledger.messages.usage import Behind, Stamped, keep_holds, keep_stamped
 from runner.message.evidence import CLOCK_SLACK, evidence_of, is_foreign, is_of_one_message
 from runner.message.outcome import (
@@ -107,7 +107,7 @@ async def _claim(lane: Lane, request: SendRequest, permit: Permit) -> int | None
             raise _fenced()
         case Brake():
             lane.stops.apply_control(request.campaign, claimed)
-        case PassedOver(reason=reason, detail=detail):
+        case LateSkip(reason=reason, detail=detail):
             lane.bus.emit(MessageSkipped(*_about(lane, request), reason, detail))
     return None
 
@@ -305,7 +305,7 @@ def _refuse_foreign_key(lane: Lane, request: SendRequest, number: int) -> None:
     used it before."""
     if not lane.ledger.read(in_doubt.is_first_use, request.message, number):
         return
-    if not lane.ledger.read(locks.owns, lane.id, lane.epoch):
+    if not lane.ledger.read(lanes.is_owner, lane.id, lane.epoch):
         raise _fenced()  # the new owner has repeated what was under way
     raise ForeignKeyUse(
         f"the API already knows {lane.campaigns[request.campaign].name}'s message to "

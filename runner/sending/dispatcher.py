@@ -179,7 +179,7 @@ class Dispatcher:
         the plan."""
         listed = self.lane.campaigns[queued.campaign].suppressed
         where = listed[queued.recipient.id] if isinstance(listed, Mapping) else "its lists"
-        self.lane.ledger.write(decisions.pass_listed, queued.campaign, {queued.recipient.id: where})
+        self.lane.ledger.write(decisions.skip_listed, queued.campaign, {queued.recipient.id: where})
 
     def _update_zones(self) -> bool:
         """Let go of what was read ahead when a zone has opened or closed since. Return False when

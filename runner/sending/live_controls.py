@@ -115,7 +115,7 @@ def _apply(lane: Lane, controls: Mapping[int, Brake]) -> None:
 
 def _acknowledge(lane: Lane, applied: Mapping[int, int]) -> None:
     """Write down what a lane goes on with, and the newest control of each that it has applied."""
-    lane.ledger.write(brakes.tell_driven, lane.id, lane.run, applied)
+    lane.ledger.write(brakes.record_driven, lane.id, lane.run, applied)
 
 
 def _acknowledged(lane: Lane) -> dict[int, int]:

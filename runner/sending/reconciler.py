@@ -25,8 +25,8 @@ from runner.events import (
 from runner.ledger.messages import in_doubt, settlements, usage
 from runner.ledger.messages.in_doubt import Doubt
 from runner.ledger.messages.settlements import Settlement
-from runner.message.evidence import Evidence, Way, way_to_settle, weigh
-from runner.message.outcome import Absent, Deferred, Finding, Found, InDoubt, Outcome, Unclear
+from runner.message.evidence import Evidence, Way, evidence_of_lookup, way_to_settle
+from runner.message.outcome import Absent, Deferred, Found, InDoubt, LookupResult, Outcome, Unclear
 from runner.message.status import MessageStatus
 from runner.pacing.windows import DAY
 from runner.sending.attempt import attempt
@@ -256,7 +256,7 @@ class Reconciler:
 
     async def _settle(self, doubt: Doubt) -> None:
         case, repeats = self._cases[doubt.id], self._repeats(doubt)
-        told: Outcome | Finding | None = None
+        told: Outcome | LookupResult | None = None
         with contextlib.suppress(LaneEnding):
             if self.lane.adopt and doubt.foreign:
                 await self._write(doubt, Evidence.SAID_SENT, "adopted", "sent by another ledger")
@@ -295,7 +295,7 @@ class Reconciler:
             lane.limit.uncount(doubt.id)
         return None if done is None else done.outcome
 
-    async def _look_up(self, doubt: Doubt) -> Finding:
+    async def _look_up(self, doubt: Doubt) -> LookupResult:
         """Look a message up, write down what that proves, and return it."""
         lane = self.lane
         channel = self._channel(doubt)
@@ -308,7 +308,7 @@ class Reconciler:
             message_id=doubt.asked_id if doubt.unconfirmed else "",
         )
         finding = await channel.look_up(lookup, self._is_taken)
-        evidence = weigh(
+        evidence = evidence_of_lookup(
             finding,
             absent=lane.campaigns[doubt.campaign].absent,
             idempotent=channel.idempotent,

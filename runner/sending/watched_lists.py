@@ -112,7 +112,7 @@ class WatchedLists:
         if new:
             lane.suppress(self.campaign, new)  # for the next send, then in the ledger
             passed = await asyncio.to_thread(
-                lane.ledger.write, decisions.pass_listed, self.campaign, new
+                lane.ledger.write, decisions.skip_listed, self.campaign, new
             )
             files = ", ".join(dict.fromkeys(each.source.path.name for each in self.lists))
             people = "1 person more" if len(new) == 1 else f"{len(new):,} people more"

@@ -1,1 +1,1 @@
-"""How a campaign stands: counts, what it waits for, statistics, exported rows."""
+"""The status of campaigns: counts, outlook, statistics, exported rows."""

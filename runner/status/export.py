@@ -17,7 +17,7 @@ from runner.tables.writer import write_table
 def export(
     ledger: Ledger, campaign: CampaignRow, target: Path, statuses: Collection[MessageStatus] = ()
 ) -> int:
-    """Write one line per recipient and row to `target` (.csv, .jsonl, .xlsx); how many."""
+    """Write one line per recipient and row to `target` (.csv, .jsonl, .xlsx); return how many."""
     with ledger.reading() as connection:
         own = exports.export_names(connection, campaign.id, statuses)
         names = [name if name not in EXPORT_COLUMNS else f"{name} (sheet)" for name in own]
@@ -27,8 +27,7 @@ def export(
             nonlocal written
             for row in exports.export_rows(connection, campaign.id, statuses):
                 written += 1
-                columns = row.columns
-                yield _public(row) + [columns.get(name, "") for name in own]
+                yield _public(row) + [row.columns.get(name, "") for name in own]
 
         write_table(target, [*EXPORT_COLUMNS, *names], lines())
     return written

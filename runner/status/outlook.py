@@ -1,62 +1,69 @@
-"""What a campaign's queue waits for, and when it would be done."""
+"""The outlook of a campaign: what its queue waits for, and when it would be done."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from runner.campaign.schema import Campaign
-from runner.clock import Clock
+from runner.clock import Clock, iso
+from runner.errors import RunnerError
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
-from runner.pacing.capacity import SustainedRate
-from runner.pacing.forecast import Forecast
-from runner.planning.eta import allowed, hours_of, pace_of, when_done
-from runner.project.campaign_files import campaign_of
-from runner.schedule import next_open
-from runner.status.status import Status
+from runner.status.status import Outlook, Status
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Campaign
 
 
 @dataclass(frozen=True, slots=True)
-class Paced:
-    """A campaign and what the ledger knows of it."""
+class LoadedCampaign:
+    """A campaign by its file, and its row in the ledger."""
 
     campaign: Campaign
     row: CampaignRow | None
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """When a queue would be done, what its next message waits for now (`binds_now`, empty for
-    nothing, until `next_at` in Unix seconds), and how fast its limits let it go."""
+def outlook_of(ledger: Ledger, row: CampaignRow, status: Status, clock: Clock) -> Outlook:
+    """Return the outlook of a campaign with this status, by its file and what was used of its
+    limits."""
+    if not status.waiting or status.brake is not None:
+        return Outlook()
+    # Loads all that campaign files and limits need, which takes longer than the ledger's answer.
+    from runner.planning.eta import allowed, hours_of, pace_of, when_done
+    from runner.project.campaign_files import campaign_of
+    from runner.schedule import next_open
 
-    forecast: Forecast | None
-    binds_now: str
-    next_at: float | None
-    allowed: SustainedRate
+    try:
+        loaded = LoadedCampaign(campaign_of(ledger, row, Path(status.file)), row)
+        pacer, now = pace_of([loaded], ledger, clock), clock.boot()
+        ready = pacer.soonest(sorted({each.sender for each in status.waiting}), now)
+        binds_now, next_at = "", None
+        if ready.at > now:
+            binds_now, next_at = ready.binds, clock.now() + ready.at - now
+        if hours := hours_of(loaded):
+            wall = clock.now()
+            zones = {each.zone for each in status.waiting}
+            opens = min(next_open(hours, zone, wall) for zone in zones)
+            if opens > (next_at or wall):
+                binds_now, next_at = "the schedule", opens
+        if all(each.held for each in status.waiting):
+            ends = min(each.next_at for each in status.waiting)
+            if ends > (next_at or clock.now()):
+                binds_now, next_at = "people on hold", ends
+        forecast = when_done([(loaded, status.waiting)], ledger, clock)
+        return Outlook(forecast, binds_now, next_at, allowed([loaded.campaign]))
+    except (RunnerError, OSError):
+        # The file is gone or broken; what the ledger says is still true.
+        return Outlook()
 
 
-def outlook_of(
-    ledger: Ledger, row: CampaignRow, file: Path, status: Status, clock: Clock
-) -> Outlook:
-    """The outlook of a campaign that has something waiting. Raises RunnerError or OSError when its
-    file cannot be read."""
-    paced = Paced(campaign_of(ledger, row, file), row)
-    pacer, now = pace_of([paced], ledger, clock), clock.boot()
-    senders = {each.sender for each in status.waiting}
-    ready = pacer.soonest(sorted(senders), now)
-    binds_now, next_at = "", None
-    if ready.at > now:
-        binds_now, next_at = ready.binds, clock.now() + ready.at - now
-    if hours := hours_of(paced):
-        wall = clock.now()
-        zones = {each.zone for each in status.waiting}
-        opens = min(next_open(hours, zone, wall) for zone in zones)
-        if opens > (next_at or wall):
-            binds_now, next_at = "the schedule", opens
-    if all(each.held for each in status.waiting):
-        ends = min(each.next_at for each in status.waiting)
-        if ends > (next_at or clock.now()):
-            binds_now, next_at = "people on hold", ends
-    done = when_done([(paced, status.waiting)], ledger, clock)
-    return Outlook(done, binds_now, next_at, allowed([paced.campaign]))
+def outlook_as_json(outlook: Outlook, now: float) -> dict[str, Any]:
+    """Return the public form of an outlook at `now` (Unix seconds), whose names stay."""
+    from runner.pacing.forecast import finish_as_json
+
+    return {
+        **finish_as_json(outlook.forecast, now),
+        "binds_now": outlook.binds_now,
+        "next_at": iso(outlook.next_at) or None,
+    }

@@ -1,62 +1,64 @@
-"""How the campaigns of a ledger stand, as one look has it."""
+"""The overview of a ledger: its campaigns as they stand, and its last run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from runner.clock import Clock
-from runner.ledger import lanes
-from runner.ledger.campaigns import registry, submissions
-from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger import lanes, moved_mark
+from runner.ledger.campaigns import registry
 from runner.ledger.lanes import RunRow
 from runner.ledger.ledger import Ledger
-from runner.project.open import file_of
-from runner.status.driver import is_alive, status_now
-from runner.status.standing import Standing, standing_of
-from runner.status.status import Status
+from runner.project.ledger_location import ledger_upward, open_existing
+from runner.project.open import file_of, location_of, row_of
+from runner.status.driver import is_alive
+from runner.status.outlook import outlook_of
+from runner.status.status import Status, status_of
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A campaign. `workers`: whether it was handed to them; `path`: its file."""
+class Overview:
+    """A ledger at `place`. `moved`: where it has moved to, in words, empty if it has not; `alive`:
+    whether the last run lives, None when only another host knows."""
 
-    row: CampaignRow
-    status: Status
-    workers: bool
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class All:
-    """All campaigns, and the last run in words."""
-
-    campaigns: list[Seen]
+    place: str
+    moved: str
+    campaigns: list[Status]
     last_run: RunRow | None
     alive: bool | None
 
 
-def seen(clock: Clock) -> Callable[[Ledger], All]:
-    """A look at all campaigns."""
-
-    def look(ledger: Ledger) -> All:
-        with ledger.reading() as connection:
-            last = lanes.last_run(connection)
-            found = []
-            for row in registry.campaigns(connection):
-                workers = submissions.is_submitted(connection, row.id)
-                status = status_now(connection, row, clock.now())
-                found.append(Seen(row, status, workers, str(file_of(ledger, row))))
-            return All(found, last, is_alive(last))
-
-    return look
+def read_overview(
+    path: Path | None, state: str | None, environ: Mapping[str, str], folder: Path, clock: Clock
+) -> Overview:
+    """Return the overview, with outlooks, of the campaign at `path`, or of all campaigns in the
+    ledger found upward from `folder`."""
+    if path is not None:
+        location = location_of(path, state, environ)
+    else:
+        location = ledger_upward(state, environ, folder)
+    with open_existing(location) as ledger:
+        return overview_of(ledger, clock, path, with_outlook=True)
 
 
-def standings_of(clock: Clock) -> Callable[[Ledger], dict[int, Standing]]:
-    """A look at when each will be done: that is reckoned from its file, and may take long."""
-
-    def look(ledger: Ledger) -> dict[int, Standing]:
-        rows = ledger.read(registry.campaigns)
-        return {row.id: standing_of(ledger, row, None, clock) for row in rows}
-
-    return look
+def overview_of(
+    ledger: Ledger, clock: Clock, path: Path | None = None, *, with_outlook: bool = False
+) -> Overview:
+    """Return the overview of a ledger, or only of its campaign at `path`. `with_outlook` reads the
+    campaign files and may take long."""
+    rows = ledger.read(registry.campaigns) if path is None else [row_of(path, ledger)]
+    with ledger.reading() as connection:
+        statuses = [
+            status_of(connection, row, clock.now(), str(path or file_of(ledger, row)))
+            for row in rows
+        ]
+        last_run = lanes.last_run(connection)
+        mark = moved_mark.read_mark(connection)
+    if with_outlook:
+        statuses = [
+            replace(status, outlook=outlook_of(ledger, row, status, clock))
+            for row, status in zip(rows, statuses, strict=True)
+        ]
+    return Overview(ledger.place, str(mark or ""), statuses, last_run, is_alive(last_run))

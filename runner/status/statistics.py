@@ -1,16 +1,16 @@
-"""What came of a campaign, in figures for people: how far it is, how fast it went, from whom, to
-whom, and what needs somebody. From the ledger; the campaign file only tells what was allowed."""
+"""A campaign's statistics: how far it is, how fast it went, by sender and by column, and what needs
+a person. From the ledger; the campaign file only tells what was allowed."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from runner.clock import Clock, iso
@@ -20,23 +20,18 @@ from runner.ledger.campaigns.brakes import Brake
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
 from runner.ledger.queries import statistics
-from runner.ledger.queries.statistics import OfSender, Slot
+from runner.ledger.queries.statistics import SenderCount, Slot
 from runner.message.status import MessageStatus
 from runner.pacing.capacity import SpeedRules, capacities
 from runner.planning.eta import hours_of, zone_of
 from runner.project.campaign_files import campaign_of
 from runner.project.open import file_of
-from runner.status.driver import status_now
-from runner.status.outlook import Paced
-from runner.status.standing import Standing, standing_of
-from runner.status.status import Need, Status, needs_of
-
-if TYPE_CHECKING:
-    from runner.campaign.schema import Campaign
+from runner.status.outlook import LoadedCampaign, outlook_of
+from runner.status.status import Need, Status, needs_of, status_of
 
 _S = MessageStatus
 Counts = Mapping[MessageStatus, int]
-"""Messages, and rows without one, per status; a status without any may be left out."""
+"""Messages, and rows without one, per status; a status may be left out for none."""
 
 MOST_BUCKETS = 96
 """Buckets of one chart. Our own choice: bars that can still be told apart."""
@@ -52,12 +47,12 @@ QUARTER = 900
 """Seconds: days of every zone begin with a whole quarter of an hour."""
 MOST_VALUES = 20
 MOST_ZONES = 50
-"""Zones whose hours are looked at for what was allowed: reckoning with more would take long."""
+"""Zones whose hours are read for what was allowed: more would take long to compute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What happened from `begin` to `end` (Unix s). `counts`: messages sent, and those rejected,
+    """The time from `begin` to `end` (Unix s). `counts`: messages sent, and those rejected,
     failed or in doubt by their last attempt; `allowed`: the most that might have been sent by the
     campaign file's limits and schedule, None where there are none or the file cannot be read."""
 
@@ -88,7 +83,7 @@ class SenderFigures:
 
 @dataclass(frozen=True, slots=True)
 class ValueFigures:
-    """The rows of one value of a column, empty for a blank cell; None: of all other values."""
+    """The rows of one value of a column: empty for a blank cell, None for all other values."""
 
     value: str | None
     counts: Counts
@@ -96,34 +91,31 @@ class ValueFigures:
 
 @dataclass(frozen=True, slots=True)
 class ColumnFigures:
-    """What came of the rows by what stands in a column: its most frequent values first."""
+    """The rows by their value in a column, its most frequent values first."""
 
     column: str
     values: Sequence[ValueFigures]
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Statistics:
     """A campaign at the moment `at` (Unix s). `columns`: those of the sheet, as far as its first
     rows tell."""
 
     at: float
-    standing: Standing
+    status: Status
     series: Series
     senders: Sequence[SenderFigures]
     by: Sequence[ColumnFigures] = ()
     needs: Sequence[Need] = ()
-    columns: Sequence[str] = field(default=())
-
-    @property
-    def status(self) -> Status:
-        return self.standing.status
+    columns: Sequence[str] = ()
 
 
-Told = Callable[[Callable[[], str]], None]
+Progress = Callable[[Callable[[], str]], None]
+"""Told how far the work is, by a function that makes the words."""
 
 
-def figures_of(
+def statistics_of(
     ledger: Ledger,
     row: CampaignRow,
     path: Path | None,
@@ -131,23 +123,24 @@ def figures_of(
     *,
     by: Sequence[str] = (),
     zone: str | None = None,
-    tell: Told = lambda words: None,
-) -> Figures:
-    """A campaign's figures. `path`: its file, if that is known better than by the ledger; `by`:
-    columns to count by; `zone`: whose clock cuts the buckets, None for this machine's.
+    progress: Progress = lambda words: None,
+) -> Statistics:
+    """Return a campaign's statistics. `path`: its file, if that is known better than by the ledger;
+    `by`: columns to count by; `zone`: whose clock cuts the buckets, None for this machine's.
 
     Raises UsageError for a column that no row has.
     """
 
     def counting(what: str) -> None:
-        tell(lambda: f"{row.name}: counting by {what}")
+        progress(lambda: f"{row.name}: counting by {what}")
 
     now = clock.now()
+    file = path or file_of(ledger, row)
     with ledger.reading() as connection:  # one look, so that all of it agrees
-        status = status_now(connection, row, now)
+        status = status_of(connection, row, now, str(file))
         counting("sender")
-        of_senders = statistics.by_sender(connection, row.id)
-        stopped = brakes.stopped_senders(connection, {each.sender for each in of_senders})
+        sender_counts = statistics.by_sender(connection, row.id)
+        stopped = brakes.stopped_senders(connection, {each.sender for each in sender_counts})
         counting("time")
         span = statistics.ended_between(connection, row.id)
         step = STEPS[0] if span is None else step_for(span[1] - span[0])
@@ -160,17 +153,15 @@ def figures_of(
                 raise _no_column(name, names)
             found = statistics.by_column(connection, row.id, name, MOST_VALUES)
             columns.append(_column(name, found, status.counts))
-    tell(lambda: f"{row.name}: reckoning when it is done")
-    file = path or file_of(ledger, row)
-    rules = _rules(ledger, row, file, of_senders)
-    standing = standing_of(ledger, row, path, clock, status)
-    return Figures(
+    progress(lambda: f"{row.name}: reckoning when it is done")
+    rules = _rules(ledger, row, file, sender_counts)
+    return Statistics(
         at=now,
-        standing=standing,
+        status=replace(status, outlook=outlook_of(ledger, row, status, clock)),
         series=series(slots, span, step, rules, zone),
-        senders=_senders(of_senders, stopped),
+        senders=_senders(sender_counts, stopped),
         by=columns,
-        needs=needs_of(status, standing.path),
+        needs=needs_of(status),
         columns=names,
     )
 
@@ -182,24 +173,24 @@ def _no_column(name: str, names: Sequence[str]) -> UsageError:
 
 
 def _rules(
-    ledger: Ledger, row: CampaignRow, file: Path, of_senders: Sequence[OfSender]
+    ledger: Ledger, row: CampaignRow, file: Path, sender_counts: Sequence[SenderCount]
 ) -> SpeedRules | None:
     try:
-        campaign: Campaign = campaign_of(ledger, row, file)
+        campaign = campaign_of(ledger, row, file)
     except (RunnerError, OSError):
         return None  # gone or broken, or on another host
-    zones = {each.zone for each in of_senders if each.status in statistics.ENDED}
+    zones = {each.zone for each in sender_counts if each.status in statistics.ENDED}
     return SpeedRules(
         campaign.limits,
         campaign.senders,
-        hours_of(Paced(campaign, row)),
+        hours_of(LoadedCampaign(campaign, row)),
         sorted(zones)[:MOST_ZONES] or [""],
         zone_of([campaign]),
     )
 
 
 def step_for(seconds: float) -> tuple[str, int]:
-    """The shortest bucket of which not too many are needed."""
+    """Return the name and seconds of the shortest bucket of which not too many are needed."""
     fitting = (step for step in STEPS if seconds / step[1] < MOST_BUCKETS)
     return next(fitting, STEPS[-1])
 
@@ -211,7 +202,7 @@ def series(
     rules: SpeedRules | None = None,
     zone: str | None = None,
 ) -> Series:
-    """Slots put together to buckets of `step` by the clock of `zone`, empty ones between them
+    """Put slots together to buckets of `step` by the clock of `zone`, empty ones between them
     too."""
     name, seconds = step
     if span is None:
@@ -239,7 +230,8 @@ def series(
 
 
 def _edges(first: float, last: float, step: int, zone: str | None) -> list[tuple[float, float]]:
-    """From and to of the buckets from `first` to `last`: days as the calendar has them."""
+    """Return the begin and end of the buckets from `first` to `last`: days as the calendar has
+    them."""
     there = ZoneInfo(zone) if zone else None  # None: this machine's own
     begin = datetime.fromtimestamp(first, there)
     if step % 86_400 == 0:
@@ -257,11 +249,11 @@ def _edges(first: float, last: float, step: int, zone: str | None) -> list[tuple
 
 
 def _senders(
-    of_senders: Sequence[OfSender], stopped: Mapping[str, Brake]
+    sender_counts: Sequence[SenderCount], stopped: Mapping[str, Brake]
 ) -> Sequence[SenderFigures]:
     counts: dict[str, Counter[MessageStatus]] = {}
     last: dict[str, float] = {}
-    for each in of_senders:
+    for each in sender_counts:
         counts.setdefault(each.sender, Counter())[each.status] += each.messages
         if each.last_at is not None and each.status is _S.SENT:
             last[each.sender] = max(each.last_at, last.get(each.sender, each.last_at))
@@ -271,7 +263,7 @@ def _senders(
     ]
 
 
-def _column(name: str, found: Collection[statistics.OfValue], all_: Counts) -> ColumnFigures:
+def _column(name: str, found: Collection[statistics.ValueCount], all_: Counts) -> ColumnFigures:
     values = [ValueFigures(each.value, each.counts) for each in found]
     left = Counter({status: count for status, count in all_.items() if count})
     for each in found:
@@ -281,8 +273,8 @@ def _column(name: str, found: Collection[statistics.OfValue], all_: Counts) -> C
     return ColumnFigures(name, values)
 
 
-def as_json(found: Figures) -> dict[str, Any]:
-    """The public form: names stay."""
+def as_json(found: Statistics) -> dict[str, Any]:
+    """Return the public form, whose names stay."""
     status = found.status
     told = status.as_json() | {"at": iso(found.at)}
     told["sends"] = {

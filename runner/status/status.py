@@ -1,11 +1,11 @@
-"""How a campaign stands, from the ledger alone: counts, and what needs a person."""
+"""A campaign's status: counts, what stops it, what it waits for, and what needs a person."""
 
 from __future__ import annotations
 
 import os.path
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.clock import iso
 from runner.ledger.campaigns import brakes
@@ -19,12 +19,17 @@ from runner.ledger.messages.holds import NONE_HELD, Held
 from runner.ledger.messages.in_doubt import Doubt
 from runner.ledger.messages.queue import SenderQueue
 from runner.ledger.queries import totals
-from runner.message.key import named
+from runner.message.key import name_fields
 from runner.message.status import MessageStatus
+from runner.status.driver import driver_of, is_owned
+
+if TYPE_CHECKING:
+    from runner.pacing.capacity import SustainedRate
+    from runner.pacing.forecast import Forecast
 
 _S = MessageStatus
-RATE_OVER = 3600.0
-"""Seconds that the shown rate looks back."""
+RATE_PERIOD = 3600.0
+"""Seconds over which the shown rate is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +42,32 @@ class WaitsFor:
     campaign: str
     file: str
     count: int
-    lane: str | None = None
-    doubts: int = 0
     settling: bool = False
 
     def path_beside(self, file: str) -> str:
-        """Its campaign file as a command is to name it; `file`: that of the campaign that waits."""
+        """Return its campaign file as a command is to name it; `file`: that of the campaign that
+        waits."""
         return os.path.normpath(os.path.join(os.path.dirname(file), self.file))
 
 
 @dataclass(frozen=True, slots=True)
+class Outlook:
+    """The outlook of a campaign's queue: its finish time, what its next message waits for now
+    (`binds_now`, empty for nothing, until `next_at` in Unix seconds), and how fast its limits let
+    it go. All of that is unknown when nothing is queued, something stops the campaign, or its file
+    cannot be read."""
+
+    forecast: Forecast | None = None
+    binds_now: str = ""
+    next_at: float | None = None
+    allowed: SustainedRate | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """A campaign's figures. `per_hour`: messages sent in the last hour; `driven`: who sends it now,
-    in words, empty for nobody; `owned`: whether whoever began what is being sent still lives."""
+    """A campaign as it stands. `per_hour`: messages sent in the last hour; `driver`: who sends it
+    now, in words, empty for nobody; `is_owned`: whether the process that began what is being sent
+    still lives; `file`: the campaign file, as commands are to name it."""
 
     campaign: str
     counts: dict[MessageStatus, int]
@@ -57,22 +75,25 @@ class Status:
     in_doubt: list[Doubt]
     waiting: list[SenderQueue]
     per_hour: int
-    driven: str = ""
-    owned: bool = False
+    id: int = 0
+    file: str = ""
+    driver: str = ""
+    is_owned: bool = False
     unplanned: int = 0  # came back into the queue: the next plan looks at them first
     brake: Brake | None = None  # what stops it, until a person lets it go on
     stopped_senders: dict[str, Brake] = field(default_factory=dict)  # of those with a queue
     waits_for: list[WaitsFor] = field(default_factory=list)
     held: Held = NONE_HELD  # queued, to people on hold
+    outlook: Outlook = Outlook()
 
     @property
     def total(self) -> int:
         return sum(self.counts.values())
 
     @property
-    def told(self) -> dict[MessageStatus, int]:
-        """The counts for people: what was begun by whoever lives no more is in doubt."""
-        if self.owned:
+    def shown_counts(self) -> dict[MessageStatus, int]:
+        """The counts for people: what a process began that lives no more is in doubt."""
+        if self.is_owned:
             return self.counts
         doubts = self.counts[_S.IN_DOUBT] + self.counts[_S.SENDING]
         return self.counts | {_S.IN_DOUBT: doubts, _S.SENDING: 0}
@@ -87,25 +108,19 @@ class Status:
 
     @property
     def queued(self) -> int:
-        """All of them."""
+        """All messages of `queue`."""
         return sum(self.queue.values())
 
     @property
     def blocked(self) -> int:
-        """Queued, but not to be sent as things stand: the same person has a message on its way or
-        in doubt."""
+        """Messages that are queued, but not to be sent as things stand: the same person has a
+        message on its way or in doubt."""
         return self.counts[_S.QUEUED] - self.queued - self.unplanned - self.held.without_end
 
-    @property
-    def settled(self) -> bool:
-        """Whether nobody is failed, in doubt, or waiting."""
-        open_ = (_S.QUEUED, _S.SENDING, _S.IN_DOUBT, _S.FAILED)
-        return not any(self.counts[status] for status in open_)
-
     def as_json(self) -> dict[str, Any]:
-        """The public form: names stay."""
+        """Return the public form, whose names stay."""
         return {
-            **named(self.campaign),
+            **name_fields(self.campaign),
             "counts": {str(status): count for status, count in self.counts.items()},
             "total": self.total,
             "in_doubt": [doubt.recipient.id for doubt in self.in_doubt],
@@ -114,7 +129,9 @@ class Status:
                 for status, reason, count in self.reasons
             ],
             "held": self.held.messages,
-            "waits_for": [{**named(each.campaign), "count": each.count} for each in self.waits_for],
+            "waits_for": [
+                {**name_fields(each.campaign), "count": each.count} for each in self.waits_for
+            ],
             "sent_last_hour": self.per_hour,
             "brake": None if self.brake is None else _brake_as_json(self.brake),
             "stopped_senders": {
@@ -128,47 +145,57 @@ def _brake_as_json(brake: Brake) -> dict[str, str | None]:
     return {"how": str(brake.kind), "at": iso(brake.at), "by": brake.by, "why": brake.why}
 
 
-def status_in(connection: Connection, campaign: CampaignRow, now: float) -> Status:
-    """How a campaign stands at `now` (Unix seconds), as one look at the ledger has it. Who sends it
-    is not asked."""
-    waiting = message_queue.waiting(connection, [campaign.id])
-    senders = {each.sender for each in waiting}
-    counts = totals.counts(connection, campaign.id)
+def status_of(
+    connection: Connection,
+    row: CampaignRow,
+    now: float,
+    file: str = "",
+    *,
+    with_driver: bool = True,
+) -> Status:
+    """Return the status of a campaign at `now` (Unix seconds), without its outlook, in one
+    snapshot of the ledger. `with_driver`: False for the run itself, which knows who drives it."""
+    waiting = message_queue.waiting(connection, [row.id])
+    counts = totals.counts(connection, row.id)
     found = Status(
-        campaign=campaign.name,
+        campaign=row.name,
         counts=counts,
-        reasons=totals.reasons(connection, campaign.id),
-        in_doubt=message_in_doubt.in_doubt(connection, [campaign.id])
-        if counts[_S.IN_DOUBT]
-        else [],
+        reasons=totals.reasons(connection, row.id),
+        in_doubt=message_in_doubt.in_doubt(connection, [row.id]) if counts[_S.IN_DOUBT] else [],
         waiting=waiting,
-        per_hour=totals.sent_between(connection, campaign.id, now - RATE_OVER),
-        unplanned=totals.unplanned(connection, [campaign.id]),
-        brake=brakes.standing(connection, [campaign.id]).get(campaign.id),
-        stopped_senders=brakes.stopped_senders(connection, senders),
-        held=holds.held_of(connection, campaign.id, now),
+        per_hour=totals.sent_between(connection, row.id, now - RATE_PERIOD),
+        id=row.id,
+        file=file,
+        driver=driver_of(connection, row) if with_driver else "",
+        is_owned=with_driver and is_owned(connection, row.lane),
+        unplanned=totals.unplanned(connection, [row.id]),
+        brake=brakes.active(connection, [row.id]).get(row.id),
+        stopped_senders=brakes.stopped_senders(connection, {each.sender for each in waiting}),
+        held=holds.held_of(connection, row.id, now),
     )
     if found.blocked <= 0:
         return found
-    folder = os.path.dirname(campaign.path)
-    waits_for = [
+    return replace(found, waits_for=_waits_for(connection, row, with_driver=with_driver))
+
+
+def _waits_for(connection: Connection, row: CampaignRow, *, with_driver: bool) -> list[WaitsFor]:
+    folder = os.path.dirname(row.path) or "."
+    return [
         WaitsFor(
             each.campaign,
-            os.path.relpath(each.path, folder or "."),
+            os.path.relpath(each.path, folder),
             each.waiting,
-            each.lane,
-            each.doubts,
+            settling=with_driver and not each.doubts and is_owned(connection, each.lane),
         )
-        for each in message_queue.blocking_campaigns(connection, campaign.id)
+        for each in message_queue.blocking_campaigns(connection, row.id)
     ]
-    return replace(found, waits_for=waits_for)
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What only a person can do: what is so, since when if that is known (Unix s), why, and the
-    words of the command that does it after `run-campaign`; no words where none does. `then`: what
-    the command is for, or has to be done before it."""
+    """A need of a person: what is so, since when if that is known (Unix s), why, and the words of
+    the command that sees to it after `run-campaign`; no words where none does. `then`: what the
+    command is for, or has to be done before it."""
 
     what: str
     words: tuple[str, ...] = ()
@@ -177,11 +204,9 @@ class Need:
     then: str = ""
 
 
-def needs_of(status: Status, file: str) -> list[Need]:
-    """What needs a person, in the order in which to see to it. `file`: the campaign's, as the
-    commands are to name it."""
-    found = []
-    brake = status.brake
+def needs_of(status: Status) -> list[Need]:
+    """Return what needs a person, in the order in which to see to it."""
+    found, file, brake = [], status.file, status.brake
     if brake is not None and brake.kind not in BY_A_PERSON:
         what = "stopped by its guard" if brake.kind is BrakeKind.GUARDED else "stopped"
         found.append(Need(what, (file,), brake.at, brake.why, "see to that, then go on"))
@@ -193,7 +218,7 @@ def needs_of(status: Status, file: str) -> list[Need]:
         waiting = sum(count for (who, _), count in status.queue.items() if who == sender)
         what = f"{waiting:,} wait for sender {sender}, stopped"
         found.append(Need(what, since=stop.at, why=stop.why))
-    if doubts := status.told[_S.IN_DOUBT]:
+    if doubts := status.shown_counts[_S.IN_DOUBT]:
         found.append(Need(f"{doubts:,} in doubt", ("resolve", file)))
     for each in status.waits_for:
         if not each.settling:

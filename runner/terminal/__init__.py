@@ -1,1 +1,1 @@
-"""A run as people see it, and the words for what they are told."""
+"""The display of a run on a terminal or in a log."""

@@ -1,4 +1,4 @@
-"""What a run has come to, added up from its events."""
+"""The counters of a run, added up from its events."""
 
 from __future__ import annotations
 
@@ -28,23 +28,24 @@ from runner.events import (
 )
 
 RATE_OVER = 60.0
-"""Seconds that the shown rate looks back."""
+"""Seconds over which the shown rate is counted."""
 
 LONG_RATE_OVER = 3600.0
-"""The same for slow senders: a few messages an hour say nothing by the minute."""
+"""Seconds over which it is counted for slow senders: a few messages an hour say nothing by the
+minute."""
 
 UNDER_WAY = 10.0
 """Seconds that a request is taken to last at most; our own choice, for the display alone."""
 
 LAST_EVENTS = 8
-"""Events kept to be shown."""
+"""The newest events, kept to be shown."""
 
 Now = Callable[[], float]
 
 
 @dataclass(slots=True)
-class Line:
-    """A campaign's figures while it runs."""
+class CampaignCounts:
+    """The counts of a campaign while it runs."""
 
     total: int = 0
     doubts_before: int = 0
@@ -56,13 +57,13 @@ class Line:
 
     @property
     def queued(self) -> int:
-        """Those of which nothing is known yet; some of them may be on their way."""
+        """The messages of which nothing is known yet; some of them may be on their way."""
         return max(0, self.total - self.sent - self.rejected - self.failed - self.in_doubt)
 
 
 @dataclass(slots=True)
-class Sender:
-    """A sender's figures while it runs. `total`: all that it had, has, and had in doubt."""
+class SenderCounts:
+    """The counts of a sender while it runs. `total`: all that it had, has, and had in doubt."""
 
     total: int = 0
     counts: Counter[str] = field(default_factory=Counter)  # sent, rejected, failed, in_doubt
@@ -75,11 +76,11 @@ class Sender:
 
 @dataclass(slots=True)
 class Tally:
-    """What the events have added up to. Locked, since a display reads it from its own thread."""
+    """The sum of the events. Locked, since a display reads it from its own thread."""
 
     now: Now = time.time
-    campaigns: dict[str, Line] = field(default_factory=dict)
-    senders: dict[str, Sender] = field(default_factory=dict)
+    campaigns: dict[str, CampaignCounts] = field(default_factory=dict)
+    senders: dict[str, SenderCounts] = field(default_factory=dict)
     sent: int = 0  # by this run's own requests, settled ones not counted
     started: LaneStarted | None = None
     stopped: str = ""  # why the whole lane is, if it is
@@ -99,7 +100,7 @@ class Tally:
 
     def _add(self, event: Event) -> None:
         if isinstance(event, MessageEvent):
-            self._message(event, self.campaigns.setdefault(event.campaign, Line()))
+            self._message(event, self.campaigns.setdefault(event.campaign, CampaignCounts()))
             return
         match event:
             case Reading():
@@ -109,11 +110,11 @@ class Tally:
             case LaneStarted():
                 self.started = event
                 for sender, queued in event.by_sender.items():
-                    self.senders[sender] = Sender(queued)
+                    self.senders[sender] = SenderCounts(queued)
                 for name, queued in event.queued.items():
                     doubts, ended = event.in_doubt.get(name, 0), event.before.get(name, {})
                     total = queued + doubts + sum(ended.values())
-                    self.campaigns[name] = Line(
+                    self.campaigns[name] = CampaignCounts(
                         total,
                         doubts,
                         ended.get("sent", 0),
@@ -127,18 +128,18 @@ class Tally:
                 self.stopped = event.why
                 self.last.append(event)
             case Stopped():
-                self.senders.setdefault(event.sender, Sender()).stopped = event.why
+                self.senders.setdefault(event.sender, SenderCounts()).stopped = event.why
                 self.last.append(event)
             case Braked():
-                self.campaigns.setdefault(event.campaign, Line()).brake = event
+                self.campaigns.setdefault(event.campaign, CampaignCounts()).brake = event
             case Released():
-                self.campaigns.setdefault(event.campaign, Line()).brake = None
+                self.campaigns.setdefault(event.campaign, CampaignCounts()).brake = None
             case Ended():
                 self.waiting = None
 
-    def _message(self, event: MessageEvent, line: Line) -> None:
+    def _message(self, event: MessageEvent, line: CampaignCounts) -> None:
         who = (event.campaign, event.recipient)
-        sender = self.senders.setdefault(event.sender, Sender())
+        sender = self.senders.setdefault(event.sender, SenderCounts())
         if isinstance(event, MessageInDoubt):
             if who not in self._doubtful:
                 self._doubtful.add(who)
@@ -185,18 +186,19 @@ class Tally:
         self.last.append(event)
 
     def _sent_while_waiting(self, event: MessageSent) -> None:
-        """A wait ends early only for a message that was not under way as it began."""
+        """End a wait early only for a message that was not under way as it began."""
         waiting = self.waiting
         if waiting and (waiting.until is None or event.at > waiting.at + UNDER_WAY):
             self.waiting = None
 
     @property
     def finish_at(self) -> float | None:
-        """When it was reckoned to end as it began; None for never, or unknown."""
+        """The finish time as computed when the run began; None for never, or unknown."""
         return None if self.started is None else self.started.finish_at
 
     def per_minute(self) -> float:
-        """Messages sent in the last minute, or as many as this pace would give in one."""
+        """Return the messages sent in the last minute, or as many as this pace would give in
+        one."""
         now = self.now()
         recent = [(second, count) for second, count in self._seconds if second >= now - RATE_OVER]
         if not recent:
@@ -205,13 +207,13 @@ class Tally:
         return sum(count for _, count in recent) * 60.0 / span
 
     def last_hour(self) -> int:
-        """Messages sent in the last hour, to the minute."""
+        """Return the messages sent in the last hour, to the minute."""
         since = self.now() // 60 - LONG_RATE_OVER / 60
         return sum(count for minute, count in self._minutes if minute > since)
 
 
 def _count(times: deque[tuple[int, int]], time: int, kept: float) -> None:
-    """One more at this time; those longer ago than `kept` are let go of."""
+    """Count one more at this time; forget those longer ago than `kept`."""
     if times and times[-1][0] == time:
         times[-1] = (time, times[-1][1] + 1)
         return

@@ -1,6 +1,6 @@
-"""A run as people see it: a live display on a terminal, plain lines or JSON elsewhere.
+"""The display that suits the output: live on a terminal, plain lines or JSON elsewhere.
 
-Everything here watches the `EventBus`. A watcher never fails: an output that is gone falls silent
+Everything here watches the `EventBus`. A watcher never fails: an output that is gone gets no more
 and the run goes on, since the ledger is the truth. Rich is imported only for the live display.
 """
 
@@ -16,23 +16,23 @@ from runner.terminal.counters import Tally
 from runner.terminal.plain import JsonLines, PlainLines
 
 
-class Progress(Protocol):
-    """Something that shows a run while it lasts."""
+class Display(Protocol):
+    """A display of a run while it lasts."""
 
     def watch(self, event: Event) -> None: ...
 
     def paused(self) -> AbstractContextManager[None]:
-        """Keeps still, for as long as a person is asked something."""
+        """Keep still for as long as a person is asked something."""
         ...
 
 
-def is_smart(out: TextIO) -> bool:
-    """Whether a live display can be shown on `out`."""
+def can_redraw(out: TextIO) -> bool:
+    """Return whether a live display can be shown on `out`."""
     return out.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
 
 
 @contextmanager
-def showing(
+def open_display(
     out: TextIO,
     tally: Tally,
     *,
@@ -40,12 +40,12 @@ def showing(
     quiet: bool,
     verbose: bool,
     command: Callable[[str, str], str] | None = None,
-) -> Iterator[Progress]:
-    """What suits `out`: JSON when asked for, a live display on a terminal, else plain lines.
-    `command` gives the command line of a command's name for a campaign's name."""
+) -> Iterator[Display]:
+    """Yield the display that suits `out`: JSON when asked for, live on a terminal, else plain
+    lines. `command` returns the command line of a command's name for a campaign's name."""
     if as_json:
         yield JsonLines(out)
-    elif quiet or not is_smart(out):
+    elif quiet or not can_redraw(out):
         yield PlainLines(out, tally, quiet=quiet, verbose=verbose)
     else:
         from rich.console import Console

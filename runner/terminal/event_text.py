@@ -1,4 +1,4 @@
-"""A run's events in words."""
+"""The text of an event, on one line."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from runner.events import (
 from runner.formatting import duration, moment, number, short
 
 
-def line_of(event: Event, width: int = 200) -> str:
-    """An event as one line for people; empty for one that needs no line."""
+def event_line(event: Event, width: int = 200) -> str:
+    """Return an event as one line for people; empty for one that needs no line."""
     match event:
         case MessageSent(settled=True):
             told = f"sent (it had been in doubt) to {event.recipient}"

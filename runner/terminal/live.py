@@ -1,4 +1,4 @@
-"""A run on a terminal: a display that redraws itself."""
+"""The live display of a run on a terminal, which redraws itself."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from runner.events import (
 )
 from runner.formatting import duration, moment, number
 from runner.terminal import widgets
-from runner.terminal.counters import LONG_RATE_OVER, Line, Tally
-from runner.terminal.event_text import line_of
+from runner.terminal.counters import LONG_RATE_OVER, CampaignCounts, Tally
+from runner.terminal.event_text import event_line
 from runner.terminal.widgets import (
     BAD,
     DOUBT,
@@ -39,7 +39,7 @@ from runner.terminal.widgets import (
 )
 
 LONG = 1000
-"""Characters of an event that are looked at; what fits of them is shown."""
+"""Characters of an event that are read; what fits of them is shown."""
 
 Command = Callable[[str, str], str]
 """A command line to paste: of a command's name (empty for the run itself) for a campaign."""
@@ -91,15 +91,16 @@ class LiveDisplay:
             self._start()
 
     def watch(self, event: Event) -> None:
-        """Lines that a person should still see afterwards go above the display."""
+        """Print lines that a person should still see afterwards above the display."""
         kept = isinstance(event, Notice | Planned | MessageDoubled | Stopped | Braked | Released)
         if kept or (self._verbose and isinstance(event, MessageEvent)):
             with contextlib.suppress(OSError):
-                self._console.print(line_of(event, LONG), markup=False, highlight=False)
+                self._console.print(event_line(event, LONG), markup=False, highlight=False)
 
 
 def display(tally: Tally, width: int, height: int, command: Command | None = None) -> list[Text]:
-    """How the run stands, the most important first, for a screen of so many columns and rows."""
+    """Return the state of the run, the most important first, for a screen of so many columns and
+    rows."""
     with tally.lock:
         lines = _lines(tally, width, height, command)
     return widgets.fit(lines, width, height)
@@ -112,9 +113,9 @@ def _lines(tally: Tally, width: int, height: int, command: Command | None) -> li
         lines.append(labelled("reading", told, width))
     campaigns = [Bar(name, _parts(line)) for name, line in tally.campaigns.items()]
     lines += [*bars(campaigns, width, height), Text()] if campaigns else []
-    lines += _what_stops(tally, width, command)
+    lines += _stops(tally, width, command)
     if tally.campaigns:
-        lines += _what_needs_somebody(tally, width, command)
+        lines += _needs(tally, width, command)
         lines += _pace(tally, width)
         lines += _senders(tally, width)
         lines.append(Text())
@@ -122,12 +123,12 @@ def _lines(tally: Tally, width: int, height: int, command: Command | None) -> li
     recent.sort(key=lambda event: event.at, reverse=True)
     for place, event in enumerate(recent):
         clock = f"{datetime.fromtimestamp(event.at).astimezone():%H:%M:%S}"
-        told = f"{clock} {line_of(event, LONG)}"
+        told = f"{clock} {event_line(event, LONG)}"
         lines.append(labelled("" if place else "last", told, width))
     return lines
 
 
-def _parts(line: Line) -> list[widgets.Part]:
+def _parts(line: CampaignCounts) -> list[widgets.Part]:
     return [
         sent(line.sent),
         not_sent(line.rejected, "rejected"),
@@ -137,8 +138,8 @@ def _parts(line: Line) -> list[widgets.Part]:
     ]
 
 
-def _what_stops(tally: Tally, width: int, command: Command | None) -> Iterator[Text]:
-    """What nothing is sent for: a person, a guard, the API; or a limit, for a while."""
+def _stops(tally: Tally, width: int, command: Command | None) -> Iterator[Text]:
+    """Return what stops the run: a person, a guard, the API; or a limit, for a while."""
     now = tally.now()
     if tally.stopped:
         yield labelled("STOPPED", tally.stopped, width, BAD)
@@ -186,7 +187,7 @@ def _when(at: float, now: float) -> str:
     return f"about {moment(at, now)}, in {duration(at - now)}"
 
 
-def _what_needs_somebody(tally: Tally, width: int, command: Command | None) -> Iterator[Text]:
+def _needs(tally: Tally, width: int, command: Command | None) -> Iterator[Text]:
     for name, line in tally.campaigns.items():
         of = f"{name}: " if len(tally.campaigns) > 1 else ""
         if line.in_doubt:
@@ -200,7 +201,7 @@ def _what_needs_somebody(tally: Tally, width: int, command: Command | None) -> I
 
 
 def _senders(tally: Tally, width: int) -> Iterator[Text]:
-    """What each sender has done and has to do, if there are several."""
+    """Return what each sender has done and has to do, if there are several."""
     if len(tally.senders) < 2:
         return
     for place, (id, sender) in enumerate(tally.senders.items()):

@@ -1,4 +1,4 @@
-"""A run where there is no display: plain lines, or JSON."""
+"""The displays without a terminal: plain lines, or JSON."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from runner.events import (
 )
 from runner.formatting import moment, number
 from runner.terminal.counters import Tally
-from runner.terminal.event_text import line_of
+from runner.terminal.event_text import event_line
 
 EVERY_SECONDS = 10.0
 EVERY_SENT = 100
-"""Plain lines tell progress this often."""
+"""Seconds, or messages sent, between two plain lines of progress."""
 
 LONG_WAIT = 600.0
 """Seconds of a wait that plain lines tell even if the reason is the one told last."""
 
 
 class JsonLines:
-    """One JSON object per event."""
+    """A display of one JSON object per event."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = _Outlet(out)
@@ -46,12 +46,12 @@ class JsonLines:
 
 
 class EventFile:
-    """The same, appended to a file that grows from run to run; only its owner can read it, since it
-    says who was written to. An event that finds no room is not written down, and none waits for
-    whoever reads a pipe."""
+    """A file to which one JSON object per event is appended, from run to run; only its owner can
+    read it, since it names recipients. An event that finds no room is not written down, and none
+    waits for the reader of a pipe."""
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError when the file cannot be appended to."""
+        """Open the file. Raises OSError when it cannot be appended to."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
         self._file = os.open(path, flags, 0o600)
         self._torn = False  # the last line is not whole
@@ -67,7 +67,7 @@ class EventFile:
 
 
 class PlainLines:
-    """A line for each event that matters, and one of progress every so often."""
+    """A display of a line for each event that matters, and one of progress every so often."""
 
     def __init__(
         self, out: TextIO, tally: Tally, *, quiet: bool = False, verbose: bool = False
@@ -92,12 +92,13 @@ class PlainLines:
             case Waiting():
                 if not self._is_news(event):
                     return
-        told = line_of(event)
+        told = event_line(event)
         if told:
             self._out.line(told)
 
     def _is_news(self, event: Waiting) -> bool:
-        """A sender's gap comes between any two messages; it is told once, long waits always."""
+        """Return whether a wait is worth a line. A sender's gap comes between any two messages: it
+        is told once, long waits always."""
         known, self._told_why = self._told_why == event.why, event.why
         return not known or event.until is None or event.until - event.at > LONG_WAIT
 
@@ -121,7 +122,7 @@ class PlainLines:
 
 
 class _Outlet:
-    """A stream that may go away under us."""
+    """A stream that may be closed by its reader."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out

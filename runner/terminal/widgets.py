@@ -1,4 +1,4 @@
-"""What the live view of a run and `status --watch` are drawn with: lines that fit the screen.
+"""The widgets of the live display and of `status --watch`: lines that fit the screen.
 
 Everything is said by words and signs; colours only repeat it. Bold and plain text are in the
 terminal's own colours, so that they can be read on whatever background it has.
@@ -25,7 +25,7 @@ https://jfly.uni-koeln.de/color/). These shades have a contrast of at least 4.5 
 black, which WCAG 2.1 asks for text (https://www.w3.org/TR/WCAG21/#contrast-minimum)."""
 
 REDRAWS = 4
-"""Redraws per second, whatever happens meanwhile."""
+"""Redraws per second."""
 
 LONGEST_BAR = 80
 NARROW = 60
@@ -34,14 +34,14 @@ NARROW = 60
 LABEL = 9
 
 COMMAND = "run-campaign "
-"""What a command to paste begins with."""
+"""The beginning of a command to paste."""
 
 Draw = Callable[[int, int], Sequence[Text]]
-"""Lines for a screen of so many columns and rows."""
+"""A function that returns lines for a screen of so many columns and rows."""
 
 
 class Part(NamedTuple):
-    """So many messages of a campaign have come to this."""
+    """The part of a campaign's messages that is of one kind."""
 
     many: int
     word: str
@@ -51,38 +51,40 @@ class Part(NamedTuple):
 
 
 def sent(count: int, word: str = "sent", more: str = "") -> Part:
+    """Return the part that was sent."""
     return Part(count, word, "━", GOOD, more)
 
 
 def not_sent(count: int, word: str, more: str = "") -> Part:
-    """Rejected or failed."""
+    """Return a part that was rejected or failed."""
     return Part(count, word, "×", BAD, more)
 
 
 def in_doubt(count: int, word: str = "in doubt", more: str = "") -> Part:
+    """Return the part that is in doubt."""
     return Part(count, word, "?", DOUBT, more)
 
 
 def waits(count: int, word: str = "queued", more: str = "") -> Part:
-    """Queued, or on its way."""
+    """Return a part that is queued or on its way."""
     return Part(count, word, "╌", "", more)
 
 
 def aside(count: int, word: str, more: str = "") -> Part:
-    """Skipped or cancelled: no part of what is to be done."""
+    """Return a part that was skipped or cancelled: it has no bar."""
     return Part(count, word, "", "", more)
 
 
 class Bar(NamedTuple):
-    """A campaign's or a sender's name and what has come of its messages."""
+    """A campaign's or a sender's name and the parts of its messages."""
 
     name: str
     parts: Sequence[Part]
 
 
 def bars(each: Sequence[Bar], width: int, height: int) -> list[Text]:
-    """A bar and the counts of each: in two lines while that is no more than a third of the screen,
-    else in one."""
+    """Draw a bar and the counts of each: in two lines while that is no more than a third of the
+    screen, else in one."""
     lines = 2 if 2 * len(each) <= height / 3 else 1
     longest = max((cell_len(_plain(bar.name)) for bar in each), default=0)
     name_width = min(longest, max(8, width // (4 if lines == 1 else 3)))
@@ -101,14 +103,15 @@ def bars(each: Sequence[Bar], width: int, height: int) -> list[Text]:
 
 
 def counts(parts: Iterable[Part]) -> Text:
-    """`86 sent · 3 rejected · 110 queued`: those that are any."""
+    """Return `86 sent · 3 rejected · 110 queued`, without what there is none of."""
     shown = [part for part in parts if part.many or part.more]
     words = [Text(f"{number(part.many)} {part.word}{part.more}", part.style) for part in shown]
     return Text(" · ").join(words) if words else Text("nobody yet")
 
 
 def meter(parts: Sequence[Part], width: int) -> Text:
-    """A bar of `width` cells with each part's signs; whatever there is gets one at least."""
+    """Return a bar of `width` cells with each part's signs, at least one for a part that is not
+    empty."""
     parts = [part for part in parts if part.sign]
     total = sum(part.many for part in parts)
     left, cells = max(0, width), [0] * len(parts)
@@ -128,14 +131,14 @@ def meter(parts: Sequence[Part], width: int) -> Text:
 
 
 def _percent(parts: Iterable[Part]) -> str:
-    """How much is settled for good; 100% only when all is."""
+    """Return the share that is settled for good; 100% only when all is."""
     told = [(part.many, part.sign in "━×") for part in parts if part.sign]
     total = sum(count for count, _ in told)
     return f"{100 * sum(count for count, done in told if done) // total}%" if total else ""
 
 
 def labelled(label: str, words: str, width: int, style: str = "") -> Text:
-    """A label in a column of its own, where there is room for one, and what it is about."""
+    """Return words with a label, in a column of its own where there is room for one."""
     told = (_plain(words), style)
     if width >= NARROW:
         return Text.assemble((f"{label:<{LABEL}}", "bold"), told)
@@ -143,8 +146,8 @@ def labelled(label: str, words: str, width: int, style: str = "") -> Text:
 
 
 def with_command(label: str, words: str, width: int, style: str) -> list[Text]:
-    """The same of words that end with a command to paste. What does not fit goes on below: the
-    command is told whole, and it is not broken where a line of its own is enough for it."""
+    """Return labelled words that end with a command to paste. What does not fit goes on below: the
+    command is shown whole, and it is not broken where a line of its own is enough for it."""
     whole = labelled(label, words, width, style)
     at = words.find(COMMAND)
     if whole.cell_len <= width or at < 0:
@@ -161,8 +164,8 @@ def with_command(label: str, words: str, width: int, style: str) -> list[Text]:
 
 
 def fit(lines: Sequence[Text], width: int, height: int) -> list[Text]:
-    """The first lines that a screen has room for, each cut to its width, without the blank ones
-    if there are too many; in the last one how many are not shown."""
+    """Return the first lines that a screen has room for, each cut to its width, without the blank
+    ones if there are too many; the last one says how many are not shown."""
     most = max(1, height)
     shown = [line.copy() for line in lines]
     if len(shown) > most:
@@ -176,7 +179,7 @@ def fit(lines: Sequence[Text], width: int, height: int) -> list[Text]:
 
 
 def in_place(console: Console, draw: Draw, *, transient: bool) -> Live:
-    """A display that draws itself anew, over what it drew before, at the size that the screen has
+    """Return a display that draws itself over what it drew before, at the size that the screen has
     then. `transient`: it is gone at the end."""
     drawn: list[Text] = []
 

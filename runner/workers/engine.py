@@ -2,7 +2,7 @@
 
 One job per lane: its `lock` lets one run, its `queueing_lock` lets one wait, so that no wake-up is
 lost and none is kept twice. Nothing is ever scheduled here for later: a job that waits for its time
-would hold up those behind it. When a lane is due stands in the ledger.
+would hold up those behind it. When a lane is due is in the ledger.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Job, Status
 from procrastinate.schema import SchemaManager
 
-from runner.ledger.engine import PATIENCE
+from runner.ledger.postgresql import TIMEOUTS
 from runner.passwords import hide_passwords, passwords_in
 
 TASK = "drive_lane"
@@ -36,10 +36,10 @@ Drive = Callable[[str], Awaitable[None]]
 
 
 def open_app(location: str, drive: Drive | None = None, connections: int = 4) -> App:
-    """The engine on the ledger at a `postgresql+psycopg://` URL, not connected yet. `drive` is
+    """Return the engine on the ledger at a `postgresql+psycopg://` URL, not connected yet. `drive`:
     what a worker does with a lane."""
     conninfo = location.replace("postgresql+psycopg://", "postgresql://", 1)
-    patience = {name: value for name, value in PATIENCE.items() if f"{name}=" not in conninfo}
+    patience = {name: value for name, value in TIMEOUTS.items() if f"{name}=" not in conninfo}
     app = App(
         connector=PsycopgConnector(
             conninfo=conninfo, kwargs=patience, min_size=1, max_size=connections
@@ -55,20 +55,20 @@ def open_app(location: str, drive: Drive | None = None, connections: int = 4) ->
 
 
 def queue_of(token_env: str) -> str:
-    """The queue of the lanes whose token a variable of this name holds: a worker listens to those
-    of its own environment alone."""
+    """Return the queue of the lanes whose token a variable of this name holds: a worker listens to
+    those of its own environment alone."""
     if len(token_env) <= NAME:
         return token_env
     return hashlib.sha256(token_env.encode()).hexdigest()[:NAME]
 
 
 def queues_of(names: Iterable[str]) -> list[str]:
-    """The queues that an environment with these variables can serve."""
+    """Return the queues that an environment with these variables can serve."""
     return sorted({queue_of(name) for name in names})
 
 
-async def hand_over(app: App, lane: str, token_env: str) -> None:
-    """Have a lane driven by whoever is free, if it does not wait for that already."""
+async def queue_lane(app: App, lane: str, token_env: str) -> None:
+    """Have a lane driven by a worker that is free, if it does not wait for that already."""
     lock, queue = f"lane:{lane}", queue_of(token_env)
     defer = app.configure_task(
         TASK, lock=lock, queueing_lock=lock, queue=queue, allow_unknown=True
@@ -84,8 +84,8 @@ async def hand_over(app: App, lane: str, token_env: str) -> None:
                 await defer(lane=lane)
 
 
-async def lanes_at_hand(app: App) -> set[tuple[str, str]]:
-    """The lanes that have a job, waiting or under way, and its queue."""
+async def queued_lanes(app: App) -> set[tuple[str, str]]:
+    """Return the lanes that have a job, waiting or under way, and its queue."""
     found: set[tuple[str, str]] = set()
     for status in (Status.TODO, Status.DOING):
         jobs = await app.job_manager.list_jobs_async(task=TASK, status=status.value)
@@ -93,16 +93,16 @@ async def lanes_at_hand(app: App) -> set[tuple[str, str]]:
     return found
 
 
-async def stalled(app: App, seconds: float) -> Sequence[Job]:
-    """The jobs whose worker has given no sign of life for so long."""
+async def stalled_jobs(app: App, seconds: float) -> Sequence[Job]:
+    """Return the jobs whose worker has given no sign of life for so long."""
     return list(
         await app.job_manager.get_stalled_jobs(task_name=TASK, seconds_since_heartbeat=seconds)
     )
 
 
-async def bury(app: App, job: Job) -> None:
-    """Take a job away for good: whoever wakes up with it has nothing to finish any more. It is
-    never tried again by the engine, whose second try would collide with what waits."""
+async def remove_job(app: App, job: Job) -> None:
+    """Take a job away for good, also from a worker that wakes up with it. The engine never tries it
+    again: a second try would collide with what waits."""
     await app.job_manager.finish_job(job=job, status=Status.FAILED, delete_job=True)
 
 
@@ -121,15 +121,16 @@ def next_migration(made_by: str) -> tuple[str, str] | None:
     return None
 
 
-def in_words(error: BaseException, location: str) -> str:
-    """What the database at `location` said: the engine's own error only says that there is one."""
+def error_text(error: BaseException, location: str) -> str:
+    """Return what the database at `location` said: the engine's own error only says that there is
+    one."""
     said = error.__cause__ if isinstance(error, ConnectorException) else None
     told = hide_passwords(str(said or error), passwords_in(location))
     return told.strip().partition("\n")[0]
 
 
 def engine_version() -> str:
-    """The release of the engine that is installed."""
+    """Return the release of the engine that is installed."""
     return version("procrastinate")
 
 

@@ -1,7 +1,7 @@
 """A slice: one worker drives a lane for a while, by the same `drive_lane` as a run of one machine.
 
-A slice ends when nothing of its lane is due or its time is up, and leaves word in the ledger when
-the lane is due again. So lanes spread over hosts that join, a deploy drains quickly, and no worker
+A slice ends when nothing of its lane is due or its time is up, and writes into the ledger when the
+lane is due again. So lanes spread over hosts that join, a deploy drains quickly, and no worker
 waits beside a lane that waits.
 """
 
@@ -11,58 +11,56 @@ import asyncio
 import contextlib
 import math
 import traceback
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from runner.audience.columns import normal_column
-from runner.campaign.loader import load_campaign
-from runner.campaign.schema import Campaign
 from runner.channels.base import Token
 from runner.clock import Clock
 from runner.control.campaigns import brake_text
 from runner.errors import ChannelError, Fenced, ForeignKeyUse, LedgerError, RunnerError
 from runner.events import EventBus, LaneHandedOn, LaneTaken, Notice
+from runner.ledger import locks
 from runner.ledger.campaigns import brakes, submissions, workers
-from runner.ledger.campaigns.brakes import BrakeKind, Halt
-from runner.ledger.campaigns.registry import CampaignRow
-from runner.ledger.campaigns.submissions import Submission
+from runner.ledger.campaigns.brakes import Halt
 from runner.ledger.campaigns.workers import STALL
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import holds, in_doubt, queue, usage
+from runner.ledger.messages import holds, in_doubt, queue
 from runner.ledger.queries import totals
-from runner.message.evidence import OF_ONE_MESSAGE, AttemptOutcome
-from runner.message.status import MessageStatus
 from runner.planning.eta import hours_of
-from runner.run.team import Crew, Introduction, check_senders, introduce
-from runner.schedule import Hours, local_moment, next_open
+from runner.run.team import TeamCampaigns, TokenIdentity, check_senders, fetch_identity
 from runner.sending.drive import drive_lane
-from runner.sending.guard import CampaignGuard, GuardLimits
 from runner.sending.lane import Lane
 from runner.sending.live_controls import obey_controls, withdraw_returned
 from runner.sending.watched_lists import WatchedLists, watched_lists
+from runner.workers.submitted_campaign import (
+    SubmittedCampaign,
+    missed_start_reason,
+    parse_submission,
+    restore_guard,
+)
 
 SLICE = 60.0
 """Seconds that a worker drives a lane before it hands it on."""
 
 LONGEST_SLICE = 900.0
 """Seconds that a lane is kept while it settles what is in doubt: the wait before a look-up would
-begin anew with each slice."""
+begin again with each slice."""
 
-IDLE = 2.0
+SLICE_IDLE = 2.0
 """Seconds: a lane of which nothing is due for longer than this is let go until then."""
 
 KNOWN_FOR = 600.0
-"""Seconds for which what the API said of a token and its senders is believed."""
+"""Seconds for which what the API tells of a token and its senders is believed."""
 
-HELD = 5.0
+HELD_RETRY = 5.0
 """Seconds until a lane is tried again that a run of one machine has now."""
 
-BETWEEN = 0.01
+START_SPACING = 0.01
 """Seconds between the starts of two lanes: each reads what limits remember in one go, a second and
 more for a team that sends all day, and signs of life have to be given meanwhile."""
 
-TROUBLED = 60.0
+TROUBLE_RETRY = 60.0
 """Seconds until a lane is tried again after something that a person may have to see to."""
 
 
@@ -75,20 +73,14 @@ class Timing:
     dead_after: float = STALL
 
 
-@dataclass(frozen=True, slots=True)
-class Handed:
-    """A campaign as it was handed in, understood."""
-
-    campaign: Campaign
-    row: CampaignRow
-    suppressed: Collection[str]
-    submission: Submission
+_Authenticated = tuple[TeamCampaigns, list[SubmittedCampaign], list[str]]
+"""A team, its campaigns to be driven, and why others cannot be here."""
 
 
 @dataclass(slots=True)
-class Driving:
-    """What one worker has under way. `known`: what the API said of which token, and when (boot
-    seconds)."""
+class WorkerLanes:
+    """One worker's lanes, and how each is driven for a slice. `known`: tokens' identities, and when
+    each was fetched (boot seconds)."""
 
     ledger: Ledger
     run: int
@@ -99,12 +91,10 @@ class Driving:
     ending: bool = False
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # to start a lane
     busy: set[str] = field(default_factory=set)  # lanes of which a slice is under way
-    asking: set[asyncio.Task[tuple[Crew, list[Handed], list[str]]]] = field(
-        default_factory=set
-    )  # whose token it is
+    asking: set[asyncio.Task[_Authenticated]] = field(default_factory=set)
     lanes: dict[str, Lane] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)  # how often which lane was woken
-    known: dict[tuple[str, str, str], tuple[float, Introduction]] = field(default_factory=dict)
+    known: dict[tuple[str, str, str], tuple[float, TokenIdentity]] = field(default_factory=dict)
 
     def drain(self) -> None:
         """Begin nothing more; what is under way ends, and every lane is handed on."""
@@ -118,7 +108,7 @@ class Driving:
         """Drive a lane for a slice. Raises LedgerError when this worker's ledger is of no use any
         more; everything else that stops the lane is left in the ledger for people to see."""
         if self.ending:
-            return  # whoever takes it next finds it as due as it was
+            return  # it is as due as it was for the worker that takes it next
         self.seen[lane_id] = self.ledger.read(submissions.wakes, lane_id)
         self.busy.add(lane_id)
         try:
@@ -127,7 +117,7 @@ class Driving:
             try:
                 await self._drive(lane_id)
             finally:
-                await self.ledger.commit(workers.let_go, lane_id)
+                await self.ledger.commit(locks.release_lanes, lane_id)
         except Fenced:
             self._tell(f"{lane_id}: another worker has taken it over")
         except LedgerError:
@@ -135,13 +125,13 @@ class Driving:
         except RunnerError as error:
             told = f"{error}; {error.hint}" if error.hint else str(error)
             self._tell(f"{lane_id}: {told}")
-            self._put_off(lane_id, self.clock.now() + TROUBLED, told)
+            self._put_off(lane_id, self.clock.now() + TROUBLE_RETRY, told)
         finally:
             self.busy.discard(lane_id)
 
     def give_up(self, lane_id: str, error: Exception) -> None:
-        """Leave a lane alone for long after what should not be: whoever looks finds the whole story
-        in this worker's output."""
+        """Leave a lane alone for long after an unexpected error, whose traceback is in this
+        worker's output."""
         traceback.print_exception(error)
         told = f"a bug ({type(error).__name__}): see what the worker has written to stderr"
         self._tell(f"{lane_id}: {told}")
@@ -150,45 +140,49 @@ class Driving:
     async def _hold(self, lane_id: str) -> bool:
         """Keep runs of one machine out. A dead worker's session is ended, with all that it might
         still commit; a run's is respected."""
-        if await self.ledger.commit(workers.try_hold, lane_id):
+        if await self.ledger.commit(locks.try_lock_lanes, lane_id):
             return True
         if self.ledger.write(workers.evict, lane_id, self.timing.dead_after):
             self._tell(f"{lane_id}: its worker is taken for dead")
             return False  # its session ends in a moment; the lane is due as before
-        self._put_off(lane_id, self.clock.now() + HELD, "a run of one machine has it, or a plan")
+        self._put_off(
+            lane_id, self.clock.now() + HELD_RETRY, "a run of one machine has it, or a plan"
+        )
         return False
 
     async def _drive(self, lane_id: str) -> None:
-        handed, stopped = self._that_may_go(lane_id)
+        handed, stopped = self._runnable(lane_id)
         if not handed:
             self._put_off(lane_id, None, "; ".join(stopped))
             return
-        asking = asyncio.create_task(self._meet(lane_id, handed), name=f"ask {lane_id}")
+        asking = asyncio.create_task(self._authenticate(lane_id, handed), name=f"ask {lane_id}")
         self.asking.add(asking)
         try:
-            crew, handed, left_out = await asking
+            team, handed, left_out = await asking
         except asyncio.CancelledError:
             if not self.ending:
                 raise
         finally:
             self.asking.discard(asking)
         async with self.turn:
-            await asyncio.sleep(BETWEEN)
+            await asyncio.sleep(START_SPACING)
         if self.ending:
             return
-        lane = crew.open_lane(handed, self.ledger, self.run, self.clock, self.bus, idle_after=IDLE)
+        lane = team.open_lane(
+            handed, self.ledger, self.run, self.clock, self.bus, idle_after=SLICE_IDLE
+        )
         names = tuple(each.row.name for each in handed)
         self.bus.emit(LaneTaken(self.clock.now(), lane_id, names))
         lane.stops.guards.update(
             {
-                each.row.id: guard_of(
+                each.row.id: restore_guard(
                     self.ledger, each.submission, lane.campaigns[each.row.id].guard
                 )
                 for each in handed
             }
         )
         self.lanes[lane_id] = lane
-        watch = asyncio.create_task(_end_in_time(lane, self.timing.slice), name=f"slice {lane_id}")
+        watch = asyncio.create_task(_drain_after(lane, self.timing.slice), name=f"slice {lane_id}")
         try:
             async with obey_controls([lane], lists=[(lane, _lists_of(each)) for each in handed]):
                 await drive_lane(lane)
@@ -196,33 +190,35 @@ class Driving:
             raise
         except RunnerError as error:
             if isinstance(error, ForeignKeyUse):
-                self.ledger.write(brakes.halt, _halts(lane, str(error)))
-            self._leave(lane)
+                halts = [Halt(self.clock.now(), str(error), campaign=id) for id in lane.campaigns]
+                self.ledger.write(brakes.halt, halts)
+            self._stop_driving(lane)
             raise
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
             del self.lanes[lane_id]
-            await crew.close()
-        self._leave(lane)
+            await team.close()
+        self._stop_driving(lane)
         next_at = self._due_again(lane)
         if left_out:
-            next_at = min(next_at or math.inf, self.clock.now() + TROUBLED)
-        told = "; ".join([*stopped, *left_out, *what_stopped(lane)])
+            next_at = min(next_at or math.inf, self.clock.now() + TROUBLE_RETRY)
+        told = "; ".join([*stopped, *left_out, *stop_reasons(lane)])
         self._put_off(lane_id, next_at, told, owner=self.run)
         self.bus.emit(LaneHandedOn(self.clock.now(), lane_id, next_at))
 
-    def _leave(self, lane: Lane) -> None:
-        """Say that this worker drives the lane no more, while its lock still keeps others out."""
+    def _stop_driving(self, lane: Lane) -> None:
+        """Write down that this worker drives the lane no more, while its lock still keeps others
+        out."""
         if self.ledger.read(brakes.is_driven_by, lane.id, self.run):
-            self.ledger.write(brakes.tell_driven, lane.id, self.run, {})
+            self.ledger.write(brakes.record_driven, lane.id, self.run, {})
         withdraw_returned(lane)
 
-    def _that_may_go(self, lane_id: str) -> tuple[list[Handed], list[str]]:
-        """The lane's campaigns that nothing stops, and what stops the others."""
-        found = [understood(each) for each in self.ledger.read(submissions.of_lane, lane_id)]
-        self._stop_what_missed_its_start(found)
-        stopped = self.ledger.read(brakes.standing, [each.row.id for each in found])
+    def _runnable(self, lane_id: str) -> tuple[list[SubmittedCampaign], list[str]]:
+        """Return the lane's campaigns that nothing stops, and what stops the others."""
+        found = [parse_submission(each) for each in self.ledger.read(submissions.of_lane, lane_id)]
+        self._stop_missed_starts(found)
+        stopped = self.ledger.read(brakes.active, [each.row.id for each in found])
         going = [each for each in found if each.row.id not in stopped]
         told = [
             brake_text(each.row.name, brake)
@@ -231,69 +227,71 @@ class Driving:
         ]
         return going, told
 
-    def _stop_what_missed_its_start(self, found: Sequence[Handed]) -> None:
+    def _stop_missed_starts(self, found: Sequence[SubmittedCampaign]) -> None:
         now = self.clock.now()
         for each in found:
             grace = each.campaign.schedule.grace
-            why = missed_start(self.ledger, each.submission, hours_of(each), grace, now)
-            if why and not self.ledger.read(brakes.standing, [each.row.id]):
+            why = missed_start_reason(self.ledger, each.submission, hours_of(each), grace, now)
+            if why and not self.ledger.read(brakes.active, [each.row.id]):
                 self.ledger.write(brakes.halt, [Halt(now, why, campaign=each.row.id)])
 
-    async def _meet(
-        self, lane_id: str, handed: Sequence[Handed]
-    ) -> tuple[Crew, list[Handed], list[str]]:
-        """Ask whose token it is, unless that is known: who is to be driven, and why others cannot
-        be here. Raises RunnerError when none can."""
+    async def _authenticate(
+        self, lane_id: str, handed: Sequence[SubmittedCampaign]
+    ) -> _Authenticated:
+        """Ask the API whose token it is, unless that is known. Raises RunnerError when none of the
+        campaigns can be driven here."""
         unfit: dict[str, str] = {}
-        crews: list[Crew] = []
-        fit: list[Handed] = []
+        teams: list[TeamCampaigns] = []
+        fit: list[SubmittedCampaign] = []
         troubles: list[RunnerError] = []
         for each in handed:
             try:
-                crew, said = await self._crew_of(lane_id, each)
-                check_senders(each.campaign, said, unfit)
+                team, identity = await self._team_of(lane_id, each)
+                check_senders(each.campaign, identity, unfit)
             except (ChannelError, LedgerError):
                 raise
             except RunnerError as error:
                 troubles.append(error)
                 continue
-            crews.append(crew)
+            teams.append(team)
             fit.append(each)
-        if not crews:
+        if not teams:
             raise troubles[0]
-        crews[0].unfit = unfit
-        return crews[0], fit, [str(error) for error in troubles]
+        teams[0].unfit = unfit
+        return teams[0], fit, [str(error) for error in troubles]
 
-    async def _crew_of(self, lane_id: str, handed: Handed) -> tuple[Crew, Introduction]:
+    async def _team_of(
+        self, lane_id: str, handed: SubmittedCampaign
+    ) -> tuple[TeamCampaigns, TokenIdentity]:
         campaign = handed.campaign
         name = campaign.api.token_env
         held = self.environ.get(name, "").strip()
         if not held:
             raise RunnerError(f"{campaign.name}: {name} is not set on this host")
         token = Token(held)
-        said = await self._introduced(handed, token)
-        found = Crew.of(said, token)
+        identity = await self._identity_of(handed, token)
+        found = TeamCampaigns.of(identity, token)
         if found.lane_id != lane_id:
             raise RunnerError(
                 f"{campaign.name}: the token in {name} on this host is of team "
-                f"{said.team_name}, not of the one that it was submitted for",
+                f"{identity.team_name}, not of the one that it was submitted for",
                 "give each team's token a variable of its own (api.token)",
             )
-        return found, said
+        return found, identity
 
-    async def _introduced(self, each: Handed, token: Token) -> Introduction:
+    async def _identity_of(self, each: SubmittedCampaign, token: Token) -> TokenIdentity:
         api, now = each.campaign.api, self.clock.boot()
         who = api.version, api.base_url, token.reveal()
-        at, said = self.known.get(who, (-math.inf, None))
-        if said is None or now - at > KNOWN_FOR:
-            said = await introduce(
-                each.campaign, token, self.clock, self.bus, self.ledger, each.row
-            )
-            self.known[who] = now, said
-        return said
+        at, identity = self.known.get(who, (-math.inf, None))
+        if identity is None or now - at > KNOWN_FOR:
+            clock, bus, ledger = self.clock, self.bus, self.ledger
+            identity = await fetch_identity(each.campaign, token, clock, bus, ledger, each.row)
+            self.known[who] = now, identity
+        return identity
 
     def _due_again(self, lane: Lane) -> float | None:
-        """When the lane is due again (Unix seconds), None for not before somebody says so."""
+        """Return when the lane is due again (Unix seconds), None for not before a person says
+        so."""
         now = self.clock.now()
         if lane.stops.lane:
             self.known.clear()  # it may be the token
@@ -313,27 +311,21 @@ class Driving:
         self, lane_id: str, next_at: float | None, trouble: str = "", owner: int | None = None
     ) -> None:
         seen = self.seen[lane_id]
-        self.ledger.write(submissions.put_off, lane_id, seen, next_at, trouble, owner)
+        self.ledger.write(submissions.postpone, lane_id, seen, next_at, trouble, owner)
 
     def _tell(self, text: str) -> None:
         self.bus.emit(Notice(self.clock.now(), text))
 
 
-def understood(submission: Submission) -> Handed:
-    """A campaign from the text that was handed in."""
-    campaign = load_campaign(Path(submission.path), submission.file, submission.start)
-    return Handed(campaign, submission.row, submission.suppressed, submission)
-
-
-def _lists_of(handed: Handed) -> WatchedLists:
-    """Its lists, as far as they are on this machine too."""
+def _lists_of(handed: SubmittedCampaign) -> WatchedLists:
+    """Return its lists, as far as they are on this machine too."""
     prospects = handed.campaign.prospects
     column = normal_column(prospects.id) if prospects.id else None
     return watched_lists(handed.row.id, handed.campaign, handed.row.id_type, column)
 
 
-def what_stopped(lane: Lane) -> list[str]:
-    """Why not all of a lane goes on, in words."""
+def stop_reasons(lane: Lane) -> list[str]:
+    """Return why not all of a lane goes on, in words."""
     braked = [
         brake_text(lane.campaigns[id].name, brake) for id, brake in lane.stops.campaigns.items()
     ]
@@ -353,56 +345,10 @@ def what_stopped(lane: Lane) -> list[str]:
     return [*braked, *lane.stops.senders.values(), *unplanned, *held]
 
 
-def _halts(lane: Lane, why: str) -> list[Halt]:
-    return [Halt(lane.clock.now(), why, campaign=campaign) for campaign in lane.campaigns]
-
-
-async def _end_in_time(lane: Lane, seconds: float) -> None:
+async def _drain_after(lane: Lane, seconds: float) -> None:
     await asyncio.sleep(seconds)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LONGEST_SLICE - seconds):
             while lane.in_flight.settling:
                 await lane.wakeups.wait()
     lane.stops.drain()
-
-
-def agreed_at(ledger: Ledger, submission: Submission) -> float:
-    """When somebody said last that a campaign is to go on (Unix seconds)."""
-    said = ledger.read(brakes.latest, [submission.row.id]).get(submission.row.id)
-    released = said is not None and said.kind is BrakeKind.RELEASED
-    return max(submission.submitted_at, said.at if said and released else 0.0)
-
-
-def missed_start(
-    ledger: Ledger, submission: Submission, hours: Hours | None, grace: float, now: float
-) -> str:
-    """Why a campaign does not start: no worker took its lane for longer than its grace, and nobody
-    has said since that it is to start all the same. Empty for one that may."""
-    id, due = submission.row.id, submission.next_at
-    if hours is None or hours.begins == -math.inf or due is None or now <= due + grace:
-        return ""
-    zones = ledger.read(queue.zones, id) or {""}
-    first = min(next_open(hours, zone, hours.begins) for zone in zones)
-    if now <= first + grace or agreed_at(ledger, submission) > first + grace:
-        return ""
-    if ledger.read(totals.has_begun, id):
-        return ""
-    return (
-        f"it was to start at {local_moment(first, hours.zone)} {hours.zone}, which is longer ago "
-        "than schedule.grace allows; submit or resume it to start it now"
-    )
-
-
-def guard_of(ledger: Ledger, submission: Submission, limits: GuardLimits) -> CampaignGuard:
-    """A campaign's guard, which has seen what earlier slices have come to: a slice may be one
-    message long."""
-    guard, id = CampaignGuard(limits), submission.row.id
-    since = agreed_at(ledger, submission)
-    for each in ledger.read(usage.latest_ends, submission.lane, id, since):
-        if each.outcome == AttemptOutcome.ACCEPTED:
-            guard.count_accepted(each.message)
-        elif each.status in (MessageStatus.REJECTED, MessageStatus.FAILED):
-            guard.count_failed(each.message, in_doubt=False)
-        elif each.status == MessageStatus.IN_DOUBT:
-            guard.count_failed(each.message, in_doubt=True, alone=each.reason in OF_ONE_MESSAGE)
-    return guard

@@ -1,4 +1,4 @@
-"""Making a ledger ready for workers."""
+"""`db upgrade` for workers: a ledger is made ready for them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from runner.ledger.ledger import Connection, open_ledger
 from runner.workers import engine
 
 ENGINE = "engine"
-"""Where the ledger keeps which release of the engine made the engine's tables, or its last
+"""The ledger's key for the release of the engine that made the engine's tables, or its last
 migration that was made."""
 
 
 def set_up(location: str) -> str:
-    """Make or upgrade the engine's tables, and let workers be of this version; what was done, in
-    words. Safe to repeat, for two at once, and after it was killed at any step."""
+    """Make or upgrade the engine's tables, and let workers be of this version. Returns what was
+    done, in words. Safe to repeat, for two at once, and after it was killed at any step."""
     with open_ledger(location) as ledger:
         while not ledger.write(_take_step):
             pass
@@ -28,7 +28,7 @@ def _take_step(connection: Connection) -> bool:
 
     A transaction for each: a value that one adds to a type can be used once that is committed.
     """
-    locks.one_at_a_time(connection)
+    locks.lock_all_campaigns(connection)
     made_by = schema.note(connection, ENGINE)
     if not made_by and not migrations.has_table(connection, engine.TABLE):
         migrations.run_script(connection, engine.whole_schema())

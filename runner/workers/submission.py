@@ -1,10 +1,11 @@
-"""Handing campaigns to workers: planned here, where their files are, and driven anywhere."""
+"""`submit`: campaigns are planned here, where their files are, and driven by workers anywhere."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -14,20 +15,15 @@ from runner.campaign.loader import load_campaign
 from runner.campaign.yaml_document import read_text
 from runner.control.campaigns import user
 from runner.errors import ChangesError, LaneHeld, UsageError
-from runner.events import Notice
 from runner.ledger.campaigns import registry, submissions
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import decisions
 from runner.planning.draft import Draft, make_draft
-from runner.planning.start import agreed_to_start_late
 from runner.project.campaign_files import refuse_same
-from runner.project.credentials import read_token
 from runner.project.ledger_location import ledger_location
-from runner.run import prepare
 from runner.run.options import Options, Surroundings
-from runner.run.permission import go_on_after_guard, that_may_run
-from runner.run.review import reviewed
-from runner.run.team import Crew, meet
+from runner.run.prepare import Steps, hold_lanes, prepare
+from runner.run.team import TeamCampaigns
 from runner.workers import engine
 from runner.workers.worker import refuse_other_version
 
@@ -35,52 +31,36 @@ from runner.workers.worker import refuse_other_version
 def submit(
     paths: Sequence[Path], options: Options, around: Surroundings, start: str = ""
 ) -> list[str]:
-    """Plan campaigns into a shared ledger and hand their lanes to workers; the campaigns' names,
-    none when a person declined. `start`: instead of the files' own.
+    """Plan campaigns into a shared ledger and hand their lanes to workers. Returns the campaigns'
+    names, none when a person declined. `start`: instead of the files' own.
 
-    Raises RunnerError for whatever a person has to see to before anything can be sent.
+    Raises RunnerError for what a person has to see to before anything can be sent.
     """
-    now = around.clock.now
     texts = {path: read_text(path) for path in paths}
     campaigns = [load_campaign(path, texts[path], start) for path in paths]
     refuse_same(campaigns)
     location = shared_location(ledger_location(options.state, around.environ, campaigns, live=True))
-    tokens = {c.name: read_token(c, around.environ, location) for c in campaigns}
-    with ExitStack() as held, open_ledger(location) as ledger:
-        refuse_other_version(ledger)
-        prepare.remembering(ledger, options, around, campaigns)
-        campaigns = that_may_run(ledger, campaigns, around.bus, now())
-        drafts = [make_draft(c, ledger, new_campaign=options.new_campaign) for c in campaigns]
-        prepare.warn(drafts, around)
-        if not agreed_to_start_late(drafts, ledger, now(), yes=options.yes, confirm=around.confirm):
+    draft = partial(make_draft, new_campaign=options.new_campaign)
+    steps = Steps(draft, _open_for_workers, _hold_against_workers)
+    with prepare(campaigns, location, options, around, steps) as run:
+        if run is None or not run.plan():
             return []
-        if not reviewed(drafts, ledger, options, around):
-            return []
-        crews = asyncio.run(meet(drafts, tokens, ledger, around.clock, around.bus))
-        for draft in drafts:  # a worker may be sending now, and hands its lane on in a minute
-            if draft.id is not None:
-                ledger.write(decisions.pass_listed, draft.id, dict(draft.suppressed))
-        _hold(held, ledger, crews, around)
-        prepare.draft_again(crews, ledger, options)
-        rows = [draft.row for crew in crews for draft in crew.drafts if draft.row is not None]
-        go_on_after_guard(ledger, rows, around.bus, now())
-        if around.ask is not None and not prepare.agreed(crews, ledger, options, around):
-            return []
-        prepare.plan(crews, ledger, options, around)
-        for crew in crews:
-            for draft in crew.drafts:
-                _write_down(draft, crew, ledger, texts[draft.campaign.path], start, now())
+        for team in run.teams:
+            for each in team.drafts:
+                text, at = texts[each.campaign.path], around.clock.now()
+                _hand_in(each, team, run.ledger, text, start, at)
+        teams = run.teams
     try:
-        asyncio.run(_call(location, crews))
+        asyncio.run(_wake_workers(location, teams))
     except (ConnectorException, psycopg.Error) as error:
-        said = engine.in_words(error, location)
-        told = f"the workers were not told: {said}; they find out by themselves"
-        around.bus.emit(Notice(around.clock.now(), told))
-    return [campaign.name for campaign in campaigns]
+        why = engine.error_text(error, location)
+        around.tell(f"the workers were not told: {why}; they find out by themselves")
+    return [campaign.name for campaign in run.campaigns]
 
 
 def shared_location(location: str) -> str:
-    """A ledger that several machines can share. Raises UsageError for any other."""
+    """Return the location of a ledger that several machines can share. Raises UsageError for any
+    other."""
     if not location.startswith("postgresql+psycopg://"):
         raise UsageError(
             "workers share a ledger on PostgreSQL, and this is none",
@@ -90,29 +70,48 @@ def shared_location(location: str) -> str:
     return location
 
 
-def _hold(held: ExitStack, ledger: Ledger, crews: Sequence[Crew], around: Surroundings) -> None:
+@contextmanager
+def _open_for_workers(location: str) -> Iterator[Ledger]:
+    with open_ledger(location) as ledger:
+        refuse_other_version(ledger)
+        yield ledger
+
+
+def _hold_against_workers(
+    held: ExitStack,
+    ledger: Ledger,
+    teams: Sequence[TeamCampaigns],
+    around: Surroundings,
+    *,
+    wait: bool,
+) -> None:
     """Keep workers out while the plan changes what they would send. One that drives the lane now
-    hands it on within a minute."""
+    hands it on within a minute, which is always waited for; until then it obeys the lists."""
+    for team in teams:
+        for draft in team.drafts:
+            if draft.id is not None:
+                ledger.write(decisions.skip_listed, draft.id, dict(draft.suppressed))
     try:
-        prepare.hold_lanes(held, ledger, crews, False, around.clock)
+        hold_lanes(held, ledger, teams, around, wait=wait)
     except LaneHeld as error:
-        told = f"{error}; the plan waits for it"
-        around.bus.emit(Notice(around.clock.now(), told))
-        prepare.hold_lanes(held, ledger, crews, True, around.clock)
+        around.tell(f"{error}; the plan waits for it")
+        hold_lanes(held, ledger, teams, around, wait=True)
 
 
-def _write_down(draft: Draft, crew: Crew, ledger: Ledger, text: str, start: str, at: float) -> None:
+def _hand_in(
+    draft: Draft, team: TeamCampaigns, ledger: Ledger, text: str, start: str, at: float
+) -> None:
     campaign = draft.campaign
     if read_text(campaign.path) != text:
         raise ChangesError(
             f"{campaign.path} was edited while it was handed in", "run the same command again"
         )
     assert draft.id is not None
-    ledger.write(registry.bind, draft.id, crew.origin, crew.team)
+    ledger.write(registry.bind, draft.id, team.origin, team.id)
     ledger.write(
         submissions.submit,
         campaign.name,
-        lane_id=crew.lane_id,
+        lane_id=team.lane_id,
         token_env=campaign.api.token_env,
         path=str(campaign.path.resolve()),
         file=text,
@@ -123,9 +122,9 @@ def _write_down(draft: Draft, crew: Crew, ledger: Ledger, text: str, start: str,
     )
 
 
-async def _call(location: str, crews: Sequence[Crew]) -> None:
-    """Tell the engine at once."""
+async def _wake_workers(location: str, teams: Sequence[TeamCampaigns]) -> None:
+    """Tell the engine at once, instead of waiting until a worker looks."""
     app = engine.open_app(location)
     async with app.open_async():
-        for crew in crews:
-            await engine.hand_over(app, crew.lane_id, crew.drafts[0].campaign.api.token_env)
+        for team in teams:
+            await engine.queue_lane(app, team.lane_id, team.drafts[0].campaign.api.token_env)

@@ -1,6 +1,6 @@
 """A worker: takes lanes from the engine and drives each for a slice, on any number of hosts.
 
-Whatever ends a worker ends nothing else: a lane whose worker gives no sign of life is given to
+What ends a worker ends nothing else: a lane whose worker gives no sign of life is given to
 another, and the ledger refuses what the first might still have done.
 """
 
@@ -23,30 +23,31 @@ from runner.errors import LedgerError, LedgerTooNew, OldLedger, RunnerError
 from runner.events import EventBus, Notice
 from runner.ledger import lanes as ledger_lanes
 from runner.ledger.campaigns import submissions, workers
-from runner.ledger.copies.staleness import Memory
+from runner.ledger.copies.seen_ledgers import SeenLedger
 from runner.ledger.ledger import Ledger, open_ledger
-from runner.project.old_copies import kept, may_change
-from runner.run.metrics_source import looked_at, measured
-from runner.run.signals import told_to_end
+from runner.project.old_copies import allow_changes, keep_progress
+from runner.run.metrics_source import measure_commits, measure_lanes
+from runner.run.signals import call_at_signals
 from runner.workers import engine
-from runner.workers.lane_slice import Driving, Timing
+from runner.workers.lane_slice import Timing, WorkerLanes
 
 BEATS = 5
 """Signs of life of a worker in the time after which it is taken for dead."""
 
-REMEMBER = 60.0
-"""Seconds between two looks at how far the ledger has come: each counts every attempt there is."""
+RECORD_WORKER_EVERY = 60.0
+"""Seconds between two records of how far the ledger has come: each counts every attempt there
+is."""
 
-TIDY = 1.0
-"""Seconds between two looks, by one of all workers, at lanes that are due or were left."""
+CLEAN_UP_EVERY = 1.0
+"""Seconds between two clean-ups, by one of all workers, of lanes that are due or were left."""
 
-LEFT = 3600.0
+FORGOTTEN_AFTER = 3600.0
 """Seconds after which the engine forgets a worker that has said nothing."""
 
-AGAIN = 1.0
-"""Seconds until a worker that lost its database tries again; doubled up to `LONGEST_AGAIN`."""
+RETRY_AFTER = 1.0
+"""Seconds until a worker that lost its database tries again; doubled up to `LONGEST_RETRY`."""
 
-LONGEST_AGAIN = 30.0
+LONGEST_RETRY = 30.0
 
 
 class Replaced(RunnerError):
@@ -66,13 +67,13 @@ class Worker:
     environ: Mapping[str, str]
     timing: Timing
     ending: asyncio.Event
-    driving: Driving | None = None
-    has_served: bool = False  # what stops it later is no mistake of whoever started it
+    driving: WorkerLanes | None = None
+    has_served: bool = False  # what stops it later is no mistake in how it was started
 
     async def run(self) -> None:
         """Drive what is due until told to end. Raises RunnerError for what a person must see to
         first; a database that is away is waited for."""
-        wait = AGAIN
+        wait = RETRY_AFTER
         while not self.ending.is_set():
             began = self.clock.boot()
             try:
@@ -80,38 +81,38 @@ class Worker:
             except (LedgerError, ConnectorException, psycopg.Error) as error:
                 if not self.has_served or isinstance(error, LedgerTooNew | OldLedger):
                     raise
-                if self.clock.boot() - began > LONGEST_AGAIN:
-                    wait = AGAIN
-                said = engine.in_words(error, self.location)
+                if self.clock.boot() - began > LONGEST_RETRY:
+                    wait = RETRY_AFTER
+                said = engine.error_text(error, self.location)
                 self._tell(f"the database: {said}; trying again in {wait:.0f} s")
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.ending.wait(), wait)
-                wait = min(LONGEST_AGAIN, 2 * wait)
+                wait = min(LONGEST_RETRY, 2 * wait)
 
     async def _serve(self) -> None:
         """Serve with one connection to the ledger, for as long as that is good."""
         with open_ledger(self.location, worker=True) as ledger:
-            measured(ledger, self.bus.measures, self.clock)
+            measure_commits(ledger, self.bus.measures, self.clock)
             refuse_other_version(ledger)
-            memory = may_change(ledger, self.environ, self.clock.now(), tell=self._tell)
+            seen_ledger = allow_changes(ledger, self.environ, self.clock.now(), tell=self._tell)
             run = ledger.write(ledger_lanes.begin_run, self.clock.now(), __version__)
             ledger.write(workers.beat, run)
-            driving = Driving(ledger, run, self.clock, self.bus, self.environ, self.timing)
+            driving = WorkerLanes(ledger, run, self.clock, self.bus, self.environ, self.timing)
             self.driving = driving
             try:
                 with ledger.hold(workers.worker_name(run), wait=False):
-                    await ledger.commit(workers.introduce, run)
+                    await ledger.commit(workers.name_session, run)
                     self.has_served = True
-                    async with looked_at(
+                    async with measure_lanes(
                         self.bus.measures, ledger, self.clock, driving.lanes.values, submitted=True
                     ):
-                        await self._work(driving, memory)
+                        await self._work(driving, seen_ledger)
             finally:
                 self.driving = None
                 with contextlib.suppress(LedgerError):
                     ledger.write(ledger_lanes.end_run, run, self.clock.now(), "ended")
 
-    async def _work(self, driving: Driving, memory: Memory) -> None:
+    async def _work(self, driving: WorkerLanes, seen_ledger: SeenLedger) -> None:
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def fail(error: BaseException) -> None:
@@ -134,7 +135,10 @@ class Worker:
                 await self._hand_on(app, driving, lane)
 
         app = engine.open_app(self.location, drive)
-        async with app.open_async(), kept(memory, driving.ledger, fail, REMEMBER):
+        async with (
+            app.open_async(),
+            keep_progress(seen_ledger, driving.ledger, fail, RECORD_WORKER_EVERY),
+        ):
             served = asyncio.create_task(
                 app.run_worker_async(
                     queues=engine.queues_of(name for name, value in self.environ.items() if value),
@@ -144,14 +148,14 @@ class Worker:
                     delete_jobs="always",
                     fetch_job_polling_interval=1.0,
                     update_heartbeat_interval=self.timing.dead_after / BEATS,
-                    stalled_worker_timeout=LEFT,
+                    stalled_worker_timeout=FORGOTTEN_AFTER,
                     shutdown_graceful_timeout=self.grace,
                 ),
                 name="engine",
             )
             tasks = [
                 asyncio.create_task(self._beat(driving), name="beat"),
-                asyncio.create_task(self._tidy(app, driving), name="tidy"),
+                asyncio.create_task(self._clean_up(app, driving), name="clean up"),
             ]
             told = asyncio.create_task(self.ending.wait(), name="told to end")
             try:
@@ -172,45 +176,47 @@ class Worker:
             if not served.cancelled() and (error := served.exception()) is not None:
                 raise error
 
-    async def _hand_on(self, app: App, driving: Driving, lane: str) -> None:
+    async def _hand_on(self, app: App, driving: WorkerLanes, lane: str) -> None:
         """Queue a lane behind the others at once, if it is still due."""
-        due = driving.ledger.read(submissions.due, self.clock.now())
+        due = driving.ledger.read(submissions.due_lanes, self.clock.now())
         token_env = next((each.token_env for each in due if each.lane == lane), None)
         if token_env is not None:
-            await engine.hand_over(app, lane, token_env)
+            await engine.queue_lane(app, lane, token_env)
 
-    async def _beat(self, driving: Driving) -> None:
+    async def _beat(self, driving: WorkerLanes) -> None:
         while True:
             # `lanes`, which knows of no setting of a worker's, waits for it no longer than usual.
             await asyncio.sleep(min(self.timing.dead_after, workers.STALL) / BEATS)
             await asyncio.to_thread(driving.ledger.write, workers.beat, driving.run)
             await asyncio.to_thread(refuse_other_version, driving.ledger)
 
-    async def _tidy(self, app: App, driving: Driving) -> None:
-        """Give to others what a dead worker had, and have driven what is due."""
+    async def _clean_up(self, app: App, driving: WorkerLanes) -> None:
+        """Queue what a dead worker had, and what is due."""
         ledger = driving.ledger
         while True:
-            await asyncio.sleep(TIDY)
-            if not await asyncio.to_thread(ledger.write, workers.my_turn_to_tidy, TIDY):
+            await asyncio.sleep(CLEAN_UP_EVERY)
+            if not await asyncio.to_thread(ledger.write, workers.take_cleanup_turn, CLEAN_UP_EVERY):
                 continue
-            for job in await engine.stalled(app, self.timing.dead_after):
+            for job in await engine.stalled_jobs(app, self.timing.dead_after):
                 self._tell(f"{job.task_kwargs['lane']}: its worker gives no sign of life")
-                with contextlib.suppress(ConnectorException):  # somebody else has buried it
-                    await engine.bury(app, job)
-            at_hand = await engine.lanes_at_hand(app)
-            for due in await asyncio.to_thread(ledger.read, submissions.due, self.clock.now()):
+                with contextlib.suppress(ConnectorException):  # another worker has removed it
+                    await engine.remove_job(app, job)
+            at_hand = await engine.queued_lanes(app)
+            for due in await asyncio.to_thread(
+                ledger.read, submissions.due_lanes, self.clock.now()
+            ):
                 if (due.lane, engine.queue_of(due.token_env)) not in at_hand:
-                    await engine.hand_over(app, due.lane, due.token_env)
+                    await engine.queue_lane(app, due.lane, due.token_env)
 
     def end(self) -> None:
-        """Drain, hand on, end."""
+        """Drain the lanes, hand them on, and end."""
         lanes = self.driving.lanes.values() if self.driving else ()
         self._tell(f"ending; {sum(lane.to_finish for lane in lanes)} under way are finished")
         self.ending.set()
 
-    def unheard(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """What the engine fails at beside its jobs: above all to finish one that was given to
-        another worker meanwhile."""
+    def report_engine_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Tell an error of the engine beside its jobs: above all, that it could not finish one that
+        was given to another worker meanwhile."""
         error = context.get("exception")
         if isinstance(error, ConnectorException):
             self._tell("the engine gave a lane of this worker to another")
@@ -242,9 +248,9 @@ async def work(
     environ: Mapping[str, str],
     timing: Timing,
 ) -> None:
-    """Be a worker until told to end."""
+    """Run a worker until told to end."""
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # the ledger tells what counts
     worker = Worker(location, slots, grace, clock, bus, environ, timing, asyncio.Event())
-    asyncio.get_running_loop().set_exception_handler(worker.unheard)
-    with told_to_end(worker.end):
+    asyncio.get_running_loop().set_exception_handler(worker.report_engine_error)
+    with call_at_signals(worker.end):
         await worker.run()

@@ -4,6 +4,7 @@ nobody who should not be."""
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 
 import pytest
 
@@ -12,6 +13,7 @@ from runner.errors import ChangesError
 from runner.events import Event, EventBus
 from runner.run.options import Options, Surroundings
 from runner.run.run import run_campaigns
+from runner.templating.template import Template
 from tests.processes import COMMAND
 
 from .support import LINK, OTHER_LINK, TOKEN, Project, in_process, people, until
@@ -38,6 +40,44 @@ def test_an_edit_while_a_person_is_asked_sends_nothing(project: Project, what: s
     with pytest.raises(ChangesError, match="edited while"):
         in_process(project, edit)
     assert project.api.recipients == []
+
+
+def test_each_row_is_rendered_once_though_a_person_is_asked(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = people(5)
+    project.write(ids, text="Hi {{ first_name }}, {{ x_user_id }}")
+    rendered: list[str] = []
+    render = Template.render
+
+    def counted(template: Template, columns: Mapping[str, str]) -> str:
+        rendered.append(columns["x_user_id"])
+        return render(template, columns)
+
+    monkeypatch.setattr(Template, "render", counted)
+    in_process(project)
+    assert rendered == ids
+    assert {one["person"]: one["content"] for one in project.api.accepted} == {
+        id: f"Hi Person{number}, {id}" for number, id in enumerate(ids, 1)
+    }
+
+
+def test_what_the_ledger_learns_while_a_person_is_asked_counts(project: Project) -> None:
+    ids = people(3)
+    project.write(ids[:1], text="Hello {{ first_name }}")
+    project.ok(project.campaign)
+    project.write(ids, text="Hello {{ first_name }}")
+
+    def suppress() -> None:
+        project.ok("suppress", "add", ids[1], "--state", project.ledger)
+
+    in_process(project, suppress)
+    assert [(one["person"], one["content"]) for one in project.api.accepted] == [
+        (ids[0], "Hello Person1"),
+        (ids[2], "Hello Person3"),
+    ]
+    [skipped] = [row for row in project.exported() if row["recipient"] == ids[1]]
+    assert skipped["reason"].startswith("suppressed")
 
 
 def test_who_comes_back_into_the_queue_is_looked_at_again(project: Project) -> None:

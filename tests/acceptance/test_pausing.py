@@ -227,7 +227,7 @@ def test_a_refused_token_stands_in_the_status_until_it_is_run_again(project: Pro
     assert f"spring was stopped at {brake['at']}: {brake['why']}" in again.out
     assert sorted(project.api.recipients) == people(3)
     with open_ledger(str(project.ledger)) as ledger:
-        assert not ledger.read(brakes.standing, [1])
+        assert not ledger.read(brakes.active, [1])
 
 
 def test_what_is_stopped_while_a_run_waits_for_its_turn_stays_so(project: Project) -> None:

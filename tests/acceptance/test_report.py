@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from html.parser import HTMLParser
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 
 from .support import LINK, OTHER_LINK, TOKEN, Project, people
 
@@ -118,7 +118,7 @@ def test_a_report_holds_no_password() -> None:
         ("postgresql://db/x?user=a&password=s3cret", "'postgresql://db/x?user=a&password=***'"),
         ("state.db", "state.db"),
     ):
-        call = Call([], state=state)
+        call = Invocation([], state=state)
         assert call.command("resolve", "a.yaml") == f"{told} {shared}"
 
 

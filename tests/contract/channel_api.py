@@ -9,7 +9,7 @@ from typing import Any
 
 from runner.channels.base import Lookup, Taken
 from runner.clock import iso
-from runner.message.outcome import Finding
+from runner.message.outcome import LookupResult
 from tests.contract.channel_support import (
     ANSWERED,
     CONTACT,
@@ -56,7 +56,7 @@ async def finding(
     lookup: Lookup | None = None,
     taken: Taken = untaken,
     patience: float = ANSWERED,
-) -> tuple[Finding, list[Request]]:
+) -> tuple[LookupResult, list[Request]]:
     """What a look-up comes to, and what it asked. Every question was asked inside the gate."""
     heard = Heard()
     async with (

@@ -17,7 +17,7 @@ from runner.channels.base import Answer, Channel, Hear, Lookup, Quota, Token
 from runner.channels.factory import connect
 from runner.channels.http import HttpSession
 from runner.clock import SystemClock
-from runner.message.outcome import Finding
+from runner.message.outcome import LookupResult
 from runner.message.prospect import Recipient
 from runner.sandbox import Sandbox
 
@@ -293,7 +293,7 @@ async def send(
 
 async def look(
     channel: Channel, recipient: Recipient = PERSON, text: str = "Hi", **more: Any
-) -> Finding:
+) -> LookupResult:
     since = more.pop("not_before", channel.server_now() - 1)
     lookup = Lookup(SENDER, recipient, text, since, **{"stamped_from": since, **more})
     return await channel.look_up(lookup, untaken)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from runner.control import campaigns, people, resolution
+from runner.control import campaigns, resolution, suppression
 from runner.errors import UsageError
 from runner.ledger.campaigns import audit, brakes
-from runner.ledger.campaigns.audit import CLI, DASHBOARD, NAMED, Act, Action
+from runner.ledger.campaigns.audit import CLI, DASHBOARD, NAMED_PEOPLE, Act, Action
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import outcomes
 from runner.ledger.messages.outcomes import Result
@@ -57,15 +57,15 @@ def test_each_act_is_kept_with_who_when_where_and_what_it_changed(ledger: Ledger
     assert campaigns.resume(ledger, row, clock, **bob).before is not None
     again = campaigns.resume(ledger, row, clock, **bob)
     assert (again.before, again.workers, again.live) == (None, False, False)
-    assert resolution.settle_by_word(ledger, row, clock, sent=["1"], not_sent=["2"], **ada) == (
+    assert resolution.resolve(ledger, row, clock, sent=["1"], not_sent=["2"], **ada) == (
         1,
         1,
     )
-    assert resolution.take_words_back(ledger, row, clock, ["2"], **bob).back == ["2"]
-    assert people.suppress(ledger, clock, {"3": ("asked", 1.0)}, why="asked", **ada) == 1
-    assert people.suppress(ledger, clock, {"3": ("again", 2.0)}, **bob) == 0  # is on it already
-    assert people.unsuppress(ledger, clock, ["3", "4"], **bob) == ["3"]
-    assert people.unsuppress(ledger, clock, ["3"], **bob) == []
+    assert resolution.undo(ledger, row, clock, ["2"], **bob).back == ["2"]
+    assert suppression.suppress(ledger, clock, {"3": ("asked", 1.0)}, why="asked", **ada) == 1
+    assert suppression.suppress(ledger, clock, {"3": ("again", 2.0)}, **bob) == 0  # already
+    assert suppression.unsuppress(ledger, clock, ["3", "4"], **bob) == ["3"]
+    assert suppression.unsuppress(ledger, clock, ["3"], **bob) == []
     assert campaigns.cancel(ledger, row, clock, **ada) == 2
     assert campaigns.cancel(ledger, row, clock, **bob) == 0
     asked: Any = {"statuses": [S.CANCELLED], "ids": ["4"], "new_key": True}
@@ -114,11 +114,11 @@ def test_words_are_taken_back_together_or_not_at_all(ledger: Ledger) -> None:
     run, epoch = own_lane(ledger)
     number = claim_one(ledger, make_intent(1, run, epoch))
     ledger.write(outcomes.record, [Result(1, number, Evidence.UNKNOWN, 11.0)])
-    resolution.settle_by_word(ledger, row, clock, sent=["1"], by="ada", via=CLI)
+    resolution.resolve(ledger, row, clock, sent=["1"], by="ada", via=CLI)
     with pytest.raises(UsageError, match="nothing was said of 7"):
-        resolution.take_words_back(ledger, row, clock, ["1", "7"], by="ada", via=CLI)
+        resolution.undo(ledger, row, clock, ["1", "7"], by="ada", via=CLI)
     assert [each.what for each in done(ledger)] == [Act.SENT]
-    assert resolution.take_words_back(ledger, row, clock, ["1"], by="ada", via=CLI).back == ["1"]
+    assert resolution.undo(ledger, row, clock, ["1"], by="ada", via=CLI).back == ["1"]
 
 
 def test_what_fails_is_not_told_and_what_cannot_be_told_is_not_done(
@@ -127,26 +127,26 @@ def test_what_fails_is_not_told_and_what_cannot_be_told_is_not_done(
     row = make_campaign(ledger)
     make_queue(ledger, row, [1])
     with pytest.raises(UsageError, match="7 is not in doubt"):
-        resolution.settle_by_word(ledger, row, Ticks(), sent=["7"], by="ada", via=CLI)
+        resolution.resolve(ledger, row, Ticks(), sent=["7"], by="ada", via=CLI)
     with pytest.raises(UsageError, match="nothing was said of 7"):
-        resolution.take_words_back(ledger, row, Ticks(), ["7"], by="ada", via=CLI)
+        resolution.undo(ledger, row, Ticks(), ["7"], by="ada", via=CLI)
     assert not done(ledger)
 
     def fail(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(audit, "keep", fail)
+    monkeypatch.setattr(audit, "record", fail)
     with pytest.raises(KeyboardInterrupt):
         campaigns.cancel(ledger, row, Ticks(), by="ada", via=CLI)
     assert ledger.read(totals.counts, row.id)[S.QUEUED] == 1
-    assert not ledger.read(brakes.standing, [row.id])
+    assert not ledger.read(brakes.active, [row.id])
 
 
 def test_an_action_names_so_many_people_and_counts_all(ledger: Ledger) -> None:
-    wanted = {str(id): ("", 1.0) for id in range(NAMED + 5)}
-    people.suppress(ledger, Ticks(), wanted, by="ada", via=CLI)
+    wanted = {str(id): ("", 1.0) for id in range(NAMED_PEOPLE + 5)}
+    suppression.suppress(ledger, Ticks(), wanted, by="ada", via=CLI)
     [told] = done(ledger)
-    assert (told.count, len(told.recipients)) == (NAMED + 5, NAMED)
+    assert (told.count, len(told.recipients)) == (NAMED_PEOPLE + 5, NAMED_PEOPLE)
 
 
 def test_an_older_ledger_has_what_its_brakes_know(ledger: Ledger) -> None:
@@ -179,5 +179,5 @@ def test_a_campaign_is_not_resumed_without_its_workers_being_woken(
     monkeypatch.setattr("runner.control.campaigns.submissions.wake", killed)
     with pytest.raises(KeyboardInterrupt):
         campaigns.resume(ledger, row, clock, by="ada", via=CLI)
-    assert ledger.read(brakes.standing, [row.id])[row.id].kind == "paused"
+    assert ledger.read(brakes.active, [row.id])[row.id].kind == "paused"
     assert [each.what for each in done(ledger)] == [Act.PAUSE]

@@ -15,7 +15,7 @@ from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake, BrakeKind, Halt
 from runner.ledger.engine import upgrade
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import claims, decisions, outcomes
-from runner.ledger.messages.decisions import Retry
+from runner.ledger.messages.decisions import RetryRequest
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
@@ -35,7 +35,7 @@ K = BrakeKind
 
 
 def stands(ledger: Ledger, campaign: int) -> Brake | None:
-    return ledger.read(brakes.standing, [campaign]).get(campaign)
+    return ledger.read(brakes.active, [campaign]).get(campaign)
 
 
 def test_a_pause_stands_until_it_is_resumed_and_all_of_it_is_kept(ledger: Ledger) -> None:
@@ -101,13 +101,13 @@ def test_a_brake_is_of_a_campaign_or_of_a_sender(ledger: Ledger) -> None:
 
 def test_a_campaign_is_driven_while_the_run_that_names_it_has_not_ended(ledger: Ledger) -> None:
     spring, autumn = make_campaign(ledger).id, make_campaign(ledger, "autumn").id
-    assert ledger.read(brakes.heard_by_driver, LANE, spring) is None
+    assert ledger.read(brakes.acknowledged_by_driver, LANE, spring) is None
     run, _ = own_lane(ledger)
-    ledger.write(brakes.tell_driven, LANE, run, {spring: 7})
-    assert ledger.read(brakes.heard_by_driver, LANE, spring) == 7
-    assert ledger.read(brakes.heard_by_driver, LANE, autumn) is None
+    ledger.write(brakes.record_driven, LANE, run, {spring: 7})
+    assert ledger.read(brakes.acknowledged_by_driver, LANE, spring) == 7
+    assert ledger.read(brakes.acknowledged_by_driver, LANE, autumn) is None
     ledger.write(lanes.end_run, run, 9.0, "exit 0")
-    assert ledger.read(brakes.heard_by_driver, LANE, spring) is None
+    assert ledger.read(brakes.acknowledged_by_driver, LANE, spring) is None
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -210,7 +210,7 @@ def test_what_came_back_after_a_cancel_is_withdrawn_when_it_is_resumed(ledger: L
     assert ledger.write(decisions.cancel, row.id, 5.0, "ada") == 1
     for id in (1, 2):  # told to wait, and their run was killed before it could withdraw them
         ledger.write(outcomes.record, [Result(id, 1, Evidence.DEFERRED, 6.0)])
-    ledger.write(decisions.retry, Retry(row.id, ids=frozenset({"3"})))  # asked for since
+    ledger.write(decisions.retry, RetryRequest(row.id, ids=frozenset({"3"})))  # asked for since
     ledger.write(decisions.resume, row.id, 7.0, "ada")
     assert ledger.read(totals.counts, row.id)[MessageStatus.CANCELLED] == 2
     assert ledger.read(totals.counts, row.id)[MessageStatus.QUEUED] == 1

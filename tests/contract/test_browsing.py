@@ -17,8 +17,8 @@ from runner.ledger.ledger import Ledger
 from runner.ledger.messages import decisions, outcomes
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.pagination import Page
-from runner.ledger.queries import attempts, listing, people
-from runner.ledger.queries.listing import Listed
+from runner.ledger.queries import attempts, listing, search
+from runner.ledger.queries.listing import ListedMessage
 from runner.ledger.schema import attempt, campaign, message, row_skip
 from runner.message.evidence import Evidence
 from runner.message.status import MessageStatus
@@ -84,20 +84,20 @@ def test_lists_come_page_by_page_each_row_once(
         connection.execute(update(message).where(message.c.id == 2).values(sender="another"))
 
     def queued(**asked: Any) -> list[str]:
-        def page(after: str) -> Page[Listed]:
+        def page(after: str) -> Page[ListedMessage]:
             asked_too = {"after": after, "limit": 4, **asked}
             return ledger.read(listing.messages, spring.id, S.QUEUED, **asked_too)
 
         return [each.recipient for each in all_of(page)]
 
     def skipped(reason: str) -> list[tuple[int | None, str]]:
-        def page(after: str) -> Page[Listed]:
+        def page(after: str) -> Page[ListedMessage]:
             return ledger.read(listing.skipped, spring.id, reason=reason, after=after, limit=4)
 
         return [(each.message, each.recipient) for each in all_of(page)]
 
     for looked_at in (20_000, 3):  # a page may also end for having looked at so many
-        monkeypatch.setattr(listing, "LOOKED_AT", looked_at)
+        monkeypatch.setattr(listing, "MOST_SCANNED", looked_at)
         assert queued() == [str(id) for id in range(1, 31) if id % 3 != 1]
         assert queued(sender="another") == ["2"]
         assert queued(reason="none") == []
@@ -134,7 +134,7 @@ def test_people_are_found_by_id_and_by_their_cells(ledger: Ledger) -> None:
             )
 
     def found(text: str, **bounds: Any) -> list[tuple[str, str]]:
-        told = ledger.read(people.search, text, SystemClock(), **{"within": 60.0, **bounds})
+        told = ledger.read(search.search, text, SystemClock(), **{"within": 60.0, **bounds})
         return [(each.campaign_name, each.recipient) for each in told.rows]
 
     assert found(" 123 ") == [("autumn", "123"), ("spring", "123"), ("spring", "1234")]
@@ -146,9 +146,9 @@ def test_people_are_found_by_id_and_by_their_cells(ledger: Ledger) -> None:
         assert found(text) == [], text
     assert found("B") == [("autumn", "123"), ("spring", "1234"), ("spring", "123")]
     assert found("B", limit=1) == [("autumn", "123")]
-    assert ledger.read(people.search, "B", SystemClock(), limit=1, within=60.0).cut
-    assert ledger.read(people.search, "B", SystemClock(), within=0.0).cut
-    assert not ledger.read(people.search, "B", SystemClock(), limit=3, within=60.0).cut
+    assert ledger.read(search.search, "B", SystemClock(), limit=1, within=60.0).cut
+    assert ledger.read(search.search, "B", SystemClock(), within=0.0).cut
+    assert not ledger.read(search.search, "B", SystemClock(), limit=3, within=60.0).cut
 
 
 def test_a_story_tells_all_that_is_known_of_a_message(ledger: Ledger) -> None:
@@ -162,7 +162,7 @@ def test_a_story_tells_all_that_is_known_of_a_message(ledger: Ledger) -> None:
     ledger.write(decisions.suppress, ["1"], "asked", 30.0)
     with ledger.writing() as connection:
         for campaign_id, who in ((spring.id, ["1"]), (autumn.id, ["1"]), (spring.id, ["11"])):
-            audit.keep(
+            audit.record(
                 connection,
                 audit.Act.SENT,
                 at=25.0,
@@ -171,7 +171,7 @@ def test_a_story_tells_all_that_is_known_of_a_message(ledger: Ledger) -> None:
                 campaign=campaign_id,
                 recipients=who,
             )
-    told = ledger.read(listing.story, 1)
+    told = ledger.read(listing.detail, 1)
     assert told is not None
     assert (told.message.status, told.message.sent_at) == (S.SENT, 22.0)
     assert (told.message.message_id, told.message.thread_id) == ("m1", "t1")
@@ -195,7 +195,7 @@ def test_a_story_tells_all_that_is_known_of_a_message(ledger: Ledger) -> None:
     assert told.suppressed == ("asked", 30.0)
     assert [(each.campaign_name, each.message) for each in told.others] == [("autumn", 3)]
     assert [(each.campaign, each.via) for each in told.actions] == [(spring.id, "dashboard")]
-    assert ledger.read(listing.story, 99) is None
+    assert ledger.read(listing.detail, 99) is None
 
 
 def test_the_log_is_newest_first_and_complete_page_by_page(
@@ -228,7 +228,7 @@ def test_the_log_is_newest_first_and_complete_page_by_page(
 
     assert told(None) == kept
     for lately in (1000, 7):
-        monkeypatch.setattr(attempts, "LATELY", lately)
+        monkeypatch.setattr(attempts, "NEWEST_OF_LANE", lately)
         for row in (quiet, busy):
             assert told(row.id) == [each for each in kept if each[2] == row.name], lately
     last = ledger.read(attempts.recent).rows[0]

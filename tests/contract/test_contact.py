@@ -15,7 +15,7 @@ from runner.ledger.messages import claims, decisions, outcomes, plans, recontact
 from runner.ledger.messages.claims import NotClaimed
 from runner.ledger.messages.outcomes import Recorded, Result
 from runner.ledger.messages.plans import PlanWriter
-from runner.ledger.messages.recontact import PassedOver
+from runner.ledger.messages.recontact import LateSkip
 from runner.ledger.messages.settlements import Settlement
 from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
@@ -53,7 +53,7 @@ def standing(ledger: Ledger, row: CampaignRow) -> list[tuple[str, str, str, floa
 
 def claim(
     ledger: Ledger, lane: tuple[int, int], ids: Sequence[int], at: float, within: float | None
-) -> list[int | NotClaimed | PassedOver | Brake]:
+) -> list[int | NotClaimed | LateSkip | Brake]:
     intents = [
         make_intent(id, *lane, key=f"k{id}", started_at=at, server_at=at, contact_once_in=within)
         for id in ids
@@ -76,7 +76,7 @@ def test_whom_another_campaign_has_written_to_is_passed_over_by_the_claim(ledger
     lane = own_lane(ledger)
     end(ledger, spring, lane, Evidence.ACCEPTED)
     told = claim(ledger, lane, message_ids(ledger, autumn), 100.0, RULE)
-    assert told == [PassedOver(SkipReason.CONTACTED, FREE, 20.0 + RULE), 1]
+    assert told == [LateSkip(SkipReason.CONTACTED, FREE, 20.0 + RULE), 1]
     first, second = standing(ledger, autumn)
     assert first == ("skipped", "contacted", FREE, 20.0 + RULE, 0)
     assert second[0] == "sending"
@@ -140,7 +140,7 @@ def test_a_message_in_doubt_elsewhere_is_waited_for_and_counts_once_it_is_sent(
     assert standing(ledger, autumn)[0][0] == "queued"
     ledger.write(settlements.settle, [Settlement(doubt, Evidence.SAID_SENT, 30.0)])
     [told] = claim(ledger, lane, waiting, 100.0, RULE)
-    assert isinstance(told, PassedOver)
+    assert isinstance(told, LateSkip)
     assert told.reason is SkipReason.CONTACTED
 
 
@@ -155,7 +155,7 @@ def test_who_was_put_on_the_list_while_written_to_is_skipped_once_that_has_faile
     ledger.write(decisions.suppress, ["5"], "asked", 3.0)
     told = "on the ledger's list since 1970-01-01: asked"
     assert ledger.write(outcomes.record, [Result(message, 1, Evidence.DEFERRED, 20.0)]) == [
-        Recorded(MessageStatus.SKIPPED, passed=PassedOver(SkipReason.SUPPRESSED, told))
+        Recorded(MessageStatus.SKIPPED, passed=LateSkip(SkipReason.SUPPRESSED, told))
     ]
     assert standing(ledger, spring) == [("skipped", "suppressed", told, 0.0, 1)]
 
@@ -174,7 +174,7 @@ def test_of_several_contacts_the_last_is_told(ledger: Ledger) -> None:
     known = ledger.read(plans.known, rows[2].id, [recipient(5)])[recipient(5)]
     assert known.contact == Contact("spring", 3 * DAY)
     [told] = claim(ledger, lane, message_ids(ledger, rows[2]), 4 * DAY, RULE)
-    assert isinstance(told, PassedOver)
+    assert isinstance(told, LateSkip)
     assert told.free_at == 3 * DAY + RULE
 
 
@@ -196,15 +196,15 @@ def test_a_plan_is_made_again_when_somebody_is_free(ledger: Ledger) -> None:
     autumn = make_campaign(ledger, "autumn")
     plan(ledger, autumn, contacted(50.0, Change.NEW))
     assert standing(ledger, autumn) == [("skipped", "contacted", "by spring", 50.0, 0)]
-    assert not ledger.read(recontact.has_freed, autumn.id, 49.0)
-    assert ledger.read(recontact.has_freed, autumn.id, 50.0)
+    assert not ledger.read(recontact.may_be_free, autumn.id, 49.0)
+    assert ledger.read(recontact.may_be_free, autumn.id, 50.0)
     known = Known(SENDER, S.SKIPPED, "", 2, "contacted", "by spring")
     plan(ledger, autumn, contacted(80.0, Change.SKIPPED, known))
-    assert not ledger.read(recontact.has_freed, autumn.id, 79.0)
+    assert not ledger.read(recontact.may_be_free, autumn.id, 79.0)
     again = PlannedMessage(2, recipient(5), SENDER, "Hi", {})
     plan(ledger, autumn, Entry(again, Change.REQUEUED, known))
     assert standing(ledger, autumn) == [("queued", "", "", 0.0, 0)]
-    assert not ledger.read(recontact.has_freed, autumn.id, 99.0)
+    assert not ledger.read(recontact.may_be_free, autumn.id, 99.0)
 
 
 def test_who_is_gone_from_the_sheet_makes_no_plan_stale(ledger: Ledger) -> None:
@@ -212,7 +212,7 @@ def test_who_is_gone_from_the_sheet_makes_no_plan_stale(ledger: Ledger) -> None:
     plan(ledger, autumn, contacted(50.0, Change.NEW))
     plan(ledger, autumn)
     assert standing(ledger, autumn)[0][1] == "removed"
-    assert not ledger.read(recontact.has_freed, autumn.id, 99.0)
+    assert not ledger.read(recontact.may_be_free, autumn.id, 99.0)
 
 
 def test_a_plan_is_made_again_when_the_doubt_is_settled(ledger: Ledger) -> None:
@@ -222,9 +222,9 @@ def test_a_plan_is_made_again_when_the_doubt_is_settled(ledger: Ledger) -> None:
     known = ledger.read(plans.known, autumn.id, [recipient(5)])[recipient(5)]
     assert known.contact == Contact("spring")
     plan(ledger, autumn, contacted(0.0, Change.NEW))
-    assert not ledger.read(recontact.has_freed, autumn.id, 1e9)
+    assert not ledger.read(recontact.may_be_free, autumn.id, 1e9)
     ledger.write(settlements.settle, [Settlement(doubt, Evidence.SAID_NOT_SENT, 30.0)])
-    assert ledger.read(recontact.has_freed, autumn.id, 31.0)
+    assert ledger.read(recontact.may_be_free, autumn.id, 31.0)
 
 
 def test_two_lanes_that_claim_one_person_in_the_same_moment(ledger: Ledger) -> None:

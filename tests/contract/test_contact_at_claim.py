@@ -13,7 +13,7 @@ from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import claims, decisions, outcomes, plans, queue, recontact
 from runner.ledger.messages.claims import NotClaimed, SendRequest
 from runner.ledger.messages.outcomes import Result
-from runner.ledger.messages.recontact import PassedOver
+from runner.ledger.messages.recontact import LateSkip
 from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
 from runner.message.status import MessageStatus, SkipReason
@@ -53,7 +53,7 @@ def test_an_answer_that_comes_between_two_looks_is_seen(
     is under way for the first look, and sent for the second."""
     first, second = (queued(ledger, *each) for each in (("spring", LANE), ("autumn", OTHER)))
     claim_one(ledger, first)
-    look = recontact.pass_contacted
+    look = recontact.skip_contacted
 
     def look_and_let_others_in(*args: Any) -> Any:
         found = look(*args)
@@ -61,11 +61,11 @@ def test_an_answer_that_comes_between_two_looks_is_seen(
             other.write(outcomes.record, [accepted(first.message)])
         return found
 
-    monkeypatch.setattr(claims, "pass_contacted", look_and_let_others_in)
+    monkeypatch.setattr(claims, "skip_contacted", look_and_let_others_in)
     assert ledger.write(claims.claim, [second]) == [NotClaimed.MOVED]
     monkeypatch.undo()
     [passed] = ledger.write(claims.claim, [second])  # the next try
-    assert isinstance(passed, PassedOver)
+    assert isinstance(passed, LateSkip)
     assert passed.reason is SkipReason.CONTACTED
     assert (status(ledger, "spring"), status(ledger, "autumn")) == ("sent", "skipped")
 
@@ -79,7 +79,7 @@ def test_what_is_decided_after_the_plan_is_seen_by_the_claim(ledger: Ledger, loc
         other.write(outcomes.record, [accepted(autumn.message)])
         assert number == 1
         [passed] = ledger.write(claims.claim, [spring])
-    assert isinstance(passed, PassedOver)
+    assert isinstance(passed, LateSkip)
     assert "contacted by autumn on" in passed.detail
     assert passed.free_at == 11.0 + MONTH
 
@@ -105,7 +105,7 @@ def test_a_claim_and_a_plan_find_other_campaigns_by_an_index(ledger: Ledger) -> 
 
     ledger.write(claims.claim, [spring])
     ledger.read(plans.known, 1, [recipient(id) for id in range(1, 1001)])
-    ledger.read(recontact.has_freed, 1, 5.0)
+    ledger.read(recontact.may_be_free, 1, 5.0)
     event.remove(engine, "before_cursor_execute", note)
     looked = [each for each in seen if "message" in each[0] and each[0][:6] in ("SELECT", "UPDATE")]
     assert len(looked) == 4  # not one for each of the thousand

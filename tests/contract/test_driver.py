@@ -11,11 +11,11 @@ from sqlalchemy import select
 
 from runner.ledger import lanes, schema
 from runner.ledger.campaigns import registry
-from runner.ledger.composed_ids import compose_ids
+from runner.ledger.id_migration import compose_ids
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import queue
 from runner.message.status import MessageStatus
-from runner.status.driver import status_now
+from runner.status.status import status_of
 from tests.support import SENDER, claim_one, make_campaign, make_intent, make_queue, own_lane
 
 S = MessageStatus
@@ -44,7 +44,7 @@ def living(ledger: Ledger, lane: str) -> Iterator[None]:
 def doubts(ledger: Ledger, name: str) -> int:
     row = ledger.read(registry.find_campaign, name)
     assert row is not None
-    return ledger.read(status_now, row, 50.0).told[S.IN_DOUBT]
+    return ledger.read(status_of, row, 50.0).shown_counts[S.IN_DOUBT]
 
 
 def kill(ledger: Ledger, run: int) -> None:
@@ -86,7 +86,7 @@ def test_whom_a_campaign_waits_for_is_settling_only_while_its_run_lives(ledger: 
     make_queue(ledger, row, [5, 6])
 
     def waits_for() -> list[tuple[str, int, bool]]:
-        status = ledger.read(status_now, row, 50.0)
+        status = ledger.read(status_of, row, 50.0)
         assert status.blocked == 1
         return [(each.campaign, each.count, each.settling) for each in status.waits_for]
 
@@ -94,7 +94,7 @@ def test_whom_a_campaign_waits_for_is_settling_only_while_its_run_lives(ledger: 
         assert waits_for() == [("spring", 1, True)]
     kill(ledger, dead)
     assert waits_for() == [("spring", 1, False)]
-    [one] = ledger.read(status_now, row, 50.0).waits_for
+    [one] = ledger.read(status_of, row, 50.0).waits_for
     assert one.path_beside("campaigns/autumn.yaml") == "campaigns/spring.yaml"
 
 

@@ -21,8 +21,8 @@ def test_a_lane_whose_variable_has_another_name_now_waits_for_workers_that_have_
         app = engine.open_app(new_database)
         async with app.open_async():
             for name in ("TEAM_AMCE", "TEAM_ACME", "TEAM_ACME"):
-                await engine.hand_over(app, LANE, name)
-            assert await engine.lanes_at_hand(app) == {(LANE, "TEAM_ACME")}
+                await engine.queue_lane(app, LANE, name)
+            assert await engine.queued_lanes(app) == {(LANE, "TEAM_ACME")}
             jobs = await app.job_manager.list_jobs_async(status=Status.TODO.value)
         return [job.queue for job in jobs]
 
@@ -34,8 +34,8 @@ def test_what_the_database_said_is_told(new_database: str) -> None:
     async def ask() -> None:
         app = engine.open_app(new_database)
         async with app.open_async():
-            await engine.hand_over(app, LANE, "TEAM_ACME")
+            await engine.queue_lane(app, LANE, "TEAM_ACME")
 
     with pytest.raises(ConnectorException) as caught:
         asyncio.run(ask())
-    assert "does not exist" in engine.in_words(caught.value, new_database)
+    assert "does not exist" in engine.error_text(caught.value, new_database)

@@ -15,7 +15,7 @@ from runner.ledger.ledger import Ledger
 from runner.ledger.queries import statistics
 from runner.ledger.queries.exports import export_rows
 from runner.message.status import MessageStatus
-from runner.status.statistics import as_json, figures_of
+from runner.status.statistics import as_json, statistics_of
 from tests.contract.filling import fill
 from tests.support import make_campaign, make_queue
 
@@ -32,13 +32,13 @@ def test_every_count_is_that_of_the_export(ledger: Ledger) -> None:
     with ledger.reading() as connection:
         rows = list(export_rows(connection, row.id))
     by_hand = Counter((each.sender, each.status) for each in rows if each.sender)
-    found = figures_of(ledger, row, Path("gone.yaml"), SystemClock(), by=["name"], zone="UTC")
+    found = statistics_of(ledger, row, Path("gone.yaml"), SystemClock(), by=["name"], zone="UTC")
 
     counted = Counter(
         {(each.sender, s): n for each in found.senders for s, n in each.counts.items()}
     )
     assert counted == by_hand
-    assert found.standing.forecast is None  # no file: the ledger's facts alone
+    assert found.status.outlook.forecast is None  # no file: the ledger's facts alone
     assert all(bucket.allowed is None for bucket in found.series.buckets)
     in_time = Counter[MessageStatus]()
     for bucket in found.series.buckets:
@@ -75,7 +75,7 @@ def test_a_column_of_any_name_is_counted_by_its_frequent_values(ledger: Ledger) 
         assert found.pop("<script>", {S.QUEUED: 3}) == {S.QUEUED: 3}
         assert [found[value] for value in ("v0", "v1", "v2")] == [{S.QUEUED: 9}] * 3
         assert found[""][S.SKIPPED] == 1
-    [own] = figures_of(ledger, row, None, SystemClock(), by=["own"]).by
+    [own] = statistics_of(ledger, row, None, SystemClock(), by=["own"]).by
     assert own.values[0].value == ""
     assert own.values[-1].value is None
     assert sum(own.values[-1].counts.values()) == 31 - 4 - 19  # others

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runner.control import people
+from runner.control import holds as control_holds
 from runner.ledger.campaigns import audit, submissions
 from runner.ledger.campaigns.audit import CLI, Act
 from runner.ledger.campaigns.registry import CampaignRow
@@ -20,7 +20,7 @@ from runner.ledger.messages.queue import SenderQueue
 from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
 from runner.message.status import MessageStatus
-from runner.status.status import needs_of, status_in
+from runner.status.status import needs_of, status_of
 from tests.support import SENDER, claim_one, hand_in, make_campaign, make_intent, make_queue
 from tests.support import own_lane as own
 
@@ -139,11 +139,11 @@ def test_a_status_tells_what_is_held_and_how_to_go_on(ledger: Ledger) -> None:
     make_queue(ledger, row, range(1, 6))
     hold(ledger, 1, 2)
     hold(ledger, 3, until=40.0)
-    status = ledger.read(status_in, row, 10.0)
+    status = ledger.read(status_of, row, 10.0, "spring.yaml")
     assert (status.queued, status.blocked, status.held) == (3, 0, Held(3, 2))
     assert status.queue == {(SENDER, ""): 3}
     assert status.as_json()["held"] == 3
-    [need] = needs_of(status, "spring.yaml")
+    [need] = needs_of(status)
     assert (need.what, need.words) == ("held: 3", ("unhold", "ID"))
 
 
@@ -153,9 +153,9 @@ def test_who_waits_for_another_campaign_and_is_held_is_told_as_held(ledger: Ledg
     make_queue(ledger, autumn, [1, 2])
     run, epoch = own(ledger)
     claim_one(ledger, make_intent(1, run, epoch))
-    assert ledger.read(status_in, autumn, 10.0).blocked == 1
+    assert ledger.read(status_of, autumn, 10.0).blocked == 1
     hold(ledger, 1)
-    status = ledger.read(status_in, autumn, 10.0)
+    status = ledger.read(status_of, autumn, 10.0)
     assert (status.queued, status.blocked, status.waits_for) == (1, 0, [])
     assert status.held == Held(1, 1)
 
@@ -198,22 +198,22 @@ def test_who_held_whom_is_kept_and_workers_are_woken(ledger: Ledger) -> None:
     hand_in(ledger, row)
 
     def sleeps() -> bool:
-        return not ledger.read(submissions.due, 1e9)
+        return not ledger.read(submissions.due_lanes, 1e9)
 
     def put_off() -> None:
-        ledger.write(submissions.put_off, "team1", ledger.read(submissions.wakes, "team1"), None)
+        ledger.write(submissions.postpone, "team1", ledger.read(submissions.wakes, "team1"), None)
         assert sleeps()
 
     put_off()
-    people.hold(ledger, clock, ["1", "7"], 90.0, why="on holiday", **ADA)
+    control_holds.hold(ledger, clock, ["1", "7"], 90.0, why="on holiday", **ADA)
     assert not sleeps()
     put_off()
-    people.hold(ledger, clock, ["1"], 90.0, why="on holiday", **ADA)  # nothing new
-    assert people.unhold(ledger, clock, ["7", "8"], **ADA) == ["7"]  # of no message
+    control_holds.hold(ledger, clock, ["1"], 90.0, why="on holiday", **ADA)  # nothing new
+    assert control_holds.unhold(ledger, clock, ["7", "8"], **ADA) == ["7"]  # of no message
     assert sleeps()
-    assert people.unhold(ledger, clock, ["1"], **ADA) == ["1"]
+    assert control_holds.unhold(ledger, clock, ["1"], **ADA) == ["1"]
     assert not sleeps()
-    assert people.unhold(ledger, clock, ["1"], **ADA) == []
+    assert control_holds.unhold(ledger, clock, ["1"], **ADA) == []
     told = [
         (each.what, each.by, each.recipients, each.why, each.campaign)
         for each in reversed(ledger.read(audit.actions).rows)
@@ -229,9 +229,9 @@ def test_what_cannot_be_told_is_not_done(ledger: Ledger, monkeypatch: pytest.Mon
     def fail(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(audit, "keep", fail)
+    monkeypatch.setattr(audit, "record", fail)
     with pytest.raises(KeyboardInterrupt):
-        people.hold(ledger, Clock(10.0), ["1"], None, **ADA)
+        control_holds.hold(ledger, Clock(10.0), ["1"], None, **ADA)
     assert ledger.read(holds.listed, 10.0) == []
 
 
@@ -244,4 +244,4 @@ def test_what_comes_back_on_hold_stays_in_the_queue(ledger: Ledger) -> None:
     [back] = ledger.write(outcomes.record, [Result(1, number, Evidence.NOT_WRITTEN, 11.0)])
     assert back.status is S.QUEUED
     assert due(ledger, row) == []
-    assert ledger.write(decisions.retry, decisions.Retry(row.id)) == 0
+    assert ledger.write(decisions.retry, decisions.RetryRequest(row.id)) == 0

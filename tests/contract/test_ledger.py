@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from runner.errors import LedgerError, LedgerTooNew
-from runner.ledger import lanes, locks, migrations, schema
+from runner.ledger import lanes, migrations, schema
 from runner.ledger.campaigns import registry
 from runner.ledger.engine import upgrade
 from runner.ledger.ledger import Ledger, open_ledger
@@ -26,7 +26,7 @@ from runner.ledger.messages import (
     usage,
 )
 from runner.ledger.messages.claims import NotClaimed
-from runner.ledger.messages.decisions import Retry
+from runner.ledger.messages.decisions import RetryRequest
 from runner.ledger.messages.outcomes import Recorded, Result
 from runner.ledger.messages.plans import PlanWriter
 from runner.ledger.messages.settlements import Settlement
@@ -193,7 +193,7 @@ def test_attempts_that_count_run_out(ledger: Ledger) -> None:
         told = record(ledger, message, number, Evidence.DEFERRED, counts=True, attempts_allowed=2)
         seen.append(told.status)
     assert seen == [S.QUEUED, S.FAILED]
-    assert ledger.write(decisions.retry, Retry(row.id)) == 1
+    assert ledger.write(decisions.retry, RetryRequest(row.id)) == 1
     assert statuses(ledger, row.id) == [("5", "queued")]
 
 
@@ -444,7 +444,7 @@ def test_a_new_key_only_where_every_attempt_is_proven(ledger: Ledger) -> None:
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
     record(ledger, message, number, Evidence.REJECTED)
-    assert ledger.write(decisions.retry, Retry(row.id, new_key=True)) == 1
+    assert ledger.write(decisions.retry, RetryRequest(row.id, new_key=True)) == 1
     assert ids_of(ledger, row.id) == []
     plan_again(ledger, row)
     [due] = ledger.read(queue.due, row.id, SENDER, 5.0, 10)
@@ -456,10 +456,13 @@ def test_retry_chooses(ledger: Ledger) -> None:
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
     record(ledger, message, number, Evidence.REJECTED, reason="contentRejected")
-    assert ledger.write(decisions.retry, Retry(row.id, statuses=frozenset({S.FAILED}))) == 0
-    assert ledger.write(decisions.retry, Retry(row.id, reasons=frozenset({"other"}))) == 0
-    assert ledger.write(decisions.retry, Retry(row.id, ids=frozenset({"6"}))) == 0
-    assert ledger.write(decisions.retry, Retry(row.id, reasons=frozenset({"contentRejected"}))) == 1
+    assert ledger.write(decisions.retry, RetryRequest(row.id, statuses=frozenset({S.FAILED}))) == 0
+    assert ledger.write(decisions.retry, RetryRequest(row.id, reasons=frozenset({"other"}))) == 0
+    assert ledger.write(decisions.retry, RetryRequest(row.id, ids=frozenset({"6"}))) == 0
+    assert (
+        ledger.write(decisions.retry, RetryRequest(row.id, reasons=frozenset({"contentRejected"})))
+        == 1
+    )
 
 
 def test_what_is_withdrawn_can_be_retried(ledger: Ledger) -> None:
@@ -470,17 +473,16 @@ def test_what_is_withdrawn_can_be_retried(ledger: Ledger) -> None:
     ledger.write(claims.claim, [make_intent(message, run, epoch)])
     assert ledger.write(decisions.withdraw, row.id) == 1
     assert statuses(ledger, row.id) == [("5", "sending"), ("6", "cancelled")]
-    assert ledger.write(decisions.retry, Retry(row.id)) == 1
+    assert ledger.write(decisions.retry, RetryRequest(row.id)) == 1
 
 
-def plan(ledger: Ledger, entries: Sequence[Entry | RowSkip], name: str = "spring") -> PlanWriter:
+def plan(ledger: Ledger, entries: Sequence[Entry | RowSkip], name: str = "spring") -> None:
     row = ledger.read(registry.find_campaign, name)
     assert row is not None
     with ledger.writing() as connection:
         writer = PlanWriter(connection, row)
         writer.write(entries)
         writer.finish("next", 3.0)
-    return writer
 
 
 def entry(id: int, change: Change, text: str = "Hi", **more: object) -> Entry:
@@ -493,7 +495,7 @@ def entry(id: int, change: Change, text: str = "Hi", **more: object) -> Entry:
 def test_a_plan_adds_revises_skips_and_removes(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [1, 2, 3, 4])
-    writer = plan(
+    plan(
         ledger,
         [
             entry(1, Change.SAME),
@@ -503,7 +505,6 @@ def test_a_plan_adds_revises_skips_and_removes(ledger: Ledger) -> None:
             RowSkip(12, SkipReason.NO_ID, "the id is empty", {"a": "b"}),
         ],
     )
-    assert (writer.counts.added, writer.counts.changed, writer.counts.removed) == (1, 1, 1)
     assert statuses(ledger, row.id) == [
         ("1", "queued"),
         ("4", "skipped"),
@@ -514,7 +515,8 @@ def test_a_plan_adds_revises_skips_and_removes(ledger: Ledger) -> None:
     ]
     reasons = {reason for _, reason, _ in ledger.read(totals.reasons, row.id)}
     assert reasons == {"removed", "missing_value", "no_id"}
-    again = plan(
+    assert ledger.read(plans.known, row.id, [recipient(2)])[recipient(2)].text == "Hello"
+    plan(
         ledger,
         [
             entry(1, Change.SAME),
@@ -523,7 +525,6 @@ def test_a_plan_adds_revises_skips_and_removes(ledger: Ledger) -> None:
             entry(9, Change.SAME),
         ],
     )
-    assert again.counts.requeued == 1
     assert ledger.read(totals.counts, row.id)[S.QUEUED] == 4
 
 
@@ -543,7 +544,7 @@ def test_a_plan_keeps_each_ones_zone(ledger: Ledger) -> None:
     ]
     stays = PlannedMessage(4, recipient(3), SENDER, "Hi 3", {})
     entries = [Entry(each, Change.SAME, known[each.recipient]) for each in (*moved, stays)]
-    assert plan(ledger, entries).counts.changed == 0
+    plan(ledger, entries)
     assert ledger.read(queue.zones, row.id) == {"", "Europe/Rome"}
 
 
@@ -597,7 +598,7 @@ def test_new_bytes_after_a_proven_no_take_a_new_key(ledger: Ledger, sender: str)
     text = "Shorter" if sender == SENDER else "Hi 5"
     planned = PlannedMessage(2, recipient(5), sender, text, {})
     plan(ledger, [Entry(planned, Change.REVISED, Known(SENDER, S.REJECTED, "Hi 5", 2))])
-    ledger.write(decisions.retry, Retry(row.id))
+    ledger.write(decisions.retry, RetryRequest(row.id))
     plan_again(ledger, row)
     [due] = ledger.read(queue.due, row.id, sender, 5.0, 10)
     assert (due.text, due.generation) == (text, 1)
@@ -710,11 +711,11 @@ def test_an_older_ledger_is_brought_up_to_date_once(
 def test_runs_are_remembered(ledger: Ledger) -> None:
     assert ledger.read(lanes.last_run) is None
     run, _ = own_lane(ledger)
-    owner = ledger.read(locks.owner_of, LANE)
+    owner = ledger.read(lanes.owner_of, LANE)
     assert owner is not None
     assert owner[2] == 1.0
     ledger.write(lanes.end_run, run, 9.0, "exit 0")
     last = ledger.read(lanes.last_run)
     assert last is not None
     assert (last.id, last.ended_at, last.ending) == (run, 9.0, "exit 0")
-    assert ledger.read(locks.owner_of, LANE) is None
+    assert ledger.read(lanes.owner_of, LANE) is None

@@ -19,10 +19,10 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from runner.errors import LedgerError, LedgerLocked, RunnerError
-from runner.ledger import engine, files, locks, schema
+from runner.ledger import files, locks, schema, sqlite
 from runner.ledger.campaigns import registry
 from runner.ledger.copies.backup import back_up
-from runner.ledger.errors import plainly, told_plainly
+from runner.ledger.errors import translate, translate_driver_errors
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import claims, decisions, outcomes, queue
 from runner.ledger.messages.outcomes import Result
@@ -79,7 +79,7 @@ def accepted(message: int) -> Result:
 def test_sqlites_code_decides_what_is_said(name: str, told: str, hint: str) -> None:
     error = sqlite3.OperationalError("words\nof its own, e.g. that it is full and locked")
     error.sqlite_errorname = name
-    found = plainly(error, "state.db")
+    found = translate(error, "state.db")
     assert told in str(found)
     assert "\n" not in str(found)
     assert hint in found.hint
@@ -100,7 +100,7 @@ def test_postgresqls_code_decides_what_is_said(code: str | None, told: str) -> N
     class Said(Exception):
         sqlstate = code
 
-    with pytest.raises(LedgerError, match=told), told_plainly("pg"):
+    with pytest.raises(LedgerError, match=told), translate_driver_errors("pg"):
         raise OperationalError("SELECT", {}, Said("words"))
 
 
@@ -350,7 +350,7 @@ def test_who_holds_the_ledger_for_too_long_is_named(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_ledger(str(file)).close()
-    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
     with open_ledger(str(file)) as ledger, held_by_another(file) as process:
         with pytest.raises(LedgerLocked, match="has held the ledger") as caught:
             make_campaign(ledger)
@@ -629,7 +629,7 @@ def test_moves_of_many_rows_never_lock_each_other_out(ledger: Ledger) -> None:
 
 
 def _queue_all(connection: Connection) -> None:
-    locks.keep_intents_out(connection)
+    locks.lock_claims(connection)
     connection.execute(
         text(
             "UPDATE message SET status = 'queued', reason = ''"

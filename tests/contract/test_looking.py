@@ -15,13 +15,13 @@ from runner.ledger import moved_mark
 from runner.ledger.campaigns import registry
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.schema import SCHEMA_VERSION
-from runner.project.ledger_reader import Looks
+from runner.project.ledger_reader import LedgerReader
 from tests.support import make_campaign
 
 
 @pytest.fixture
-def looks(location: str) -> Iterator[Looks]:
-    looks = Looks(location)
+def looks(location: str) -> Iterator[LedgerReader]:
+    looks = LedgerReader(location)
     yield looks
     looks.close()
 
@@ -30,13 +30,13 @@ def names(ledger: Ledger) -> list[str]:
     return [row.name for row in ledger.read(registry.campaigns)]
 
 
-def test_a_look_sees_what_others_do_and_keeps_nobody_waiting(looks: Looks) -> None:
+def test_a_look_sees_what_others_do_and_keeps_nobody_waiting(looks: LedgerReader) -> None:
     with pytest.raises(RunnerError):
-        looks.look(names)  # nothing there yet
+        looks.read(names)  # nothing there yet
     with open_ledger(looks.location) as ledger:
-        assert looks.look(names) == []
+        assert looks.read(names) == []
         make_campaign(ledger)
-        assert looks.look(names) == ["spring"]
+        assert looks.read(names) == ["spring"]
 
         def while_looking(seen: Ledger) -> list[str]:
             with seen.reading() as connection:
@@ -45,26 +45,26 @@ def test_a_look_sees_what_others_do_and_keeps_nobody_waiting(looks: Looks) -> No
                 assert [row.name for row in registry.campaigns(connection)] == first
             return names(seen)
 
-        assert looks.look(while_looking) == ["spring", "autumn"]
+        assert looks.read(while_looking) == ["spring", "autumn"]
         with ledger.writing():  # and the other way round
-            assert looks.look(names) == ["spring", "autumn"]
-    assert looks.look(names) == ["spring", "autumn"]
+            assert looks.read(names) == ["spring", "autumn"]
+    assert looks.read(names) == ["spring", "autumn"]
     env = dict(os.environ)
     made = looks.change(lambda ledger: make_campaign(ledger, "by hand").name, env, SystemClock())
-    assert made in looks.look(names)
+    assert made in looks.read(names)
 
 
-def test_a_look_changes_nothing(looks: Looks) -> None:
+def test_a_look_changes_nothing(looks: LedgerReader) -> None:
     open_ledger(looks.location).close()
     with pytest.raises(LedgerError, match="cannot be written"):
-        looks.look(make_campaign)
-    assert looks.look(names) == []
+        looks.read(make_campaign)
+    assert looks.read(names) == []
 
 
-def test_an_upgrade_under_it_is_told(looks: Looks) -> None:
+def test_an_upgrade_under_it_is_told(looks: LedgerReader) -> None:
     with open_ledger(looks.location) as ledger:
         make_campaign(ledger)
-        assert looks.look(names) == ["spring"]
+        assert looks.read(names) == ["spring"]
         for version in ("99", str(SCHEMA_VERSION)):
             with ledger.writing() as connection:
                 connection.exec_driver_sql(
@@ -72,35 +72,37 @@ def test_an_upgrade_under_it_is_told(looks: Looks) -> None:
                 )
             if version == "99":
                 with pytest.raises(LedgerError, match="schema 99"):
-                    looks.look(names)
+                    looks.read(names)
                 with pytest.raises(LedgerTooNew):
                     looks.change(names, {}, SystemClock())
-        assert looks.look(names) == ["spring"]
+        assert looks.read(names) == ["spring"]
 
 
 def test_a_ledger_that_goes_and_comes_is_met_as_it_is(tmp_path: Path) -> None:
     file, away = tmp_path / "state.db", tmp_path / "away.db"
-    looks = Looks(str(file))
+    looks = LedgerReader(str(file))
     with open_ledger(str(file)) as ledger:
         make_campaign(ledger)
-    assert looks.look(names) == ["spring"]
+    assert looks.read(names) == ["spring"]
     assert not list(tmp_path.glob("*-wal"))  # a look leaves nothing beside it
     file.rename(away)
-    for how in (looks.look, lambda names: looks.change(names, {}, SystemClock())):
+    for how in (looks.read, lambda names: looks.change(names, {}, SystemClock())):
         with pytest.raises(RunnerError, match="no ledger at"):
             how(names)
     with open_ledger(str(file)) as ledger:
         make_campaign(ledger, "another")
-        assert looks.look(names) == ["another"]
+        assert looks.read(names) == ["another"]
     file.write_bytes(b"nonsense" * 1000)
     with pytest.raises(LedgerError, match="damaged or no ledger"):
-        looks.look(names)
+        looks.read(names)
     away.rename(file)
-    assert looks.look(names) == ["spring"]
+    assert looks.read(names) == ["spring"]
     with open_ledger(str(file)) as ledger:
         ledger.write(moved_mark.set_mark, moved_mark.Moved("elsewhere", "1", done=True))
-    assert looks.look(names) == ["spring"]
-    assert str(looks.look(lambda ledger: ledger.read(moved_mark.mark_of))).endswith("to elsewhere")
+    assert looks.read(names) == ["spring"]
+    assert str(looks.read(lambda ledger: ledger.read(moved_mark.read_mark))).endswith(
+        "to elsewhere"
+    )
     with pytest.raises(LedgerError, match="has moved to elsewhere"):
         looks.change(names, {}, SystemClock())
 
@@ -117,15 +119,15 @@ def test_a_run_that_begins_under_a_look_at_a_ledger_at_rest_is_seen(tmp_path: Pa
             make_campaign(began[0], "autumn")
         return names(seen)
 
-    assert Looks(file).look(beginning) == ["spring", "autumn"]
+    assert LedgerReader(file).read(beginning) == ["spring", "autumn"]
     began[0].close()
 
 
 def test_connections_that_were_cut_are_made_anew(new_database: str) -> None:
-    looks = Looks(new_database)
+    looks = LedgerReader(new_database)
     with open_ledger(new_database) as ledger:
         make_campaign(ledger)
-    assert looks.look(names) == ["spring"]
+    assert looks.read(names) == ["spring"]
 
     def cut(_ledger: Ledger) -> None:
         plain = new_database.replace("postgresql+psycopg", "postgresql")
@@ -135,8 +137,8 @@ def test_connections_that_were_cut_are_made_anew(new_database: str) -> None:
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
 
-    looks.look(cut)
-    assert looks.look(names) == ["spring"]
+    looks.read(cut)
+    assert looks.read(names) == ["spring"]
 
     def cut_within(ledger: Ledger) -> None:
         with ledger.reading() as connection:
@@ -144,8 +146,8 @@ def test_connections_that_were_cut_are_made_anew(new_database: str) -> None:
             registry.campaigns(connection)
 
     with pytest.raises(LedgerError, match="connection to"):
-        looks.look(cut_within)
-    assert looks.look(names) == ["spring"]
+        looks.read(cut_within)
+    assert looks.read(names) == ["spring"]
 
     def slow(ledger: Ledger) -> None:
         with ledger.reading() as connection:
@@ -153,6 +155,6 @@ def test_connections_that_were_cut_are_made_anew(new_database: str) -> None:
             connection.exec_driver_sql("SELECT pg_sleep(60)")
 
     with pytest.raises(LedgerError, match="took too long to answer"):
-        looks.look(slow)
-    assert looks.look(names) == ["spring"]
+        looks.read(slow)
+    assert looks.read(names) == ["spring"]
     looks.close()

@@ -15,7 +15,7 @@ from runner.ledger.campaigns import audit, registry
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import eligibility, outcomes
 from runner.ledger.messages import queue as message_queue
-from runner.ledger.queries import attempts, listing, people, totals
+from runner.ledger.queries import attempts, listing, search, totals
 from runner.message.status import MessageStatus
 from tests.support import (
     LANE,
@@ -157,13 +157,13 @@ def test_no_page_that_people_look_at_reads_a_large_ledger_whole(tmp_path: Path, 
                 listing.messages(connection, row.id, status, after="1")
                 listing.messages(connection, row.id, status, reason="x", sender=SENDER)
             listing.skipped(connection, row.id, reason="x")
-            listing.story(connection, 1)
+            listing.detail(connection, 1)
             attempts.recent(connection, after="9e9_1_1")
             attempts.recent(connection, row.id)
             attempts._older(connection, row.id, (9.0, 1, 1), 5, 5)
             audit.actions(connection, row.id, after="7")
             audit.actions(connection)
-            people.search(connection, "x", SystemClock(), within=60.0)
+            search.search(connection, "x", SystemClock(), within=60.0)
             raw.set_trace_callback(None)
             plans = [
                 line

@@ -9,7 +9,7 @@ import pytest
 
 from runner.channels.base import Token
 from runner.channels.factory import connect
-from runner.instrumentation import Look, Purpose
+from runner.instrumentation import Purpose, ReadFigures
 from runner.ledger import lanes
 from runner.ledger.ledger import Ledger
 from tests.contract.channel_support import (
@@ -43,7 +43,7 @@ class Measured:
     def committed(self, seconds: float) -> None:
         self.commits.append(seconds)
 
-    def look_by(self, look: Look | None) -> None: ...
+    def read_figures_by(self, look: ReadFigures | None) -> None: ...
 
 
 @pytest.mark.parametrize("version", VERSIONS)

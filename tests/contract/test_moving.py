@@ -20,8 +20,8 @@ from runner.ledger.copies import staleness, transfer
 from runner.ledger.engine import upgrade
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import decisions, holds
-from runner.project.move_ledger import move, move_back
-from runner.project.old_copies import may_change
+from runner.project.move_ledger import move
+from runner.project.old_copies import allow_changes
 from tests.support import make_campaign
 
 from .filling import brakes_in_order, facts, fill
@@ -48,10 +48,6 @@ def moving_now(file: str, to: str, env: dict[str, str], progress: Any = lambda *
     move(file, to, env, SystemClock(), progress)
 
 
-def back_now(file: str, to: str, env: dict[str, str]) -> None:
-    move_back(file, to, env, SystemClock())
-
-
 @contextmanager
 def filled(location: str, seed: int, *names: str) -> Iterator[Ledger]:
     with open_ledger(location) as ledger:
@@ -63,7 +59,7 @@ def filled(location: str, seed: int, *names: str) -> Iterator[Ledger]:
 def test_a_moved_ledger_says_the_same_up_to_its_numbers(
     file: str, to: str, env: dict[str, str], seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "AT_ONCE", 10)
+    monkeypatch.setattr(transfer, "COPY_ROWS", 10)
     with filled(file, seed) as source:
         before, brakes = source.read(facts), source.read(brakes_in_order)
         marked = source.read(schema.note, f"prospects {seed}")
@@ -168,7 +164,7 @@ def test_a_live_run_of_either_is_waited_for(file: str, to: str, env: dict[str, s
     folder = Path(file).parent / ".run-campaign"
     with (
         filled(file, 2),
-        locks.lane_lock(folder, "lane", "spring", 1.0, 0.0),
+        locks.hold_lane_file(folder, "lane", "spring", 1.0, 0.0),
         pytest.raises(LaneHeld, match=r"a run is live on this ledger: process .* \(spring\)"),
     ):
         moving_now(file, to, env)
@@ -179,7 +175,7 @@ def test_a_live_run_of_either_is_waited_for(file: str, to: str, env: dict[str, s
     ):
         moving_now(file, to, env)
     with open_ledger(file) as source:
-        assert source.read(moved_mark.mark_of) is None
+        assert source.read(moved_mark.read_mark) is None
         make_campaign(source, "next")
 
 
@@ -204,7 +200,7 @@ def test_a_moved_ledger_takes_nothing_any_more(file: str, to: str, env: dict[str
     with pytest.raises(LedgerError, match="has moved"):
         upgrade(file)
     with open_ledger(file, read_only=True) as ledger:
-        assert str(ledger.read(moved_mark.mark_of)).startswith(
+        assert str(ledger.read(moved_mark.read_mark)).startswith(
             "this ledger has moved to postgresql"
         )
     # An older version, which knows nothing of moves, is stopped by the file itself.
@@ -242,19 +238,13 @@ def begun(file: str, to: str) -> None:
         source.write(transfer.leave, mark)
 
 
-def test_a_move_that_was_killed_is_finished_or_taken_back(
-    file: str, to: str, env: dict[str, str]
-) -> None:
+def test_a_move_that_was_killed_is_finished(file: str, to: str, env: dict[str, str]) -> None:
     with filled(file, 2) as source:
         before = source.read(facts)
     begun(file, to)
     with pytest.raises(LedgerError, match="this ledger is being moved to") as caught:
         open_ledger(file)
-    assert "--undo" in caught.value.hint
-    back_now(file, to, env)
-    with open_ledger(file) as source:
-        assert source.read(facts) == before
-    begun(file, to)
+    assert caught.value.hint == "finish that: run-campaign db move --to URL"
     moving_now(file, to, env)
     with open_ledger(to) as target:
         assert target.read(facts) == before
@@ -268,65 +258,9 @@ def test_a_move_that_has_begun_goes_nowhere_else(
     begun(file, to)
     with pytest.raises(LedgerError, match="is being moved to"):
         moving_now(file, another_database, env)
-    with pytest.raises(LedgerError, match="another ledger than the one"):
-        back_now(file, another_database, env)
     moving_now(file, to, env)
     with pytest.raises(LedgerError, match="has moved to"):
         moving_now(file, another_database, env)
-
-
-def test_a_move_is_undone_while_nothing_has_come_of_it(
-    file: str, to: str, env: dict[str, str]
-) -> None:
-    with filled(to, 1, "winter") as target:
-        there, notes_before = target.read(facts), target.read(_notes)
-        may_change(target, env, 1.0)
-        with filled(file, 2) as source:
-            coming = source.read(facts)
-            for _ in range(2):
-                moving_now(file, to, env)
-                assert len(target.read(registry.campaigns)) == 3
-                back_now(file, to, env)
-                with pytest.raises(LedgerError, match="has not moved"):
-                    back_now(file, to, env)
-                assert source.read(facts) == coming
-                now = target.read(facts)
-                for name in there.keys() - {"suppression", "lane"}:
-                    assert now[name] == there[name], name
-                assert (
-                    not set(target.read(_notes))
-                    - set(notes_before)
-                    - {
-                        "changes",
-                        "attempts_lost",
-                        "moved from " + source.read(staleness.ledger_id),
-                    }
-                )
-        may_change(target, env, 1.0)  # neither is taken for an old copy
-        with open_ledger(file) as source:
-            may_change(source, env, 1.0)
-        moving_now(file, to, env)
-        may_change(target, env, 1.0)
-        with pytest.raises(LedgerError, match="has been used since the move"):
-            back_now(file, to, env)
-
-
-def _notes(connection: Connection) -> list[str]:
-    wanted = select(schema.meta.c.key).where(schema.meta.c.value != "")
-    return list(connection.execute(wanted).scalars())
-
-
-def test_an_undoing_that_was_killed_is_finished_or_moved_again(
-    file: str, to: str, env: dict[str, str]
-) -> None:
-    with filled(file, 2) as source, open_ledger(to) as target:
-        coming, number = source.read(facts), source.read(staleness.ledger_id)
-        for finish in (back_now, moving_now):
-            moving_now(file, to, env)
-            target.write(transfer.take_back, number, seen=True)
-            assert not target.read(registry.campaigns)
-            finish(file, to, env)
-        assert target.read(facts) == coming
 
 
 def test_a_database_from_before_the_move_is_not_taken_for_the_one_after(
@@ -336,33 +270,45 @@ def test_a_database_from_before_the_move_is_not_taken_for_the_one_after(
         number = source.read(staleness.ledger_id)
     moving_now(file, to, env)
     with open_ledger(to) as target:  # as a backup would have it, of a machine that never saw it
-        target.write(transfer.take_back, number, seen=True)
         target.write(schema.set_note, f"moved from {number}", "")
         (Path(env["RUN_CAMPAIGN_MEMORY"]) / f"{target.read(staleness.ledger_id)}.json").unlink()
-        for again in (moving_now, back_now):
-            with pytest.raises(LedgerError, match="knows nothing of the move"):
-                again(file, to, env)
-        assert not target.read(registry.campaigns)
+        with pytest.raises(LedgerError, match="knows nothing of the move"):
+            moving_now(file, to, env)
     with pytest.raises(LedgerError, match="this ledger has moved to"):
         open_ledger(file)
+
+
+def move_and_restore_a_copy(file: str, to: str, env: dict[str, str]) -> None:
+    with filled(file, 2) as source:
+        allow_changes(source, env, 1.0)
+    with closing(sqlite3.connect(file)) as live, closing(sqlite3.connect(file + ".copy")) as copy:
+        live.backup(copy)
+    moving_now(file, to, env)
+    with open_ledger(to) as target:
+        allow_changes(target, env, 1.0)
+    Path(file + ".copy").replace(file)
 
 
 def test_a_copy_from_before_the_move_is_known_as_moved(
     file: str, to: str, env: dict[str, str]
 ) -> None:
-    with filled(file, 2) as source:
-        may_change(source, env, 1.0)
-    with closing(sqlite3.connect(file)) as live, closing(sqlite3.connect(file + ".copy")) as copy:
-        live.backup(copy)
-    moving_now(file, to, env)
-    with open_ledger(to) as target:
-        may_change(target, env, 1.0)
-    Path(file + ".copy").replace(file)
+    move_and_restore_a_copy(file, to, env)
     with open_ledger(file) as source:
         with pytest.raises(OldLedger, match=r"has moved to postgresql\+psycopg://"):
-            may_change(source, env, 1.0)
+            allow_changes(source, env, 1.0)
         with pytest.raises(OldLedger, match="has moved to"):
             moving_now(file, to, env)
     Path(file).unlink()
     with open_ledger(file) as new, pytest.raises(OldLedger, match="has moved to"):
-        may_change(new, env, 1.0)
+        allow_changes(new, env, 1.0)
+
+
+def test_a_copy_from_before_the_move_is_used_again_with_its_messages_presumed_sent(
+    file: str, to: str, env: dict[str, str]
+) -> None:
+    move_and_restore_a_copy(file, to, env)
+    with open_ledger(file) as source:
+        allow_changes(source, env, 7.0, accept=True)
+        allow_changes(source, env, 8.0)
+        for name in ("spring", "autumn"):
+            assert source.read(staleness.accepted_at, name) is not None

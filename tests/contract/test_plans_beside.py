@@ -16,7 +16,7 @@ from runner.ledger.campaigns import brakes, submissions
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import claims, decisions, outcomes, resolutions, settlements
-from runner.ledger.messages.decisions import Retry
+from runner.ledger.messages.decisions import RetryRequest
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.messages.plans import PlanWriter
 from runner.ledger.messages.settlements import Settlement
@@ -58,9 +58,9 @@ WORDS: dict[str, Callable[[Ledger, CampaignRow], object]] = {
     "resume": lambda ledger, row: ledger.write(decisions.resume, row.id, 5.0, "ada"),
     "release": lambda ledger, row: ledger.write(brakes.release, row.id, 5.0, "ada"),
     "cancel": lambda ledger, row: ledger.write(decisions.cancel, row.id, 5.0, "ada"),
-    "retry": lambda ledger, row: ledger.write(decisions.retry, Retry(row.id)),
-    "resolve": lambda ledger, row: ledger.write(resolutions.give_word, row.id, []),
-    "undo": lambda ledger, row: ledger.write(resolutions.take_back, row.id),
+    "retry": lambda ledger, row: ledger.write(decisions.retry, RetryRequest(row.id)),
+    "resolve": lambda ledger, row: ledger.write(resolutions.resolve, row.id, []),
+    "undo": lambda ledger, row: ledger.write(resolutions.undo, row.id),
     "submit": handed_in,
     "wake": lambda ledger, row: ledger.write(submissions.wake, row.id, 5.0),
 }
@@ -93,7 +93,7 @@ def test_a_pause_does_not_wait_for_the_plan_of_its_own_campaign(new_database: st
         asked_beside(
             new_database, ledger, spring, lambda: ledger.write(brakes.pause, spring.id, 5.0, "ada")
         )
-        assert ledger.read(brakes.standing, [spring.id])
+        assert ledger.read(brakes.active, [spring.id])
 
 
 def test_a_cancel_waits_for_the_plan_of_its_own_campaign(new_database: str) -> None:
@@ -120,7 +120,7 @@ def test_a_live_lane_and_a_word_never_wait_for_each_other(new_database: str, wor
         said = Settlement(1, Evidence.SAID_NOT_SENT, 20.0)
         ask = WORDS[word]
         if word == "resolve":
-            ask = lambda ledger, row: ledger.write(resolutions.give_word, row.id, [said])  # noqa: E731
+            ask = lambda ledger, row: ledger.write(resolutions.resolve, row.id, [said])  # noqa: E731
         with ledger.writing() as connection:  # a group of a lane: an intent, and look-ups' answers
             claims.claim(connection, [make_intent(2, run, epoch)])
             settlements.settle(connection, [Settlement(1, Evidence.UNCLEAR, 12.0, "unclear")])

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from runner.errors import LedgerError
-from runner.ledger import lanes, schema
+from runner.ledger import lanes, locks, schema
 from runner.ledger.campaigns import brakes, submissions, workers
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import claims
@@ -44,17 +44,17 @@ def test_what_is_handed_in_comes_out_whole_and_replaces_what_was_before(ledger: 
 def test_a_lane_is_due_until_it_is_put_off_and_again_when_it_is_woken(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     hand_in(ledger, row, at=5.0)
-    assert ledger.read(submissions.due, 4.9) == []
-    assert ledger.read(submissions.due, 5.0) == [(LANE, "ACME")]
-    ledger.write(submissions.put_off, LANE, 1, 60.0, "no token")
-    assert ledger.read(submissions.due, 59.0) == []
-    assert ledger.read(submissions.due, 60.0) == [(LANE, "ACME")]
+    assert ledger.read(submissions.due_lanes, 4.9) == []
+    assert ledger.read(submissions.due_lanes, 5.0) == [(LANE, "ACME")]
+    ledger.write(submissions.postpone, LANE, 1, 60.0, "no token")
+    assert ledger.read(submissions.due_lanes, 59.0) == []
+    assert ledger.read(submissions.due_lanes, 60.0) == [(LANE, "ACME")]
     [told] = ledger.read(lane_status.lane_rows)
     assert (told.next_at, told.trouble, told.campaigns) == (60.0, "no token", (row.name,))
-    ledger.write(submissions.put_off, LANE, 1, None)
-    assert ledger.read(submissions.due, 1e12) == []
+    ledger.write(submissions.postpone, LANE, 1, None)
+    assert ledger.read(submissions.due_lanes, 1e12) == []
     assert ledger.write(submissions.wake, row.id, 70.0)
-    assert ledger.read(submissions.due, 70.0) == [(LANE, "ACME")]
+    assert ledger.read(submissions.due_lanes, 70.0) == [(LANE, "ACME")]
 
 
 def test_a_word_that_comes_while_a_lane_is_driven_is_not_lost(ledger: Ledger) -> None:
@@ -63,11 +63,11 @@ def test_a_word_that_comes_while_a_lane_is_driven_is_not_lost(ledger: Ledger) ->
     hand_in(ledger, other)
     seen = ledger.read(submissions.wakes, LANE)
     ledger.write(submissions.wake, row.id, 50.0)
-    ledger.write(submissions.put_off, LANE, seen, None, "nothing is due")
+    ledger.write(submissions.postpone, LANE, seen, None, "nothing is due")
     [told] = ledger.read(lane_status.lane_rows)
     assert (told.next_at, told.trouble) == (50.0, "")
-    ledger.write(submissions.put_off, LANE, ledger.read(submissions.wakes, LANE), None)
-    assert ledger.read(submissions.due, 1e12) == []
+    ledger.write(submissions.postpone, LANE, ledger.read(submissions.wakes, LANE), None)
+    assert ledger.read(submissions.due_lanes, 1e12) == []
 
 
 def test_only_what_was_handed_in_can_be_woken(ledger: Ledger) -> None:
@@ -102,12 +102,12 @@ def test_who_drives_a_lane_is_told(ledger: Ledger) -> None:
     assert (before.host, before.driven, before.queued) == ("", False, 3)
     run, epoch = own_lane(ledger)
     ledger.write(workers.beat, run)
-    ledger.write(brakes.tell_driven, LANE, run, {row.id: 0})
+    ledger.write(brakes.record_driven, LANE, run, {row.id: 0})
     [told] = ledger.read(lane_status.lane_rows)
     assert told.driven
     assert told.host
     assert told.epoch == epoch
-    ledger.write(brakes.tell_driven, LANE, run, {})
+    ledger.write(brakes.record_driven, LANE, run, {})
     [after] = ledger.read(lane_status.lane_rows)
     assert not after.driven
     assert after.host == told.host
@@ -115,21 +115,21 @@ def test_who_drives_a_lane_is_told(ledger: Ledger) -> None:
 
 def test_one_of_many_looks_after_the_engine_in_its_turn(location: str) -> None:
     with open_ledger(location) as first, open_ledger(location) as second:
-        assert first.write(workers.my_turn_to_tidy, 60.0)
-        assert not second.write(workers.my_turn_to_tidy, 60.0)
-        assert second.write(workers.my_turn_to_tidy, 0.0)
+        assert first.write(workers.take_cleanup_turn, 60.0)
+        assert not second.write(workers.take_cleanup_turn, 60.0)
+        assert second.write(workers.take_cleanup_turn, 0.0)
 
 
 def test_a_turn_is_taken_once(new_database: str) -> None:
     with open_ledger(new_database) as ledger:
-        assert ledger.write(workers.my_turn_to_tidy, 0.0)
+        assert ledger.write(workers.take_cleanup_turn, 0.0)
         told: list[bool] = []
         start = threading.Barrier(4)
 
         def ask() -> None:
             with open_ledger(new_database) as own:
                 start.wait(10)
-                told.append(own.write(workers.my_turn_to_tidy, 600.0))
+                told.append(own.write(workers.take_cleanup_turn, 600.0))
 
         with ledger.writing() as connection:  # as if the last turn was long ago
             connection.execute(
@@ -151,20 +151,20 @@ async def test_a_lanes_lock_keeps_others_out_until_its_session_ends(new_database
             first.hold(workers.worker_name(run), wait=False),
             second.hold("worker 2", wait=False),
         ):
-            await first.commit(workers.introduce, run)
-            assert await first.commit(workers.try_hold, LANE)
-            assert not await second.commit(workers.try_hold, LANE)
-            await first.commit(workers.let_go, LANE)
-            assert await second.commit(workers.try_hold, LANE)
-            await second.commit(workers.let_go, LANE)
-            assert await first.commit(workers.try_hold, LANE)
+            await first.commit(workers.name_session, run)
+            assert await first.commit(locks.try_lock_lanes, LANE)
+            assert not await second.commit(locks.try_lock_lanes, LANE)
+            await first.commit(locks.release_lanes, LANE)
+            assert await second.commit(locks.try_lock_lanes, LANE)
+            await second.commit(locks.release_lanes, LANE)
+            assert await first.commit(locks.try_lock_lanes, LANE)
             assert second.write(workers.evict, LANE, 60.0) == 0
             assert second.write(workers.evict, LANE, 0.0) == 1
             async with asyncio.timeout(30.0):  # else the lock outlives its session
-                while not await second.commit(workers.try_hold, LANE):  # noqa: ASYNC110
+                while not await second.commit(locks.try_lock_lanes, LANE):  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
             # Its outcomes are welcome, in another session; it begins nothing any more.
-            assert not await first.commit(workers.try_hold, LANE)
+            assert not await first.commit(locks.try_lock_lanes, LANE)
             with pytest.raises(LedgerError):
                 await first.commit(claims.claim, make_intent(1, run, 1))
 
@@ -196,7 +196,7 @@ def test_handing_in_and_waking_and_putting_off_never_wait_for_each_other(
             lambda time: hand_in(ledger, rows[time % 3]),
             lambda time: ledger.write(submissions.wake, rows[time % 3].id, 1.0),
             lambda _: ledger.write(
-                submissions.put_off, LANE, ledger.read(submissions.wakes, LANE), None
+                submissions.postpone, LANE, ledger.read(submissions.wakes, LANE), None
             ),
         ]
         threads = [threading.Thread(target=again_and_again, args=[act]) for act in acts]
@@ -212,14 +212,14 @@ def test_who_hands_in_anew_is_heard_by_whoever_looked_before(ledger: Ledger) -> 
     hand_in(ledger, row)
     seen = ledger.read(submissions.wakes, LANE)
     hand_in(ledger, row, at=50.0)
-    ledger.write(submissions.put_off, LANE, seen, None)
-    assert ledger.read(submissions.due, 50.0) == [(LANE, "ACME")]
+    ledger.write(submissions.postpone, LANE, seen, None)
+    assert ledger.read(submissions.due_lanes, 50.0) == [(LANE, "ACME")]
 
 
 def test_a_worker_that_was_taken_over_from_puts_nothing_off(ledger: Ledger) -> None:
     hand_in(ledger, make_campaign(ledger))
     dead, _ = own_lane(ledger)
     owner, _ = own_lane(ledger)
-    ledger.write(submissions.put_off, LANE, 1, 60.0, owner=owner)
-    ledger.write(submissions.put_off, LANE, 1, None, owner=dead)
-    assert ledger.read(submissions.due, 60.0) == [(LANE, "ACME")]
+    ledger.write(submissions.postpone, LANE, 1, 60.0, owner=owner)
+    ledger.write(submissions.postpone, LANE, 1, None, owner=dead)
+    assert ledger.read(submissions.due_lanes, 60.0) == [(LANE, "ACME")]

@@ -118,7 +118,7 @@ def test_an_upgrade_is_refused_beside_a_live_run_and_a_run_after_it(new_database
         ):
             pass
         session = older._engine.connect()
-        assert locks.advisory_lock(session, "lane", wait=False)
+        assert locks.lock_lane(session, "lane", wait=False)
         with pytest.raises(LaneHeld, match=r"a run is live on this ledger: process .* on "):
             upgrade(new_database)
         session.invalidate()

@@ -18,7 +18,7 @@ from runner.campaign.loader import load_campaign
 from runner.errors import RunnerError
 from runner.message.plan import Entry
 from runner.planning.draft import make_draft
-from runner.planning.planner import plan_messages
+from runner.planning.planner import plan_messages, render_with
 from runner.run.review import review
 from tests.fuzz.values import one_line
 
@@ -115,7 +115,11 @@ def _planned(path: Path) -> dict[str, str]:
         if found.open:
             raise _Refused("; ".join(one_told(str(each)) for each in found.open))
         chunks = plan_messages(
-            draft.audience.rows(), draft.template, campaign.senders, lambda _: {}, draft.suppressed
+            draft.audience.rows(),
+            render_with(draft.template),
+            campaign.senders,
+            lambda _: {},
+            draft.suppressed,
         )
         entries = [entry for chunk in chunks for entry in chunk if isinstance(entry, Entry)]
     except RunnerError as error:

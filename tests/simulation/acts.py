@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runner.ledger.campaigns import registry
 from runner.ledger.messages import decisions, in_doubt, plans, settlements
-from runner.ledger.messages.decisions import Retry
+from runner.ledger.messages.decisions import RetryRequest
 from runner.ledger.messages.in_doubt import Doubt
 from runner.ledger.messages.settlements import Settlement
 from runner.message.evidence import Evidence
@@ -40,7 +40,7 @@ class Act:
         """`retry`, now and then with `--new-key`."""
         campaign, id = self._campaign()
         new_key = self.luck.random() < 0.5
-        count = self.history.ledger.write(decisions.retry, Retry(id, new_key=new_key))
+        count = self.history.ledger.write(decisions.retry, RetryRequest(id, new_key=new_key))
         self._tell(f"retries {campaign.name} (new key: {new_key}): {count}")
 
     def withdraw(self) -> None:

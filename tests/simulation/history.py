@@ -20,7 +20,7 @@ from runner.ledger.queries import totals
 from runner.message.key import message_key
 from runner.message.prospect import Prospect
 from runner.pacing.pacer import make_pacer
-from runner.planning.planner import plan_messages
+from runner.planning.planner import plan_messages, render_with
 from runner.sending.drive import drive_lane
 from runner.sending.lane import Lane, Settings
 from runner.sending.meter import RequestMeter
@@ -157,7 +157,7 @@ class History:
             writer = PlanWriter(connection, row)
             for chunk in plan_messages(
                 rows,
-                template_of(campaign.text),
+                render_with(template_of(campaign.text)),
                 [sender(LINK)],
                 partial(plans.known, connection, row.id),
                 suppressed,
@@ -260,7 +260,7 @@ class History:
             row = ledger.read(registry.find_campaign, campaign.name)
             assert row is not None
             freed = self.contact_once_in is not None and ledger.read(
-                recontact.has_freed, row.id, EPOCH + self.world.now
+                recontact.may_be_free, row.id, EPOCH + self.world.now
             )
             back = ledger.read(totals.unplanned, [row.id])
             if freed or back or row.fingerprint != self._fingerprint(campaign, suppressed):

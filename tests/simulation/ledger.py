@@ -18,7 +18,7 @@ from runner.ledger.messages import in_doubt, plans, queue
 from runner.ledger.messages.claims import claim
 from runner.ledger.queries import totals
 from runner.ledger.schema import metadata
-from runner.ledger.writer import Writer, _Waiting
+from runner.ledger.writer import Writer, _Pending
 from tests.simulation.world import Process
 
 PLACE = "simulated.db"
@@ -84,14 +84,14 @@ class _Committer(Writer):
         self._failure = None
         self._disk, self._world = disk, ledger._process.world
 
-    def _try(self, group: list[_Waiting]) -> Exception | None:
+    def _try(self, group: list[_Pending]) -> Exception | None:
         luck = self._world.luck
         if not self._disk or luck.random() >= self._disk:
             return super()._try(group)
         self._world.figures["disk errors"] += 1
         if luck.random() < 0.5:  # it was on the disk all the same
             loop = asyncio.get_running_loop()
-            super()._try([_Waiting(each.batch, each.item, loop.create_future()) for each in group])
+            super()._try([_Pending(each.batch, each.item, loop.create_future()) for each in group])
         return LedgerError("the disk failed")
 
 
@@ -103,7 +103,7 @@ class ProcessLedger(MemoryLedger):
         super().__init__(engine)
         self._process = process
         self._committer = _Committer(self, disk)
-        self._items: list[_Waiting] = []
+        self._items: list[_Pending] = []
         self._busy = False
 
     def read(self, view: Any, *args: Any, **kwargs: Any) -> Any:
@@ -135,7 +135,7 @@ class ProcessLedger(MemoryLedger):
         self._process.step("hands a commit over")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        self._items.append(_Waiting(batch, item, future))
+        self._items.append(_Pending(batch, item, future))
         if not self._busy:
             self._sync(loop)
         result = await future

@@ -149,8 +149,8 @@ ACTS: list[tuple[tuple[str, ...], str, str]] = [
     (("pause", "CAMPAIGN"), "pause", "pause"),
     (("cancel", "CAMPAIGN"), "cancel", "cancel"),
     (("retry", "CAMPAIGN", "--limit", "0"), "retry", "retry"),
-    (("resolve", "CAMPAIGN", "--sent", PEOPLE[1]), "give_word", "sent"),
-    (("resolve", "CAMPAIGN", "--all-not-sent"), "give_word", "not_sent"),
+    (("resolve", "CAMPAIGN", "--sent", PEOPLE[1]), "resolve", "sent"),
+    (("resolve", "CAMPAIGN", "--all-not-sent"), "resolve", "not_sent"),
 ]
 
 
@@ -219,8 +219,8 @@ def test_a_disk_that_is_full_under_the_dashboard(project: Project) -> None:
         ("/campaigns/1/pause", "pause", "pause"),
         ("/campaigns/1/cancel", "cancel", "cancel"),
         ("/campaigns/1/retry", "retry", "retry"),
-        ("/messages/3/sent", "give_word", "sent"),
-        ("/messages/3/not-sent", "give_word", "not_sent"),
+        ("/messages/3/sent", "resolve", "sent"),
+        ("/messages/3/not-sent", "resolve", "not_sent"),
         ("/do-not-contact/add", "suppress", "suppress"),
     ],
 )

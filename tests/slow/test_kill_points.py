@@ -303,8 +303,8 @@ def test_a_person_s_word_that_dies_before_and_after_it_is_written_down(on_v1: Pr
     it.dies("body.half:2")
     assert it.dies("lookup.answered:1", "resolve")[1] == IN_DOUBT
     said = ("resolve", "--not-sent", it.victim)
-    assert it.dies("give_word.inside:1", *said)[1] == IN_DOUBT
-    assert it.dies("give_word.committed:1", *said)[1] == Row("queued", ("not_sent",))
+    assert it.dies("resolve.inside:1", *said)[1] == IN_DOUBT
+    assert it.dies("resolve.committed:1", *said)[1] == Row("queued", ("not_sent",))
     assert it.is_brought_to_its_end()[1].outcomes == ("not_sent", "accepted")
 
 

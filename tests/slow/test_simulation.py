@@ -9,7 +9,7 @@ import pytest
 
 from runner.ledger.messages import claims, in_doubt
 from runner.message import evidence as message_evidence
-from runner.message.evidence import AttemptOutcome, Evidence, Verdict
+from runner.message.evidence import AttemptOutcome, Effect, Evidence
 from runner.message.status import MessageStatus
 from runner.sending import attempt
 from runner.sending.reconciler import Reconciler
@@ -48,7 +48,7 @@ def test_two_campaigns_write_to_each_person_once(version: str) -> None:
 
 
 def test_a_claim_that_does_not_look_for_contacts_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims, "pass_contacted", lambda *_: ({}, set()))
+    monkeypatch.setattr(claims, "skip_contacted", lambda *_: ({}, set()))
     with pytest.raises(Broken, match="has messages of"):
         play_with_two_campaigns("v2", range(1, 161))
 
@@ -63,7 +63,7 @@ def test_a_seed_is_a_history() -> None:
     assert stories[0] == stories[1]
 
 
-def _evidence(evidence: Evidence, verdict: Verdict) -> Callable[[pytest.MonkeyPatch], None]:
+def _evidence(evidence: Evidence, verdict: Effect) -> Callable[[pytest.MonkeyPatch], None]:
     return lambda patch: patch.setitem(message_evidence.EVIDENCE, evidence, verdict)
 
 
@@ -110,17 +110,17 @@ SABOTAGE: dict[str, tuple[str, int, Callable[[pytest.MonkeyPatch], None]]] = {
     "what a dead run was sending is queued": (
         "v1",
         1,
-        _evidence(Evidence.ORPHANED, Verdict(_A.NOT_SENT, _S.QUEUED, _S.QUEUED)),
+        _evidence(Evidence.ORPHANED, Effect(_A.NOT_SENT, _S.QUEUED, _S.QUEUED)),
     ),
     "no answer is taken as not sent": (
         "v1",
         1,
-        _evidence(Evidence.UNKNOWN, Verdict(_A.NOT_SENT, _S.QUEUED, _S.QUEUED)),
+        _evidence(Evidence.UNKNOWN, Effect(_A.NOT_SENT, _S.QUEUED, _S.QUEUED)),
     ),
     "a refused repeat disproves the first": (
         "v2",
         850,
-        _evidence(Evidence.REJECTED, Verdict(_A.REJECTED, _S.REJECTED, _S.REJECTED)),
+        _evidence(Evidence.REJECTED, Effect(_A.REJECTED, _S.REJECTED, _S.REJECTED)),
     ),
     "keys live for ever": ("v2", 20, _keys_live_for_ever),
     "intents are not written": ("v1", 1, _intents_are_not_written),

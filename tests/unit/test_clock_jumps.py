@@ -11,7 +11,7 @@ import pytest
 
 from runner.ledger.engine import open_engine
 from runner.ledger.ledger import open_ledger
-from runner.message.outcome import Deferred, Finding, InDoubt, Outcome, Scope
+from runner.message.outcome import Deferred, InDoubt, LookupResult, Outcome, Scope
 from runner.sending.lane import Lane
 from tests.lane import Setting
 from tests.pacing import SlidingServer, limits, sender
@@ -141,7 +141,7 @@ def test_settle_is_waited_for_in_full_whatever_the_clock_says(
         lost[person] = clocks[0].boot()
         return InDoubt("timeout")
 
-    async def slow_look_up(self: ScriptedChannel, lookup: object, _taken: object) -> Finding:
+    async def slow_look_up(self: ScriptedChannel, lookup: object, _taken: object) -> LookupResult:
         person = lookup.recipient.id  # type: ignore[attr-defined]
         asked.setdefault(person, self.clock.boot())
         if person == "1":

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.watch import Board
 from runner.events import (
     Braked,
@@ -29,8 +29,8 @@ from runner.ledger.messages import queue
 from runner.message.status import MessageStatus
 from runner.pacing.capacity import SustainedRate
 from runner.pacing.forecast import Forecast
-from runner.status.standing import Standing, Standings
-from runner.status.status import Status
+from runner.status.overview import Overview
+from runner.status.status import Outlook, Status
 from runner.terminal import widgets
 from runner.terminal.counters import Tally
 from runner.terminal.live import display
@@ -100,9 +100,9 @@ def test_the_live_view_fits_whatever_is_shown(
 def test_watched_status_fits_whatever_is_shown(
     names: list[str], why: str, width: int, height: int
 ) -> None:
-    board = Board(Call(["status"]))
-    board.add(standings(names, why, sent=5), NOW)
-    board.add(standings(names, why, sent=17), NOW + 1)
+    board = Board(Invocation(["status"]))
+    board.add(overview(names, why, sent=5), NOW)
+    board.add(overview(names, why, sent=17), NOW + 1)
     assert_fits(fit(board.lines(width, height), width, height), width, height)
 
 
@@ -113,7 +113,7 @@ def assert_fits(lines: Sequence[Text], width: int, height: int) -> None:
         assert line.plain.isprintable()
 
 
-def standings(names: Sequence[str], why: str = "per_hour", sent: int = 5) -> Standings:
+def overview(names: Sequence[str], why: str = "per_hour", sent: int = 5) -> Overview:
     counts = dict.fromkeys(MessageStatus, 0) | {
         MessageStatus.SENT: sent,
         MessageStatus.FAILED: 2,
@@ -125,17 +125,19 @@ def standings(names: Sequence[str], why: str = "per_hour", sent: int = 5) -> Sta
     reasons = [(MessageStatus.FAILED, why, 2)]
     told = Forecast(7200.0, {A: 3600.0, B: 7200.0}, why)
     each = [
-        Standing(
-            Status(name, counts, reasons, [], waiting, sent),
-            "campaigns/spring.yaml",
-            told,
-            why,
-            NOW + 60,
-            SustainedRate(40.0, why),
+        Status(
+            name,
+            counts,
+            reasons,
+            [],
+            waiting,
+            sent,
+            file="campaigns/spring.yaml",
+            outlook=Outlook(told, why, NOW + 60, SustainedRate(40.0, why)),
         )
         for name in names
     ]
-    return Standings("state.db", "", each, None, None)
+    return Overview("state.db", "", each, None, None)
 
 
 def test_the_live_view_says_all_that_it_knows() -> None:
@@ -192,9 +194,9 @@ def test_what_a_small_screen_has_no_room_for_is_counted() -> None:
 
 
 def test_watched_status_tells_what_has_changed_in_the_last_minute() -> None:
-    board = Board(Call(["status"]))
+    board = Board(Invocation(["status"]))
     for after, sent in ((0, 5), (30, 17), (70, 20)):
-        board.add(standings(["spring"], sent=sent), NOW + after)
+        board.add(overview(["spring"], sent=sent), NOW + after)
     told = "\n".join(line.plain for line in board.lines(100, 40))
     assert "20 sent (+3) · 2 failed · 1 in doubt · 80 queued · 3 skipped" in told
     assert "to do    2 failed: run-campaign retry campaigns/spring.yaml" in told

@@ -15,7 +15,7 @@ from runner.events import EventBus, Notice
 
 def watch(log_file: Path | None = None, port: int | None = None, address: str = "") -> EventBus:
     bus = EventBus()
-    live_run.watch_elsewhere(bus, SystemClock(), log_file, port, address)
+    live_run.attach_watchers(bus, SystemClock(), log_file, port, address)
     return bus
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from runner.campaign.schema import Campaign
-from runner.cli.prompts import finish_lines
+from runner.cli.output import finish_lines
 from runner.ledger.campaigns import registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.messages import queue as message_queue

@@ -133,7 +133,7 @@ def test_a_guard_stops_its_own_campaign_and_is_kept(make: Callable[..., Setting]
     [event] = told.named("braked")
     assert event.fields()["campaign"] == "spring"
     assert event.fields()["how"] == "guarded"
-    [kept] = setting.ledger.read(brakes.standing, [setting.campaign, other]).values()
+    [kept] = setting.ledger.read(brakes.active, [setting.campaign, other]).values()
     assert kept.kind is BrakeKind.GUARDED
     assert kept.why.startswith("4 messages in a row were rejected, failed or are in doubt")
 
@@ -273,5 +273,5 @@ def test_a_systemic_refusal_is_kept_for_whoever_asks_later(make: Callable[..., S
     setting = make(range(1, 5), concurrency=1)
     setting.api.script = lambda *_: Deferred("unauthorized", scope=Scope.LANE, stop="token")
     setting.drive()
-    [kept] = setting.ledger.read(brakes.standing, [setting.campaign]).values()
+    [kept] = setting.ledger.read(brakes.active, [setting.campaign]).values()
     assert (kept.kind, kept.why) == (BrakeKind.STOPPED, "token")

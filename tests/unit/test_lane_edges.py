@@ -13,7 +13,15 @@ from runner.ledger.messages import decisions, in_doubt, settlements
 from runner.ledger.messages.outcomes import Recorded
 from runner.ledger.messages.settlements import Settlement
 from runner.message.evidence import Evidence
-from runner.message.outcome import TOO_LATE, UNCONFIRMED, Deferred, Finding, InDoubt, Outcome, Scope
+from runner.message.outcome import (
+    TOO_LATE,
+    UNCONFIRMED,
+    Deferred,
+    InDoubt,
+    LookupResult,
+    Outcome,
+    Scope,
+)
 from runner.message.status import MessageStatus
 from runner.sending.lane import Lane, Settings
 from tests.lane import Setting, for_person
@@ -239,7 +247,7 @@ def test_a_second_doubt_of_a_message_waits_and_is_looked_up_as_the_first_did(
         told.append(("given up", channel.clock.boot()))
         return answer
 
-    async def looked_up(channel: ScriptedChannel, *given: Any) -> Finding:
+    async def looked_up(channel: ScriptedChannel, *given: Any) -> LookupResult:
         told.append(("looked up", channel.clock.boot()))
         return await look_up(channel, *given)
 

@@ -16,7 +16,7 @@ from runner.errors import LaneHeld
 from runner.ledger import locks
 from runner.ledger.campaigns import registry
 from runner.ledger.ledger import open_ledger
-from runner.ledger.locks import lane_lock
+from runner.ledger.locks import hold_lane_file
 from tests.support import LANE
 
 
@@ -33,7 +33,7 @@ def test_a_new_ledger_that_another_process_is_making_is_waited_for(tmp_path: Pat
 def told_to_a_second(folder: Path) -> str:
     with (
         pytest.raises(LaneHeld) as refused,
-        lane_lock(folder, LANE, "autumn", 2.0, 0.0),
+        hold_lane_file(folder, LANE, "autumn", 2.0, 0.0),
     ):
         raise AssertionError("two have the lane")
     return str(refused.value)
@@ -41,7 +41,7 @@ def told_to_a_second(folder: Path) -> str:
 
 def test_who_has_just_taken_a_lane_is_waited_for_to_say_its_name(tmp_path: Path) -> None:
     folder = tmp_path / "locks"
-    with lane_lock(folder, LANE, "spring", 1.0, 0.0):
+    with hold_lane_file(folder, LANE, "spring", 1.0, 0.0):
         (holder,) = folder.glob("*.json")
         name = holder.read_text()
         dead = {"pid": 2**22 + 1, "host": socket.gethostname(), "since": 0.0, "what": "killed"}
@@ -55,9 +55,9 @@ def test_who_has_just_taken_a_lane_is_waited_for_to_say_its_name(tmp_path: Path)
 def test_a_killed_owner_is_never_said_to_hold_a_lane(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locks, "NAMED_WITHIN", 0.05)
+    monkeypatch.setattr(locks, "NAMED_SECONDS", 0.05)
     folder = tmp_path / "locks"
-    with lane_lock(folder, LANE, "spring", 1.0, 0.0):
+    with hold_lane_file(folder, LANE, "spring", 1.0, 0.0):
         (holder,) = folder.glob("*.json")
         holder.write_text("{half of it")
         assert "has not said its name yet" in told_to_a_second(folder)
@@ -68,10 +68,10 @@ def test_whoever_waits_gets_the_lane_although_a_cleaner_removed_its_lock(tmp_pat
     got = threading.Event()
 
     def wait_for_it() -> None:
-        with lane_lock(folder, LANE, "autumn", 2.0, -1.0):
+        with hold_lane_file(folder, LANE, "autumn", 2.0, -1.0):
             got.set()
 
-    with lane_lock(folder, LANE, "spring", 1.0, 0.0):
+    with hold_lane_file(folder, LANE, "spring", 1.0, 0.0):
         waiting = threading.Thread(target=wait_for_it, daemon=True)
         waiting.start()
         # At once: whoever waits makes a new lock in what is still there.

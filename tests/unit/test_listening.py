@@ -67,7 +67,7 @@ def test_a_run_says_what_it_has_heard_and_lets_go_when_it_ends(
     lane, ledger, spring = a_lane(setting), setting.ledger, setting.campaign
 
     def heard(campaign: int) -> int | None:
-        return ledger.read(brakes.heard_by_driver, LANE, campaign)
+        return ledger.read(brakes.acknowledged_by_driver, LANE, campaign)
 
     def said(campaign: int) -> int:
         return ledger.read(brakes.latest, [campaign])[campaign].id

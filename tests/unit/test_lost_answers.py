@@ -15,9 +15,9 @@ from runner.message.outcome import (
     KEY_REUSED,
     UNCONFIRMED,
     Absent,
-    Finding,
     Found,
     InDoubt,
+    LookupResult,
     Outcome,
     Rejected,
     Unclear,
@@ -32,7 +32,7 @@ from tests.support import SENDER, make_campaign
 from tests.virtual import ScriptedApi, ScriptedChannel
 
 Make = Callable[..., Setting]
-Answers = Callable[[Lookup], Finding]
+Answers = Callable[[Lookup], LookupResult]
 Watch = Callable[[Answers], list[Lookup]]
 
 
@@ -43,7 +43,7 @@ def look_ups(monkeypatch: pytest.MonkeyPatch) -> Watch:
     def answered_by(answers: Answers) -> list[Lookup]:
         asked: list[Lookup] = []
 
-        async def look_up(_self: object, lookup: Lookup, taken: Taken) -> Finding:
+        async def look_up(_self: object, lookup: Lookup, taken: Taken) -> LookupResult:
             asked.append(lookup)
             found = answers(lookup)
             gone = isinstance(found, Found) and await taken(found.message_id)
@@ -71,7 +71,7 @@ def in_turn(*outcomes: Outcome) -> Callable[..., Outcome | None]:
 def test_a_look_up_waits_as_long_as_the_api_asks(make: Make, look_ups: Watch) -> None:
     """The team's quota is used up: asking sooner would only be refused again."""
     setting = make([1], api=keyless(script=in_turn(InDoubt("timeout"))))
-    findings: Iterator[Finding] = iter([Unclear("HTTP 429", after=3000.0), Found("m1", "t")])
+    findings: Iterator[LookupResult] = iter([Unclear("HTTP 429", after=3000.0), Found("m1", "t")])
     asked = look_ups(lambda _: next(findings))
     told = setting.drive()
     assert setting.counts() == {"sent": 1}
@@ -186,7 +186,7 @@ def test_in_progress_and_then_refused_proves_nothing(make: Make, end: Outcome) -
 )
 @pytest.mark.parametrize("before", [[], [InDoubt("timeout")]], ids=["first", "repeat"])
 def test_the_apis_own_perhaps_is_read_by_its_id(
-    make: Make, look_ups: Watch, finding: Finding, status: str, before: list[Outcome]
+    make: Make, look_ups: Watch, finding: LookupResult, status: str, before: list[Outcome]
 ) -> None:
     setting = make([1], absent="resend")
     setting.api.script = in_turn(*before, InDoubt(UNCONFIRMED, message_id="m7"))

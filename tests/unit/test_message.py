@@ -17,19 +17,19 @@ from runner.message.evidence import (
     Evidence,
     Way,
     evidence_of,
+    evidence_of_lookup,
     is_foreign,
     judge,
     way_to_settle,
-    weigh,
 )
 from runner.message.key import message_key, normal_name
 from runner.message.outcome import (
     Absent,
     Accepted,
     Deferred,
-    Finding,
     Found,
     InDoubt,
+    LookupResult,
     Outcome,
     Rejected,
     Unclear,
@@ -131,9 +131,11 @@ def test_only_what_is_known_to_be_young_is_repeated(
 @pytest.mark.parametrize("absent", ["hold", "resend"])
 @pytest.mark.parametrize("finding", [Found("m", "t"), Absent("no"), Unclear("syncing")])
 def test_what_a_look_up_is_evidence_of(
-    barred: bool, presumed: bool, idempotent: bool, absent: str, finding: Finding
+    barred: bool, presumed: bool, idempotent: bool, absent: str, finding: LookupResult
 ) -> None:
-    said = weigh(finding, absent=absent, idempotent=idempotent, barred=barred, presumed=presumed)
+    said = evidence_of_lookup(
+        finding, absent=absent, idempotent=idempotent, barred=barred, presumed=presumed
+    )
     if isinstance(finding, Found):
         assert said is E.FOUND
     elif isinstance(finding, Unclear):

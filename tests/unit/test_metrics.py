@@ -16,13 +16,13 @@ from prometheus_client import generate_latest
 
 from runner import metrics as module
 from runner.events import MessageDeferred, MessageInDoubt, MessageSent
-from runner.instrumentation import Figures, Limit, Purpose
+from runner.instrumentation import Limit, Purpose, RunFigures
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind
 from runner.message.status import SkipReason
-from runner.metrics import MOST_ASKING, MOST_REASONS, Metrics, answer_class, serve
+from runner.metrics import MOST_REASONS, MOST_REQUESTS, Metrics, answer_class, serve
 from runner.pacing.pacer import make_pacer
-from runner.run.metrics_source import looked_at
+from runner.run.metrics_source import measure_lanes
 from tests.figures import TEXT, Clock, Looking, figures
 from tests.lane import Setting
 from tests.pacing import limits, sender
@@ -41,7 +41,7 @@ def test_no_recipient_and_no_sentence_is_ever_told() -> None:
     metrics.watch(MessageSent(*about, "m1", "t1"))
     metrics.watch(MessageInDoubt(*about, TEXT, TEXT))
     metrics.watch(MessageDeferred(*about, WHO, TEXT))  # an API may answer anything as a code
-    metrics.look_by(Looking())
+    metrics.read_figures_by(Looking())
     text = told(metrics)
     assert WHO not in text
     assert "Ada" not in text
@@ -55,7 +55,7 @@ def test_reasons_beyond_some_are_told_together() -> None:
     metrics = Metrics(Clock(), "1")
     for number in range(MOST_REASONS + 5):
         metrics.watch(MessageDeferred(1.0, "spring", WHO, SENDER, f"code{number}", ""))
-    metrics.look_by(Looking(at_once=figures(reasons=MOST_REASONS + 5)))
+    metrics.read_figures_by(Looking(at_once=figures(reasons=MOST_REASONS + 5)))
     text = told(metrics)
     assert 'outcomes_total{campaign="spring",outcome="deferred",reason="other"} 5.0' in text
     assert text.count('outcome="deferred"') == 2 * (MOST_REASONS + 1)  # and when each began
@@ -76,7 +76,7 @@ def test_answers_by_class(status: int, answer: str) -> None:
 def test_looks_are_rare_and_long_ones_rarer() -> None:
     clock, looking = Clock(), Looking(at_once=figures(took=0.5))
     metrics = Metrics(clock, "1")
-    metrics.look_by(looking)
+    metrics.read_figures_by(looking)
     for at, looks in ((0.0, 1), (0.9, 1), (9.9, 1), (10.0, 2), (10.1, 2)):
         clock.at = 1000.0 + at
         told(metrics)
@@ -84,10 +84,10 @@ def test_looks_are_rare_and_long_ones_rarer() -> None:
 
 
 def test_what_cannot_be_looked_up_is_told_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    monkeypatch.setattr(module, "READ_TIMEOUT", 0.0)
     clock, looking = Clock(), Looking()
     metrics = Metrics(clock, "1")
-    metrics.look_by(looking)
+    metrics.read_figures_by(looking)
     before = 'messages{campaign="spring",reason="",status="sent"} 3.0'
     assert before in told(metrics)
     clock.at += 5
@@ -98,7 +98,7 @@ def test_what_cannot_be_looked_up_is_told_as_it_was(monkeypatch: pytest.MonkeyPa
     clock.at += 5
     looking.at_once = figures(sent=4)
     assert before not in told(metrics)
-    metrics.look_by(None)
+    metrics.read_figures_by(None)
     clock.at += 5
     assert 'status="sent"} 4.0' in told(metrics)
 
@@ -108,17 +108,17 @@ def test_the_run_never_waits_for_who_looks() -> None:
     asked = threading.Event()
     looking = Looking(at_once=None)
 
-    def look() -> Future[Figures]:
+    def look() -> Future[RunFigures]:
         asked.set()
         return looking()
 
     metrics = Metrics(Clock(), "1")
-    metrics.look_by(look)
+    metrics.read_figures_by(look)
     answers: list[str] = []
     scraper = threading.Thread(target=lambda: answers.append(told(metrics)))
     scraper.start()
     assert asked.wait(10)
-    metrics.look_by(None)
+    metrics.read_figures_by(None)
     metrics.committed(0.1)
     looking.asked[0].set_result(figures())
     scraper.join(10)
@@ -127,7 +127,7 @@ def test_the_run_never_waits_for_who_looks() -> None:
 
 def test_counts_of_several_threads_add_up_while_somebody_looks() -> None:
     metrics = Metrics(Clock(), "1")
-    metrics.look_by(Looking())
+    metrics.read_figures_by(Looking())
 
     def work() -> None:
         for _ in range(500):
@@ -148,18 +148,18 @@ def test_counts_of_several_threads_add_up_while_somebody_looks() -> None:
 class Onlooker:
     """Measures that keep how to look."""
 
-    look: Callable[[], Future[Figures]] | None = None
+    look: Callable[[], Future[RunFigures]] | None = None
 
     def answered(self, purpose: Purpose, seconds: float, status: int) -> None: ...
 
     def committed(self, seconds: float) -> None: ...
 
-    def look_by(self, look: Callable[[], Future[Figures]] | None) -> None:
+    def read_figures_by(self, look: Callable[[], Future[RunFigures]] | None) -> None:
         self.look = look
 
 
 def test_a_look_finds_what_the_ledger_and_the_limits_say(make: Callable[..., Setting]) -> None:
-    seen: list[Figures] = []
+    seen: list[RunFigures] = []
     onlooker = Onlooker()
     setting = make(
         [1, 2, 3],
@@ -174,7 +174,7 @@ def test_a_look_finds_what_the_ledger_and_the_limits_say(make: Callable[..., Set
 
     async def look() -> None:
         clock = Clock()
-        async with looked_at(onlooker, setting.ledger, clock, lambda: [lane]):
+        async with measure_lanes(onlooker, setting.ledger, clock, lambda: [lane]):
             assert onlooker.look is not None
             seen.append(await asyncio.wrap_future(onlooker.look()))
             lane.stops.stop_campaign(setting.campaign, Brake(BrakeKind.PAUSED, 5.0, "ada"))
@@ -219,7 +219,7 @@ def test_whoever_asks_takes_no_open_files_from_the_run_and_writes_nothing_to_its
     with contextlib.ExitStack() as stack:
         held = [
             stack.enter_context(socket.create_connection(("127.0.0.1", port), 10))
-            for _ in range(MOST_ASKING)
+            for _ in range(MOST_REQUESTS)
         ]
         assert ask(at) == b""
         for each in held:  # reset, as a scraper does that is killed

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from runner.errors import LedgerError, UsageError
 from runner.ledger import moved_mark, schema
-from runner.ledger.copies.staleness import Memory
+from runner.ledger.copies.seen_ledgers import SeenLedger
 from runner.ledger.engine import ledger_url, place_of
 from runner.ledger.ledger import open_ledger
 from runner.passwords import hide_password, hide_passwords, passwords_in
-from runner.project.ledger_location import existing
+from runner.project.ledger_location import require_ledger
 
 SCHEME = "postgresql+psycopg://"
 
@@ -89,7 +89,7 @@ def test_no_spelling_of_a_password_is_in_the_place(word: str, name: str) -> None
 )
 def test_an_address_that_cannot_be_is_refused_without_being_shown(location: str) -> None:
     with pytest.raises(UsageError) as caught:
-        existing(location)
+        require_ledger(location)
     assert "cret" not in f"{caught.value} {caught.value.hint}"
     assert caught.value.__cause__ is None
 
@@ -100,7 +100,7 @@ def test_what_an_older_version_remembered_is_read_without_its_password(tmp_path:
     marks = {"changes": 5, "attempts": 3, "campaigns": ["spring"]}
     old = tmp_path / "old.json"
     old.write_text(json.dumps({**marks, "place": said, "moved_to": said, "outdated": False}))
-    [lost] = Memory(tmp_path, "new", place_of(ledger_url(said))).lost()
+    [lost] = SeenLedger(tmp_path, "new", place_of(ledger_url(said))).lost()
     assert lost.file == old
     assert "s3cret" not in lost.moved_to()
     lost.outdate()
@@ -111,7 +111,7 @@ def test_a_mark_of_an_older_version_is_read_without_its_password(tmp_path: Path)
     said = f"{SCHEME}db/x?password=s3cret"
     with open_ledger(str(tmp_path / "state.db")) as ledger:
         ledger.write(moved_mark.set_mark, moved_mark.Moved(said, "5", done=True))
-        assert "s3cret" not in str(ledger.read(moved_mark.mark_of))
+        assert "s3cret" not in str(ledger.read(moved_mark.read_mark))
         with pytest.raises(LedgerError) as caught:
             ledger.write(schema.set_note, "a", "b")
         assert "has moved to" in str(caught.value)

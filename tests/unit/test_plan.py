@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runner.message.plan import Change, Contact, Entry, Known
 from runner.message.prospect import Prospect, Recipient, RowSkip
 from runner.message.status import MessageStatus, SkipReason
-from runner.planning.planner import assign_sender, characters, plan_messages
+from runner.planning.planner import assign_sender, count_characters, plan_messages, render_with
 from runner.templating.template import compile_template
 from tests.pacing import sender
 from tests.support import recipient
@@ -31,11 +31,10 @@ def plan(
 ) -> list[Entry | RowSkip]:
     chunks = plan_messages(
         rows,
-        compile_template(text, "test"),
+        render_with(compile_template(text, "test"), characters),
         ONE,
         lambda _recipients: known or {},
         suppressed or {},
-        characters,
     )
     return [entry for chunk in chunks for entry in chunk]
 
@@ -88,7 +87,7 @@ def test_a_row_that_cannot_be_sent_says_why(
     ],
 )
 def test_an_emoji_counts_as_one_character(text: str, length: int) -> None:
-    assert characters(text) == length
+    assert count_characters(text) == length
     assert only(plan([prospect(5)], text=text, characters=length)).planned.skip is None
 
 
@@ -198,7 +197,7 @@ def plan_contacted(
     have = (known or Known("a1"))._replace(contact=contact)
     chunks = plan_messages(
         [prospect(5)],
-        compile_template("Hi {{ first_name }}", "test"),
+        render_with(compile_template("Hi {{ first_name }}", "test")),
         ONE,
         lambda _recipients: {recipient(5): have},
         {},

@@ -35,8 +35,8 @@ from runner.events import (
 )
 from runner.formatting import duration, moment, safe, short
 from runner.terminal.counters import Tally
-from runner.terminal.display import showing
-from runner.terminal.event_text import line_of
+from runner.terminal.display import open_display
+from runner.terminal.event_text import event_line
 from runner.terminal.live import LiveDisplay
 from runner.terminal.plain import EVERY_SENT, EventFile, JsonLines, PlainLines
 
@@ -130,7 +130,7 @@ def test_moments_say_the_day_when_it_is_another() -> None:
 
 @pytest.mark.parametrize("event", EVERY_EVENT, ids=lambda event: event.name)
 def test_every_event_fits_its_line_and_the_json_log(event: Event) -> None:
-    assert len(line_of(event, 40)) <= 40
+    assert len(event_line(event, 40)) <= 40
     out = io.StringIO()
     JsonLines(out).watch(event)
     told = json.loads(out.getvalue())
@@ -139,12 +139,12 @@ def test_every_event_fits_its_line_and_the_json_log(event: Event) -> None:
 
 
 def test_lines_say_what_happened() -> None:
-    assert line_of(EVERY_EVENT[2]) == (
+    assert event_line(EVERY_EVENT[2]) == (
         "spring: planned 12 new, 1 queued again, 2 changed, 3 skipped, 4 removed"
     )
-    assert "settling 1 in doubt" in line_of(EVERY_EVENT[4])
-    assert line_of(rejected()) == "rejected: 902: recipientUnavailable: no"
-    assert line_of(EVERY_EVENT[1]) == line_of(EVERY_EVENT[-1]) == ""
+    assert "settling 1 in doubt" in event_line(EVERY_EVENT[4])
+    assert event_line(rejected()) == "rejected: 902: recipientUnavailable: no"
+    assert event_line(EVERY_EVENT[1]) == event_line(EVERY_EVENT[-1]) == ""
 
 
 def test_a_tally_follows_messages_through_doubt() -> None:
@@ -320,7 +320,7 @@ def test_what_suits_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
             return True
 
     def kind(out: io.StringIO, *, as_json: bool = False, quiet: bool = False) -> str:
-        with showing(out, Tally(), as_json=as_json, quiet=quiet, verbose=False) as found:
+        with open_display(out, Tally(), as_json=as_json, quiet=quiet, verbose=False) as found:
             return type(found).__name__
 
     monkeypatch.setenv("TERM", "xterm")

@@ -17,14 +17,15 @@ from runner.ledger import schema
 from runner.ledger.campaigns import brakes, registry, submissions
 from runner.ledger.campaigns.submissions import Submission
 from runner.ledger.messages import decisions
-from runner.ledger.messages.decisions import Retry
+from runner.ledger.messages.decisions import RetryRequest
 from runner.ledger.queries import lane_status
 from runner.message.outcome import Deferred, InDoubt, Rejected, Scope
-from runner.run.team import Introduction
+from runner.run.team import TokenIdentity
 from runner.schedule import Hours
 from runner.sending.guard import GuardLimits
 from runner.sending.lane import Lane
-from runner.workers.lane_slice import IDLE, KNOWN_FOR, Driving, guard_of, missed_start, what_stopped
+from runner.workers.lane_slice import KNOWN_FOR, SLICE_IDLE, WorkerLanes, stop_reasons
+from runner.workers.submitted_campaign import missed_start_reason, restore_guard
 from tests.lane import Setting, Told, for_person
 from tests.pacing import sender
 from tests.support import LANE, ORIGIN, SENDER, hand_in
@@ -48,7 +49,7 @@ def handed_in(setting: Setting, at: float) -> Submission:
 def due_in(told: Told, setting: Setting) -> float | None:
     """Seconds until the lane is due again."""
     lane = told.lane
-    driving = Driving(setting.ledger, lane.run, lane.clock, EventBus(), {})
+    driving = WorkerLanes(setting.ledger, lane.run, lane.clock, EventBus(), {})
     next_at = driving._due_again(lane)
     return None if next_at is None else next_at - lane.clock.now()
 
@@ -58,7 +59,7 @@ def test_what_is_in_doubt_for_long_holds_up_no_queue_of_which_a_slice_is_over(
 ) -> None:
     setting = make(range(1, 101), senders=[sender(SENDER, gap=1.5)], before=drained_in_time)
     setting.api.script = for_person("2", InDoubt("http_503", after=3600.0))
-    told = setting.drive(idle_after=IDLE)
+    told = setting.drive(idle_after=SLICE_IDLE)
     counts = setting.counts()
     assert counts["in_doubt"] == 1
     assert counts["queued"] > 10
@@ -67,12 +68,12 @@ def test_what_is_in_doubt_for_long_holds_up_no_queue_of_which_a_slice_is_over(
 
 def test_what_stopped_a_lane_while_it_was_driven_is_told(make: Callable[..., Setting]) -> None:
     setting = make(range(1, 41))
-    assert what_stopped(setting.drive(limit=1).lane) == []
+    assert stop_reasons(setting.drive(limit=1).lane) == []
     setting.api.script = lambda *_: Rejected("notFound")
-    [guarded] = what_stopped(setting.drive(idle_after=IDLE).lane)
+    [guarded] = stop_reasons(setting.drive(idle_after=SLICE_IDLE).lane)
     assert guarded.startswith("spring was stopped by its guard")
     setting.api.script = lambda *_: Deferred("unauthorized", stop="no token", scope=Scope.LANE)
-    assert what_stopped(setting.drive(idle_after=IDLE).lane) == ["no token"]
+    assert stop_reasons(setting.drive(idle_after=SLICE_IDLE).lane) == ["no token"]
 
 
 def test_a_worker_that_is_told_to_end_while_it_asks_who_it_is_begins_no_lane(
@@ -80,15 +81,15 @@ def test_a_worker_that_is_told_to_end_while_it_asks_who_it_is_begins_no_lane(
 ) -> None:
     begun: list[object] = []
 
-    async def meet(self: Driving, *_: object) -> Any:
+    async def authenticate(self: WorkerLanes, *_: object) -> Any:
         self.drain()
         return SimpleNamespace(open_lane=lambda *args, **_: begun.append(args)), [], []
 
-    monkeypatch.setattr(Driving, "_that_may_go", lambda *_: ([SimpleNamespace()], []))
-    monkeypatch.setattr(Driving, "_meet", meet)
+    monkeypatch.setattr(WorkerLanes, "_runnable", lambda *_: ([SimpleNamespace()], []))
+    monkeypatch.setattr(WorkerLanes, "_authenticate", authenticate)
 
     async def drive(clock: VirtualClock) -> None:
-        await Driving(make().ledger, 1, clock, EventBus(), {})._drive(LANE)
+        await WorkerLanes(make().ledger, 1, clock, EventBus(), {})._drive(LANE)
 
     run_virtually(drive)
     assert begun == []
@@ -101,7 +102,7 @@ def test_a_guard_counts_over_slices_until_somebody_lets_its_campaign_go_on(
     submission = handed_in(setting, at=0.0)
 
     def slice_of_one(lane: Lane, _clock: VirtualClock) -> None:
-        guard = guard_of(setting.ledger, submission, lane.campaigns[setting.campaign].guard)
+        guard = restore_guard(setting.ledger, submission, lane.campaigns[setting.campaign].guard)
         lane.stops.guards = {setting.campaign: guard}
 
     setting.before = slice_of_one
@@ -123,12 +124,12 @@ def test_lanes_that_are_due_at_once_start_one_after_another(
             found.append(clock.boot())
             raise RunnerError("enough is known")
 
-        async def meet(*_: object) -> Any:
+        async def authenticate(*_: object) -> Any:
             return SimpleNamespace(open_lane=open_lane), [], []
 
-        monkeypatch.setattr(Driving, "_that_may_go", lambda *_: ([SimpleNamespace()], []))
-        monkeypatch.setattr(Driving, "_meet", meet)
-        driving = Driving(make().ledger, 1, clock, EventBus(), {})
+        monkeypatch.setattr(WorkerLanes, "_runnable", lambda *_: ([SimpleNamespace()], []))
+        monkeypatch.setattr(WorkerLanes, "_authenticate", authenticate)
+        driving = WorkerLanes(make().ledger, 1, clock, EventBus(), {})
         lanes = [driving._drive(f"lane {number}") for number in range(3)]
         await asyncio.gather(*lanes, return_exceptions=True)
         return found
@@ -142,7 +143,9 @@ def test_a_start_that_no_worker_was_there_for_is_asked_about(make: Callable[...,
     hours = Hours("UTC", begins=50_000.0)
 
     def missed(at: float, **changes: Any) -> str:
-        return missed_start(setting.ledger, submission._replace(**changes), hours, 3600.0, at)
+        return missed_start_reason(
+            setting.ledger, submission._replace(**changes), hours, 3600.0, at
+        )
 
     assert missed(53_000.0) == ""
     assert missed(54_000.0).startswith("it was to start at 1970-01-01")
@@ -160,12 +163,12 @@ def test_a_sender_that_cannot_send_is_written_down_once_and_not_with_each_slice(
 
     setting = make(before=offline)
     for _ in range(3):
-        setting.drive(idle_after=IDLE)
+        setting.drive(idle_after=SLICE_IDLE)
     with setting.ledger.reading() as connection:
         kinds = connection.execute(select(schema.brake.c.kind)).scalars().all()
     assert kinds == ["stopped"]
     setting.before = lambda *_: None
-    setting.drive(idle_after=IDLE)
+    setting.drive(idle_after=SLICE_IDLE)
     assert setting.counts() == {"sent": 10}
     assert setting.ledger.read(brakes.stopped_senders, [SENDER]) == {}
 
@@ -179,20 +182,20 @@ def test_a_campaign_whose_variable_this_host_has_not_keeps_no_other_of_its_team(
         api = SimpleNamespace(token_env=variable)
         return SimpleNamespace(campaign=SimpleNamespace(name=name, api=api, senders=senders))
 
-    async def introduced(*_: object) -> Introduction:
-        return Introduction(LANE, ORIGIN, LANE, "Acme", [], [], 0.0)
+    async def identity_of(*_: object) -> TokenIdentity:
+        return TokenIdentity(LANE, ORIGIN, LANE, "Acme", [], [], 0.0)
 
-    monkeypatch.setattr(Driving, "_introduced", introduced)
+    monkeypatch.setattr(WorkerLanes, "_identity_of", identity_of)
     there, missing = campaign("THERE"), campaign("MISSING")
 
-    async def meet(clock: VirtualClock) -> tuple[list[Any], list[str]]:
-        driving = Driving(make().ledger, 1, clock, EventBus(), {"THERE": "token"})
-        _, fit, left_out = await driving._meet(LANE, [missing, there])
+    async def ask(clock: VirtualClock) -> tuple[list[Any], list[str]]:
+        driving = WorkerLanes(make().ledger, 1, clock, EventBus(), {"THERE": "token"})
+        _, fit, left_out = await driving._authenticate(LANE, [missing, there])
         with pytest.raises(RunnerError, match="MISSING is not set"):
-            await driving._meet(LANE, [missing])
+            await driving._authenticate(LANE, [missing])
         return list(fit), left_out
 
-    assert run_virtually(meet) == ([there], ["missing: MISSING is not set on this host"])
+    assert run_virtually(ask) == ([there], ["missing: MISSING is not set on this host"])
 
 
 def test_who_came_back_into_the_queue_is_told_to_wait_for_a_plan(
@@ -200,10 +203,10 @@ def test_who_came_back_into_the_queue_is_told_to_wait_for_a_plan(
 ) -> None:
     setting = make()
     setting.api.script = for_person("2", Rejected("blocked", ""))
-    lane = setting.drive(idle_after=IDLE).lane
+    lane = setting.drive(idle_after=SLICE_IDLE).lane
     assert setting.counts() == {"sent": 9, "rejected": 1}
-    setting.ledger.write(decisions.retry, Retry(setting.campaign))
-    assert what_stopped(lane) == [
+    setting.ledger.write(decisions.retry, RetryRequest(setting.campaign))
+    assert stop_reasons(lane) == [
         "spring: 1 came back into the queue and wait to be planned: submit it again"
     ]
 
@@ -214,7 +217,7 @@ def test_a_lane_that_ends_in_a_bug_is_left_alone_and_ends_no_worker(
     setting = make(range(1, 3))
     handed_in(setting, at=5.0)
     lane = setting.drive(limit=0).lane
-    driving = Driving(setting.ledger, lane.run, lane.clock, EventBus(), {}, seen={LANE: 1})
+    driving = WorkerLanes(setting.ledger, lane.run, lane.clock, EventBus(), {}, seen={LANE: 1})
     driving.give_up(LANE, ZeroDivisionError("of ours"))
     [row] = setting.ledger.read(lane_status.lane_rows)
     assert row.trouble.startswith("a bug (ZeroDivisionError)")

@@ -16,7 +16,7 @@ from runner.ledger.ledger import Ledger
 from runner.message.prospect import Prospect
 from runner.planning.draft import Draft
 from runner.planning.eta import hours_of
-from runner.planning.start import agreed_to_start_late
+from runner.planning.start import confirm_late_start
 from tests.support import recipient
 
 LONDON, LOS_ANGELES, TOKYO = "Europe/London", "America/Los_Angeles", "Asia/Tokyo"
@@ -60,7 +60,7 @@ def at(*parts: int) -> float:
 def is_asked(draft: Draft, now: float) -> bool:
     nothing = cast(Ledger, None)  # the campaign is not in it yet
     try:
-        return not agreed_to_start_late([draft], nothing, now, yes=False, confirm=None)
+        return not confirm_late_start([draft], nothing, now, yes=False, confirm=None)
     except RunnerError:
         return True
 

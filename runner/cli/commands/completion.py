@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from click.shell_completion import get_completion_class
 
 from runner.cli.options import examples
 
@@ -22,8 +23,6 @@ VARIABLE = "_RUN_CAMPAIGN_COMPLETE"
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> int:
     """Print the script that completes commands, options and files in SHELL."""
-    from click.shell_completion import get_completion_class
-
     found = get_completion_class(shell)
     assert found is not None
     click.echo(found(ctx.find_root().command, {}, "run-campaign", VARIABLE).source())

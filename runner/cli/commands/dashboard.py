@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import sys
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.browser import open_page, remove_page, write_page
+from runner.cli.failures import exit_code_of, token_names
+from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
+from runner.errors import RunnerError
 
 PORT = 8790
 """The usual one; the sandbox has 8765."""
 
 
 def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    from ipaddress import ip_address
-
     if value == "localhost":
         return "127.0.0.1"
     try:
@@ -60,7 +62,7 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
 @state_option
 @click.pass_obj
 def command(
-    call: Call,
+    call: Invocation,
     /,
     campaign: Path | None,
     port: int | None,
@@ -75,8 +77,6 @@ def command(
     Prints a link that lets in one browser, once; at a terminal, Enter prints another. It reads the
     ledger only, so runs and workers go on beside it; what it changes, it asks about first.
     """
-    from ipaddress import ip_address
-
     call.about((campaign,) if campaign else (), state)
     outside = not ip_address(host).is_loopback
     if outside and not allow_network:
@@ -85,13 +85,9 @@ def command(
             "over SSH, forward the port instead, or say --allow-network too"
         )
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
-        from runner.errors import RunnerError
-
         raise RunnerError("the dashboard is not installed", "pip install 'run-campaign[dashboard]'")
-    from runner.cli.browser import open_page, remove_page, write_page
-    from runner.cli.failures import exit_code_of, token_names
     from runner.dashboard.app import dashboard_of
-    from runner.dashboard.server import Place, serve
+    from runner.dashboard.server import ListenAddress, serve
 
     app = dashboard_of(campaign, state, os.environ, Path.cwd(), call.command, read_only=read_only)
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
@@ -122,11 +118,11 @@ def command(
         if link in pages:
             remove_page(pages.pop(link))
 
-    place = Place(host, PORT if port is None else port, next_free=port is None)
+    address = ListenAddress(host, PORT if port is None else port, next_free=port is None)
     try:
         serve(
             app,
-            place,
+            address,
             announce,
             lambda failure: exit_code_of(failure, call),
             read_only=read_only,

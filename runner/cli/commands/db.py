@@ -8,51 +8,50 @@ from pathlib import Path
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.options import examples, state_option
+from runner.cli.output import progress_in_place
+from runner.clock import SystemClock
+from runner.formatting import bar, number, safe
+from runner.ledger import engine
+from runner.ledger.copies.backup import back_up
+from runner.project import move_ledger
+from runner.project.ledger_location import ledger_upward, require_ledger
 
 
 @click.group("db", short_help="The ledger itself: backup, upgrade, move.")
-def group() -> None:
+def command() -> None:
     """The ledger itself: a copy of it, its schema, and its place."""
 
 
-@group.command("backup", epilog=examples("run-campaign db backup state-2026-03-02.db"))
+@command.command("backup", epilog=examples("run-campaign db backup state-2026-03-02.db"))
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @state_option
 @click.pass_obj
-def backup(call: Call, /, file: Path, state: str | None) -> int:
+def backup(call: Invocation, /, file: Path, state: str | None) -> int:
     """Copy a ledger to a new FILE, while a run is live too.
 
     The only supported copy of a live ledger: one made by `cp` may be torn.
     """
-    from runner.formatting import safe
-    from runner.ledger.copies.backup import back_up
-    from runner.project.ledger_location import ledger_upward
-
     call.about((), state)
     place = back_up(ledger_upward(state, os.environ, Path.cwd()), file)
     click.echo(f"{safe(place)} copied to {safe(str(file))}")
     return 0
 
 
-@group.command("upgrade", epilog=examples("run-campaign db upgrade"))
+@command.command("upgrade", epilog=examples("run-campaign db upgrade"))
 @state_option
 @click.pass_obj
-def upgrade(call: Call, /, state: str | None) -> int:
+def upgrade(call: Invocation, /, state: str | None) -> int:
     """Bring the ledger's schema up to date, and on PostgreSQL make it ready for workers.
 
     A ledger in a file is brought up to date by any command that changes it. One in PostgreSQL,
     which other hosts may use, by this command only: first let all runs of the older version end.
     Interrupted or killed, it has changed everything or nothing, and the same command finishes it.
     """
-    from runner.formatting import safe
-    from runner.ledger.engine import upgrade
-    from runner.project.ledger_location import existing, ledger_upward
-
     call.about((), state)
-    location = existing(ledger_upward(state, os.environ, Path.cwd()))
-    place, found, version = upgrade(location)
+    location = require_ledger(ledger_upward(state, os.environ, Path.cwd()))
+    place, found, version = engine.upgrade(location)
     place = safe(place)
     if found == version:
         click.echo(f"{place} has schema {version}: up to date")
@@ -73,39 +72,23 @@ def _set_up_for_workers(location: str) -> str:
     return set_up(location)
 
 
-@group.command(
+@command.command(
     "move",
     short_help="Move a ledger from its file into PostgreSQL.",
-    epilog=examples(
-        "run-campaign db move --to postgresql+psycopg://outreach@db.example/outreach",
-        "run-campaign db move --to postgresql+psycopg://outreach@db.example/outreach --undo",
-    ),
+    epilog=examples("run-campaign db move --to postgresql+psycopg://outreach@db.example/outreach"),
 )
 @click.option("--to", "to", required=True, metavar="URL", help="The PostgreSQL ledger.")
-@click.option(
-    "--undo", is_flag=True, help="Use the file again; only while nothing was done in PostgreSQL."
-)
 @state_option
 @click.pass_obj
-def move(call: Call, /, to: str, undo: bool, state: str | None) -> int:
+def move(call: Invocation, /, to: str, state: str | None) -> int:
     """Move a whole ledger from its file into PostgreSQL: all campaigns, and who was written to.
 
     The database may be empty or hold other campaigns. The file stays as it is and refuses to be
     used from then on. Killed in the middle, the same command finishes it.
     """
-    from runner.cli.output import told_in_place
-    from runner.clock import SystemClock
-    from runner.formatting import bar, number, safe
-    from runner.project import move_ledger
-    from runner.project.ledger_location import ledger_upward
-
     call.about((), state)
     location = ledger_upward(state, os.environ, Path.cwd())
-    if undo:
-        source, target = move_ledger.move_back(location, to, os.environ, SystemClock())
-        click.echo(f"{safe(source)} is in use again; what came of it in {safe(target)} is removed")
-        return 0
-    with told_in_place() as tell:
+    with progress_in_place() as tell:
 
         def progress(done: int, total: int) -> None:
             tell(lambda: f"{bar(done, total, 30)} of {number(total)} rows")

@@ -1,4 +1,4 @@
-"""`run-campaign export`: who got what, as a table."""
+"""`run-campaign export`: results as a table."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ from pathlib import Path
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.options import ENDINGS, examples, known_campaign_argument, state_option
+from runner.cli.output import tell_moved
+from runner.formatting import number, safe
+from runner.message.status import MessageStatus
+from runner.project.open import opened
+from runner.project.output_files import refuse_used
+from runner.status.export import export
 
 STATUSES = (
     "queued",
@@ -49,16 +55,9 @@ STATUSES = (
 @state_option
 @click.pass_obj
 def command(
-    call: Call, /, campaign: Path, output: Path, statuses: tuple[str, ...], state: str | None
+    call: Invocation, /, campaign: Path, output: Path, statuses: tuple[str, ...], state: str | None
 ) -> int:
     """Write one line per row and recipient: status, reason, ids, text, and the sheet's columns."""
-    from runner.cli.output import tell_moved
-    from runner.formatting import number, safe
-    from runner.message.status import MessageStatus
-    from runner.project.open import opened
-    from runner.project.output_files import refuse_used
-    from runner.status.export import export
-
     call.about((campaign,), state)
     if output.suffix.lower() in ENDINGS:
         raise click.UsageError(f"-o {output}: would overwrite a campaign file; name a .csv")

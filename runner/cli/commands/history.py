@@ -1,20 +1,22 @@
-"""`run-campaign history`: what people did, who and when."""
+"""`run-campaign history`: actions of people on campaigns."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.invocation import Call
-from runner.cli.json_text import json_text
+from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
-
-if TYPE_CHECKING:
-    from runner.ledger.campaigns.audit import Action
+from runner.cli.output import json_text, table
+from runner.clock import iso
+from runner.formatting import number, safe
+from runner.ledger.campaigns import audit
+from runner.ledger.campaigns.audit import Action
+from runner.project.ledger_location import ledger_upward, open_existing
+from runner.project.open import opened
 
 
 @click.command(
@@ -35,17 +37,11 @@ if TYPE_CHECKING:
 @state_option
 @click.pass_obj
 def command(
-    call: Call, /, campaign: Path | None, as_json: bool, limit: int, state: str | None
+    call: Invocation, /, campaign: Path | None, as_json: bool, limit: int, state: str | None
 ) -> int:
     """Show what people did to a campaign, or to the whole ledger: who paused, resumed or cancelled,
     gave a word for a message in doubt, queued again, changed the do-not-contact list. Newest first.
     """
-    from runner.cli.output import table
-    from runner.clock import iso
-    from runner.ledger.campaigns import audit
-    from runner.project.ledger_location import ledger_upward, open_existing
-    from runner.project.open import opened
-
     call.about((campaign,) if campaign else (), state)
     if campaign is not None:
         with opened(campaign, state, os.environ) as (ledger, row):
@@ -66,9 +62,6 @@ def command(
 
 
 def _line(each: Action) -> tuple[str, ...]:
-    from runner.clock import iso
-    from runner.formatting import number, safe
-
     who = each.recipients[0] if len(each.recipients) == each.count == 1 else ""
     what = who or (number(each.count) if each.count else "")
     words = (each.campaign_name or "-", each.what, what, each.by, each.via, each.why)

@@ -1,14 +1,17 @@
-"""`run-campaign init`: a project to begin with."""
+"""`run-campaign init`: a new project with samples."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import click
 
+from runner.campaign.schema import campaign_schema
 from runner.cli.options import examples
+from runner.formatting import safe
 
 SCHEMA = "campaign.schema.json"
 SCHEMA_LINE = f"# yaml-language-server: $schema=../{SCHEMA}\n"
@@ -43,8 +46,6 @@ def command(folder: Path) -> int:
 
     Files that are there already are left as they are.
     """
-    from runner.formatting import safe
-
     for path, made in write_project(folder):
         click.echo(f"{'made   ' if made else 'is there'}  {safe(str(path))}")
     campaign = folder / "campaigns" / "spring.yaml"
@@ -59,9 +60,7 @@ def command(folder: Path) -> int:
 
 
 def write_project(folder: Path) -> Iterator[tuple[Path, bool]]:
-    """Write the sample project; each path, and whether it was made now."""
-    from runner.campaign.schema import campaign_schema
-
+    """Write the sample project; yield each path, and whether it was made now."""
     files = {path: sample(name) for path, name in SAMPLES.items()}
     files["campaigns/spring.yaml"] = SCHEMA_LINE + files["campaigns/spring.yaml"]
     files[SCHEMA] = json.dumps(campaign_schema(), indent=2) + "\n"
@@ -80,7 +79,5 @@ def write_project(folder: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def sample(name: str) -> str:
-    """A sample file that this program ships with."""
-    from importlib import resources
-
+    """Return a sample file that this program ships with."""
     return (resources.files("runner.cli") / "sample" / name).read_bytes().decode()

@@ -1,4 +1,4 @@
-"""`run-campaign report`: what came of a campaign, for people to look at."""
+"""`run-campaign report`: results and statistics as a page."""
 
 from __future__ import annotations
 
@@ -7,8 +7,16 @@ from pathlib import Path
 
 import click
 
-from runner.cli.invocation import Call
+from runner import __version__
+from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
+from runner.cli.output import progress_in_place, tell_moved
+from runner.clock import SystemClock
+from runner.formatting import safe
+from runner.project.open import opened_any
+from runner.project.output_files import refuse_used
+from runner.report.writer import format_of, refuse_other, render, save_report
+from runner.status.statistics import statistics_of
 
 
 @click.command(
@@ -44,7 +52,7 @@ from runner.cli.options import any_campaign_argument, examples, state_option
 @state_option
 @click.pass_obj
 def command(
-    call: Call,
+    call: Invocation,
     /,
     campaign: Path | None,
     output: Path | None,
@@ -58,15 +66,6 @@ def command(
     The page is one file that needs no network and prints. The ledger is only read: it can be asked
     at any time, of a live run too. CAMPAIGN may be left out where the ledger has one only.
     """
-    from runner import __version__
-    from runner.cli.output import tell_moved, told_in_place
-    from runner.clock import SystemClock
-    from runner.formatting import safe
-    from runner.project.open import opened_any
-    from runner.project.output_files import refuse_used
-    from runner.report.writer import format_of, refuse_other, save_report, written
-    from runner.status.statistics import figures_of
-
     call.about((campaign,) if campaign else (), state)
     format = chosen or (format_of(output) if output else "html")
     if output is None and format == "html":
@@ -76,9 +75,9 @@ def command(
         if output is not None:
             refuse_other(output)
             refuse_used(output, ledger, [campaign] if campaign else [])
-        with told_in_place() as tell:
-            found = figures_of(ledger, row, campaign, SystemClock(), by=by, tell=tell)
-            text = written(found, format, call.command, __version__)
+        with progress_in_place() as tell:
+            found = statistics_of(ledger, row, campaign, SystemClock(), by=by, progress=tell)
+            text = render(found, format, call.command, __version__)
     if output is None:
         click.echo(text, nl=False)
     else:

@@ -1,4 +1,4 @@
-"""`run-campaign resolve`: messages that may or may not have been sent."""
+"""`run-campaign resolve`: settle messages in doubt."""
 
 from __future__ import annotations
 
@@ -8,18 +8,28 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.options import compared_ids, examples, known_campaign_argument, state_option
+from runner.cli.output import tell_moved, text_lines
+from runner.clock import SystemClock
+from runner.control.campaigns import user
+from runner.control.resolution import resolve, undo
+from runner.formatting import moment, safe
+from runner.ledger.campaigns import submissions
+from runner.ledger.campaigns.audit import CLI
+from runner.ledger.messages import in_doubt
+from runner.ledger.messages.in_doubt import Doubt
+from runner.ledger.queries import totals
+from runner.message.status import MessageStatus
+from runner.project.open import opened
+from runner.status.status import status_of
 
-if TYPE_CHECKING:
-    from runner.ledger.messages.in_doubt import Doubt
-
-OPEN = 4
-"""Exit code while some are in doubt."""
+STILL_IN_DOUBT = 4
+"""The exit code while some are in doubt."""
 
 
 @click.command(
@@ -62,7 +72,7 @@ OPEN = 4
 @state_option
 @click.pass_obj
 def command(
-    call: Call,
+    call: Invocation,
     /,
     campaign: Path,
     sent: tuple[str, ...],
@@ -79,27 +89,22 @@ def command(
     Without more, the API is asked again now, and what stays in doubt is listed with where to look.
     Exit code 4 while some are left.
     """
-    from runner.cli.output import tell_moved
-    from runner.message.status import MessageStatus
-    from runner.project.open import opened
-    from runner.status.driver import status_now
-
     call.about((campaign,), state)
     words, undone = bool(sent or not_sent or all_not_sent), bool(undo or undo_all)
     if words + undone + only_list > 1:
         raise click.UsageError("say what was sent or not, or --undo, or --list; one at a time")
     if words:
-        if not _give_word(call, campaign, state, sent, not_sent, all_not_sent, yes):
-            return OPEN
+        if not _resolve_by_hand(call, campaign, state, sent, not_sent, all_not_sent, yes):
+            return STILL_IN_DOUBT
     elif undone:
-        _take_back(campaign, state, undo)
+        _undo(campaign, state, undo)
     elif not only_list:
         _ask_the_api(call, campaign, state)
     with opened(campaign, state, os.environ) as (ledger, row):
         tell_moved(ledger)
-        status = ledger.read(status_now, row, time.time())
+        status = ledger.read(status_of, row, time.time())
     doubts = status.in_doubt
-    orphans = status.told[MessageStatus.IN_DOUBT] - len(doubts)
+    orphans = status.shown_counts[MessageStatus.IN_DOUBT] - len(doubts)
     if orphans:
         ask = call.command("resolve", str(campaign))
         what = "message was" if orphans == 1 else "messages were"
@@ -107,11 +112,11 @@ def command(
     if doubts or not orphans:
         for line in _listed(doubts, call, campaign):
             click.echo(line)
-    return OPEN if doubts or orphans else 0
+    return STILL_IN_DOUBT if doubts or orphans else 0
 
 
-def _give_word(
-    call: Call,
+def _resolve_by_hand(
+    call: Invocation,
     campaign: Path,
     state: str | None,
     sent: tuple[str, ...],
@@ -119,21 +124,13 @@ def _give_word(
     all_not_sent: bool,
     yes: bool,
 ) -> bool:
-    """Settle by a person's word; False if they think better of it."""
-    from runner.clock import SystemClock
-    from runner.control.campaigns import user
-    from runner.control.resolution import settle_by_word
-    from runner.ledger.campaigns import submissions
-    from runner.ledger.campaigns.audit import CLI
-    from runner.ledger.messages import in_doubt
-    from runner.project.open import opened
-
+    """Settle messages as a person says; return False if they do not confirm it."""
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
         doubts = ledger.read(in_doubt.in_doubt, [row.id])
-        if all_not_sent and not yes and doubts and not _sure(len(doubts)):
+        if all_not_sent and not yes and doubts and not _confirmed(len(doubts)):
             click.echo("nothing was changed")
             return False
-        said_sent, queued = settle_by_word(
+        said_sent, queued = resolve(
             ledger,
             row,
             SystemClock(),
@@ -154,16 +151,9 @@ def _give_word(
     return True
 
 
-def _take_back(campaign: Path, state: str | None, ids: tuple[str, ...]) -> None:
-    from runner.clock import SystemClock
-    from runner.control.campaigns import user
-    from runner.control.resolution import take_words_back
-    from runner.formatting import safe
-    from runner.ledger.campaigns.audit import CLI
-    from runner.project.open import opened
-
+def _undo(campaign: Path, state: str | None, ids: tuple[str, ...]) -> None:
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
-        told = take_words_back(ledger, row, SystemClock(), ids, by=user(), via=CLI)
+        told = undo(ledger, row, SystemClock(), ids, by=user(), via=CLI)
     if not told.back and not told.too_late:
         click.echo("nothing to take back: no word was given since the last run")
         return
@@ -173,19 +163,16 @@ def _take_back(campaign: Path, state: str | None, ids: tuple[str, ...]) -> None:
         click.echo(f"too late, a run has begun or the message has moved on since: {listed}")
 
 
-def _sure(count: int) -> bool:
-    """Asked only of a person at a terminal: who did get it would be written to twice."""
+def _confirmed(count: int) -> bool:
+    """Ask a person at a terminal: recipients who did get it would be written to twice."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return True
     question = f"Queue {count} again? Whoever did get it will be written to twice."
     return click.confirm(question, default=False)
 
 
-def _ask_the_api(call: Call, campaign: Path, state: str | None) -> None:
-    from runner.cli.live_run import watched
-    from runner.ledger.queries import totals
-    from runner.message.status import MessageStatus
-    from runner.project.open import opened
+def _ask_the_api(call: Invocation, campaign: Path, state: str | None) -> None:
+    from runner.cli.live_run import run_with_display
     from runner.run.options import Options, Surroundings
     from runner.run.run import RunResult
     from runner.run.settle import settle_now
@@ -199,13 +186,13 @@ def _ask_the_api(call: Call, campaign: Path, state: str | None) -> None:
     def run(around: Surroundings) -> RunResult:
         return settle_now(campaign, Options(state=state), around)
 
-    result = watched(call, (campaign,), run, said | {"limit": None, "only": ()})
+    result = run_with_display(call, (campaign,), run, said | {"limit": None, "only": ()})
     if result.interrupted:
         raise KeyboardInterrupt
 
 
 def _person(doubt: Doubt) -> str:
-    """Who that is, in the words of the prospects file: its first cells beside the id."""
+    """Return a person as the prospects file has them: the first cells beside the id."""
     cells = [
         f"{name} {value}"
         for name, value in json.loads(doubt.columns).items()
@@ -214,10 +201,7 @@ def _person(doubt: Doubt) -> str:
     return ", ".join(cells[:3]) or "nothing but an id"
 
 
-def _listed(doubts: list[Doubt], call: Call, campaign: Path) -> Iterable[str]:
-    from runner.cli.output import text_lines
-    from runner.formatting import moment, safe
-
+def _listed(doubts: list[Doubt], call: Invocation, campaign: Path) -> Iterable[str]:
     if not doubts:
         yield "nothing is in doubt"
         return

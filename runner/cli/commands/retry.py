@@ -1,4 +1,4 @@
-"""`run-campaign retry`: failed, rejected or cancelled ones again."""
+"""`run-campaign retry`: queue failed, rejected or cancelled messages again."""
 
 from __future__ import annotations
 
@@ -8,8 +8,17 @@ from typing import Any
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.commands.submit import hand_in
+from runner.cli.invocation import Invocation
+from runner.cli.live_run import options_of, run_and_tell
 from runner.cli.options import campaign_argument, examples, run_options
+from runner.clock import SystemClock
+from runner.control import campaigns
+from runner.control.campaigns import user
+from runner.formatting import number
+from runner.ledger.campaigns.audit import CLI
+from runner.message.status import MessageStatus
+from runner.project.open import opened
 
 
 @click.command(
@@ -40,7 +49,7 @@ from runner.cli.options import campaign_argument, examples, run_options
 @run_options
 @click.pass_obj
 def command(
-    call: Call,
+    call: Invocation,
     /,
     campaign: Path,
     statuses: tuple[str, ...],
@@ -48,20 +57,11 @@ def command(
     new_key: bool,
     **said: Any,
 ) -> int:
-    """Queue failed, rejected or cancelled messages again, then run the campaign, or submit it anew
+    """Queue failed, rejected or cancelled messages again, then run the campaign, or submit it again
     if workers have it.
 
     Who is in doubt is not touched: see `run-campaign resolve`.
     """
-    from runner.cli.live_run import options_of, run_and_tell
-    from runner.clock import SystemClock
-    from runner.control import campaigns
-    from runner.control.campaigns import user
-    from runner.formatting import number
-    from runner.ledger.campaigns.audit import CLI
-    from runner.message.status import MessageStatus
-    from runner.project.open import opened
-
     call.about((campaign,), said["state"], runs=True)
     old = said["accept_old_ledger"]
     changing = opened(campaign, said["state"], os.environ, read_only=False, accept_old_ledger=old)
@@ -79,7 +79,5 @@ def command(
         )
     click.echo(f"queued again: {number(done.count)}", err=said["log_format"] == "json")
     if done.submitted:
-        from runner.cli.commands.workers import hand_in
-
         return hand_in(call, (campaign,), options_of(said))
     return run_and_tell(call, (campaign,), options_of(said), said)

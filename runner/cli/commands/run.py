@@ -1,4 +1,4 @@
-"""`run-campaign CAMPAIGN…`: the default command."""
+"""`run-campaign CAMPAIGN…`: the default command, which sends campaigns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
 from runner.cli.options import campaigns_argument, examples, run_options
 
 
@@ -43,7 +43,7 @@ from runner.cli.options import campaigns_argument, examples, run_options
 @run_options
 @click.pass_obj
 def command(
-    call: Call,
+    call: Invocation,
     /,
     campaigns: tuple[Path, ...],
     dry_run: bool,

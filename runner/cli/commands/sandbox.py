@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from pathlib import Path
 
 import click
 
 from runner.cli.options import examples
+from runner.sandbox import FAULTS, SELECTORS, Sandbox, serve_forever
 
 
 class _WithFaults(click.Command):
-    """Tells the faults in its help, from the sandbox itself: late, for it takes aiohttp to load."""
+    """A command that lists the faults in its help, as the sandbox knows them."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from runner.sandbox import FAULTS, SELECTORS
 
         rows = [
             (name, what + (f" ({', '.join(keys)})" if keys else ""))
@@ -76,10 +77,6 @@ def command(
     It knows v1 and v2 of the Inbox API, sends nothing to anybody, and keeps a list of what it
     accepted.
     """
-    import asyncio
-
-    from runner.sandbox import Sandbox, serve_forever
-
     try:
         sandbox = Sandbox(
             token=token, faults=faults, per_minute=per_minute, record=record, seed=seed

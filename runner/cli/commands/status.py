@@ -1,20 +1,22 @@
-"""`run-campaign status`: how it stands, from the ledger alone."""
+"""`run-campaign status`: campaigns as they stand, from the ledger alone."""
 
 from __future__ import annotations
 
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from runner.cli.invocation import Call
-from runner.cli.json_text import json_text
+from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
-
-if TYPE_CHECKING:
-    from runner.status.standing import Standing, Standings
+from runner.cli.output import finish_lines, json_text, need_lines, status_lines
+from runner.clock import SystemClock
+from runner.formatting import moment, number, safe
+from runner.status.outlook import outlook_as_json
+from runner.status.overview import Overview, read_overview
+from runner.status.status import Status
 
 
 @click.command(
@@ -29,26 +31,24 @@ if TYPE_CHECKING:
 )
 @any_campaign_argument
 @click.option("--json", "as_json", is_flag=True, help="An object; a list for several campaigns.")
-@click.option("--watch", is_flag=True, help="Show it anew every second, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Show it again every second, until Ctrl-C.")
 @state_option
 @click.pass_obj
 def command(
-    call: Call, /, campaign: Path | None, as_json: bool, watch: bool, state: str | None
+    call: Invocation, /, campaign: Path | None, as_json: bool, watch: bool, state: str | None
 ) -> int:
     """Show counts per status, rate, finish time, what binds, and what needs a person.
 
     Reads the ledger only: it can be asked at any time, of a live run too.
     """
-    from runner.formatting import safe
-
     call.about((campaign,) if campaign else (), state)
     if watch and as_json:
         raise click.UsageError("--watch and --json do not go together; choose one")
     if watch:
-        from runner.cli.watch import watch_standings
+        from runner.cli.watch import watch_overview
 
-        return watch_standings(lambda: _standings(campaign, state), _text, call)
-    found = _standings(campaign, state)
+        return watch_overview(lambda: _overview(campaign, state), _text, call)
+    found = _overview(campaign, state)
     if as_json:
         told = [_as_json(each, found, call) for each in found.campaigns]
         if found.moved:
@@ -59,30 +59,26 @@ def command(
     return 0
 
 
-def _standings(campaign: Path | None, state: str | None) -> Standings:
-    from runner.clock import SystemClock
-    from runner.status.standing import standings
-
-    return standings(campaign, state, os.environ, Path.cwd(), SystemClock())
+def _overview(campaign: Path | None, state: str | None) -> Overview:
+    return read_overview(campaign, state, os.environ, Path.cwd(), SystemClock())
 
 
-def _text(found: Standings, call: Call) -> str:
-    from runner.cli.output import needs_a_person, status_lines
-    from runner.cli.prompts import finish_lines
-    from runner.formatting import moment, number, safe
-
+def _text(found: Overview, call: Invocation) -> str:
     now = time.time()
     lines = [f"ledger: {safe(found.place)}"]
     lines += [safe(found.moved)] if found.moved else []
     for each in found.campaigns:
-        lines += status_lines(each.status)
-        if each.status.per_hour:
-            lines.append(f"  {number(each.status.per_hour)} sent in the last hour")
-        if each.binds_now and each.next_at is not None:
-            lines.append(f"  next message {moment(each.next_at, now)}: waits for {each.binds_now}")
-        if each.forecast is not None:
-            lines += [f"  {line}" for line in finish_lines(each.forecast, now)]
-        lines += [f"  {line}" for line in needs_a_person(each.status, each.path, call)]
+        outlook = each.outlook
+        lines += status_lines(each)
+        if each.per_hour:
+            lines.append(f"  {number(each.per_hour)} sent in the last hour")
+        if outlook.binds_now and outlook.next_at is not None:
+            lines.append(
+                f"  next message {moment(outlook.next_at, now)}: waits for {outlook.binds_now}"
+            )
+        if outlook.forecast is not None:
+            lines += [f"  {line}" for line in finish_lines(outlook.forecast, now)]
+        lines += [f"  {line}" for line in need_lines(each, call)]
     if not found.campaigns:
         lines.append("no campaign yet")
     last = found.last_run
@@ -98,16 +94,10 @@ def _text(found: Standings, call: Call) -> str:
     return "\n".join(lines)
 
 
-def _as_json(each: Standing, found: Standings, call: Call) -> dict[str, Any]:
-    from runner.clock import iso
-    from runner.pacing.forecast import finish_as_json
-
-    told = each.status.as_json()
-    told |= finish_as_json(each.forecast, time.time())
-    for waits, ahead in zip(told["waits_for"], each.status.waits_for, strict=True):
-        beside = ahead.path_beside(each.path)
+def _as_json(each: Status, found: Overview, call: Invocation) -> dict[str, Any]:
+    told = each.as_json() | outlook_as_json(each.outlook, time.time())
+    for waits, ahead in zip(told["waits_for"], each.waits_for, strict=True):
+        beside = ahead.path_beside(each.file)
         waits["command"] = None if ahead.settling else call.command("resolve", beside)
-    told["binds_now"] = each.binds_now
-    told["next_at"] = None if each.next_at is None else iso(each.next_at)
     told["running"] = found.alive
     return told

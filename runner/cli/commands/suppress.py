@@ -2,55 +2,43 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from runner.cli.invocation import Call
-from runner.cli.json_text import json_text
-from runner.cli.options import compared_ids, examples, state_option
-
-if TYPE_CHECKING:
-    from runner.ledger.ledger import Ledger
+from runner.audience.ids import checked_ids
+from runner.cli.invocation import Invocation
+from runner.cli.ledger import ledger_to_change, ledger_to_read
+from runner.cli.options import compared_ids, examples, kind_options, state_option
+from runner.cli.output import json_text, table
+from runner.clock import SystemClock, iso
+from runner.control.campaigns import user
+from runner.control.in_flight import wait_until_none_leaves
+from runner.control.suppression import suppress, unsuppress
+from runner.formatting import number, safe
+from runner.ledger.campaigns.audit import CLI
+from runner.ledger.queries import totals
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @click.group("suppress", short_help="The do-not-contact list: add, remove, list, import, export.")
-def group() -> None:
+def command() -> None:
     """The ledger's do-not-contact list: nobody on it is written to, by whatever campaign."""
 
 
-def kind_options(function: F) -> F:
-    """What kind of ids are meant."""
-    for option in (
-        click.option(
-            "--id-type",
-            type=click.Choice(["platform", "inbox"]),
-            default="platform",
-            show_default=True,
-            help="What the ids are.",
-        ),
-        click.option("--platform", default="twitter", show_default=True, help="Whose ids."),
-    ):
-        function = option(function)
-    return function
-
-
-@group.command(
+@command.command(
     "add", epilog=examples("run-campaign suppress add 9184620175530281101 --reason asked")
 )
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@click.option("--reason", default="", metavar="TEXT", help="Why, for whoever reads the list.")
+@click.option("--reason", default="", metavar="TEXT", help="Why, for readers of the list.")
 @kind_options
 @state_option
 @click.pass_obj
 def add(
-    call: Call,
+    call: Invocation,
     /,
     ids: tuple[str, ...],
     reason: str,
@@ -59,15 +47,12 @@ def add(
     state: str | None,
 ) -> int:
     """Put people on the list; their queued messages are taken out."""
-    from runner.audience.ids import checked_ids
-    from runner.clock import SystemClock
-
     call.about((), state)
     why = (reason, SystemClock().now())
     return _suppress(dict.fromkeys(checked_ids(ids, platform, id_type), why), state, reason)
 
 
-@group.command("import", epilog=examples("run-campaign suppress import do-not-contact.csv"))
+@command.command("import", epilog=examples("run-campaign suppress import do-not-contact.csv"))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--reason", default="", metavar="TEXT", help="Where the file has none.")
 @click.option("--id", "column", metavar="COLUMN", help="The column with the ids.")
@@ -75,7 +60,7 @@ def add(
 @state_option
 @click.pass_obj
 def import_(
-    call: Call,
+    call: Invocation,
     /,
     file: Path,
     reason: str,
@@ -90,8 +75,6 @@ def import_(
     written to are put on it: sent, or in doubt.
     """
     from runner.audience.suppression import WRITTEN_TO, read_list, refuse_errors
-    from runner.clock import SystemClock
-    from runner.formatting import number, safe
 
     call.about((), state)
     say = f"run-campaign suppress import {file} --id COLUMN"
@@ -117,16 +100,13 @@ def import_(
     return _suppress(wanted, state, f"import of {file.name}")
 
 
-@group.command("export", epilog=examples("run-campaign suppress export do-not-contact.csv"))
+@command.command("export", epilog=examples("run-campaign suppress export do-not-contact.csv"))
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @state_option
 @click.pass_obj
-def export(call: Call, /, file: Path, state: str | None) -> int:
+def export(call: Invocation, /, file: Path, state: str | None) -> int:
     """Write the list to a .csv, .jsonl or .xlsx file, which import reads."""
     from runner.audience.suppression import LIST_COLUMNS
-    from runner.clock import iso
-    from runner.formatting import number, safe
-    from runner.ledger.queries import totals
     from runner.project.output_files import refuse_used
     from runner.tables.writer import write_table
 
@@ -141,17 +121,12 @@ def export(call: Call, /, file: Path, state: str | None) -> int:
     return 0
 
 
-@group.command("remove", epilog=examples("run-campaign suppress remove 9184620175530281101"))
+@command.command("remove", epilog=examples("run-campaign suppress remove 9184620175530281101"))
 @click.argument("ids", nargs=-1, required=True, metavar="ID...", callback=compared_ids)
 @state_option
 @click.pass_obj
-def remove(call: Call, /, ids: tuple[str, ...], state: str | None) -> int:
+def remove(call: Invocation, /, ids: tuple[str, ...], state: str | None) -> int:
     """Take people off the list; the next run queues them again."""
-    from runner.clock import SystemClock
-    from runner.control.campaigns import user
-    from runner.control.people import unsuppress
-    from runner.ledger.campaigns.audit import CLI
-
     call.about((), state)
     wanted = [id.strip() for id in ids]
     with ledger_to_change(state) as ledger:
@@ -160,17 +135,12 @@ def remove(call: Call, /, ids: tuple[str, ...], state: str | None) -> int:
     return 0 if count else 1
 
 
-@group.command("list", epilog=examples("run-campaign suppress list --json"))
+@command.command("list", epilog=examples("run-campaign suppress list --json"))
 @click.option("--json", "as_json", is_flag=True, help="A list of objects.")
 @state_option
 @click.pass_obj
-def list_(call: Call, /, as_json: bool, state: str | None) -> int:
+def list_(call: Invocation, /, as_json: bool, state: str | None) -> int:
     """Show the list: who, since when, why."""
-    from runner.cli.output import table
-    from runner.clock import iso
-    from runner.formatting import safe
-    from runner.ledger.queries import totals
-
     call.about((), state)
     with ledger_to_read(state) as ledger:
         rows = ledger.read(totals.suppression_list)
@@ -185,13 +155,6 @@ def list_(call: Call, /, as_json: bool, state: str | None) -> int:
 
 
 def _suppress(wanted: Mapping[str, tuple[str, float]], state: str | None, why: str) -> int:
-    from runner.clock import SystemClock
-    from runner.control.campaigns import user
-    from runner.control.in_flight import wait_until_none_leaves
-    from runner.control.people import suppress
-    from runner.formatting import number, safe
-    from runner.ledger.campaigns.audit import CLI
-
     clock = SystemClock()
     with ledger_to_change(state, make=state is not None) as ledger:
         stopped = suppress(ledger, clock, wanted, why=why, by=user(), via=CLI)
@@ -202,30 +165,3 @@ def _suppress(wanted: Mapping[str, tuple[str, float]], state: str | None, why: s
     for line in left.lines:
         click.echo(safe(line))
     return 0
-
-
-def ledger_to_read(state: str | None) -> Ledger:
-    """Open the ledger that is meant, only to read."""
-    from runner.cli.output import tell_moved
-    from runner.project.ledger_location import ledger_upward, open_existing
-
-    ledger = open_existing(ledger_upward(state, os.environ, Path.cwd()))
-    tell_moved(ledger)
-    return ledger
-
-
-@contextmanager
-def ledger_to_change(state: str | None, *, make: bool = False) -> Iterator[Ledger]:
-    """Open the ledger that is meant, to change it; made only where a person named its place."""
-    from runner.clock import SystemClock
-    from runner.ledger.ledger import open_ledger
-    from runner.project.ledger_location import ledger_upward, open_existing
-    from runner.project.old_copies import keep_action, may_change
-
-    location = ledger_upward(state, os.environ, Path.cwd())
-    opened = open_ledger(location) if make else open_existing(location, read_only=False)
-    with opened as ledger:
-        at = SystemClock().now()
-        memory = may_change(ledger, os.environ, at)
-        yield ledger
-        keep_action(memory, ledger, at)

@@ -8,8 +8,15 @@ from typing import Any
 
 import click
 
-from runner.cli.invocation import Call
+from runner.cli.invocation import Invocation
+from runner.cli.live_run import run_with_display
 from runner.cli.options import campaign_argument, examples, state_option
+from runner.cli.output import text_lines
+from runner.events import Event, MessageSent
+from runner.message.plan import PlannedMessage
+from runner.run.options import Options, Surroundings
+from runner.run.run import RunResult
+from runner.run.self_test import run_test
 
 QUIET: dict[str, Any] = {"log_format": "text", "quiet": True, "verbose": False}
 
@@ -34,20 +41,12 @@ QUIET: dict[str, Any] = {"log_format": "text", "quiet": True, "verbose": False}
 @state_option
 @click.pass_obj
 def command(
-    call: Call, /, campaign: Path, to: str, row: int | None, yes: bool, state: str | None
+    call: Invocation, /, campaign: Path, to: str, row: int | None, yes: bool, state: str | None
 ) -> int:
     """Send one message of the campaign to yourself, and tell its ids.
 
     It has a key of its own and is never counted in the campaign.
     """
-    from runner.cli.live_run import watched
-    from runner.cli.output import text_lines
-    from runner.events import Event, MessageSent
-    from runner.message.plan import PlannedMessage
-    from runner.run.options import Options, Surroundings
-    from runner.run.run import RunResult
-    from runner.run.self_test import run_test
-
     call.about((campaign,), state)
     sent: list[MessageSent] = []
 
@@ -68,7 +67,7 @@ def command(
         return run_test(campaign, to, row, Options(state=state), around, agree)
 
     said = QUIET | {"yes": True, "limit": None, "only": ()}
-    result = watched(call, (campaign,), run, said)
+    result = run_with_display(call, (campaign,), run, said)
     if result.declined:
         click.echo("nothing was sent")
         return 0

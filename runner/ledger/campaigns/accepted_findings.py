@@ -1,4 +1,5 @@
-"""Which questions about a campaign's files a person has answered, so that none is asked again."""
+"""The questions about a campaign's files that a person has accepted, so that none is asked
+again."""
 
 from __future__ import annotations
 
@@ -9,12 +10,12 @@ from sqlalchemy import Connection
 
 from runner.ledger.schema import note, set_note
 
-KEPT = 500
-"""Answers remembered of a campaign. Our own choice: years of edits."""
+KEPT_ANSWERS = 500
+"""Answers kept of a campaign. Our own choice: years of edits."""
 
 
 def accepted(connection: Connection, campaign: str, files: str) -> frozenset[str]:
-    """The codes that were accepted for this campaign with `files`, a fingerprint."""
+    """Return the codes that were accepted for this campaign with `files`, a fingerprint."""
     kept = json.loads(note(connection, _key(campaign)) or "[]")
     return frozenset(code for code, of in kept if of == files)
 
@@ -23,7 +24,7 @@ def accept(connection: Connection, campaign: str, files: str, codes: Sequence[st
     """Remember that these codes are accepted for this campaign with `files`."""
     kept = json.loads(note(connection, _key(campaign)) or "[]")
     new = [[code, files] for code in codes if [code, files] not in kept]
-    set_note(connection, _key(campaign), json.dumps((kept + new)[-KEPT:]))
+    set_note(connection, _key(campaign), json.dumps((kept + new)[-KEPT_ANSWERS:]))
 
 
 def _key(campaign: str) -> str:

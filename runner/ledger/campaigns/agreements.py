@@ -1,4 +1,4 @@
-"""What a person has agreed to send, so that going on with it needs no second question."""
+"""The last agreement to send a campaign, so that going on with it needs no second question."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def agree(connection: Connection, campaign: str, at: float, count: int, by: str)
 
 
 def agreed(connection: Connection, campaign: str) -> str:
-    """What was agreed to last, when and by whom, in words; empty for nothing."""
+    """Describe what was agreed to last, when and by whom; empty for nothing."""
     kept = note(connection, _key(campaign))
     if not kept:
         return ""

@@ -1,4 +1,4 @@
-"""What persons did to campaigns and messages: who, when, from where, and what it changed.
+"""The acts of persons on campaigns and messages: who, when, from where, and what they changed.
 
 Written in the transaction of the change itself, so that neither is there without the other.
 """
@@ -14,25 +14,25 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, insert, or_, select
 
-from runner.ledger.pagination import Page, page_of, where_of
+from runner.ledger.pagination import Page, page_of, parse_cursor
 from runner.ledger.schema import action, campaign
 
 CLI = "cli"
 DASHBOARD = "dashboard"
 
-NAMED = 1000
+NAMED_PEOPLE = 1000
 """People that one action names at most; `count` says how many there were. Our own choice."""
 
 
 class Act(StrEnum):
-    """What a person can do."""
+    """The kinds of what a person can do."""
 
     PAUSE = "pause"
     RESUME = "resume"
     CANCEL = "cancel"
-    SENT = "sent"  # their word for a message in doubt
+    SENT = "sent"  # a message in doubt, resolved
     NOT_SENT = "not_sent"
-    UNDO = "undo"  # such a word taken back
+    UNDO = "undo"  # of such a resolution
     RETRY = "retry"
     SUPPRESS = "suppress"
     UNSUPPRESS = "unsuppress"
@@ -42,10 +42,10 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing that somebody did at `at` (Unix s). `campaign` is None for the do-not-contact list
-    and for holds, which are of the whole ledger. `count`: messages or people that it changed;
-    `recipients`: the first `NAMED` of them, where they were chosen one by one; `why`: a reason, or
-    what was asked."""
+    """One act of a person at `at` (Unix s). `campaign` is None for the do-not-contact list and for
+    holds, which are of the whole ledger. `count`: messages or people that it changed; `recipients`:
+    the first `NAMED_PEOPLE` of them, where they were chosen one by one; `why`: a reason, or what
+    was asked."""
 
     id: int
     at: float
@@ -59,7 +59,7 @@ class Action:
     why: str
 
 
-def keep(
+def record(
     connection: Connection,
     what: Act,
     *,
@@ -71,8 +71,8 @@ def keep(
     recipients: Collection[str] = (),
     why: str = "",
 ) -> None:
-    """Write down what somebody did. `count`: where it is not that of the `recipients`."""
-    detail: dict[str, Any] = {"recipients": list(islice(recipients, NAMED)), "why": why}
+    """Write down what a person did. `count`: where it is not that of the `recipients`."""
+    detail: dict[str, Any] = {"recipients": list(islice(recipients, NAMED_PEOPLE)), "why": why}
     connection.execute(
         insert(action).values(
             at=at,
@@ -91,12 +91,12 @@ def keep(
 def actions(
     connection: Connection, campaign: int | None = None, *, after: str = "", limit: int = 100
 ) -> Page[Action]:
-    """What was done to a campaign, or to anything (None), newest first."""
+    """Read a page of what was done to a campaign, or to anything (None), newest first."""
     wanted = _ACTIONS.limit(limit)
     if campaign is not None:
         wanted = wanted.where(action.c.campaign == campaign)
     if after:
-        [before] = where_of(after, int)
+        [before] = parse_cursor(after, int)
         wanted = wanted.where(action.c.id < before)
     return page_of(_read(connection, wanted), limit, lambda each: (each.id,))
 
@@ -104,8 +104,8 @@ def actions(
 def actions_about(
     connection: Connection, campaign: int, recipient: str, limit: int = 100
 ) -> list[Action]:
-    """What was done to one person's message, as far as it names them, newest first: in a campaign,
-    on the do-not-contact list, and on hold."""
+    """Read what was done to one person's message, as far as it names them, newest first: in a
+    campaign, on the do-not-contact list, and on hold."""
     name = json.dumps(recipient, ensure_ascii=False)
     about = or_(action.c.campaign == campaign, action.c.campaign.is_(None))
     wanted = _ACTIONS.where(about, action.c.detail.contains(name, autoescape=True)).limit(limit)
@@ -120,10 +120,10 @@ _ACTIONS = (
 
 
 def _read(connection: Connection, wanted: Select[Any]) -> list[Action]:
-    found = []
+    actions = []
     for row in connection.execute(wanted):
         detail = json.loads(row.detail)
-        found.append(
+        actions.append(
             Action(
                 id=row.id,
                 at=row.at,
@@ -137,4 +137,4 @@ def _read(connection: Connection, wanted: Select[Any]) -> list[Action]:
                 why=detail.get("why", ""),
             )
         )
-    return found
+    return actions

@@ -1,4 +1,5 @@
-"""What stops a campaign or a sender: who, when and why. Every one is kept; the newest counts.
+"""The stops of campaigns and senders, and their releases. Every one is kept; the strongest since
+the last release counts.
 
 A person pauses, cancels and resumes; a guard stops its campaign until it is run again; the API
 stops a sender, or everything, until the next run.
@@ -13,17 +14,17 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, bindparam, exists, func, insert, select
 
-from runner.ledger.locks import keep_intents_out
+from runner.ledger.locks import lock_claims
 from runner.ledger.schema import brake, message, note, run, set_note
 
 
 class BrakeKind(StrEnum):
-    """What happened to a campaign or a sender."""
+    """The kinds of stops, and the release."""
 
     PAUSED = "paused"  # by a person, until they resume it
     CANCELLED = "cancelled"  # the same, and what was queued is withdrawn
     GUARDED = "guarded"  # by the campaign's guard, until it is run again
-    STOPPED = "stopped"  # a sender, or all of a run by what the API said: until the next run
+    STOPPED = "stopped"  # a sender, or all of a run by an answer of the API: until the next run
     RELEASED = "released"  # goes on
 
 
@@ -36,12 +37,14 @@ _STRENGTH = (
     BrakeKind.PAUSED,
     BrakeKind.CANCELLED,
 )
-"""Since the last release the strongest counts: a run's own never takes the place of a person's."""
+"""The kinds from weak to strong. Since the last release the strongest counts: a run's own never
+takes the place of a person's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Brake:
-    """What stops a campaign or a sender. `id` grows with time; 0: not in the ledger yet."""
+    """A stop of a campaign or a sender, or a release. `id` grows with time; 0: not in the ledger
+    yet."""
 
     kind: BrakeKind
     at: float
@@ -57,12 +60,13 @@ _SINCE_RELEASE = ~exists().where(
     _later.c.kind == BrakeKind.RELEASED,
     _later.c.id > brake.c.id,
 )
-"""That nothing has let a brake's campaign go on since, but perhaps this row itself."""
+"""The condition that nothing has released a brake's campaign since, but perhaps this row itself."""
 
 STOPPED_BY_A_PERSON = exists().where(
     brake.c.campaign == message.c.campaign, brake.c.kind.in_(BY_A_PERSON), _SINCE_RELEASE
 )
-"""That a message's campaign is paused or cancelled. Made once: every claim needs it."""
+"""The condition that a message's campaign is paused or cancelled. Made once: every claim needs
+it."""
 
 _LATEST = (
     select(brake)
@@ -72,25 +76,26 @@ _LATEST = (
 
 
 def latest(connection: Connection, campaigns: Collection[int]) -> dict[int, Brake]:
-    """What was said last to each campaign, a release too; nothing for one that never stopped."""
-    found: dict[int, Brake] = {}
+    """Read the brake that counts of each campaign, a release too; none for one that never
+    stopped."""
+    brakes: dict[int, Brake] = {}
     for row in connection.execute(_LATEST, {"campaigns": list(campaigns)}):
         kind = BrakeKind(row.kind)
         each = Brake(kind, row.set_at, row.said_by, row.why, row.id, row.campaign)
-        before = found.setdefault(row.campaign, each)
+        before = brakes.setdefault(row.campaign, each)
         if _STRENGTH.index(kind) > _STRENGTH.index(before.kind):
-            found[row.campaign] = each
-    return found
+            brakes[row.campaign] = each
+    return brakes
 
 
-def standing(connection: Connection, campaigns: Collection[int]) -> dict[int, Brake]:
-    """What stops campaigns now."""
-    found = latest(connection, campaigns)
-    return {id: each for id, each in found.items() if each.kind is not BrakeKind.RELEASED}
+def active(connection: Connection, campaigns: Collection[int]) -> dict[int, Brake]:
+    """Read what stops campaigns now."""
+    brakes = latest(connection, campaigns)
+    return {id: each for id, each in brakes.items() if each.kind is not BrakeKind.RELEASED}
 
 
 def stopped_senders(connection: Connection, senders: Collection[str]) -> dict[str, Brake]:
-    """Which of these senders stand still since their last run, and why."""
+    """Read what has stopped these senders since their last run; none for one that may send."""
     newest = (
         select(func.max(brake.c.id)).where(brake.c.sender.in_(senders)).group_by(brake.c.sender)
     )
@@ -102,13 +107,13 @@ def stopped_senders(connection: Connection, senders: Collection[str]) -> dict[st
 
 
 def pause(connection: Connection, campaign: int, at: float, by: str) -> Brake | None:
-    """Pause a campaign; what stops it already by a person's word, if anything does. Whatever is
+    """Pause a campaign, unless a person has stopped it already; return that brake then. Whatever is
     claimed after this is committed has seen it."""
-    keep_intents_out(connection)
-    before = standing(connection, [campaign]).get(campaign)
+    lock_claims(connection)
+    before = active(connection, [campaign]).get(campaign)
     if before is not None and before.kind in BY_A_PERSON:
         return before
-    put(connection, campaign, BrakeKind.PAUSED, at, by)
+    add(connection, campaign, BrakeKind.PAUSED, at, by)
     return None
 
 
@@ -119,20 +124,20 @@ def release(
     by: str,
     unless: Collection[BrakeKind] = (),
 ) -> Brake | None:
-    """Let a campaign go on; what had stopped it, if anything had. `unless`: what is not for this
-    to end; then None."""
-    keep_intents_out(connection)
-    before = standing(connection, [campaign]).get(campaign)
+    """Let a campaign go on, and return what had stopped it, if anything had. `unless`: the kinds
+    that this does not end; then None."""
+    lock_claims(connection)
+    before = active(connection, [campaign]).get(campaign)
     if before is None or before.kind in unless:
         return None
-    put(connection, campaign, BrakeKind.RELEASED, at, by)
+    add(connection, campaign, BrakeKind.RELEASED, at, by)
     return before
 
 
-def put(
+def add(
     connection: Connection, campaign: int, kind: BrakeKind, at: float, by: str, why: str = ""
 ) -> None:
-    """Write down what happened to a campaign."""
+    """Add a brake, or a release, of a campaign."""
     connection.execute(
         insert(brake).values(campaign=campaign, kind=kind, set_at=at, said_by=by, why=why)
     )
@@ -140,7 +145,7 @@ def put(
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """What a run itself has stopped: a campaign or a sender, one of the two."""
+    """A stop by the run itself: of a campaign or a sender, one of the two."""
 
     at: float
     why: str
@@ -150,7 +155,7 @@ class Halt:
 
 
 def halt(connection: Connection, halts: Sequence[Halt]) -> list[None]:
-    """Keep what a run itself has stopped (a batch)."""
+    """Add what a run itself has stopped (a batch)."""
     rows = [
         {
             "campaign": each.campaign,
@@ -166,12 +171,13 @@ def halt(connection: Connection, halts: Sequence[Halt]) -> list[None]:
 
 
 def release_senders(connection: Connection, senders: Iterable[str], at: float) -> None:
-    """A new run of these senders begins: what stopped them before is to show itself again."""
-    found = stopped_senders(connection, list(senders))
-    if found:
+    """Release senders as a new run of them begins: what stopped them before is to show itself
+    again."""
+    stopped = stopped_senders(connection, list(senders))
+    if stopped:
         connection.execute(
             insert(brake),
-            [{"sender": id, "kind": BrakeKind.RELEASED, "set_at": at} for id in found],
+            [{"sender": id, "kind": BrakeKind.RELEASED, "set_at": at} for id in stopped],
         )
 
 
@@ -179,23 +185,25 @@ def _driven_key(lane: str) -> str:
     return f"driven {lane}"
 
 
-def tell_driven(connection: Connection, lane: str, run_id: int, heard: Mapping[int, int]) -> None:
-    """Write down which campaigns the lane's owner drives, and the newest word it has heard of
-    each."""
-    told = {"run": run_id, "heard": {str(campaign): id for campaign, id in heard.items()}}
-    set_note(connection, _driven_key(lane), json.dumps(told))
+def record_driven(
+    connection: Connection, lane: str, run_id: int, acknowledged: Mapping[int, int]
+) -> None:
+    """Write down which campaigns the lane's owner drives, and the newest brake that it has
+    acknowledged of each."""
+    heard = {str(campaign): id for campaign, id in acknowledged.items()}
+    set_note(connection, _driven_key(lane), json.dumps({"run": run_id, "heard": heard}))
 
 
-def heard_by_driver(connection: Connection, lane: str, campaign: int) -> int | None:
-    """The newest word on a campaign that its live run has heard; None when none drives it. The run
-    may have died."""
-    said = json.loads(note(connection, _driven_key(lane)) or "{}")
-    alive = select(run.c.id).where(run.c.id == said.get("run", 0), run.c.ended_at.is_(None))
-    heard: int | None = said.get("heard", {}).get(str(campaign))
-    return heard if connection.execute(alive).first() is not None else None
+def acknowledged_by_driver(connection: Connection, lane: str, campaign: int) -> int | None:
+    """Read the newest brake of a campaign that its live run has acknowledged; None when none drives
+    it. The run may have died."""
+    driven = json.loads(note(connection, _driven_key(lane)) or "{}")
+    alive = select(run.c.id).where(run.c.id == driven.get("run", 0), run.c.ended_at.is_(None))
+    acknowledged: int | None = driven.get("heard", {}).get(str(campaign))
+    return acknowledged if connection.execute(alive).first() is not None else None
 
 
 def is_driven_by(connection: Connection, lane: str, run_id: int) -> bool:
-    """Whether this run was driving campaigns of a lane when it said so last."""
-    said = json.loads(note(connection, _driven_key(lane)) or "{}")
-    return said.get("run") == run_id and bool(said.get("heard"))
+    """Return whether this run drives campaigns of a lane, by what it wrote down last."""
+    driven = json.loads(note(connection, _driven_key(lane)) or "{}")
+    return driven.get("run") == run_id and bool(driven.get("heard"))

@@ -1,4 +1,4 @@
-"""Campaigns in the ledger: found, added, and bound to a team and an API."""
+"""Campaigns in the ledger: finding, adding, and binding them to a team and an API."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CampaignRow:
 
     @property
     def lane(self) -> str | None:
-        """The lane it is bound to, None before its first live run."""
+        """Return the lane it is bound to, None before its first live run."""
         if self.team is None:
             return None
         return lane_name(self.team, rehearsal=self.rehearsal)
@@ -54,7 +54,7 @@ _CAMPAIGN_COLUMNS = (
 
 
 def find_campaign(connection: Connection, name: str) -> CampaignRow | None:
-    """The campaign of this name, None when the ledger has never planned it."""
+    """Find the campaign of this name, None when the ledger has never planned it."""
     row = connection.execute(
         select(*_CAMPAIGN_COLUMNS).where(campaign.c.name == name)
     ).one_or_none()
@@ -62,7 +62,7 @@ def find_campaign(connection: Connection, name: str) -> CampaignRow | None:
 
 
 def campaigns(connection: Connection) -> list[CampaignRow]:
-    """Every campaign but the tests, in the order they were first planned."""
+    """List every campaign but the tests, in the order they were first planned."""
     rows = connection.execute(
         select(*_CAMPAIGN_COLUMNS).where(~campaign.c.is_test).order_by(campaign.c.id)
     )
@@ -81,7 +81,7 @@ def add_campaign(
     is_test: bool = False,
     rehearsal: bool = False,
 ) -> CampaignRow:
-    """Make a campaign's row; what it is bound to comes with its first live run."""
+    """Add a campaign's row; what it is bound to comes with its first live run."""
     connection.execute(
         insert(campaign).values(
             name=name,
@@ -100,8 +100,8 @@ def add_campaign(
 
 
 def bind(connection: Connection, id: int, origin: str, team: str) -> None:
-    """Bind a campaign to its API origin and team, or refuse another than it is bound to. A
-    rehearsal is bound to none, and goes on with whatever sandbox there is."""
+    """Bind a campaign to its API origin and team, or raise LedgerError for another than it is bound
+    to. A rehearsal is bound to none, and goes on with any sandbox."""
     row = connection.execute(
         select(campaign.c.name, campaign.c.origin, campaign.c.team, campaign.c.rehearsal)
         .where(campaign.c.id == id)

@@ -1,4 +1,4 @@
-"""Campaigns that were handed to workers, and how the workers' lanes stand.
+"""Campaigns that were submitted to workers, and when their lanes are due.
 
 Times are Unix seconds.
 """
@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from runner.ledger.campaigns.registry import CampaignRow, find_campaign
-from runner.ledger.locks import take_turns
+from runner.ledger.locks import lock_submissions
 from runner.ledger.schema import campaign, lane, message, submission
 from runner.ledger.statements import texts_of
 from runner.message.status import OPEN, MessageStatus
@@ -32,8 +32,8 @@ _S = MessageStatus
 
 
 class Submission(NamedTuple):
-    """A campaign as it was handed in: its file's text, and what else a worker cannot read where it
-    is. `start` is what was said instead of the file's, or empty."""
+    """A campaign as it was submitted: its file's text, and what else a worker cannot read where it
+    is. `start` is given instead of the file's, or empty."""
 
     row: CampaignRow
     lane: str
@@ -46,8 +46,8 @@ class Submission(NamedTuple):
     next_at: float | None
 
 
-class Due(NamedTuple):
-    """A lane that wants to be driven, and the variable that holds its token."""
+class DueLane(NamedTuple):
+    """A lane that is due, and the variable that holds its token."""
 
     lane: str
     token_env: str
@@ -66,12 +66,12 @@ def submit(
     at: float,
     by: str,
 ) -> None:
-    """Hand a planned campaign to workers, or hand it in anew; it is due at once."""
-    take_turns(connection, "submit")
+    """Submit a planned campaign to workers, or submit it again; it is due at once."""
+    lock_submissions(connection)
     row = find_campaign(connection, name)
     assert row is not None
-    woken = wakes(connection, lane_id)  # which must not begin anew with its rows
-    _lock(connection, or_(submission.c.lane == lane_id, submission.c.campaign == row.id))
+    woken = wakes(connection, lane_id)  # which must not begin at 0 again with its rows
+    _lock_rows(connection, or_(submission.c.lane == lane_id, submission.c.campaign == row.id))
     connection.execute(delete(submission).where(submission.c.campaign == row.id))
     connection.execute(
         insert(submission).values(
@@ -91,16 +91,16 @@ def submit(
 
 
 def of_lane(connection: Connection, lane_id: str) -> list[Submission]:
-    """What workers drive of a lane, in the order of handing in."""
-    return _found(connection, submission.c.lane == lane_id)
+    """Read the submissions of a lane, in the order of submitting."""
+    return _read(connection, submission.c.lane == lane_id)
 
 
 def find(connection: Connection, id: int) -> Submission | None:
-    """A campaign as it was handed in, if it was."""
-    return next(iter(_found(connection, submission.c.campaign == id)), None)
+    """Find a campaign's submission, None when workers do not drive it."""
+    return next(iter(_read(connection, submission.c.campaign == id)), None)
 
 
-def _found(connection: Connection, wanted: ColumnElement[bool]) -> list[Submission]:
+def _read(connection: Connection, wanted: ColumnElement[bool]) -> list[Submission]:
     each = submission.c
     rows = connection.execute(
         select(submission, campaign.c.name)
@@ -108,24 +108,24 @@ def _found(connection: Connection, wanted: ColumnElement[bool]) -> list[Submissi
         .where(wanted)
         .order_by(each.submitted_at, each.campaign)
     ).all()
-    found: list[Submission] = []
+    submissions: list[Submission] = []
     for row in rows:
         known = find_campaign(connection, row.name)
         assert known is not None
         ids = frozenset(normalize("NFC", each) for each in json.loads(row.suppressed))
         facts = (row.lane, row.token_env, row.path, row.file, row.start)
-        found.append(Submission(known, *facts, ids, row.submitted_at, row.next_at))
-    return found
+        submissions.append(Submission(known, *facts, ids, row.submitted_at, row.next_at))
+    return submissions
 
 
 def is_submitted(connection: Connection, id: int) -> bool:
-    """Whether workers drive this campaign."""
+    """Return whether workers drive this campaign."""
     asked = select(submission.c.campaign).where(submission.c.campaign == id)
     return connection.execute(asked).first() is not None
 
 
-def due(connection: Connection, at: float) -> list[Due]:
-    """The lanes that want to be driven at `at`."""
+def due_lanes(connection: Connection, at: float) -> list[DueLane]:
+    """List the lanes that are due at `at`."""
     each = submission.c
     rows = connection.execute(
         select(each.lane, func.min(each.token_env))
@@ -133,11 +133,11 @@ def due(connection: Connection, at: float) -> list[Due]:
         .group_by(each.lane)
         .order_by(func.min(each.next_at), each.lane)
     )
-    return [Due(*row) for row in rows]
+    return [DueLane(*row) for row in rows]
 
 
 def wake(connection: Connection, id: int, at: float) -> bool:
-    """A campaign's lane has something to do now; False when it is none of the workers'."""
+    """Make a campaign's lane due now; return False when it is none of the workers'."""
     of_it = select(submission.c.lane).where(submission.c.campaign == id)
     lane_id = connection.execute(of_it).scalar()
     if lane_id is None:
@@ -147,7 +147,7 @@ def wake(connection: Connection, id: int, at: float) -> bool:
 
 
 def wake_for(connection: Connection, recipients: Collection[str], at: float) -> None:
-    """The lanes of campaigns with unsettled messages to these people have something to do now."""
+    """Make the lanes of campaigns with unsettled messages to these people due now."""
     these = texts_of("ids", connection.dialect.name)
     theirs = select(message.c.campaign).where(
         message.c.recipient.in_(these), message.c.status.in_((_S.QUEUED, *OPEN))
@@ -161,8 +161,8 @@ def wake_for(connection: Connection, recipients: Collection[str], at: float) -> 
 
 
 def _wake(connection: Connection, lane_id: str, at: float) -> None:
-    take_turns(connection, "submit")
-    _lock(connection, submission.c.lane == lane_id)
+    lock_submissions(connection)
+    _lock_rows(connection, submission.c.lane == lane_id)
     connection.execute(
         update(submission)
         .where(submission.c.lane == lane_id)
@@ -171,18 +171,18 @@ def _wake(connection: Connection, lane_id: str, at: float) -> None:
 
 
 def wakes(connection: Connection, lane_id: str) -> int:
-    """How often a lane was woken."""
+    """Count how often a lane was woken."""
     most = select(func.max(submission.c.wakes)).where(submission.c.lane == lane_id)
     return connection.execute(most).scalar() or 0
 
 
-def _lock(connection: Connection, wanted: ColumnElement[bool]) -> None:
-    """Always in one order, or two could wait for each other."""
+def _lock_rows(connection: Connection, wanted: ColumnElement[bool]) -> None:
+    """Lock rows of submissions, always in one order."""
     each = submission.c.campaign
     connection.execute(select(each).where(wanted).order_by(each).with_for_update())
 
 
-def put_off(
+def postpone(
     connection: Connection,
     lane_id: str,
     seen: int,
@@ -190,10 +190,10 @@ def put_off(
     trouble: str = "",
     owner: int | None = None,
 ) -> None:
-    """When a lane is due again, None for not before it is woken; and what kept it from going on.
-    One that was woken since it was `seen` (see `wakes`) stays due, and one that another run than
-    the `owner` has taken meanwhile is left to that."""
-    _lock(connection, submission.c.lane == lane_id)
+    """Set when a lane is due again, None for not before it is woken; and what kept it from going
+    on. One that was woken since it was `seen` (see `wakes`) stays due, and one that another run
+    than the `owner` has taken meanwhile is left to that."""
+    _lock_rows(connection, submission.c.lane == lane_id)
     wanted = update(submission).where(submission.c.lane == lane_id, submission.c.wakes == seen)
     if owner is not None:
         wanted = wanted.where(exists().where(lane.c.id == lane_id, lane.c.run == owner))

@@ -1,44 +1,37 @@
-"""Workers: their heartbeats, their version, and what a lost one leaves."""
+"""Workers: their heartbeats, their sessions, their version, and how a dead one is put out.
+
+Times are seconds by the database's clock.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Float,
-    cast,
-    func,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, Float, cast, func, select, text, update
 
 from runner.ledger.campaigns.brakes import is_driven_by
-from runner.ledger.locks import HELD
+from runner.ledger.locks import HELD_LANES
 from runner.ledger.schema import lane, meta, note, run, set_note
 
 STALL = 10.0
 """Seconds without a sign of life after which a worker is taken for dead."""
 
 WORKERS = "workers"
-"""Where the ledger keeps which version of the program its workers are of."""
-
+"""The note of the program's version that this ledger's workers have."""
 
 WORKER = "run-campaign worker "
-"""What a worker's session is called in the database, before its run's number."""
+"""The name of a worker's session in the database, before its run's number."""
 
 TIDIED = "tidied"
-"""Where it keeps when the engine's rows were last looked after."""
+"""The note of when the engine's rows were cleaned up last."""
 
 
 def beat(connection: Connection, run_id: int) -> None:
-    """A worker's sign of life."""
+    """Write down a worker's sign of life."""
     connection.execute(update(run).where(run.c.id == run_id).values(beat_at=_clock(connection)))
 
 
 def beat_age(connection: Connection, lane_id: str) -> float | None:
-    """Seconds since the last sign of life of the worker that took a lane last; None when that was
-    no worker."""
+    """Return the seconds since the last sign of life of the worker that took a lane last; None when
+    that was no worker."""
     row = connection.execute(
         select((_clock(connection) - run.c.beat_at).label("age"))
         .join(lane, lane.c.run == run.c.id)
@@ -48,15 +41,15 @@ def beat_age(connection: Connection, lane_id: str) -> float | None:
 
 
 def host_of_driver(connection: Connection, lane_id: str) -> str:
-    """The host of the live worker that drives a lane now; empty for none."""
+    """Return the host of the live worker that drives a lane now; empty for none."""
     owner = connection.execute(
         select(lane.c.run, run.c.host).join(run, run.c.id == lane.c.run).where(lane.c.id == lane_id)
     ).one_or_none()
-    return owner.host if owner and drives(connection, lane_id, owner.run) else ""
+    return owner.host if owner and is_live_driver(connection, lane_id, owner.run) else ""
 
 
-def drives(connection: Connection, lane_id: str, run_id: int) -> bool:
-    """Whether a run, which took the lane last, is a live worker that drives it now."""
+def is_live_driver(connection: Connection, lane_id: str, run_id: int) -> bool:
+    """Return whether a run, which took the lane last, is a live worker that drives it now."""
     age = beat_age(connection, lane_id)
     return age is not None and age <= STALL and is_driven_by(connection, lane_id, run_id)
 
@@ -67,9 +60,9 @@ def _clock(connection: Connection) -> ColumnElement[float]:
     return cast(func.extract("epoch", func.clock_timestamp()), Float)
 
 
-def my_turn_to_tidy(connection: Connection, every: float) -> bool:
-    """Whether whoever asks is the one to look after the engine's rows now: one is, `every` seconds.
-    No lock is held for it, so that none can be held by who was frozen meanwhile."""
+def take_cleanup_turn(connection: Connection, every: float) -> bool:
+    """Return whether this worker is to clean up the engine's rows now: one is, `every` seconds. No
+    lock is held for it, so that no frozen worker can hold it."""
     now = connection.execute(select(_clock(connection))).scalar_one()
     last = note(connection, TIDIED)
     if last and 0 <= now - float(last) < every:
@@ -85,29 +78,13 @@ def my_turn_to_tidy(connection: Connection, every: float) -> bool:
     return moved.rowcount == 1
 
 
-def try_hold(connection: Connection, lane_ids: list[str]) -> list[bool]:
-    """Take PostgreSQL's locks of lanes for this session (a batch); which of them it has now."""
-    lock = func.pg_try_advisory_lock
-    return [
-        bool(connection.execute(select(lock(func.hashtextextended(id, 0)))).scalar_one())
-        for id in lane_ids
-    ]
-
-
-def let_go(connection: Connection, lane_ids: list[str]) -> list[None]:
-    """Give such locks back (a batch)."""
-    for id in lane_ids:
-        connection.execute(select(func.pg_advisory_unlock(func.hashtextextended(id, 0))))
-    return [None] * len(lane_ids)
-
-
 def worker_name(run_id: int) -> str:
-    """What a worker's session is called in the database."""
+    """Return the name of a worker's session in the database."""
     return f"{WORKER}{run_id}"
 
 
-def introduce(connection: Connection, run_ids: list[int]) -> list[None]:
-    """Say in this session, which will hold lanes' locks, whose it is (a batch)."""
+def name_session(connection: Connection, run_ids: list[int]) -> list[None]:
+    """Give this session, which will hold lanes' locks, its worker's name (a batch)."""
     for id in run_ids:
         connection.execute(select(func.set_config("application_name", worker_name(id), False)))
     return [None] * len(run_ids)
@@ -115,13 +92,13 @@ def introduce(connection: Connection, run_ids: list[int]) -> list[None]:
 
 def evict(connection: Connection, lane_id: str, silent: float) -> int:
     """End the session that holds a lane, and with it all that it might still commit, if it is that
-    of a worker without a sign of life for more than `silent` seconds. How many there were.
+    of a worker without a sign of life for more than `silent` seconds. Return how many there were.
 
-    Not by who took the lane last: who was frozen before it came to that holds it too.
+    The lane's owner does not tell: a worker that was frozen before it took the lane holds it too.
     """
     ended = connection.execute(
         text(
-            f"SELECT pg_terminate_backend(held.pid) FROM {HELD}"
+            f"SELECT pg_terminate_backend(held.pid) FROM {HELD_LANES}"
             " JOIN pg_stat_activity session ON session.pid = held.pid"
             " JOIN run ON session.application_name = :name || run.id"
             " WHERE held.key = hashtextextended(:lane, 0)"
@@ -133,10 +110,10 @@ def evict(connection: Connection, lane_id: str, silent: float) -> int:
 
 
 def workers_version(connection: Connection) -> str:
-    """Which version of the program this ledger's workers are of; empty before `db upgrade`."""
+    """Return the version that this ledger's workers have; empty before `db upgrade`."""
     return note(connection, WORKERS)
 
 
 def set_workers_version(connection: Connection, version: str) -> None:
-    """From here on workers of any other version stop."""
+    """Set that version: workers of any other stop."""
     set_note(connection, WORKERS, version)

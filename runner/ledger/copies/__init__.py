@@ -1,1 +1,1 @@
-"""More than one copy of a ledger: backups, transfers, and copies that are too old."""
+"""Copies of a ledger: backups, transfers, and copies that are too old."""

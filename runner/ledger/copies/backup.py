@@ -1,4 +1,5 @@
-"""A copy of a ledger that may be in use. Neither is changed by it, whatever schema they have."""
+"""Backups: a copy of a ledger that may be in use. Neither is changed by it, whatever schema they
+have."""
 
 from __future__ import annotations
 
@@ -11,14 +12,14 @@ from urllib.parse import quote
 
 from runner.errors import LedgerError, RunnerError
 from runner.ledger.engine import ledger_url, place_of
-from runner.ledger.errors import BUSY_SECONDS, told_plainly
+from runner.ledger.errors import BUSY_SECONDS, translate_driver_errors
 from runner.ledger.files import check_place
-from runner.ledger.locks import is_alive
+from runner.ledger.locks import is_process_alive
 
 
 def back_up(location: str, target: Path) -> str:
-    """Copy the SQLite ledger at `location` to `target`, which must not exist yet; its place. The
-    copy appears under its name when it is whole and on disk, readable by its owner only.
+    """Copy the SQLite ledger at `location` to `target`, which must not exist yet, and return its
+    place. The copy appears under its name when it is whole and on disk, readable by its owner only.
 
     Raises LedgerError for the ledger, RunnerError for a target that cannot be written.
     """
@@ -34,7 +35,7 @@ def back_up(location: str, target: Path) -> str:
         _remove_leftovers(target)
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with (
-            told_plainly(str(source)),
+            translate_driver_errors(str(source)),
             closing(
                 sqlite3.connect(
                     f"file:{quote(str(source))}?mode=rw", uri=True, timeout=BUSY_SECONDS
@@ -57,7 +58,7 @@ def _remove_leftovers(target: Path) -> None:
     """Remove what processes that were killed have left of copies to `target`."""
     for left in target.parent.glob(f"{glob.escape(target.name)}.*.partial"):
         pid = left.name.removeprefix(f"{target.name}.").removesuffix(".partial")
-        if pid.isdecimal() and not is_alive(int(pid)):
+        if pid.isdecimal() and not is_process_alive(int(pid)):
             _remove(left)
 
 

@@ -1,4 +1,8 @@
-"""Copying a whole SQLite ledger into one in PostgreSQL, in one transaction there, and back out."""
+"""A whole SQLite ledger, copied into one in PostgreSQL in one transaction there.
+
+What keeps two ledgers from sending the same campaign: the file is marked, and refuses every change,
+before anything is copied; and the copy notes there, in its own transaction, that it has arrived.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Table, delete, func, insert, select, text
+from sqlalchemy import BigInteger, Column, Connection, Table, func, insert, select, text
 
 from runner.errors import LedgerError
 from runner.ledger.copies import staleness
-from runner.ledger.errors import plainly
-from runner.ledger.locks import hold_schema, keep_runs_out
+from runner.ledger.errors import translate
+from runner.ledger.locks import lock_schema, refuse_live_runs
 from runner.ledger.messages.usage import STAMPED, joined_stamps
 from runner.ledger.moved_mark import MARK, Moved, set_mark
 from runner.ledger.schema import (
@@ -36,41 +40,35 @@ from runner.ledger.schema import (
 )
 
 COPIED = (run, message, row_skip, attempt, word, brake, action, request)
-"""What is copied as it is, but for its numbers; whatever names another row comes after it."""
+"""Tables that are copied as they are, but for their numbers; a table that names rows of another
+comes after it."""
 NUMBERED = (campaign, run, message, brake, action, request)
+"""Tables whose rows get new numbers."""
 
-_LEAVING = (
-    *(word.c.message, attempt.c.message, row_skip.c.campaign, message.c.id),
-    *(brake.c.id, action.c.id, request.c.id, lane.c.run, run.c.id, campaign.c.id),
-)
-"""By which column's numbers what was brought is removed again, in an order that may be."""
-
-AT_ONCE = 5000
+COPY_ROWS = 5000
 """Rows of one COPY. PostgreSQL keeps what it has to check of each until the statement ends."""
-
-BACK = "back"  # what was moved here has been taken back
 
 _OWN = ("schema_version", "ledger_id", "changes", "attempts_lost", MARK)
 _DRIVEN, _HOLD = "driven ", "hold "
 
 Copied = Callable[[int], None]
-"""Told how many more rows have been copied."""
+"""A function that takes how many more rows have been copied."""
 
 
 def rows_of(source: Connection) -> int:
-    """How many rows are to be copied."""
+    """Count the rows that are to be copied."""
     counts = [select(func.count()).select_from(table) for table in (*COPIED, suppression, hold)]
     return sum(source.execute(each).scalar_one() for each in counts)
 
 
-def names(connection: Connection) -> list[str]:
-    """Every campaign of a ledger that is no test."""
+def campaign_names(connection: Connection) -> list[str]:
+    """List every campaign of a ledger that is no test."""
     return list(connection.execute(select(campaign.c.name).where(~campaign.c.is_test)).scalars())
 
 
 def refuse_known(target: Connection, wanted: list[str], place: str) -> None:
     """Raise LedgerError if a campaign is in the ledger at `place` already."""
-    known = sorted(set(names(target)) & set(wanted))
+    known = sorted(set(campaign_names(target)) & set(wanted))
     if known:
         raise LedgerError(
             f"campaign {known[0]} is in {place} too; one name is one campaign of a ledger",
@@ -85,9 +83,10 @@ def leave(source: Connection, mark: Moved) -> None:
 
 
 def has_arrived(target: Connection, ledger: str) -> bool:
-    """Whether the ledger of that number is here; waits for whoever is just bringing it."""
-    hold_schema(target)
-    return note(target, _from(ledger)) not in ("", BACK)
+    """Return whether the ledger of that number is here, once no other process is bringing it."""
+    lock_schema(target)
+    # "back": an unreleased version could undo a move.
+    return note(target, _arrival_note(ledger)) not in ("", "back")
 
 
 def bring(
@@ -104,15 +103,20 @@ def bring(
 
     Raises LaneHeld if a run is live there, LedgerError for a campaign that is there.
     """
-    hold_schema(target)
     ledger = staleness.ledger_id(source)
-    if _arrival(target, ledger, seen=seen):
+    if has_arrived(target, ledger):
         return  # and may be in use already
-    _alone(target)
-    refuse_known(target, names(source), place)
+    if seen:
+        raise LedgerError(
+            "the database knows nothing of the move: it is older than that, and may not know who "
+            "was written to since",
+            "restore its newest backup",
+        )
+    _lock_tables(target)
+    refuse_known(target, campaign_names(source), place)
     above = {table.name: _last(target, table) for table in NUMBERED}
     _copy_campaigns(target, source, above, folder, ledger)
-    with _telling_plainly(target, place):
+    with _translate_copy_errors(target, place):
         for table in COPIED:
             _copy(target, source, table, above, copied)
         _merge_suppressions(target, source, copied)
@@ -120,68 +124,19 @@ def bring(
     _merge_lanes(target, source, above["run"])
     _merge_notes(target, source)
     for table in NUMBERED:
-        _go_on_counting(target, table)
+        _advance_sequence(target, table)
     target.execute(text(f"ANALYZE {', '.join(metadata.tables)}"))  # its statistics are stale
-    upto = {table.name: _last(target, table) for table in NUMBERED}
-    changes = staleness.advance(target).changes
-    set_note(target, _from(ledger), json.dumps({"changes": changes, "above": above, "upto": upto}))
-
-
-def take_back(target: Connection, ledger: str, *, seen: bool) -> None:
-    """Remove what was brought from the ledger of that number; people on the do-not-contact list,
-    and on hold, stay. `seen`: it is known to have arrived.
-
-    Raises LaneHeld if a run is live, LedgerError if anything was done here since.
-    """
-    _alone(target)
-    told = _arrival(target, ledger, seen=seen)
-    if not told:
-        return
-    if told["changes"] != staleness.marks(target).changes:
-        raise LedgerError(
-            "the database has been used since the move: going back would forget what was done",
-            "go on there; what it has since is nowhere else",
-        )
-    above, upto = told["above"], told["upto"]
-    arrived = select(campaign.c.name).where(
-        campaign.c.id > above["campaign"], campaign.c.id <= upto["campaign"]
-    )
-    for name in target.execute(arrived).scalars().all():
-        staleness.forget_accepted(target, name)
-        target.execute(
-            delete(meta).where(meta.c.key.startswith("prospects "), meta.c.value == name)
-        )
-    gone = 0
-    for column in _LEAVING:
-        of = str(_numbers(column))
-        its = column > above[of], column <= upto[of]
-        removed = target.execute(delete(column.table).where(*its))
-        gone += removed.rowcount if column.table is attempt else 0
-    staleness.count_as_lost(target, gone)
     staleness.advance(target)
-    set_note(target, _from(ledger), BACK)
+    set_note(target, _arrival_note(ledger), "arrived")
 
 
-def _from(ledger: str) -> str:
+def _arrival_note(ledger: str) -> str:
     return f"moved from {ledger}"
 
 
-def _arrival(target: Connection, ledger: str, *, seen: bool) -> dict[str, Any]:
-    """What was noted when the ledger of that number arrived; nothing if it is not here."""
-    said = note(target, _from(ledger))
-    if seen and not said:
-        raise LedgerError(
-            "the database knows nothing of the move: it is older than that, and may not know who "
-            "was written to since",
-            "restore its newest backup",
-        )
-    told: dict[str, Any] = {} if said in ("", BACK) else json.loads(said)
-    return told
-
-
-def _alone(target: Connection) -> None:
-    """Let nobody else write until this transaction ends: ids are given out here."""
-    keep_runs_out(target)
+def _lock_tables(target: Connection) -> None:
+    """Let no other session write until this transaction ends: ids are given out here."""
+    refuse_live_runs(target)
     tables = ", ".join(metadata.tables)
     target.execute(text(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"))
 
@@ -192,7 +147,7 @@ def _last(connection: Connection, table: Table) -> int:
 
 
 def _numbers(column: Column[Any]) -> str | None:
-    """The table whose numbers a column holds, None for any other column."""
+    """Return the table whose numbers a column holds, None for any other column."""
     for key in column.foreign_keys:
         return str(key.column.table.name)
     if column is word.c.run:
@@ -232,8 +187,8 @@ def _copy(
     columns = ", ".join(quote(column.name) for column in table.c)
     copying = f"COPY {into or table.name} ({columns}) FROM STDIN"
     cursor = target.connection.cursor()
-    found = source.execution_options(yield_per=AT_ONCE).execute(select(*wanted))
-    for rows in found.partitions():
+    result = source.execution_options(yield_per=COPY_ROWS).execute(select(*wanted))
+    for rows in result.partitions():
         with cursor.copy(copying) as copy:
             for row in rows:
                 copy.write_row(tuple(row))
@@ -241,7 +196,7 @@ def _copy(
 
 
 def _merge_suppressions(target: Connection, source: Connection, copied: Copied) -> None:
-    """Whoever is on the list there already stays on it as they are."""
+    """Copy the do-not-contact list; a person who is on the one there stays on it as they are."""
     target.execute(text("CREATE TEMP TABLE arriving (LIKE suppression) ON COMMIT DROP"))
     _copy(target, source, suppression, {}, copied, into="arriving")
     target.execute(
@@ -250,7 +205,7 @@ def _merge_suppressions(target: Connection, source: Connection, copied: Copied) 
 
 
 def _merge_holds(target: Connection, source: Connection, copied: Copied) -> None:
-    """Of two holds of one person the longer."""
+    """Copy the holds; of two of one person the longer."""
     target.execute(text("CREATE TEMP TABLE held (LIKE hold) ON COMMIT DROP"))
     _copy(target, source, hold, {}, copied, into="held")
     target.execute(
@@ -265,17 +220,18 @@ def _merge_holds(target: Connection, source: Connection, copied: Copied) -> None
 
 
 def _merge_lanes(target: Connection, source: Connection, above: int) -> None:
-    """No earlier owner, of either ledger, may be taken for the next one."""
+    """Raise epochs, so that no earlier owner, of either ledger, is taken for the next one."""
     for row in source.execute(select(lane)):
-        found = target.execute(select(lane).where(lane.c.id == row.id)).one_or_none()
-        if found is None:
+        there = target.execute(select(lane).where(lane.c.id == row.id)).one_or_none()
+        if there is None:
             target.execute(insert(lane).values(id=row.id, epoch=row.epoch, run=row.run + above))
-        elif found.epoch < row.epoch:
+        elif there.epoch < row.epoch:
             target.execute(lane.update().where(lane.c.id == row.id).values(epoch=row.epoch))
 
 
 def _merge_notes(target: Connection, source: Connection) -> None:
-    """All but what a ledger says of itself and of its live runs; of two waits the longer."""
+    """Copy all notes but those of the ledger itself and of its live runs; of two waits the
+    longer."""
     for key, value in source.execute(select(meta.c.key, meta.c.value)):
         if key in _OWN or key.startswith(_DRIVEN):
             continue
@@ -288,7 +244,7 @@ def _merge_notes(target: Connection, source: Connection) -> None:
             set_note(target, key, value)
 
 
-def _go_on_counting(target: Connection, table: Table) -> None:
+def _advance_sequence(target: Connection, table: Table) -> None:
     """Let the next row of this table get a number that none has."""
     if last := _last(target, table):
         name = f"{table.name}_id_seq"
@@ -299,10 +255,10 @@ def _go_on_counting(target: Connection, table: Table) -> None:
 
 
 @contextmanager
-def _telling_plainly(target: Connection, place: str) -> Iterator[None]:
-    """For the driver's own errors, which SQLAlchemy does not see."""
+def _translate_copy_errors(target: Connection, place: str) -> Iterator[None]:
+    """Translate the driver's own errors, which SQLAlchemy does not see."""
     driver: Any = target.dialect.dbapi
     try:
         yield
     except driver.Error as error:
-        raise plainly(error, place, lost=isinstance(error, driver.OperationalError)) from error
+        raise translate(error, place, lost=isinstance(error, driver.OperationalError)) from error

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, insert, select, update
 
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake
-from runner.ledger.locks import keep_others_out
+from runner.ledger.locks import lock_recipients
 from runner.ledger.messages.eligibility import is_first_of, is_suppressed, may_go
 from runner.ledger.messages.holds import is_held
-from runner.ledger.messages.recontact import PassedOver, pass_contacted
+from runner.ledger.messages.recontact import LateSkip, skip_contacted
 from runner.ledger.schema import attempt, lane, message, status_is
 from runner.ledger.statements import Prepared, bound, each_of, given, tuples
 from runner.message.prospect import Recipient
@@ -60,7 +60,7 @@ class NotClaimed(StrEnum):
 
 def claim(
     connection: Connection, requests: list[SendRequest]
-) -> list[int | NotClaimed | PassedOver | Brake]:
+) -> list[int | NotClaimed | LateSkip | Brake]:
     """Commit intents: `queued` becomes `sending`; return the attempt's number, or why not.
 
     A message whose recipient may not be written to any more since the plan becomes `skipped`
@@ -77,8 +77,8 @@ def claim(
         for request in owned
         if not request.is_repeat
     }
-    keep_others_out(connection, first_sends)
-    passed, waiting = pass_contacted(connection, first_sends)
+    lock_recipients(connection, first_sends)
+    passed, waiting = skip_contacted(connection, first_sends)
     now = min((request.started_at for request in owned), default=0.0)
     numbers: dict[int, int] = {}
     for is_repeat in (False, True):
@@ -119,7 +119,7 @@ def _stopped(connection: Connection, ids: Collection[int]) -> dict[int, Brake]:
         return {}
     rows = connection.execute(select(message.c.id, message.c.campaign).where(message.c.id.in_(ids)))
     campaign_of = dict(rows.all())
-    brakes_now = brakes.standing(connection, set(campaign_of.values()))
+    brakes_now = brakes.active(connection, set(campaign_of.values()))
     by_people = {id: each for id, each in brakes_now.items() if each.kind in BY_A_PERSON}
     return {id: by_people[of] for id, of in campaign_of.items() if of in by_people}
 

@@ -1,4 +1,4 @@
-"""What a person decides about messages: try again, withdraw, write to someone never, or not now."""
+"""A person's decisions about messages: try again, withdraw, write to someone never, or not now."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select
 
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind
-from runner.ledger.locks import keep_intents_out, one_at_a_time
+from runner.ledger.locks import lock_all_campaigns, lock_campaign, lock_claims
 from runner.ledger.messages import holds
 from runner.ledger.messages.outcomes import invalidate_plan
-from runner.ledger.messages.recontact import pass_own_list, pass_suppressed
+from runner.ledger.messages.recontact import skip_own_list, skip_suppressed
 from runner.ledger.schema import attempt, hold, message, status_is, suppression
 from runner.ledger.statements import texts_of
 from runner.message.evidence import MAY_HAVE_SENT
@@ -23,8 +23,9 @@ _S = MessageStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
-    """Which final messages to queue again. Empty `statuses` means failed, rejected, cancelled."""
+class RetryRequest:
+    """A request to queue final messages again. Empty `statuses` means failed, rejected,
+    cancelled."""
 
     campaign: int
     statuses: frozenset[MessageStatus] = field(default_factory=frozenset)
@@ -33,19 +34,20 @@ class Retry:
     new_key: bool = False
 
 
-RETRYABLE = frozenset({_S.FAILED, _S.REJECTED, _S.CANCELLED})
+RETRYABLE = (_S.FAILED, _S.REJECTED, _S.CANCELLED)
+"""Statuses that `retry` may queue again: every attempt of theirs is proven not sent."""
 
 
-def retry(connection: Connection, asked: Retry) -> int:
-    """Queue failed, rejected or cancelled messages again; how many.
+def retry(connection: Connection, request: RetryRequest) -> int:
+    """Queue failed, rejected or cancelled messages again, and return how many.
 
-    `new_key` raises their generation. That is safe for these only: each of their attempts is
-    proven not sent, which is checked. They are planned again before they are sent.
+    `new_key` raises their generation. That is safe for these only: each of their attempts is proven
+    not sent, which is checked. They are planned again before they are sent.
     """
-    one_at_a_time(connection, asked.campaign)
-    keep_intents_out(connection)
-    wanted = update(message).where(*_meant(asked))
-    if asked.new_key:
+    lock_campaign(connection, request.campaign)
+    lock_claims(connection)
+    wanted = update(message).where(*_wanted(request))
+    if request.new_key:
         wanted = wanted.values(generation=message.c.generation + 1)
     queued = connection.execute(
         wanted.values(
@@ -53,38 +55,39 @@ def retry(connection: Connection, asked: Retry) -> int:
         )
     ).rowcount
     if queued:
-        invalidate_plan(connection, asked.campaign)
+        invalidate_plan(connection, request.campaign)
     return queued
 
 
-def _meant(asked: Retry) -> list[ColumnElement[bool]]:
-    meant: list[ColumnElement[bool]] = [
-        message.c.campaign == asked.campaign,
-        message.c.status.in_(asked.statuses or RETRYABLE),
+def _wanted(request: RetryRequest) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [
+        message.c.campaign == request.campaign,
+        message.c.status.in_(request.statuses or RETRYABLE),
     ]
-    if asked.reasons:
-        meant.append(message.c.reason.in_(asked.reasons))
-    if asked.ids:
-        meant.append(message.c.recipient.in_(asked.ids))
-    if asked.new_key:
+    if request.reasons:
+        conditions.append(message.c.reason.in_(request.reasons))
+    if request.ids:
+        conditions.append(message.c.recipient.in_(request.ids))
+    if request.new_key:
         unproven = exists().where(
             attempt.c.message == message.c.id,
             attempt.c.outcome.in_(MAY_HAVE_SENT),
         )
-        meant.append(~unproven)
-    return meant
+        conditions.append(~unproven)
+    return conditions
 
 
-def to_retry(connection: Connection, asked: Retry, limit: int) -> list[str]:
-    """The first recipients whose messages `retry` would queue now."""
-    wanted = select(message.c.recipient).where(*_meant(asked)).order_by(message.c.id)
+def retryable_recipients(connection: Connection, request: RetryRequest, limit: int) -> list[str]:
+    """List the first recipients whose messages `retry` would queue now."""
+    wanted = select(message.c.recipient).where(*_wanted(request)).order_by(message.c.id)
     return list(connection.execute(wanted.limit(limit)).scalars())
 
 
 def withdraw(connection: Connection, id: int, *, planned: bool = False) -> int:
-    """Cancel what a campaign has in the queue; how many. `planned`: not what came back since."""
-    one_at_a_time(connection, id)
-    keep_intents_out(connection)
+    """Cancel what a campaign has in the queue, and return how many. `planned`: not what came back
+    since."""
+    lock_campaign(connection, id)
+    lock_claims(connection)
     wanted = update(message).where(message.c.campaign == id, message.c.status == _S.QUEUED)
     if planned:
         wanted = wanted.where(~message.c.unplanned)
@@ -92,32 +95,33 @@ def withdraw(connection: Connection, id: int, *, planned: bool = False) -> int:
 
 
 def cancel(connection: Connection, id: int, at: float, by: str) -> int:
-    """Withdraw what a campaign has in the queue, and let nothing more of it go; how many."""
+    """Withdraw what a campaign has in the queue, let nothing more of it go, and return how many."""
     withdrawn = withdraw(connection, id)
-    before = brakes.standing(connection, [id]).get(id)
+    before = brakes.active(connection, [id]).get(id)
     if before is None or before.kind is not BrakeKind.CANCELLED:
-        brakes.put(connection, id, BrakeKind.CANCELLED, at, by)
+        brakes.add(connection, id, BrakeKind.CANCELLED, at, by)
     return withdrawn
 
 
 def withdraw_cancelled(connection: Connection, id: int) -> None:
     """Withdraw what was under way when its campaign was cancelled and has come back, or was planned
     then; not what a person has asked for since."""
-    before = brakes.standing(connection, [id]).get(id)
+    before = brakes.active(connection, [id]).get(id)
     if before is not None and before.kind is BrakeKind.CANCELLED:
         withdraw(connection, id, planned=True)
 
 
 def resume(connection: Connection, id: int, at: float, by: str) -> Brake | None:
-    """Let a campaign go on, but for what was withdrawn; what had stopped it, if anything had."""
-    one_at_a_time(connection, id)
-    keep_intents_out(connection)
+    """Let a campaign go on, but for what was withdrawn, and return what had stopped it, if anything
+    had."""
+    lock_campaign(connection, id)
+    lock_claims(connection)
     withdraw_cancelled(connection, id)  # the run that was to do it may have been killed
     return brakes.release(connection, id, at, by)
 
 
 def suppress(connection: Connection, ids: Iterable[str], reason: str, at: float) -> int:
-    """Put recipients on the do-not-contact list and take their queued messages out; how many
+    """Put recipients on the do-not-contact list and take their queued messages out; return how many
     messages that stopped."""
     return suppress_each(connection, dict.fromkeys(ids, (reason, at)))[1]
 
@@ -125,12 +129,12 @@ def suppress(connection: Connection, ids: Iterable[str], reason: str, at: float)
 def suppress_each(
     connection: Connection, wanted: Mapping[str, tuple[str, float]]
 ) -> tuple[list[str], int]:
-    """`suppress` with a reason and a time for each; who is new on the list too. Who is on it
-    already stays on it with the reason and time that it has."""
-    one_at_a_time(connection)
-    keep_intents_out(connection)
+    """Do as `suppress`, with a reason and a time for each, and return also who is new on the list.
+    A person who is on it already stays on it with the reason and time that it has."""
+    lock_all_campaigns(connection)
+    lock_claims(connection)
     ids = list(wanted)
-    _wait_for(connection, ids)
+    _wait_for_recording(connection, ids)
     added: list[str] = []
     stopped = 0
     for start in range(0, len(ids), 500):
@@ -148,36 +152,36 @@ def suppress_each(
         if new:
             connection.execute(insert(suppression), new)
             added += [id for id in part if id not in there]
-        stopped += len(pass_suppressed(connection, message.c.recipient.in_(part)))
+        stopped += len(skip_suppressed(connection, message.c.recipient.in_(part)))
     return added, stopped
 
 
-def pass_listed(connection: Connection, id: int, listed: Mapping[str, str]) -> int:
-    """Take a campaign's queued messages to people of its own lists (id to where they stand) out of
-    the queue; how many."""
-    one_at_a_time(connection, id)
-    keep_intents_out(connection)
+def skip_listed(connection: Connection, id: int, listed: Mapping[str, str]) -> int:
+    """Take a campaign's queued messages to people of its own lists (id to where they are listed)
+    out of the queue, and return how many."""
+    lock_campaign(connection, id)
+    lock_claims(connection)
     ids = list(listed)
     stopped = 0
     for start in range(0, len(ids), 500):
         these = (message.c.campaign == id) & message.c.recipient.in_(ids[start : start + 500])
-        stopped += len(pass_own_list(connection, these, listed))
+        stopped += len(skip_own_list(connection, these, listed))
     return stopped
 
 
-def _wait_for(connection: Connection, ids: list[str]) -> None:
+def _wait_for_recording(connection: Connection, ids: list[str]) -> None:
     """Let what is being recorded of these recipients' messages end: a message that comes back into
-    the queue beside this would hear nothing of the list, and this nothing of it."""
+    the queue beside this would see nothing of the list, and this nothing of it."""
     of_them = message.c.recipient.in_(texts_of("ids", connection.dialect.name))
     those = select(message.c.id).where(of_them, status_is(message, *OPEN)).order_by(message.c.id)
     connection.execute(those.with_for_update(), {"ids": json.dumps(ids)}).all()
 
 
 def unsuppress(connection: Connection, ids: Iterable[str]) -> list[str]:
-    """Take recipients off the do-not-contact list; the next plan queues them again. Who was on
-    it."""
-    one_at_a_time(connection)
-    keep_intents_out(connection)
+    """Take recipients off the do-not-contact list, and return who was on it; the next plan queues
+    them again."""
+    lock_all_campaigns(connection)
+    lock_claims(connection)
     wanted = list(ids)
     stopped = select(message.c.campaign).where(
         message.c.recipient.in_(wanted), message.c.status == _S.SKIPPED
@@ -197,10 +201,10 @@ def hold_each(
     at: float,
     by: str,
 ) -> list[str]:
-    """Put recipients on hold until then (Unix s; None: until somebody says otherwise), whatever
-    was said of them before; whose hold that changed. Their queued messages stay as they are."""
-    one_at_a_time(connection)
-    keep_intents_out(connection)
+    """Put recipients on hold until then (Unix s; None: until they are taken off), whatever hold
+    they had, and return whose that changed. Their queued messages stay as they are."""
+    lock_all_campaigns(connection)
+    lock_claims(connection)
     connection.execute(delete(hold).where(hold.c.until <= at))
     wanted = list(dict.fromkeys(ids))
     changed: list[str] = []
@@ -220,9 +224,9 @@ def hold_each(
 
 
 def unhold(connection: Connection, ids: Iterable[str], at: float) -> list[str]:
-    """Take recipients off hold: their queued messages go on. Who was on it."""
-    one_at_a_time(connection)
-    keep_intents_out(connection)
+    """Take recipients off hold, and return who was on it: their queued messages go on."""
+    lock_all_campaigns(connection)
+    lock_claims(connection)
     connection.execute(delete(hold).where(hold.c.until <= at))
     gone = delete(hold).where(hold.c.recipient.in_(list(ids))).returning(hold.c.recipient)
     found = sorted(connection.execute(gone).scalars())

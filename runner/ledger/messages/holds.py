@@ -1,5 +1,5 @@
-"""People on hold: nothing goes to them, in whatever campaign, until a date or until somebody says
-so. Their queued messages stay queued. Reads only, but for `count_change`."""
+"""Holds: people to whom nothing goes, in any campaign, until a date or until they are taken off.
+Their queued messages stay queued. Reads only, but for `count_change`."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ _CHANGES = "holds"
 
 
 def is_held() -> ColumnElement[bool]:
-    """That a message's recipient is on hold at the moment that is given as `now`."""
+    """Build the condition that a message's recipient is on hold at the moment that is given as
+    `now`."""
     return exists().where(hold.c.recipient == message.c.recipient, _lasts())
 
 
 def is_held_without_end() -> ColumnElement[bool]:
-    """That a message's recipient is on hold until somebody says otherwise."""
+    """Build the condition that a message's recipient is on hold until taken off."""
     return exists().where(hold.c.recipient == message.c.recipient, hold.c.until.is_(None))
 
 
 def held_until() -> ScalarSelect[float | None]:
-    """When the hold of a message's recipient ends: None for never, and for who is on none."""
+    """Select when the hold of a message's recipient ends: None for never, and for a person on
+    none."""
     return select(hold.c.until).where(hold.c.recipient == message.c.recipient).scalar_subquery()
 
 
 def people(*, without_end: bool | None = None) -> Select[tuple[str]]:
-    """Everybody with a hold, past ones too. `without_end`: only those without an end, or only those
-    with one."""
+    """Select all people with a hold, past ones too. `without_end`: only those without an end, or
+    only those with one."""
     wanted = select(hold.c.recipient)
     if without_end is None:
         return wanted
@@ -44,8 +46,8 @@ def _lasts() -> ColumnElement[bool]:
 
 
 class HeldPerson(NamedTuple):
-    """Somebody on hold: until when (Unix s, None: until somebody says otherwise), why, since when,
-    and by whom."""
+    """A person on hold: until when (Unix s, None: until taken off), why, since when, and by
+    whom."""
 
     recipient: str
     until: float | None
@@ -54,12 +56,12 @@ class HeldPerson(NamedTuple):
     made_by: str
 
     def lasts(self, now: float) -> bool:
-        """Whether it is not over yet."""
+        """Return whether it is not over yet."""
         return self.until is None or self.until > now
 
 
 def listed(connection: Connection, now: float) -> list[HeldPerson]:
-    """Who is on hold, in the order in which they were put on it."""
+    """List who is on hold, in the order in which they were put on it."""
     wanted = select(hold.c.recipient, hold.c.until, hold.c.why, hold.c.made_at, hold.c.made_by)
     found = connection.execute(
         wanted.where(_lasts()).order_by(hold.c.made_at, hold.c.recipient), {"now": now}
@@ -68,14 +70,14 @@ def listed(connection: Connection, now: float) -> list[HeldPerson]:
 
 
 def hold_of(connection: Connection, recipient: str) -> HeldPerson | None:
-    """Somebody's hold, which may be over; None for none."""
+    """Find a person's hold, which may be over; None for none."""
     wanted = select(hold.c.recipient, hold.c.until, hold.c.why, hold.c.made_at, hold.c.made_by)
     found = connection.execute(wanted.where(hold.c.recipient == recipient)).one_or_none()
     return None if found is None else HeldPerson(*found)
 
 
 def held_among(connection: Connection, ids: Collection[str], now: float) -> frozenset[str]:
-    """Who of these recipients is on hold."""
+    """Return which of these recipients are on hold."""
     return frozenset(_AMONG.run(connection, ids=json.dumps(sorted(ids)), now=now).scalars())
 
 
@@ -87,8 +89,8 @@ _AMONG = Prepared(
 
 
 class Held(NamedTuple):
-    """How many queued messages of a campaign are to people on hold, and how many of those until
-    somebody says otherwise."""
+    """The numbers of a campaign's queued messages to people on hold, and of those to people on hold
+    without an end."""
 
     messages: int
     without_end: int
@@ -98,10 +100,10 @@ NONE_HELD = Held(0, 0)
 
 
 def held_of(connection: Connection, campaign: int, now: float) -> Held:
-    """What of a campaign's queue is on hold, as far as its plan covers that."""
+    """Count what of a campaign's queue is on hold, as far as its plan covers that."""
     if not connection.execute(select(hold.c.recipient).limit(1)).first():
         return NONE_HELD
-    # From the few that there are, not message by message: see `views._barred`.
+    # From the few that there are, not message by message: see `eligibility.barred_messages`.
     queued = (
         message.c.campaign + 0 == campaign,
         message.c.status.concat("") == "queued",
@@ -117,7 +119,7 @@ def held_of(connection: Connection, campaign: int, now: float) -> Held:
 
 
 def changes(connection: Connection) -> str:
-    """Another word whenever somebody was put on hold, or taken off."""
+    """Read a text that differs whenever a person was put on hold, or taken off."""
     return note(connection, _CHANGES)
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, literal_column, select, update
 
 from runner.errors import LedgerError
-from runner.ledger.messages.recontact import PassedOver, pass_suppressed
+from runner.ledger.messages.recontact import LateSkip, skip_suppressed
 from runner.ledger.schema import attempt, campaign, message, status_is
 from runner.ledger.statements import Prepared, bound, each_of, given, texts_of, tuples
 from runner.message.evidence import AttemptOutcome, Evidence, judge
@@ -55,7 +55,7 @@ class Recorded(NamedTuple):
 
     status: MessageStatus
     doubled: bool = False
-    passed: PassedOver | None = None
+    passed: LateSkip | None = None
 
 
 class _Before(NamedTuple):
@@ -136,7 +136,7 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
         return told
     resolved = {each.message for each in results if each.evidence is Evidence.SAID_NOT_SENT}
     _plan_again(connection, back, resolved)
-    passed = pass_suppressed(connection, message.c.id.in_(back - resolved))
+    passed = skip_suppressed(connection, message.c.id.in_(back - resolved))
     return [
         Recorded(_S.SKIPPED, passed=passed[result.message])
         if done.status is _S.QUEUED and result.message in passed

@@ -1,11 +1,10 @@
-"""Writing a plan: what is new, what changed, what is gone. One transaction, all or nothing."""
+"""Plans: what is new, what changed, what is gone, written in one transaction, all or nothing."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -29,7 +28,7 @@ from sqlalchemy import (
 
 from runner.errors import LedgerError
 from runner.ledger.campaigns.registry import CampaignRow
-from runner.ledger.locks import one_at_a_time, take_turns
+from runner.ledger.locks import lock_campaign, lock_plans
 from runner.ledger.schema import campaign, message, row_skip, status_is, suppression
 from runner.ledger.statements import (
     PLANNING_CACHE,
@@ -38,7 +37,7 @@ from runner.ledger.statements import (
     Prepared,
     as_json,
     indexes_to_build,
-    keep_pages,
+    set_cache_size,
     texts_of,
 )
 from runner.message.plan import (
@@ -48,7 +47,7 @@ from runner.message.plan import (
     Entry,
     Known,
     PlannedMessage,
-    told_as_listed,
+    describe_listed,
 )
 from runner.message.prospect import Recipient, RowSkip
 from runner.message.status import OPEN, MessageStatus, SkipReason
@@ -78,8 +77,8 @@ _KNOWN = Prepared(
 )
 
 
-def knows_anybody(connection: Connection) -> bool:
-    """Whether the ledger has a message at all."""
+def has_messages(connection: Connection) -> bool:
+    """Return whether the ledger has a message at all."""
     return connection.execute(select(message.c.id).limit(1)).first() is not None
 
 
@@ -90,14 +89,14 @@ def known(
     *,
     rehearsal: bool = False,
 ) -> dict[Recipient, Known]:
-    """What this campaign has for these recipients, the senders that others of its kind (a
-    `rehearsal` or real) wrote them from, and the last that another one has sent them, or perhaps
-    sent."""
+    """Read what this campaign has for these recipients, the senders that others of its kind (a
+    `rehearsal` or real) wrote them from, and the last message that another one has sent them, or
+    perhaps sent."""
     kind = campaign.c.rehearsal == rehearsal
-    asked = select(campaign.c.id, campaign.c.name, campaign.c.is_test).where(kind)
-    told = connection.execute(asked).all()
-    kin = {each.id for each in told}
-    names = {each.id: each.name for each in told if not each.is_test}
+    columns = select(campaign.c.id, campaign.c.name, campaign.c.is_test)
+    campaigns = connection.execute(columns.where(kind)).all()
+    kin = {each.id for each in campaigns}
+    names = {each.id: each.name for each in campaigns if not each.is_test}
     ids = json.dumps([recipient.id for recipient in recipients])
     rows: Sequence[Any] = _KNOWN.run(connection, recipients=ids).all()
     found: dict[Recipient, Known] = {}
@@ -121,23 +120,12 @@ def known(
 
 
 def suppressed(connection: Connection) -> dict[str, str]:
-    """The ledger's do-not-contact list: id -> since when, and why."""
+    """Read the ledger's do-not-contact list: id -> since when, and why."""
     rows = connection.execute(select(suppression))
-    return {row.recipient: told_as_listed(row.reason, row.added_at) for row in rows}
+    return {row.recipient: describe_listed(row.reason, row.added_at) for row in rows}
 
 
 _seen = Table("plan_seen", MetaData(), Column("recipient", String), prefixes=["TEMPORARY"])
-
-
-@dataclass(slots=True)
-class PlanCounts:
-    """What a plan did to the ledger, in messages."""
-
-    added: int = 0
-    requeued: int = 0
-    changed: int = 0
-    skipped: int = 0
-    removed: int = 0
 
 
 class PlanWriter:
@@ -146,20 +134,19 @@ class PlanWriter:
     def __init__(self, connection: Connection, row: CampaignRow) -> None:
         self._connection = connection
         self._campaign = row
-        self.counts = PlanCounts()
-        take_turns(connection, "plan")
-        one_at_a_time(connection, row.id)
+        lock_plans(connection)
+        lock_campaign(connection, row.id)
         # First: what comes back from here on waits until this is done, and is planned again.
         is_open = message.c.campaign == row.id, status_is(message, *OPEN)
         in_order = select(message.c.id).where(*is_open).order_by(message.c.id).with_for_update()
         connection.execute(update(message).where(message.c.id.in_(in_order)).values(outdated=True))
-        keep_pages(connection, PLANNING_CACHE)
+        set_cache_size(connection, PLANNING_CACHE)
         _seen.drop(connection, checkfirst=True)
         _seen.create(connection)
         connection.execute(delete(row_skip).where(row_skip.c.campaign == row.id))
         found = select(message.c.id).where(message.c.campaign == row.id).limit(1)
-        self._replans = connection.execute(found).first() is not None  # somebody may be gone
-        self._index_later = [] if knows_anybody(connection) else indexes_to_build(connection)
+        self._replans = connection.execute(found).first() is not None  # a person may be gone
+        self._index_later = [] if has_messages(connection) else indexes_to_build(connection)
         for index in self._index_later:
             index.drop(connection)
         self._messages = Bulk(connection, message, _MESSAGE_COLUMNS)
@@ -180,10 +167,6 @@ class PlanWriter:
             planned = entry.planned
             if entry.change is Change.NEW:
                 new.append(self._new(planned))
-                if planned.skip is None:
-                    self.counts.added += 1
-                else:
-                    self.counts.skipped += 1
                 if self._replans:
                     seen.append((planned.recipient.id,))
                 continue
@@ -191,17 +174,14 @@ class PlanWriter:
             match entry.change:
                 case Change.REQUEUED:
                     revised.append(self._revised(planned, entry.known, _S.QUEUED))
-                    self.counts.requeued += 1
                 case Change.REVISED:
                     revised.append(self._revised(planned, entry.known, None))
-                    self.counts.changed += 1
                 case Change.SKIPPED:
                     revised.append(self._revised(planned, entry.known, _S.SKIPPED))
                 case Change.SAME | Change.KEPT:
                     known = entry.known
                     if known and (known.row, known.zone) != (planned.row, planned.zone):
                         moved.append(self._moved(planned))
-            self.counts.skipped += planned.skip is not None and entry.change is not Change.KEPT
         self._messages.insert(new)
         if revised:
             self._revise(revised)
@@ -213,11 +193,10 @@ class PlanWriter:
         self._skips.insert(skips)
         self._seen.insert(seen)
 
-    def finish(self, fingerprint: str, at: float) -> int:
-        """Take out of the queue who is gone from the file; how many. Then drop what helped."""
+    def finish(self, fingerprint: str, at: float) -> None:
+        """Take out of the queue who is gone from the file. Then drop what helped."""
         for index in self._index_later:
             index.create(self._connection)
-        gone = self.gone()
         self._connection.execute(
             update(message)
             .where(
@@ -230,7 +209,6 @@ class PlanWriter:
                 detail="no longer in the prospects file, or not selected",
             )
         )
-        self.counts.removed = gone
         self._connection.execute(
             update(message)
             .where(message.c.campaign == self._campaign.id, message.c.unplanned.is_(True))
@@ -244,11 +222,10 @@ class PlanWriter:
             .values(fingerprint=fingerprint, planned_at=at)
         )
         _seen.drop(self._connection)
-        keep_pages(self._connection, USUAL_CACHE)
-        return gone
+        set_cache_size(self._connection, USUAL_CACHE)
 
     def gone(self) -> int:
-        """How many queued recipients this plan has not seen."""
+        """Count the queued recipients that this plan has not seen."""
         counted = select(func.count()).select_from(message).where(*self._gone(_S.QUEUED))
         return self._connection.execute(counted).scalar_one()
 
@@ -261,7 +238,7 @@ class PlanWriter:
         )
 
     def _new(self, planned: PlannedMessage) -> tuple[Any, ...]:
-        """The values of `_MESSAGE_COLUMNS`."""
+        """Return the values of `_MESSAGE_COLUMNS`."""
         row, (platform, id_type, recipient), sender, text, columns, skip, detail, free_at, zone = (
             planned
         )
@@ -326,7 +303,8 @@ class PlanWriter:
             raise LedgerError(f"{len(values)} revisions were due, {changed.rowcount} took place")
 
     def _moved(self, planned: PlannedMessage) -> dict[str, Any]:
-        """Where the recipient stands in the file now, and in which zone; no change of a text."""
+        """Return where the recipient stands in the file now, and in which zone; no change of a
+        text."""
         return {
             "_recipient": planned.recipient.id,
             "row": planned.row,
@@ -342,8 +320,7 @@ class PlanWriter:
         )
 
     def _row_skip(self, skip: RowSkip) -> tuple[Any, ...]:
-        """The values of `_SKIP_COLUMNS`."""
-        self.counts.skipped += 1
+        """Return the values of `_SKIP_COLUMNS`."""
         return (
             self._campaign.id,
             skip.row,

@@ -1,4 +1,5 @@
-"""Who may not be written to any more since the plan: looked at in the claim's own transaction."""
+"""People who may not be written to any more since the plan, skipped in the claim's own
+transaction."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, or_, 
 from runner.ledger.rehearsals import counts_for
 from runner.ledger.schema import campaign, message, suppression
 from runner.ledger.statements import Prepared, each_of
-from runner.message.plan import Contact, told_as_listed
+from runner.message.plan import Contact, describe_listed
 from runner.message.status import OPEN, MessageStatus, SkipReason
 
 _S = MessageStatus
@@ -21,8 +22,8 @@ _other = message.alias()
 
 
 @dataclass(frozen=True, slots=True)
-class PassedOver:
-    """A queued message that was not sent, for a reason newer than its plan: it is `skipped` now."""
+class LateSkip:
+    """The reason why a queued message was not sent, newer than its plan: it is `skipped` now."""
 
     reason: SkipReason
     detail: str
@@ -46,63 +47,63 @@ _CONTACTED = Prepared(
 )
 
 
-def pass_contacted(
+def skip_contacted(
     connection: Connection, asked: Mapping[int, tuple[float | None, float]]
-) -> tuple[dict[int, PassedOver], set[int]]:
+) -> tuple[dict[int, LateSkip], set[int]]:
     """Skip the queued ones of these messages whose recipients were written to by another campaign.
     `asked`: the campaign's `contact_once_in`, and the time now.
 
-    Also those whose recipients another campaign is writing to or has in doubt: they wait. Both
-    come from one look, or an answer recorded between two looks would be seen by neither.
+    Return also those whose recipients another campaign is writing to or has in doubt: they wait.
+    Both come from one look, or an answer recorded between two looks would be seen by neither.
     """
     ids = [id for id, (within, _) in asked.items() if within is not None]
     if not ids:
         return {}, set()
     rows = _CONTACTED.run(connection, ids=json.dumps(ids))
-    passed: dict[int, PassedOver] = {}
+    skipped: dict[int, LateSkip] = {}
     waiting: set[int] = set()
     for row in rows:
         if row.sent_at is None:
             waiting.add(row.id)
         elif (bar := Contact(row.name, row.sent_at).bars(*asked[row.id])) is not None:
-            passed[row.id] = PassedOver(SkipReason.CONTACTED, *bar)
-    return _skip(connection, passed), waiting - passed.keys()
+            skipped[row.id] = LateSkip(SkipReason.CONTACTED, *bar)
+    return _skip(connection, skipped), waiting - skipped.keys()
 
 
-def pass_suppressed(connection: Connection, these: ColumnElement[bool]) -> dict[int, PassedOver]:
+def skip_suppressed(connection: Connection, these: ColumnElement[bool]) -> dict[int, LateSkip]:
     """Skip the queued ones of `these` messages whose recipients are on the do-not-contact list."""
     rows = connection.execute(
         select(message.c.id, suppression.c.reason, suppression.c.added_at)
         .join(suppression, suppression.c.recipient == message.c.recipient)
         .where(these, message.c.status == _S.QUEUED)
     )
-    passed = {
-        row.id: PassedOver(SkipReason.SUPPRESSED, told_as_listed(row.reason, row.added_at))
+    skipped = {
+        row.id: LateSkip(SkipReason.SUPPRESSED, describe_listed(row.reason, row.added_at))
         for row in rows
     }
-    return _skip(connection, passed)
+    return _skip(connection, skipped)
 
 
-def pass_own_list(
+def skip_own_list(
     connection: Connection, these: ColumnElement[bool], listed: Mapping[str, str]
-) -> dict[int, PassedOver]:
+) -> dict[int, LateSkip]:
     """Skip the queued ones of `these` messages whose recipients are `listed`: id to where."""
     rows = connection.execute(
         select(message.c.id, message.c.recipient).where(these, message.c.status == _S.QUEUED)
     )
-    passed = {
-        row.id: PassedOver(SkipReason.SUPPRESSED, f"is in {listed[row.recipient]}")
+    skipped = {
+        row.id: LateSkip(SkipReason.SUPPRESSED, f"is in {listed[row.recipient]}")
         for row in rows
         if row.recipient in listed
     }
-    return _skip(connection, passed)
+    return _skip(connection, skipped)
 
 
-def _skip(connection: Connection, passed: dict[int, PassedOver]) -> dict[int, PassedOver]:
-    if passed:
+def _skip(connection: Connection, skipped: dict[int, LateSkip]) -> dict[int, LateSkip]:
+    if skipped:
         values: list[dict[str, Any]] = [
             {"_id": id, "reason": why.reason, "detail": why.detail, "not_before": why.free_at}
-            for id, why in sorted(passed.items())
+            for id, why in sorted(skipped.items())
         ]
         connection.execute(
             update(message)
@@ -115,7 +116,7 @@ def _skip(connection: Connection, passed: dict[int, PassedOver]) -> dict[int, Pa
             ),
             values,
         )
-    return passed
+    return skipped
 
 
 def _same_recipient() -> ColumnElement[bool]:
@@ -126,16 +127,16 @@ def _same_recipient() -> ColumnElement[bool]:
     )
 
 
-def has_freed(connection: Connection, id: int, now: float) -> bool:
-    """Whether somebody whom a campaign has passed over as contacted may be free now: the time has
-    passed, or what was being sent or in doubt is settled."""
+def may_be_free(connection: Connection, id: int, now: float) -> bool:
+    """Return whether a person whom a campaign has skipped as contacted may be free now: the time
+    has passed, or what was being sent or in doubt is settled."""
     still_open = exists().where(
         _other.c.campaign != message.c.campaign,
         _same_recipient(),
         _other.c.status.in_(OPEN),
         counts_for(_other, message),
     )
-    found = (
+    freed = (
         select(message.c.id)
         .where(
             message.c.campaign == id,
@@ -146,4 +147,4 @@ def has_freed(connection: Connection, id: int, now: float) -> bool:
         )
         .limit(1)
     )
-    return connection.execute(found).first() is not None
+    return connection.execute(freed).first() is not None

@@ -1,4 +1,4 @@
-"""A person's word about messages in doubt, and taking it back before anything came of it."""
+"""A person's resolutions of messages in doubt, and undoing them before anything came of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from runner.ledger.locks import one_at_a_time
+from runner.ledger.locks import lock_campaign
 from runner.ledger.messages.outcomes import OUTCOME_COLUMNS, Recorded, invalidate_plan
 from runner.ledger.messages.settlements import Settlement, settle
 from runner.ledger.schema import attempt, campaign, message, run, word
@@ -22,27 +22,27 @@ _MESSAGE = ("status", "reason", "detail", "not_before", "tries", "unplanned", "o
 _ATTEMPT = ("number", *OUTCOME_COLUMNS)
 
 
-PART = 500
-"""Messages named in one statement."""
+RESOLVED_AT_ONCE = 500
+"""Messages resolved at once."""
 
 
-def give_word(
-    connection: Connection, id: int, words: Sequence[Settlement]
+def resolve(
+    connection: Connection, id: int, resolutions: Sequence[Settlement]
 ) -> list[Recorded | None]:
-    """Settle a campaign's messages in doubt as a person says, and keep how they were."""
-    one_at_a_time(connection, id)  # a plan that ends meanwhile would not see it
-    told: list[Recorded | None] = []
-    for start in range(0, len(words), PART):
-        told += _give_part(connection, id, words[start : start + PART])
-    return told
+    """Settle a campaign's messages in doubt as a person resolves them, and keep how they were."""
+    lock_campaign(connection, id)  # a plan that ends meanwhile would not see it
+    recorded: list[Recorded | None] = []
+    for start in range(0, len(resolutions), RESOLVED_AT_ONCE):
+        recorded += _resolve_part(connection, id, resolutions[start : start + RESOLVED_AT_ONCE])
+    return recorded
 
 
-def _give_part(
-    connection: Connection, id: int, words: Sequence[Settlement]
+def _resolve_part(
+    connection: Connection, id: int, resolutions: Sequence[Settlement]
 ) -> list[Recorded | None]:
-    ids = [each.message for each in words]
-    before = _as_they_are(connection, ids)
-    told = settle(connection, list(words))
+    ids = [each.message for each in resolutions]
+    before = _read_before(connection, ids)
+    recorded = settle(connection, list(resolutions))
     last, planned_at = _last_run(connection), _planned_at(connection, id)
     connection.execute(delete(word).where(word.c.message.in_(ids)))
     kept = [
@@ -52,28 +52,28 @@ def _give_part(
             "status": done.status,
             "before": json.dumps(before[each.message] | {"planned_at": planned_at}),
         }
-        for each, done in zip(words, told, strict=True)
+        for each, done in zip(resolutions, recorded, strict=True)
         if done is not None
     ]
     if kept:
         connection.execute(insert(word), kept)
-    return told
+    return recorded
 
 
-def _as_they_are(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """Messages and their unproven attempts, as JSON takes them."""
-    found: dict[int, dict[str, Any]] = {}
+def _read_before(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Read messages and their unproven attempts, as JSON takes them."""
+    before: dict[int, dict[str, Any]] = {}
     columns = [message.c[name] for name in _MESSAGE]
     for row in connection.execute(select(message.c.id, *columns).where(message.c.id.in_(ids))):
         values = row._asdict()
-        found[values.pop("id")] = {"message": values, "attempts": []}
+        before[values.pop("id")] = {"message": values, "attempts": []}
     wanted = select(attempt.c.message, *(attempt.c[name] for name in _ATTEMPT)).where(
         attempt.c.message.in_(ids), attempt.c.outcome == AttemptOutcome.UNKNOWN
     )
     for row in connection.execute(wanted.order_by(attempt.c.number)):
         values = row._asdict()
-        found[values.pop("message")]["attempts"].append(values)
-    return found
+        before[values.pop("message")]["attempts"].append(values)
+    return before
 
 
 def _last_run(connection: Connection) -> int:
@@ -83,25 +83,25 @@ def _last_run(connection: Connection) -> int:
 
 def _planned_at(connection: Connection, id: int) -> float | None:
     when = select(campaign.c.planned_at).where(campaign.c.id == id)
-    found: float | None = connection.execute(when).scalar_one()
-    return found
+    planned_at: float | None = connection.execute(when).scalar_one()
+    return planned_at
 
 
 @dataclass(slots=True)
-class TakenBack:
+class Undone:
     """Recipients whose message is in doubt again, and those for whom it is too late."""
 
     back: list[str] = field(default_factory=list)
     too_late: list[str] = field(default_factory=list)
 
 
-def take_back(connection: Connection, id: int, recipients: Collection[str] = ()) -> TakenBack:
-    """Take back what people said of a campaign's messages (empty `recipients`: of all) since the
+def undo(connection: Connection, id: int, recipients: Collection[str] = ()) -> Undone:
+    """Undo a person's resolutions of a campaign's messages (empty `recipients`: of all) since the
     last run began: they are in doubt again, as they were.
 
-    The only move out of `sent`, and only where nothing but a word had made it so.
+    The only move out of `sent`, and only where nothing but a resolution had made it so.
     """
-    one_at_a_time(connection, id)
+    lock_campaign(connection, id)
     last, planned_at = _last_run(connection), _planned_at(connection, id)
     wanted = (
         select(word, message.c.recipient, message.c.status.label("now"), message.c.unplanned)
@@ -112,22 +112,22 @@ def take_back(connection: Connection, id: int, recipients: Collection[str] = ())
     )
     chosen = message.c.recipient.in_(recipients) if recipients else word.c.run == last
     wanted = wanted.where(chosen)
-    told = TakenBack()
+    undone = Undone()
     for row in connection.execute(wanted).all():
         moved_on = row.now != row.status or (row.now == _S.QUEUED and not row.unplanned)
         if row.run != last or moved_on or _is_proven(connection, row.message):
-            told.too_late.append(row.recipient)
+            undone.too_late.append(row.recipient)
             continue
         _restore(connection, row.message, json.loads(row.before), planned_at)
         connection.execute(delete(word).where(word.c.message == row.message))
-        told.back.append(row.recipient)
-    if told.back:
+        undone.back.append(row.recipient)
+    if undone.back:
         invalidate_plan(connection, id)
-    return told
+    return undone
 
 
 def _is_proven(connection: Connection, id: int) -> bool:
-    """Whether the API itself has said meanwhile that the message was accepted."""
+    """Return whether an answer of the API proves meanwhile that the message was accepted."""
     accepted = select(attempt.c.number).where(
         attempt.c.message == id,
         attempt.c.outcome == AttemptOutcome.ACCEPTED,
@@ -141,7 +141,7 @@ def _restore(
 ) -> None:
     values = before["message"] | {"message_id": None, "thread_id": None, "sent_at": None}
     if before.get("planned_at") != planned_at:
-        # The plan made since has passed it over, and may no longer know its recipient.
+        # The plan made since has left it alone, and may no longer know its recipient.
         values |= {"outdated": True, "unplanned": True}
     connection.execute(update(message).where(message.c.id == id).values(**values))
     for values in before["attempts"]:

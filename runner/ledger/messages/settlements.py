@@ -1,4 +1,4 @@
-"""Settling messages in doubt, by a look-up or by a person's word."""
+"""Settlements of messages in doubt, by a look-up or by a person."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from runner.message.status import MessageStatus
 
 _S = MessageStatus
 
+_TAKEN = "the message that a look-up shows already belongs to another one of this ledger"
+
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What a look-up or a person says of a whole message in doubt: of every unproven attempt."""
+    """The result of a look-up, or a person's resolution, for a whole message in doubt: for every
+    unproven attempt."""
 
     message: int
     evidence: Evidence
@@ -34,9 +37,8 @@ class Settlement:
 
 
 def settle(connection: Connection, settlements: list[Settlement]) -> list[Recorded | None]:
-    """Settle messages in doubt. None for one that is no longer in doubt, unless it is found: late
-    truth is welcome.
-    """
+    """Settle messages in doubt. Return None for one that is no longer in doubt, unless it is found:
+    late truth is welcome."""
     ids = [item.message for item in settlements]
     rows = {
         row.id: row
@@ -65,7 +67,7 @@ def _settle_one(
     if not numbers or (row.status != _S.IN_DOUBT and not late):
         return None
     if EVIDENCE[item.evidence].attempt is AttemptOutcome.UNKNOWN:
-        # It proves nothing: the attempts keep their own words, the message says what is new.
+        # It proves nothing: the attempts keep their own reasons, the message has the new one.
         connection.execute(
             update(message)
             .where(message.c.id == item.message)
@@ -75,9 +77,6 @@ def _settle_one(
     if item.evidence in (Evidence.FOUND, Evidence.SAID_SENT):
         numbers = numbers[:1]  # one message was accepted: by one of them
     return _settle_each(connection, item, numbers)
-
-
-_TAKEN = "the message that a look-up shows already belongs to another one of this ledger"
 
 
 def _settle_each(connection: Connection, item: Settlement, numbers: list[int]) -> Recorded:

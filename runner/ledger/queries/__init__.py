@@ -1,1 +1,1 @@
-"""What people look at. Read-only."""
+"""The queries for people and metrics. Read-only."""

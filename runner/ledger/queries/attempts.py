@@ -1,4 +1,4 @@
-"""What happened last: every attempt to send, newest first, and cheap to ask every second."""
+"""The newest attempts to send, cheap to read every second."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
-from runner.ledger.pagination import Page, page_of, where_of
+from runner.ledger.pagination import Page, page_of, parse_cursor
 from runner.ledger.rehearsals import lane_name
 from runner.ledger.schema import attempt, campaign, lane, message, status_is
 from runner.message.evidence import Evidence
@@ -17,8 +17,8 @@ from runner.message.status import MessageStatus
 
 _S = MessageStatus
 
-LATELY = 1000
-"""The newest attempts of a lane in which a campaign's are looked for. Our own choice: 5 ms."""
+NEWEST_OF_LANE = 1000
+"""The newest attempts of a lane among which a campaign's are searched. Our own choice: 5 ms."""
 
 SLACK = 120.0
 """Seconds by which the time of sending, which is an attempt's end by our clock, may lie after its
@@ -49,7 +49,7 @@ class LogLine:
 
     @property
     def key(self) -> tuple[float, int, int]:
-        """What it is sorted by."""
+        """The key it is sorted by."""
         return self.at, self.message, self.number
 
 
@@ -61,15 +61,15 @@ _MADE = attempt.c.evidence != Evidence.PRESUMED
 def recent(
     connection: Connection, id: int | None = None, *, after: str = "", limit: int = 100
 ) -> Page[LogLine]:
-    """The newest attempts of a campaign, or of the whole ledger (None).
+    """Return the newest attempts of a campaign, or of the whole ledger (None).
 
-    Exact for the ledger, and for a campaign among the newest `LATELY` attempts of its lane. Older
-    ones of a campaign come by when they were sent; of those that were not sent, the last in the
-    plan.
+    Exact for the ledger, and for a campaign among the newest `NEWEST_OF_LANE` attempts of its lane.
+    Older ones of a campaign come by when they were sent; of those that were not sent, the last in
+    the plan.
     """
     before: _Key | None = None
     if after:
-        at, of, number = where_of(after, float, int, int)
+        at, of, number = parse_cursor(after, float, int, int)
         before = at, of, number
     if id is None:
         lines = _of_ledger(connection, before, limit)
@@ -92,10 +92,10 @@ def _of_campaign(connection: Connection, id: int, before: _Key | None, limit: in
     if bound is None or bound.team is None:
         return []
     lane = lane_name(bound.team, rehearsal=bound.rehearsal)
-    newest = _newest_of_lane(connection, lane, before, LATELY)
+    newest = _newest_of_lane(connection, lane, before, NEWEST_OF_LANE)
     mine = _of_these(connection, id, {key[1] for key in newest})
     keys = [key for key in newest if key[1] in mine]
-    if len(keys) < limit and len(newest) == LATELY:
+    if len(keys) < limit and len(newest) == NEWEST_OF_LANE:
         older = newest[-1]
         some = _older(connection, id, older, limit, len(keys))
         keys += sorted(some, reverse=True)
@@ -127,13 +127,14 @@ def _before(key: _Key | None) -> list[ColumnElement[bool]]:
 
 
 def _of_these(connection: Connection, id: int, messages: Collection[int]) -> set[int]:
-    """Those of these messages that are of a campaign."""
+    """Return those of these messages that are of a campaign."""
     mine = select(message.c.id).where(message.c.id.in_(messages), message.c.campaign + 0 == id)
     return set(connection.execute(mine).scalars())
 
 
 def _older(connection: Connection, id: int, than: _Key, limit: int, seen: int) -> set[_Key]:
-    """A campaign's attempts before a moment, as far as its messages tell when they were made."""
+    """Return a campaign's attempts before a moment, as far as its messages tell when they were
+    made."""
     sent = (
         select(message.c.id)
         .where(
@@ -160,7 +161,7 @@ def _older(connection: Connection, id: int, than: _Key, limit: int, seen: int) -
 
 
 def _lines(connection: Connection, keys: Sequence[_Key]) -> list[LogLine]:
-    """Lines in order."""
+    """Return the attempts with these keys, newest first."""
     asked = set(keys)
     wanted = (
         select(

@@ -1,4 +1,4 @@
-"""Who got what: every line of an export, read a piece at a time."""
+"""The lines of an export, read a batch at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from runner.ledger.queries.totals import own_result
+from runner.ledger.queries.totals import is_own_result
 from runner.ledger.schema import message, row_skip
 from runner.ledger.statements import Prepared, each_of
 from runner.message.status import MessageStatus
@@ -68,18 +68,19 @@ _EXPORTED = Prepared(
         message.c.columns,
     ).where(message.c.id.in_(each_of("ids", database)))
 )
-EXPORTED_AT_ONCE = 500
+EXPORT_BATCH = 500
+"""Messages that are read at once."""
 
 
 def export_names(
     connection: Connection, id: int, statuses: Collection[MessageStatus] = ()
 ) -> list[str]:
-    """The names of the prospects' own columns in an export, each once."""
+    """Return the names of the prospects' own columns in an export, each once."""
     names: dict[str, None] = {}
     of_messages = select(message.c.columns).where(message.c.campaign == id).order_by(message.c.id)
     if statuses:
         of_messages = of_messages.where(message.c.status.in_(statuses))
-    of_skips = select(row_skip.c.columns).where(row_skip.c.campaign == id, own_result())
+    of_skips = select(row_skip.c.columns).where(row_skip.c.campaign == id, is_own_result())
     wanted = [of_messages]
     if not statuses or _S.SKIPPED in statuses:
         wanted.append(of_skips.order_by(row_skip.c.row))
@@ -94,15 +95,16 @@ def export_names(
 def export_rows(
     connection: Connection, id: int, statuses: Collection[MessageStatus] = ()
 ) -> Iterator[ExportRow]:
-    """Every recipient and every row without a usable id, messages first, each in row order."""
+    """Return every recipient and every row without a usable id, messages first, each in row
+    order."""
     wanted = select(message.c.id).where(message.c.campaign == id)
     if statuses:
         wanted = wanted.where(message.c.status.in_(statuses))
     # Their ids alone are put into order: whole rows would be written to a temporary file for it.
     ordered = connection.execute(wanted.order_by(message.c.row, message.c.id))
     ids = array("q", (each for (each,) in ordered))
-    for at in range(0, len(ids), EXPORTED_AT_ONCE):
-        some = ids[at : at + EXPORTED_AT_ONCE].tolist()
+    for at in range(0, len(ids), EXPORT_BATCH):
+        some = ids[at : at + EXPORT_BATCH].tolist()
         rows = _EXPORTED.run(connection, ids=json.dumps(some))
         found: dict[int, tuple[Any, ...]] = {row[0]: tuple(row) for row in rows}
         for each in some:
@@ -119,7 +121,7 @@ def export_rows(
             row_skip.c.detail,
             row_skip.c.columns,
         )
-        .where(row_skip.c.campaign == id, own_result())
+        .where(row_skip.c.campaign == id, is_own_result())
         .order_by(row_skip.c.row)
     )
     for row, recipient, reason, detail, columns in connection.execution_options(

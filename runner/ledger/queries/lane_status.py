@@ -1,4 +1,4 @@
-"""The lanes of a ledger, as they stand."""
+"""The status of a ledger's lanes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import (
     select,
 )
 
-from runner.ledger.campaigns.workers import drives
+from runner.ledger.campaigns.workers import is_live_driver
 from runner.ledger.queries.totals import counts
 from runner.ledger.schema import campaign, lane, run, submission
 from runner.message.status import MessageStatus
@@ -19,7 +19,7 @@ _S = MessageStatus
 
 
 class LaneRow(NamedTuple):
-    """How a lane of workers stands. `host`, `pid`, `since`: the worker that has it now or had it
+    """A lane of workers as it stands. `host`, `pid`, `since`: the worker that has it now or had it
     last, empty for none; `driven`: whether it has it now, and lives."""
 
     lane: str
@@ -37,7 +37,7 @@ class LaneRow(NamedTuple):
 
 
 def lane_rows(connection: Connection) -> list[LaneRow]:
-    """How the lanes stand that workers drive, by name."""
+    """Return the lanes that workers drive, by name."""
     each = submission.c
     by_lane: dict[str, list[Any]] = {}
     for row in connection.execute(
@@ -69,7 +69,7 @@ def _lane_row(connection: Connection, lane_id: str, rows: Sequence[Any]) -> Lane
         owner.host if owner and worker else "",
         owner.pid if owner and worker else 0,
         owner.started_at if owner and worker else 0.0,
-        owner is not None and drives(connection, lane_id, owner.run),
+        owner is not None and is_live_driver(connection, lane_id, owner.run),
         owner.epoch if owner else 0,
         sum(each[_S.QUEUED] for each in counted),
         sum(each[_S.SENDING] + each[_S.IN_DOUBT] for each in counted),

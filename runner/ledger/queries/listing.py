@@ -1,6 +1,7 @@
-"""What people look through: lists of messages and rows, a page at a time, and one message's story.
+"""Lists of messages and rows, a page at a time, and one message in full.
 
-Every look is bounded, whatever the ledger holds: it reads by an index, or so many messages at most.
+Every query is bounded, whatever the ledger holds: it reads by an index, or so many messages at
+most.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from sqlalchemy import Column, ColumnElement, Connection, func, select
 from runner.ledger.campaigns.audit import Action, actions_about
 from runner.ledger.messages import holds
 from runner.ledger.messages.holds import HeldPerson
-from runner.ledger.pagination import Page, page_of, place_after, where_of
-from runner.ledger.queries.totals import own_result
+from runner.ledger.pagination import Page, make_cursor, page_of, parse_cursor
+from runner.ledger.queries.totals import is_own_result
 from runner.ledger.schema import attempt, campaign, message, row_skip, run, status_is, suppression
 from runner.message.status import MessageStatus
 
 _S = MessageStatus
 
-LOOKED_AT = 20_000
-"""Messages that a page of a list looks at most, to find those that it is asked for. Our own choice:
+MOST_SCANNED = 20_000
+"""The most messages that are scanned for a page of a list. Our own choice:
 about a tenth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedMessage:
     """A message, or a row of the sheet without a usable id (`message` is None), as it is now.
     `columns` are the prospect's cells."""
 
@@ -83,20 +84,20 @@ ROWS_LISTED = select(
 ).join(campaign, campaign.c.id == row_skip.c.campaign)
 
 
-def listed(row: Sequence[Any]) -> Listed:
-    """A row of `LISTED`."""
+def listed(row: Sequence[Any]) -> ListedMessage:
+    """Return a message from a row of `LISTED`."""
     campaign, name, id, number, to, status, reason, detail, columns, *rest = row
     cells = json.loads(columns)
-    return Listed(
+    return ListedMessage(
         campaign, name, id, number, to, MessageStatus(status), reason, detail, cells, *rest
     )
 
 
-def row_listed(row: Sequence[Any]) -> Listed:
-    """A row of `ROWS_LISTED`."""
+def row_listed(row: Sequence[Any]) -> ListedMessage:
+    """Return a row of the sheet from a row of `ROWS_LISTED`."""
     campaign, name, number, to, reason, detail, columns = row
     cells = json.loads(columns)
-    return Listed(campaign, name, None, number, to, _S.SKIPPED, reason, detail, cells)
+    return ListedMessage(campaign, name, None, number, to, _S.SKIPPED, reason, detail, cells)
 
 
 def messages(
@@ -108,9 +109,10 @@ def messages(
     sender: str = "",
     after: str = "",
     limit: int = 50,
-) -> Page[Listed]:
-    """A campaign's messages of one status, in plan order. Empty `reason` and `sender`: any."""
-    [since] = where_of(after, int) if after else [0]
+) -> Page[ListedMessage]:
+    """Return a campaign's messages of one status, in plan order. Empty `reason` and `sender`:
+    any."""
+    [since] = parse_cursor(after, int) if after else [0]
     by_sender = status is _S.QUEUED and bool(sender)  # which has an index of its own
     is_so = status_is(message, status) if by_sender else message.c.status == status
     among = [message.c.campaign == id, is_so]
@@ -122,45 +124,45 @@ def messages(
     wanted = LISTED.where(*among, *part, *asked).limit(limit)
     rows = [listed(row) for row in connection.execute(wanted)]
     page = page_of(rows, limit, lambda each: (each.message,))
-    return page if page.after or end is None else Page(page.rows, place_after(end), cut=True)
+    return page if page.after or end is None else Page(page.rows, make_cursor(end), cut=True)
 
 
 def skipped(
     connection: Connection, id: int, *, reason: str = "", after: str = "", limit: int = 50
-) -> Page[Listed]:
-    """Whom a campaign skipped: rows without a usable id first, in the order of the sheet, then
-    messages in plan order. Empty `reason`: any."""
-    of_messages, since = where_of(after, int, int) if after else (0, -1)
+) -> Page[ListedMessage]:
+    """Return what a campaign skipped: rows without a usable id first, in the order of the sheet,
+    then messages in plan order. Empty `reason`: any."""
+    of_messages, since = parse_cursor(after, int, int) if after else (0, -1)
     if of_messages:
         return _then(
             messages(connection, id, _S.SKIPPED, reason=reason, after=str(since), limit=limit)
         )
     among = [row_skip.c.campaign == id]
-    asked = [own_result(), *([row_skip.c.reason == reason] if reason else [])]
+    asked = [is_own_result(), *([row_skip.c.reason == reason] if reason else [])]
     end = _end_of_look(connection, row_skip.c.row, among, since)
     part = [row_skip.c.row > since, *([] if end is None else [row_skip.c.row <= end])]
     wanted = ROWS_LISTED.where(*among, *part, *asked).order_by(row_skip.c.row).limit(limit)
     rows = tuple(row_listed(row) for row in connection.execute(wanted))
     if len(rows) == limit:
-        return Page(rows, place_after(0, rows[-1].row))
+        return Page(rows, make_cursor(0, rows[-1].row))
     if end is not None:
-        return Page(rows, place_after(0, end), cut=True)
+        return Page(rows, make_cursor(0, end), cut=True)
     rest = _then(messages(connection, id, _S.SKIPPED, reason=reason, limit=limit - len(rows)))
     return Page(rows + rest.rows, rest.after, rest.cut)
 
 
-def _then(page: Page[Listed]) -> Page[Listed]:
-    """A page of messages as one of a list that began with rows."""
+def _then(page: Page[ListedMessage]) -> Page[ListedMessage]:
+    """Return a page of messages as one of a list that began with rows."""
     return Page(page.rows, page.after and f"1_{page.after}", page.cut)
 
 
 def _end_of_look(
     connection: Connection, key: Column[int], among: Sequence[ColumnElement[bool]], since: int
 ) -> int | None:
-    """The key up to which a page looks; None when that is to the end."""
-    next_ones = select(key).where(*among, key > since).order_by(key).limit(LOOKED_AT).subquery()
+    """Return the key up to which a page is scanned; None for the end."""
+    next_ones = select(key).where(*among, key > since).order_by(key).limit(MOST_SCANNED).subquery()
     last, count = connection.execute(select(func.max(next_ones.c[0]), func.count())).one()
-    return last if count == LOOKED_AT else None
+    return last if count == MOST_SCANNED else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,13 +189,13 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class MessageDetail:
     """All that the ledger knows of one message. `suppressed`: why, and since when, its recipient is
     on the do-not-contact list, None if they are not; `held`: their hold, which may be over;
     `others`: messages to the same person, of other campaigns too, at most `OTHERS`; `actions`: what
     persons did about it, newest first."""
 
-    message: Listed
+    message: ListedMessage
     platform: str
     id_type: str
     step: str
@@ -202,14 +204,14 @@ class Story:
     actions: tuple[Action, ...]
     suppressed: tuple[str, float] | None
     held: HeldPerson | None
-    others: tuple[Listed, ...]
+    others: tuple[ListedMessage, ...]
 
 
 OTHERS = 100
 
 
-def story(connection: Connection, id: int) -> Story | None:
-    """The story of a message; None if there is no such message."""
+def detail(connection: Connection, id: int) -> MessageDetail | None:
+    """Return one message in full; None if there is no such message."""
     found = connection.execute(LISTED.where(message.c.id == id)).one_or_none()
     if found is None:
         return None
@@ -230,7 +232,7 @@ def story(connection: Connection, id: int) -> Story | None:
             suppression.c.recipient == told.recipient
         )
     ).one_or_none()
-    return Story(
+    return MessageDetail(
         message=told,
         platform=platform,
         id_type=id_type,

@@ -1,4 +1,4 @@
-"""What came of a campaign, counted by time, sender and column: read only, grouped in the database,
+"""The counts of a campaign by time, sender and column, grouped in the database,
 so that a million messages take a few hundred rows of memory."""
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from sqlalchemy import (
 )
 
 from runner.ledger.queries.exports import export_names
-from runner.ledger.queries.totals import own_result
+from runner.ledger.queries.totals import is_own_result
 from runner.ledger.schema import attempt, message, row_skip, status_is
 from runner.message.status import MessageStatus
 
 _S = MessageStatus
 
 ENDED = (_S.SENT, _S.REJECTED, _S.FAILED, _S.IN_DOUBT)
-"""What a message may come to at a known moment."""
+"""The statuses that a message comes to at a known moment."""
 
 SHOWN = 120
 """Characters of a cell that tell its value from others."""
@@ -36,7 +36,7 @@ SAMPLE = 200
 """Messages and rows whose columns are taken to be those of the sheet."""
 
 
-class OfSender(NamedTuple):
+class SenderCount(NamedTuple):
     """Messages of one sender, status and zone; `last_at`: when the last was sent (Unix s)."""
 
     sender: str
@@ -46,8 +46,8 @@ class OfSender(NamedTuple):
     last_at: float | None
 
 
-def by_sender(connection: Connection, id: int) -> list[OfSender]:
-    """A campaign's messages by sender, status and zone."""
+def by_sender(connection: Connection, id: int) -> list[SenderCount]:
+    """Return a campaign's messages by sender, status and zone."""
     group = message.c.sender, message.c.status, message.c.zone
     rows = connection.execute(
         select(*group, func.count(), func.max(message.c.sent_at))
@@ -56,7 +56,7 @@ def by_sender(connection: Connection, id: int) -> list[OfSender]:
         .order_by(*group)
     )
     return [
-        OfSender(sender, MessageStatus(status), zone, count, last)
+        SenderCount(sender, MessageStatus(status), zone, count, last)
         for sender, status, zone, count, last in rows
     ]
 
@@ -72,7 +72,7 @@ class Slot(NamedTuple):
 
 
 def ended_between(connection: Connection, id: int) -> tuple[float, float] | None:
-    """When the first and the last of a campaign's messages came to what they are (Unix s)."""
+    """Return when the first and the last of a campaign's messages came to their status (Unix s)."""
     ends = [
         connection.execute(select(func.min(at), func.max(at)).select_from(source)).one()
         for source, at in _endings(id)
@@ -84,8 +84,8 @@ def ended_between(connection: Connection, id: int) -> tuple[float, float] | None
 
 
 def ended(connection: Connection, id: int, every: int) -> list[Slot]:
-    """When a campaign's messages were sent, or else came to their last attempt's end, counted in
-    slots of `every` seconds."""
+    """Count a campaign's messages by the time when they were sent, or else their last attempt
+    ended, in slots of `every` seconds."""
     found: list[Slot] = []
     for source, at in _endings(id):
         slot = _whole(connection, at / every).label("slot")
@@ -99,8 +99,8 @@ def ended(connection: Connection, id: int, every: int) -> list[Slot]:
 
 
 def _endings(id: int) -> Iterator[tuple[Any, ColumnElement[float]]]:
-    """Messages with the moment at which they came to their status: those sent, by their index, and
-    the others, by their last attempt."""
+    """Yield messages with the moment at which they came to their status: those sent, by their
+    index, and the others, by their last attempt."""
     sent = (
         select(message.c.sender, message.c.status, message.c.sent_at.label("at"))
         .where(message.c.campaign == id, status_is(message, _S.SENT))
@@ -119,14 +119,16 @@ def _endings(id: int) -> Iterator[tuple[Any, ColumnElement[float]]]:
 
 
 def _whole(connection: Connection, of: ColumnElement[float]) -> ColumnElement[int]:
-    """The whole part of a positive number. SQLite need not have `floor`; PostgreSQL rounds."""
+    """Return the whole part of a positive number. SQLite need not have `floor`; PostgreSQL
+    rounds."""
     if connection.dialect.name == "sqlite":
         return cast(of, Integer)
     return cast(func.floor(of), BigInteger)
 
 
 def column_names(connection: Connection, id: int) -> list[str]:
-    """The sheet's columns, from the first rows: those of all of them would take long to find."""
+    """Return the sheet's columns, from the first rows: those of all of them would take long to
+    find."""
     names: dict[str, None] = {}
     for table, order in ((message, message.c.id), (row_skip, row_skip.c.row)):
         first = select(table.c.columns).where(table.c.campaign == id).order_by(order).limit(SAMPLE)
@@ -136,23 +138,23 @@ def column_names(connection: Connection, id: int) -> list[str]:
 
 
 def has_column(connection: Connection, id: int, name: str) -> bool:
-    """Whether any row of a campaign has a column of this name."""
+    """Return whether any row of a campaign has a column of this name."""
     return name in column_names(connection, id) or name in export_names(connection, id)
 
 
-class OfValue(NamedTuple):
+class ValueCount(NamedTuple):
     """Messages and rows whose cell of a column holds `value`, empty for a blank one."""
 
     value: str
     counts: dict[MessageStatus, int]
 
 
-def by_column(connection: Connection, id: int, name: str, most: int) -> list[OfValue]:
-    """What came of the rows for each value of a column: of the `most` frequent ones."""
+def by_column(connection: Connection, id: int, name: str, most: int) -> list[ValueCount]:
+    """Count the rows by status for each of the `most` frequent values of a column."""
     rows = union_all(
         select(message.c.columns, message.c.status).where(message.c.campaign == id),
         select(row_skip.c.columns, literal_column(f"'{_S.SKIPPED}'")).where(
-            row_skip.c.campaign == id, own_result()
+            row_skip.c.campaign == id, is_own_result()
         ),
     ).subquery("rows")
     cell = _cell(connection, rows.c.columns, name)
@@ -167,7 +169,7 @@ def by_column(connection: Connection, id: int, name: str, most: int) -> list[OfV
         .limit(most)
     )
     return [
-        OfValue(value, {s: n for s, n in zip(_S, counts, strict=True) if n})
+        ValueCount(value, {s: n for s, n in zip(_S, counts, strict=True) if n})
         for value, *counts in connection.execute(counted)
     ]
 
@@ -175,8 +177,8 @@ def by_column(connection: Connection, id: int, name: str, most: int) -> list[OfV
 def _cell(
     connection: Connection, columns: ColumnElement[str], name: str
 ) -> ColumnElement[str | None]:
-    """The cell of a column, from a JSON object of texts. By its key: a path of SQLite's cannot name
-    every column."""
+    """Return the cell of a column, from a JSON object of texts. By its key: a path of SQLite's
+    cannot name every column."""
     if connection.dialect.name == "sqlite":
         cells = func.json_each(columns).table_valued("key", "value", name="each")
         return select(cells.c.value).where(cells.c.key == name).limit(1).scalar_subquery()

@@ -1,4 +1,4 @@
-"""Counts of messages per status and reason, and the do-not-contact list."""
+"""The counts of messages per status and reason, and the do-not-contact list."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _S = MessageStatus
 
 
 def has_begun(connection: Connection, id: int) -> bool:
-    """Whether anything of a campaign was ever tried."""
+    """Return whether anything of a campaign was ever tried."""
     mine = select(message.c.id).where(message.c.campaign == id).limit(1)
-    # Those that say so by their status first: the others are to be looked at one by one.
+    # Those that say so by their status first: the others have to be read one by one.
     tried = status_is(message, *OPEN, _S.SENT, _S.REJECTED, _S.FAILED)
     each = (tried, message.c.attempts > 0)
     return any(connection.execute(mine.where(how)).first() is not None for how in each)
 
 
 def unplanned(connection: Connection, campaigns: Collection[int]) -> int:
-    """How many messages have come back into the queue since their campaign was planned."""
+    """Return how many messages have come back into the queue since their campaign was planned."""
     return connection.execute(
         select(func.count())
         .select_from(message)
@@ -45,9 +45,9 @@ def unplanned(connection: Connection, campaigns: Collection[int]) -> int:
     ).scalar_one()
 
 
-def own_result() -> ColumnElement[bool]:
-    """That a skipped row is a result of its own: one that was only not selected is told by its
-    recipient's message, if there is one."""
+def is_own_result() -> ColumnElement[bool]:
+    """Return the condition that a skipped row is a result of its own: one that was only not
+    selected is covered by its recipient's message, if there is one."""
     return or_(
         row_skip.c.reason != SkipReason.NOT_SELECTED,
         ~exists().where(  # `+ 0`: to be looked for by the recipient, not among a whole campaign
@@ -68,21 +68,22 @@ _COUNTS = Prepared(
         )
     )
 )
-"""Status by status: grouping takes three times as long as counting does."""
+"""The counts status by status: grouping takes three times as long as counting does."""
 
 
 def counts(connection: Connection, id: int) -> dict[MessageStatus, int]:
-    """Messages and rows of a campaign per status; rows without a usable id count as skipped."""
+    """Return the messages and rows of a campaign per status; rows without a usable id are
+    skipped."""
     counted = _COUNTS.run(connection, campaign=id).one()
     found = dict(zip(MessageStatus, counted, strict=True))
     found[_S.SKIPPED] += connection.execute(
-        select(func.count()).select_from(row_skip).where(row_skip.c.campaign == id, own_result())
+        select(func.count()).select_from(row_skip).where(row_skip.c.campaign == id, is_own_result())
     ).scalar_one()
     return found
 
 
 def reasons(connection: Connection, id: int) -> list[tuple[MessageStatus, str, int]]:
-    """How many are skipped, rejected, failed or in doubt for which reason, most first."""
+    """Return how many are skipped, rejected, failed or in doubt for which reason, most first."""
     wanted = (_S.SKIPPED, _S.REJECTED, _S.FAILED, _S.IN_DOUBT)
     tally: dict[tuple[MessageStatus, str], int] = {}
     for status, reason, count in connection.execute(
@@ -93,7 +94,7 @@ def reasons(connection: Connection, id: int) -> list[tuple[MessageStatus, str, i
         tally[MessageStatus(status), reason] = count
     for reason, count in connection.execute(
         select(row_skip.c.reason, func.count())
-        .where(row_skip.c.campaign == id, own_result())
+        .where(row_skip.c.campaign == id, is_own_result())
         .group_by(row_skip.c.reason)
     ):
         tally[_S.SKIPPED, reason] = tally.get((_S.SKIPPED, reason), 0) + count
@@ -102,7 +103,7 @@ def reasons(connection: Connection, id: int) -> list[tuple[MessageStatus, str, i
 
 
 def sent_between(connection: Connection, id: int, start: float) -> int:
-    """How many messages of a campaign were sent since `start`."""
+    """Return how many messages of a campaign were sent since `start` (Unix s)."""
     return connection.execute(
         select(func.count())
         .select_from(message)
@@ -111,7 +112,7 @@ def sent_between(connection: Connection, id: int, start: float) -> int:
 
 
 def statuses(connection: Connection, ids: Collection[int]) -> dict[int, MessageStatus]:
-    """What became of these messages."""
+    """Return the status of these messages."""
     wanted = select(message.c.id, message.c.status).where(
         message.c.id.in_(each_of("ids", connection.dialect.name))
     )
@@ -120,7 +121,7 @@ def statuses(connection: Connection, ids: Collection[int]) -> dict[int, MessageS
 
 
 def unwanted_among(connection: Connection, ids: Collection[str], now: float) -> frozenset[str]:
-    """Who of these recipients is on the do-not-contact list, or on hold."""
+    """Return those of these recipients who are on the do-not-contact list, or on hold."""
     suppressed = _SUPPRESSED.run(connection, ids=json.dumps(sorted(ids))).scalars()
     return holds.held_among(connection, ids, now).union(suppressed)
 
@@ -133,7 +134,7 @@ _SUPPRESSED = Prepared(
 
 
 def suppression_list(connection: Connection) -> list[tuple[str, str, float]]:
-    """(recipient, reason, added at) of the do-not-contact list, in order of adding."""
+    """Return (recipient, reason, added at) of the do-not-contact list, in order of adding."""
     return [
         (recipient, reason, at)
         for recipient, reason, at in connection.execute(

@@ -5,7 +5,7 @@ Points, and `again.POINT` for the same within a repeat under a message's key:
 
     BATCH.before, .inside, .committed   claim, record, settle, count_requests (`Ledger.commit`)
     MOVE.inside, .committed             recover_orphaned, take_lane, begin_run … (`Ledger.write`)
-    give_word.inside, .committed        what a person says of messages in doubt
+    resolve.inside, .committed          a person's resolutions of messages in doubt
     action.inside, pause.committed …    what else a person does; inside: with its entry written
     table.row, table.rows, backup.copied            a file or copy that is written
     migration.VERSION               of a ledger that has this schema
@@ -182,12 +182,12 @@ def _change_control(*names: str) -> Callable[[Any, Death], None]:
 
 
 def _change_resolution(module: Any, death: Death) -> None:
-    _dying_after(module, "give_word", "give_word.inside", death)
-    _dying_after(module, "settle_by_word", "give_word.committed", death)
+    _dying_after(module.resolutions, "resolve", "resolve.inside", death)
+    _dying_after(module, "resolve", "resolve.committed", death)
 
 
 def _change_actions(module: Any, death: Death) -> None:
-    _dying_after(module, "keep", "action.inside", death)
+    _dying_after(module, "record", "action.inside", death)
 
 
 def _change_writing(module: Any, death: Death) -> None:
@@ -214,7 +214,7 @@ CHANGES: dict[str, Callable[[Any, Death], None]] = {
     "runner.ledger.campaigns.audit": _change_actions,
     "runner.ledger.copies.backup": _change_backup,
     "runner.control.campaigns": _change_control("pause", "resume", "cancel", "retry"),
-    "runner.control.people": _change_control("suppress"),
+    "runner.control.suppression": _change_control("suppress"),
     "runner.control.resolution": _change_resolution,
     "runner.tables.writer": _change_writing,
     "runner.channels.http": _change_wire,

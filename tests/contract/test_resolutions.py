@@ -1,4 +1,4 @@
-"""A person's word about a message in doubt, given and taken back, on SQLite and PostgreSQL."""
+"""A person's resolutions of messages in doubt, and undoing them, on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def doubtful(ledger: Ledger, count: int = 1) -> tuple[int, list[int]]:
 def say(ledger: Ledger, evidence: Evidence, *ids: int) -> None:
     [row] = ledger.read(registry.campaigns)
     ledger.write(
-        resolutions.give_word, row.id, [Settlement(id, evidence, 40.0, evidence) for id in ids]
+        resolutions.resolve, row.id, [Settlement(id, evidence, 40.0, evidence) for id in ids]
     )
 
 
@@ -69,17 +69,17 @@ def test_a_word_taken_back_leaves_no_trace(ledger: Ledger, word: Evidence) -> No
     before = ledger.read(everything)
     say(ledger, word, one, other)
     assert ledger.read(in_doubt.in_doubt, [campaign]) == []
-    back = ledger.write(resolutions.take_back, campaign)
+    back = ledger.write(resolutions.undo, campaign)
     assert (back.back, back.too_late) == (["1", "2"], [])
     assert ledger.read(everything) == before
-    assert ledger.write(resolutions.take_back, campaign) == resolutions.TakenBack()
+    assert ledger.write(resolutions.undo, campaign) == resolutions.Undone()
 
 
 def test_one_word_of_several_is_taken_back(ledger: Ledger) -> None:
     campaign, ids = doubtful(ledger, 3)
     say(ledger, E.SAID_SENT, ids[0])
     say(ledger, E.SAID_NOT_SENT, *ids[1:])
-    assert ledger.write(resolutions.take_back, campaign, ["2"]).back == ["2"]
+    assert ledger.write(resolutions.undo, campaign, ["2"]).back == ["2"]
     assert [doubt.id for doubt in ledger.read(in_doubt.in_doubt, [campaign])] == [ids[1]]
     assert ledger.read(totals.counts, campaign)[S.SENT] == 1
 
@@ -87,10 +87,10 @@ def test_one_word_of_several_is_taken_back(ledger: Ledger) -> None:
 def test_the_newest_word_counts_and_its_doubt_is_what_comes_back(ledger: Ledger) -> None:
     campaign, [one] = doubtful(ledger)
     say(ledger, E.SAID_SENT, one)
-    ledger.write(resolutions.take_back, campaign)
+    ledger.write(resolutions.undo, campaign)
     say(ledger, E.SAID_NOT_SENT, one)
     assert ledger.read(totals.counts, campaign)[S.QUEUED] == 1
-    assert ledger.write(resolutions.take_back, campaign).back == ["1"]
+    assert ledger.write(resolutions.undo, campaign).back == ["1"]
     [doubt] = ledger.read(in_doubt.in_doubt, [campaign])
     assert (doubt.unconfirmed, doubt.asked_id, doubt.not_before) == (True, "m1", 30.0)
 
@@ -100,16 +100,16 @@ def test_once_a_run_has_begun_it_is_too_late(ledger: Ledger, word: Evidence) -> 
     campaign, [one] = doubtful(ledger)
     say(ledger, word, one)
     ledger.write(lanes.begin_run, 50.0, "test")
-    assert ledger.write(resolutions.take_back, campaign, ["1"]).too_late == ["1"]
+    assert ledger.write(resolutions.undo, campaign, ["1"]).too_late == ["1"]
     assert ledger.read(in_doubt.in_doubt, [campaign]) == []
 
 
-def test_words_of_earlier_runs_are_no_news(ledger: Ledger) -> None:
+def test_resolutions_of_earlier_runs_stay(ledger: Ledger) -> None:
     campaign, ids = doubtful(ledger, 3)
     say(ledger, E.SAID_SENT, *ids[:2])
     ledger.write(lanes.begin_run, 70.0, "test")
     say(ledger, E.SAID_SENT, ids[2])
-    told = ledger.write(resolutions.take_back, campaign)
+    told = ledger.write(resolutions.undo, campaign)
     assert (told.back, told.too_late) == (["3"], [])
 
 
@@ -126,7 +126,7 @@ def test_who_is_gone_from_the_file_stays_so(ledger: Ledger, word: Evidence) -> N
     leave_the_file(ledger)
     assert ledger.read(in_doubt.in_doubt, [campaign])[0].unwanted
     say(ledger, word, one)
-    ledger.write(resolutions.take_back, campaign)
+    ledger.write(resolutions.undo, campaign)
     assert ledger.read(in_doubt.in_doubt, [campaign])[0].unwanted
 
 
@@ -139,7 +139,7 @@ def test_what_was_said_to_be_sent_and_planned_since_is_not_repeated_before_a_pla
     say(ledger, E.SAID_SENT, one)
     if meanwhile:
         leave_the_file(ledger)
-    assert ledger.write(resolutions.take_back, campaign).back == ["1"]
+    assert ledger.write(resolutions.undo, campaign).back == ["1"]
     [doubt] = ledger.read(in_doubt.in_doubt, [campaign])
     assert doubt.unwanted is meanwhile
     absent = Settlement(one, E.ABSENT_ASSUMED, 60.0, "absent", attempts_allowed=5)
@@ -154,7 +154,7 @@ def test_once_a_plan_has_taken_it_up_it_is_too_late(ledger: Ledger) -> None:
     row = ledger.read(registry.find_campaign, "spring")
     assert row is not None
     plan_again(ledger, row)
-    assert ledger.write(resolutions.take_back, campaign).too_late == ["1"]
+    assert ledger.write(resolutions.undo, campaign).too_late == ["1"]
     assert ledger.read(totals.counts, campaign)[S.QUEUED] == 1
 
 
@@ -163,14 +163,14 @@ def test_what_the_api_itself_has_said_stays(ledger: Ledger) -> None:
     say(ledger, E.SAID_SENT, one)
     late = Result(one, 1, E.ACCEPTED, 45.0, message_id="m1", thread_id="t1")
     ledger.write(outcomes.record, [late])
-    assert ledger.write(resolutions.take_back, campaign).too_late == ["1"]
+    assert ledger.write(resolutions.undo, campaign).too_late == ["1"]
     assert ledger.read(totals.counts, campaign)[S.SENT] == 1
 
 
 def test_a_look_up_is_no_word(ledger: Ledger) -> None:
     campaign, [one] = doubtful(ledger)
     ledger.write(settlements.settle, [Settlement(one, E.FOUND, 40.0, "found", message_id="m1")])
-    assert ledger.write(resolutions.take_back, campaign) == resolutions.TakenBack()
+    assert ledger.write(resolutions.undo, campaign) == resolutions.Undone()
 
 
 def test_a_ledger_of_the_first_schema_learns_to_keep_words(location: str) -> None:
@@ -182,4 +182,4 @@ def test_a_ledger_of_the_first_schema_learns_to_keep_words(location: str) -> Non
     with open_ledger(location) as ledger:
         [doubt] = ledger.read(in_doubt.in_doubt, [campaign])
         say(ledger, E.SAID_SENT, doubt.id)
-        assert ledger.write(resolutions.take_back, campaign).back == ["1"]
+        assert ledger.write(resolutions.undo, campaign).back == ["1"]

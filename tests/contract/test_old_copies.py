@@ -16,17 +16,18 @@ from runner.ledger import lanes
 from runner.ledger.campaigns import registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.copies import staleness
-from runner.ledger.copies.staleness import Marks, Memory
+from runner.ledger.copies.seen_ledgers import SeenLedger
+from runner.ledger.copies.staleness import ProgressMarks
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import claims, decisions, in_doubt, outcomes, queue, settlements, usage
-from runner.ledger.messages.decisions import Retry
+from runner.ledger.messages.decisions import RetryRequest
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.messages.settlements import Settlement
 from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
 from runner.message.key import message_key
 from runner.message.status import MessageStatus
-from runner.project.old_copies import may_change
+from runner.project.old_copies import allow_changes
 from tests.support import (
     LANE,
     SENDER,
@@ -58,8 +59,12 @@ def test_a_ledger_only_ever_comes_further(ledger: Ledger) -> None:
     run, epoch = own_lane(ledger)
     [due] = ledger.read(queue.due, row.id, SENDER, 5.0, 1)
     ledger.write(claims.claim, [make_intent(due.id, run, epoch)])
-    seen += [ledger.read(staleness.marks), ledger.write(staleness.advance)]
-    assert seen == [Marks(1, 0), Marks(1, 1, ("spring",)), Marks(2, 1, ("spring",))]
+    seen += [ledger.read(staleness.progress_marks), ledger.write(staleness.advance)]
+    assert seen == [
+        ProgressMarks(1, 0),
+        ProgressMarks(1, 1, ("spring",)),
+        ProgressMarks(2, 1, ("spring",)),
+    ]
     for earlier, later in pairwise(seen):
         assert earlier.is_behind(later)
         assert not later.is_behind(earlier)
@@ -67,45 +72,45 @@ def test_a_ledger_only_ever_comes_further(ledger: Ledger) -> None:
 
 
 def test_a_memory_keeps_the_furthest(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "state", "abc", "/p/state.db")
-    assert memory.recall() == Marks()
-    memory.keep(Marks(4, 10, ("spring",)))
-    memory.keep(Marks(5, 9, ("autumn",)))
-    assert memory.recall() == Marks(5, 10, ("autumn", "spring"))
-    assert Memory(tmp_path / "state", "other", "/p/state.db").recall() == Marks()
+    memory = SeenLedger(tmp_path / "state", "abc", "/p/state.db")
+    assert memory.marks() == ProgressMarks()
+    memory.remember(ProgressMarks(4, 10, ("spring",)))
+    memory.remember(ProgressMarks(5, 9, ("autumn",)))
+    assert memory.marks() == ProgressMarks(5, 10, ("autumn", "spring"))
+    assert SeenLedger(tmp_path / "state", "other", "/p/state.db").marks() == ProgressMarks()
 
 
 def test_a_memory_knows_which_ledgers_were_at_a_place(tmp_path: Path) -> None:
-    Memory(tmp_path, "abc", "/p/state.db").keep(Marks(4, 10, ("spring",)))
-    Memory(tmp_path, "def", "/p/state.db").keep(Marks(5, 9, ("autumn",)))
-    Memory(tmp_path, "unused", "/p/state.db").keep(Marks(6, 0, ("winter",)))
-    Memory(tmp_path, "elsewhere", "/q/state.db").keep(Marks(7, 70, ("summer",)))
-    lost = Memory(tmp_path, "new", "/p/state.db").lost()
+    SeenLedger(tmp_path, "abc", "/p/state.db").remember(ProgressMarks(4, 10, ("spring",)))
+    SeenLedger(tmp_path, "def", "/p/state.db").remember(ProgressMarks(5, 9, ("autumn",)))
+    SeenLedger(tmp_path, "unused", "/p/state.db").remember(ProgressMarks(6, 0, ("winter",)))
+    SeenLedger(tmp_path, "elsewhere", "/q/state.db").remember(ProgressMarks(7, 70, ("summer",)))
+    lost = SeenLedger(tmp_path, "new", "/p/state.db").lost()
     assert [each.ledger for each in lost] == ["abc", "def"]
-    assert [each.ledger for each in Memory(tmp_path, "def", "/p/state.db").lost()] == ["abc"]
-    assert Memory(tmp_path / "none", "new", "/p/state.db").lost() == []
+    assert [each.ledger for each in SeenLedger(tmp_path, "def", "/p/state.db").lost()] == ["abc"]
+    assert SeenLedger(tmp_path / "none", "new", "/p/state.db").lost() == []
     lost[0].outdate()
-    assert lost[0].recall() == Marks(5, 10, ("spring",))
+    assert lost[0].marks() == ProgressMarks(5, 10, ("spring",))
 
 
 def test_a_torn_memory_is_none(tmp_path: Path) -> None:
-    memory = Memory(tmp_path, "abc", "/p/state.db")
-    memory.keep(Marks(4, 10))
+    memory = SeenLedger(tmp_path, "abc", "/p/state.db")
+    memory.remember(ProgressMarks(4, 10))
     for torn in ("", "{", '{"changes": 4}', '{"changes": "x", "attempts": 1, "campaigns": []}'):
         (tmp_path / "abc.json").write_text(torn)
-        assert memory.recall() == Marks()
-    memory.keep(Marks(5, 11))
-    assert memory.recall() == Marks(5, 11)
+        assert memory.marks() == ProgressMarks()
+    memory.remember(ProgressMarks(5, 11))
+    assert memory.marks() == ProgressMarks(5, 11)
 
 
 def test_an_accepted_copy_is_further_than_what_was_remembered_for_good(ledger: Ledger) -> None:
     for _ in range(5):
         ledger.write(staleness.advance)
-    for remembered in (Marks(7, 9, ("spring",)), Marks(2, 12, ())):
+    for remembered in (ProgressMarks(7, 9, ("spring",)), ProgressMarks(2, 12, ())):
         accepted = ledger.write(staleness.accept, remembered, (), 5.0)
         assert not accepted.is_behind(remembered)
-        assert accepted == ledger.read(staleness.marks)
-    assert ledger.read(staleness.marks) == Marks(9, 12)
+        assert accepted == ledger.read(staleness.progress_marks)
+    assert ledger.read(staleness.progress_marks) == ProgressMarks(9, 12)
 
 
 def test_commands_beside_each_other_are_no_sign_of_age(tmp_path: Path) -> None:
@@ -115,12 +120,12 @@ def test_commands_beside_each_other_are_no_sign_of_age(tmp_path: Path) -> None:
 
     def command(_: int) -> None:
         with open_ledger(location) as ledger:
-            may_change(ledger, env, 1.0)
+            allow_changes(ledger, env, 1.0)
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(command, range(24)))
     with open_ledger(location) as ledger:
-        assert ledger.read(staleness.marks).changes == 24
+        assert ledger.read(staleness.progress_marks).changes == 24
 
 
 def test_of_two_copies_that_begin_at_once_one_is_old(
@@ -129,22 +134,22 @@ def test_of_two_copies_that_begin_at_once_one_is_old(
     env = {"RUN_CAMPAIGN_MEMORY": str(tmp_path / "memory")}
     first, second = tmp_path / "one.db", tmp_path / "two.db"
     with open_ledger(str(first)) as ledger:
-        may_change(ledger, env, 1.0)
+        allow_changes(ledger, env, 1.0)
     shutil.copy(first, second)
     both_here = Barrier(2)
-    recall = Memory.recall
+    recall = SeenLedger.marks
 
-    def together(self: Memory) -> Marks:
+    def together(self: SeenLedger) -> ProgressMarks:
         with contextlib.suppress(BrokenBarrierError):
             both_here.wait(0.3)  # unless one keeps the other out
         return recall(self)
 
-    monkeypatch.setattr(Memory, "recall", together)
+    monkeypatch.setattr(SeenLedger, "marks", together)
 
     def begin(location: Path) -> bool:
         with open_ledger(str(location)) as ledger:
             try:
-                may_change(ledger, env, 2.0)
+                allow_changes(ledger, env, 2.0)
             except OldLedger:
                 return False
             return True
@@ -163,7 +168,7 @@ def accepted_copy(ledger: Ledger) -> tuple[CampaignRow, int]:
     ledger.write(outcomes.record, [Result(first.id, 1, Evidence.ACCEPTED, 9.0, message_id="m")])
     ledger.write(claims.claim, [make_intent(second.id, run, epoch)])
     ledger.write(outcomes.record, [Result(second.id, 1, Evidence.REJECTED, 9.0, "no")])
-    ledger.write(staleness.accept, Marks(9, 9, ("spring",)), (), 50.0)
+    ledger.write(staleness.accept, ProgressMarks(9, 9, ("spring",)), (), 50.0)
     return bound(ledger), run
 
 
@@ -189,7 +194,7 @@ def test_what_an_old_copy_may_have_forgotten_is_in_doubt_once(ledger: Ledger) ->
     assert ledger.read(usage.server_ahead, LANE) == ahead
 
     # Once is enough, however often it is accepted and whatever has come of it.
-    ledger.write(staleness.accept, Marks(9, 9, ("spring",)), (), 60.0)
+    ledger.write(staleness.accept, ProgressMarks(9, 9, ("spring",)), (), 60.0)
     say = Settlement(doubt.id, Evidence.SAID_NOT_SENT, 70.0, "said")
     ledger.write(settlements.settle, [say])
     assert ledger.write(staleness.presume, row, *API, run) == 0
@@ -199,7 +204,7 @@ def test_what_an_old_copy_may_have_forgotten_is_in_doubt_once(ledger: Ledger) ->
 def test_who_comes_back_or_is_added_later_is_in_doubt_too(ledger: Ledger) -> None:
     row, run = accepted_copy(ledger)
     ledger.write(staleness.presume, row, *API, run)
-    ledger.write(decisions.retry, Retry(row.id))
+    ledger.write(decisions.retry, RetryRequest(row.id))
     assert ledger.write(staleness.presume, row, *API, run) == 1  # the rejected one, not before
     make_queue(ledger, row, [4])
     assert ledger.write(staleness.presume, row, *API, run) == 1
@@ -214,17 +219,17 @@ def test_a_campaign_that_nobody_took_for_old_has_no_doubt(ledger: Ledger) -> Non
 
 
 def test_many_are_presumed_in_parts(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(staleness, "PART", 3)
+    monkeypatch.setattr(staleness, "PRESUMED_ROWS", 3)
     make_queue(ledger, make_campaign(ledger), range(1, 9))
     run = ledger.write(lanes.begin_run, 1.0, "test")
-    ledger.write(staleness.accept, Marks(3, 9), (), 5.0)
+    ledger.write(staleness.accept, ProgressMarks(3, 9), (), 5.0)
     assert ledger.write(staleness.presume, bound(ledger), *API, run) == 8
 
 
 def test_a_campaign_that_the_copy_has_never_known_is_in_doubt_from_the_beginning(
     ledger: Ledger,
 ) -> None:
-    ledger.write(staleness.accept, Marks(3, 9, ("spring",)), ("autumn",), 5.0)
+    ledger.write(staleness.accept, ProgressMarks(3, 9, ("spring",)), ("autumn",), 5.0)
     run = ledger.write(lanes.begin_run, 1.0, "test")
     for name in ("spring", "autumn"):
         make_queue(ledger, make_campaign(ledger, name), [1])
@@ -246,27 +251,27 @@ def test_what_a_process_knows_to_be_there_is_looked_for_by_itself(location: str)
         absent = staleness.newest_attempt(2, 1, 20.0)
         other = there._replace(at=11.0)  # the same message's, which another has begun instead
         for newest, lacks in (({"a": there}, False), ({"b": absent}, True), ({"c": other}, True)):
-            told = ledger.read(staleness.missing, Marks(newest=newest))
+            told = ledger.read(staleness.missing, ProgressMarks(newest=newest))
             assert bool(told) is lacks, newest
             assert ("knows of a send at 1970-01-01T" in told) is lacks
         ledger.write(staleness.tell_old, "far knows of a send")
-        assert ledger.read(staleness.missing, Marks()) == "far knows of a send"
-        ledger.write(staleness.accept, Marks(newest={"b": absent}), (), 30.0)
-        assert not ledger.read(staleness.missing, Marks(newest={"b": absent}))
-        assert ledger.read(staleness.missing, Marks(newest={"b": absent._replace(at=31.0)}))
+        assert ledger.read(staleness.missing, ProgressMarks()) == "far knows of a send"
+        ledger.write(staleness.accept, ProgressMarks(newest={"b": absent}), (), 30.0)
+        assert not ledger.read(staleness.missing, ProgressMarks(newest={"b": absent}))
+        assert ledger.read(staleness.missing, ProgressMarks(newest={"b": absent._replace(at=31.0)}))
 
 
 def test_a_memory_keeps_the_newest_of_each_process(tmp_path: Path) -> None:
-    memory = Memory(tmp_path, "abc", "/p/state.db")
+    memory = SeenLedger(tmp_path, "abc", "/p/state.db")
     first, second = (staleness.newest_attempt(1, number, 5.5) for number in (1, 2))
-    memory.keep(Marks(1, 1, newest={"a": first}))
-    memory.keep(Marks(1, 1, newest={"b": first}))
-    memory.keep(Marks(1, 1, newest={"a": second}))
-    assert list(memory.recall().newest.items()) == [("b", first), ("a", second)]
+    memory.remember(ProgressMarks(1, 1, newest={"a": first}))
+    memory.remember(ProgressMarks(1, 1, newest={"b": first}))
+    memory.remember(ProgressMarks(1, 1, newest={"a": second}))
+    assert list(memory.marks().newest.items()) == [("b", first), ("a", second)]
     for number in range(staleness.PROCESSES):
-        memory.keep(Marks(newest={str(number): first}))
-    assert len(memory.recall().newest) == staleness.PROCESSES
-    assert "a" not in memory.recall().newest
+        memory.remember(ProgressMarks(newest={str(number): first}))
+    assert len(memory.marks().newest) == staleness.PROCESSES
+    assert "a" not in memory.marks().newest
 
 
 def test_a_new_database_where_another_was_is_told_as_that(
@@ -275,10 +280,10 @@ def test_a_new_database_where_another_was_is_told_as_that(
     """And nothing is noted in it: it lacks nothing of its own."""
     env = {"RUN_CAMPAIGN_MEMORY": str(tmp_path)}
     with open_ledger(new_database) as old, open_ledger(another_database) as new:
-        memory = may_change(old, env, 1.0)
+        memory = allow_changes(old, env, 1.0)
         sent = staleness.newest_attempt(1, 1, 5.0)
-        here = Memory(tmp_path, memory.ledger, new.place)
-        here.keep(Marks(9, 9, ("spring",), {"a": sent}))
+        here = SeenLedger(tmp_path, memory.ledger, new.place)
+        here.remember(ProgressMarks(9, 9, ("spring",), {"a": sent}))
         with pytest.raises(OldLedger, match="is gone: this machine remembers 9 sends of spring"):
-            may_change(new, env, 2.0)
+            allow_changes(new, env, 2.0)
         assert not new.read(staleness.is_told_old)

@@ -1,4 +1,5 @@
-"""Ids in one form: a ledger of before may hold an accented letter as two characters."""
+"""The migration of ids into Unicode NFC: an older ledger may hold an accented letter as two
+characters. It needs no new schema, and so is done when a ledger is opened."""
 
 from __future__ import annotations
 
@@ -61,22 +62,22 @@ def _compose_messages(connection: Connection, id: int) -> bool:
         same = of & (message.c.step == row.step) & (message.c.recipient == meant)
         twin = connection.execute(select(message.c.id, message.c.attempts).where(same)).first()
         if twin is None:
-            _call(connection, row.id, meant)
+            _rename(connection, row.id, meant)
         elif row.attempts and not twin.attempts:
-            _call(connection, twin.id, f"{row.recipient} ")  # no id ends in a space
-            _call(connection, row.id, meant)
-            _call(connection, twin.id, row.recipient)
-            _let_plan(connection, twin.id)
+            _rename(connection, twin.id, f"{row.recipient} ")  # no id ends in a space
+            _rename(connection, row.id, meant)
+            _rename(connection, twin.id, row.recipient)
+            _require_plan(connection, twin.id)
         else:
-            _let_plan(connection, row.id)
+            _require_plan(connection, row.id)
     return bool(old)
 
 
-def _call(connection: Connection, id: int, recipient: str) -> None:
+def _rename(connection: Connection, id: int, recipient: str) -> None:
     connection.execute(update(message).where(message.c.id == id).values(recipient=recipient))
 
 
-def _let_plan(connection: Connection, id: int) -> None:
-    """Nothing is sent before a plan has looked at it."""
+def _require_plan(connection: Connection, id: int) -> None:
+    """Let a queued message wait for the next plan."""
     queued = (message.c.id == id) & (message.c.status == str(MessageStatus.QUEUED))
     connection.execute(update(message).where(queued).values(unplanned=True))

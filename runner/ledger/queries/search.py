@@ -1,4 +1,4 @@
-"""Finding a person in all campaigns: by id, and by what stands in the sheet."""
+"""The search for a person in all campaigns: by id, and by the cells of the sheet."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from sqlalchemy import Column, ColumnElement, Connection, func, or_, select
 
 from runner.clock import Clock
 from runner.ledger.pagination import Page
-from runner.ledger.queries.listing import LISTED, ROWS_LISTED, Listed, listed, row_listed
-from runner.ledger.queries.totals import own_result
+from runner.ledger.queries.listing import LISTED, ROWS_LISTED, ListedMessage, listed, row_listed
+from runner.ledger.queries.totals import is_own_result
 from runner.ledger.schema import campaign, message, row_skip
 
-PIECE = 10_000
-"""Messages that are looked at between two looks at the clock. Our own choice."""
+BATCH = 10_000
+"""Messages that are scanned between two readings of the clock. Our own choice."""
 
 
 def search(
     connection: Connection, text: str, clock: Clock, *, limit: int = 50, within: float = 1.0
-) -> Page[Listed]:
-    """Messages and rows of whoever has `text` as id, then as the beginning of the id, then anywhere
-    in a cell, whatever its case; in each the newest first. `cut`: there may be more, for `limit` or
-    `within` (seconds) was reached."""
+) -> Page[ListedMessage]:
+    """Return messages and rows that have `text` as id, then as the beginning of the id, then
+    anywhere in a cell, whatever its case; in each the newest first. `cut`: there may be more, for
+    `limit` or `within` (seconds) was reached."""
     wanted = text.strip()
     give_up = clock.boot() + within
-    found: dict[tuple[int, int | None, int], Listed] = {}
+    found: dict[tuple[int, int | None, int], ListedMessage] = {}
     whole = False
     for piece in _pieces(connection, wanted, limit) if wanted else ():
         for each in piece:
@@ -39,8 +39,8 @@ def search(
     return Page(tuple(found.values())[:limit], cut=not whole)
 
 
-def _pieces(connection: Connection, text: str, limit: int) -> Iterator[list[Listed]]:
-    """What is found, the surest first, then piece by piece of the ledger."""
+def _pieces(connection: Connection, text: str, limit: int) -> Iterator[list[ListedMessage]]:
+    """Yield what is found, the surest first, then batch by batch of the ledger."""
     newest = LISTED.order_by(None).order_by(message.c.id.desc()).limit(limit + 1)
     exact = newest.where(message.c.recipient == normalize("NFC", text))
     from_here = newest.order_by(None).order_by(message.c.recipient, message.c.id.desc())
@@ -60,7 +60,7 @@ def _pieces(connection: Connection, text: str, limit: int) -> Iterator[list[List
         for part in _parts(connection, row_skip.c.row, of):
             cells = or_(in_a_cell(row_skip.c.columns), in_a_cell(row_skip.c.recipient))
             rows = connection.execute(
-                ROWS_LISTED.where(of, part, cells, own_result()).order_by(row_skip.c.row)
+                ROWS_LISTED.where(of, part, cells, is_own_result()).order_by(row_skip.c.row)
             )
             yield list(islice(filter(has_it, map(row_listed, rows)), limit + 1))
 
@@ -68,16 +68,16 @@ def _pieces(connection: Connection, text: str, limit: int) -> Iterator[list[List
 def _parts(
     connection: Connection, key: Column[int], *of: ColumnElement[bool]
 ) -> Iterator[ColumnElement[bool]]:
-    """A table in pieces by its numbers, from the last one down."""
+    """Yield conditions that cut a table into batches by its numbers, from the last one down."""
     last = connection.execute(select(func.max(key)).where(*of)).scalar()
     while last is not None and last >= 0:
-        yield key.between(last - PIECE + 1, last)
-        last -= PIECE
+        yield key.between(last - BATCH + 1, last)
+        last -= BATCH
 
 
 def _holds(connection: Connection, text: str) -> Callable[[Column[str]], ColumnElement[bool]]:
-    """That cells, as JSON, may hold a text. SQLite knows upper and lower case of ASCII only, so the
-    usual ways to write another word are asked for."""
+    """Return the condition that cells, as JSON, may hold a text. SQLite knows upper and lower case
+    of ASCII only, so the usual ways to write another word are asked for."""
     sqlite = connection.dialect.name == "sqlite"
     more = sqlite and not text.isascii()
     ways = {text, text.lower(), text.upper(), text.title()} if more else {text}
@@ -92,11 +92,11 @@ def _holds(connection: Connection, text: str) -> Callable[[Column[str]], ColumnE
     return holds
 
 
-def _told_by_cells(text: str) -> Callable[[Listed], bool]:
-    """That a cell itself holds a text, and not the name of its column."""
+def _told_by_cells(text: str) -> Callable[[ListedMessage], bool]:
+    """Return a test whether a cell itself holds a text, and not the name of its column."""
     folded = text.casefold()
 
-    def has_it(each: Listed) -> bool:
+    def has_it(each: ListedMessage) -> bool:
         return any(
             folded in str(cell).casefold() for cell in (*each.columns.values(), each.recipient)
         )

@@ -1,0 +1,33 @@
+"""The ledger of a command that names no campaign, opened to read or to change."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runner.cli.output import tell_moved
+from runner.clock import SystemClock
+from runner.ledger.ledger import Ledger, open_ledger
+from runner.project.ledger_location import ledger_upward, open_existing
+from runner.project.old_copies import allow_changes, remember_action
+
+
+def ledger_to_read(state: str | None) -> Ledger:
+    """Open the ledger, only to read."""
+    ledger = open_existing(ledger_upward(state, os.environ, Path.cwd()))
+    tell_moved(ledger)
+    return ledger
+
+
+@contextmanager
+def ledger_to_change(state: str | None, *, make: bool = False) -> Iterator[Ledger]:
+    """Open the ledger to change it; `make` it if it is not there: only where a person named it."""
+    location = ledger_upward(state, os.environ, Path.cwd())
+    opened = open_ledger(location) if make else open_existing(location, read_only=False)
+    with opened as ledger:
+        at = SystemClock().now()
+        seen_ledger = allow_changes(ledger, os.environ, at)
+        yield ledger
+        remember_action(seen_ledger, ledger, at)

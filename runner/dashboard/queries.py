@@ -1,0 +1,57 @@
+"""The reads of the ledger that several pages and forms share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from runner.clock import Clock
+from runner.ledger.campaigns import audit, registry
+from runner.ledger.campaigns.audit import Action
+from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.ledger import Connection, Ledger
+from runner.ledger.queries import attempts, listing
+from runner.ledger.queries.attempts import LogLine
+from runner.ledger.queries.listing import ListedMessage, MessageDetail
+from runner.message.status import MessageStatus
+from runner.status.statistics import Statistics, statistics_of
+
+LINES = 15
+"""Attempts on a campaign's page. Our own choice."""
+
+
+def campaign_row(ledger: Ledger, id: int) -> CampaignRow:
+    """Return the campaign of this number. Raises LookupError."""
+    for row in ledger.read(registry.campaigns):
+        if row.id == id:
+            return row
+    raise LookupError(id)
+
+
+def message_detail(ledger: Ledger, id: int) -> MessageDetail:
+    """Return all that is known of the message of this number. Raises LookupError."""
+    detail = ledger.read(listing.detail, id)
+    if detail is None:
+        raise LookupError(id)
+    return detail
+
+
+def campaign_statistics(ledger: Ledger, id: int, clock: Clock, zone: str) -> Statistics:
+    """Return the statistics of a campaign, by the clock of `zone`; counts all of its messages."""
+    return statistics_of(ledger, campaign_row(ledger, id), None, clock, zone=zone)
+
+
+class Latest(NamedTuple):
+    """The newest of a campaign: attempts, messages that are next, and actions."""
+
+    attempts: tuple[LogLine, ...]
+    next_messages: tuple[ListedMessage, ...]
+    actions: tuple[Action, ...]
+
+
+def latest(connection: Connection, id: int) -> Latest:
+    """Return the newest attempts, the next messages and the newest actions of a campaign."""
+    return Latest(
+        attempts.recent(connection, id, limit=LINES).rows,
+        listing.messages(connection, id, MessageStatus.QUEUED, limit=3).rows,
+        audit.actions(connection, id, limit=5).rows,
+    )

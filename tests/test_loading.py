@@ -59,7 +59,7 @@ FOR_CHANGES = {
 
 FOR_LOOKING = {
     "runner.ledger.campaigns.audit",
-    "runner.ledger.queries.listing",
+    "runner.ledger.queries.message_lists",
     "runner.ledger.queries.search",
 }
 """What the dashboard and histories look at."""

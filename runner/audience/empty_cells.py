@@ -46,7 +46,7 @@ WORDS = _words(
 """Words that programs and people write for no value. `prospects.empty` takes its place."""
 
 MAYBE_NAMES = _words("Null Nan Na None NA NAN NONE none Nil NIL Undefined UNDEFINED")
-"""Somebody's name, or a program's word for nothing: a person has to say which."""
+"""A person's name, or a program's word for nothing: a person has to say which."""
 
 _NAMES = re.compile(
     r"(?:^|_)(?:(?:first|last|middle|sur|fore|given|family|full|nick|your|contact|person|lead|"

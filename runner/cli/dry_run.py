@@ -18,7 +18,7 @@ from runner.cli.output import finish_lines, json_text, progress_in_place, text_l
 from runner.cli.prompts import preview_lines
 from runner.clock import SystemClock
 from runner.errors import RunnerError
-from runner.formatting import number, safe
+from runner.formats import number, safe
 from runner.message.key import name_fields
 from runner.message.plan import Entry, PlannedMessage
 from runner.message.prospect import RowSkip

@@ -14,7 +14,7 @@ import click
 
 from runner.cli.invocation import Invocation
 from runner.errors import RunnerError
-from runner.formatting import safe
+from runner.formats import safe
 from runner.passwords import SHORTEST, hide_passwords, passwords_in
 
 BUG = 3

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli.invocation import Invocation
-from runner.formatting import duration, moment, number, safe
+from runner.formats import duration, moment, number, safe
 from runner.ledger import moved_mark
 from runner.ledger.ledger import Ledger
 from runner.status.status import Status, needs_of

@@ -11,7 +11,7 @@ import click
 
 from runner.cli.output import finish_lines, table, text_lines
 from runner.errors import UsageError
-from runner.formatting import counted, number, safe
+from runner.formats import counted, number, safe
 from runner.pacing.forecast import Forecast
 from runner.planning.preview import Preview
 from runner.terminal.display import Display

@@ -19,7 +19,7 @@ from runner.campaign.schema import Campaign
 from runner.channels.base import Token
 from runner.cli.invocation import Invocation
 from runner.cli.live_run import options_of, run_and_tell
-from runner.formatting import number, safe
+from runner.formats import number, safe
 from runner.project.campaign_files import load
 from runner.project.credentials import SANDBOX_TOKEN
 from runner.project.ledger_location import LEDGER_NAME

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from runner.cli.invocation import Invocation
 from runner.cli.output import WORDS, need_lines
-from runner.formatting import duration, moment, number, short
+from runner.formats import duration, moment, number, short
 from runner.message.status import MessageStatus
 from runner.status.overview import Overview
 from runner.status.status import Status

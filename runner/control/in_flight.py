@@ -30,7 +30,7 @@ ORPHANED_AFTER = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class InFlight:
+class HeldBackResult:
     """The messages that were in flight: recipients of those that could not be held back, on their
     way already or perhaps sent; and how many were held back."""
 
@@ -60,7 +60,7 @@ def wait_until_none_leaves(
     *,
     recipients: Collection[str] = (),
     campaign: int | None = None,
-) -> InFlight:
+) -> HeldBackResult:
     """Wait until no message to these recipients, or of this campaign, can leave any more, after the
     ledger was told that none is to: until what was begun has come to an end, at most for the time
     that it may wait to be written (`SEND_BY`)."""
@@ -80,7 +80,7 @@ def wait_until_none_leaves(
                 in_doubt.append(each.recipient)
             case _S.SKIPPED | _S.QUEUED | _S.CANCELLED:
                 held_back += 1
-    return InFlight(on_the_way, in_doubt, held_back)
+    return HeldBackResult(on_the_way, in_doubt, held_back)
 
 
 def _may_leave(each: OpenMessage, now: float) -> bool:

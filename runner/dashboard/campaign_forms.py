@@ -7,7 +7,7 @@ from runner.control.campaigns import brake_text, user
 from runner.dashboard.context import AppContext
 from runner.dashboard.forms import Fields, Form, Question
 from runner.dashboard.queries import campaign_row
-from runner.formatting import counted
+from runner.formats import counted
 from runner.ledger.campaigns import brakes, submissions
 from runner.ledger.campaigns.audit import DASHBOARD
 from runner.ledger.campaigns.brakes import BY_A_PERSON

@@ -15,7 +15,7 @@ from runner.ledger.campaigns.audit import DASHBOARD
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages.decisions import RETRYABLE
 from runner.ledger.queries import search, totals
-from runner.ledger.queries.listing import MessageDetail
+from runner.ledger.queries.message_lists import MessageDetail
 from runner.message.status import MessageStatus
 from runner.project.open import file_of
 

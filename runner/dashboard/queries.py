@@ -9,9 +9,9 @@ from runner.ledger.campaigns import audit, registry
 from runner.ledger.campaigns.audit import Action
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Connection, Ledger
-from runner.ledger.queries import attempts, listing
+from runner.ledger.queries import attempts, message_lists
 from runner.ledger.queries.attempts import LogLine
-from runner.ledger.queries.listing import ListedMessage, MessageDetail
+from runner.ledger.queries.message_lists import ListedMessage, MessageDetail
 from runner.message.status import MessageStatus
 from runner.status.statistics import Statistics, statistics_of
 
@@ -29,7 +29,7 @@ def campaign_row(ledger: Ledger, id: int) -> CampaignRow:
 
 def message_detail(ledger: Ledger, id: int) -> MessageDetail:
     """Return all that is known of the message of this number. Raises LookupError."""
-    detail = ledger.read(listing.detail, id)
+    detail = ledger.read(message_lists.detail, id)
     if detail is None:
         raise LookupError(id)
     return detail
@@ -52,6 +52,6 @@ def latest(connection: Connection, id: int) -> Latest:
     """Return the newest attempts, the next messages and the newest actions of a campaign."""
     return Latest(
         attempts.recent(connection, id, limit=LINES).rows,
-        listing.messages(connection, id, MessageStatus.QUEUED, limit=3).rows,
+        message_lists.messages(connection, id, MessageStatus.QUEUED, limit=3).rows,
         audit.actions(connection, id, limit=5).rows,
     )

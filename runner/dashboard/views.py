@@ -24,7 +24,7 @@ from runner.dashboard.presentation import (
 )
 from runner.dashboard.queries import campaign_statistics, latest
 from runner.ledger.campaigns import audit
-from runner.ledger.queries import listing, totals
+from runner.ledger.queries import message_lists, totals
 from runner.ledger.queries import search as queries_search
 from runner.message.status import MessageStatus
 from runner.status.overview import overview_of
@@ -131,9 +131,9 @@ def messages(app: AppContext, request: Request) -> Response:
     query = request.query_params
     chosen = {"reason": query.get("reason", ""), "after": query.get("after", "")}
     if kind is _S.SKIPPED:
-        page = app.cache.query(listing.skipped, status.id, **chosen, limit=PAGE_ROWS)
+        page = app.cache.query(message_lists.skipped, status.id, **chosen, limit=PAGE_ROWS)
     else:
-        page = app.cache.query(listing.messages, status.id, kind, **chosen, limit=PAGE_ROWS)
+        page = app.cache.query(message_lists.messages, status.id, kind, **chosen, limit=PAGE_ROWS)
     further = {"reason": chosen["reason"], "after": page.after}
     further = {key: value for key, value in further.items() if value}
     return app.page(
@@ -154,7 +154,7 @@ def messages(app: AppContext, request: Request) -> Response:
 
 def message(app: AppContext, request: Request) -> Response:
     """Show one message with its attempts."""
-    detail = app.cache.query(listing.detail, request.path_params["id"])
+    detail = app.cache.query(message_lists.detail, request.path_params["id"])
     if detail is None:
         raise HTTPException(404)
     held = detail.held if detail.held and detail.held.lasts(app.clock.now()) else None

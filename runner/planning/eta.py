@@ -35,7 +35,7 @@ class Stretch:
 
 
 Queue = Sequence[Stretch | SenderQueue]
-"""What a campaign has to send, per sender and zone."""
+"""Messages that a campaign has to send, per sender and zone."""
 
 
 def when_done(
@@ -83,7 +83,8 @@ def pace_of(drafts: Sequence[Scheduled], ledger: Ledger | None, clock: Clock) ->
 
 
 def allowed(campaigns: Sequence[Campaign]) -> SustainedRate:
-    """How fast campaigns of one team may send; what was used of their limits is not reckoned."""
+    """Return the rate at which campaigns of one team may send; what was used of their limits is not
+    reckoned."""
     limits = [campaign.limits for campaign in campaigns]
     senders = [sender for campaign in campaigns for sender in campaign.senders]
     return sustained_rate(make_pacer(limits, senders))

@@ -128,7 +128,7 @@ _FLAG = re.compile("[\U0001f1e6-\U0001f1ff]{2}")
 _JOINED = re.compile(
     "\u200d.|[\ufe00-\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]", re.DOTALL
 )
-"""What makes one emoji of several code points: flags; joiners, variants, skin tones."""
+"""Parts that make one emoji of several code points: flags; joiners, variants, skin tones."""
 
 
 def count_characters(text: str) -> int:

@@ -12,7 +12,7 @@ import pygal
 from pygal.etree import etree
 from pygal.style import Style
 
-from runner.formatting import number, short
+from runner.formats import number, short
 from runner.message.status import MessageStatus
 from runner.report.content import BarChart, TimeChart, name_of, not_sent
 from runner.status.statistics import Bucket, Series

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runner.clock import iso
-from runner.formatting import duration, number, safe
+from runner.formats import duration, number, safe
 from runner.ledger.queries.statistics import ENDED
 from runner.message.status import MessageStatus
 from runner.status.outlook import outlook_as_json

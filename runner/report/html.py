@@ -5,7 +5,7 @@ from __future__ import annotations
 from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from runner.formatting import number
+from runner.formats import number
 from runner.report.charts import chart_of
 from runner.report.content import ORDER, BarChart, Moment, Report, TimeChart, name_of
 

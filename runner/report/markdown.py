@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterable
 
-from runner.formatting import number
+from runner.formats import number
 from runner.report.content import Cell, Report, ReportTable
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]#|~!$]")

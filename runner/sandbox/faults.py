@@ -49,8 +49,8 @@ FAULTS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 AMISS = ("link", "thread", "text", "id")
-"""What of an acceptance is another one's: account link, thread, text, or the message's id, which is
-then ``id``, or that of the first message of all."""
+"""Parts of an acceptance that may be another one's: account link, thread, text, or the message's
+id, which is then ``id``, or that of the first message of all."""
 
 ACCEPTS_BY_DEFAULT = frozenset(
     {

@@ -25,7 +25,7 @@ EXCEL_CHARACTERS = 32_767
 """Most rows of a sheet and characters of a cell, by Excel's own specification."""
 
 _PARTIAL = "run-campaign-partial"
-"""How the names of files end that are being written."""
+"""The end of the names of files that are being written."""
 
 _FORMULA = frozenset("=+-@\t\r")
 _FORMULA_WITHIN = re.compile(r"(?<=[;\t\r\n])(?=[=+@]|-[\w(])")

@@ -79,7 +79,7 @@ _AROUND = re.compile(r"^[\W_]+|[\W_]+$")
 
 
 _PARTICLES = _words("van von der den de del della di da la le dos das du ter ten zu zur")
-# Somebody's first name, or what they are: nothing is better than a guess.
+# A person's first name, or what they are: nothing is better than a guess.
 _NAME_OR_TITLE = _words(
     "king prince queen princess duke duchess baron count countess judge bishop sultan shah "
     "sheikh sheik khan pope rabbi lord lady major general sergeant"

@@ -21,7 +21,7 @@ from runner.events import (
     Stopped,
     Waiting,
 )
-from runner.formatting import duration, moment, number, short
+from runner.formats import duration, moment, number, short
 
 
 def event_line(event: Event, width: int = 200) -> str:

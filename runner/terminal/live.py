@@ -21,7 +21,7 @@ from runner.events import (
     Released,
     Stopped,
 )
-from runner.formatting import duration, moment, number
+from runner.formats import duration, moment, number
 from runner.terminal import widgets
 from runner.terminal.counters import LONG_RATE_OVER, CampaignCounts, Tally
 from runner.terminal.event_text import event_line

@@ -19,7 +19,7 @@ from runner.events import (
     Planned,
     Waiting,
 )
-from runner.formatting import moment, number
+from runner.formats import moment, number
 from runner.terminal.counters import Tally
 from runner.terminal.event_text import event_line
 

@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.segment import ControlType
 from rich.text import Text
 
-from runner.formatting import number, safe
+from runner.formats import number, safe
 
 GOOD, BAD, DOUBT = "#0077d9", "#c85000", "#a052c8"
 """Blue, vermilion and purple keep apart for the colour-blind (after Okabe and Ito,

@@ -17,8 +17,8 @@ from runner.ledger.ledger import Ledger
 from runner.ledger.messages import decisions, outcomes
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.pagination import Page
-from runner.ledger.queries import attempts, listing, search
-from runner.ledger.queries.listing import ListedMessage
+from runner.ledger.queries import attempts, message_lists, search
+from runner.ledger.queries.message_lists import ListedMessage
 from runner.ledger.schema import attempt, campaign, message, row_skip
 from runner.message.evidence import Evidence
 from runner.message.status import MessageStatus
@@ -86,18 +86,20 @@ def test_lists_come_page_by_page_each_row_once(
     def queued(**asked: Any) -> list[str]:
         def page(after: str) -> Page[ListedMessage]:
             asked_too = {"after": after, "limit": 4, **asked}
-            return ledger.read(listing.messages, spring.id, S.QUEUED, **asked_too)
+            return ledger.read(message_lists.messages, spring.id, S.QUEUED, **asked_too)
 
         return [each.recipient for each in all_of(page)]
 
     def skipped(reason: str) -> list[tuple[int | None, str]]:
         def page(after: str) -> Page[ListedMessage]:
-            return ledger.read(listing.skipped, spring.id, reason=reason, after=after, limit=4)
+            return ledger.read(
+                message_lists.skipped, spring.id, reason=reason, after=after, limit=4
+            )
 
         return [(each.message, each.recipient) for each in all_of(page)]
 
     for looked_at in (20_000, 3):  # a page may also end for having looked at so many
-        monkeypatch.setattr(listing, "MOST_SCANNED", looked_at)
+        monkeypatch.setattr(message_lists, "MOST_SCANNED", looked_at)
         assert queued() == [str(id) for id in range(1, 31) if id % 3 != 1]
         assert queued(sender="another") == ["2"]
         assert queued(reason="none") == []
@@ -105,7 +107,7 @@ def test_lists_come_page_by_page_each_row_once(
         assert skipped("") == [*rows, *((id, str(id)) for id in range(1, 31, 3))]
         assert skipped("no_id") == rows[1::2]
         assert skipped("removed") == [(id, str(id)) for id in range(1, 31, 6)]
-    [first, *_] = ledger.read(listing.messages, spring.id, S.QUEUED).rows
+    [first, *_] = ledger.read(message_lists.messages, spring.id, S.QUEUED).rows
     assert (first.text, first.row, first.sender, first.columns) == (
         "Hi 2",
         3,
@@ -115,7 +117,7 @@ def test_lists_come_page_by_page_each_row_once(
     assert (first.attempts, first.not_before, first.detail) == (0, 0.0, "")
     for wrong in ("x", "1_2", "9" * 40, "nan"):
         with pytest.raises(UsageError, match="no such page"):
-            ledger.read(listing.messages, spring.id, S.QUEUED, after=wrong)
+            ledger.read(message_lists.messages, spring.id, S.QUEUED, after=wrong)
 
 
 def test_people_are_found_by_id_and_by_their_cells(ledger: Ledger) -> None:
@@ -171,7 +173,7 @@ def test_a_story_tells_all_that_is_known_of_a_message(ledger: Ledger) -> None:
                 campaign=campaign_id,
                 recipients=who,
             )
-    told = ledger.read(listing.detail, 1)
+    told = ledger.read(message_lists.detail, 1)
     assert told is not None
     assert (told.message.status, told.message.sent_at) == (S.SENT, 22.0)
     assert (told.message.message_id, told.message.thread_id) == ("m1", "t1")
@@ -195,7 +197,7 @@ def test_a_story_tells_all_that_is_known_of_a_message(ledger: Ledger) -> None:
     assert told.suppressed == ("asked", 30.0)
     assert [(each.campaign_name, each.message) for each in told.others] == [("autumn", 3)]
     assert [(each.campaign, each.via) for each in told.actions] == [(spring.id, "dashboard")]
-    assert ledger.read(listing.detail, 99) is None
+    assert ledger.read(message_lists.detail, 99) is None
 
 
 def test_the_log_is_newest_first_and_complete_page_by_page(

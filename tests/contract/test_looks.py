@@ -15,7 +15,7 @@ from runner.ledger.campaigns import audit, registry
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import eligibility, outcomes
 from runner.ledger.messages import queue as message_queue
-from runner.ledger.queries import attempts, listing, search, totals
+from runner.ledger.queries import attempts, message_lists, search, totals
 from runner.message.status import MessageStatus
 from tests.support import (
     LANE,
@@ -154,10 +154,10 @@ def test_no_page_that_people_look_at_reads_a_large_ledger_whole(tmp_path: Path, 
             raw: Any = connection.connection.dbapi_connection
             raw.set_trace_callback(asked.append)
             for status in S:
-                listing.messages(connection, row.id, status, after="1")
-                listing.messages(connection, row.id, status, reason="x", sender=SENDER)
-            listing.skipped(connection, row.id, reason="x")
-            listing.detail(connection, 1)
+                message_lists.messages(connection, row.id, status, after="1")
+                message_lists.messages(connection, row.id, status, reason="x", sender=SENDER)
+            message_lists.skipped(connection, row.id, reason="x")
+            message_lists.detail(connection, 1)
             attempts.recent(connection, after="9e9_1_1")
             attempts.recent(connection, row.id)
             attempts._older(connection, row.id, (9.0, 1, 1), 5, 5)

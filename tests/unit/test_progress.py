@@ -33,7 +33,7 @@ from runner.events import (
     Stopped,
     Waiting,
 )
-from runner.formatting import duration, moment, safe, short
+from runner.formats import duration, moment, safe, short
 from runner.terminal.counters import Tally
 from runner.terminal.display import open_display
 from runner.terminal.event_text import event_line

@@ -14,7 +14,7 @@ from runner.clock import SystemClock
 from runner.control import campaigns
 from runner.control.campaigns import user
 from runner.control.in_flight import wait_until_none_leaves
-from runner.formatting import number, safe
+from runner.formats import number, safe
 from runner.ledger.campaigns.audit import CLI
 from runner.ledger.queries import totals
 from runner.message.status import MessageStatus

@@ -12,7 +12,7 @@ from runner.cli.invocation import Invocation
 from runner.cli.options import examples, state_option
 from runner.cli.output import progress_in_place
 from runner.clock import SystemClock
-from runner.formatting import bar, number, safe
+from runner.formats import bar, number, safe
 from runner.ledger import engine
 from runner.ledger.copies.backup import back_up
 from runner.project import move_ledger

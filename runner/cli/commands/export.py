@@ -10,7 +10,7 @@ import click
 from runner.cli.invocation import Invocation
 from runner.cli.options import ENDINGS, examples, known_campaign_argument, state_option
 from runner.cli.output import tell_moved
-from runner.formatting import number, safe
+from runner.formats import number, safe
 from runner.message.status import MessageStatus
 from runner.project.open import opened
 from runner.project.output_files import refuse_used

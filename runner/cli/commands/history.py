@@ -12,7 +12,7 @@ from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
 from runner.cli.output import json_text, table
 from runner.clock import iso
-from runner.formatting import number, safe
+from runner.formats import number, safe
 from runner.ledger.campaigns import audit
 from runner.ledger.campaigns.audit import Action
 from runner.project.ledger_location import ledger_upward, open_existing

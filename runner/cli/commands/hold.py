@@ -16,7 +16,7 @@ from runner.clock import SystemClock, iso
 from runner.control import holds as control_holds
 from runner.control.campaigns import user
 from runner.control.in_flight import wait_until_none_leaves
-from runner.formatting import number, safe
+from runner.formats import number, safe
 from runner.ledger.campaigns.audit import CLI
 from runner.ledger.messages import holds
 

@@ -11,7 +11,7 @@ import click
 
 from runner.campaign.schema import campaign_schema
 from runner.cli.options import examples
-from runner.formatting import safe
+from runner.formats import safe
 
 SCHEMA = "campaign.schema.json"
 SCHEMA_LINE = f"# yaml-language-server: $schema=../{SCHEMA}\n"

@@ -14,7 +14,7 @@ from runner.cli.options import (
 )
 from runner.cli.output import json_text
 from runner.clock import SystemClock, iso
-from runner.formatting import number, safe
+from runner.formats import number, safe
 from runner.ledger.queries.lane_status import LaneRow, lane_rows
 from runner.project.ledger_location import ledger_upward, open_existing
 

@@ -12,7 +12,7 @@ from runner.cli.options import examples, known_campaign_argument, state_option
 from runner.clock import SystemClock
 from runner.control import campaigns
 from runner.control.campaigns import brake_text, user
-from runner.formatting import safe
+from runner.formats import safe
 from runner.ledger.campaigns.audit import CLI
 from runner.project.open import opened
 

@@ -12,7 +12,7 @@ from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
 from runner.cli.output import progress_in_place, tell_moved
 from runner.clock import SystemClock
-from runner.formatting import safe
+from runner.formats import safe
 from runner.project.open import opened_any
 from runner.project.output_files import refuse_used
 from runner.report.writer import format_of, refuse_other, render, save_report

@@ -18,7 +18,7 @@ from runner.cli.output import tell_moved, text_lines
 from runner.clock import SystemClock
 from runner.control.campaigns import user
 from runner.control.resolution import resolve, undo
-from runner.formatting import moment, safe
+from runner.formats import moment, safe
 from runner.ledger.campaigns import submissions
 from runner.ledger.campaigns.audit import CLI
 from runner.ledger.messages import in_doubt

@@ -15,7 +15,7 @@ from runner.cli.options import campaign_argument, examples, run_options
 from runner.clock import SystemClock
 from runner.control import campaigns
 from runner.control.campaigns import user
-from runner.formatting import number
+from runner.formats import number
 from runner.ledger.campaigns.audit import CLI
 from runner.message.status import MessageStatus
 from runner.project.open import opened

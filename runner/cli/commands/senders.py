@@ -11,7 +11,7 @@ from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
 from runner.clock import SystemClock
 from runner.events import EventBus
-from runner.formatting import safe
+from runner.formats import safe
 from runner.run.check import senders
 from runner.run.team import find_obstacle
 

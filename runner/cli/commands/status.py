@@ -13,7 +13,7 @@ from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
 from runner.cli.output import finish_lines, json_text, need_lines, status_lines
 from runner.clock import SystemClock
-from runner.formatting import moment, number, safe
+from runner.formats import moment, number, safe
 from runner.status.outlook import outlook_as_json
 from runner.status.overview import Overview, read_overview
 from runner.status.status import Status

@@ -19,7 +19,7 @@ from runner.cli.options import (
 from runner.cli.prompts import asker, can_ask, confirmer
 from runner.clock import SystemClock
 from runner.events import EventBus
-from runner.formatting import safe
+from runner.formats import safe
 from runner.run.options import Options, Surroundings
 from runner.terminal.counters import Tally
 from runner.terminal.display import open_display

@@ -51,7 +51,7 @@ class Doubt:
     last_at: float  # when the last was given up; when it began, if its owner died
     numbers: frozenset[int]  # of the unproven attempts
     unwanted: bool  # on the ledger's list, or gone from the prospects file
-    held_until: float  # on hold until then (Unix s); infinity: until somebody says otherwise
+    held_until: float  # on hold until then (Unix s); infinity: until a person says otherwise
     asked_id: str  # the id that the API gave to ask after
     foreign: bool  # each attempt was told that the key is another request's: not one of ours
     unconfirmed: bool  # the API itself does not know: never to be repeated

@@ -190,7 +190,7 @@ class Behind(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stamped:
-    """How the message of an acceptance was stamped, at a time by our clock (Unix seconds)."""
+    """The stamp of an acceptance's message, at a time by our clock (Unix seconds)."""
 
     lane: str
     base_url: str
@@ -199,7 +199,7 @@ class Stamped:
 
     @property
     def key(self) -> str:
-        """What it is kept under."""
+        """Return the key that it is kept under."""
         return f"{STAMPED}{self.lane} {self.base_url}"
 
     @property
@@ -223,8 +223,8 @@ def keep_stamped(connection: Connection, found: Sequence[Stamped]) -> list[None]
 
 
 def stamped_near(connection: Connection, lane: str, base_url: str, at: float) -> Behind | None:
-    """How messages were stamped in the hour of an attempt and those beside it: the furthest behind;
-    None if nothing was accepted then."""
+    """Return the stamps of messages in the hour of an attempt and those beside it: the furthest
+    behind; None if nothing was accepted then."""
     asked = Stamped(lane, base_url, at, Behind(0.0, 0.0))
     hours = _hours(note(connection, asked.key))
     near = [hours[hour] for hour in range(asked.hour - 1, asked.hour + 2) if hour in hours]
@@ -232,7 +232,7 @@ def stamped_near(connection: Connection, lane: str, base_url: str, at: float) ->
 
 
 def joined_stamps(one: str, other: str) -> str:
-    """What two ledgers have kept under one key, together."""
+    """Return what two ledgers have kept under one key, together."""
     return _text(_joined(_hours(one), _hours(other)))
 
 

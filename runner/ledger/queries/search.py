@@ -11,7 +11,13 @@ from sqlalchemy import Column, ColumnElement, Connection, func, or_, select
 
 from runner.clock import Clock
 from runner.ledger.pagination import Page
-from runner.ledger.queries.listing import LISTED, ROWS_LISTED, ListedMessage, listed, row_listed
+from runner.ledger.queries.message_lists import (
+    LISTED,
+    ROWS_LISTED,
+    ListedMessage,
+    listed,
+    row_listed,
+)
 from runner.ledger.queries.totals import is_own_result
 from runner.ledger.schema import campaign, message, row_skip
 

@@ -104,7 +104,7 @@ def test_a_message_in_doubt_is_not_repeated_on_hold(ledger: Ledger) -> None:
         assert not doubt.unwanted
         return doubt.held_until
 
-    again = make_intent(1, run, epoch, again=True)
+    again = make_intent(1, run, epoch, is_repeat=True)
     assert held_until() == 0.0
     hold(ledger, 1, until=20.0)
     assert held_until() == 20.0

@@ -119,7 +119,7 @@ CODES: Mapping[str, Code] = {
     "names_like_nothing": Code(
         _Q,
         "A name is one of the words that programs write for nothing.",
-        "spring.csv: column first_name: row 7 is Null; is that somebody's name?",
+        "spring.csv: column first_name: row 7 is Null; is that someone's name?",
     ),
     "truth_of_text": Code(
         _E,

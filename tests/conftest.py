@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from runner.ledger.ledger import Ledger, open_ledger
 from tests import postgresql, processes
@@ -15,6 +16,10 @@ from tests import postgresql, processes
 OURS = ("INBOX_API_TOKEN", "RUN_CAMPAIGN_STATE", "CI", "NO_COLOR", "COLUMNS")
 SLOW = Path(__file__).with_name("slow")
 SERVER = pytest.StashKey[Path]()
+
+# How long an example takes is the machine's load, not the code's.
+settings.register_profile("any load", parent=settings(), deadline=None)
+settings.load_profile("any load")
 
 
 def pytest_configure(config: pytest.Config) -> None:

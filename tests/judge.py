@@ -84,8 +84,11 @@ def lies(messages: Iterable[Message], accepted: Sequence[Mapping[str, Any]]) -> 
     ids = {(entry["person"], entry["message_id"]) for entry in accepted}
     found: dict[str, set[str]] = {name: set() for name in LIES}
     found["doubled"] = {person for person, count in times.items() if count > 1}
+    amiss = {entry["person"] for entry in accepted if entry.get("amiss")}
     for message in messages:
         who = message.recipient
+        if who in amiss and any(each.evidence == "accepted" for each in message.attempts):
+            found["believed"].add(who)
         if message.status == "sent" and not times[who]:
             found["phantom"].add(who)
         if message.status not in ("sending", "in_doubt", "sent") and times[who]:
@@ -101,7 +104,43 @@ LIES = {
     "phantom": "sent by the ledger, and never accepted",
     "forgotten": "accepted, and not known to the ledger as perhaps sent",
     "with a foreign id": "a message id that is not the sandbox's",
+    "believed": "sent by an answer that was about something else",
+    "unwanted": "written to after the command had returned that put them on the list",
+    "forked": "written to from two copies of one ledger",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """People who were put on the do-not-contact list. `at`: when that command had returned, Unix
+    seconds; `told`: of whom it said that it could not hold their message back."""
+
+    people: frozenset[str]
+    at: float
+    told: frozenset[str] = frozenset()
+
+
+def unwanted(listed: Iterable[Listed], accepted: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Who was written to although they were on the list, and not said to be on the way."""
+    late = [(entry["person"], entry["at"]) for entry in accepted]
+    return {
+        person
+        for each in listed
+        for person, at in late
+        if person in each.people - each.told and at > each.at
+    }
+
+
+def forked(before: Sequence[Message], copies: Sequence[Sequence[Message]]) -> set[str]:
+    """Whom more than one of the copies of a ledger, all made as it was `before`, began to write
+    to anybody from: of these copies, everybody."""
+    attempts = {message.recipient: len(message.attempts) for message in before}
+    begun = [
+        {each.recipient for each in copy if len(each.attempts) > attempts.get(each.recipient, 0)}
+        for copy in copies
+    ]
+    further = [people for people in begun if people]
+    return set().union(*further) if len(further) > 1 else set()
 
 
 @dataclass(slots=True)
@@ -112,6 +151,9 @@ class Verdict:
     attempts: int = 0
     accepted: int = 0
     in_doubt: int = 0
+    listed: int = 0  # put on the do-not-contact list meanwhile
+    amiss: int = 0  # acceptances whose answer was about something else
+    copies: int = 0  # of the ledger, that were started
     resent: int = 0  # taken as not sent, since a look-up did not show it
     settled: Counter[str] = field(default_factory=Counter)
     found: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in LIES})
@@ -132,11 +174,17 @@ class Verdict:
         messages: Sequence[Message],
         accepted: Sequence[Mapping[str, Any]],
         doubtful: Collection[str],
+        listed: Collection[Listed] = (),
     ) -> None:
         """Judge a campaign at its end. `doubtful`: whom the command line names as in doubt."""
         self.note(lies(messages, accepted))
+        self.note({"unwanted": unwanted(listed, accepted)})
         reached = {entry["person"] for entry in accepted}
-        self.note({"lost": set(everyone) - reached - set(doubtful)})
+        skipped = {message.recipient for message in messages if message.status == "skipped"}
+        on_the_list = {person for each in listed for person in each.people}
+        self.note({"lost": set(everyone) - reached - set(doubtful) - (skipped & on_the_list)})
+        self.listed += len(on_the_list)
+        self.amiss += sum("amiss" in entry for entry in accepted)
         self.people += len(everyone)
         self.attempts += sum(len(message.attempts) for message in messages)
         self.accepted += len(accepted)
@@ -153,5 +201,6 @@ class Verdict:
             + "".join(f"{name} {len(people)}, " for name, people in self.found.items())
             + f"in doubt at the end {self.in_doubt}, settled {self.settled.total()}"
             + (f" ({ways})" if ways else "")
-            + f", taken as not sent {self.resent}"
+            + f", taken as not sent {self.resent}, put on the list {self.listed}, answered about "
+            f"something else {self.amiss}, copies of the ledger started {self.copies}"
         )

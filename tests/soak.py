@@ -3,14 +3,17 @@
     python -m tests.soak --kills 1000 --version v2 --seed 7
 
 Kills come from outside at any time, and from within at the named points of
-`tests/acceptance/dying`. Several campaigns run side by side, each against a sandbox of its own.
-Exit 1 if anybody was written to twice, is neither sent nor named as in doubt, or if the ledger says
-what the sandbox does not. The seed fixes what is tried, not how fast the machine is.
+`tests/acceptance/dying`. People are put on the do-not-contact list while their messages are queued
+or begun, copies of the ledger are started beside it, and some acceptances are about something else.
+Several campaigns run side by side, each against a sandbox of its own. Exit 1 if anybody was written
+to twice, or although the list had them, is neither sent nor named as in doubt, or if the ledger
+says what the sandbox does not. The seed fixes what is tried, not how fast the machine is.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -29,7 +32,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.acceptance.support import TOKEN, Api, Project
-from tests.judge import LIES, Verdict, lies, messages_of, statuses
+from tests.judge import LIES, Listed, Message, Verdict, forked, lies, messages_of, statuses
+from tests.ledger_copies import copy_of, is_remembered_further, marks_of, put_in_place, remove
 from tests.processes import COMMAND
 
 DYING = Path(__file__).parent / "acceptance" / "dying"
@@ -41,6 +45,7 @@ FAULTS = (
     "garbage:rate=0.02",
     "half:rate=0.02",
     "rate_limit:rate=0.01,retry_after=1",
+    *(f"not_as_asked:what={what},rate=0.015" for what in ("link", "thread", "text")),
     "slow:seconds=0.03,rate=0.95",
 )
 STARTS: tuple[str, ...] = (
@@ -75,6 +80,7 @@ class Soak:
     outside: int = 0
     points: Counter[str] = field(default_factory=Counter)
     resolving: int = 0  # of all kills, those of `resolve`
+    refused: int = 0  # of ledgers and their copies
     campaigns: int = 0
     verdict: Verdict = field(default_factory=Verdict)
     begun: float = field(default_factory=time.monotonic)
@@ -93,7 +99,8 @@ class Soak:
         return (
             f"{self.version}: {self.kills} kills ({self.outside} from outside, "
             f"{self.points.total()} at {len(self.points)} named points; {self.resolving} hit "
-            f"resolve), {self.campaigns} campaigns, {self.verdict}; {rate:.1f} kills/s"
+            f"resolve), {self.campaigns} campaigns, {self.verdict} ({self.refused} refused); "
+            f"{rate:.1f} kills/s"
         )
 
 
@@ -105,6 +112,7 @@ class Campaign:
     number: int
     project: Project
     luck: random.Random
+    listed: list[Listed] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -118,10 +126,13 @@ class Campaign:
     def live(self, *, resend: bool) -> None:
         """From its files to its last verdict."""
         self._write(resend=resend)
-        self.project.api.faults(*FAULTS)
+        self._let_go_wrong()
         for _ in range(KILLS):
-            self._kill_one()
-            messages = messages_of(self.project.ledger, self.name)
+            if self.luck.random() < 0.2 and self._messages():
+                self._start_copies()
+            else:
+                self._kill_one()
+            messages = self._messages()
             found = lies(messages, self.project.api.accepted)
             with self.soak.lock:
                 self.soak.verdict.note(found)
@@ -134,11 +145,11 @@ class Campaign:
         if doubtful and self.luck.random() < 0.5:
             self._settle_by_word(doubtful)
             doubtful = self._doubtful()
-        messages = messages_of(self.project.ledger, self.name)
+        messages = self._messages()
         accepted = self.project.api.accepted
         with self.soak.lock:
             self.soak.campaigns += 1
-            self.soak.verdict.close(self.everyone, messages, accepted, doubtful)
+            self.soak.verdict.close(self.everyone, messages, accepted, doubtful, self.listed)
             sys.stdout.write(self.soak.line() + "\n")
             sys.stdout.flush()
 
@@ -154,18 +165,30 @@ class Campaign:
         )
 
     def _kill_one(self) -> None:
-        luck, soak = self.luck, self.soak
-        known = statuses(messages_of(self.project.ledger, self.name))
+        luck = self.luck
+        known = statuses(self._messages())
         doubtful = bool(known["in_doubt"] + known["sending"])
         resolve = doubtful and luck.random() < 0.2
         settling = doubtful and (resolve or luck.random() < 0.6)
         die_at = self._point(settling) if luck.random() < 0.5 else ""
         words = [] if resolve else self._bounds()
+        self._let_go_wrong()
         process = self._start("resolve" if resolve else "run", *words, die_at=die_at)
         self._let_go_on(process, die_at)
+        if known.total() and luck.random() < 0.3:
+            self._put_on_list()
+            if luck.random() < 0.7:
+                self._let_go_on(process, die_at)
+        self._reap(process, die_at, resolve=resolve)
+
+    def _reap(
+        self, process: subprocess.Popen[bytes], die_at: str = "", *, resolve: bool = False
+    ) -> int:
+        """Kill a process, unless it has ended, and count that; how it ended."""
+        soak = self.soak
         outside = process.poll() is None
         if outside:
-            killed = os.killpg if luck.random() < 0.5 else os.kill
+            killed = os.killpg if self.luck.random() < 0.5 else os.kill
             killed(process.pid, signal.SIGKILL)
         code = process.wait()
         with soak.lock:
@@ -177,6 +200,84 @@ class Campaign:
                     soak.outside += 1
             elif code not in (0, 1, 4, 5):
                 soak.verdict.broken.append(f"{self.name} ended with {code}:\n{self._said()}")
+        return code
+
+    def _messages(self) -> list[Message]:
+        return messages_of(self.project.ledger, self.name)
+
+    def _let_go_wrong(self) -> None:
+        """Let the sandbox have its faults, in another order each time, for each draws by its place;
+        and let some acceptances have the id of a message that the ledger has as sent."""
+        luck, found = self.luck, self._messages()
+        ids = [each.message_id for each in found if each.status == "sent" and each.message_id]
+        wrong = [f"not_as_asked:what=id,id={id},rate=0.02" for id in luck.sample(ids, bool(ids))]
+        *faults, slow = FAULTS  # which hits what none of the others does
+        faults += wrong
+        self.project.api.faults(*luck.sample(faults, len(faults)), slow)
+
+    def _put_on_list(self) -> None:
+        """Put people on the do-not-contact list whose messages are begun or queued; sometimes the
+        command is killed, and given again."""
+        luck, found = self.luck, self._messages()
+        begun = [each.recipient for each in found if each.status == "sending"]
+        queued = [each.recipient for each in found if each.status == "queued"]
+        chosen = luck.sample(begun, min(len(begun), 2)) + luck.sample(queued, min(len(queued), 2))
+        if not chosen:
+            return
+        words = ("add", *chosen, "--state", str(self.project.ledger))
+        if luck.random() < 0.2:
+            process = self._start("suppress", *words, said="list")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(luck.uniform(0.3, 2.0))
+            self._reap(process)
+        process = self._start("suppress", *words, said="list")
+        code, at = process.wait(PATIENCE), time.time()
+        said = self._said("list")
+        if code == 0:
+            told = frozenset(id for id in chosen if f" {id}" in said.replace(":", " "))
+            self.listed.append(Listed(frozenset(chosen), at, told))
+        else:
+            with self.soak.lock:
+                self.soak.verdict.broken.append(f"{self.name}: suppress add, {code}: {said}")
+
+    def _start_copies(self) -> None:
+        """Start the ledger and a copy of it, made before or while it runs. What has come furthest
+        is the ledger from then on."""
+        luck, ledger = self.luck, self.project.ledger
+        copy = ledger.with_name("copy.db")
+        live = luck.random() < 0.5
+        if not live:
+            copy_of(ledger, copy)
+            before = self._messages()
+        first = self._start("run", *self._bounds())
+        if live:
+            self._let_go_on(first, "")
+            copy_of(ledger, copy)
+            before = messages_of(copy, self.name)
+            # What a copy of the last second does not know, nobody can: see docs/guarantee.md.
+            deadline = time.monotonic() + 5.0
+            while not (further := is_remembered_further(self.project, copy)):
+                if time.monotonic() > deadline or first.poll() is not None:
+                    break
+                time.sleep(0.05)
+            if not further:
+                self._reap(first)
+                remove(copy)
+                return
+        else:
+            time.sleep(luck.choice((0.0, 0.0, 0.0, 0.3, 1.0)))
+        second = self._start("run", "--state", str(copy), *self._bounds(), said="copy")
+        self._let_go_on(second, "")
+        self._let_go_on(first, "")
+        codes = [self._reap(first), self._reap(second)]
+        copies = [messages_of(each, self.name) for each in (ledger, copy)]
+        if marks_of(copy) > marks_of(ledger):
+            put_in_place(copy, ledger)
+        remove(copy)
+        with self.soak.lock:
+            self.soak.verdict.copies += 1
+            self.soak.refused += codes.count(1)
+            self.soak.verdict.note({"forked": forked(before, copies)})
 
     def _bounds(self) -> list[str]:
         """Whom a run is to write to, and how many, in one of five: repeats are bounded too."""
@@ -216,8 +317,11 @@ class Campaign:
         accepted: int = self.project.api.ask("tally")["accepted"]
         return accepted
 
-    def _start(self, command: str, *words: str, die_at: str = "") -> subprocess.Popen[bytes]:
-        """Start a command on the campaign: at home, from elsewhere, or over a symlink."""
+    def _start(
+        self, command: str, *words: str, die_at: str = "", said: str = "said"
+    ) -> subprocess.Popen[bytes]:
+        """Start a command on the campaign: at home, from elsewhere, or over a symlink. `said`: the
+        file for its output."""
         folder, outputs = self.project.folder, self.project.outputs
         link = outputs / "link"
         if not link.is_symlink():
@@ -226,21 +330,22 @@ class Campaign:
         place, path = self.luck.choice(
             ((folder, campaign), (outputs, folder / campaign), (outputs, link.name / campaign))
         )
+        about = [] if command == "suppress" else [str(path)]
         new = ["--new-campaign"] if command == "run" else []
         dying = {"DIE_AT": die_at, "PYTHONPATH": str(DYING)} if die_at else {}
-        with (outputs / "said").open("wb") as said:
+        with (outputs / said).open("wb") as stream:
             return subprocess.Popen(
-                [*COMMAND, command, str(path), *new, *words],
+                [*COMMAND, command, *about, *new, *words],
                 cwd=place,
                 env=self.project.environment(**dying),
                 stdin=subprocess.DEVNULL,
-                stdout=said,
+                stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
 
-    def _said(self) -> str:
-        return (self.project.outputs / "said").read_text(errors="replace")[-2000:]
+    def _said(self, name: str = "said") -> str:
+        return (self.project.outputs / name).read_text(errors="replace")[-2000:]
 
     def _run(self, command: str, *words: str) -> int:
         process = self._start(command, *words)

@@ -4,9 +4,11 @@
 
 Each round is a ledger of its own on a real PostgreSQL, with new teams and one kind of failure:
 SIGKILL of workers, SIGSTOP and SIGCONT, an immediate restart of the database, or a connection to it
-that is cut without a word. Exit 1 if anybody was written to twice, or is neither sent nor named as
-in doubt. Times to take over are from the failure to the first message of one of the worker's lanes
-by another.
+that is cut without a word. Meanwhile people are put on the do-not-contact list, and some answers
+are about something else than what was sent. Exit 1 if anybody was written to twice, or although
+the list had them, is neither sent nor named as in doubt, or was taken as sent by such an answer.
+Times to take over are from the failure to the first message of one of the worker's lanes by
+another.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from typing import Any
 from tests.acceptance.fleet import Fleet, go_on, kill, stop, teams
 from tests.acceptance.strait import Strait
 from tests.acceptance.support import Running, until
+from tests.judge import Listed, unwanted
 from tests.postgresql import crash, new_database, own_server
 
 KINDS = ("kill", "freeze", "crash", "cut")
@@ -35,6 +38,12 @@ LASTS = 40.0
 CONCURRENCY = 4
 ACTS = (0.1, 0.4)
 """Shares of a round's messages after which something goes wrong."""
+
+LISTED = 5
+"""People who are put on the do-not-contact list before each failure and after it."""
+
+AMISS = tuple(f"not_as_asked:what={what},rate=0.005" for what in ("link", "thread", "text"))
+"""Acceptances that are about something else."""
 
 PATIENCE = 300.0
 """Seconds in which a round has to come to its end."""
@@ -59,12 +68,17 @@ class Figures:
     lost: int = 0
     in_doubt: int = 0
     limited: int = 0
+    unwanted: int = 0  # written to although the list had them
+    believed: int = 0  # sent by an answer about something else
+    listed: int = 0
+    amiss: int = 0
     took: list[float] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
     @property
     def good(self) -> bool:
-        return not (self.doubled or self.lost or self.limited or self.broken)
+        wrong = self.doubled + self.lost + self.limited + self.unwanted + self.believed
+        return not (wrong or self.broken)
 
     def __str__(self) -> str:
         took = "none"
@@ -73,6 +87,8 @@ class Figures:
         return (
             f"{self.rounds} rounds, {self.messages} messages, {self.doubled} doubled, "
             f"{self.lost} lost, {self.in_doubt} in doubt, {self.limited} answers 429; "
+            f"{self.listed} put on the list, {self.unwanted} of them written to after that; "
+            f"{self.amiss} answers about something else, {self.believed} believed; "
             f"{len(self.took)} lanes taken over: {took}"
         )
 
@@ -88,6 +104,7 @@ class Round:
     dead_after: float
     straits: dict[int, Strait] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+    listed: list[Listed] = field(default_factory=list)
 
     def live(self, workers: int, stack: ExitStack) -> None:
         """From handing in to the last message."""
@@ -98,7 +115,9 @@ class Round:
         everybody = fleet.everybody()
         for share in ACTS:
             fleet.until_accepted(int(share * everybody))
+            self._put_on_list()
             self._fail()
+            self._put_on_list()
             if self.kind == "kill":
                 self._start(stack)
         until(self._is_over, "the round to end", PATIENCE)
@@ -111,6 +130,18 @@ class Round:
         running = self.fleet.worker(way, self.dead_after)
         if way:
             self.straits[running.process.pid] = strait
+
+    def _put_on_list(self) -> None:
+        """Put people on the do-not-contact list: of those who are begun, and of those who wait."""
+        fleet, chosen = self.fleet, set[str]()
+        for status in ("sending", "queued"):
+            asked = "select recipient from message where status = %s order by random() limit %s"
+            chosen |= {id for (id,) in fleet.ask(asked, status, LISTED)}
+        if not chosen:
+            return
+        done = fleet.ok("suppress", "add", *sorted(chosen))
+        at, said = time.time(), done.out.replace(":", " ").replace(",", " ").split()
+        self.listed.append(Listed(frozenset(chosen), at, frozenset(chosen & set(said))))
 
     def _fail(self) -> None:
         """Let it go wrong for a worker that has something to do, or for all."""
@@ -168,7 +199,22 @@ class Round:
         figures.rounds += 1
         figures.messages += fleet.everybody()
         figures.doubled += len(verdict.doubled)
-        figures.lost += len(set(verdict.missing) - doubts)
+        skipped = {
+            row[0] for row in fleet.ask("select recipient from message where status = 'skipped'")
+        }
+        on_the_list = {person for each in self.listed for person in each.people}
+        figures.lost += len(set(verdict.missing) - doubts - (skipped & on_the_list))
+        accepted = [entry for team in fleet.teams for entry in team.api.accepted]
+        figures.unwanted += len(unwanted(self.listed, accepted))
+        figures.listed += len(on_the_list)
+        amiss = {entry["person"] for entry in accepted if entry.get("amiss")}
+        figures.amiss += len(amiss)
+        taken = fleet.ask(
+            "select recipient from message join attempt on attempt.message = message.id"
+            " where attempt.evidence = 'accepted' and recipient = any(%s)",
+            sorted(amiss),
+        )
+        figures.believed += len(taken)
         figures.in_doubt += len(doubts)
         figures.limited += verdict.limited
         for failure in self.failures:
@@ -194,7 +240,9 @@ def one_round(asked: argparse.Namespace, number: int, kind: str, figures: Figure
         state = new_database(server.get_uri())
         fleet = Fleet(folder, found[0].api, asked.version, outputs, state=state, teams=found)
         fleet.write_teams(concurrency=CONCURRENCY)
-        fleet.slow(LASTS * CONCURRENCY / asked.messages)
+        for team in fleet.teams:
+            slow = f"slow:seconds={LASTS * CONCURRENCY / asked.messages}"
+            team.api.faults(*AMISS, slow)
         try:
             fleet.ok("db", "upgrade")
             each = Round(kind, fleet, server, luck, asked.dead_after)

@@ -75,6 +75,9 @@ def make_old(connection: Connection, version: int) -> None:
         text("UPDATE meta SET value = :version WHERE key = 'schema_version'"),
         {"version": str(version)},
     )
+    schema.hold.drop(connection)
+    if version == 8:
+        return
     connection.execute(text("ALTER TABLE campaign DROP COLUMN rehearsal"))
     connection.execute(text("UPDATE campaign SET name = replace(name, ' (SANDBOX)', '')"))
     origin = connection.execute(text("SELECT max(origin) FROM campaign")).scalar() or ORIGIN

@@ -1,4 +1,4 @@
-"""What the columns of a prospects file are called, and which of them holds the ids."""
+"""The columns of a prospects file: their names in one form, and the one that holds the ids."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0
 
 
 def folded(text: str) -> str:
-    """A text for comparing: capitals, and the two forms in which accents are stored, are the
+    """Return a text for comparing: capitals, and the two forms in which accents are stored, are the
     same."""
     if text.isascii():
         return text.lower()
@@ -39,7 +39,7 @@ def folded(text: str) -> str:
 
 
 def normal_column(name: str) -> str:
-    """A header as templates write it: ` First Name ` and `first-name` are `first_name`.
+    """Return a header as templates write it: ` First Name ` and `first-name` are `first_name`.
 
     Signs that no name may have are left out, with one `_` between what they part: `# Employees` is
     `employees`, `Industry/Sector` is `industry_sector`. Before a digit, and before a word that
@@ -57,13 +57,13 @@ def normal_column(name: str) -> str:
 
 
 def _called(signs: str) -> str:
-    """The names of signs, such as `percent_sign`."""
+    """Return the names of signs, such as `percent_sign`."""
     names = (unicode_name(char, f"sign {ord(char):x}") for char in signs if char != "_")
     return re.sub(r"[^a-z0-9]+", "_", " ".join(names).lower()) or signs
 
 
 def normal_columns(path: Path, columns: Sequence[str]) -> tuple[list[str], list[Finding]]:
-    """All headers normalised, and a note that lists those that changed."""
+    """Return all headers normalised, and a note that lists those that changed."""
     found: dict[str, str] = {}
     for name in columns:
         normal = normal_column(name)
@@ -108,7 +108,7 @@ def existing(path: Path, columns: Sequence[str], wanted: str, key: str) -> str:
 
 
 def columns_there(columns: Sequence[str]) -> str:
-    """Which columns a file has, for one line of a message."""
+    """Return the columns of a file, for one line of a message."""
     return f"columns there are: {_first([shown(name) for name in columns])}"
 
 
@@ -118,8 +118,8 @@ def _first(names: Sequence[str]) -> str:
 
 
 def as_written(text: str, columns: Sequence[str]) -> str:
-    """What of a template's text names a column otherwise than a template writes it, such as
-    `{{ # Employees }} is written {{ employees }}`; empty for nothing."""
+    """Return the places of a template's text that name a column otherwise than a template writes
+    it, such as `{{ # Employees }} is written {{ employees }}`; empty for nothing."""
     told = {}
     for inside in re.findall(r"\{\{-?([^{}]*?)-?\}\}", text):
         written = inside.split("|")[0].strip()

@@ -1,4 +1,4 @@
-"""In which row an id stood first."""
+"""Duplicates: the row in which each id stood first."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FirstRows:
         self._free = self._places * 2 // 3
 
     def first(self, number: int, row: int) -> int:
-        """The row in which `number` stood first, `row` when it has not been there before."""
+        """Return the row in which `number` stood first, `row` when it has not been there before."""
         rows, numbers, places = self._rows, self._numbers, self._places
         at = number * SPREAD % places
         while there := rows[at]:

@@ -36,14 +36,14 @@ ERRORS = _words(
     "Err:501 Err:502 Err:503 Err:504 Err:508 Err:509 Err:511 Err:512 Err:519 Err:520 Err:521 "
     "Err:522 Err:523"
 ) | {"#" * width for width in range(2, 40)}
-"""Never somebody's word, whatever the campaign says."""
+"""Never a person's word, whatever the campaign says."""
 
 WORDS = _words(
     "null NULL None NONE none nan NaN N/A n/a N/a n.a. undefined \\N (null) (NULL) [null] "
     "<null> <NULL> <NA> <nil> NaT (blank) (empty) (none) - -- --- – — _ ? ?? ??? . .. ... … / "
     "// *"
 )
-"""What programs and people write for no value. `prospects.empty` takes its place."""
+"""Words that programs and people write for no value. `prospects.empty` takes its place."""
 
 MAYBE_NAMES = _words("Null Nan Na None NA NAN NONE none Nil NIL Undefined UNDEFINED")
 """Somebody's name, or a program's word for nothing: a person has to say which."""
@@ -62,25 +62,26 @@ _OTHER_NAMES = re.compile(
 
 
 def is_name_column(column: str) -> bool:
-    """Whether a column, by its normalised name, has people's names."""
+    """Return whether a column, by its normalised name, has people's names."""
     return bool(_NAMES.search(column)) and not _OTHER_NAMES.search(column)
 
 
 def empty_words(column: str, said: Iterable[str] | None) -> frozenset[str]:
-    """The cells of a column that hold nothing. `said`: what the campaign counts as such, None for
-    the words that programs write; a spreadsheet's error counts always."""
+    """Return the cells of a column that hold nothing. `said`: what the campaign counts as such,
+    None for the words that programs write; a spreadsheet's error counts always."""
     if said is not None:
         return ERRORS | frozenset(each.strip() for each in said)
     return ERRORS | (WORDS - MAYBE_NAMES if is_name_column(column) else WORDS)
 
 
 def seen(cell: str) -> str:
-    """The cell; empty when it has no sign that a person sees."""
+    """Return the cell; empty when it has no sign that a person sees."""
     return cell if _SEEN.search(cell) else ""
 
 
 def unescaped(cell: str) -> str:
-    """The cell without HTML's way to write signs: `Ren&eacute;` is `René`. `R&D Ltd` stays."""
+    """Return the cell without HTML's way to write signs: `Ren&eacute;` is `René`. `R&D Ltd`
+    stays."""
     for _ in range(_TIMES_ESCAPED):  # some programs do it twice: &amp;amp;
         plain = _ENTITY.sub(_entity, cell)
         if plain == cell:
@@ -100,7 +101,8 @@ _KNOWN: Mapping[str, str] = html5
 
 
 def plain_cell(cell: str) -> str:
-    """A stripped cell as it is printed: signs of HTML read, and nothing where nothing is seen."""
+    """Return a stripped cell as it is printed: signs of HTML read, and nothing where nothing is
+    seen."""
     if "&" in cell:
         cell = unescaped(cell).strip()
     if cell.isascii() and cell.isprintable():

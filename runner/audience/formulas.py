@@ -11,8 +11,9 @@ _INSTEAD = "open the workbook, save it, and run again"
 
 
 def uncalculated(audience: Audience, needs: Collection[str]) -> list[Finding]:
-    """An error for each column with such a formula that is used: by the text (`needs`), guarded or
-    not, or to choose people and their time zones. One in the id column is its row's fault."""
+    """Return an error for each column with such a formula that is used: by the text (`needs`),
+    guarded or not, or to choose people and their time zones. One in the id column is its row's
+    fault."""
     used = {*needs, *audience.where}
     used |= {audience.timezone} if audience.timezone else set()
     used -= {audience.id_column}

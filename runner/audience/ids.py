@@ -1,4 +1,4 @@
-"""What an id may look like, and what is told of a cell that holds none."""
+"""Ids of people: their forms, and the error for a cell that holds none."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ _UNCALCULATED = "that was never calculated; open the workbook, save it, and run 
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """Why a cell is no id."""
+class IdRefusal:
+    """The reason why a cell is not an id."""
 
     reason: SkipReason
     detail: str
 
 
-def id_checker(platform: str, id_type: str) -> Callable[[str], str | Refused]:
-    """The function that turns a cell into an id, outer spaces off, or says why it is none.
+def id_checker(platform: str, id_type: str) -> Callable[[str], str | IdRefusal]:
+    """Return the function that turns a cell into an id, outer spaces off, or says why it is none.
 
     X (`twitter`): digits, below 2**64. Inbox ids: small letters and digits, 64 at most. Other
     platforms: up to 256 printable characters without spaces, in Unicode NFC: `é` may be stored as
-    one character or as two, and is one letter to whoever reads it.
+    one character or as two, and is one letter to a reader.
     """
     if id_type == "inbox":
         return _inbox_id
@@ -50,18 +50,18 @@ def id_checker(platform: str, id_type: str) -> Callable[[str], str | Refused]:
 
 
 def one_form(id: str) -> str:
-    """An id as it is compared."""
+    """Return an id as it is compared."""
     return id if id.isascii() else normalize("NFC", id)
 
 
 def checked_ids(ids: Iterable[str], platform: str, id_type: str) -> list[str]:
-    """Ids as a campaign would have them. Raises UsageError for one that is none: it would protect
-    nobody."""
+    """Return ids as a campaign would have them. Raises UsageError for one that is none: it would
+    protect nobody."""
     check = id_checker(platform, id_type)
     found = []
     for id in ids:
         checked = check(id)
-        if isinstance(checked, Refused):
+        if isinstance(checked, IdRefusal):
             if re.fullmatch(r"[0-9a-z]{20,64}", id) and re.search(r"[a-z]", id):
                 raise UsageError(f"{id} looks like an Inbox id; say so with --id-type inbox")
             raise UsageError(checked.detail)
@@ -73,8 +73,9 @@ def is_numeric(platform: str, id_type: str) -> bool:
     return id_type == "platform" and platform == "twitter"
 
 
-def of_any_kind(id: str, refused: Refused) -> str | Refused:
-    """An id of either kind that is beyond doubt one: Inbox ids have 20 characters and more."""
+def of_any_kind(id: str, refused: IdRefusal) -> str | IdRefusal:
+    """Return an id of either kind that is beyond doubt one: Inbox ids have 20 characters and
+    more."""
     for check in (_x_id, _inbox_id):
         checked = check(id)
         if isinstance(checked, str) and (check is _x_id or len(checked) >= 20):
@@ -82,7 +83,7 @@ def of_any_kind(id: str, refused: Refused) -> str | Refused:
     return refused
 
 
-def _x_id(cell: str) -> str | Refused:
+def _x_id(cell: str) -> str | IdRefusal:
     found = cell.strip()
     if found.isascii() and found.isdigit() and len(found) < 20 and type(cell) is str:
         # Nearly every row.
@@ -92,7 +93,7 @@ def _x_id(cell: str) -> str | Refused:
     return _odd_x_id(cell)
 
 
-def _odd_x_id(cell: str) -> str | Refused:
+def _odd_x_id(cell: str) -> str | IdRefusal:
     found = _clean(cell)
     refused = _never_an_id(cell, found)
     if refused:
@@ -101,7 +102,7 @@ def _odd_x_id(cell: str) -> str | Refused:
     if found.isascii() and found.isdigit() and len(digits) <= 20 and int(digits) < MAX_PLATFORM_ID:
         if digits != "0":
             return digits
-        return Refused(SkipReason.BAD_ID, f"{shown(found)} is no id; nobody has that number")
+        return IdRefusal(SkipReason.BAD_ID, f"{shown(found)} is no id; nobody has that number")
     told = shown(found)
     if found.startswith("'") and found[1:].isdigit():
         detail = f"{told} begins with an apostrophe; remove it"
@@ -117,10 +118,10 @@ def _odd_x_id(cell: str) -> str | Refused:
         detail = f"{told} is an address; the API needs the numeric id"
     else:
         detail = f"{told} is no id; X's ids are digits only"
-    return Refused(SkipReason.BAD_ID, detail)
+    return IdRefusal(SkipReason.BAD_ID, detail)
 
 
-def _inbox_id(cell: str) -> str | Refused:
+def _inbox_id(cell: str) -> str | IdRefusal:
     found = _clean(cell)
     refused = _never_an_id(cell, found)
     if refused:
@@ -128,10 +129,10 @@ def _inbox_id(cell: str) -> str | Refused:
     if len(found) <= MAX_INBOX_ID and _INBOX_ID.fullmatch(found):
         return found
     detail = f"{shown(found)} is no Inbox id; they are small letters and digits only"
-    return Refused(SkipReason.BAD_ID, detail)
+    return IdRefusal(SkipReason.BAD_ID, detail)
 
 
-def _platform_id(cell: str) -> str | Refused:
+def _platform_id(cell: str) -> str | IdRefusal:
     found = one_form(_clean(cell))
     refused = _never_an_id(cell, found)
     if refused:
@@ -139,7 +140,7 @@ def _platform_id(cell: str) -> str | Refused:
     if len(found) <= MAX_TEXT_ID and found.isprintable() and not re.search(r"\s", found):
         return found
     detail = f"{shown(found)} is no id: spaces, control characters or more than {MAX_TEXT_ID} long"
-    return Refused(SkipReason.BAD_ID, detail)
+    return IdRefusal(SkipReason.BAD_ID, detail)
 
 
 def _clean(cell: str) -> str:
@@ -149,22 +150,22 @@ def _clean(cell: str) -> str:
     return seen(cell.strip().strip(INVISIBLE).strip())
 
 
-def _never_an_id(cell: str, found: str) -> Refused | None:
-    """What no kind of id can be: nothing at all, what a formula gives that went wrong, or a number
-    that a spreadsheet has rounded."""
+def _never_an_id(cell: str, found: str) -> IdRefusal | None:
+    """Return the reason why a cell can be no kind of id: nothing at all, what a formula gives that
+    went wrong, or a number that a spreadsheet has rounded."""
     if type(cell) is Uncalculated:
-        return Refused(SkipReason.BAD_ID, f"the id is a formula {_UNCALCULATED}")
+        return IdRefusal(SkipReason.BAD_ID, f"the id is a formula {_UNCALCULATED}")
     if type(cell) is ErrorCell or found in ERRORS:
         detail = f"the id is {shown(found)}, a spreadsheet's error; write the id itself"
-        return Refused(SkipReason.BAD_ID, detail)
+        return IdRefusal(SkipReason.BAD_ID, detail)
     if not found:
-        return Refused(SkipReason.NO_ID, "the id is empty; fill it in or delete the row")
+        return IdRefusal(SkipReason.NO_ID, "the id is empty; fill it in or delete the row")
     if type(cell) is RoundedNumber or _EXCEL.fullmatch(found):
-        return Refused(SkipReason.BAD_ID, f"{shown(found)}: {_ROUNDED}")
+        return IdRefusal(SkipReason.BAD_ID, f"{shown(found)}: {_ROUNDED}")
     return None
 
 
 def shown(text: str) -> str:
-    """A cell, fit for one line of a message."""
+    """Return a cell, fit for one line of a message."""
     text = text if len(text) <= 60 else text[:59] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,4 +1,4 @@
-"""Reads the cells of a sheet once before its plan: what only many rows together can tell."""
+"""The inspection of a sheet before its plan: findings that only many rows together can tell."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MOST_WORDS = 1000
 
 @dataclass(slots=True)
 class _Column:
-    """What is found in one column."""
+    """The findings of one column, while its cells are read."""
 
     name: str
     nothing: frozenset[str]
@@ -57,8 +57,8 @@ class _Column:
 def inspect(
     audience: Audience, template: Template, progress: Callable[[int], None]
 ) -> list[Finding]:
-    """Findings about the columns that the ids and the template need. `progress` is told how many
-    rows have been read.
+    """Return findings about the columns that the ids and the template need. `progress` is told how
+    many rows have been read.
 
     Raises AudienceError where the file breaks off.
     """
@@ -129,8 +129,8 @@ def inspect(
 
 
 def decimal_sign(audience: Audience, column: str) -> str:
-    """The sign before the decimals of a column's cells, `.` or `,`; empty where they do not show
-    it. Reads the file."""
+    """Return the sign before the decimals of a column's cells, `.` or `,`; empty where they do not
+    show it. Reads the file."""
     if column not in audience.columns[: len(audience.table.columns)]:
         return ""
     at = audience.columns.index(column)
@@ -161,7 +161,7 @@ class _ShortIds:
         self.first += plain[: max(0, 3 - len(self.first))]
 
     def look_like_rows(self) -> bool:
-        """A few short ids are real: X's first people have them."""
+        """Accept a few short ids: X's first people have them."""
         if self.of < 2:
             return False
         in_a_row = self.consecutive >= (self.of - 1) / 2
@@ -178,7 +178,8 @@ class _Listed:
         self._check = id_checker(platform, audience.id_type)
 
     def checked(self, cells: Iterable[str]) -> Iterator[str]:
-        """The ids of cells as they stand in the sheet; not needed where each is what it says."""
+        """Return the ids of cells as they stand in the sheet; not needed where each is what it
+        says."""
         return (id for id in map(self._check, cells) if isinstance(id, str))
 
     def add(self, ids: Iterable[str]) -> None:
@@ -214,7 +215,7 @@ class _Choice:
                 return
 
     def findings(self) -> list[Finding]:
-        """An error if no row of a sheet that has some is taken."""
+        """Return an error if no row of a sheet that has some is taken."""
         if self.taken or not self._any:
             return []
         file = str(self._audience.table.path)
@@ -274,14 +275,14 @@ def _look(
 
 
 def _odd_cells(raw: Iterable[str], whole: str) -> set[str]:
-    """The cells with other signs than those of ASCII. `whole`: all of them together."""
+    """Return the cells with other signs than those of ASCII. `whole`: all of them together."""
     if whole.isascii() and whole.isprintable():
         return set()
     return {cell for cell in raw if not (cell.isascii() and cell.isprintable())}
 
 
 def _is_unseen(cell: str) -> bool:
-    """Whether a cell has signs of which none is seen."""
+    """Return whether a cell has signs of which none is seen."""
     return not seen(cell) and cell.strip() != ""
 
 
@@ -306,7 +307,7 @@ def _told(file: str, column: _Column) -> list[Finding]:
         add("empty_words", f"{column.empty} {say} {_listed(column.empty_words)}; {count} as empty")
     if rows := column.names.count:
         are, told = ("is", "is that") if rows == 1 else ("are", "are these")
-        name = "somebody's name?" if rows == 1 else "names?"
+        name = "someone's name?" if rows == 1 else "names?"
         add(
             "names_like_nothing",
             f"{column.names} {are} {_listed(column.name_words)}; {told} {name}",
@@ -328,7 +329,7 @@ def _told(file: str, column: _Column) -> list[Finding]:
 
 
 def _truth(template: Template, columns: Mapping[str, _Column]) -> list[Finding]:
-    """Where a template takes the word no, or 0, for yes."""
+    """Return where a template takes the word no, or 0, for yes."""
     found = []
     for name, line in template.conditions:
         words = columns[name].words if name in columns else None

@@ -6,7 +6,7 @@ import importlib
 import re
 
 LOST = "\ufffd"
-"""What programs put where they could not read a letter."""
+"""Signs that programs put where they could not read a letter."""
 
 _SUSPECT = re.compile(
     # A lone U+0085 is a line break of some programs.
@@ -19,12 +19,13 @@ _CODECS = ("cp1252", "latin-1", "cp1251", "mac_roman", "cp1250", "cp850", "cp437
 
 
 def suspect(text: str) -> bool:
-    """Whether a text has signs that such text has; cheap, and true of some that is right."""
+    """Return whether a text has signs that such text has; cheap, and true of some that is right."""
     return bool(_SUSPECT.search(text))
 
 
 def mended(cell: str) -> str | None:
-    """How a cell read before it was misread; empty when letters are lost; None if it is right."""
+    """Return how a cell read before it was misread; empty when letters are lost; None if it is
+    right."""
     if LOST in cell or "ï¿½" in cell:
         return ""
     for codec in _CODECS:

@@ -9,7 +9,7 @@ from runner.templating.template import Template
 
 
 def nested_findings(audience: Audience, template: Template) -> list[Finding]:
-    """An error for each column with lists or objects that is used, a note for the others."""
+    """Return an error for each column with lists or objects that is used, a note for the others."""
     used = {audience.id_column, audience.timezone, *audience.where, *template.needs}
     file = str(audience.table.path)
     found: list[Finding] = []

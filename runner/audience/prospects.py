@@ -1,4 +1,4 @@
-"""The people of a campaign: one Prospect, or one reason why not, for every row of the file."""
+"""The people of a campaign: one Prospect, or one reason, for every row of the file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from runner.audience.columns import (
 )
 from runner.audience.duplicates import FirstRows
 from runner.audience.empty_cells import empty_words, plain_cell, seen
-from runner.audience.ids import Refused, id_checker, is_numeric, shown
+from runner.audience.ids import IdRefusal, id_checker, is_numeric, shown
 from runner.audience.rounded_ids import LONG, Rounded, rounded
 from runner.audience.suppression import ListSource, PeopleList, read_lists, suppressed_by
 from runner.errors import AudienceError
@@ -29,7 +29,7 @@ from runner.message.prospect import Prospect, Recipient, RowSkip
 from runner.message.status import SkipReason
 from runner.tables.cells import ErrorCell, Truth
 from runner.tables.reader import Table, read_table
-from runner.templating.literals import Names
+from runner.templating.literals import PlaceholderNames
 from runner.zones import find_zone
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Audience:
     plain: list[bool] = field(default_factory=list, compare=False)
 
     def rows(self) -> Iterator[Prospect | RowSkip]:
-        """Every row that is not blank, once. Raises AudienceError where the file breaks off.
+        """Yield every row that is not blank, once. Raises AudienceError where the file breaks off.
 
         Of several reasons the first of this order is told: no_id, bad_id, not_selected,
         duplicate, suppressed, bad_timezone. Only selected rows count as the first of a
@@ -118,7 +118,7 @@ class Audience:
                     if type(raw[index]) is Truth and cells[index]:
                         columns[names[index]] = raw[index]
             found = check(raw[at])
-            if isinstance(found, Refused):
+            if isinstance(found, IdRefusal):
                 yield RowSkip(number, found.reason, found.detail, columns)
                 continue
             columns[id_column] = found
@@ -158,7 +158,7 @@ class Audience:
             yield Prospect(number, recipient, columns, zones[there])
 
     def rounded(self) -> Rounded | None:
-        """Whether a program has rounded ids of X; reads the file for it, once."""
+        """Return whether a program has rounded ids of X; reads the file for it, once."""
         if not self.ids_rounded:
             at = self.columns.index(self.id_column)
             ids = ((number, cells[at].strip()) for number, cells in self.table.rows())
@@ -166,19 +166,19 @@ class Audience:
         return self.ids_rounded[0]
 
     def selects(self, raw: Sequence[str]) -> bool:
-        """Whether `prospects.where` takes a row of the file."""
+        """Return whether `prospects.where` takes a row of the file."""
         return all(
             folded(self.chosen_by(name, raw)) in values for name, values in self.where.items()
         )
 
     def chosen_by(self, name: str, raw: Sequence[str]) -> str:
-        """What a row of the file says to a column of `prospects.where`."""
+        """Return the cell of a row for a column of `prospects.where`."""
         at = self.columns.index(name)
         cell = seen(raw[at].strip()) if at < len(raw) else ""
         return cell or self.defaults.get(name, "")
 
     def printed(self) -> list[tuple[int, str, frozenset[str]]]:
-        """The columns of the file that the template needs: place, name, and what is nothing
+        """Return the columns of the file that the template needs: place, name, and what is nothing
         there."""
         said = self.campaign.prospects.empty
         return [
@@ -189,7 +189,7 @@ class Audience:
 
 
 def read_audience(campaign: Campaign, used: Iterable[str] = ()) -> Audience:
-    """Opens the prospects file and the suppression lists, and settles what each column means.
+    """Open the prospects file and the suppression lists, and settle what each column means.
     `used`: the columns that the template needs.
 
     Raises AudienceError for a file that cannot be read, and for a column that the campaign names
@@ -237,13 +237,13 @@ def read_audience(campaign: Campaign, used: Iterable[str] = ()) -> Audience:
 
 
 def missing_columns(needs: Iterable[str], audience: Audience) -> None:
-    """Checks that a template's columns are there. Raises AudienceError naming the missing."""
+    """Check that a template's columns are there. Raises AudienceError naming the missing."""
     missing = sorted(set(needs) - set(audience.columns))
     if not missing:
         return
     told, more = [], missing[SHOWN_COLUMNS:]
     for name in missing[:SHOWN_COLUMNS]:
-        spelt = Names(audience.columns).of(name)
+        spelt = PlaceholderNames(audience.columns).of(name)
         near = [spelt] if spelt else get_close_matches(name, audience.columns, 1)
         told.append(f"{name} (did you mean {near[0]}?)" if near else name)
     told += [f"{len(more):,} more"] if more else []

@@ -25,7 +25,7 @@ SEQUENCE = 1 << 12
 ends in zeros more often: one of 5 in one zero, one of 25 in two."""
 
 _EVEN = bytes(sign % 2 == 0 for sign in range(256))
-"""Which digits are even, for `bytes.translate`: an id with a SEQUENCE of 0 ends in such a one."""
+"""Even digits, for `bytes.translate`: an id with a SEQUENCE of 0 ends in such a one."""
 
 EXACT = 400
 """Ids up to which the chance is reckoned exactly; beyond, by a bound above it."""
@@ -44,11 +44,12 @@ class Rounded:
 
     @property
     def alone(self) -> bool:
-        """Whether a single id was rounded: that one is bad, not the column."""
+        """Return whether a single id was rounded: that one is bad, not the column."""
         return self.count == 1
 
     def __str__(self) -> str:
-        """`4 of 4 ids end in zeros from the 16th digit on: a spreadsheet has rounded them`."""
+        """Return `4 of 4 ids end in zeros from the 16th digit on: a spreadsheet has rounded
+        them`."""
         ends, them = ("ends", "it") if self.alone else ("end", "them")
         return (
             f"{self.count:,} of {self.of:,} ids {ends} in zeros from the {self.digits + 1}th digit "
@@ -105,7 +106,7 @@ class Zeros:
                     self._rows[kept].add(rows[at])
 
     def rounded(self) -> Rounded | None:
-        """What chance does not explain, if anything."""
+        """Return the pattern that chance does not explain, if there is one."""
         found: Rounded | None = None
         for kept, program in PROGRAMS:
             count = self._count[kept]
@@ -129,14 +130,14 @@ class Zeros:
 
 
 def is_digits(ids: Iterable[str]) -> bool:
-    """Whether ids hold nothing but digits, all of them."""
+    """Return whether ids hold nothing but digits, all of them."""
     whole = "".join(ids)
     return whole.isascii() and whole.isdigit()
 
 
 def rounded(ids: Iterable[tuple[int, str]]) -> Rounded | None:
-    """Whether ids, each with its row, end in zeros more often than chance allows: from the 16th
-    significant digit on a spreadsheet has made them, from the 18th JavaScript."""
+    """Return whether ids, each with its row, end in zeros more often than chance allows: from the
+    16th significant digit on a spreadsheet has made them, from the 18th JavaScript."""
     zeros = Zeros()
     for row, id in ids:
         zeros.add(row, id)
@@ -144,7 +145,8 @@ def rounded(ids: Iterable[tuple[int, str]]) -> Rounded | None:
 
 
 def _chance(count: int, groups: Iterable[tuple[float, int]]) -> float:
-    """How likely `count` or more are of independent events: of (chance, how many) of each kind."""
+    """Return how likely `count` or more are of independent events: of (chance, how many) of each
+    kind."""
     groups = list(groups)
     of = sum(many for _, many in groups)
     if of > EXACT:

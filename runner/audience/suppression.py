@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runner.audience.columns import ID_COLUMNS, columns_there, normal_column
-from runner.audience.ids import INVISIBLE, Refused, id_checker, is_numeric, of_any_kind, shown
+from runner.audience.ids import INVISIBLE, IdRefusal, id_checker, is_numeric, of_any_kind, shown
 from runner.audience.rounded_ids import Zeros
 from runner.errors import AudienceError
 from runner.findings import Finding, FindingError, Level, Rows
@@ -24,8 +24,9 @@ from runner.tables.reader import Table, read_table
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """Why and since when (Unix s) somebody is on a list; None where the list does not say."""
+class ListEntry:
+    """An entry of a list: the reason, and the time since when (Unix s); None where the list does
+    not say."""
 
     row: int
     reason: str | None = None
@@ -45,7 +46,7 @@ class PeopleList:
     a campaign, how many of its rows have which status."""
 
     source: ListSource
-    people: Mapping[str, Listed] = field(default_factory=dict)
+    people: Mapping[str, ListEntry] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
     written: Mapping[str, int] = field(default_factory=dict)
 
@@ -54,7 +55,7 @@ LIST_COLUMNS = ("recipient", "reason", "added_at")
 """The columns of an exported list."""
 
 EXPORT_COLUMNS = ("row", "recipient", "status", "reason")
-"""How the columns of a campaign's export begin."""
+"""The first columns of a campaign's export."""
 
 WRITTEN_TO = (MessageStatus.SENT, MessageStatus.IN_DOUBT, MessageStatus.SENDING)
 """Messages of these statuses were sent, or may have been."""
@@ -77,7 +78,8 @@ def read_lists(
 
 
 def suppressed_by(lists: Iterable[PeopleList]) -> dict[str, str]:
-    """Every id of the lists, and where it stands and why: `do-not-contact.csv row 7: asked`."""
+    """Return every id of the lists, and where it stands and why: `do-not-contact.csv row 7:
+    asked`."""
     found: dict[str, str] = {}
     for each in lists:
         file = each.source.path.name
@@ -141,7 +143,8 @@ def _id_column(
     prospects_id: str | None,
     say: str,
 ) -> tuple[int, bool]:
-    """Which column has the ids, and whether the first line is a header. Raises FindingError."""
+    """Return the column with the ids, and whether the first line is a header. Raises
+    FindingError."""
     file, there = str(table.path), columns_there(table.columns)
 
     def refuse(what: str) -> FindingError:
@@ -186,13 +189,13 @@ def _id_column(
 
 
 def is_export(names: Sequence[str]) -> bool:
-    """Whether a table with these columns is a campaign's export."""
+    """Return whether a table with these columns is a campaign's export."""
     return tuple(names[: len(EXPORT_COLUMNS)]) == EXPORT_COLUMNS
 
 
 def _is_data(header: str) -> bool:
-    """Whether a cell of the first line is what stands in rows, and no column's name: it begins with
-    digits, has many, or is an address or a username."""
+    """Return whether a cell of the first line is what stands in rows, and no column's name: it
+    begins with digits, has many, or is an address or a username."""
     found = header.strip().strip(INVISIBLE).strip()
     if re.match(r"\W*\d+([^\w]|$)|\W*\d+[eE]\+?\d", found) or re.search(r"\d{5}", found):
         return True
@@ -227,7 +230,7 @@ class _Reader:
             if kind != id_type and name in names and names.index(name) != at
         ]
         self._zeros = Zeros() if is_numeric(platform, id_type) else None
-        self._people: dict[str, Listed] = {}
+        self._people: dict[str, ListEntry] = {}
         self._bad = Rows()
         self._why = ""
         self._written: dict[str, int] = {}
@@ -247,9 +250,9 @@ class _Reader:
             if status not in WRITTEN_TO:
                 return
         checked = self._check(cell)
-        if self._listed and isinstance(checked, Refused):
+        if self._listed and isinstance(checked, IdRefusal):
             checked = of_any_kind(cell, checked)
-        if isinstance(checked, Refused):
+        if isinstance(checked, IdRefusal):
             if checked.reason is SkipReason.NO_ID and not any(map(_holds, cells)):
                 return
             self._refuse(number, self._detail(cell, cells, checked))
@@ -261,7 +264,7 @@ class _Reader:
             reason = next((_plain(cells[each]) for each in self._reason if cells[each]), "")
         if self._added:
             at = next((cells[each] for each in self._added if cells[each].strip()), "")
-        listed = Listed(
+        listed = ListEntry(
             number,
             reason if reason or self._listed else None,
             _moment(self._source.path, number, at) if at else None,
@@ -272,8 +275,8 @@ class _Reader:
         self._bad.add(row)
         self._why = self._why or why
 
-    def _detail(self, cell: str, cells: Sequence[str], refused: Refused) -> str:
-        """Why a row with something in it yields no id."""
+    def _detail(self, cell: str, cells: Sequence[str], refused: IdRefusal) -> str:
+        """Return the reason why a row with something in it yields no id."""
         if isinstance(cell, Uncalculated):
             return "holds a formula that was never calculated; open the file, and save it again"
         if isinstance(cell, ErrorCell) or re.fullmatch(r"#[A-Z/0]+[A-Z][!?]?", cell.strip()):
@@ -295,7 +298,7 @@ class _Reader:
         return refused.detail
 
     def done(self, table: Table, headed: bool) -> PeopleList:
-        """The list, once every row was read."""
+        """Return the list, once every row was read."""
         file, names = str(self._source.path), self._names
 
         def error(code: str, what: str, instead: str = "", row: int = 0) -> Finding:
@@ -336,17 +339,17 @@ _KNOWN = (*ID_COLUMNS, "recipient")
 
 
 def _holds(cell: str) -> bool:
-    """Whether there is something to see in a cell, or a formula."""
+    """Return whether there is something to see in a cell, or a formula."""
     return isinstance(cell, Uncalculated) or bool(cell.strip().strip(INVISIBLE).strip())
 
 
 def _plain(cell: str) -> str:
-    """A text without the quote that keeps a spreadsheet from running it."""
+    """Return a text without the quote that keeps a spreadsheet from running it."""
     return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
 
 
 def _moment(path: Path, row: int, cell: str) -> float:
-    """A date, or a date and time, in Unix seconds; UTC unless it names its zone."""
+    """Return a date, or a date and time, in Unix seconds; UTC unless it names its zone."""
     try:
         moment = datetime.fromisoformat(cell.strip())
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
@@ -357,8 +360,8 @@ def _moment(path: Path, row: int, cell: str) -> float:
 
 
 def people_told(lists: Sequence[PeopleList], ids: Iterable[str]) -> list[Finding]:
-    """How many people each list protects, and how many of them are among `ids`, those of the sheet
-    that stand in any list."""
+    """Return the number of people each list protects, and how many of them are among `ids`, those
+    of the sheet that stand in any list."""
     seen = set(ids)
     found = []
     for each in lists:
@@ -375,7 +378,7 @@ def people_told(lists: Sequence[PeopleList], ids: Iterable[str]) -> list[Finding
 
 
 def shrunk(path: Path, before: int, now: int) -> list[Finding]:
-    """A question where a list has lost too many of its people since the last plan."""
+    """Return a question where a list has lost too many of its people since the last plan."""
     if before - now <= before * SHRUNK:
         return []
     people = "1 person" if now == 1 else f"{now:,} people"

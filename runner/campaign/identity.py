@@ -1,4 +1,5 @@
-"""Which campaign a file is, without all that it says: for commands that only ask the ledger."""
+"""The identity of a campaign file, without the rest of its keys: for commands that only ask the
+ledger."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ class Identity:
 
     @property
     def project_dir(self) -> Path:
-        """The folder where the ledger lies."""
+        """Return the folder where the ledger lies."""
         return project_dir(self.path)
 
 
@@ -57,8 +58,8 @@ def _at_a_glance(said: object, stem: str) -> str | None:
 
 
 def project_dir(path: Path) -> Path:
-    """The folder of a campaign file's project, where its ledger lies: beside the nearest ancestor
-    folder named `campaigns`, or else the file's own. Symbolic links are followed."""
+    """Return the folder of a campaign file's project, where its ledger lies: beside the nearest
+    ancestor folder named `campaigns`, or else the file's own. Symbolic links are followed."""
     folder = path.resolve().parent
     for each in (folder, *folder.parents):
         if each.name == "campaigns":

@@ -1,4 +1,4 @@
-"""Loads a campaign file, and tells every mistake in it at once by file and line."""
+"""The loader of campaign files: every mistake at once, by file and line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LATER = frozenset({"steps", "variants", "extends"})
 
 
 def load_campaign(path: Path, text: str | None = None, start: str = "") -> Campaign:
-    """Reads and checks a campaign file. Files that it names are not opened. `text`: what the file
+    """Read and check a campaign file. Files that it names are not opened. `text`: what the file
     holds, where it is not at hand; `start`: said instead of its `schedule.start`.
 
     Raises CampaignError with every mistake, one line each, sorted by line.
@@ -57,7 +57,7 @@ def load_campaign(path: Path, text: str | None = None, start: str = "") -> Campa
 
 
 def _cut_off(document: Document) -> list[Finding]:
-    """Texts of which YAML takes the rest for a comment."""
+    """Return texts of which YAML takes the rest for a comment."""
     found = []
     for loc, rest in document.comments.items():
         text = loc in (("message",), ("message", "text")) or loc[:2] == ("prospects", "defaults")
@@ -76,7 +76,7 @@ def _comment(document: Document, loc: Loc) -> tuple[str, str]:
 
 
 def _is_above(error: ErrorDetails, others: list[ErrorDetails]) -> bool:
-    """Whether another mistake is inside the value that this one is about."""
+    """Return whether another mistake is inside the value that this one is about."""
     loc = error["loc"]
     return any(len(o["loc"]) > len(loc) and o["loc"][: len(loc)] == loc for o in others)
 
@@ -101,7 +101,7 @@ def _problem(document: Document, error: ErrorDetails) -> Problem:
 
 
 def _words(document: Document, loc: Loc, error: ErrorDetails) -> tuple[str, str]:
-    """What is wrong, and what to write instead."""
+    """Return the mistake in words, and what to write instead."""
     context = error.get("ctx", {})
     source, kind = document.scalars.get(loc, ("", ""))
     written = f"`{shown(source)}`"
@@ -167,7 +167,7 @@ _EXAMPLES = {
 
 
 def _bound(error: ErrorDetails) -> str:
-    """Limits and sender rates can be switched off; say so where somebody tried 0."""
+    """Return the advice to write `none` where a limit or rate of 0 was tried; empty elsewhere."""
     key = str(error["loc"][-1])
     return "write none to switch it off" if key.startswith("per_") else ""
 
@@ -184,7 +184,7 @@ def _unknown(loc: Loc) -> tuple[str, str]:
 
 
 def _keys_at(loc: Loc) -> list[str]:
-    """The keys that may stand at a place of the file."""
+    """Return the keys that may stand at a place of the file."""
     model: Any = Campaign
     for part in loc:
         if isinstance(part, str):
@@ -193,7 +193,7 @@ def _keys_at(loc: Loc) -> list[str]:
 
 
 def _model_in(annotation: Any) -> type[BaseModel]:
-    """The model inside `Model`, `Model | None` or `tuple[Model, ...]`."""
+    """Return the model inside `Model`, `Model | None` or `tuple[Model, ...]`."""
     for each in (annotation, *get_args(annotation)):
         if isinstance(each, type) and issubclass(each, BaseModel):
             return each

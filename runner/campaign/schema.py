@@ -1,8 +1,9 @@
-"""What a campaign file may say: every key, its type, unit and default."""
+"""The keys of a campaign file: each with its type, unit and default."""
 
 from __future__ import annotations
 
 import codecs
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -44,6 +45,9 @@ from runner.findings import Finding, refuse_code
 from runner.message.key import REHEARSAL, TEST, normal_name
 from runner.schedule import ALWAYS, Hours, local_time, make_week, parse_time
 
+# Else pydantic reads what every installed package has to say of itself, to find plugins of its own.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
 MAX_NAME = 100
 
 BASE_URLS: Mapping[str, str] = {
@@ -76,7 +80,7 @@ class _Model(BaseModel):
 
 
 class Api(_Model):
-    """Which API, where, and for whom."""
+    """The API: its version, its address, and the team."""
 
     version: Literal["v2", "v1"] = Field(
         "v2", description="API version: v2 (default) or v1 (announced to stop on 2026-12-03)."
@@ -116,7 +120,7 @@ class Api(_Model):
 
 
 class Ramp(_Model):
-    """How a sender warms up: fewer messages on the first days on which it sends."""
+    """The warm-up of a sender: fewer messages on the first days on which it sends."""
 
     start: int = Field(ge=1, le=10**9, description="Messages on its first day, such as 20.")
     step: int = Field(
@@ -306,12 +310,12 @@ class Window(_Model):
 
     @property
     def span(self) -> tuple[int, int]:
-        """From and to in minutes after midnight."""
+        """Return from and to in minutes after midnight."""
         return parse_time(self.from_), parse_time(self.to)
 
 
 class Schedule(_Model):
-    """When messages may go."""
+    """The schedule: when messages may go."""
 
     start: LocalTime | None = Field(
         None, description="Nothing goes before this local time, such as 2026-03-02 09:00."
@@ -350,14 +354,15 @@ class Schedule(_Model):
 
     @property
     def starts_at(self) -> float | None:
-        """The start in Unix seconds."""
+        """Return the start in Unix seconds."""
         if self.start is None or self.timezone is None:
             return None
         return local_time(self.start, self.timezone)
 
     @property
     def hours(self) -> Hours | None:
-        """When messages may go once the campaign has begun; None for always."""
+        """Return the hours in which messages may go once the campaign has begun; None for
+        always."""
         if self.timezone is None or not (self.windows or self.skip_holidays):
             return None
         spans = [(window.days, *window.span) for window in self.windows]
@@ -366,7 +371,7 @@ class Schedule(_Model):
 
 
 class Limits(_Model):
-    """What the team may ask of the API; look-ups count too, and the strictest always wins."""
+    """Limits of the team's requests; look-ups count too, and the strictest always wins."""
 
     per_minute: Limit = Field(300, description="API requests per minute, or none. Default: 300.")
     per_hour: Limit = Field(10_000, description="API requests per hour, or none. Default: 10000.")
@@ -377,7 +382,7 @@ class Limits(_Model):
 
 
 class Retry(_Model):
-    """What happens when a send does not succeed, or nobody knows."""
+    """Retries, and what happens to a message in doubt."""
 
     attempts: int = Field(
         5, ge=1, le=100, description="Tries per message, each proven not sent. Default: 5."
@@ -402,7 +407,7 @@ class Retry(_Model):
 
 
 class Guard(_Model):
-    """When a campaign stops by itself, until it is run again."""
+    """The guard: failures at which a campaign stops by itself, until it is run again."""
 
     consecutive_failures: Limit = Field(
         10,
@@ -503,44 +508,47 @@ class Campaign(_Model):
 
     @property
     def rehearsal(self) -> bool:
-        """Whether nothing of it is real: it is sent to a stand-in of the API on this machine."""
+        """Return whether nothing of it is real: it is sent to a stand-in of the API on this
+        machine."""
         return is_loopback(self.api.base_url) and not self.api.gateway
 
     @property
     def name(self) -> str:
-        """Its identity in the ledger, where a rehearsal is another campaign than the real one."""
+        """Return its identity in the ledger, where a rehearsal is another campaign than the real
+        one."""
         return self.own_name + REHEARSAL if self.rehearsal else self.own_name
 
     @property
     def path(self) -> Path:
-        """The campaign file, as the user named it."""
+        """Return the campaign file, as the user named it."""
         return self._path
 
     @property
     def findings(self) -> list[Finding]:
-        """What is to be known of the campaign file itself."""
+        """Return findings about the campaign file itself."""
         return self._findings
 
     def text_line(self, line: int) -> int:
-        """The file's line on which a line of the message's own text stands; in a quoted text, where
-        it begins."""
+        """Return the file's line on which a line of the message's own text stands; in a quoted
+        text, where it begins."""
         first, counts = self._text_lines
         return first + max(0, line - 1) if counts else first
 
     @property
     def origin(self) -> str:
-        """The API's address, `scheme://host[:port]/path`, in one spelling: what a campaign is
-        bound to."""
+        """Return the API's address, `scheme://host[:port]/path`, in one spelling: what a campaign
+        is bound to."""
         return self.api.base_url
 
     @property
     def project_dir(self) -> Path:
-        """The folder where the ledger lies."""
+        """Return the folder where the ledger lies."""
         return project_dir(self._path)
 
 
 def campaign_schema() -> dict[str, Any]:
-    """A JSON Schema (draft 2020-12) of the campaign file, short forms included, for editors."""
+    """Return a JSON Schema (draft 2020-12) of the campaign file, short forms included, for
+    editors."""
     schema = Campaign.model_json_schema(by_alias=True)
     del schema["properties"]["name"]["default"]  # the file's stem, not ""
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"

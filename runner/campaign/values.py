@@ -32,7 +32,7 @@ _DURATION = re.compile(
 
 
 def parse_duration(text: str) -> float:
-    """`45s`, `2h`, `30d`, `500ms`, `1m30s` in seconds.
+    """Return `45s`, `2h`, `30d`, `500ms`, `1m30s` in seconds.
 
     Units from large to small (d h m s ms), each at most once. Raises ValueError, with what to
     write instead, for anything else, a plain number included.
@@ -51,7 +51,7 @@ def parse_duration(text: str) -> float:
 
 
 def refuse(what: str, instead: str = "", at: tuple[str | int, ...] = ()) -> NoReturn:
-    """Refuses a value in the house's words. `at`: where inside the value the mistake is."""
+    """Refuse a value in plain words. `at`: where inside the value the mistake is."""
     raise PydanticCustomError("house", "{what}", {"what": what, "instead": instead, "at": at})
 
 
@@ -96,7 +96,7 @@ def _yes_or_no(value: Any) -> Any:
 
 
 def _days_or_none(value: Any) -> Any:
-    """A duration that is days, where somebody wrote no unit."""
+    """Return a duration that is days, where no unit was written."""
     if isinstance(value, int) and not isinstance(value, bool):
         refuse("has no unit", f'write "{value}d"')
     return None if value == "none" else _duration(value)
@@ -147,7 +147,7 @@ def _refuse_backslashes(value: str) -> NoReturn:
 
 
 def _token_env(value: Any) -> Any:
-    """`${VAR}` as `VAR`. Never shows what was written: it may be the token itself."""
+    """Return `${VAR}` as `VAR`. Never shows what was written: it may be the token itself."""
     found = (
         re.fullmatch(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", value) if isinstance(value, str) else None
     )
@@ -164,7 +164,8 @@ def _one_or_many(value: Any) -> Any:
 
 
 def _as_written(value: Any) -> Any:
-    """A scalar as the text that stands in the file: `NO`, `02134` and `1` are what cells show."""
+    """Return a scalar as the text that stands in the file: `NO`, `02134` and `1` are what cells
+    show."""
     return value.source if isinstance(value, Unquoted | Whole) else value
 
 
@@ -293,7 +294,8 @@ WrittenTexts = Annotated[
 
 
 def normal_address(value: str, version: str) -> str:
-    """An API's address in one spelling: host in small letters, usual port and last slash off."""
+    """Return an API's address in one spelling: host in small letters, usual port and last slash
+    off."""
     # What was written is not shown: an address may carry a password or a token.
     try:
         parts = urlsplit(value)

@@ -1,4 +1,4 @@
-"""Reads a YAML file into plain values that remember where they stood.
+"""A YAML document: plain values that remember where they stood.
 
 PyYAML alone lets a repeated key win silently and reads `10:30` as 630, `no` as False and `0123`
 as 83. Here only text, whole numbers and nothing survive; whatever else YAML would make of a
@@ -24,7 +24,7 @@ MAX_NODES = 10_000
 MAX_DEPTH = 40
 
 Loc = tuple[str | int, ...]
-"""Where a value stands: keys and list positions from the top."""
+"""The path of a value: keys and list positions from the top."""
 
 _TAG = "tag:yaml.org,2002:"
 _KINDS = {
@@ -75,7 +75,7 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
 
     def line_of(self, loc: Loc) -> int:
-        """The line of a value, or of the nearest thing around it that is in the file."""
+        """Return the line of a value, or of the nearest thing around it that is in the file."""
         while loc and loc not in self.lines:
             loc = loc[:-1]
         return self.lines.get(loc, 1)
@@ -85,19 +85,19 @@ class Document:
 
 
 def shown(text: str, most: int = 60) -> str:
-    """A piece of somebody's file, fit for one line of a message."""
+    """Return a piece of a file, fit for one line of a message."""
     text = text if len(text) <= most else text[: most - 1] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def dotted(loc: Loc) -> str:
-    """`("senders", 0, "id")` as `senders[0].id`."""
+    """Return `("senders", 0, "id")` as `senders[0].id`."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{shown(part)}" for part in loc)
     return "".join(parts).removeprefix(".")
 
 
 def read_document(path: Path, text: str | None = None) -> Document:
-    """Reads one YAML mapping, or takes its `text`. Raises CampaignError when it is not one at all.
+    """Read one YAML mapping, or take its `text`. Raises CampaignError when it is not one at all.
 
     Mistakes inside it (repeated keys, foreign tags) are in `problems`, for the caller to add to.
     """
@@ -136,7 +136,7 @@ def read_document(path: Path, text: str | None = None) -> Document:
 
 
 def read_text(path: Path) -> str:
-    """A campaign file's text. Raises CampaignError when it cannot be read as one."""
+    """Return a campaign file's text. Raises CampaignError when it cannot be read as one."""
     file = shown(str(path), 4000)
 
     def refuse(what: str, instead: str = "", line: int = 0) -> CampaignError:
@@ -164,7 +164,8 @@ def read_text(path: Path) -> str:
 
 
 def _near(path: Path) -> str:
-    """`did you mean …`, from the campaign files beside the missing one and in `campaigns/`."""
+    """Return `did you mean …`, from the campaign files beside the missing one and in
+    `campaigns/`."""
     found: dict[str, Path] = {}
     for folder in (path.parent / "campaigns", path.parent):
         try:
@@ -180,7 +181,8 @@ def _near(path: Path) -> str:
 
 
 def _syntax_problem(file: str, text: str, error: yaml.YAMLError) -> Problem:
-    """PyYAML's complaint in a person's words. Quotes nothing of the file: it may be a token."""
+    """Return PyYAML's complaint in a person's words. Quotes nothing of the file: it may be a
+    token."""
     if isinstance(error, yaml.reader.ReaderError):
         line = text.count("\n", 0, error.position) + 1
         return Problem(file, line, "", "holds a control character", "remove it")
@@ -227,9 +229,9 @@ _KEY = re.compile(r"\s*(?:- )?[\w.-]+:(?:\s+(?P<value>\S.*))?\s*$")
 
 
 def _unquoted_text(lines: list[str], begins: int, line: int) -> tuple[int, str, str] | None:
-    """What is wrong with a text that YAML misreads: the line of it, what, and what instead; None
-    for another mistake. `begins`, `line`: where YAML began what it could not end, and where it
-    gave up."""
+    """Return the mistake in a text that YAML misreads: the line of it, what, and what instead; None
+    for another mistake. `begins`, `line`: where YAML began what it could not end, and where it gave
+    up."""
     for number in range(line, max(0, line - 20), -1):
         match = _KEY.match(lines[number - 1]) if number <= len(lines) else None
         if not match:
@@ -259,7 +261,7 @@ def _unquoted_text(lines: list[str], begins: int, line: int) -> tuple[int, str, 
 
 
 def _of_yaml(quoted: re.Match[str]) -> str:
-    """What PyYAML quotes, unless it may be the file's."""
+    """Return the text that PyYAML quotes, unless it may be the file's."""
     return quoted[0] if len(quoted[1]) < 3 or quoted[1].startswith("<") else "…"
 
 
@@ -268,8 +270,8 @@ def _too_deep(file: str, line: int) -> Problem:
 
 
 def _comment_after(text: str, node: yaml.ScalarNode) -> str:
-    """The comment that ends an unquoted value on its line, or on the next if that is indented as
-    the value's own further lines would be; empty for none."""
+    """Return the comment that ends an unquoted value on its line, or on the next if that is
+    indented as the value's own further lines would be; empty for none."""
     end = node.end_mark.index
     first = text.rfind("\n", 0, node.start_mark.index) + 1
     indent = len(text[first:]) - len(text[first:].lstrip(" "))
@@ -350,7 +352,8 @@ class _Reader:
         return found
 
     def _merged(self, node: yaml.Node, loc: Loc) -> dict[str, Any]:
-        """What `<<: *base` brings in; of several, the first wins, as YAML has it."""
+        """Return the keys that `<<: *base` brings in; of several, the first wins, as YAML has
+        it."""
         nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
         found: dict[str, Any] = {}
         for each in nodes:

@@ -1,4 +1,5 @@
-"""Whether an acceptance is that of what was sent: the answer says who wrote what to whom, too."""
+"""Checks of an acceptance: it must be that of what was sent, by whom, to whom and in which
+words."""
 
 from __future__ import annotations
 
@@ -8,41 +9,27 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 
-from runner.channels.http import Wire
-from runner.channels.responses import Reply, as_map, moment, text_id
-from runner.message.evidence import CLOCK_SLACK
+from runner.channels.responses import Reply, as_map, parse_time, text_id
 from runner.message.outcome import NOT_AS_ASKED, Accepted, InDoubt, Outcome
-
-MOST_APART = 900.0
-"""Seconds: stamps of messages that are further behind the API's `Date` are no clock's error."""
 
 _LINK = re.compile(r"https?://\S+")
 
 
-def checked(outcome: Outcome, reply: Reply, body: bytes, wire: Wire) -> Outcome:
-    """Return an acceptance, in doubt where the answer is about something else than `body`; let
-    `wire` learn how far the stamp of its message is behind the answer's `Date`."""
+def checked(outcome: Outcome, reply: Reply, body: bytes) -> tuple[Outcome, float | None]:
+    """Return an acceptance, in doubt where the answer is about something else than `body`; and
+    when the API says that its message was written (Unix seconds), if that was just now."""
     if not isinstance(outcome, Accepted):
-        return outcome
+        return outcome, None
     answer = as_map(reply.json())
-    wire.apart = max(wire.apart, _behind(answer, reply.server_at))
-    odd = next(_odd(as_map(json.loads(body)), answer), "")
-    if not odd:
-        return outcome
-    return InDoubt(NOT_AS_ASKED, f"accepted, but {odd}")
-
-
-def _behind(answer: Mapping[str, object], server_at: float | None) -> float:
-    """Seconds by which the stamp of a message that was accepted is behind the answer's `Date`."""
-    at = moment(as_map(answer.get("message")).get("createdAt"))
-    if at is None or server_at is None:
-        return 0.0
-    apart = server_at - at
-    return apart if CLOCK_SLACK < apart <= MOST_APART else 0.0
+    if odd := next(_odd(as_map(json.loads(body)), answer), ""):
+        return InDoubt(NOT_AS_ASKED, f"accepted, but {odd}"), None
+    stamped_at = parse_time(as_map(answer.get("message")).get("createdAt"))
+    return outcome, None if outcome.replay else stamped_at
 
 
 def _odd(body: Mapping[str, object], answer: Mapping[str, object]) -> Iterator[str]:
-    """What of the answer is not what was asked; what it does not say is not missed."""
+    """Return the part of the answer that is not what was asked; what it does not say is not
+    missed."""
     message, thread = as_map(answer.get("message")), as_map(answer.get("thread"))
     target = as_map(body.get("target")) or body
     sender = target.get("accountLinkId")
@@ -66,6 +53,7 @@ def _odd(body: Mapping[str, object], answer: Mapping[str, object]) -> Iterator[s
 
 
 def _plain(text: str) -> str:
-    """A text without what platforms change of it: spaces, links, entities, how letters are made."""
+    """Return a text without what platforms change of it: spaces, links, entities, how letters are
+    made."""
     whole = unicodedata.normalize("NFC", html.unescape(text))
     return " ".join(_LINK.sub("\0", whole).split())

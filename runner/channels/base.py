@@ -34,13 +34,13 @@ class Token:
         return self._value
 
     def scrub(self, text: str) -> str:
-        """`text` with every occurrence of the token starred out, in capitals or percent-encoded
-        too."""
+        """Return `text` with every occurrence of the token starred out, in capitals or
+        percent-encoded too."""
         return self._pattern.sub(HIDDEN, text) if self._pattern else text
 
     def may_be_in(self, body: bytes) -> bool:
-        """Whether the texts of a JSON body may hold the token: it does, or it has escapes, or is
-        not in UTF-8."""
+        """Return whether the texts of a JSON body may hold the token: it does, or it has escapes,
+        or is not in UTF-8."""
         if self._raw is None or len(self._value) < SHORTEST:
             return False
         return b"\\" in body or b"\0" in body or self._raw.search(body) is not None
@@ -52,7 +52,7 @@ class Token:
 
 
 class Quota(NamedTuple):
-    """What an answer says of the team's request limits: `remaining` requests of a window's `limit`,
+    """The team's request limits as an answer has them: `remaining` requests of a window's `limit`,
     and in how many seconds there are more; None when that was not said, or not understood."""
 
     limit: int
@@ -61,26 +61,31 @@ class Quota(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What one send came to. `status` is HTTP's, 0 when there was no answer; `server_at` is the
-    answer's own `Date` in Unix seconds; `quota` is None when it names none that can be."""
+    """The result of one send. `status` is HTTP's, 0 when there was no answer; `server_at` is the
+    answer's own `Date` in Unix seconds; `quota` is None when it names none that can be;
+    `stamped_at` is when the message of an acceptance was written, by the API's word."""
 
     outcome: Outcome
     status: int = 0
     request_id: str = ""
     server_at: float | None = None
     quota: Quota | None = None
+    stamped_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What a look-up needs to recognise a message: `not_before` is the first attempt's start by
-    the server's clock (Unix seconds); `message_id` is the id that an unconfirmed answer gave."""
+    """The marks by which a look-up recognises a message: `not_before` is the first attempt's start
+    by the server's clock (Unix seconds); `stamped_from` is the earliest that its message can be
+    stamped, as far as acceptances of that time have shown how the clocks are apart, None where
+    none has; `message_id` is the id that an unconfirmed answer gave."""
 
     sender: str
     recipient: Recipient
     text: str
     not_before: float
     message_id: str = ""
+    stamped_from: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +126,7 @@ Gate = Callable[[], AbstractAsyncContextManager[Hear | None]]
 whom to tell what the answer says of the limits, if anybody."""
 
 HeldBack = Callable[[], bool]
-"""Whether a body that is about to be written must not leave after all."""
+"""A function that says whether a body that is about to be written must not leave after all."""
 
 
 def never() -> bool:
@@ -130,7 +135,7 @@ def never() -> bool:
 
 
 Taken = Callable[[str], Awaitable[bool]]
-"""Whether an API message id already belongs to a row of the ledger."""
+"""A function that says whether an API message id already belongs to a row of the ledger."""
 
 
 class Channel(Protocol):
@@ -140,18 +145,18 @@ class Channel(Protocol):
     origin: str
     """`scheme://host[:port]`: what a campaign is bound to, whatever the version."""
     base_url: str
-    """Where this version answers, without a slash at the end."""
+    """The address of this version, without a slash at the end."""
     idempotent: bool
-    """Whether the same bytes under the same key can be sent again without a second message."""
+    """True where the same bytes under the same key can be sent again without a second message."""
     ends_at: float | None
-    """When this version is announced to stop (Unix seconds); None for not at all."""
+    """The announced end of this version (Unix seconds); None for none."""
 
     def compose(self, sender: str, recipient: Recipient, text: str) -> bytes:
-        """The exact request body; the same input gives the same bytes, always."""
+        """Return the exact request body; the same input gives the same bytes, always."""
         ...
 
     def server_now(self) -> float:
-        """Unix seconds by the server's clock, as far as its answers have told."""
+        """Return Unix seconds by the server's clock, as far as its answers have told."""
         ...
 
     async def send(

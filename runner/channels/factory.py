@@ -1,4 +1,4 @@
-"""Where a channel comes from."""
+"""The factory of channels: a version, an address and a token give one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def connect(
     server_ahead: float | None = None,
     measures: Measures | None = None,
 ) -> Channel:
-    """A channel of `api_version` (`v1` or `v2`) at `base_url`. Opens nothing yet; close it.
+    """Return a channel of `api_version` (`v1` or `v2`) at `base_url`. Opens nothing yet; close it.
 
     `timeout`: seconds for one request and its answer; later the answer counts as lost. `notice` is
     told, once each, what a person should know about the version's end. `platform` is v2's platform
@@ -39,11 +39,11 @@ def connect(
     # Late: aiohttp takes long to load, and many commands ask nobody.
     from runner.channels import inbox_v1 as v1
     from runner.channels import inbox_v2 as v2
-    from runner.channels.http import Wire
+    from runner.channels.http import HttpSession
 
     _check(base_url, token)
     keepalive = v1.KEEPALIVE if api_version == "v1" else v2.KEEPALIVE
-    wire = Wire(
+    http = HttpSession(
         base_url,
         token,
         clock,
@@ -57,9 +57,9 @@ def connect(
     )
     match api_version:
         case "v1":
-            return v1.InboxV1(wire, gate)
+            return v1.InboxV1(http, gate)
         case "v2":
-            return v2.InboxV2(wire, gate, platform)
+            return v2.InboxV2(http, gate, platform)
     raise ChannelError(f"there is no API version {api_version}", "set api.version to v2 or v1")
 
 

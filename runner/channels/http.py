@@ -1,4 +1,4 @@
-"""The wire under every channel: one aiohttp session, bounded reading, and the proof of not sent.
+"""The HTTP session of every channel: bounded reading, and the proof that a body was not sent.
 
 Why a body that was not `started` was never sent (read in aiohttp 3.14, and tested against raw
 sockets): `ClientRequest.send` only buffers the headers (`StreamWriter.write_headers`); what flushes
@@ -26,7 +26,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from runner.channels.base import HeldBack, Token, never
-from runner.channels.responses import Reply, clean, http_date
+from runner.channels.responses import Reply, clean, parse_http_date
 from runner.clock import Clock
 from runner.instrumentation import Purpose
 from runner.message.outcome import HELD_BACK, TOO_LATE, Deferred, InDoubt, Scope
@@ -56,7 +56,7 @@ machine sleeps, before a connection counts as slept through."""
 
 
 class Refused(Enum):
-    """Why a body was not written."""
+    """The reason why a body was not written."""
 
     NO = "no"
     TOO_LATE = "too late"
@@ -123,8 +123,8 @@ class Body(Payload):
         await writer.write(self._value)
 
     def _stale(self, writer: AbstractStreamWriter, boot: float) -> bool:
-        """Whether this kept connection is closing, slept through, or holds bytes nobody asked for:
-        aiohttp would take those for the answer to this request."""
+        """Return whether this kept connection is closing, slept through, or holds bytes nobody
+        asked for: aiohttp would take those for the answer to this request."""
         if not isinstance(writer, StreamWriter):
             return False
         transport, protocol = writer.transport, writer.protocol
@@ -136,7 +136,7 @@ class Body(Payload):
         return skew - self._births.setdefault(protocol, skew) > _SLEPT
 
 
-class Silent(Exception):
+class NoAnswer(Exception):
     """A question that got no answer. `str()` is one line; `stop` is set if a person must look.
     `connected`: whether there was anybody to ask."""
 
@@ -146,8 +146,8 @@ class Silent(Exception):
         self.connected = connected
 
 
-class Wire:
-    """What both versions send through. Opens its session at the first request."""
+class HttpSession:
+    """The HTTP session that both versions send through. Opens its session at the first request."""
 
     def __init__(
         self,
@@ -183,16 +183,15 @@ class Wire:
         self._date_text: str | None = None
         self._date_at: float | None = None
         self._ahead = server_ahead
-        self.apart = 0.0  # seconds by which stamps of messages were behind `Date`
         self._odd: float | None = None  # the same by an answer that was not believed
 
     def url(self, *parts: str) -> URL:
-        """The address of a resource; every part is quoted as one path segment."""
+        """Return the address of a resource; every part is quoted as one path segment."""
         return self.base.joinpath(*parts)
 
     def server_now(self) -> float:
-        """Unix seconds by the last answer's `Date` and the time since; at most the server's own
-        time, and behind it by up to a second, since `Date` has whole seconds, and by the way of
+        """Return Unix seconds by the last answer's `Date` and the time since; at most the server's
+        own time, and behind it by up to a second, since `Date` has whole seconds, and by the way of
         the answer. The machine's wall clock until an answer has come."""
         return self.clock.now() if self._ahead is None else self._ahead + self.clock.boot()
 
@@ -268,7 +267,7 @@ class Wire:
     async def get(
         self, url: URL, params: Mapping[str, str] | None = None, purpose: Purpose = Purpose.CHECK
     ) -> Reply:
-        """Ask. Raises `Silent` when no status arrives. aiohttp may repeat a GET once, when a kept
+        """Ask. Raises `NoAnswer` when no status arrives. aiohttp may repeat a GET once, when a kept
         connection turns out to be closed."""
         boot = self.clock.boot()
         try:
@@ -279,7 +278,7 @@ class Wire:
             connected = bool(stop) or not isinstance(error, nobody)
             if self._answered is not None and connected:
                 self._answered(purpose, self.clock.boot() - boot, 0)
-            raise Silent(detail, stop, connected=connected) from None
+            raise NoAnswer(detail, stop, connected=connected) from None
         reply = await self._read(response, LIST_ANSWER)
         if self._answered is not None:
             self._answered(purpose, self.clock.boot() - boot, reply.status)
@@ -312,7 +311,7 @@ class Wire:
         if text != self._date_text:
             # Only the first answer of a second is learnt from: its `Date` is the freshest.
             self._date_text = text
-            self._date_at = self._believed(http_date(text))
+            self._date_at = self._believed(parse_http_date(text))
             if self._date_at is not None:
                 self._ahead = self._date_at - self.clock.boot()
         if not self._noticed and ("Sunset" in headers or "Deprecation" in headers):
@@ -326,8 +325,8 @@ class Wire:
         return self._date_at
 
     def _believed(self, at: float | None) -> float | None:
-        """A `Date`, unless it proves nothing: an absurd one, or the first that is far from what the
-        answers before it have told."""
+        """Return a `Date`, unless it proves nothing: an absurd one, or the first that is far from
+        what the answers before it have told."""
         if at is None or not _SANE[0] <= at < _SANE[1]:
             return None
         ahead = at - self.clock.boot()
@@ -343,7 +342,7 @@ class Wire:
         return None
 
     def _lost(self, error: Exception, body: Body) -> Deferred | InDoubt:
-        """No status arrived: proven not sent, or in doubt."""
+        """Return the outcome where no status arrived: proven not sent, or in doubt."""
         detail, stop = self._trouble(error)
         if not body.started:
             return Deferred("network", detail, None, Scope.LANE, False, stop)
@@ -354,12 +353,12 @@ class Wire:
         return InDoubt("connection_lost", detail)
 
     def _slow(self) -> Deferred:
-        """A connection came, but not before the body's deadline."""
+        """Return a connection came, but not before the body's deadline."""
         detail = self._trouble(aiohttp.ConnectionTimeoutError())[0]
         return Deferred("network", detail, None, Scope.LANE, written=False)
 
     def _trouble(self, error: Exception) -> tuple[str, str]:
-        """One line for people, and what a person must do if nothing else helps."""
+        """Return one line for people, and what a person must do if nothing else helps."""
         host = self.base.host or ""
         said = clean(str(error), self.token)
         match error:
@@ -387,7 +386,8 @@ def _too_late() -> Deferred:
 
 
 async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
-    """The whole body, None when it is longer than `limit` bytes (the connection is then closed)."""
+    """Return the whole body, None when it is longer than `limit` bytes (the connection is then
+    closed)."""
     content = response.content
     if content.is_eof():  # it came in one piece with the headers: nothing to wait for
         whole = content.read_nowait()

@@ -1,6 +1,6 @@
 """The Inbox API, version 2: idempotency keys, several platforms, error codes.
 
-Facts: InboxHQ/inboxapp-sdk `spec/openapi.json`, `README.md`, `src/wire.ts`,
+Facts: InboxHQ/inboxapp-sdk `spec/openapi.json`, `README.md`, `src/http.ts`,
 `src/services/errors.ts` and `patches/`.
 """
 
@@ -21,9 +21,9 @@ from runner.channels.base import (
     Team,
     never,
 )
-from runner.channels.http import Wire
+from runner.channels.http import HttpSession
 from runner.channels.inbox_v2_lookup import LookupV2, profile_platform
-from runner.channels.lookup import Asker, guarded
+from runner.channels.lookup import ApiReader, unclear_on_error
 from runner.channels.responses import (
     COMMON,
     DOUBT,
@@ -31,23 +31,23 @@ from runner.channels.responses import (
     REJECT,
     RETRY,
     WAIT,
+    Proof,
     Refusal,
     Reply,
     Rule,
-    Verdict,
     as_map,
     clean,
-    from_between,
-    judge,
     known_code,
-    moment,
+    outcome_from_proxy,
+    outcome_of,
+    parse_seconds,
+    parse_time,
     quota,
     retry_after,
-    seconds,
+    seconds_until,
     stop_lane,
     stop_sender,
     text_id,
-    until,
     with_odd_wait,
 )
 from runner.message.outcome import (
@@ -104,19 +104,19 @@ RULES: Mapping[tuple[int, str], Rule] = {
         "the account link cannot send on its platform: use another sender"
     ),
     (422, ""): REJECT,
-    (429, "platformRateLimited"): Rule(Verdict.DEFERRED, Scope.SENDER, after=PLATFORM_WAIT),
+    (429, "platformRateLimited"): Rule(Proof.DEFERRED, Scope.SENDER, after=PLATFORM_WAIT),
     (429, ""): WAIT,
     (502, UNCONFIRMED): DOUBT,
 }
 """Status and code to rule. An unlisted code takes its status's empty line, an unlisted 4xx is
-`REJECT` ("else no", InboxHQ/inboxapp-sdk `src/wire.ts`), everything else `DOUBT`."""
+`REJECT` ("else no", InboxHQ/inboxapp-sdk `src/http.ts`), everything else `DOUBT`."""
 
 WITHOUT_FORM: Mapping[int, Rule] = {
     **{status: RULES[status, ""] for status in (401, 402, 403, 408, 429)},
     409: DOUBT,  # its code would say whether this or an earlier request with the key was sent
     422: DOUBT,
 }
-"""What a 4xx proves without the API's error form, by status; others are not the API's answer."""
+"""Rules for a 4xx without the API's error form, by status; others are not the API's answer."""
 
 UNPROVEN = frozenset({IN_PROGRESS, KEY_REUSED, UNCONFIRMED})
 """Codes that speak of a send under this key that may be on its way, whatever the status."""
@@ -128,7 +128,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def read_refusal(reply: Reply) -> Refusal:
-    """An error body {code, message, details, requestId}."""
+    """Return an error body {code, message, details, requestId}."""
     try:
         body = as_map(reply.json())
     except ValueError:
@@ -151,16 +151,16 @@ class InboxV2:
     idempotent = True
     ends_at: float | None = None
 
-    def __init__(self, wire: Wire, gate: Gate, platform: str) -> None:
-        self._wire = wire
+    def __init__(self, http: HttpSession, gate: Gate, platform: str) -> None:
+        self._http = http
         self._platform = platform
-        self._ask = Asker(wire, gate, read_refusal)
-        self._send_url = wire.url("messages")
-        self.base_url = str(wire.base)
-        self.origin = str(wire.base.origin())
+        self._ask = ApiReader(http, gate, read_refusal)
+        self._send_url = http.url("messages")
+        self.base_url = str(http.base)
+        self.origin = str(http.base.origin())
 
     def compose(self, sender: str, recipient: Recipient, text: str) -> bytes:
-        """The request body of a send. Raises ValueError for an unknown `id_type`."""
+        """Return the request body of a send. Raises ValueError for an unknown `id_type`."""
         match recipient.id_type:
             case "platform":
                 target = {
@@ -180,35 +180,37 @@ class InboxV2:
         return _encode({"target": target, "content": text}).encode()
 
     def server_now(self) -> float:
-        return self._wire.server_now()
+        return self._http.server_now()
 
     async def send(
         self, body: bytes, key: str, deadline: float | None, held_back: HeldBack = never
     ) -> Answer:
         """Send once under `key`."""
         headers = {"Idempotency-Key": key}
-        reply = await self._wire.post(self._send_url, body, headers, deadline, held_back)
+        reply = await self._http.post(self._send_url, body, headers, deadline, held_back)
         if not isinstance(reply, Reply):
             return Answer(reply)
         said = reply.headers.get("X-Request-Id", "")
         if not said and reply.status not in (200, 201):  # an acceptance holds none
             said = read_refusal(reply).request_id
-        request_id = clean(said, self._wire.token)
+        request_id = clean(said, self._http.token)
         left = quota(reply, self.server_now())
-        outcome = checked(self.outcome(reply), reply, body, self._wire)
-        return Answer(outcome, reply.status, request_id, reply.server_at, left)
+        outcome, stamped_at = checked(self.outcome(reply), reply, body)
+        return Answer(outcome, reply.status, request_id, reply.server_at, left, stamped_at)
 
     def outcome(self, reply: Reply) -> Outcome:
-        """What an answer to a send comes to."""
+        """Return the outcome that an answer to a send proves."""
         status = reply.status
-        if (between := from_between(reply, self._wire.token)) is not None:
+        if (between := outcome_from_proxy(reply, self._http.token)) is not None:
             return between
         if status in (200, 201):
             return self._accepted(reply)
         refusal = read_refusal(reply)
-        detail = self._detail(refusal) or clean(reply.trouble, self._wire.token)
-        detail = with_odd_wait(detail, reply, self.server_now(), self._wire.token)
-        return judge(_rule(reply, refusal), status, refusal, detail, self._after(reply, refusal))
+        detail = self._detail(refusal) or clean(reply.trouble, self._http.token)
+        detail = with_odd_wait(detail, reply, self.server_now(), self._http.token)
+        return outcome_of(
+            _rule(reply, refusal), status, refusal, detail, self._after(reply, refusal)
+        )
 
     def _accepted(self, reply: Reply) -> Outcome:
         try:
@@ -224,17 +226,17 @@ class InboxV2:
         return Accepted(message_id, thread_id, replay=reply.status == 200)
 
     def _after(self, reply: Reply, refusal: Refusal) -> float | None:
-        """Seconds that the answer asks to wait, from wherever it says so."""
-        wait = seconds(refusal.details.get("retryAfterSeconds"))
+        """Return seconds that the answer asks to wait, from wherever it says so."""
+        wait = parse_seconds(refusal.details.get("retryAfterSeconds"))
         if wait is None:
             wait = retry_after(reply, self.server_now())
         if wait is None and reply.status == 429:
             now = self.server_now() if reply.server_at is None else reply.server_at
-            wait = until(moment(refusal.details.get("resetAt")), now)
+            wait = seconds_until(parse_time(refusal.details.get("resetAt")), now)
         return wait
 
     def _detail(self, refusal: Refusal) -> str:
-        """The message, and what `details` adds to it, for people."""
+        """Return the message, and what `details` adds to it, for people."""
         told = []
         for name, value in refusal.details.items():
             if name == "issues" and isinstance(value, list):
@@ -243,17 +245,17 @@ class InboxV2:
                 told.append(f"{name}: {_words(value)}")
         extra = "; ".join(told)
         text = f"{refusal.message} ({extra})" if refusal.message and extra else refusal.message
-        return clean(text or extra, self._wire.token)
+        return clean(text or extra, self._http.token)
 
     async def look_up(self, lookup: Lookup, taken: Taken) -> LookupResult:
-        apart = self._wire.apart
-        return await guarded(LookupV2(self._ask, self._platform, lookup, taken, apart).run())
+        search = LookupV2(self._ask, self._platform, lookup, taken)
+        return await unclear_on_error(search.run())
 
     async def team(self) -> Team:
         answer = as_map(await self._ask.must("team"))
         if not (team_id := text_id(answer.get("id"))):
             raise self._ask.foreign("/team")
-        return Team(team_id, clean(answer.get("name"), self._wire.token))
+        return Team(team_id, clean(answer.get("name"), self._http.token))
 
     async def account_links(self) -> list[AccountLink]:
         links: list[AccountLink] = []
@@ -273,7 +275,7 @@ class InboxV2:
         raise self._ask.foreign("/account-links", "its pages do not end")
 
     def _link(self, link: Mapping[str, object]) -> AccountLink:
-        token = self._wire.token
+        token = self._http.token
         reasons, capabilities = link.get("pauseReasons"), link.get("capabilities")
         return AccountLink(
             id=text_id(link.get("id")),
@@ -294,11 +296,11 @@ class InboxV2:
         return [
             Platform(name, _limit(entry), _can_send(entry))
             for entry in map(as_map, answer)
-            if (name := clean(entry.get("platform"), self._wire.token))
+            if (name := clean(entry.get("platform"), self._http.token))
         ]
 
     async def close(self) -> None:
-        await self._wire.close()
+        await self._http.close()
 
 
 def _rule(reply: Reply, refusal: Refusal) -> Rule:
@@ -313,7 +315,7 @@ def _rule(reply: Reply, refusal: Refusal) -> Rule:
 
 
 def _issue(issue: Mapping[str, object]) -> str:
-    """One of invalidRequest's issues: {path: [...], message}."""
+    """Return one of invalidRequest's issues: {path: [...], message}."""
     path = issue.get("path")
     where = ".".join(map(str, path)) if isinstance(path, list) else ""
     return f"{where}: {issue.get('message') or ''}"

@@ -1,4 +1,4 @@
-"""Reading a message back from version 2: by its id, or through contact, thread and messages.
+"""The look-up of version 2: a message read back by its id, or through contact, thread and messages.
 
 Facts: InboxHQ/inboxapp-sdk `spec/openapi.json` (the default folder hides archived threads and
 requests; messages come newest first; `sentBy` tells an API send from a person's).
@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Mapping
 from runner.channels.base import Lookup, Taken
 from runner.channels.lookup import (
     MOST_PAGES,
-    Asker,
+    ApiReader,
     Candidate,
     History,
-    Murky,
+    UnclearAnswer,
     message_time,
     path_id,
 )
@@ -32,23 +32,20 @@ MOST_PEOPLE = 10
 class LookupV2:
     """One look-up."""
 
-    def __init__(
-        self, ask: Asker, platform: str, lookup: Lookup, taken: Taken, apart: float = 0.0
-    ) -> None:
+    def __init__(self, ask: ApiReader, platform: str, lookup: Lookup, taken: Taken) -> None:
         self._ask = ask
-        self._apart = apart  # see `History`
         self._platform = platform
         self._lookup = lookup
         self._taken = taken
 
     async def run(self) -> LookupResult:
-        """The finding; raises `Murky` when the search cannot go on."""
+        """Return the finding; raises `UnclearAnswer` when the search cannot go on."""
         if self._lookup.message_id:
             return await self._by_id(self._lookup.message_id)
         contacts = await self._contacts()
         if not contacts:
             return Absent("no contact with this id")
-        history = History(self._lookup.not_before, self._apart)
+        history = History(self._lookup)
         threads = 0
         for contact_id in contacts:
             for thread in await self._threads(contact_id):
@@ -85,11 +82,11 @@ class LookupV2:
         }
         contacts = await self._all("contacts", params)
         if not all(self._is_recipient(contact) for contact in contacts):
-            raise Murky("the look-up answered with another person's contact")
+            raise UnclearAnswer("the look-up answered with another person's contact")
         return [path_id(text_id(contact.get("id"))) for contact in contacts]
 
     def _is_recipient(self, contact: Mapping[str, object]) -> bool:
-        """Not said to have other profiles only."""
+        """Return whether it is not said to have other profiles only."""
         profiles = contact.get("profiles")
         if not isinstance(profiles, list):
             return True
@@ -106,9 +103,9 @@ class LookupV2:
         }
         threads = await self._all("threads", params)
         if not all(self._of_sender(thread) for thread in threads):
-            raise Murky("the look-up answered with another account link's threads")
+            raise UnclearAnswer("the look-up answered with another account link's threads")
         if not all(thread.get("contactId", contact_id) == contact_id for thread in threads):
-            raise Murky("the look-up answered with another person's threads")
+            raise UnclearAnswer("the look-up answered with another person's threads")
         return threads
 
     async def _read(self, thread: Mapping[str, object], history: History) -> None:
@@ -134,9 +131,9 @@ class LookupV2:
         at = message_time(message)
         message_id = text_id(message.get("id"))
         if not isinstance(message.get("direction"), str):
-            raise Murky("the look-up's answer could not be read: whose a message is")
+            raise UnclearAnswer("the look-up's answer could not be read: whose a message is")
         if message.get("threadId", thread_id) != thread_id:
-            raise Murky("the look-up answered with another thread's messages")
+            raise UnclearAnswer("the look-up answered with another thread's messages")
         history.pass_by(at)
         history.ids.add(message_id)
         same = message.get("content") == self._lookup.text
@@ -153,20 +150,24 @@ class LookupV2:
         if why and at is not None and at < history.reach:
             return
         if at is None or not message_id:
-            raise Murky("a message of this sender is there, but its time or id could not be read")
+            raise UnclearAnswer(
+                "a message of this sender is there, but its time or id could not be read"
+            )
         history.add(Candidate(message_id, thread_id, at, why))
 
     def _of_sender(self, thing: Mapping[str, object]) -> bool:
-        """Not said to be another account link's."""
+        """Return whether it is not said to be another account link's."""
         return thing.get("accountLinkId", self._lookup.sender) == self._lookup.sender
 
     async def _all(self, name: str, params: Mapping[str, str]) -> list[Mapping[str, object]]:
-        """Every entry of a short list."""
+        """Return every entry of a short list."""
         entries: list[Mapping[str, object]] = []
         async for page in self._pages(name, params=params):
             entries += page
             if len(entries) > MOST_PEOPLE:
-                raise Murky(f"the look-up answered with more {name} than one recipient can have")
+                raise UnclearAnswer(
+                    f"the look-up answered with more {name} than one recipient can have"
+                )
         return entries
 
     async def _pages(
@@ -177,19 +178,19 @@ class LookupV2:
             page = as_map(await self._ask.look(*parts, params=dict(asked)))
             data = page.get("data")
             if not isinstance(data, list) or "nextCursor" not in page:
-                raise Murky("the look-up's answer could not be read: no list in it")
+                raise UnclearAnswer("the look-up's answer could not be read: no list in it")
             if not all(isinstance(entry, dict) for entry in data):
-                raise Murky("the look-up's answer could not be read: an entry of a list")
+                raise UnclearAnswer("the look-up's answer could not be read: an entry of a list")
             yield data
             cursor = page["nextCursor"]
             if cursor is None:
                 return
             if not isinstance(cursor, str) or not cursor or cursor == asked.get("cursor"):
-                raise Murky("the look-up's answer could not be read: no next page")
+                raise UnclearAnswer("the look-up's answer could not be read: no next page")
             asked["cursor"] = cursor
-        raise Murky("thread too long" if "messages" in parts else "list too long")
+        raise UnclearAnswer("thread too long" if "messages" in parts else "list too long")
 
 
 def profile_platform(recipient: Recipient, default: str) -> str:
-    """The platform of a profile target: the recipient's own, or else the campaign's."""
+    """Return the platform of a profile target: the recipient's own, or else the campaign's."""
     return recipient.platform or default

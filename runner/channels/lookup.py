@@ -1,23 +1,24 @@
-"""Questions to the API: one gated GET, and what its failures mean to the two who ask.
+"""Look-ups: gated GETs, and the meaning of their failures.
 
 A look-up turns every failure into `Unclear`; a check before the run turns it into `ChannelError`.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from runner.channels.base import Gate, Taken
-from runner.channels.http import Silent, Wire
+from runner.channels.base import Gate, Lookup, Taken
+from runner.channels.http import HttpSession, NoAnswer
 from runner.channels.responses import (
     NETWORK_LOGIN,
     PROXY_LOGIN,
     Refusal,
     Reply,
     clean,
-    moment,
+    parse_time,
     quota,
     retry_after,
 )
@@ -30,7 +31,8 @@ from runner.message.outcome import Absent, Found, LookupResult, Unclear
 EARLY = 30.0
 """Seconds before that in which a message of ours is neither proof nor passed over: the clock that
 stamps messages need not be the one that writes `Date`. Our own choice, far above a drift of
-machines that keep time; what acceptances show of a greater one is added."""
+machines that keep time; what acceptances show of a greater one is added, and where none has shown
+anything, nothing is passed over."""
 
 MOST_PAGES = 20
 """Pages of one list that a look-up reads. Our own choice: 2,000 messages."""
@@ -40,7 +42,7 @@ _PATH_ID = re.compile(r"[0-9A-Za-z_-]{1,200}")
 ReadRefusal = Callable[[Reply], Refusal]
 
 
-class Murky(Exception):
+class UnclearAnswer(Exception):
     """A look-up cannot go on: `str()` becomes the reason of `Unclear`."""
 
     def __init__(self, reason: str, after: float | None = None, *, asked: bool = True) -> None:
@@ -50,18 +52,18 @@ class Murky(Exception):
 
 
 def path_id(value: str) -> str:
-    """`value` if it can stand in a path; raises `Murky`, since an odd id could name another
+    """Return `value` if it can stand in a path. Raises UnclearAnswer: an odd id could name another
     resource."""
     if not _PATH_ID.fullmatch(value):
-        raise Murky("the answer could not be read (an id)")
+        raise UnclearAnswer("the answer could not be read (an id)")
     return value
 
 
-class Asker:
+class ApiReader:
     """Asks one version of the API, each question inside the gate."""
 
-    def __init__(self, wire: Wire, gate: Gate, refusal: ReadRefusal) -> None:
-        self._wire = wire
+    def __init__(self, http: HttpSession, gate: Gate, refusal: ReadRefusal) -> None:
+        self._http = http
         self._gate = gate
         self._refusal = refusal
 
@@ -69,36 +71,39 @@ class Asker:
         self, purpose: Purpose, parts: Iterable[str], params: Mapping[str, str] | None
     ) -> Reply:
         async with self._gate() as hear:
-            reply = await self._wire.get(self._wire.url(*parts), params, purpose)
+            reply = await self._http.get(self._http.url(*parts), params, purpose)
             if hear is not None:
-                hear(quota(reply, self._wire.server_now()))
+                hear(quota(reply, self._http.server_now()))
             return reply
 
     async def look(self, *parts: str, params: Mapping[str, str] | None = None) -> object:
-        """The JSON of a look-up's question; raises `Murky` for everything but a readable 200."""
+        """Return the JSON of a look-up's question. Raises UnclearAnswer for everything but a
+        readable 200."""
         try:
             reply = await self._get(Purpose.LOOK_UP, parts, params)
-        except Silent as silence:
+        except NoAnswer as silence:
             told = f"the look-up got no answer: {silence}"
-            raise Murky(told, asked=silence.connected) from None
+            raise UnclearAnswer(told, asked=silence.connected) from None
         if reply.status != 200:
             refusal = self._refusal(reply)
-            said = refusal.code or clean(refusal.message, self._wire.token)
-            after = retry_after(reply, self._wire.server_now())
-            raise Murky(f"the look-up was refused: HTTP {reply.status} {said}".rstrip(), after)
+            said = refusal.code or clean(refusal.message, self._http.token)
+            after = retry_after(reply, self._http.server_now())
+            raise UnclearAnswer(
+                f"the look-up was refused: HTTP {reply.status} {said}".rstrip(), after
+            )
         try:
             return reply.json()
         except ValueError as error:
-            raise Murky(f"the look-up's answer could not be read: {error}") from None
+            raise UnclearAnswer(f"the look-up's answer could not be read: {error}") from None
 
     async def must(self, *parts: str, params: Mapping[str, str] | None = None) -> object:
-        """The JSON of a question that the run needs answered; raises `ChannelError`."""
+        """Return the JSON of a question that the run needs answered; raises `ChannelError`."""
         where = "/".join(("", *parts))
         try:
             reply = await self._get(Purpose.CHECK, parts, params)
-        except Silent as silence:
+        except NoAnswer as silence:
             raise ChannelError(
-                f"cannot reach the API at {self._wire.base}: {silence}",
+                f"cannot reach the API at {self._http.base}: {silence}",
                 silence.stop or "check the network and api.base_url, then run again",
             ) from None
         if reply.status != 200:
@@ -109,14 +114,14 @@ class Asker:
             raise self.foreign(where, str(error)) from None
 
     def foreign(self, where: str, what: str = "it lacks what the API answers") -> ChannelError:
-        """The error for a 200 that is not the API's."""
+        """Return the error for a 200 that is not the API's."""
         return ChannelError(
-            f"{self._wire.base}{where} does not answer like the Inbox API: {what}",
+            f"{self._http.base}{where} does not answer like the Inbox API: {what}",
             "check api.base_url and api.version, and whether a proxy stands between",
         )
 
     def _error(self, reply: Reply, where: str) -> ChannelError:
-        token = self._wire.token
+        token = self._http.token
         refusal = self._refusal(reply)
         said = clean(refusal.message, token) or refusal.code
         told = f": {said}" if said else ""
@@ -132,7 +137,7 @@ class Asker:
                     "check the team's plan and add-ons, and whose token it is",
                 )
             case 429:
-                now = self._wire.server_now()
+                now = self._http.server_now()
                 wait = retry_after(reply, now)
                 until = f" until {iso(now + wait)}" if wait is not None else ""
                 return ChannelError(
@@ -144,17 +149,17 @@ class Asker:
             case status if 300 <= status < 400:
                 to = clean(reply.headers.get("Location"), token) or "another address"
                 return ChannelError(
-                    f"{self._wire.base} answers with a redirect to {to}",
+                    f"{self._http.base} answers with a redirect to {to}",
                     "set api.base_url to the API's own address",
                 )
             case status if 400 <= status < 500:
                 return ChannelError(
-                    f"{self._wire.base}{where} answers HTTP {status}{told}",
+                    f"{self._http.base}{where} answers HTTP {status}{told}",
                     "check api.base_url and api.version",
                 )
             case status:
                 return ChannelError(
-                    f"{self._wire.base}{where} answers HTTP {status}{told}",
+                    f"{self._http.base}{where} answers HTTP {status}{told}",
                     "the API has trouble: run again later",
                 )
 
@@ -169,18 +174,22 @@ class Candidate(NamedTuple):
     why: str = ""
 
 
+UNMEASURED = (
+    "; no acceptance of that time tells how far the API's clocks are apart, so it may be the one"
+)
 FROM_BEFORE = "the very message is there, but from before the attempt, and is no other row's"
 
 
 class History:
-    """What a look-up has read of one or more threads: the new messages of ours, and whether the
-    pages so far reach behind the attempt. `apart`: seconds by which the clock that stamps messages
-    was seen to be behind the one that writes `Date`."""
+    """The part of one or more threads that a look-up has read: the new messages of ours, and
+    whether the pages so far reach behind the attempt."""
 
-    def __init__(self, not_before: float, apart: float = 0.0) -> None:
-        self._floor = not_before - CLOCK_SLACK
-        self.reach = self._floor - EARLY - apart
-        """What is older is passed over, but for the very message."""
+    def __init__(self, lookup: Lookup) -> None:
+        self._floor = lookup.not_before - CLOCK_SLACK
+        self.reach = -math.inf
+        """Older messages are passed over, but for the very message."""
+        if lookup.stamped_from is not None:
+            self.reach = min(self._floor, lookup.stamped_from - CLOCK_SLACK) - EARLY
         self.ids: set[str] = set()
         self._candidates: list[Candidate] = []
         self.syncing = False
@@ -204,18 +213,21 @@ class History:
     def add(self, candidate: Candidate) -> None:
         if not candidate.why and candidate.at < self._floor:
             candidate = candidate._replace(why=FROM_BEFORE)
+        elif candidate.at < self._floor - EARLY and self.reach == -math.inf:
+            candidate = candidate._replace(why=candidate.why + UNMEASURED)
         self._candidates.append(candidate)
 
     def behind(self) -> bool:
-        """The list is visibly newest first and has come to messages from before the attempt."""
+        """Return whether the list is visibly newest first and has come to messages from before the
+        attempt."""
         return self._falling and self._fell and self._last is not None and self._last < self.reach
 
     async def fits(self, taken: Taken) -> bool:
-        """Whether a message was read that is the one."""
+        """Return whether a message was read that is the one."""
         return isinstance(await self.finding(taken), Found)
 
     async def finding(self, taken: Taken) -> LookupResult:
-        """The earliest message that is the one, else what stands against its absence."""
+        """Return the earliest message that is the one, else what stands against its absence."""
         why = ""
         for candidate in sorted(self._candidates, key=lambda c: (c.why != "", c.at, c.id)):
             if await taken(candidate.id):
@@ -231,12 +243,12 @@ class History:
 
 
 def message_time(message: Mapping[str, object]) -> float | None:
-    return moment(message.get("createdAt"))
+    return parse_time(message.get("createdAt"))
 
 
-async def guarded(search: Awaitable[LookupResult]) -> LookupResult:
-    """The search's finding, or `Unclear` with the reason why it could not go on."""
+async def unclear_on_error(search: Awaitable[LookupResult]) -> LookupResult:
+    """Return the search's finding, or `Unclear` with the reason why it could not go on."""
     try:
         return await search
-    except Murky as murk:
+    except UnclearAnswer as murk:
         return Unclear(str(murk), murk.after, murk.asked)

@@ -1,4 +1,4 @@
-"""Reading foreign answers: times, ids and texts that a server chose, and the rules they fall under.
+"""Responses of a server: their times, ids and texts, and the rules that they fall under.
 
 Nothing here trusts a type, a length or a character that came over the wire.
 """
@@ -53,8 +53,8 @@ class Reply(NamedTuple):
     token: Token = NO_TOKEN
 
     def json(self) -> object:
-        """The body as JSON, its texts without the token: what comes back is kept as ids, codes and
-        reasons. Raises ValueError for anything else."""
+        """Return the body as JSON, its texts without the token: what comes back is kept as ids,
+        codes and reasons. Raises ValueError for anything else."""
         if self.body is None:
             raise ValueError(self.trouble)
         try:
@@ -67,7 +67,7 @@ class Reply(NamedTuple):
 
 
 def _scrubbed(value: object, token: Token) -> object:
-    """JSON's `value` without the token in any of its texts, names and numbers."""
+    """Return JSON's `value` without the token in any of its texts, names and numbers."""
     match value:
         case str():
             return token.scrub(value)
@@ -82,12 +82,13 @@ def _scrubbed(value: object, token: Token) -> object:
 
 
 def as_map(value: object) -> Mapping[str, object]:
-    """`value` if it is a JSON object, else an empty one."""
+    """Return `value` if it is a JSON object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def clean(value: object, token: Token) -> str:
-    """A server's text for people: one line, no control characters, cut, without the token."""
+    """Return a server's text for people: one line, no control characters, cut, without the
+    token."""
     text = value if isinstance(value, str) else "" if value is None else _plain(value)
     # Scrubbed before it is cut, so that half a token cannot stay behind at the edge.
     text = token.scrub(text)[: DETAIL_LENGTH * 20]
@@ -105,8 +106,8 @@ def _plain(value: object) -> str:
 
 
 def text_id(value: object) -> str:
-    """An id as text, or empty: ids are short printable words; numbers are taken as their digits.
-    What had the token in it is none: it cannot be kept as it is."""
+    """Return an id as text, or empty: ids are short printable words; numbers are taken as their
+    digits. What had the token in it is none: it cannot be kept as it is."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**40:
         return str(value)
     if isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable():
@@ -115,12 +116,13 @@ def text_id(value: object) -> str:
 
 
 def known_code(value: object) -> str:
-    """An error code if it looks like one, else empty."""
+    """Return an error code if it looks like one, else empty."""
     return value if isinstance(value, str) and _CODE.fullmatch(value) else ""
 
 
-def moment(value: object) -> float | None:
-    """An ISO 8601 time as Unix seconds; without a zone it is taken as UTC. None if it is none."""
+def parse_time(value: object) -> float | None:
+    """Return an ISO 8601 time as Unix seconds; without a zone it is taken as UTC. None if it is
+    none."""
     if not isinstance(value, str) or len(value) > 64:
         return None
     try:
@@ -130,8 +132,8 @@ def moment(value: object) -> float | None:
         return None
 
 
-def http_date(value: str | None) -> float | None:
-    """An HTTP date as Unix seconds, None if it is none."""
+def parse_http_date(value: str | None) -> float | None:
+    """Return an HTTP date as Unix seconds, None if it is none."""
     if not value or len(value) > 64:
         return None
     try:
@@ -141,8 +143,9 @@ def http_date(value: str | None) -> float | None:
         return None
 
 
-def seconds(value: object) -> float | None:
-    """A wait in seconds: a finite number from 0, cut to `LONGEST_WAIT`. None if it is none."""
+def parse_seconds(value: object) -> float | None:
+    """Return a wait in seconds: a finite number from 0, cut to `LONGEST_WAIT`. None if it is
+    none."""
     if isinstance(value, str):
         if len(value) > 32:
             return None
@@ -157,27 +160,29 @@ def seconds(value: object) -> float | None:
     return float(min(value, LONGEST_WAIT)) if value >= 0 else None
 
 
-def until(at: float | None, now: float) -> float | None:
-    """Seconds from `now` to `at`, None for no time, 0 for the past."""
+def seconds_until(at: float | None, now: float) -> float | None:
+    """Return seconds from `now` to `at`, None for no time, 0 for the past."""
     return None if at is None else min(max(at - now, 0.0), LONGEST_WAIT)
 
 
 def retry_after(reply: Reply, now: float) -> float | None:
-    """Seconds that `Retry-After` asks for, given as seconds or as a date against the answer's own
-    `Date`, or else against `now` by the server's clock."""
+    """Return seconds that `Retry-After` asks for, given as seconds or as a date against the
+    answer's own `Date`, or else against `now` by the server's clock."""
     value = reply.headers.get("Retry-After")
     if value is None:
         return None
-    wait = seconds(value.strip())
+    wait = parse_seconds(value.strip())
     if wait is not None:
         return wait
-    return until(http_date(value), now if reply.server_at is None else reply.server_at)
+    return seconds_until(
+        parse_http_date(value), now if reply.server_at is None else reply.server_at
+    )
 
 
 def quota(reply: Reply, now: float) -> Quota | None:
-    """What `X-RateLimit-Limit`, `-Remaining` and `-Reset` say; None for what cannot be. The reset
-    is believed where it is a Unix time of the next day (v1's unit): v2's is not documented, and a
-    number that may be seconds to go is not guessed at."""
+    """Return the quota of `X-RateLimit-Limit`, `-Remaining` and `-Reset`; None for what cannot be.
+    The reset is believed where it is a Unix time of the next day (v1's unit): v2's is not
+    documented, and a number that may be seconds to go is not guessed at."""
     limit = _count(reply.headers.get("X-RateLimit-Limit"))
     remaining = _count(reply.headers.get("X-RateLimit-Remaining"))
     if limit is None or remaining is None or not 0 <= remaining <= limit or limit == 0:
@@ -196,7 +201,7 @@ def _count(value: str | None) -> int | None:
 
 
 def with_odd_wait(detail: str, reply: Reply, now: float, token: Token) -> str:
-    """`detail`, and beside it a `Retry-After` that is not followed as it stands."""
+    """Return `detail`, and beside it a `Retry-After` that is not followed as it stands."""
     value = reply.headers.get("Retry-After")
     if reply.status not in (429, 503) or value is None:
         return detail
@@ -207,8 +212,8 @@ def with_odd_wait(detail: str, reply: Reply, now: float, token: Token) -> str:
     return clean(f"{detail} (Retry-After: {token.scrub(value)[:40]} {told})", token)
 
 
-class Verdict(Enum):
-    """What a refusal proves."""
+class Proof(Enum):
+    """Return the rule for a refusal."""
 
     REJECTED = "rejected"  # not sent, and asking again is no use
     DEFERRED = "deferred"  # not sent, and may be tried again
@@ -218,25 +223,25 @@ class Verdict(Enum):
 class Rule(NamedTuple):
     """One line of a version's table. `after`: seconds to wait when the answer names none."""
 
-    verdict: Verdict
+    proof: Proof
     scope: Scope = Scope.MESSAGE
     stop: str = ""
     after: float | None = None
 
 
-REJECT = Rule(Verdict.REJECTED)
-RETRY = Rule(Verdict.DEFERRED)
-DOUBT = Rule(Verdict.IN_DOUBT)
-WAIT = Rule(Verdict.DEFERRED, Scope.LANE)
+REJECT = Rule(Proof.REJECTED)
+RETRY = Rule(Proof.DEFERRED)
+DOUBT = Rule(Proof.IN_DOUBT)
+WAIT = Rule(Proof.DEFERRED, Scope.LANE)
 
 NOT_THE_API = Rule(
-    Verdict.DEFERRED,
+    Proof.DEFERRED,
     Scope.LANE,
     "the answer does not look like the Inbox API's: check api.base_url, and whether a proxy or"
     " firewall stands between",
 )
 BAD_TOKEN = Rule(
-    Verdict.DEFERRED,
+    Proof.DEFERRED,
     Scope.LANE,
     "the API refuses the token (401): set the token variable to a valid key from Settings,"
     " API Keys, and run again",
@@ -244,13 +249,13 @@ BAD_TOKEN = Rule(
 
 
 def stop_lane(text: str) -> Rule:
-    """Not sent; nothing more goes out until a person has done what `text` says."""
-    return Rule(Verdict.DEFERRED, Scope.LANE, text)
+    """Return the rule: not sent; nothing more goes out until a person has done what `text` says."""
+    return Rule(Proof.DEFERRED, Scope.LANE, text)
 
 
 def stop_sender(text: str) -> Rule:
-    """Not sent; this account link sends nothing more until a person has done what `text` says."""
-    return Rule(Verdict.DEFERRED, Scope.SENDER, text)
+    """Return the rule: not sent; this account link sends nothing more until `text` is done."""
+    return Rule(Proof.DEFERRED, Scope.SENDER, text)
 
 
 COMMON: Mapping[tuple[int, str], Rule] = {
@@ -258,10 +263,10 @@ COMMON: Mapping[tuple[int, str], Rule] = {
     (402, ""): stop_lane("the API asks for payment (402): check the team's plan and add-ons"),
     (405, ""): NOT_THE_API,
     (PROXY_LOGIN, ""): NOT_THE_API,
-    (408, ""): Rule(Verdict.IN_DOUBT),  # a gateway's, perhaps after it has passed the request on
+    (408, ""): Rule(Proof.IN_DOUBT),  # a gateway's, perhaps after it has passed the request on
     (429, ""): WAIT,
 }
-"""What both versions' tables start from: status and code (empty for any) to rule."""
+"""The rules that both versions start from: status and code (empty for any) to rule."""
 
 
 class Refusal(NamedTuple):
@@ -274,27 +279,27 @@ class Refusal(NamedTuple):
     form: bool = False
 
 
-def judge(
+def outcome_of(
     rule: Rule, status: int, refusal: Refusal, detail: str, after: float | None = None
 ) -> Outcome:
-    """The outcome of an error answer under its rule."""
+    """Return the outcome of an error answer under its rule."""
     reason = refusal.code or f"http_{status}"
     wait = rule.after if after is None else after
-    match rule.verdict:
-        case Verdict.REJECTED:
+    match rule.proof:
+        case Proof.REJECTED:
             return Rejected(reason, detail)
-        case Verdict.DEFERRED:
+        case Proof.DEFERRED:
             return Deferred(reason, detail, after=wait, scope=rule.scope, stop=rule.stop)
-        case Verdict.IN_DOUBT:
+        case Proof.IN_DOUBT:
             message_id = text_id(refusal.details.get("messageId"))
             return InDoubt(reason, detail, message_id, wait, rule.scope, rule.stop)
 
 
-def from_between(reply: Reply, token: Token) -> InDoubt | None:
-    """The outcome of a redirect, or of a page for people under a status that says that all went
-    well (a captive portal's, a maintenance page): the API gives neither, and each will be given to
-    every message alike. It proves nothing: whatever answered may have passed the request on
-    before. None for any other answer."""
+def outcome_from_proxy(reply: Reply, token: Token) -> InDoubt | None:
+    """Return the outcome of a redirect, or of a page for people under a status that says that all
+    went well (a captive portal's, a maintenance page): the API gives neither, and each will be
+    given to every message alike. It proves nothing: whatever answered may have passed the request
+    on before. None for any other answer."""
     if 300 <= reply.status < 400:
         where = clean(reply.headers.get("Location"), token) or "another address"
         return InDoubt(

@@ -217,6 +217,10 @@ def _show(found: DryRun, seen: list[_Seen], chosen: bool, now: float) -> None:
         kept = ", ".join(f"{number(n)} {status}" for status, n in preview.kept.most_common())
         if kept:
             click.echo(f"  left as they are: {kept}")
+        if preview.held:
+            click.echo(
+                f"  held: {number(preview.held)} of those to send (run-campaign hold --list)"
+            )
     if any(preview.to_send for preview in found.previews):
         for line in finish_lines(found.forecast, now):
             click.echo(line)
@@ -248,6 +252,7 @@ def _as_json(at: int, found: DryRun, seen: list[_Seen], now: float) -> dict[str,
             "changed": preview.changed,
             "removed": preview.removed,
             "skipped": preview.skipped.total(),
+            "held": preview.held,
             "kept": {str(status): count for status, count in preview.kept.items()},
         },
         "senders": dict(sorted(preview.to_send.items())),

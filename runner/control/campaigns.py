@@ -1,4 +1,4 @@
-"""What a person does to a campaign, its messages and the do-not-contact list.
+"""What a person does to a campaign, its messages, the do-not-contact list and holds.
 
 The same for the command line and the dashboard: each changes the ledger and writes down who did
 it (`by`), from where (`via`) and what came of it, in one transaction. What changed nothing is not
@@ -57,7 +57,7 @@ def resume(ledger: Ledger, row: CampaignRow, clock: Clock, *, by: str, via: str)
         if before is not None:
             why = f"it was {before.kind}"
             audit.record(connection, Act.RESUME, at=at, by=by, via=via, campaign=row.id, why=why)
-    submitted = ledger.write(submissions.wake, row.id, at)
+        submitted = submissions.wake(connection, row.id, at)  # or its lane would rest for good
     return Resumed(before, submitted, not submitted and goes_on_elsewhere(ledger, row, at))
 
 

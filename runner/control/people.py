@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from runner.clock import Clock
-from runner.ledger.campaigns import audit
+from runner.clock import Clock, iso
+from runner.ledger.campaigns import audit, submissions
 from runner.ledger.campaigns.audit import Act
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import decisions
@@ -50,4 +50,40 @@ def unsuppress(ledger: Ledger, clock: Clock, ids: Iterable[str], *, by: str, via
                 via=via,
                 recipients=gone,
             )
+    return gone
+
+
+def hold(
+    ledger: Ledger,
+    clock: Clock,
+    ids: Collection[str],
+    until: float | None,
+    *,
+    why: str = "",
+    by: str,
+    via: str,
+) -> None:
+    """Put people on hold until then (Unix s; None: until somebody says otherwise). Their queued
+    messages stay queued."""
+    at = clock.now()
+    with ledger.writing() as connection:
+        changed = decisions.hold_each(connection, ids, until, why=why, at=at, by=by)
+        if changed:
+            ends = [] if until is None else [f"until {iso(until)}"]
+            told = "; ".join([*ends, *([why] if why else [])])
+            audit.record(connection, Act.HOLD, at=at, by=by, via=via, recipients=changed, why=told)
+    if changed:  # some may end sooner than before
+        ledger.write(submissions.wake_for, changed, at)
+
+
+def unhold(ledger: Ledger, clock: Clock, ids: Iterable[str], *, by: str, via: str) -> list[str]:
+    """Take people off hold, and wake the workers that have messages to them; a live run hears of
+    it within a second. Who was on it."""
+    at = clock.now()
+    with ledger.writing() as connection:
+        gone = decisions.unhold(connection, ids, at)
+        if gone:
+            audit.record(connection, Act.UNHOLD, at=at, by=by, via=via, recipients=gone)
+    if gone:
+        ledger.write(submissions.wake_for, gone, at)
     return gone

@@ -1,10 +1,9 @@
-"""What is done to one message or person: settle, undo, retry, and the do-not-contact list."""
+"""What is done to one message or person: settle, undo, retry, hold, and the do-not-contact list."""
 
 from __future__ import annotations
 
 from runner.audience.ids import checked_ids
-from runner.control import campaigns, resolution
-from runner.control import people as control_people
+from runner.control import campaigns, people, resolution
 from runner.control.campaigns import user
 from runner.control.in_flight import Left, wait_until_none_leaves
 from runner.dashboard.campaign_forms import changed, messages, to_send
@@ -14,7 +13,8 @@ from runner.ledger.campaigns import submissions
 from runner.ledger.campaigns.audit import DASHBOARD
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
-from runner.ledger.queries import listing, people, totals
+from runner.ledger.queries import listing, totals
+from runner.ledger.queries import people as queries_people
 from runner.ledger.queries.listing import Story
 from runner.message.status import MessageStatus
 from runner.project.open import file_of
@@ -130,6 +130,42 @@ def _retry(house: House, fields: Fields) -> tuple[str, str]:
     return f"{messages(done.count)} queued again. {to_send(house, done, file)}", page
 
 
+def _ask_hold(house: House, ledger: Ledger, fields: Fields) -> Asked:
+    story = _story(ledger, fields)
+    lines = [f"Nothing goes to {_who(story)} until somebody takes them off hold, in no campaign."]
+    lines.append("Their queued messages stay queued.")
+    return Asked("Hold?", lines, "Hold", f"/messages/{fields['id']}", reason=True)
+
+
+def _hold(house: House, fields: Fields) -> tuple[str, str]:
+    story, _, page = _of_message(house, fields)
+    id, why = story.message.recipient, fields.get("why", "").strip()[:200]
+
+    def hold(ledger: Ledger) -> Left:
+        people.hold(ledger, house.clock, [id], None, why=why, by=user(), via=DASHBOARD)
+        return wait_until_none_leaves(ledger, house.clock, recipients=[id])
+
+    left = house.looks.change(hold, house.environ, house.clock)
+    return "; ".join([f"{id} is on hold", *left.lines]) + ".", page
+
+
+def _ask_unhold(house: House, ledger: Ledger, fields: Fields) -> Asked:
+    story = _story(ledger, fields)
+    lines = [f"Messages to {_who(story)} go on: a live run and workers take them by themselves."]
+    return Asked("Take them off hold?", lines, "Take off hold", f"/messages/{fields['id']}")
+
+
+def _unhold(house: House, fields: Fields) -> tuple[str, str]:
+    story, _, page = _of_message(house, fields)
+    id = story.message.recipient
+    gone = house.looks.change(
+        lambda ledger: people.unhold(ledger, house.clock, [id], by=user(), via=DASHBOARD),
+        house.environ,
+        house.clock,
+    )
+    return f"{id} {'is no longer' if gone else 'was not'} on hold.", page
+
+
 def _who(story: Story) -> str:
     """A person by what the sheet says of them, and their id."""
     cells = [value for value in story.message.columns.values() if value != story.message.recipient]
@@ -142,7 +178,7 @@ def _ask_add(house: House, ledger: Ledger, fields: Fields) -> Asked:
     id = fields.get("id", "").strip()
     if not id:
         raise LookupError("nobody")
-    found = ledger.read(people.search, id, house.clock, within=0).rows
+    found = ledger.read(queries_people.search, id, house.clock, within=0).rows
     waiting = sum(each.recipient == id and each.status is _S.QUEUED for each in found)
     lines = [
         f"No campaign of this ledger writes to {id} any more.",
@@ -169,9 +205,7 @@ def _add(house: House, fields: Fields) -> tuple[str, str]:
 
     def add(ledger: Ledger) -> tuple[int, Left]:
         wanted = {id: (why, house.clock.now())}
-        stopped = control_people.suppress(
-            ledger, house.clock, wanted, why=why, by=user(), via=DASHBOARD
-        )
+        stopped = people.suppress(ledger, house.clock, wanted, why=why, by=user(), via=DASHBOARD)
         return stopped, wait_until_none_leaves(ledger, house.clock, recipients=wanted)
 
     stopped, left = house.looks.change(add, house.environ, house.clock)
@@ -189,7 +223,7 @@ def _ask_remove(house: House, ledger: Ledger, fields: Fields) -> Asked:
 
 def _remove(house: House, fields: Fields) -> tuple[str, str]:
     gone = house.looks.change(
-        lambda ledger: control_people.unsuppress(
+        lambda ledger: people.unsuppress(
             ledger, house.clock, [fields.get("id", "")], by=user(), via=DASHBOARD
         ),
         house.environ,
@@ -204,5 +238,7 @@ ACTS = {
     "not-sent": Act(_ask_not_sent, _not_sent),
     "undo": Act(_ask_undo, _undo),
     "retry": Act(_ask_retry, _retry),
+    "hold": Act(_ask_hold, _hold),
+    "unhold": Act(_ask_unhold, _unhold),
 }
 LIST_ACTS = {"add": Act(_ask_add, _add), "remove": Act(_ask_remove, _remove)}

@@ -181,7 +181,9 @@ def message(house: House, request: Request) -> Response:
     story = house.shared.look(("story", id), lambda ledger: ledger.read(listing.story, id))
     if story is None:
         raise HTTPException(404)
-    return house.page(request, "message.html", {"story": story, "message": story.message})
+    held = story.held if story.held and story.held.lasts(house.clock.now()) else None
+    context = {"story": story, "message": story.message, "held": held}
+    return house.page(request, "message.html", context)
 
 
 def search(house: House, request: Request) -> Response:

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, insert, select, update
 
 from runner.ledger.schema import lane, run
+
+if TYPE_CHECKING:
+    pass
+from dataclasses import dataclass
 
 
 def begin_run(connection: Connection, at: float, version: str) -> int:

@@ -24,6 +24,8 @@ from runner.ledger.errors import translate_driver_errors
 from runner.ledger.files import Anchor
 from runner.ledger.messages import claims
 from runner.ledger.migrations import refuse_upgraded
+from runner.ledger.postgresql import refuse_unconfirmed
+from runner.ledger.rehearsals import is_rehearsal
 from runner.ledger.writer import Writer
 
 __all__ = ["Connection", "Ledger", "open_ledger"]
@@ -46,6 +48,9 @@ class Ledger:
         self.file = Path(url.database or "") if sqlite else None
         self.place = place_of(url)
         self._anchor = Anchor(self.file) if self.file else None
+        self.newest_attempt: tuple[int, int, float] | None = None
+        """The attempt that was committed last, of those in a database that are no rehearsals: its
+        message, its number and its start (Unix s)."""
 
     def read(
         self, view: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -76,8 +81,10 @@ class Ledger:
     def writing(self) -> Iterator[Connection]:
         """Open a write transaction, rolled back on any exception. Committed means: where it can be
         found again. Raises LedgerError when the ledger's file is no longer in its place."""
-        with translate_driver_errors(self.place), self._engine.begin() as connection:
-            yield connection
+        with translate_driver_errors(self.place), self._engine.connect() as connection:
+            with connection.begin():
+                yield connection
+            refuse_unconfirmed(connection)
         if self._anchor is not None:
             self._anchor.check()
 
@@ -91,14 +98,24 @@ class Ledger:
             with self.writing() as connection:
                 yield connection
             return
-        with translate_driver_errors(self.place), self._lock_session.begin():
-            yield self._lock_session
+        session = self._lock_session
+        with translate_driver_errors(self.place):
+            with session.begin():
+                yield session
+            refuse_unconfirmed(session)
 
     async def commit(self, batch: Callable[[Connection, list[Item]], list[T]], item: Item) -> T:
         """Return `batch`'s result for `item`, committed together with whatever else waits."""
         if self._writer is None:
             self._writer = Writer(self._transaction, begins=claims.claim)
         result: T = await self._writer.submit(batch, item)
+        if (
+            self.file is None
+            and isinstance(item, claims.Intent)
+            and isinstance(result, int)
+            and not is_rehearsal(item.lane)
+        ):
+            self.newest_attempt = item.message, result, item.started_at
         return result
 
     def measure(self, committed: Callable[[float], None], clock: Clock) -> None:

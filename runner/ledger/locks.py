@@ -2,7 +2,7 @@
 
 SQLite has one writer: a transaction that writes takes the file's lock when it begins, so that a
 ledger in a file needs only the locks of files here, and the functions for rows and names do nothing
-there. Whoever takes several takes them in this order, or two could wait for each other:
+there. Several locks are taken in this order, or two processes could wait for each other:
 
     Files, held by a process
     1. `.run-campaign/lane-HASH.lock` beside an SQLite ledger: a lane, while it is driven (all
@@ -24,9 +24,10 @@ there. Whoever takes several takes them in this order, or two could wait for eac
     10. Rows of `message`, by id.
     11. Advisory (run-campaign, submit), then rows of `submission`, by campaign: what workers drive.
 
-Of the last two, the modules that change these rows lock them themselves. A migration holds 4 alone,
-and then whole tables in any order. An advisory lock of one
-big number has another key space than those of two numbers, of which the first is the class.
+The modules that change the rows of the last two lock them themselves. A migration holds 4 alone,
+and then whole tables in any order. An advisory lock of one big number has another key space than
+those of two numbers, of which the first is the class. `tests/contract` watches the order of 4
+to 11.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -49,6 +50,9 @@ from runner.clock import iso
 from runner.errors import LaneHeld
 from runner.ledger.lanes import owner_of
 from runner.ledger.schema import lane, message, meta
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 NAMELESS = "a process that has not said its name yet"
 
@@ -108,6 +112,8 @@ def _file_name(lane_id: str) -> str:
 
 @contextmanager
 def _hold_file(folder: Path, name: str, what: str, at: float, wait: float) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
     lock = FileLock(folder / f"lane-{name}.lock", mode=0o600)
     holder = folder / f"lane-{name}.json"
     try:
@@ -167,6 +173,8 @@ def is_process_alive(pid: int) -> bool:
 def hold_seen_file(file: Path) -> FileLock:
     """Return the lock of what this machine has seen of a ledger, as a context manager. It raises
     OSError where the folder cannot be written, or a frozen process holds the lock."""
+    from filelock import FileLock
+
     return FileLock(file, mode=0o600, timeout=SEEN_SECONDS)
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from sqlalchemy import Connection, case, delete, insert, literal, select, text, update
+from sqlalchemy import (
+    Connection,
+    case,
+    delete,
+    insert,
+    inspect,
+    literal,
+    select,
+    text,
+    update,
+)
 
 from runner.addresses import is_loopback
 from runner.errors import LedgerError
@@ -18,6 +28,7 @@ from runner.ledger.schema import (
     attempt_by_message_id,
     brake,
     campaign,
+    hold,
     lane,
     message,
     message_by_message_id,
@@ -149,6 +160,10 @@ def _rename_lane(connection: Connection, old: str, new: str) -> None:
                 set_note(connection, what + new + rest, value)
 
 
+def _add_holds(connection: Connection) -> None:
+    hold.create(connection)
+
+
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_words,
     2: _add_brakes_zones_and_contacts,
@@ -157,6 +172,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     5: _add_actions,
     6: _add_outdated,
     7: _keep_rehearsals_apart,
+    8: _add_holds,
 }
 """By schema version, the step to the next one."""
 
@@ -191,3 +207,13 @@ def refuse_upgraded(connection: Connection) -> None:
     when a lane has just been taken: from then on no upgrade begins."""
     lock_schema(connection, shared=True)
     refuse_another_schema(connection)
+
+
+def has_table(connection: Connection, name: str) -> bool:
+    """Return whether the database has a table, one of ours or not."""
+    return inspect(connection).has_table(name)
+
+
+def run_script(connection: Connection, script: str) -> None:
+    """Run SQL of several statements as it stands, in this transaction."""
+    connection.exec_driver_sql(script, execution_options={"no_parameters": True})

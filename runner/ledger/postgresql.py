@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from runner.errors import LedgerError
 from runner.ledger.errors import BUSY_SECONDS
@@ -39,6 +41,8 @@ VIEW_SECONDS = 10
 
 VIEW_SESSIONS, MORE_VIEW_SESSIONS = 2, 4
 """Connections that such a process keeps open, and has for a moment beside those."""
+
+_UNCONFIRMED = "unconfirmed"
 
 
 def connect_args(url: URL, *, worker: bool) -> dict[str, object]:
@@ -88,7 +92,7 @@ def _require_durability(engine: Engine) -> None:
     """Refuse a server whose confirmed commits may be lost, or whose sessions are not ours."""
 
     @event.listens_for(engine, "connect")
-    def _check(connection: Any, _record: object) -> None:
+    def _check(connection: Any, record: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
         cursor.execute(
             "SELECT pg_backend_pid(), current_setting('fsync'),"
@@ -111,6 +115,24 @@ def _require_durability(engine: Engine) -> None:
         cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
         cursor.close()
         connection.commit()
+        connection.add_notice_handler(partial(_note_unconfirmed, record))
+
+
+def _note_unconfirmed(record: ConnectionPoolEntry, notice: Any) -> None:
+    # A mere warning of a commit that has succeeded. By its place in PostgreSQL's source: its words
+    # are translated.
+    if notice.source_function == "SyncRepWaitForLSN":
+        record.info[_UNCONFIRMED] = True
+
+
+def refuse_unconfirmed(connection: Connection) -> None:
+    """Raise LedgerError when the wait of this connection's last commit for a synchronous standby
+    was cancelled: a failover would lose it."""
+    if connection.info.pop(_UNCONFIRMED, False):
+        raise LedgerError(
+            "a commit was not confirmed by the database's standby: its wait was cancelled",
+            "see to the standby, then run the same command again",
+        )
 
 
 def _limit_views(engine: Engine) -> None:

@@ -33,7 +33,7 @@ from sqlalchemy.sql import FromClause
 from runner.message.evidence import AttemptOutcome
 from runner.message.status import OPEN, MessageStatus, SkipReason
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only for INTEGER keys
@@ -319,6 +319,17 @@ suppression = Table(
     Column("reason", Text, nullable=False, server_default=""),
     Column("added_at", Float, nullable=False),
 )
+
+hold = Table(
+    "hold",
+    metadata,
+    Column("recipient", String, primary_key=True),
+    Column("until", Float),  # None: until they are taken off
+    Column("why", Text, nullable=False, server_default=""),
+    Column("made_at", Float, nullable=False),
+    Column("made_by", String, nullable=False),  # a person; empty: a run itself
+)
+"""The people to whom no campaign writes for now; their messages stay queued."""
 
 
 def note(connection: Connection, key: str) -> str:

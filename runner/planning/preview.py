@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import plans
+from runner.ledger.messages import holds, plans
 from runner.ledger.queries import totals
 from runner.message.plan import Change, Entry, Known, PlannedMessage
 from runner.message.prospect import Recipient, RowSkip
@@ -43,6 +43,7 @@ class Preview:
     changed: int = 0
     changes: list[Entry] = field(default_factory=list)
     removed: int = 0
+    held: int = 0  # of the queue, to people on hold
     first: PlannedMessage | None = None  # the first that this run would send
     host: str = ""  # of the API
     handles: Mapping[str, str] = field(default_factory=dict)  # sender: username, as the API says
@@ -148,12 +149,16 @@ def preview(
 ) -> Preview:
     """Count what a plan would do. `see`: reads every entry meanwhile."""
     suppressed = ledger.read(plans.suppressed) if ledger else {}
+    on_hold = {each.recipient for each in ledger.read(holds.listed, now)} if ledger else set()
     found = Preview(draft.campaign.name)
 
     def entries() -> Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]:
         for chunk in planned_entries(draft, ledger, suppressed, render, progress, now):
             for entry in chunk:
-                yield entry, found.count(entry)
+                planned = found.count(entry)
+                if on_hold and planned is not None and planned.recipient.id in on_hold:
+                    found.held += 1
+                yield entry, planned
 
     (see or _exhaust)(draft, entries())
     found.removed = _queue_gone(found, draft, ledger)

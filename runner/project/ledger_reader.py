@@ -19,7 +19,7 @@ from runner.ledger.files import wal_of
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.migrations import refuse_another_schema
 from runner.project.ledger_location import require_ledger
-from runner.project.old_copies import allow_changes
+from runner.project.old_copies import allow_changes, record_action
 
 T = TypeVar("T")
 
@@ -61,8 +61,11 @@ class LedgerReader:
         """Return what `act` returns, which changes the ledger; `names`: of the campaigns that it is
         about. Raises OldLedger for an old copy, LedgerError for one that has moved."""
         with open_ledger(require_ledger(self.location)) as ledger:
-            allow_changes(ledger, environ, clock.now(), names=names)
-            return act(ledger)
+            at = clock.now()
+            seen_ledger = allow_changes(ledger, environ, at, names=names)
+            done = act(ledger)
+            record_action(seen_ledger, ledger, at)
+            return done
 
     def close(self) -> None:
         """Let go of the database."""

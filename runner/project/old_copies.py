@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from functools import reduce
@@ -26,7 +28,8 @@ RECORD_EVERY = 1.0
 is all that a copy made in the middle of a run can hide."""
 
 RECORD_POSTGRESQL_EVERY = 5.0
-"""The same for a ledger in PostgreSQL, which counts every attempt for it."""
+"""The same for a ledger in PostgreSQL, which counts every attempt for it; what the run itself has
+begun last is remembered every `RECORD_EVERY` there too."""
 
 CHECK_EVERY = 0.2
 """Seconds between two checks whether another process has recorded progress of the ledger."""
@@ -64,8 +67,9 @@ def allow_changes(
                 "going on with an old copy of the ledger: whoever it may have forgotten is in "
                 "doubt, and do-not-contact entries made since are not in it: add them again"
             )
-        elif found.is_behind(remembered):
-            raise _old(ledger.place, found, remembered, [seen_ledger, *lost])
+        elif (error := _find_missing(ledger, found, remembered, [seen_ledger, *lost])) is not None:
+            _tell_other_machines(seen_ledger, ledger)
+            raise error
         else:
             advanced = ledger.write(staleness.advance)
         if found.is_new and (before := seen_ledger.rehearsed()):
@@ -75,15 +79,46 @@ def allow_changes(
     return seen_ledger
 
 
+def record_action(seen_ledger: SeenLedger, ledger: Ledger, since: float) -> None:
+    """Remember what a person did in a database, if anything `since` (Unix s) then: a standby may
+    lack it later. Nothing older: what has moved there may be taken back."""
+    if ledger.file is not None:
+        return
+    with contextlib.suppress(OSError, LedgerError):  # told when the command began, or told now
+        newest = ledger.read(staleness.newest_action)
+        if newest is not None and newest.at >= since:
+            seen_ledger.remember(ProgressMarks(newest={f"{socket.gethostname()} actions": newest}))
+
+
 def refuse_old_copy(ledger: Ledger, environ: Mapping[str, str]) -> SeenLedger:
     """Return what is remembered of this ledger, which stays as it is. Raises OldLedger as
     `allow_changes` does."""
     seen_ledger, lost = _seen_ledgers(ledger, environ)
     remembered = _remembered(seen_ledger, lost)
     found = ledger.read(staleness.progress_marks)
-    if found.is_behind(remembered):
-        raise _old(ledger.place, found, remembered, [seen_ledger, *lost])
+    if (error := _find_missing(ledger, found, remembered, [seen_ledger, *lost])) is not None:
+        raise error
     return seen_ledger
+
+
+def _find_missing(
+    ledger: Ledger,
+    found: ProgressMarks,
+    remembered: ProgressMarks,
+    seen_ledgers: Sequence[SeenLedger],
+) -> OldLedger | None:
+    """Return the error for a ledger that lacks something of what is remembered, by its own
+    file, which is the first, or by those of others that were at its place."""
+    missing = ledger.read(staleness.missing, seen_ledgers[0].marks())
+    if not missing and not found.is_behind(remembered):
+        return None
+    return _old(ledger.place, found, remembered, seen_ledgers, missing)
+
+
+def _tell_other_machines(seen_ledger: SeenLedger, ledger: Ledger) -> None:
+    """Let other machines know what only this one can: that a database lacks what was in it."""
+    if ledger.file is None and (missing := ledger.read(staleness.missing, seen_ledger.marks())):
+        ledger.write(staleness.tell_old, missing)
 
 
 def refuse_lost(location: str, environ: Mapping[str, str]) -> None:
@@ -113,7 +148,11 @@ def _remembered(seen_ledger: SeenLedger, lost: Sequence[SeenLedger]) -> Progress
 
 
 def _old(
-    place: str, found: ProgressMarks, remembered: ProgressMarks, seen_ledgers: Sequence[SeenLedger]
+    place: str,
+    found: ProgressMarks,
+    remembered: ProgressMarks,
+    seen_ledgers: Sequence[SeenLedger],
+    lacks: str = "",
 ) -> OldLedger:
     if moved := next(filter(None, (each.moved_to() for each in seen_ledgers)), ""):
         return OldLedger(
@@ -128,11 +167,11 @@ def _old(
         "bring the newest one back; or run the campaign with --accept-old-ledger: whoever may "
         "have been written to since is then in doubt, and is looked up before anything is sent"
     )
-    if not found.is_new:
+    if lacks or not found.is_new:
         what = f"{missing} sends that this copy does not know" if missing else "changes to it since"
         return OldLedger(
-            f"the ledger {place} is an old copy, or another has taken its place: this machine "
-            f"remembers {what}",
+            f"the ledger {place} is an old copy, or another has taken its place: "
+            f"{lacks or f'this machine remembers {what}'}",
             hint,
         )
     return OldLedger(
@@ -177,26 +216,54 @@ async def keep_progress(
 async def _record_regularly(
     seen_ledger: SeenLedger, ledger: Ledger, stop: Stop, every: float
 ) -> None:
-    seen, since = seen_ledger.stamp(), 0.0
+    touched, since, newest = seen_ledger.stamp(), 0.0, 0.0
     while True:
         await asyncio.sleep(CHECK_EVERY)
-        since += CHECK_EVERY
-        if since < every and seen_ledger.stamp() == seen:
+        since, newest = since + CHECK_EVERY, newest + CHECK_EVERY
+        if since >= every or seen_ledger.stamp() != touched:
+            record, since = _record, 0.0
+        elif newest >= RECORD_EVERY and ledger.file is None:
+            record = _record_newest
+        else:
             continue
-        error = await asyncio.to_thread(_record, seen_ledger, ledger)
+        error = await asyncio.to_thread(record, seen_ledger, ledger)
         if error is not None:
             stop(error)
             return
-        seen, since = seen_ledger.stamp(), 0.0
+        touched, newest = seen_ledger.stamp(), 0.0
 
 
 def _record(seen_ledger: SeenLedger, ledger: Ledger) -> OldLedger | None:
-    """Record how far the ledger has come. Returns the error when a copy of it has come further."""
+    """Record how far the ledger has come. Returns the error when it lacks something that was in
+    it."""
     # A folder that cannot be written was told when the run began; a ledger that fails is told
     # where something is sent.
     with contextlib.suppress(OSError, LedgerError), seen_ledger.locked():
-        found, remembered = ledger.read(staleness.progress_marks), seen_ledger.marks()
+        _keep_newest(seen_ledger, ledger)  # first: the ledger may have failed
+        remembered = seen_ledger.marks()
+        found = ledger.read(staleness.progress_marks)
         seen_ledger.write(found)
-        if found.is_behind(remembered):
-            return _old(ledger.place, found, remembered, [seen_ledger])
+        if (error := _find_missing(ledger, found, remembered, [seen_ledger])) is not None:
+            _tell_other_machines(seen_ledger, ledger)
+            return error
     return None
+
+
+def _record_newest(seen_ledger: SeenLedger, ledger: Ledger) -> OldLedger | None:
+    """Record what this process has written to a database in which other machines write too, at
+    little cost, and return the error when one of them misses something."""
+    with contextlib.suppress(OSError, LedgerError):
+        with seen_ledger.locked():
+            _keep_newest(seen_ledger, ledger)
+        if told := ledger.read(staleness.is_told_old):
+            return _old(ledger.place, ProgressMarks(), ProgressMarks(), [seen_ledger], told)
+    return None
+
+
+def _keep_newest(seen_ledger: SeenLedger, ledger: Ledger) -> None:
+    if ledger.newest_attempt is None:
+        return
+    newest = staleness.newest_attempt(*ledger.newest_attempt)
+    process = f"{socket.gethostname()} {os.getpid()}"
+    if seen_ledger.marks().newest.get(process) != newest:
+        seen_ledger.write(ProgressMarks(newest={process: newest}))

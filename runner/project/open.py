@@ -18,7 +18,6 @@ from runner.project.ledger_location import (
     ledger_upward,
     open_existing,
 )
-from runner.project.old_copies import allow_changes
 
 
 @contextmanager
@@ -36,16 +35,16 @@ def opened(
     location = location_of(path, state, environ)
     with open_existing(location, read_only=read_only) as ledger:
         row = row_of(path, ledger)
-        if not read_only:
-            at = SystemClock().now()
-            allow_changes(
-                ledger,
-                environ,
-                at,
-                accept=accept_old_ledger,
-                names=[] if row.rehearsal else [row.name],
-            )
+        if read_only:
+            yield ledger, row
+            return
+        from runner.project.old_copies import allow_changes, record_action
+
+        names = [] if row.rehearsal else [row.name]
+        at = SystemClock().now()
+        seen_ledger = allow_changes(ledger, environ, at, accept=accept_old_ledger, names=names)
         yield ledger, row
+        record_action(seen_ledger, ledger, at)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from runner.audience.ids import Refused, id_checker
+from runner.audience.ids import IdRefusal, id_checker
 from runner.campaign.schema import Campaign, Schedule
 from runner.errors import AudienceError, UsageError
 from runner.ledger.campaigns import registry
@@ -69,7 +69,7 @@ def _message(draft: Draft, to: str, row: int | None) -> PlannedMessage:
     """Return the row's message, addressed to `to`."""
     platform, id_type = draft.campaign.api.platform, draft.audience.id_type
     checked = id_checker(platform, id_type)(to)
-    if isinstance(checked, Refused):
+    if isinstance(checked, IdRefusal):
         raise UsageError(
             f"--to: {checked.detail}", "give your own id, as the prospects file has ids"
         )

@@ -25,7 +25,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line; its names are those of ``Options``."""
+    """Return the command line; its names are those of ``Options``."""
     faults = "\n".join(
         f"  {name:<20}{what}" + (f" ({', '.join(keys)})" if keys else "")
         for name, (what, keys) in FAULTS.items()

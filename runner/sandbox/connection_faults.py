@@ -1,4 +1,4 @@
-"""What a fault does to the connection itself, and the answers that no API gives on purpose."""
+"""Faults of the connection itself, and answers that no API gives on purpose."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ _ERROR_CODES = {500: "internal", 502: "platformError", 503: "platformUnavailable
 
 
 def plain(answer: Answer) -> web.Response:
-    """The answer as it is."""
+    """Return the answer as it is."""
     return web.Response(
         status=answer.status,
         body=answer.body,
@@ -95,7 +95,7 @@ def _spoilt(fault: Fault, call: Call, answer: Answer) -> Answer:
 
 
 def _syncing(answer: Answer) -> Answer:
-    """The same, with every thread and page in it marked as still being pulled."""
+    """Return the same, with every thread and page in it marked as still being pulled."""
     value = json.loads(answer.body)
     for one in (value, *(value.get("data", ()) if isinstance(value, dict) else ())):
         for name in ("isSyncing", "syncing"):
@@ -105,7 +105,7 @@ def _syncing(answer: Answer) -> Answer:
 
 
 def _error(status: int, call: Call, headers: dict[str, str]) -> Answer:
-    """A 5xx in the API's form, or as a proxy's page where v2 documents no such status."""
+    """Return a 5xx in the API's form, or as a proxy's page where v2 documents no such status."""
     code = _ERROR_CODES.get(status)
     if call.version == 2 and code is None:
         return Answer(status, HTML_PAGE, headers, "text/html")

@@ -45,7 +45,12 @@ FAULTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "stall": ("never answer", ("accept",)),
     "sunset": ("add Sunset and Deprecation headers; default on=any", ()),
     "accept_then_kill": ("accept, then SIGKILL a process, no answer", ("pid", "pidfile")),
+    "not_as_asked": ("accept, then answer about something else", ("what", "id")),
 }
+
+AMISS = ("link", "thread", "text", "id")
+"""What of an acceptance is another one's: account link, thread, text, or the message's id, which is
+then ``id``, or that of the first message of all."""
 
 ACCEPTS_BY_DEFAULT = frozenset(
     {
@@ -60,6 +65,7 @@ ACCEPTS_BY_DEFAULT = frozenset(
         "sunset",
         "syncing",
         "accept_then_kill",
+        "not_as_asked",
     }
 )
 
@@ -78,6 +84,8 @@ class Fault:
     to: str = "/login"
     pid: int | None = None
     pidfile: str | None = None
+    what: str = "text"
+    id: str | None = None
     every: int | None = None
     at: int | None = None
     first: int | None = None
@@ -93,7 +101,7 @@ class Fault:
 
     @property
     def hits(self) -> str:
-        """Which requests the fault is for: send, lookup or any."""
+        """Return the requests that the fault is for: send, lookup or any."""
         return self.on or {"sunset": "any", "syncing": "lookup"}.get(self.name, "send")
 
     def __str__(self) -> str:
@@ -174,6 +182,8 @@ _READERS: dict[str, Callable[[str], object]] = {
     # Never the init process, nor a group of processes.
     "pid": _whole(2),
     "pidfile": _text,
+    "what": _choice(*AMISS),
+    "id": _text,
     "every": _whole(1),
     "at": _whole(1),
     "first": _whole(1),

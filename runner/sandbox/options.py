@@ -34,7 +34,7 @@ TEAM_ID = "hzcai5t59nn9vsck3rbuepyg"
 
 SEND = "message:send"
 CAPABILITIES = (SEND, "message:react", "message:reply", "thread:message-requests")
-"""What the sandbox's links can do (a placeholder list: the real one is not documented)."""
+"""Capabilities of the sandbox's links (a placeholder list: the real one is not documented)."""
 
 
 @dataclass
@@ -67,7 +67,7 @@ LINK_STATUSES = ("active", "offline", "paused")
 
 
 def default_links() -> list[AccountLink]:
-    """The two senders of a sandbox that is given none."""
+    """Return the two senders of a sandbox that is given none."""
     return [
         AccountLink("df6jbw4h36qm5d9iu2sgn7kx", "acmecorp", "Acme Corp", "1566123362161725440"),
         AccountLink("k2v7q9x4m1n8b3c6z5l0p7ty", "acmesales", "Acme Sales", "1566123362161725441"),
@@ -126,17 +126,18 @@ class Options:
 
     @property
     def team_id(self) -> str:
-        """The team whose token it is: another token is another team's."""
+        """Return the team whose token it is: another token is another team's."""
         return TEAM_ID if self.token == TOKEN else made_up_id("team", self.token)
 
     def mangled(self, text: str) -> str:
-        """The text as the platform shows it afterwards."""
+        """Return the text as the platform shows it afterwards."""
         if self.mangle is None:
             return text
         return MANGLERS[self.mangle](text) if isinstance(self.mangle, str) else self.mangle(text)
 
     def outcome(self, *ids: str) -> str:
-        """What a send to someone with these ids gets: ``sent``, or a name as in SPECIALS."""
+        """Return the outcome of a send to someone with these ids: ``sent``, or a name as in
+        SPECIALS."""
         for one in ids:
             if one in self.recipients:
                 return self.recipients[one]

@@ -66,7 +66,8 @@ def made_up_person(
 
 
 def platform_id_of_contact(contact_id: str) -> str:
-    """Platform id made up for an imported contact; it takes over the last four digits, if digits.
+    """Return platform id made up for an imported contact; it takes over the last four digits, if
+    digits.
 
     So ``c`` + anything + ``0404`` is a special recipient just as a platform id ending in 0404 is.
     """
@@ -126,7 +127,7 @@ class People:
         return person
 
     def known(self, inbox_id: str) -> Person | None:
-        """The person of a contact or profile id, if seen before."""
+        """Return the person of a contact or profile id, if seen before."""
         return self._by_inbox_id.get(inbox_id)
 
     def _import(self, person: Person) -> None:
@@ -147,12 +148,12 @@ class People:
         return person.contact_id in self._imported
 
     def contact_of_platform_id(self, platform: str, platform_id: str) -> Person | None:
-        """The contact with this platform id, if there is one."""
+        """Return the contact with this platform id, if there is one."""
         person = self._by_platform_id.get((platform, platform_id))
         return person if person and self.is_contact(person) else None
 
     def contact_of_username(self, username: str) -> Person | None:
-        """The contact with this username, in whatever case, if there is one."""
+        """Return the contact with this username, in whatever case, if there is one."""
         return self._by_username.get(username.lower())
 
 

@@ -28,7 +28,7 @@ class Standing:
     reset_at: float
 
     def headers(self) -> dict[str, str]:
-        """The X-RateLimit-* headers; the reset is in Unix seconds."""
+        """Return the X-RateLimit-* headers; the reset is in Unix seconds."""
         return {
             "X-RateLimit-Limit": str(self.limit),
             "X-RateLimit-Remaining": str(self.remaining),
@@ -46,7 +46,7 @@ class Window:
     _taken: deque[float] = field(default_factory=deque)
 
     def standing(self, now: float) -> Standing:
-        """How the window stands at ``now`` (Unix seconds)."""
+        """Return the state of the window at ``now`` (Unix seconds)."""
         while self._taken and self._taken[0] + self.seconds <= now:
             self._taken.popleft()
         first = self._taken[0] if self._taken else now
@@ -93,7 +93,7 @@ class Limits:
         return None
 
     def headers(self, now: float) -> dict[str, str]:
-        """X-RateLimit-* headers of the tightest window; none when every window is off."""
+        """Return X-RateLimit-* headers of the tightest window; none when every window is off."""
         standings = [window.standing(now) for window in self._windows]
         if not standings:
             return {}
@@ -125,7 +125,7 @@ class Keys:
         self._entries: dict[str, KeyEntry] = {}
 
     def find(self, key: str, body: bytes, now: float) -> KeyEntry | None:
-        """The entry of a key, None for a new one. Raises Refusal for another body."""
+        """Return the entry of a key, None for a new one. Raises Refusal for another body."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -143,7 +143,7 @@ class Keys:
         return entry
 
     def entry(self, key: str) -> KeyEntry:
-        """The entry of a key that is remembered."""
+        """Return the entry of a key that is remembered."""
         return self._entries[key]
 
     def forget(self, key: str) -> None:

@@ -49,16 +49,17 @@ class Sandbox:
 
     @property
     def accepted(self) -> list[dict[str, Any]]:
-        """Every send that was accepted, oldest first; see ``runner.sandbox`` for the fields."""
+        """Return every send that was accepted, oldest first; see ``runner.sandbox`` for the
+        fields."""
         return self.service.store.accepted
 
     @property
     def requests(self) -> dict[str, Any]:
-        """Counts of API requests, as GET /sandbox/requests gives them."""
+        """Return counts of API requests, as GET /sandbox/requests gives them."""
         return self.service.requests()
 
     def tally(self) -> dict[str, Any]:
-        """``accepted``, ``recipients`` and ``doubled``, as GET /sandbox/tally gives them."""
+        """Return ``accepted``, ``recipients`` and ``doubled``, as GET /sandbox/tally gives them."""
         return self.service.store.tally()
 
     def receive(self, link_id: str, platform_id: str, content: str) -> Message:

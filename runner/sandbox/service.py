@@ -10,8 +10,9 @@ from runner.sandbox.api import v1, v2
 from runner.sandbox.api.http import Answer, Call, json_answer
 from runner.sandbox.api.refusals import Refusal
 from runner.sandbox.api.v2_send import result
-from runner.sandbox.faults import FaultBook
+from runner.sandbox.faults import Fault, FaultBook
 from runner.sandbox.options import Options
+from runner.sandbox.people import made_up_id
 from runner.sandbox.quotas import PER_MINUTE, Keys, Limits
 from runner.sandbox.store import Store, stamp
 
@@ -34,7 +35,7 @@ LOOKUP_PATHS = ("/threads", "/contacts", "/messages")
 
 
 def kind_of(call: Call) -> str:
-    """What a fault's ``on`` selects by: send, lookup or other."""
+    """Return the kind of request that a fault's ``on`` selects by: send, lookup or other."""
     if call.method == "POST":
         return "send"
     return "lookup" if call.route.startswith(LOOKUP_PATHS) else "other"
@@ -72,7 +73,7 @@ class Service:
         return f"req_{self._requests:08d}"
 
     def platforms(self) -> list[str]:
-        """The platforms that the team may use."""
+        """Return the platforms that the team may use."""
         names = ["twitter", *(link.platform for link in self.store.links.values())]
         return [name for name in dict.fromkeys(names) if name not in self.options.platforms_off]
 
@@ -113,7 +114,31 @@ class Service:
         answer = await handler(self, call)
         if fault is not None and fault.name == "slow" and fault.phase == "after":
             await self.options.sleep(fault.seconds)
+        if fault is not None and fault.name == "not_as_asked" and kind_of(call) == "send":
+            return self._not_as_asked(call, answer, fault)
         return answer
+
+    def _not_as_asked(self, call: Call, answer: Answer, fault: Fault) -> Answer:
+        """Let an acceptance speak of something else, and keep in the list what is ``amiss``."""
+        said = json.loads(answer.body)
+        message = said.get("message", said)  # v1 answers a send into a thread with the message
+        accepted = self.store.accepted
+        entry = next(one for one in accepted if one["message_id"] == message["id"])
+        before = answer.body
+        match fault.what:
+            case "link":
+                said.setdefault("thread", {})["accountLinkId"] = made_up_id("another link")
+            case "thread":
+                message["threadId"] = made_up_id("another thread")
+            case "id":
+                message["id"] = fault.id or accepted[0]["message_id"]
+            case _:
+                message["content"] = f"Not this: {message['content']}"
+        changed = json_answer(answer.status, said)
+        is_replay = call.version == 2 and answer.status == 200
+        if changed.body != before and not is_replay:
+            entry["amiss"] = fault.what
+        return changed
 
     async def _wait_read(self, call: Call) -> None:
         if self.options.latency:
@@ -175,7 +200,7 @@ class Service:
         return next(iter(self.store.links), "")
 
     def _about(self, call: Call) -> frozenset[str]:
-        """Every id that a request names, and the other ids of the people behind them."""
+        """Return every id that a request names, and the other ids of the people behind them."""
         ids = set(call.params.values())
         for values in call.query.values():
             ids.update(values)
@@ -203,7 +228,7 @@ class Service:
         return frozenset(ids)
 
     def requests(self) -> dict[str, Any]:
-        """Counts of API requests: ``METHOD /path STATUS``, the number of 429s, faults that hit."""
+        """Return counts of API requests: ``METHOD /path STATUS``, 429s, and faults that hit."""
         return {
             "total": sum(self.counts.values()),
             "limited": self.limited,

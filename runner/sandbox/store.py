@@ -1,4 +1,4 @@
-"""What the sandbox holds: account links, threads, messages, events, and its own list of sends.
+"""The store of the sandbox: account links, threads, messages, events, and its own list of sends.
 
 ``accepted`` is that list. An entry is added when a message counts as sent, before any answer goes
 out, and with ``record`` it is on file by then. A sandbox given the record of an earlier one goes on
@@ -39,7 +39,7 @@ EVENT_LIFE = 7 * 86400.0
 
 
 def stamp(at: float) -> str:
-    """Unix seconds as the API writes times: UTC, milliseconds, ``Z``."""
+    """Return Unix seconds as the API writes times: UTC, milliseconds, ``Z``."""
     text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
@@ -74,12 +74,12 @@ class Thread:
 
     @property
     def platform_id(self) -> str:
-        """X conversation id, ``smallerUserId:largerUserId`` (docs guides/core-concepts)."""
+        """Return X conversation id, ``smallerUserId:largerUserId`` (docs guides/core-concepts)."""
         ids = (self.link.platform_id, self.person.platform_id)
         return ":".join(sorted(ids, key=lambda one: (len(one), one)))
 
     def shown(self, now: float) -> list[Message]:
-        """The messages that listings show by now, oldest first."""
+        """Return the messages that listings show by now, oldest first."""
         return [message for message in self.messages if message.shown_at <= now]
 
     @property
@@ -113,8 +113,8 @@ class Order:
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """How a message came about that was written in the app, on the platform or by another
-    program. ``origin`` is internal, external or api, as v1 tells it; ``ago`` is in seconds."""
+    """The origin of a message that was written in the app, on the platform or by another program.
+    ``origin`` is internal, external or api, as v1 tells it; ``ago`` is in seconds."""
 
     origin: str = "internal"
     campaign_id: str | None = None
@@ -152,16 +152,16 @@ class Store:
                 return message_id
 
     def thread_of(self, link: AccountLink, person: Person) -> Thread | None:
-        """The thread between the two, shown in listings or not yet."""
+        """Return the thread between the two, shown in listings or not yet."""
         return self.threads.get(made_up_id("thread", link.id, person.platform_id))
 
     def shown_threads(self, now: float) -> list[Thread]:
-        """The threads that listings show by now, newest activity first."""
+        """Return the threads that listings show by now, newest activity first."""
         shown = [thread for thread in self.threads.values() if thread.shown(now)]
         return sorted(shown, key=lambda thread: (thread.activity_at, thread.id), reverse=True)
 
     def threads_with(self, person: Person, now: float) -> list[Thread]:
-        """The threads with one person that listings show by now, newest activity first."""
+        """Return the threads with one person that listings show by now, newest activity first."""
         found = [self.thread_of(link, person) for link in self.links.values()]
         shown = [thread for thread in found if thread is not None and thread.shown(now)]
         return sorted(shown, key=lambda thread: (thread.activity_at, thread.id), reverse=True)
@@ -171,7 +171,8 @@ class Store:
         return self.people.is_imported(person) or bool(self.threads_with(person, now))
 
     def events_after(self, after: int, now: float, most: int | None = None) -> list[Event]:
-        """The events after a number that are kept and shown by now; ``most`` are kept in all."""
+        """Return the events after a number that are kept and shown by now; ``most`` are kept in
+        all."""
         oldest = after if most is None else max(after, len(self.events) - most)
         shown_until = now - self._options.show_after
         return [
@@ -255,7 +256,8 @@ class Store:
         self.events.append(Event(made_up_id("event", seq), seq, kind, at, thread, message))
 
     def tally(self) -> dict[str, Any]:
-        """How many sends, to how many people, and who got more than one (as first addressed)."""
+        """Return the number of sends and of people, and those who got more than one (as first
+        addressed)."""
         addressed: dict[str, str] = {}
         counts: dict[str, int] = defaultdict(int)
         for entry in self.accepted:

@@ -6,6 +6,7 @@ permit -> intent on disk -> at most `SEND_BY` until the body is written -> answe
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -27,8 +28,8 @@ from runner.ledger.messages import in_doubt
 from runner.ledger.messages.claims import Intent, NotClaimed, claim
 from runner.ledger.messages.outcomes import Recorded, Result, record, taken
 from runner.ledger.messages.recontact import LateSkip
-from runner.ledger.messages.usage import Hold, keep_holds
-from runner.message.evidence import evidence_of, is_foreign, is_of_one_message
+from runner.ledger.messages.usage import Behind, Hold, Stamped, keep_holds, keep_stamped
+from runner.message.evidence import CLOCK_SLACK, evidence_of, is_foreign, is_of_one_message
 from runner.message.outcome import (
     HELD_BACK,
     NOT_AS_ASKED,
@@ -175,6 +176,8 @@ async def _conclude(
     lane.notify(doubt=doubt)
     while lane.halts:
         await lane.ledger.commit(halt, lane.halts.pop(0))
+    if (stamped := _stamped(lane, channel, answer)) is not None:
+        await lane.ledger.commit(keep_stamped, stamped)
     foreign = is_foreign(answer.outcome) and not lane.adopt and not parcel.again
     if foreign and lane.ledger.read(in_doubt.is_first_use, parcel.message, number):
         if not lane.ledger.read(lanes.is_owner, lane.id, lane.epoch):
@@ -222,6 +225,26 @@ def _slow_down(lane: Lane, channel: Channel, parcel: Parcel, answer: Answer) -> 
     return Hold(
         lane.id, sender, channel.server_now() + wait, why, wait=wait, set_at=lane.clock.now()
     )
+
+
+def _stamped(lane: Lane, channel: Channel, answer: Answer) -> Stamped | None:
+    """How an acceptance's message was stamped, if that is news in this hour."""
+    if answer.stamped_at is None or answer.server_at is None:
+        return None
+    if not isinstance(answer.outcome, Accepted):
+        return None  # its id is another row's: so may be its stamp
+    now = lane.clock.now()
+    behind = Behind(max(0.0, answer.server_at - answer.stamped_at), now - answer.stamped_at)
+    found = Stamped(lane.id, channel.base_url, now, behind)
+    before = lane.stamped.get(found.key)
+    if before is not None and before.hour == found.hour:
+        further = behind.joined(before.behind)
+        grown = (each - kept for each, kept in zip(further, before.behind, strict=True))
+        if max(grown) <= CLOCK_SLACK:
+            return None
+        found = replace(found, behind=further)
+    lane.stamped[found.key] = found
+    return found
 
 
 def _result(lane: Lane, channel: Channel, parcel: Parcel, number: int, answer: Answer) -> Result:

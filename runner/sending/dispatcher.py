@@ -272,6 +272,8 @@ class Dispatcher:
             self._tell(math.inf, now, f"settling {lane.settling} in doubt")
         elif first is not None and opens[first] > max(first.next_at, wall):
             self._tell(next_at, now, self._closed(first, opens[first]))
+        elif first is not None and first.held:
+            self._tell(next_at, now, "the next message is on hold")
         await self._rest(next_at, wall, now)
         return True
 

@@ -15,6 +15,7 @@ from runner.errors import LaneEnding
 from runner.events import Braked, EventBus, Released, Stopped
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake, BrakeKind, Halt
 from runner.ledger.ledger import Ledger
+from runner.ledger.messages.usage import Stamped
 from runner.pacing.pacer import Pacer, Permit
 from runner.schedule import Hours, next_open
 from runner.sending.guard import Guard, GuardLimits
@@ -96,6 +97,7 @@ class Lane:
     reserved: Collection[str] = ()  # senders: what they may send next is a repeat
     unwanted: Collection[str] = ()  # of these recipients, who wants no messages by now
     limited: dict[int, tuple[float, int]] = field(default_factory=dict)  # since (boot), 429s
+    stamped: dict[str, Stamped] = field(default_factory=dict)  # by key, as kept
     network_failures: int = 0
     stopped: str = ""  # why nothing more of this lane is sent in this run
     stopped_senders: dict[str, str] = field(default_factory=dict)

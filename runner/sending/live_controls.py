@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from runner.errors import LedgerError
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind
-from runner.ledger.messages import decisions
+from runner.ledger.messages import decisions, holds
 from runner.ledger.queries import totals
 from runner.sending.lane import Lane
 from runner.sending.watched_lists import WatchedLists
@@ -58,12 +58,17 @@ async def _listen(
     lanes: Sequence[Lane], sending: bool, lists: Sequence[tuple[Lane, WatchedLists]]
 ) -> None:
     told = {lane.id: _driven(lane) if sending else {} for lane in lanes}
+    held = dict.fromkeys(told, "")  # the newest word on holds
     while True:
         await asyncio.sleep(LISTEN)
         for lane in lanes:
             try:
-                _hear(lane, await asyncio.to_thread(_said, lane))
+                said, changes = await asyncio.to_thread(_said_and_held, lane)
+                _hear(lane, said)
                 await _turn_back(lane)
+                if changes != held[lane.id]:
+                    held[lane.id] = changes
+                    lane.notify(doubt=True)  # some may go now, or sooner
                 driven = _driven(lane) if sending else {}
                 if driven != told[lane.id]:
                     await asyncio.to_thread(_tell_driven, lane, driven)
@@ -82,11 +87,14 @@ async def _listen(
 
 
 async def _turn_back(lane: Lane) -> None:
-    """Hold back what is begun to people who were put on the do-not-contact list since."""
-    begun = frozenset(lane.begun.values())
+    """Hold back what is begun to people who were put on the do-not-contact list, or on hold,
+    since."""
+    begun, now = frozenset(lane.begun.values()), lane.clock.now()
     unwanted = lane.unwanted
     lane.unwanted = (
-        await asyncio.to_thread(lane.ledger.read, totals.suppressed_among, begun) if begun else ()
+        await asyncio.to_thread(lane.ledger.read, totals.unwanted_among, begun, now)
+        if begun
+        else ()
     )
     if lane.unwanted and lane.unwanted != unwanted:
         lane.wire.turn_back()
@@ -94,6 +102,11 @@ async def _turn_back(lane: Lane) -> None:
 
 def _said(lane: Lane) -> dict[int, Brake]:
     return lane.ledger.read(brakes.latest, lane.campaigns.keys())
+
+
+def _said_and_held(lane: Lane) -> tuple[dict[int, Brake], str]:
+    with lane.ledger.reading() as connection:
+        return brakes.latest(connection, lane.campaigns.keys()), holds.changes(connection)
 
 
 def _hear(lane: Lane, said: Mapping[int, Brake]) -> None:

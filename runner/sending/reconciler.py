@@ -22,7 +22,7 @@ from runner.events import (
     MessageSkipped,
     Waiting,
 )
-from runner.ledger.messages import in_doubt, settlements
+from runner.ledger.messages import in_doubt, settlements, usage
 from runner.ledger.messages.in_doubt import Doubt
 from runner.ledger.messages.settlements import Settlement
 from runner.message.evidence import Evidence, Way, evidence_of_lookup, way_to_settle
@@ -74,6 +74,7 @@ class Reconciler:
     lane: Lane
     _cases: dict[int, Case] = field(default_factory=dict)
     _told: float = 0.0
+    _hold_ends: float = math.inf  # boot seconds: one that may not be repeated may be then
 
     async def run(self) -> None:
         """Ends when nothing is left to try and dispatch is over. Errors go to `lane.fail`."""
@@ -92,9 +93,8 @@ class Reconciler:
                 if not lane.settling and lane.dispatched:
                     break
                 self._tell(doubts)
-                await lane.wait_for_doubt(
-                    min((self._cases[item.id].due_at for item in doubts), default=math.inf)
-                )
+                due_at = min((self._cases[item.id].due_at for item in doubts), default=math.inf)
+                await lane.wait_for_doubt(min(due_at, self._hold_ends))
             if lane.idle_after is not None:
                 self._resume_later(self._open())
         except ExceptionGroup as group:
@@ -112,6 +112,8 @@ class Reconciler:
         self._cases = {doubt.id: self._case_of(doubt) for doubt in found}
         kept = []
         reserved: set[str] = set()
+        ends = min((each.held_until for each in found if self._held(each)), default=math.inf)
+        self._hold_ends = lane.clock.boot() + ends - lane.clock.now()
         for doubt in found:
             if doubt.campaign in lane.braked:
                 continue
@@ -190,7 +192,7 @@ class Reconciler:
         """Whether sending the same bytes under the same key again is how to settle this."""
         way = way_to_settle(
             idempotent=self._channel(doubt).idempotent,
-            barred=self._barred(doubt),
+            barred=self._barred(doubt) or self._held(doubt),
             presumed=self._presumed(doubt),
             ages=self._ages(doubt),
             key_life=self.lane.campaigns[doubt.campaign].key_life,
@@ -218,6 +220,10 @@ class Reconciler:
         file: a repeat could be the first message that they get."""
         lists = self.lane.campaigns[doubt.campaign].suppressed
         return doubt.unwanted or doubt.recipient.id in lists
+
+    def _held(self, doubt: Doubt) -> bool:
+        """Whether the recipient is on hold: nothing is repeated until that ends."""
+        return doubt.held_until > self.lane.clock.now()
 
     def _first_due(self, doubt: Doubt) -> float:
         clock = self.lane.clock
@@ -295,6 +301,7 @@ class Reconciler:
             recipient=doubt.recipient,
             text=doubt.text,
             not_before=doubt.first_server_at,
+            stamped_from=self._stamped_from(doubt),
             message_id=doubt.asked_id if doubt.unconfirmed else "",
         )
         finding = await channel.look_up(lookup, self._is_taken)
@@ -302,7 +309,8 @@ class Reconciler:
             finding,
             absent=lane.campaigns[doubt.campaign].absent,
             idempotent=channel.idempotent,
-            barred=self._barred(doubt),
+            # What is queued waits for the end of a hold by itself; a repeat would not.
+            barred=self._barred(doubt) or (channel.idempotent and self._held(doubt)),
             presumed=self._presumed(doubt),
         )
         if isinstance(said, Way):
@@ -326,6 +334,15 @@ class Reconciler:
             case Unclear(reason=reason, asked=True):
                 await self._write(doubt, said, "unclear", reason)
         return finding
+
+    def _stamped_from(self, doubt: Doubt) -> float | None:
+        """The earliest that a doubt's message can be stamped, by the clock that has it earlier:
+        either may have been set since the acceptances that tell how far it is apart."""
+        where = doubt.lane, doubt.base_url
+        behind = self.lane.ledger.read(usage.stamped_near, *where, doubt.first_at)
+        if behind is None:
+            return None
+        return min(doubt.first_server_at - behind.date, doubt.first_at - behind.wall)
 
     async def _is_taken(self, message_id: str) -> bool:
         return self.lane.ledger.read(in_doubt.is_taken, message_id)

@@ -54,5 +54,9 @@ def outlook_of(
         opens = min(next_open(hours, zone, wall) for zone in zones)
         if opens > (next_at or wall):
             binds_now, next_at = "the schedule", opens
+    if all(each.held for each in status.waiting):
+        ends = min(each.next_at for each in status.waiting)
+        if ends > (next_at or clock.now()):
+            binds_now, next_at = "people on hold", ends
     done = when_done([(paced, status.waiting)], ledger, clock)
     return Outlook(done, binds_now, next_at, allowed([paced.campaign]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,8 +12,10 @@ from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake, BrakeKind
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Connection
+from runner.ledger.messages import holds
 from runner.ledger.messages import in_doubt as message_in_doubt
 from runner.ledger.messages import queue as message_queue
+from runner.ledger.messages.holds import NONE_HELD, Held
 from runner.ledger.messages.in_doubt import Doubt
 from runner.ledger.messages.queue import Waiting
 from runner.ledger.queries import totals
@@ -60,6 +63,7 @@ class Status:
     brake: Brake | None = None  # what stops it, until a person lets it go on
     stopped_senders: dict[str, Brake] = field(default_factory=dict)  # of those with a queue
     waits_for: list[WaitsFor] = field(default_factory=list)
+    held: Held = NONE_HELD  # queued, to people on hold
 
     @property
     def total(self) -> int:
@@ -76,7 +80,10 @@ class Status:
     @property
     def queue(self) -> dict[tuple[str, str], int]:
         """Messages that are to be sent as things stand, per sender and zone."""
-        return {(each.sender, each.zone): each.count for each in self.waiting}
+        found: Counter[tuple[str, str]] = Counter()
+        for each in self.waiting:
+            found[each.sender, each.zone] += each.count
+        return dict(found)
 
     @property
     def queued(self) -> int:
@@ -87,7 +94,7 @@ class Status:
     def blocked(self) -> int:
         """Queued, but not to be sent as things stand: the same person has a message on its way or
         in doubt."""
-        return self.counts[_S.QUEUED] - self.queued - self.unplanned
+        return self.counts[_S.QUEUED] - self.queued - self.unplanned - self.held.without_end
 
     @property
     def settled(self) -> bool:
@@ -106,6 +113,7 @@ class Status:
                 {"status": str(status), "reason": reason, "count": count}
                 for status, reason, count in self.reasons
             ],
+            "held": self.held.messages,
             "waits_for": [
                 {**name_fields(each.campaign), "count": each.count} for each in self.waits_for
             ],
@@ -127,16 +135,20 @@ def status_in(connection: Connection, campaign: CampaignRow, now: float) -> Stat
     is not asked."""
     waiting = message_queue.waiting(connection, [campaign.id])
     senders = {each.sender for each in waiting}
+    counts = totals.counts(connection, campaign.id)
     found = Status(
         campaign=campaign.name,
-        counts=totals.counts(connection, campaign.id),
+        counts=counts,
         reasons=totals.reasons(connection, campaign.id),
-        in_doubt=message_in_doubt.in_doubt(connection, [campaign.id]),
+        in_doubt=message_in_doubt.in_doubt(connection, [campaign.id])
+        if counts[_S.IN_DOUBT]
+        else [],
         waiting=waiting,
         per_hour=totals.sent_between(connection, campaign.id, now - RATE_OVER),
         unplanned=totals.unplanned(connection, [campaign.id]),
         brake=brakes.active(connection, [campaign.id]).get(campaign.id),
         stopped_senders=brakes.stopped_senders(connection, senders),
+        held=holds.held_of(connection, campaign.id, now),
     )
     if found.blocked <= 0:
         return found
@@ -189,6 +201,9 @@ def needs_of(status: Status, file: str) -> list[Need]:
         if not each.settling:
             what = f"{each.count:,} wait for {each.campaign}, in doubt about the same people"
             found.append(Need(what, ("resolve", each.path_beside(file))))
+    if held := status.held.messages:
+        what, then = f"held: {held:,}", "see who with hold --list; to let them go on"
+        found.append(Need(what, ("unhold", "ID"), then=then))
     if failed := status.counts[_S.FAILED]:
         found.append(Need(f"{failed:,} failed", ("retry", file)))
     return found

@@ -6,7 +6,7 @@ from locale import windows_locale
 from typing import NamedTuple
 
 
-class Names(NamedTuple):
+class DateNames(NamedTuple):
     """Months from January on, days from Monday on; no short days: not known here."""
 
     months: list[str]
@@ -15,8 +15,8 @@ class Names(NamedTuple):
     short_days: list[str]
 
 
-def _names(months: str, short_months: str, days: str, short_days: str = "") -> Names:
-    return Names(months.split(), short_months.split(), days.split(), short_days.split())
+def _names(months: str, short_months: str, days: str, short_days: str = "") -> DateNames:
+    return DateNames(months.split(), short_months.split(), days.split(), short_days.split())
 
 
 _KNOWN = {
@@ -64,9 +64,10 @@ _KNOWN = {
 }
 
 
-def names_of(language: str) -> Names | None:
-    """The names of a language as a number format writes it: `407` (a number of Windows in base 16),
-    `de-DE`. English for none and for the computer's own (`F800`); None: not known here."""
+def names_of(language: str) -> DateNames | None:
+    """Return the names of a language as a number format writes it: `407` (a number of Windows in
+    base 16), `de-DE`. English for none and for the computer's own (`F800`); None: not known
+    here."""
     word = language.partition(",")[0].casefold()
     if word in ("", "f800", "f400", "x-sysdate", "x-systime"):
         return _KNOWN["en"]

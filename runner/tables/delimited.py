@@ -47,7 +47,7 @@ EXCEL_BLOCK = 16
 
 @dataclass(slots=True)
 class Shape:
-    """What a file of separated values is: everything that reading its rows needs to know.
+    """The shape of a file of separated values: all that reading its rows needs.
 
     `header`: the record with the column names. `left_out`: records below it that are the header
     again. `end`: the first record that is no row of the table any more; 0: none.
@@ -102,7 +102,7 @@ class _Records:
                     yield number, cells
 
     def parts(self) -> Iterator[_Part]:
-        """All records: many together where each is a line, else one by one."""
+        """Yield all records: many together where each is a line, else one by one."""
         csv.field_size_limit(MOST_OF_A_LINE)
         number = 0
         try:
@@ -147,7 +147,7 @@ class _Records:
         return csv.reader(lines, delimiter=self.separator, strict=True, skipinitialspace=True)
 
     def _rows_of(self, lines: Sequence[str]) -> list[list[str]] | None:
-        """The cells of lines of which each is a record, None where that is not sure."""
+        """Return the cells of lines of which each is a record, None where that is not sure."""
         whole = "".join(lines)
         if '"' in whole and ('="' in whole or '" ' in whole or '"\t' in whole):
             return None
@@ -160,8 +160,8 @@ class _Records:
     def _one_by_one(
         self, lines: Sequence[str], more: Iterator[list[str]]
     ) -> Iterator[tuple[list[list[str]], Sequence[str]]]:
-        """The records that begin in `lines`, each with its own lines; the last may end in what
-        `more` gives."""
+        """Yield the records that begin in `lines`, each with its own lines; the last may end in
+        what `more` gives."""
         raw: list[str] = []
         for cells in self._reader(self._mended(lines, more, raw)):
             formula, self._formula = self._formula, False
@@ -171,7 +171,8 @@ class _Records:
     def _mended(
         self, lines: Sequence[str], more: Iterator[list[str]], raw: list[str]
     ) -> Iterator[str]:
-        """Lines as the csv module reads them. `raw`: those of the record that is being read."""
+        """Yield lines as the csv module reads them. `raw`: those of the record that is being
+        read."""
         while True:
             for read in lines:
                 line = read
@@ -197,15 +198,15 @@ def _without_equals(found: re.Match[str]) -> str:
 
 
 def _unwrapped(cell: str) -> str:
-    """`="007"`, by which other programs keep Excel from calculating, as `007`."""
+    """Return `="007"`, by which other programs keep Excel from calculating, as `007`."""
     found = _UNWRAPPED.fullmatch(cell)
     return found[1].replace('""', '"') if found else cell
 
 
 def find_separator(path: Path, encoding: str, wanted: Collection[str]) -> tuple[str, bool]:
-    """The separator, and whether Excel's own `sep=;` line stands above all: the one that finds a
-    wanted header, else the one that divides the rows most evenly, else the most frequent in the
-    first line."""
+    """Return the separator, and whether Excel's own `sep=;` line stands above all: the one that
+    finds a wanted header, else the one that divides the rows most evenly, else the most frequent in
+    the first line."""
     sample: list[str] = []
     try:
         for line in islice(text_lines(path, encoding), 2 * SEARCHED):
@@ -285,7 +286,7 @@ def _survey_rows(shape: Shape, wanted: Collection[str], seen: Readings | None) -
     full, before = shape.header, 0
 
     def is_plain(part: _Part) -> bool:
-        """Whether rows are as they should be, all of them: then they need no second look."""
+        """Return whether rows are as they should be, all of them: then they need no second look."""
         if part.first <= shape.header or min(map(len, part.rows)) < count:
             return False
         whole = "".join(part.lines)
@@ -339,7 +340,7 @@ def _survey_rows(shape: Shape, wanted: Collection[str], seen: Readings | None) -
 def _to_be_seen(
     records: _Records, is_plain: Callable[[_Part], bool]
 ) -> Iterator[tuple[int, list[str], Sequence[str]]]:
-    """Records with their numbers and lines; of many that are plain the first and the last."""
+    """Yield records with their numbers and lines; of many that are plain the first and the last."""
     for part in records.parts():
         first, rows, lines = part
         if len(rows) == 1:
@@ -353,7 +354,7 @@ def _to_be_seen(
 
 
 def _is_header(shape: Shape, number: int, cells: Sequence[str]) -> bool:
-    """Whether a row is the header again. Raises FindingError for one in another order."""
+    """Return whether a row is the header again. Raises FindingError for one in another order."""
     found = [cell.strip() for cell in cells]
     names = [name.strip() for name in shape.columns]
     while len(found) > len(names) and not found[-1]:
@@ -370,7 +371,7 @@ def _is_header(shape: Shape, number: int, cells: Sequence[str]) -> bool:
 
 
 def looks_like_id(cell: str) -> bool:
-    """Whether a cell may hold an id: one word with a digit in it, or a handle."""
+    """Return whether a cell may hold an id: one word with a digit in it, or a handle."""
     found = cell.strip()
     return bool(re.fullmatch(r"@?[\w.+-]+", found)) and (
         any(map(str.isdigit, found)) or found.startswith("@")
@@ -412,8 +413,8 @@ def _settle_block(
 
 
 def _always_empty(shape: Shape, width: int) -> bool:
-    """Whether there are full rows, and the columns from `width` on are empty in all of them. Reads
-    the file again, once for each width."""
+    """Return whether there are full rows, and the columns from `width` on are empty in all of them.
+    Reads the file again, once for each width."""
     known = shape.empty_from.get(width)
     if known is None:
         records = _Records(shape.path, shape.encoding, shape.separator, shape.told)
@@ -428,8 +429,8 @@ def _always_empty(shape: Shape, width: int) -> bool:
 
 
 def _begins_footer(cell: str, id_at: int | None, apart: int) -> bool:
-    """Whether a row of one cell is no person's: it has no id, and blank lines or a footer's words
-    set it apart."""
+    """Return whether a row of one cell is no person's: it has no id, and blank lines or a footer's
+    words set it apart."""
     if not cell.strip() or ((id_at or 0) == 0 and looks_like_id(cell)):
         return False
     return apart > 1 or bool(_FOOTER.search(cell))
@@ -463,8 +464,8 @@ def _uneven(shape: Shape, number: int, cells: Sequence[str]) -> AudienceError:
 
 
 def shaped_rows(shape: Shape) -> Iterator[Row]:
-    """The rows of a file whose shape is known, each of as many cells as there are columns. Empty
-    cells too many at a row's end are dropped, and those left off are empty."""
+    """Yield the rows of a file whose shape is known, each of as many cells as there are columns.
+    Empty cells too many at a row's end are dropped, and those left off are empty."""
     count, header, left_out, end = len(shape.columns), shape.header, shape.left_out, shape.end
     records = _Records(shape.path, shape.encoding, shape.separator, shape.told)
     for first, rows, _ in records.parts():

@@ -30,7 +30,7 @@ _RARE = frozenset("ŠšŽžŸƒˆ")
 
 
 def find_encoding(path: Path, encoding: str | None) -> str:
-    """The encoding by the file's byte mark, else the one asked for, else UTF-8.
+    """Return the encoding by the file's byte mark, else the one asked for, else UTF-8.
 
     Raises AudienceError where the one asked for is not the file's.
     """
@@ -48,7 +48,7 @@ def find_encoding(path: Path, encoding: str | None) -> str:
 
 
 def _is_byte_encoding(encoding: str) -> bool:
-    """Whether UTF-8 can be mistaken for it: of no Unicode encoding, and known to Python."""
+    """Return whether UTF-8 can be mistaken for it: of no Unicode encoding, and known to Python."""
     try:
         name = codecs.lookup(encoding).name
     except LookupError:
@@ -79,8 +79,8 @@ def _refuse_utf8(path: Path, encoding: str) -> None:
 
 
 def wrong_encoding(path: Path, encoding: str, separator: str = ",") -> AudienceError:
-    """The error for a file that does not decode: its first row that does not, and how a cell of it
-    reads in each encoding that may be meant. Reads the file again, slowly."""
+    """Return the error for a file that does not decode: its first row that does not, and how a cell
+    of it reads in each encoding that may be meant. Reads the file again, slowly."""
     name = encoding.removesuffix("-sig")
     if not name.startswith("utf-8") and not _is_byte_encoding(name):
         return wrong(path, 0, f"is not {name.upper()} text", "save the file as CSV UTF-8")
@@ -126,7 +126,7 @@ def wrong_encoding(path: Path, encoding: str, separator: str = ",") -> AudienceE
 
 
 def _readings(cells: list[bytes]) -> list[tuple[str, list[str]]]:
-    """How one cell reads, and in which encodings; the ways that look most like words first.
+    """Return how one cell reads, and in which encodings; the ways that look most like words first.
 
     The first cell is shown, as its row is named; an encoding in which another cell cannot be read
     is none of them.
@@ -149,8 +149,8 @@ def _readings(cells: list[bytes]) -> list[tuple[str, list[str]]]:
 
 
 def doubtful_words(text: str) -> list[str]:
-    """The words of a text that no language writes: signs inside of words, capitals after small
-    letters, scripts mixed, Latin words of accents alone."""
+    """Return the words of a text that no language writes: signs inside of words, capitals after
+    small letters, scripts mixed, Latin words of accents alone."""
     return [word for word in _WORD.findall(text) if _is_doubtful(word)]
 
 
@@ -198,7 +198,7 @@ class Readings:
                 kept.append(word[:40])
 
     def finding(self, path: Path, encoding: str) -> Iterable[Finding]:
-        """A question where words look wrong, else a note; nothing where all is ASCII."""
+        """Yield a question where words look wrong, else a note; nothing where all is ASCII."""
         if self._doubtful:
             told = ", ".join(map(repr_word, self._doubtful))
             what = f"read as {encoding}, texts are {told}; is that right?"
@@ -210,5 +210,5 @@ class Readings:
 
 
 def repr_word(word: str) -> str:
-    """A word as it can be shown: signs without a shape as escapes."""
+    """Return a word as it can be shown: signs without a shape as escapes."""
     return "".join(s if s.isprintable() else s.encode("unicode_escape").decode() for s in word)

@@ -1,4 +1,4 @@
-"""Where a table's header stands: in its first row, or below lines that other programs put above."""
+"""The header of a table: in its first row, or below lines that other programs put above."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
 
 
 def header_name(cell: str) -> str:
-    """A header's cell as columns are compared: ` X-User ID ` is `x_user_id`."""
+    """Return a header's cell as columns are compared: ` X-User ID ` is `x_user_id`."""
     text = unicodedata.normalize("NFC", cell).strip(" \t\r\n\xa0" + _INVISIBLE)
     return re.sub(r"[\s\-]+", "_", text.casefold())
 
 
 def find_header(rows: Sequence[Sequence[str]], wanted: Collection[str]) -> int:
-    """The index of the first of `rows` that has one of the `wanted` names (as `header_name` gives
-    them) as a cell; 0 where none of the first rows has, or nothing is wanted."""
+    """Return the index of the first of `rows` that has one of the `wanted` names (as `header_name`
+    gives them) as a cell; 0 where none of the first rows has, or nothing is wanted."""
     for index, cells in enumerate(rows[:SEARCHED] if wanted else ()):
         if any(header_name(cell) in wanted for cell in cells):
             return index
@@ -34,8 +34,8 @@ def find_header(rows: Sequence[Sequence[str]], wanted: Collection[str]) -> int:
 def settle_header(
     path: Path, rows: Sequence[tuple[int, Sequence[str]]], wanted: Collection[str]
 ) -> tuple[int, list[Finding]]:
-    """The index of the header among a table's first rows, each with its number, and the note that
-    lines above it are left out.
+    """Return the index of the header among a table's first rows, each with its number, and the note
+    that lines above it are left out.
 
     Raises AudienceError where a header seems to stand below rows that may be people's: left out in
     silence, they would get nothing.
@@ -58,7 +58,7 @@ def settle_header(
 
 
 def _like_id(cell: str) -> bool:
-    """Whether a cell may be somebody's id: digits that are no year and no count."""
+    """Return whether a cell may be a person's id: digits that are no year and no count."""
     found = cell.strip()
     return found.isdecimal() and len(found) > 6
 

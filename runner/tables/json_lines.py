@@ -42,7 +42,7 @@ MOST_OF_AN_ARRAY = 256 << 20
 
 
 def json_objects(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Every object with its number, all values as text; `Nested` for lists and objects.
+    """Yield every object with its number, all values as text; `Nested` for lists and objects.
 
     The number is that of the line, as in an editor; in an array that of the object, from 1. Whole
     numbers keep all their digits, other numbers stay as written, null is empty. Raises
@@ -85,7 +85,7 @@ def json_objects(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, str
 
 
 def _array(text: str) -> Iterator[Any]:
-    """The elements of an array, one after the other. Raises JSONDecodeError."""
+    """Yield the elements of an array, one after the other. Raises JSONDecodeError."""
     at = _skip(text, _skip(text, 0) + 1)
     if text[at : at + 1] == "]":
         return
@@ -131,7 +131,7 @@ def _cell(value: object) -> str:
 
 
 def _refuse_halves(path: Path, row: int, key: str, value: str) -> None:
-    """`\\ud83d` alone is half a character and can never be sent."""
+    """Refuse half a character, such as `\\ud83d` alone: it can never be sent."""
     if value.isascii() and key.isascii() and "\0" not in value and "\0" not in key:
         return
     if _BAD_JSON.search(value) or _BAD_JSON.search(key):
@@ -140,6 +140,6 @@ def _refuse_halves(path: Path, row: int, key: str, value: str) -> None:
 
 
 def _speakable(key: str) -> str:
-    """A key, fit for one line of a message."""
+    """Return a key, fit for one line of a message."""
     key = key if len(key) <= 60 else key[:59] + "…"
     return "".join(char if char.isprintable() else "?" for char in key)

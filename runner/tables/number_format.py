@@ -1,7 +1,7 @@
-"""What a spreadsheet shows of a number: its number format (ECMA-376 part 1, 18.8.31), as written.
+"""Number formats (ECMA-376 part 1, 18.8.31): the text that a spreadsheet shows of a number.
 
 Separators are a format's own, `,` and `.`, since a file does not say how the computer that showed
-it writes them. Names of months and days are English unless the format names another language.
+it writes them. DateNames of months and days are English unless the format names another language.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
-from runner.tables.date_names import Names, names_of
+from runner.tables.date_names import DateNames, names_of
 
 GENERAL = "General"
 
@@ -65,15 +65,15 @@ class _Unknown(Exception):
 class _Section:
     items: list[tuple[str, str]] = field(default_factory=list)
     condition: tuple[str, float] | None = None
-    names: Names | None = None  # None: of a language that is not known here
+    names: DateNames | None = None  # None: of a language that is not known here
 
     def has(self, *kinds: str) -> bool:
         return any(kind in kinds for kind, _ in self.items)
 
 
 def shown_number(code: str, value: float, base_1904: bool = False) -> str | None:
-    """The text that a number is shown as; None for a format that is not known here, and for a
-    number that the format cannot show, such as a date before 1900."""
+    """Return the text that a number is shown as; None for a format that is not known here, and for
+    a number that the format cannot show, such as a date before 1900."""
     try:
         sections = _compiled(code)
         if sections is None:
@@ -93,7 +93,7 @@ def shown_number(code: str, value: float, base_1904: bool = False) -> str | None
 
 
 def shown_text(code: str, text: str) -> str:
-    """A text as its format shows it: `"Dr. "@` puts something before it."""
+    """Return a text as its format shows it: `"Dr. "@` puts something before it."""
     sections = _compiled(code) if "@" in code else None
     if not sections or (len(sections) < 4 and not sections[-1].has("text")):
         return text
@@ -106,13 +106,13 @@ def shown_text(code: str, text: str) -> str:
 
 
 def is_date(code: str) -> bool:
-    """Whether numbers of this format are moments."""
+    """Return whether numbers of this format are moments."""
     bare = re.sub(r'"[^"]*"|\\.|_.|\*.|\[(?!h|m|s)[^\]]*\]|General|E[+-]', "", code, flags=re.I)
     return bool(re.search("[ymdhs]", bare, re.IGNORECASE))
 
 
 def plain_number(value: float) -> str:
-    """A number in digits, 15 significant ones at most: more are noise of its binary form."""
+    """Return a number in digits, 15 significant ones at most: more are noise of its binary form."""
     text = f"{value:.15g}"
     if value and not 1e-9 <= abs(value) < 1e21:
         return text.upper()
@@ -122,7 +122,7 @@ def plain_number(value: float) -> str:
 
 
 def plain_moment(value: float, base_1904: bool) -> str:
-    """A date, a time or both in ISO 8601, a number where it is none."""
+    """Return a date, a time or both in ISO 8601, a number where it is none."""
     if not 0 <= value < _LATEST:
         return plain_number(value)
     moment = _moment(value, base_1904)
@@ -132,7 +132,7 @@ def plain_moment(value: float, base_1904: bool) -> str:
 
 
 def serial_of(moment: datetime, base_1904: bool) -> float:
-    """The number that a workbook keeps for a moment."""
+    """Return the number that a workbook keeps for a moment."""
     days = (moment - _BEGIN) / timedelta(days=1)
     return days - 1462 if base_1904 else days
 
@@ -142,7 +142,7 @@ def serial_of(moment: datetime, base_1904: bool) -> float:
 
 @lru_cache(maxsize=1024)
 def _compiled(code: str) -> Sequence[_Section] | None:
-    """Its sections; None where it is not known."""
+    """Return its sections; None where it is not known."""
     sections = [_Section(names=names_of(""))]
     try:
         for match in _TOKEN.finditer(code):
@@ -193,7 +193,7 @@ def _add_bracket(section: _Section, text: str) -> None:
 
 
 def _choose(sections: Sequence[_Section], value: float) -> tuple[_Section, bool]:
-    """The section for a number, and whether a minus goes before it."""
+    """Return the section for a number, and whether a minus goes before it."""
     numeric = sections[:3]
     if any(each.condition for each in numeric):
         for each in numeric:
@@ -247,7 +247,7 @@ def _number(section: _Section, value: float) -> str:
 
 
 def _whole(items: Sequence[tuple[str, str]], digits: str, grouped: bool) -> str:
-    """The part before the point; the first place takes all digits that are left."""
+    """Return the part before the point; the first place takes all digits that are left."""
     found: list[str] = []
     first = next((index for index, (kind, _) in enumerate(items) if kind == "digit"), -1)
     count = 0
@@ -278,7 +278,7 @@ def _whole(items: Sequence[tuple[str, str]], digits: str, grouped: bool) -> str:
 
 
 def _rest(items: Sequence[tuple[str, str]], digits: str) -> str:
-    """The point and what is after it."""
+    """Return the point and what is after it."""
     found = []
     used = 0
     for kind, text in items:
@@ -306,8 +306,8 @@ def _scientific(items: Sequence[tuple[str, str]], value: float) -> str:
 
 
 def _moment(value: float, base_1904: bool, part: timedelta = timedelta(seconds=1)) -> datetime:
-    """The moment of a serial number, rounded to whole parts of a second. The calendar that begins
-    in 1900 has a 29 February 1900, which there was not."""
+    """Return the moment of a serial number, rounded to whole parts of a second. The calendar that
+    begins in 1900 has a 29 February 1900, which there was not."""
     days = value + 1462 if base_1904 else value if value >= 60 else value + 1
     return _BEGIN + round(timedelta(days=days) / part) * part
 
@@ -344,7 +344,7 @@ def _date(section: _Section, value: float, base_1904: bool) -> str:
 
 
 def _with_fractions(items: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """`ss.00` with the last part of it as one item."""
+    """Return `ss.00` with the last part of it as one item."""
     found: list[tuple[str, str]] = []
     for kind, text in items:
         if kind == "digit" and text == "0" and found and found[-1][0] in ("point", "fraction"):
@@ -357,7 +357,7 @@ def _with_fractions(items: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return found
 
 
-def _part(text: str, moment: datetime, names: Names | None, noon: bool, minutes: bool) -> str:
+def _part(text: str, moment: datetime, names: DateNames | None, noon: bool, minutes: bool) -> str:
     letter, wide = text[0], len(text)
     if letter in "hs" or minutes:
         hour = (moment.hour % 12 or 12) if noon else moment.hour

@@ -22,7 +22,7 @@ FLOAT_EXACT = 2**53
 
 
 def read_parquet(path: Path) -> Opened:
-    """A parquet file, streamed. Raises AudienceError, also when pyarrow is not there."""
+    """Return a parquet file, streamed. Raises AudienceError, also when pyarrow is not there."""
     try:
         parquet = importlib.import_module("pyarrow.parquet")
         arrow = importlib.import_module("pyarrow")

@@ -1,4 +1,4 @@
-"""One way to read every kind of table."""
+"""The reader of every kind of table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from runner.tables.text_files import Row, reading, wrong
 
 SEPARATED = (".csv", ".tsv", ".txt")
 PACKED = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""How workbooks begin: .xlsx, and .xls or one with a password."""
+"""The first bytes of workbooks: .xlsx, and .xls or one with a password."""
 KNOWN = (*SEPARATED, ".jsonl", ".json", ".xlsx", ".parquet")
 MOST_COLUMNS = 2_000
 """Columns of a table. Our own choice: exports with all fields of a CRM have some hundreds. Each
@@ -30,7 +30,7 @@ MOST_OF_A_NAME = 32_767
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file's columns, as they are written, and its rows, read anew at each call of `rows`.
+    """A file's columns, as they are written, and its rows, read again at each call of `rows`.
 
     `rows` yields (number, cells): as many cells as columns, all text, empty is "". The number is
     the one a spreadsheet shows (header 1, first row 2); in JSON lines the line's. Rows with
@@ -58,7 +58,7 @@ def read_table(
     sheet: str | None = None,
     wanted: Collection[str] = (),
 ) -> Table:
-    """Opens a table and reads its header. Raises AudienceError, as `rows` does later.
+    """Open a table and read its header. Raises AudienceError, as `rows` does later.
 
     `encoding`: of text files; default UTF-8, or UTF-16 by the byte mark. `sheet`: of a workbook;
     default: the first visible one with a header. `wanted`: names (as `header.header_name` gives
@@ -92,7 +92,7 @@ def read_table(
 
 
 def ending(path: Path) -> str:
-    """The kind of table by the file's name, `.gz` taken off. Raises AudienceError."""
+    """Return the kind of table by the file's name, `.gz` taken off. Raises AudienceError."""
     name = path.name.lower()
     packed = name.endswith(".gz")
     kind = Path(name.removesuffix(".gz")).suffix
@@ -103,7 +103,7 @@ def ending(path: Path) -> str:
 
 
 def _kind(path: Path) -> str:
-    """The kind of table by its name, or a workbook under the name of a text file."""
+    """Return the kind of table by its name, or a workbook under the name of a text file."""
     kind = ending(path)
     if kind in (".xlsx", ".parquet") or path.suffix.lower() == ".gz":
         return kind
@@ -113,18 +113,18 @@ def _kind(path: Path) -> str:
 
 
 def _module(name: str) -> Any:
-    """A module of this package that few commands need."""
+    """Return a module of this package that few commands need."""
     return importlib.import_module(f"runner.tables.{name}")
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of the file's bytes as 64 hex digits, read in pieces. Raises AudienceError."""
+    """Return SHA-256 of the file's bytes as 64 hex digits, read in pieces. Raises AudienceError."""
     with reading(path), path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def check_columns(path: Path, columns: Sequence[str]) -> None:
-    """Refuses names that cannot tell one column from another."""
+    """Refuse names that cannot tell one column from another."""
     if not columns:
         raise wrong(path, 1, "has no column names", "write them into the first row")
     if len(columns) > MOST_COLUMNS:
@@ -174,7 +174,7 @@ def _json_lines(path: Path, encoding: str | None) -> Table:
 
 
 def _refuse_more(path: Path, row: int, columns: Collection[str], name: str) -> None:
-    """Refuses a file whose keys are what differs from person to person."""
+    """Refuse a file whose keys are what differs from person to person."""
     if len(columns) > MOST_COLUMNS:
         what = f"with the lines above it has more than {MOST_COLUMNS:,} different keys"
         raise wrong(path, row, what, "write the same keys into each, one for a column")

@@ -81,7 +81,7 @@ class Book:
     merges: list[Merge] = field(default_factory=list)  # of the sheet whose rows were read last
 
     def rows(self, sheet: SheetPart) -> Iterator[RawRow]:
-        """The rows of a sheet that hold cells. After the last, `merges` are this sheet's."""
+        """Yield the rows of a sheet that hold cells. After the last, `merges` are this sheet's."""
         self.merges = []
         number = 0
         with self._open(sheet.part) as stream:
@@ -145,7 +145,8 @@ class Book:
 
 
 def open_book(path: Path, package: zipfile.ZipFile) -> Book:
-    """What the sheets of a workbook share. Raises Torn, and what zipfile and ElementTree do."""
+    """Return the parts that the sheets of a workbook share. Raises Torn, and what zipfile and
+    ElementTree do."""
     names = {name.replace("\\", "/").lstrip("/").casefold(): name for name in package.namelist()}
 
     def part(name: str) -> Element | None:
@@ -185,8 +186,8 @@ def open_book(path: Path, package: zipfile.ZipFile) -> Book:
 
 
 def unescaped(text: str) -> str:
-    """A text with `_xHHHH_` undone, as the file format has characters that XML cannot hold, and
-    with every kind of line break as one."""
+    """Return a text with `_xHHHH_` undone, as the file format has characters that XML cannot hold,
+    and with every kind of line break as one."""
     if "_x" in text:
         text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
         if _HALF.search(text):  # two halves are one character; one alone is none
@@ -208,7 +209,7 @@ def _shared(stream: IO[bytes]) -> Iterator[str]:
 
 
 def _rich(element: Element) -> str:
-    """A text of one or many styles, without the reading aid (`rPh`) beside it."""
+    """Return a text of one or many styles, without the reading aid (`rPh`) beside it."""
     found = []
     for part in element:
         tag = _local(part.tag)
@@ -220,7 +221,7 @@ def _rich(element: Element) -> str:
 
 
 def _formats(styles: Element) -> list[str]:
-    """The number format of each cell style."""
+    """Return the number format of each cell style."""
     codes = dict(BUILT_IN) | dict.fromkeys(OWN_DATES, OWN_DATE)
     found = []
     for part in styles:
@@ -234,7 +235,7 @@ def _formats(styles: Element) -> list[str]:
 
 
 def _relations(element: Element | None, folder: str) -> dict[str, tuple[str, str]]:
-    """Id: (kind, part) of what a part names."""
+    """Return id: (kind, part) of what a part names."""
     found = {}
     for each in () if element is None else element:
         target = each.get("Target", "").replace("\\", "/")
@@ -245,7 +246,7 @@ def _relations(element: Element | None, folder: str) -> dict[str, tuple[str, str
 
 
 def _local(tag: str) -> str:
-    """A name without its namespace: strict files have another."""
+    """Return a name without its namespace: strict files have another."""
     return tag.rpartition("}")[2]
 
 
@@ -254,7 +255,7 @@ def _is_true(value: str | None) -> bool:
 
 
 def _column(place: str) -> int:
-    """`C7` is in column 2."""
+    """Return the number of a cell's column: 2 for `C7`."""
     number = 0
     for letter in place:
         if not "A" <= letter <= "Z":
@@ -274,7 +275,7 @@ def _merge(ref: str) -> Merge:
 
 
 def column_letters(column: int) -> str:
-    """How a spreadsheet calls a column that counts from 0."""
+    """Return the letters of a column that counts from 0."""
     text, number = "", column + 1
     while number:
         number, rest = divmod(number - 1, 26)

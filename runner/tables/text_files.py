@@ -1,4 +1,4 @@
-"""Files that are text: opened, unpacked, and read line by line."""
+"""Text files: opened, unpacked, and read line by line."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ the memory."""
 
 
 def wrong(path: Path, row: int, what: str, instead: str = "") -> AudienceError:
-    """An AudienceError in one line: file, row, what, and what instead."""
+    """Return an AudienceError in one line: file, row, what, and what instead."""
     where = f"{path}: row {row}" if row else str(path)
     return AudienceError(f"{where}: {what}" + (f"; {instead}" if instead else ""))
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turns what the system and gzip raise into an AudienceError."""
+    """Turn what the system and gzip raise into an AudienceError."""
     try:
         yield
     except FileNotFoundError:
@@ -42,21 +42,21 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def open_bytes(path: Path) -> IO[bytes] | gzip.GzipFile:
-    """The file's bytes, unpacked."""
+    """Return the file's bytes, unpacked."""
     if path.suffix.lower() == ".gz":
         return gzip.open(path, "rb")
     return path.open("rb")
 
 
 def text_lines(path: Path, encoding: str) -> Iterator[str]:
-    """The file's lines with their ends; refuses NUL, which no text file holds."""
+    """Yield the file's lines with their ends; refuses NUL, which no text file holds."""
     for block in text_blocks(path, encoding, 1 << 10):
         yield from lines_of(block)
 
 
 def text_blocks(path: Path, encoding: str, size: int) -> Iterator[str]:
-    """The file's text in pieces of about `size` characters that end where a line ends; refuses NUL,
-    after the lines above it."""
+    """Yield the file's text in pieces of about `size` characters that end where a line ends;
+    refuses NUL, after the lines above it."""
     with (
         reading(path),
         open_bytes(path) as stream,
@@ -81,7 +81,7 @@ def text_blocks(path: Path, encoding: str, size: int) -> Iterator[str]:
 
 
 def lines_of(block: str) -> list[str]:
-    """The lines of a text with their ends, of any of the three kinds."""
+    """Return the lines of a text with their ends, of any of the three kinds."""
     return io.StringIO(block, newline="").readlines()
 
 

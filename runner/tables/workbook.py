@@ -64,7 +64,7 @@ class Sheet:
 
 
 def read_workbook(path: Path, sheet: str | None, wanted: Collection[str]) -> Sheet:
-    """The sheet of a workbook that is named, else the first visible one with a header.
+    """Return the sheet of a workbook that is named, else the first visible one with a header.
 
     `wanted`: names of columns (as `header_name` gives them) of which a header has one; where none
     is wanted, a second visible sheet with something in it is refused. Raises AudienceError.
@@ -105,7 +105,7 @@ def _check_kind(path: Path, head: bytes) -> None:
 
 
 def _check_size(path: Path) -> None:
-    """Refuses what would fill the memory. zipfile reads no more of a part than is written here."""
+    """Refuse what would fill the memory. zipfile reads no more of a part than is written here."""
     with zipfile.ZipFile(path) as package:
         size = sum(part.file_size for part in package.infolist())
     if size > MOST_UNPACKED:
@@ -147,13 +147,14 @@ def _choose(path: Path, book: Book, name: str | None, wanted: Collection[str]) -
 
 
 def _start(book: Book, sheet: SheetPart) -> list[list[str]]:
-    """The first rows of a sheet that hold something."""
+    """Return the first rows of a sheet that hold something."""
     rows = ([cell.value or "" for cell in row.cells] for row in book.rows(sheet))
     return list(islice((cells for cells in rows if any(cells)), SEARCHED))
 
 
 def _holds(cell: str) -> bool:
-    """Whether there is something in a cell: FALSE is, and so is a formula without a result."""
+    """Return whether there is something in a cell: FALSE is, and so is a formula without a
+    result."""
     return len(cell) > 0 or type(cell) is Uncalculated
 
 
@@ -283,7 +284,7 @@ class _Reader:
                 told.append(merge)
 
     def _below_merged(self, at: int, wanted: Collection[str]) -> int:
-        """The index of the last row of a header whose id column is merged over several."""
+        """Return the index of the last row of a header whose id column is merged over several."""
         number, header = self._rows[at]
         for merge in self._merges:
             ids = header[merge.first_column : merge.first_column + 1]
@@ -294,7 +295,7 @@ class _Reader:
     # Columns
 
     def _kept_columns(self, number: int, header: Sequence[str], below: Sequence[Row]) -> list[int]:
-        """The columns with a name. One without and with nothing in it is left out."""
+        """Return the columns with a name. One without and with nothing in it is left out."""
         named = [index for index, name in enumerate(header) if name.strip()]
         if not named:
             raise wrong(self._path, number, "has no column names", "write them into this row")

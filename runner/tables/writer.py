@@ -1,8 +1,11 @@
-"""Writes tables for people: whole or not at all, readable by their owner only."""
+"""The writer of tables: whole or not at all, readable by their owner only."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import fcntl
+import glob
 import html
 import importlib
 import json
@@ -21,10 +24,13 @@ EXCEL_ROWS = 1_048_576
 EXCEL_CHARACTERS = 32_767
 """Most rows of a sheet and characters of a cell, by Excel's own specification."""
 
+_PARTIAL = "run-campaign-partial"
+"""How the names of files end that are being written."""
+
 _FORMULA = frozenset("=+-@\t\r")
 _FORMULA_WITHIN = re.compile(r"(?<=[;\t\r\n])(?=[=+@]|-[\w(])")
-"""Where a spreadsheet that separates by semicolons, as in most of Europe, begins a cell: quotes in
-the middle of what it takes for one keep nothing together."""
+"""The beginnings of cells in a spreadsheet that separates by semicolons, as in most of Europe:
+quotes in the middle of what it takes for one keep nothing together."""
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 _PAGE = """<!doctype html>
@@ -43,7 +49,7 @@ th{{background:#f3f3f3;position:sticky;top:0}}
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    """Writes .csv, .jsonl, .xlsx or .html by the file's ending; None is an empty cell.
+    """Write .csv, .jsonl, .xlsx or .html by the file's ending; None is an empty cell.
 
     The file appears under its name only when it is complete, with mode 0600: it holds people's
     data. Ids in .xlsx are text cells, so that Excel rounds none. A text that begins with
@@ -65,14 +71,14 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file to write to, of mode 0600, that takes `path`'s place when all of it is on the disk;
-    nothing of it stays otherwise. Raises RunnerError when it cannot be written."""
+    """Yield a file to write to, of mode 0600, that takes `path`'s place when all of it is on disk;
+    nothing of it stays otherwise, and what a killed process has left of an earlier one goes.
+    Raises RunnerError when it cannot be written."""
     temporary: Path | None = None
+    handle = -1
     try:
-        # In the same folder, so that the last step is a rename and cannot fail half-way.
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        _remove_leftovers(path)
+        handle, temporary = _new_partial(path)
         yield temporary
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
@@ -84,6 +90,28 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+        if handle >= 0:
+            os.close(handle)
+
+
+def _new_partial(path: Path) -> tuple[int, Path]:
+    """A new file beside `path`, locked for as long as its handle is open: a lock dies with its
+    process. In the same folder, so that the last step is a rename and cannot fail half-way."""
+    while True:
+        handle, name = tempfile.mkstemp(f".{_PARTIAL}", f".{path.name[:100]}.", path.parent)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.path.exists(name):
+            return handle, Path(name)
+        os.close(handle)  # another process took it for a leftover before it was locked
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what processes that were killed have left of `path`: it holds people's data."""
+    for left in path.parent.glob(f".{glob.escape(path.name[:100])}.*.{_PARTIAL}"):
+        with contextlib.suppress(OSError), left.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
 
 
 def _same_length(

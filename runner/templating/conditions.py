@@ -1,4 +1,4 @@
-"""What a template decides by, and which of its columns are read as yes and no or as numbers."""
+"""Conditions of a template, and the columns that it reads as yes and no or as numbers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Condition(NamedTuple):
 
 
 def conditions(tree: nodes.Template) -> list[Condition]:
-    """The columns, filtered or not, that are a bare condition: alone, or in not, and, or."""
+    """Return the columns, filtered or not, that are a bare condition: alone, or in not, and, or."""
     found: list[Condition] = []
     for node in tree.find_all((nodes.If, nodes.CondExpr, nodes.And, nodes.Or, nodes.Not)):
         tests: list[nodes.Node] = (
@@ -56,7 +56,8 @@ def _bare(test: nodes.Node) -> Iterator[str]:
 
 
 def comparisons(tree: nodes.Template, name: str) -> list[Finding]:
-    """Findings for every comparison of a column's text with a number, or with true and false."""
+    """Return findings for every comparison of a column's text with a number, or with true and
+    false."""
     found: list[Finding] = []
     for node in tree.find_all(nodes.Compare):
         left = node.expr
@@ -120,7 +121,7 @@ def _is_plain_number(text: str) -> bool:
 
 
 def _column(node: nodes.Node | None) -> str:
-    """The column whose text this is; empty for any other expression."""
+    """Return the column whose text this is; empty for any other expression."""
     while isinstance(node, nodes.Filter) and node.name in _STILL_TEXT:
         node = node.node
     return node.name if isinstance(node, nodes.Name) and node.ctx == "load" else ""

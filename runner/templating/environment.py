@@ -1,4 +1,4 @@
-"""What a template may use: Jinja2's sandbox, narrowed to text."""
+"""The environment of templates: Jinja2's sandbox, narrowed to text."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def _range(*args: int) -> range:
 
 
 def _printed(value: Any) -> Any:
-    """What `{{ … }}` may print: text and numbers, never None, nan, a list or a function."""
+    """Return a value as `{{ … }}` may print it: text and numbers, never None, nan, a list or a
+    function."""
     if type(value) is str:
         if len(value) > limits.SHORT:
             limits.spend(len(value))
@@ -78,7 +79,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return False
 
     def wrap_str_format(self, value: Any) -> Any:
-        """No `format`: a width in it can ask for gigabytes."""
+        """Refuse `format`: a width in it can ask for gigabytes."""
         return None
 
     def call(self, context: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Bounds what one template may do, so that no typing mistake runs for ever or fills the memory.
+"""Limits of what one template may do, so that no typing mistake runs for ever or fills the memory.
 
 Nothing can stop a step once Python's own C code is in it, so no step may be large. Every text, list
 and loop is paid for from one allowance per rendering: a loop before its first round, by its
@@ -35,7 +35,7 @@ CONTAINER, LOOP, CONCAT, SEEN = "[]", "for", "~", "=="
 
 
 class _Allowance(local):
-    """What is left to spend; each thread renders for itself."""
+    """The remaining budget of a rendering; each thread renders for itself."""
 
     left = MAX_WORK
 
@@ -44,7 +44,7 @@ _allowance = _Allowance()
 
 
 def begin() -> None:
-    """A rendering or a compilation begins, with a full allowance."""
+    """Begin a rendering or a compilation, with a full allowance."""
     _allowance.left = MAX_WORK
 
 
@@ -56,7 +56,7 @@ def spend(work: int) -> None:
 
 
 def weight(value: Any) -> int:
-    """How much there is of a value, what lists hold included as often as they hold it."""
+    """Return the size of a value, what lists hold included as often as they hold it."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, list | tuple | set | frozenset):
@@ -76,7 +76,7 @@ def _together(values: Iterable[Any]) -> int:
 
 
 def paid(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, paid for by what it reads and what it makes."""
+    """Return `function`, paid for by what it reads and what it makes."""
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -96,7 +96,7 @@ def paid(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def joined(values: Iterable[Any], between: str = "") -> str:
-    """The texts of `values` in a row."""
+    """Return the texts of `values` in a row."""
     if isinstance(values, jinja2.Undefined):
         str(values)  # raises, with the name
     texts = list(map(_told, values))
@@ -111,7 +111,7 @@ def _told(value: Any) -> str:
 
 
 def replaced(value: Any, old: str, new: str, count: int | None = None) -> str:
-    """`value` with every `old` (or the first `count`) as `new`."""
+    """Return `value` with every `old` (or the first `count`) as `new`."""
     text, old, new = _told(value), str(old), str(new)
     limit = -1 if count is None else count
     found = text.count(old) if limit < 0 else min(limit, text.count(old))
@@ -120,7 +120,7 @@ def replaced(value: Any, old: str, new: str, count: int | None = None) -> str:
 
 
 def call_of(function: Any, args: tuple[Any, ...]) -> Callable[..., Any]:
-    """What a template may call as `function`: a method of a text is paid for."""
+    """Return the callable that a template gets for `function`: a method of a text is paid for."""
     owner = getattr(function, "__self__", None)
     if not isinstance(owner, str):
         return paid(function)
@@ -213,7 +213,7 @@ class _Payments(NodeTransformer):
 
 
 def _size(node: nodes.Node) -> int:
-    """Steps of one round: what stands in a loop, and the characters that it writes."""
+    """Return steps of one round: what stands in a loop, and the characters that it writes."""
     return sum(
         1 + (len(each.data) if isinstance(each, nodes.TemplateData) else 0)
         for each in node.find_all(nodes.Node)

@@ -24,7 +24,8 @@ _TAG = re.compile(
 
 
 def without_tag_lines(source: str) -> str:
-    """A template in which statements and comments alone on their lines take these lines with them.
+    """Return a template in which statements and comments alone on their lines take these lines with
+    them.
 
     The line break moves into the tag, so that every line keeps its number. A line on which a tag
     says by `-` or `+` what becomes of its white space stays as it is.
@@ -47,12 +48,12 @@ def without_tag_lines(source: str) -> str:
 
 
 def _begin(source: str, at: int) -> int:
-    """Where the line begins."""
+    """Return the place where the line begins."""
     return source.rfind("\n", 0, at) + 1
 
 
 def _line_of(source: str, run: list[tuple[int, int]], until: int) -> tuple[int, int] | None:
-    """From where to where a run of tags has whole lines for itself; None if it has not."""
+    """Return from where to where a run of tags has whole lines for itself; None if it has not."""
     last = run[-1][1]
     after = re.compile(r"[ \t]*\n").match(source, last, until)
     if after is None:
@@ -73,7 +74,7 @@ def close_gaps(tree: nodes.Template, environment: jinja2.Environment) -> None:
 
 
 def _close(body: list[nodes.Node], blank: bool, environment: jinja2.Environment) -> None:
-    """`blank`: whether what stands before ends in a blank line, or the text begins here."""
+    """Close the gaps of a body. `blank`: whether a blank line, or nothing, stands before it."""
     for at, node in enumerate(body):
         if isinstance(node, nodes.Output):
             for piece in node.nodes:
@@ -105,7 +106,7 @@ def _first_data(body: list[nodes.Node]) -> nodes.TemplateData | None:
 
 
 def _ends_line(body: list[nodes.Node]) -> bool:
-    """Whether a branch is whole lines."""
+    """Return whether a branch is whole lines."""
     last = body[-1] if body else None
     if not (isinstance(last, nodes.Output) and last.nodes):
         return False

@@ -1,4 +1,4 @@
-"""What the literal parts of a template say that nobody means to send.
+"""Literal parts of a template that no person means to send.
 
 Pure: a parsed template and the sheet's columns in, findings out. What a cell holds is never looked
 at. Another program's placeholder is certain when a column's name is in it; else it is asked about
@@ -129,8 +129,8 @@ class _Text:
 def literal_findings(
     tree: nodes.Template, columns: Sequence[str], place: Callable[[int], tuple[str, int]]
 ) -> list[Finding]:
-    """What the template's own words should not say. `columns`: as a template writes them; `place`:
-    the file and line that are told for a line of the template."""
+    """Return findings about the template's own words. `columns`: as a template writes them;
+    `place`: the file and line that are told for a line of the template."""
     found: dict[tuple[str, str], Finding] = {}
 
     def add(code: str, what: str, instead: str, line: int) -> None:
@@ -140,7 +140,7 @@ def literal_findings(
     def sent(written: str) -> str:
         return f"{_shown(written)} would be sent as it stands"
 
-    names = Names(columns)
+    names = PlaceholderNames(columns)
     example = next((each for each in columns if not each.endswith("id")), "first_name")
     texts = list(_texts(tree))
     for text in texts:
@@ -174,7 +174,7 @@ def literal_findings(
     return list(found.values())
 
 
-class Names:
+class PlaceholderNames:
     """The columns, found by whatever another program calls them."""
 
     def __init__(self, columns: Sequence[str]) -> None:
@@ -190,20 +190,21 @@ class Names:
         }
 
     def of(self, text: str) -> str:
-        """The column that a text names, in whatever case and spelling; empty for none."""
+        """Return the column that a text names, in whatever case and spelling; empty for none."""
         name = normal(text)
         return self._exact.get(name) or self._same.get(name, "")
 
 
 def normal(text: str) -> str:
-    """A name as other programs' spellings have it in common: `First Name`, `firstName` and
+    """Return a name as other programs' spellings have it in common: `First Name`, `firstName` and
     `FIRST_NAME` are `firstname`."""
     text = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text).casefold())
     return "".join(c for c in text if c.isalnum() or unicodedata.category(c).startswith("M"))
 
 
 def _texts(tree: nodes.Template) -> Iterator[_Text]:
-    """The literal texts of a template in their order, and what it prints in a cell's place."""
+    """Yield the literal texts of a template in their order, and what it prints in a cell's
+    place."""
     for output in tree.find_all(nodes.Output):
         text, pieces = "", []
         for node in output.nodes:
@@ -224,15 +225,16 @@ def _texts(tree: nodes.Template) -> Iterator[_Text]:
 
 
 def _constants(tree: nodes.Template) -> Iterator[tuple[int, object]]:
-    """What `{{ … }}` prints that is the same for everybody: `{{1}}`, `{{ "first_name" }}`."""
+    """Return the values that `{{ … }}` prints alike for every row: `{{1}}`, `{{ "first_name"
+    }}`."""
     for output in tree.find_all(nodes.Output):
         for node in output.nodes:
             if isinstance(node, nodes.Const) and not isinstance(node.value, bool):
                 yield node.lineno, node.value
 
 
-def _placeholders(text: str, names: Names) -> Iterator[tuple[str, int, str, str]]:
-    """Code, offset, what is written, and the column meant, if any; each writing once."""
+def _placeholders(text: str, names: PlaceholderNames) -> Iterator[tuple[str, int, str, str]]:
+    """Yield code, offset, what is written, and the column meant, if any; each writing once."""
     taken = bytearray(len(text))
     seen: set[str] = set()
     for pattern, kind in _MARKS:
@@ -255,8 +257,10 @@ def _placeholders(text: str, names: Names) -> Iterator[tuple[str, int, str, str]
         yield "placeholder", at, _PRINTED + "}", ""
 
 
-def _decided(text: str, match: re.Match[str], kind: str, names: Names) -> tuple[str, str] | None:
-    """The code and the column of what stands in marks; None where it may well be meant."""
+def _decided(
+    text: str, match: re.Match[str], kind: str, names: PlaceholderNames
+) -> tuple[str, str] | None:
+    """Return the code and the column of what stands in marks; None where it may well be meant."""
     inner = match[1].strip()
     if _PRINTED in inner:
         if kind == CURLY:
@@ -307,7 +311,7 @@ def _decided(text: str, match: re.Match[str], kind: str, names: Names) -> tuple[
 
 
 def _spellings(inner: str, kind: str) -> Iterator[str]:
-    """How a column may be named in a placeholder: whole, without its object, or before a
+    """Return the names of a column in a placeholder: whole, without its object, or before a
     fallback."""
     yield inner
     if kind not in (CURLY, BRACKET, SIGNS, QUOTE):
@@ -323,26 +327,26 @@ def _spellings(inner: str, kind: str) -> Iterator[str]:
 
 
 def _is_word(inner: str) -> bool:
-    """Whether it is a word of placeholders, such as `City` or `Your Name`."""
+    """Return whether it is a word of placeholders, such as `City` or `Your Name`."""
     lower = inner.lower().replace("_", " ")
     begins = lower.startswith(_BEGINS) and len(lower.split()) <= 4
     return normal(inner) in _WORDS or begins
 
 
 def _in_address(text: str, match: re.Match[str]) -> bool:
-    """Whether it stands in a web or mail address."""
+    """Return whether it stands in a web or mail address."""
     token = _token(text, match.start())
     return "://" in token or "www." in token or re.search(r"\w@\w", token) is not None
 
 
 def _token(text: str, at: int, most: int = 200) -> str:
-    """What stands around a place without a space in it."""
+    """Return the text around a place, as far as the next spaces."""
     before = re.split(rf"[\s{_PRINTED}]", text[max(0, at - most) : at])[-1]
     return before + re.split(rf"[\s{_PRINTED}]", text[at : at + most], maxsplit=1)[0]
 
 
 def _escapes(text: str) -> Iterator[tuple[int, str]]:
-    """Escapes that show, and a backslash before what is printed."""
+    """Yield escapes that show, and a backslash before what is printed."""
     seen: set[str] = set()
     for match in _ESCAPE.finditer(text):
         if match[0] not in seen and not _PATH.match(_token(text, match.start())):
@@ -354,7 +358,7 @@ def _escapes(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _html(text: str) -> tuple[int, str] | None:
-    """The first HTML tag or entity."""
+    """Return the first HTML tag or entity."""
     for match in _TAG.finditer(text):
         if not match[1] or match[1].lower() in _TAGS:
             return match.start(), match[0]

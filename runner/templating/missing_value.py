@@ -1,4 +1,4 @@
-"""What a filter gives where a cell does not hold what it looks for."""
+"""The value that a filter gives where a cell does not hold what it looks for."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ def _words(text: str) -> frozenset[str]:
 
 
 def title(value: str) -> str:
-    """A name with capital initials, word by word: `ANNE-marie o'brien` is `ANNE-marie O'Brien`.
+    """Return a name with capital initials, word by word: `ANNE-marie o'brien` is `ANNE-marie
+    O'Brien`.
 
     A word in mixed case keeps its inner letters (`McDonald`, `iPhone`), unless capitals follow such
     a beginning (`McDONALD`); one all small or all capital gets them small, with a capital after a
@@ -90,9 +91,9 @@ _MORE_TITLES = _words(
 
 
 def first_word(value: str) -> str:
-    """The first of several words, of a name the first name: `Ada Maria Lopez` and `Dr. Ada Lopez,
-    PhD` are `Ada`. An empty text where none is there (`Mrs. Gil`), which cannot be printed but by
-    `default`."""
+    """Return the first of several words, of a name the first name: `Ada Maria Lopez` and `Dr. Ada
+    Lopez, PhD` are `Ada`. An empty text where none is there (`Mrs. Gil`), which cannot be printed
+    but by `default`."""
     if type(value) is Missing:
         return value
     text = str(value)
@@ -137,7 +138,8 @@ def _parsed(text: str) -> str:
 
 
 def _bare(word: str) -> str:
-    """A word without quotes and emoji around it; points and commas mean something in a name."""
+    """Return a word without quotes and emoji around it; points and commas mean something in a
+    name."""
     head = re.sub(r"^[\W_]+", "", word)
     tail = re.search(r"[.,]*[\W_]*$", head)
     assert tail is not None
@@ -147,15 +149,15 @@ def _bare(word: str) -> str:
 
 @lru_cache(maxsize=1)
 def _titles() -> frozenset[str]:
-    """Words that a name may begin with and that are no name."""
+    """Return words that a name may begin with and that are no name."""
     config = importlib.import_module("nameparser.config")
     known = frozenset(map(str.casefold, config.CONSTANTS.titles))
     return known | _MORE_TITLES | _NAME_OR_TITLE
 
 
 def default(value: Any, fallback: Any = "", boolean: bool = True) -> Any:
-    """`fallback` when the cell is empty or only spaces. `boolean` is Jinja2's and changes nothing:
-    an empty cell always counts as missing."""
+    """Return `fallback` when the cell is empty or only spaces. `boolean` is Jinja2's and changes
+    nothing: an empty cell always counts as missing."""
     del boolean
     if isinstance(value, jinja2.Undefined) or value is None:
         return fallback

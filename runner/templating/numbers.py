@@ -23,7 +23,7 @@ _TIMES |= {"mn": 10**6, "млн": 10**6, "b": 10**9, "bn": 10**9, "mrd": 10**9}
 
 
 class _Column(local):
-    """How the columns of the template that is rendered write their decimals."""
+    """Decimal signs of the columns of the template that is rendered."""
 
     decimal_of: DecimalOf = staticmethod(lambda _: "")
 
@@ -32,12 +32,12 @@ _column = _Column()
 
 
 def begin(decimal_of: DecimalOf) -> None:
-    """A rendering begins, of cells whose columns write decimals so."""
+    """Begin a rendering of cells whose columns write decimals so."""
     _column.decimal_of = decimal_of
 
 
 def parsed(cell: str, column: str = "") -> int | float:
-    """The number that a cell holds; more than 15 significant digits are rounded to these.
+    """Return the number that a cell holds; more than 15 significant digits are rounded to these.
 
     Raises ValueError, in words for the person who has the sheet.
     """
@@ -65,8 +65,8 @@ def parsed(cell: str, column: str = "") -> int | float:
 
 
 def decimal_of_cells(cells: Iterable[str]) -> str:
-    """The sign before the decimals of a column's cells: `.` or `,`; empty where they do not agree,
-    or do not show it.
+    """Return the sign before the decimals of a column's cells: `.` or `,`; empty where they do not
+    agree, or do not show it.
 
     A sign that is seen with other than three digits after it is a decimal one; seen twice in a
     number, or before the other sign, it groups thousands. Where each stands before three digits,
@@ -100,7 +100,7 @@ def decimal_of_cells(cells: Iterable[str]) -> str:
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell holds a number in some way of writing."""
+    """Return whether a cell holds a number in some way of writing."""
     found = _taken_apart(cell)
     return found is not None and _own_decimal(found[1]) is not None
 
@@ -116,8 +116,8 @@ def _taken_apart(cell: str) -> tuple[str, str, str] | None:
 
 
 def _own_decimal(body: str, decimal: str = "") -> str | None:
-    """The decimal sign that the digits themselves show; empty if either may be; None if they are
-    no number. `decimal`: what it has to be."""
+    """Return the decimal sign that the digits themselves show; empty if either may be; None if they
+    are no number. `decimal`: what it has to be."""
     if body.isdigit():
         return "."
     for sign, group in ((".", ","), (",", ".")):

@@ -1,4 +1,4 @@
-"""Compiles templates, and tells what is wrong with them."""
+"""Templates: compiled, rendered, and their mistakes told by line."""
 
 from __future__ import annotations
 
@@ -97,8 +97,9 @@ class Template:
     def findings(
         self, columns: Sequence[str], place: Callable[[int], tuple[str, int]] | None = None
     ) -> list[Finding]:
-        """What to know of the text before a row is read. `columns`: those of the sheet; `place`:
-        the file and line that are told for a line of the template, its own name by default."""
+        """Return findings about the text before a row is read. `columns`: those of the sheet;
+        `place`: the file and line that are told for a line of the template, its own name by
+        default."""
         place = place or (lambda line: (self.name, line))
         found = [*self._compared, *literal_findings(self._tree, columns, place)]
         if not self.needs and all(each.code != "placeholder_of_column" for each in found):
@@ -108,7 +109,7 @@ class Template:
         return found
 
     def render(self, columns: Mapping[str, str]) -> str:
-        """The message's text, without white space at its end.
+        """Return the message's text, without white space at its end.
 
         Raises RowRenderError for what goes wrong with this row, a text of more than MAX_TEXT
         characters included.
@@ -136,7 +137,8 @@ class Template:
         return text
 
     def _line(self, trace: TracebackType | None) -> int:
-        """The template's line that was running, by Jinja2's own map of lines; 0 if none was."""
+        """Return the template's line that was running, by Jinja2's own map of lines; 0 if none
+        was."""
         line = 0
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == self._compiled.filename or (
@@ -148,7 +150,7 @@ class Template:
 
 
 def load_template(path: Path) -> Template:
-    """Reads and compiles a template file (UTF-8). Raises TemplateError."""
+    """Read and compile a template file (UTF-8). Raises TemplateError."""
     name = str(path)
     try:
         with path.open("rb") as stream:
@@ -170,7 +172,7 @@ def load_template(path: Path) -> Template:
 
 
 def compile_template(text: str, name: str) -> Template:
-    """Compiles a template. `name` is what messages call it, such as its path.
+    """Compile a template. `name` is what messages call it, such as its path.
 
     Raises TemplateError for anything that would fail at every row: syntax, unknown filters and
     tests, and statements that are not for messages.
@@ -220,7 +222,7 @@ def _near(path: Path) -> str:
 
 
 def _syntax(message: str, source: str) -> tuple[str, str]:
-    """Jinja2's complaint in a person's words. `source`: the line that it is about."""
+    """Return Jinja2's complaint in a person's words. `source`: the line that it is about."""
     what = " ".join(message.split())
     instead = "a column is written {{ first_name }}"
     if "end of template" in what.lower():
@@ -273,9 +275,9 @@ def _bounded(pieces: Iterator[str]) -> Iterator[str]:
 
 
 def _refuse_too_many(tree: nodes.Template, name: str) -> None:
-    """Refuses what would take minutes or gigabytes to compile. What stands in other parts counts
-    for more: Jinja2 looks at a chain of filters, `and` or `+` as often as it has links, and for
-    each link through all that are in it."""
+    """Refuse what would take minutes or gigabytes to compile. What stands in other parts counts for
+    more: Jinja2 looks at a chain of filters, `and` or `+` as often as it has links, and for each
+    link through all that are in it."""
     left: float = MOST_PARTS
     inside: list[tuple[nodes.Node, int]] = [(tree, 0)]
     while inside:
@@ -288,7 +290,7 @@ def _refuse_too_many(tree: nodes.Template, name: str) -> None:
 
 
 def _check(tree: nodes.Template, name: str) -> None:
-    """Refuses what can be seen to be wrong before any row is rendered."""
+    """Refuse what can be seen to be wrong before any row is rendered."""
     for node in tree.find_all(tuple(_REFUSED)):
         what = f"{{% {_REFUSED[type(node)]} %}} is not for messages"
         raise _error(name, node.lineno, what, "write the text into this file")

@@ -31,7 +31,7 @@ NO = _words(
 
 
 def yes(value: Any, column: str = "") -> bool:
-    """Whether a cell says yes: `TRUE`, `1`, `ja`. An empty cell does not.
+    """Return whether a cell says yes: `TRUE`, `1`, `ja`. An empty cell does not.
 
     Raises ValueError for a word that is neither.
     """
@@ -46,8 +46,8 @@ def yes(value: Any, column: str = "") -> bool:
 
 
 def number(value: Any, column: str = "") -> Any:
-    """The number that a cell holds, as its column writes numbers: `12,500` and `8K` are 12500 and
-    8000. An empty cell can be guarded, but not compared or printed.
+    """Return the number that a cell holds, as its column writes numbers: `12,500` and `8K` are
+    12500 and 8000. An empty cell can be guarded, but not compared or printed.
 
     Raises ValueError for a cell that is no number.
     """
@@ -62,14 +62,14 @@ def number(value: Any, column: str = "") -> Any:
 
 
 def whole(value: Any, default: Any = None, base: int = 10, column: str = "") -> Any:
-    """A number without its fraction; `default`, if given, for what is no number."""
+    """Return a number without its fraction; `default`, if given, for what is no number."""
     del base
     found = _or_default(value, default, column)
     return int(found) if isinstance(found, float) and math.isfinite(found) else found
 
 
 def fraction(value: Any, default: Any = None, column: str = "") -> Any:
-    """A number as it is; `default`, if given, for what is no number."""
+    """Return a number as it is; `default`, if given, for what is no number."""
     return _or_default(value, default, column)
 
 
@@ -84,7 +84,7 @@ def _or_default(value: Any, default: Any, column: str) -> Any:
 
 
 def rounded(value: Any, precision: int = 0, method: str = "common", column: str = "") -> Any:
-    """A number, or a text that holds one, to so many digits after the point, 15 at most."""
+    """Return a number, or a text that holds one, to so many digits after the point, 15 at most."""
     if not -15 <= precision <= 15:
         raise OverflowError("round() goes to 15 places")
     found = number(value, column)
@@ -94,8 +94,8 @@ def rounded(value: Any, precision: int = 0, method: str = "common", column: str 
 
 
 def money(value: Any, currency: str = "", locale: str = "en", column: str = "") -> Any:
-    """An amount with two digits, or as many as the currency has: `{{ price | money("EUR") }}` is
-    €1,234.50, with `locale="de"` 1.234,50 €.
+    """Return an amount with two digits, or as many as the currency has: `{{ price | money("EUR")
+    }}` is €1,234.50, with `locale="de"` 1.234,50 €.
 
     Raises ValueError for a cell that is no number, a currency or locale that is not known.
     """
@@ -113,8 +113,8 @@ def money(value: Any, currency: str = "", locale: str = "en", column: str = "") 
 
 
 def date(value: Any, form: str = "long", locale: str = "en", column: str = "") -> Any:
-    """A day in words: `{{ since | date }}` is March 2, 2026. `form`: short, medium, long, full, or
-    a pattern such as `d MMMM`.
+    """Return a day in words: `{{ since | date }}` is March 2, 2026. `form`: short, medium, long,
+    full, or a pattern such as `d MMMM`.
 
     Raises ValueError for a cell that is no date, or may be either of two.
     """

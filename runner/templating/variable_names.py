@@ -1,4 +1,4 @@
-"""What a name may be in a template."""
+"""Names of columns as a template may write them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ RESERVED = frozenset({"false", "none", "not", "range", "self", "true"})
 
 
 def is_name(text: str) -> bool:
-    """Whether a template can write `text` as the name of a column."""
+    """Return whether a template can write `text` as the name of a column."""
     return text.isidentifier() and name_re.fullmatch(text) is not None and text not in RESERVED
 
 
 def normal_name(name: str) -> str:
-    """The one form of a name: Python, into which templates are compiled, takes all names that have
-    it in common for one."""
+    """Return the one form of a name: Python, into which templates are compiled, takes all names
+    that have it in common for one."""
     return name if name.isascii() else normalize("NFKC", name)

@@ -1,4 +1,4 @@
-"""Which columns a template cannot do without."""
+"""Variables: the columns that a template cannot do without."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_NAMES = 20
 
 
 def required(node: nodes.Node, filled: frozenset[str]) -> Iterator[str]:
-    """The names that print an empty text, or decide by one, when their cell is empty.
+    """Yield the names that print an empty text, or decide by one, when their cell is empty.
 
     A use is guarded, and its cell may be empty, when it is
     - what `| default(…)` is applied to, other filters in between allowed;
@@ -65,14 +65,14 @@ def _required_of_if(node: nodes.If, filled: frozenset[str]) -> Iterator[str]:
 
 
 def _column(node: nodes.Expr | None) -> bool:
-    """A name, or filters over one."""
+    """Return a name, or filters over one."""
     while isinstance(node, nodes.Filter):
         node = node.node
     return isinstance(node, nodes.Name)
 
 
 def _implied(test: nodes.Node, outcome: bool) -> frozenset[str]:
-    """The names that must be non-empty for `test` to come out as `outcome`."""
+    """Return the names that must be non-empty for `test` to come out as `outcome`."""
     names = {node.name for node in test.find_all(nodes.Name)}
     names |= {test.name} if isinstance(test, nodes.Name) else set()
     if len(names) > MOST_NAMES:
@@ -81,7 +81,8 @@ def _implied(test: nodes.Node, outcome: bool) -> frozenset[str]:
 
 
 def _with_empty(test: nodes.Node, name: str) -> bool | None:
-    """What a test comes to when this one cell is empty; None when it depends on other things."""
+    """Return the result of a test when this one cell is empty; None when it depends on other
+    things."""
     if isinstance(test, nodes.Not):
         inner = _with_empty(test.node, name)
         return None if inner is None else not inner

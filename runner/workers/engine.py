@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from importlib.metadata import version
 from importlib.resources import files
-from typing import Any
 
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Job, Status
+from procrastinate.schema import SchemaManager
 
 from runner.ledger.postgresql import TIMEOUTS
 from runner.passwords import hide_passwords, passwords_in
 
 TASK = "drive_lane"
+
+TABLE = "procrastinate_jobs"
+"""One of the engine's tables: it is there when they all are."""
 
 NAME = 40
 """Characters of a variable's name that fit into the name of a queue: PostgreSQL's notifications
@@ -102,19 +106,19 @@ async def remove_job(app: App, job: Job) -> None:
     await app.job_manager.finish_job(job=job, status=Status.FAILED, delete_job=True)
 
 
-async def set_up(location: str, made_by: str) -> None:
-    """Make the engine's tables, or bring them up to date. They do not say of which release they
-    are: the ledger remembers which one made them (`made_by`). For one caller at a time."""
-    app = open_app(location)
-    async with app.open_async():
-        if not await _has_tables(app):
-            await app.schema_manager.apply_schema_async()
-            return
-        folder = files("procrastinate") / "sql" / "migrations"
-        for name in sorted(each.name for each in folder.iterdir() if each.name.endswith(".sql")):
-            if _numbers(name.partition("_")[0]) > _numbers(made_by):
-                script = (folder / name).read_text(encoding="utf-8").replace("%", "%%")
-                await app.connector.execute_query_async(script)
+def whole_schema() -> str:
+    """The SQL that makes the engine's tables where there are none."""
+    return SchemaManager.get_schema()
+
+
+def next_migration(made_by: str) -> tuple[str, str] | None:
+    """The name and the SQL of the migration that follows those of `made_by`, a release or the last
+    migration that was made; None when the engine's tables are up to date."""
+    folder = files("procrastinate") / "sql" / "migrations"
+    for name in sorted(each.name for each in folder.iterdir() if each.name.endswith(".sql")):
+        if _numbers(name) > _numbers(made_by):
+            return name, (folder / name).read_text(encoding="utf-8")
+    return None
 
 
 def error_text(error: BaseException, location: str) -> str:
@@ -130,11 +134,8 @@ def engine_version() -> str:
     return version("procrastinate")
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(".")[:3] if part.isdigit())
-
-
-async def _has_tables(app: App) -> bool:
-    there = "SELECT to_regclass('procrastinate_jobs') IS NOT NULL AS there"
-    row: dict[str, Any] = await app.connector.execute_query_one_async(there)
-    return bool(row["there"])
+def _numbers(made_by: str) -> tuple[float, ...]:
+    """A migration's place among all: those of a release come before the release itself."""
+    release, underscore, rest = made_by.partition("_")
+    numbers = [float(part) for part in release.split(".")[:3] if part.isdigit()]
+    return (*numbers, float(rest.partition("_")[0]) if underscore else math.inf)

@@ -25,7 +25,7 @@ from runner.ledger.campaigns import brakes, submissions, workers
 from runner.ledger.campaigns.brakes import Halt
 from runner.ledger.campaigns.workers import STALL
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import in_doubt, queue
+from runner.ledger.messages import holds, in_doubt, queue
 from runner.ledger.queries import totals
 from runner.planning.eta import hours_of
 from runner.run.team import TeamCampaigns, TokenIdentity, check_senders, fetch_identity
@@ -332,7 +332,12 @@ def stop_reasons(lane: Lane) -> list[str]:
     ]
     if lane.stopped:
         return [lane.stopped]
-    return [*braked, *lane.stopped_senders.values(), *unplanned]
+    held = [
+        f"{lane.campaigns[id].name}: {count} wait for people on hold: run-campaign unhold ID"
+        for id in lane.moving
+        if (count := lane.ledger.read(holds.held_of, id, lane.clock.now()).without_end)
+    ]
+    return [*braked, *lane.stopped_senders.values(), *unplanned, *held]
 
 
 async def _drain_after(lane: Lane, seconds: float) -> None:

@@ -14,6 +14,7 @@ from runner.workers.setup import set_up
 from tests.postgresql import new_database, own_server
 
 from . import fleet
+from .cases import CASE_TOKEN
 from .fleet import Fleet
 from .front import Front, in_front_of
 from .support import TOKEN, Api, Project, everything_in, sandbox
@@ -37,6 +38,13 @@ def start_api() -> Iterator[StartApi]:
 def api(start_api: StartApi) -> Api:
     """A sandbox without limits."""
     return start_api("--per-minute", "none")
+
+
+@pytest.fixture(scope="module")
+def case_api() -> Iterator[Api]:
+    """One sandbox for all cases of a process."""
+    with sandbox("--token", CASE_TOKEN, "--per-minute", "none") as api:
+        yield api
 
 
 @pytest.fixture(params=["v2", "v1"])

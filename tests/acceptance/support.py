@@ -29,6 +29,8 @@ TOKEN = "tok-5f0c7a1e9b3d4c68a2e7-never-to-be-seen"
 LINK = "df6jbw4h36qm5d9iu2sgn7kx"
 OTHER_LINK = "k2v7q9x4m1n8b3c6z5l0p7ty"
 PATIENCE = 60.0
+DYING = Path(__file__).parent / "dying"
+"""Makes a process kill itself at a named point: see there."""
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:

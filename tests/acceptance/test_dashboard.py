@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 import shutil
 import signal
 import socket
 from collections.abc import Iterator
-from email.message import Message
-from typing import NamedTuple
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import pytest
@@ -20,6 +17,7 @@ from runner.cli.main import main
 from tests.acceptance.support import link_of
 from tests.postgresql import new_database
 
+from .browser import FORM, Answer, Browser
 from .support import Project, Running, people, until
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -32,7 +30,6 @@ CLOSED_LATE = """() => {
   new MutationObserver(closed).observe(dialog, {childList: true});
 }"""
 """A browser tells that a dialog was closed when it has time to: perhaps after the next is there."""
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def started(project: Project, *words: str) -> tuple[Running, str]:
@@ -153,47 +150,6 @@ def test_a_campaign_is_watched_paused_searched_and_settled(on_v1: Project, page:
 
 def _host(request: Request) -> str:
     return urlsplit(request.url).netloc
-
-
-class Answer(NamedTuple):
-    """What a dashboard answers."""
-
-    status: int
-    headers: Message
-    text: str
-
-
-class Browser:
-    """What may be sent to a dashboard, byte by byte if need be."""
-
-    def __init__(self, link: str) -> None:
-        self.link = urlsplit(link)
-        self.host = self.link.netloc
-        self.cookie = ""
-
-    def ask(self, path: str, method: str = "GET", body: str = "", **headers: str) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.link.port or 0, timeout=20)
-        told = {"Host": self.host, "Cookie": self.cookie}
-        told |= {name.replace("_", "-"): value for name, value in headers.items()}
-        kept = {name: value for name, value in told.items() if value}
-        connection.request(method, path, body or None, kept)
-        answer = connection.getresponse()
-        told_back = Answer(answer.status, answer.headers, answer.read().decode())
-        connection.close()
-        return told_back
-
-    def enter(self) -> None:
-        answer = self.ask(f"/?{self.link.query}")
-        assert answer.status == 200
-        told = answer.headers.get("Set-Cookie") or ""
-        assert "HttpOnly" in told
-        assert "SameSite=Strict" in told
-        self.cookie = told.partition(";")[0]
-
-    def form_word(self, path: str) -> str:
-        found = re.search(r'name="word" value="(\w+)"', self.ask(path).text)
-        assert found is not None
-        return found[1]
 
 
 @pytest.fixture
@@ -366,6 +322,37 @@ def test_it_shows_and_changes_a_ledger_on_postgresql(project: Project, postgres:
     assert "paused by" in browser.ask("/").text
     for path in ("/campaigns/1", "/campaigns/1/queued", "/messages/2", "/search?q=Person2"):
         assert "Person2" in browser.ask(path).text, path
+    dashboard.interrupt()
+    assert dashboard.wait().code == 0
+
+
+def test_a_person_is_put_on_hold_and_taken_off(planned: Project) -> None:
+    dashboard, link = started(planned)
+    browser = Browser(link)
+    browser.enter()
+    own = {"Origin": f"http://{browser.host}", "Content_Type": FORM["Content-Type"]}
+    [id] = people(1)
+
+    def do(act: str, **fields: str) -> str:
+        said = {"word": browser.form_word(f"/messages/1/{act}"), **fields}
+        assert browser.ask(f"/messages/1/{act}", "POST", urlencode(said), **own).status == 303
+        return browser.ask("/messages/1").text
+
+    assert "/messages/1/hold" in browser.ask("/messages/1").text
+    shown = do("hold", why="on <holiday>")
+    assert "On hold since" in shown
+    assert "on &lt;holiday&gt;" in shown
+    assert "/messages/1/unhold" in shown
+    assert "held: 1" in browser.ask("/campaigns/1").text
+    [told] = planned.ok("hold", "--list", "--json").json
+    assert (told["recipient"], told["why"]) == (id, "on <holiday>")
+    assert "On hold since" not in do("unhold")
+    assert planned.ok("hold", "--list", "--json").json == []
+    acts = planned.ok("history", "--json").json
+    assert [(each["what"], each["via"]) for each in acts] == [
+        ("unhold", "dashboard"),
+        ("hold", "dashboard"),
+    ]
     dashboard.interrupt()
     assert dashboard.wait().code == 0
 

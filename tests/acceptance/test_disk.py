@@ -24,7 +24,7 @@ PEOPLE = people(200)
 
 def write(project: Project, count: int = len(PEOPLE)) -> None:
     project.write(PEOPLE[:count], concurrency=4, retry="settle: 1s, timeout: 5s")
-    project.api.faults("slow:seconds=0.05")
+    project.api.faults("slow:seconds=0.15")
 
 
 def sending(project: Project, *words: str | Path, least: int = 5) -> Running:

@@ -89,7 +89,7 @@ def test_v1_ends_during_a_run_that_goes_on_with_v2(behind: tuple[Project, Front]
     project, front = behind
     ids = people(8)
     project.write(ids, concurrency=1)
-    project.api.faults("slow:seconds=0.1")
+    project.api.faults("slow:seconds=0.5")
     running = project.start(project.campaign)
     until(lambda: project.api.recipients, "the first message")
     front.end = "gone"

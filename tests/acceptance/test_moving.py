@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 
 import pytest
 
-from .support import Project, everything_in, people, until
-
-DYING = Path(__file__).parent / "dying"
+from .support import DYING, Project, everything_in, people, until
 
 
 @pytest.fixture
@@ -22,7 +19,7 @@ def to(new_database: str) -> str:
 def killed_half_way(project: Project, ids: list[str]) -> int:
     """How many messages were accepted before a run was killed."""
     project.write(ids, concurrency=4)
-    project.api.faults("slow:seconds=0.1")
+    project.api.faults("slow:seconds=0.5")  # it is killed long before the last of them
     running = project.start(project.campaign)
     until(lambda: len(project.api.recipients) >= 6, "six accepted")
     running.process.kill()

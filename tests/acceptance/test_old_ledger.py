@@ -246,12 +246,13 @@ def test_a_live_run_stops_once_a_copy_of_its_ledger_has_gone_further(both: Proje
     """Made in the middle of the run, so that nothing tells it from the original."""
     ids = people(40)
     both.write(ids, concurrency=1)
-    both.api.faults("slow:seconds=0.3")
+    # While it waits for this answer it comes no further: else the copy would be the older one.
+    both.api.faults("slow:at=5,seconds=10,phase=after", "slow:seconds=0.1")
     run = both.start(both.campaign)
-    until(lambda: len(both.api.recipients) > 3, "some to be sent")
+    until(lambda: len(both.api.recipients) == 5, "five to be accepted")
+    both.begun_ahead()
     [copy] = copies_of(both, 1)
-    home = {"HOME": str(both.folder)}
-    copy.run("pause", copy.campaign, **home)
+    copy.ok("pause", copy.campaign, HOME=str(both.folder))
     done = run.wait()
     assert done.code == 1, done.all
     assert OLD in done.err

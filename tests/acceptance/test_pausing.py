@@ -18,7 +18,8 @@ from tests.support import make_campaign
 
 from .support import Done, Project, Running, people, until
 
-SLOWLY = "slow:seconds=0.1,phase=after"
+SLOWLY = "slow:seconds=0.3,phase=after"
+"""So that no run is done before what is said to it, however busy the machine is."""
 
 
 def a_live_run(project: Project, *campaigns: object, sent: int = 3) -> Running:

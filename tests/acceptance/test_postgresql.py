@@ -21,7 +21,7 @@ def state(new_database: str) -> str:
 def test_killed_resumed_and_held(project: Project, state: str) -> None:
     ids = people(60)
     project.write(ids, concurrency=2)
-    project.api.faults("slow:seconds=0.2")
+    project.api.faults("slow:seconds=0.5")
     first = project.start(project.campaign, "--state", state)
     until(lambda: len(project.api.recipients) >= 3, "three accepted")
     second = project.ok(project.campaign, "--state", state, code=6)

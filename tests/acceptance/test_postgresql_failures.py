@@ -61,7 +61,7 @@ def test_a_run_ends_with_its_sessions_and_the_same_command_goes_on(
 ) -> None:
     ids = people(150)
     project.write(ids, concurrency=4)
-    project.api.faults("slow:seconds=0.05")
+    project.api.faults("slow:seconds=0.5")  # the database fails long before the last of them
     running = project.start(project.campaign, "--state", state)
     until(lambda: len(project.api.recipients) >= 5, "messages to be accepted")
     fail(server)

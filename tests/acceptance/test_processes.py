@@ -32,6 +32,7 @@ def forked(words: list[str], **how: object) -> Process:
     return process
 
 
+FULL = Path("/dev/full")
 WAYS = [installed, forked]
 both_ways = pytest.mark.parametrize("start", WAYS, ids=lambda way: way.__name__)
 
@@ -88,11 +89,34 @@ def test_words_environment_folder_exit_code_and_the_order_of_what_is_said(
     assert first[0] == code, first
 
 
+@pytest.mark.skipif(not FULL.exists(), reason="no such device")
+@pytest.mark.parametrize("words", [["--help"], ["status"], ["campaigns/spring.yaml", "--dry-run"]])
+def test_what_cannot_be_told_ends_alike(project: Project, words: list[str]) -> None:
+    """An end that is more than an exit code: something is still to be said, and cannot be."""
+    project.write(people(3))
+    project.ok(project.campaign)
+    ends = []
+    for start in WAYS:
+        told = project.outputs / "told"
+        with FULL.open("w") as full, told.open("w") as errors:
+            process = start(
+                [*COMMAND, *words],
+                cwd=project.folder,
+                env=project.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=full,
+                stderr=errors,
+            )
+            ends.append((process.wait(PATIENCE), told.read_text()))
+    assert ends[0] == ends[1]
+    assert ends[0][0] != 0
+
+
 @both_ways
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_is_a_process_of_its_own(project: Project, start: Start, number: int) -> None:
     project.write(people(40), concurrency=1)
-    project.api.faults("slow:seconds=0.2")
+    project.api.faults("slow:seconds=0.5")
     running = begun(project, start)
     until(lambda: len(project.api.recipients) >= 2, "two messages")
     assert running.poll() is None

@@ -51,7 +51,7 @@ def test_killed_half_way_and_resumed(both: Project) -> None:
 def test_ctrl_c_once_drains_and_says_how_to_go_on(both: Project) -> None:
     ids = people(12)
     both.write(ids, concurrency=2)
-    both.api.faults("slow:seconds=0.2")
+    both.api.faults("slow:seconds=1")  # it is interrupted long before the last of them
     running = both.start(both.campaign)
     until(lambda: len(both.api.recipients) >= 2, "two accepted")
     running.interrupt()

@@ -73,7 +73,7 @@ def test_resumed_while_the_last_message_is_under_way(make_fleet: MakeFleet) -> N
 
 
 def test_a_run_and_workers_respect_each_other(make_fleet: MakeFleet) -> None:
-    fleet = make_fleet(teams=1, people=40, concurrency=2)
+    fleet = make_fleet(teams=1, people=60, concurrency=2)
     [team] = fleet.teams
     fleet.slow(1)
     fleet.submit()
@@ -89,7 +89,7 @@ def test_a_run_and_workers_respect_each_other(make_fleet: MakeFleet) -> None:
     run.interrupt()
     assert run.wait().code == 130
     before = sent(team)
-    assert before < 40
+    assert before < 60
     fleet.slow(0)
     fleet.until_done()
     assert fleet.judge().good

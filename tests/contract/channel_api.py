@@ -11,6 +11,7 @@ from runner.channels.base import Lookup, Taken
 from runner.clock import iso
 from runner.message.outcome import LookupResult
 from tests.contract.channel_support import (
+    ANSWERED,
     CONTACT,
     DATE_AT,
     PERSON,
@@ -47,13 +48,6 @@ def api(say: Say) -> RawServer:
         return True
 
     return RawServer(behave)
-
-
-ANSWERED = 30.0
-"""Seconds that an answer is waited for where one comes, however busy the machine is."""
-
-SILENT = 1.0
-"""The same where none does."""
 
 
 async def finding(

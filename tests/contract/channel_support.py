@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 from runner.channels import inbox_v1, inbox_v2
 from runner.channels.base import Answer, Channel, Hear, Lookup, Quota, Token
 from runner.channels.factory import connect
-from runner.channels.http import Wire
+from runner.channels.http import HttpSession
 from runner.clock import SystemClock
 from runner.message.outcome import LookupResult
 from runner.message.prospect import Recipient
@@ -202,13 +202,20 @@ class Heard:
     notices: list[str] = field(default_factory=list)
 
 
+ANSWERED = 30.0
+"""Seconds that an answer is waited for where one comes, however busy the machine is."""
+
+SILENT = 1.0
+"""The same where none does."""
+
+
 @asynccontextmanager
 async def channel_to(
     version: str,
     base: str,
     *,
     clock: Any = None,
-    patience: float = 5.0,
+    patience: float = ANSWERED,
     heard: Heard | None = None,
     token: str = SECRET,
     concurrency: int = 4,
@@ -233,15 +240,18 @@ async def channel_to(
 
 
 def a_lookup(text: str = "Hi", *, recipient: Recipient = PERSON, **more: Any) -> Lookup:
-    return Lookup(SENDER, recipient, text, **{"not_before": DATE_AT, **more})
+    """A look-up where acceptances have shown that the API's clocks agree, unless `more` differs."""
+    return Lookup(
+        SENDER, recipient, text, **{"not_before": DATE_AT, "stamped_from": DATE_AT, **more}
+    )
 
 
 async def untaken(message_id: str) -> bool:
     return False
 
 
-def wire() -> Wire:
-    return Wire(
+def wire() -> HttpSession:
+    return HttpSession(
         "https://inbox.example/api",
         Token(SECRET),
         SystemClock(),
@@ -261,12 +271,16 @@ CHANNELS: dict[str, inbox_v1.InboxV1 | inbox_v2.InboxV2] = {
 
 @asynccontextmanager
 async def open_sandbox(
-    version: str, *faults: str, patience: float = 5.0, token: str = "sandbox-token", **options: Any
+    version: str,
+    *faults: str,
+    patience: float = ANSWERED,
+    token: str = "sandbox-token",
+    **options: Any,
 ) -> AsyncIterator[tuple[Sandbox, Channel]]:
     sandbox = Sandbox(faults=faults, **{"per_minute": None, **options})
     async with (
         sandbox.serve() as base,
-        channel_to(version, f"{base}/api", token=token, patience=patience) as channel,
+        channel_to(version, f"{base}/api", token=token) as channel,
     ):
         yield sandbox, channel
 
@@ -281,4 +295,5 @@ async def look(
     channel: Channel, recipient: Recipient = PERSON, text: str = "Hi", **more: Any
 ) -> LookupResult:
     since = more.pop("not_before", channel.server_now() - 1)
-    return await channel.look_up(Lookup(SENDER, recipient, text, since, **more), untaken)
+    lookup = Lookup(SENDER, recipient, text, since, **{"stamped_from": since, **more})
+    return await channel.look_up(lookup, untaken)

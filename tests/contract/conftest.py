@@ -13,8 +13,8 @@ __all__ = ["make"]
 
 
 @pytest.fixture(autouse=True)
-def _locks_in_order() -> Iterator[None]:
+def locks_out_of_order() -> Iterator[list[str]]:
     """Every transaction takes its locks in the order that `runner.ledger.locks` gives them."""
-    with lock_order.held() as wrong:
-        yield
+    with lock_order.watched() as wrong:
+        yield wrong
     assert wrong == []

@@ -37,7 +37,7 @@ def _place_of_key(value: object) -> int | None:
 
 
 @contextmanager
-def held() -> Iterator[list[str]]:
+def watched() -> Iterator[list[str]]:
     """Watch all transactions; yields what was taken too late, a line each."""
     wrong: list[str] = []
 

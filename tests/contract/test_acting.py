@@ -164,3 +164,20 @@ def test_an_older_ledger_has_what_its_brakes_know(ledger: Ledger) -> None:
     ]
     campaigns.pause(ledger, row, Ticks(), by="ada", via=CLI)  # and goes on counting
     assert len(done(ledger)) == 3
+
+
+def test_a_campaign_is_not_resumed_without_its_workers_being_woken(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in between, nobody would go on with it: its lane rests until somebody says so."""
+    row, clock = make_campaign(ledger), Ticks()
+    campaigns.pause(ledger, row, clock, by="ada", via=CLI)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("runner.control.campaigns.submissions.wake", killed)
+    with pytest.raises(KeyboardInterrupt):
+        campaigns.resume(ledger, row, clock, by="ada", via=CLI)
+    assert ledger.read(brakes.active, [row.id])[row.id].kind == "paused"
+    assert [each.what for each in done(ledger)] == [Act.PAUSE]

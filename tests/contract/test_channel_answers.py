@@ -15,11 +15,11 @@ from runner.channels.responses import (
     LONGEST_WAIT,
     Reply,
     clean,
-    http_date,
-    moment,
+    parse_http_date,
+    parse_seconds,
+    parse_time,
     quota,
     retry_after,
-    seconds,
     text_id,
 )
 from runner.message.outcome import (
@@ -405,18 +405,18 @@ def test_any_answer_has_an_outcome(
 @given(st.text() | st.integers() | st.floats() | st.none() | st.binary())
 def test_readers_never_raise(value: object) -> None:
     token = Token(SECRET)
-    for read in (moment, seconds, text_id):
+    for read in (parse_time, parse_seconds, text_id):
         read(value)
     assert len(clean(value, token)) <= 300
     if isinstance(value, str):
-        http_date(value)
+        parse_http_date(value)
         retry_after(Reply(429, CIMultiDict({"Retry-After": value}), b""), 0.0)
 
 
 def test_http_date_is_read() -> None:
-    assert http_date(DATE) == DATE_AT
-    assert moment("2026-12-02T10:00:00.000Z") == DATE_AT
-    assert moment("2026-12-02T10:00:00") == DATE_AT
+    assert parse_http_date(DATE) == DATE_AT
+    assert parse_time("2026-12-02T10:00:00.000Z") == DATE_AT
+    assert parse_time("2026-12-02T10:00:00") == DATE_AT
     assert text_id(True) == ""
     assert text_id("a b") == ""
     assert text_id("\ud800") == ""
@@ -429,7 +429,12 @@ def test_http_date_is_read() -> None:
         ("300", "0", str(int(DATE_AT)), Quota(300, 0, 0.0)),
         ("300", "0", str(int(DATE_AT) - 1), Quota(300, 0, 0.0)),
         ("300", "300", None, Quota(300, 300)),
-        ("300", "1", "40", Quota(300, 1)),  # seconds to go, perhaps: v2's unit is not documented
+        (
+            "300",
+            "1",
+            "40",
+            Quota(300, 1),
+        ),  # seconds to go, perhaps: v2's unit is not documented
         ("300", "1", str(int(DATE_AT) * 1000), Quota(300, 1)),
         ("300", "1", str(int(DATE_AT) + 10**6), Quota(300, 1)),
         ("300", "1", str(int(DATE_AT) - 60), Quota(300, 1)),

@@ -11,10 +11,12 @@ import pytest
 from runner.channels import inbox_v2
 from runner.channels.base import AccountLink, Platform, Team
 from runner.errors import ChannelError
-from tests.contract.channel_api import ANSWERED, OTHER, SILENT, Say, api
+from tests.contract.channel_api import OTHER, Say, api
 from tests.contract.channel_support import (
+    ANSWERED,
     SECRET,
     SENDER,
+    SILENT,
     VERSIONS,
     Heard,
     Request,

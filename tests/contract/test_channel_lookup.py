@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.message.outcome import Absent, Found, LookupResult, Unclear
-from tests.contract.channel_api import OTHER, SILENT, Talk, api, at, finding, ours, saying, theirs
+from tests.contract.channel_api import OTHER, Talk, api, at, finding, ours, saying, theirs
 from tests.contract.channel_support import (
     CONTACT,
+    DATE_AT,
     PERSON,
     SENDER,
+    SILENT,
     VERSIONS,
     Request,
     a_lookup,
@@ -65,6 +67,33 @@ async def test_clocks_may_differ_by_seconds(version: str) -> None:
         assert isinstance((await finding(version, talk))[0], Unclear)
     talk = Talk(version, ours(version, after=-60, **changed))
     assert isinstance((await finding(version, talk))[0], Absent)
+
+
+async def test_measured_disagreement_of_clocks_is_doubt(version: str) -> None:
+    changed = {"text": "Hi there, changed on its way"}
+    for behind, after, absent in ((45, -46, False), (45, -90, True), (93600, -93500, False)):
+        talk = Talk(version, ours(version, after=after, **changed))
+        lookup = a_lookup(stamped_from=DATE_AT - behind)
+        found, _ = await finding(version, talk, lookup)
+        assert isinstance(found, Absent if absent else Unclear)
+    talk = Talk(version, ours(version, after=-20, **changed))
+    found, _ = await finding(version, talk, a_lookup(stamped_from=DATE_AT + 600))
+    assert isinstance(found, Unclear), "stamps that are ahead make nothing older"
+
+
+@pytest.mark.parametrize("before", [-45, -3600, -86400 * 300])
+async def test_where_no_acceptance_has_told_of_the_clocks_nothing_is_passed_over(
+    version: str, before: int
+) -> None:
+    talk = Talk(version, ours(version, after=before, text="Hi there, changed on its way"))
+    found, _ = await finding(version, talk, a_lookup(stamped_from=None))
+    assert isinstance(found, Unclear)
+    assert "no acceptance of that time" in found.reason
+    talk = Talk(version, theirs(version, after=before))
+    assert isinstance((await finding(version, talk, a_lookup(stamped_from=None)))[0], Absent)
+    talk = Talk(version, ours(version, "m0", before, text="Ho"), ours(version))
+    found, _ = await finding(version, talk, a_lookup(stamped_from=None))
+    assert found == Found("m1", "t1")
 
 
 async def test_what_a_person_typed_before_is_no_proof(version: str) -> None:

@@ -24,6 +24,7 @@ from tests.contract.channel_support import (
     PERSON,
     SECRET,
     SENDER,
+    SILENT,
     VERSIONS,
     RawServer,
     Request,
@@ -145,7 +146,7 @@ async def test_no_answer_in_time(version: str) -> None:
 
     async with (
         RawServer(silent) as server,
-        channel_to(version, server.base, patience=0.05) as channel,
+        channel_to(version, server.base, patience=SILENT) as channel,
     ):
         told = await send(channel)
         assert told.outcome == InDoubt("timeout", "no answer in time")
@@ -372,10 +373,11 @@ async def test_how_long_an_idle_connection_is_used(
     version: str, idle: float, kept: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Common servers close theirs after 5 s: without a key a send into that is in doubt."""
+    now = [time.monotonic()]
+    monkeypatch.setattr("aiohttp.connector.monotonic", lambda: now[0])
     async with RawServer(always(good(version))) as server, channel_to(version, server.base) as to:
         await send(to)
-        later = time.monotonic() + idle
-        monkeypatch.setattr("aiohttp.connector.monotonic", lambda: later)
+        now[0] += idle
         assert isinstance((await send(to)).outcome, Accepted)
         assert server.connections == kept[version]
 

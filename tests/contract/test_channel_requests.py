@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -96,6 +97,28 @@ async def test_what_an_answer_carries(version: str) -> None:
         assert told == Answer(Accepted("m1", "t1"), OK_STATUS[version], "req_9", DATE_AT)
         # The server's clock is that of its answers from now on.
         assert 0 <= channel.server_now() - DATE_AT < 5
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("status", "more", "stamped"),
+    [
+        (0, {}, DATE_AT - 45),
+        (0, {"createdAt": "yesterday"}, None),
+        (0, {"createdAt": None}, None),
+        (0, {"content": "Ho"}, None),  # not the message that was asked for
+        (200, {}, DATE_AT - 45),  # a replay on v2, of a message from whenever
+        (500, {}, None),
+    ],
+)
+async def test_when_a_message_was_stamped_is_told_of_an_acceptance(
+    version: str, status: int, more: dict[str, Any], stamped: float | None
+) -> None:
+    message = {"id": "m1", "content": "Hi", "createdAt": "2026-12-02T09:59:15.000Z", **more}
+    body = json.dumps({"message": message, "thread": {"id": "t1"}}).encode()
+    async with told_by(version, answer(status or OK_STATUS[version], body)) as (told, _):
+        is_replay = version == "v2" and status == 200
+        assert told.stamped_at == (None if is_replay else stamped)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

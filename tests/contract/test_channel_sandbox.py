@@ -25,11 +25,14 @@ from runner.message.outcome import (
     Unclear,
 )
 from runner.message.prospect import Recipient
+from runner.sandbox import Sandbox
 from tests.contract.channel_api import Talk, api, ours
 from tests.contract.channel_support import (
+    ANSWERED,
     CONTACT,
     PERSON,
     SENDER,
+    SILENT,
     VERSIONS,
     Request,
     a_lookup,
@@ -113,11 +116,17 @@ async def test_lost_answers_are_found_again(version: str, fault: str) -> None:
 
 @pytest.mark.parametrize("fault", ["reset_before", "error_before", "stall", "redirect"])
 async def test_in_doubt_and_absent(version: str, fault: str) -> None:
-    async with open_sandbox(version, f"{fault}:times=1", patience=0.1) as (sandbox, channel):
-        told = await send(channel)
+    sandbox = Sandbox(faults=[f"{fault}:times=1"], per_minute=None)
+    token, patience = "sandbox-token", SILENT if fault == "stall" else ANSWERED
+    async with (
+        sandbox.serve() as base,
+        channel_to(version, f"{base}/api", token=token, patience=patience) as sending,
+        channel_to(version, f"{base}/api", token=token) as looking,
+    ):
+        told = await send(sending)
         assert isinstance(told.outcome, InDoubt)
         assert sandbox.accepted == []
-        assert isinstance(await look(channel), Absent)
+        assert isinstance(await look(looking), Absent)
 
 
 async def test_unconfirmed_is_read_by_its_id(version: str) -> None:

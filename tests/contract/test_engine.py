@@ -9,6 +9,7 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Status
 
 from runner.workers import engine
+from runner.workers.setup import set_up
 
 LANE = "https://api.example|team1"
 
@@ -17,7 +18,6 @@ def test_a_lane_whose_variable_has_another_name_now_waits_for_workers_that_have_
     new_database: str,
 ) -> None:
     async def waits_in() -> list[str]:
-        await engine.set_up(new_database, "")
         app = engine.open_app(new_database)
         async with app.open_async():
             for name in ("TEAM_AMCE", "TEAM_ACME", "TEAM_ACME"):
@@ -26,6 +26,7 @@ def test_a_lane_whose_variable_has_another_name_now_waits_for_workers_that_have_
             jobs = await app.job_manager.list_jobs_async(status=Status.TODO.value)
         return [job.queue for job in jobs]
 
+    set_up(new_database)
     assert asyncio.run(waits_in()) == ["TEAM_ACME"]
 
 

@@ -13,6 +13,7 @@ from runner.instrumentation import Look, Purpose
 from runner.ledger import lanes
 from runner.ledger.ledger import Ledger
 from tests.contract.channel_support import (
+    ANSWERED,
     OK,
     OK_STATUS,
     PERSON,
@@ -64,7 +65,7 @@ async def test_requests_are_told_with_their_purpose_and_status(version: str) -> 
             f"{server.base}/{version}",
             Token(SECRET),
             clock,
-            timeout=5.0,
+            timeout=ANSWERED,
             gate=CountingGate(),
             notice=lambda _text: None,
             platform="twitter",

@@ -19,6 +19,7 @@ from runner.ledger.campaigns import registry
 from runner.ledger.copies import staleness, transfer
 from runner.ledger.engine import upgrade
 from runner.ledger.ledger import Ledger, open_ledger
+from runner.ledger.messages import decisions, holds
 from runner.project.move_ledger import move
 from runner.project.old_copies import allow_changes
 from tests.support import make_campaign
@@ -77,6 +78,30 @@ def test_a_moved_ledger_says_the_same_up_to_its_numbers(
         assert first.source == str(folder / "sheets" / "spring.csv")
     assert told[-1][0] == told[-1][1]
     assert len(told) > 20
+
+
+def test_who_is_on_hold_stays_so_for_the_longer_of_two_holds(
+    file: str, to: str, env: dict[str, str]
+) -> None:
+    def hold(ledger: Ledger, by: str, **ends: float | None) -> None:
+        for id, until in ends.items():
+            ledger.write(decisions.hold_each, [id], until, why=by, at=1.0, by=by)
+
+    with open_ledger(file) as source:
+        make_campaign(source)
+        hold(source, "ada", a=50.0, b=None, c=90.0, d=None)
+    with open_ledger(to) as target:
+        hold(target, "bob", b=60.0, c=70.0, d=None, e=80.0)
+    moving_now(file, to, env)
+    with open_ledger(to) as target:
+        found = target.read(holds.listed, 2.0)
+    assert {each.recipient: (each.until, each.why) for each in found} == {
+        "a": (50.0, "ada"),
+        "b": (None, "ada"),
+        "c": (90.0, "ada"),
+        "d": (None, "bob"),
+        "e": (80.0, "bob"),
+    }
 
 
 @pytest.mark.parametrize("seed", [92])

@@ -28,7 +28,16 @@ from runner.message.evidence import Evidence
 from runner.message.key import message_key
 from runner.message.status import MessageStatus
 from runner.project.old_copies import allow_changes
-from tests.support import LANE, SENDER, make_campaign, make_intent, make_queue, own_lane, recipient
+from tests.support import (
+    LANE,
+    SENDER,
+    claim_one,
+    make_campaign,
+    make_intent,
+    make_queue,
+    own_lane,
+    recipient,
+)
 
 S = MessageStatus
 API = ("v2", "https://api.example/api/v2")
@@ -228,3 +237,53 @@ def test_a_campaign_that_the_copy_has_never_known_is_in_doubt_from_the_beginning
         assert ledger.write(staleness.presume, row, *API, run) == 1
         [doubt] = ledger.read(in_doubt.in_doubt, [row.id])
         assert doubt.first_server_at == 0.0
+
+
+def test_what_a_process_knows_to_be_there_is_looked_for_by_itself(location: str) -> None:
+    """A copy may count more than was seen: others have gone on with it."""
+    with open_ledger(location) as ledger:
+        row = make_campaign(ledger)
+        make_queue(ledger, row, [5, 6, 7])
+        run, epoch = own_lane(ledger)
+        intent = make_intent(1, run, epoch)
+        number = claim_one(ledger, intent)
+        there = staleness.newest_attempt(1, number, intent.started_at)
+        absent = staleness.newest_attempt(2, 1, 20.0)
+        other = there._replace(at=11.0)  # the same message's, which another has begun instead
+        for newest, lacks in (({"a": there}, False), ({"b": absent}, True), ({"c": other}, True)):
+            told = ledger.read(staleness.missing, ProgressMarks(newest=newest))
+            assert bool(told) is lacks, newest
+            assert ("knows of a send at 1970-01-01T" in told) is lacks
+        ledger.write(staleness.tell_old, "far knows of a send")
+        assert ledger.read(staleness.missing, ProgressMarks()) == "far knows of a send"
+        ledger.write(staleness.accept, ProgressMarks(newest={"b": absent}), (), 30.0)
+        assert not ledger.read(staleness.missing, ProgressMarks(newest={"b": absent}))
+        assert ledger.read(staleness.missing, ProgressMarks(newest={"b": absent._replace(at=31.0)}))
+
+
+def test_a_memory_keeps_the_newest_of_each_process(tmp_path: Path) -> None:
+    memory = SeenLedger(tmp_path, "abc", "/p/state.db")
+    first, second = (staleness.newest_attempt(1, number, 5.5) for number in (1, 2))
+    memory.remember(ProgressMarks(1, 1, newest={"a": first}))
+    memory.remember(ProgressMarks(1, 1, newest={"b": first}))
+    memory.remember(ProgressMarks(1, 1, newest={"a": second}))
+    assert list(memory.marks().newest.items()) == [("b", first), ("a", second)]
+    for number in range(staleness.PROCESSES):
+        memory.remember(ProgressMarks(newest={str(number): first}))
+    assert len(memory.marks().newest) == staleness.PROCESSES
+    assert "a" not in memory.marks().newest
+
+
+def test_a_new_database_where_another_was_is_told_as_that(
+    new_database: str, another_database: str, tmp_path: Path
+) -> None:
+    """And nothing is noted in it: it lacks nothing of its own."""
+    env = {"RUN_CAMPAIGN_MEMORY": str(tmp_path)}
+    with open_ledger(new_database) as old, open_ledger(another_database) as new:
+        memory = allow_changes(old, env, 1.0)
+        sent = staleness.newest_attempt(1, 1, 5.0)
+        here = SeenLedger(tmp_path, memory.ledger, new.place)
+        here.remember(ProgressMarks(9, 9, ("spring",), {"a": sent}))
+        with pytest.raises(OldLedger, match="is gone: this machine remembers 9 sends of spring"):
+            allow_changes(new, env, 2.0)
+        assert not new.read(staleness.is_told_old)

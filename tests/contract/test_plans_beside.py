@@ -3,6 +3,7 @@ has one writer)."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -136,7 +137,8 @@ def until_one_waits(ledger: Ledger) -> None:
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    for _ in range(2_000):
+    deadline = time.monotonic() + 60.0
+    while time.monotonic() < deadline:
         with ledger.reading() as connection:
             if connection.execute(waits).scalar_one():
                 return

@@ -11,7 +11,7 @@ from random import Random
 from multidict import CIMultiDict
 
 from runner.channels.base import Token
-from runner.channels.responses import Reply, http_date
+from runner.channels.responses import Reply, parse_http_date
 from runner.message.outcome import Accepted, Deferred, InDoubt, Outcome, Rejected
 from tests.contract.channel_support import CHANNELS, DATE, OK, SECRET, VERSIONS
 from tests.fuzz.values import changed, one_line, structure, text, torn
@@ -102,7 +102,7 @@ def a_reply(luck: Random, version: str) -> Reply:
     status = luck.choice(STATUSES) if luck.random() < 0.9 else luck.randrange(100, 1000)
     lost = luck.random() < 0.1
     body = None if lost else a_body(luck, version)
-    date = http_date(headers.get("Date"))
+    date = parse_http_date(headers.get("Date"))
     trouble = "the answer broke off" if lost else ""
     return Reply(status, headers, body, trouble, date, Token(SECRET))
 

@@ -30,6 +30,8 @@ COMMANDS = (
         "retry",
         "resolve",
         "suppress",
+        "hold",
+        "unhold",
         "export",
         "db",
     ),

@@ -15,7 +15,7 @@ from yarl import URL
 
 from runner.channels import inbox_v1, inbox_v2
 from runner.channels.base import Token
-from runner.channels.http import Wire
+from runner.channels.http import HttpSession
 from runner.channels.responses import Reply
 from runner.clock import SystemClock
 from runner.errors import ChannelError
@@ -59,7 +59,7 @@ MOST_QUESTIONS = 5_000
 """Questions of one call; a call that asks more would ask for ever."""
 
 
-class Answers(Wire):
+class Answers(HttpSession):
     """A wire that answers by itself."""
 
     def __init__(self, luck: Random, version: str) -> None:

@@ -22,6 +22,8 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
     "every": st.integers(1, 10**6).map(str),
     "at": st.integers(1, 10**6).map(str),
     "first": st.integers(1, 10**6).map(str),
+    "what": st.sampled_from(["link", "thread", "text", "id"]),
+    "id": st.text("0123456789abc", min_size=1, max_size=24),
     "times": st.integers(1, 10**6).map(str),
     "rate": st.floats(0, 1).map(str),
     "recipient": st.text("0123456789abc", min_size=1, max_size=24),

@@ -97,6 +97,34 @@ async def test_what_v2_says_of_a_key(start: Start) -> None:
 
 
 @VERSIONS
+@pytest.mark.parametrize("what", ["link", "thread", "text", "id"])
+async def test_an_acceptance_that_speaks_of_something_else(
+    start: Start, version: int, what: str
+) -> None:
+    api = await start(faults=[f"not_as_asked:what={what},at=2"])
+    first, second = [(await send(api, version)).json for _ in range(2)]
+    before, entry = api.sandbox.accepted
+    message = second["message"]
+    differs = {
+        "link": second["thread"].get("accountLinkId") not in (None, LINK),
+        "thread": message["threadId"] != second["thread"]["id"],
+        "text": message["content"] != entry["content"],
+        "id": message["id"] == first["message"]["id"],
+    }
+    assert [name for name, is_so in differs.items() if is_so] == [what]
+    assert "amiss" not in before
+    assert entry["amiss"] == what
+
+
+async def test_what_a_key_stands_for_is_not_amiss(start: Start) -> None:
+    api = await start(faults=["not_as_asked:at=2"])
+    for _ in range(2):
+        await api.send(key="k")
+    [entry] = api.sandbox.accepted
+    assert "amiss" not in entry
+
+
+@VERSIONS
 async def test_syncing(start: Start, version: int) -> None:
     api = await start()
     thread = (await api.quick_send()).json["thread"]["id"]

@@ -21,6 +21,8 @@ from .client import Client, until
 from .conftest import Start
 
 ROOT = Path(__file__).parents[2]
+AT_ONCE = 20.0
+"""Seconds: what hangs would hang for ever."""
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "", "::"])
@@ -70,7 +72,7 @@ async def test_hanging_requests_end_with_the_server(fault: str) -> None:
             sending = asyncio.create_task(client.send(check=False))
             await until(lambda: bool(sandbox.requests["faults"]))
             begun = loop.time()
-        assert loop.time() - begun < 1
+        assert loop.time() - begun < AT_ONCE
         with pytest.raises((aiohttp.ClientConnectionError, aiohttp.ClientPayloadError)):
             await sending
 

@@ -12,7 +12,7 @@ from yarl import URL
 
 from runner.channels import responses
 from runner.channels.base import Answer, Channel, Gate, HeldBack, Token, never
-from runner.channels.http import Silent, Wire
+from runner.channels.http import HttpSession, NoAnswer
 from runner.channels.inbox_v1 import InboxV1
 from runner.channels.inbox_v2 import InboxV2
 from runner.instrumentation import Purpose
@@ -27,8 +27,8 @@ _key: ContextVar[str] = ContextVar("key")
 """The key a message is sent under, on v1 too, where no header says it: for the judge alone."""
 
 
-class SimulatedWire(Wire):
-    """`Wire` without a network: the same answers, deadlines and headers, over the server."""
+class SimulatedWire(HttpSession):
+    """`HttpSession` without a network: the same answers, deadlines and headers, over the server."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class SimulatedWire(Wire):
                 self._server.written.append(self._server.world.now)
             match luck.randrange(4):
                 case 0:
-                    raise Silent("no answer", "", connected=True)
+                    raise NoAnswer("no answer", "", connected=True)
                 case 1:
                     return self._read_reply(429, {}, {"Retry-After": "3"}, 0.0)
                 case 2:

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.audience.columns import normal_column
-from runner.audience.ids import Refused, id_checker
+from runner.audience.ids import IdRefusal, id_checker
 from runner.audience.prospects import Audience, missing_columns, read_audience
 from runner.audience.suppression import (
     LIST_COLUMNS,
-    Listed,
+    ListEntry,
     ListSource,
     read_list,
     read_lists,
@@ -102,7 +102,7 @@ def test_rows_become_prospects(tmp_path: Path) -> None:
 )
 def test_a_cell_that_is_no_x_id(cell: str, reason: str, detail: str) -> None:
     found = id_checker("twitter", "platform")(cell)
-    assert isinstance(found, Refused)
+    assert isinstance(found, IdRefusal)
     assert found.reason == reason
     assert found.detail.startswith(detail)
 
@@ -129,7 +129,7 @@ def test_a_cell_that_is_no_x_id(cell: str, reason: str, detail: str) -> None:
 )
 def test_ids_by_kind(platform: str, id_type: str, cell: str, result: str | None) -> None:
     found = id_checker(platform, id_type)(cell)
-    assert found == result if result is not None else isinstance(found, Refused)
+    assert found == result if result is not None else isinstance(found, IdRefusal)
 
 
 def test_a_rounded_cell_of_a_workbook_is_refused(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_the_sample_has_one_row_of_each_mistake() -> None:
 def test_any_cell_is_an_id_or_says_why_not(cell: str, platform: str) -> None:
     for id_type in ("platform", "inbox"):
         found = id_checker(platform, id_type)(cell)
-        if isinstance(found, Refused):
+        if isinstance(found, IdRefusal):
             assert found.detail.isprintable()
         else:
             assert found
@@ -342,9 +342,9 @@ def test_a_list_says_why_and_since_when(tmp_path: Path) -> None:
         "x_user_id,Reason,date\n5,asked,2026-11-03\n6,,2026-11-03T12:00:00+02:00\n7,,\n"
     )
     assert read_list(tmp_path / "no.csv", "platform", "twitter", dates=True).people == {
-        "5": Listed(2, "asked", 1793664000.0),
-        "6": Listed(3, None, 1793700000.0),
-        "7": Listed(4),
+        "5": ListEntry(2, "asked", 1793664000.0),
+        "6": ListEntry(3, None, 1793700000.0),
+        "7": ListEntry(4),
     }
     found = audience(tmp_path, "x_user_id\n5\n6\n", rest="suppress: no.csv")
     assert [detail for *_, detail in told(found)] == [

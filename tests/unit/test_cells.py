@@ -97,7 +97,7 @@ def test_a_name_that_may_be_nothing_is_asked_about_and_stays(tmp_path: Path) -> 
     sheet = sheet_of("first_name", "Null", "Ada")
     [question] = found(tmp_path, "Hi {{ first_name }}", sheet)
     assert question.code == "names_like_nothing"
-    assert "row 2 is Null; is that somebody's name?" in str(question)
+    assert "row 2 is Null; is that someone's name?" in str(question)
     audience, _ = opened(tmp_path, "Hi {{ first_name }}", sheet)
     assert values(audience, "first_name") == ["Null", "Ada"]
 

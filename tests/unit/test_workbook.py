@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.audience.ids import Refused, id_checker
+from runner.audience.ids import IdRefusal, id_checker
 from runner.errors import AudienceError
 from runner.findings import FindingError
 from runner.message.status import SkipReason
@@ -280,7 +280,7 @@ def test_an_id_that_a_formula_did_not_give_is_called_so() -> None:
         check = id_checker("twitter", id_type)
         for cell, what in ((Uncalculated(), "never calculated"), (ErrorCell("#N/A"), "#N/A")):
             refused = check(cell)
-            assert isinstance(refused, Refused)
+            assert isinstance(refused, IdRefusal)
             assert refused.reason is SkipReason.BAD_ID
             assert what in refused.detail
 
@@ -289,7 +289,7 @@ def test_an_id_is_the_number_and_not_its_format() -> None:
     check = id_checker("twitter", "platform")
     assert check(FormattedNumber("1,234,567", "1234567")) == "1234567"
     assert check(FormattedNumber("0001234567", "1234567")) == "1234567"
-    assert isinstance(check(FormattedNumber("5", "4.6")), Refused)
+    assert isinstance(check(FormattedNumber("5", "4.6")), IdRefusal)
     assert id_checker("other", "platform")(FormattedNumber("00123", "123")) == "00123"
     assert id_checker("other", "platform")(FormattedNumber("1,234", "1234")) == "1234"
 

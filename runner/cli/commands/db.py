@@ -44,6 +44,7 @@ def upgrade(call: Call, /, state: str | None) -> int:
 
     A ledger in a file is brought up to date by any command that changes it. One in PostgreSQL,
     which other hosts may use, by this command only: first let all runs of the older version end.
+    Interrupted or killed, it has changed everything or nothing, and the same command finishes it.
     """
     from runner.formatting import safe
     from runner.ledger.engine import upgrade
@@ -93,7 +94,6 @@ def move(call: Call, /, to: str, state: str | None) -> int:
     from runner.project.ledger_location import ledger_upward
 
     call.about((), state)
-    call.resume = call.command("db", "move", "--to", "URL")
     location = ledger_upward(state, os.environ, Path.cwd())
     with told_in_place() as tell:
 

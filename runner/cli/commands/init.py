@@ -83,4 +83,4 @@ def sample(name: str) -> str:
     """A sample file that this program ships with."""
     from importlib import resources
 
-    return (resources.files("runner.cli.main") / "sample" / name).read_bytes().decode()
+    return (resources.files("runner.cli") / "sample" / name).read_bytes().decode()

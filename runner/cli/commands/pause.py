@@ -68,7 +68,7 @@ def resume(call: Call, /, campaign: Path, **said: Any) -> int:
     from runner.ledger.campaigns.audit import CLI
     from runner.project.open import opened
 
-    call.about((campaign,), said["state"])
+    call.about((campaign,), said["state"], runs=True)
     err = said["log_format"] == "json"
     with opened(campaign, said["state"], os.environ, read_only=False) as (ledger, row):
         done = campaigns.resume(ledger, row, SystemClock(), by=user(), via=CLI)

@@ -62,7 +62,7 @@ def command(
     from runner.message.status import MessageStatus
     from runner.project.open import opened
 
-    call.about((campaign,), said["state"])
+    call.about((campaign,), said["state"], runs=True)
     old = said["accept_old_ledger"]
     changing = opened(campaign, said["state"], os.environ, read_only=False, accept_old_ledger=old)
     with changing as (ledger, row):

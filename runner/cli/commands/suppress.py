@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +25,7 @@ def group() -> None:
     """The ledger's do-not-contact list: nobody on it is written to, by whatever campaign."""
 
 
-def _kind_options(function: F) -> F:
+def kind_options(function: F) -> F:
     """What kind of ids are meant."""
     for option in (
         click.option(
@@ -45,7 +46,7 @@ def _kind_options(function: F) -> F:
 )
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @click.option("--reason", default="", metavar="TEXT", help="Why, for whoever reads the list.")
-@_kind_options
+@kind_options
 @state_option
 @click.pass_obj
 def add(
@@ -70,7 +71,7 @@ def add(
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--reason", default="", metavar="TEXT", help="Where the file has none.")
 @click.option("--id", "column", metavar="COLUMN", help="The column with the ids.")
-@_kind_options
+@kind_options
 @state_option
 @click.pass_obj
 def import_(
@@ -132,7 +133,7 @@ def export(call: Call, /, file: Path, state: str | None) -> int:
     call.about((), state)
     if file.suffix.lower() not in (".csv", ".jsonl", ".xlsx"):
         raise click.UsageError(f"{file}: name a .csv, .jsonl or .xlsx file")
-    with _ledger(state, read_only=True) as ledger:
+    with ledger_to_read(state) as ledger:
         refuse_used(file, ledger, option="")
         rows = ledger.read(totals.suppression_list)
     write_table(file, LIST_COLUMNS, ((id, why, iso(at)) for id, why, at in rows))
@@ -153,7 +154,7 @@ def remove(call: Call, /, ids: tuple[str, ...], state: str | None) -> int:
 
     call.about((), state)
     wanted = [id.strip() for id in ids]
-    with _ledger(state) as ledger:
+    with ledger_to_change(state) as ledger:
         count = len(unsuppress(ledger, SystemClock(), wanted, by=user(), via=CLI))
     click.echo(f"removed: {count}" + (f" of {len(ids)}" if count != len(ids) else ""))
     return 0 if count else 1
@@ -171,7 +172,7 @@ def list_(call: Call, /, as_json: bool, state: str | None) -> int:
     from runner.ledger.queries import totals
 
     call.about((), state)
-    with _ledger(state, read_only=True) as ledger:
+    with ledger_to_read(state) as ledger:
         rows = ledger.read(totals.suppression_list)
     if as_json:
         told = [{"recipient": id, "reason": why, "added_at": iso(at)} for id, why, at in rows]
@@ -192,7 +193,7 @@ def _suppress(wanted: Mapping[str, tuple[str, float]], state: str | None, why: s
     from runner.ledger.campaigns.audit import CLI
 
     clock = SystemClock()
-    with _ledger(state, make=state is not None) as ledger:
+    with ledger_to_change(state, make=state is not None) as ledger:
         stopped = suppress(ledger, clock, wanted, why=why, by=user(), via=CLI)
         click.echo(f"on the list: {number(len(wanted))} ({ledger.place})")
         left = wait_until_none_leaves(ledger, clock, recipients=wanted)
@@ -203,18 +204,28 @@ def _suppress(wanted: Mapping[str, tuple[str, float]], state: str | None, why: s
     return 0
 
 
-def _ledger(state: str | None, *, read_only: bool = False, make: bool = False) -> Ledger:
-    """The ledger that is meant; made only where a person named its place."""
+def ledger_to_read(state: str | None) -> Ledger:
+    """Open the ledger that is meant, only to read."""
     from runner.cli.output import tell_moved
+    from runner.project.ledger_location import ledger_upward, open_existing
+
+    ledger = open_existing(ledger_upward(state, os.environ, Path.cwd()))
+    tell_moved(ledger)
+    return ledger
+
+
+@contextmanager
+def ledger_to_change(state: str | None, *, make: bool = False) -> Iterator[Ledger]:
+    """Open the ledger that is meant, to change it; made only where a person named its place."""
     from runner.clock import SystemClock
     from runner.ledger.ledger import open_ledger
     from runner.project.ledger_location import ledger_upward, open_existing
-    from runner.project.old_copies import allow_changes
+    from runner.project.old_copies import allow_changes, record_action
 
     location = ledger_upward(state, os.environ, Path.cwd())
-    ledger = open_ledger(location) if make else open_existing(location, read_only=read_only)
-    if read_only:
-        tell_moved(ledger)
-    else:
-        allow_changes(ledger, os.environ, SystemClock().now())
-    return ledger
+    opened = open_ledger(location) if make else open_existing(location, read_only=False)
+    with opened as ledger:
+        at = SystemClock().now()
+        seen_ledger = allow_changes(ledger, os.environ, at)
+        yield ledger
+        record_action(seen_ledger, ledger, at)

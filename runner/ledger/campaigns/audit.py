@@ -36,14 +36,16 @@ class Act(StrEnum):
     RETRY = "retry"
     SUPPRESS = "suppress"
     UNSUPPRESS = "unsuppress"
+    HOLD = "hold"
+    UNHOLD = "unhold"
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One act of a person at `at` (Unix s). `campaign` is None for the do-not-contact list, which
-    is of the whole ledger. `count`: messages or people that it changed; `recipients`: the first
-    `NAMED_PEOPLE` of them, where they were chosen one by one; `why`: a reason, or what was
-    asked."""
+    """One act of a person at `at` (Unix s). `campaign` is None for the do-not-contact list and for
+    holds, which are of the whole ledger. `count`: messages or people that it changed; `recipients`:
+    the first `NAMED_PEOPLE` of them, where they were chosen one by one; `why`: a reason, or what
+    was asked."""
 
     id: int
     at: float
@@ -103,7 +105,7 @@ def actions_about(
     connection: Connection, campaign: int, recipient: str, limit: int = 100
 ) -> list[Action]:
     """Read what was done to one person's message, as far as it names them, newest first: in a
-    campaign, and on the do-not-contact list."""
+    campaign, on the do-not-contact list, and on hold."""
     name = json.dumps(recipient, ensure_ascii=False)
     about = or_(action.c.campaign == campaign, action.c.campaign.is_(None))
     wanted = _ACTIONS.where(about, action.c.detail.contains(name, autoescape=True)).limit(limit)

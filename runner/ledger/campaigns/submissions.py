@@ -24,8 +24,9 @@ from sqlalchemy import (
 
 from runner.ledger.campaigns.registry import CampaignRow, find_campaign
 from runner.ledger.locks import lock_submissions
-from runner.ledger.schema import campaign, lane, submission
-from runner.message.status import MessageStatus
+from runner.ledger.schema import campaign, lane, message, submission
+from runner.ledger.statements import texts_of
+from runner.message.status import OPEN, MessageStatus
 
 _S = MessageStatus
 
@@ -143,6 +144,20 @@ def wake(connection: Connection, id: int, at: float) -> bool:
         return False
     _wake(connection, lane_id, at)
     return True
+
+
+def wake_for(connection: Connection, recipients: Collection[str], at: float) -> None:
+    """Make the lanes of campaigns with unsettled messages to these people due now."""
+    these = texts_of("ids", connection.dialect.name)
+    theirs = select(message.c.campaign).where(
+        message.c.recipient.in_(these), message.c.status.in_((_S.QUEUED, *OPEN))
+    )
+    wanted = select(submission.c.lane).where(submission.c.campaign.in_(theirs)).distinct()
+    found = connection.execute(
+        wanted.order_by(submission.c.lane), {"ids": json.dumps([*recipients])}
+    )
+    for lane_id in found.scalars().all():
+        _wake(connection, lane_id, at)
 
 
 def _wake(connection: Connection, lane_id: str, at: float) -> None:

@@ -3,6 +3,7 @@ have."""
 
 from __future__ import annotations
 
+import glob
 import os
 import sqlite3
 from contextlib import closing
@@ -13,6 +14,7 @@ from runner.errors import LedgerError, RunnerError
 from runner.ledger.engine import ledger_url, place_of
 from runner.ledger.errors import BUSY_SECONDS, translate_driver_errors
 from runner.ledger.files import check_place
+from runner.ledger.locks import is_process_alive
 
 
 def back_up(location: str, target: Path) -> str:
@@ -30,6 +32,7 @@ def back_up(location: str, target: Path) -> str:
     check_place(source, read_only=True)
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     try:
+        _remove_leftovers(target)
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with (
             translate_driver_errors(str(source)),
@@ -48,8 +51,20 @@ def back_up(location: str, target: Path) -> str:
     except OSError as error:
         raise RunnerError(f"{target}: cannot be written ({error.strerror})") from None
     finally:
-        for leftover in (partial, partial.with_name(f"{partial.name}-journal")):
-            leftover.unlink(missing_ok=True)
+        _remove(partial)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what processes that were killed have left of copies to `target`."""
+    for left in target.parent.glob(f"{glob.escape(target.name)}.*.partial"):
+        pid = left.name.removeprefix(f"{target.name}.").removesuffix(".partial")
+        if pid.isdecimal() and not is_process_alive(int(pid)):
+            _remove(left)
+
+
+def _remove(partial: Path) -> None:
+    for each in (partial, partial.with_name(f"{partial.name}-journal")):
+        each.unlink(missing_ok=True)
 
 
 def _copy(live: sqlite3.Connection, partial: Path, target: Path) -> None:

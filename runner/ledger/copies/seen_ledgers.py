@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from runner.ledger.copies.staleness import ProgressMarks
+from runner.ledger.copies.staleness import Newest, ProgressMarks
 from runner.ledger.locks import hold_seen_file
 from runner.passwords import hide_password
 
@@ -115,9 +115,14 @@ def _read(file: Path) -> _Remembered:
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
         names = tuple(str(name) for name in kept["campaigns"])
-        seen = ProgressMarks(int(kept["changes"]), int(kept["attempts"]), names)
+        newest = {str(who): _newest(*each) for who, each in kept.get("newest", {}).items()}
+        seen = ProgressMarks(int(kept["changes"]), int(kept["attempts"]), names, newest)
         # Older versions kept what stood in the query of a database's URL.
         place, moved_to = (hide_password(str(kept.get(key, ""))) for key in ("place", "moved_to"))
         return _Remembered(seen, place, moved_to, bool(kept.get("outdated")))
     except (OSError, ValueError, KeyError, TypeError):
         return _Remembered()
+
+
+def _newest(table: str, id: int, number: int, at: float) -> Newest:
+    return Newest(str(table), int(id), int(number), float(at))

@@ -8,13 +8,16 @@ nothing of whom was written to since. So how far each ledger has come is kept ou
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Integer, exists, func, insert, literal_column, select, update
 
+from runner.clock import iso
 from runner.ledger.campaigns.registry import CampaignRow
-from runner.ledger.schema import attempt, campaign, message, note, set_note
+from runner.ledger.schema import action, attempt, campaign, message, note, set_note
 from runner.message.evidence import AttemptOutcome, Evidence
 from runner.message.key import message_key
 from runner.message.prospect import Recipient
@@ -25,19 +28,39 @@ _S = MessageStatus
 PRESUMED_ROWS = 500
 """Messages that one statement presumes sent."""
 
+PROCESSES = 100
+"""Processes whose newest entries are remembered: those that made one last."""
+
 _CHANGES = "changes"
 _LOST = "attempts_lost"  # that other copies were seen to have made
 _PRESUMED = "presumed "
+_ACCEPTED = "accepted_at"  # when this ledger was last taken for one although it is an old copy
+_OLD = "old_copy"  # what a machine has missed in it
+_ATTEMPT, _ACTION = "attempt", "action"
+
+
+class Newest(NamedTuple):
+    """The newest entry that a process knows to be on the disk of a ledger: an attempt's message and
+    number, or an action's id and 0; and when it was made, which tells it from what a copy has in
+    its place."""
+
+    table: str
+    id: int
+    number: int
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
 class ProgressMarks:
     """The progress of a ledger. Both counts only ever grow; `campaigns` are the names that it knows
-    of what is real: without any it has had rehearsals alone."""
+    of what is real: without any it has had rehearsals alone. `newest`: what processes of one
+    machine know to be in a database. Counts do not show that: a standby that took over without a
+    machine's newest entries may have those of others, so that it counts more than was seen."""
 
     changes: int = 0  # commands that were allowed to change it
     attempts: int = 0  # with those of copies that it has taken the place of
     campaigns: tuple[str, ...] = ()
+    newest: Mapping[str, Newest] = field(default_factory=dict)  # by process, the last one last
 
     @property
     def is_new(self) -> bool:
@@ -52,7 +75,9 @@ class ProgressMarks:
         """Return the furthest of both."""
         names = tuple(sorted({*self.campaigns, *other.campaigns}))
         changes = max(self.changes, other.changes)
-        return ProgressMarks(changes, max(self.attempts, other.attempts), names)
+        kept = {who: each for who, each in other.newest.items() if who not in self.newest}
+        newest = dict([*kept.items(), *self.newest.items()][-PROCESSES:])
+        return ProgressMarks(changes, max(self.attempts, other.attempts), names, newest)
 
 
 def ledger_id(connection: Connection) -> str:
@@ -81,6 +106,55 @@ def advance(connection: Connection) -> ProgressMarks:
     return progress_marks(connection)
 
 
+def missing(connection: Connection, remembered: ProgressMarks) -> str:
+    """Describe what a ledger lacks of what a machine knows was in it; empty for nothing. What was
+    made before the ledger was accepted as an old copy is none of that."""
+    if told := is_told_old(connection):
+        return told
+    accepted = float(note(connection, _ACCEPTED) or "-inf")
+    lost = [
+        each
+        for each in remembered.newest.values()
+        if each.at > accepted and not _is_there(connection, each)
+    ]
+    if not lost:
+        return ""
+    what = "a send" if any(each.table == _ATTEMPT for each in lost) else "a change"
+    seen = iso(max(each.at for each in lost))
+    return f"{socket.gethostname()} knows of {what} at {seen} that is not in it"
+
+
+def _is_there(connection: Connection, wanted: Newest) -> bool:
+    if wanted.table == _ATTEMPT:
+        its = attempt.c.message == wanted.id, attempt.c.number == wanted.number
+        at = connection.scalar(select(attempt.c.started_at).where(*its))
+    else:
+        at = connection.scalar(select(action.c.at).where(action.c.id == wanted.id))
+    return at == wanted.at
+
+
+def newest_action(connection: Connection) -> Newest | None:
+    """Read the last thing that a person did, in this ledger."""
+    found = select(action.c.id, action.c.at).order_by(action.c.id.desc()).limit(1)
+    row = connection.execute(found).first()
+    return None if row is None else Newest(_ACTION, row.id, 0, row.at)
+
+
+def newest_attempt(message: int, number: int, at: float) -> Newest:
+    """Make the entry of an attempt that has been committed."""
+    return Newest(_ATTEMPT, message, number, at)
+
+
+def is_told_old(connection: Connection) -> str:
+    """Read what another machine misses in this ledger; empty for nothing."""
+    return note(connection, _OLD)
+
+
+def tell_old(connection: Connection, what: str) -> None:
+    """Note in the ledger itself what a machine misses in it: other machines cannot know that."""
+    set_note(connection, _OLD, what)
+
+
 def accept(
     connection: Connection, remembered: ProgressMarks, names: Iterable[str], at: float
 ) -> ProgressMarks:
@@ -100,6 +174,8 @@ def accept(
     lost = int(note(connection, _LOST) or 0) + max(0, remembered.attempts - own.attempts)
     set_note(connection, _LOST, str(lost))
     set_note(connection, _CHANGES, str(max(own.changes, remembered.changes)))
+    set_note(connection, _ACCEPTED, repr(at))
+    set_note(connection, _OLD, "")
     return advance(connection)
 
 

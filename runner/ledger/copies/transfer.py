@@ -18,12 +18,14 @@ from runner.errors import LedgerError
 from runner.ledger.copies import staleness
 from runner.ledger.errors import translate
 from runner.ledger.locks import lock_schema, refuse_live_runs
+from runner.ledger.messages.usage import STAMPED, joined_stamps
 from runner.ledger.moved_mark import MARK, Moved, set_mark
 from runner.ledger.schema import (
     action,
     attempt,
     brake,
     campaign,
+    hold,
     lane,
     message,
     meta,
@@ -55,7 +57,7 @@ Copied = Callable[[int], None]
 
 def rows_of(source: Connection) -> int:
     """Count the rows that are to be copied."""
-    counts = [select(func.count()).select_from(table) for table in (*COPIED, suppression)]
+    counts = [select(func.count()).select_from(table) for table in (*COPIED, suppression, hold)]
     return sum(source.execute(each).scalar_one() for each in counts)
 
 
@@ -118,6 +120,7 @@ def bring(
         for table in COPIED:
             _copy(target, source, table, above, copied)
         _merge_suppressions(target, source, copied)
+        _merge_holds(target, source, copied)
     _merge_lanes(target, source, above["run"])
     _merge_notes(target, source)
     for table in NUMBERED:
@@ -201,6 +204,21 @@ def _merge_suppressions(target: Connection, source: Connection, copied: Copied) 
     )
 
 
+def _merge_holds(target: Connection, source: Connection, copied: Copied) -> None:
+    """Copy the holds; of two of one person the longer."""
+    target.execute(text("CREATE TEMP TABLE held (LIKE hold) ON COMMIT DROP"))
+    _copy(target, source, hold, {}, copied, into="held")
+    target.execute(
+        text(
+            "INSERT INTO hold SELECT * FROM held ON CONFLICT (recipient) DO UPDATE"
+            " SET until = excluded.until, why = excluded.why, made_at = excluded.made_at,"
+            " made_by = excluded.made_by"
+            " WHERE hold.until IS NOT NULL"
+            " AND (excluded.until IS NULL OR excluded.until > hold.until)"
+        )
+    )
+
+
 def _merge_lanes(target: Connection, source: Connection, above: int) -> None:
     """Raise epochs, so that no earlier owner, of either ledger, is taken for the next one."""
     for row in source.execute(select(lane)):
@@ -218,6 +236,9 @@ def _merge_notes(target: Connection, source: Connection) -> None:
         if key in _OWN or key.startswith(_DRIVEN):
             continue
         known = note(target, key)
+        if key.startswith(STAMPED) and known:
+            set_note(target, key, joined_stamps(known, value))
+            continue
         longer = key.startswith(_HOLD) and known and json.loads(known)[0] < json.loads(value)[0]
         if longer or not known:
             set_note(target, key, value)

@@ -16,6 +16,7 @@ from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake
 from runner.ledger.locks import lock_recipients
 from runner.ledger.messages.eligibility import is_first_of, is_suppressed, may_go
+from runner.ledger.messages.holds import is_held
 from runner.ledger.messages.recontact import LateSkip, skip_contacted
 from runner.ledger.schema import attempt, lane, message, status_is
 from runner.ledger.statements import Prepared, bound, each_of, given, tuples
@@ -57,7 +58,8 @@ def claim(
 ) -> list[int | NotClaimed | LateSkip | Brake]:
     """Commit intents: `queued` becomes `sending`; the attempt's number, or why not.
 
-    Whoever may not be written to any more since the plan becomes `skipped` instead. Nothing of a
+    Whoever may not be written to any more since the plan becomes `skipped` instead, and a message
+    to somebody on hold stays as it is (`NotClaimed.MOVED`). Nothing of a
     campaign that a person has stopped is claimed, whatever its run has heard of that.
     """
     epochs = {
@@ -72,6 +74,7 @@ def claim(
     }
     lock_recipients(connection, asked)
     passed, waiting = skip_contacted(connection, asked)
+    now = min((intent.started_at for intent in owned), default=0.0)
     numbers: dict[int, int] = {}
     for again in (False, True):
         ids = [
@@ -81,7 +84,7 @@ def claim(
         ]
         if not ids:
             continue
-        moved = (_REPEAT if again else _BEGIN).run(connection, ids=json.dumps(ids))
+        moved = (_REPEAT if again else _BEGIN).run(connection, ids=json.dumps(ids), now=now)
         numbers.update(tuples(moved))
     stopped = _stopped(connection, {each.message for each in owned} - numbers.keys())
     first: dict[int, Intent] = {}  # a message claimed twice in one batch is there once
@@ -154,6 +157,7 @@ _REPEAT = Prepared(
             status_is(message, _S.IN_DOUBT),
             ~message.c.unplanned,
             ~is_suppressed(),
+            ~is_held(),
             ~brakes.STOPPED_BY_A_PERSON,
         )
         .values(attempts=message.c.attempts + 1)

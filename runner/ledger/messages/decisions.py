@@ -1,4 +1,4 @@
-"""A person's decisions about messages: try again, withdraw, never write to someone."""
+"""A person's decisions about messages: try again, withdraw, write to someone never, or not now."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
 
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind
 from runner.ledger.locks import lock_all_campaigns, lock_campaign, lock_claims
+from runner.ledger.messages import holds
 from runner.ledger.messages.outcomes import invalidate_plan
 from runner.ledger.messages.recontact import skip_own_list, skip_suppressed
-from runner.ledger.schema import attempt, message, status_is, suppression
+from runner.ledger.schema import attempt, hold, message, status_is, suppression
 from runner.ledger.statements import texts_of
 from runner.message.evidence import MAY_HAVE_SENT
 from runner.message.status import OPEN, MessageStatus
@@ -189,3 +190,46 @@ def unsuppress(connection: Connection, ids: Iterable[str]) -> list[str]:
         invalidate_plan(connection, campaign)  # its files are as they were when it was planned
     gone = suppression.delete().where(suppression.c.recipient.in_(wanted))
     return sorted(connection.execute(gone.returning(suppression.c.recipient)).scalars())
+
+
+def hold_each(
+    connection: Connection,
+    ids: Iterable[str],
+    until: float | None,
+    *,
+    why: str,
+    at: float,
+    by: str,
+) -> list[str]:
+    """Put recipients on hold until then (Unix s; None: until they are taken off), whatever hold
+    they had, and return whose that changed. Their queued messages stay as they are."""
+    lock_all_campaigns(connection)
+    lock_claims(connection)
+    connection.execute(delete(hold).where(hold.c.until <= at))
+    wanted = list(dict.fromkeys(ids))
+    changed: list[str] = []
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        known = select(hold.c.recipient, hold.c.until, hold.c.why).where(hold.c.recipient.in_(part))
+        same = {row.recipient for row in connection.execute(known) if row[1:] == (until, why)}
+        new = [id for id in part if id not in same]
+        if new:
+            connection.execute(delete(hold).where(hold.c.recipient.in_(new)))
+            said = {"until": until, "why": why, "made_at": at, "made_by": by}
+            connection.execute(insert(hold), [{"recipient": id, **said} for id in new])
+            changed += new
+    if changed:
+        holds.count_change(connection)
+    return changed
+
+
+def unhold(connection: Connection, ids: Iterable[str], at: float) -> list[str]:
+    """Take recipients off hold, and return who was on it: their queued messages go on."""
+    lock_all_campaigns(connection)
+    lock_claims(connection)
+    connection.execute(delete(hold).where(hold.c.until <= at))
+    gone = delete(hold).where(hold.c.recipient.in_(list(ids))).returning(hold.c.recipient)
+    found = sorted(connection.execute(gone).scalars())
+    if found:
+        holds.count_change(connection)
+    return found

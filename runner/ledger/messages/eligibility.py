@@ -13,6 +13,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from runner.ledger.messages import holds
 from runner.ledger.rehearsals import counts_for
 from runner.ledger.schema import message, status_is, suppression
 from runner.message.status import OPEN, MessageStatus
@@ -40,18 +41,19 @@ OPEN_ELSEWHERE = (
 
 def may_go() -> tuple[ColumnElement[bool], ...]:
     """That a queued message was looked at by its campaign's plan, and that its recipient wants
-    messages and has none on its way or in doubt: that is settled before anything else goes to the
-    same person. One's own tests hold nobody up."""
+    messages, is not on hold at `now` (to be given) and has none on its way or in doubt: that is
+    settled before anything else goes to the same person. One's own tests hold nobody up."""
     return (
         ~message.c.unplanned,
         ~is_suppressed(),
+        ~holds.is_held(),
         ~exists().where(*OPEN_ELSEWHERE),
     )
 
 
 def barred_messages(campaigns: Collection[int]) -> CompoundSelect[tuple[int]]:
-    """The queued messages that may not go: the opposite of `may_go`, from the few that there are
-    of each kind instead of message by message."""
+    """The queued messages that may not go, and all to people with a hold: the opposite of `may_go`,
+    from the few that there are of each kind instead of message by message."""
     # SQLite, which has no figures of how long they are, would begin at the queue, the longest:
     # `+ 0` and the empty text hide its indexes.
     queued_too = (message.c.campaign + 0).in_(campaigns), message.c.status.concat("") == "queued"
@@ -62,6 +64,7 @@ def barred_messages(campaigns: Collection[int]) -> CompoundSelect[tuple[int]]:
         select(message.c.id).where(
             message.c.recipient.in_(select(suppression.c.recipient)), *queued_too
         ),
+        select(message.c.id).where(message.c.recipient.in_(holds.people()), *queued_too),
         select(message.c.id).where(*OPEN_ELSEWHERE, *queued_too),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from sqlalchemy import (
     select,
 )
 
+from runner.ledger.messages import holds
 from runner.ledger.messages.eligibility import is_suppressed
 from runner.ledger.schema import attempt, message
 from runner.message.evidence import AttemptOutcome, Evidence
@@ -49,6 +51,7 @@ class Doubt:
     last_at: float  # when the last was given up; when it began, if its owner died
     numbers: frozenset[int]  # of the unproven attempts
     unwanted: bool  # on the ledger's list, or gone from the prospects file
+    held_until: float  # on hold until then (Unix s); infinity: until somebody says otherwise
     asked_id: str  # the id that the API gave to ask after
     foreign: bool  # each attempt was told that the key is another request's: not one of ours
     unconfirmed: bool  # the API itself does not know: never to be repeated
@@ -86,6 +89,8 @@ def in_doubt(
             attempt,
             unwanted.label("unwanted"),
             _is_first_use().label("first_use"),
+            holds.is_held_without_end().label("held_without_end"),
+            holds.held_until().label("held_until"),
         )
         .join(attempt, attempt.c.message == message.c.id)
         .where(
@@ -122,6 +127,7 @@ def in_doubt(
             last_at=row.attempt_ended_at or row.attempt_started_at,
             numbers=(before.numbers if before else frozenset()) | {row.attempt_number},
             unwanted=row.unwanted,
+            held_until=math.inf if row.held_without_end else row.held_until or 0.0,
             asked_id=row.attempt_message_id or (before.asked_id if before else ""),
             foreign=row.attempt_reason == KEY_REUSED
             and (before.foreign if before else bool(row.first_use)),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from sqlalchemy import (
     Boolean,
+    ColumnElement,
     CompoundSelect,
     Connection,
     case,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     select,
 )
 
+from runner.ledger.messages import holds
 from runner.ledger.messages.eligibility import (
     IS_QUEUED,
     OPEN_ELSEWHERE,
@@ -102,7 +104,7 @@ def ahead_of(connection: Connection, id: int) -> list[Ahead]:
             func.count(in_doubt.distinct()).label("doubts"),
         )
         .where(*OPEN_ELSEWHERE, *queued, other_message.c.campaign != id, ~message.c.unplanned)
-        .where(~is_suppressed())
+        .where(~is_suppressed(), ~holds.is_held_without_end())
         .group_by(other_message.c.campaign)
         .subquery()
     )
@@ -150,7 +152,8 @@ _DUE = Prepared(
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """What one sender has in the queue for one zone; `next_at` is when the first of it is due
-    (Unix s), whatever the schedule says; `first` and `last` are its places in the queue."""
+    (Unix s), whatever the schedule says; `first` and `last` are its places in the queue. `held`:
+    to people with a hold that ends, or has ended; it is due then."""
 
     sender: str
     campaign: int
@@ -159,6 +162,7 @@ class Waiting:
     next_at: float
     first: int
     last: int
+    held: bool = False
 
 
 _of_sender = (
@@ -185,7 +189,8 @@ _QUEUE = Prepared(
 def waiting(
     connection: Connection, campaigns: Collection[int], only: Collection[str] = ()
 ) -> list[Waiting]:
-    """The queue of each sender, by campaign and zone."""
+    """The queue of each sender, by campaign and zone; without what nothing but a person's word
+    lets go."""
     barred = barred_messages(campaigns)
     if only or connection.execute(barred.limit(1)).first():
         return _waiting_one_by_one(connection, campaigns, only, barred)
@@ -206,16 +211,37 @@ def _waiting_one_by_one(
     only: Collection[str],
     barred: CompoundSelect[tuple[int]],
 ) -> list[Waiting]:
+    free = (message.c.campaign.in_(campaigns), IS_QUEUED, message.c.id.not_in(barred))
+    found = _waiting(connection, free, message.c.not_before, only)
+    held_until = holds.held_until()
+    held = (
+        (message.c.campaign + 0).in_(campaigns),  # as in `barred_messages`
+        message.c.status.concat("") == "queued",
+        message.c.recipient.in_(holds.people(without_end=False)),
+        ~message.c.unplanned,
+        ~is_suppressed(),
+        ~exists().where(*OPEN_ELSEWHERE),
+    )
+    due = case((held_until > message.c.not_before, held_until), else_=message.c.not_before)
+    return found + [replace(each, held=True) for each in _waiting(connection, held, due, only)]
+
+
+def _waiting(
+    connection: Connection,
+    among: Collection[ColumnElement[bool]],
+    due: ColumnElement[float],
+    only: Collection[str],
+) -> list[Waiting]:
     group = (message.c.sender, message.c.campaign, message.c.zone)
     wanted = (
         select(
             *group,
             func.count(),
-            func.min(message.c.not_before),
+            func.min(due),
             func.min(message.c.id),
             func.max(message.c.id),
         )
-        .where(message.c.campaign.in_(campaigns), IS_QUEUED, message.c.id.not_in(barred))
+        .where(*among)
         .group_by(*group)
         .order_by(*group)
     )

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -172,6 +173,79 @@ def past_holds(connection: Connection, lane: str, senders: Iterable[str]) -> lis
     kept = [Hold(lane, sender, 0.0, "") for sender in ("", *senders)]
     told = [(hold, note(connection, hold.key)) for hold in kept]
     return [Hold(lane, hold.sender, *json.loads(text)) for hold, text in told if text]
+
+
+class Behind(NamedTuple):
+    """Seconds by which messages were stamped behind the API's `Date`, and behind our clock."""
+
+    date: float
+    wall: float
+
+    def joined(self, other: Behind) -> Behind:
+        """The furthest by each clock."""
+        return Behind(max(self.date, other.date), max(self.wall, other.wall))
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """How the message of an acceptance was stamped, at a time by our clock (Unix seconds)."""
+
+    lane: str
+    base_url: str
+    at: float
+    behind: Behind
+
+    @property
+    def key(self) -> str:
+        """What it is kept under."""
+        return f"{STAMPED}{self.lane} {self.base_url}"
+
+    @property
+    def hour(self) -> int:
+        """The hour that it is kept for."""
+        return int(self.at // HOUR)
+
+
+STAMPED = "stamped "
+HOUR = 3600.0
+STAMPED_HOURS = 240
+"""Hours with acceptances, the newest, of which it is kept how their messages were stamped."""
+
+
+def keep_stamped(connection: Connection, found: Sequence[Stamped]) -> list[None]:
+    """Keep how messages were stamped (a batch): of each hour the furthest behind."""
+    for each in found:
+        kept = _hours(note(connection, each.key))
+        set_note(connection, each.key, _text(_joined(kept, {each.hour: each.behind})))
+    return [None] * len(found)
+
+
+def stamped_near(connection: Connection, lane: str, base_url: str, at: float) -> Behind | None:
+    """How messages were stamped in the hour of an attempt and those beside it: the furthest behind;
+    None if nothing was accepted then."""
+    asked = Stamped(lane, base_url, at, Behind(0.0, 0.0))
+    hours = _hours(note(connection, asked.key))
+    near = [hours[hour] for hour in range(asked.hour - 1, asked.hour + 2) if hour in hours]
+    return reduce(Behind.joined, near) if near else None
+
+
+def joined_stamps(one: str, other: str) -> str:
+    """What two ledgers have kept under one key, together."""
+    return _text(_joined(_hours(one), _hours(other)))
+
+
+def _joined(one: Mapping[int, Behind], other: Mapping[int, Behind]) -> dict[int, Behind]:
+    both = {hour: behind.joined(other.get(hour, behind)) for hour, behind in one.items()}
+    return {**other, **both}
+
+
+def _hours(kept: str) -> dict[int, Behind]:
+    told: dict[str, Sequence[float]] = json.loads(kept or "{}")
+    return {int(hour): Behind(*behind) for hour, behind in told.items()}
+
+
+def _text(hours: Mapping[int, Behind]) -> str:
+    return json.dumps({str(hour): hours[hour] for hour in sorted(hours)[-STAMPED_HOURS:]})
 
 
 def keep_gaps(connection: Connection, lane: str, until: Mapping[str, float]) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, func, select
 
 from runner.ledger.campaigns.audit import Action, actions_about
+from runner.ledger.messages import holds
+from runner.ledger.messages.holds import HeldPerson
 from runner.ledger.pagination import Page, make_cursor, page_of, parse_cursor
 from runner.ledger.queries.totals import own_result
 from runner.ledger.schema import attempt, campaign, message, row_skip, run, status_is, suppression
@@ -187,8 +189,9 @@ class Attempt:
 @dataclass(frozen=True, slots=True)
 class Story:
     """All that the ledger knows of one message. `suppressed`: why, and since when, its recipient is
-    on the do-not-contact list, None if they are not; `others`: messages to the same person, of
-    other campaigns too, at most `OTHERS`; `actions`: what persons did about it, newest first."""
+    on the do-not-contact list, None if they are not; `held`: their hold, which may be over;
+    `others`: messages to the same person, of other campaigns too, at most `OTHERS`; `actions`: what
+    persons did about it, newest first."""
 
     message: Listed
     platform: str
@@ -198,6 +201,7 @@ class Story:
     attempts: tuple[Attempt, ...]
     actions: tuple[Action, ...]
     suppressed: tuple[str, float] | None
+    held: HeldPerson | None
     others: tuple[Listed, ...]
 
 
@@ -235,6 +239,7 @@ def story(connection: Connection, id: int) -> Story | None:
         attempts=_attempts(connection, id),
         actions=tuple(actions_about(connection, told.campaign, told.recipient)),
         suppressed=None if barred is None else (barred.reason, barred.added_at),
+        held=holds.hold_of(connection, told.recipient),
         others=tuple(listed(row) for row in others),
     )
 

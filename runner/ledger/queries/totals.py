@@ -14,6 +14,7 @@ from sqlalchemy import (
     select,
 )
 
+from runner.ledger.messages import holds
 from runner.ledger.messages.eligibility import IS_QUEUED
 from runner.ledger.schema import message, row_skip, status_is, suppression
 from runner.ledger.statements import Prepared, each_of, given, texts_of
@@ -118,9 +119,10 @@ def statuses(connection: Connection, ids: Collection[int]) -> dict[int, MessageS
     return {id: MessageStatus(status) for id, status in found}
 
 
-def suppressed_among(connection: Connection, ids: Collection[str]) -> frozenset[str]:
-    """Who of these recipients is on the do-not-contact list."""
-    return frozenset(_SUPPRESSED.run(connection, ids=json.dumps(sorted(ids))).scalars())
+def unwanted_among(connection: Connection, ids: Collection[str], now: float) -> frozenset[str]:
+    """Who of these recipients is on the do-not-contact list, or on hold."""
+    suppressed = _SUPPRESSED.run(connection, ids=json.dumps(sorted(ids))).scalars()
+    return holds.held_among(connection, ids, now).union(suppressed)
 
 
 _SUPPRESSED = Prepared(

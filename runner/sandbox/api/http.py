@@ -19,7 +19,7 @@ JSON_TYPE = "application/json"
 
 @dataclass
 class Answer:
-    """What goes back: a status, a body, headers."""
+    """A reply: its status, body and headers."""
 
     status: int
     body: bytes
@@ -49,14 +49,14 @@ class Call:
     fault: Fault | None = None
 
     def inbox_id(self, name: str) -> str:
-        """A path parameter that has to be an Inbox id. Raises Refusal (400)."""
+        """Return a path parameter that has to be an Inbox id. Raises Refusal (400)."""
         value = self.params[name]
         if not INBOX_ID.match(value):
             raise bad_request([name], f"must match {INBOX_ID.pattern}")
         return value
 
     def many(self, name: str, *, ids: bool = False, brackets: bool = False) -> list[str]:
-        """Every value of a query parameter that may be repeated.
+        """Return every value of a query parameter that may be repeated.
 
         v1 takes ``name[]`` and ``name[0]`` as well; v2 refuses brackets.
         """
@@ -76,7 +76,8 @@ class Call:
     def one(
         self, name: str, *, required: bool = False, inbox_id: bool = False, of: str = ""
     ) -> str | None:
-        """The value of a query parameter, None when absent; ``of`` lists the values allowed."""
+        """Return the value of a query parameter, None when absent; ``of`` lists the values
+        allowed."""
         values = self.query.get(name, [])
         if len(values) > 1:
             raise bad_request([name], "stands more than once")
@@ -91,7 +92,8 @@ class Call:
         return values[0]
 
     def whole(self, name: str, least: int, most: int, default: int) -> int:
-        """A whole number of the query. Raises Refusal (400) when it is not one, or out of range."""
+        """Return a whole number of the query. Raises Refusal (400) when it is not one, or out of
+        range."""
         text = self.one(name)
         if text is None:
             return default
@@ -101,7 +103,7 @@ class Call:
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """The request body as a JSON object. Raises Refusal (400)."""
+    """Return the request body as a JSON object. Raises Refusal (400)."""
     try:
         value = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -123,7 +125,7 @@ def text_field(
     required: bool = True,
     inbox_id: bool = False,
 ) -> str | None:
-    """A string of a JSON object, not empty. Raises Refusal (v1 422, v2 400)."""
+    """Return a string of a JSON object, not empty. Raises Refusal (v1 422, v2 400)."""
     path = [*(inside or []), name]
     if name not in value:
         if required:

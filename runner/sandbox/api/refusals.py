@@ -124,12 +124,12 @@ class Refusal(Exception):
     headers: dict[str, str] = field(default_factory=dict)
 
     def status(self, version: int) -> int:
-        """HTTP status of this refusal in API version 1 or 2."""
+        """Return HTTP status of this refusal in API version 1 or 2."""
         wording = WORDINGS[self.code]
         return wording.v1_status if version == 1 else wording.status
 
     def body(self, version: int, request_id: str) -> dict[str, Any]:
-        """JSON body of this refusal in API version 1 or 2."""
+        """Return JSON body of this refusal in API version 1 or 2."""
         wording = WORDINGS[self.code]
         message = self.message or wording.message
         if version == 1:

@@ -28,7 +28,7 @@ async def wait_before(service: "Service", call: Call) -> None:
 
 
 def usable_link(service: "Service", link_id: str) -> AccountLink:
-    """The account link with this id, fit to send. Raises Refusal."""
+    """Return the account link with this id, fit to send. Raises Refusal."""
     link = service.store.links.get(link_id)
     if link is None:
         raise Refusal("accountLinkNotFound")
@@ -67,7 +67,7 @@ def check_content(service: "Service", content: str) -> None:
 
 
 def reply_target(service: "Service", message_id: str | None) -> Message | None:
-    """The message to quote. Raises Refusal: an unknown one counts as a bad request."""
+    """Return the message to quote. Raises Refusal: an unknown one counts as a bad request."""
     if message_id is None:
         return None
     message = service.store.messages.get(message_id)
@@ -78,7 +78,7 @@ def reply_target(service: "Service", message_id: str | None) -> Message | None:
 
 
 def person_or_refusal(person: Person | None, code: str) -> Person:
-    """The person, or the refusal with this code."""
+    """Return the person, or the refusal with this code."""
     if person is None:
         raise Refusal(code)
     return person

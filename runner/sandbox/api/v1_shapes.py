@@ -12,7 +12,7 @@ PERSON_SINCE = "2026-01-01T00:00:00.000Z"
 
 
 def team(id: str) -> Json:
-    """The one team of the sandbox."""
+    """Return the one team of the sandbox."""
     return {
         "id": id,
         "name": "Acme Agency",
@@ -26,7 +26,7 @@ def team(id: str) -> Json:
 
 
 def account_link(link: AccountLink) -> Json:
-    """An account link."""
+    """Return an account link."""
     return {
         "id": link.id,
         "platform": link.platform,
@@ -41,7 +41,7 @@ def account_link(link: AccountLink) -> Json:
 
 
 def message(item: Message) -> Json:
-    """A message."""
+    """Return a message."""
     link, person = item.thread.link, item.thread.person
     reply = item.reply_to
     shape: Json = {
@@ -72,7 +72,7 @@ def message(item: Message) -> Json:
 
 
 def thread(item: Thread, now: float) -> Json:
-    """A thread, as listings show it at ``now``."""
+    """Return a thread, as listings show it at ``now``."""
     shown = item.shown(now)
     last = shown[-1] if shown else None
     both = {one.outbound for one in shown} == {True, False}
@@ -107,7 +107,7 @@ def thread(item: Thread, now: float) -> Json:
 
 
 def prospect(person: Person) -> Json:
-    """The person of a thread."""
+    """Return the person of a thread."""
     return {
         "platform": person.platform,
         "platformId": person.platform_id,
@@ -155,7 +155,7 @@ def prospect(person: Person) -> Json:
 
 
 def event(item: Event, now: float) -> Json:
-    """An event; v1 has one type for messages of both directions (docs webhooks/overview)."""
+    """Return an event; v1 has one type for messages of both directions (docs webhooks/overview)."""
     data: Json = {"thread": thread(item.thread, now)}
     if item.message is not None:
         data["message"] = message(item.message)

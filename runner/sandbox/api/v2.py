@@ -182,7 +182,7 @@ async def list_threads(service: "Service", call: Call) -> Answer:
 
 
 def _candidates(service: "Service", call: Call, contacts: list[str]) -> list[Thread]:
-    """Every shown thread, or quickly those with the contacts asked for."""
+    """Return every shown thread, or quickly those with the contacts asked for."""
     if len(contacts) != 1:
         return service.store.shown_threads(call.now)
     person = service.store.people.by_inbox_id(contacts[0])

@@ -20,7 +20,7 @@ TARGET_FIELDS = {
 
 
 def result(message: Message) -> dict[str, Any]:
-    """The body of a successful send; the thread shows the message whatever listings do."""
+    """Return the body of a successful send; the thread shows the message whatever listings do."""
     now = float("inf")
     return {"message": shapes.message(message, now), "thread": shapes.thread(message.thread, now)}
 
@@ -32,7 +32,7 @@ def _closed(value: dict[str, Any], known: tuple[str, ...], inside: list[str | in
 
 
 def _read(body: bytes) -> tuple[dict[str, str], str, str | None]:
-    """Target, content and quoted message id of a request. Raises Refusal (400)."""
+    """Return target, content and quoted message id of a request. Raises Refusal (400)."""
     value = json_object(body)
     _closed(value, ("target", "content", "replyToMessageId"), [])
     target = value.get("target")

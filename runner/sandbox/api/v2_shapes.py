@@ -12,7 +12,7 @@ SINCE = "2026-01-01T00:00:00.000Z"
 
 
 def team(id: str) -> Json:
-    """The one team of the sandbox."""
+    """Return the one team of the sandbox."""
     return {
         "id": id,
         "name": "Acme Agency",
@@ -25,7 +25,7 @@ def team(id: str) -> Json:
 
 
 def member() -> Json:
-    """The one member of the team."""
+    """Return the one member of the team."""
     return {
         "id": MEMBER_ID,
         "name": "Alex Acme",
@@ -37,7 +37,7 @@ def member() -> Json:
 
 
 def platform(name: str, characters: int | None) -> Json:
-    """A platform with its limits."""
+    """Return a platform with its limits."""
     return {
         "platform": name,
         "name": "X" if name == "twitter" else name.capitalize(),
@@ -55,7 +55,7 @@ def platform(name: str, characters: int | None) -> Json:
 
 
 def account_link(link: AccountLink) -> Json:
-    """An account link."""
+    """Return an account link."""
     return {
         "id": link.id,
         "platform": link.platform,
@@ -72,7 +72,7 @@ def account_link(link: AccountLink) -> Json:
 
 
 def profile(person: Person) -> Json:
-    """A person's profile on a platform."""
+    """Return a person's profile on a platform."""
     twitter = person.platform == "twitter"
     return {
         "id": person.profile_id,
@@ -113,7 +113,7 @@ def profile(person: Person) -> Json:
 
 
 def contact(person: Person) -> Json:
-    """A contact: a person with one profile."""
+    """Return a contact: a person with one profile."""
     return {
         "id": person.contact_id,
         "profiles": [profile(person)],
@@ -132,7 +132,7 @@ def _direction(item: Message) -> str:
 
 
 def thread(item: Thread, now: float, expand: list[str] | None = None) -> Json:
-    """A thread, as listings show it at ``now``."""
+    """Return a thread, as listings show it at ``now``."""
     shown = item.shown(now)
     last = shown[-1] if shown else None
     shape: Json = {
@@ -190,7 +190,7 @@ def _sent_by(item: Message) -> Json | None:
 
 
 def message(item: Message, now: float, expand: list[str] | None = None) -> Json:
-    """A message."""
+    """Return a message."""
     reply = item.reply_to
     shape: Json = {
         "id": item.id,
@@ -233,7 +233,7 @@ def message(item: Message, now: float, expand: list[str] | None = None) -> Json:
 
 
 def event(item: Event) -> Json:
-    """An event: it names the object that changed."""
+    """Return an event: it names the object that changed."""
     kind, object_id = "thread", item.thread.id
     if item.message is not None:
         kind, object_id = "message", item.message.id

@@ -6,6 +6,9 @@ Points, and `again.POINT` for the same within a repeat under a message's key:
     BATCH.before, .inside, .committed   claim, record, settle, count_requests (`Ledger.commit`)
     MOVE.inside, .committed             orphan, take_lane, begin_run, bind … (`Ledger.write`)
     resolve.inside, .committed          a person's resolutions of messages in doubt
+    action.inside, pause.committed …    what else a person does; inside: with its entry written
+    table.row, table.rows, backup.copied            a file or copy that is written
+    migration.VERSION               of a ledger that has this schema
     schema.inside, plan.written, plan.finished      inside a transaction, before its commit
     body.half, body.written             half of a request's body is on the socket, or all of it
     send.answered, lookup.before, lookup.answered   around what a channel does
@@ -19,7 +22,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -142,20 +145,27 @@ def _change_events(module: Any, death: Death) -> None:
     module.EventBus.emit = dying_emit
 
 
-def _dying_after(owner: Any, name: str, point: str, death: Death) -> None:
-    whole = getattr(owner, name)
-
+def _dies_after(whole: Callable[..., Any], point: str, death: Death) -> Callable[..., Any]:
     @functools.wraps(whole)
     def dying(*args: Any, **kwargs: Any) -> Any:
         done = whole(*args, **kwargs)
         death.at(point)
         return done
 
-    setattr(owner, name, dying)
+    return dying
+
+
+def _dying_after(owner: Any, name: str, point: str, death: Death) -> None:
+    setattr(owner, name, _dies_after(getattr(owner, name), point, death))
 
 
 def _change_engine(module: Any, death: Death) -> None:
     _dying_after(module, "_bring_up_to_date", "schema.inside", death)
+
+
+def _change_upgrading(module: Any, death: Death) -> None:
+    for version, migration in list(module.MIGRATIONS.items()):
+        module.MIGRATIONS[version] = _dies_after(migration, f"migration.{version}", death)
 
 
 def _change_planning(module: Any, death: Death) -> None:
@@ -163,16 +173,50 @@ def _change_planning(module: Any, death: Death) -> None:
     _dying_after(module.PlanWriter, "finish", "plan.finished", death)
 
 
+def _change_control(*names: str) -> Callable[[Any, Death], None]:
+    def change(module: Any, death: Death) -> None:
+        for name in names:
+            _dying_after(module, name, f"{name}.committed", death)
+
+    return change
+
+
 def _change_resolution(module: Any, death: Death) -> None:
     _dying_after(module, "resolve", "resolve.inside", death)
     _dying_after(module, "settle_by_word", "resolve.committed", death)
 
 
+def _change_actions(module: Any, death: Death) -> None:
+    _dying_after(module, "record", "action.inside", death)
+
+
+def _change_writing(module: Any, death: Death) -> None:
+    whole = module._same_length
+
+    def dying(*args: Any) -> Iterator[Any]:
+        for row in whole(*args):
+            death.at("table.row")
+            yield row
+        death.at("table.rows")
+
+    module._same_length = dying
+
+
+def _change_backup(module: Any, death: Death) -> None:
+    _dying_after(module, "_copy", "backup.copied", death)
+
+
 CHANGES: dict[str, Callable[[Any, Death], None]] = {
     "runner.ledger.ledger": _change_ledger,
     "runner.ledger.engine": _change_engine,
+    "runner.ledger.migrations": _change_upgrading,
     "runner.ledger.messages.plans": _change_planning,
+    "runner.ledger.campaigns.audit": _change_actions,
+    "runner.ledger.copies.backup": _change_backup,
+    "runner.control.campaigns": _change_control("pause", "resume", "cancel", "retry"),
+    "runner.control.people": _change_control("suppress"),
     "runner.control.resolution": _change_resolution,
+    "runner.tables.writer": _change_writing,
     "runner.channels.http": _change_wire,
     "runner.channels.inbox_v1": _change_channel("InboxV1"),
     "runner.channels.inbox_v2": _change_channel("InboxV2"),

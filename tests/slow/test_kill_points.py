@@ -14,9 +14,8 @@ from typing import NamedTuple
 
 import pytest
 
-from .support import Api, Project, sandbox, until
+from tests.acceptance.support import DYING, Api, Project, sandbox, until
 
-DYING = Path(__file__).parent / "dying"
 QUICK = "settle: 0.1s"
 _numbers = itertools.count(1)
 

@@ -1,0 +1,192 @@
+"""`run-campaign hold` and `unhold`: people who are not written to for now."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from runner.cli.commands.suppress import kind_options, ledger_to_change, ledger_to_read
+from runner.cli.invocation import Call
+from runner.cli.json_text import json_text
+from runner.cli.options import compared_ids, examples, state_option
+
+
+@click.command(
+    "hold",
+    short_help="Write to people no more for now, in no campaign.",
+    epilog=examples(
+        "run-campaign hold 9184620175530281101 --until 2026-12-24 --why 'on holiday'",
+        "run-campaign hold --file answered.csv --id twitter_id",
+        "run-campaign hold --list",
+    ),
+)
+@click.argument("ids", nargs=-1, metavar="[ID...]")
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Everybody of a table, or of a plain list of ids, too.",
+)
+@click.option("--id", "column", metavar="COLUMN", help="The column of FILE with the ids.")
+@click.option(
+    "--until",
+    metavar="DATE",
+    help="A day, at whose beginning they may be written to again, or a time of it, here. Default: "
+    "until somebody says unhold.",
+)
+@click.option("--why", default="", metavar="TEXT", help="Why, for whoever reads the list.")
+@kind_options
+@click.option("--list", "as_list", is_flag=True, help="Show who is on hold, until when and why.")
+@click.option("--json", "as_json", is_flag=True, help="With --list: a list of objects.")
+@state_option
+@click.pass_obj
+def hold(
+    call: Call,
+    /,
+    ids: tuple[str, ...],
+    file: Path | None,
+    column: str | None,
+    until: str | None,
+    why: str,
+    id_type: str,
+    platform: str,
+    as_list: bool,
+    as_json: bool,
+    state: str | None,
+) -> int:
+    """Write to people no more for now, in whatever campaign; their messages stay queued.
+
+    Returns when nothing of them can leave any more, or says whose message was on its way. Who is
+    on hold already is from then on as it is said here.
+    """
+    from runner.audience.ids import checked_ids
+    from runner.clock import SystemClock
+    from runner.control.campaigns import user
+    from runner.control.in_flight import wait_until_none_leaves
+    from runner.control.people import hold as put_on_hold
+    from runner.formatting import number, safe
+    from runner.ledger.campaigns.audit import CLI
+
+    call.about((), state)
+    if as_list:
+        if ids or file is not None or until is not None or why:
+            raise click.UsageError("--list shows who is on hold; nobody is named with it")
+        return _show(state, as_json=as_json)
+    if as_json:
+        raise click.UsageError("--json goes with --list")
+    if column is not None and file is None:
+        raise click.UsageError("--id names a column of --file FILE")
+    if not ids and file is None:
+        raise click.UsageError("whom? name their ids, or --file FILE; --list shows who is on hold")
+    clock = SystemClock()
+    ends = None if until is None else _moment(until, clock.now())
+    wanted = dict.fromkeys(checked_ids(ids, platform, id_type))
+    if file is not None:
+        wanted |= dict.fromkeys(_in_file(file, column, id_type, platform))
+    with ledger_to_change(state, make=state is not None) as ledger:
+        put_on_hold(ledger, clock, wanted, ends, why=why, by=user(), via=CLI)
+        told = "" if ends is None else f" until {_local(ends)}"
+        click.echo(f"on hold: {number(len(wanted))}{told} ({ledger.place})")
+        left = wait_until_none_leaves(ledger, clock, recipients=wanted)
+    if left.held_back:
+        click.echo(f"turned back into the queue: {number(left.held_back)} messages")
+    for line in left.lines:
+        click.echo(safe(line))
+    return 0
+
+
+@click.command(
+    "unhold",
+    short_help="Let the messages of people on hold go on.",
+    epilog=examples("run-campaign unhold 9184620175530281101"),
+)
+@click.argument("ids", nargs=-1, required=True, metavar="ID...", callback=compared_ids)
+@state_option
+@click.pass_obj
+def unhold(call: Call, /, ids: tuple[str, ...], state: str | None) -> int:
+    """Take people off hold. A live run and workers go on with their messages by themselves."""
+    from runner.clock import SystemClock
+    from runner.control.campaigns import user
+    from runner.control.people import unhold as take_off
+    from runner.ledger.campaigns.audit import CLI
+
+    call.about((), state)
+    wanted = dict.fromkeys(id.strip() for id in ids)
+    with ledger_to_change(state) as ledger:
+        count = len(take_off(ledger, SystemClock(), wanted, by=user(), via=CLI))
+    told = f" of {len(wanted)}" if count != len(wanted) else ""
+    click.echo(f"no longer on hold: {count}{told}")
+    return 0 if count else 1
+
+
+def _show(state: str | None, *, as_json: bool) -> int:
+    from runner.cli.output import table
+    from runner.clock import SystemClock, iso
+    from runner.formatting import safe
+    from runner.ledger.messages import holds
+
+    with ledger_to_read(state) as ledger:
+        found = ledger.read(holds.listed, SystemClock().now())
+    if as_json:
+        told = [
+            {
+                "recipient": each.recipient,
+                "until": iso(each.until) or None,
+                "why": each.why,
+                "made_at": iso(each.made_at),
+                "made_by": each.made_by,
+            }
+            for each in found
+        ]
+        click.echo(json_text(told))
+    elif found:
+        rows = [
+            (
+                safe(each.recipient),
+                f"until {_local(each.until)}" if each.until is not None else "until unhold",
+                f"since {iso(each.made_at)}",
+                safe(each.made_by),
+                safe(each.why),
+            )
+            for each in found
+        ]
+        click.echo(table(rows, indent=""))
+    else:
+        click.echo("nobody is on hold")
+    return 0
+
+
+def _in_file(file: Path, column: str | None, id_type: str, platform: str) -> list[str]:
+    from runner.audience.suppression import read_list, refuse_errors
+
+    read = read_list(
+        file, id_type, platform, id=column, say=f"run-campaign hold --file {file} --id COLUMN"
+    )
+    refuse_errors([read])
+    return list(read.people)
+
+
+def _moment(text: str, now: float) -> float:
+    """When a hold ends (Unix s): a local day or time, or one with its offset from UTC."""
+    example = "write a day such as 2026-12-24, or a time such as '2026-12-24 09:00'"
+    try:
+        found = datetime.fromisoformat(text.strip())
+        at = found.timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise click.BadParameter(f"{text} is no date; {example}", param_hint="--until") from None
+    if at <= now:
+        raise click.BadParameter(f"{text} is not in the future", param_hint="--until")
+    if found.year >= LAST_YEAR:
+        raise click.BadParameter(f"{text} is too far off; leave it out", param_hint="--until")
+    return at
+
+
+LAST_YEAR = 2200
+"""A later one is a slip, and no clock's business."""
+
+
+def _local(at: float) -> str:
+    """A time as people here read it."""
+    return f"{datetime.fromtimestamp(at).astimezone():%Y-%m-%d %H:%M %Z}"

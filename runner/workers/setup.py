@@ -24,7 +24,7 @@ def set_up(location: str) -> str:
 
 def _take_step(connection: Connection) -> bool:
     """Make the engine's tables, or their next migration, and write down in the same transaction
-    that this was done; whether nothing is left to do.
+    that this was done. Returns whether nothing is left to do.
 
     A transaction for each: a value that one adds to a type can be used once that is committed.
     """

@@ -13,7 +13,7 @@ import time
 from benchmarks.projects import LINK
 from runner.ledger.campaigns import registry
 from runner.ledger.ledger import open_ledger
-from runner.ledger.messages import in_doubt, outcomes, queue
+from runner.ledger.messages import in_doubt, orphans, queue
 from runner.sending.dispatcher import READ_AHEAD
 
 
@@ -24,7 +24,7 @@ def seconds(location: str) -> float:
         now = time.time()
         ids = [campaign.id for campaign in ledger.read(registry.campaigns)]
         [row] = ledger.read(registry.campaigns)
-        ledger.write(outcomes.recover_orphaned, row.lane or "", now)
+        ledger.write(orphans.recover_orphaned, row.lane or "", now)
         ledger.read(in_doubt.in_doubt, ids)
         found = ledger.read(queue.due, row.id, LINK, now, READ_AHEAD)
         took = time.perf_counter() - began

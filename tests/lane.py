@@ -23,8 +23,8 @@ from runner.pacing.pacer import Pacer, make_pacer
 from runner.schedule import Hours
 from runner.sending.drive import drive_lane
 from runner.sending.guard import GuardLimits
-from runner.sending.in_flight import MessageLimit
 from runner.sending.lane import Lane, Settings
+from runner.sending.message_limit import MessageLimit
 from tests.pacing import limits, sender
 from tests.support import LANE, SENDER, make_campaign, make_queue, plan_again
 from tests.virtual import (

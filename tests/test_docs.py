@@ -19,11 +19,11 @@ from runner.campaign.values import parse_duration
 from runner.cli import failures
 from runner.errors import LaneHeld, RunnerError, UsageError
 from runner.findings import CODES
-from runner.ledger.queries.exports import EXPORT_COLUMNS
 from runner.message.evidence import EVIDENCE, Evidence
 from runner.message.status import MOVES, MessageStatus, SkipReason
-from runner.run.run import RunResult
-from runner.sandbox import FAULTS
+from runner.run.exit_code import RunResult
+from runner.sandbox.faults import FAULTS
+from runner.status.export import EXPORT_COLUMNS
 from runner.status.status import Status
 from tests.documents import (
     FENCE,

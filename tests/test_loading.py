@@ -14,7 +14,7 @@ import pytest
 
 import runner.cli.commands
 from runner.cli.app import SHORT_HELPS, commands
-from runner.ledger.campaigns import registry
+from runner.ledger.campaigns import bound_team
 from runner.ledger.ledger import open_ledger
 from runner.ledger.messages import outcomes
 from runner.ledger.messages.outcomes import Result
@@ -98,7 +98,7 @@ def folder(tmp_path: Path) -> Path:
     with open_ledger(str(tmp_path / "state.db")) as ledger:
         row = make_campaign(ledger)
         make_queue(ledger, row, [17, 18, 19])
-        ledger.write(registry.bind, row.id, "https://api.example", "team1")
+        ledger.write(bound_team.bind, row.id, "https://api.example", "team1")
         run, epoch = own_lane(ledger)
         for message, evidence in ((1, Evidence.ACCEPTED), (2, Evidence.UNKNOWN)):
             intent = make_intent(message, run, epoch, started_at=at, server_at=at)

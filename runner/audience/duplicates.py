@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 
 BEGIN = 1 << 12
 """Places at first."""
@@ -55,3 +56,12 @@ class FirstRows:
                     at = at + 1 if at + 1 < places else 0
                 rows[at], numbers[at] = row, number
                 self._free -= 1
+
+
+def first_rows(*, numeric: bool) -> Callable[[str, int], int]:
+    """Return a function of an id and its row that returns the row in which the id stood first: an
+    id that stood in an earlier one is a duplicate. `numeric`: all ids are digits."""
+    if not numeric:
+        return dict[str, int]().setdefault
+    first = FirstRows().first
+    return lambda id, row: first(int(id), row)

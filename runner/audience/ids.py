@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from unicodedata import normalize
 
 from runner.audience.empty_cells import ERRORS, seen
+from runner.audience.rounded_ids import is_rounded
 from runner.errors import UsageError
 from runner.message.status import SkipReason
-from runner.tables.cells import ErrorCell, FormattedNumber, RoundedNumber, Uncalculated
+from runner.tables.cell_types import ErrorCell, FormattedNumber, Uncalculated
 
 MAX_PLATFORM_ID = 2**64
 """X's user ids are unsigned 64-bit numbers."""
@@ -18,7 +19,6 @@ MAX_TEXT_ID = 256
 MAX_INBOX_ID = 64
 
 _INBOX_ID = re.compile(r"[0-9a-z]+")
-_EXCEL = re.compile(r"[0-9]+([.,][0-9]+)?[eE]\+?[0-9]+")
 _FRACTION = re.compile(r"[0-9]+[.,][0-9]*")
 INVISIBLE = (
     "\u00ad\u061c\u115f\u1160\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
@@ -160,7 +160,7 @@ def _never_an_id(cell: str, found: str) -> IdRefusal | None:
         return IdRefusal(SkipReason.BAD_ID, detail)
     if not found:
         return IdRefusal(SkipReason.NO_ID, "the id is empty; fill it in or delete the row")
-    if type(cell) is RoundedNumber or _EXCEL.fullmatch(found):
+    if is_rounded(cell, found):
         return IdRefusal(SkipReason.BAD_ID, f"{shown(found)}: {_ROUNDED}")
     return None
 

@@ -18,7 +18,7 @@ from runner.audience.prospects import Audience
 from runner.audience.rounded_ids import Zeros, is_digits
 from runner.audience.suppression import people_told
 from runner.findings import Finding, Rows
-from runner.tables.cells import ErrorCell, Truth
+from runner.tables.cell_types import ErrorCell, Truth
 from runner.templating.numbers import decimal_of_cells, is_number
 from runner.templating.template import Template
 from runner.templating.value_filters import NO, YES

@@ -18,7 +18,7 @@ from runner.audience.columns import (
     normal_column,
     normal_columns,
 )
-from runner.audience.duplicates import FirstRows
+from runner.audience.duplicates import first_rows
 from runner.audience.empty_cells import empty_words, plain_cell, seen
 from runner.audience.ids import IdRefusal, id_checker, is_numeric, shown
 from runner.audience.rounded_ids import LONG, Rounded, rounded
@@ -27,7 +27,7 @@ from runner.errors import AudienceError
 from runner.findings import Finding
 from runner.message.prospect import Prospect, Recipient, RowSkip
 from runner.message.status import SkipReason
-from runner.tables.cells import ErrorCell, Truth
+from runner.tables.cell_types import ErrorCell, Truth
 from runner.tables.reader import Table, read_table
 from runner.templating.literals import PlaceholderNames
 from runner.zones import find_zone
@@ -80,8 +80,8 @@ class Audience:
         zone = names.index(self.timezone) if self.timezone else None
         zones = {"": ""}
         check = id_checker(platform, id_type)
-        numbers = FirstRows() if is_numeric(platform, id_type) else None
-        texts: dict[str, int] = {}
+        numeric = is_numeric(platform, id_type)
+        first_row = first_rows(numeric=numeric)
         suppressed = self.suppressed
         used = [(index, words) for index, _, words in self.printed()]
         nothing = frozenset().union(*(words for _, words in used))
@@ -128,15 +128,12 @@ class Audience:
                 if detail:
                     yield RowSkip(number, SkipReason.NOT_SELECTED, detail, columns, recipient)
                     continue
-            if numbers is not None:
-                earlier = numbers.first(int(found), number)
-            else:
-                earlier = texts.setdefault(found, number)
+            earlier = first_row(found, number)
             if earlier != number:
                 detail = f"same id as row {earlier}"
                 yield RowSkip(number, SkipReason.DUPLICATE, detail, columns, recipient)
                 continue
-            if numbers is not None and found.endswith("000") and len(found) >= LONG:
+            if numeric and found.endswith("000") and len(found) >= LONG:
                 program = self.rounded()
                 if program is not None and program.alone and program.rows.first == [number]:
                     detail = f"{found} ends in zeros: {program.program} has rounded it"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 
 from runner.findings import Rows
+from runner.tables.cell_types import RoundedNumber
+
+_SCIENTIFIC = re.compile(r"[0-9]+([.,][0-9]+)?[eE]\+?[0-9]+")
+"""`1.23E+18`: a number as a spreadsheet shows it when it is long."""
 
 CHANCE = 1e-4
 """Files that have so many zeros by chance, below which a program is taken to have made them."""
@@ -163,3 +168,8 @@ def _chance(count: int, groups: Iterable[tuple[float, int]]) -> float:
                 exactly[n] = exactly[n] * (1 - chance) + exactly[n - 1] * chance
             exactly[0] *= 1 - chance
     return math.fsum(exactly[count:])
+
+
+def is_rounded(cell: str, found: str) -> bool:
+    """Return whether a spreadsheet has rounded the number in a cell, `found` without its spaces."""
+    return type(cell) is RoundedNumber or _SCIENTIFIC.fullmatch(found) is not None

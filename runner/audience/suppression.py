@@ -19,7 +19,7 @@ from runner.audience.rounded_ids import Zeros
 from runner.errors import AudienceError
 from runner.findings import Finding, FindingError, Level, Rows
 from runner.message.status import MessageStatus, SkipReason
-from runner.tables.cells import ErrorCell, Uncalculated
+from runner.tables.cell_types import ErrorCell, Uncalculated
 from runner.tables.reader import Table, read_table
 
 

@@ -20,8 +20,9 @@ from runner.clock import Clock, SystemClock
 from runner.events import EventBus, Notice
 from runner.project.open import location_of
 from runner.project.output_files import refuse_log
+from runner.run.exit_code import RunResult
 from runner.run.options import Options, Surroundings
-from runner.run.run import RunResult, run_campaigns
+from runner.run.run import run_campaigns
 from runner.terminal.counters import Tally
 from runner.terminal.display import open_display
 from runner.terminal.plain import EventFile

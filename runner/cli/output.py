@@ -20,7 +20,7 @@ from runner.status.status import Status, needs_of
 
 if TYPE_CHECKING:
     from runner.pacing.forecast import Forecast
-    from runner.run.run import RunResult
+    from runner.run.exit_code import RunResult
 
 WORDS = {"in_doubt": "in doubt", "sending": "being sent"}
 

@@ -23,7 +23,8 @@ from runner.formats import number, safe
 from runner.project.campaign_files import load
 from runner.project.credentials import SANDBOX_TOKEN
 from runner.project.ledger_location import LEDGER_NAME
-from runner.sandbox import AccountLink, Sandbox
+from runner.sandbox.options import AccountLink
+from runner.sandbox.server import Sandbox
 
 
 def rehearse(

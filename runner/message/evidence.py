@@ -14,15 +14,11 @@ from runner.message.outcome import (
     IN_PROGRESS,
     KEY_REUSED,
     UNCONFIRMED,
-    Absent,
     Accepted,
     Deferred,
-    Found,
     InDoubt,
-    LookupResult,
     Outcome,
     Rejected,
-    Unclear,
 )
 from runner.message.status import OPEN, MessageStatus
 
@@ -176,20 +172,3 @@ def way_to_settle(
         return Way.LOOK_UP
     young = min(ages) >= -CLOCK_SLACK and max(ages) < key_life
     return Way.REPEAT if young else Way.LOOK_UP
-
-
-def evidence_of_lookup(
-    finding: LookupResult, *, absent: str, idempotent: bool, barred: bool, presumed: bool
-) -> Evidence | Way:
-    """Return the kind of evidence that a look-up is, under the policy `retry.absent`; or that the
-    message is to be repeated, since under its key that cannot make two."""
-    match finding:
-        case Found():
-            return Evidence.FOUND
-        case Unclear():
-            return Evidence.UNCLEAR
-        case Absent() if absent != "resend" or barred or presumed:
-            return Evidence.ABSENT_HELD  # from whom a lost run sent it is not known either
-        case Absent() if idempotent:
-            return Way.REPEAT
-    return Evidence.ABSENT_ASSUMED

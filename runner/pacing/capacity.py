@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from runner.pacing.pacer import Pacer, gap_of
-from runner.pacing.windows import DAY, HOUR, MINUTE, DayRule, SlidingWindow
+from runner.pacing.warm_up import DayRule
+from runner.pacing.windows import DAY, HOUR, MINUTE, SlidingWindow
 from runner.schedule import Hours, next_close, next_open
 
 if TYPE_CHECKING:

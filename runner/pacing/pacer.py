@@ -18,7 +18,8 @@ from aiolimiter import AsyncLimiter
 
 from runner.message.evidence import CLOCK_SLACK
 from runner.pacing.shared_quota import OTHERS, UNCOUNTED, BegunRequest, QuotaReport, SharedQuota
-from runner.pacing.windows import DAY, HOUR, MINUTE, DayRule, Days, SlidingWindow
+from runner.pacing.warm_up import DayRule, Days
+from runner.pacing.windows import DAY, HOUR, MINUTE, SlidingWindow
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Limits, Sender

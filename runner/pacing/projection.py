@@ -9,7 +9,8 @@ import math
 from collections import deque
 
 from runner.pacing.pacer import Pacer
-from runner.pacing.windows import Days, SlidingWindow
+from runner.pacing.warm_up import Days
+from runner.pacing.windows import SlidingWindow
 
 _Back = deque[float]
 """Times when permits come back, in order: of a window's last messages, as many as its limit."""

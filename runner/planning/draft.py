@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -17,24 +14,18 @@ from runner.addresses import is_loopback
 from runner.audience.columns import as_written
 from runner.audience.inspection import decimal_sign
 from runner.audience.prospects import Audience, missing_columns, read_audience
-from runner.errors import (
-    AudienceError,
-    ChangesError,
-    LedgerError,
-    RunnerError,
-    TemplateError,
-)
+from runner.errors import AudienceError, LedgerError, RunnerError, TemplateError
 from runner.findings import Finding
 from runner.ledger import schema
 from runner.ledger.campaigns import registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
 from runner.message.key import REHEARSAL
-from runner.tables.reader import fingerprint
 from runner.templating.template import Template, compile_template, load_template
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign
+from runner.planning.fingerprints import file_hashes, kept_path, prospects_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,65 +196,6 @@ def _refuse_rehearsed(draft: Draft, ledger: Ledger) -> None:
             "nothing: its people would be written to again",
             "if nothing real was sent there, run with --new-campaign",
         )
-
-
-def prospects_key(draft: Draft) -> str:
-    """Return the ledger's key for the campaign that first had prospects of exactly these bytes."""
-    kind = REHEARSAL if draft.campaign.rehearsal else ""
-    return f"prospects {draft.files[0]}{kind}"
-
-
-def kept_path(path: Path, ledger: Ledger) -> str:
-    """Return a path as the ledger keeps it, symbolic links followed: relative to the ledger where
-    that is a file, so that a project can be moved, or mounted elsewhere, and is still known."""
-    if ledger.file is None:
-        return str(path.resolve())
-    return os.path.relpath(path.resolve(), ledger.file.resolve().parent)
-
-
-def file_hashes(campaign: Campaign) -> list[str]:
-    """Hash the bytes of every file that a campaign names, the prospects' first. A missing one
-    hashes as missing: reading it says so in better words."""
-    paths = [campaign.prospects.source, *(each.source for each in campaign.suppress)]
-    paths += [campaign.message.template] if campaign.message.template else []
-    return [_hash(path) for path in paths]
-
-
-def _hash(path: Path) -> str:
-    if path.exists() and not path.is_file() and not path.is_dir():
-        # A pipe would wait for what writes to it, and can be read only once.
-        raise AudienceError(f"{path} is no file; save what it gives as one")
-    return fingerprint(path) if path.is_file() else "missing"
-
-
-def refuse_edited(draft: Draft) -> None:
-    """Raise ChangesError if a file was edited since it was read: half of it may be old."""
-    if file_hashes(draft.campaign) != draft.files:
-        raise ChangesError(
-            f"{draft.campaign.name}: its files were edited while it was being planned; nothing of "
-            "it was sent",
-            "run the same command again",
-        )
-
-
-def plan_fingerprint(draft: Draft, suppressed: Mapping[str, str], characters: int | None) -> str:
-    """Hash everything that a plan is made from: equal means that planning again would change
-    nothing."""
-    campaign = draft.campaign
-    wanted, text = campaign.prospects, campaign.message
-    parts = [
-        draft.files,
-        text.text,
-        [[sender.id, sender.per_day] for sender in campaign.senders],
-        wanted.model_dump(mode="json", exclude={"source"}),
-        campaign.api.platform,
-        draft.audience.id_type,
-        sorted(suppressed.items()),
-        characters,
-        campaign.contact_once_in,
-        [each.id for each in campaign.suppress],
-    ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def origin_of(draft: Draft) -> str:

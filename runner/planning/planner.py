@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from runner.message.plan import Change, Entry, Known, PlannedMessage
 from runner.message.prospect import Prospect, Recipient, RowSkip
 from runner.message.status import OPEN, MessageStatus, SkipReason
+from runner.templating.leftover_braces import has_leftover
 from runner.templating.template import RowRenderError, Template
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _render(template: Template, max_characters: int | None, prospect: Prospect) 
         return "", SkipReason.TEMPLATE_ERROR, str(error)
     if not text.strip():
         return "", SkipReason.EMPTY_TEXT, "the template gives no text for this row"
-    if "{{" in text or "{%" in text:
+    if has_leftover(text):
         return text, SkipReason.UNRENDERED, "a {{ or {% is left in the text"
     if max_characters is not None and count_characters(text) > max_characters:
         return (

@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from runner.clock import Clock
-from runner.errors import ChangesError
 from runner.events import EventBus, Planned, Reading
 from runner.ledger import rehearsals, schema
 from runner.ledger.campaigns import registry
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import plans, recontact
+from runner.ledger.messages import plans
 from runner.ledger.messages.plans import PlanWriter
-from runner.ledger.queries import totals
-from runner.message.plan import Entry
-from runner.planning.draft import (
-    Draft,
+from runner.planning.changes import refuse_changes
+from runner.planning.draft import Draft, refuse_other_name
+from runner.planning.fingerprints import (
     kept_path,
+    list_key,
     plan_fingerprint,
     prospects_key,
     refuse_edited,
-    refuse_other_name,
 )
 from runner.planning.planner import Render
 from runner.planning.preview import Preview, RowProgress, planned_entries
-
-GONE = 0.2
-"""More than this share of the queue gone from the file is taken for a mistake until accepted."""
-
-
-def is_unchanged(draft: Draft, ledger: Ledger, characters: int | None, now: float) -> bool:
-    """Return whether planning again would change nothing: then no row needs to be read."""
-    if draft.row is None or draft.row.fingerprint is None:
-        return False
-    if ledger.read(totals.unplanned, [draft.row.id]):
-        return False  # what came back into the queue since waits for a plan
-    if ledger.read(recontact.may_be_free, draft.row.id, now):
-        return False  # so does what was skipped for a time that is over
-    suppressed = ledger.read(plans.suppressed)
-    return draft.row.fingerprint == plan_fingerprint(draft, suppressed, characters)
 
 
 def write_plan(
@@ -112,42 +92,6 @@ def write_plan(
     return replace(draft, row=row)
 
 
-def list_key(campaign: str, path: Path, ledger: Ledger) -> str:
-    """Return the ledger's key for how many people a do-not-contact list had at the last plan."""
-    return f"list {campaign} {kept_path(path, ledger)}"
-
-
 def report_rows(name: str, clock: Clock, bus: EventBus) -> RowProgress:
     """Return a function that tells the bus how many rows have been read."""
     return lambda rows: bus.emit(Reading(clock.now(), name, rows))
-
-
-def refuse_changes(previews: Sequence[Preview]) -> None:
-    """Raise ChangesError if a person has to look at what changed first."""
-    for found in previews:
-        if found.changed:
-            shown = "\n".join(_difference(entry) for entry in found.changes)
-            more = found.changed - len(found.changes)
-            raise ChangesError(
-                f"{found.campaign}: {found.changed} messages that are not sent yet would change:\n"
-                f"{shown}" + (f"\n… and {more} more" if more else ""),
-                "run with --accept-changes to send the new texts; sent messages never change",
-            )
-        queue = found.queued_seen + found.removed
-        if found.removed > queue * GONE:
-            raise ChangesError(
-                f"{found.campaign}: {found.removed} of {queue} queued recipients are gone from the "
-                "prospects file, or not selected any more",
-                "run with --accept-changes if that is meant: they will not be written to",
-            )
-
-
-def _difference(entry: Entry) -> str:
-    planned, known = entry.planned, entry.known
-    assert known is not None
-    lines = [f"  {planned.recipient} (row {planned.row})"]
-    if known.sender != planned.sender:
-        lines.append(f"    sender {known.sender} -> {planned.sender}")
-    differences = difflib.ndiff(known.text.splitlines(), planned.text.splitlines())
-    lines += [f"    {line}" for line in differences if line.startswith(("-", "+"))]
-    return "\n".join(lines)

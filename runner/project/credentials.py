@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 from dotenv import dotenv_values
 
 from runner.channels.base import Token
-from runner.errors import (
-    UsageError,
-)
+from runner.errors import UsageError
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign

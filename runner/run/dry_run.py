@@ -15,13 +15,13 @@ from runner.ledger import moved_mark
 from runner.ledger.campaigns.brakes import BY_A_PERSON
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.pacing.forecast import Forecast
+from runner.planning.changes import refuse_changes
 from runner.planning.draft import known_characters, make_draft, origin_of
 from runner.planning.eta import when_done
 from runner.planning.planner import render_with
 from runner.planning.preview import Preview, RowProgress, See, preview
 from runner.planning.selection import refuse_unknown
 from runner.planning.start import confirm_late_start, never_open
-from runner.planning.write import refuse_changes
 from runner.project.campaign_files import load
 from runner.project.ledger_location import ledger_location
 from runner.project.old_copies import refuse_lost, refuse_old_copy

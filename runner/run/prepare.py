@@ -19,20 +19,16 @@ from runner.ledger.copies.seen_ledgers import SeenLedger
 from runner.ledger.ledger import Ledger, hold_lane, open_ledger
 from runner.ledger.queries import totals
 from runner.message.status import MessageStatus
-from runner.planning.draft import (
-    Draft,
-    known_characters,
-    make_draft,
-    refuse_edited,
-    update_draft,
-)
+from runner.planning.changes import refuse_changes
+from runner.planning.draft import Draft, known_characters, make_draft, update_draft
 from runner.planning.eta import when_done
+from runner.planning.fingerprints import is_unchanged, refuse_edited
 from runner.planning.planner import Render, render_with
 from runner.planning.preview import preview
 from runner.planning.rendered_texts import RenderedTexts
 from runner.planning.selection import refuse_unknown
 from runner.planning.start import confirm_late_start, never_open
-from runner.planning.write import is_unchanged, refuse_changes, report_rows, write_plan
+from runner.planning.write import report_rows, write_plan
 from runner.project.credentials import read_token
 from runner.project.old_copies import allow_changes
 from runner.run.metrics_source import measure_commits

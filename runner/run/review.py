@@ -16,8 +16,9 @@ from runner.ledger import schema
 from runner.ledger.campaigns import accepted_findings
 from runner.ledger.ledger import Ledger
 from runner.planning.draft import Draft, known_characters, origin_of
+from runner.planning.fingerprints import is_unchanged, list_key
 from runner.planning.preview import RowProgress
-from runner.planning.write import is_unchanged, list_key, report_rows
+from runner.planning.write import report_rows
 from runner.run.options import Options, Surroundings
 
 ASKED_EACH_TIME = frozenset({"list_shrank"})

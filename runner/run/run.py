@@ -7,7 +7,6 @@ import contextlib
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from runner import __version__
 from runner.errors import LedgerError, LedgerLocked, RunnerError
 from runner.events import Ended, LaneStarted
 from runner.ledger import lanes
-from runner.ledger.campaigns import registry
+from runner.ledger.campaigns import bound_team
 from runner.ledger.campaigns.brakes import BrakeKind
 from runner.ledger.ledger import Ledger
 from runner.ledger.queries import totals
@@ -35,44 +34,13 @@ from runner.sending.drive import drive_lane
 from runner.sending.lane import Lane
 from runner.sending.live_controls import obey_controls, withdraw_returned
 from runner.sending.watched_lists import WatchedLists, watched_lists
-from runner.status.status import Status, status_of
+from runner.status.status import status_of
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign
+from runner.run.exit_code import RunResult
 
 _S = MessageStatus
-
-
-@dataclass(slots=True)
-class RunResult:
-    """A run's end."""
-
-    statuses: list[Status] = field(default_factory=list)
-    declined: bool = False
-    interrupted: bool = False
-    drained: bool = False  # ended early: --limit, --stop-after, --until-idle
-    guarded: bool = False
-    paused: bool = False  # a person has paused or cancelled a campaign
-    halted: bool = False  # a whole lane stopped; else only senders did
-    stopped: list[str] = field(default_factory=list)  # what a person must see to
-
-    @property
-    def exit_code(self) -> int:
-        """The process's exit code."""
-        if self.interrupted:
-            return 130
-        if self.guarded:
-            return 5
-        if self.stopped:
-            return 1
-        if self.paused:
-            return 6
-        open_ = (_S.FAILED, _S.IN_DOUBT, _S.SENDING)
-        if any(status.counts[each] for status in self.statuses for each in open_):
-            return 4
-        if any(status.blocked for status in self.statuses):
-            return 4
-        return 0
 
 
 def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings) -> RunResult:
@@ -121,7 +89,7 @@ def drive(prepared: PreparedRun) -> RunResult:
     for team in prepared.teams:
         for draft in team.drafts:
             assert draft.id is not None
-            ledger.write(registry.bind, draft.id, team.origin, team.id)
+            ledger.write(bound_team.bind, draft.id, team.origin, team.id)
     run = ledger.write(lanes.begin_run, around.clock.now(), __version__)
     result = RunResult()
     try:

@@ -16,13 +16,15 @@ from runner.ledger.messages import decisions, plans
 from runner.message.key import TEST
 from runner.message.plan import PlannedMessage
 from runner.message.prospect import Recipient, RowSkip
-from runner.planning.draft import Draft, kept_path, make_draft
+from runner.planning.draft import Draft, make_draft
+from runner.planning.fingerprints import kept_path
 from runner.planning.planner import plan_messages, render_with
 from runner.project.campaign_files import load
 from runner.project.ledger_location import ledger_location
+from runner.run.exit_code import RunResult
 from runner.run.options import Options, Surroundings
 from runner.run.prepare import Steps, prepare, read_tokens, served_at
-from runner.run.run import RunResult, drive
+from runner.run.run import drive
 
 Agree = Callable[[PlannedMessage], bool]
 """Shown the message; True to send it."""

@@ -13,9 +13,10 @@ from runner.planning.draft import Draft, make_draft
 from runner.project.campaign_files import load
 from runner.project.ledger_location import ledger_location, open_existing
 from runner.project.open import require
+from runner.run.exit_code import RunResult
 from runner.run.options import Options, Surroundings
 from runner.run.prepare import Steps, prepare
-from runner.run.run import RunResult, drive
+from runner.run.run import drive
 
 SETTLING_IDLE = 600.0
 """Seconds that settling waits for a campaign's schedule to open."""

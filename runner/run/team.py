@@ -26,8 +26,8 @@ from runner.planning.draft import Draft, characters_key
 from runner.planning.eta import Scheduled, hours_of, zone_of
 from runner.restored_pacer import restore_pacer
 from runner.sending.guard import GuardLimits
-from runner.sending.in_flight import MessageLimit
 from runner.sending.lane import Lane, Settings
+from runner.sending.message_limit import MessageLimit
 from runner.sending.meter import RequestMeter
 
 if TYPE_CHECKING:

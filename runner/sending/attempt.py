@@ -13,7 +13,6 @@ from functools import partial
 from typing import NamedTuple
 
 from runner.channels.base import Answer, Channel
-from runner.errors import Fenced, ForeignKeyUse
 from runner.events import (
     Event,
     MessageDeferred,
@@ -24,9 +23,7 @@ from runner.events import (
     MessageSent,
     MessageSkipped,
 )
-from runner.ledger import lanes
 from runner.ledger.campaigns.brakes import Brake, halt
-from runner.ledger.messages import in_doubt
 from runner.ledger.messages.claims import NotClaimed, SendRequest, claim
 from runner.ledger.messages.outcomes import Recorded, Result, not_its_own, record
 from runner.ledger.messages.recontact import LateSkip
@@ -46,8 +43,9 @@ from runner.message.outcome import (
 )
 from runner.message.status import MessageStatus
 from runner.pacing.pacer import Permit
+from runner.sending.adoption import refuse_foreign_key
 from runner.sending.backoff import backoff_delay
-from runner.sending.lane import Lane
+from runner.sending.lane import Lane, fenced
 from runner.sending.slots import SendSlot
 
 
@@ -104,7 +102,7 @@ async def _claim(lane: Lane, request: SendRequest, permit: Permit) -> int | None
     lane.pacer.cancel(permit)
     match claimed:
         case NotClaimed.FENCED:
-            raise _fenced()
+            raise fenced()
         case Brake():
             lane.stops.apply_control(request.campaign, claimed)
         case LateSkip(reason=reason, detail=detail):
@@ -157,7 +155,7 @@ async def _conclude(
     if (stamped := _stamped(lane, channel, outcome, answer)) is not None:
         await lane.ledger.commit(keep_stamped, stamped)
     if is_foreign(outcome) and not lane.adopt and not request.is_repeat:
-        _refuse_foreign_key(lane, request, number)
+        refuse_foreign_key(lane, request, number)
     return Attempted(outcome, recorded.status)
 
 
@@ -298,23 +296,3 @@ def _stamped(lane: Lane, channel: Channel, outcome: Outcome, answer: Answer) -> 
         found = replace(found, behind=further)
     lane.in_flight.stamped[found.key] = found
     return found
-
-
-def _refuse_foreign_key(lane: Lane, request: SendRequest, number: int) -> None:
-    """Raise ForeignKeyUse if the API knows a message's key, and no attempt of this ledger can have
-    used it before."""
-    if not lane.ledger.read(in_doubt.is_first_use, request.message, number):
-        return
-    if not lane.ledger.read(lanes.is_owner, lane.id, lane.epoch):
-        raise _fenced()  # the new owner has repeated what was under way
-    raise ForeignKeyUse(
-        f"the API already knows {lane.campaigns[request.campaign].name}'s message to "
-        f"{request.recipient}, but this ledger never sent it: another ledger has used this "
-        "campaign's name",
-        "find that ledger (--state), give this campaign another `name:`, or run with --adopt "
-        "to take such messages as sent",
-    )
-
-
-def _fenced() -> Fenced:
-    return Fenced("another run has taken this team over", "see who with: run-campaign status")

@@ -23,6 +23,7 @@ from runner.message.status import MessageStatus
 from runner.pacing.pacer import Permit, Ready
 from runner.schedule import Hours, is_open, local_moment, next_close, next_open
 from runner.sending.attempt import attempt
+from runner.sending.idle_end import end_if_idle
 from runner.sending.lane import Lane
 
 READ_AHEAD = 200
@@ -149,8 +150,7 @@ class Dispatcher:
                     continue
                 now = lane.clock.boot()
                 if found.at > now:
-                    if self._is_idle(found.at - now):
-                        self._end_idle(found.at - now)
+                    if end_if_idle(lane, found.at - now):
                         break
                     self._tell_wait(found.at, now, found.binds)
                     await lane.wakeups.wait(found.at)
@@ -281,8 +281,7 @@ class Dispatcher:
             if first is not None:
                 lane.stops.stop_lane(_never_opens(lane.campaigns[first.campaign].name))
             return False
-        if self._is_idle(next_at - now):
-            self._end_idle(next_at - now)
+        if end_if_idle(lane, next_at - now):
             return False
         if not waiting and not flight.count:
             self._tell_wait(math.inf, now, f"settling {flight.settling} in doubt")
@@ -315,15 +314,6 @@ class Dispatcher:
         assert hours is not None
         zone = queue.zone or hours.zone
         return f"outside the schedule; opens at {local_moment(opens, zone)} {zone}"
-
-    def _is_idle(self, seconds: float) -> bool:
-        """Return whether so long a wait is to end the lane instead."""
-        lane = self.lane
-        is_busy = lane.in_flight.count or lane.in_flight.settling
-        return lane.idle_after is not None and not is_busy and seconds > lane.idle_after
-
-    def _end_idle(self, seconds: float) -> None:
-        self.lane.stops.end_idle(self.lane.clock.now() + seconds)
 
     def _tell_wait(self, at: float, now: float, binds: str) -> None:
         """Tell of a long wait until `at` (boot seconds, infinity for unknown), once."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from runner.ledger.campaigns import brakes
-from runner.ledger.messages import in_doubt, outcomes, usage
+from runner.ledger.messages import in_doubt, orphans, usage
 from runner.ledger.rehearsals import is_rehearsal
 from runner.restored_pacer import restore_pacer
 from runner.sending.dispatcher import Dispatcher
@@ -25,7 +25,7 @@ async def drive_lane(lane: Lane, *, sends: bool = True) -> None:
     Raises the lane's error: LedgerError, Fenced, ForeignKeyUse, ChannelError. `lane.stops` says how
     it ended otherwise.
     """
-    lane.ledger.write(outcomes.recover_orphaned, lane.id, lane.clock.now())
+    lane.ledger.write(orphans.recover_orphaned, lane.id, lane.clock.now())
     _release_senders(lane)
     _record_stops(lane)
     _restore_limits(lane)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from runner.channels.base import Channel
 from runner.clock import Clock
-from runner.errors import LaneEnding
+from runner.errors import Fenced, LaneEnding
 from runner.events import EventBus
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages.claims import SendRequest
@@ -18,7 +18,8 @@ from runner.pacing.pacer import Pacer, Permit
 from runner.schedule import Hours, next_open
 from runner.sending.backoff import Backoff
 from runner.sending.guard import GuardLimits
-from runner.sending.in_flight import InFlight, MessageLimit
+from runner.sending.in_flight import InFlight
+from runner.sending.message_limit import MessageLimit
 from runner.sending.slots import SendSlots
 from runner.sending.stops import Stops
 from runner.sending.wakeups import Wakeups
@@ -202,3 +203,8 @@ class Lane:
         guard would let no more fail than are under way."""
         failures_left = self.stops.guard_of(campaign).failures_left
         return math.inf if failures_left is None else max(1, failures_left)
+
+
+def fenced() -> Fenced:
+    """Return the error for a lane that another run has taken over."""
+    return Fenced("another run has taken this team over", "see who with: run-campaign status")

@@ -25,7 +25,8 @@ from runner.events import (
 from runner.ledger.messages import in_doubt, settlements, usage
 from runner.ledger.messages.in_doubt import Doubt
 from runner.ledger.messages.settlements import Settlement
-from runner.message.evidence import Evidence, Way, evidence_of_lookup, way_to_settle
+from runner.message.absence import evidence_of_lookup
+from runner.message.evidence import Evidence, Way, way_to_settle
 from runner.message.outcome import Absent, Deferred, Found, InDoubt, LookupResult, Outcome, Unclear
 from runner.message.status import MessageStatus
 from runner.pacing.windows import DAY

@@ -9,9 +9,24 @@ from runner.clock import iso
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
 from runner.ledger.queries import exports
-from runner.ledger.queries.exports import EXPORT_COLUMNS, ExportRow
+from runner.ledger.queries.exports import ExportRow
 from runner.message.status import MessageStatus
 from runner.tables.writer import write_table
+
+EXPORT_COLUMNS = (
+    "row",
+    "recipient",
+    "status",
+    "reason",
+    "sender",
+    "step",
+    "message_id",
+    "thread_id",
+    "attempts",
+    "sent_at",
+    "content",
+)
+"""The public columns of an export; the prospect's own follow."""
 
 
 def export(

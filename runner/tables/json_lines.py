@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import AudienceError
-from runner.tables.cells import Nested, Truth
+from runner.tables.cell_types import Nested, Truth
 from runner.tables.encodings import wrong_encoding
 from runner.tables.text_files import LongError, NulError, long, nul, text_lines, wrong
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from runner.tables.cells import RoundedNumber, Truth
+from runner.tables.cell_types import RoundedNumber, Truth
 from runner.tables.number_format import plain_number
 from runner.tables.text_files import Row, reading, wrong
 

@@ -15,7 +15,7 @@ from runner.campaign.loader import load_campaign
 from runner.campaign.yaml_document import read_text
 from runner.control.campaigns import user
 from runner.errors import ChangesError, LaneHeld, UsageError
-from runner.ledger.campaigns import registry, submissions
+from runner.ledger.campaigns import bound_team, submissions
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import decisions
 from runner.planning.draft import Draft, make_draft
@@ -107,7 +107,7 @@ def _hand_in(
             f"{campaign.path} was edited while it was handed in", "run the same command again"
         )
     assert draft.id is not None
-    ledger.write(registry.bind, draft.id, team.origin, team.id)
+    ledger.write(bound_team.bind, draft.id, team.origin, team.id)
     ledger.write(
         submissions.submit,
         campaign.name,

@@ -30,6 +30,7 @@ from runner.run.metrics_source import measure_commits, measure_lanes
 from runner.run.signals import call_at_signals
 from runner.workers import engine
 from runner.workers.lane_slice import Timing, WorkerLanes
+from runner.workers.takeover import take_over
 
 BEATS = 5
 """Signs of life of a worker in the time after which it is taken for dead."""
@@ -191,22 +192,13 @@ class Worker:
             await asyncio.to_thread(refuse_other_version, driving.ledger)
 
     async def _clean_up(self, app: App, driving: WorkerLanes) -> None:
-        """Queue what a dead worker had, and what is due."""
+        """Take over from dead workers, in turn with the other workers."""
         ledger = driving.ledger
         while True:
             await asyncio.sleep(CLEAN_UP_EVERY)
             if not await asyncio.to_thread(ledger.write, workers.take_cleanup_turn, CLEAN_UP_EVERY):
                 continue
-            for job in await engine.stalled_jobs(app, self.timing.dead_after):
-                self._tell(f"{job.task_kwargs['lane']}: its worker gives no sign of life")
-                with contextlib.suppress(ConnectorException):  # another worker has removed it
-                    await engine.remove_job(app, job)
-            at_hand = await engine.queued_lanes(app)
-            for due in await asyncio.to_thread(
-                ledger.read, submissions.due_lanes, self.clock.now()
-            ):
-                if (due.lane, engine.queue_of(due.token_env)) not in at_hand:
-                    await engine.queue_lane(app, due.lane, due.token_env)
+            await take_over(app, ledger, self.clock, self.timing.dead_after, self._tell)
 
     def end(self) -> None:
         """Drain the lanes, hand them on, and end."""

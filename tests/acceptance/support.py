@@ -20,8 +20,9 @@ from typing import Any
 
 from runner.clock import SystemClock
 from runner.events import EventBus
+from runner.run.exit_code import RunResult
 from runner.run.options import Options, Surroundings
-from runner.run.run import RunResult, run_campaigns
+from runner.run.run import run_campaigns
 from tests.processes import COMMAND, ROOT, Process, start
 
 OTHER_TOKEN = "tok-of-another-team-3b8e41d7c05f-never-to-be-seen"

@@ -13,8 +13,9 @@ import pytest
 from runner.clock import SystemClock
 from runner.errors import RunnerError
 from runner.events import EventBus
+from runner.run.exit_code import RunResult
 from runner.run.options import Options, Surroundings
-from runner.run.run import RunResult, run_campaigns
+from runner.run.run import run_campaigns
 
 from .front import Front, in_front_of
 from .support import LINK, OTHER_LINK, TOKEN, Project, in_process, people, until

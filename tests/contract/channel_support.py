@@ -19,7 +19,7 @@ from runner.channels.http import HttpSession
 from runner.clock import SystemClock
 from runner.message.outcome import LookupResult
 from runner.message.prospect import Recipient
-from runner.sandbox import Sandbox
+from runner.sandbox.server import Sandbox
 
 SENDER = "df6jbw4h36qm5d9iu2sgn7kx"
 PERSON = Recipient("twitter", "platform", "1876543210987654321")

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, update
 
 from runner.clock import SystemClock
 from runner.errors import UsageError
-from runner.ledger.campaigns import audit, registry
+from runner.ledger.campaigns import audit, bound_team
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import decisions, outcomes
@@ -51,7 +51,7 @@ def all_of(page: Callable[[str], Page[Any]]) -> list[Any]:
 
 def bound(ledger: Ledger, name: str) -> CampaignRow:
     row = make_campaign(ledger, name)
-    ledger.write(registry.bind, row.id, ORIGIN, LANE)
+    ledger.write(bound_team.bind, row.id, ORIGIN, LANE)
     return row
 
 

@@ -25,7 +25,7 @@ from runner.message.outcome import (
     Unclear,
 )
 from runner.message.prospect import Recipient
-from runner.sandbox import Sandbox
+from runner.sandbox.server import Sandbox
 from tests.contract.channel_api import Talk, api, ours
 from tests.contract.channel_support import (
     ANSWERED,

@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from sqlalchemy import select
 
 from runner.ledger import lanes, schema
-from runner.ledger.campaigns import registry
+from runner.ledger.campaigns import bound_team, registry
 from runner.ledger.id_migration import compose_ids
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import queue
@@ -26,7 +26,7 @@ def sending(ledger: Ledger, name: str, team: str, person: int = 5) -> tuple[int,
     """A campaign with a message that was begun: its run, and its lane."""
     row = make_campaign(ledger, name)
     make_queue(ledger, row, [person])
-    ledger.write(registry.bind, row.id, ORIGIN, team)
+    ledger.write(bound_team.bind, row.id, ORIGIN, team)
     lane = team
     run, epoch = own_lane(ledger, lane)
     [due] = ledger.read(queue.due, row.id, SENDER, 5.0, 100)

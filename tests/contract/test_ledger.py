@@ -12,13 +12,14 @@ from sqlalchemy.exc import IntegrityError
 
 from runner.errors import LedgerError, LedgerTooNew
 from runner.ledger import lanes, migrations, schema
-from runner.ledger.campaigns import registry
+from runner.ledger.campaigns import bound_team, registry
 from runner.ledger.engine import upgrade
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import (
     claims,
     decisions,
     in_doubt,
+    orphans,
     outcomes,
     plans,
     queue,
@@ -297,8 +298,8 @@ def test_a_message_without_an_owner_is_in_doubt(ledger: Ledger) -> None:
     run, epoch = own_lane(ledger)
     message, _ = ids_of(ledger, row.id)
     ledger.write(claims.claim, [make_intent(message, run, epoch, body=b"exact", key="rc1-k")])
-    assert ledger.write(outcomes.recover_orphaned, "another lane", 50.0) == 0
-    assert ledger.write(outcomes.recover_orphaned, LANE, 50.0) == 1
+    assert ledger.write(orphans.recover_orphaned, "another lane", 50.0) == 0
+    assert ledger.write(orphans.recover_orphaned, LANE, 50.0) == 1
     assert statuses(ledger, row.id) == [("5", "in_doubt"), ("6", "queued")]
     [doubt] = ledger.read(in_doubt.in_doubt, [row.id])
     assert (doubt.body, doubt.key, doubt.first_at, doubt.reason) == (
@@ -322,7 +323,7 @@ def test_what_is_proven_late_waits_for_a_plan_only_if_one_has_passed_it_over(
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
-    ledger.write(outcomes.recover_orphaned, LANE, 50.0)
+    ledger.write(orphans.recover_orphaned, LANE, 50.0)
     if meanwhile:
         again = PlannedMessage(2, recipient(5), SENDER, "Hello 5", {"a": "b"})
         with ledger.writing() as connection:
@@ -339,7 +340,7 @@ def test_a_doubt_that_comes_late_is_planned_before_it_goes(ledger: Ledger) -> No
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
-    ledger.write(outcomes.recover_orphaned, LANE, 50.0)
+    ledger.write(orphans.recover_orphaned, LANE, 50.0)
     ledger.write(settlements.settle, [Settlement(message, Evidence.SAID_NOT_SENT, 51.0)])
     ledger.write(decisions.withdraw, row.id)
     plan_again(ledger, row)
@@ -355,7 +356,7 @@ def test_what_is_proven_while_a_plan_is_made_waits_for_another(ledger: Ledger) -
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
-    ledger.write(outcomes.recover_orphaned, LANE, 50.0)
+    ledger.write(orphans.recover_orphaned, LANE, 50.0)
     proof = threading.Thread(target=proven_late, args=(ledger, message, number))
     again = PlannedMessage(2, recipient(5), SENDER, "Hello 5", {"a": "b"})
     with ledger.writing() as connection:
@@ -375,7 +376,7 @@ def test_who_was_put_on_the_list_meanwhile_does_not_come_back_into_the_queue(
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
     message, number, *_ = claimed(ledger, row.id)
-    ledger.write(outcomes.recover_orphaned, LANE, 50.0)
+    ledger.write(orphans.recover_orphaned, LANE, 50.0)
     ledger.write(decisions.suppress, ["5"], "asked", 55.0)
     told = proven_late(ledger, message, number)
     assert told.status is S.SKIPPED
@@ -615,12 +616,12 @@ def test_what_is_known_of_a_recipient(ledger: Ledger) -> None:
 
 def test_a_campaign_is_bound_to_its_api_and_team(ledger: Ledger) -> None:
     row = make_campaign(ledger)
-    ledger.write(registry.bind, row.id, "https://api.example", "team1")
-    ledger.write(registry.bind, row.id, "https://api.example", "team1")
+    ledger.write(bound_team.bind, row.id, "https://api.example", "team1")
+    ledger.write(bound_team.bind, row.id, "https://api.example", "team1")
     with pytest.raises(LedgerError, match="begun on team team1"):
-        ledger.write(registry.bind, row.id, "https://api.example", "team2")
+        ledger.write(bound_team.bind, row.id, "https://api.example", "team2")
     with pytest.raises(LedgerError, match="begun on API"):
-        ledger.write(registry.bind, row.id, "https://other.example", "team1")
+        ledger.write(bound_team.bind, row.id, "https://other.example", "team1")
 
 
 def test_the_schema_refuses_what_must_never_be(ledger: Ledger) -> None:

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, func, select, update
 
 from runner.clock import SystemClock
 from runner.ledger import schema
-from runner.ledger.campaigns import audit, registry
+from runner.ledger.campaigns import audit, bound_team
 from runner.ledger.ledger import Ledger, open_ledger
-from runner.ledger.messages import eligibility, outcomes
+from runner.ledger.messages import eligibility, orphans
 from runner.ledger.messages import queue as message_queue
 from runner.ledger.queries import attempts, message_lists, search, totals
 from runner.message.status import MessageStatus
@@ -119,7 +119,7 @@ def test_no_look_reads_the_messages_of_a_large_ledger_one_by_one(tmp_path: Path,
             message_queue.zones(connection, row.id)
             totals.sent_between(connection, row.id, 5.0)
             message_queue.due(connection, row.id, SENDER, 5.0, 10)
-            outcomes.recover_orphaned(connection, "lane", 5.0)
+            orphans.recover_orphaned(connection, "lane", 5.0)
             raw.set_trace_callback(None)
             plans = [
                 line
@@ -142,7 +142,7 @@ def test_no_page_that_people_look_at_reads_a_large_ledger_whole(tmp_path: Path, 
     """Each message, attempt and action is met by an index, or by its number within a bound."""
     with open_ledger(str(tmp_path / "state.db")) as ledger:
         row = make_campaign(ledger)
-        ledger.write(registry.bind, row.id, ORIGIN, LANE)
+        ledger.write(bound_team.bind, row.id, ORIGIN, LANE)
         make_queue(ledger, row, [1, 2, 3])
         run, epoch = own_lane(ledger)
         for id in (1, 2, 3):

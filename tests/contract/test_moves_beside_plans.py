@@ -10,7 +10,7 @@ from sqlalchemy import select
 from runner.ledger import schema
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger, open_ledger
-from runner.ledger.messages import outcomes, queue
+from runner.ledger.messages import orphans, outcomes, queue
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.messages.plans import PlanWriter
 from runner.ledger.queries import totals
@@ -54,7 +54,7 @@ def test_neither_waits_for_the_other_for_ever(new_database: str) -> None:
         run, epoch = own_lane(one)
         for due in one.read(queue.due, row.id, SENDER, 5.0, 100):
             claim_one(one, make_intent(due.id, run, epoch))
-        one.write(outcomes.recover_orphaned, LANE, 50.0)
+        one.write(orphans.recover_orphaned, LANE, 50.0)
         threads = [
             threading.Thread(target=late, args=(one,)),
             threading.Thread(target=plan, args=(two, row)),

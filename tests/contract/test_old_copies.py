@@ -13,7 +13,7 @@ import pytest
 
 from runner.errors import OldLedger
 from runner.ledger import lanes
-from runner.ledger.campaigns import registry
+from runner.ledger.campaigns import bound_team, registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.copies import staleness
 from runner.ledger.copies.seen_ledgers import SeenLedger
@@ -46,7 +46,7 @@ API = ("v2", "https://api.example/api/v2")
 def bound(ledger: Ledger, name: str = "spring") -> CampaignRow:
     row = ledger.read(registry.find_campaign, name)
     assert row is not None
-    ledger.write(registry.bind, row.id, "https://api.example", "team1")
+    ledger.write(bound_team.bind, row.id, "https://api.example", "team1")
     again = ledger.read(registry.find_campaign, name)
     assert again is not None
     return again

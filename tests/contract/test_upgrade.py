@@ -14,7 +14,7 @@ from runner.errors import LaneHeld, LedgerError
 from runner.ledger import lanes, locks, schema
 from runner.ledger.engine import upgrade
 from runner.ledger.ledger import Ledger, open_ledger
-from runner.ledger.messages import in_doubt, outcomes, queue
+from runner.ledger.messages import in_doubt, orphans, outcomes, queue
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
@@ -64,7 +64,7 @@ def test_what_was_in_doubt_before_an_upgrade_is_planned_when_it_comes_back(locat
         run, epoch = own_lane(ledger)
         [due] = ledger.read(queue.due, row.id, SENDER, 5.0, 100)
         claim_one(ledger, make_intent(due.id, run, epoch))
-        ledger.write(outcomes.recover_orphaned, LANE, 20.0)
+        ledger.write(orphans.recover_orphaned, LANE, 20.0)
         ledger.write(lanes.end_run, run, 20.0, "ended")
         with ledger.writing() as connection:
             make_old(connection, 6)

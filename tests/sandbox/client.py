@@ -12,7 +12,7 @@ import aiohttp
 from openapi_core import OpenAPI
 from openapi_core.testing import MockRequest, MockResponse
 
-from runner.sandbox import Sandbox
+from runner.sandbox.server import Sandbox
 
 LINK = "df6jbw4h36qm5d9iu2sgn7kx"
 OTHER_LINK = "k2v7q9x4m1n8b3c6z5l0p7ty"

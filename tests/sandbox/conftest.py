@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from runner.sandbox import Sandbox
+from runner.sandbox.server import Sandbox
 
 from .client import Client
 

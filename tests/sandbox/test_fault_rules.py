@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.sandbox import FAULTS, SELECTORS, parse_fault
-from runner.sandbox.faults import FaultBook
+from runner.sandbox.faults import FAULTS, SELECTORS, FaultBook, parse_fault
 
 VALUES: dict[str, st.SearchStrategy[str]] = {
     "status": st.integers(500, 599).map(str),

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.sandbox import Options, Sandbox
 from runner.sandbox.api.http import Call
+from runner.sandbox.options import Options
+from runner.sandbox.server import Sandbox
 from runner.sandbox.service import Service
 from tests.sandbox.client import Gate
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runner.sandbox import Sandbox
+from runner.sandbox.server import Sandbox
 
 from .client import LINK, PERSON, Time
 from .conftest import Start

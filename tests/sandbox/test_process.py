@@ -14,8 +14,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from runner.sandbox import AccountLink, Sandbox, serve_forever
 from runner.sandbox.__main__ import main
+from runner.sandbox.options import AccountLink
+from runner.sandbox.server import Sandbox, serve_forever
 
 from .client import Client, until
 from .conftest import Start

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from openapi_core.exceptions import OpenAPIError
 
-from runner.sandbox import AccountLink, admin
+from runner.sandbox import admin
+from runner.sandbox.options import AccountLink
 from runner.sandbox.service import ROUTES
 
 from .client import LINK, OTHER_LINK, PERSON, Client, Reply, Time, contact, contract, profile

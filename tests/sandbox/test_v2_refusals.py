@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from runner.sandbox import AccountLink, admin
+from runner.sandbox import admin
+from runner.sandbox.options import AccountLink
 
 from .client import LINK, PERSON, Client, contact, profile
 from .conftest import Start

@@ -12,7 +12,7 @@ import pytest
 from runner.errors import Fenced
 from runner.ledger import lanes as ledger_lanes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind
-from runner.ledger.messages import outcomes
+from runner.ledger.messages import orphans
 from runner.message.outcome import SEND_BY, Deferred, InDoubt, Outcome, Rejected, Scope
 from runner.message.status import MessageStatus
 from runner.sending.guard import CampaignGuard, GuardLimits
@@ -245,7 +245,7 @@ def test_what_the_next_run_has_repeated_is_no_other_ledgers(make: Callable[..., 
         if person == "4":
             run = setting.ledger.write(ledger_lanes.begin_run, 1.0, "other")
             setting.ledger.write(ledger_lanes.take_lane, LANE, run)
-            setting.ledger.write(outcomes.recover_orphaned, LANE, 1.0)
+            setting.ledger.write(orphans.recover_orphaned, LANE, 1.0)
             api.accept(person, key)  # the other's repeat comes first
 
     setting.api.script = taken_over

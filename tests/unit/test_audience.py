@@ -28,7 +28,7 @@ from runner.clock import iso
 from runner.errors import AudienceError
 from runner.message.prospect import Prospect, Recipient, RowSkip
 from runner.message.status import SkipReason
-from runner.tables.cells import RoundedNumber
+from runner.tables.cell_types import RoundedNumber
 from runner.tables.writer import write_table
 from runner.templating.template import load_template
 

@@ -15,7 +15,7 @@ from runner.audience.prospects import Audience, read_audience
 from runner.campaign.loader import load_campaign
 from runner.findings import Finding
 from runner.message.prospect import Prospect
-from runner.tables.cells import Truth
+from runner.tables.cell_types import Truth
 from runner.templating.name_filters import first_word, title
 from runner.templating.numbers import decimal_of_cells
 from runner.templating.template import RowRenderError, Template, compile_template

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runner.errors import AudienceError
 from runner.findings import FindingError
-from runner.tables.cells import Nested, Truth
+from runner.tables.cell_types import Nested, Truth
 from runner.tables.reader import Table, read_table
 
 IDS = ("1566123362161725441", "1566123362161725552", "1566123362161725663")

@@ -13,7 +13,7 @@ import pytest
 
 from runner.campaign.schema import Campaign
 from runner.cli.output import finish_lines
-from runner.ledger.campaigns import registry
+from runner.ledger.campaigns import bound_team, registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.messages import queue as message_queue
 from runner.ledger.messages.plans import PlanWriter
@@ -113,7 +113,7 @@ def told_and_true(
     for number, (more, people) in enumerate(plans):
         name = ("autumn", "winter")[number]
         row = make_campaign(setting.ledger, name)
-        setting.ledger.write(registry.bind, row.id, "https://api.example", "team1")
+        setting.ledger.write(bound_team.bind, row.id, "https://api.example", "team1")
         queue(setting, row, people)
         found = setting.ledger.read(registry.find_campaign, name)
         assert found is not None

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.message.absence import evidence_of_lookup
 from runner.message.evidence import (
     CLOCK_SLACK,
     EVIDENCE,
@@ -17,7 +18,6 @@ from runner.message.evidence import (
     Evidence,
     Way,
     evidence_of,
-    evidence_of_lookup,
     is_foreign,
     judge,
     way_to_settle,

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.errors import AudienceError, RunnerError
-from runner.tables.cells import RoundedNumber
+from runner.tables.cell_types import RoundedNumber
 from runner.tables.reader import fingerprint, read_table
 from runner.tables.writer import write_table
 
@@ -419,7 +419,7 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     openpyxl.Workbook().save(tmp_path / "a.xlsx")
-    monkeypatch.setattr("runner.tables.workbook.MOST_UNPACKED", 100)
+    monkeypatch.setattr("runner.tables.excel.MOST_UNPACKED", 100)
     with pytest.raises(AudienceError, match=r"unpacks to 0 MiB.*; save it as \.csv"):
         read_table(tmp_path / "a.xlsx")
 

@@ -17,7 +17,7 @@ from runner.audience.ids import IdRefusal, id_checker
 from runner.errors import AudienceError
 from runner.findings import FindingError
 from runner.message.status import SkipReason
-from runner.tables.cells import ErrorCell, FormattedNumber, RoundedNumber, Truth, Uncalculated
+from runner.tables.cell_types import ErrorCell, FormattedNumber, RoundedNumber, Truth, Uncalculated
 from runner.tables.reader import Table, read_table
 from runner.tables.spreadsheetml import unescaped
 

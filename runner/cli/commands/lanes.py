@@ -8,10 +8,7 @@ from pathlib import Path
 import click
 
 from runner.cli.invocation import Invocation
-from runner.cli.options import (
-    examples,
-    state_option,
-)
+from runner.cli.options import examples, state_option
 from runner.cli.output import json_text
 from runner.clock import SystemClock, iso
 from runner.formats import number, safe

@@ -173,8 +173,8 @@ def _confirmed(count: int) -> bool:
 
 def _ask_the_api(call: Invocation, campaign: Path, state: str | None) -> None:
     from runner.cli.live_run import run_with_display
+    from runner.run.exit_code import RunResult
     from runner.run.options import Options, Surroundings
-    from runner.run.run import RunResult
     from runner.run.settle import settle_now
 
     with opened(campaign, state, os.environ) as (ledger, row):

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from runner.cli.options import examples
-from runner.sandbox import FAULTS, SELECTORS, Sandbox, serve_forever
+from runner.sandbox.faults import FAULTS, SELECTORS
+from runner.sandbox.server import Sandbox, serve_forever
 
 
 class _WithFaults(click.Command):

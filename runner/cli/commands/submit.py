@@ -10,12 +10,7 @@ from pathlib import Path
 import click
 
 from runner.cli.invocation import Invocation
-from runner.cli.options import (
-    accept_option,
-    campaigns_argument,
-    examples,
-    state_option,
-)
+from runner.cli.options import accept_option, campaigns_argument, examples, state_option
 from runner.cli.prompts import asker, can_ask, confirmer
 from runner.clock import SystemClock
 from runner.events import EventBus

@@ -14,8 +14,8 @@ from runner.cli.options import campaign_argument, examples, state_option
 from runner.cli.output import text_lines
 from runner.events import Event, MessageSent
 from runner.message.plan import PlannedMessage
+from runner.run.exit_code import RunResult
 from runner.run.options import Options, Surroundings
-from runner.run.run import RunResult
 from runner.run.self_test import run_test
 
 QUIET: dict[str, Any] = {"log_format": "text", "quiet": True, "verbose": False}

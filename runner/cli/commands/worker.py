@@ -12,12 +12,7 @@ import click
 from runner.cli.commands.submit import refuse_without_engine
 from runner.cli.invocation import Invocation
 from runner.cli.live_run import attach_watchers
-from runner.cli.options import (
-    duration,
-    examples,
-    state_option,
-    watching_options,
-)
+from runner.cli.options import duration, examples, state_option, watching_options
 from runner.clock import SystemClock
 from runner.events import EventBus
 from runner.project.ledger_location import ledger_upward

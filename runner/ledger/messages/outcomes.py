@@ -11,11 +11,11 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, literal_column, select, update
+from sqlalchemy import Connection, literal_column, select, update
 
 from runner.errors import LedgerError
 from runner.ledger.messages.recontact import LateSkip, skip_suppressed
-from runner.ledger.schema import attempt, campaign, message, status_is
+from runner.ledger.schema import attempt, campaign, message
 from runner.ledger.statements import Prepared, bound, each_of, given, texts_of, tuples
 from runner.message.evidence import AttemptOutcome, Evidence, judge
 from runner.message.outcome import NOT_AS_ASKED
@@ -304,39 +304,3 @@ def _write_moves(connection: Connection, moves: list[dict[str, Any]]) -> None:
     changed = _MOVE.run_many(connection, moves)
     if changed.rowcount != len(moves):
         raise LedgerError(f"{len(moves)} moves were due, {changed.rowcount} took place")
-
-
-def recover_orphaned(connection: Connection, lane_id: str, at: float) -> int:
-    """Put every `sending` message of a lane in doubt, since its owner is gone; return how many.
-
-    For the lane's new owner only, before it sends anything.
-    """
-    lost = connection.execute(
-        select(message.c.id, message.c.attempts)
-        .join(
-            attempt,
-            and_(attempt.c.message == message.c.id, attempt.c.number == message.c.attempts),
-        )
-        .where(
-            status_is(message, *OPEN),  # of these there is an index
-            message.c.status == _S.SENDING,
-            attempt.c.lane.concat("") == lane_id,  # not by the index of all its attempts
-        )
-    ).all()
-    for start in range(0, len(lost), 500):
-        record(
-            connection,
-            [
-                Result(
-                    message=row.id,
-                    number=row.attempts,
-                    evidence=Evidence.ORPHANED,
-                    at=at,
-                    reason="orphaned",
-                    detail="the run that was sending it ended before an answer was recorded",
-                    answered=False,
-                )
-                for row in lost[start : start + 500]
-            ],
-        )
-    return len(lost)

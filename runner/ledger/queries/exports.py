@@ -16,21 +16,6 @@ from runner.message.status import MessageStatus
 
 _S = MessageStatus
 
-EXPORT_COLUMNS = (
-    "row",
-    "recipient",
-    "status",
-    "reason",
-    "sender",
-    "step",
-    "message_id",
-    "thread_id",
-    "attempts",
-    "sent_at",
-    "content",
-)
-"""The public columns of an export; the prospect's own follow."""
-
 
 class ExportRow(NamedTuple):
     """One row of an export. `detail` explains the reason; `columns` are the prospect's."""

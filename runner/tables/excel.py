@@ -16,7 +16,7 @@ from pathlib import Path
 
 from runner.errors import AudienceError
 from runner.findings import Finding, FindingError, Rows
-from runner.tables.cells import ErrorCell, FormattedNumber, RoundedNumber, Truth, Uncalculated
+from runner.tables.cell_types import ErrorCell, FormattedNumber, RoundedNumber, Truth, Uncalculated
 from runner.tables.header import SEARCHED, find_header, settle_header
 from runner.tables.number_format import (
     GENERAL,

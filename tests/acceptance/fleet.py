@@ -111,10 +111,13 @@ class Fleet(Project):
         return self.ok("submit", *map(self.file, teams or self.teams), "--yes", *words)
 
     def worker(
-        self, env: Mapping[str, str] = MappingProxyType({}), dead_after: float = DEAD_AFTER
+        self,
+        env: Mapping[str, str] = MappingProxyType({}),
+        dead_after: float = DEAD_AFTER,
+        words: Sequence[str] = (),
     ) -> Running:
         """Start a worker. `env`: what it has otherwise in its environment."""
-        running = self.start("worker", "-v", "--dead-after", f"{dead_after:g}s", **env)
+        running = self.start("worker", "-v", "--dead-after", f"{dead_after:g}s", *words, **env)
         self.workers.append(running)
         return running
 

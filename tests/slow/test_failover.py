@@ -70,6 +70,14 @@ def all_begun_is_there(project: Project, state: str) -> None:
         assert not {row[0] for row in queued} & set(project.api.recipients)
 
 
+def attempts(state: str) -> int:
+    """Return how many attempts the server has that takes changes now."""
+    with psycopg.connect(state.replace("+psycopg", "")) as connection:
+        found = connection.execute("SELECT count(*) FROM attempt").fetchone()
+    assert found is not None
+    return int(found[0])
+
+
 def test_a_standby_that_lacks_the_newest_sends_is_an_old_copy(
     both: Project, primary: Any, standby: Standby
 ) -> None:
@@ -144,26 +152,30 @@ def test_a_commit_whose_wait_for_the_standby_was_cancelled_is_none(
 
     until(has_ended, "the run to end")
     stopped(running.wait(), "was not confirmed by the database's standby")
+    begun = attempts(state)
     standby.take_over()
     all_begun_is_there(on_v1, state)
-    # What was not confirmed had been seen in the ledger all the same.
-    stopped(on_v1.run(on_v1.campaign, "--state", state), "is an old copy")
     on_v1.api.faults()
-    each_once(on_v1, state, on_v1.run(on_v1.campaign, "--state", state, "--accept-old-ledger"))
+    words = ["--state", state]
+    if attempts(state) < begun:  # what was not confirmed had been seen in the ledger all the same
+        stopped(on_v1.run(on_v1.campaign, *words), "is an old copy")
+        words.append("--accept-old-ledger")
+    each_once(on_v1, state, on_v1.run(on_v1.campaign, *words))
 
 
 def test_workers_hear_what_those_of_another_host_miss(
     make_fleet: MakeFleet, primary: Any, standby: Standby
 ) -> None:
     """None of them can know how many the others have sent."""
-    fleet = make_fleet(teams=2, people=80, uri=primary.get_uri(), concurrency=2)
+    fleet = make_fleet(teams=2, people=300, uri=primary.get_uri(), concurrency=2)
     fleet.version = "v1"
     fleet.write_teams(concurrency=2)
     fleet.state = standby.either(fleet.state)
     fleet.slow(0.3)
     fleet.submit()
     for name in ("one", "two"):
-        fleet.worker({"RUN_CAMPAIGN_MEMORY": str(fleet.folder / name)})
+        memory = {"RUN_CAMPAIGN_MEMORY": str(fleet.folder / name)}
+        fleet.worker(memory, words=("--slots", "1"))  # else the first may take both lanes
     until(lambda: len(fleet.drivers()) == 2, "each to drive a lane")
     fleet.until_accepted(16)
     standby.cut_off()

@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from starlette.requests import Request, cookie_parser
+from starlette.requests import cookie_parser
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -98,11 +98,6 @@ class Sessions:
     def csrf_token(self, session: str) -> str:
         """Return what each form of a session carries, and no other page can know."""
         return hmac.new(self._secret, session.encode(), "sha256").hexdigest()
-
-
-def is_csrf_token(given: str, request: Request) -> bool:
-    """Return whether a form carries the CSRF token of the session that sends it."""
-    return hmac.compare_digest(given.encode(), request.state.csrf_token.encode())
 
 
 def _hashed(secret: str) -> bytes:

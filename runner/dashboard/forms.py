@@ -14,8 +14,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from runner.dashboard.auth import is_csrf_token
 from runner.dashboard.context import AppContext
+from runner.dashboard.csrf import is_csrf_token
 from runner.ledger.ledger import Ledger
 
 Fields = Mapping[str, str]

@@ -4,32 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from runner.errors import LedgerError
-
-NETWORK_FILE_SYSTEMS = frozenset(
-    {
-        *("nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "ncpfs", "afs", "coda", "9p"),
-        *("ceph", "glusterfs", "lustre", "beegfs", "gpfs", "gfs2", "ocfs2", "orangefs"),
-        # Folders of a virtual machine's host: its programs do not see the guest's locks.
-        *("virtiofs", "vboxsf", "prl_fs", "vmhgfs", "drvfs"),
-    }
-)
-"""Their file locks and shared memory are not to be trusted with a WAL (sqlite.org/wal.html: all
-processes must be on the same host)."""
-
-LOCAL_FUSE = frozenset(
-    f"fuse.{name}"
-    for name in (
-        *("bindfs", "fuse-overlayfs", "mergerfs", "unionfs", "unionfs-fuse"),
-        *("encfs", "gocryptfs", "cryfs", "securefs", "ntfs", "ntfs-3g", "exfat", "ext2", "apfs"),
-    )
-)
-"""File systems in user space that are local. Most others (sshfs, s3fs, rclone, gcsfuse …) speak to
-a network, and an unknown name is not to be trusted."""
+from runner.ledger.network_file_systems import file_system_of, is_network, mount_points, read_mounts
 
 KEEP_IT = "do not remove it: it knows who was written to"
 
@@ -46,7 +24,7 @@ def check_place(path: Path, *, read_only: bool) -> None:
         raise LedgerError(
             f"{real.parent} does not exist", "make the folder, or name another --state"
         )
-    kind = file_system_of(real.parent, _mounts())
+    kind = file_system_of(real.parent, read_mounts())
     if is_network(kind):
         raise LedgerError(
             f"{path} lies on a network file system ({kind}), where SQLite's locks cannot be "
@@ -77,7 +55,7 @@ def _refuse_second_name(path: Path) -> None:
             "not see",
             "remove the other name; for a copy: run-campaign db backup",
         )
-    if str(path.resolve()) in {point for point, _ in mount_points(_mounts())}:
+    if str(path.resolve()) in {point for point, _ in mount_points(read_mounts())}:
         raise LedgerError(
             f"{path} is mounted as a single file: its newest entries would lie outside the mount",
             "mount the folder that it lies in",
@@ -92,39 +70,6 @@ def wal_of(path: Path) -> Path:
 def runs_took_place(path: Path) -> bool:
     """Return whether a run has held a lane of a ledger in this folder."""
     return any((path.resolve().parent / ".run-campaign").glob("lane-*.lock"))
-
-
-def is_network(kind: str) -> bool:
-    """Return whether a file system's type says that other machines may have its files open."""
-    if kind == "fuse" or kind.startswith("fuse."):
-        return kind not in LOCAL_FUSE
-    return kind in NETWORK_FILE_SYSTEMS
-
-
-def file_system_of(folder: Path, mounts: str) -> str:
-    """Return the type of the file system that `folder` lies on by Linux's mount table; empty when
-    that does not say."""
-    best = ("", "")
-    resolved = str(folder.resolve())
-    for point, kind in mount_points(mounts):
-        inside = resolved == point or resolved.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best[0]):
-            best = (point, kind)
-    return best[1]
-
-
-def mount_points(mounts: str) -> Iterator[tuple[str, str]]:
-    """Yield (mount point, type of file system) of Linux's mount table."""
-    for line in mounts.splitlines():
-        _, point, kind, *_ = line.split(" ")
-        yield re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point), kind
-
-
-def _mounts() -> str:
-    try:
-        return Path("/proc/self/mounts").read_text(errors="replace")
-    except OSError:
-        return ""  # macOS
 
 
 def _size(path: Path) -> int:

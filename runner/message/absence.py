@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from runner.message.evidence import Evidence, Way
-from runner.message.outcome import (
-    Absent,
-    Found,
-    LookupResult,
-    Unclear,
-)
+from runner.message.outcome import Absent, Found, LookupResult, Unclear
 
 
 def evidence_of_lookup(

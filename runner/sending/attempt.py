@@ -25,8 +25,8 @@ from runner.events import (
 )
 from runner.ledger.campaigns.brakes import Brake, halt
 from runner.ledger.messages.claims import NotClaimed, SendRequest, claim
+from runner.ledger.messages.late_skips import LateSkip
 from runner.ledger.messages.outcomes import Recorded, Result, not_its_own, record
-from runner.ledger.messages.recontact import LateSkip
 from runner.ledger.messages.usage import Behind, Stamped, keep_holds, keep_stamped
 from runner.message.evidence import CLOCK_SLACK, evidence_of, is_foreign, is_of_one_message
 from runner.message.outcome import (

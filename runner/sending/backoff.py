@@ -11,31 +11,16 @@ from runner.ledger.messages.claims import SendRequest
 from runner.ledger.messages.usage import Hold
 from runner.message.outcome import HELD_BACK, Deferred, InDoubt, Outcome, Scope
 from runner.pacing.pacer import Pacer
-from runner.pacing.windows import DAY, HOUR
+from runner.pacing.windows import DAY
+from runner.sending.rate_limit_pause import LIMITED_FOR, rate_limit_delay
 
 LONGEST_DELAY = 60.0
 """Seconds between tries while the network or the API is down; the wait doubles up to it."""
-
-LEAST_RATE_LIMIT_DELAY = 1.0
-"""Seconds after a 429 that says to wait for none: a queue is no reason to hammer."""
-
-RATE_LIMIT_DELAY = 60.0
-"""Seconds after a 429 without `Retry-After` (the value of the vendor's example, docs.inboxapp.com
-reference/rate-limits)."""
-
-LIMITED_FOR = DAY + HOUR
-"""Seconds of nothing but 429 after which each further one uses up a try of its message: longer
-than any window of the API, so that it is not the team that is told to wait."""
 
 
 def backoff_delay(failures: int) -> float:
     """Return the seconds to wait after so many failures in a row: 1, 2, 4 … `LONGEST_DELAY`."""
     return min(LONGEST_DELAY, 2.0 ** max(0, min(failures, 30) - 1))
-
-
-def rate_limit_delay(retry_after: float | None) -> float:
-    """Return the seconds that a 429 holds the team up. `retry_after`: as it says, None if not."""
-    return RATE_LIMIT_DELAY if retry_after is None else max(retry_after, LEAST_RATE_LIMIT_DELAY)
 
 
 @dataclass(slots=True)

@@ -12,8 +12,8 @@ from runner.ledger.campaigns import registry
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import claims, decisions, outcomes, plans, queue, recontact
 from runner.ledger.messages.claims import NotClaimed, SendRequest
+from runner.ledger.messages.late_skips import LateSkip
 from runner.ledger.messages.outcomes import Result
-from runner.ledger.messages.recontact import LateSkip
 from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
 from runner.message.status import MessageStatus, SkipReason

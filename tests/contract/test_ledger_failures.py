@@ -19,7 +19,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from runner.errors import LedgerError, LedgerLocked, RunnerError
-from runner.ledger import files, locks, schema, sqlite
+from runner.ledger import files, locks, network_file_systems, schema, sqlite
 from runner.ledger.campaigns import registry
 from runner.ledger.copies.backup import back_up
 from runner.ledger.errors import translate, translate_driver_errors
@@ -139,8 +139,8 @@ mac /host virtiofs rw 0 0
 server:/y /twice nfs rw 0 0
 none /twice tmpfs rw 0 0
 """
-    assert files.file_system_of(Path(folder), mounts) == kind
-    assert files.is_network(kind) is refused
+    assert network_file_systems.file_system_of(Path(folder), mounts) == kind
+    assert network_file_systems.is_network(kind) is refused
 
 
 def test_the_real_place_of_a_linked_ledger_counts(
@@ -150,7 +150,7 @@ def test_the_real_place_of_a_linked_ledger_counts(
     link = tmp_path / "state.db"
     link.symlink_to(tmp_path / "share" / "state.db")
     mounts = f"/dev/sda / ext4 rw 0 0\nserver:/x {tmp_path.resolve()}/share nfs rw 0 0\n"
-    monkeypatch.setattr(files, "_mounts", lambda: mounts)
+    monkeypatch.setattr(files, "read_mounts", lambda: mounts)
     with pytest.raises(LedgerError, match="network file system"):
         open_ledger(str(link))
     assert list((tmp_path / "share").iterdir()) == []

@@ -15,9 +15,11 @@ from sqlalchemy import Connection, insert, select, update
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake
 from runner.ledger.locks import lock_recipients
-from runner.ledger.messages.eligibility import is_first_of, is_suppressed, may_go
+from runner.ledger.messages.eligibility import is_first_of, may_go
 from runner.ledger.messages.holds import is_held
-from runner.ledger.messages.recontact import LateSkip, skip_contacted
+from runner.ledger.messages.late_skips import LateSkip
+from runner.ledger.messages.recontact import skip_contacted
+from runner.ledger.messages.suppression import is_suppressed
 from runner.ledger.schema import attempt, lane, message, status_is
 from runner.ledger.statements import Prepared, bound, each_of, given, tuples
 from runner.message.prospect import Recipient

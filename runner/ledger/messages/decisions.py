@@ -13,7 +13,7 @@ from runner.ledger.campaigns.brakes import Brake, BrakeKind
 from runner.ledger.locks import lock_all_campaigns, lock_campaign, lock_claims
 from runner.ledger.messages import holds
 from runner.ledger.messages.outcomes import invalidate_plan
-from runner.ledger.messages.recontact import skip_own_list, skip_suppressed
+from runner.ledger.messages.suppression import skip_own_list, skip_suppressed
 from runner.ledger.schema import attempt, hold, message, status_is, suppression
 from runner.ledger.statements import texts_of
 from runner.message.evidence import MAY_HAVE_SENT

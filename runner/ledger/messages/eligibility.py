@@ -14,16 +14,12 @@ from sqlalchemy import (
 )
 
 from runner.ledger.messages import holds
+from runner.ledger.messages.suppression import is_suppressed
 from runner.ledger.rehearsals import counts_for
 from runner.ledger.schema import message, status_is, suppression
 from runner.message.status import OPEN, MessageStatus
 
 _S = MessageStatus
-
-
-def is_suppressed() -> ColumnElement[bool]:
-    """Return the condition that a message's recipient is on the ledger's do-not-contact list."""
-    return exists().where(suppression.c.recipient == message.c.recipient)
 
 
 other_message = message.alias()

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 
 from runner.ledger.messages import holds
-from runner.ledger.messages.eligibility import is_suppressed
+from runner.ledger.messages.suppression import is_suppressed
 from runner.ledger.schema import attempt, message
 from runner.message.evidence import AttemptOutcome, Evidence
 from runner.message.outcome import KEY_REUSED, NOT_AS_ASKED, UNCONFIRMED

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, literal_column, select, update
 
 from runner.errors import LedgerError
-from runner.ledger.messages.recontact import LateSkip, skip_suppressed
+from runner.ledger.messages.late_skips import LateSkip
+from runner.ledger.messages.suppression import skip_suppressed
 from runner.ledger.schema import attempt, campaign, message
 from runner.ledger.statements import Prepared, bound, each_of, given, texts_of, tuples
 from runner.message.evidence import AttemptOutcome, Evidence, judge

@@ -23,10 +23,10 @@ from runner.ledger.messages.eligibility import (
     IS_QUEUED,
     OPEN_ELSEWHERE,
     barred_messages,
-    is_suppressed,
     may_go,
     other_message,
 )
+from runner.ledger.messages.suppression import is_suppressed
 from runner.ledger.rehearsals import lane_name
 from runner.ledger.schema import attempt, campaign, message, status_is
 from runner.ledger.statements import Prepared, each_of, given, texts_of, tuples

@@ -5,29 +5,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
 
+from runner.ledger.messages.late_skips import LateSkip, skip_late
 from runner.ledger.rehearsals import counts_for
-from runner.ledger.schema import campaign, message, suppression
+from runner.ledger.schema import campaign, message
 from runner.ledger.statements import Prepared, each_of
-from runner.message.plan import Contact, describe_listed
+from runner.message.plan import Contact
 from runner.message.status import OPEN, MessageStatus, SkipReason
 
 _S = MessageStatus
 
 _other = message.alias()
-
-
-@dataclass(frozen=True, slots=True)
-class LateSkip:
-    """The reason why a queued message was not sent, newer than its plan: it is `skipped` now."""
-
-    reason: SkipReason
-    detail: str
-    free_at: float = 0.0
 
 
 _CONTACTED = Prepared(
@@ -67,56 +57,7 @@ def skip_contacted(
             waiting.add(row.id)
         elif (bar := Contact(row.name, row.sent_at).bars(*asked[row.id])) is not None:
             skipped[row.id] = LateSkip(SkipReason.CONTACTED, *bar)
-    return _skip(connection, skipped), waiting - skipped.keys()
-
-
-def skip_suppressed(connection: Connection, these: ColumnElement[bool]) -> dict[int, LateSkip]:
-    """Skip the queued ones of `these` messages whose recipients are on the do-not-contact list."""
-    rows = connection.execute(
-        select(message.c.id, suppression.c.reason, suppression.c.added_at)
-        .join(suppression, suppression.c.recipient == message.c.recipient)
-        .where(these, message.c.status == _S.QUEUED)
-    )
-    skipped = {
-        row.id: LateSkip(SkipReason.SUPPRESSED, describe_listed(row.reason, row.added_at))
-        for row in rows
-    }
-    return _skip(connection, skipped)
-
-
-def skip_own_list(
-    connection: Connection, these: ColumnElement[bool], listed: Mapping[str, str]
-) -> dict[int, LateSkip]:
-    """Skip the queued ones of `these` messages whose recipients are `listed`: id to where."""
-    rows = connection.execute(
-        select(message.c.id, message.c.recipient).where(these, message.c.status == _S.QUEUED)
-    )
-    skipped = {
-        row.id: LateSkip(SkipReason.SUPPRESSED, f"is in {listed[row.recipient]}")
-        for row in rows
-        if row.recipient in listed
-    }
-    return _skip(connection, skipped)
-
-
-def _skip(connection: Connection, skipped: dict[int, LateSkip]) -> dict[int, LateSkip]:
-    if skipped:
-        values: list[dict[str, Any]] = [
-            {"_id": id, "reason": why.reason, "detail": why.detail, "not_before": why.free_at}
-            for id, why in sorted(skipped.items())
-        ]
-        connection.execute(
-            update(message)
-            .where(message.c.id == bindparam("_id"), message.c.status == _S.QUEUED)
-            .values(
-                status=_S.SKIPPED,
-                reason=bindparam("reason"),
-                detail=bindparam("detail"),
-                not_before=bindparam("not_before"),
-            ),
-            values,
-        )
-    return skipped
+    return skip_late(connection, skipped), waiting - skipped.keys()
 
 
 def _same_recipient() -> ColumnElement[bool]:

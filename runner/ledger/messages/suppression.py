@@ -1,0 +1,54 @@
+"""The do-not-contact list, checked before a send and when a message comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    exists,
+    select,
+)
+
+from runner.ledger.messages.late_skips import LateSkip, skip_late
+from runner.ledger.schema import message, suppression
+from runner.message.plan import describe_listed
+from runner.message.status import MessageStatus, SkipReason
+
+
+def is_suppressed() -> ColumnElement[bool]:
+    """Return the condition that a message's recipient is on the ledger's do-not-contact list."""
+    return exists().where(suppression.c.recipient == message.c.recipient)
+
+
+_S = MessageStatus
+
+
+def skip_suppressed(connection: Connection, these: ColumnElement[bool]) -> dict[int, LateSkip]:
+    """Skip the queued ones of `these` messages whose recipients are on the do-not-contact list."""
+    rows = connection.execute(
+        select(message.c.id, suppression.c.reason, suppression.c.added_at)
+        .join(suppression, suppression.c.recipient == message.c.recipient)
+        .where(these, message.c.status == _S.QUEUED)
+    )
+    skipped = {
+        row.id: LateSkip(SkipReason.SUPPRESSED, describe_listed(row.reason, row.added_at))
+        for row in rows
+    }
+    return skip_late(connection, skipped)
+
+
+def skip_own_list(
+    connection: Connection, these: ColumnElement[bool], listed: Mapping[str, str]
+) -> dict[int, LateSkip]:
+    """Skip the queued ones of `these` messages whose recipients are `listed`: id to where."""
+    rows = connection.execute(
+        select(message.c.id, message.c.recipient).where(these, message.c.status == _S.QUEUED)
+    )
+    skipped = {
+        row.id: LateSkip(SkipReason.SUPPRESSED, f"is in {listed[row.recipient]}")
+        for row in rows
+        if row.recipient in listed
+    }
+    return skip_late(connection, skipped)

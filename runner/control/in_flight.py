@@ -40,7 +40,7 @@ class HeldBackResult:
 
     @property
     def lines(self) -> list[str]:
-        """Lines that tell a person of them."""
+        """Return lines that tell a person of them."""
         found = []
         if self.on_the_way:
             found.append(f"already on the way: {_some(self.on_the_way)}")

@@ -83,7 +83,7 @@ class _Queue:
 
     @property
     def place(self) -> float:
-        """The place of its next message in the campaign's queue, as a part of its length."""
+        """Return the place of its next message in the campaign's queue, as a part of its length."""
         share = self.share
         return share.first + (share.last - share.first) * (self.sent + 0.5) / share.count
 

@@ -224,7 +224,7 @@ class Pacer:
 
     @property
     def limited_senders(self) -> list[str]:
-        """The senders with limits of their own, for which past sends count."""
+        """Return the senders with limits of their own, for which past sends count."""
         return [
             sender
             for sender, state in self.senders.items()
@@ -233,13 +233,13 @@ class Pacer:
 
     @property
     def is_unlimited(self) -> bool:
-        """True while nothing that is known makes a sender wait, however much is sent."""
+        """Return true while nothing that is known makes a sender wait, however much is sent."""
         holds = (self.held_until, *(state.held_until for state in self.senders.values()))
         return not self.team and not self.limited_senders and max(holds) == -math.inf
 
     @property
     def warming_up(self) -> list[str]:
-        """The senders whose limit depends on how many days they have sent on."""
+        """Return the senders whose limit depends on how many days they have sent on."""
         return [
             sender
             for sender, state in self.senders.items()

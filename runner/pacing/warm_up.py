@@ -54,7 +54,7 @@ class Days:
 
     @property
     def warms_up(self) -> bool:
-        """True where the limit depends on how many days the sender has sent on."""
+        """Return true where the limit depends on how many days the sender has sent on."""
         return any(rule.ramp is not None for rule in self._rules)
 
     def set_clock(self, ahead: float) -> None:

@@ -47,13 +47,13 @@ class Draft:
 
     @property
     def findings(self) -> list[Finding]:
-        """The findings of its files, as far as no row needs to be read."""
+        """Return the findings of its files, as far as no row needs to be read."""
         texts = text_findings(self.campaign, self.template, self.audience.columns)
         return [*texts, *self.audience.findings]
 
     @property
     def suppressed(self) -> Mapping[str, str]:
-        """Ids that its own lists say are never written to, and where they are listed."""
+        """Return ids that its own lists say are never written to, and where they are listed."""
         return self.audience.suppressed
 
 

@@ -41,8 +41,8 @@ Queue = Sequence[Stretch | SenderQueue]
 def when_done(
     queues: Sequence[tuple[Scheduled, Queue]], ledger: Ledger | None, clock: Clock
 ) -> Forecast:
-    """Forecast when these campaigns' queues would all be sent, by their schedules, the limits and
-    what was used of them."""
+    """Forecast when these campaigns' queues would all be sent, by their schedules, the
+    limits and what was used of them."""
     pacer = pace_of([draft for draft, _ in queues], ledger, clock)
     shares: list[Share] = []
     for turn, (draft, queue) in enumerate(queues):
@@ -65,7 +65,8 @@ def when_done(
 
 
 def pace_of(drafts: Sequence[Scheduled], ledger: Ledger | None, clock: Clock) -> Pacer:
-    """The limits of campaigns that share a team, and what the ledger says was used of them."""
+    """Return the limits of campaigns that share a team, and what the ledger says was used of
+    them."""
     pacer = make_pacer(
         [draft.campaign.limits for draft in drafts],
         [sender for draft in drafts for sender in draft.campaign.senders],

@@ -36,8 +36,8 @@ def kept_path(path: Path, ledger: Ledger) -> str:
 
 
 def file_hashes(campaign: Campaign) -> list[str]:
-    """Hash the bytes of every file that a campaign names, the prospects' first. A missing one
-    hashes as missing: reading it says so in better words."""
+    """Hash the bytes of every file that a campaign names, the prospects' first. A missing
+    one hashes as missing: reading it says so in better words."""
     paths = [campaign.prospects.source, *(each.source for each in campaign.suppress)]
     paths += [campaign.message.template] if campaign.message.template else []
     return [_hash(path) for path in paths]

@@ -54,12 +54,12 @@ class Preview:
 
     @property
     def waiting(self) -> list[Stretch]:
-        """The queue, as `when_done` takes it."""
+        """Return the queue, as `when_done` takes it."""
         return list(self.queue.values())
 
     @property
     def to_send(self) -> Counter[str]:
-        """The queue of each sender."""
+        """Return the queue of each sender."""
         found: Counter[str] = Counter()
         for each in self.queue.values():
             found[each.sender] += each.count

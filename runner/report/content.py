@@ -72,12 +72,12 @@ class BarChart:
 
     @property
     def statuses(self) -> list[MessageStatus]:
-        """The statuses of which there are any."""
+        """Return the statuses of which there are any."""
         return [each for each in ORDER if any(counts.get(each) for counts in self.counts)]
 
     @property
     def legend(self) -> list[tuple[str, str]]:
-        """The legend: (name of the colour, words)."""
+        """Return the legend: (name of the colour, words)."""
         return [(str(each), name_of(each)) for each in self.statuses]
 
 
@@ -95,7 +95,7 @@ class TimeChart:
 
     @property
     def legend(self) -> list[tuple[str, str]]:
-        """The legend: (name of the colour, words)."""
+        """Return the legend: (name of the colour, words)."""
         told = [("sent", "sent")]
         if any(not_sent(each) for each in self.series.buckets):
             told.append(("rejected", "rejected, failed or in doubt"))

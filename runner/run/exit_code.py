@@ -30,7 +30,7 @@ class RunResult:
 
     @property
     def exit_code(self) -> int:
-        """The process's exit code."""
+        """Return the process's exit code."""
         if self.interrupted:
             return 130
         if self.guarded:

@@ -98,7 +98,7 @@ def _figures(lane: Lane, queues: Sequence[SenderQueue], now: float, wall: float)
 
 
 def _due(lane: Lane, queues: Sequence[SenderQueue], now: float, wall: float) -> dict[str, int]:
-    """By campaign, what a lane has in its queue and nothing makes wait."""
+    """Return, by campaign, how many messages of a lane's queue nothing makes wait."""
     due = dict.fromkeys((settings.name for settings in lane.campaigns.values()), 0)
     ready: dict[str, bool] = {}
     for each in queues:

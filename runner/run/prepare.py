@@ -145,7 +145,7 @@ class PreparedRun:
 
     @property
     def drafts(self) -> list[Draft]:
-        """All campaigns' files, team by team."""
+        """Return all campaigns' files, team by team."""
         return [draft for team in self.teams for draft in team.drafts]
 
     def leave_out_stopped(self) -> None:

@@ -35,7 +35,7 @@ class Review:
 
     @property
     def open(self) -> list[Finding]:
-        """The findings that stop it."""
+        """Return the findings that stop it."""
         return open_findings(self.findings, self.accepted)
 
 

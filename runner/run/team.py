@@ -231,7 +231,7 @@ async def fetch_identity(
 def _remembered(
     campaign: Campaign, ledger: Ledger | None, row: CampaignRow | None, clock: Clock
 ) -> Pacer | None:
-    """The team's limits with what the ledger says was used of them."""
+    """Return the team's limits with what the ledger says was used of them."""
     if ledger is None or row is None or row.lane is None:
         return None
     pacer = make_pacer([campaign.limits], [])

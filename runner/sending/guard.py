@@ -38,12 +38,12 @@ class CampaignGuard:
 
     @property
     def failures(self) -> int:
-        """Messages that failed in a row."""
+        """Return messages that failed in a row."""
         return len(self._in_a_row)
 
     @property
     def failures_left(self) -> int | None:
-        """Failures more until this stops the campaign; None while all is well: a message was
+        """Return failures more until this stops the campaign; None while all is well: a message was
         accepted, and none has failed since."""
         return None if self._proven and not self._in_a_row else self._failures_left
 

@@ -101,7 +101,7 @@ class Lane:
 
     @property
     def to_finish(self) -> int:
-        """Messages under way that cannot be given back any more."""
+        """Return messages under way that cannot be given back any more."""
         return self.in_flight.count - self.slots.waiting
 
     def channel(self, campaign: int) -> Channel:

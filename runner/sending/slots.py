@@ -72,7 +72,7 @@ class SendSlots:
 
     @property
     def waiting(self) -> int:
-        """Messages that wait for a slot."""
+        """Return messages that wait for a slot."""
         return sum(not each.slot.done() for each in self._line)
 
     def take_back(self, campaign: int) -> None:

@@ -53,12 +53,12 @@ class Stops:
 
     @property
     def is_ending(self) -> bool:
-        """True when nothing more is to be begun."""
+        """Return true when nothing more is to be begun."""
         return self.is_draining or bool(self.lane) or self.error is not None
 
     @property
     def running(self) -> list[int]:
-        """The campaigns that are not stopped."""
+        """Return the campaigns that are not stopped."""
         return [id for id in self.known if id not in self.campaigns]
 
     def guard_of(self, campaign: int) -> CampaignGuard:

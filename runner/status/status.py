@@ -92,7 +92,7 @@ class Status:
 
     @property
     def shown_counts(self) -> dict[MessageStatus, int]:
-        """The counts for people: what a process began that lives no more is in doubt."""
+        """Return the counts for people: what a process began that lives no more is in doubt."""
         if self.is_owned:
             return self.counts
         doubts = self.counts[_S.IN_DOUBT] + self.counts[_S.SENDING]
@@ -100,7 +100,7 @@ class Status:
 
     @property
     def queue(self) -> dict[tuple[str, str], int]:
-        """Messages that are to be sent as things stand, per sender and zone."""
+        """Return messages that are to be sent as things stand, per sender and zone."""
         found: Counter[tuple[str, str]] = Counter()
         for each in self.waiting:
             found[each.sender, each.zone] += each.count
@@ -108,13 +108,13 @@ class Status:
 
     @property
     def queued(self) -> int:
-        """All messages of `queue`."""
+        """Return all messages of `queue`."""
         return sum(self.queue.values())
 
     @property
     def blocked(self) -> int:
-        """Messages that are queued, but not to be sent as things stand: the same person has a
-        message on its way or in doubt."""
+        """Return messages that are queued, but not to be sent as things stand: the same person has
+        a message on its way or in doubt."""
         return self.counts[_S.QUEUED] - self.queued - self.unplanned - self.held.without_end
 
     def as_json(self) -> dict[str, Any]:

@@ -95,8 +95,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _new_partial(path: Path) -> tuple[int, Path]:
-    """A new file beside `path`, locked for as long as its handle is open: a lock dies with its
-    process. In the same folder, so that the last step is a rename and cannot fail half-way."""
+    """Return a new file beside `path`, locked for as long as its handle is open: a lock dies with
+    its process. In the same folder, so that the last step is a rename and cannot fail half-way."""
     while True:
         handle, name = tempfile.mkstemp(f".{_PARTIAL}", f".{path.name[:100]}.", path.parent)
         with contextlib.suppress(OSError):  # a file system without locks

@@ -57,7 +57,7 @@ class CampaignCounts:
 
     @property
     def queued(self) -> int:
-        """The messages of which nothing is known yet; some of them may be on their way."""
+        """Return the messages of which nothing is known yet; some of them may be on their way."""
         return max(0, self.total - self.sent - self.rejected - self.failed - self.in_doubt)
 
 
@@ -193,7 +193,7 @@ class Tally:
 
     @property
     def finish_at(self) -> float | None:
-        """The finish time as computed when the run began; None for never, or unknown."""
+        """Return the finish time as computed when the run began; None for never, or unknown."""
         return None if self.started is None else self.started.finish_at
 
     def per_minute(self) -> float:

@@ -107,13 +107,13 @@ async def remove_job(app: App, job: Job) -> None:
 
 
 def whole_schema() -> str:
-    """The SQL that makes the engine's tables where there are none."""
+    """Return the SQL that makes the engine's tables where there are none."""
     return SchemaManager.get_schema()
 
 
 def next_migration(made_by: str) -> tuple[str, str] | None:
-    """The name and the SQL of the migration that follows those of `made_by`, a release or the last
-    migration that was made; None when the engine's tables are up to date."""
+    """Return the name and the SQL of the migration that follows those of `made_by`, a release or
+    the last migration that was made; None when the engine's tables are up to date."""
     folder = files("procrastinate") / "sql" / "migrations"
     for name in sorted(each.name for each in folder.iterdir() if each.name.endswith(".sql")):
         if _numbers(name) > _numbers(made_by):
@@ -135,7 +135,7 @@ def engine_version() -> str:
 
 
 def _numbers(made_by: str) -> tuple[float, ...]:
-    """A migration's place among all: those of a release come before the release itself."""
+    """Return a migration's place among all: those of a release come before the release itself."""
     release, underscore, rest = made_by.partition("_")
     numbers = [float(part) for part in release.split(".")[:3] if part.isdigit()]
     return (*numbers, float(rest.partition("_")[0]) if underscore else math.inf)

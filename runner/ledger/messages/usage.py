@@ -153,7 +153,7 @@ class Hold:
 
     @property
     def key(self) -> str:
-        """The key that it is kept under."""
+        """Return the key that it is kept under."""
         return f"hold {self.lane} {self.sender}"
 
 
@@ -184,7 +184,7 @@ class Behind(NamedTuple):
     wall: float
 
     def joined(self, other: Behind) -> Behind:
-        """The furthest by each clock."""
+        """Return the furthest by each clock."""
         return Behind(max(self.date, other.date), max(self.wall, other.wall))
 
 
@@ -204,7 +204,7 @@ class Stamped:
 
     @property
     def hour(self) -> int:
-        """The hour that it is kept for."""
+        """Return the hour that it is kept for."""
         return int(self.at // HOUR)
 
 

@@ -49,7 +49,7 @@ class LogLine:
 
     @property
     def key(self) -> tuple[float, int, int]:
-        """The key it is sorted by."""
+        """Return the key it is sorted by."""
         return self.at, self.message, self.number
 
 

@@ -29,5 +29,7 @@ def ledger_to_change(state: str | None, *, make: bool = False) -> Iterator[Ledge
     with opened as ledger:
         at = SystemClock().now()
         seen_ledger = allow_changes(ledger, os.environ, at)
-        yield ledger
-        remember_action(seen_ledger, ledger, at)
+        try:
+            yield ledger
+        finally:  # what is done is done, though the wait for it was interrupted
+            remember_action(seen_ledger, ledger, at)

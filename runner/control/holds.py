@@ -30,8 +30,7 @@ def hold(
             ends = [] if until is None else [f"until {iso(until)}"]
             told = "; ".join([*ends, *([why] if why else [])])
             audit.record(connection, Act.HOLD, at=at, by=by, via=via, recipients=changed, why=told)
-    if changed:  # some may end sooner than before
-        ledger.write(submissions.wake_for, changed, at)
+            submissions.wake_for(connection, changed, at)  # some may end sooner than before
 
 
 def unhold(ledger: Ledger, clock: Clock, ids: Iterable[str], *, by: str, via: str) -> list[str]:
@@ -42,6 +41,5 @@ def unhold(ledger: Ledger, clock: Clock, ids: Iterable[str], *, by: str, via: st
         gone = decisions.unhold(connection, ids, at)
         if gone:
             audit.record(connection, Act.UNHOLD, at=at, by=by, via=via, recipients=gone)
-    if gone:
-        ledger.write(submissions.wake_for, gone, at)
+            submissions.wake_for(connection, gone, at)  # in one: else a lane could rest for good
     return gone

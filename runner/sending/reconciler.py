@@ -101,6 +101,8 @@ class Reconciler:
                 await lane.wakeups.wait_for_doubt(min(due_at, self._hold_ends))
             if lane.idle_after is not None:
                 self._resume_later(self._open())
+                if self._hold_ends < math.inf:  # then what is in doubt may be repeated
+                    lane.stops.put_off(lane.clock.now() + self._hold_ends - lane.clock.boot())
         except ExceptionGroup as group:
             lane.stops.fail(group.exceptions[0])
         except Exception as error:

@@ -245,3 +245,23 @@ def test_what_comes_back_on_hold_stays_in_the_queue(ledger: Ledger) -> None:
     assert back.status is S.QUEUED
     assert due(ledger, row) == []
     assert ledger.write(decisions.retry, decisions.RetryRequest(row.id)) == 0
+
+
+@pytest.mark.parametrize("act", ["hold", "unhold"])
+def test_people_are_put_on_and_off_hold_only_with_their_lanes_woken(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    """Killed in between, a worker's lane would rest for good: the same again changes nothing."""
+    clock: Any = Clock(5.0)
+    if act == "unhold":
+        control_holds.hold(ledger, clock, ["1"], None, **ADA)
+    before = ledger.read(holds.listed, 6.0)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("runner.control.holds.submissions.wake_for", killed)
+    rest = () if act == "unhold" else (None,)
+    with pytest.raises(KeyboardInterrupt):
+        getattr(control_holds, act)(ledger, clock, ["1"], *rest, **ADA)
+    assert ledger.read(holds.listed, 6.0) == before

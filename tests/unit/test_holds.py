@@ -109,3 +109,21 @@ def test_a_doubt_about_somebody_on_hold_without_an_end_is_only_looked_up(make: M
     setting.drive()
     assert setting.counts() == {"sent": 2}
     assert not api.doubled
+
+
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_a_slice_comes_back_for_a_doubt_when_the_hold_ends(make: Make, idempotent: bool) -> None:
+    """A worker's lane of which nothing else is left must not rest for good."""
+    clocks: list[VirtualClock] = []
+
+    def script(api: ScriptedApi, _person: str, _body: bytes, _key: str) -> Outcome | None:
+        if len(api.sends) > 1:
+            return None
+        hold(setting.ledger, clocks[0].now() + 20_000.0, "1")
+        return InDoubt("timeout", "")
+
+    setting = make([1], api=ScriptedApi(idempotent=idempotent, script=script), absent="resend")
+    setting.before = lambda _lane, clock: clocks.append(clock)
+    told = setting.drive(idle_after=2.0)
+    ends = clocks[0].now() - told.took + 20_000.0
+    assert told.lane.stops.resumes_at == pytest.approx(ends, abs=10.0)

@@ -11,7 +11,7 @@ from runner.cli.output import tell_moved
 from runner.clock import SystemClock
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.project.ledger_location import ledger_upward, open_existing
-from runner.project.old_copies import allow_changes, remember_action
+from runner.project.old_copies import person_changes
 
 
 def ledger_to_read(state: str | None) -> Ledger:
@@ -26,10 +26,5 @@ def ledger_to_change(state: str | None, *, make: bool = False) -> Iterator[Ledge
     """Open the ledger to change it; `make` it if it is not there: only where a person named it."""
     location = ledger_upward(state, os.environ, Path.cwd())
     opened = open_ledger(location) if make else open_existing(location, read_only=False)
-    with opened as ledger:
-        at = SystemClock().now()
-        seen_ledger = allow_changes(ledger, os.environ, at)
-        try:
-            yield ledger
-        finally:  # what is done is done, though the wait for it was interrupted
-            remember_action(seen_ledger, ledger, at)
+    with opened as ledger, person_changes(ledger, os.environ, SystemClock().now()):
+        yield ledger

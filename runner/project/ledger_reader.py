@@ -19,7 +19,7 @@ from runner.ledger.files import wal_of
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.migrations import refuse_another_schema
 from runner.project.ledger_location import require_ledger
-from runner.project.old_copies import allow_changes, remember_action
+from runner.project.old_copies import person_changes
 
 T = TypeVar("T")
 
@@ -60,12 +60,11 @@ class LedgerReader:
     ) -> T:
         """Return what `act` returns, which changes the ledger; `names`: of the campaigns that it is
         about. Raises OldLedger for an old copy, LedgerError for one that has moved."""
-        with open_ledger(require_ledger(self.location)) as ledger:
-            at = clock.now()
-            seen_ledger = allow_changes(ledger, environ, at, names=names)
-            done = act(ledger)
-            remember_action(seen_ledger, ledger, at)
-            return done
+        with (
+            open_ledger(require_ledger(self.location)) as ledger,
+            person_changes(ledger, environ, clock.now(), names=names),
+        ):
+            return act(ledger)
 
     def close(self) -> None:
         """Let go of the database."""

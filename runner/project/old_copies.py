@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import reduce
 from pathlib import Path
 
@@ -79,7 +79,25 @@ def allow_changes(
     return seen_ledger
 
 
-def remember_action(seen_ledger: SeenLedger, ledger: Ledger, since: float) -> None:
+@contextmanager
+def person_changes(
+    ledger: Ledger,
+    environ: Mapping[str, str],
+    at: float,
+    *,
+    accept: bool = False,
+    names: Iterable[str] = (),
+) -> Iterator[None]:
+    """Let a person change this ledger, as `allow_changes` does, and remember the action: what is
+    done is done, though the wait for it was interrupted."""
+    seen_ledger = allow_changes(ledger, environ, at, accept=accept, names=names)
+    try:
+        yield
+    finally:
+        _remember_action(seen_ledger, ledger, at)
+
+
+def _remember_action(seen_ledger: SeenLedger, ledger: Ledger, since: float) -> None:
     """Remember what a person did in a database, if anything `since` (Unix s) then: a standby may
     lack it later. Nothing older: what has moved there may be taken back."""
     if ledger.file is not None:

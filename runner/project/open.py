@@ -38,13 +38,12 @@ def opened(
         if read_only:
             yield ledger, row
             return
-        from runner.project.old_copies import allow_changes, remember_action
+        from runner.project.old_copies import person_changes
 
         names = [] if row.rehearsal else [row.name]
         at = SystemClock().now()
-        seen_ledger = allow_changes(ledger, environ, at, accept=accept_old_ledger, names=names)
-        yield ledger, row
-        remember_action(seen_ledger, ledger, at)
+        with person_changes(ledger, environ, at, accept=accept_old_ledger, names=names):
+            yield ledger, row
 
 
 @contextmanager

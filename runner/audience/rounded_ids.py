@@ -83,11 +83,10 @@ class Zeros:
                     self._rows[kept].add(row)
 
     def add_all(self, rows: Sequence[int], ids: Sequence[str], *, digits: bool) -> None:
-        """Count ids as `add` does each, at a fifth of its cost where all are of `digits`."""
+        """Count ids as `add` does each, at a fifth of its cost. `digits`: whether all are such."""
         if not digits:
-            for row, id in zip(rows, ids, strict=True):
-                self.add(row, id)
-            return
+            of_digits = [id.isascii() and id.isdigit() for id in ids]
+            rows, ids = list(compress(rows, of_digits)), list(compress(ids, of_digits))
         lengths = set(map(len, ids))
         ends: list[int] = []  # places of ids that end in 0
         for length in lengths:

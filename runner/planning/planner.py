@@ -76,8 +76,11 @@ def _entry(
     now: float,
 ) -> Entry:
     assert row.recipient is not None
-    known = have.get(row.recipient)
-    sender = assign_sender(row.recipient, senders, known.sender if known else None)
+    known = have.get(row.recipient) if have else None
+    if known is None and len(senders) == 1:
+        sender = senders[0].id  # nearly every row of a first plan
+    else:
+        sender = assign_sender(row.recipient, senders, known.sender if known else None)
     contact = known.contact if known else None
     bar = contact.bars(contact_once_in, now) if contact else None
     skip: SkipReason | None
@@ -95,7 +98,7 @@ def _entry(
     planned = PlannedMessage(
         row.row, row.recipient, sender, text, row.columns, skip, detail, free_at, zone
     )
-    return Entry(planned, _change(planned, known), known)
+    return Entry(planned, Change.NEW if known is None else _change(planned, known), known)
 
 
 def render_with(template: Template, max_characters: int | None = None) -> Render:
@@ -105,18 +108,23 @@ def render_with(template: Template, max_characters: int | None = None) -> Render
 
 
 def _render(template: Template, max_characters: int | None, prospect: Prospect) -> Rendered:
-    empty = [name for name in template.requires_value if prospect.columns.get(name, "") == ""]
+    columns = prospect.columns
+    empty = [name for name in template.requires_value if columns.get(name, "") == ""]
     if empty:
         return "", SkipReason.MISSING_VALUE, f"{', '.join(sorted(empty))} is empty"
     try:
-        text = template.render(prospect.columns)
+        text = template.render(columns)
     except RowRenderError as error:
         return "", SkipReason.TEMPLATE_ERROR, str(error)
     if not text.strip():
         return "", SkipReason.EMPTY_TEXT, "the template gives no text for this row"
     if has_leftover(text):
         return text, SkipReason.UNRENDERED, "a {{ or {% is left in the text"
-    if max_characters is not None and count_characters(text) > max_characters:
+    if (
+        max_characters is not None
+        and len(text) > max_characters
+        and count_characters(text) > max_characters
+    ):
         return (
             text,
             SkipReason.TOO_LONG,
@@ -138,8 +146,8 @@ def count_characters(text: str) -> int:
     return len(text) if text.isascii() else len(_JOINED.sub("", _FLAG.sub("f", text)))
 
 
-def _change(planned: PlannedMessage, known: Known | None) -> Change:
-    if known is None or known.status is None:
+def _change(planned: PlannedMessage, known: Known) -> Change:
+    if known.status is None:
         return Change.NEW
     if known.status in (_S.SENT, *OPEN):
         return Change.KEPT

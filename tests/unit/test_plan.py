@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.ledger.statements import as_json
 from runner.message.plan import Change, Contact, Entry, Known
 from runner.message.prospect import Prospect, Recipient, RowSkip
 from runner.message.status import MessageStatus, SkipReason
 from runner.planning.planner import assign_sender, count_characters, plan_messages, render_with
+from runner.tables.cell_types import Truth
 from runner.templating.template import compile_template
 from tests.pacing import sender
 from tests.support import recipient
@@ -245,3 +248,12 @@ def test_a_zone_of_ones_own_is_planned_and_changing_it_changes_no_text() -> None
     known = Known("a1", S.QUEUED, "Hi Ann", 2, zone="Europe/London")
     entry = only(plan([row], {recipient(5): known}))
     assert (entry.change, entry.planned.zone) == (Change.SAME, "Asia/Tokyo")
+
+
+_TEXTS = st.text('a"\\%s é\u2028\x00\n', max_size=6)
+
+
+@given(st.dictionaries(_TEXTS, _TEXTS, max_size=4))
+def test_cells_are_kept_as_the_json_module_writes_them(columns: dict[str, str]) -> None:
+    assert as_json(columns) == json.dumps(columns, ensure_ascii=False, separators=(",", ":"))
+    assert as_json({"answer": Truth(False)}) == '{"answer":"FALSE"}'

@@ -214,14 +214,15 @@ def _is_written(tell: Tell, *writes: Callable[[], object]) -> bool:
 async def keep_progress(
     seen_ledger: SeenLedger | None, ledger: Ledger, stop: Stop, every: float | None = None
 ) -> AsyncIterator[None]:
-    """Record how far a live run's ledger comes while the context lasts, and at its end. `stop`:
-    called when a copy of the ledger has gone further meanwhile; nothing more is to be sent
-    from this one."""
+    """Record how far a live run's ledger comes while the context lasts, and at its end. When a copy
+    of the ledger has gone further meanwhile, nothing more is claimed in this one, and `stop` is
+    called: nothing more is to be sent from it."""
     if seen_ledger is None:
         yield
         return
     if every is None:
         every = RECORD_EVERY if ledger.file is not None else RECORD_POSTGRESQL_EVERY
+    ledger.before_claims = _refusal_of_claims(seen_ledger, ledger)
     task = asyncio.create_task(_record_regularly(seen_ledger, ledger, stop, every), name="progress")
     try:
         yield
@@ -231,10 +232,30 @@ async def keep_progress(
         _record(seen_ledger, ledger)
 
 
+def _refusal_of_claims(seen_ledger: SeenLedger, ledger: Ledger) -> Callable[[], None]:
+    """Return a function that raises OldLedger once a copy of the ledger has gone further. Cheap: it
+    reads nothing as long as nothing was written down."""
+    seen: tuple[int, int] | None = None  # nothing yet: others may have begun during the plan
+
+    def refuse() -> None:
+        nonlocal seen
+        if (stamp := seen_ledger.stamp()) == seen:
+            return
+        # What was seen is read first, as in `allow_changes`.
+        remembered = seen_ledger.marks()
+        if ledger.read(staleness.changes) < remembered.changes:
+            found = ledger.read(staleness.progress_marks)
+            raise _old(ledger.place, found, remembered, [seen_ledger])
+        seen = stamp
+
+    return refuse
+
+
 async def _record_regularly(
     seen_ledger: SeenLedger, ledger: Ledger, stop: Stop, every: float
 ) -> None:
-    seen, since, newest = seen_ledger.stamp(), 0.0, 0.0
+    seen: tuple[int, int] | None = None  # as above
+    since, newest = 0.0, 0.0
     while True:
         await asyncio.sleep(CHECK_EVERY)
         since, newest = since + CHECK_EVERY, newest + CHECK_EVERY

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from .clocks import Clocks, wait_until_frozen, wake
 from .support import Done, Project, people, until
 
 OLD = "is an old copy"
@@ -259,3 +260,33 @@ def test_a_live_run_stops_once_a_copy_of_its_ledger_has_gone_further(both: Proje
     there = both.api.recipients
     assert len(there) < 40
     assert sorted(set(there)) == sorted(there)
+
+
+def attempts(project: Project) -> int:
+    with contextlib.closing(sqlite3.connect(project.ledger)) as connection:
+        found: int = connection.execute("SELECT count(*) FROM attempt").fetchone()[0]
+    return found
+
+
+def test_a_live_run_claims_nothing_after_a_copy_of_its_ledger_has_gone_further(
+    both: Project,
+) -> None:
+    """Not one message more, however fast it is."""
+    both.write(people(400), concurrency=1)
+    both.api.faults("slow:seconds=0.05")
+    clocks = Clocks(both.outputs, "runner.sending.attempt:attempt")
+    clocks.marker.unlink()
+    run = both.start(both.campaign, **clocks.env)
+    until(lambda: len(both.api.recipients) >= 3, "three to be accepted")
+    clocks.marker.touch()
+    wait_until_frozen(run)  # before the next claim
+    before = attempts(both)
+    [copy] = copies_of(both, 1)
+    copy.ok("pause", copy.campaign, HOME=str(both.folder))
+    both.api.faults()
+    wake(run)
+    done = run.wait()
+    assert done.code == 1, done.all
+    assert OLD in done.err
+    assert attempts(both) == before
+    assert len(both.api.recipients) <= before

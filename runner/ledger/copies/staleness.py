@@ -96,13 +96,19 @@ def progress_marks(connection: Connection) -> ProgressMarks:
     real = ~campaign.c.is_test, ~campaign.c.rehearsal
     names = connection.execute(select(campaign.c.name).where(*real)).scalars()
     attempts: int = connection.execute(counted).scalar_one()
-    changes, lost = (int(note(connection, key) or 0) for key in (_CHANGES, _LOST))
-    return ProgressMarks(changes, attempts + lost, tuple(sorted(names)))
+    lost = int(note(connection, _LOST) or 0)
+    return ProgressMarks(changes(connection), attempts + lost, tuple(sorted(names)))
+
+
+def changes(connection: Connection) -> int:
+    """Read how many commands were allowed to change this ledger; each copy that goes on by itself
+    has begun with one more."""
+    return int(note(connection, _CHANGES) or 0)
 
 
 def advance(connection: Connection) -> ProgressMarks:
     """Count one more command that may change the ledger."""
-    set_note(connection, _CHANGES, str(int(note(connection, _CHANGES) or 0) + 1))
+    set_note(connection, _CHANGES, str(changes(connection) + 1))
     return progress_marks(connection)
 
 

@@ -142,8 +142,6 @@ def _limit_views(engine: Engine) -> None:
     def _set(connection: Any, _record: object) -> None:
         cursor = connection.cursor()
         cursor.execute("SET default_transaction_read_only = on")
-        # A view is of one moment, as it is of a file.
-        cursor.execute("SET default_transaction_isolation = 'repeatable read'")
         cursor.execute(f"SET statement_timeout = '{VIEW_SECONDS}s'")
         cursor.close()
         connection.commit()

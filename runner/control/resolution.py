@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from runner.clock import Clock
 from runner.errors import UsageError
-from runner.ledger.campaigns import audit
+from runner.ledger.campaigns import audit, submissions
 from runner.ledger.campaigns.audit import Act
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
@@ -75,6 +75,9 @@ def resolve(
                     campaign=row.id,
                     recipients=told[status],
                 )
+        if people := told[_S.SENT] + told[_S.QUEUED]:
+            # Messages of other campaigns may have waited for these, in lanes that rest.
+            submissions.wake_for(connection, people, at)
     return len(told[_S.SENT]), len(told[_S.QUEUED])
 
 

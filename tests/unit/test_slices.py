@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -110,9 +111,9 @@ def test_a_lane_that_waits_for_its_own_doubt_rests_until_a_person_has_settled_it
     setting.ledger.write(submissions.postpone, LANE, 1, None)
     row = setting.ledger.read(registry.find_campaign, "autumn")
     assert row is not None
-    assert setting.ledger.read(submissions.due_lanes, 1e9) == []
+    assert setting.ledger.read(submissions.due_lanes, math.inf) == []
     resolution.resolve(setting.ledger, row, told.lane.clock, sent=["2"], by="ada", via="cli")
-    assert [each.lane for each in setting.ledger.read(submissions.due_lanes, 1e9)] == [LANE]
+    assert [each.lane for each in setting.ledger.read(submissions.due_lanes, math.inf)] == [LANE]
 
 
 def test_what_stopped_a_lane_while_it_was_driven_is_told(make: Callable[..., Setting]) -> None:

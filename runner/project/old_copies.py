@@ -17,7 +17,7 @@ from runner.errors import LedgerError, OldLedger
 from runner.ledger import rehearsals
 from runner.ledger.copies import staleness
 from runner.ledger.copies.seen_ledgers import SeenLedger
-from runner.ledger.copies.staleness import ProgressMarks
+from runner.ledger.copies.staleness import Newest, ProgressMarks
 from runner.ledger.ledger import Ledger
 
 MEMORY_VARIABLE = "RUN_CAMPAIGN_MEMORY"
@@ -91,20 +91,21 @@ def person_changes(
     """Let a person change this ledger, as `allow_changes` does, and remember the action: what is
     done is done, though the wait for it was interrupted."""
     seen_ledger = allow_changes(ledger, environ, at, accept=accept, names=names)
+    before = None if ledger.file is not None else ledger.read(staleness.newest_action)
     try:
         yield
     finally:
-        _remember_action(seen_ledger, ledger, at)
+        _remember_action(seen_ledger, ledger, before)
 
 
-def _remember_action(seen_ledger: SeenLedger, ledger: Ledger, since: float) -> None:
-    """Remember what a person did in a database, if anything `since` (Unix s) then: a standby may
-    lack it later. Nothing older: what has moved there may be taken back."""
+def _remember_action(seen_ledger: SeenLedger, ledger: Ledger, before: Newest | None) -> None:
+    """Remember what a person did in a database, if anything since what was there `before`: a
+    standby may lack it later. Nothing older: what has moved there may be taken back."""
     if ledger.file is not None:
         return
     with contextlib.suppress(OSError, LedgerError):  # told when the command began, or told now
         newest = ledger.read(staleness.newest_action)
-        if newest is not None and newest.at >= since:
+        if newest is not None and not newest.is_same(before):
             seen_ledger.remember(ProgressMarks(newest={f"{socket.gethostname()} actions": newest}))
 
 
@@ -302,7 +303,8 @@ def _record_newest(seen_ledger: SeenLedger, ledger: Ledger) -> OldLedger | None:
 def _remember_newest(seen_ledger: SeenLedger, ledger: Ledger) -> None:
     if ledger.newest_attempt is None:
         return
-    newest = staleness.newest_attempt(*ledger.newest_attempt)
+    known = seen_ledger.marks()
+    newest = staleness.newest_attempt(*ledger.newest_attempt, known.changes)
     process = f"{socket.gethostname()} {os.getpid()}"
-    if seen_ledger.marks().newest.get(process) != newest:
+    if not newest.is_same(known.newest.get(process)):
         seen_ledger.write(ProgressMarks(newest={process: newest}))

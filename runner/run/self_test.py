@@ -72,7 +72,7 @@ def run_test(
 
 
 def _refuse_unwanted(ledger: Ledger, to: str, now: float) -> None:
-    """Raise RunnerError for an id on hold, or on the ledger's do-not-contact list: the message would
+    """Raise RunnerError for an id on hold or on the ledger's do-not-contact list: the message would
     wait without a word."""
     if to not in ledger.read(totals.unwanted_among, [to], now):
         return

@@ -124,5 +124,5 @@ def _read(file: Path) -> _Remembered:
         return _Remembered()
 
 
-def _newest(table: str, id: int, number: int, at: float) -> Newest:
-    return Newest(str(table), int(id), int(number), float(at))
+def _newest(table: str, id: int, number: int, at: float, changes: int = 0) -> Newest:
+    return Newest(str(table), int(id), int(number), float(at), int(changes))

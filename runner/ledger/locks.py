@@ -178,6 +178,31 @@ def hold_seen_file(file: Path) -> FileLock:
     return FileLock(file, mode=0o600, timeout=SEEN_SECONDS)
 
 
+@contextmanager
+def hold_live_file(file: Path) -> Iterator[None]:
+    """Hold the file that says that a process of a run lives, and remove it after. Raises OSError
+    where it cannot be written."""
+    from filelock import FileLock
+
+    with FileLock(file, mode=0o600, timeout=0.0):
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
+
+
+def is_live(file: Path) -> bool:
+    """Return whether the process that made this file lives; one that a killed run has left is
+    removed."""
+    try:
+        with hold_live_file(file):
+            return False
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+
+
 # Lanes, held by sessions of PostgreSQL ------------------------------------------------------------
 
 

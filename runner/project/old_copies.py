@@ -51,8 +51,8 @@ def allow_changes(
     tell: Tell = lambda _: None,
 ) -> SeenLedger:
     """Let a command change this ledger, and remember that it did. Raises OldLedger if the ledger
-    is an old copy of itself, or new where another one was, unless it is to `accept` that; then
-    its campaigns and `names` go on with care."""
+    is an old copy of itself, or new where another one was, or if a run of another copy is live,
+    unless it is to `accept` that; then its campaigns and `names` go on with care."""
     seen_ledger, lost = _seen_ledgers(ledger, environ)
     with ExitStack() as alone:
         # One step: of two copies that begin in one moment, the second is to be the old one.
@@ -66,6 +66,11 @@ def allow_changes(
             tell(
                 "going on with an old copy of the ledger: whoever it may have forgotten is in "
                 "doubt, and do-not-contact entries made since are not in it: add them again"
+            )
+        elif writable and seen_ledger.is_live_elsewhere():
+            raise OldLedger(
+                f"a run is live on another copy of this ledger: {seen_ledger.last_place()}",
+                "go on there, or let that run end first",
             )
         elif (error := _incomplete(ledger, found, remembered, [seen_ledger, *lost])) is not None:
             _tell_other_machines(seen_ledger, ledger)
@@ -215,62 +220,83 @@ def _is_written(tell: Tell, *writes: Callable[[], object]) -> bool:
 async def keep_progress(
     seen_ledger: SeenLedger | None, ledger: Ledger, stop: Stop, every: float | None = None
 ) -> AsyncIterator[None]:
-    """Record how far a live run's ledger comes while the context lasts, and at its end. When a copy
-    of the ledger has gone further meanwhile, nothing more is claimed in this one, and `stop` is
-    called: nothing more is to be sent from it."""
+    """Record how far a live run's ledger comes while the context lasts, and at its end; meanwhile
+    no command begins on another copy. When one has gone further all the same, nothing more is
+    claimed in this ledger, and `stop` is called: nothing more is to be sent from it."""
     if seen_ledger is None:
         yield
         return
     if every is None:
         every = RECORD_EVERY if ledger.file is not None else RECORD_POSTGRESQL_EVERY
-    ledger.before_claims = _refusal_of_claims(seen_ledger, ledger)
-    task = asyncio.create_task(_record_regularly(seen_ledger, ledger, stop, every), name="progress")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        _record(seen_ledger, ledger)
+    compare = ledger.before_claims = _comparison(seen_ledger, ledger)
+    regularly = _record_regularly(seen_ledger, ledger, compare, stop, every)
+    with ExitStack() as live:
+        with contextlib.suppress(OSError):  # told when the run began
+            live.enter_context(seen_ledger.live())
+        task = asyncio.create_task(regularly, name="progress")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            _record(seen_ledger, ledger)
 
 
-def _refusal_of_claims(seen_ledger: SeenLedger, ledger: Ledger) -> Callable[[], None]:
+def _comparison(seen_ledger: SeenLedger, ledger: Ledger) -> Callable[[], None]:
     """Return a function that raises OldLedger once a copy of the ledger has gone further. Cheap: it
     reads nothing as long as nothing was written down."""
     seen: tuple[int, int] | None = None  # nothing yet: others may have begun during the plan
+    known: Mapping[str, Newest] = {}
 
-    def refuse() -> None:
-        nonlocal seen
+    def compare() -> None:
+        nonlocal seen, known
         if (stamp := seen_ledger.stamp()) == seen:
             return
         # What was seen is read first, as in `allow_changes`.
         remembered = seen_ledger.marks()
-        if ledger.read(staleness.changes) < remembered.changes:
+        newer = {who: each for who, each in remembered.newest.items() if known.get(who) != each}
+        lacks = ledger.read(staleness.missing, ProgressMarks(newest=newer))
+        if lacks or ledger.read(staleness.changes) < remembered.changes:
             found = ledger.read(staleness.progress_marks)
-            raise _old(ledger.place, found, remembered, [seen_ledger])
-        seen = stamp
+            raise _old(ledger.place, found, remembered, [seen_ledger], lacks)
+        seen, known = stamp, remembered.newest
 
-    return refuse
+    return compare
 
 
 async def _record_regularly(
-    seen_ledger: SeenLedger, ledger: Ledger, stop: Stop, every: float
+    seen_ledger: SeenLedger,
+    ledger: Ledger,
+    compare: Callable[[], None],
+    stop: Stop,
+    every: float,
 ) -> None:
-    seen: tuple[int, int] | None = None  # as above
     since, newest = 0.0, 0.0
     while True:
         await asyncio.sleep(CHECK_EVERY)
         since, newest = since + CHECK_EVERY, newest + CHECK_EVERY
-        if since >= every or seen_ledger.stamp() != seen:
+        found = await asyncio.to_thread(_error_of, compare)
+        if found is not None or since >= every:
             record, since = _record, 0.0
         elif newest >= RECORD_EVERY and ledger.file is None:
             record = _record_newest
         else:
             continue
-        error = await asyncio.to_thread(record, seen_ledger, ledger)
+        newest = 0.0
+        error = await asyncio.to_thread(record, seen_ledger, ledger) or found
         if error is not None:
             stop(error)
             return
-        seen, newest = seen_ledger.stamp(), 0.0
+
+
+def _error_of(compare: Callable[[], None]) -> OldLedger | None:
+    try:
+        compare()
+    except OldLedger as error:
+        return error
+    except LedgerError:
+        pass  # it is told where something is sent
+    return None
 
 
 def _record(seen_ledger: SeenLedger, ledger: Ledger) -> OldLedger | None:

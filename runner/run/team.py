@@ -73,7 +73,7 @@ class TeamCampaigns:
         bus: EventBus,
         *,
         only: Collection[str] = (),
-        limit: int | None = None,
+        limit: MessageLimit | None = None,
         adopt: bool = False,
         idle_after: float | None = None,
     ) -> Lane:
@@ -127,7 +127,7 @@ class TeamCampaigns:
             concurrency=concurrency,
             timeout=timeout,
             only=only,
-            limit=MessageLimit(limit),
+            limit=limit or MessageLimit(),
             adopt=adopt,
             idle_after=idle_after,
         )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from .support import LINK, OTHER_LINK, Project, people, until
+from .conftest import StartApi
+from .support import LINK, OTHER_LINK, OTHER_TOKEN, Project, people, until
+from .test_contact import NEW, another
 
 IDS = people(8)
 
@@ -64,3 +68,21 @@ def test_a_repeat_waits_for_its_senders_limits(killed: Project) -> None:
 def test_resolve_repeats_what_is_in_doubt(killed: Project) -> None:
     killed.ok("resolve", killed.campaign)
     assert sorted(killed.api.recipients) == IDS[:4]
+
+
+def test_a_limit_is_of_all_teams_of_a_run(project: Project, start_api: StartApi) -> None:
+    other_api = start_api("--per-minute", "none", "--token", OTHER_TOKEN)
+    project.write(people(12), concurrency=1)
+    other = another(project, base=other_api.base)
+    other.with_suffix(".csv").write_text(
+        "x_user_id,first_name\n" + "\n".join(f"{id},P" for id in people(12, "2111")) + "\n"
+    )
+    free = project.campaign.read_text()
+    for limit in (5, 4):
+        before = len(project.api.recipients + other_api.recipients)
+        began = time.monotonic()
+        project.ok(project.campaign, other, NEW, "--limit", str(limit))
+        assert len(project.api.recipients + other_api.recipients) == before + limit
+        # The next time one of them waits for an hour, until which the other has sent the rest.
+        project.campaign.write_text(free.replace("per_hour: none", "per_hour: 1", 1))
+    assert time.monotonic() - began < 30.0

@@ -112,7 +112,7 @@ class SeenLedger:
     def stamp(self) -> tuple[int, int]:
         """Return what differs after each change of the file: its time and inode, zeros for none."""
         try:
-            status = self.file.stat()
+            status = os.stat(f"{self.folder}/{self.ledger}.json")  # as `file`, quickly
         except OSError:
             return 0, 0
         return status.st_mtime_ns, status.st_ino

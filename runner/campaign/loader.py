@@ -142,7 +142,7 @@ def _words(document: Document, loc: Loc, error: ErrorDetails) -> tuple[str, str]
             return "is empty", "write a value or remove the line"
         case "string_pattern_mismatch" | "string_too_long" if loc[:1] == ("senders",):
             return (
-                f"{written} is no id of an account link",
+                f"{written} is not the id of an account link",
                 "ids are small letters and digits; `run-campaign senders` lists yours",
             )
         case "string_pattern_mismatch":

@@ -171,7 +171,7 @@ class Sender(_Model):
         if value == "none":
             return None
         if not isinstance(value, dict | Ramp):
-            refuse("is no warm-up", "write {start: 20, step: 10}, or none")
+            refuse("is not a warm-up", "write {start: 20, step: 10}, or none")
         return value
 
     @model_validator(mode="before")
@@ -243,7 +243,7 @@ class Prospects(_Model):
             "".encode(value)  # codecs.lookup alone would also take rot13 and zip
             return codecs.lookup(value).name
         except (LookupError, ValueError):
-            refuse("is no text encoding", "write utf-8, cp1252, latin-1 or the like")
+            refuse("is not a text encoding", "write utf-8, cp1252, latin-1 or the like")
 
 
 class SuppressList(_Model):

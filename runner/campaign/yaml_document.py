@@ -143,7 +143,7 @@ def read_text(path: Path) -> str:
         return CampaignError([Problem(file, line, "", what, instead)])
 
     if path.suffix.lower() not in (".yaml", ".yml"):
-        raise refuse("is no campaign file", _near(path) or "one ends in .yaml or .yml")
+        raise refuse("is not a campaign file", _near(path) or "one ends in .yaml or .yml")
     try:
         if path.is_dir():
             raise refuse("is a folder", "name the campaign file in it")

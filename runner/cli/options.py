@@ -22,12 +22,12 @@ Said = TypeVar("Said", Path, tuple[Path, ...])
 
 
 def _campaign_files(ctx: click.Context, param: click.Parameter, value: Said) -> Said:
-    """Refuse what is no campaign file, before anything else happens."""
+    """Refuse what is not a campaign file, before anything else happens."""
     return _refuse_others(ctx, value, may_be_elsewhere=False)
 
 
 def _known_campaign_file(ctx: click.Context, param: click.Parameter, value: Path) -> Path:
-    """Refuse what is no campaign file, unless the ledger is shared: it may be on another host."""
+    """Refuse a file that is not of a campaign, unless the ledger is shared: it may be elsewhere."""
     return _refuse_others(ctx, value, may_be_elsewhere=_is_shared(ctx))
 
 
@@ -206,7 +206,7 @@ def watching_options(function: F) -> F:
             "--metrics-port",
             type=click.IntRange(0, 65535),
             metavar="N",
-            help="Serve metrics for Prometheus on this port while it runs. 0: any free one.",
+            help="Serve metrics for Prometheus on this port while it runs. 0: any free port.",
         ),
         click.option(
             "--metrics-address",
@@ -273,8 +273,8 @@ def run_options(function: F) -> F:
         click.option("-y", "--yes", is_flag=True, help="Do not ask."),
         state_option,
         watching_options,
-        click.option("-q", "--quiet", is_flag=True, help="Only problems and the end."),
-        click.option("-v", "--verbose", is_flag=True, help="Each message too."),
+        click.option("-q", "--quiet", is_flag=True, help="Show only problems and the end."),
+        click.option("-v", "--verbose", is_flag=True, help="Show each message too."),
     )
     for option in reversed(options):
         function = option(function)

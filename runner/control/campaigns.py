@@ -1,7 +1,7 @@
 """The actions of people on a campaign: pause, resume, cancel, retry.
 
 The same for the command line and the dashboard: each changes the ledger and writes down who did
-it (`by`), from where (`via`) and what came of it, in one transaction. What changed nothing is not
+it (`by`), from where (`via`) and the result, in one transaction. What changed nothing is not
 written down.
 """
 

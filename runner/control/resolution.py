@@ -54,7 +54,7 @@ def resolve(
     at = clock.now()
     said = [(doubt, evidence) for doubt in doubts if (evidence := word(doubt)) is not None]
     words = [
-        Settlement(doubt.id, evidence, at, evidence, "settled by a person's word")
+        Settlement(doubt.id, evidence, at, evidence, "settled by a person")
         for doubt, evidence in said
     ]
     told: dict[MessageStatus, list[str]] = {_S.SENT: [], _S.QUEUED: []}
@@ -98,7 +98,7 @@ def undo(
         unknown = sorted(set(ids) - {*told.back, *told.too_late})
         if unknown:  # all of them or none
             raise UsageError(
-                f"nothing was said of {unknown[0]} in {row.name}, or it was taken back already",
+                f"{unknown[0]} was not resolved in {row.name}, or that was undone already",
                 "see what is in doubt: run-campaign resolve --list",
             )
         if told.back:

@@ -86,5 +86,5 @@ def release_guards(ledger: Ledger, rows: Collection[CampaignRow], bus: EventBus,
             audit.record(
                 connection, Act.RESUME, at=at, by=user(), via=CLI, campaign=row.id, why=why
             )
-        told = "; going on, its count starts anew" if brake.kind is BrakeKind.GUARDED else ""
+        told = "; going on, its count starts again" if brake.kind is BrakeKind.GUARDED else ""
         bus.emit(Notice(at, f"{brake_text(row.name, brake)}{told}"))

@@ -337,7 +337,7 @@ class Reconciler:
                     )
                     policy = lane.campaigns[doubt.campaign].absent
                     told = " (retry.absent: hold)" if policy == "hold" else ""
-                    detail = f"{detail}; absence is no proof{told}".lstrip("; ")
+                    detail = f"{detail}; absence is not proof{told}".lstrip("; ")
                 await self._write(doubt, evidence, "absent", detail)
             case Unclear(reason=reason, asked=True):
                 await self._write(doubt, evidence, "unclear", reason)

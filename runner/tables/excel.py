@@ -83,7 +83,7 @@ def read_workbook(path: Path, sheet: str | None, wanted: Collection[str]) -> She
             raise
         except Exception:
             # Which one depends on what part of the package is missing or torn.
-            what = "is no Excel workbook, or a damaged one"
+            what = "is not an Excel workbook, or a damaged one"
             raise wrong(path, 0, what, "save it again as .xlsx or .csv") from None
 
 

@@ -141,7 +141,7 @@ def test_what_a_report_refuses(project: Project) -> None:
     assert notes.read_text() == "# My own\n"
     pipe = project.folder / "pipe.md"
     os.mkfifo(pipe)  # nor is a device, as root might, replaced
-    assert "is no file" in project.ok(*report, "-o", pipe, code=1).err
+    assert "is not a file" in project.ok(*report, "-o", pipe, code=1).err
     for name in ("report.html", "report.md", "report.json"):
         project.ok(*report, "-o", name)
         project.ok(*report, "-o", name)  # its own, it may replace

@@ -78,7 +78,7 @@ def test_a_word_is_taken_back_until_the_next_run(doubtful: tuple[Project, list[s
     late = project.ok("resolve", project.campaign, "--undo", ids[0])
     assert "too late" in late.out
     late = project.ok("resolve", project.campaign, "--undo-all")
-    assert "nothing to take back" in late.out
+    assert "nothing to undo" in late.out
     assert sorted(project.api.recipients) == ids
 
     project.ok("suppress", "add", ids[2], "--reason", "asked", LOGNAME="bob")

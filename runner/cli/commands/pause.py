@@ -19,16 +19,16 @@ from runner.project.open import opened
 
 @click.command(
     "pause",
-    short_help="Begin nothing more of a campaign, until it is resumed.",
+    short_help="Pause a campaign until it is resumed.",
     epilog=examples("run-campaign pause spring.yaml", "run-campaign resume spring.yaml"),
 )
 @known_campaign_argument
 @state_option
 @click.pass_obj
 def command(call: Invocation, /, campaign: Path, state: str | None) -> int:
-    """Begin nothing more of a campaign. A live run obeys within a second; what is under way ends.
+    """Pause a campaign: start no more of its messages. A live run obeys within a second.
 
-    It stays paused for later runs too, until `run-campaign resume`.
+    Messages under way end. It stays paused for later runs too, until `run-campaign resume`.
     """
     call.about((campaign,), state)
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):

@@ -30,7 +30,7 @@ than begin, or say that it lives."""
 
 @click.command(
     "worker",
-    short_help="Drive the lanes of a shared ledger, beside any number of others.",
+    short_help="Send campaigns of a shared ledger, beside other workers.",
     epilog=examples("run-campaign worker --slots 50", "run-campaign worker --log-format json"),
 )
 @click.option(
@@ -60,7 +60,7 @@ than begin, or say that it lives."""
 )
 @watching_options
 @click.option("-q", "--quiet", is_flag=True, help="Only problems.")
-@click.option("-v", "--verbose", is_flag=True, help="Each message too.")
+@click.option("-v", "--verbose", is_flag=True, help="Show each message too.")
 @state_option
 @click.pass_obj
 def command(

@@ -1,4 +1,4 @@
-"""A person's resolutions of messages in doubt, and undoing them before anything came of them."""
+"""A person's resolutions of messages in doubt, and their undoing before the next run."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from runner.campaign.schema import Campaign
-from runner.campaign.yaml_document import Document, Loc, dotted, read_document, shown
+from runner.campaign.yaml_document import Document, Loc, dotted, read_document
+from runner.campaign.yaml_errors import shown
 from runner.errors import CampaignError, Problem
 from runner.findings import Finding
 

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from runner.campaign.loader import load_campaign
-from runner.campaign.schema import Campaign, Ramp, Sender, campaign_schema
+from runner.campaign.schema import Campaign, campaign_schema
+from runner.campaign.senders import Ramp, Sender
 from runner.errors import CampaignError
 from runner.schedule import Hours
 

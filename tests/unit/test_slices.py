@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from runner.campaign.schema import Sender
+from runner.campaign.senders import Sender
 from runner.errors import RunnerError
 from runner.events import EventBus
 from runner.ledger import schema

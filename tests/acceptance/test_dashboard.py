@@ -124,7 +124,7 @@ def test_a_campaign_is_watched_paused_searched_and_settled(on_v1: Project, page:
     dialog.get_by_role("button", name="Yes, it was sent").click()
     expect(page.get_by_role("status").first).to_contain_text("Settled as sent")
     page.get_by_role("button", name="Undo the resolution").click()
-    dialog.get_by_role("button", name="Take it back").click()
+    dialog.get_by_role("button", name="Undo", exact=True).click()
     expect(page.locator("dl.facts")).to_contain_text("Not known yet")
     page.get_by_role("link", name="History").click()
     expect(page.get_by_role("table", name="Actions")).to_contain_text("(dashboard)")

@@ -160,5 +160,5 @@ def test_a_broken_ledger_is_told_plainly(project: Project) -> None:
     project.ledger.write_text("this is not a ledger, whatever it is called\n" * 100)
     before = everything_in(project.folder)
     done = project.ok(project.campaign, code=1)
-    assert "no ledger" in done.err
+    assert "not a ledger" in done.err
     assert everything_in(project.folder) == before

@@ -193,7 +193,7 @@ def test_who_is_on_hold_is_shown(project: Project) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([], "whom?"),
+        ([], "name the ids"),
         (["@ada"], "@ada is a username"),
         (["7", "--until", "tomorrow"], "tomorrow is not a date; write a day such as"),
         (["7", "--until", "2026-13-01"], "2026-13-01 is not a date"),

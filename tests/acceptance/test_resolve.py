@@ -69,9 +69,9 @@ def test_a_word_is_taken_back_until_the_next_run(doubtful: tuple[Project, list[s
     assert project.ok("resolve", project.campaign, "--list", code=4).out == before
 
     wrong = project.ok("resolve", project.campaign, "--undo", ids[0], code=2)
-    assert "nothing was said of" in wrong.err
+    assert "was not resolved in" in wrong.err
     both_at_once = project.ok("resolve", project.campaign, "--undo-all", "--list", code=2)
-    assert "one at a time" in both_at_once.err
+    assert "choose one" in both_at_once.err
 
     project.ok("resolve", project.campaign, "--all-not-sent")
     project.ok(project.campaign)

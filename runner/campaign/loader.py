@@ -107,7 +107,7 @@ def _words(document: Document, loc: Loc, error: ErrorDetails) -> tuple[str, str]
     source, kind = document.scalars.get(loc, ("", ""))
     written = f"`{shown(source)}`"
     match error["type"]:
-        case "house":
+        case "refused":
             return context["what"], context["instead"]
         case "missing":
             return "is missing", _EXAMPLES.get(str(loc[-1]), "add it")

@@ -52,7 +52,7 @@ def parse_duration(text: str) -> float:
 
 def refuse(what: str, instead: str = "", at: tuple[str | int, ...] = ()) -> NoReturn:
     """Refuse a value in plain words. `at`: where inside the value the mistake is."""
-    raise PydanticCustomError("house", "{what}", {"what": what, "instead": instead, "at": at})
+    raise PydanticCustomError("refused", "{what}", {"what": what, "instead": instead, "at": at})
 
 
 def _none_or(value: Any) -> Any:

@@ -137,7 +137,9 @@ def test_what_a_report_refuses(project: Project) -> None:
     notes = project.folder / "notes.md"
     notes.write_text("# My own\n")
     assert "not a report" in project.ok(*report, "-o", notes, code=1).err
-    assert "not a report" in project.ok(*report, "-o", project.campaign, "--format", "md", code=1).err
+    assert (
+        "not a report" in project.ok(*report, "-o", project.campaign, "--format", "md", code=1).err
+    )
     assert notes.read_text() == "# My own\n"
     pipe = project.folder / "pipe.md"
     os.mkfifo(pipe)  # nor is a device, as root might, replaced

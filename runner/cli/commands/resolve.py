@@ -92,10 +92,10 @@ def command(
     Exit code 4 while some are left.
     """
     call.about((campaign,), state)
-    words, undone = bool(sent or not_sent or all_not_sent), bool(undo or undo_all)
-    if words + undone + only_list > 1:
+    by_hand, undone = bool(sent or not_sent or all_not_sent), bool(undo or undo_all)
+    if by_hand + undone + only_list > 1:
         raise click.UsageError("choose one: --sent and --not-sent, --undo, or --list")
-    if words:
+    if by_hand:
         if not _resolve_by_hand(call, campaign, state, sent, not_sent, all_not_sent, yes):
             return STILL_IN_DOUBT
     elif undone:

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from runner.campaign.section import Section, also_as_text
+from runner.campaign.section import CampaignSection, also_as_text
 from runner.campaign.values import File, Text, Written, WrittenTexts, refuse
 
 
-class Prospects(Section):
+class Prospects(CampaignSection):
     """The people to write to."""
 
     model_config = ConfigDict(
@@ -77,7 +77,7 @@ class Prospects(Section):
             refuse("is not a text encoding", "write utf-8, cp1252, latin-1 or the like")
 
 
-class SuppressList(Section):
+class SuppressList(CampaignSection):
     """A file of people who are never written to."""
 
     model_config = ConfigDict(
@@ -99,7 +99,7 @@ class SuppressList(Section):
         return {"source": data} if isinstance(data, str) else data
 
 
-class MessageSource(Section):
+class MessageSource(CampaignSection):
     """The text to send."""
 
     model_config = ConfigDict(

@@ -12,7 +12,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 from runner.addresses import is_loopback
 from runner.campaign.identity import project_dir
 from runner.campaign.inputs import MessageSource, Prospects, SuppressList
-from runner.campaign.section import Section, one_or_many
+from runner.campaign.section import CampaignSection, one_or_many
 from runner.campaign.senders import Sender
 from runner.campaign.values import (
     Days,
@@ -42,7 +42,7 @@ BASE_URLS: Mapping[str, str] = {
 }
 
 
-class Api(Section):
+class Api(CampaignSection):
     """The API: its version, its address, and the team."""
 
     version: Literal["v2", "v1"] = Field(
@@ -82,7 +82,7 @@ class Api(Section):
         return normal_address(value, info.data.get("version", ""))
 
 
-class Window(Section):
+class Window(CampaignSection):
     """A part of a day in which messages may go."""
 
     days: Days = Field(description="Days of the week: mon-fri, mon,wed, sat or fri-mon.")
@@ -102,7 +102,7 @@ class Window(Section):
         return parse_time(self.from_), parse_time(self.to)
 
 
-class Schedule(Section):
+class Schedule(CampaignSection):
     """The schedule: when messages may go."""
 
     start: LocalTime | None = Field(
@@ -158,7 +158,7 @@ class Schedule(Section):
         return Hours(self.timezone, week, self.skip_holidays or "")
 
 
-class Limits(Section):
+class Limits(CampaignSection):
     """Limits of the team's requests; look-ups count too, and the strictest always wins."""
 
     per_minute: Limit = Field(300, description="API requests per minute, or none. Default: 300.")
@@ -169,7 +169,7 @@ class Limits(Section):
     )
 
 
-class Retry(Section):
+class Retry(CampaignSection):
     """Retries, and what happens to a message in doubt."""
 
     attempts: int = Field(
@@ -194,7 +194,7 @@ class Retry(Section):
     )
 
 
-class Guard(Section):
+class Guard(CampaignSection):
     """The guard: failures at which a campaign stops by itself, until it is run again."""
 
     consecutive_failures: Limit = Field(
@@ -211,7 +211,7 @@ class Guard(Section):
     )
 
 
-class Campaign(Section):
+class Campaign(CampaignSection):
     """A campaign file: who is written to, by whom, what, and how fast."""
 
     _path: Path = PrivateAttr(default=Path())

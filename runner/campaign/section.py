@@ -30,7 +30,7 @@ def one_or_many(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [items, {"type": "array", "items": items}]
 
 
-class Section(BaseModel):
+class CampaignSection(BaseModel):
     """A section of a campaign file: its keys, and no others."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)

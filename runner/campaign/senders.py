@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from runner.campaign.section import Section, also_as_text, none_for_null
+from runner.campaign.section import CampaignSection, also_as_text, none_for_null
 from runner.campaign.values import Gap, Limit, refuse
 
 
-class Ramp(Section):
+class Ramp(CampaignSection):
     """The warm-up of a sender: fewer messages on the first days on which it sends."""
 
     start: int = Field(ge=1, le=10**9, description="Messages on its first day, such as 20.")
@@ -21,7 +21,7 @@ class Ramp(Section):
     )
 
 
-class Sender(Section):
+class Sender(CampaignSection):
     """An account link that messages are sent from, and how fast it may go."""
 
     model_config = ConfigDict(

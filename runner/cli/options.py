@@ -110,7 +110,7 @@ def accept_option(function: F) -> F:
         callback=_finding_codes,
         metavar="CODE",
         multiple=True,
-        help="Answer this question about the files: it is meant; repeatable.",
+        help="Accept this question about the files: it is meant; repeatable.",
     )(function)
 
 
@@ -248,7 +248,7 @@ def run_options(function: F) -> F:
             "--stop-after",
             callback=duration,
             metavar="TIME",
-            help="Begin nothing more after this time, such as 50m, and end.",
+            help="Start no more messages after this time, such as 50m, and end.",
         ),
         accept_option,
         click.option(
@@ -262,12 +262,12 @@ def run_options(function: F) -> F:
             help="These files are a campaign of their own, though known under another name.",
         ),
         click.option(
-            "--adopt", is_flag=True, help="Take as sent what another ledger sent under this name."
+            "--adopt", is_flag=True, help="Record as sent what another ledger sent under this name."
         ),
         click.option(
             "--accept-old-ledger",
             is_flag=True,
-            help="Go on with an old copy of the ledger; anyone it may have forgotten is in doubt.",
+            help="Go on with an old copy of the ledger; messages it may not know become in doubt.",
         ),
         click.option("--wait", is_flag=True, help="Wait for a run that holds the team."),
         click.option("-y", "--yes", is_flag=True, help="Do not ask."),

@@ -66,7 +66,7 @@ def command(
 ) -> int:
     """Hold messages to people for now, in every campaign; the messages stay queued.
 
-    Returns when nothing of them can leave any more, or says whose message was on its way. A
+    Returns when nothing to them can leave any more, or says whose message was on its way. A
     new hold replaces an earlier one of the same person.
     """
     call.about((), state)

@@ -88,8 +88,8 @@ def command(
 ) -> int:
     """Settle messages in doubt: those that may or may not have been sent.
 
-    Without more, the API is asked again now, and what stays in doubt is listed with where to look.
-    Exit code 4 while some are left.
+    Without options, the API is asked again now, and messages that stay in doubt are listed with
+    where to look for them. Exit code 4 while some are left.
     """
     call.about((campaign,), state)
     by_hand, undone = bool(sent or not_sent or all_not_sent), bool(undo or undo_all)

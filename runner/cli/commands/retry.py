@@ -39,12 +39,16 @@ from runner.project.open import opened
     help="Only messages with this status; repeatable. Default: all three.",
 )
 @click.option(
-    "--reason", "reasons", multiple=True, metavar="CODE", help="Only for this reason; repeatable."
+    "--reason",
+    "reasons",
+    multiple=True,
+    metavar="CODE",
+    help="Only messages with this reason; repeatable.",
 )
 @click.option(
     "--new-key",
     is_flag=True,
-    help="Under a new idempotency key; only where every attempt is proven not sent.",
+    help="Use a new idempotency key; only for messages whose attempts are all proven not sent.",
 )
 @run_options
 @click.pass_obj

@@ -56,7 +56,8 @@ than begin, or say that it lives."""
     show_default=True,
     metavar="DURATION",
     callback=duration,
-    help="Take over from a worker without a sign of life for so long; the same for all workers.",
+    help="Take over from a worker that gives no sign of life for this time; "
+    "use the same for all workers.",
 )
 @watching_options
 @click.option("-q", "--quiet", is_flag=True, help="Only problems.")
@@ -77,8 +78,8 @@ def command(
     verbose: bool,
     state: str | None,
 ) -> int:
-    """Drive lanes that campaigns were submitted to, until SIGTERM or Ctrl-C: then what is under way
-    ends, and other workers go on.
+    """Drive the lanes of submitted campaigns, until SIGTERM or Ctrl-C: then messages under way end,
+    and other workers go on.
 
     Tokens are read from this environment, by the names that the campaigns give. A lane whose
     variable is not set here is left to workers that have it.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -17,11 +16,9 @@ from runner.cli.main import main
 from tests.acceptance.support import link_of
 from tests.postgresql import new_database
 
-from .browser import FORM, Answer, Browser
+from .browser import CHROMIUM, FORM, IN_CI, Answer, Browser
 from .support import Project, Running, people, until
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-IN_CI = bool(os.environ.get("CI"))
 """Before the tests hide it."""
 MARKUP = "<script>document.title='owned'</script>"
 CLOSED_LATE = """() => {

@@ -15,9 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.support import Done, Project, Running, people, until
 from tests.processes import COMMAND
-
-from .support import Done, Project, Running, people, until
 
 PEOPLE = people(200)
 

@@ -8,7 +8,7 @@ import uuid
 
 import psycopg
 
-from .support import Project, people, until
+from tests.acceptance.support import Project, people, until
 
 
 def test_workers_look_up_whom_a_restored_ledger_may_have_forgotten(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import MakeFleet
-from .support import Project, people, until
-from .test_not_to_be_sent import CONCURRENCY, begun_only, start
+from tests.acceptance.begun import CONCURRENCY, begun_only, start
+from tests.acceptance.conftest import MakeFleet
+from tests.acceptance.support import Project, people, until
 
 
 def in_seconds(seconds: float) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from .support import Done, Project, people, until
+from tests.acceptance.support import Done, Project, people, until
 
 OLD = "is an old copy"
 

@@ -127,7 +127,7 @@ def _path(value: Any, info: ValidationInfo) -> Any:
         bare = re.sub(r"^file:/+(localhost/)?(?=[A-Za-z]:)?", "/", value, flags=re.IGNORECASE)
         refuse("is an address, not a path", f"write {bare}")
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", value):
-        refuse("is an address of the web, not a file", "download it, and name the file it becomes")
+        refuse("is an address of the web, not a file", "download it, and name that file")
     folder = info.context["folder"] if info.context else Path()
     if value == "~" or value.startswith("~/"):
         try:

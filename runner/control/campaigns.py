@@ -153,7 +153,7 @@ def _is_live(ledger: Ledger, row: CampaignRow, at: float) -> bool:
         return False
     try:
         with hold_lane(ledger, row.lane, "resume", at, wait=False):
-            return False  # it died without a word
+            return False  # it died without releasing it
     except LaneHeld:
         pass
     last = ledger.read(brakes.latest, [row.id]).get(row.id)

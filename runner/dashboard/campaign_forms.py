@@ -56,7 +56,7 @@ def _ask_pause(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
     lines.append("A live run obeys within a second, and later runs too.")
     stopped = standing is not None and standing.kind in BY_A_PERSON
     if standing is not None and stopped:
-        lines = [f"{brake_text(row.name, standing)}: it stays so."]
+        lines = [f"{brake_text(row.name, standing)}: nothing changes."]
     return Question(f"Pause {row.name}?", lines, "" if stopped else "Pause", _page(row))
 
 
@@ -64,7 +64,7 @@ def _pause(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
     row = _row(ledger, fields)
     before = campaigns.pause(ledger, row, app.clock, by=user(), via=DASHBOARD)
     if before is not None:
-        return f"{brake_text(row.name, before)}: it stays so.", _page(row)
+        return f"{brake_text(row.name, before)}: nothing changes.", _page(row)
     return f"{row.name} is paused; what is under way ends.", _page(row)
 
 

@@ -214,7 +214,7 @@ def test_a_schedule(tmp_path: Path) -> None:
         ("suppress: 'C:\\no.csv'", "F:4: suppress: is a path of Windows, with backslashes; "
          "write where the file is on this computer, with / between folders"),
         ("suppress: https://example.com/no.csv", "F:4: suppress: is an address of the web, "
-         "not a file; download it, and name the file it becomes"),
+         "not a file; download it, and name that file"),
         ("suppress: file:///home/kim/no.csv",
          "F:4: suppress: is an address, not a path; write /home/kim/no.csv"),
         ("on: x", 'F:4: the key `on` is not text in YAML; quote it: "on"'),
@@ -313,7 +313,7 @@ def test_mistakes_of_the_message(tmp_path: Path, rest: str, told: str) -> None:
         ("{source: [a.csv, b.csv]}", "F:2: prospects.source: is a list, and one file is meant; "
          "write the name of one file"),
         ("https://docs.google.com/spreadsheets/d/abc/edit", "F:2: prospects: is an address of the "
-         "web, not a file; download it, and name the file it becomes"),
+         "web, not a file; download it, and name that file"),
         ("data\\p.csv", "F:2: prospects: has backslashes in it; write data/p.csv"),
         ("{source: a.csv, where: {country: []}}",
          "F:2: prospects.where.country: is an empty list; name at least one"),

@@ -34,7 +34,7 @@ def command(call: Invocation, /, campaign: Path, state: str | None) -> int:
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
         before = campaigns.pause(ledger, row, SystemClock(), by=user(), via=CLI)
     if before is not None:
-        click.echo(f"{safe(brake_text(row.name, before))}: it stays so")
+        click.echo(f"{safe(brake_text(row.name, before))}: nothing changes")
     else:
         click.echo(f"{safe(row.name)}: paused by {safe(user())}; what is under way ends")
     click.echo(f"resume with: {call.command('resume', str(campaign))}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ from runner.ledger.ledger import open_ledger
 from runner.ledger.messages import outcomes
 from runner.ledger.messages.outcomes import Result
 from runner.message.evidence import Evidence
+from tests.documents import ROOT
 from tests.support import SENDER, claim_one, make_campaign, make_intent, make_queue, own_lane
 
 CALL = """
@@ -209,3 +211,15 @@ def test_a_short_command_loads_what_it_needs(
     assert "sqlalchemy" in modules
     assert modules & (FOR_FILES | FOR_LIMITS) == needs
     assert modules & NEVER == set()
+
+
+def test_tests_share_helpers_by_modules_that_hold_no_test() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        for name in [node.module or ""]
+        if name.rpartition(".")[2].startswith("test_")
+    ]
+    assert found == []

@@ -45,22 +45,22 @@ def resolve(
             listed = ", ".join(sorted(known)[:10]) or "nobody"
             raise UsageError(f"{id} is not in doubt in {row.name}", f"in doubt: {listed}")
 
-    def word(doubt: Doubt) -> Evidence | None:
+    def evidence_for(doubt: Doubt) -> Evidence | None:
         if doubt.recipient.id in sent:
             return Evidence.SAID_SENT
         said_not = all_not_sent or doubt.recipient.id in not_sent
         return Evidence.SAID_NOT_SENT if said_not else None
 
     at = clock.now()
-    said = [(doubt, evidence) for doubt in doubts if (evidence := word(doubt)) is not None]
-    words = [
-        Settlement(doubt.id, evidence, at, evidence, "settled by a person's word")
+    said = [(doubt, evidence) for doubt in doubts if (evidence := evidence_for(doubt)) is not None]
+    settled = [
+        Settlement(doubt.id, evidence, at, evidence, "settled by a person")
         for doubt, evidence in said
     ]
     told: dict[MessageStatus, list[str]] = {_S.SENT: [], _S.QUEUED: []}
     with ledger.writing() as connection:
         for (doubt, _), done in zip(
-            said, resolutions.resolve(connection, row.id, words), strict=True
+            said, resolutions.resolve(connection, row.id, settled), strict=True
         ):
             if done is not None and done.status in told:
                 told[done.status].append(doubt.recipient.id)
@@ -101,7 +101,7 @@ def undo(
         unknown = sorted(set(ids) - {*told.back, *told.too_late})
         if unknown:  # all of them or none
             raise UsageError(
-                f"nothing was said of {unknown[0]} in {row.name}, or it was taken back already",
+                f"{unknown[0]} was not resolved in {row.name}, or that was undone already",
                 "see what is in doubt: run-campaign resolve --list",
             )
         if told.back:

@@ -54,7 +54,7 @@ from runner.ledger.schema import lane, message, meta
 if TYPE_CHECKING:
     from filelock import FileLock
 
-NAMELESS = "a process that has not said its name yet"
+NAMELESS = "a process that has not recorded its name yet"
 
 WAIT_FOR_IT = "wait for it (a run does, with --wait), or stop it with Ctrl-C there"
 LET_IT_END = "let it end, or stop it with Ctrl-C there, then run this again"

@@ -131,7 +131,7 @@ def refuse_unconfirmed(connection: Connection) -> None:
     if connection.info.pop(_UNCONFIRMED, False):
         raise LedgerError(
             "a commit was not confirmed by the database's standby: its wait was cancelled",
-            "see to the standby, then run the same command again",
+            "check the standby, then run the same command again",
         )
 
 

@@ -64,8 +64,8 @@ def allow_changes(
             advanced = ledger.write(staleness.accept, remembered, names, at)
             _is_written(tell, *(other.outdate for other in lost))
             tell(
-                "going on with an old copy of the ledger: whoever it may have forgotten is in "
-                "doubt, and do-not-contact entries made since are not in it: add them again"
+                "going on with an old copy of the ledger: messages that it may not know of "
+                "become in doubt; do-not-contact entries made since are not in it: add them again"
             )
         elif writable and seen_ledger.is_live_elsewhere():
             raise OldLedger(
@@ -188,8 +188,8 @@ def _old(
     files = [each.file for each in seen_ledgers[1:]]
     missing = max(0, remembered.attempts - found.attempts)
     hint = (
-        "bring the newest one back; or run the campaign with --accept-old-ledger: whoever may "
-        "have been written to since is then in doubt, and is looked up before anything is sent"
+        "bring the newest one back; or run the campaign with --accept-old-ledger: messages that "
+        "may have been sent since become in doubt, and are looked up before anything is sent"
     )
     if lacks or not found.is_new:
         what = f"{missing} sends that this copy does not know" if missing else "changes to it since"

@@ -146,7 +146,7 @@ class WorkerLanes:
             self._tell(f"{lane_id}: its worker is taken for dead")
             return False  # its session ends in a moment; the lane is due as before
         self._put_off(
-            lane_id, self.clock.now() + HELD_RETRY, "a run of one machine has it, or a plan"
+            lane_id, self.clock.now() + HELD_RETRY, "a run or a plan of one machine has it"
         )
         return False
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
+import shutil
 from email.message import Message
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+IN_CI = bool(os.environ.get("CI"))
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 

@@ -6,9 +6,10 @@ import time
 
 import pytest
 
+from tests.slow.test_contact import NEW, another
+
 from .conftest import StartApi
 from .support import LINK, OTHER_LINK, OTHER_TOKEN, Project, people, until
-from .test_contact import NEW, another
 
 IDS = people(8)
 

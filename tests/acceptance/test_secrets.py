@@ -15,11 +15,10 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.processes import COMMAND
 
-from .browser import Browser
+from .browser import CHROMIUM, IN_CI, Browser
 from .front import in_front_of
 from .screen import Terminal
 from .support import TOKEN, Project, everything_in, people, until
-from .test_dashboard import CHROMIUM, IN_CI
 
 SETTLED = "rc_team_secret_42"
 """A token in a variable whose name does not say so."""

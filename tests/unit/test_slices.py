@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from runner.campaign.schema import Sender
+from runner.campaign.senders import Sender
 from runner.control import resolution
 from runner.errors import RunnerError
 from runner.events import EventBus

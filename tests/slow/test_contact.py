@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.acceptance.clocks import Clocks
-
-from .conftest import StartApi
-from .front import Front
-from .support import OTHER_TOKEN, Project, of_another_team, people, until
+from tests.acceptance.conftest import StartApi
+from tests.acceptance.front import Front
+from tests.acceptance.support import OTHER_TOKEN, Project, of_another_team, people, until
 
 DAY = 86400.0
 NEW = "--new-campaign"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import StartApi
-from .support import LINK, Api, Project, people, until
+from tests.acceptance.conftest import StartApi
+from tests.acceptance.support import LINK, Api, Project, people, until
 
 QUICK = "settle: 1s, timeout: 5s"
 

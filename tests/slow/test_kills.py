@@ -8,9 +8,8 @@ from functools import partial
 
 import pytest
 
+from tests.acceptance.support import Project, Running, people, until
 from tests.judge import Verdict, lies, messages_of
-
-from .support import Project, Running, people, until
 
 FAULTS = (
     "accept_then_reset:rate=0.06",

@@ -9,9 +9,9 @@ import uuid
 import psycopg
 from sqlalchemy.engine import make_url
 
-from .clocks import Clocks, wait_until_frozen, wake
-from .conftest import MakeFleet
-from .support import Project, people, until
+from tests.acceptance.clocks import Clocks, wait_until_frozen, wake
+from tests.acceptance.conftest import MakeFleet
+from tests.acceptance.support import Project, people, until
 
 
 def test_workers_look_up_whom_a_restored_ledger_may_have_forgotten(

@@ -14,9 +14,8 @@ from runner.events import Event, EventBus
 from runner.run.options import Options, Surroundings
 from runner.run.run import run_campaigns
 from runner.templating.template import Template
+from tests.acceptance.support import LINK, OTHER_LINK, TOKEN, Project, in_process, people, until
 from tests.processes import COMMAND
-
-from .support import LINK, OTHER_LINK, TOKEN, Project, in_process, people, until
 
 
 @pytest.mark.parametrize("what", ["columns swapped", "row added", "suppressed"])

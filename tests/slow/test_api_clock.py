@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from .clocks import Clocks
-from .front import Front
-from .support import Project, people
+from tests.acceptance.clocks import Clocks
+from tests.acceptance.front import Front
+from tests.acceptance.support import Project, people
 
 DAY = 86400.0
 

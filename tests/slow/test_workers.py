@@ -6,12 +6,11 @@ import random
 import shutil
 from typing import Any
 
+from tests.acceptance.conftest import MakeFleet
+from tests.acceptance.fleet import Fleet, go_on, kill, stop
+from tests.acceptance.strait import Strait
+from tests.acceptance.support import until
 from tests.postgresql import crash
-
-from .conftest import MakeFleet
-from .fleet import Fleet, go_on, kill, stop
-from .strait import Strait
-from .support import until
 
 
 def all_written_to(fleet: Fleet) -> None:

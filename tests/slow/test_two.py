@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.clocks import BEFORE_THE_BODY, Clocks, wait_until_frozen, wake
-
-from .conftest import StartApi
-from .support import (
+from tests.acceptance.conftest import StartApi
+from tests.acceptance.support import (
     OTHER_LINK,
     OTHER_TOKEN,
     Api,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from .front import Front
-from .support import OTHER_LINK, Project, people
+from tests.acceptance.front import Front
+from tests.acceptance.support import OTHER_LINK, Project, people
 
 Change = Callable[[dict[str, Any]], None]
 

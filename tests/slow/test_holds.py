@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import MakeFleet
-from .support import Project, people, until
-from .test_not_to_be_sent import CONCURRENCY, begun_only, start
+from tests.acceptance.begun import CONCURRENCY, begun_only, start
+from tests.acceptance.conftest import MakeFleet
+from tests.acceptance.support import Project, people, until
 
 
 def in_seconds(seconds: float) -> str:
@@ -214,10 +214,10 @@ def test_who_is_on_hold_is_shown(project: Project) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([], "whom?"),
+        ([], "name the ids"),
         (["@ada"], "@ada is a username"),
-        (["7", "--until", "tomorrow"], "tomorrow is no date; write a day such as"),
-        (["7", "--until", "2026-13-01"], "2026-13-01 is no date"),
+        (["7", "--until", "tomorrow"], "tomorrow is not a date; write a day such as"),
+        (["7", "--until", "2026-13-01"], "2026-13-01 is not a date"),
         (["7", "--until", "2020-01-01"], "2020-01-01 is not in the future"),
         (["7", "--until", "2300-01-01"], "2300-01-01 is too far off"),
         (["7", "--list"], "--list shows who is on hold"),

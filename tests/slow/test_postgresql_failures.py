@@ -21,10 +21,9 @@ from runner.ledger.messages.outcomes import Result
 from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
 from runner.message.status import MessageStatus
+from tests.acceptance.support import Project, people, until
 from tests.postgresql import crash, new_database
 from tests.support import LANE, make_campaign, make_intent, make_queue, own_lane
-
-from .support import Project, people, until
 
 
 @pytest.fixture

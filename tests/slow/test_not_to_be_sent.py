@@ -2,45 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from runner.ledger.ledger import open_ledger
-from runner.ledger.messages import queue
-
-from .conftest import MakeFleet
-from .support import Project, Running, people, until
-
-CONCURRENCY = 4
-FAST = 12
-"""Answers that come at once: from then on sends are begun ahead, and wait for the wire."""
-
-
-def start(project: Project, *state: str | Path, more: str = "", seconds: float = 3.0) -> Running:
-    """A run with four sends on the wire, accepted and not answered for a while, and four begun."""
-    project.write(people(40), concurrency=CONCURRENCY, more=more)
-    slow = [
-        f"slow:at={FAST + number},seconds={seconds},phase=after"
-        for number in range(1, CONCURRENCY + 1)
-    ]
-    project.api.faults(*slow)
-    run = project.start(project.campaign, *state)
-    until(lambda: len(project.api.recipients) == FAST + CONCURRENCY, "four to be on the wire")
-    return run
-
-
-def begun_only(project: Project, location: str | Path) -> list[str]:
-    """Wait until four more are begun: who they are."""
-
-    def found() -> list[str] | None:
-        with open_ledger(str(location), read_only=True) as ledger:
-            there = ledger.read(queue.open_messages, people(40), None)
-        begun = [each.recipient for each in there if each.recipient not in project.api.recipients]
-        return begun if len(begun) == CONCURRENCY else None
-
-    waiting: list[str] = until(found, "four to be begun")
-    return waiting
+from tests.acceptance.begun import CONCURRENCY, FAST, begun_only, start
+from tests.acceptance.conftest import MakeFleet
+from tests.acceptance.support import Project, people
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

@@ -6,11 +6,10 @@ import time
 from itertools import pairwise
 
 from runner import __version__
+from tests.acceptance.conftest import MakeFleet
+from tests.acceptance.fleet import Team, kill
+from tests.acceptance.support import Running, people, until
 from tests.postgresql import new_database
-
-from .conftest import MakeFleet
-from .fleet import Team, kill
-from .support import Running, people, until
 
 
 def sent(team: Team) -> int:

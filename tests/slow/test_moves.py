@@ -16,9 +16,8 @@ from runner.events import EventBus
 from runner.run.exit_code import RunResult
 from runner.run.options import Options, Surroundings
 from runner.run.run import run_campaigns
-
-from .front import Front, in_front_of
-from .support import LINK, OTHER_LINK, TOKEN, Project, in_process, people, until
+from tests.acceptance.front import Front, in_front_of
+from tests.acceptance.support import LINK, OTHER_LINK, TOKEN, Project, in_process, people, until
 
 
 def begin_with_doubts(project: Project, ids: Sequence[str], **more: Sequence[str]) -> None:

@@ -9,8 +9,7 @@ import psycopg
 import pytest
 
 from tests.acceptance.clocks import BEFORE_THE_BODY, Clocks, wait_until_frozen, wake
-
-from .support import Project, people, until
+from tests.acceptance.support import Project, people, until
 
 HOURS = 3 * 3600.0
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from .conftest import StartApi
-from .front import Front, in_front_of
-from .support import LINK, Api, Project, people, until
+from tests.acceptance.conftest import StartApi
+from tests.acceptance.front import Front, in_front_of
+from tests.acceptance.support import LINK, Api, Project, people, until
 
 TEXT = "{{ first_name }}, see https://a.example"
 RETRY = "settle: 0s, timeout: 5s, key_life: 0s, absent: resend"

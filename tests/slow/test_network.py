@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from .proxy import Behave, Exchange, Proxy, faithful, head_of, page, reset
-from .support import LINK, OTHER_LINK, Done, Project, people, until
+from tests.acceptance.proxy import Behave, Exchange, Proxy, faithful, head_of, page, reset
+from tests.acceptance.support import LINK, OTHER_LINK, Done, Project, people, until
 
 
 def before(project: Project, behave: Behave = faithful, **more: Any) -> Proxy:

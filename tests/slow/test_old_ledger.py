@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from .clocks import Clocks, wait_until_frozen, wake
-from .support import Done, Project, people, until
+from tests.acceptance.clocks import Clocks, wait_until_frozen, wake
+from tests.acceptance.support import Done, Project, people, until
+from tests.ledger_copies import copy_of
 
 OLD = "is an old copy"
 
@@ -222,11 +223,15 @@ def test_a_rehearsal_leaves_no_memory(project: Project) -> None:
 
 
 def copies_of(project: Project, count: int) -> list[Project]:
-    """Copies of the project with its ledger, in folders of their own: the machine is the same."""
+    """Make copies of the project with its ledger, in folders of their own: the machine is the same,
+    and a run may be live."""
     made = []
     for number in range(count):
         folder = project.folder.with_name(f"copy-{number}")
-        shutil.copytree(project.folder, folder)
+        # The home there holds what a live run writes and renames.
+        left_out = shutil.ignore_patterns("state.db*", ".local")
+        shutil.copytree(project.folder, folder, ignore=left_out)
+        copy_of(project.ledger, folder / "state.db")
         made.append(replace(project, folder=folder, running=project.running))
     return made
 

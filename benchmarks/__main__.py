@@ -57,7 +57,7 @@ PAGES = {"workers": ROOT / "docs" / "many-machines.md"}
 
 
 def tell(line: str) -> None:
-    """How far it is, for whoever waits."""
+    """How far it is, for a person who waits."""
     print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
 
 

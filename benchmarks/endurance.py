@@ -224,7 +224,7 @@ def _code(counts: dict[str, int]) -> int:
 
 
 def wrong_with(endured: Endured) -> list[str]:
-    """What must not have happened: somebody written to twice, or something left behind."""
+    """What must not have happened: a person written to twice, or something left behind."""
     found = [f"it said {word!r}" for word in BAD_WORDS if word in endured.said]
     sent = endured.counts.get("sent", 0)
     if endured.doubled:
@@ -257,8 +257,8 @@ def as_text(endured: Endured) -> str:
     )  # fmt: skip
     hits = ", ".join(f"{name} {count:,}" for name, count in sorted(endured.hits.items()))
     return (
-        f"{table(head, [row])}\n\nLooks: {len(endured.looks)}. By the sandbox's own record "
-        f"{endured.accepted:,} messages were accepted, {endured.doubled} of them for somebody who "
+        f"{table(head, [row])}\n\nObservations: {len(endured.looks)}. By the sandbox's own record "
+        f"{endured.accepted:,} messages were accepted, {endured.doubled} of them for someone who "
         f"had one already; the ledger knows {endured.counts.get('sent', 0):,} as sent and "
         f"{endured.counts.get('rejected', 0)} as rejected{_left(endured)}. The API went away "
         f"and came back "

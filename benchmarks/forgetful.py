@@ -76,7 +76,7 @@ class Forgetful:
         self.count()
 
     def replace(self) -> None:
-        """Let another take its place, while whoever sends is told to wait."""
+        """Let another take its place, while senders are told to wait."""
         wait = AWAY + self.tail // RESTORED_A_SECOND
         before = self._limited()
         self.only(f"rate_limit:retry_after={wait},on=any")

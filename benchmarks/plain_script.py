@@ -2,7 +2,7 @@
 
     python plain_script.py BASE SHEET DATABASE AT_ONCE TOKEN [careful]
 
-Run again, it goes on with whoever is not marked as sent. As most such scripts do, it marks a person
+Run again, it goes on with people who are not marked as sent. Like most such scripts it marks people
 after the answer, with a commit for each and sqlite3 as it comes. `careful`: it also commits before
 sending, in WAL mode, and leaves alone whom it had begun with: nobody is written to twice, and those
 who were under way are left for a person to find out.

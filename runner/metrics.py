@@ -79,7 +79,7 @@ class Metrics(Collector):
         )
         self._outcomes = Counter(
             f"{PREFIX}_outcomes",
-            "What became of messages in this process, by the event's name and its reason.",
+            "Outcomes of messages in this process, by the event's name and its reason.",
             ("campaign", "outcome", "reason"),
             registry=self.registry,
         )
@@ -108,7 +108,7 @@ class Metrics(Collector):
         self._again_at = 0.0  # boot seconds
 
     def watch(self, event: Event) -> None:
-        """Count what became of a message."""
+        """Count the outcome of a message."""
         if isinstance(event, MessageEvent):
             of = event.campaign, event.name, getattr(event, "reason", "")
             counter = self._counted.get(of)
@@ -151,13 +151,13 @@ class Metrics(Collector):
         if self._finish_at is not None:
             yield _gauge(
                 "finish_timestamp_seconds",
-                "When all would be sent, as reckoned when sending began.",
+                "When all would be sent, as estimated when sending began.",
                 {(): self._finish_at},
             )
         if figures is not None:
             yield _gauge(
                 "figures_timestamp_seconds",
-                "When the ledger and the lanes were looked at.",
+                "When the ledger and the lanes were read.",
                 {(): figures.at},
             )
             yield from _of_campaigns(figures.campaigns)

@@ -56,7 +56,7 @@ def parse_days(text: str) -> frozenset[int]:
     for part in text.lower().split(","):
         first, dash, last = (name.strip() for name in part.partition("-"))
         if first not in DAYS or (dash and last not in DAYS):
-            raise ValueError("is no day of the week; write mon-fri, mon,wed or sat")
+            raise ValueError("is not a day of the week; write mon-fri, mon,wed or sat")
         begin = DAYS.index(first)
         length = (DAYS.index(last) - begin) % 7 if dash else 0
         days.update((begin + more) % 7 for more in range(length + 1))
@@ -68,7 +68,7 @@ def parse_time(text: str) -> int:
     match = re.fullmatch(r"([0-2]?[0-9]):([0-5][0-9])", text.strip())
     minutes = int(match[1]) * 60 + int(match[2]) if match else MIDNIGHT + 1
     if minutes > MIDNIGHT:
-        raise ValueError('is no time of day; write one such as "09:00" or "17:30"')
+        raise ValueError('is not a time of day; write one such as "09:00" or "17:30"')
     return minutes
 
 

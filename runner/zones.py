@@ -83,7 +83,7 @@ def find_zone(text: str) -> str:
             f"is the same all year, without summer time; write a place such as {FIXED[zone]}"
         )
     if not zone:
-        raise ValueError(f"is no IANA time zone; {_instead(text)}")
+        raise ValueError(f"is not an IANA time zone; {_instead(text)}")
     return zone
 
 

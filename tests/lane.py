@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from runner.campaign.schema import Limits, Sender
+from runner.campaign.schema import Limits
+from runner.campaign.senders import Sender
 from runner.events import Event, EventBus
 from runner.ledger import lanes
 from runner.ledger.campaigns import registry

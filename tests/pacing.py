@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from runner.campaign.schema import Limits, Sender
+from runner.campaign.schema import Limits
+from runner.campaign.senders import Sender
 from runner.pacing.pacer import Pacer, Permit
 from runner.pacing.shared_quota import QuotaReport
 

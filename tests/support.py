@@ -102,7 +102,7 @@ def make_old(connection: Connection, version: int) -> None:
     for index in (schema.message_open, schema.message_sent, schema.message_unplanned):
         index.drop(connection)
     if version < 2:
-        schema.word.drop(connection)
+        schema.resolution.drop(connection)
     for table in ("message", "attempt"):
         connection.execute(text(f"DROP INDEX {table}_by_message_id"))
         connection.execute(text(f"CREATE INDEX {table}_by_message_id ON {table} (message_id)"))

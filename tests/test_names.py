@@ -7,7 +7,7 @@ import ast
 import collections
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +16,12 @@ import pytest
 from tests.documents import ROOT
 
 FILES = sorted((ROOT / "runner").rglob("*.py"))
+PAGES = [
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "runner").rglob("*.html")),
+    *sorted((ROOT / "runner").rglob("*.j2")),
+]
 QUESTIONS = re.compile(r"(What|How|Whether|When|Where|Who|Whom|Whose|Which|Why|Whither)\b")
 BANNED = {
     "anew": "again",
@@ -25,8 +31,31 @@ BANNED = {
     "nobody's": "no person's",
     "this house": "this program",
     "language of the house": "the domain",
+    "what (it )?(came|has come|comes|become|becomes|became|has become) of": "the outcome of",
 }
 """Word in a docstring or comment: what to write instead."""
+
+RIDDLES = BANNED | {
+    "whomever": "anyone whom",
+    "kin": "the like",
+    "crew": "team",
+    "parcels?": "request",
+    "passed over": "skipped, left out",
+    r"(the|their) wire": "the network, their way",
+    "hears? of|heard": "sees",
+    r"reckon\w*": "estimate, calculate, count",
+    "late (truth|doubt)": "a late answer",
+    "(your|the standby's|a person's) word": "resolution, confirmation",
+    "words? (given|of a person|for (a message|messages))": "resolution",
+    "(give|gives|gave|given) (your|their|a) words?": "resolve",
+    "(take|takes|taken) (a|your|every|their) words? back": "undo",
+    "the word to": "run it again to",
+    "(a|each|every|the) look(?!-)": "a check, a reading",
+    "in no campaign": "not ... in any campaign",
+    r"(?<!there )is no (?!longer\b|more\b|limit\b)\w+": "is not a",
+    r"are no (?!longer\b|more\b|limits?\b)\w+": "are not",
+}
+"""Pattern in a text that users read, as printed or in the documents: what to write instead."""
 
 
 def _documented(path: Path) -> Iterator[tuple[ast.AST, str, str]]:
@@ -104,4 +133,50 @@ def test_words_are_those_of_the_field(package: str) -> None:
         for word, instead in BANNED.items()
         if re.search(rf"\b{word}\b", text, re.IGNORECASE)
     ]
+    assert found == []
+
+
+def _shown(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the strings of a file that may be printed, each with its line: those with a space in
+    them that are not docstrings, and the docstrings of commands, which are their help."""
+    tree = ast.parse(path.read_text())
+    documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    if path.parent.name == "commands":
+        documents.clear()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+            continue
+        if " " in node.value and id(node) not in documents:
+            yield node.lineno, node.value
+
+
+def _riddles(path: Path, texts: Iterable[tuple[int, str]]) -> list[str]:
+    return [
+        f"{_place(path, line)} {found[0]!r}: write {instead}"
+        for line, text in texts
+        for word, instead in RIDDLES.items()
+        for found in re.finditer(rf"\b({word})\b", text, re.IGNORECASE)
+    ]
+
+
+@pytest.mark.parametrize("package", sorted({path.relative_to(ROOT).parts[1] for path in FILES}))
+def test_printed_texts_are_plain(package: str) -> None:
+    found = [
+        each
+        for path in FILES
+        if path.relative_to(ROOT).parts[1] == package
+        for each in _riddles(path, _shown(path))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_pages_are_plain(path: Path) -> None:
+    text = path.read_text()
+    if path.name == "CHANGELOG.md":
+        text = text[: text.index("\n## [0.1.0]")]
+    # A line end may stand within a phrase: each pair of lines is one text too.
+    lines = text.splitlines()
+    texts = [(1 + at, f"{lines[at]} {after}") for at, after in enumerate([*lines[1:], ""])]
+    found = _riddles(path, texts)
     assert found == []

@@ -16,7 +16,7 @@ def _count(*_: object) -> None:
         told = Path(os.environ["BENCH_TASKS"])
         fresh = told.with_suffix(".new")
         fresh.write_text(str(len(asyncio.all_tasks())))
-        fresh.replace(told)  # whoever reads it finds the whole number, never an empty file
+        fresh.replace(told)  # a reader finds the whole number, never an empty file
 
 
 if "BENCH_TASKS" in os.environ:

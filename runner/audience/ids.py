@@ -102,7 +102,9 @@ def _odd_x_id(cell: str) -> str | IdRefusal:
     if found.isascii() and found.isdigit() and len(digits) <= 20 and int(digits) < MAX_PLATFORM_ID:
         if digits != "0":
             return digits
-        return IdRefusal(SkipReason.BAD_ID, f"{shown(found)} is no id; nobody has that number")
+        return IdRefusal(
+            SkipReason.BAD_ID, f"{shown(found)} is not an id; no account has that number"
+        )
     told = shown(found)
     if found.startswith("'") and found[1:].isdigit():
         detail = f"{told} begins with an apostrophe; remove it"
@@ -117,7 +119,7 @@ def _odd_x_id(cell: str) -> str | IdRefusal:
     elif "://" in found or "/" in found:
         detail = f"{told} is an address; the API needs the numeric id"
     else:
-        detail = f"{told} is no id; X's ids are digits only"
+        detail = f"{told} is not an id; X's ids are digits only"
     return IdRefusal(SkipReason.BAD_ID, detail)
 
 
@@ -128,7 +130,7 @@ def _inbox_id(cell: str) -> str | IdRefusal:
         return refused
     if len(found) <= MAX_INBOX_ID and _INBOX_ID.fullmatch(found):
         return found
-    detail = f"{shown(found)} is no Inbox id; they are small letters and digits only"
+    detail = f"{shown(found)} is not an Inbox id; those are small letters and digits only"
     return IdRefusal(SkipReason.BAD_ID, detail)
 
 
@@ -139,7 +141,9 @@ def _platform_id(cell: str) -> str | IdRefusal:
         return refused
     if len(found) <= MAX_TEXT_ID and found.isprintable() and not re.search(r"\s", found):
         return found
-    detail = f"{shown(found)} is no id: spaces, control characters or more than {MAX_TEXT_ID} long"
+    detail = (
+        f"{shown(found)} is not an id: spaces, control characters or more than {MAX_TEXT_ID} long"
+    )
     return IdRefusal(SkipReason.BAD_ID, detail)
 
 

@@ -26,7 +26,7 @@ from runner.templating.value_filters import NO, YES
 CHUNK = 1000
 """Rows looked at together: what nearly all columns do not hold is then seen at once."""
 SHORT_ID = 7
-"""Digits from which on an id of X is no number of a row."""
+"""Digits from which on an id of X is not a number of a row."""
 SNOWFLAKE = 16
 """Digits from which on X's ids were not given out one after another."""
 SURE_DIGITS = 20

@@ -186,7 +186,7 @@ class Audience:
 
 
 def read_audience(campaign: Campaign, used: Iterable[str] = ()) -> Audience:
-    """Open the prospects file and the suppression lists, and settle what each column means.
+    """Open the prospects file and the do-not-contact lists, and settle what each column means.
     `used`: the columns that the template needs.
 
     Raises AudienceError for a file that cannot be read, and for a column that the campaign names

@@ -184,7 +184,7 @@ def _id_column(
         return 0, headed and not (short and re.search(r"\d", table.columns[0]))
     if not headed:
         first = ", ".join(map(shown, table.columns))
-        raise refuse(f"its first line is no header ({first}); add one, and")
+        raise refuse(f"its first line is not a header ({first}); add one, and")
     raise refuse(f"which column has the ids? {there}")
 
 
@@ -244,7 +244,7 @@ class _Reader:
         if self._export:
             status = cells[self._names.index("status")].strip()
             if status not in list(MessageStatus):
-                self._refuse(number, f"{shown(status) or 'nothing'} is no status of an export")
+                self._refuse(number, f"{shown(status) or 'nothing'} is not a status of an export")
                 return
             self._written[status] = self._written.get(status, 0) + 1
             if status not in WRITTEN_TO:
@@ -355,7 +355,7 @@ def _moment(path: Path, row: int, cell: str) -> float:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         raise AudienceError(
-            f"{path}: row {row}: {shown(cell)} is no date", "write dates such as 2026-11-03"
+            f"{path}: row {row}: {shown(cell)} is not a date", "write dates such as 2026-11-03"
         ) from None
 
 

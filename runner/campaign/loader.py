@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from runner.campaign.schema import Campaign
-from runner.campaign.yaml_document import Document, Loc, dotted, read_document, shown
+from runner.campaign.yaml_document import Document, Loc, dotted, read_document
+from runner.campaign.yaml_errors import shown
 from runner.errors import CampaignError, Problem
 from runner.findings import Finding
 
@@ -106,7 +107,7 @@ def _words(document: Document, loc: Loc, error: ErrorDetails) -> tuple[str, str]
     source, kind = document.scalars.get(loc, ("", ""))
     written = f"`{shown(source)}`"
     match error["type"]:
-        case "house":
+        case "refused":
             return context["what"], context["instead"]
         case "missing":
             return "is missing", _EXAMPLES.get(str(loc[-1]), "add it")
@@ -142,7 +143,7 @@ def _words(document: Document, loc: Loc, error: ErrorDetails) -> tuple[str, str]
             return "is empty", "write a value or remove the line"
         case "string_pattern_mismatch" | "string_too_long" if loc[:1] == ("senders",):
             return (
-                f"{written} is no id of an account link",
+                f"{written} is not the id of an account link",
                 "ids are small letters and digits; `run-campaign senders` lists yours",
             )
         case "string_pattern_mismatch":

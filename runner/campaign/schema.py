@@ -1,41 +1,30 @@
-"""The keys of a campaign file: each with its type, unit and default."""
+"""The keys of a campaign file: each with its type, unit and default. Those of senders and of the
+files that it reads are beside it."""
 
 from __future__ import annotations
 
-import codecs
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from runner.addresses import is_loopback
 from runner.campaign.identity import project_dir
+from runner.campaign.inputs import MessageSource, Prospects, SuppressList
+from runner.campaign.section import CampaignSection, one_or_many
+from runner.campaign.senders import Sender
 from runner.campaign.values import (
     Days,
     Duration,
     DurationOrNone,
-    File,
-    Gap,
     Limit,
     LocalTime,
     Rate,
     Region,
-    Text,
     Texts,
     TimeOfDay,
     TokenName,
-    Written,
-    WrittenTexts,
     YesOrNo,
     Zone,
     normal_address,
@@ -45,9 +34,6 @@ from runner.findings import Finding, refuse_code
 from runner.message.key import REHEARSAL, TEST, normal_name
 from runner.schedule import ALWAYS, Hours, local_time, make_week, parse_time
 
-# Else pydantic reads what every installed package has to say of itself, to find plugins of its own.
-os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-
 MAX_NAME = 100
 
 BASE_URLS: Mapping[str, str] = {
@@ -56,30 +42,7 @@ BASE_URLS: Mapping[str, str] = {
 }
 
 
-def _none_for_null(schema: dict[str, Any]) -> None:
-    schema["anyOf"] = [
-        {"const": "none"} if each == {"type": "null"} else each for each in schema["anyOf"]
-    ]
-    schema["default"] = "none"
-
-
-def _also_as_text(schema: dict[str, Any], meaning: str) -> None:
-    full = dict(schema)
-    schema.clear()
-    schema["anyOf"] = [{"type": "string", "minLength": 1, "description": meaning}, full]
-
-
-def _one_or_many_schema(schema: dict[str, Any]) -> None:
-    items = schema.pop("items")
-    schema.pop("type", None)
-    schema["anyOf"] = [items, {"type": "array", "items": items}]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
-
-
-class Api(_Model):
+class Api(CampaignSection):
     """The API: its version, its address, and the team."""
 
     version: Literal["v2", "v1"] = Field(
@@ -119,182 +82,7 @@ class Api(_Model):
         return normal_address(value, info.data.get("version", ""))
 
 
-class Ramp(_Model):
-    """The warm-up of a sender: fewer messages on the first days on which it sends."""
-
-    start: int = Field(ge=1, le=10**9, description="Messages on its first day, such as 20.")
-    step: int = Field(
-        ge=1,
-        le=10**9,
-        description="How many more on each further day on which it sends, such as 10.",
-    )
-
-
-class Sender(_Model):
-    """An account link that messages are sent from, and how fast it may go."""
-
-    model_config = ConfigDict(
-        json_schema_extra=lambda schema: _also_as_text(schema, "Id of the account link.")
-    )
-
-    id: str = Field(
-        pattern=r"^[0-9a-z]+$",
-        max_length=64,
-        description="Id of the account link, as `run-campaign senders` lists it.",
-    )
-    per_hour: Limit = Field(
-        20,
-        description="Messages per hour of this sender, or none. Default: 20, the API maker's own "
-        "advice for account safety.",
-    )
-    per_day: Limit = Field(
-        150,
-        description="Messages per day of this sender, in its calendar and in any 24 hours, or "
-        "none. Default: 150, our own careful choice: no source tells what the platforms allow.",
-    )
-    ramp: Ramp | None = Field(
-        None,
-        json_schema_extra=_none_for_null,
-        description="Warm-up of a new account: `start` messages on the first day on which it "
-        "sends, `step` more on each further one, up to per_day; or none. Default: none.",
-    )
-    gap: Gap = Field(
-        None,
-        description="Pause between two messages of this sender: one duration (60s), a range to "
-        "draw it from (45s..120s), or none. Default: spread evenly over the hour "
-        "(3600 s / per_hour).",
-    )
-
-    @field_validator("ramp", mode="before")
-    @classmethod
-    def _ramp_or_none(cls, value: Any) -> Any:
-        if value == "none":
-            return None
-        if not isinstance(value, dict | Ramp):
-            refuse("is no warm-up", "write {start: 20, step: 10}, or none")
-        return value
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, data: Any) -> Any:
-        return {"id": data} if isinstance(data, str) else data
-
-
-class Prospects(_Model):
-    """The people to write to."""
-
-    model_config = ConfigDict(
-        json_schema_extra=lambda schema: _also_as_text(schema, "Path of the prospects file.")
-    )
-
-    source: File = Field(
-        description="csv, tsv, txt, jsonl (each also .gz), xlsx or parquet; relative to this file."
-    )
-    encoding: str | None = Field(
-        None,
-        description="Text encoding, such as cp1252. Default: UTF-8, or UTF-16 by its byte mark.",
-    )
-    sheet: Text | None = Field(
-        None,
-        description="Name of the sheet of a workbook. Default: the first visible one with a "
-        "header, where only one has.",
-    )
-    id: Text | None = Field(
-        None,
-        description="Column with the recipients' ids. Default: the only one present of x_user_id, "
-        "platform_id, inbox_id.",
-    )
-    id_type: Literal["platform", "inbox"] | None = Field(
-        None,
-        description="What the ids are: the platform's user ids, or Inbox ids. "
-        "Default: inbox for the column inbox_id, platform otherwise.",
-    )
-    defaults: dict[str, Written] = Field(
-        default_factory=dict, description="Column: text that stands in for an empty cell."
-    )
-    empty: tuple[str, ...] | None = Field(
-        None,
-        description="Cells that count as empty in the columns that the text uses. Default: what "
-        "programs write for no value, such as null, None, N/A and -; [] for none of these. A "
-        "spreadsheet's error, such as #N/A, always does.",
-    )
-    where: dict[str, WrittenTexts] = Field(
-        default_factory=dict,
-        description="Column: value or list of values; other rows are not written to. "
-        "Upper and lower case are the same; a value is the text that is written.",
-    )
-    timezone: Text | None = Field(
-        None, description="Column with an IANA time zone such as Europe/London. Default: none."
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, data: Any) -> Any:
-        if isinstance(data, list | tuple):
-            refuse("is a list, and one file is meant", "put all rows into one file and name that")
-        return {"source": data} if isinstance(data, str) else data
-
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        try:
-            "".encode(value)  # codecs.lookup alone would also take rot13 and zip
-            return codecs.lookup(value).name
-        except (LookupError, ValueError):
-            refuse("is no text encoding", "write utf-8, cp1252, latin-1 or the like")
-
-
-class SuppressList(_Model):
-    """A file of people who are never written to."""
-
-    model_config = ConfigDict(
-        json_schema_extra=lambda schema: _also_as_text(schema, "Path of the list.")
-    )
-
-    source: File = Field(
-        description="csv, tsv, txt, jsonl (each also .gz), xlsx or parquet; relative to this file."
-    )
-    id: Text | None = Field(
-        None,
-        description="Column with the ids. Default: one named as the prospects' is, else the one "
-        "present of x_user_id, platform_id, inbox_id, recipient, else the only one.",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, data: Any) -> Any:
-        return {"source": data} if isinstance(data, str) else data
-
-
-class MessageSource(_Model):
-    """The text to send."""
-
-    model_config = ConfigDict(
-        json_schema_extra=lambda schema: _also_as_text(schema, "The text itself, as a template.")
-    )
-
-    template: File | None = Field(
-        None, description="Path of a template file (Jinja2), relative to this file."
-    )
-    text: str | None = Field(None, description="The text itself, as a template (Jinja2).")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, data: Any) -> Any:
-        return {"text": data} if isinstance(data, str) else data
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> MessageSource:
-        if self.template is not None and self.text is not None:
-            refuse("has both template and text", "keep one")
-        if self.template is None and (self.text is None or not self.text.strip()):
-            refuse("is empty", "write template: FILE, or the text itself")
-        return self
-
-
-class Window(_Model):
+class Window(CampaignSection):
     """A part of a day in which messages may go."""
 
     days: Days = Field(description="Days of the week: mon-fri, mon,wed, sat or fri-mon.")
@@ -314,7 +102,7 @@ class Window(_Model):
         return parse_time(self.from_), parse_time(self.to)
 
 
-class Schedule(_Model):
+class Schedule(CampaignSection):
     """The schedule: when messages may go."""
 
     start: LocalTime | None = Field(
@@ -370,7 +158,7 @@ class Schedule(_Model):
         return Hours(self.timezone, week, self.skip_holidays or "")
 
 
-class Limits(_Model):
+class Limits(CampaignSection):
     """Limits of the team's requests; look-ups count too, and the strictest always wins."""
 
     per_minute: Limit = Field(300, description="API requests per minute, or none. Default: 300.")
@@ -381,7 +169,7 @@ class Limits(_Model):
     )
 
 
-class Retry(_Model):
+class Retry(CampaignSection):
     """Retries, and what happens to a message in doubt."""
 
     attempts: int = Field(
@@ -406,7 +194,7 @@ class Retry(_Model):
     )
 
 
-class Guard(_Model):
+class Guard(CampaignSection):
     """The guard: failures at which a campaign stops by itself, until it is run again."""
 
     consecutive_failures: Limit = Field(
@@ -423,7 +211,7 @@ class Guard(_Model):
     )
 
 
-class Campaign(_Model):
+class Campaign(CampaignSection):
     """A campaign file: who is written to, by whom, what, and how fast."""
 
     _path: Path = PrivateAttr(default=Path())
@@ -449,7 +237,7 @@ class Campaign(_Model):
     suppress: tuple[SuppressList, ...] = Field(
         default=(),
         description="Files of ids that are never written to.",
-        json_schema_extra=_one_or_many_schema,
+        json_schema_extra=one_or_many,
     )
     contact_once_in: DurationOrNone = Field(
         30 * 86400.0,

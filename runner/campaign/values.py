@@ -42,7 +42,7 @@ def parse_duration(text: str) -> float:
         raise ValueError(f'has no unit; write "{text}s"')
     found = _DURATION.fullmatch(text)
     if not text or found is None:
-        raise ValueError("is no duration; write one such as 45s, 1m30s, 2h or 30d")
+        raise ValueError("is not a duration; write one such as 45s, 1m30s, 2h or 30d")
     parts = zip(_UNITS.values(), found.groups(), strict=True)
     seconds = sum(unit * float(number) for unit, number in parts if number)
     if seconds > MAX_SECONDS:
@@ -52,7 +52,7 @@ def parse_duration(text: str) -> float:
 
 def refuse(what: str, instead: str = "", at: tuple[str | int, ...] = ()) -> NoReturn:
     """Refuse a value in plain words. `at`: where inside the value the mistake is."""
-    raise PydanticCustomError("house", "{what}", {"what": what, "instead": instead, "at": at})
+    raise PydanticCustomError("refused", "{what}", {"what": what, "instead": instead, "at": at})
 
 
 def _none_or(value: Any) -> Any:
@@ -70,7 +70,7 @@ def _rate(value: Any) -> Any:
     if isinstance(value, Unquoted) and re.fullmatch(r"[0-9]{0,3}\.[0-9]{1,9}", value.source):
         value = float(value.source)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        refuse("is no share", "write a number from 0 to 1, such as 0.2, or none")
+        refuse("is not a share", "write a number from 0 to 1, such as 0.2, or none")
     return float(value)
 
 
@@ -78,7 +78,7 @@ def _duration(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         refuse("has no unit", f'write "{value}s"')
     if not isinstance(value, str):
-        refuse("is no duration", "write one such as 45s, 1m30s, 2h or 30d")
+        refuse("is not a duration", "write one such as 45s, 1m30s, 2h or 30d")
     try:
         return parse_duration(value)
     except ValueError as error:
@@ -119,15 +119,15 @@ def _path(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str):
         return value  # refused by the type, with what was written
     if not value.strip():
-        refuse("is no file name", "write a path, relative to this file")
+        refuse("is not a file name", "write a path, relative to this file")
     if not value.isprintable():
-        what = "is no file name: there is a control character in it"
+        what = "is not a file name: there is a control character in it"
         refuse(what, "in double quotes a backslash makes one; write / between folders")
     if re.match(r"file:/", value, re.IGNORECASE):
         bare = re.sub(r"^file:/+(localhost/)?(?=[A-Za-z]:)?", "/", value, flags=re.IGNORECASE)
         refuse("is an address, not a path", f"write {bare}")
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", value):
-        refuse("is an address of the web, not a file", "download it, and name the file it becomes")
+        refuse("is an address of the web, not a file", "download it, and name that file")
     folder = info.context["folder"] if info.context else Path()
     if value == "~" or value.startswith("~/"):
         try:
@@ -207,7 +207,7 @@ def _local_time(value: Any) -> Any:
             continue
         if 2000 <= found.year < 2200:
             return found
-    refuse("is no local time", "write one such as 2026-03-02 09:00, and its zone as timezone:")
+    refuse("is not a local time", "write one such as 2026-03-02 09:00, and its zone as timezone:")
 
 
 def _zone(value: str) -> str:
@@ -217,7 +217,7 @@ def _zone(value: str) -> str:
 def _region(value: str) -> str:
     if not is_region(value):
         refuse(
-            "is no country whose holidays are known",
+            "is not a country whose holidays are known",
             f"did you mean {value.upper()}?"
             if is_region(value.upper())
             else "write a country such as US, or a part of one such as DE-BY",
@@ -301,9 +301,9 @@ def normal_address(value: str, version: str) -> str:
         parts = urlsplit(value)
         host, port = (parts.hostname or "").lower(), parts.port
     except ValueError:
-        refuse("is no address", "write one such as https://inboxapp.com/api/v2")
+        refuse("is not an address", "write one such as https://inboxapp.com/api/v2")
     if not value.isascii() or re.search(r"[\s\\]", value) or not host:
-        refuse("is no address", "write one such as https://inboxapp.com/api/v2")
+        refuse("is not an address", "write one such as https://inboxapp.com/api/v2")
     if parts.username is not None or parts.password is not None:
         refuse("holds a user name or password", "remove it; the token goes into api.token")
     if "?" in value or "#" in value:

@@ -83,7 +83,7 @@ RULES: Mapping[tuple[int, str], Rule] = {
     (403, "platformNotAvailable"): stop_lane(
         "the team may not use this platform: check api.platform and the senders"
     ),
-    (403, "workspaceLocked"): stop_lane("the workspace is locked: see to it in the Inbox app"),
+    (403, "workspaceLocked"): stop_lane("the workspace is locked: unlock it in the Inbox app"),
     (403, ""): stop_lane("the API forbids this send (403): check the team's plan and the token"),
     (404, "accountLinkNotFound"): stop_sender(
         "the API knows no such account link: check the senders with `run-campaign senders`"

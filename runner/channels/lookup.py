@@ -177,7 +177,7 @@ class Candidate(NamedTuple):
 UNMEASURED = (
     "; no acceptance of that time tells how far the API's clocks are apart, so it may be the one"
 )
-FROM_BEFORE = "the very message is there, but from before the attempt, and is no other row's"
+FROM_BEFORE = "the very message is there, but from before the attempt, and is not another row's"
 
 
 class History:

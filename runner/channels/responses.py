@@ -208,7 +208,7 @@ def with_odd_wait(detail: str, reply: Reply, now: float, token: Token) -> str:
     wait = retry_after(reply, now)
     if wait is not None and wait < LONGEST_WAIT:
         return detail
-    told = "is no time to wait" if wait is None else "is cut to a day"
+    told = "is not a time to wait" if wait is None else "is cut to a day"
     return clean(f"{detail} (Retry-After: {token.scrub(value)[:40]} {told})", token)
 
 

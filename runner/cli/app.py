@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 from click_default_group import DefaultGroup
 
 SHORT_HELPS = {
-    "cancel": "Withdraw what a campaign has in the queue.",
+    "cancel": "Withdraw the queued messages of a campaign.",
     "check": "Check all of a campaign that can be checked without sending.",
     "completion": "Print the completion script of a shell.",
     "dashboard": "Watch and steer all campaigns of a ledger in a browser.",
@@ -19,12 +19,12 @@ SHORT_HELPS = {
     "demo": "Watch the sample campaign be killed half way and resumed.",
     "export": "Write one line per row and recipient to a table.",
     "history": "Show what people did: who, when, from where.",
-    "hold": "Write to people no more for now, in no campaign.",
+    "hold": "Hold messages to people for now, in every campaign.",
     "init": "Make a new project with sample files.",
     "lanes": "Show which worker drives which team's campaigns, and what waits.",
-    "pause": "Begin nothing more of a campaign, until it is resumed.",
-    "report": "Write what came of a campaign as a page with charts.",
-    "resolve": "Settle messages in doubt: now by the API, or by your word.",
+    "pause": "Pause a campaign until it is resumed.",
+    "report": "Write the results of a campaign as a page with charts.",
+    "resolve": "Settle messages in doubt: ask the API, or say what you found.",
     "resume": "Let a paused or cancelled campaign go on, and run it.",
     "retry": "Queue failed, rejected or cancelled messages again, then run.",
     "run": "Send a campaign, or go on with it (the default command).",
@@ -35,7 +35,7 @@ SHORT_HELPS = {
     "suppress": "The do-not-contact list: add, remove, list, import, export.",
     "test": "Send one of the messages to yourself.",
     "unhold": "Let the messages of people on hold go on.",
-    "worker": "Drive the lanes of a shared ledger, beside any number of others.",
+    "worker": "Send campaigns of a shared ledger, beside other workers.",
 }
 """The short help of every command, which is the `command` of the module of its name in
 `runner.cli.commands`."""

@@ -56,7 +56,7 @@ def exit_code_of(failure: BaseException, call: Invocation) -> int:
         case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG | errno.EIO, strerror=why):
             # Of a write, which names no file: the output, mostly.
             _tell(f"error: something could not be written: {why}", call)
-            _tell("see to the disk and to where the output goes, then run it again", call)
+            _tell("check the disk and the output's place, then run it again", call)
             _give_up_output()
             return 1
         case FileNotFoundError(filename=None):  # of the working directory

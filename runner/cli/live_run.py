@@ -154,7 +154,7 @@ def _serve_metrics(bus: EventBus, clock: Clock, port: int, address: str) -> None
     try:
         at = serve(metrics, address, port)
     except (OSError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no address"
+        why = getattr(error, "strerror", None) or "it is not an address"
         raise click.UsageError(
             f"--metrics-port {port}: cannot listen on {address}: {why}; choose another"
         ) from None

@@ -22,12 +22,12 @@ Said = TypeVar("Said", Path, tuple[Path, ...])
 
 
 def _campaign_files(ctx: click.Context, param: click.Parameter, value: Said) -> Said:
-    """Refuse what is no campaign file, before anything else happens."""
+    """Refuse what is not a campaign file, before anything else happens."""
     return _refuse_others(ctx, value, may_be_elsewhere=False)
 
 
 def _known_campaign_file(ctx: click.Context, param: click.Parameter, value: Path) -> Path:
-    """Refuse what is no campaign file, unless the ledger is shared: it may be on another host."""
+    """Refuse a file that is not of a campaign, unless the ledger is shared: it may be elsewhere."""
     return _refuse_others(ctx, value, may_be_elsewhere=_is_shared(ctx))
 
 
@@ -110,7 +110,7 @@ def accept_option(function: F) -> F:
         callback=_finding_codes,
         metavar="CODE",
         multiple=True,
-        help="Answer this question about the files: it is meant; repeatable.",
+        help="Accept this question about the files: it is meant; repeatable.",
     )(function)
 
 
@@ -206,7 +206,7 @@ def watching_options(function: F) -> F:
             "--metrics-port",
             type=click.IntRange(0, 65535),
             metavar="N",
-            help="Serve metrics for Prometheus on this port while it runs. 0: any free one.",
+            help="Serve metrics for Prometheus on this port while it runs. 0: any free port.",
         ),
         click.option(
             "--metrics-address",
@@ -248,7 +248,7 @@ def run_options(function: F) -> F:
             "--stop-after",
             callback=duration,
             metavar="TIME",
-            help="Begin nothing more after this time, such as 50m, and end.",
+            help="Start no more messages after this time, such as 50m, and end.",
         ),
         accept_option,
         click.option(
@@ -262,19 +262,19 @@ def run_options(function: F) -> F:
             help="These files are a campaign of their own, though known under another name.",
         ),
         click.option(
-            "--adopt", is_flag=True, help="Take as sent what another ledger sent under this name."
+            "--adopt", is_flag=True, help="Record as sent what another ledger sent under this name."
         ),
         click.option(
             "--accept-old-ledger",
             is_flag=True,
-            help="Go on with an old copy of the ledger; anyone it may have forgotten is in doubt.",
+            help="Go on with an old copy of the ledger; messages it may not know become in doubt.",
         ),
         click.option("--wait", is_flag=True, help="Wait for a run that holds the team."),
         click.option("-y", "--yes", is_flag=True, help="Do not ask."),
         state_option,
         watching_options,
-        click.option("-q", "--quiet", is_flag=True, help="Only problems and the end."),
-        click.option("-v", "--verbose", is_flag=True, help="Each message too."),
+        click.option("-q", "--quiet", is_flag=True, help="Show only problems and the end."),
+        click.option("-v", "--verbose", is_flag=True, help="Show each message too."),
     )
     for option in reversed(options):
         function = option(function)

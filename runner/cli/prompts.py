@@ -28,7 +28,7 @@ def _confirm(question: str) -> bool:
     except click.Abort as error:
         if isinstance(error.__context__, EOFError) and not sys.stdin.isatty():
             raise UsageError(
-                "nobody has answered: stdin is at its end", "to send without a question: --yes"
+                "no answer: stdin is at its end", "to send without a question: --yes"
             ) from None
         raise
 

@@ -1,7 +1,7 @@
 """The actions of people on a campaign: pause, resume, cancel, retry.
 
 The same for the command line and the dashboard: each changes the ledger and writes down who did
-it (`by`), from where (`via`) and what came of it, in one transaction. What changed nothing is not
+it (`by`), from where (`via`) and the result, in one transaction. What changed nothing is not
 written down.
 """
 
@@ -153,7 +153,7 @@ def _is_live(ledger: Ledger, row: CampaignRow, at: float) -> bool:
         return False
     try:
         with hold_lane(ledger, row.lane, "resume", at, wait=False):
-            return False  # it died without a word
+            return False  # it died without releasing it
     except LaneHeld:
         pass
     last = ledger.read(brakes.latest, [row.id]).get(row.id)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from runner.clock import Clock
 from runner.errors import UsageError
-from runner.ledger.campaigns import audit
+from runner.ledger.campaigns import audit, submissions
 from runner.ledger.campaigns.audit import Act
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
@@ -45,22 +45,22 @@ def resolve(
             listed = ", ".join(sorted(known)[:10]) or "nobody"
             raise UsageError(f"{id} is not in doubt in {row.name}", f"in doubt: {listed}")
 
-    def word(doubt: Doubt) -> Evidence | None:
+    def evidence_for(doubt: Doubt) -> Evidence | None:
         if doubt.recipient.id in sent:
             return Evidence.SAID_SENT
         said_not = all_not_sent or doubt.recipient.id in not_sent
         return Evidence.SAID_NOT_SENT if said_not else None
 
     at = clock.now()
-    said = [(doubt, evidence) for doubt in doubts if (evidence := word(doubt)) is not None]
-    words = [
-        Settlement(doubt.id, evidence, at, evidence, "settled by a person's word")
+    said = [(doubt, evidence) for doubt in doubts if (evidence := evidence_for(doubt)) is not None]
+    settled = [
+        Settlement(doubt.id, evidence, at, evidence, "settled by a person")
         for doubt, evidence in said
     ]
     told: dict[MessageStatus, list[str]] = {_S.SENT: [], _S.QUEUED: []}
     with ledger.writing() as connection:
         for (doubt, _), done in zip(
-            said, resolutions.resolve(connection, row.id, words), strict=True
+            said, resolutions.resolve(connection, row.id, settled), strict=True
         ):
             if done is not None and done.status in told:
                 told[done.status].append(doubt.recipient.id)
@@ -75,6 +75,9 @@ def resolve(
                     campaign=row.id,
                     recipients=told[status],
                 )
+        if people := told[_S.SENT] + told[_S.QUEUED]:
+            # Messages of other campaigns may have waited for these, in lanes that rest.
+            submissions.wake_for(connection, people, at)
     return len(told[_S.SENT]), len(told[_S.QUEUED])
 
 
@@ -98,7 +101,7 @@ def undo(
         unknown = sorted(set(ids) - {*told.back, *told.too_late})
         if unknown:  # all of them or none
             raise UsageError(
-                f"nothing was said of {unknown[0]} in {row.name}, or it was taken back already",
+                f"{unknown[0]} was not resolved in {row.name}, or that was undone already",
                 "see what is in doubt: run-campaign resolve --list",
             )
         if told.back:

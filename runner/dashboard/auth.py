@@ -57,7 +57,7 @@ _ENTERED = """<!doctype html><html lang="en"><meta charset="utf-8">
 """Not a redirect: after a link out of a chat the browser would follow it without the cookie."""
 
 _NO_SESSION = (
-    "This browser has no way in, or the link was used already. Each link lets in one browser, "
+    "This browser is not signed in, or the link was used already. Each link lets in one browser, "
     "once: press Enter in the terminal where the dashboard runs for another.\n"
 )
 
@@ -159,21 +159,21 @@ def _refusal(
     it is not."""
     hosts = [value for name, value in headers if name == "host"]
     if len(hosts) != 1 or not _is_ours(hosts[0], names):
-        return 403, "The dashboard is not to be asked under this name.\n"
+        return 403, "The dashboard does not answer under this host name.\n"
     if method not in ("GET", "HEAD", "POST"):
-        return 405, "There is nothing here for this method.\n"
+        return 405, "This address does not take this method.\n"
     if method == "POST" and read_only:
         return 403, "The dashboard was started with --read-only: nothing is changed here.\n"
     values = dict(headers)
     origin, site = values.get("origin"), values.get("sec-fetch-site")
     if origin is not None and origin != f"http://{hosts[0]}":
-        return 403, "This was asked by another page.\n"
+        return 403, "This request comes from another page.\n"
     if method == "POST" and (origin is None or site not in (None, "same-origin")):
-        return 403, "This was asked by another page.\n"
+        return 403, "This request comes from another page.\n"
     if site in ("cross-site", "same-site") and (
         values.get("sec-fetch-mode") != "navigate" or values.get("sec-fetch-dest") != "document"
     ):
-        return 403, "This was asked by another page.\n"
+        return 403, "This request comes from another page.\n"
     if "transfer-encoding" in values:
         return 411, "The length is missing.\n"  # no browser sends a form without saying so
     length = values.get("content-length", "0")

@@ -49,14 +49,14 @@ def _ask_pause(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
     counts = ledger.read(totals.counts, row.id)
     standing = ledger.read(brakes.active, [row.id]).get(row.id)
     lines = [
-        f"{messages(counts[_S.QUEUED])} wait. None of them is begun until somebody resumes it."
+        f"{messages(counts[_S.QUEUED])} wait. None of them is sent until the campaign is resumed."
     ]
     if counts[_S.SENDING]:
         lines.append(f"{messages(counts[_S.SENDING])} on the way now will end.")
     lines.append("A live run obeys within a second, and later runs too.")
     stopped = standing is not None and standing.kind in BY_A_PERSON
     if standing is not None and stopped:
-        lines = [f"{brake_text(row.name, standing)}: it stays so."]
+        lines = [f"{brake_text(row.name, standing)}: nothing changes."]
     return Question(f"Pause {row.name}?", lines, "" if stopped else "Pause", _page(row))
 
 
@@ -64,7 +64,7 @@ def _pause(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
     row = _row(ledger, fields)
     before = campaigns.pause(ledger, row, app.clock, by=user(), via=DASHBOARD)
     if before is not None:
-        return f"{brake_text(row.name, before)}: it stays so.", _page(row)
+        return f"{brake_text(row.name, before)}: nothing changes.", _page(row)
     return f"{row.name} is paused; what is under way ends.", _page(row)
 
 
@@ -77,7 +77,7 @@ def _ask_resume(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
     if counts[_S.CANCELLED]:
         lines.append(f"{messages(counts[_S.CANCELLED])} that were withdrawn stay so.")
     if not ledger.read(submissions.is_submitted, row.id):
-        lines.append("This starts no run: without a live one you are told the command for it.")
+        lines.append("This starts no run. Without a live one, the command for it is shown.")
     return Question(f"Resume {row.name}?", lines, "Resume" if standing else "", _page(row))
 
 
@@ -100,7 +100,7 @@ def _ask_cancel(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
     ]
     if open_ := counts[_S.SENDING] + counts[_S.IN_DOUBT]:
         lines.append(f"{messages(open_)} on the way or in doubt stay as they are.")
-    lines.append("To take it back: resume it, then retry what was cancelled.")
+    lines.append("To undo that: resume it, then retry what was cancelled.")
     button = f"Withdraw {messages(counts[_S.QUEUED])}"
     return Question(f"Cancel {row.name}?", lines, button, _page(row))
 
@@ -118,7 +118,7 @@ def _ask_retry(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
     count = sum(counts[status] for status in wanted)
     which = ", ".join(f"{counts[status]:,} {status}" for status in wanted if counts[status])
     lines = [f"{messages(count)} are queued again" + (f": {which}." if which else ".")]
-    lines.append("Whoever is in doubt is not touched. The next plan looks at their texts anew.")
+    lines.append("Messages in doubt are not touched. The next plan renders their texts again.")
     passed = {"status": fields["status"]} if "status" in fields else {}
     button = f"Queue {messages(count)} again" if count else ""
     return Question(f"Retry {row.name}?", lines, button, _page(row), fields=passed)

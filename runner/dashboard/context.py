@@ -30,8 +30,8 @@ MOST_FLASHES = 100
 
 @dataclass(slots=True)
 class AppContext:
-    """The state that every page needs. `flashes`: what came of changes, by a word in the address of
-    the page that is to show it."""
+    """The state that every page needs. `flashes`: the results of changes, by a token in the
+    address of the page that is to show it."""
 
     reader: LedgerReader
     cache: Cache

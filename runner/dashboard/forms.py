@@ -42,7 +42,7 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class Form:
     """A form. `ask` makes its question of the ledger, which it only reads; `act` changes the ledger
-    and returns what came of it in words, and the page to go back to; `campaigns` returns the names
+    and returns the result in words, and the page to go back to; `campaigns` returns the names
     of the campaigns that it is about. Each raises LookupError when there is nothing that it could
     be about."""
 
@@ -76,11 +76,11 @@ def _ask(app: AppContext, form: Form, request: Request) -> Response:
 
 async def _submit(app: AppContext, form: Form, request: Request) -> Response:
     if request.headers.get("content-type") != "application/x-www-form-urlencoded":
-        raise HTTPException(415, "This is no form of ours.")
+        raise HTTPException(415, "This form does not come from the dashboard.")
     try:
         posted = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=20)
     except (ClientDisconnect, ValueError):  # it went away half-way, or has too many fields
-        raise HTTPException(400, "This is no form of ours.") from None
+        raise HTTPException(400, "This form does not come from the dashboard.") from None
     fields = {key: values[-1] for key, values in posted.items()}
     if not is_csrf_token(fields.pop("word", ""), request):
         raise HTTPException(403, "This form is of another session: open the page again.")

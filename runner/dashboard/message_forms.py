@@ -63,7 +63,7 @@ def _resolve_sent(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str,
     detail = _detail(ledger, fields)
     row, ids = campaign_row(ledger, detail.message.campaign), [detail.message.recipient]
     resolution.resolve(ledger, row, app.clock, sent=ids, by=user(), via=DASHBOARD)
-    return "Settled as sent. Until the next run you can take that back here.", _page(detail)
+    return "Settled as sent. Until the next run you can undo that here.", _page(detail)
 
 
 def _resolve_not_sent(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
@@ -72,15 +72,15 @@ def _resolve_not_sent(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[
     resolution.resolve(ledger, row, app.clock, not_sent=ids, by=user(), via=DASHBOARD)
     retried = campaigns.Retried(1, ledger.read(submissions.is_submitted, row.id))
     hint = send_hint(app, retried, str(file_of(ledger, row)))
-    told = f"Queued again; until the next run you can take that back here. {hint}"
+    told = f"Queued again; until the next run you can undo that here. {hint}"
     return told, _page(detail)
 
 
 def _ask_undo(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
     detail = _detail(ledger, fields)
-    lines = [f"The message to {_person(detail)} is in doubt again, as before your word."]
+    lines = [f"The message to {_person(detail)} is in doubt again, as before."]
     lines.append("That works until a run has begun since.")
-    return Question("Take your word back?", lines, "Take it back", _page(detail))
+    return Question("Undo this resolution?", lines, "Undo", _page(detail))
 
 
 def _undo(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
@@ -110,9 +110,7 @@ def _retry(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
 
 def _ask_hold(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
     detail = _detail(ledger, fields)
-    lines = [
-        f"Nothing goes to {_person(detail)} until somebody takes them off hold, in no campaign."
-    ]
+    lines = [f"Nothing goes to {_person(detail)}, in any campaign, until they are taken off hold."]
     lines.append("Their queued messages stay queued.")
     return Question("Hold?", lines, "Hold", _page(detail), reason=True)
 

@@ -45,7 +45,7 @@ def ledger_url(location: str) -> URL:
 
 def _no_url() -> UsageError:
     # Not shown: it may hold a password.
-    return UsageError("--state is no database URL", "write postgresql+psycopg://…")
+    return UsageError("--state is not a database URL", "write postgresql+psycopg://…")
 
 
 def place_of(url: URL) -> str:

@@ -23,7 +23,7 @@ AGAIN = "then run the same command again; nothing is lost"
 _SQLITE = {
     "FULL": ("no space left for the ledger {place}", f"make room, {AGAIN}"),
     "IOERR": (
-        "the disk failed the ledger {place} ({reason}, {code})",
+        "the disk of the ledger {place} failed ({reason}, {code})",
         f"see whether the disk is full, over a quota, or broken, {AGAIN}",
     ),
     "READONLY": ("the ledger {place} cannot be written ({reason})", f"let it be written, {AGAIN}"),
@@ -37,7 +37,7 @@ _SQLITE = {
         f"restore the newest `run-campaign db backup`; {KEEP_IT}",
     ),
     "NOTADB": (
-        "{place} is damaged or no ledger ({reason})",
+        "{place} is damaged or not a ledger ({reason})",
         f"restore the newest `run-campaign db backup`; {KEEP_IT}",
     ),
     "NOMEM": ("no memory left for the ledger {place}", f"free some, {AGAIN}"),
@@ -45,14 +45,14 @@ _SQLITE = {
 """By SQLite's primary result code (sqlite.org/rescode.html)."""
 
 _SQLSTATE = {
-    "08": ("the connection to {place} was lost", f"see to the database, {AGAIN}"),
-    "57": ("the connection to {place} was cut ({reason})", f"see to the database, {AGAIN}"),
-    "53": ("the database {place} is short of something ({reason})", f"see to it, {AGAIN}"),
-    "58": ("the disk of {place} failed ({reason})", f"see to the database, {AGAIN}"),
+    "08": ("the connection to {place} was lost", f"check the database, {AGAIN}"),
+    "57": ("the connection to {place} was cut ({reason})", f"check the database, {AGAIN}"),
+    "53": ("the database {place} lacks a resource ({reason})", f"check the database, {AGAIN}"),
+    "58": ("the disk of {place} failed ({reason})", f"check the database, {AGAIN}"),
     "XX": ("the database {place} failed ({reason})", "look into the database's own log"),
     "25": ("the database {place} cannot be written ({reason})", f"let it be written, {AGAIN}"),
-    "28": ("{place} does not let us in ({reason})", "check user and password in the URL"),
-    "40": ("the database {place} undid a change ({reason})", f"wait a moment, {AGAIN}"),
+    "28": ("{place} refuses the login ({reason})", "check user and password in the URL"),
+    "40": ("the database {place} rolled a change back ({reason})", f"wait a moment, {AGAIN}"),
 }
 """By the class of PostgreSQL's error codes (its manual, appendix A)."""
 
@@ -67,7 +67,7 @@ def translate_driver_errors(place: str) -> Iterator[None]:
     except sqlite3.Error as error:
         raise translate(error, place) from error
     except PoolTimeout as error:
-        raise LedgerError(f"too many ask {place} at once", "wait a moment") from error
+        raise LedgerError(f"too many connections to {place}", "wait a moment") from error
 
 
 def translate(error: BaseException | None, place: str, *, lost: bool = False) -> LedgerError:
@@ -86,7 +86,7 @@ def translate(error: BaseException | None, place: str, *, lost: bool = False) ->
         if code == "55P03":  # lock_not_available
             return _locked(place, "")
         if code == "57014":  # query_canceled
-            return LedgerError(f"the database {place} took too long to answer", "look again later")
+            return LedgerError(f"the database {place} took too long to answer", "try again later")
         entry = _SQLSTATE.get(code[:2])
     what, hint = entry or ("the ledger {place} failed: {reason}", "")
     return LedgerError(what.format(place=place, reason=reason, code=code), hint)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -45,12 +45,18 @@ class Ledger:
         self._transaction = self._committing
         self._lock_session: Connection | None = None
         sqlite = url.get_backend_name() == "sqlite"
+        self._snapshot: dict[str, Any] = {"reading": True}
+        if not sqlite:
+            self._snapshot["isolation_level"] = "REPEATABLE READ"
         self.file = Path(url.database or "") if sqlite else None
         self.place = place_of(url)
         self._anchor = Anchor(self.file) if self.file else None
         self.newest_attempt: tuple[int, int, float] | None = None
         """The attempt that was committed last, of those in a database that are no rehearsals: its
         message, its number and its start (Unix s)."""
+        self.before_claims: Callable[[], None] = lambda: None
+        """Called by the writer's thread before it commits intents: if it raises, neither these nor
+        any later ones are."""
 
     def read(
         self, view: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -62,10 +68,10 @@ class Ledger:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Open a read transaction."""
+        """Open a read transaction, all of which sees one snapshot."""
         with (
             translate_driver_errors(self.place),
-            self._engine.connect().execution_options(reading=True) as connection,
+            self._engine.connect().execution_options(**self._snapshot) as connection,
             connection.begin(),
         ):
             yield connection
@@ -94,11 +100,14 @@ class Ledger:
         the very session that holds the lane's lock: when that ends, nothing more is begun."""
         if self._anchor is not None and begins:
             self._anchor.check()
-        if self._lock_session is None:
-            with self.writing() as connection:
-                yield connection
-            return
         session = self._lock_session
+        with self.writing() if session is None else self._writing_in(session) as connection:
+            yield connection
+            if begins:
+                self.before_claims()
+
+    @contextmanager
+    def _writing_in(self, session: Connection) -> Iterator[Connection]:
         with translate_driver_errors(self.place):
             with session.begin():
                 yield session

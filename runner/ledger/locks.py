@@ -54,7 +54,7 @@ from runner.ledger.schema import lane, message, meta
 if TYPE_CHECKING:
     from filelock import FileLock
 
-NAMELESS = "a process that has not said its name yet"
+NAMELESS = "a process that has not recorded its name yet"
 
 WAIT_FOR_IT = "wait for it (a run does, with --wait), or stop it with Ctrl-C there"
 LET_IT_END = "let it end, or stop it with Ctrl-C there, then run this again"
@@ -176,6 +176,31 @@ def hold_seen_file(file: Path) -> FileLock:
     from filelock import FileLock
 
     return FileLock(file, mode=0o600, timeout=SEEN_SECONDS)
+
+
+@contextmanager
+def hold_live_file(file: Path) -> Iterator[None]:
+    """Hold the file that says that a process of a run lives, and remove it after. Raises OSError
+    where it cannot be written."""
+    from filelock import FileLock
+
+    with FileLock(file, mode=0o600, timeout=0.0):
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
+
+
+def is_live(file: Path) -> bool:
+    """Return whether the process that made this file lives; one that a killed run has left is
+    removed."""
+    try:
+        with hold_live_file(file):
+            return False
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
 
 
 # Lanes, held by sessions of PostgreSQL ------------------------------------------------------------

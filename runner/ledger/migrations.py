@@ -40,17 +40,17 @@ from runner.ledger.schema import (
     meta,
     note,
     request,
+    resolution,
     set_note,
     status_is,
     submission,
-    word,
 )
 from runner.message.key import REHEARSAL
 from runner.message.status import OPEN
 
 
-def _add_words(connection: Connection) -> None:
-    word.create(connection)
+def _add_resolutions(connection: Connection) -> None:
+    resolution.create(connection)
 
 
 def _add_brakes_zones_and_contacts(connection: Connection) -> None:
@@ -165,7 +165,7 @@ def _add_holds(connection: Connection) -> None:
 
 
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
-    1: _add_words,
+    1: _add_resolutions,
     2: _add_brakes_zones_and_contacts,
     3: _index_what_is_asked_for,
     4: _add_submissions,

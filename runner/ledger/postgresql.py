@@ -131,7 +131,7 @@ def refuse_unconfirmed(connection: Connection) -> None:
     if connection.info.pop(_UNCONFIRMED, False):
         raise LedgerError(
             "a commit was not confirmed by the database's standby: its wait was cancelled",
-            "see to the standby, then run the same command again",
+            "check the standby, then run the same command again",
         )
 
 
@@ -142,8 +142,6 @@ def _limit_views(engine: Engine) -> None:
     def _set(connection: Any, _record: object) -> None:
         cursor = connection.cursor()
         cursor.execute("SET default_transaction_read_only = on")
-        # A view is of one moment, as it is of a file.
-        cursor.execute("SET default_transaction_isolation = 'repeatable read'")
         cursor.execute(f"SET statement_timeout = '{VIEW_SECONDS}s'")
         cursor.close()
         connection.commit()

@@ -241,7 +241,7 @@ attempt_by_message_id = _only(
 )
 Index("attempt_by_sender", attempt.c.sender, attempt.c.server_at)
 
-word = Table(
+resolution = Table(
     "word",
     metadata,
     Column("message", ForeignKey("message.id"), primary_key=True),

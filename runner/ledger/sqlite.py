@@ -77,7 +77,8 @@ def _use_wal(cursor: sqlite3.Cursor) -> None:
         raise no_ledger()
     if _switch_to_wal(cursor) != ("wal",):
         raise LedgerError(
-            "SQLite cannot keep a write-ahead log there", "keep the ledger elsewhere: --state PATH"
+            "SQLite cannot keep its write-ahead log there",
+            "keep the ledger elsewhere: --state PATH",
         )
 
 

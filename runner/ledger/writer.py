@@ -33,8 +33,8 @@ class Writer:
     """Commits, in its own thread, the items of an event loop.
 
     `transaction` makes the transaction of a group (True: some of it begins something); `begins` is
-    the batch whose items do. After the first failure nothing is begun any more, whatever becomes of
-    the database: only what is under way may still be recorded.
+    the batch whose items do. After the first failure nothing is begun any more, whatever state the
+    database is in: only what is under way may still be recorded.
     """
 
     def __init__(

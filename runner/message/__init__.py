@@ -1,4 +1,4 @@
-"""The domain: who is written to, what becomes of a message, and by what proof.
+"""The domain: who is written to, with which result, and by what proof.
 
 Imports nothing that does I/O.
 """

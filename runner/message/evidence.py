@@ -1,6 +1,6 @@
 """The evidence table: by what proof a message moves, and the questions that the table answers.
 
-It says what becomes of an attempt and its message (`judge`), what an answer or a look-up is
+It says what evidence does to an attempt and its message (`judge`), what an answer or a look-up is
 evidence of, and how a message in doubt may be settled (`way_to_settle`).
 """
 

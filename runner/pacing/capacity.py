@@ -20,7 +20,8 @@ from runner.pacing.windows import DAY, HOUR, MINUTE, SlidingWindow
 from runner.schedule import Hours, next_close, next_open
 
 if TYPE_CHECKING:
-    from runner.campaign.schema import Limits, Sender
+    from runner.campaign.schema import Limits
+    from runner.campaign.senders import Sender
 
 Span = tuple[float, float]
 """A span of time, from and to in Unix seconds."""

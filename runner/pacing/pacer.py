@@ -22,7 +22,8 @@ from runner.pacing.warm_up import DayRule, Days
 from runner.pacing.windows import DAY, HOUR, MINUTE, SlidingWindow
 
 if TYPE_CHECKING:
-    from runner.campaign.schema import Limits, Sender
+    from runner.campaign.schema import Limits
+    from runner.campaign.senders import Sender
 
 Jitter = Callable[[], float]
 """Returns a number from 0 to 1, each as likely as any other: where in its range a gap falls."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
-    from runner.campaign.schema import Ramp
+    from runner.campaign.senders import Ramp
 from runner.pacing.windows import DAY, SlidingWindow
 
 ONE_DAY = timedelta(days=1)

@@ -46,7 +46,7 @@ def file_hashes(campaign: Campaign) -> list[str]:
 def _hash(path: Path) -> str:
     if path.exists() and not path.is_file() and not path.is_dir():
         # A pipe would wait for what writes to it, and can be read only once.
-        raise AudienceError(f"{path} is no file; save what it gives as one")
+        raise AudienceError(f"{path} is not a file; save its output as a file")
     return fingerprint(path) if path.is_file() else "missing"
 
 

@@ -20,7 +20,7 @@ from runner.templating.leftover_braces import has_leftover
 from runner.templating.template import RowRenderError, Template
 
 if TYPE_CHECKING:
-    from runner.campaign.schema import Sender
+    from runner.campaign.senders import Sender
 
 _S = MessageStatus
 PLAN_CHUNK = 1000

@@ -67,7 +67,7 @@ def _refuse_ledger_above(place: Path, campaigns: Sequence[Named]) -> None:
                     raise UsageError(
                         f"there is no ledger at {place}, but {above} knows campaign "
                         f"{campaign.name}: its people would be written to again",
-                        f"go on with --state {above}, or begin anew with --state {place}",
+                        f"go on with --state {above}, or start a new ledger with --state {place}",
                     )
 
 

@@ -57,11 +57,12 @@ def _open_both(location: str, to: str, clock: Clock) -> Iterator[tuple[Ledger, P
     """Open the ledger in a file, holding all its lanes, and the ledger in a database. Yields them,
     with the file's folder between them."""
     if not to.startswith("postgresql+psycopg:"):
-        raise UsageError("--to is no PostgreSQL ledger", "write postgresql+psycopg://…")
+        raise UsageError("--to is not a PostgreSQL ledger", "write postgresql+psycopg://…")
     with open_existing(location, read_only=False, even_moved=True) as source:
         if source.file is None:
             raise LedgerError(
-                f"{source.place} is no SQLite file", "name the file that is to move: --state PATH"
+                f"{source.place} is not an SQLite file",
+                "name the file that is to move: --state PATH",
             )
         folder = source.file.resolve().parent
         with (

@@ -17,7 +17,7 @@ from runner.errors import LedgerError, OldLedger
 from runner.ledger import rehearsals
 from runner.ledger.copies import staleness
 from runner.ledger.copies.seen_ledgers import SeenLedger
-from runner.ledger.copies.staleness import ProgressMarks
+from runner.ledger.copies.staleness import Newest, ProgressMarks
 from runner.ledger.ledger import Ledger
 
 MEMORY_VARIABLE = "RUN_CAMPAIGN_MEMORY"
@@ -51,8 +51,8 @@ def allow_changes(
     tell: Tell = lambda _: None,
 ) -> SeenLedger:
     """Let a command change this ledger, and remember that it did. Raises OldLedger if the ledger
-    is an old copy of itself, or new where another one was, unless it is to `accept` that; then
-    its campaigns and `names` go on with care."""
+    is an old copy of itself, or new where another one was, or if a run of another copy is live,
+    unless it is to `accept` that; then its campaigns and `names` go on with care."""
     seen_ledger, lost = _seen_ledgers(ledger, environ)
     with ExitStack() as alone:
         # One step: of two copies that begin in one moment, the second is to be the old one.
@@ -64,8 +64,13 @@ def allow_changes(
             advanced = ledger.write(staleness.accept, remembered, names, at)
             _is_written(tell, *(other.outdate for other in lost))
             tell(
-                "going on with an old copy of the ledger: whoever it may have forgotten is in "
-                "doubt, and do-not-contact entries made since are not in it: add them again"
+                "going on with an old copy of the ledger: messages that it may not know of "
+                "become in doubt; do-not-contact entries made since are not in it: add them again"
+            )
+        elif writable and seen_ledger.is_live_elsewhere():
+            raise OldLedger(
+                f"a run is live on another copy of this ledger: {seen_ledger.last_place()}",
+                "go on there, or let that run end first",
             )
         elif (error := _incomplete(ledger, found, remembered, [seen_ledger, *lost])) is not None:
             _tell_other_machines(seen_ledger, ledger)
@@ -91,20 +96,21 @@ def person_changes(
     """Let a person change this ledger, as `allow_changes` does, and remember the action: what is
     done is done, though the wait for it was interrupted."""
     seen_ledger = allow_changes(ledger, environ, at, accept=accept, names=names)
+    before = None if ledger.file is not None else ledger.read(staleness.newest_action)
     try:
         yield
     finally:
-        _remember_action(seen_ledger, ledger, at)
+        _remember_action(seen_ledger, ledger, before)
 
 
-def _remember_action(seen_ledger: SeenLedger, ledger: Ledger, since: float) -> None:
-    """Remember what a person did in a database, if anything `since` (Unix s) then: a standby may
-    lack it later. Nothing older: what has moved there may be taken back."""
+def _remember_action(seen_ledger: SeenLedger, ledger: Ledger, before: Newest | None) -> None:
+    """Remember what a person did in a database, if anything since what was there `before`: a
+    standby may lack it later. Nothing older: what has moved there may be taken back."""
     if ledger.file is not None:
         return
     with contextlib.suppress(OSError, LedgerError):  # told when the command began, or told now
         newest = ledger.read(staleness.newest_action)
-        if newest is not None and newest.at >= since:
+        if newest is not None and not newest.is_same(before):
             seen_ledger.remember(ProgressMarks(newest={f"{socket.gethostname()} actions": newest}))
 
 
@@ -182,8 +188,8 @@ def _old(
     files = [each.file for each in seen_ledgers[1:]]
     missing = max(0, remembered.attempts - found.attempts)
     hint = (
-        "bring the newest one back; or run the campaign with --accept-old-ledger: whoever may "
-        "have been written to since is then in doubt, and is looked up before anything is sent"
+        "bring the newest one back; or run the campaign with --accept-old-ledger: messages that "
+        "may have been sent since become in doubt, and are looked up before anything is sent"
     )
     if lacks or not found.is_new:
         what = f"{missing} sends that this copy does not know" if missing else "changes to it since"
@@ -214,41 +220,83 @@ def _is_written(tell: Tell, *writes: Callable[[], object]) -> bool:
 async def keep_progress(
     seen_ledger: SeenLedger | None, ledger: Ledger, stop: Stop, every: float | None = None
 ) -> AsyncIterator[None]:
-    """Record how far a live run's ledger comes while the context lasts, and at its end. `stop`:
-    called when a copy of the ledger has gone further meanwhile; nothing more is to be sent
-    from this one."""
+    """Record how far a live run's ledger comes while the context lasts, and at its end; meanwhile
+    no command begins on another copy. When one has gone further all the same, nothing more is
+    claimed in this ledger, and `stop` is called: nothing more is to be sent from it."""
     if seen_ledger is None:
         yield
         return
     if every is None:
         every = RECORD_EVERY if ledger.file is not None else RECORD_POSTGRESQL_EVERY
-    task = asyncio.create_task(_record_regularly(seen_ledger, ledger, stop, every), name="progress")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        _record(seen_ledger, ledger)
+    compare = ledger.before_claims = _comparison(seen_ledger, ledger)
+    regularly = _record_regularly(seen_ledger, ledger, compare, stop, every)
+    with ExitStack() as live:
+        with contextlib.suppress(OSError):  # told when the run began
+            live.enter_context(seen_ledger.live())
+        task = asyncio.create_task(regularly, name="progress")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            _record(seen_ledger, ledger)
+
+
+def _comparison(seen_ledger: SeenLedger, ledger: Ledger) -> Callable[[], None]:
+    """Return a function that raises OldLedger once a copy of the ledger has gone further. Cheap: it
+    reads nothing as long as nothing was written down."""
+    seen: tuple[int, int] | None = None  # nothing yet: others may have begun during the plan
+    known: Mapping[str, Newest] = {}
+
+    def compare() -> None:
+        nonlocal seen, known
+        if (stamp := seen_ledger.stamp()) == seen:
+            return
+        # What was seen is read first, as in `allow_changes`.
+        remembered = seen_ledger.marks()
+        newer = {who: each for who, each in remembered.newest.items() if known.get(who) != each}
+        lacks = ledger.read(staleness.missing, ProgressMarks(newest=newer))
+        if lacks or ledger.read(staleness.changes) < remembered.changes:
+            found = ledger.read(staleness.progress_marks)
+            raise _old(ledger.place, found, remembered, [seen_ledger], lacks)
+        seen, known = stamp, remembered.newest
+
+    return compare
 
 
 async def _record_regularly(
-    seen_ledger: SeenLedger, ledger: Ledger, stop: Stop, every: float
+    seen_ledger: SeenLedger,
+    ledger: Ledger,
+    compare: Callable[[], None],
+    stop: Stop,
+    every: float,
 ) -> None:
-    seen, since, newest = seen_ledger.stamp(), 0.0, 0.0
+    since, newest = 0.0, 0.0
     while True:
         await asyncio.sleep(CHECK_EVERY)
         since, newest = since + CHECK_EVERY, newest + CHECK_EVERY
-        if since >= every or seen_ledger.stamp() != seen:
+        found = await asyncio.to_thread(_error_of, compare)
+        if found is not None or since >= every:
             record, since = _record, 0.0
         elif newest >= RECORD_EVERY and ledger.file is None:
             record = _record_newest
         else:
             continue
-        error = await asyncio.to_thread(record, seen_ledger, ledger)
+        newest = 0.0
+        error = await asyncio.to_thread(record, seen_ledger, ledger) or found
         if error is not None:
             stop(error)
             return
-        seen, newest = seen_ledger.stamp(), 0.0
+
+
+def _error_of(compare: Callable[[], None]) -> OldLedger | None:
+    try:
+        compare()
+    except OldLedger as error:
+        return error
+    except LedgerError:
+        pass  # it is told where something is sent
+    return None
 
 
 def _record(seen_ledger: SeenLedger, ledger: Ledger) -> OldLedger | None:
@@ -281,7 +329,8 @@ def _record_newest(seen_ledger: SeenLedger, ledger: Ledger) -> OldLedger | None:
 def _remember_newest(seen_ledger: SeenLedger, ledger: Ledger) -> None:
     if ledger.newest_attempt is None:
         return
-    newest = staleness.newest_attempt(*ledger.newest_attempt)
+    known = seen_ledger.marks()
+    newest = staleness.newest_attempt(*ledger.newest_attempt, known.changes)
     process = f"{socket.gethostname()} {os.getpid()}"
-    if seen_ledger.marks().newest.get(process) != newest:
+    if not newest.is_same(known.newest.get(process)):
         seen_ledger.write(ProgressMarks(newest={process: newest}))

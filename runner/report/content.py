@@ -219,7 +219,7 @@ def _funnel(found: Statistics, command: Callable[..., str]) -> Section:
         words = ("export", status.file, "-o", "skipped.csv", "--status", "skipped")
         notes.append(f"Who was skipped, and what to correct: {safe(command(*words))}")
     return Section(
-        "What came of it",
+        "Outcomes",
         [
             ReportTable("Prospects by status", ["status", "count", "share"], rows),
             ReportTable("Reasons", ["status", "reason", "count"], reasons),

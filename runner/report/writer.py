@@ -58,10 +58,10 @@ def save_report(path: Path, text: str) -> None:
 def refuse_other(path: Path) -> None:
     """Raise RunnerError where something is there already that is no report."""
     if path.exists() and not path.is_file():  # to replace a device or to read a pipe does harm
-        raise RunnerError(f"{path}: is no file", "name a file, or leave -o out for stdout")
+        raise RunnerError(f"{path}: is not a file", "name a file, or leave -o out for stdout")
     if path.exists() and not _is_report(path):
         raise RunnerError(
-            f"{path}: is there, and no report of this program; it is left as it is",
+            f"{path}: exists and is not a report of this program; it is left as it is",
             "name another file, or remove that one",
         )
 

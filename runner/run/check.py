@@ -125,7 +125,7 @@ def _senders(campaign: Campaign, identity: TokenIdentity) -> Iterator[Check]:
     for sender in campaign.senders:
         link = links.get(sender.id)
         if link is None:
-            what = f"sender {sender.id} is no account link of team {identity.team_name}"
+            what = f"sender {sender.id} is not an account link of team {identity.team_name}"
             yield Check(False, what, "see which there are: run-campaign senders")
         elif link.platform != campaign.api.platform:
             what = (

@@ -23,7 +23,7 @@ def resume_hint(brake: Brake, path: Path) -> str:
     """Return what a person does about a campaign that is stopped."""
     if brake.kind in BY_A_PERSON:
         return f"resume with: run-campaign resume {path}"
-    return f"to run it is to go on: run-campaign {path}"
+    return f"run it again to go on: run-campaign {path}"
 
 
 def find_brakes(ledger: Ledger, campaigns: Sequence[Campaign]) -> dict[str, Brake]:
@@ -64,7 +64,7 @@ def select_runnable(
         how = "; ".join(how for _, how in stopped.values())
         raise _error_for(kinds)(f"{told}: nothing is sent", how)
     for what, how in stopped.values():
-        bus.emit(Notice(at, f"{what}: it is left out; {how}"))
+        bus.emit(Notice(at, f"{what}: the run leaves it out; {how}"))
     return [campaign for campaign in campaigns if campaign.name not in stopped]
 
 
@@ -86,5 +86,5 @@ def release_guards(ledger: Ledger, rows: Collection[CampaignRow], bus: EventBus,
             audit.record(
                 connection, Act.RESUME, at=at, by=user(), via=CLI, campaign=row.id, why=why
             )
-        told = "; going on, its count starts anew" if brake.kind is BrakeKind.GUARDED else ""
+        told = "; going on, its count starts again" if brake.kind is BrakeKind.GUARDED else ""
         bus.emit(Notice(at, f"{brake_text(row.name, brake)}{told}"))

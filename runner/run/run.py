@@ -33,6 +33,7 @@ from runner.run.signals import drain_after, obey_signals
 from runner.sending.drive import drive_lane
 from runner.sending.lane import Lane
 from runner.sending.live_controls import obey_controls, withdraw_returned
+from runner.sending.message_limit import MessageLimit
 from runner.sending.watched_lists import WatchedLists, watched_lists
 from runner.status.status import status_of
 
@@ -130,6 +131,7 @@ async def _drive(prepared: PreparedRun, run: int) -> list[Lane]:
     ledger, options, around = prepared.ledger, prepared.options, prepared.around
     teams = prepared.teams
     driven: list[Lane] = []
+    limit = MessageLimit(options.limit)  # of all lanes together
     opened = [
         team.open_lane(
             team.drafts,
@@ -138,7 +140,7 @@ async def _drive(prepared: PreparedRun, run: int) -> list[Lane]:
             around.clock,
             around.bus,
             only=options.only,
-            limit=options.limit,
+            limit=limit,
             adopt=options.adopt,
             idle_after=options.idle_after,
         )

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from runner.audience.ids import IdRefusal, id_checker
 from runner.campaign.schema import Campaign, Schedule
-from runner.errors import AudienceError, UsageError
+from runner.clock import iso
+from runner.errors import AudienceError, RunnerError, UsageError
 from runner.ledger.campaigns import registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import decisions, plans
+from runner.ledger.messages import decisions, holds, plans
+from runner.ledger.queries import totals
 from runner.message.key import TEST
 from runner.message.plan import PlannedMessage
 from runner.message.prospect import Recipient, RowSkip
@@ -35,7 +37,8 @@ def run_test(
 ) -> RunResult:
     """Send `to` the text of sheet row `row` (default: the first that would be sent).
 
-    Raises UsageError for an id that is none, AudienceError for a row that would not be sent.
+    Raises UsageError for an id that is none, AudienceError for a row that would not be sent,
+    RunnerError for an id that nothing may go to now.
     """
     campaign = served_at(load([path])[0], options)
     location = ledger_location(options.state, around.environ, [campaign], live=True)
@@ -62,9 +65,27 @@ def run_test(
         assert run is not None
         made = run.drafts[0].row
         assert made is not None
+        _refuse_unwanted(run.ledger, planned.recipient.id, around.clock.now())
         run.ledger.write(decisions.withdraw, made.id)  # what an interrupted test has left
         run.ledger.write(plans.add_test, made, planned)
         return drive(run)
+
+
+def _refuse_unwanted(ledger: Ledger, to: str, now: float) -> None:
+    """Raise RunnerError for an id on hold or on the ledger's do-not-contact list: the message would
+    wait without a word."""
+    if to not in ledger.read(totals.unwanted_among, [to], now):
+        return
+    held = ledger.read(holds.hold_of, to)
+    if held is not None and held.lasts(now):
+        until = f" until {iso(held.until)}" if held.until is not None else ""
+        raise RunnerError(
+            f"{to} is on hold{until}: nothing goes there", f"run-campaign unhold {to}"
+        )
+    raise RunnerError(
+        f"{to} is on the do-not-contact list: nothing goes there",
+        f"run-campaign suppress remove {to}",
+    )
 
 
 def _message(draft: Draft, to: str, row: int | None) -> PlannedMessage:

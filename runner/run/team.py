@@ -73,7 +73,7 @@ class TeamCampaigns:
         bus: EventBus,
         *,
         only: Collection[str] = (),
-        limit: int | None = None,
+        limit: MessageLimit | None = None,
         adopt: bool = False,
         idle_after: float | None = None,
     ) -> Lane:
@@ -127,7 +127,7 @@ class TeamCampaigns:
             concurrency=concurrency,
             timeout=timeout,
             only=only,
-            limit=MessageLimit(limit),
+            limit=limit or MessageLimit(),
             adopt=adopt,
             idle_after=idle_after,
         )
@@ -281,7 +281,7 @@ def check_senders(campaign: Campaign, identity: TokenIdentity, unfit: dict[str, 
         link = links.get(sender.id)
         if link is None:
             raise RunnerError(
-                f"{campaign.path}: sender {sender.id} is no account link of team "
+                f"{campaign.path}: sender {sender.id} is not an account link of team "
                 f"{identity.team_name}",
                 "see which there are: run-campaign senders",
             )
@@ -303,7 +303,7 @@ def find_obstacle(link: AccountLink) -> str:
         return f"{who} is offline: reconnect the account in Inbox"
     if link.status != "active":
         reasons = f" because of {', '.join(link.pause_reasons)}" if link.pause_reasons else ""
-        return f"{who} is {link.status}{reasons}: see to it in Inbox"
+        return f"{who} is {link.status}{reasons}: check it in Inbox"
     if link.can_send is False:
         return f"{who} may not send messages (no message:send): see its rights in Inbox"
     return ""

@@ -252,7 +252,7 @@ def _wake_others(lane: Lane, request: SendRequest, status: MessageStatus) -> Non
 
 
 def _event(lane: Lane, request: SendRequest, outcome: Outcome, recorded: Recorded) -> Event:
-    """Return the event that tells what became of a message."""
+    """Return the event that tells the outcome of a message."""
     about = _about(lane, request)
     if isinstance(outcome, Accepted):
         if recorded.doubled:

@@ -98,6 +98,7 @@ class Lane:
             "wakeups": Wakeups(self.clock),
         }.items():
             object.__setattr__(self, name, part)  # frozen from here on
+        self.limit.wakes.append(self.wakeups.wake)
 
     @property
     def to_finish(self) -> int:

@@ -45,8 +45,7 @@ SETTLED_AT_ONCE = 4
 """Messages being settled at a time: as many connections as a channel has beside its sends."""
 
 SETTLED_A_READ = 24
-"""Messages settled between two reads of all that is in doubt, which cost the more the longer it
-is."""
+"""Messages settled between two reads of all that is in doubt."""
 
 KEY_OVER = 1.0
 """Seconds after the end of a key's life at which it is surely over."""
@@ -283,13 +282,12 @@ class Reconciler:
         """Send again under the same key; return the outcome, None when it was not right to.
         `by_policy`: older than the key's life, but a look-up has shown that it is not there."""
         lane = self.lane
-        now = lane.clock.boot()
         if lane.stops.is_ending or doubt.campaign in lane.stops.campaigns:
             raise LaneEnding("nothing more is to be begun")
         right = (by_policy or self._repeats(doubt)) and self._may_send(doubt)
         if not right or self._closed_for(doubt) > 0.0 or self._paced_for(doubt) > 0.0:
             return None  # what was right a moment ago is judged again
-        permit = lane.pacer.take(doubt.sender, now)
+        permit = lane.pacer.take(doubt.sender, lane.clock.boot())
         lane.limit.count(doubt.id)
         channel = self._channel(doubt)
         request = lane.request(channel, doubt, doubt.key, doubt.body, is_repeat=True)
@@ -332,12 +330,11 @@ class Reconciler:
                 await self._write(doubt, evidence, *found)
             case Absent(detail=detail):
                 if evidence is Evidence.ABSENT_HELD:
-                    self._cases[doubt.id].tries[False] = (
-                        MOST_LOOKUPS  # asking again tells nothing new
-                    )
+                    # Asking again tells nothing new.
+                    self._cases[doubt.id].tries[False] = MOST_LOOKUPS
                     policy = lane.campaigns[doubt.campaign].absent
                     told = " (retry.absent: hold)" if policy == "hold" else ""
-                    detail = f"{detail}; absence is no proof{told}".lstrip("; ")
+                    detail = f"{detail}; absence is not proof{told}".lstrip("; ")
                 await self._write(doubt, evidence, "absent", detail)
             case Unclear(reason=reason, asked=True):
                 await self._write(doubt, evidence, "unclear", reason)

@@ -153,7 +153,7 @@ def statistics_of(
                 raise _no_column(name, names)
             found = statistics.by_column(connection, row.id, name, MOST_VALUES)
             columns.append(_column(name, found, status.counts))
-    progress(lambda: f"{row.name}: reckoning when it is done")
+    progress(lambda: f"{row.name}: estimating when it will be done")
     rules = _rules(ledger, row, file, sender_counts)
     return Statistics(
         at=now,

@@ -209,7 +209,7 @@ def needs_of(status: Status) -> list[Need]:
     found, file, brake = [], status.file, status.brake
     if brake is not None and brake.kind not in BY_A_PERSON:
         what = "stopped by its guard" if brake.kind is BrakeKind.GUARDED else "stopped"
-        found.append(Need(what, (file,), brake.at, brake.why, "see to that, then go on"))
+        found.append(Need(what, (file,), brake.at, brake.why, "fix the cause, then go on"))
     elif brake is not None:
         what = f"{brake.kind} by {brake.by}"
         why = "nothing of it is sent"

@@ -83,7 +83,7 @@ def read_workbook(path: Path, sheet: str | None, wanted: Collection[str]) -> She
             raise
         except Exception:
             # Which one depends on what part of the package is missing or torn.
-            what = "is no Excel workbook, or a damaged one"
+            what = "is not an Excel workbook, or a damaged one"
             raise wrong(path, 0, what, "save it again as .xlsx or .csv") from None
 
 
@@ -116,7 +116,7 @@ def _check_size(path: Path) -> None:
 def _choose(path: Path, book: Book, name: str | None, wanted: Collection[str]) -> SheetPart:
     sheets = book.sheets
     if not sheets:
-        raise wrong(path, 0, "has no worksheet", "write the people into one")
+        raise wrong(path, 0, "has no worksheet", "put the people into a worksheet")
     if name is not None:
         for same in (str, lambda text: text.strip().casefold()):
             for each in sheets:

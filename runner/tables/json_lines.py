@@ -81,7 +81,7 @@ def json_objects(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, str
         raise AudienceError(f"{place}: row {number}: {what}; keep the one that is meant") from None
     except (json.JSONDecodeError, RecursionError) as error:
         what = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
-        raise wrong(path, number, f"is no JSON ({what})", "write one object to a line") from None
+        raise wrong(path, number, f"is not JSON ({what})", "write one object to a line") from None
 
 
 def _array(text: str) -> Iterator[Any]:

@@ -33,7 +33,7 @@ def read_parquet(path: Path) -> Opened:
         with reading(path):
             columns = [str(name).replace("\0", "") for name in parquet.read_schema(path).names]
     except arrow.ArrowException:
-        raise wrong(path, 0, "is no parquet file, or a damaged one", "make it again") from None
+        raise wrong(path, 0, "is not a parquet file, or a damaged one", "make it again") from None
 
     def rows() -> Iterator[Row]:
         # Not through pandas: it makes floats of whole numbers as soon as one cell is empty.
@@ -60,7 +60,7 @@ def _parquet_text(path: Path, row: int, cell: Any) -> str:
             try:
                 return cell.decode().replace("\0", "")
             except UnicodeDecodeError:
-                raise wrong(path, row, "holds bytes that are no text", "store text") from None
+                raise wrong(path, row, "holds bytes that are not text", "store text") from None
         if isinstance(cell, list | dict):
             raise wrong(path, row, "holds a list", "only text and numbers can be columns")
         return _plain_text(cell)

@@ -70,10 +70,10 @@ def read_table(
         if not path.exists():
             raise wrong(path, 0, "no such file", _near(path))
     except (OSError, ValueError):
-        raise wrong(path, 0, "is no file name") from None
+        raise wrong(path, 0, "is not a file name") from None
     kind = _kind(path)
     if sheet is not None and kind != ".xlsx":
-        raise wrong(path, 0, "is no workbook and has no sheets", "remove prospects.sheet")
+        raise wrong(path, 0, "is not a workbook and has no sheets", "remove prospects.sheet")
     if kind in SEPARATED:
         table = _separated(path, encoding, wanted)
     elif kind in (".jsonl", ".json"):

@@ -94,7 +94,7 @@ class LongError(Exception):
 
 
 def nul(path: Path, row: int) -> AudienceError:
-    what = "holds a NUL character: this is no text file, or UTF-16 without its mark"
+    what = "holds a NUL character: this is not a text file, or UTF-16 without its mark"
     return wrong(path, row, what, "save it as CSV UTF-8, or set prospects.encoding: utf-16-le")
 
 

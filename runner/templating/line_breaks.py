@@ -28,7 +28,7 @@ def without_tag_lines(source: str) -> str:
     them.
 
     The line break moves into the tag, so that every line keeps its number. A line on which a tag
-    says by `-` or `+` what becomes of its white space stays as it is.
+    says by `-` or `+` whether its white space goes, stays as it is.
     """
     source = re.sub(r"\r\n?", "\n", source)
     parts: list[str] = []

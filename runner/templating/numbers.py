@@ -43,11 +43,11 @@ def parsed(cell: str, column: str = "") -> int | float:
     """
     found = _taken_apart(cell)
     if found is None:
-        raise ValueError(f"{_named(cell, column)} is no number")
+        raise ValueError(f"{_named(cell, column)} is not a number")
     sign, body, unit = found
     decimal = _own_decimal(body)
     if decimal is None:
-        raise ValueError(f"{_named(cell, column)} is no number")
+        raise ValueError(f"{_named(cell, column)} is not a number")
     decimal = decimal or (_column.decimal_of(column) if column else "")
     if not decimal:
         whole, part = re.sub("[.,]", "", body), body.replace(",", ".")

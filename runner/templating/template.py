@@ -190,7 +190,9 @@ def compile_template(text: str, name: str) -> Template:
         return Template(name, tree)
     except jinja2.TemplateSyntaxError as error:
         source = text.splitlines()[error.lineno - 1 : error.lineno]
-        what, instead = _syntax(error.message or "is no template", "".join(source)[:_SHOWN_SOURCE])
+        what, instead = _syntax(
+            error.message or "is not a template", "".join(source)[:_SHOWN_SOURCE]
+        )
         raise _error(name, error.lineno, what, instead) from None
     except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError):
         # Python's own limits, met while it compiles what Jinja2 made of the template.
@@ -238,7 +240,7 @@ def _syntax(message: str, source: str) -> tuple[str, str]:
             )
         return f"no such statement: {tag}", "known are if, for and set"
     if found := re.search(r"unexpected char '([“”„‟‘’‚«»])'", what):
-        return f"{found[1]} is no straight quote", "write ' or \" inside {{ … }} and {% … %}"
+        return f"{found[1]} is not a straight quote", "write ' or \" inside {{ … }} and {% … %}"
     if "unexpected char '\\\\'" in what:
         return "a backslash inside {{ … }}", f"remove it; {instead}"
     if found := re.search(r"\|\s*(\w+)\s*:\s*('[^']*'|\"[^\"]*\"|\w+)", source):
@@ -310,7 +312,7 @@ def _check(tree: nodes.Template, name: str) -> None:
     for const in tree.find_all(nodes.Const):
         value = const.value
         if value is None or (isinstance(value, float) and not math.isfinite(value)):
-            raise _error(name, const.lineno, f"{value} is no text", 'write ""')
+            raise _error(name, const.lineno, f"{value} is not text", 'write ""')
         if isinstance(value, int) and value >= limits.MAX_NUMBER:
             raise _error(name, const.lineno, "a number of more than 18 digits", "put it in quotes")
     for loop in tree.find_all(nodes.For):

@@ -62,14 +62,14 @@ def number(value: Any, column: str = "") -> Any:
 
 
 def whole(value: Any, default: Any = None, base: int = 10, column: str = "") -> Any:
-    """Return a number without its fraction; `default`, if given, for what is no number."""
+    """Return a number without its fraction; `default`, if given, for what is not a number."""
     del base
     found = _or_default(value, default, column)
     return int(found) if isinstance(found, float) and math.isfinite(found) else found
 
 
 def fraction(value: Any, default: Any = None, column: str = "") -> Any:
-    """Return a number as it is; `default`, if given, for what is no number."""
+    """Return a number as it is; `default`, if given, for what is not a number."""
     return _or_default(value, default, column)
 
 
@@ -108,7 +108,7 @@ def money(value: Any, currency: str = "", locale: str = "en", column: str = "") 
         return str(numbers.format_decimal(found, "#,##0.00", locale=known))
     code = str(currency).upper()
     if code not in known.currencies:
-        raise ValueError(f"{str(currency)[:20]} is no currency; write EUR, USD, GBP or the like")
+        raise ValueError(f"{str(currency)[:20]} is not a currency; write EUR, USD, GBP or the like")
     return str(numbers.format_currency(found, code, locale=known))
 
 
@@ -135,7 +135,7 @@ def _locale(name: str) -> Any:
     try:
         return babel.Locale.parse(name.replace("-", "_"))
     except (ValueError, babel.UnknownLocaleError):
-        raise ValueError(f"{name[:20]} is no locale; write en, en_GB, de or the like") from None
+        raise ValueError(f"{name[:20]} is not a locale; write en, en_GB, de or the like") from None
 
 
 def _day(text: str, column: str) -> datetime.date:
@@ -152,8 +152,8 @@ def _day(text: str, column: str) -> datetime.date:
             what = f"{told} may be the {day}th of month {month} or the {month}th of month {day}"
             raise ValueError(f"{what}; write it as {year}-MM-DD")
     else:
-        raise ValueError(f"{told} is no date; write it as 2026-03-02")
+        raise ValueError(f"{told} is not a date; write it as 2026-03-02")
     try:
         return datetime.date(year, month, day)
     except ValueError:
-        raise ValueError(f"{told} is no day of the calendar") from None
+        raise ValueError(f"{told} is not a day of the calendar") from None

@@ -84,7 +84,9 @@ def event_line(event: Event, width: int = 200) -> str:
         case Braked(how="guarded"):
             told = f"{event.campaign}: stopped by its guard: {event.why}"
         case Braked():
-            told = f"{event.campaign}: {event.how} by {event.by}: nothing more of it is begun"
+            told = (
+                f"{event.campaign}: {event.how} by {event.by}: no more of its messages are started"
+            )
         case Released():
             told = f"{event.campaign}: resumed by {event.by}"
         case _:

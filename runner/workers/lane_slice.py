@@ -146,7 +146,7 @@ class WorkerLanes:
             self._tell(f"{lane_id}: its worker is taken for dead")
             return False  # its session ends in a moment; the lane is due as before
         self._put_off(
-            lane_id, self.clock.now() + HELD_RETRY, "a run of one machine has it, or a plan"
+            lane_id, self.clock.now() + HELD_RETRY, "a run or a plan of one machine has it"
         )
         return False
 
@@ -301,11 +301,20 @@ class WorkerLanes:
         doubts = self.ledger.read(in_doubt.in_doubt, lane.stops.running)
         if lane.stops.is_draining and free and not lane.stops.is_idle:
             return now  # its time was up: what is in doubt until later does not hold these up
-        if lane.stops.resumes_at < math.inf:
-            return lane.stops.resumes_at
-        if lane.stops.is_draining and doubts:
+        if lane.stops.is_draining and doubts and lane.stops.resumes_at == math.inf:
             return now
-        return now + KNOWN_FOR if waiting else None
+        next_at = lane.stops.resumes_at
+        if next_at == math.inf and waiting:
+            next_at = now + KNOWN_FOR
+        if any(self._waits_for_others(lane, id) for id in lane.stops.running):
+            next_at = min(next_at, now + TROUBLE_RETRY)
+        return next_at if next_at < math.inf else None
+
+    def _waits_for_others(self, lane: Lane, campaign: int) -> bool:
+        """Return whether messages of a campaign wait for another lane's to the same people: that
+        one wakes nobody when they are settled."""
+        blocking = self.ledger.read(queue.blocking_campaigns, campaign)
+        return any(each.lane != lane.id for each in blocking)
 
     def _put_off(
         self, lane_id: str, next_at: float | None, trouble: str = "", owner: int | None = None
@@ -342,7 +351,13 @@ def stop_reasons(lane: Lane) -> list[str]:
         for id in lane.stops.running
         if (count := lane.ledger.read(holds.held_of, id, lane.clock.now()).without_end)
     ]
-    return [*braked, *lane.stops.senders.values(), *unplanned, *held]
+    blocked = [
+        f"{lane.campaigns[id].name}: {each.waiting} wait for {each.campaign}, which may have "
+        "written to the same people"
+        for id in lane.stops.running
+        for each in lane.ledger.read(queue.blocking_campaigns, id)
+    ]
+    return [*braked, *lane.stops.senders.values(), *unplanned, *held, *blocked]
 
 
 async def _drain_after(lane: Lane, seconds: float) -> None:

@@ -54,7 +54,7 @@ def submit(
         asyncio.run(_wake_workers(location, teams))
     except (ConnectorException, psycopg.Error) as error:
         why = engine.error_text(error, location)
-        around.tell(f"the workers were not told: {why}; they find out by themselves")
+        around.tell(f"the workers could not be notified: {why}; they notice by themselves")
     return [campaign.name for campaign in run.campaigns]
 
 
@@ -63,7 +63,7 @@ def shared_location(location: str) -> str:
     other."""
     if not location.startswith("postgresql+psycopg://"):
         raise UsageError(
-            "workers share a ledger on PostgreSQL, and this is none",
+            "workers share a ledger on PostgreSQL, and this is not one",
             "name one: --state postgresql+psycopg://…, or RUN_CAMPAIGN_STATE "
             "(run-campaign db move brings a file's campaigns there)",
         )

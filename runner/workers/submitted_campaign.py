@@ -1,4 +1,4 @@
-"""A campaign as it was handed in to workers, and what has become of it since."""
+"""A campaign as it was handed in to workers, and its state since."""
 
 from __future__ import annotations
 

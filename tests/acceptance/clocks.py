@@ -11,7 +11,7 @@ from tests.acceptance.support import Running, until
 FREEZING = Path(__file__).with_name("freezing")
 
 
-BEFORE_THE_BODY = "runner.channels.http:Body.write"
+BEFORE_THE_BODY = "runner.channels.request_body:RequestBody.write"
 
 
 class Clocks:

@@ -96,7 +96,7 @@ def test_a_campaign_is_watched_paused_searched_and_settled(on_v1: Project, page:
     # Pause: asked with numbers, by keyboard; the run obeys.
     page.get_by_role("button", name="Pause").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("wait. None of them is begun until somebody resumes it.")
+    expect(dialog).to_contain_text("wait. None of them is sent until the campaign is resumed.")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     page.evaluate(CLOSED_LATE)
@@ -115,16 +115,16 @@ def test_a_campaign_is_watched_paused_searched_and_settled(on_v1: Project, page:
     expect(page.locator("pre.text").first).to_have_text(f"Hi {MARKUP}, shall I send the notes?")
     assert "owned" not in page.title()
 
-    # A message in doubt: settled by a person's word, and that taken back.
+    # A message in doubt: settled by a person, and that taken back.
     page.get_by_role("link", name="In doubt").click()
     page.get_by_role("button", name=f"It is there, sent to {doubtful}").click()
     dialog.get_by_role("button", name="Yes, it was sent").click()
     expect(page.get_by_role("status").first).to_contain_text("Settled as sent")
-    page.get_by_role("button", name="Take your word back").click()
-    dialog.get_by_role("button", name="Take it back").click()
+    page.get_by_role("button", name="Undo the resolution").click()
+    dialog.get_by_role("button", name="Undo", exact=True).click()
     expect(page.locator("dl.facts")).to_contain_text("Not known yet")
     page.get_by_role("link", name="History").click()
-    expect(page.get_by_role("table", name="What persons did")).to_contain_text("(dashboard)")
+    expect(page.get_by_role("table", name="Actions")).to_contain_text("(dashboard)")
 
     # Back is back, and when the dashboard ends, the page says so.
     page.go_back()

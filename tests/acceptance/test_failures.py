@@ -22,7 +22,7 @@ def test_1_a_token_that_the_api_refuses(both: Project) -> None:
 def test_1_a_sender_that_is_none(project: Project) -> None:
     project.write(people(1), senders=("nobody0123",))
     done = project.ok(project.campaign, code=1)
-    assert "nobody0123 is no account link" in done.err
+    assert "nobody0123 is not an account link" in done.err
     assert "run-campaign senders" in done.err
     assert project.api.recipients == []
 
@@ -157,8 +157,8 @@ def test_a_paused_sender_stops_the_run_with_what_to_do(project: Project) -> None
 
 def test_a_broken_ledger_is_told_plainly(project: Project) -> None:
     project.write(people(1))
-    project.ledger.write_text("this is no ledger, whatever it is called\n" * 100)
+    project.ledger.write_text("this is not a ledger, whatever it is called\n" * 100)
     before = everything_in(project.folder)
     done = project.ok(project.campaign, code=1)
-    assert "no ledger" in done.err
+    assert "not a ledger" in done.err
     assert everything_in(project.folder) == before

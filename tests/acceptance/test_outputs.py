@@ -77,7 +77,7 @@ def test_nothing_that_a_campaign_reads_is_overwritten(used: Project, name: str) 
 def test_the_ledger_and_its_files_are_not_overwritten(used: Project) -> None:
     before = used.ledger.read_bytes()
     report = ("report", used.campaign, "--format", "md", "-o")
-    assert "no report of this program" in used.ok(*report, used.ledger, code=1).err
+    assert "not a report of this program" in used.ok(*report, used.ledger, code=1).err
     for ending in ("-wal", "-shm"):
         target = Path(f"{used.ledger}{ending}")
         assert not target.exists()

@@ -68,7 +68,7 @@ def test_a_pause_is_obeyed_within_a_second_and_stays(both: Project) -> None:
     refused = both.ok(both.campaign, code=6)
     assert "spring was paused by ada at 20" in refused.err
     assert f"run-campaign resume {both.campaign}" in refused.err
-    assert "it stays so" in as_ada(both, "pause")
+    assert "nothing changes" in as_ada(both, "pause")
     shown = both.ok("status", both.campaign)
     assert "paused by ada at" in shown.out
     assert f"resume with: run-campaign resume {both.campaign}" in shown.out

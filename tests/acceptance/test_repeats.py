@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from .support import LINK, OTHER_LINK, Project, people, until
+from .conftest import StartApi
+from .support import LINK, OTHER_LINK, OTHER_TOKEN, Project, of_another_team, people, until
 
 IDS = people(8)
 
@@ -64,3 +67,22 @@ def test_a_repeat_waits_for_its_senders_limits(killed: Project) -> None:
 def test_resolve_repeats_what_is_in_doubt(killed: Project) -> None:
     killed.ok("resolve", killed.campaign)
     assert sorted(killed.api.recipients) == IDS[:4]
+
+
+def test_a_limit_is_of_all_teams_of_a_run(project: Project, start_api: StartApi) -> None:
+    other_api = start_api("--per-minute", "none", "--token", OTHER_TOKEN)
+    project.write(people(12), concurrency=1)
+    free = project.campaign.read_text()
+    other = project.campaign.with_name("autumn.yaml")
+    text = free.replace("spring.csv", "autumn.csv").replace(project.api.base, other_api.base)
+    other.write_text(of_another_team(text))
+    rows = "\n".join(f"{id},P" for id in people(12, "2111"))
+    other.with_suffix(".csv").write_text(f"x_user_id,first_name\n{rows}\n")
+    for limit in (5, 4):
+        before = len(project.api.recipients + other_api.recipients)
+        began = time.monotonic()
+        project.ok(project.campaign, other, "--new-campaign", "--limit", str(limit))
+        assert len(project.api.recipients + other_api.recipients) == before + limit
+        # The next time one of them waits for an hour, until which the other has sent the rest.
+        project.campaign.write_text(free.replace("per_hour: none", "per_hour: 1", 1))
+    assert time.monotonic() - began < 30.0

@@ -136,12 +136,14 @@ def test_what_a_report_refuses(project: Project) -> None:
     )
     notes = project.folder / "notes.md"
     notes.write_text("# My own\n")
-    assert "no report" in project.ok(*report, "-o", notes, code=1).err
-    assert "no report" in project.ok(*report, "-o", project.campaign, "--format", "md", code=1).err
+    assert "not a report" in project.ok(*report, "-o", notes, code=1).err
+    assert (
+        "not a report" in project.ok(*report, "-o", project.campaign, "--format", "md", code=1).err
+    )
     assert notes.read_text() == "# My own\n"
     pipe = project.folder / "pipe.md"
     os.mkfifo(pipe)  # nor is a device, as root might, replaced
-    assert "is no file" in project.ok(*report, "-o", pipe, code=1).err
+    assert "is not a file" in project.ok(*report, "-o", pipe, code=1).err
     for name in ("report.html", "report.md", "report.json"):
         project.ok(*report, "-o", name)
         project.ok(*report, "-o", name)  # its own, it may replace

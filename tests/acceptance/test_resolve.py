@@ -69,16 +69,16 @@ def test_a_word_is_taken_back_until_the_next_run(doubtful: tuple[Project, list[s
     assert project.ok("resolve", project.campaign, "--list", code=4).out == before
 
     wrong = project.ok("resolve", project.campaign, "--undo", ids[0], code=2)
-    assert "nothing was said of" in wrong.err
+    assert "was not resolved in" in wrong.err
     both_at_once = project.ok("resolve", project.campaign, "--undo-all", "--list", code=2)
-    assert "one at a time" in both_at_once.err
+    assert "choose one" in both_at_once.err
 
     project.ok("resolve", project.campaign, "--all-not-sent")
     project.ok(project.campaign)
     late = project.ok("resolve", project.campaign, "--undo", ids[0])
     assert "too late" in late.out
     late = project.ok("resolve", project.campaign, "--undo-all")
-    assert "nothing to take back" in late.out
+    assert "nothing to undo" in late.out
     assert sorted(project.api.recipients) == ids
 
     project.ok("suppress", "add", ids[2], "--reason", "asked", LOGNAME="bob")

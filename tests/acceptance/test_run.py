@@ -83,7 +83,7 @@ def test_ctrl_c_twice_leaves_doubt_that_the_key_or_a_person_settles(both: Projec
     if both.version == "v2":
         both.ok(both.campaign)
     else:
-        # v1 has no key: absence is no proof, a person decides.
+        # v1 has no key: absence is not proof, a person decides.
         held = both.ok(both.campaign, code=4)
         assert "2 in doubt: run-campaign resolve" in held.out
         listed = both.ok("resolve", both.campaign, "--list", code=4)

@@ -106,7 +106,7 @@ def test_a_sheet_that_is_not_as_it_was_stops_the_run(on_v1: Project) -> None:
             assert "\n" not in str(stopped.value)
     for make, told in (
         (Path.mkdir, "is a folder"),
-        (os.mkfifo, "is no file"),
+        (os.mkfifo, "is not a file"),
         (lambda _: None, "no such file"),
     ):
         with_other_kind(on_v1, make, told)

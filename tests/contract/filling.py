@@ -149,7 +149,7 @@ def fill(connection: Connection, seed: int, names: Sequence[str] = ("spring", "a
                 )
             if status is S.SENT and chance.random() < 0.5:
                 before = json.dumps({"message": {"status": "in_doubt"}, "attempts": []})
-                add(schema.word, message=message, run=runs[-1], status="sent", before=before)
+                add(schema.resolution, message=message, run=runs[-1], status="sent", before=before)
     for id in chance.sample(range(60), 15):
         add(schema.suppression, recipient=f"{id:05}", reason=chance.choice(TEXTS), added_at=seed)
     for key, value in (

@@ -115,7 +115,7 @@ def test_words_are_taken_back_together_or_not_at_all(ledger: Ledger) -> None:
     number = claim_one(ledger, make_intent(1, run, epoch))
     ledger.write(outcomes.record, [Result(1, number, Evidence.UNKNOWN, 11.0)])
     resolution.resolve(ledger, row, clock, sent=["1"], by="ada", via=CLI)
-    with pytest.raises(UsageError, match="nothing was said of 7"):
+    with pytest.raises(UsageError, match="7 was not resolved"):
         resolution.undo(ledger, row, clock, ["1", "7"], by="ada", via=CLI)
     assert [each.what for each in done(ledger)] == [Act.SENT]
     assert resolution.undo(ledger, row, clock, ["1"], by="ada", via=CLI).back == ["1"]
@@ -128,7 +128,7 @@ def test_what_fails_is_not_told_and_what_cannot_be_told_is_not_done(
     make_queue(ledger, row, [1])
     with pytest.raises(UsageError, match="7 is not in doubt"):
         resolution.resolve(ledger, row, Ticks(), sent=["7"], by="ada", via=CLI)
-    with pytest.raises(UsageError, match="nothing was said of 7"):
+    with pytest.raises(UsageError, match="7 was not resolved"):
         resolution.undo(ledger, row, Ticks(), ["7"], by="ada", via=CLI)
     assert not done(ledger)
 

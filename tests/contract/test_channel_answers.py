@@ -303,9 +303,9 @@ def test_how_long_to_wait(
     [
         ("1000000000", LONGEST_WAIT, "Retry-After: 1000000000 is cut to a day"),
         ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_WAIT, "is cut to a day"),
-        ("-5", None, "Retry-After: -5 is no time to wait"),
-        ("inf", None, "is no time to wait"),
-        (SECRET, None, "is no time to wait"),
+        ("-5", None, "Retry-After: -5 is not a time to wait"),
+        ("inf", None, "is not a time to wait"),
+        (SECRET, None, "is not a time to wait"),
         ("7", 7.0, ""),
         ("Wed, 02 Dec 2026 10:00:07 GMT", 7.0, ""),
     ],

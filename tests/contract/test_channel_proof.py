@@ -14,7 +14,8 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import StreamWriter
 
 from runner.channels.base import Answer, Channel
-from runner.channels.http import SEND_ANSWER, Body, NotWritten, Refused
+from runner.channels.http import SEND_ANSWER
+from runner.channels.request_body import NotWritten, Refused, RequestBody
 from runner.channels.responses import Reply
 from runner.clock import SystemClock
 from runner.message.outcome import TOO_LATE, Accepted, Deferred, InDoubt, Scope
@@ -317,8 +318,8 @@ async def test_a_body_refuses_before_its_first_byte(version: str) -> None:
             if self.breaks:
                 raise OSError
 
-    async def write(protocol: ResponseHandler, *, seal: bool = False) -> Body:
-        body = Body(b"{}", None, SystemClock(), {})
+    async def write(protocol: ResponseHandler, *, seal: bool = False) -> RequestBody:
+        body = RequestBody(b"{}", None, SystemClock(), {})
         if seal:
             body.seal()
         with contextlib.suppress(NotWritten, OSError):

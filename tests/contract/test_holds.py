@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from runner.control import holds as control_holds
 from runner.ledger.campaigns import audit, submissions
 from runner.ledger.campaigns.audit import CLI, Act
 from runner.ledger.campaigns.registry import CampaignRow
-from runner.ledger.ledger import Ledger
+from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import claims, decisions, holds, in_doubt, outcomes, queue
 from runner.ledger.messages.claims import NotClaimed, SendRequest
 from runner.ledger.messages.holds import Held
@@ -71,6 +73,30 @@ def test_nothing_is_claimed_for_people_on_hold_and_it_stays_queued(ledger: Ledge
     assert claim(20.0)[:2] == [NotClaimed.MOVED, 1]  # its hold is over
     assert ledger.write(decisions.unhold, ["1", "9"], 21.0) == ["1"]
     assert claim(21.0)[0] == 1
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+def test_who_is_taken_off_hold_while_the_queue_is_read_is_not_overlooked(
+    location: str, number: int
+) -> None:
+    """After whichever of its statements: a run that finds nothing that waits would end."""
+    with open_ledger(location) as ledger, open_ledger(location) as other:
+        row = make_campaign(ledger)
+        make_queue(ledger, row, [1])
+        hold(ledger, 1, until=1000.0)
+        done = Counter[str]()
+
+        @event.listens_for(Engine, "after_cursor_execute")
+        def release(connection: Any, *_: Any) -> None:
+            if connection.engine is ledger._engine:
+                done["statements"] += 1
+                if done["statements"] == number:
+                    other.write(decisions.unhold, ["1"], 6.0)
+
+        try:
+            assert [each[0] for each in waiting(ledger, row)] == [1]
+        finally:
+            event.remove(Engine, "after_cursor_execute", release)
 
 
 def test_a_hold_is_of_a_person_in_every_campaign(ledger: Ledger) -> None:

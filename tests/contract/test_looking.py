@@ -93,7 +93,7 @@ def test_a_ledger_that_goes_and_comes_is_met_as_it_is(tmp_path: Path) -> None:
         make_campaign(ledger, "another")
         assert looks.read(names) == ["another"]
     file.write_bytes(b"nonsense" * 1000)
-    with pytest.raises(LedgerError, match="damaged or no ledger"):
+    with pytest.raises(LedgerError, match="damaged or not a ledger"):
         looks.read(names)
     away.rename(file)
     assert looks.read(names) == ["spring"]

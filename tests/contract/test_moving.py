@@ -181,9 +181,9 @@ def test_a_live_run_of_either_is_waited_for(file: str, to: str, env: dict[str, s
 
 def test_what_is_no_file_or_no_database_is_refused(file: str, to: str, env: dict[str, str]) -> None:
     with filled(file, 2), filled(to, 3, "winter"):
-        with pytest.raises(UsageError, match="no PostgreSQL ledger"):
+        with pytest.raises(UsageError, match="not a PostgreSQL ledger"):
             moving_now(file, file + "2", env)
-        with pytest.raises(LedgerError, match="no SQLite file"):
+        with pytest.raises(LedgerError, match="not an SQLite file"):
             moving_now(to, to, env)
 
 

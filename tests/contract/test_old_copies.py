@@ -247,8 +247,8 @@ def test_what_a_process_knows_to_be_there_is_looked_for_by_itself(location: str)
         run, epoch = own_lane(ledger)
         intent = make_intent(1, run, epoch)
         number = claim_one(ledger, intent)
-        there = staleness.newest_attempt(1, number, intent.started_at)
-        absent = staleness.newest_attempt(2, 1, 20.0)
+        there = staleness.newest_attempt(1, number, intent.started_at, 0)
+        absent = staleness.newest_attempt(2, 1, 20.0, 0)
         other = there._replace(at=11.0)  # the same message's, which another has begun instead
         for newest, lacks in (({"a": there}, False), ({"b": absent}, True), ({"c": other}, True)):
             told = ledger.read(staleness.missing, ProgressMarks(newest=newest))
@@ -256,14 +256,26 @@ def test_what_a_process_knows_to_be_there_is_looked_for_by_itself(location: str)
             assert ("knows of a send at 1970-01-01T" in told) is lacks
         ledger.write(staleness.tell_old, "far knows of a send")
         assert ledger.read(staleness.missing, ProgressMarks()) == "far knows of a send"
-        ledger.write(staleness.accept, ProgressMarks(newest={"b": absent}), (), 30.0)
-        assert not ledger.read(staleness.missing, ProgressMarks(newest={"b": absent}))
-        assert ledger.read(staleness.missing, ProgressMarks(newest={"b": absent._replace(at=31.0)}))
+
+
+@pytest.mark.parametrize("at", [-9e9, 29.0, 31.0, 9e9])  # by whatever clock
+def test_what_was_made_before_a_copy_was_accepted_is_not_missed_and_what_was_after_is(
+    ledger: Ledger, at: float
+) -> None:
+    made = ledger.write(staleness.advance).changes
+    before = ProgressMarks(newest={"a": staleness.newest_attempt(2, 1, at, made)})
+    assert ledger.read(staleness.missing, before)
+    accepted = ledger.write(staleness.accept, before, (), 30.0).changes
+    assert not ledger.read(staleness.missing, before)
+    after = ProgressMarks(newest={"a": staleness.newest_attempt(2, 2, at, accepted)})
+    assert ledger.read(staleness.missing, after)
+    assert ledger.read(staleness.missing, before.joined(after)) == ""  # the process' newer one
+    assert ledger.read(staleness.missing, after.joined(before))
 
 
 def test_a_memory_keeps_the_newest_of_each_process(tmp_path: Path) -> None:
     memory = SeenLedger(tmp_path, "abc", "/p/state.db")
-    first, second = (staleness.newest_attempt(1, number, 5.5) for number in (1, 2))
+    first, second = (staleness.newest_attempt(1, number, 5.5, 1) for number in (1, 2))
     memory.remember(ProgressMarks(1, 1, newest={"a": first}))
     memory.remember(ProgressMarks(1, 1, newest={"b": first}))
     memory.remember(ProgressMarks(1, 1, newest={"a": second}))
@@ -281,7 +293,7 @@ def test_a_new_database_where_another_was_is_told_as_that(
     env = {"RUN_CAMPAIGN_MEMORY": str(tmp_path)}
     with open_ledger(new_database) as old, open_ledger(another_database) as new:
         memory = allow_changes(old, env, 1.0)
-        sent = staleness.newest_attempt(1, 1, 5.0)
+        sent = staleness.newest_attempt(1, 1, 5.0, 9)
         here = SeenLedger(tmp_path, memory.ledger, new.place)
         here.remember(ProgressMarks(9, 9, ("spring",), {"a": sent}))
         with pytest.raises(OldLedger, match="is gone: this machine remembers 9 sends of spring"):

@@ -127,7 +127,7 @@ class Act:
     def _word(self, doubt: Doubt, sent: bool) -> None:
         word = Evidence.SAID_SENT if sent else Evidence.SAID_NOT_SENT
         now = EPOCH + self.history.world.now + self.history.world.skew
-        said = Settlement(doubt.id, word, now, word, "settled by a person's word")
+        said = Settlement(doubt.id, word, now, word, "settled by a person")
         self.history.ledger.write(settlements.settle, [said])
 
 

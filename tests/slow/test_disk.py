@@ -80,7 +80,7 @@ def test_a_disk_that_fills_up_while_sending(both: Project) -> None:
     running = sending(both)
     size = Path(f"{both.ledger}-wal").stat().st_size + 30_000
     resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (size, size))
-    stopped(running, "the disk failed the ledger", "over a quota", "run the same command again")
+    stopped(running, "the disk of the ledger", "over a quota", "run the same command again")
     nothing_more(both, running)
     goes_on(both)
 
@@ -94,7 +94,7 @@ def limited(size: int) -> list[str]:
 def test_a_disk_that_fills_up_while_planning_copying_or_exporting(project: Project) -> None:
     project.write(people(3000))
     running = project.start(project.campaign, command=limited(300_000))
-    stopped(running, "the disk failed the ledger", "run the same command again")
+    stopped(running, "the disk of the ledger", "run the same command again")
     assert project.api.recipients == []
     assert project.counts() == {}, "half a plan"
     project.write(people(400), text="Hi {{ first_name }}, " + "shall I send the notes? " * 8)

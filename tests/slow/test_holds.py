@@ -142,6 +142,27 @@ def test_what_is_queued_again_waits_too(project: Project) -> None:
     assert project.api.recipients == ids[1:]
 
 
+def test_a_test_to_an_id_that_nothing_goes_to_says_so_and_ends(project: Project) -> None:
+    ids = people(2)
+    project.write(ids[:1])
+    ways = {
+        f"run-campaign unhold {ids[1]}": [["hold"], ["hold", "--until", "2199-01-01"]],
+        f"run-campaign suppress remove {ids[1]}": [["suppress", "add"]],
+    }
+    for way, commands in ways.items():
+        for words in commands:
+            project.ok(*words, ids[1], "--state", project.ledger)
+            done = project.ok("test", project.campaign, "--to", ids[1], code=1)
+            why, hint = done.err.splitlines()
+            assert ids[1] in why
+            assert ("2199-01-01" in why) == ("--until" in words)
+            assert hint.endswith(way)
+        project.ok(*way.split()[1:], "--state", project.ledger)
+    assert project.api.recipients == []
+    project.ok("test", project.campaign, "--to", ids[1])
+    assert project.api.recipients == [ids[1]]
+
+
 def test_workers_obey_holds_and_go_on_after_them(make_fleet: MakeFleet) -> None:
     fleet = make_fleet(teams=1, people=30, concurrency=2)
     [team] = fleet.teams
@@ -193,10 +214,10 @@ def test_who_is_on_hold_is_shown(project: Project) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([], "whom?"),
+        ([], "name the ids"),
         (["@ada"], "@ada is a username"),
-        (["7", "--until", "tomorrow"], "tomorrow is no date; write a day such as"),
-        (["7", "--until", "2026-13-01"], "2026-13-01 is no date"),
+        (["7", "--until", "tomorrow"], "tomorrow is not a date; write a day such as"),
+        (["7", "--until", "2026-13-01"], "2026-13-01 is not a date"),
         (["7", "--until", "2020-01-01"], "2020-01-01 is not in the future"),
         (["7", "--until", "2300-01-01"], "2300-01-01 is too far off"),
         (["7", "--list"], "--list shows who is on hold"),

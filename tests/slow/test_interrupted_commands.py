@@ -185,7 +185,7 @@ def test_a_disk_that_fills_up_during_an_import_of_a_list(project: Project) -> No
     words = ("suppress", "import", "list.csv")
     done = planned.run(*words, command=["prlimit", "--fsize=150000", *COMMAND])
     assert done.code == 1, done.all
-    assert "the disk failed the ledger" in done.err
+    assert "the disk of the ledger" in done.err
     assert "run the same command again" in done.err
     assert planned.content() == before
     assert "on the list: 3,000" in planned.ok(*words).out
@@ -205,7 +205,7 @@ def test_a_disk_that_is_full_under_the_dashboard(project: Project) -> None:
     resource.prlimit(dashboard.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
     answer = browser.ask("/campaigns/1/pause", "POST", urlencode({"word": word}), **own)
     assert answer.status == 409, answer.text
-    assert "the disk failed the ledger" in answer.text
+    assert "the disk of the ledger" in answer.text
     assert planned.content() == before
     resource.prlimit(dashboard.process.pid, resource.RLIMIT_FSIZE, (-1, -1))
     again = browser.ask("/campaigns/1/pause", "POST", urlencode({"word": word}), **own)

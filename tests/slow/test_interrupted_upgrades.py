@@ -201,7 +201,7 @@ def test_a_full_disk_under_a_file(project: Project) -> None:
     for size in (30_000, 60_000):
         limited = ["prlimit", f"--fsize={size}", *COMMAND]
         done = project.run("db", "upgrade", "--state", state, command=limited)
-        _is_told(done, "the disk failed the ledger", "run the same command again")
+        _is_told(done, "the disk of the ledger", "run the same command again")
         assert content(state) == before, size
     is_finished(project, state)
 
@@ -239,7 +239,7 @@ def test_a_full_disk_under_a_database(project: Project, small_disk: Path) -> Non
             free = os.statvfs(small_disk)
             stream.write(b"\0" * (free.f_bavail * free.f_frsize - 16_384))
         done = project.run("db", "upgrade", "--state", state)
-        _is_told(done, "is short of something", "run the same command again")
+        _is_told(done, "lacks a resource", "run the same command again")
         assert content(state) == before
         filler.unlink()
         is_finished(project, state)

@@ -9,7 +9,9 @@ from dataclasses import replace
 
 import pytest
 
+from tests.acceptance.clocks import Clocks, wait_until_frozen, wake
 from tests.acceptance.support import Done, Project, people, until
+from tests.ledger_copies import copy_of
 
 OLD = "is an old copy"
 
@@ -221,11 +223,15 @@ def test_a_rehearsal_leaves_no_memory(project: Project) -> None:
 
 
 def copies_of(project: Project, count: int) -> list[Project]:
-    """Copies of the project with its ledger, in folders of their own: the machine is the same."""
+    """Make copies of the project with its ledger, in folders of their own: the machine is the same,
+    and a run may be live."""
     made = []
     for number in range(count):
         folder = project.folder.with_name(f"copy-{number}")
-        shutil.copytree(project.folder, folder)
+        # The home there holds what a live run writes and renames.
+        left_out = shutil.ignore_patterns("state.db*", ".local")
+        shutil.copytree(project.folder, folder, ignore=left_out)
+        copy_of(project.ledger, folder / "state.db")
         made.append(replace(project, folder=folder, running=project.running))
     return made
 
@@ -238,8 +244,57 @@ def test_of_copies_that_begin_in_one_moment_one_sends(both: Project) -> None:
     all_of = [both, *copies_of(both, 4)]
     done = [each.wait() for each in [one.start(one.campaign, **home) for one in all_of]]
     assert sorted(each.code for each in done) == [0, 1, 1, 1, 1], [each.all for each in done]
-    assert all(OLD in each.err for each in done if each.code == 1)
+    told = [each.err for each in done if each.code == 1]
+    assert all(OLD in each or "is live on another copy" in each for each in told), told
     assert sorted(both.api.recipients) == ids
+
+
+def go_further(copy: Project, original: Project) -> None:
+    """Take a copy for the ledger, although a run of the original is live."""
+    copy.ok("pause", copy.campaign, HOME=str(original.folder / "elsewhere"))  # so that it rests
+    copy.run(copy.campaign, "--accept-old-ledger", HOME=str(original.folder))
+
+
+def test_no_copy_of_a_ledger_begins_while_a_run_is_live(both: Project) -> None:
+    """Made and started within the second in which nothing of what was sent since is written down:
+    whoever the run writes to meanwhile, the copy has in its queue."""
+    ids = people(200)
+    both.write(ids, concurrency=8)
+    both.api.faults("slow:seconds=0.5")
+    run = both.start(both.campaign)
+    until(lambda: len(both.api.recipients) >= 20, "20 to be accepted")
+    home = {"HOME": str(both.folder)}
+    [copy] = copies_of(both, 1)
+    for words in ([copy.campaign], ["retry", copy.campaign], ["suppress", "add", ids[0]]):
+        refused = copy.run(*words, **home)
+        assert refused.code == 1, refused.all
+        assert f"a run is live on another copy of this ledger: {both.ledger}" in refused.err
+    both.ok("suppress", "add", ids[-1])  # by whatever path it is named
+    link = both.folder / "link.db"
+    link.symlink_to(both.ledger)
+    both.ok("suppress", "add", ids[-2], "--state", link)
+    both.api.faults()
+    assert run.wait().code == 0
+    assert sorted(both.api.recipients) == ids[:-2]
+    assert OLD in copy.run(copy.campaign, **home).err
+
+
+def test_a_run_that_was_killed_keeps_no_copy_from_going_on(both: Project) -> None:
+    ids = people(4)
+    both.write(ids)
+    both.api.faults("stall")
+    run = both.start(both.campaign)
+    until(lambda: both.counts().get("sending") == 4, "four to be begun")
+    memory = both.folder / ".local" / "state" / "run-campaign"
+    assert len(list(memory.glob("*.live"))) == 1
+    run.process.kill()
+    run.process.wait()
+    both.api.faults()
+    [copy] = copies_of(both, 1)
+    copy.run(copy.campaign, HOME=str(both.folder))
+    assert not list(memory.glob("*.live"))
+    assert OLD in both.run(both.campaign).err
+    assert len(set(both.api.recipients)) == len(both.api.recipients)
 
 
 def test_a_live_run_stops_once_a_copy_of_its_ledger_has_gone_further(both: Project) -> None:
@@ -252,10 +307,40 @@ def test_a_live_run_stops_once_a_copy_of_its_ledger_has_gone_further(both: Proje
     until(lambda: len(both.api.recipients) == 5, "five to be accepted")
     both.begun_ahead()
     [copy] = copies_of(both, 1)
-    copy.ok("pause", copy.campaign, HOME=str(both.folder))
+    go_further(copy, both)
     done = run.wait()
     assert done.code == 1, done.all
     assert OLD in done.err
     there = both.api.recipients
     assert len(there) < 40
     assert sorted(set(there)) == sorted(there)
+
+
+def attempts(project: Project) -> int:
+    with contextlib.closing(sqlite3.connect(project.ledger)) as connection:
+        found: int = connection.execute("SELECT count(*) FROM attempt").fetchone()[0]
+    return found
+
+
+def test_a_live_run_claims_nothing_after_a_copy_of_its_ledger_has_gone_further(
+    both: Project,
+) -> None:
+    """Not one message more, however fast it is."""
+    both.write(people(400), concurrency=1)
+    both.api.faults("slow:seconds=0.05")
+    clocks = Clocks(both.outputs, "runner.sending.attempt:attempt")
+    clocks.marker.unlink()
+    run = both.start(both.campaign, **clocks.env)
+    until(lambda: len(both.api.recipients) >= 3, "three to be accepted")
+    clocks.marker.touch()
+    wait_until_frozen(run)  # before the next claim
+    before = attempts(both)
+    [copy] = copies_of(both, 1)
+    go_further(copy, both)
+    both.api.faults()
+    wake(run)
+    done = run.wait()
+    assert done.code == 1, done.all
+    assert OLD in done.err
+    assert attempts(both) == before
+    assert len(both.api.recipients) <= before

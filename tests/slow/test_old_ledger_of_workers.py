@@ -7,7 +7,10 @@ import signal
 import uuid
 
 import psycopg
+from sqlalchemy.engine import make_url
 
+from tests.acceptance.clocks import Clocks, wait_until_frozen, wake
+from tests.acceptance.conftest import MakeFleet
 from tests.acceptance.support import Project, people, until
 
 
@@ -48,3 +51,26 @@ def test_workers_look_up_whom_a_restored_ledger_may_have_forgotten(
 def _rests(project: Project, state: str) -> bool:
     [lane] = json.loads(project.ok("lanes", "--state", state, "--json").out)
     return bool(lane["worker"]) and lane["state"] in ("rests", "waits")
+
+
+def test_a_worker_claims_nothing_after_a_copy_of_its_ledger_has_gone_further(
+    make_fleet: MakeFleet, postgres: str
+) -> None:
+    fleet, copy = make_fleet(teams=1, people=40, concurrency=1), f"copy_{uuid.uuid4().hex}"
+    [team] = fleet.teams
+    fleet.submit()
+    source = make_url(fleet.state).database
+    with psycopg.connect(postgres, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {copy} TEMPLATE {source}")
+    clocks = Clocks(fleet.outputs, "runner.sending.attempt:attempt")
+    worker = fleet.worker(clocks.env, dead_after=60.0)
+    wait_until_frozen(worker)
+    campaign = fleet.file(team)
+    state = fleet.state.replace(f"/{source}?", f"/{copy}?")
+    fleet.ok("retry", campaign, "--state", state, "--accept-old-ledger")  # is handed in there
+    wake(worker)
+    done = worker.wait()
+    assert done.code == 1, done.all
+    assert "is an old copy" in done.err
+    assert fleet.ask("select count(*) from attempt") == [(0,)]
+    assert team.api.recipients == []

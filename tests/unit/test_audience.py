@@ -93,9 +93,9 @@ def test_rows_become_prospects(tmp_path: Path) -> None:
         ("https://x.com/ada", "bad_id", "https://x.com/ada is an address"),
         ("'123", "bad_id", "'123 begins with an apostrophe; remove it"),
         ("١٢٣", "bad_id", "١٢٣ is not in the digits 0 to 9"),
-        ("²", "bad_id", "² is no id"),
-        ("12 34", "bad_id", "12 34 is no id; X's ids are digits only"),
-        ("-5", "bad_id", "-5 is no id"),
+        ("²", "bad_id", "² is not an id"),
+        ("12 34", "bad_id", "12 34 is not an id; X's ids are digits only"),
+        ("-5", "bad_id", "-5 is not an id"),
         ("1" * 21, "bad_id", "1" * 21 + " is too long"),
         ("18446744073709551616", "bad_id", "18446744073709551616 is too long"),
     ],
@@ -184,7 +184,7 @@ def test_time_zones(tmp_path: Path) -> None:
     assert told(found) == [
         (2, "5", ""),
         (3, "6", ""),
-        (4, "bad_timezone", "tz London is no IANA time zone; did you mean Europe/London?"),
+        (4, "bad_timezone", "tz London is not an IANA time zone; did you mean Europe/London?"),
     ]
     zones = [row.zone for row in found.rows() if isinstance(row, Prospect)]
     assert zones == ["Europe/London", ""]
@@ -357,7 +357,7 @@ def test_a_list_says_why_and_since_when(tmp_path: Path) -> None:
 def test_a_date_that_is_none_is_refused_where_it_is_needed(tmp_path: Path, date: str) -> None:
     (tmp_path / "no.csv").write_text(f"x_user_id,added_at\n5,{date}\n")
     assert set(read_suppressed([tmp_path / "no.csv"], "platform", "twitter")) == {"5"}
-    with pytest.raises(AudienceError, match=f"row 2: {date} is no date"):
+    with pytest.raises(AudienceError, match=f"row 2: {date} is not a date"):
         read_list(tmp_path / "no.csv", "platform", "twitter", dates=True)
 
 

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from runner.campaign.loader import load_campaign
-from runner.campaign.schema import Campaign, Ramp, Sender, campaign_schema
+from runner.campaign.schema import Campaign, campaign_schema
+from runner.campaign.senders import Ramp, Sender
 from runner.errors import CampaignError
 from runner.schedule import Hours
 
@@ -140,7 +141,7 @@ def test_a_schedule(tmp_path: Path) -> None:
          "accept, suppress, contact_once_in, message, schedule, limits, retry, guard"),
         ("path: x", "F:4: path: unknown key; known here: name, api, senders, prospects, "
          "accept, suppress, contact_once_in, message, schedule, limits, retry, guard"),
-        ("schedule: {timezone: UTC, start: x}", "F:4: schedule.start: is no local time; "
+        ("schedule: {timezone: UTC, start: x}", "F:4: schedule.start: is not a local time; "
          "write one such as 2026-03-02 09:00, and its zone as timezone:"),
         ("schedule: {start: 2026-03-02 09:00}", "F:4: schedule: has no timezone; "
          "add one such as `timezone: Europe/London`"),
@@ -152,38 +153,38 @@ def test_a_schedule(tmp_path: Path) -> None:
          "F:4: schedule.windows: is empty; write a value or remove the line"),
         ("schedule: {timezone: UTC, windows: []}",
          "F:4: schedule.windows: is an empty list; name at least one"),
-        ("schedule: {timezone: UTC, start: 0001-01-01 00:00}", "F:4: schedule.start: is no local "
-         "time; write one such as 2026-03-02 09:00, and its zone as timezone:"),
-        ("schedule: {timezone: UTC, start: 2026-03-02 09:00+01:00}", "F:4: schedule.start: is no "
+        ("schedule: {timezone: UTC, start: 0001-01-01 00:00}", "F:4: schedule.start: is not a "
          "local time; write one such as 2026-03-02 09:00, and its zone as timezone:"),
+        ("schedule: {timezone: UTC, start: 2026-03-02 09:00+01:00}", "F:4: schedule.start: is not "
+         "a local time; write one such as 2026-03-02 09:00, and its zone as timezone:"),
         ("schedule: {timezone: UTC, grace: 0}", 'F:4: schedule.grace: has no unit; write "0s"'),
         ("schedule: {timezone: Eastern Standard Time}",
-         "F:4: schedule.timezone: is no IANA time zone; write America/New_York"),
-        ("schedule: {timezone: PST}", "F:4: schedule.timezone: is no IANA time zone; "
+         "F:4: schedule.timezone: is not an IANA time zone; write America/New_York"),
+        ("schedule: {timezone: PST}", "F:4: schedule.timezone: is not an IANA time zone; "
          "write a place such as America/Los_Angeles"),
         ("schedule: {timezone: EST}", "F:4: schedule.timezone: is the same all year, without "
          "summer time; write a place such as America/New_York"),
-        ("schedule: {timezone: localtime}", "F:4: schedule.timezone: is no IANA time zone; "
+        ("schedule: {timezone: localtime}", "F:4: schedule.timezone: is not an IANA time zone; "
          "write one such as Europe/London or America/New_York"),
-        ("schedule: {timezone: UTC, skip_holidays: de-by}", "F:4: schedule.skip_holidays: is no "
+        ("schedule: {timezone: UTC, skip_holidays: de-by}", "F:4: schedule.skip_holidays: is not a "
          "country whose holidays are known; did you mean DE-BY?"),
         ("schedule: {skip_holidays: US}", "F:4: schedule: has no timezone; "
          "add one such as `timezone: Europe/London`"),
         ("schedule: {timezone: Londn}",
-         "F:4: schedule.timezone: is no IANA time zone; did you mean Europe/London?"),
-        ("schedule: {timezone: somewhere}", "F:4: schedule.timezone: is no IANA time zone; "
+         "F:4: schedule.timezone: is not an IANA time zone; did you mean Europe/London?"),
+        ("schedule: {timezone: somewhere}", "F:4: schedule.timezone: is not an IANA time zone; "
          "write one such as Europe/London or America/New_York"),
         ("schedule: {timezone: UTC, skip_holidays: XX}",
-         "F:4: schedule.skip_holidays: is no country whose holidays are known; "
+         "F:4: schedule.skip_holidays: is not a country whose holidays are known; "
          "write a country such as US, or a part of one such as DE-BY"),
         ("schedule: {timezone: UTC, skip_holidays: NO}",
          'F:4: schedule.skip_holidays: `NO` is a yes/no value to YAML, not text; quote it: "NO"'),
         ('schedule: {timezone: UTC, windows: [{days: mon-fry, from: "09:00", to: "10:00"}]}',
-         "F:4: schedule.windows[0].days: is no day of the week; write mon-fri, mon,wed or sat"),
+         "F:4: schedule.windows[0].days: is not a day of the week; write mon-fri, mon,wed or sat"),
         ('schedule: {timezone: UTC, windows: [{days: mon, from: "09:00", to: 17:30}]}',
          'F:4: schedule.windows[0].to: `17:30` is a number to YAML, not text; quote it: "17:30"'),
         ('schedule: {timezone: UTC, windows: [{days: mon, from: "09:00", to: "24:30"}]}',
-         'F:4: schedule.windows[0].to: is no time of day; write one such as "09:00" or "17:30"'),
+         'F:4: schedule.windows[0].to: is not a time of day; write one such as "09:00" or "17:30"'),
         ('schedule: {timezone: UTC, windows: [{days: mon, from: "22:00", to: "06:00"}]}',
          "F:4: schedule.windows[0]: 22:00 is not before 06:00; "
          "for a night write two windows, one to 24:00 and one from 00:00"),
@@ -191,7 +192,7 @@ def test_a_schedule(tmp_path: Path) -> None:
          "F:4: schedule.windows[0].days: is missing; add days such as `days: mon-fri`"),
         ("contact_once_in: 30",
          'F:4: contact_once_in: has no unit; write "30d"'),
-        ("contact_once_in: never", "F:4: contact_once_in: is no duration; "
+        ("contact_once_in: never", "F:4: contact_once_in: is not a duration; "
          "write one such as 45s, 1m30s, 2h or 30d"),
         ("name: 2026-03-02",
          'F:4: name: `2026-03-02` is a date to YAML, not text; quote it: "2026-03-02"'),
@@ -207,13 +208,13 @@ def test_a_schedule(tmp_path: Path) -> None:
         ('suppress: "C:\\Users\\kim\\no.csv"',
          "F:4: a backslash in double quotes begins a sign of YAML's own; "
          "write / between the folders of a path; elsewhere \\\\, or single quotes"),
-        ('suppress: "lists\\no.csv"', "F:4: suppress: is no file name: there is a control "
+        ('suppress: "lists\\no.csv"', "F:4: suppress: is not a file name: there is a control "
          "character in it; in double quotes a backslash makes one; write / between folders"),
         ("suppress: lists\\no.csv", "F:4: suppress: has backslashes in it; write lists/no.csv"),
         ("suppress: 'C:\\no.csv'", "F:4: suppress: is a path of Windows, with backslashes; "
          "write where the file is on this computer, with / between folders"),
         ("suppress: https://example.com/no.csv", "F:4: suppress: is an address of the web, "
-         "not a file; download it, and name the file it becomes"),
+         "not a file; download it, and name that file"),
         ("suppress: file:///home/kim/no.csv",
          "F:4: suppress: is an address, not a path; write /home/kim/no.csv"),
         ("on: x", 'F:4: the key `on` is not text in YAML; quote it: "on"'),
@@ -224,7 +225,7 @@ def test_a_schedule(tmp_path: Path) -> None:
         ("retry: {timeout: 60}", 'F:4: retry.timeout: has no unit; write "60s"'),
         ('retry: {timeout: "60"}', 'F:4: retry.timeout: has no unit; write "60s"'),
         ("retry: {timeout: 1:30}",
-         "F:4: retry.timeout: is no duration; write one such as 45s, 1m30s, 2h or 30d"),
+         "F:4: retry.timeout: is not a duration; write one such as 45s, 1m30s, 2h or 30d"),
         ("retry: {timeout: 0s}", "F:4: retry.timeout: must be greater than 0"),
         ("retry: {absent: maybe}", "F:4: retry.absent: `maybe` is not known here; "
          "write 'hold' or 'resend'"),
@@ -244,7 +245,7 @@ def test_a_schedule(tmp_path: Path) -> None:
          "F:4: limits.per_hour: must be a whole number, not `010`; write digits only"),
         ("suppress: [a.csv, 5]", 'F:4: suppress[1]: `5` is a number to YAML, not text; '
          'quote it: "5"'),
-        ('suppress: ""', "F:4: suppress: is no file name; write a path, relative to this file"),
+        ('suppress: ""', "F:4: suppress: is not a file name; write a path, relative to this file"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_with_what_to_write(tmp_path: Path, line: str, told: str) -> None:
@@ -257,8 +258,8 @@ def test_a_mistake_is_one_line_with_what_to_write(tmp_path: Path, line: str, tol
         ("abc1", "F:1: senders: must be a list; put the value in brackets: [ ]"),
         ("[]", "F:1: senders: is an empty list; name at least one"),
         ("[123]", 'F:1: senders[0]: `123` is a number to YAML, not text; quote it: "123"'),
-        ("[A1]", "F:1: senders[0]: `A1` is no id of an account link; ids are small letters and "
-         "digits; `run-campaign senders` lists yours"),
+        ("[A1]", "F:1: senders[0]: `A1` is not the id of an account link; ids are small letters "
+         "and digits; `run-campaign senders` lists yours"),
         ("[a1, b2, a1]", "F:1: senders[2]: a1 is a sender already, in place 1; keep one"),
         ("[{per_hour: 3}]",
          "F:1: senders[0].id: is missing; add `id: ID`; `run-campaign senders` lists yours"),
@@ -266,12 +267,12 @@ def test_a_mistake_is_one_line_with_what_to_write(tmp_path: Path, line: str, tol
          "write the shorter one first, such as 45s..120s"),
         ("[{id: a1, gap: 45s..120}]", 'F:1: senders[0].gap: has no unit; write "120s"'),
         ("[{id: a1, gap: 45s..}]",
-         "F:1: senders[0].gap: is no duration; write one such as 45s, 1m30s, 2h or 30d"),
+         "F:1: senders[0].gap: is not a duration; write one such as 45s, 1m30s, 2h or 30d"),
         ("[{id: a1, ramp: {start: 5}}]", "F:1: senders[0].ramp.step: is missing; add it"),
         ("[{id: a1, ramp: }]",
-         "F:1: senders[0].ramp: is no warm-up; write {start: 20, step: 10}, or none"),
+         "F:1: senders[0].ramp: is not a warm-up; write {start: 20, step: 10}, or none"),
         ("[{id: a1, ramp: 20}]",
-         "F:1: senders[0].ramp: is no warm-up; write {start: 20, step: 10}, or none"),
+         "F:1: senders[0].ramp: is not a warm-up; write {start: 20, step: 10}, or none"),
         ("[{id: a1, ramp: {start: 0, step: 1}}]",
          "F:1: senders[0].ramp.start: must be greater than or equal to 1"),
         ("[{id: a1, per_huor: 5}]", "F:1: senders[0].per_huor: unknown key; "
@@ -312,13 +313,13 @@ def test_mistakes_of_the_message(tmp_path: Path, rest: str, told: str) -> None:
         ("{source: [a.csv, b.csv]}", "F:2: prospects.source: is a list, and one file is meant; "
          "write the name of one file"),
         ("https://docs.google.com/spreadsheets/d/abc/edit", "F:2: prospects: is an address of the "
-         "web, not a file; download it, and name the file it becomes"),
+         "web, not a file; download it, and name that file"),
         ("data\\p.csv", "F:2: prospects: has backslashes in it; write data/p.csv"),
         ("{source: a.csv, where: {country: []}}",
          "F:2: prospects.where.country: is an empty list; name at least one"),
         ("{source: a.csv, defaults: {no: x}}",
          'F:2: prospects.defaults: the key `no` is not text in YAML; quote it: "no"'),
-        ("{source: a.csv, encoding: rot13}", "F:2: prospects.encoding: is no text encoding; "
+        ("{source: a.csv, encoding: rot13}", "F:2: prospects.encoding: is not a text encoding; "
          "write utf-8, cp1252, latin-1 or the like"),
         ("{source: a.csv, id_type: x}", "F:2: prospects.id_type: `x` is not known here; "
          "write 'platform' or 'inbox'"),
@@ -339,10 +340,10 @@ def test_mistakes_of_the_prospects(tmp_path: Path, prospects: str, told: str) ->
         ("https://inboxapp.com/?key=s3cret", "holds a query or fragment"),
         ("https://inboxapp.com/#s3cret", "holds a query or fragment"),
         ("https://inboxapp.com/api/v1", "is of another API version than api.version"),
-        ("inboxapp.com", "is no address"),
-        ("https://[::1", "is no address"),
-        ("https://a b.com/s3cret", "is no address"),
-        ("https://a.com:99999/s3cret", "is no address"),
+        ("inboxapp.com", "is not an address"),
+        ("https://[::1", "is not an address"),
+        ("https://a b.com/s3cret", "is not an address"),
+        ("https://a.com:99999/s3cret", "is not an address"),
     ],
 )
 def test_a_bad_address_is_refused_without_showing_it(tmp_path: Path, url: str, told: str) -> None:
@@ -459,9 +460,11 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
         f"F: no such file; did you mean {tmp_path / 'spring.yaml'}?"
     ]
     assert problems(tmp_path / "spring.csv") == [
-        f"F: is no campaign file; did you mean {tmp_path / 'spring.yaml'}?"
+        f"F: is not a campaign file; did you mean {tmp_path / 'spring.yaml'}?"
     ]
-    assert problems(tmp_path / "zzz.txt") == ["F: is no campaign file; one ends in .yaml or .yml"]
+    assert problems(tmp_path / "zzz.txt") == [
+        "F: is not a campaign file; one ends in .yaml or .yml"
+    ]
     assert problems(tmp_path / "folder.yaml") == ["F: is a folder; name the campaign file in it"]
     assert problems(tmp_path / "no\0.yaml")[0].endswith("cannot be read (not a file name)")
 

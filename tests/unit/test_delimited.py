@@ -192,8 +192,8 @@ def test_json_arrays(tmp_path: Path, name: str) -> None:
     lines = '\n[\n{"x_user_id": 1},\n{"x_user_id": 2}\n]\n'
     for data in ('[{"x_user_id": "1"}, {"x_user_id": "2"}]', lines):
         assert rows(tmp_path, data, name) == [["x_user_id"], ["1"], ["2"]]
-    assert "row 2: is no JSON" in refused(tmp_path, '[{"x_user_id": 1}, {]', name)
-    assert "row 2: is no JSON (Extra data" in refused(tmp_path, '[{"x_user_id": 1}] x', name)
+    assert "row 2: is not JSON" in refused(tmp_path, '[{"x_user_id": 1}, {]', name)
+    assert "row 2: is not JSON (Extra data" in refused(tmp_path, '[{"x_user_id": 1}] x', name)
     assert "row 1: is not a JSON object" in refused(tmp_path, "[1]", name)
 
 
@@ -374,7 +374,7 @@ def test_lines_that_are_read_together_are_read_as_each_alone(
 
     def outcome(size: int) -> object:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("runner.tables.delimited.BLOCK", size)
+            patch.setattr("runner.tables.csv_records.BLOCK", size)
             try:
                 table = opened(tmp_path_factory.getbasetemp(), data, encoding=kind)
                 return list(table.rows()), list(map(str, table.findings))

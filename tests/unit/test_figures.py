@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from runner.campaign.schema import Limits, Sender
+from runner.campaign.schema import Limits
+from runner.campaign.senders import Sender
 from runner.ledger.queries.statistics import Slot
 from runner.message.status import MessageStatus
 from runner.pacing.capacity import SpeedRules, capacities

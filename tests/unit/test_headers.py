@@ -173,7 +173,7 @@ def test_a_default_counts_as_what_a_cell_says(tmp_path: Path) -> None:
             "EST",
             "is the same all year, without summer time; write a place such as America/New_York",
         ),
-        ("W. Europe Standard Time", "is no IANA time zone; write Europe/Berlin"),
+        ("W. Europe Standard Time", "is not an IANA time zone; write Europe/Berlin"),
     ],
 )
 def test_a_rows_zone_is_answered_as_the_campaigns_is(tmp_path: Path, cell: str, zone: str) -> None:

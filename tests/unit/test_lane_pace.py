@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from runner.campaign.schema import Ramp
+from runner.campaign.senders import Ramp
 from runner.errors import LaneEnding
 from runner.ledger.messages import usage
 from runner.message.outcome import Deferred, Outcome, Scope

@@ -60,7 +60,7 @@ def test_a_killed_owner_is_never_said_to_hold_a_lane(
     with hold_lane_file(folder, LANE, "spring", 1.0, 0.0):
         (holder,) = folder.glob("*.json")
         holder.write_text("{half of it")
-        assert "has not said its name yet" in told_to_a_second(folder)
+        assert "has not recorded its name yet" in told_to_a_second(folder)
 
 
 def test_whoever_waits_gets_the_lane_although_a_cleaner_removed_its_lock(tmp_path: Path) -> None:

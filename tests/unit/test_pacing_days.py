@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.campaign.schema import Ramp, Sender
+from runner.campaign.senders import Ramp, Sender
 from runner.pacing.forecast import Share, forecast
 from runner.pacing.pacer import make_pacer
 from runner.pacing.windows import DAY, HOUR

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -10,25 +11,34 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from runner.campaign.schema import Sender
+from runner.campaign.senders import Sender
+from runner.control import resolution
 from runner.errors import RunnerError
 from runner.events import EventBus
 from runner.ledger import schema
-from runner.ledger.campaigns import brakes, registry, submissions
+from runner.ledger.campaigns import bound_team, brakes, registry, submissions
 from runner.ledger.campaigns.submissions import Submission
-from runner.ledger.messages import decisions
+from runner.ledger.messages import decisions, outcomes
 from runner.ledger.messages.decisions import RetryRequest
+from runner.ledger.messages.outcomes import Result
 from runner.ledger.queries import lane_status
+from runner.message.evidence import Evidence
 from runner.message.outcome import Deferred, InDoubt, Rejected, Scope
 from runner.run.team import TokenIdentity
 from runner.schedule import Hours
 from runner.sending.guard import GuardLimits
 from runner.sending.lane import Lane
-from runner.workers.lane_slice import KNOWN_FOR, SLICE_IDLE, WorkerLanes, stop_reasons
+from runner.workers.lane_slice import (
+    KNOWN_FOR,
+    SLICE_IDLE,
+    TROUBLE_RETRY,
+    WorkerLanes,
+    stop_reasons,
+)
 from runner.workers.submitted_campaign import missed_start_reason, restore_guard
-from tests.lane import Setting, Told, for_person
+from tests.lane import Setting, Told, for_person, with_another
 from tests.pacing import sender
-from tests.support import LANE, ORIGIN, SENDER, hand_in
+from tests.support import LANE, ORIGIN, SENDER, claim_one, hand_in, make_intent, own_lane, recipient
 from tests.virtual import VirtualClock, run_virtually
 
 SLICE = 60.0
@@ -64,6 +74,46 @@ def test_what_is_in_doubt_for_long_holds_up_no_queue_of_which_a_slice_is_over(
     assert counts["in_doubt"] == 1
     assert counts["queued"] > 10
     assert due_in(told, setting) == 0.0
+
+
+def test_a_lane_that_waits_for_another_to_have_settled_is_tried_again(
+    make: Callable[..., Setting],
+) -> None:
+    setting = make([1, 2])
+    setting.another_campaign("autumn", [2])
+    run, epoch = own_lane(setting.ledger, "another team")
+    intent = make_intent(3, run, epoch, lane="another team", campaign=2, recipient=recipient(2))
+    claim_one(setting.ledger, intent)
+    told = setting.drive(idle_after=SLICE_IDLE)
+    assert setting.counts() == {"sent": 1, "queued": 1}
+    assert due_in(told, setting) == TROUBLE_RETRY
+    [why] = stop_reasons(told.lane)
+    assert why.startswith("spring: 1 wait for autumn, which may have written to the same people")
+    result = Result(3, 1, Evidence.REJECTED, 9.0, "notFound")
+    setting.ledger.write(outcomes.record, [result])
+    told = setting.drive(idle_after=SLICE_IDLE)
+    assert setting.counts() == {"sent": 2}
+    assert (due_in(told, setting), stop_reasons(told.lane)) == (None, [])
+
+
+def test_a_lane_that_waits_for_its_own_doubt_rests_until_a_person_has_settled_it(
+    make: Callable[..., Setting],
+) -> None:
+    setting = make([1, 2])
+    other = with_another(setting, range(2, 3))
+    setting.ledger.write(bound_team.bind, other, ORIGIN, LANE)
+    handed_in(setting, at=0.0)
+    doubt = InDoubt("sendUnconfirmed", message_id="m1")
+    setting.api.script = for_person("2", doubt)
+    told = setting.drive(idle_after=SLICE_IDLE)
+    assert setting.counts() == {"sent": 1, "queued": 1}
+    assert due_in(told, setting) is None
+    setting.ledger.write(submissions.postpone, LANE, 1, None)
+    row = setting.ledger.read(registry.find_campaign, "autumn")
+    assert row is not None
+    assert setting.ledger.read(submissions.due_lanes, math.inf) == []
+    resolution.resolve(setting.ledger, row, told.lane.clock, sent=["2"], by="ada", via="cli")
+    assert [each.lane for each in setting.ledger.read(submissions.due_lanes, math.inf)] == [LANE]
 
 
 def test_what_stopped_a_lane_while_it_was_driven_is_told(make: Callable[..., Setting]) -> None:

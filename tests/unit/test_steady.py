@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from runner.campaign.schema import Limits, Sender
+from runner.campaign.schema import Limits
+from runner.campaign.senders import Sender
 from runner.pacing.capacity import sustained_rate
 from runner.pacing.pacer import make_pacer
 

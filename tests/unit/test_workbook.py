@@ -105,7 +105,7 @@ def test_a_sheet_without_the_id_column_is_no_second_table(tmp_path: Path) -> Non
 
 def test_a_sheet_of_a_text_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x_user_id\n1\n")
-    with pytest.raises(AudienceError, match="is no workbook and has no sheets; remove"):
+    with pytest.raises(AudienceError, match="is not a workbook and has no sheets; remove"):
         opened(tmp_path / "a.csv", "People")
 
 
@@ -122,7 +122,7 @@ def test_a_workbook_under_another_name_is_read(tmp_path: Path) -> None:
         (b"<?xml version='1.0'?><Workbook/>", "is an XML file, no Excel workbook"),
         (b"x_user_id,name\n1,Ada\n", "is a text file, no Excel workbook; give it the ending .csv"),
         (b"\xd0\xcf\x11\xe0", "is protected by a password, or an old .xls file"),
-        (b"PK\x03\x04", "is no Excel workbook, or a damaged one"),
+        (b"PK\x03\x04", "is not an Excel workbook, or a damaged one"),
     ],
 )
 def test_what_is_no_workbook_is_called_what_it_is(tmp_path: Path, data: bytes, what: str) -> None:

@@ -57,4 +57,4 @@ def test_any_text_is_a_zone_or_says_why_not(text: str) -> None:
         found = find_zone(text)
     except ValueError as error:
         found = str(error).partition("; ")[0]
-    assert found in (*ZONES, "is no IANA time zone")
+    assert found in (*ZONES, "is not an IANA time zone")

@@ -23,7 +23,7 @@ from runner.project.open import opened
 
 @click.command(
     "cancel",
-    short_help="Withdraw what a campaign has in the queue.",
+    short_help="Withdraw the queued messages of a campaign.",
     epilog=examples(
         "run-campaign cancel spring.yaml",
         "run-campaign resume spring.yaml                       lets it go on, and then",
@@ -35,7 +35,7 @@ from runner.project.open import opened
 @state_option
 @click.pass_obj
 def command(call: Invocation, /, campaign: Path, yes: bool, state: str | None) -> int:
-    """Withdraw what a campaign has in the queue, and send nothing more of it until it is resumed.
+    """Withdraw the queued messages of a campaign, and send nothing more of it until it is resumed.
 
     A live run obeys within a second; what is under way ends, and what is in doubt stays so.
     """
@@ -54,5 +54,5 @@ def command(call: Invocation, /, campaign: Path, yes: bool, state: str | None) -
     for line in left.lines:
         click.echo(safe(line))
     again = call.command("retry", file, "--status", "cancelled")
-    click.echo(f"to take it back: {call.command('resume', file)}, then: {again}")
+    click.echo(f"to undo that: {call.command('resume', file)}, then: {again}")
     return 0

@@ -26,7 +26,9 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
     try:
         return str(ip_address(value))
     except ValueError:
-        raise click.BadParameter(f"{value} is no IP address of this machine", ctx, param) from None
+        raise click.BadParameter(
+            f"{value} is not an IP address of this machine", ctx, param
+        ) from None
 
 
 @click.command(
@@ -44,7 +46,7 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
     "--port",
     type=click.IntRange(0, 65535),
     metavar="N",
-    help=f"0: any free one. Default: {PORT}, or the next that is free.",
+    help=f"0: any free port. Default: {PORT}, or the next that is free.",
 )
 @click.option(
     "--host",

@@ -50,7 +50,7 @@ STATUSES = (
     "statuses",
     multiple=True,
     type=click.Choice(STATUSES),
-    help="Only those that are so; repeatable. Default: all.",
+    help="Only messages with this status; repeatable. Default: all.",
 )
 @state_option
 @click.pass_obj

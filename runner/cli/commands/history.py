@@ -40,7 +40,7 @@ def command(
     call: Invocation, /, campaign: Path | None, as_json: bool, limit: int, state: str | None
 ) -> int:
     """Show what people did to a campaign, or to the whole ledger: who paused, resumed or cancelled,
-    gave a word for a message in doubt, queued again, changed the do-not-contact list. Newest first.
+    resolved a message in doubt, queued again, changed the do-not-contact list. Newest first.
     """
     call.about((campaign,) if campaign else (), state)
     if campaign is not None:
@@ -53,11 +53,7 @@ def command(
         told = [asdict(each) | {"at": iso(each.at)} for each in found]
         click.echo(json_text(told))
     else:
-        click.echo(
-            table([_line(each) for each in found], indent="")
-            if found
-            else "nobody has done anything yet"
-        )
+        click.echo(table([_line(each) for each in found], indent="") if found else "no actions yet")
     return 0
 
 

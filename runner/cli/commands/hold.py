@@ -23,7 +23,7 @@ from runner.ledger.messages import holds
 
 @click.command(
     "hold",
-    short_help="Write to people no more for now, in no campaign.",
+    short_help="Hold messages to people for now, in every campaign.",
     epilog=examples(
         "run-campaign hold 9184620175530281101 --until 2026-12-24 --why 'on holiday'",
         "run-campaign hold --file answered.csv --id twitter_id",
@@ -35,14 +35,14 @@ from runner.ledger.messages import holds
     "--file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Everybody of a table, or of a plain list of ids, too.",
+    help="Also the people of a table, or of a plain list of ids.",
 )
 @click.option("--id", "column", metavar="COLUMN", help="The column of FILE with the ids.")
 @click.option(
     "--until",
     metavar="DATE",
-    help="A day, at whose beginning they may be written to again, or a time of it, here. Default: "
-    "until somebody says unhold.",
+    help="The day from which they may be written to again, or a time such as '2026-12-24 09:00', "
+    "in this machine's zone. Default: until `run-campaign unhold`.",
 )
 @click.option("--why", default="", metavar="TEXT", help="Why, for readers of the list.")
 @kind_options
@@ -64,10 +64,10 @@ def command(
     as_json: bool,
     state: str | None,
 ) -> int:
-    """Write to people no more for now, in whatever campaign; their messages stay queued.
+    """Hold messages to people for now, in every campaign; the messages stay queued.
 
-    Returns when nothing of them can leave any more, or says whose message was on its way. Who is
-    on hold already is from then on as it is said here.
+    Returns when nothing to them can leave any more, or says whose message was on its way. A
+    new hold replaces an earlier one of the same person.
     """
     call.about((), state)
     if as_list:
@@ -79,7 +79,9 @@ def command(
     if column is not None and file is None:
         raise click.UsageError("--id names a column of --file FILE")
     if not ids and file is None:
-        raise click.UsageError("whom? name their ids, or --file FILE; --list shows who is on hold")
+        raise click.UsageError(
+            "name the ids of the people, or --file FILE; --list shows who is on hold"
+        )
     clock = SystemClock()
     ends = None if until is None else _hold_end(until, clock.now())
     wanted = dict.fromkeys(checked_ids(ids, platform, id_type))
@@ -146,7 +148,7 @@ def _hold_end(text: str, now: float) -> float:
         found = datetime.fromisoformat(text.strip())
         at = found.timestamp()
     except (ValueError, OverflowError, OSError):
-        raise click.BadParameter(f"{text} is no date; {example}", param_hint="--until") from None
+        raise click.BadParameter(f"{text} is not a date; {example}", param_hint="--until") from None
     if at <= now:
         raise click.BadParameter(f"{text} is not in the future", param_hint="--until")
     if found.year >= TOO_LATE_YEAR:

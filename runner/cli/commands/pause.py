@@ -19,22 +19,22 @@ from runner.project.open import opened
 
 @click.command(
     "pause",
-    short_help="Begin nothing more of a campaign, until it is resumed.",
+    short_help="Pause a campaign until it is resumed.",
     epilog=examples("run-campaign pause spring.yaml", "run-campaign resume spring.yaml"),
 )
 @known_campaign_argument
 @state_option
 @click.pass_obj
 def command(call: Invocation, /, campaign: Path, state: str | None) -> int:
-    """Begin nothing more of a campaign. A live run obeys within a second; what is under way ends.
+    """Pause a campaign: start no more of its messages. A live run obeys within a second.
 
-    It stays paused for later runs too, until `run-campaign resume`.
+    Messages under way end. It stays paused for later runs too, until `run-campaign resume`.
     """
     call.about((campaign,), state)
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
         before = campaigns.pause(ledger, row, SystemClock(), by=user(), via=CLI)
     if before is not None:
-        click.echo(f"{safe(brake_text(row.name, before))}: it stays so")
+        click.echo(f"{safe(brake_text(row.name, before))}: nothing changes")
     else:
         click.echo(f"{safe(row.name)}: paused by {safe(user())}; what is under way ends")
     click.echo(f"resume with: {call.command('resume', str(campaign))}")

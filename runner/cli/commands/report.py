@@ -21,7 +21,7 @@ from runner.status.statistics import statistics_of
 
 @click.command(
     "report",
-    short_help="Write what came of a campaign as a page with charts.",
+    short_help="Write the results of a campaign as a page with charts.",
     epilog=examples(
         "run-campaign report spring.yaml -o report.html",
         "run-campaign report spring.yaml -o report.html --by country --by company",
@@ -60,11 +60,12 @@ def command(
     by: tuple[str, ...],
     state: str | None,
 ) -> int:
-    """Write what came of a campaign: who was sent to, skipped, rejected and why, how fast it went
+    """Write the results of a campaign: who was sent to, skipped, rejected and why, how fast it went
     against what was allowed, per sender and column, when it is done, and what needs a person.
 
-    The page is one file that needs no network and prints. The ledger is only read: it can be asked
-    at any time, of a live run too. CAMPAIGN may be left out where the ledger has one only.
+    The page is one file that needs no network and can be printed. The ledger is only read, so that
+    this works at any time, of a live run too. CAMPAIGN may be left out where the ledger has only
+    one.
     """
     call.about((campaign,) if campaign else (), state)
     format = chosen or (format_of(output) if output else "html")

@@ -34,7 +34,7 @@ STILL_IN_DOUBT = 4
 
 @click.command(
     "resolve",
-    short_help="Settle messages in doubt: now by the API, or by your word.",
+    short_help="Settle messages in doubt: ask the API, or say what you found.",
     epilog=examples(
         "run-campaign resolve spring.yaml           ask the API, then list the rest",
         "run-campaign resolve spring.yaml --list",
@@ -64,9 +64,11 @@ STILL_IN_DOUBT = 4
     multiple=True,
     metavar="ID",
     callback=compared_ids,
-    help="Take your word for this one back, until the next run; repeatable.",
+    help="Undo your --sent or --not-sent for this one, until the next run; repeatable.",
 )
-@click.option("--undo-all", is_flag=True, help="Take back every word since the last run.")
+@click.option(
+    "--undo-all", is_flag=True, help="Undo every --sent and --not-sent since the last run."
+)
 @click.option("--list", "only_list", is_flag=True, help="List them; ask no API.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @state_option
@@ -86,14 +88,14 @@ def command(
 ) -> int:
     """Settle messages in doubt: those that may or may not have been sent.
 
-    Without more, the API is asked again now, and what stays in doubt is listed with where to look.
-    Exit code 4 while some are left.
+    Without options, the API is asked again now, and messages that stay in doubt are listed with
+    where to look for them. Exit code 4 while some are left.
     """
     call.about((campaign,), state)
-    words, undone = bool(sent or not_sent or all_not_sent), bool(undo or undo_all)
-    if words + undone + only_list > 1:
-        raise click.UsageError("say what was sent or not, or --undo, or --list; one at a time")
-    if words:
+    by_hand, undone = bool(sent or not_sent or all_not_sent), bool(undo or undo_all)
+    if by_hand + undone + only_list > 1:
+        raise click.UsageError("choose one: --sent and --not-sent, --undo, or --list")
+    if by_hand:
         if not _resolve_by_hand(call, campaign, state, sent, not_sent, all_not_sent, yes):
             return STILL_IN_DOUBT
     elif undone:
@@ -141,10 +143,10 @@ def _resolve_by_hand(
             via=CLI,
         )
         submitted = ledger.read(submissions.is_submitted, row.id)
-    click.echo(f"sent by your word: {said_sent}, queued again: {queued}")
+    click.echo(f"recorded as sent: {said_sent}, queued again: {queued}")
     if said_sent or queued:
         undo = call.command("resolve", str(campaign), "--undo-all")
-        click.echo(f"to take that back, until the next run: {undo}")
+        click.echo(f"to undo that, until the next run: {undo}")
     if queued:
         words = ["submit", str(campaign)] if submitted else [str(campaign)]
         click.echo(f"to send them: {call.command(*words)}")
@@ -155,7 +157,7 @@ def _undo(campaign: Path, state: str | None, ids: tuple[str, ...]) -> None:
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
         told = undo(ledger, row, SystemClock(), ids, by=user(), via=CLI)
     if not told.back and not told.too_late:
-        click.echo("nothing to take back: no word was given since the last run")
+        click.echo("nothing to undo: nothing was resolved by hand since the last run")
         return
     click.echo(f"in doubt again: {len(told.back)}")
     if told.too_late:
@@ -167,7 +169,7 @@ def _confirmed(count: int) -> bool:
     """Ask a person at a terminal: recipients who did get it would be written to twice."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return True
-    question = f"Queue {count} again? Whoever did get it will be written to twice."
+    question = f"Queue {count} again? People who did get it will be written to twice."
     return click.confirm(question, default=False)
 
 
@@ -198,7 +200,7 @@ def _person(doubt: Doubt) -> str:
         for name, value in json.loads(doubt.columns).items()
         if value and value != doubt.recipient.id
     ]
-    return ", ".join(cells[:3]) or "nothing but an id"
+    return ", ".join(cells[:3]) or "only an id"
 
 
 def _listed(doubts: list[Doubt], call: Invocation, campaign: Path) -> Iterable[str]:

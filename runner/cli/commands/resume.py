@@ -30,10 +30,10 @@ from runner.project.open import opened
 @run_options
 @click.pass_obj
 def command(call: Invocation, /, campaign: Path, **said: Any) -> int:
-    """Let a paused, cancelled or guarded campaign go on. A live run that has it goes on with it, or
-    workers do; else it is run here.
+    """Let a campaign go on that was paused, cancelled or stopped by its guard. A live run or
+    workers that have it go on with it; otherwise it is run here.
 
-    What was withdrawn by `run-campaign cancel` stays cancelled: see `run-campaign retry`.
+    Messages that `run-campaign cancel` withdrew stay cancelled: see `run-campaign retry`.
     """
     call.about((campaign,), said["state"], runs=True)
     err = said["log_format"] == "json"

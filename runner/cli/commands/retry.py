@@ -36,15 +36,19 @@ from runner.project.open import opened
     "statuses",
     multiple=True,
     type=click.Choice(["failed", "rejected", "cancelled"]),
-    help="Only those that are so; repeatable. Default: all three.",
+    help="Only messages with this status; repeatable. Default: all three.",
 )
 @click.option(
-    "--reason", "reasons", multiple=True, metavar="CODE", help="Only for this reason; repeatable."
+    "--reason",
+    "reasons",
+    multiple=True,
+    metavar="CODE",
+    help="Only messages with this reason; repeatable.",
 )
 @click.option(
     "--new-key",
     is_flag=True,
-    help="Under a new idempotency key; only where every attempt is proven not sent.",
+    help="Use a new idempotency key; only for messages whose attempts are all proven not sent.",
 )
 @run_options
 @click.pass_obj
@@ -60,7 +64,7 @@ def command(
     """Queue failed, rejected or cancelled messages again, then run the campaign, or submit it again
     if workers have it.
 
-    Who is in doubt is not touched: see `run-campaign resolve`.
+    Messages in doubt are not touched: see `run-campaign resolve`.
     """
     call.about((campaign,), said["state"], runs=True)
     old = said["accept_old_ledger"]

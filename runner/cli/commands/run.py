@@ -38,7 +38,7 @@ from runner.cli.options import campaigns_argument, examples, run_options
     "faults",
     multiple=True,
     metavar="SPEC",
-    help="With --sandbox: what goes wrong there.",
+    help="With --sandbox: a fault to cause there.",
 )
 @run_options
 @click.pass_obj

@@ -47,10 +47,10 @@ def _limit(ctx: click.Context, param: click.Parameter, value: str) -> int | None
     ),
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback only.")
-@click.option("--port", default=8765, show_default=True, help="0: any free one.")
-@click.option("--token", default="sandbox-token", show_default=True, help="The token it takes.")
+@click.option("--port", default=8765, show_default=True, help="0: any free port.")
+@click.option("--token", default="sandbox-token", show_default=True, help="The token it accepts.")
 @click.option(
-    "--fault", "faults", multiple=True, metavar="SPEC", help="What goes wrong; repeatable."
+    "--fault", "faults", multiple=True, metavar="SPEC", help="A fault to cause; repeatable."
 )
 @click.option(
     "--per-minute",
@@ -58,12 +58,17 @@ def _limit(ctx: click.Context, param: click.Parameter, value: str) -> int | None
     default="300",
     show_default=True,
     metavar="N|none",
-    help="Requests it lets through per minute.",
+    help="Requests that it allows per minute.",
 )
 @click.option(
-    "--record", type=click.Path(path_type=Path), metavar="FILE", help="Its list of accepted sends."
+    "--record",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="File for its list of accepted sends.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of what it makes up.")
+@click.option(
+    "--seed", default=0, show_default=True, help="Seed of the people and ids that it makes up."
+)
 def command(
     host: str,
     port: int,

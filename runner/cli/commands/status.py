@@ -37,9 +37,9 @@ from runner.status.status import Status
 def command(
     call: Invocation, /, campaign: Path | None, as_json: bool, watch: bool, state: str | None
 ) -> int:
-    """Show counts per status, rate, finish time, what binds, and what needs a person.
+    """Show counts per status, rate, finish time, the slowest limit, and what needs a person.
 
-    Reads the ledger only: it can be asked at any time, of a live run too.
+    Only reads the ledger, so that it works at any time, of a live run too.
     """
     call.about((campaign,) if campaign else (), state)
     if watch and as_json:

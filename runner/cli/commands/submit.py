@@ -33,7 +33,7 @@ from runner.terminal.display import open_display
     "--start",
     default="",
     metavar="TIME",
-    help="Instead of the file's schedule.start, in its timezone.",
+    help="Start at this time instead of schedule.start, in the file's timezone.",
 )
 @accept_option
 @click.option(
@@ -63,7 +63,7 @@ def command(
     """Plan campaigns into a ledger on PostgreSQL and hand their lanes to workers.
 
     The files need not be on the workers' hosts, but the token does: in an environment variable of
-    the name that the campaign gives. Again after a change: it is planned again.
+    the name that the campaign gives. After a change of the files, submit again.
     """
     call.about(campaigns, state)
     options = Options(

@@ -54,7 +54,9 @@ def add(
 
 @command.command("import", epilog=examples("run-campaign suppress import do-not-contact.csv"))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--reason", default="", metavar="TEXT", help="Where the file has none.")
+@click.option(
+    "--reason", default="", metavar="TEXT", help="The reason for rows of the file that have none."
+)
 @click.option("--id", "column", metavar="COLUMN", help="The column with the ids.")
 @kind_options
 @state_option

@@ -30,7 +30,12 @@ QUIET: dict[str, Any] = {"log_format": "text", "quiet": True, "verbose": False}
     ),
 )
 @campaign_argument
-@click.option("--to", required=True, metavar="ID", help="Your own id, as the prospects have ids.")
+@click.option(
+    "--to",
+    required=True,
+    metavar="ID",
+    help="Your own id, of the same kind as the ids in the sheet.",
+)
 @click.option(
     "--row",
     type=click.IntRange(2),

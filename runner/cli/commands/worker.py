@@ -30,7 +30,7 @@ than begin, or say that it lives."""
 
 @click.command(
     "worker",
-    short_help="Drive the lanes of a shared ledger, beside any number of others.",
+    short_help="Send campaigns of a shared ledger, beside other workers.",
     epilog=examples("run-campaign worker --slots 50", "run-campaign worker --log-format json"),
 )
 @click.option(
@@ -56,11 +56,12 @@ than begin, or say that it lives."""
     show_default=True,
     metavar="DURATION",
     callback=duration,
-    help="Take over from a worker without a sign of life for so long; the same for all workers.",
+    help="Take over from a worker that gives no sign of life for this time; "
+    "use the same for all workers.",
 )
 @watching_options
 @click.option("-q", "--quiet", is_flag=True, help="Only problems.")
-@click.option("-v", "--verbose", is_flag=True, help="Each message too.")
+@click.option("-v", "--verbose", is_flag=True, help="Show each message too.")
 @state_option
 @click.pass_obj
 def command(
@@ -77,8 +78,8 @@ def command(
     verbose: bool,
     state: str | None,
 ) -> int:
-    """Drive lanes that campaigns were submitted to, until SIGTERM or Ctrl-C: then what is under way
-    ends, and other workers go on.
+    """Drive the lanes of submitted campaigns, until SIGTERM or Ctrl-C: then messages under way end,
+    and other workers go on.
 
     Tokens are read from this environment, by the names that the campaigns give. A lane whose
     variable is not set here is left to workers that have it.

@@ -25,7 +25,7 @@ def back_up(location: str, target: Path) -> str:
     """
     url = ledger_url(location)
     if url.get_backend_name() != "sqlite":
-        raise LedgerError(f"{place_of(url)} is no SQLite file", "use pg_dump for PostgreSQL")
+        raise LedgerError(f"{place_of(url)} is not an SQLite file", "use pg_dump for PostgreSQL")
     source = Path(url.database or "")
     if os.path.lexists(target):
         raise LedgerError(f"{target} exists already", "name a new file")
@@ -43,7 +43,7 @@ def back_up(location: str, target: Path) -> str:
             ) as live,
         ):
             if not live.execute("SELECT 1 FROM sqlite_master WHERE name = 'message'").fetchone():
-                raise LedgerError(f"{source} is no ledger", "name one: --state PATH")
+                raise LedgerError(f"{source} is not a ledger", "name one: --state PATH")
             _copy(live, partial, target)
         partial.replace(target)
         _sync(target.parent)

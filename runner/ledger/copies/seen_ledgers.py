@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runner.ledger.copies.staleness import Newest, ProgressMarks
-from runner.ledger.locks import hold_seen_file
+from runner.ledger.locks import hold_live_file, hold_seen_file, is_live
 from runner.passwords import hide_password
 
 
@@ -68,6 +69,36 @@ class SeenLedger:
         with hold_seen_file(self.file.with_suffix(".lock")):
             yield
 
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        """Let commands on other copies see, while the context lasts, that a run of this one lives.
+        Only of a ledger in a file. Raises OSError where nothing can be written."""
+        with contextlib.ExitStack() as held:
+            if copy := self._copy():
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                name = f"{self.ledger}.{copy}.{os.getpid()}.live"
+                held.enter_context(hold_live_file(self.folder / name))
+            yield
+
+    def is_live_elsewhere(self) -> bool:
+        """Return whether a run of another copy of the ledger lives."""
+        own = f"{self.ledger}.{self._copy()}."
+        found = self.folder.glob(f"{self.ledger}.*.live")
+        return any(is_live(file) for file in found if not file.name.startswith(own))
+
+    def _copy(self) -> str:
+        """Return what tells this copy from others, whatever path leads to it; empty for none in a
+        file."""
+        try:
+            status = os.stat(self.place)
+        except OSError:
+            return ""
+        return f"{status.st_dev:x}-{status.st_ino:x}"
+
+    def last_place(self) -> str:
+        """Read where the ledger was when it was remembered last."""
+        return _read(self.file).place
+
     def remember(self, seen: ProgressMarks, moved_to: str = "") -> None:
         """Remember how far the ledger has come, and where it has moved to. Raises OSError where
         that cannot be written."""
@@ -81,7 +112,7 @@ class SeenLedger:
     def stamp(self) -> tuple[int, int]:
         """Return what differs after each change of the file: its time and inode, zeros for none."""
         try:
-            status = self.file.stat()
+            status = os.stat(f"{self.folder}/{self.ledger}.json")  # as `file`, quickly
         except OSError:
             return 0, 0
         return status.st_mtime_ns, status.st_ino
@@ -124,5 +155,5 @@ def _read(file: Path) -> _Remembered:
         return _Remembered()
 
 
-def _newest(table: str, id: int, number: int, at: float) -> Newest:
-    return Newest(str(table), int(id), int(number), float(at))
+def _newest(table: str, id: int, number: int, at: float, changes: int = 0) -> Newest:
+    return Newest(str(table), int(id), int(number), float(at), int(changes))

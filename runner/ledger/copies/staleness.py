@@ -34,20 +34,25 @@ PROCESSES = 100
 _CHANGES = "changes"
 _LOST = "attempts_lost"  # that other copies were seen to have made
 _PRESUMED = "presumed "
-_ACCEPTED = "accepted_at"  # when this ledger was last taken for one although it is an old copy
+_ACCEPTED = "accepted_changes"  # that it had when it was last taken for one although it is old
 _OLD = "old_copy"  # what a machine has missed in it
 _ATTEMPT, _ACTION = "attempt", "action"
 
 
 class Newest(NamedTuple):
     """The newest entry that a process knows to be on the disk of a ledger: an attempt's message and
-    number, or an action's id and 0; and when it was made, which tells it from what a copy has in
-    its place."""
+    number, or an action's id and 0; when it was made, which tells it from what a copy has in its
+    place; and how many changes (`ProgressMarks`) the ledger had by then, at least."""
 
     table: str
     id: int
     number: int
     at: float
+    changes: int
+
+    def is_same(self, other: Newest | None) -> bool:
+        """Return whether it is the same entry, whatever the ledger had by then."""
+        return other is not None and self == other._replace(changes=self.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +101,33 @@ def progress_marks(connection: Connection) -> ProgressMarks:
     real = ~campaign.c.is_test, ~campaign.c.rehearsal
     names = connection.execute(select(campaign.c.name).where(*real)).scalars()
     attempts: int = connection.execute(counted).scalar_one()
-    changes, lost = (int(note(connection, key) or 0) for key in (_CHANGES, _LOST))
-    return ProgressMarks(changes, attempts + lost, tuple(sorted(names)))
+    lost = int(note(connection, _LOST) or 0)
+    return ProgressMarks(changes(connection), attempts + lost, tuple(sorted(names)))
+
+
+def changes(connection: Connection) -> int:
+    """Read how many commands were allowed to change this ledger; each copy that goes on by itself
+    has begun with one more."""
+    return int(note(connection, _CHANGES) or 0)
 
 
 def advance(connection: Connection) -> ProgressMarks:
     """Count one more command that may change the ledger."""
-    set_note(connection, _CHANGES, str(int(note(connection, _CHANGES) or 0) + 1))
+    set_note(connection, _CHANGES, str(changes(connection) + 1))
     return progress_marks(connection)
 
 
 def missing(connection: Connection, remembered: ProgressMarks) -> str:
     """Describe what a ledger lacks of what a machine knows was in it; empty for nothing. What was
-    made before the ledger was accepted as an old copy is none of that."""
+    made before the ledger was accepted as an old copy is none of that: by its count of changes,
+    since machines' clocks differ."""
     if told := is_told_old(connection):
         return told
-    accepted = float(note(connection, _ACCEPTED) or "-inf")
+    accepted = int(note(connection, _ACCEPTED) or 0)
     lost = [
         each
         for each in remembered.newest.values()
-        if each.at > accepted and not _is_there(connection, each)
+        if each.changes >= accepted and not _is_there(connection, each)
     ]
     if not lost:
         return ""
@@ -137,12 +149,12 @@ def newest_action(connection: Connection) -> Newest | None:
     """Read the last thing that a person did, in this ledger."""
     found = select(action.c.id, action.c.at).order_by(action.c.id.desc()).limit(1)
     row = connection.execute(found).first()
-    return None if row is None else Newest(_ACTION, row.id, 0, row.at)
+    return None if row is None else Newest(_ACTION, row.id, 0, row.at, changes(connection))
 
 
-def newest_attempt(message: int, number: int, at: float) -> Newest:
-    """Make the entry of an attempt that has been committed."""
-    return Newest(_ATTEMPT, message, number, at)
+def newest_attempt(message: int, number: int, at: float, changes: int) -> Newest:
+    """Make the entry of an attempt that has been committed, when the ledger had so many changes."""
+    return Newest(_ATTEMPT, message, number, at, changes)
 
 
 def is_told_old(connection: Connection) -> str:
@@ -174,9 +186,10 @@ def accept(
     lost = int(note(connection, _LOST) or 0) + max(0, remembered.attempts - own.attempts)
     set_note(connection, _LOST, str(lost))
     set_note(connection, _CHANGES, str(max(own.changes, remembered.changes)))
-    set_note(connection, _ACCEPTED, repr(at))
     set_note(connection, _OLD, "")
-    return advance(connection)
+    accepted = advance(connection)
+    set_note(connection, _ACCEPTED, str(accepted.changes))
+    return accepted
 
 
 def accepted_at(connection: Connection, name: str) -> float | None:

@@ -32,14 +32,14 @@ from runner.ledger.schema import (
     metadata,
     note,
     request,
+    resolution,
     row_skip,
     run,
     set_note,
     suppression,
-    word,
 )
 
-COPIED = (run, message, row_skip, attempt, word, brake, action, request)
+COPIED = (run, message, row_skip, attempt, resolution, brake, action, request)
 """Tables that are copied as they are, but for their numbers; a table that names rows of another
 comes after it."""
 NUMBERED = (campaign, run, message, brake, action, request)
@@ -150,7 +150,7 @@ def _numbers(column: Column[Any]) -> str | None:
     """Return the table whose numbers a column holds, None for any other column."""
     for key in column.foreign_keys:
         return str(key.column.table.name)
-    if column is word.c.run:
+    if column is resolution.c.run:
         return run.name
     own = column.name == "id" and isinstance(column.type, BigInteger)
     return str(column.table.name) if own else None

@@ -1,4 +1,4 @@
-"""A person's resolutions of messages in doubt, and undoing them before anything came of them."""
+"""A person's resolutions of messages in doubt, and their undoing before the next run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from runner.ledger.locks import lock_campaign
 from runner.ledger.messages.outcomes import OUTCOME_COLUMNS, Recorded, invalidate_plan
 from runner.ledger.messages.settlements import Settlement, settle
-from runner.ledger.schema import attempt, campaign, message, run, word
+from runner.ledger.schema import attempt, campaign, message, resolution, run
 from runner.message.evidence import AttemptOutcome
 from runner.message.status import MessageStatus
 
@@ -44,7 +44,7 @@ def _resolve_part(
     before = _read_before(connection, ids)
     recorded = settle(connection, list(resolutions))
     last, planned_at = _last_run(connection), _planned_at(connection, id)
-    connection.execute(delete(word).where(word.c.message.in_(ids)))
+    connection.execute(delete(resolution).where(resolution.c.message.in_(ids)))
     kept = [
         {
             "message": each.message,
@@ -56,7 +56,7 @@ def _resolve_part(
         if done is not None
     ]
     if kept:
-        connection.execute(insert(word), kept)
+        connection.execute(insert(resolution), kept)
     return recorded
 
 
@@ -104,13 +104,13 @@ def undo(connection: Connection, id: int, recipients: Collection[str] = ()) -> U
     lock_campaign(connection, id)
     last, planned_at = _last_run(connection), _planned_at(connection, id)
     wanted = (
-        select(word, message.c.recipient, message.c.status.label("now"), message.c.unplanned)
-        .join(message, message.c.id == word.c.message)
+        select(resolution, message.c.recipient, message.c.status.label("now"), message.c.unplanned)
+        .join(message, message.c.id == resolution.c.message)
         .where(message.c.campaign == id)
         .order_by(message.c.id)
         .with_for_update(of=message)
     )
-    chosen = message.c.recipient.in_(recipients) if recipients else word.c.run == last
+    chosen = message.c.recipient.in_(recipients) if recipients else resolution.c.run == last
     wanted = wanted.where(chosen)
     undone = Undone()
     for row in connection.execute(wanted).all():
@@ -119,7 +119,7 @@ def undo(connection: Connection, id: int, recipients: Collection[str] = ()) -> U
             undone.too_late.append(row.recipient)
             continue
         _restore(connection, row.message, json.loads(row.before), planned_at)
-        connection.execute(delete(word).where(word.c.message == row.message))
+        connection.execute(delete(resolution).where(resolution.c.message == row.message))
         undone.back.append(row.recipient)
     if undone.back:
         invalidate_plan(connection, id)

@@ -92,7 +92,7 @@ def _change_ledger(module: Any, death: Death) -> None:
 
 
 def _change_wire(module: Any, death: Death) -> None:
-    body = module.Body
+    body = module.RequestBody
     write = body.write
 
     async def dying_write(self: Any, writer: Any) -> None:
@@ -217,7 +217,7 @@ CHANGES: dict[str, Callable[[Any, Death], None]] = {
     "runner.control.suppression": _change_control("suppress"),
     "runner.control.resolution": _change_resolution,
     "runner.tables.writer": _change_writing,
-    "runner.channels.http": _change_wire,
+    "runner.channels.request_body": _change_wire,
     "runner.channels.inbox_v1": _change_channel("InboxV1"),
     "runner.channels.inbox_v2": _change_channel("InboxV2"),
     "runner.events": _change_events,

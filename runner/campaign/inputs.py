@@ -1,0 +1,125 @@
+"""The keys of the files that a campaign reads: prospects, do-not-contact lists, the text."""
+
+from __future__ import annotations
+
+import codecs
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from runner.campaign.section import CampaignSection, also_as_text
+from runner.campaign.values import File, Text, Written, WrittenTexts, refuse
+
+
+class Prospects(CampaignSection):
+    """The people to write to."""
+
+    model_config = ConfigDict(
+        json_schema_extra=lambda schema: also_as_text(schema, "Path of the prospects file.")
+    )
+
+    source: File = Field(
+        description="csv, tsv, txt, jsonl (each also .gz), xlsx or parquet; relative to this file."
+    )
+    encoding: str | None = Field(
+        None,
+        description="Text encoding, such as cp1252. Default: UTF-8, or UTF-16 by its byte mark.",
+    )
+    sheet: Text | None = Field(
+        None,
+        description="Name of the sheet of a workbook. Default: the first visible one with a "
+        "header, where only one has.",
+    )
+    id: Text | None = Field(
+        None,
+        description="Column with the recipients' ids. Default: the only one present of x_user_id, "
+        "platform_id, inbox_id.",
+    )
+    id_type: Literal["platform", "inbox"] | None = Field(
+        None,
+        description="What the ids are: the platform's user ids, or Inbox ids. "
+        "Default: inbox for the column inbox_id, platform otherwise.",
+    )
+    defaults: dict[str, Written] = Field(
+        default_factory=dict, description="Column: text that stands in for an empty cell."
+    )
+    empty: tuple[str, ...] | None = Field(
+        None,
+        description="Cells that count as empty in the columns that the text uses. Default: what "
+        "programs write for no value, such as null, None, N/A and -; [] for none of these. A "
+        "spreadsheet's error, such as #N/A, always does.",
+    )
+    where: dict[str, WrittenTexts] = Field(
+        default_factory=dict,
+        description="Column: value or list of values; other rows are not written to. "
+        "Upper and lower case are the same; a value is the text that is written.",
+    )
+    timezone: Text | None = Field(
+        None, description="Column with an IANA time zone such as Europe/London. Default: none."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: Any) -> Any:
+        if isinstance(data, list | tuple):
+            refuse("is a list, and one file is meant", "put all rows into one file and name that")
+        return {"source": data} if isinstance(data, str) else data
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            "".encode(value)  # codecs.lookup alone would also take rot13 and zip
+            return codecs.lookup(value).name
+        except (LookupError, ValueError):
+            refuse("is not a text encoding", "write utf-8, cp1252, latin-1 or the like")
+
+
+class SuppressList(CampaignSection):
+    """A file of people who are never written to."""
+
+    model_config = ConfigDict(
+        json_schema_extra=lambda schema: also_as_text(schema, "Path of the list.")
+    )
+
+    source: File = Field(
+        description="csv, tsv, txt, jsonl (each also .gz), xlsx or parquet; relative to this file."
+    )
+    id: Text | None = Field(
+        None,
+        description="Column with the ids. Default: one named as the prospects' is, else the one "
+        "present of x_user_id, platform_id, inbox_id, recipient, else the only one.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: Any) -> Any:
+        return {"source": data} if isinstance(data, str) else data
+
+
+class MessageSource(CampaignSection):
+    """The text to send."""
+
+    model_config = ConfigDict(
+        json_schema_extra=lambda schema: also_as_text(schema, "The text itself, as a template.")
+    )
+
+    template: File | None = Field(
+        None, description="Path of a template file (Jinja2), relative to this file."
+    )
+    text: str | None = Field(None, description="The text itself, as a template (Jinja2).")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: Any) -> Any:
+        return {"text": data} if isinstance(data, str) else data
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> MessageSource:
+        if self.template is not None and self.text is not None:
+            refuse("has both template and text", "keep one")
+        if self.template is None and (self.text is None or not self.text.strip()):
+            refuse("is empty", "write template: FILE, or the text itself")
+        return self

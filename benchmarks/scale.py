@@ -39,7 +39,10 @@ def once(costs: Costs, rows: int, sink: Sink, folder: Path) -> None:
         costs.add("dry run", project.run(project.campaign, "--dry-run", "--limit", "1"))
         plan_half_sent(costs, project)
         costs.add("status", project.run("status", project.campaign))
-        costs.add("export", project.run("export", project.campaign, "-o", "results.csv"))
+        for kind in ("csv", "xlsx"):
+            target = project.folder / f"results.{kind}"
+            costs.add(kind, project.run("export", project.campaign, "-o", target.name))
+            target.unlink()
         resume(costs, project, sink)
     finally:
         shutil.rmtree(project.folder)
@@ -70,7 +73,7 @@ def as_table(found: dict[int, Costs]) -> str:
     rows = [
         [
             f"{size:,}",
-            *(_cell(costs.steps[step]) for step in ("dry run", "plan", "status", "export")),
+            *(_cell(costs.steps[step]) for step in ("dry run", "plan", "status", "csv", "xlsx")),
             f"{spread(costs.resume, 2)} ({_peak(costs.steps['resume'])})",
             f"{number(median(costs.first_batch) * 1000, 2)}",
             number(costs.ledger, 2),
@@ -78,7 +81,8 @@ def as_table(found: dict[int, Costs]) -> str:
         for size, costs in found.items()
     ]
     head = (
-        "rows", "dry run, s (MB)", "plan, s (MB)", "status, s (MB)", "export, s (MB)",
+        "rows", "dry run, s (MB)", "plan, s (MB)", "status, s (MB)", "export to .csv, s (MB)",
+        "export to .xlsx, s (MB)",
         "resume to first request, s (MB)", "of which first batch, ms", "ledger, MB",
     )  # fmt: skip
     return table(head, rows)

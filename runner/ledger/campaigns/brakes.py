@@ -16,7 +16,7 @@ from sqlalchemy import Connection, exists, func, insert, select
 
 from runner.ledger.locks import lock_claims
 from runner.ledger.schema import brake, message, note, run, set_note
-from runner.ledger.statements import Prepared, each_of, tuples
+from runner.ledger.statements import Prepared, each_of
 
 
 class BrakeKind(StrEnum):
@@ -84,8 +84,8 @@ def latest(connection: Connection, campaigns: Collection[int]) -> dict[int, Brak
     """Read the brake that counts of each campaign, a release too; none for one that never
     stopped."""
     brakes: dict[int, Brake] = {}
-    rows = _LATEST.run(connection, campaigns=json.dumps(sorted(campaigns)))
-    for campaign, kind, set_at, said_by, why, id in tuples(rows):
+    rows = _LATEST.rows(connection, campaigns=json.dumps(sorted(campaigns)))
+    for campaign, kind, set_at, said_by, why, id in rows:
         each = Brake(BrakeKind(kind), set_at, said_by, why, id, campaign)
         before = brakes.setdefault(campaign, each)
         if _STRENGTH.index(each.kind) > _STRENGTH.index(before.kind):

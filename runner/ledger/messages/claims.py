@@ -21,7 +21,7 @@ from runner.ledger.messages.late_skips import LateSkip
 from runner.ledger.messages.recontact import skip_contacted
 from runner.ledger.messages.suppression import is_suppressed
 from runner.ledger.schema import attempt, lane, message, status_is
-from runner.ledger.statements import Prepared, bound, each_of, given, tuples
+from runner.ledger.statements import Prepared, bound, each_of, given
 from runner.message.prospect import Recipient
 from runner.message.status import MessageStatus
 
@@ -70,8 +70,9 @@ def claim(
     campaign that a person has stopped is claimed, whatever its run knows of that.
     """
     epochs = {
-        name: _EPOCH.run(connection, lane=name).scalar()
+        name: epoch
         for name in sorted({request.lane for request in requests})
+        for (epoch,) in _EPOCH.rows(connection, lane=name)
     }
     owned = [request for request in requests if epochs.get(request.lane) == request.epoch]
     first_sends = {
@@ -91,8 +92,8 @@ def claim(
         ]
         if not ids:
             continue
-        moved = (_REPEAT if is_repeat else _BEGIN).run(connection, ids=json.dumps(ids), now=now)
-        numbers.update(tuples(moved))
+        moved = (_REPEAT if is_repeat else _BEGIN).rows(connection, ids=json.dumps(ids), now=now)
+        numbers |= dict(moved)
     stopped = _stopped(connection, {each.message for each in owned} - numbers.keys())
     first: dict[int, SendRequest] = {}  # a message claimed twice in one batch is there once
     for request in owned:

@@ -114,11 +114,14 @@ class Ledger:
                 yield session
             refuse_unconfirmed(session)
 
-    async def commit(self, batch: Callable[[Connection, list[Item]], list[T]], item: Item) -> T:
-        """Return `batch`'s result for `item`, committed together with whatever else waits."""
+    async def commit(
+        self, batch: Callable[[Connection, list[Item]], list[T]], item: Item, within: float = 0.0
+    ) -> T:
+        """Return `batch`'s result for `item`, committed together with whatever else waits.
+        `within`: seconds that it may wait for others to share its commit with."""
         if self._writer is None:
             self._writer = Writer(self._transaction, begins=claims.claim)
-        result: T = await self._writer.submit(batch, item)
+        result: T = await self._writer.submit(batch, item, within)
         if (
             self.file is None
             and isinstance(item, claims.SendRequest)

@@ -45,17 +45,18 @@ TOLD_WAIT = 2.0
 @dataclass(slots=True)
 class OpenZones:
     """The zones of the queue that may be sent to now, by campaign; computed when one opens or
-    closes. `hours`: of the campaigns with a schedule; `zones`: in the queue of each."""
+    closes, `until` then (Unix seconds). `hours`: of the campaigns with a schedule; `zones`: in the
+    queue of each."""
 
     hours: Mapping[int, Hours]
     zones: Mapping[int, set[str]]
     open: dict[int, frozenset[str]] = field(default_factory=dict)
     _from: float = math.inf
-    _until: float = -math.inf
+    until: float = -math.inf
 
     def update(self, wall: float) -> bool:
         """Return whether a zone has opened or closed since the last call (`wall`: Unix seconds)."""
-        if self._from <= wall < self._until:
+        if self._from <= wall < self.until:
             return False
         before, changes = self.open, [math.inf]
         self.open = {}
@@ -65,7 +66,7 @@ class OpenZones:
                 next_change = next_close if zone in zones else next_open
                 changes.append(next_change(hours, zone, wall))
             self.open[campaign] = frozenset(zones)
-        self._from, self._until = wall, min(changes)
+        self._from, self.until = wall, min(changes)
         return self.open != before
 
 
@@ -149,11 +150,13 @@ class Dispatcher:
                     self._is_over = not await self._wait_for_more()
                     continue
                 now = lane.clock.boot()
-                if found.at > now:
-                    if end_if_idle(lane, found.at - now):
+                begins_at = found.at - self._lead(found.sender, found.campaign)
+                if begins_at > now:
+                    if end_if_idle(lane, begins_at - now):
                         break
-                    self._tell_wait(found.at, now, found.binds)
-                    await lane.wakeups.wait(found.at)
+                    if found.at < math.inf or not lane.in_flight.count:
+                        self._tell_wait(found.at, now, found.binds)
+                    await lane.wakeups.wait(begins_at)
                     continue
                 if lane.room(found.campaign) <= 0:
                     await lane.wakeups.wait()
@@ -163,8 +166,14 @@ class Dispatcher:
                     self._skip_listed(queued)
                     continue
                 self._begin(queued)
-                return queued, lane.pacer.take(found.sender, now)
+                return queued, lane.pacer.take(found.sender, now, max(now, found.at))
             return None
+
+    def _lead(self, sender: str, campaign: int) -> float:
+        """Return the seconds before a message may go in which it may be begun: none when its zone
+        could close meanwhile."""
+        lead = self.lane.lead(sender, campaign)
+        return lead if self.lane.clock.now() + lead < self._zones.until else 0.0
 
     def _begin(self, queued: QueuedMessage) -> None:
         """Count a message as begun; other campaigns and senders have their turn next."""
@@ -220,7 +229,7 @@ class Dispatcher:
                 if sender in lane.in_flight.reserved:
                     ready[sender] = Ready(math.inf, "what is in doubt goes first")
                 elif sender not in ready:
-                    ready[sender] = lane.pacer.ready(sender, now)
+                    ready[sender] = lane.pacer.ready(sender, now, self._lead(sender, campaign))
                 found = Turn(sender, campaign, *ready[sender])
                 if lane.room(campaign) <= 0:
                     full = full or found

@@ -145,7 +145,6 @@ async def _conclude(
 ) -> Attempted:
     """Act on an answer. What holds others back comes first, before the outcome is on disk."""
     _return_permit(lane, request, permit, answer)
-    lane.notify()  # the next message may be begun in the same commit
     hold = lane.backoff.apply(channel, request, answer)
     _apply_stop(lane, request, answer.outcome)
     outcome, recorded = await _record(lane, channel, request, number, answer)
@@ -211,6 +210,8 @@ async def _record(
         attempts_allowed=lane.campaigns[request.campaign].attempts,
     )
     within = lane.shares_within(request.campaign, request.sender)
+    if within > 0:
+        lane.notify()  # the next message may be begun in the same commit
     recorded = await lane.ledger.commit(record, result, within)
     if isinstance(outcome, Accepted) and recorded.status is MessageStatus.IN_DOUBT:
         return InDoubt(NOT_AS_ASKED, not_its_own(outcome.message_id)), recorded

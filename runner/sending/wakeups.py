@@ -20,9 +20,10 @@ sleeps."""
 @dataclass(slots=True)
 class Wakeups:
     """Two events of a lane: that something which may be due has changed, and that a message may be
-    settled."""
+    settled. `waiting`: tasks that wait for the first."""
 
     clock: Clock
+    waiting: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _doubted: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -40,7 +41,11 @@ class Wakeups:
         """Wait for a change, at the longest until `until` (boot seconds); return whether there was
         one."""
         changed = self._changed
-        await self._wait(changed, until)
+        self.waiting += 1
+        try:
+            await self._wait(changed, until)
+        finally:
+            self.waiting -= 1
         return changed.is_set()
 
     async def wait_for_doubt(self, until: float) -> None:

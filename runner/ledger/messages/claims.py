@@ -21,7 +21,7 @@ from runner.ledger.messages.late_skips import LateSkip
 from runner.ledger.messages.recontact import skip_contacted
 from runner.ledger.messages.suppression import is_suppressed
 from runner.ledger.schema import attempt, lane, message, status_is
-from runner.ledger.statements import Prepared, bound, each_of, given
+from runner.ledger.statements import Prepared, bound, each_of, texts_of
 from runner.message.prospect import Recipient
 from runner.message.status import MessageStatus
 
@@ -69,11 +69,8 @@ def claim(
     instead, and one to a recipient on hold stays as it is (`NotClaimed.MOVED`). Nothing of a
     campaign that a person has stopped is claimed, whatever its run knows of that.
     """
-    epochs = {
-        name: epoch
-        for name in sorted({request.lane for request in requests})
-        for (epoch,) in _EPOCH.rows(connection, lane=name)
-    }
+    lanes = json.dumps(sorted({request.lane for request in requests}))
+    epochs: dict[str, int] = dict(_EPOCHS.rows(connection, lanes=lanes))
     owned = [request for request in requests if epochs.get(request.lane) == request.epoch]
     first_sends = {
         request.message: (request.contact_once_in, min(request.started_at, request.server_at))
@@ -127,8 +124,13 @@ def _stopped(connection: Connection, ids: Collection[int]) -> dict[int, Brake]:
     return {id: by_people[of] for id, of in campaign_of.items() if of in by_people}
 
 
-_EPOCH = Prepared(
-    lambda _: select(lane.c.epoch).where(lane.c.id == given("lane")).with_for_update(read=True)
+_EPOCHS = Prepared(
+    lambda database: (
+        select(lane.c.id, lane.c.epoch)
+        .where(lane.c.id.in_(texts_of("lanes", database)))
+        .order_by(lane.c.id)  # always in one order, as they are locked elsewhere
+        .with_for_update(read=True)
+    )
 )
 _BEGIN = Prepared(
     lambda database: (

@@ -71,11 +71,13 @@ class OpenZones:
 
 
 class Turn(NamedTuple):
-    """A sender's turn to send a message of a campaign. `at`: when its limits let it go (boot
-    seconds); `binds`: what it waits for until then."""
+    """A sender's turn to send a message of a campaign. `lead`: the seconds before it may go in
+    which it may be begun; `at`: when its limits let it go (boot seconds); `binds`: what it waits
+    for until then."""
 
     sender: str
     campaign: int
+    lead: float
     at: float
     binds: str
 
@@ -151,7 +153,7 @@ class Dispatcher:
                 self._is_over = not await self._wait_for_more()
                 continue
             now = lane.clock.boot()
-            begins_at = found.at - self._lead(found.sender, found.campaign)
+            begins_at = found.at - found.lead
             if begins_at > now:
                 if end_if_idle(lane, begins_at - now):
                     break
@@ -227,11 +229,12 @@ class Dispatcher:
             for sender in lane.pacer.senders:
                 if sender in lane.stops.senders or not self._has_due(sender, campaign):
                     continue
+                lead = self._lead(sender, campaign)
                 if sender in lane.in_flight.reserved:
                     ready[sender] = Ready(math.inf, "what is in doubt goes first")
                 elif sender not in ready:
-                    ready[sender] = lane.pacer.ready(sender, now, self._lead(sender, campaign))
-                found = Turn(sender, campaign, *ready[sender])
+                    ready[sender] = lane.pacer.ready(sender, now, lead)
+                found = Turn(sender, campaign, lead, *ready[sender])
                 if lane.room(campaign) <= 0:
                     full = full or found
                     break

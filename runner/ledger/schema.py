@@ -333,7 +333,9 @@ hold = Table(
 
 def note(connection: Connection, key: str) -> str:
     """Read a small fact that the ledger keeps beside its rows; empty when there is none."""
-    return connection.execute(_NOTED, {"key": key}).scalar() or ""
+    place = "?" if connection.dialect.name == "sqlite" else "%s"
+    found: str | None = connection.exec_driver_sql(f"{_NOTED}{place}", (key,)).scalar()
+    return found or ""
 
 
 def set_note(connection: Connection, key: str, value: str) -> None:
@@ -341,7 +343,7 @@ def set_note(connection: Connection, key: str, value: str) -> None:
     connection.execute(_NOTE, {"key": key, "value": value})
 
 
-_NOTED = text("SELECT value FROM meta WHERE key = :key")
+_NOTED = "SELECT value FROM meta WHERE key = "
 _NOTE = text(
     "INSERT INTO meta (key, value) VALUES (:key, :value)"
     " ON CONFLICT (key) DO UPDATE SET value = excluded.value"

@@ -1,5 +1,5 @@
-"""Send slots: at most so many sends at once, in the order in which they were begun, and none before
-its time."""
+"""Send slots: at most so many sends at once, in the order in which they were begun. None goes
+before its time."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ claimed meanwhile is refused by the claim."""
 
 
 class _Controls(NamedTuple):
-    """What people have said last: of campaigns, a text that changes with each hold, and the
-    recipients of claimed messages who want none."""
+    """The newest controls: of campaigns, a text that changes with each hold, and the recipients of
+    claimed messages who want none."""
 
     latest: Mapping[int, Brake]
     holds: str

@@ -13,6 +13,7 @@ from benchmarks import (
     endurance,
     instructions,
     machine,
+    paced,
     rivals,
     scale,
     sending,
@@ -46,10 +47,13 @@ PARTS: dict[str, Part] = {
     "workers": lambda sink, folder, said: workers.measure(
         sink, folder, said.rounds, said.seconds, tell
     ),
+    "paced": lambda sink, folder, said: paced.measure(
+        sink, folder, said.rounds, said.seconds, tell
+    ),
     "instructions": lambda sink, folder, _: instructions.measure(sink, folder, tell),
 }
 
-WHEN_NAMED = ("endurance", "workers", "instructions")
+WHEN_NAMED = ("endurance", "workers", "paced", "instructions")
 """Parts that take too long, or need too much, to be run with all the others."""
 
 PAGES = {"workers": ROOT / "docs" / "many-machines.md"}

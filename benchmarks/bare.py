@@ -1,11 +1,11 @@
 """The sender to be measured against: a tuned aiohttp loop that keeps no state and can do nothing
 but send.
 
-    python -m benchmarks.bare BASE VERSION ROWS AT_ONCE [fast]
+    python -m benchmarks.bare BASE VERSION ROWS AT_ONCE [fast] [gap=SECONDS]
 
 It sends the same bytes under the same headers as `run-campaign`, over one session without a cookie
 jar, with everything so far kept out of the garbage collector, and looks at an answer's status only.
-`fast`: on uvloop, with orjson.
+`fast`: on uvloop, with orjson. `gap`: the seconds that each of the `AT_ONCE` waits after an answer.
 """
 
 from __future__ import annotations
@@ -54,8 +54,10 @@ def key_of(number: int) -> str:
     return f"rc1-{hashlib.sha256(compact(['bare', number])).hexdigest()}"
 
 
-async def send_all(base: str, version: str, rows: int, at_once: int, encode: Encode) -> None:
-    """Send to all rows, so many at once."""
+async def send_all(
+    base: str, version: str, rows: int, at_once: int, encode: Encode, gap: float = 0.0
+) -> None:
+    """Send to all rows, so many at once, each `gap` seconds after the answer before."""
     path = "threads/messages" if version == "v1" else "messages"
     url = URL(f"{base}/api/{version}/{path}")
     left = iter(range(rows))
@@ -74,6 +76,8 @@ async def send_all(base: str, version: str, rows: int, at_once: int, encode: Enc
                 await answer.read()
                 if answer.status not in (200, 201):
                     raise SystemExit(f"HTTP {answer.status}")
+            if gap:
+                await asyncio.sleep(gap)
 
     connector = aiohttp.TCPConnector(limit=at_once)
     jar = aiohttp.DummyCookieJar()
@@ -84,14 +88,15 @@ async def send_all(base: str, version: str, rows: int, at_once: int, encode: Enc
 
 def main(words: list[str]) -> None:
     base, version, rows, at_once = words[:4]
-    work = send_all(base, version, int(rows), int(at_once), compact)
+    gap = next((float(word[4:]) for word in words if word.startswith("gap=")), 0.0)
+    work = send_all(base, version, int(rows), int(at_once), compact, gap)
     if "fast" not in words:
         asyncio.run(work)
         return
     work.close()
     uvloop, orjson = importlib.import_module("uvloop"), importlib.import_module("orjson")
     gc.set_threshold(100_000, 50, 50)
-    uvloop.run(send_all(base, version, int(rows), int(at_once), orjson.dumps))
+    uvloop.run(send_all(base, version, int(rows), int(at_once), orjson.dumps, gap))
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def run_virtually(make: Callable[[VirtualClock], Coroutine[Any, Any, T]]) -> T:
 class InlineLedger(Ledger):
     """Commits at once in the calling thread, so that nothing depends on a second thread's pace."""
 
-    async def commit(self, batch: Any, item: Any) -> Any:
+    async def commit(self, batch: Any, item: Any, within: float = 0.0) -> Any:
         await asyncio.sleep(0)
         return self.write(batch, [item])[0]
 

@@ -25,7 +25,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     literal_column,
-    select,
     text,
 )
 from sqlalchemy.sql import FromClause
@@ -334,7 +333,9 @@ hold = Table(
 
 def note(connection: Connection, key: str) -> str:
     """Read a small fact that the ledger keeps beside its rows; empty when there is none."""
-    return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar() or ""
+    place = "?" if connection.dialect.name == "sqlite" else "%s"
+    found: str | None = connection.exec_driver_sql(f"{_NOTED}{place}", (key,)).scalar()
+    return found or ""
 
 
 def set_note(connection: Connection, key: str, value: str) -> None:
@@ -342,6 +343,7 @@ def set_note(connection: Connection, key: str, value: str) -> None:
     connection.execute(_NOTE, {"key": key, "value": value})
 
 
+_NOTED = "SELECT value FROM meta WHERE key = "
 _NOTE = text(
     "INSERT INTO meta (key, value) VALUES (:key, :value)"
     " ON CONFLICT (key) DO UPDATE SET value = excluded.value"

@@ -3,6 +3,7 @@ database's."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -56,12 +57,26 @@ class Prepared:
         compiled = self._for(connection)
         return connection.exec_driver_sql(compiled.sql, compiled.values(values))
 
-    def run_many(
-        self, connection: Connection, rows: Sequence[Mapping[str, Any]]
-    ) -> CursorResult[Any]:
-        """Run it for each of these rows (one at least)."""
+    def rows(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
+        """Run it once, and return all of its rows as the driver has them: of many, a `Row` for each
+        costs as much as to read them."""
         compiled = self._for(connection)
-        return connection.exec_driver_sql(compiled.sql, [compiled.values(row) for row in rows])
+        given = compiled.values(values)
+        if (cursor := _sqlite_cursor(connection)) is not None:
+            return cursor.execute(compiled.sql, given).fetchall()
+        result = connection.exec_driver_sql(compiled.sql, given)
+        assert result.cursor is not None
+        found = list(result.cursor.fetchall())
+        result.close()
+        return found
+
+    def run_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Run it for each of these rows (one at least); return how many rows that has changed."""
+        compiled = self._for(connection)
+        given = [compiled.values(row) for row in rows]
+        if (cursor := _sqlite_cursor(connection)) is not None:
+            return cursor.executemany(compiled.sql, given).rowcount
+        return connection.exec_driver_sql(compiled.sql, given).rowcount
 
     def _for(self, connection: Connection) -> _Compiled:
         dialect = connection.dialect
@@ -86,13 +101,14 @@ def _picked(order: Sequence[str] | None) -> Callable[[Mapping[str, Any]], Any] |
     return itemgetter(*order)
 
 
-def tuples(result: CursorResult[Any]) -> list[Any]:
-    """Return all of a result's rows as the driver has them: of many, a `Row` for each costs as much
-    as to read them."""
-    assert result.cursor is not None
-    rows = list(result.cursor.fetchall())
-    result.close()
-    return rows
+def _sqlite_cursor(connection: Connection) -> sqlite3.Cursor | None:
+    """Return SQLite's own cursor, unless something listens to statements: SQLAlchemy's way to it
+    takes longer than most statements do. None in PostgreSQL, whose errors SQLAlchemy sorts."""
+    if connection.dialect.name != "sqlite" or connection.dispatch.before_cursor_execute:
+        return None
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver.cursor()
 
 
 def given(name: str, type_: type[TypeEngine[Any]] | None = None) -> BindParameter[Any]:

@@ -1,13 +1,15 @@
 """The group commit: one thread that commits for all senders.
 
 A commit costs a disk sync, whatever it holds. Everything that waits when one commit ends goes into
-the next, so hundreds of senders share a sync and none waits for a batch to fill.
+the next, so hundreds of senders share a sync and none waits for a batch to fill. What is in no
+hurry says so, and waits a moment for others to share its commit with.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import queue
 import threading
 from collections.abc import Callable
@@ -43,18 +45,43 @@ class Writer:
         self._transaction = transaction
         self._begins = begins
         self._failure: Exception | None = None
-        self._waiting: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
+        self._gathered: list[_Pending] = []  # in the event loop still
+        self._handing_over: asyncio.Handle | None = None
+        self._due = math.inf  # by the event loop's clock
+        self._waiting: queue.SimpleQueue[list[_Pending] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="ledger-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, batch: Batch, item: object) -> asyncio.Future[Any]:
-        """Return a future of `batch`'s result for `item`, set once the commit is on disk."""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.put(_Pending(batch, item, future))
+    def submit(self, batch: Batch, item: object, within: float = 0.0) -> asyncio.Future[Any]:
+        """Return a future of `batch`'s result for `item`, set once the commit is on disk. `within`:
+        seconds that it may wait for others to share its commit with."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        if self._gathered and self._gathered[0].future.get_loop() is not loop:
+            self._hand_over()  # left behind by a loop that was aborted
+        self._gathered.append(_Pending(batch, item, future))
+        due = loop.time() + within
+        if self._handing_over is None or due < self._due:
+            if self._handing_over is not None:
+                self._handing_over.cancel()
+            # At the end of this turn at the earliest: what else it submits goes along.
+            self._due = due
+            self._handing_over = (
+                loop.call_at(due, self._hand_over)
+                if within > 0
+                else loop.call_soon(self._hand_over)
+            )
         return future
+
+    def _hand_over(self) -> None:
+        """Give the thread what was gathered."""
+        self._handing_over = None
+        gathered, self._gathered = self._gathered, []
+        self._waiting.put(gathered)
 
     def close(self) -> None:
         """Commit what waits, then end the thread."""
+        self._hand_over()
         self._waiting.put(None)
         self._thread.join()
 
@@ -67,7 +94,7 @@ class Writer:
                 if taken is None:
                     ending = True
                 else:
-                    group.append(taken)
+                    group += taken
                 try:
                     taken = self._waiting.get_nowait()
                 except queue.Empty:

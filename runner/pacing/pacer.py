@@ -35,11 +35,13 @@ def no_jitter() -> float:
 
 
 class Permit(NamedTuple):
-    """Leave for one request: of the team's windows, and of a sender's when it is a send.
-    `gap_before` and `gap_after`: when the sender might go next, without and with it; `gap`: the
-    pause drawn for it, in seconds; `day`: the one of the sender's days that it counts for."""
+    """Leave for one request, from `at` on (boot seconds): of the team's windows, and of a sender's
+    when it is a send. `gap_before` and `gap_after`: when the sender might go next, without and with
+    it; `gap`: the pause drawn for it, in seconds; `day`: the one of the sender's days that it
+    counts for."""
 
     sender: str | None
+    at: float = -math.inf
     begun: BegunRequest = UNCOUNTED
     day: date | None = None
     gap_before: float = -math.inf
@@ -58,8 +60,8 @@ class _SenderState:
     held_why: str = ""
 
     def gap_ends(self, now: float) -> float:
-        """Return when the gap is over; it begins again with the answer, so infinity when only that
-        is waited for."""
+        """Return when the gap is over; it begins again with the answer, so infinity when by `now`
+        only that is waited for."""
         waits = self.out and self.gap[1] > 0 and self.next_at <= now
         return math.inf if waits else self.next_at
 
@@ -83,8 +85,9 @@ class Pacer:
     _shared: SharedQuota = field(default_factory=SharedQuota)
     _unknown: _SenderState = field(default_factory=_SenderState)
 
-    def ready(self, sender: str | None, now: float) -> Ready:
-        """Return when a sender (None: a look-up) may send next."""
+    def ready(self, sender: str | None, now: float, lead: float = 0.0) -> Ready:
+        """Return when a sender (None: a look-up) may send next. `lead`: the seconds before that in
+        which its permit may be taken."""
         ready = Ready(now)
         if self.held_until > now:
             ready = Ready(self.held_until, self.held_why)
@@ -92,7 +95,7 @@ class Pacer:
         if sender is not None:
             state = self.senders.get(sender, self._unknown)
             windows = [*self.team, *state.windows]
-            if (at := state.gap_ends(now)) > ready.at:
+            if (at := state.gap_ends(now + lead)) > ready.at:
                 ready = Ready(at, self.gap_name(sender))
             if state.held_until > ready.at:
                 ready = Ready(state.held_until, state.held_why)
@@ -120,16 +123,17 @@ class Pacer:
         each = (self.ready(sender, now) for sender in senders)
         return min(each, key=lambda ready: ready.at, default=Ready(now))
 
-    def take(self, sender: str | None, now: float) -> Permit:
-        """Take what `ready` says is there."""
+    def take(self, sender: str | None, now: float, at: float | None = None) -> Permit:
+        """Take what `ready` says is there, or is there from `at` on."""
+        at = now if at is None else at
         for window in self._windows(sender):
             window.take()
         begun = self._shared.begin(self.team, now)
         if sender is None or (state := self.senders.get(sender)) is None:
-            return Permit(sender, begun)
+            return Permit(sender, at, begun)
         gap = self._draw(state)
-        day = None if state.days is None else state.days.take(now)
-        permit = Permit(sender, begun, day, state.next_at, now + gap, gap)
+        day = None if state.days is None else state.days.take(at)
+        permit = Permit(sender, at, begun, day, state.next_at, at + gap, gap)
         state.next_at = permit.gap_after
         state.out += 1
         return permit

@@ -1,6 +1,8 @@
 """One attempt, from permit to recorded outcome: the only way in which a message is sent.
 
-permit -> intent on disk -> send slot -> answer -> outcome on disk -> event. Both first sends
+permit -> intent on disk -> its time, and a send slot -> answer -> outcome on disk -> event. A
+permit may be taken a moment before its time, so that several intents and outcomes share a commit.
+Both first sends
 (dispatcher) and repeats under the same key (reconciler) go through here. The 5-second check:
 `SEND_BY` after an attempt has begun its body is written no more, which ends the wait for a slot
 here, and is checked by the channel before the first byte of the body.
@@ -45,7 +47,7 @@ from runner.message.status import MessageStatus
 from runner.pacing.pacer import Permit
 from runner.sending.adoption import refuse_foreign_key
 from runner.sending.backoff import backoff_delay
-from runner.sending.lane import Lane, fenced
+from runner.sending.lane import IN_TIME, Lane, fenced
 from runner.sending.slots import SendSlot
 
 
@@ -72,12 +74,12 @@ async def attempt(
     if number is None:
         return None
     lane.in_flight.claimed[request.message] = request.recipient.id
-    to = request.sender, request.campaign, request.recipient.id
+    to, now = (request.sender, request.campaign, request.recipient.id), lane.clock.boot()
     slot: SendSlot | None = None
     try:
         if request.is_repeat:  # they are few, and have connections of their own
             answer = await _send_repeat(lane, channel, request, deadline)
-        elif slot := await lane.slots.acquire(*to, deadline - lane.clock.boot()):
+        elif slot := await lane.slots.acquire(*to, deadline - now, permit.at - now):
             answer = await _send_first(lane, channel, request, deadline)
             if isinstance(answer.outcome, Accepted) and not answer.outcome.replay:
                 slot.release()  # else not before the guard has seen it
@@ -93,7 +95,8 @@ async def attempt(
 async def _claim(lane: Lane, request: SendRequest, permit: Permit) -> int | None:
     """Put the intent on disk; return the attempt's number, None when nothing may be sent."""
     try:
-        claimed = await lane.ledger.commit(claim, request)
+        within = permit.at - IN_TIME - lane.clock.boot()
+        claimed = await lane.ledger.commit(claim, request, within)
     except BaseException:
         lane.pacer.cancel(permit)
         raise
@@ -206,7 +209,10 @@ async def _record(
         counts=counts,
         attempts_allowed=lane.campaigns[request.campaign].attempts,
     )
-    recorded = await lane.ledger.commit(record, result)
+    within = lane.shares_within(request.campaign, request.sender)
+    if within > 0:
+        lane.notify()  # the next message may be begun in the same commit
+    recorded = await lane.ledger.commit(record, result, within)
     if isinstance(outcome, Accepted) and recorded.status is MessageStatus.IN_DOUBT:
         return InDoubt(NOT_AS_ASKED, not_its_own(outcome.message_id)), recorded
     return outcome, recorded

@@ -1,9 +1,9 @@
-"""The dispatcher: a pool of workers that send what is queued, as fast as is allowed. Campaigns take
-turns, whatever senders they have; within a campaign and a sender it goes in plan order.
+"""The dispatcher: begins what is queued, message after message, as fast as is allowed. Campaigns
+take turns, whatever senders they have; within a campaign and a sender it goes in plan order.
 
-No task per waiting message: each worker takes the next one that is due, with its permit. It ends
-when nothing is due and nothing can become due; the idle end (`--until-idle`, workers): rather than
-wait longer than `Lane.idle_after`, the lane is drained.
+No task per waiting message: one is made when the message is due and has its permit, and sends it.
+The dispatcher ends when nothing is due and nothing can become due; the idle end (`--until-idle`,
+workers): rather than wait longer than `Lane.idle_after`, the lane is drained.
 """
 
 from __future__ import annotations
@@ -45,17 +45,18 @@ TOLD_WAIT = 2.0
 @dataclass(slots=True)
 class OpenZones:
     """The zones of the queue that may be sent to now, by campaign; computed when one opens or
-    closes. `hours`: of the campaigns with a schedule; `zones`: in the queue of each."""
+    closes, `until` then (Unix seconds). `hours`: of the campaigns with a schedule; `zones`: in the
+    queue of each."""
 
     hours: Mapping[int, Hours]
     zones: Mapping[int, set[str]]
     open: dict[int, frozenset[str]] = field(default_factory=dict)
     _from: float = math.inf
-    _until: float = -math.inf
+    until: float = -math.inf
 
     def update(self, wall: float) -> bool:
         """Return whether a zone has opened or closed since the last call (`wall`: Unix seconds)."""
-        if self._from <= wall < self._until:
+        if self._from <= wall < self.until:
             return False
         before, changes = self.open, [math.inf]
         self.open = {}
@@ -65,23 +66,25 @@ class OpenZones:
                 next_change = next_close if zone in zones else next_open
                 changes.append(next_change(hours, zone, wall))
             self.open[campaign] = frozenset(zones)
-        self._from, self._until = wall, min(changes)
+        self._from, self.until = wall, min(changes)
         return self.open != before
 
 
 class Turn(NamedTuple):
-    """A sender's turn to send a message of a campaign. `at`: when its limits let it go (boot
-    seconds); `binds`: what it waits for until then."""
+    """A sender's turn to send a message of a campaign. `lead`: the seconds before it may go in
+    which it may be begun; `at`: when its limits let it go (boot seconds); `binds`: what it waits
+    for until then."""
 
     sender: str
     campaign: int
+    lead: float
     at: float
     binds: str
 
 
 @dataclass(slots=True)
 class Dispatcher:
-    """A lane's queue and the workers that send it. `_heads`: read ahead, by sender and campaign;
+    """A lane's queue. `_heads`: read ahead, by sender and campaign;
     `_recheck_at`: of those that had nothing due (boot seconds); `_turns`: campaigns, the one that
     has waited longest first; `_taken`: messages under way, some of them in the queue still;
     `_starting`: campaigns whose start is to come; `_is_over`: nothing is due and nothing can become
@@ -92,7 +95,6 @@ class Dispatcher:
     _recheck_at: dict[tuple[str, int], float] = field(default_factory=dict)
     _turns: list[int] = field(default_factory=list)
     _taken: set[int] = field(default_factory=set)
-    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     _zones: OpenZones = field(default_factory=lambda: OpenZones({}, {}))
     _starting: set[int] = field(default_factory=set)
     _told: str = ""
@@ -101,24 +103,20 @@ class Dispatcher:
     async def run(self) -> None:
         """Send until nothing is due and nothing can become due, or the lane ends.
 
-        Errors go to `Stops.fail`, so that what other workers have under way is still recorded.
+        Errors go to `Stops.fail`, so that what else is under way is still recorded.
         """
         self._turns = list(self.lane.campaigns)
         self._read_zones()
         wall = self.lane.clock.now()
         self._starting = {id for id, hours in self._zones.hours.items() if hours.begins > wall}
-        workers = [
-            asyncio.create_task(self._work(), name=f"worker-{number}")
-            for number in range(2 * self.lane.concurrency)  # half of them have a send slot
-        ]
-        await asyncio.gather(*workers)
-
-    async def _work(self) -> None:
-        try:
-            while (taken := await self._take_next()) is not None:
-                await self._send(*taken)
-        except Exception as error:
-            self.lane.stops.fail(error)
+        async with asyncio.TaskGroup() as sends:
+            try:
+                while (taken := await self._take_next()) is not None:
+                    sends.create_task(self._send(*taken), name=f"send-{taken[0].id}")
+                    if self.lane.wakeups.waiting:
+                        await asyncio.sleep(0)  # look-ups may have the next permit
+            except Exception as error:
+                self.lane.stops.fail(error)
 
     async def _send(self, queued: QueuedMessage, permit: Permit) -> None:
         lane = self.lane
@@ -132,6 +130,8 @@ class Dispatcher:
             done = await attempt(lane, channel, request, permit)
             if done is None or done.status in (MessageStatus.QUEUED, MessageStatus.SKIPPED):
                 lane.limit.uncount(queued.id)
+        except Exception as error:
+            lane.stops.fail(error)
         finally:
             self._taken.discard(queued.id)
             lane.in_flight.end(queued.campaign)
@@ -140,31 +140,43 @@ class Dispatcher:
     async def _take_next(self) -> tuple[QueuedMessage, Permit] | None:
         """Return the next message that may go, as soon as it may; None when there will be none."""
         lane = self.lane
-        async with self._one_at_a_time:
-            while not (lane.stops.is_ending or self._is_over) and lane.limit.left != 0:
-                if not self._update_zones():
+        while not (lane.stops.is_ending or self._is_over):
+            if lane.limit.left == 0:
+                if not lane.in_flight.count:
                     break
-                found = self._first_ready()
-                if found is None:
-                    self._is_over = not await self._wait_for_more()
-                    continue
-                now = lane.clock.boot()
-                if found.at > now:
-                    if end_if_idle(lane, found.at - now):
-                        break
+                await lane.wakeups.wait()  # one that comes back does not count
+                continue
+            if not self._update_zones():
+                break
+            found = self._first_ready()
+            if found is None:
+                self._is_over = not await self._wait_for_more()
+                continue
+            now = lane.clock.boot()
+            begins_at = found.at - found.lead
+            if begins_at > now:
+                if end_if_idle(lane, begins_at - now):
+                    break
+                if found.at < math.inf or not lane.in_flight.count:
                     self._tell_wait(found.at, now, found.binds)
-                    await lane.wakeups.wait(found.at)
-                    continue
-                if lane.room(found.campaign) <= 0:
-                    await lane.wakeups.wait()
-                    continue
-                queued = self._heads[found.sender, found.campaign].popleft()
-                if queued.recipient.id in lane.campaigns[found.campaign].suppressed:
-                    self._skip_listed(queued)
-                    continue
-                self._begin(queued)
-                return queued, lane.pacer.take(found.sender, now)
-            return None
+                await lane.wakeups.wait(begins_at)
+                continue
+            if lane.room(found.campaign) <= 0:
+                await lane.wakeups.wait()
+                continue
+            queued = self._heads[found.sender, found.campaign].popleft()
+            if queued.recipient.id in lane.campaigns[found.campaign].suppressed:
+                self._skip_listed(queued)
+                continue
+            self._begin(queued)
+            return queued, lane.pacer.take(found.sender, now, max(now, found.at))
+        return None
+
+    def _lead(self, sender: str, campaign: int) -> float:
+        """Return the seconds before a message may go in which it may be begun: none when its zone
+        could close meanwhile."""
+        lead = self.lane.lead(sender, campaign)
+        return lead if self.lane.clock.now() + lead < self._zones.until else 0.0
 
     def _begin(self, queued: QueuedMessage) -> None:
         """Count a message as begun; other campaigns and senders have their turn next."""
@@ -217,11 +229,12 @@ class Dispatcher:
             for sender in lane.pacer.senders:
                 if sender in lane.stops.senders or not self._has_due(sender, campaign):
                     continue
+                lead = self._lead(sender, campaign)
                 if sender in lane.in_flight.reserved:
                     ready[sender] = Ready(math.inf, "what is in doubt goes first")
                 elif sender not in ready:
-                    ready[sender] = lane.pacer.ready(sender, now)
-                found = Turn(sender, campaign, *ready[sender])
+                    ready[sender] = lane.pacer.ready(sender, now, lead)
+                found = Turn(sender, campaign, lead, *ready[sender])
                 if lane.room(campaign) <= 0:
                     full = full or found
                     break
@@ -287,7 +300,7 @@ class Dispatcher:
             self._tell_wait(math.inf, now, f"settling {flight.settling} in doubt")
         elif first is not None and opens[first] > max(first.next_at, wall):
             self._tell_wait(next_at, now, self._closed(first, opens[first]))
-        elif first is not None and first.held:
+        elif first is not None and first.held and not flight.count:
             self._tell_wait(next_at, now, "the next message is on hold")
         await self._rest(next_at, wall, now)
         return True

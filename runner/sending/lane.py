@@ -28,6 +28,17 @@ FAST = 0.5
 """Seconds within which answers have to come for sends to be begun ahead: far less than they may
 wait for a slot (`SEND_BY`)."""
 
+LEAD = 0.25
+"""Seconds before a message may go in which it is begun, where a key makes it harmless: so little
+that a person's word comes hardly later than without."""
+
+IN_TIME = 0.05
+"""Seconds of these that are left for the disk."""
+
+SHARED_WITHIN = 0.2
+"""Seconds that an outcome may wait for others to share its commit with, while nothing waits for
+it."""
+
 FAR_BEHIND = 3600.0
 """Seconds by which the machine's clock is wrong, if the API's is so far ahead of it."""
 
@@ -117,11 +128,30 @@ class Lane:
         Where a key makes a second sending harmless and answers come fast, as many again as there
         are slots are begun ahead, so that no slot waits for the disk."""
         flight, failures_left = self.in_flight, self.stops.guard_of(campaign).failures_left
-        ahead = flight.slowest < FAST and self.channel(campaign).idempotent
-        room = (2 if ahead else 1) * self.concurrency - flight.count
+        room = (2 if self._begins_ahead(campaign) else 1) * self.concurrency - flight.count
         if failures_left is None:
             return room
         return min(room, max(1, failures_left) - flight.by_campaign[campaign])
+
+    def lead(self, sender: str, campaign: int) -> float:
+        """Return the seconds before a message may go in which it may be begun: none where others
+        might need its place or its permit meanwhile, nor while its sender is held."""
+        if self.in_flight.count >= self.concurrency or not self._begins_ahead(campaign):
+            return 0.0
+        now = self.clock.boot()
+        waits = self.pacer.is_held(sender, now) or self.pacer.ready(None, now).at > now
+        return 0.0 if waits else LEAD
+
+    def shares_within(self, campaign: int, sender: str) -> float:
+        """Return the seconds that an outcome may wait for others to share its commit with: none
+        while it keeps anything from being sent."""
+        if self.in_flight.count > self.concurrency or not self._begins_ahead(campaign):
+            return 0.0
+        now = self.clock.boot()
+        return min(SHARED_WITHIN, self.pacer.ready(sender, now).at - now)
+
+    def _begins_ahead(self, campaign: int) -> bool:
+        return self.in_flight.slowest < FAST and self.channel(campaign).idempotent
 
     def request(
         self,

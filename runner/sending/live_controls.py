@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from runner.errors import LedgerError
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind
+from runner.ledger.ledger import Connection, Ledger
 from runner.ledger.messages import decisions, holds
 from runner.ledger.queries import totals
 from runner.sending.lane import Lane
@@ -20,6 +23,91 @@ CONTROL_INTERVAL = 0.4
 claimed meanwhile is refused by the claim."""
 
 
+class _Controls(NamedTuple):
+    """The newest controls: of campaigns, a text that changes with each hold, and the recipients of
+    claimed messages who want none."""
+
+    latest: Mapping[int, Brake]
+    holds: str
+    unwanted: frozenset[str]
+
+
+@dataclass(slots=True)
+class _Obeying:
+    """A lane that obeys. `acknowledged`: what is written down of the controls that it has applied;
+    `holds`: the newest change of holds that it knows."""
+
+    lane: Lane
+    sending: bool
+    lists: Sequence[WatchedLists]
+    acknowledged: Mapping[int, int]
+    holds: str = ""
+
+
+@dataclass(slots=True)
+class LiveControls:
+    """The controls of all lanes that a process drives on a ledger, read together."""
+
+    ledger: Ledger
+    _obeying: list[_Obeying] = field(default_factory=list)
+    _task: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def obeyed_by(
+        self, lane: Lane, *, sending: bool = True, lists: Sequence[WatchedLists] = ()
+    ) -> AsyncIterator[None]:
+        """Apply people's controls of the campaigns of a live lane, and their additions to its
+        do-not-contact `lists`, from before the first message on. `sending`: it sends what is
+        queued, so that no other run needs to."""
+        for watched in lists:
+            await watched.apply(lane)
+        _apply(lane, self._latest(lane))
+        one = _Obeying(lane, sending, lists, _acknowledged(lane) if sending else {})
+        _acknowledge(lane, one.acknowledged)
+        self._obeying.append(one)
+        if self._task is None:
+            self._task = asyncio.create_task(self._look_regularly(), name="controls")
+        try:
+            yield
+        finally:
+            self._obeying.remove(one)
+            if not self._obeying:
+                task, self._task = self._task, None
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            # A queue that was withdrawn is at its end before it is known why.
+            with contextlib.suppress(LedgerError):
+                _apply(lane, self._latest(lane))
+
+    def _latest(self, lane: Lane) -> dict[int, Brake]:
+        return self.ledger.read(brakes.latest, lane.campaigns.keys())
+
+    async def _look_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(CONTROL_INTERVAL)
+            obeying = list(self._obeying)
+            try:
+                found = await self._look([each.lane for each in obeying])
+            except LedgerError:
+                found = None  # a ledger that fails is told by the tasks that send
+            except Exception as error:
+                for each in obeying:
+                    each.lane.stops.fail(error)  # a lane that obeys no more sends no more
+                continue
+            for each in obeying:
+                try:
+                    await _obey(each, found)
+                except LedgerError:
+                    pass  # as above
+                except Exception as error:
+                    each.lane.stops.fail(error)
+
+    async def _look(self, lanes: Sequence[Lane]) -> _Controls:
+        campaigns = {id for lane in lanes for id in lane.campaigns}
+        claimed = {id for lane in lanes for id in lane.in_flight.claimed.values()}
+        return await self.ledger.look(_controls, campaigns, claimed, lanes[0].clock.now())
+
+
 @asynccontextmanager
 async def obey_controls(
     lanes: Sequence[Lane],
@@ -27,23 +115,13 @@ async def obey_controls(
     sending: bool = True,
     lists: Sequence[tuple[Lane, WatchedLists]] = (),
 ) -> AsyncIterator[None]:
-    """Apply people's controls of the campaigns of live lanes, and their additions to the
-    do-not-contact `lists`, from before the first message on. `sending`: the lanes send what is
-    queued, so that no other run needs to."""
-    for lane, watched in lists:
-        await watched.apply(lane)
-    for lane in lanes:
-        _apply(lane, _controls(lane))
-        _acknowledge(lane, _acknowledged(lane) if sending else {})
-    task = asyncio.create_task(_obey(lanes, sending, lists), name="controls")
-    try:
+    """Let the lanes of a run, which share a ledger, obey together: see `LiveControls.obeyed_by`."""
+    controls = LiveControls(lanes[0].ledger)
+    async with AsyncExitStack() as stack:
+        for lane in lanes:
+            own = [watched for of, watched in lists if of is lane]
+            await stack.enter_async_context(controls.obeyed_by(lane, sending=sending, lists=own))
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        for lane in lanes:  # a queue that was withdrawn is at its end before it is known why
-            with contextlib.suppress(LedgerError):
-                _apply(lane, _controls(lane))
 
 
 def withdraw_returned(lane: Lane) -> None:
@@ -54,58 +132,32 @@ def withdraw_returned(lane: Lane) -> None:
             lane.ledger.write(decisions.withdraw_cancelled, campaign)
 
 
-async def _obey(
-    lanes: Sequence[Lane], sending: bool, lists: Sequence[tuple[Lane, WatchedLists]]
-) -> None:
-    acknowledged = {lane.id: _acknowledged(lane) if sending else {} for lane in lanes}
-    held = dict.fromkeys(acknowledged, "")  # the newest change of holds
-    while True:
-        await asyncio.sleep(CONTROL_INTERVAL)
-        for lane in lanes:
-            try:
-                controls, changes = await asyncio.to_thread(_controls_and_holds, lane)
-                _apply(lane, controls)
-                await _turn_back_unwanted(lane)
-                if changes != held[lane.id]:
-                    held[lane.id] = changes
-                    lane.notify(doubt=True)  # some may go now, or sooner
-                now = _acknowledged(lane) if sending else {}
-                if now != acknowledged[lane.id]:
-                    await asyncio.to_thread(_acknowledge, lane, now)
-                    acknowledged[lane.id] = now
-            except LedgerError:
-                pass  # a ledger that fails is told by the tasks that send
-            except Exception as error:
-                lane.stops.fail(error)  # a lane that obeys no more sends no more
-        for lane, watched in lists:
-            try:
-                await watched.apply(lane)
-            except LedgerError:
-                pass  # as above
-            except Exception as error:
-                lane.stops.fail(error)
+def _controls(
+    connection: Connection, campaigns: Collection[int], claimed: Collection[str], now: float
+) -> _Controls:
+    return _Controls(
+        brakes.latest(connection, campaigns),
+        holds.changes(connection),
+        totals.unwanted_among(connection, claimed, now) if claimed else frozenset(),
+    )
 
 
-async def _turn_back_unwanted(lane: Lane) -> None:
-    """Hold back what is claimed for recipients who were put on the do-not-contact list, or on hold,
-    since."""
-    claimed, now = frozenset(lane.in_flight.claimed.values()), lane.clock.now()
-    unwanted: Collection[str] = ()
-    if claimed:
-        unwanted = await asyncio.to_thread(lane.ledger.read, totals.unwanted_among, claimed, now)
-    if lane.stops.hold_unwanted(unwanted):
-        lane.slots.turn_back()
-
-
-def _controls(lane: Lane) -> dict[int, Brake]:
-    """Return the newest control of each campaign of a lane."""
-    return lane.ledger.read(brakes.latest, lane.campaigns.keys())
-
-
-def _controls_and_holds(lane: Lane) -> tuple[dict[int, Brake], str]:
-    """Return the same, and what changes with each hold."""
-    with lane.ledger.reading() as connection:
-        return brakes.latest(connection, lane.campaigns.keys()), holds.changes(connection)
+async def _obey(one: _Obeying, found: _Controls | None) -> None:
+    """Apply what was found, if the ledger could be read, and what the lists say."""
+    lane = one.lane
+    if found is not None:
+        _apply(lane, {id: found.latest[id] for id in lane.campaigns if id in found.latest})
+        if lane.stops.hold_unwanted(found.unwanted.intersection(lane.in_flight.claimed.values())):
+            lane.slots.turn_back()
+        if found.holds != one.holds:
+            one.holds = found.holds
+            lane.notify(doubt=True)  # some may go now, or sooner
+        applied = _acknowledged(lane) if one.sending else {}
+        if applied != one.acknowledged:
+            await asyncio.to_thread(_acknowledge, lane, applied)
+            one.acknowledged = applied
+    for watched in one.lists:
+        await watched.apply(lane)
 
 
 def _apply(lane: Lane, controls: Mapping[int, Brake]) -> None:

@@ -1,4 +1,5 @@
-"""Send slots: at most so many sends at once, in the order in which they were begun."""
+"""Send slots: at most so many sends at once, in the order in which they were begun. None goes
+before its time."""
 
 from __future__ import annotations
 
@@ -47,24 +48,33 @@ class SendSlots:
     most: Callable[[int], float]
     _used: Counter[int] = field(default_factory=Counter)  # by campaign
     _line: deque[_Waiter] = field(default_factory=deque)
+    _early: list[_Waiter] = field(default_factory=list)  # their time has not come
 
     async def acquire(
-        self, sender: str, campaign: int, recipient: str, seconds: float
+        self, sender: str, campaign: int, recipient: str, seconds: float, early: float = 0.0
     ) -> SendSlot | None:
-        """Wait for a slot, `seconds` at the longest; return None when there was none, or the
-        message must not go after all."""
+        """Wait until the message is no longer `early` (seconds), and then for a slot, for `seconds`
+        from now at the longest; return None when there was none, or the message must not go after
+        all."""
         if self.holds_back(sender, campaign, recipient):
             return None
-        if self._has_room(campaign):
-            return self._take(campaign)
         loop = asyncio.get_running_loop()
         waiter = _Waiter(sender, campaign, recipient, loop.create_future())
-        self._line.append(waiter)
-        timer = loop.call_later(seconds, waiter.turn_back)
+        if early > 0:
+            self._early.append(waiter)
+            start = loop.call_later(early, self._line_up, waiter)
+        elif self._has_room(campaign):
+            return self._take(campaign)
+        else:
+            self._line.append(waiter)
+            start = None
+        give_up = loop.call_later(seconds, waiter.turn_back)
         try:
             slot = await waiter.slot
         finally:
-            timer.cancel()
+            give_up.cancel()
+            if start is not None:
+                start.cancel()
         if slot is not None and self.holds_back(sender, campaign, recipient):
             slot.release()
             return None
@@ -72,8 +82,8 @@ class SendSlots:
 
     @property
     def waiting(self) -> int:
-        """Return messages that wait for a slot."""
-        return sum(not each.slot.done() for each in self._line)
+        """Return messages that wait for their time or for a slot."""
+        return sum(not each.slot.done() for each in (*self._early, *self._line))
 
     def take_back(self, campaign: int) -> None:
         """Free a slot that a campaign had."""
@@ -96,9 +106,15 @@ class SendSlots:
 
     def turn_back(self) -> None:
         """End the wait of messages that must not go after all."""
-        for each in self._line:
+        for each in (*self._early, *self._line):
             if self.holds_back(each.sender, each.campaign, each.recipient):
                 each.turn_back()
+
+    def _line_up(self, waiter: _Waiter) -> None:
+        """Let a message whose time has come have a slot, after those that wait for one."""
+        self._early.remove(waiter)
+        self._line.append(waiter)
+        self.hand_out()
 
     def _has_room(self, campaign: int) -> bool:
         return self.free > 0 and self._used[campaign] < self.most(campaign)

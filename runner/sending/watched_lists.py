@@ -104,7 +104,7 @@ class WatchedLists:
     async def apply(self, lane: Lane) -> None:
         """Take people added since the last time out of the queue, and stop the campaign where
         a list cannot be read."""
-        if self.campaign in lane.stops.campaigns:
+        if not self.lists or self.campaign in lane.stops.campaigns:
             return
         found, trouble = await asyncio.to_thread(self.check, lane.clock.boot())
         settings = lane.campaigns[self.campaign]

@@ -31,7 +31,7 @@ from runner.planning.eta import hours_of
 from runner.run.team import TeamCampaigns, TokenIdentity, check_senders, fetch_identity
 from runner.sending.drive import drive_lane
 from runner.sending.lane import Lane
-from runner.sending.live_controls import obey_controls, withdraw_returned
+from runner.sending.live_controls import LiveControls, withdraw_returned
 from runner.sending.watched_lists import WatchedLists, watched_lists
 from runner.workers.submitted_campaign import (
     SubmittedCampaign,
@@ -95,6 +95,10 @@ class WorkerLanes:
     lanes: dict[str, Lane] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)  # how often which lane was woken
     known: dict[tuple[str, str, str], tuple[float, TokenIdentity]] = field(default_factory=dict)
+    controls: LiveControls = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.controls = LiveControls(self.ledger)
 
     def drain(self) -> None:
         """Begin nothing more; what is under way ends, and every lane is handed on."""
@@ -184,7 +188,7 @@ class WorkerLanes:
         self.lanes[lane_id] = lane
         watch = asyncio.create_task(_drain_after(lane, self.timing.slice), name=f"slice {lane_id}")
         try:
-            async with obey_controls([lane], lists=[(lane, _lists_of(each)) for each in handed]):
+            async with self.controls.obeyed_by(lane, lists=[_lists_of(each) for each in handed]):
                 await drive_lane(lane)
         except (Fenced, LedgerError):
             raise

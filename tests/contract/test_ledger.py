@@ -666,6 +666,39 @@ async def test_commits_are_grouped_and_answered_one_by_one(ledger: Ledger) -> No
     assert set(await asyncio.gather(*results)) == {Recorded(S.SENT)}
 
 
+async def test_what_is_in_no_hurry_waits_for_others_to_share_its_commit(ledger: Ledger) -> None:
+    groups: list[list[str]] = []
+
+    def note(_connection: object, items: list[str]) -> list[None]:
+        groups.append(items)
+        return [None] * len(items)
+
+    patient = [asyncio.ensure_future(ledger.commit(note, name, 3600.0)) for name in "ab"]
+    await asyncio.sleep(0.05)
+    assert groups == []
+    await ledger.commit(note, "c")  # which is, and takes them along
+    await asyncio.gather(*patient)
+    await ledger.commit(note, "d", 0.01)  # alone: after its time
+    assert groups == [["a", "b", "c"], ["d"]]
+
+
+def test_what_waits_for_others_is_committed_when_the_ledger_is_closed(ledger: Ledger) -> None:
+    done: list[str] = []
+
+    def note(_connection: object, items: list[str]) -> list[None]:
+        done.extend(items)
+        return [None] * len(items)
+
+    async def leave() -> None:
+        task = asyncio.ensure_future(ledger.commit(note, "a", 3600.0))
+        await asyncio.sleep(0)
+        task.cancel()
+
+    asyncio.run(leave())
+    ledger.close()
+    assert done == ["a"]
+
+
 async def test_a_failed_commit_is_told_to_everyone_in_it(ledger: Ledger) -> None:
     def broken(_connection: object, _items: list[int]) -> list[int]:
         raise LedgerError("disk full")

@@ -131,7 +131,7 @@ class ProcessLedger(MemoryLedger):
             yield connection
         self._process.step("has written")
 
-    async def commit(self, batch: Any, item: Any) -> Any:
+    async def commit(self, batch: Any, item: Any, within: float = 0.0) -> Any:
         self._process.step("hands a commit over")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()

@@ -186,7 +186,10 @@ def test_a_send_that_dies_at_each_of_its_steps(both: Project, point: Point) -> N
     it.faults(point.fault, only_victim=True)
     rows = it.dies(f"{point.name}:2") if point.name else it.is_killed_once_accepted()
     first, second, third = (row._replace(message_id=None) for row in rows)
-    assert (first, second) == (Row("sent", ("accepted",)), point.leaves)
+    # Where a key makes it harmless, the first one's outcome shares the commit that is not made.
+    shares = both.version == "v2" and point.name in ("claim.before", "claim.inside")
+    assert first == Row("sent", ("accepted",)) or (shares and first == SENDING)
+    assert second == point.leaves
     gone_ahead = both.version == "v2" and third in (SENDING, first)
     assert third == QUEUED or gone_ahead
     until(lambda: (it.victim in it.got) is point.accepted, "what the sandbox does with it")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,8 @@ from runner.errors import Fenced
 from runner.ledger import lanes as ledger_lanes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind
 from runner.ledger.messages import orphans
+from runner.ledger.messages.claims import claim
+from runner.ledger.messages.outcomes import record
 from runner.message.outcome import SEND_BY, Deferred, InDoubt, Outcome, Rejected, Scope
 from runner.message.status import MessageStatus
 from runner.sending.guard import CampaignGuard, GuardLimits
@@ -100,6 +103,81 @@ def test_what_is_begun_ahead_does_not_go_after_a_word_to_pause(
     setting.drive()
     assert len(setting.api.sends) == 20
     assert setting.counts() == {"sent": 20, "queued": 19}
+
+
+GAP = 0.2
+
+
+def paced(make: Callable[..., Setting], rows: int, **more: object) -> Setting:
+    """People of whom one is written to every `GAP` seconds after the answer before."""
+    return make(range(1, 1 + rows), senders=[sender(SENDER, gap=GAP)], **more)
+
+
+def commits_of(setting: Setting) -> list[tuple[float, object, float]]:
+    """When a drive hands what over to be committed, and within how many seconds it has to be."""
+    told: list[tuple[float, object, float]] = []
+
+    def before(lane: Lane, clock: VirtualClock) -> None:
+        commit = lane.ledger.commit
+
+        async def noting(batch: Any, item: Any, within: float = 0.0) -> Any:
+            told.append((clock.boot(), batch, within))
+            return await commit(batch, item, within)
+
+        lane.ledger.commit = noting  # type: ignore[method-assign]  # to look at it
+
+    setting.before = before
+    setting.drive()
+    return told
+
+
+def test_a_paced_message_is_begun_together_with_the_outcome_before_it(
+    make: Callable[..., Setting],
+) -> None:
+    setting = paced(make, 10)
+    told = commits_of(setting)
+    outcomes = [(at, within) for at, batch, within in told if batch is record]
+    claims = [(at, within) for at, batch, within in told if batch is claim]
+    for (recorded, _), (claimed, within) in list(zip(outcomes, claims[1:], strict=False))[1:]:
+        assert recorded == claimed
+        assert GAP - 0.1 < within < GAP  # in time for the next
+    assert all(0 < within <= GAP for _, within in outcomes[1:-1])
+    times = [at for at, _ in setting.api.sends]
+    gaps = [later - at - setting.api.latency for at, later in itertools.pairwise(times)]
+    assert all(GAP <= gap + 1e-9 < GAP + 0.01 for gap in gaps[1:])
+    assert setting.counts() == {"sent": 10}
+
+
+def test_without_a_key_a_paced_message_is_begun_when_it_may_go(
+    make: Callable[..., Setting],
+) -> None:
+    told = commits_of(paced(make, 5, api=ScriptedApi(idempotent=False)))
+    assert all(within <= 0 for _, _, within in told)
+
+
+def test_what_hurries_never_waits_for_others_to_share_its_commit(
+    make: Callable[..., Setting],
+) -> None:
+    told = commits_of(make(range(1, 40), concurrency=ON_THE_WIRE))
+    assert all(within <= 0 for _, _, within in told)
+
+
+@pytest.mark.parametrize("moment", [0.01, 0.1, GAP - 0.01])
+def test_a_paced_message_that_is_begun_does_not_go_after_a_word_to_pause(
+    make: Callable[..., Setting], moment: float
+) -> None:
+    setting = paced(make, 10)
+
+    def pause(lane: Lane) -> None:
+        brake = Brake(BrakeKind.PAUSED, 0.0, "ada")
+        loop = asyncio.get_running_loop()
+        wait = setting.api.latency + moment
+        loop.call_later(wait, lane.stops.stop_campaign, setting.campaign, brake)
+
+    watch(setting, lambda api: len(api.sends) == 5, pause)
+    setting.drive()
+    assert len(setting.api.sends) == 5
+    assert setting.counts() == {"sent": 5, "queued": 5}
 
 
 STALL = 60.0

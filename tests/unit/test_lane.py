@@ -232,8 +232,8 @@ def test_a_process_that_was_frozen_does_not_send(make: Callable[..., Setting]) -
     def freeze_at_the_first_intent(lane: Lane, clock: VirtualClock) -> None:
         commit = lane.ledger.commit
 
-        async def freezing(batch: Any, item: Any) -> Any:
-            result = await commit(batch, item)
+        async def freezing(batch: Any, item: Any, within: float = 0.0) -> Any:
+            result = await commit(batch, item, within)
             if batch is claims.claim and not clock.frozen:
                 clock.frozen = SEND_BY + 1.0
             return result

@@ -11,7 +11,7 @@ from runner.ledger.messages import queue
 from tests.lane import Setting
 
 
-def test_that_nothing_is_left_is_asked_once_and_not_by_every_worker(
+def test_that_nothing_is_left_is_asked_only_when_something_has_ended(
     make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setting = make(range(1, 3), concurrency=16)

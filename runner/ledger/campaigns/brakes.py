@@ -12,10 +12,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, bindparam, exists, func, insert, select
+from sqlalchemy import Connection, exists, func, insert, select
 
 from runner.ledger.locks import lock_claims
 from runner.ledger.schema import brake, message, note, run, set_note
+from runner.ledger.statements import Prepared, each_of
 
 
 class BrakeKind(StrEnum):
@@ -68,10 +69,14 @@ STOPPED_BY_A_PERSON = exists().where(
 """The condition that a message's campaign is paused or cancelled. Made once: every claim needs
 it."""
 
-_LATEST = (
-    select(brake)
-    .where(brake.c.campaign.in_(bindparam("campaigns", expanding=True)), _SINCE_RELEASE)
-    .order_by(brake.c.id)
+_LATEST = Prepared(
+    lambda database: (
+        select(
+            brake.c.campaign, brake.c.kind, brake.c.set_at, brake.c.said_by, brake.c.why, brake.c.id
+        )
+        .where(brake.c.campaign.in_(each_of("campaigns", database)), _SINCE_RELEASE)
+        .order_by(brake.c.id)
+    )
 )
 
 
@@ -79,12 +84,12 @@ def latest(connection: Connection, campaigns: Collection[int]) -> dict[int, Brak
     """Read the brake that counts of each campaign, a release too; none for one that never
     stopped."""
     brakes: dict[int, Brake] = {}
-    for row in connection.execute(_LATEST, {"campaigns": list(campaigns)}):
-        kind = BrakeKind(row.kind)
-        each = Brake(kind, row.set_at, row.said_by, row.why, row.id, row.campaign)
-        before = brakes.setdefault(row.campaign, each)
-        if _STRENGTH.index(kind) > _STRENGTH.index(before.kind):
-            brakes[row.campaign] = each
+    rows = _LATEST.rows(connection, campaigns=json.dumps(sorted(campaigns)))
+    for campaign, kind, set_at, said_by, why, id in rows:
+        each = Brake(BrakeKind(kind), set_at, said_by, why, id, campaign)
+        before = brakes.setdefault(campaign, each)
+        if _STRENGTH.index(each.kind) > _STRENGTH.index(before.kind):
+            brakes[campaign] = each
     return brakes
 
 

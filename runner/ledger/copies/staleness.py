@@ -13,11 +13,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Integer, exists, func, insert, literal_column, select, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Select,
+    exists,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from runner.clock import iso
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.schema import action, attempt, campaign, message, note, set_note
+from runner.ledger.statements import Prepared
 from runner.message.evidence import AttemptOutcome, Evidence
 from runner.message.key import message_key
 from runner.message.prospect import Recipient
@@ -92,23 +103,30 @@ def ledger_id(connection: Connection) -> str:
 
 def progress_marks(connection: Connection) -> ProgressMarks:
     """Read how far this ledger has come."""
-    if connection.dialect.name == "sqlite":
-        # Attempts are never deleted, so the last row's number is their count, at no cost.
-        last = func.max(literal_column("rowid", Integer))
-        counted = select(func.coalesce(last, 0)).select_from(attempt)
-    else:
-        counted = select(func.count()).select_from(attempt)
-    real = ~campaign.c.is_test, ~campaign.c.rehearsal
-    names = connection.execute(select(campaign.c.name).where(*real)).scalars()
-    attempts: int = connection.execute(counted).scalar_one()
+    names = tuple(sorted(name for (name,) in _REAL_NAMES.rows(connection)))
+    [(attempts,)] = _ATTEMPTS.rows(connection)
     lost = int(note(connection, _LOST) or 0)
-    return ProgressMarks(changes(connection), attempts + lost, tuple(sorted(names)))
+    return ProgressMarks(changes(connection), attempts + lost, names)
 
 
 def changes(connection: Connection) -> int:
     """Read how many commands were allowed to change this ledger; each copy that goes on by itself
     has begun with one more."""
     return int(note(connection, _CHANGES) or 0)
+
+
+def _counted(database: str) -> Select[int]:
+    if database != "sqlite":
+        return select(func.count()).select_from(attempt)
+    # Attempts are never deleted, so the last row's number is their count, at no cost.
+    last = func.max(literal_column("rowid", Integer))
+    return select(func.coalesce(last, 0)).select_from(attempt)
+
+
+_ATTEMPTS = Prepared(_counted)
+_REAL_NAMES = Prepared(
+    lambda _: select(campaign.c.name).where(~campaign.c.is_test, ~campaign.c.rehearsal)
+)
 
 
 def advance(connection: Connection) -> ProgressMarks:

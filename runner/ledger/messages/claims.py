@@ -21,7 +21,7 @@ from runner.ledger.messages.late_skips import LateSkip
 from runner.ledger.messages.recontact import skip_contacted
 from runner.ledger.messages.suppression import is_suppressed
 from runner.ledger.schema import attempt, lane, message, status_is
-from runner.ledger.statements import Prepared, bound, each_of, given, tuples
+from runner.ledger.statements import Prepared, bound, each_of, texts_of
 from runner.message.prospect import Recipient
 from runner.message.status import MessageStatus
 
@@ -69,10 +69,8 @@ def claim(
     instead, and one to a recipient on hold stays as it is (`NotClaimed.MOVED`). Nothing of a
     campaign that a person has stopped is claimed, whatever its run knows of that.
     """
-    epochs = {
-        name: _EPOCH.run(connection, lane=name).scalar()
-        for name in sorted({request.lane for request in requests})
-    }
+    lanes = json.dumps(sorted({request.lane for request in requests}))
+    epochs: dict[str, int] = dict(_EPOCHS.rows(connection, lanes=lanes))
     owned = [request for request in requests if epochs.get(request.lane) == request.epoch]
     first_sends = {
         request.message: (request.contact_once_in, min(request.started_at, request.server_at))
@@ -91,8 +89,8 @@ def claim(
         ]
         if not ids:
             continue
-        moved = (_REPEAT if is_repeat else _BEGIN).run(connection, ids=json.dumps(ids), now=now)
-        numbers.update(tuples(moved))
+        moved = (_REPEAT if is_repeat else _BEGIN).rows(connection, ids=json.dumps(ids), now=now)
+        numbers |= dict(moved)
     stopped = _stopped(connection, {each.message for each in owned} - numbers.keys())
     first: dict[int, SendRequest] = {}  # a message claimed twice in one batch is there once
     for request in owned:
@@ -126,8 +124,13 @@ def _stopped(connection: Connection, ids: Collection[int]) -> dict[int, Brake]:
     return {id: by_people[of] for id, of in campaign_of.items() if of in by_people}
 
 
-_EPOCH = Prepared(
-    lambda _: select(lane.c.epoch).where(lane.c.id == given("lane")).with_for_update(read=True)
+_EPOCHS = Prepared(
+    lambda database: (
+        select(lane.c.id, lane.c.epoch)
+        .where(lane.c.id.in_(texts_of("lanes", database)))
+        .order_by(lane.c.id)  # always in one order, as they are locked elsewhere
+        .with_for_update(read=True)
+    )
 )
 _BEGIN = Prepared(
     lambda database: (

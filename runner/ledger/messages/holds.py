@@ -78,7 +78,7 @@ def hold_of(connection: Connection, recipient: str) -> HeldPerson | None:
 
 def held_among(connection: Connection, ids: Collection[str], now: float) -> frozenset[str]:
     """Return which of these recipients are on hold."""
-    return frozenset(_AMONG.run(connection, ids=json.dumps(sorted(ids)), now=now).scalars())
+    return frozenset(id for (id,) in _AMONG.rows(connection, ids=json.dumps(sorted(ids)), now=now))
 
 
 _AMONG = Prepared(

@@ -17,7 +17,7 @@ from runner.errors import LedgerError
 from runner.ledger.messages.late_skips import LateSkip
 from runner.ledger.messages.suppression import skip_suppressed
 from runner.ledger.schema import attempt, campaign, message
-from runner.ledger.statements import Prepared, bound, each_of, given, texts_of, tuples
+from runner.ledger.statements import Prepared, bound, each_of, given, texts_of
 from runner.message.evidence import AttemptOutcome, Evidence, judge
 from runner.message.outcome import NOT_AS_ASKED
 from runner.message.status import MOVES, OPEN, MessageStatus
@@ -91,10 +91,10 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
     been planned again; one whose recipient is on the do-not-contact list by then is `skipped`.
     """
     results = _with_ids_of_their_own(connection, results)
-    rows = _BEFORE.run(connection, ids=json.dumps([result.message for result in results]))
+    rows = _BEFORE.rows(connection, ids=json.dumps([result.message for result in results]))
     now: dict[int, _Before] = {}
     retried: list[int] = []
-    for id, number, *standing in tuples(rows):
+    for id, number, *standing in rows:
         now[id] = _Before(*standing)
         if number > 1:
             retried.append(id)
@@ -152,7 +152,7 @@ def _with_ids_of_their_own(connection: Connection, results: list[Result]) -> lis
     ids = {each.message_id for each in results if each.evidence in _PROVEN_BY_ID} - {""}
     if not ids:
         return results
-    known = tuples(_TAKEN.run(connection, ids=json.dumps(sorted(ids))))
+    known = _TAKEN.rows(connection, ids=json.dumps(sorted(ids)))
     owners = {(id, *via): owner for id, owner, *via in known}
     told = []
     for result in results:
@@ -303,5 +303,5 @@ def _write_moves(connection: Connection, moves: list[dict[str, Any]]) -> None:
         if old is not new and new not in MOVES[old]:
             raise LedgerError(f"message {move['_id']} cannot go from {old} to {new}")
     changed = _MOVE.run_many(connection, moves)
-    if changed.rowcount != len(moves):
-        raise LedgerError(f"{len(moves)} moves were due, {changed.rowcount} took place")
+    if changed != len(moves):
+        raise LedgerError(f"{len(moves)} moves were due, {changed} took place")

@@ -29,7 +29,7 @@ from runner.ledger.messages.eligibility import (
 from runner.ledger.messages.suppression import is_suppressed
 from runner.ledger.rehearsals import lane_name
 from runner.ledger.schema import attempt, campaign, message, status_is
-from runner.ledger.statements import Prepared, each_of, given, texts_of, tuples
+from runner.ledger.statements import Prepared, each_of, given, texts_of
 from runner.message.prospect import Recipient
 from runner.message.status import OPEN, MessageStatus
 
@@ -62,7 +62,7 @@ def due(
 ) -> list[QueuedMessage]:
     """Return the first queued messages of one sender, in plan order. `zones`: those that are open,
     where the campaign has a schedule. `excluded`: without these."""
-    found = _DUE.run(
+    found = _DUE.rows(
         connection,
         campaign=campaign,
         sender=sender,
@@ -78,7 +78,7 @@ def due(
         QueuedMessage(
             id, campaign, name, Recipient(platform, id_type, to), step, generation, sender, text
         )
-        for id, name, platform, id_type, to, step, generation, text in tuples(found)
+        for id, name, platform, id_type, to, step, generation, text in found
     ]
 
 

@@ -49,14 +49,13 @@ def skip_contacted(
     ids = [id for id, (within, _) in asked.items() if within is not None]
     if not ids:
         return {}, set()
-    rows = _CONTACTED.run(connection, ids=json.dumps(ids))
     skipped: dict[int, LateSkip] = {}
     waiting: set[int] = set()
-    for row in rows:
-        if row.sent_at is None:
-            waiting.add(row.id)
-        elif (bar := Contact(row.name, row.sent_at).bars(*asked[row.id])) is not None:
-            skipped[row.id] = LateSkip(SkipReason.CONTACTED, *bar)
+    for id, name, sent_at in _CONTACTED.rows(connection, ids=json.dumps(ids)):
+        if sent_at is None:
+            waiting.add(id)
+        elif (bar := Contact(name, sent_at).bars(*asked[id])) is not None:
+            skipped[id] = LateSkip(SkipReason.CONTACTED, *bar)
     return skip_late(connection, skipped), waiting - skipped.keys()
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, null, select, update
 
 from runner.ledger.rehearsals import attempt_is_of
 from runner.ledger.schema import attempt, message, note, request, set_note
-from runner.ledger.statements import Prepared, given, texts_of, tuples
+from runner.ledger.statements import Prepared, given, texts_of
 from runner.message.evidence import CLOCK_SLACK, MAY_HAVE_SENT, AttemptOutcome, Evidence
 
 
@@ -24,8 +24,8 @@ def past_requests(
     """Return (started, ended, started by the server's clock) of every API request of a lane: sends
     since `server_since` by the server's clock, which no one sets, and others since `since` by ours;
     ended is None when it was never answered, the last for what was no send."""
-    sends = tuples(_PAST_SENDS.run(connection, lane=lane, since=server_since))
-    others = tuples(_PAST_OTHERS.run(connection, lane=lane, since=since))
+    sends = _PAST_SENDS.rows(connection, lane=lane, since=server_since)
+    others = _PAST_OTHERS.rows(connection, lane=lane, since=since)
     return sorted([*sends, *others], key=itemgetter(0))
 
 
@@ -55,10 +55,9 @@ def past_sends(
     real or `rehearsal`; ended is None when it was never answered."""
     if not senders:
         return []
-    found = _PAST_OF_SENDERS.run(
+    return _PAST_OF_SENDERS.rows(
         connection, senders=json.dumps([*senders]), since=server_since, rehearsal=rehearsal
     )
-    return tuples(found)
 
 
 _PAST_OF_SENDERS = Prepared(

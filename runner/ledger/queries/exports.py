@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from runner.ledger.queries.totals import is_own_result
 from runner.ledger.schema import message, row_skip
-from runner.ledger.statements import Prepared, each_of, tuples
+from runner.ledger.statements import Prepared, each_of
 from runner.message.status import MessageStatus
 
 _S = MessageStatus
@@ -92,8 +92,8 @@ def export_rows(
     ids = array("q", (each for (each,) in ordered))
     for at in range(0, len(ids), EXPORT_BATCH):
         some = ids[at : at + EXPORT_BATCH].tolist()
-        rows = _EXPORTED.run(connection, ids=json.dumps(some))
-        found: dict[int, tuple[Any, ...]] = {row[0]: row for row in tuples(rows)}
+        rows = _EXPORTED.rows(connection, ids=json.dumps(some))
+        found: dict[int, tuple[Any, ...]] = {row[0]: row for row in rows}
         for each in some:
             _, number, to, status, *rest = found[each]
             yield ExportRow(number, to, _STATUS[status], *rest)

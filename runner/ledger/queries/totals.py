@@ -122,8 +122,8 @@ def statuses(connection: Connection, ids: Collection[int]) -> dict[int, MessageS
 
 def unwanted_among(connection: Connection, ids: Collection[str], now: float) -> frozenset[str]:
     """Return those of these recipients who are on the do-not-contact list, or on hold."""
-    suppressed = _SUPPRESSED.run(connection, ids=json.dumps(sorted(ids))).scalars()
-    return holds.held_among(connection, ids, now).union(suppressed)
+    suppressed = _SUPPRESSED.rows(connection, ids=json.dumps(sorted(ids)))
+    return holds.held_among(connection, ids, now).union(id for (id,) in suppressed)
 
 
 _SUPPRESSED = Prepared(

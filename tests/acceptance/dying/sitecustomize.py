@@ -75,11 +75,13 @@ def _change_ledger(module: Any, death: Death) -> None:
 
         return inside
 
-    async def dying_commit(self: Any, batch: Callable[..., Any], item: Any) -> Any:
+    async def dying_commit(
+        self: Any, batch: Callable[..., Any], item: Any, within: float = 0.0
+    ) -> Any:
         if batch.__name__ == "claim":
             _again.set(item.is_repeat)
         death.at(f"{batch.__name__}.before")
-        done = await commit(self, dying(batch, _again.get()), item)
+        done = await commit(self, dying(batch, _again.get()), item, within)
         death.at(f"{batch.__name__}.committed")
         return done
 

@@ -6,7 +6,7 @@ import codecs
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import (
     BaseModel,
@@ -54,6 +54,11 @@ BASE_URLS: Mapping[str, str] = {
     "v2": "https://inboxapp.com/api/v2",
     "v1": "https://inboxapp.com/api/v1",
 }
+
+
+def refuse_on_v1(*at: str) -> NoReturn:
+    """Refuse what only version 2 has."""
+    refuse("needs api.version v2: v1 is announced to end on 2026-12-03", "use v2, or remove it", at)
 
 
 def _none_for_null(schema: dict[str, Any]) -> None:
@@ -202,11 +207,12 @@ class Prospects(_Model):
     id: Text | None = Field(
         None,
         description="Column with the recipients' ids. Default: the only one present of x_user_id, "
-        "platform_id, inbox_id.",
+        "platform_id, inbox_id; of handle, username for usernames.",
     )
-    id_type: Literal["platform", "inbox"] | None = Field(
+    id_type: Literal["platform", "inbox", "username"] | None = Field(
         None,
-        description="What the ids are: the platform's user ids, or Inbox ids. "
+        description="What the ids are: the platform's user ids, Inbox ids, or usernames (v2), "
+        "which `run-campaign handles` resolves. "
         "Default: inbox for the column inbox_id, platform otherwise.",
     )
     defaults: dict[str, Written] = Field(
@@ -470,6 +476,12 @@ class Campaign(_Model):
         if isinstance(data, dict) and "name" not in data and info.context:
             return {**data, "name": info.context["stem"]}
         return data
+
+    @model_validator(mode="after")
+    def _of_v2_alone(self) -> Campaign:
+        if self.api.version == "v1" and self.prospects.id_type == "username":
+            refuse_on_v1("prospects", "id_type")
+        return self
 
     @field_validator("own_name")
     @classmethod

@@ -52,10 +52,14 @@ class _PlanReader:
     """A reader of plans that keeps what is to be shown, and writes all of it to `output`."""
 
     limit: int | None
-    only: frozenset[str]
     output: Path | None
     named: int | None  # rows kept per reason for skipping
+    only: frozenset[str] = frozenset()
     seen: list[_Shown] = field(default_factory=list)
+
+    def choose(self, only: frozenset[str]) -> None:
+        """Show these people alone; everybody where there are none."""
+        self.only = only
 
     def __call__(
         self, draft: Draft, entries: Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]
@@ -137,7 +141,7 @@ def show_dry_run(
         _check_output(output, campaigns)
     shown = limit if limit is not None else None if verbose or as_json or only else MESSAGES_SHOWN
     named = None if verbose or as_json else ROWS_NAMED
-    reader = _PlanReader(shown, frozenset(only), output, named)
+    reader = _PlanReader(shown, output, named)
     clock = SystemClock()
     with progress_in_place() as tell:
 
@@ -158,6 +162,7 @@ def show_dry_run(
             yes=yes,
             only=only,
             output=output,
+            choose=reader.choose,
         )
     if as_json:
         told = [_as_json(at, found, reader.seen, clock.now()) for at in range(len(campaigns))]

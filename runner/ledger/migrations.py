@@ -28,6 +28,7 @@ from runner.ledger.schema import (
     attempt_by_message_id,
     brake,
     campaign,
+    handle,
     hold,
     lane,
     message,
@@ -164,6 +165,10 @@ def _add_holds(connection: Connection) -> None:
     hold.create(connection)
 
 
+def _add_handles(connection: Connection) -> None:
+    handle.create(connection)
+
+
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_words,
     2: _add_brakes_zones_and_contacts,
@@ -173,6 +178,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     6: _add_outdated,
     7: _keep_rehearsals_apart,
     8: _add_holds,
+    9: _add_handles,
 }
 """By schema version, the step to the next one."""
 

@@ -64,6 +64,7 @@ class SkipReason(StrEnum):
 
     NO_ID = "no_id"
     BAD_ID = "bad_id"
+    UNKNOWN_HANDLE = "unknown_handle"
     DUPLICATE = "duplicate"
     SUPPRESSED = "suppressed"
     CONTACTED = "contacted"

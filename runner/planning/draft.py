@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -20,6 +21,8 @@ from runner.ledger import schema
 from runner.ledger.campaigns import registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
+from runner.ledger.messages import handles as kept_handles
+from runner.message.handle import KeptHandle
 from runner.message.key import REHEARSAL
 from runner.templating.template import Template, compile_template, load_template
 
@@ -40,6 +43,7 @@ class Draft:
     row: CampaignRow | None
     files: list[str]
     as_new: bool = False
+    handles: str = ""  # of the ledger's handles: differs when they do
 
     @property
     def id(self) -> int | None:
@@ -49,7 +53,8 @@ class Draft:
     def findings(self) -> list[Finding]:
         """Return the findings of its files, as far as no row needs to be read."""
         texts = text_findings(self.campaign, self.template, self.audience.columns)
-        return [*texts, *self.audience.findings]
+        lists = [each for one in self.audience.lists for each in one.findings]
+        return [*texts, *self.audience.findings, *lists]
 
     @property
     def suppressed(self) -> Mapping[str, str]:
@@ -57,8 +62,15 @@ class Draft:
         return self.audience.suppressed
 
 
-def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool = False) -> Draft:
-    """Read a campaign's files, and match it with what the ledger knows of it.
+def make_draft(
+    campaign: Campaign,
+    ledger: Ledger | None,
+    *,
+    new_campaign: bool = False,
+    handles: Mapping[str, KeptHandle] = MappingProxyType({}),
+) -> Draft:
+    """Read a campaign's files, and match it with what the ledger knows of it. `handles`: those
+    whose ids are known, where no ledger says so.
 
     Raises CampaignError, TemplateError, AudienceError for the files; LedgerError when the ledger
     knows this campaign as another (id_type, platform), or these files under another name.
@@ -70,7 +82,7 @@ def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool 
             template = load_template(source.template)
         else:
             template = compile_template(source.text or "", f"{campaign.path} message")
-    audience = read_audience(campaign, template.needs)
+    audience = read_audience(campaign, template.needs, handles)
     with _with_column_hint(campaign):
         missing_columns(template.needs, audience)
     template.decimal_of = cache(partial(decimal_sign, audience))
@@ -94,7 +106,17 @@ def _matched(draft: Draft, ledger: Ledger) -> Draft:
         _refuse_rehearsed(draft, ledger)
         holder = ledger.read(schema.note, prospects_key(draft))
         refuse_other_name(draft, ledger, ledger.read(registry.campaigns), holder)
-    return replace(draft, row=row)
+    if not draft.audience.has_handles:
+        return replace(draft, row=row)
+    state = ledger.read(kept_handles.changes)  # first: what is kept meanwhile is planned later
+    audience = draft.audience.with_handles(known_handles(draft.campaign, ledger))
+    return replace(draft, row=row, audience=audience, handles=state)
+
+
+def known_handles(campaign: Campaign, ledger: Ledger) -> Mapping[str, KeptHandle]:
+    """Return the handles of a campaign's platform that were asked for."""
+    platform, rehearsal = campaign.api.platform, campaign.rehearsal
+    return ledger.read(kept_handles.kept, platform, rehearsal=rehearsal)
 
 
 def text_findings(campaign: Campaign, template: Template, columns: Sequence[str]) -> list[Finding]:

@@ -76,6 +76,7 @@ def plan_fingerprint(draft: Draft, suppressed: Mapping[str, str], characters: in
         characters,
         campaign.contact_once_in,
         [each.id for each in campaign.suppress],
+        *([f"handles {draft.handles}"] if draft.audience.has_handles else []),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from runner.planning.draft import known_characters, make_draft, origin_of
 from runner.planning.eta import when_done
 from runner.planning.planner import render_with
 from runner.planning.preview import Preview, RowProgress, See, preview
-from runner.planning.selection import refuse_unknown
+from runner.planning.selection import only_people, refuse_unknown
 from runner.planning.start import confirm_late_start, never_open
 from runner.project.campaign_files import load
 from runner.project.ledger_location import ledger_location
@@ -57,9 +57,10 @@ def dry_run(
     yes: bool = False,
     only: Collection[str] = (),
     output: Path | None = None,
+    choose: Callable[[frozenset[str]], None] | None = None,
 ) -> DryRun:
     """Plan campaigns as a run would, against what the ledger knows; asks no API. `output`: the file
-    that `see` writes, if any.
+    that `see` writes, if any; `choose` is told the ids of those in `only`.
 
     Raises RunnerError as a run would, and for an `output` that a campaign reads.
     """
@@ -102,6 +103,9 @@ def dry_run(
             confirm_late_start(drafts, ledger, now, yes=yes, confirm=None)
         reviews = [review(each, ledger, now, accept, progress) for each in drafts]
         refusals += [refusal(each) for each in reviews if each.open]
+        only = only_people(ledger, only, campaigns)
+        if choose is not None:
+            choose(only)
         refuse_unknown(drafts, ledger, only)
         for draft in drafts:
             longest = known_characters(ledger, origin_of(draft), draft.campaign.api.platform)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from runner.audience.suppression import refuse_errors
@@ -26,7 +26,7 @@ from runner.planning.fingerprints import is_unchanged, refuse_edited
 from runner.planning.planner import Render, render_with
 from runner.planning.preview import preview
 from runner.planning.rendered_texts import RenderedTexts
-from runner.planning.selection import refuse_unknown
+from runner.planning.selection import only_people, refuse_unknown
 from runner.planning.start import confirm_late_start, never_open
 from runner.planning.write import report_rows, write_plan
 from runner.project.credentials import read_token
@@ -86,6 +86,7 @@ def prepare(
     # The lanes are let go last, when everything is committed.
     with ExitStack() as held, steps.open_ledger(location) as ledger:
         measure_commits(ledger, around.bus.measures, around.clock)
+        options = replace(options, only=only_people(ledger, options.only, campaigns))
         seen = None
         if not options.throwaway:
             seen = allow_changes(

@@ -20,7 +20,7 @@ from runner.ledger.campaigns.brakes import BrakeKind
 from runner.ledger.ledger import Ledger
 from runner.ledger.queries import totals
 from runner.message.status import MessageStatus
-from runner.planning.draft import Draft, make_draft
+from runner.planning.draft import Draft, known_handles, make_draft
 from runner.planning.eta import Queue, allowed, when_done
 from runner.project.campaign_files import load
 from runner.project.ledger_location import ledger_location
@@ -145,7 +145,7 @@ async def _drive(prepared: PreparedRun, run: int) -> list[Lane]:
         for team in teams
     ]
     lists = [
-        (lane, _lists_of(draft))
+        (lane, _lists_of(draft, ledger))
         for team, lane in zip(teams, opened, strict=True)
         for draft in team.drafts
     ]
@@ -181,10 +181,13 @@ async def _drive(prepared: PreparedRun, run: int) -> list[Lane]:
     return driven
 
 
-def _lists_of(draft: Draft) -> WatchedLists:
+def _lists_of(draft: Draft, ledger: Ledger) -> WatchedLists:
     assert draft.id is not None
     audience, known = draft.audience, draft.files[1:]
-    return watched_lists(draft.id, draft.campaign, audience.id_type, audience.id_column, known)
+    handles = partial(known_handles, draft.campaign, ledger)
+    return watched_lists(
+        draft.id, draft.campaign, audience.id_type, audience.id_column, known, handles
+    )
 
 
 def _tell_start(prepared: PreparedRun) -> None:

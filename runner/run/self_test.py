@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,16 +11,18 @@ from runner.campaign.schema import Campaign, Schedule
 from runner.errors import AudienceError, UsageError
 from runner.ledger.campaigns import registry
 from runner.ledger.campaigns.registry import CampaignRow
-from runner.ledger.ledger import Ledger
+from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import decisions, plans
+from runner.message.handle import KeptHandle
 from runner.message.key import TEST
 from runner.message.plan import PlannedMessage
 from runner.message.prospect import Recipient, RowSkip
-from runner.planning.draft import Draft, make_draft
+from runner.planning.draft import Draft, known_handles, make_draft
 from runner.planning.fingerprints import kept_path
 from runner.planning.planner import plan_messages, render_with
 from runner.project.campaign_files import load
 from runner.project.ledger_location import ledger_location
+from runner.project.people import named_people
 from runner.run.exit_code import RunResult
 from runner.run.options import Options, Surroundings
 from runner.run.prepare import Steps, prepare, read_tokens, served_at
@@ -40,7 +42,8 @@ def run_test(
     campaign = served_at(load([path])[0], options)
     location = ledger_location(options.state, around.environ, [campaign], live=True)
     read_tokens([campaign], location, options, around)  # or told before a person is asked
-    draft = make_draft(campaign, None)
+    handles, to = _from_ledger(campaign, location, to)
+    draft = make_draft(campaign, None, handles=handles)
     planned = _message(draft, to, row)
     if not agree(planned):
         return RunResult(declined=True)
@@ -65,6 +68,19 @@ def run_test(
         run.ledger.write(decisions.withdraw, made.id)  # what an interrupted test has left
         run.ledger.write(plans.add_test, made, planned)
         return drive(run)
+
+
+def _from_ledger(
+    campaign: Campaign, location: str, to: str
+) -> tuple[Mapping[str, KeptHandle], str]:
+    """Return what the ledger keeps of handles, and the id of `to`, which may be one."""
+    platform, rehearsal = campaign.api.platform, campaign.rehearsal
+    if "://" not in location and not Path(location).exists():
+        return {}, named_people(None, [to], platform=platform)[0]
+    with open_ledger(location, read_only=True) as ledger:
+        [id] = named_people(ledger, [to], platform=platform, rehearsal=rehearsal)
+        by_handle = campaign.prospects.id_type == "username"
+        return known_handles(campaign, ledger) if by_handle else {}, id
 
 
 def _message(draft: Draft, to: str, row: int | None) -> PlannedMessage:

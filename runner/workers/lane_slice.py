@@ -13,6 +13,7 @@ import math
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from runner.audience.columns import normal_column
 from runner.channels.base import Token
@@ -27,6 +28,7 @@ from runner.ledger.campaigns.workers import STALL
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import holds, in_doubt, queue
 from runner.ledger.queries import totals
+from runner.planning.draft import known_handles
 from runner.planning.eta import hours_of
 from runner.run.team import TeamCampaigns, TokenIdentity, check_senders, fetch_identity
 from runner.sending.drive import drive_lane
@@ -184,7 +186,9 @@ class WorkerLanes:
         self.lanes[lane_id] = lane
         watch = asyncio.create_task(_drain_after(lane, self.timing.slice), name=f"slice {lane_id}")
         try:
-            async with obey_controls([lane], lists=[(lane, _lists_of(each)) for each in handed]):
+            async with obey_controls(
+                [lane], lists=[(lane, _lists_of(each, self.ledger)) for each in handed]
+            ):
                 await drive_lane(lane)
         except (Fenced, LedgerError):
             raise
@@ -317,11 +321,12 @@ class WorkerLanes:
         self.bus.emit(Notice(self.clock.now(), text))
 
 
-def _lists_of(handed: SubmittedCampaign) -> WatchedLists:
+def _lists_of(handed: SubmittedCampaign, ledger: Ledger) -> WatchedLists:
     """Return its lists, as far as they are on this machine too."""
     prospects = handed.campaign.prospects
     column = normal_column(prospects.id) if prospects.id else None
-    return watched_lists(handed.row.id, handed.campaign, handed.row.id_type, column)
+    handles = partial(known_handles, handed.campaign, ledger)
+    return watched_lists(handed.row.id, handed.campaign, handed.row.id_type, column, (), handles)
 
 
 def stop_reasons(lane: Lane) -> list[str]:

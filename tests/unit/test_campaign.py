@@ -321,7 +321,7 @@ def test_mistakes_of_the_message(tmp_path: Path, rest: str, told: str) -> None:
         ("{source: a.csv, encoding: rot13}", "F:2: prospects.encoding: is no text encoding; "
          "write utf-8, cp1252, latin-1 or the like"),
         ("{source: a.csv, id_type: x}", "F:2: prospects.id_type: `x` is not known here; "
-         "write 'platform' or 'inbox'"),
+         "write 'platform', 'inbox' or 'username'"),
         ("{id: x}", "F:2: prospects.source: is missing; add `source: FILE.csv`"),
     ],
 )  # fmt: skip

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from runner.audience.ids import checked_ids
 from runner.cli.invocation import Invocation
 from runner.cli.ledger import ledger_to_change, ledger_to_read
 from runner.cli.options import examples, kind_options, state_option
@@ -19,6 +19,10 @@ from runner.control.in_flight import wait_until_none_leaves
 from runner.formats import number, safe
 from runner.ledger.campaigns.audit import CLI
 from runner.ledger.messages import holds
+from runner.project.people import named_people
+
+if TYPE_CHECKING:
+    from runner.audience.suppression import PeopleList
 
 
 @click.command(
@@ -82,10 +86,14 @@ def command(
         raise click.UsageError("whom? name their ids, or --file FILE; --list shows who is on hold")
     clock = SystemClock()
     ends = None if until is None else _hold_end(until, clock.now())
-    wanted = dict.fromkeys(checked_ids(ids, platform, id_type))
-    if file is not None:
-        wanted |= dict.fromkeys(_in_file(file, column, id_type, platform))
+    listed = None if file is None else _in_file(file, column, id_type, platform)
     with ledger_to_change(state, make=state is not None) as ledger:
+        named = named_people(ledger, ids, platform=platform, id_type=id_type, checked=True)
+        wanted = dict.fromkeys(named)
+        if listed is not None:
+            from runner.project.listed_people import with_handles
+
+            wanted |= dict.fromkeys(with_handles(ledger, listed, platform).people)
         control_holds.hold(ledger, clock, wanted, ends, why=why, by=user(), via=CLI)
         told = "" if ends is None else f" until {_local(ends)}"
         click.echo(f"on hold: {number(len(wanted))}{told} ({ledger.place})")
@@ -129,14 +137,14 @@ def _show(state: str | None, *, as_json: bool) -> int:
     return 0
 
 
-def _in_file(file: Path, column: str | None, id_type: str, platform: str) -> list[str]:
+def _in_file(file: Path, column: str | None, id_type: str, platform: str) -> PeopleList:
     from runner.audience.suppression import read_list, refuse_errors
 
     read = read_list(
         file, id_type, platform, id=column, say=f"run-campaign hold --file {file} --id COLUMN"
     )
     refuse_errors([read])
-    return list(read.people)
+    return read
 
 
 def _hold_end(text: str, now: float) -> float:

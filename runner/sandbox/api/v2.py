@@ -125,7 +125,10 @@ async def list_contacts(service: "Service", call: Call) -> Answer:
     _expand(call, CONTACT_EXPAND)
     people = service.store.people
     found = [people.contact_of_platform_id(platform, one) for one in platform_ids]
-    found += [people.contact_of_username(one) for one in usernames]
+    if service.options.meets_everyone:
+        for one in usernames:
+            people.meet(platform, one)
+    found += [each for one in usernames for each in people.contacts_of_username(platform, one)]
     shown = {
         person.contact_id: shapes.contact(person)
         for person in found

@@ -94,9 +94,9 @@ def profile(person: Person) -> Json:
         "postCount": small_number(2000, "posts", person.platform_id),
         "engagementCount": None,
         "listedCount": None,
-        "accountStatus": "active",
+        "accountStatus": person.account_status,
         "platformCreatedAt": None,
-        "profileUrl": f"https://x.com/{person.username}" if twitter else None,
+        "profileUrl": _profile_url(person),
         "updatedAt": SINCE,
         "platformData": {
             "_tag": "twitter",
@@ -110,6 +110,15 @@ def profile(person: Person) -> Json:
         if twitter
         else {"_tag": person.platform},
     }
+
+
+def _profile_url(person: Person) -> str | None:
+    if person.platform == "twitter":
+        return f"https://x.com/{person.username}"
+    # The form of others is not documented; a person of LinkedIn has this one there.
+    return (
+        f"https://www.linkedin.com/in/{person.username}" if person.platform == "linkedin" else None
+    )
 
 
 def contact(person: Person) -> Json:

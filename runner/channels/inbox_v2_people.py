@@ -1,0 +1,92 @@
+"""Questions about people to version 2 of the Inbox API: who is behind a username.
+
+Facts: InboxHQ/inboxapp-sdk `spec/openapi.json`. `GET /contacts` takes up to 100 values, finds the
+team's own contacts only, makes none, and may give several contacts for one username. Whether a
+username's case matters there is not documented: it is asked as it is written, and compared without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import NamedTuple
+
+from runner.channels.base import Gate
+from runner.channels.http import HttpSession
+from runner.channels.inbox_v2 import read_refusal
+from runner.channels.lookup import ApiReader
+from runner.channels.responses import as_map, clean, text_id
+
+ASKED_AT_ONCE = 100
+"""Values of one filter of `GET /contacts`, and entries of a page, at most."""
+
+MOST_PAGES = 50
+"""Pages of one answer that are read. Our own choice: 50 contacts for each username."""
+
+
+class Profile(NamedTuple):
+    """A person's account on a platform, as Inbox last saw it. `link`: the address of its profile,
+    empty where it has none; `state`: active, suspended or notFound."""
+
+    contact: str
+    id: str
+    username: str
+    name: str
+    link: str
+    state: str
+
+
+class PeopleV2:
+    """Asks one team's API about people."""
+
+    def __init__(self, http: HttpSession, gate: Gate, platform: str) -> None:
+        self._http = http
+        self._platform = platform
+        self._ask = ApiReader(http, gate, read_refusal)
+
+    async def by_username(self, usernames: Sequence[str]) -> list[Profile]:
+        """Return the profiles of the team's contacts that may have these usernames (100 at most):
+        those of the platform, of every contact that is answered. Raises ChannelError."""
+        found = []
+        query = [("platform", self._platform), *(("username", each) for each in usernames)]
+        async for contact in self._all("contacts", query):
+            profiles = contact.get("profiles")
+            if not isinstance(profiles, list):
+                raise self._ask.foreign("/contacts", "a contact without profiles")
+            for profile in map(as_map, profiles):
+                if profile.get("platform") == self._platform:
+                    found.append(self._profile(text_id(contact.get("id")), profile))
+        return [each for each in found if each.id]
+
+    def _profile(self, contact: str, profile: Mapping[str, object]) -> Profile:
+        token = self._http.token
+        return Profile(
+            contact,
+            text_id(profile.get("platformId")),
+            clean(profile.get("username"), token),
+            clean(profile.get("displayName"), token),
+            clean(profile.get("profileUrl"), token),
+            clean(profile.get("accountStatus"), token),
+        )
+
+    async def _all(
+        self, name: str, query: Sequence[tuple[str, str]]
+    ) -> AsyncIterator[Mapping[str, object]]:
+        """Yield every entry of a list. Raises ChannelError."""
+        cursor: list[tuple[str, str]] = []
+        for _ in range(MOST_PAGES):
+            asked = [*query, ("limit", str(ASKED_AT_ONCE)), *cursor]
+            page = as_map(await self._ask.must(name, params=asked))
+            data, following = page.get("data"), page.get("nextCursor")
+            if not isinstance(data, list):
+                raise self._ask.foreign(f"/{name}")
+            for entry in map(as_map, data):
+                yield entry
+            if not isinstance(following, str) or not following:
+                return
+            if cursor == [("cursor", following)]:
+                break
+            cursor = [("cursor", following)]
+        raise self._ask.foreign(f"/{name}", "its pages do not end")
+
+    async def close(self) -> None:
+        await self._http.close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.invocation import Invocation
-from runner.cli.ledger import ledger_to_change, ledger_to_read
+from runner.cli.ledger import ledger_to_change, ledger_to_read, people_in_ledger
 from runner.cli.options import examples, kind_options, state_option
 from runner.cli.output import json_text, table
 from runner.clock import SystemClock, iso
@@ -19,7 +19,6 @@ from runner.control.in_flight import wait_until_none_leaves
 from runner.formats import number, safe
 from runner.ledger.campaigns.audit import CLI
 from runner.ledger.messages import holds
-from runner.project.people import named_people
 
 if TYPE_CHECKING:
     from runner.audience.suppression import PeopleList
@@ -87,9 +86,8 @@ def command(
     clock = SystemClock()
     ends = None if until is None else _hold_end(until, clock.now())
     listed = None if file is None else _in_file(file, column, id_type, platform)
+    wanted = dict.fromkeys(people_in_ledger(state, ids, platform, id_type))
     with ledger_to_change(state, make=state is not None) as ledger:
-        named = named_people(ledger, ids, platform=platform, id_type=id_type, checked=True)
-        wanted = dict.fromkeys(named)
         if listed is not None:
             from runner.project.listed_people import with_handles
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from runner.cli.invocation import Invocation
-from runner.cli.ledger import ledger_to_change, ledger_to_read
+from runner.cli.ledger import ledger_to_change, ledger_to_read, people_in_ledger
 from runner.cli.options import compared_ids, examples, kind_options, state_option
 from runner.cli.output import json_text, table
 from runner.clock import SystemClock, iso
@@ -49,13 +49,9 @@ def add(
 ) -> int:
     """Put people on the list; their queued messages are taken out."""
     call.about((), state)
-    why = (reason, SystemClock().now())
-
-    def wanted(ledger: Ledger) -> Mapping[str, tuple[str, float]]:
-        people = named_people(ledger, ids, platform=platform, id_type=id_type, checked=True)
-        return dict.fromkeys(people, why)
-
-    return _suppress(wanted, state, reason)
+    people = people_in_ledger(state, ids, platform, id_type)
+    wanted = dict.fromkeys(people, (reason, SystemClock().now()))
+    return _suppress(lambda _: wanted, state, reason)
 
 
 @command.command("import", epilog=examples("run-campaign suppress import do-not-contact.csv"))

@@ -43,6 +43,16 @@ class Reading(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Asking(Event):
+    """People whom Inbox was asked about so far, and of how many, while planning."""
+
+    name: ClassVar[str] = "asking"
+    campaign: str
+    asked: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
 class Planned(Event):
     """A campaign was planned, or found unchanged."""
 

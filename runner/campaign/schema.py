@@ -42,6 +42,7 @@ from runner.campaign.values import (
     refuse,
 )
 from runner.findings import Finding, refuse_code
+from runner.message.acquaintance import SkipRules, one_name
 from runner.message.key import REHEARSAL, TEST, normal_name
 from runner.schedule import ALWAYS, Hours, local_time, make_week, parse_time
 
@@ -274,6 +275,27 @@ class SuppressList(_Model):
         return {"source": data} if isinstance(data, str) else data
 
 
+class SkipKnown(_Model):
+    """People who are not written to since Inbox knows them."""
+
+    talked_within: DurationOrNone = Field(
+        None,
+        description="Who has written to an account of the team, or was written to from one, within "
+        "this time, such as 90d, or none; this ledger's campaigns do not count. Default: none.",
+    )
+    assigned: YesOrNo = Field(
+        False, description="Who is assigned to a member of the team. Default: false."
+    )
+    status: Texts = Field(default=(), description="Who has one of these statuses in Inbox.")
+    tags: Texts = Field(default=(), description="Who has one of these tags in Inbox.")
+
+    @model_validator(mode="after")
+    def _any(self) -> SkipKnown:
+        if self.talked_within is None and not (self.assigned or self.status or self.tags):
+            refuse("has no rule", "write one such as {talked_within: 90d}")
+        return self
+
+
 class MessageSource(_Model):
     """The text to send."""
 
@@ -462,6 +484,11 @@ class Campaign(_Model):
         description="How long nobody is written to whom another campaign of the ledger has "
         "written to, such as 30d, or none. Default: 30d.",
     )
+    skip_known: SkipKnown | None = Field(
+        None,
+        description="People who are not written to since the team knows them (v2): asked of Inbox "
+        "at planning. Default: nobody is asked about.",
+    )
     message: MessageSource = Field(description="The text to send: itself, or template: FILE.")
     schedule: Schedule = Field(
         default_factory=Schedule, description="When messages may go. Default: at once and always."
@@ -481,6 +508,11 @@ class Campaign(_Model):
     def _of_v2_alone(self) -> Campaign:
         if self.api.version == "v1" and self.prospects.id_type == "username":
             refuse_on_v1("prospects", "id_type")
+        if self.api.version == "v1" and self.skip_known is not None:
+            refuse_on_v1("skip_known")
+        if self.prospects.id_type == "inbox" and self.skip_known is not None:
+            what = "asks by ids of the platform, and the sheet has Inbox ids"
+            refuse(what, "use ids of the platform, or remove it", ("skip_known",))
         return self
 
     @field_validator("own_name")
@@ -517,6 +549,15 @@ class Campaign(_Model):
                 refuse(what, "keep one", at=(index,))
             first[sender.id] = index
         return value
+
+    @property
+    def skip_rules(self) -> SkipRules | None:
+        """Return the rules of `skip_known`, None for none."""
+        said = self.skip_known
+        if said is None:
+            return None
+        names = (frozenset(map(one_name, each)) for each in (said.status, said.tags))
+        return SkipRules(said.talked_within, said.assigned, *names)
 
     @property
     def rehearsal(self) -> bool:

@@ -14,10 +14,15 @@ from runner.channels.base import Gate
 from runner.channels.http import HttpSession
 from runner.channels.inbox_v2 import read_refusal
 from runner.channels.lookup import ApiReader
-from runner.channels.responses import as_map, clean, text_id
+from runner.channels.responses import as_map, clean, parse_time, text_id
+from runner.errors import ChannelError
+from runner.message.acquaintance import Acquaintance
 
 ASKED_AT_ONCE = 100
 """Values of one filter of `GET /contacts`, and entries of a page, at most."""
+
+TOO_MANY = frozenset({400, 413, 414, 431})
+"""Statuses that may mean that too much was asked for at once."""
 
 MOST_PAGES = 50
 """Pages of one answer that are read. Our own choice: 50 contacts for each username."""
@@ -33,6 +38,18 @@ class Profile(NamedTuple):
     name: str
     link: str
     state: str
+
+
+class ThreadEnd(NamedTuple):
+    """A thread, and when its last message was written (Unix s; None for a thread without one) and
+    by whom."""
+
+    id: str
+    contact: str
+    link: str
+    assignee: str
+    last_at: float | None
+    inbound: bool
 
 
 class PeopleV2:
@@ -56,6 +73,79 @@ class PeopleV2:
                 if profile.get("platform") == self._platform:
                     found.append(self._profile(text_id(contact.get("id")), profile))
         return [each for each in found if each.id]
+
+    async def by_id(
+        self, ids: Sequence[str], asked_at: float
+    ) -> tuple[dict[str, Acquaintance], dict[str, str]]:
+        """Return what Inbox knows of people (100 platform ids at most), and of each contact whose
+        it is. Raises ChannelError."""
+        found = {id: Acquaintance(id, asked_at) for id in ids}
+        of_contact: dict[str, str] = {}
+        query = [
+            ("platform", self._platform),
+            *(("platformId", each) for each in ids),
+            ("expand", "status"),
+            ("expand", "tags"),
+        ]
+        token = self._http.token
+        async for contact in self._all("contacts", query):
+            profiles = contact.get("profiles")
+            if not isinstance(profiles, list):
+                raise self._ask.foreign("/contacts", "a contact without profiles")
+            contact_id = text_id(contact.get("id"))
+            for profile in map(as_map, profiles):
+                id = text_id(profile.get("platformId"))
+                if profile.get("platform") != self._platform or id not in found:
+                    continue
+                was = found[id]
+                tags = contact.get("tags")
+                names = (
+                    [clean(as_map(tag).get("name"), token) for tag in tags or []]
+                    if isinstance(tags, list)
+                    else []
+                )
+                state = clean(profile.get("accountStatus"), token)
+                found[id] = was._replace(
+                    contact=was.contact or contact_id,
+                    state=state if was.state in ("", "active") else was.state,
+                    assignee=was.assignee or text_id(contact.get("assigneeId")),
+                    status=was.status or clean(as_map(contact.get("status")).get("name"), token),
+                    tags=tuple(dict.fromkeys([*was.tags, *names])),
+                )
+                of_contact[contact_id] = id
+        return found, of_contact
+
+    async def threads_with(self, contacts: Sequence[str]) -> list[ThreadEnd]:
+        """Return the threads with these contacts, archived ones and requests too. How many may be
+        asked about at once is not documented: where so many are refused, half of them are. Raises
+        ChannelError."""
+        query = [("folder", "all"), *(("contactId", each) for each in contacts)]
+        try:
+            return [
+                ThreadEnd(
+                    text_id(thread.get("id")),
+                    text_id(thread.get("contactId")),
+                    text_id(thread.get("accountLinkId")),
+                    text_id(thread.get("assigneeId")),
+                    parse_time(as_map(thread.get("lastMessage")).get("createdAt")),
+                    as_map(thread.get("lastMessage")).get("direction") == "inbound",
+                )
+                async for thread in self._all("threads", query)
+            ]
+        except ChannelError as error:
+            if error.status not in TOO_MANY or len(contacts) < 2:
+                raise
+        half = len(contacts) // 2
+        first = await self.threads_with(contacts[:half])
+        return first + await self.threads_with(contacts[half:])
+
+    async def names(self, what: str) -> list[str]:
+        """Return the names of all `statuses` or `tags` of the team. Raises ChannelError."""
+        page = as_map(await self._ask.must(what))
+        data = page.get("data")
+        if not isinstance(data, list):
+            raise self._ask.foreign(f"/{what}")
+        return [clean(as_map(each).get("name"), self._http.token) for each in data]
 
     def _profile(self, contact: str, profile: Mapping[str, object]) -> Profile:
         token = self._http.token

@@ -112,7 +112,9 @@ class ApiReader:
                 silence.stop or "check the network and api.base_url, then run again",
             ) from None
         if reply.status != 200:
-            raise self._error(reply, where)
+            error = self._error(reply, where)
+            error.status = reply.status
+            raise error
         try:
             return reply.json()
         except ValueError as error:

@@ -44,6 +44,11 @@ def rehearse(
         )
     except ValueError as problem:
         raise click.UsageError(f"--fault: {problem}") from None
+    for known in (campaign.skip_known for campaign in load(campaigns)):
+        for name in () if known is None else known.status:
+            sandbox.service.store.status(name)
+        for name in () if known is None else known.tags:
+            sandbox.service.store.tag(name)
     click.echo(
         "sandbox: nothing real is sent; limits are off, the ledger is thrown away", err=as_json
     )

@@ -23,6 +23,7 @@ from runner.ledger.locks import lock_schema, refuse_live_runs
 from runner.ledger.rehearsals import lane_name
 from runner.ledger.schema import (
     SCHEMA_VERSION,
+    acquaintance,
     action,
     attempt,
     attempt_by_message_id,
@@ -165,8 +166,9 @@ def _add_holds(connection: Connection) -> None:
     hold.create(connection)
 
 
-def _add_handles(connection: Connection) -> None:
+def _add_handles_and_acquaintances(connection: Connection) -> None:
     handle.create(connection)
+    acquaintance.create(connection)
 
 
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
@@ -178,7 +180,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     6: _add_outdated,
     7: _keep_rehearsals_apart,
     8: _add_holds,
-    9: _add_handles,
+    9: _add_handles_and_acquaintances,
 }
 """By schema version, the step to the next one."""
 

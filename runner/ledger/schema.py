@@ -349,6 +349,22 @@ handle = Table(
 """The ids of people who are known by their handles. Never asked for again by itself."""
 Index("handle_by_id", handle.c.id, handle.c.platform)
 
+acquaintance = Table(
+    "acquaintance",
+    metadata,
+    Column("lane", String, primary_key=True),  # of the team that was asked
+    Column("platform", String, primary_key=True),
+    Column("recipient", String, primary_key=True),
+    Column("asked_at", Float, nullable=False),
+    Column("contact", String, nullable=False, server_default=""),  # empty: Inbox has none
+    Column("state", String, nullable=False, server_default=""),
+    Column("assignee", String, nullable=False, server_default=""),
+    Column("status", Text, nullable=False, server_default=""),
+    Column("tags", Text, nullable=False, server_default="[]"),  # JSON array of names
+    Column("talk", Text, nullable=False, server_default=""),  # JSON array: when, where, by whom
+)
+"""The answers of Inbox to the question whether a team talks to people; no texts."""
+
 
 def note(connection: Connection, key: str) -> str:
     """Read a small fact that the ledger keeps beside its rows; empty when there is none."""

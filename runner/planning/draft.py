@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
@@ -44,6 +44,8 @@ class Draft:
     files: list[str]
     as_new: bool = False
     handles: str = ""  # of the ledger's handles: differs when they do
+    lane: str | None = None  # of its team, whose Inbox was asked about people
+    links: Mapping[str, str] = field(default_factory=dict)  # account link: username
 
     @property
     def id(self) -> int | None:
@@ -106,11 +108,13 @@ def _matched(draft: Draft, ledger: Ledger) -> Draft:
         _refuse_rehearsed(draft, ledger)
         holder = ledger.read(schema.note, prospects_key(draft))
         refuse_other_name(draft, ledger, ledger.read(registry.campaigns), holder)
+    lane = draft.lane if row is None or row.lane is None else row.lane
+    draft = replace(draft, row=row, lane=lane)
     if not draft.audience.has_handles:
-        return replace(draft, row=row)
+        return draft
     state = ledger.read(kept_handles.changes)  # first: what is kept meanwhile is planned later
     audience = draft.audience.with_handles(known_handles(draft.campaign, ledger))
-    return replace(draft, row=row, audience=audience, handles=state)
+    return replace(draft, audience=audience, handles=state)
 
 
 def known_handles(campaign: Campaign, ledger: Ledger) -> Mapping[str, KeptHandle]:

@@ -13,6 +13,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from runner.message.acquaintance import Obstacle
 from runner.message.plan import Change, Entry, Known, PlannedMessage
 from runner.message.prospect import Prospect, Recipient, RowSkip
 from runner.message.status import OPEN, MessageStatus, SkipReason
@@ -28,6 +29,8 @@ PLAN_CHUNK = 1000
 
 
 KnownLookup = Callable[[Sequence[Recipient]], Mapping[Recipient, Known]]
+
+ObstacleLookup = Callable[[Sequence[Recipient]], Mapping[str, Obstacle]]
 
 Rendered = tuple[str, SkipReason | None, str]
 """A row's text; why it is not to be sent, if so, and the detail of that."""
@@ -45,17 +48,18 @@ def plan_messages(
     *,
     contact_once_in: float | None = None,
     now: float = 0.0,
+    bars: ObstacleLookup = lambda _: {},
 ) -> Iterator[list[Entry | RowSkip]]:
     """Yield chunks of what each row becomes, in file order. `contact_once_in`: see
-    `Contact.bars`."""
+    `Contact.bars`; `bars`: returns who is not written to since Inbox knows them."""
     rows = iter(rows)
     while chunk := list(islice(rows, PLAN_CHUNK)):
         recipients = [row.recipient for row in chunk if row.recipient is not None]
-        have = known(recipients)
+        have, barred = known(recipients), bars(recipients)
         yield [
             row
             if isinstance(row, RowSkip) and not _is_message(row)
-            else _entry(row, render, senders, have, suppressed, contact_once_in, now)
+            else _entry(row, render, senders, have, suppressed, barred, contact_once_in, now)
             for row in chunk
         ]
 
@@ -72,6 +76,7 @@ def _entry(
     senders: Sequence[Sender],
     have: Mapping[Recipient, Known],
     suppressed: Mapping[str, str],
+    barred: Mapping[str, Obstacle],
     contact_once_in: float | None,
     now: float,
 ) -> Entry:
@@ -90,6 +95,8 @@ def _entry(
         detail = suppressed[row.recipient.id]
     elif bar is not None:
         text, skip, (detail, free_at) = "", SkipReason.CONTACTED, bar
+    elif row.recipient.id in barred:
+        text, (skip, detail, free_at, _) = "", barred[row.recipient.id]
     else:
         text, skip, detail = render(row)
     planned = PlannedMessage(

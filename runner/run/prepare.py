@@ -31,6 +31,7 @@ from runner.planning.start import confirm_late_start, never_open
 from runner.planning.write import report_rows, write_plan
 from runner.project.credentials import read_token
 from runner.project.old_copies import allow_changes
+from runner.run.acquaintances import ask_about_known
 from runner.run.metrics_source import measure_commits
 from runner.run.options import Options, Surroundings
 from runner.run.permission import find_brakes, release_guards, select_runnable
@@ -174,12 +175,25 @@ class PreparedRun:
         if not confirm_findings(edited, self.ledger, self.options, self.around):
             return False
         self.confirmed += [draft.files for draft in edited]
+        asyncio.run(self._ask_about_known())
         with ExitStack() as held:
             changed = self._changed()
             if self.around.ask is not None and not self._is_agreed(changed, held):
                 return False
             self._write(changed)
         return True
+
+    async def _ask_about_known(self) -> None:
+        """Ask Inbox about those whom the team may be talking to, for campaigns that skip these."""
+        for team in self.teams:
+            for index, draft in enumerate(team.drafts):
+                if draft.campaign.skip_known is not None:
+                    known = replace(draft, lane=team.lane_id, links=team.handles)
+                    team.drafts[index] = known
+                    clock = self.around.clock
+                    ahead = team.server_ahead
+                    ahead = clock.now() - clock.boot() if ahead is None else ahead
+                    await ask_about_known(known, team.token, self.ledger, self.around, ahead)
 
     def _changed(self) -> dict[str, _Changed]:
         """Return, by name, the campaigns that a plan would change anything of."""

@@ -55,6 +55,7 @@ def run_test(
     # Oneself may be written to at any time, and however often.
     changes = {
         "contact_once_in": None,
+        "skip_known": None,
         "schedule": Schedule(),
         "own_name": campaign.own_name + TEST,
     }

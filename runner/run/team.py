@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from runner.channels.base import AccountLink, Channel, Platform, Token
-from runner.channels.factory import connect
+from runner.channels.factory import connect, connect_people
 from runner.clock import Clock
 from runner.errors import RunnerError
 from runner.events import EventBus, Notice
@@ -25,6 +25,7 @@ from runner.pacing.pacer import Pacer, lookup_spacing, make_pacer
 from runner.planning.draft import Draft, characters_key
 from runner.planning.eta import Scheduled, hours_of, zone_of
 from runner.restored_pacer import restore_pacer
+from runner.sending.acquaintance_check import AcquaintanceCheck
 from runner.sending.guard import GuardLimits
 from runner.sending.lane import Lane, Settings
 from runner.sending.message_limit import MessageLimit
@@ -32,6 +33,7 @@ from runner.sending.meter import RequestMeter
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign
+    from runner.channels.inbox_v2_people import PeopleV2
 
 
 class Driven(Scheduled, Protocol):
@@ -57,6 +59,7 @@ class TeamCampaigns:
     handles: dict[str, str] = field(default_factory=dict)  # account link: username
     server_ahead: float | None = None  # the server's clock less boot time, as last answered
     _channels: dict[tuple[str, str], Channel] = field(default_factory=dict)
+    _people: list[PeopleV2] = field(default_factory=list)
 
     @classmethod
     def of(cls, identity: TokenIdentity, token: Token) -> TeamCampaigns:
@@ -108,6 +111,22 @@ class TeamCampaigns:
                 )
             return self._channels[version, base_url]
 
+        def check_for(campaign: Campaign) -> AcquaintanceCheck | None:
+            rules = campaign.skip_rules
+            if rules is None:
+                return None
+            people = connect_people(
+                campaign.api.base_url,
+                self.token,
+                clock,
+                timeout=timeout,
+                gate=meter.gate,
+                platform=campaign.api.platform,
+                measures=bus.measures,
+            )
+            self._people.append(people)
+            return AcquaintanceCheck(people, rules, campaign.api.platform, self.handles)
+
         limits = [campaign.limits for campaign in campaigns]
         lane = Lane(
             id=self.lane_id,
@@ -123,7 +142,11 @@ class TeamCampaigns:
             bus=bus,
             run=run,
             epoch=ledger.write(lanes.take_lane, self.lane_id, run),
-            campaigns={each.row.id: settings(each, ledger) for each in driven if each.row},
+            campaigns={
+                each.row.id: replace(settings(each, ledger), acquaintances=check_for(each.campaign))
+                for each in driven
+                if each.row
+            },
             concurrency=concurrency,
             timeout=timeout,
             only=only,
@@ -143,6 +166,9 @@ class TeamCampaigns:
         for channel in self._channels.values():
             await channel.close()
         self._channels.clear()
+        for people in self._people:
+            await people.close()
+        self._people.clear()
 
 
 def _presume_sent(campaign: Campaign, ledger: Ledger, run: int) -> None:

@@ -47,9 +47,11 @@ While it runs
     /sandbox/outbound`` {"accountLinkId", "platformId", "content", "origin", "campaignId", "ago"}
     adds a message of the account that did not come through this API, ``ago`` seconds old, and
     ``POST /sandbox/failed`` {"id"} marks a message as failed on v1. ``POST /sandbox/people``
-    {"people": [{"platformId", "username", "name", "accountStatus", "onX", "contact"}]} says who is
-    behind ids (``people`` of ``Options`` from the start): two with one username are a handle that
-    was given to another. These need no token and never count as API requests.
+    {"people": [{"platformId", "username", "name", "accountStatus", "onX", "contact", "assigned",
+    "status", "tags"}]} says who is behind ids (``people`` of ``Options`` from the start): two with
+    one username are a handle that was given to another. These need no token and never count as API
+    requests.
+    ``POST /sandbox/thread`` {"id", "archived", "assigned"} changes a thread.
 
 X's own API
     ``GET /2/users/by`` with the token ``x_token``: those people as X has them (``onX``: active,

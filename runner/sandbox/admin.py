@@ -139,6 +139,16 @@ def add_routes(app: web.Application, service: Service) -> None:
         fail(service, message_id)
         return web.json_response({"messageId": message_id})
 
+    async def thread(request: web.Request) -> web.Response:
+        value = await _body(request)
+        (thread_id,) = _texts(value, "id")
+        found = service.store.threads.get(thread_id)
+        if found is None:
+            raise ValueError(f"no thread {thread_id!r}")
+        found.archived = bool(value.get("archived", found.archived))
+        found.assigned = bool(value.get("assigned", found.assigned))
+        return web.json_response({"threadId": thread_id})
+
     async def people(request: web.Request) -> web.Response:
         value = await _body(request)
         told = value.get("people") if isinstance(value, dict) else value
@@ -166,6 +176,7 @@ def add_routes(app: web.Application, service: Service) -> None:
         ("POST", "outbound", outbound),
         ("POST", "failed", failed),
         ("POST", "people", people),
+        ("POST", "thread", thread),
         ("GET", "x", x),
         ("POST", "x", x),
     ):

@@ -114,6 +114,7 @@ class Options:
     advanced_api: bool = True
     workspace_locked: bool = False
     platforms_off: Collection[str] = ()
+    tag_limit: int | None = None
     people: Iterable[Mapping[str, Any]] = ()
     meets_everyone: bool = False
     x_token: str = TOKEN

@@ -5,7 +5,8 @@ SPECIALS lists the endings of a platform id that give an outcome other than "sen
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 NUMERIC_ID = re.compile(r"^[0-9]{1,20}$")
 """X user ids are numeric strings (docs.inboxapp.com guides/core-concepts)."""
@@ -54,6 +55,9 @@ class Person:
     profile_id: str
     account_status: str = "active"
     on_x: str | None = "active"
+    assignee: bool = False
+    status: str | None = None
+    tags: list[str] = field(default_factory=list)
 
 
 def made_up_person(
@@ -163,6 +167,9 @@ class People:
         account_status: str = "active",
         on_x: str | None = "active",
         contact: bool = True,
+        assignee: bool = False,
+        status: str | None = None,
+        tags: Sequence[str] = (),
     ) -> Person:
         """Say who is behind a platform id: renamed, suspended, a contact of the team or not. Raises
         ValueError for an impossible one."""
@@ -179,6 +186,7 @@ class People:
         person.username = person.username if username is None else username
         person.name = person.name if name is None else name
         person.account_status, person.on_x = account_status, on_x
+        person.assignee, person.status, person.tags = assignee, status, list(tags)
         if on_x is not None:
             self._on_x[person.username.lower()] = person
         if contact or self.is_contact(person):

@@ -41,6 +41,9 @@ _PERSON_FIELDS = {
     "accountStatus": "account_status",
     "onX": "on_x",
     "contact": "contact",
+    "assigned": "assignee",
+    "status": "status",
+    "tags": "tags",
 }
 
 LOOKUP_PATHS = ("/threads", "/contacts", "/messages")
@@ -48,9 +51,10 @@ LOOKUP_PATHS = ("/threads", "/contacts", "/messages")
 
 def kind_of(call: Call) -> str:
     """Return the kind of request that a fault's ``on`` selects by: send, lookup or other."""
-    if call.method == "POST":
+    if call.method == "POST" and call.route.endswith("messages"):
         return "send"
-    return "lookup" if call.route.startswith(LOOKUP_PATHS) else "other"
+    is_lookup = call.method == "GET" and call.route.startswith(LOOKUP_PATHS)
+    return "lookup" if is_lookup else "other"
 
 
 class Service:
@@ -91,6 +95,10 @@ class Service:
             raise ValueError(f"a person has platformId and {', '.join(_PERSON_FIELDS)}")
         said = {_PERSON_FIELDS[name]: value for name, value in about.items()}
         platform = said.pop("platform", "twitter")
+        for name in said.get("tags", ()):
+            self.store.tag(name)
+        if said.get("status") is not None:
+            self.store.status(said["status"])
         self.store.people.describe(platform, said.pop("platform_id"), **said)
         if platform not in self._platforms:
             self._platforms.append(platform)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from runner.events import (
+    Asking,
     Braked,
     Ended,
     Event,
@@ -86,6 +87,7 @@ class Tally:
     stopped: str = ""  # why the whole lane is, if it is
     waiting: Waiting | None = None
     reading: Reading | None = None
+    asking: Asking | None = None
     last: deque[Event] = field(default_factory=lambda: deque(maxlen=LAST_EVENTS))
     last_sent: MessageSent | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -104,9 +106,11 @@ class Tally:
             return
         match event:
             case Reading():
-                self.reading = event
+                self.reading, self.asking = event, None
+            case Asking():
+                self.reading, self.asking = None, event
             case Planned():
-                self.reading = None
+                self.reading = self.asking = None
             case LaneStarted():
                 self.started = event
                 for sender, queued in event.by_sender.items():

@@ -81,7 +81,7 @@ def inspect(
             index == at
             or name in audience.where
             or name in audience.defaults
-            or name == audience.timezone
+            or name in (audience.timezone, audience.sender)
         )
     ]
     zeros, short = Zeros(), _ShortIds()

@@ -69,6 +69,7 @@ class Audience:
     defaults: Mapping[str, str] = field(default_factory=dict)
     where: Mapping[str, frozenset[str]] = field(default_factory=dict)
     timezone: str | None = None
+    sender: str | None = None
     used: frozenset[str] = frozenset()
     ids_rounded: list[Rounded | None] = field(default_factory=list, compare=False)
     plain: list[bool] = field(default_factory=list, compare=False)
@@ -263,6 +264,7 @@ def read_audience(
     timezone = wanted.timezone and existing(
         table.path, columns, wanted.timezone, "prospects.timezone"
     )
+    sender = wanted.sender and existing(table.path, columns, wanted.sender, "prospects.sender")
     audience = Audience(
         campaign,
         table,
@@ -275,6 +277,7 @@ def read_audience(
         defaults,
         where,
         timezone,
+        sender,
         frozenset(used),
         by_handle=by_handle,
     )

@@ -233,6 +233,11 @@ class Prospects(_Model):
     timezone: Text | None = Field(
         None, description="Column with an IANA time zone such as Europe/London. Default: none."
     )
+    sender: Text | None = Field(
+        None,
+        description="Column that names each row's sender (v2): its id, name or @handle, in any "
+        "case; where it is empty, senders share the rows. Default: none.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -508,6 +513,8 @@ class Campaign(_Model):
     def _of_v2_alone(self) -> Campaign:
         if self.api.version == "v1" and self.prospects.id_type == "username":
             refuse_on_v1("prospects", "id_type")
+        if self.api.version == "v1" and self.prospects.sender is not None:
+            refuse_on_v1("prospects", "sender")
         if self.api.version == "v1" and self.skip_known is not None:
             refuse_on_v1("skip_known")
         if self.prospects.id_type == "inbox" and self.skip_known is not None:

@@ -78,6 +78,7 @@ class SkipReason(StrEnum):
     UNRENDERED = "unrendered"
     TOO_LONG = "too_long"
     TEMPLATE_ERROR = "template_error"
+    UNKNOWN_SENDER = "unknown_sender"
     BAD_TIMEZONE = "bad_timezone"
     NOT_SELECTED = "not_selected"
     REMOVED = "removed"

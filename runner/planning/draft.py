@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -22,6 +23,7 @@ from runner.ledger.campaigns import registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import handles as kept_handles
+from runner.message.account import AccountName, sender_finder
 from runner.message.handle import KeptHandle
 from runner.message.key import REHEARSAL
 from runner.templating.template import Template, compile_template, load_template
@@ -45,11 +47,30 @@ class Draft:
     as_new: bool = False
     handles: str = ""  # of the ledger's handles: differs when they do
     lane: str | None = None  # of its team, whose Inbox was asked about people
-    links: Mapping[str, str] = field(default_factory=dict)  # account link: username
+    links: Mapping[str, AccountName] = field(default_factory=dict)  # of the API, by their ids
 
     @property
     def id(self) -> int | None:
         return self.row.id if self.row else None
+
+    def named_sender(self) -> Callable[[Mapping[str, str]], tuple[str, str]]:
+        """Return a function of a row's columns that gives the sender it names, empty for none, and
+        why there is none of that name."""
+        column = self.audience.sender
+        if column is None:
+            return lambda _: ("", "")
+        find = sender_finder([each.id for each in self.campaign.senders], self.links)
+        return lambda columns: find(columns[column])
+
+    def sender_columns(self) -> Mapping[str, Mapping[str, str]]:
+        """Return what the text may say of each sender; nothing for a text that names none."""
+        if not self.template.sender_parts:
+            return {}
+        links = {each.id: self.links.get(each.id, AccountName()) for each in self.campaign.senders}
+        return {
+            id: {"_sender_name": link.name, "_sender_handle": link.handle}
+            for id, link in links.items()
+        }
 
     @property
     def findings(self) -> list[Finding]:
@@ -109,7 +130,8 @@ def _matched(draft: Draft, ledger: Ledger) -> Draft:
         holder = ledger.read(schema.note, prospects_key(draft))
         refuse_other_name(draft, ledger, ledger.read(registry.campaigns), holder)
     lane = draft.lane if row is None or row.lane is None else row.lane
-    draft = replace(draft, row=row, lane=lane)
+    links = known_links(ledger, rehearsal=draft.campaign.rehearsal)
+    draft = replace(draft, row=row, lane=lane, links=links)
     if not draft.audience.has_handles:
         return draft
     state = ledger.read(kept_handles.changes)  # first: what is kept meanwhile is planned later
@@ -121,6 +143,17 @@ def known_handles(campaign: Campaign, ledger: Ledger) -> Mapping[str, KeptHandle
     """Return the handles of a campaign's platform that were asked for."""
     platform, rehearsal = campaign.api.platform, campaign.rehearsal
     return ledger.read(kept_handles.kept, platform, rehearsal=rehearsal)
+
+
+def links_key(*, rehearsal: bool) -> str:
+    """Return the ledger's key for the account links of its teams."""
+    return f"account links{REHEARSAL if rehearsal else ''}"
+
+
+def known_links(ledger: Ledger, *, rehearsal: bool) -> Mapping[str, AccountName]:
+    """Return the account links that the API has named, by their ids."""
+    kept = ledger.read(schema.note, links_key(rehearsal=rehearsal))
+    return {id: AccountName(*link) for id, link in json.loads(kept or "{}").items()}
 
 
 def text_findings(campaign: Campaign, template: Template, columns: Sequence[str]) -> list[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +80,7 @@ def plan_fingerprint(
         [each.id for each in campaign.suppress],
         *([f"handles {draft.handles}"] if draft.audience.has_handles else []),
         *([known] if known else []),
+        *([_sender_names(draft)] if draft.audience.sender or draft.template.sender_parts else []),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -95,6 +96,10 @@ def is_unchanged(draft: Draft, ledger: Ledger, characters: int | None, now: floa
     suppressed = ledger.read(plans.suppressed)
     known = ledger.read(acquaintances_state, draft)
     return draft.row.fingerprint == plan_fingerprint(draft, suppressed, characters, known)
+
+
+def _sender_names(draft: Draft) -> list[Sequence[str]]:
+    return [draft.links.get(each.id, ()) for each in draft.campaign.senders]
 
 
 def acquaintances_state(connection: Connection, draft: Draft) -> str:

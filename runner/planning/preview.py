@@ -129,7 +129,8 @@ def planned_entries(
         ids = [recipient.id for recipient in recipients]
         platform = draft.campaign.api.platform
         found = ledger.read(acquaintances.known_among, ids, lane, platform)
-        barred = {id: bar_of(each, rules, now, draft.links) for id, each in found.items()}
+        handles = {id: link.handle for id, link in draft.links.items() if link.handle}
+        barred = {id: bar_of(each, rules, now, handles) for id, each in found.items()}
         return {id: bar for id, bar in barred.items() if bar is not None}
 
     # A ledger without a message knows no recipient: then none need be looked up.
@@ -145,6 +146,8 @@ def planned_entries(
         contact_once_in=draft.campaign.contact_once_in,
         now=now,
         bars=bars,
+        named_sender=draft.named_sender(),
+        sender_columns=draft.sender_columns(),
     ):
         rows += len(chunk)
         progress(rows)

@@ -188,7 +188,7 @@ class PreparedRun:
         for team in self.teams:
             for index, draft in enumerate(team.drafts):
                 if draft.campaign.skip_known is not None:
-                    known = replace(draft, lane=team.lane_id, links=team.handles)
+                    known = replace(draft, lane=team.lane_id)
                     team.drafts[index] = known
                     clock = self.around.clock
                     ahead = team.server_ahead

@@ -13,11 +13,12 @@ from runner.ledger.campaigns import registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import decisions, plans
+from runner.message.account import AccountName
 from runner.message.handle import KeptHandle
 from runner.message.key import TEST
 from runner.message.plan import PlannedMessage
 from runner.message.prospect import Recipient, RowSkip
-from runner.planning.draft import Draft, known_handles, make_draft
+from runner.planning.draft import Draft, known_handles, known_links, make_draft
 from runner.planning.fingerprints import kept_path
 from runner.planning.planner import plan_messages, render_with
 from runner.project.campaign_files import load
@@ -42,8 +43,8 @@ def run_test(
     campaign = served_at(load([path])[0], options)
     location = ledger_location(options.state, around.environ, [campaign], live=True)
     read_tokens([campaign], location, options, around)  # or told before a person is asked
-    handles, to = _from_ledger(campaign, location, to)
-    draft = make_draft(campaign, None, handles=handles)
+    handles, links, to = _from_ledger(campaign, location, to)
+    draft = replace(make_draft(campaign, None, handles=handles), links=links)
     planned = _message(draft, to, row)
     if not agree(planned):
         return RunResult(declined=True)
@@ -73,15 +74,17 @@ def run_test(
 
 def _from_ledger(
     campaign: Campaign, location: str, to: str
-) -> tuple[Mapping[str, KeptHandle], str]:
-    """Return what the ledger keeps of handles, and the id of `to`, which may be one."""
+) -> tuple[Mapping[str, KeptHandle], Mapping[str, AccountName], str]:
+    """Return what the ledger keeps of handles and account links, and the id of `to`, which may be
+    a handle."""
     platform, rehearsal = campaign.api.platform, campaign.rehearsal
     if "://" not in location and not Path(location).exists():
-        return {}, named_people(None, [to], platform=platform)[0]
+        return {}, {}, named_people(None, [to], platform=platform)[0]
     with open_ledger(location, read_only=True) as ledger:
         [id] = named_people(ledger, [to], platform=platform, rehearsal=rehearsal)
         by_handle = campaign.prospects.id_type == "username"
-        return known_handles(campaign, ledger) if by_handle else {}, id
+        links = known_links(ledger, rehearsal=rehearsal)
+        return known_handles(campaign, ledger) if by_handle else {}, links, id
 
 
 def _message(draft: Draft, to: str, row: int | None) -> PlannedMessage:
@@ -99,7 +102,13 @@ def _message(draft: Draft, to: str, row: int | None) -> PlannedMessage:
 def _row(draft: Draft, row: int | None) -> PlannedMessage:
     source = draft.audience.table.path
     for chunk in plan_messages(
-        draft.audience.rows(), render_with(draft.template), draft.campaign.senders, lambda _: {}, {}
+        draft.audience.rows(),
+        render_with(draft.template),
+        draft.campaign.senders,
+        lambda _: {},
+        {},
+        named_sender=draft.named_sender(),
+        sender_columns=draft.sender_columns(),
     ):
         for entry in chunk:
             found = entry if isinstance(entry, RowSkip) else entry.planned

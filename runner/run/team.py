@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Collection, Mapping, Sequence
@@ -21,8 +22,9 @@ from runner.ledger.copies import staleness
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import usage
 from runner.ledger.rehearsals import lane_name
+from runner.message.account import AccountName
 from runner.pacing.pacer import Pacer, lookup_spacing, make_pacer
-from runner.planning.draft import Draft, characters_key
+from runner.planning.draft import Draft, characters_key, known_links, links_key
 from runner.planning.eta import Scheduled, hours_of, zone_of
 from runner.restored_pacer import restore_pacer
 from runner.sending.acquaintance_check import AcquaintanceCheck
@@ -290,6 +292,7 @@ async def authenticate(
         team.drafts.append(draft)
         check_senders(campaign, identity, team.unfit)
         _remember_characters(ledger, identity, campaign.api.platform)
+        _remember_links(ledger, identity, rehearsal=campaign.rehearsal)
     return list(teams.values())
 
 
@@ -333,6 +336,15 @@ def find_obstacle(link: AccountLink) -> str:
     if link.can_send is False:
         return f"{who} may not send messages (no message:send): see its rights in Inbox"
     return ""
+
+
+def _remember_links(ledger: Ledger, identity: TokenIdentity, *, rehearsal: bool) -> None:
+    """Keep what account links are called, for sheets and texts that name them."""
+    known = dict(known_links(ledger, rehearsal=rehearsal))
+    found = {link.id: AccountName(link.username, link.name) for link in identity.links}
+    if found.items() - known.items():
+        value = json.dumps(known | found, ensure_ascii=False, sort_keys=True)
+        ledger.write(schema.set_note, links_key(rehearsal=rehearsal), value)
 
 
 def _remember_characters(ledger: Ledger, identity: TokenIdentity, platform: str) -> None:

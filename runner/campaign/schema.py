@@ -494,6 +494,13 @@ class Campaign(_Model):
         description="People who are not written to since the team knows them (v2): asked of Inbox "
         "at planning. Default: nobody is asked about.",
     )
+    tag: Text | None = Field(
+        None,
+        min_length=1,
+        max_length=255,
+        description="Tag that is put on the contact in Inbox after a message was sent (v2), slowly "
+        "and without any effect on sending. Default: none.",
+    )
     message: MessageSource = Field(description="The text to send: itself, or template: FILE.")
     schedule: Schedule = Field(
         default_factory=Schedule, description="When messages may go. Default: at once and always."
@@ -515,6 +522,8 @@ class Campaign(_Model):
             refuse_on_v1("prospects", "id_type")
         if self.api.version == "v1" and self.prospects.sender is not None:
             refuse_on_v1("prospects", "sender")
+        if self.api.version == "v1" and self.tag is not None:
+            refuse_on_v1("tag")
         if self.api.version == "v1" and self.skip_known is not None:
             refuse_on_v1("skip_known")
         if self.prospects.id_type == "inbox" and self.skip_known is not None:

@@ -7,6 +7,7 @@ username's case matters there is not documented: it is asked as it is written, a
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -16,10 +17,12 @@ from runner.channels.inbox_v2 import read_refusal
 from runner.channels.lookup import ApiReader
 from runner.channels.responses import as_map, clean, parse_time, text_id
 from runner.errors import ChannelError
-from runner.message.acquaintance import Acquaintance
+from runner.message.acquaintance import Acquaintance, one_name
 
 ASKED_AT_ONCE = 100
 """Values of one filter of `GET /contacts`, and entries of a page, at most."""
+
+NAME_TAKEN, NOT_FOUND = 409, 404
 
 TOO_MANY = frozenset({400, 413, 414, 431})
 """Statuses that may mean that too much was asked for at once."""
@@ -139,13 +142,44 @@ class PeopleV2:
         first = await self.threads_with(contacts[:half])
         return first + await self.threads_with(contacts[half:])
 
+    async def tag_id(self, name: str) -> str:
+        """Return the id of the team's tag of this name, which is made if there is none. Raises
+        ChannelError."""
+        for _ in range(2):
+            for tag in await self._all_of("tags"):
+                if one_name(clean(tag.get("name"), self._http.token)) == one_name(name):
+                    return text_id(tag.get("id"))
+            try:
+                data = json.dumps({"name": name}, ensure_ascii=False).encode()
+                made = as_map((await self._ask.change("POST", "tags", data=data)).json())
+                return text_id(made.get("id"))
+            except ChannelError as error:
+                if error.status != NAME_TAKEN:
+                    raise
+            except ValueError as error:
+                raise self._ask.foreign("/tags", str(error)) from None
+        raise self._ask.foreign("/tags", f"the tag {name} is there, and is not")
+
+    async def put_tag(self, contact: str, tag: str) -> None:
+        """Put a tag on a contact; one that is not there any more is let be. Raises ChannelError,
+        also for a tag that is not there."""
+        try:
+            await self._ask.change("PUT", "contacts", contact, "tags", tag)
+        except ChannelError as error:
+            if error.status != NOT_FOUND or "tag" in str(error).lower():
+                raise
+
     async def names(self, what: str) -> list[str]:
         """Return the names of all `statuses` or `tags` of the team. Raises ChannelError."""
-        page = as_map(await self._ask.must(what))
-        data = page.get("data")
+        found = await self._all_of(what)
+        return [clean(each.get("name"), self._http.token) for each in found]
+
+    async def _all_of(self, what: str) -> list[Mapping[str, object]]:
+        """Return all `statuses` or `tags`, which come in one page."""
+        data = as_map(await self._ask.must(what)).get("data")
         if not isinstance(data, list):
             raise self._ask.foreign(f"/{what}")
-        return [clean(as_map(each).get("name"), self._http.token) for each in data]
+        return list(map(as_map, data))
 
     def _profile(self, contact: str, profile: Mapping[str, object]) -> Profile:
         token = self._http.token

@@ -120,6 +120,23 @@ class ApiReader:
         except ValueError as error:
             raise self.foreign(where, str(error)) from None
 
+    async def change(self, method: str, *parts: str, data: bytes | None = None) -> Reply:
+        """Return the answer to a change that may be repeated; raises `ChannelError` for none, and
+        for one that is no success."""
+        async with self._gate() as hear:
+            try:
+                reply = await self._http.write(method, self._http.url(*parts), data)
+            except NoAnswer as silence:
+                told = f"cannot reach the API at {self._http.base}: {silence}"
+                raise ChannelError(told, silence.stop) from None
+            if hear is not None:
+                hear(quota(reply, self._http.server_now()))
+        if not 200 <= reply.status < 300:
+            error = self._error(reply, "/".join(("", *parts)))
+            error.status = reply.status
+            raise error
+        return reply
+
     def foreign(self, where: str, what: str = "it lacks what the API answers") -> ChannelError:
         """Return the error for a 200 that is not the API's."""
         return ChannelError(

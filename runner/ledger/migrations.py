@@ -45,6 +45,7 @@ from runner.ledger.schema import (
     set_note,
     status_is,
     submission,
+    tagged,
     word,
 )
 from runner.message.key import REHEARSAL
@@ -166,9 +167,9 @@ def _add_holds(connection: Connection) -> None:
     hold.create(connection)
 
 
-def _add_handles_and_acquaintances(connection: Connection) -> None:
-    handle.create(connection)
-    acquaintance.create(connection)
+def _add_handles_acquaintances_and_tags(connection: Connection) -> None:
+    for table in (handle, acquaintance, tagged):
+        table.create(connection)
 
 
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
@@ -180,7 +181,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     6: _add_outdated,
     7: _keep_rehearsals_apart,
     8: _add_holds,
-    9: _add_handles_and_acquaintances,
+    9: _add_handles_acquaintances_and_tags,
 }
 """By schema version, the step to the next one."""
 

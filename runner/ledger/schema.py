@@ -365,6 +365,15 @@ acquaintance = Table(
 )
 """The answers of Inbox to the question whether a team talks to people; no texts."""
 
+tagged = Table(
+    "tagged",
+    metadata,
+    Column("message", ForeignKey("message.id"), primary_key=True),
+    Column("tag", String, primary_key=True),
+    Column("at", Float, nullable=False),
+)
+"""The sent messages whose recipients have the campaign's tag, or cannot get it."""
+
 
 def note(connection: Connection, key: str) -> str:
     """Read a small fact that the ledger keeps beside its rows; empty when there is none."""

@@ -33,6 +33,7 @@ from runner.run.signals import drain_after, obey_signals
 from runner.sending.drive import drive_lane
 from runner.sending.lane import Lane
 from runner.sending.live_controls import obey_controls, withdraw_returned
+from runner.sending.tagger import tagging
 from runner.sending.watched_lists import WatchedLists, watched_lists
 from runner.status.status import status_of
 
@@ -167,6 +168,7 @@ async def _drive(prepared: PreparedRun, run: int) -> list[Lane]:
                     obey_controls(
                         driven, sending=options.sends and options.limit != 0, lists=lists
                     ),
+                    tagging([each for team in teams for each in team.taggers if options.sends]),
                 ):
                     ends = await asyncio.gather(
                         *(drive_lane(lane, sends=options.sends) for lane in driven),

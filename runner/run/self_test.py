@@ -57,6 +57,7 @@ def run_test(
     changes = {
         "contact_once_in": None,
         "skip_known": None,
+        "tag": None,
         "schedule": Schedule(),
         "own_name": campaign.own_name + TEST,
     }

@@ -32,6 +32,7 @@ from runner.sending.guard import GuardLimits
 from runner.sending.lane import Lane, Settings
 from runner.sending.message_limit import MessageLimit
 from runner.sending.meter import RequestMeter
+from runner.sending.tagger import Tagger
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign
@@ -62,6 +63,7 @@ class TeamCampaigns:
     server_ahead: float | None = None  # the server's clock less boot time, as last answered
     _channels: dict[tuple[str, str], Channel] = field(default_factory=dict)
     _people: list[PeopleV2] = field(default_factory=list)
+    taggers: list[tuple[Lane, Tagger]] = field(default_factory=list)  # of the lane that is open
 
     @classmethod
     def of(cls, identity: TokenIdentity, token: Token) -> TeamCampaigns:
@@ -113,10 +115,7 @@ class TeamCampaigns:
                 )
             return self._channels[version, base_url]
 
-        def check_for(campaign: Campaign) -> AcquaintanceCheck | None:
-            rules = campaign.skip_rules
-            if rules is None:
-                return None
+        def people_of(campaign: Campaign) -> PeopleV2:
             people = connect_people(
                 campaign.api.base_url,
                 self.token,
@@ -127,7 +126,13 @@ class TeamCampaigns:
                 measures=bus.measures,
             )
             self._people.append(people)
-            return AcquaintanceCheck(people, rules, campaign.api.platform, self.handles)
+            return people
+
+        def check_for(campaign: Campaign) -> AcquaintanceCheck | None:
+            rules, platform = campaign.skip_rules, campaign.api.platform
+            if rules is None:
+                return None
+            return AcquaintanceCheck(people_of(campaign), rules, platform, self.handles)
 
         limits = [campaign.limits for campaign in campaigns]
         lane = Lane(
@@ -160,6 +165,11 @@ class TeamCampaigns:
         meter.spacing = lookup_spacing(
             min((each.per_minute for each in limits if each.per_minute is not None), default=None)
         )
+        for each in driven:
+            tag, per_minute = each.campaign.tag, each.campaign.limits.per_minute
+            if tag is not None and each.row:
+                people, name = people_of(each.campaign), each.campaign.name
+                self.taggers.append((lane, Tagger(people, each.row.id, name, tag, per_minute)))
         for sender, why in self.unfit.items():
             lane.stops.stop_sender(sender, why)
         return lane
@@ -171,6 +181,7 @@ class TeamCampaigns:
         for people in self._people:
             await people.close()
         self._people.clear()
+        self.taggers.clear()
 
 
 def _presume_sent(campaign: Campaign, ledger: Ledger, run: int) -> None:

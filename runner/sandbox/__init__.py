@@ -51,7 +51,8 @@ While it runs
     "status", "tags"}]} says who is behind ids (``people`` of ``Options`` from the start): two with
     one username are a handle that was given to another. These need no token and never count as API
     requests.
-    ``POST /sandbox/thread`` {"id", "archived", "assigned"} changes a thread.
+    ``POST /sandbox/thread`` {"id", "archived", "assigned"} changes a thread, and ``GET
+    /sandbox/tags`` says which tags people have.
 
 X's own API
     ``GET /2/users/by`` with the token ``x_token``: those people as X has them (``onX``: active,

@@ -78,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument(
         "--people", type=_people, default=[], metavar="FILE", help="JSON, as POST /sandbox/people"
     )
+    out.add_argument("--tag-limit", type=int, metavar="N", help="tags that the team may have")
     out.add_argument("--x-token", default="sandbox-token", help="the token of X's own API")
     out.add_argument(
         "--recipient",

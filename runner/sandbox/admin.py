@@ -139,6 +139,9 @@ def add_routes(app: web.Application, service: Service) -> None:
         fail(service, message_id)
         return web.json_response({"messageId": message_id})
 
+    async def tags(request: web.Request) -> web.Response:
+        return web.json_response(service.store.people.tagged())
+
     async def thread(request: web.Request) -> web.Response:
         value = await _body(request)
         (thread_id,) = _texts(value, "id")
@@ -177,6 +180,7 @@ def add_routes(app: web.Application, service: Service) -> None:
         ("POST", "failed", failed),
         ("POST", "people", people),
         ("POST", "thread", thread),
+        ("GET", "tags", tags),
         ("GET", "x", x),
         ("POST", "x", x),
     ):

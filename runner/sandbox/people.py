@@ -193,6 +193,10 @@ class People:
             self._import(person)
         return person
 
+    def tagged(self) -> dict[str, list[str]]:
+        """Return the tags of everybody who has one, by platform id."""
+        return {id: each.tags for (_, id), each in self._by_platform_id.items() if each.tags}
+
     def on_x(self, username: str) -> Person | None:
         """Return the person whom X has under a username, in whatever case."""
         return self._on_x.get(username.lower())

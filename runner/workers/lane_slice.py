@@ -34,6 +34,7 @@ from runner.run.team import TeamCampaigns, TokenIdentity, check_senders, fetch_i
 from runner.sending.drive import drive_lane
 from runner.sending.lane import Lane
 from runner.sending.live_controls import obey_controls, withdraw_returned
+from runner.sending.tagger import tagging
 from runner.sending.watched_lists import WatchedLists, watched_lists
 from runner.workers.submitted_campaign import (
     SubmittedCampaign,
@@ -44,6 +45,9 @@ from runner.workers.submitted_campaign import (
 
 SLICE = 60.0
 """Seconds that a worker drives a lane before it hands it on."""
+
+TAGS_AFTER = 5.0
+"""Seconds for which a slice goes on tagging after its last message; the next one does the rest."""
 
 LONGEST_SLICE = 900.0
 """Seconds that a lane is kept while it settles what is in doubt: the wait before a look-up would
@@ -186,9 +190,8 @@ class WorkerLanes:
         self.lanes[lane_id] = lane
         watch = asyncio.create_task(_drain_after(lane, self.timing.slice), name=f"slice {lane_id}")
         try:
-            async with obey_controls(
-                [lane], lists=[(lane, _lists_of(each, self.ledger)) for each in handed]
-            ):
+            lists = [(lane, _lists_of(each, self.ledger)) for each in handed]
+            async with obey_controls([lane], lists=lists), tagging(team.taggers, TAGS_AFTER):
                 await drive_lane(lane)
         except (Fenced, LedgerError):
             raise

@@ -72,7 +72,7 @@ class LaneStarted(Event):
     now, per sender. `binds`: the limit that is waited for longest until `finish_at`;
     `allowed_per_hour`: the most messages an hour that limits let go, None without any, and
     `allowed_by` which limit that is; `before`: what earlier runs have come to, per campaign and
-    status."""
+    status; `handles`: of senders, as the API has them."""
 
     name: ClassVar[str] = "lane_started"
     queued: dict[str, int]
@@ -84,6 +84,7 @@ class LaneStarted(Event):
     allowed_per_hour: float | None = None
     allowed_by: str = ""
     before: dict[str, dict[str, int]] = field(default_factory=dict)
+    handles: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

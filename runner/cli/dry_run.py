@@ -19,6 +19,7 @@ from runner.cli.prompts import preview_lines
 from runner.clock import SystemClock
 from runner.errors import RunnerError
 from runner.formats import number, safe
+from runner.message.account import sender_text
 from runner.message.key import name_fields
 from runner.message.plan import Entry, PlannedMessage
 from runner.message.prospect import RowSkip
@@ -205,8 +206,9 @@ def _show(found: DryRun, seen: list[_Shown], chosen: bool, now: float) -> None:
         click.echo(f"warning: {safe(warning)}", err=True)
     for preview, shown in zip(found.previews, seen, strict=True):
         for message in shown.messages:
-            head = f"row {message.row}  to {safe(message.recipient.id)}  from {message.sender}"
-            click.echo(head)
+            to = safe(found.people.get(message.recipient.id, message.recipient.id))
+            sender = safe(sender_text(message.sender, found.links))
+            click.echo(f"row {message.row}  to {to}  from {sender}")
             for line in text_lines(message.text):
                 click.echo(line)
             click.echo()

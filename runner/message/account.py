@@ -15,6 +15,12 @@ class AccountName(NamedTuple):
     name: str = ""
 
 
+def sender_text(id: str, links: Mapping[str, AccountName]) -> str:
+    """Return an account link for people: `@acmecorp (df6jbw…)`; its id where no handle is known."""
+    handle = links.get(id, AccountName()).handle
+    return f"@{handle} ({id})" if handle else id
+
+
 def sender_finder(
     senders: Collection[str], links: Mapping[str, AccountName]
 ) -> Callable[[str], tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,7 @@ from runner.audience.prospects import Audience, missing_columns, read_audience
 from runner.errors import AudienceError, LedgerError, RunnerError, TemplateError
 from runner.findings import Finding
 from runner.ledger import schema
-from runner.ledger.campaigns import registry
+from runner.ledger.campaigns import account_links, registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import handles as kept_handles
@@ -130,7 +129,7 @@ def _matched(draft: Draft, ledger: Ledger) -> Draft:
         holder = ledger.read(schema.note, prospects_key(draft))
         refuse_other_name(draft, ledger, ledger.read(registry.campaigns), holder)
     lane = draft.lane if row is None or row.lane is None else row.lane
-    links = known_links(ledger, rehearsal=draft.campaign.rehearsal)
+    links = ledger.read(account_links.known, rehearsal=draft.campaign.rehearsal)
     draft = replace(draft, row=row, lane=lane, links=links)
     if not draft.audience.has_handles:
         return draft
@@ -143,17 +142,6 @@ def known_handles(campaign: Campaign, ledger: Ledger) -> Mapping[str, KeptHandle
     """Return the handles of a campaign's platform that were asked for."""
     platform, rehearsal = campaign.api.platform, campaign.rehearsal
     return ledger.read(kept_handles.kept, platform, rehearsal=rehearsal)
-
-
-def links_key(*, rehearsal: bool) -> str:
-    """Return the ledger's key for the account links of its teams."""
-    return f"account links{REHEARSAL if rehearsal else ''}"
-
-
-def known_links(ledger: Ledger, *, rehearsal: bool) -> Mapping[str, AccountName]:
-    """Return the account links that the API has named, by their ids."""
-    kept = ledger.read(schema.note, links_key(rehearsal=rehearsal))
-    return {id: AccountName(*link) for id, link in json.loads(kept or "{}").items()}
 
 
 def text_findings(campaign: Campaign, template: Template, columns: Sequence[str]) -> list[Finding]:

@@ -14,6 +14,7 @@ from runner.events import EventBus, Notice
 from runner.ledger import moved_mark
 from runner.ledger.campaigns.brakes import BY_A_PERSON
 from runner.ledger.ledger import Ledger, open_ledger
+from runner.message.account import AccountName
 from runner.pacing.forecast import Forecast
 from runner.planning.changes import refuse_changes
 from runner.planning.draft import known_characters, make_draft, origin_of
@@ -40,6 +41,8 @@ class DryRun:
     place: str | None  # of the ledger, None when there is none yet
     reviews: list[Review]
     refusals: list[RunnerError]
+    links: Mapping[str, AccountName]
+    people: Mapping[str, str]  # id: for people, with the handle, where that is known
 
 
 def dry_run(
@@ -119,9 +122,17 @@ def dry_run(
         ]
         queues = [(draft, found.waiting) for draft, found in zip(drafts, previews, strict=True)]
         forecast = when_done(queues, ledger, clock)
-        return DryRun(
-            previews, forecast, warnings, ledger.place if ledger else None, reviews, refusals
-        )
+        place = ledger.place if ledger else None
+        links = {id: link for draft in drafts for id, link in draft.links.items()}
+        for each in previews:
+            each.handles = {id: link.handle for id, link in links.items() if link.handle}
+        people = {
+            kept.id: f"{kept.id} (@{kept.shown}{f', {kept.name}' if kept.name else ''})"
+            for draft in drafts
+            for kept in draft.audience.handles.values()
+            if kept.id
+        }
+        return DryRun(previews, forecast, warnings, place, reviews, refusals, links, people)
 
 
 @contextmanager

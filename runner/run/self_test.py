@@ -9,7 +9,7 @@ from pathlib import Path
 from runner.audience.ids import IdRefusal, id_checker
 from runner.campaign.schema import Campaign, Schedule
 from runner.errors import AudienceError, UsageError
-from runner.ledger.campaigns import registry
+from runner.ledger.campaigns import account_links, registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import decisions, plans
@@ -18,7 +18,7 @@ from runner.message.handle import KeptHandle
 from runner.message.key import TEST
 from runner.message.plan import PlannedMessage
 from runner.message.prospect import Recipient, RowSkip
-from runner.planning.draft import Draft, known_handles, known_links, make_draft
+from runner.planning.draft import Draft, known_handles, make_draft
 from runner.planning.fingerprints import kept_path
 from runner.planning.planner import plan_messages, render_with
 from runner.project.campaign_files import load
@@ -84,7 +84,7 @@ def _from_ledger(
     with open_ledger(location, read_only=True) as ledger:
         [id] = named_people(ledger, [to], platform=platform, rehearsal=rehearsal)
         by_handle = campaign.prospects.id_type == "username"
-        links = known_links(ledger, rehearsal=rehearsal)
+        links = ledger.read(account_links.known, rehearsal=rehearsal)
         return known_handles(campaign, ledger) if by_handle else {}, links, id
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Collection, Mapping, Sequence
@@ -16,7 +15,7 @@ from runner.clock import Clock
 from runner.errors import RunnerError
 from runner.events import EventBus, Notice
 from runner.ledger import lanes, schema
-from runner.ledger.campaigns import registry
+from runner.ledger.campaigns import account_links, registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.copies import staleness
 from runner.ledger.ledger import Ledger
@@ -24,7 +23,7 @@ from runner.ledger.messages import usage
 from runner.ledger.rehearsals import lane_name
 from runner.message.account import AccountName
 from runner.pacing.pacer import Pacer, lookup_spacing, make_pacer
-from runner.planning.draft import Draft, characters_key, known_links, links_key
+from runner.planning.draft import Draft, characters_key
 from runner.planning.eta import Scheduled, hours_of, zone_of
 from runner.restored_pacer import restore_pacer
 from runner.sending.acquaintance_check import AcquaintanceCheck
@@ -351,11 +350,9 @@ def find_obstacle(link: AccountLink) -> str:
 
 def _remember_links(ledger: Ledger, identity: TokenIdentity, *, rehearsal: bool) -> None:
     """Keep what account links are called, for sheets and texts that name them."""
-    known = dict(known_links(ledger, rehearsal=rehearsal))
     found = {link.id: AccountName(link.username, link.name) for link in identity.links}
-    if found.items() - known.items():
-        value = json.dumps(known | found, ensure_ascii=False, sort_keys=True)
-        ledger.write(schema.set_note, links_key(rehearsal=rehearsal), value)
+    if found.items() - ledger.read(account_links.known, rehearsal=rehearsal).items():
+        ledger.write(account_links.keep, found, rehearsal=rehearsal)
 
 
 def _remember_characters(ledger: Ledger, identity: TokenIdentity, platform: str) -> None:

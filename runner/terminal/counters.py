@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from runner.events import (
@@ -88,6 +88,7 @@ class Tally:
     waiting: Waiting | None = None
     reading: Reading | None = None
     asking: Asking | None = None
+    handles: Mapping[str, str] = field(default_factory=dict)  # sender: as the API calls it
     last: deque[Event] = field(default_factory=lambda: deque(maxlen=LAST_EVENTS))
     last_sent: MessageSent | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -112,7 +113,7 @@ class Tally:
             case Planned():
                 self.reading = self.asking = None
             case LaneStarted():
-                self.started = event
+                self.started, self.handles = event, event.handles
                 for sender, queued in event.by_sender.items():
                     self.senders[sender] = SenderCounts(queued)
                 for name, queued in event.queued.items():

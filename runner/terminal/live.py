@@ -215,6 +215,7 @@ def _senders(tally: Tally, width: int) -> Iterator[Text]:
             if sender.counts[name] > 0
         ]
         words += [f"{number(sender.queued)} queued"] if sender.queued else []
-        told = f"{id}  {' · '.join(words) or 'nothing to send'}"
+        name = f"@{tally.handles[id]}" if id in tally.handles else id
+        told = f"{name}  {' · '.join(words) or 'nothing to send'}"
         told += f" · STOPPED: {sender.stopped}" if sender.stopped else ""
         yield labelled("" if place else "senders", told, width, BAD if sender.stopped else "")

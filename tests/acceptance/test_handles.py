@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .support import Api, Project, people, until
+from .support import LINK, Api, Project, people, until
 
 ADA, BEN, CHLOE = people(3)
 
@@ -417,3 +417,27 @@ def test_linkedin_profiles_are_found_by_name_or_address(project: Project) -> Non
     assert [each["id"] for each in told] == ["ACoAAAda", "ACoAARen"]
     done = ask_x(project, "--yes", code=2)
     assert "X knows its own only" in done.err
+
+
+def test_people_and_senders_are_shown_by_handle_where_a_person_looks(resolved: Project) -> None:
+    state = ("--state", str(resolved.ledger))
+    resolved.ok(resolved.campaign, "--yes", "--only", "@ben")
+    shown = resolved.ok(resolved.campaign, "--dry-run").out
+    assert f"to {ADA} (@ada, ada)  from @acmecorp ({LINK})" in shown
+    resolved.ok("hold", "@ada", *state)
+    resolved.ok("suppress", "add", "@ben", *state)
+    assert f"{ADA} (@ada)  until unhold" in resolved.ok("hold", "--list", *state).out
+    assert f"{BEN} (@ben)" in resolved.ok("suppress", "list", *state).out
+    report = resolved.ok("report", resolved.campaign, "--format", "md").out
+    assert f"@acmecorp ({LINK})" in report
+
+
+def test_what_is_in_doubt_is_told_by_handle(resolved: Project) -> None:
+    resolved.api.faults("stall:on=send")
+    text = resolved.campaign.read_text().replace("settle: 1s", "settle: 1s, timeout: 1s")
+    resolved.campaign.write_text(
+        text.replace("settle: 1s", "settle: 1s, key_life: 1s, attempts: 1")
+    )
+    resolved.run(resolved.campaign, "--yes", "--only", "@ada", "--until-idle")
+    told = resolved.run("resolve", resolved.campaign, "--list").out
+    assert f"look into the thread of @acmecorp ({LINK}) with {ADA} (@ada) in Inbox" in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from runner.control.campaigns import user
 from runner.control.in_flight import wait_until_none_leaves
 from runner.formats import number, safe
 from runner.ledger.campaigns.audit import CLI
-from runner.ledger.messages import holds
+from runner.ledger.messages import handles, holds
 
 if TYPE_CHECKING:
     from runner.audience.suppression import PeopleList
@@ -106,6 +107,7 @@ def command(
 def _show(state: str | None, *, as_json: bool) -> int:
     with ledger_to_read(state) as ledger:
         found = ledger.read(holds.listed, SystemClock().now())
+        names = ledger.read(handles.handles_of, [each.recipient for each in found])
     if as_json:
         told = [
             {
@@ -121,7 +123,7 @@ def _show(state: str | None, *, as_json: bool) -> int:
     elif found:
         rows = [
             (
-                safe(each.recipient),
+                _with_handle(each.recipient, names),
                 f"until {_local(each.until)}" if each.until is not None else "until unhold",
                 f"since {iso(each.made_at)}",
                 safe(each.made_by),
@@ -133,6 +135,10 @@ def _show(state: str | None, *, as_json: bool) -> int:
     else:
         click.echo("nobody is on hold")
     return 0
+
+
+def _with_handle(id: str, handles: Mapping[str, str]) -> str:
+    return safe(f"{id} (@{handles[id]})" if id in handles else id)
 
 
 def _in_file(file: Path, column: str | None, id_type: str, platform: str) -> PeopleList:

@@ -19,6 +19,7 @@ from runner.control.suppression import suppress, unsuppress
 from runner.formats import number, safe
 from runner.ledger.campaigns.audit import CLI
 from runner.ledger.ledger import Ledger
+from runner.ledger.messages import handles
 from runner.ledger.queries import totals
 from runner.project.people import named_people
 
@@ -152,11 +153,13 @@ def list_(call: Invocation, /, as_json: bool, state: str | None) -> int:
     call.about((), state)
     with ledger_to_read(state) as ledger:
         rows = ledger.read(totals.suppression_list)
+        names = ledger.read(handles.handles_of, [id for id, _, _ in rows])
     if as_json:
         told = [{"recipient": id, "reason": why, "added_at": iso(at)} for id, why, at in rows]
         click.echo(json_text(told))
     elif rows:
-        click.echo(table([(safe(id), iso(at), safe(why)) for id, why, at in rows], indent=""))
+        who = {id: f"{id} (@{names[id]})" if id in names else id for id, _, _ in rows}
+        click.echo(table([(safe(who[id]), iso(at), safe(why)) for id, why, at in rows], indent=""))
     else:
         click.echo("nobody is on the list")
     return 0

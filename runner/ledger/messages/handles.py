@@ -57,6 +57,20 @@ _AMONG = Prepared(
 )
 
 
+def handles_of(connection: Connection, ids: Collection[str]) -> dict[str, str]:
+    """Return the handles of people, as the platform spells them, by the ids that were found for
+    them."""
+    found = _OF_IDS.run(connection, ids=json.dumps(sorted(ids)), answer=HandleAnswer.FOUND.value)
+    return {row.id: row.shown for row in found}
+
+
+_OF_IDS = Prepared(
+    lambda database: select(handle.c.id, handle.c.shown).where(
+        handle.c.id.in_(texts_of("ids", database)), handle.c.answer == given("answer")
+    )
+)
+
+
 def keep(
     connection: Connection, answers: Iterable[KeptHandle], platform: str, *, rehearsal: bool
 ) -> None:

@@ -52,12 +52,12 @@ class Draft:
     def id(self) -> int | None:
         return self.row.id if self.row else None
 
-    def named_sender(self) -> Callable[[Mapping[str, str]], tuple[str, str]]:
+    def named_sender(self) -> Callable[[Mapping[str, str]], tuple[str, str]] | None:
         """Return a function of a row's columns that gives the sender it names, empty for none, and
-        why there is none of that name."""
+        why there is none of that name; None where no column names senders."""
         column = self.audience.sender
         if column is None:
-            return lambda _: ("", "")
+            return None
         find = sender_finder([each.id for each in self.campaign.senders], self.links)
         return lambda columns: find(columns[column])
 

@@ -52,12 +52,13 @@ def plan_messages(
     contact_once_in: float | None = None,
     now: float = 0.0,
     bars: ObstacleLookup = lambda _: {},
-    named_sender: NamedSender = lambda _: ("", ""),
+    named_sender: NamedSender | None = None,
     sender_columns: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Iterator[list[Entry | RowSkip]]:
     """Yield chunks of what each row becomes, in file order. `contact_once_in`: see
     `Contact.bars`; `bars`: returns who is not written to since Inbox knows them; `named_sender`:
-    the sender that a row names, or why it is none; `sender_columns`: what texts may say of each."""
+    the sender that a row names, or why it is none (None: rows name none); `sender_columns`: what
+    texts may say of each sender."""
     assign = partial(_sender_of, senders, named_sender)
     with_sender = partial(_with_sender, sender_columns)
     rows = iter(rows)
@@ -120,13 +121,13 @@ def _entry(
 
 def _sender_of(
     senders: Sequence[Sender],
-    named_sender: NamedSender,
+    named_sender: NamedSender | None,
     row: Prospect | RowSkip,
     known: Known | None,
 ) -> tuple[str, str]:
     """Return a row's sender, and why the one that it names is none, if so."""
     assert row.recipient is not None
-    named, why = named_sender(row.columns)
+    named, why = named_sender(row.columns) if named_sender is not None else ("", "")
     return named or assign_sender(row.recipient, senders, known.sender if known else None), why
 
 

@@ -30,10 +30,18 @@ _TO_WRITE = (None, MessageStatus.QUEUED, MessageStatus.SKIPPED)
 
 
 async def ask_about_known(
-    draft: Draft, token: Token, ledger: Ledger, around: Surroundings, server_ahead: float
+    draft: Draft,
+    token: Token,
+    ledger: Ledger,
+    around: Surroundings,
+    server_ahead: float,
+    *,
+    unchanged: bool,
 ) -> None:
     """Ask Inbox about those whom a campaign is still to write to, of whom nothing is known that is
     younger than a day, and keep each answer as it comes: after a kill nobody is asked about twice.
+
+    `unchanged`: the ledger has the plan of these very files, so that they need not be read.
 
     Raises ChannelError when the API cannot be used, RunnerError for a status or tag of `skip_known`
     that the team does not have.
@@ -42,12 +50,16 @@ async def ask_about_known(
     if rules is None or lane is None:
         return
     campaign, clock, bus = draft.campaign, around.clock, around.bus
-    due = _due(draft, ledger, lane, clock.now())
+    platform, before = campaign.api.platform, clock.now() - FRESH
+    if unchanged and draft.id is not None:
+        due = ledger.read(acquaintances.stale, draft.id, lane, platform, before)
+    else:
+        due = _due(draft, ledger, lane, clock.now())
     if not due:
         return
     questions = TeamQuestions(campaign, ledger, lane, clock, bus, server_ahead)
     people = questions.people(token)
-    platform, asked = campaign.api.platform, 0
+    asked = 0
     try:
         await _refuse_unknown_names(draft, people)
         rest = iter(due)

@@ -193,7 +193,17 @@ class PreparedRun:
                     clock = self.around.clock
                     ahead = team.server_ahead
                     ahead = clock.now() - clock.boot() if ahead is None else ahead
-                    await ask_about_known(known, team.token, self.ledger, self.around, ahead)
+                    longest = known_characters(
+                        self.ledger, team.origin, draft.campaign.api.platform
+                    )
+                    await ask_about_known(
+                        known,
+                        team.token,
+                        self.ledger,
+                        self.around,
+                        ahead,
+                        unchanged=is_unchanged(known, self.ledger, longest, clock.now()),
+                    )
 
     def _changed(self) -> dict[str, _Changed]:
         """Return, by name, the campaigns that a plan would change anything of."""

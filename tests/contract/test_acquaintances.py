@@ -36,3 +36,12 @@ def test_threads_of_unsent_messages_are_none(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [11, 12])
     assert ledger.read(acquaintances.own_threads, ["11", "12"]) == frozenset()
+
+
+def test_whom_to_ask_about_again_is_known_without_the_sheet(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [11, 12, 13])
+    ledger.write(acquaintances.keep, [ADA._replace(asked_at=100.0), BEN], "team1", "twitter")
+    due = ledger.read(acquaintances.stale, row.id, "team1", "twitter", 50.0)
+    assert due == ["12", "13"]
+    assert ledger.read(acquaintances.stale, row.id, "team2", "twitter", 50.0) == ["11", "12", "13"]

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select, text
 from runner.ledger.schema import acquaintance, message, note, set_note
 from runner.ledger.statements import Prepared, given, texts_of
 from runner.message.acquaintance import Acquaintance, Talk
+from runner.message.status import MessageStatus, SkipReason
 
 _CHANGES = "acquaintances "
 
@@ -84,6 +85,37 @@ _KEEP = text(
     " ON CONFLICT (lane, platform, recipient) DO UPDATE SET asked_at = excluded.asked_at,"
     " contact = excluded.contact, state = excluded.state, assignee = excluded.assignee,"
     " status = excluded.status, tags = excluded.tags, talk = excluded.talk"
+)
+
+
+def stale(
+    connection: Connection, campaign: int, lane: str, platform: str, before: float
+) -> list[str]:
+    """Return the people whom a campaign is to write to, or has skipped by what Inbox said of them,
+    and of whom it was asked `before` that time or never."""
+    told = acquaintance.c
+    same = (
+        (told.recipient == message.c.recipient) & (told.lane == lane) & (told.platform == platform)
+    )
+    wanted = (
+        select(message.c.recipient)
+        .select_from(message.outerjoin(acquaintance, same))
+        .where(
+            message.c.campaign == campaign,
+            (message.c.status == MessageStatus.QUEUED) | message.c.reason.in_(_SAID_BY_INBOX),
+            told.asked_at.is_(None) | (told.asked_at <= before),
+        )
+        .order_by(message.c.id)
+    )
+    return list(connection.execute(wanted).scalars())
+
+
+_SAID_BY_INBOX = (
+    SkipReason.IN_TALKS,
+    SkipReason.ASSIGNED,
+    SkipReason.STATUS,
+    SkipReason.TAG,
+    SkipReason.ACCOUNT_GONE,
 )
 
 

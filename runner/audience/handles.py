@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 from unicodedata import normalize
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from runner.audience.ids import (
     MAX_TEXT_ID,
@@ -94,7 +94,7 @@ def read_handle(cell: str, platform: str) -> CellHandle | IdRefusal:
 
 
 def _read_x_address(found: str) -> CellHandle | IdRefusal:
-    parts = urlsplit(found if "://" in found else f"https://{found}")
+    parts = _address(found)
     if not _X_HOST.fullmatch(parts.netloc):
         return _refuse(found, "is no address of a profile on X")
     path = (parts.fragment.removeprefix("!") if parts.path in ("", "/") else parts.path).strip("/")
@@ -113,6 +113,14 @@ def _read_x_address(found: str) -> CellHandle | IdRefusal:
     return CellHandle(handle)
 
 
+def _address(found: str) -> SplitResult:
+    """Return the parts of an address; none of a text that cannot be one."""
+    try:
+        return urlsplit(found if "://" in found else f"https://{found}")
+    except ValueError:  # brackets that hold no address, signs that a host cannot have
+        return SplitResult("", "", "", "", "")
+
+
 def _id_in(address: str, id: str) -> CellHandle | IdRefusal:
     checked = id_checker("twitter", "platform")(id)
     if isinstance(checked, IdRefusal):
@@ -123,7 +131,7 @@ def _id_in(address: str, id: str) -> CellHandle | IdRefusal:
 def _read_other(found: str) -> CellHandle | IdRefusal:
     handle = normalize("NFC", found).removeprefix("@")
     if "/" in found:
-        parts = urlsplit(found if "://" in found else f"https://{found}")
+        parts = _address(found)
         words = parts.path.removeprefix("/mwlite").strip("/").split("/")
         if not _LINKEDIN_HOST.fullmatch(parts.netloc) or len(words) < 2 or words[0] != "in":
             return _refuse(found, "is no address of a profile; LinkedIn's are linkedin.com/in/NAME")

@@ -23,11 +23,11 @@ from runner.audience.duplicates import first_rows
 from runner.audience.empty_cells import empty_words, plain_cell, seen
 from runner.audience.handles import HANDLE_COLUMNS, CellHandle, handle_checker, read_handle
 from runner.audience.ids import IdRefusal, id_checker, is_numeric, shown
+from runner.audience.listed_handles import handles_resolved
 from runner.audience.rounded_ids import LONG, Rounded, rounded
 from runner.audience.suppression import (
     ListSource,
     PeopleList,
-    handles_resolved,
     read_lists,
     suppressed_by,
 )

@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from runner.audience.columns import ID_COLUMNS, columns_there, normal_column
-from runner.audience.handles import (
-    HANDLE_COLUMNS,
-    handle_checker,
-    read_handle,
-)
+from runner.audience.handles import HANDLE_COLUMNS, read_handle
 from runner.audience.ids import INVISIBLE, IdRefusal, id_checker, is_numeric, of_any_kind, shown
 from runner.audience.rounded_ids import Zeros
 from runner.errors import AudienceError
 from runner.findings import Finding, FindingError, Level, Rows
-from runner.message.handle import KeptHandle, one_handle
 from runner.message.status import MessageStatus, SkipReason
 from runner.tables.cell_types import ErrorCell, Uncalculated
 from runner.tables.reader import Table, read_table
@@ -89,39 +84,6 @@ def read_lists(
         read_list(each.path, kind, platform, id=each.id, prospects_id=prospects_id)
         for each in sources
     ]
-
-
-def handles_resolved(
-    read: PeopleList, platform: str, kept: Mapping[str, KeptHandle], resolve: str
-) -> PeopleList:
-    """Return a list with those of its handles whose ids are kept, and findings for the others.
-    `resolve`: the command that asks for them."""
-    if not read.handles:
-        return read
-    people, check = dict(read.people), handle_checker(platform, kept, resolve)
-    open, unknown = Rows(), Rows()
-    first: dict[str, str] = {}
-    for handle, entry in read.handles.items():
-        found = check(f"@{handle}")
-        if isinstance(found, str):
-            people.setdefault(found, entry)
-            continue
-        asked = one_handle(handle) in kept
-        (unknown if asked else open).add(entry.row)
-        first.setdefault("list_handle_unknown" if asked else "list_handle_open", found.detail)
-    findings = [each for each in read.findings if each.code not in _OF_HANDLES]
-    for code, rows, what in (
-        ("list_handle_open", open, "not resolved, so that they protect nobody yet"),
-        ("list_handle_unknown", unknown, "of nobody known: written by id, they would be reached"),
-    ):
-        if rows.count:
-            told = f"{rows} {'has' if rows.count == 1 else 'have'} handles {what}"
-            instead = f"run {resolve}" if code == "list_handle_open" else first[code]
-            findings.append(Finding(code, told, instead, file=str(read.source.path)))
-    return replace(read, people=people, findings=findings)
-
-
-_OF_HANDLES = ("list_handle_open", "list_handle_unknown")
 
 
 def suppressed_by(lists: Iterable[PeopleList]) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from runner.audience.suppression import PeopleList, handles_resolved, refuse_errors
+from runner.audience.listed_handles import handles_resolved
+from runner.audience.suppression import PeopleList, refuse_errors
 from runner.errors import UsageError
 from runner.findings import Level
 from runner.ledger.ledger import Ledger

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from runner.audience.listed_handles import handles_resolved
 from runner.audience.suppression import (
     ListSource,
-    handles_resolved,
     read_list,
     refuse_errors,
     suppressed_by,

@@ -68,6 +68,7 @@ def test_ids_among_handles_of_x(cell: str, id: str) -> None:
         "https://example.com/ada",
         "https://x.com.example.com/ada",
         "https://notx.com/ada",
+        "https://[x.com/ada",
         "1.23E+18",
         "#N/A",
         RoundedNumber("1234567890123456000"),
@@ -123,7 +124,7 @@ def test_every_form_of_a_handle_is_one_handle(handle: str) -> None:
     assert read == {one_handle(handle)}
 
 
-@given(st.text())
+@given(st.text() | st.text("@/:[]?&=#%.xX com").map("https://x.com/{}".format))
 def test_any_cell_is_read(cell: str) -> None:
     for platform in ("twitter", "linkedin"):
         read = read_handle(cell, platform)

@@ -126,4 +126,7 @@ class ForeignKeyUse(RunnerError):
 
 
 class ChannelError(RunnerError):
-    """The API cannot be used: bad address, bad token, or an answer that makes no sense."""
+    """The API cannot be used: bad address, bad token, or an answer that makes no sense. `status`:
+    HTTP's, 0 where there was no answer."""
+
+    status = 0

@@ -43,6 +43,16 @@ class Reading(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Asking(Event):
+    """People whom Inbox was asked about so far, and of how many, while planning."""
+
+    name: ClassVar[str] = "asking"
+    campaign: str
+    asked: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
 class Planned(Event):
     """A campaign was planned, or found unchanged."""
 
@@ -62,7 +72,7 @@ class LaneStarted(Event):
     now, per sender. `binds`: the limit that is waited for longest until `finish_at`;
     `allowed_per_hour`: the most messages an hour that limits let go, None without any, and
     `allowed_by` which limit that is; `before`: what earlier runs have come to, per campaign and
-    status."""
+    status; `handles`: of senders, as the API has them."""
 
     name: ClassVar[str] = "lane_started"
     queued: dict[str, int]
@@ -74,6 +84,7 @@ class LaneStarted(Event):
     allowed_per_hour: float | None = None
     allowed_by: str = ""
     before: dict[str, dict[str, int]] = field(default_factory=dict)
+    handles: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

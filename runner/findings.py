@@ -56,6 +56,18 @@ CODES: Mapping[str, Code] = {
         "A do-not-contact list has lost more than a fifth of its people since the last plan.",
         "dnc.csv: 3 people, 14 at the last plan",
     ),
+    "list_handle_open": Code(
+        _E,
+        "Handles of a do-not-contact list are not resolved yet: they would protect nobody.",
+        "dnc.csv: row 7 has handles not resolved, so that they protect nobody yet; run "
+        "run-campaign handles spring.yaml",
+    ),
+    "list_handle_unknown": Code(
+        _Q,
+        "No id was found for handles of a do-not-contact list: by an id they could be written to.",
+        "dnc.csv: row 7 has handles of nobody known: written by id, they would be reached; @ada "
+        "was in no contact of Inbox on 2026-11-30; run-campaign handles spring.yaml --via x asks X",
+    ),
     "list_people": Code(
         _N,
         "How many people a do-not-contact list protects, and how many of them stand in the sheet.",
@@ -73,6 +85,25 @@ CODES: Mapping[str, Code] = {
         _Q,
         "Ids are short or consecutive, as the numbers of rows or of a CRM are.",
         "spring.csv: column id: the ids look like row numbers: 1, 2, 3",
+    ),
+    # Handles
+    "handles_unresolved": Code(
+        _N,
+        "Handles of the sheet have no id: nobody asked for them yet, or none was found.",
+        "spring.csv: column handle: 14 rows (2, 3, 4 …) are not resolved; run "
+        "run-campaign handles spring.yaml",
+    ),
+    "handle_or_id": Code(
+        _Q,
+        "A column of handles also holds ids, and a number that may be either.",
+        "spring.csv: column handle: row 7 is 783214, which may be a handle or an id; write "
+        "@783214 for the handle",
+    ),
+    "handle_name_differs": Code(
+        _Q,
+        "A handle belongs to an account with another name than the sheet's.",
+        "spring.csv: column handle: row 7: @ada is Ben Brooks, the sheet says Ada Adler; is that "
+        "the same person?",
     ),
     # Workbooks
     "sheet_unclear": Code(

@@ -75,6 +75,11 @@ def make_old(connection: Connection, version: int) -> None:
         text("UPDATE meta SET value = :version WHERE key = 'schema_version'"),
         {"version": str(version)},
     )
+    schema.tagged.drop(connection)
+    schema.acquaintance.drop(connection)
+    schema.handle.drop(connection)
+    if version == 9:
+        return
     schema.hold.drop(connection)
     if version == 8:
         return

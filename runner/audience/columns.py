@@ -82,17 +82,20 @@ def normal_columns(path: Path, columns: Sequence[str]) -> tuple[list[str], list[
     return list(found), [Finding("columns_renamed", what, file=str(path))] if changed else []
 
 
-def find_id_column(path: Path, columns: Sequence[str], wanted: str | None) -> str:
+def find_id_column(
+    path: Path, columns: Sequence[str], wanted: str | None, known: Sequence[str] = (*ID_COLUMNS,)
+) -> str:
+    """Return the column with the ids: the `wanted` one, or the only one of `known` names."""
     if wanted is not None:
         return existing(path, columns, wanted, "prospects.id")
-    present = [name for name in ID_COLUMNS if name in columns]
+    present = [name for name in known if name in columns]
     if len(present) == 1:
         return present[0]
     there = columns_there(columns)
     if present:
         what = f"has {listed(present)}; set prospects.id to the one to use"
         raise AudienceError(f"{path}: {what}")
-    what = f"no column {', '.join(ID_COLUMNS)}; set prospects.id to the column with the ids"
+    what = f"no column {', '.join(known)}; set prospects.id to the column with the ids"
     raise AudienceError(f"{path}: {what}; {there}")
 
 

@@ -94,8 +94,8 @@ def _x_id(cell: str) -> str | IdRefusal:
 
 
 def _odd_x_id(cell: str) -> str | IdRefusal:
-    found = _clean(cell)
-    refused = _never_an_id(cell, found)
+    found = cleaned(cell)
+    refused = never_an_id(cell, found)
     if refused:
         return refused
     digits = found.lstrip("0") or "0"  # 007 and 7 are one person
@@ -124,8 +124,8 @@ def _odd_x_id(cell: str) -> str | IdRefusal:
 
 
 def _inbox_id(cell: str) -> str | IdRefusal:
-    found = _clean(cell)
-    refused = _never_an_id(cell, found)
+    found = cleaned(cell)
+    refused = never_an_id(cell, found)
     if refused:
         return refused
     if len(found) <= MAX_INBOX_ID and _INBOX_ID.fullmatch(found):
@@ -135,8 +135,8 @@ def _inbox_id(cell: str) -> str | IdRefusal:
 
 
 def _platform_id(cell: str) -> str | IdRefusal:
-    found = one_form(_clean(cell))
-    refused = _never_an_id(cell, found)
+    found = one_form(cleaned(cell))
+    refused = never_an_id(cell, found)
     if refused:
         return refused
     if len(found) <= MAX_TEXT_ID and found.isprintable() and not re.search(r"\s", found):
@@ -147,14 +147,15 @@ def _platform_id(cell: str) -> str | IdRefusal:
     return IdRefusal(SkipReason.BAD_ID, detail)
 
 
-def _clean(cell: str) -> str:
+def cleaned(cell: str) -> str:
+    """Return a cell without outer spaces and signs that nobody sees; numbers without a format."""
     # 1,234 is shown, 1234 is meant; 00123 may be both.
     if type(cell) is FormattedNumber and cell.lstrip("0") != cell.plain:
         cell = cell.plain
     return seen(cell.strip().strip(INVISIBLE).strip())
 
 
-def _never_an_id(cell: str, found: str) -> IdRefusal | None:
+def never_an_id(cell: str, found: str) -> IdRefusal | None:
     """Return the reason why a cell can be no kind of id: nothing at all, what a formula gives that
     went wrong, or a number that a spreadsheet has rounded."""
     if type(cell) is Uncalculated:

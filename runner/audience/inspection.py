@@ -11,7 +11,8 @@ from runner.audience.columns import folded
 from runner.audience.columns import listed as all_of
 from runner.audience.empty_cells import MAYBE_NAMES, is_name_column, plain_cell, seen
 from runner.audience.formulas import uncalculated
-from runner.audience.ids import id_checker, is_numeric, shown
+from runner.audience.handle_checks import HandleColumn
+from runner.audience.ids import is_numeric, shown
 from runner.audience.mojibake import mended, suspect
 from runner.audience.nested_cells import nested_findings
 from runner.audience.prospects import Audience
@@ -63,7 +64,8 @@ def inspect(
     Raises AudienceError where the file breaks off.
     """
     at = audience.columns.index(audience.id_column)
-    numeric = is_numeric(audience.campaign.api.platform, audience.id_type)
+    by_handle = HandleColumn(audience) if audience.by_handle else None
+    numeric = by_handle is None and is_numeric(audience.campaign.api.platform, audience.id_type)
     decided = {each.column for each in template.conditions}
     watched = [
         (index, _Column(name, words, is_name_column(name)))
@@ -79,7 +81,7 @@ def inspect(
             index == at
             or name in audience.where
             or name in audience.defaults
-            or name == audience.timezone
+            or name in (audience.timezone, audience.sender)
         )
     ]
     zeros, short = Zeros(), _ShortIds()
@@ -98,6 +100,8 @@ def inspect(
         if numeric:
             zeros.add_all([number for number, _ in chunk], ids, digits=digits)
             short.add(ids)
+        if by_handle is not None:
+            by_handle.add(chunk, at)
         if choice is not None and not choice.taken:
             choice.add(cells)
         for index, column in watched:
@@ -120,6 +124,8 @@ def inspect(
         what = f"the ids look like row numbers: {', '.join(short.first)}"
         told = f"X's ids are longer; name their column in prospects.id (now {audience.id_column})"
         findings.append(Finding("ids_look_like_rows", what, told, file, column=audience.id_column))
+    if by_handle is not None:
+        findings += by_handle.findings()
     for _, column in watched:
         findings += _told(file, column)
     findings += _truth(template, {column.name: column for _, column in watched})
@@ -174,8 +180,7 @@ class _Listed:
     def __init__(self, audience: Audience) -> None:
         self.found: set[str] = set()
         self._suppressed = audience.suppressed
-        platform = audience.campaign.api.platform
-        self._check = id_checker(platform, audience.id_type)
+        self._check = audience.checker()
 
     def checked(self, cells: Iterable[str]) -> Iterator[str]:
         """Return the ids of cells as they stand in the sheet; not needed where each is what it

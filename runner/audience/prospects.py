@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from runner.audience.columns import (
@@ -20,11 +21,19 @@ from runner.audience.columns import (
 )
 from runner.audience.duplicates import first_rows
 from runner.audience.empty_cells import empty_words, plain_cell, seen
+from runner.audience.handles import HANDLE_COLUMNS, CellHandle, handle_checker, read_handle
 from runner.audience.ids import IdRefusal, id_checker, is_numeric, shown
+from runner.audience.listed_handles import handles_resolved
 from runner.audience.rounded_ids import LONG, Rounded, rounded
-from runner.audience.suppression import ListSource, PeopleList, read_lists, suppressed_by
+from runner.audience.suppression import (
+    ListSource,
+    PeopleList,
+    read_lists,
+    suppressed_by,
+)
 from runner.errors import AudienceError
 from runner.findings import Finding
+from runner.message.handle import KeptHandle
 from runner.message.prospect import Prospect, Recipient, RowSkip
 from runner.message.status import SkipReason
 from runner.tables.cell_types import ErrorCell, Truth
@@ -40,12 +49,13 @@ if TYPE_CHECKING:
 class Audience:
     """A prospects file that is understood; `rows` reads it, in file order, as often as asked.
 
-    `columns`: normalised names, those that `defaults` add included. `findings`: of its files, as
-    far as they were read to open them.
+    `columns`: normalised names, those that `defaults` add included. `findings`: of the prospects
+    file, as far as it was read to open it; those of the lists are theirs.
     `suppressed`: id to where it stands, such as `do-not-contact.csv row 7`, in one of `lists`.
     `used`: the columns that the template needs: words for nothing are empty in these, and signs of
     HTML are read. `ids_rounded`, `plain`: what reading all of it has shown, where that was done:
     rounded ids, and whether every cell is as it is written.
+    `by_handle`: the id column has handles, whose ids are those of `handles` (by `one_handle`).
     """
 
     campaign: Campaign
@@ -59,16 +69,42 @@ class Audience:
     defaults: Mapping[str, str] = field(default_factory=dict)
     where: Mapping[str, frozenset[str]] = field(default_factory=dict)
     timezone: str | None = None
+    sender: str | None = None
     used: frozenset[str] = frozenset()
     ids_rounded: list[Rounded | None] = field(default_factory=list, compare=False)
     plain: list[bool] = field(default_factory=list, compare=False)
+    by_handle: bool = False
+    handles: Mapping[str, KeptHandle] = field(default_factory=dict, compare=False)
+
+    @property
+    def resolve(self) -> str:
+        """Return the command that resolves its handles."""
+        return f"run-campaign handles {self.campaign.path}"
+
+    @property
+    def has_handles(self) -> bool:
+        """Return whether its sheet or one of its lists has people by their handles."""
+        return self.by_handle or any(each.handles for each in self.lists)
+
+    def checker(self) -> Callable[[str], str | IdRefusal]:
+        """Return the function that turns a cell of the id column into an id, or says why not."""
+        platform = self.campaign.api.platform
+        if self.by_handle:
+            return handle_checker(platform, self.handles, self.resolve)
+        return id_checker(platform, self.id_type)
+
+    def with_handles(self, kept: Mapping[str, KeptHandle]) -> Audience:
+        """Return it with the ids that are kept for handles now, in its lists too."""
+        platform = self.campaign.api.platform
+        lists = [handles_resolved(each, platform, kept, self.resolve) for each in self.lists]
+        return replace(self, handles=kept, lists=lists, suppressed=suppressed_by(lists))
 
     def rows(self) -> Iterator[Prospect | RowSkip]:
         """Yield every row that is not blank, once. Raises AudienceError where the file breaks off.
 
         Of several reasons the first of this order is told: no_id, bad_id, not_selected,
-        duplicate, suppressed, bad_timezone. Only selected rows count as the first of a
-        duplicate: with `where`, a person's other row is still written to. Memory grows by the
+        unknown_handle, duplicate, suppressed, bad_timezone. Only selected rows count as the first
+        of a duplicate: with `where`, a person's other row is still written to. Memory grows by the
         ids alone.
         """
         platform, id_type, names = self.campaign.api.platform, self.id_type, self.columns
@@ -79,7 +115,7 @@ class Audience:
         where = [(names.index(name), values) for name, values in self.where.items()]
         zone = names.index(self.timezone) if self.timezone else None
         zones = {"": ""}
-        check = id_checker(platform, id_type)
+        check, by_handle = self.checker(), self.by_handle
         numeric = is_numeric(platform, id_type)
         first_row = first_rows(numeric=numeric)
         suppressed = self.suppressed
@@ -119,9 +155,14 @@ class Audience:
                         columns[names[index]] = raw[index]
             found = check(raw[at])
             if isinstance(found, IdRefusal):
-                yield RowSkip(number, found.reason, found.detail, columns)
+                refused = found
+                if where and found.reason is SkipReason.UNKNOWN_HANDLE:
+                    detail = _not_selected(names, cells, where)
+                    if detail:
+                        refused = IdRefusal(SkipReason.NOT_SELECTED, detail)
+                yield RowSkip(number, refused.reason, refused.detail, columns)
                 continue
-            columns[id_column] = found
+            columns[id_column] = found if not by_handle else _written(raw[at], platform)
             recipient = Recipient(platform, id_type, found)
             if where:
                 detail = _not_selected(names, cells, where)
@@ -130,10 +171,10 @@ class Audience:
                     continue
             earlier = first_row(found, number)
             if earlier != number:
-                detail = f"same id as row {earlier}"
+                detail = f"same id as row {earlier}" + (f": {found}" if by_handle else "")
                 yield RowSkip(number, SkipReason.DUPLICATE, detail, columns, recipient)
                 continue
-            if numeric and found.endswith("000") and len(found) >= LONG:
+            if numeric and found.endswith("000") and len(found) >= LONG and not by_handle:
                 program = self.rounded()
                 if program is not None and program.alone and program.rows.first == [number]:
                     detail = f"{found} ends in zeros: {program.program} has rounded it"
@@ -185,21 +226,27 @@ class Audience:
         ]
 
 
-def read_audience(campaign: Campaign, used: Iterable[str] = ()) -> Audience:
+def read_audience(
+    campaign: Campaign,
+    used: Iterable[str] = (),
+    handles: Mapping[str, KeptHandle] = MappingProxyType({}),
+) -> Audience:
     """Open the prospects file and the do-not-contact lists, and settle what each column means.
-    `used`: the columns that the template needs.
+    `used`: the columns that the template needs; `handles`: those whose ids are known.
 
     Raises AudienceError for a file that cannot be read, and for a column that the campaign names
     and the file does not have. Rows are read later, by `Audience.rows`.
     """
     wanted = campaign.prospects
-    ids = ID_COLUMNS if wanted.id is None else {normal_column(wanted.id)}
+    by_handle = wanted.id_type == "username"
+    known = HANDLE_COLUMNS if by_handle else (*ID_COLUMNS,)
+    ids = known if wanted.id is None else {normal_column(wanted.id)}
     table = read_table(wanted.source, wanted.encoding, sheet=wanted.sheet, wanted=ids)
     columns, findings = normal_columns(table.path, table.columns)
-    id_column = find_id_column(table.path, columns, wanted.id)
-    id_type = wanted.id_type or ID_COLUMNS.get(id_column, "platform")
+    id_column = find_id_column(table.path, columns, wanted.id, known)
+    id_type = "platform" if by_handle else wanted.id_type or ID_COLUMNS.get(id_column, "platform")
     sources = [ListSource(each.source, each.id) for each in campaign.suppress]
-    lists = read_lists(sources, id_type, campaign.api.platform, id_column)
+    lists = read_lists(sources, id_type, campaign.api.platform, id_column, by_handle=by_handle)
     defaults: dict[str, str] = {}
     for name, text in wanted.defaults.items():
         normal = normal_column(name)
@@ -217,20 +264,31 @@ def read_audience(campaign: Campaign, used: Iterable[str] = ()) -> Audience:
     timezone = wanted.timezone and existing(
         table.path, columns, wanted.timezone, "prospects.timezone"
     )
-    return Audience(
+    sender = wanted.sender and existing(table.path, columns, wanted.sender, "prospects.sender")
+    audience = Audience(
         campaign,
         table,
         columns,
         id_column,
         id_type,
-        [*table.findings, *findings, *(each for one in lists for each in one.findings)],
+        [*table.findings, *findings],
         suppressed_by(lists),
         lists,
         defaults,
         where,
         timezone,
+        sender,
         frozenset(used),
+        by_handle=by_handle,
     )
+    return audience.with_handles(handles)
+
+
+def _written(cell: str, platform: str) -> str:
+    """Return the handle of a cell that has been read, as templates print it; or its id."""
+    read = read_handle(cell, platform)
+    assert isinstance(read, CellHandle)
+    return read.handle or read.id
 
 
 def missing_columns(needs: Iterable[str], audience: Audience) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runner.audience.columns import ID_COLUMNS, columns_there, normal_column
+from runner.audience.handles import HANDLE_COLUMNS, read_handle
 from runner.audience.ids import INVISIBLE, IdRefusal, id_checker, is_numeric, of_any_kind, shown
 from runner.audience.rounded_ids import Zeros
 from runner.errors import AudienceError
@@ -42,11 +43,13 @@ class ListSource(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PeopleList:
-    """A list as it was read: its people by id, and its errors. `written`: where it is an export of
-    a campaign, how many of its rows have which status."""
+    """A list as it was read: its people by id, and its errors. `handles`: those who stand in it by
+    handle. `written`: where it is an export of a campaign, how many of its rows have which
+    status."""
 
     source: ListSource
     people: Mapping[str, ListEntry] = field(default_factory=dict)
+    handles: Mapping[str, ListEntry] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
     written: Mapping[str, int] = field(default_factory=dict)
 
@@ -68,11 +71,17 @@ _LEFT_OUT = ("lines_above_header", "lines_below_rows")
 
 
 def read_lists(
-    sources: Iterable[ListSource], id_type: str, platform: str, prospects_id: str | None = None
+    sources: Iterable[ListSource],
+    id_type: str,
+    platform: str,
+    prospects_id: str | None = None,
+    *,
+    by_handle: bool = False,
 ) -> list[PeopleList]:
     """Read lists as `read_list` does. Raises AudienceError for a file that cannot be read."""
+    kind = "username" if by_handle else id_type
     return [
-        read_list(each.path, id_type, platform, id=each.id, prospects_id=prospects_id)
+        read_list(each.path, kind, platform, id=each.id, prospects_id=prospects_id)
         for each in sources
     ]
 
@@ -122,12 +131,17 @@ def read_list(
     table = read_table(path)
     names = [normal_column(name) for name in table.columns]
     say = say or f"suppress: [{{source: {path.name}, id: COLUMN}}]"
+    by_handle = id_type == "username"
+    id_type = "platform" if by_handle else id_type
     try:
         at, headed = _id_column(table, names, id_type, source, prospects_id, say)
     except FindingError as error:
         return PeopleList(source, findings=[error.finding])
     known = id is not None or len(names) > 1 or names[0] in (prospects_id, *_KNOWN)
-    reader = _Reader(source, names, at, id_type, platform, dates, known)
+    handles = [name for name in HANDLE_COLUMNS if name in names and id_type == "platform"]
+    of_handles = names[at] in handles or (by_handle and names[at] not in (*ID_COLUMNS, "recipient"))
+    beside = None if of_handles or not handles else names.index(handles[0])
+    reader = _Reader(source, names, at, id_type, platform, dates, known, of_handles, beside)
     if not headed:
         reader.row(1, table.columns)
     for number, cells in table.rows():
@@ -171,6 +185,8 @@ def _id_column(
         return at(ours[0])
     if "recipient" in names:
         return at("recipient")
+    if id_type == "platform" and (of_handles := [n for n in HANDLE_COLUMNS if n in names]):
+        return at(of_handles[0])
     if known:
         add = next(name for name, kind in ID_COLUMNS.items() if kind == id_type)
         what = f"has {known[0]}, but this campaign writes by {id_type} ids; add a column {add}"
@@ -216,7 +232,12 @@ class _Reader:
         platform: str,
         dates: bool,
         known: bool,
+        of_handles: bool,
+        handles_at: int | None,
     ) -> None:
+        self._of_handles, self._handles_at = of_handles, handles_at
+        self._platform = platform
+        self._handles: dict[str, ListEntry] = {}
         self._known = known  # its header says what it is, even without a row
         self._source, self._names, self._at = source, list(names), at
         self._check = id_checker(platform, id_type)
@@ -249,7 +270,19 @@ class _Reader:
             self._written[status] = self._written.get(status, 0) + 1
             if status not in WRITTEN_TO:
                 return
+        handle = ""
         checked = self._check(cell)
+        if self._of_handles or (self._handles_at is not None and not _holds(cell)):
+            cell = cell if self._handles_at is None else cells[self._handles_at]
+            read = read_handle(cell, self._platform)
+            if not isinstance(read, IdRefusal):
+                handle = read.handle
+                checked = read.id
+                if cell.strip() == handle and handle.isdigit():  # or an id: protect both
+                    as_id = self._check(cell)
+                    checked = as_id if isinstance(as_id, str) else ""
+            elif read.reason is not SkipReason.NO_ID:
+                checked = read
         if self._listed and isinstance(checked, IdRefusal):
             checked = of_any_kind(cell, checked)
         if isinstance(checked, IdRefusal):
@@ -257,7 +290,7 @@ class _Reader:
                 return
             self._refuse(number, self._detail(cell, cells, checked))
             return
-        if self._zeros is not None:
+        if self._zeros is not None and checked:
             self._zeros.add(number, checked)
         reason = at = ""
         if self._reason:
@@ -269,7 +302,10 @@ class _Reader:
             reason if reason or self._listed else None,
             _moment(self._source.path, number, at) if at else None,
         )
-        self._people.setdefault(checked, listed)
+        if checked:
+            self._people.setdefault(checked, listed)
+        if handle:
+            self._handles.setdefault(handle, listed)
 
     def _refuse(self, row: int, why: str) -> None:
         self._bad.add(row)
@@ -325,14 +361,14 @@ class _Reader:
                 what = f"{rounded} ({rounded.rows})"
                 column = names[self._at] if headed else ""
                 found.append(Finding("ids_rounded", what, instead, file=file, column=column))
-        if not self._people and not found:
+        if not self._people and not self._handles and not found:
             if self._export and self._written:
                 what = "nobody in this export was written to"
                 found.append(error("list_nobody", what, "remove it from the lists"))
             elif not (headed and self._known):
                 instead = "write one id a line, or a column with ids"
                 found.append(error("list_nobody", "nobody is found in it", instead))
-        return PeopleList(self._source, self._people, found, self._written)
+        return PeopleList(self._source, self._people, self._handles, found, self._written)
 
 
 _KNOWN = (*ID_COLUMNS, "recipient")

@@ -8,7 +8,16 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from runner.campaign.section import CampaignSection, also_as_text
-from runner.campaign.values import File, Text, Written, WrittenTexts, refuse
+from runner.campaign.values import (
+    DurationOrNone,
+    File,
+    Text,
+    Texts,
+    Written,
+    WrittenTexts,
+    YesOrNo,
+    refuse,
+)
 
 
 class Prospects(CampaignSection):
@@ -33,11 +42,12 @@ class Prospects(CampaignSection):
     id: Text | None = Field(
         None,
         description="Column with the recipients' ids. Default: the only one present of x_user_id, "
-        "platform_id, inbox_id.",
+        "platform_id, inbox_id; of handle, username for usernames.",
     )
-    id_type: Literal["platform", "inbox"] | None = Field(
+    id_type: Literal["platform", "inbox", "username"] | None = Field(
         None,
-        description="What the ids are: the platform's user ids, or Inbox ids. "
+        description="What the ids are: the platform's user ids, Inbox ids, or usernames (v2), "
+        "which `run-campaign handles` resolves. "
         "Default: inbox for the column inbox_id, platform otherwise.",
     )
     defaults: dict[str, Written] = Field(
@@ -56,6 +66,11 @@ class Prospects(CampaignSection):
     )
     timezone: Text | None = Field(
         None, description="Column with an IANA time zone such as Europe/London. Default: none."
+    )
+    sender: Text | None = Field(
+        None,
+        description="Column that names each row's sender (v2): its id, name or @handle, in any "
+        "case; where it is empty, senders share the rows. Default: none.",
     )
 
     @model_validator(mode="before")
@@ -97,6 +112,27 @@ class SuppressList(CampaignSection):
     @classmethod
     def _short(cls, data: Any) -> Any:
         return {"source": data} if isinstance(data, str) else data
+
+
+class SkipKnown(CampaignSection):
+    """People who are not written to since Inbox knows them."""
+
+    talked_within: DurationOrNone = Field(
+        None,
+        description="Who has written to an account of the team, or was written to from one, within "
+        "this time, such as 90d, or none; this ledger's campaigns do not count. Default: none.",
+    )
+    assigned: YesOrNo = Field(
+        False, description="Who is assigned to a member of the team. Default: false."
+    )
+    status: Texts = Field(default=(), description="Who has one of these statuses in Inbox.")
+    tags: Texts = Field(default=(), description="Who has one of these tags in Inbox.")
+
+    @model_validator(mode="after")
+    def _any(self) -> SkipKnown:
+        if self.talked_within is None and not (self.assigned or self.status or self.tags):
+            refuse("has no rule", "write one such as {talked_within: 90d}")
+        return self
 
 
 class MessageSource(CampaignSection):

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from runner.addresses import is_loopback
 from runner.campaign.identity import project_dir
-from runner.campaign.inputs import MessageSource, Prospects, SuppressList
+from runner.campaign.inputs import MessageSource, Prospects, SkipKnown, SuppressList
 from runner.campaign.section import CampaignSection, one_or_many
 from runner.campaign.senders import Sender
 from runner.campaign.values import (
@@ -22,6 +22,7 @@ from runner.campaign.values import (
     LocalTime,
     Rate,
     Region,
+    Text,
     Texts,
     TimeOfDay,
     TokenName,
@@ -31,6 +32,7 @@ from runner.campaign.values import (
     refuse,
 )
 from runner.findings import Finding, refuse_code
+from runner.message.acquaintance import SkipRules, one_name
 from runner.message.key import REHEARSAL, TEST, normal_name
 from runner.schedule import ALWAYS, Hours, local_time, make_week, parse_time
 
@@ -40,6 +42,11 @@ BASE_URLS: Mapping[str, str] = {
     "v2": "https://inboxapp.com/api/v2",
     "v1": "https://inboxapp.com/api/v1",
 }
+
+
+def refuse_on_v1(*at: str) -> NoReturn:
+    """Refuse what only version 2 has."""
+    refuse("needs api.version v2: v1 is announced to end on 2026-12-03", "use v2, or remove it", at)
 
 
 class Api(CampaignSection):
@@ -244,6 +251,18 @@ class Campaign(CampaignSection):
         description="How long nobody is written to whom another campaign of the ledger has "
         "written to, such as 30d, or none. Default: 30d.",
     )
+    skip_known: SkipKnown | None = Field(
+        None,
+        description="People who are not written to since the team knows them (v2): asked of Inbox "
+        "at planning. Default: nobody is asked about.",
+    )
+    tag: Text | None = Field(
+        None,
+        min_length=1,
+        max_length=255,
+        description="Tag that is put on the contact in Inbox after a message was sent (v2), slowly "
+        "and without any effect on sending. Default: none.",
+    )
     message: MessageSource = Field(description="The text to send: itself, or template: FILE.")
     schedule: Schedule = Field(
         default_factory=Schedule, description="When messages may go. Default: at once and always."
@@ -258,6 +277,21 @@ class Campaign(CampaignSection):
         if isinstance(data, dict) and "name" not in data and info.context:
             return {**data, "name": info.context["stem"]}
         return data
+
+    @model_validator(mode="after")
+    def _of_v2_alone(self) -> Campaign:
+        if self.api.version == "v1" and self.prospects.id_type == "username":
+            refuse_on_v1("prospects", "id_type")
+        if self.api.version == "v1" and self.prospects.sender is not None:
+            refuse_on_v1("prospects", "sender")
+        if self.api.version == "v1" and self.tag is not None:
+            refuse_on_v1("tag")
+        if self.api.version == "v1" and self.skip_known is not None:
+            refuse_on_v1("skip_known")
+        if self.prospects.id_type == "inbox" and self.skip_known is not None:
+            what = "asks by ids of the platform, and the sheet has Inbox ids"
+            refuse(what, "use ids of the platform, or remove it", ("skip_known",))
+        return self
 
     @field_validator("own_name")
     @classmethod
@@ -293,6 +327,15 @@ class Campaign(CampaignSection):
                 refuse(what, "keep one", at=(index,))
             first[sender.id] = index
         return value
+
+    @property
+    def skip_rules(self) -> SkipRules | None:
+        """Return the rules of `skip_known`, None for none."""
+        said = self.skip_known
+        if said is None:
+            return None
+        names = (frozenset(map(one_name, each)) for each in (said.status, said.tags))
+        return SkipRules(said.talked_within, said.assigned, *names)
 
     @property
     def rehearsal(self) -> bool:

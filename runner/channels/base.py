@@ -51,6 +51,15 @@ class Token:
     __str__ = __repr__
 
 
+class AskLater(Exception):
+    """A question is to be asked again later. `after`: in how many seconds; None if the answer does
+    not say."""
+
+    def __init__(self, why: str, after: float | None) -> None:
+        super().__init__(why)
+        self.after = after
+
+
 class Quota(NamedTuple):
     """The team's request limits as an answer has them: `remaining` requests of a window's `limit`,
     and in how many seconds there are more; None when that was not said, or not understood."""

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from runner.channels.base import Channel, Gate, Token
 from runner.clock import Clock
 from runner.errors import ChannelError
 from runner.instrumentation import Measures
+
+if TYPE_CHECKING:
+    from runner.channels.http import HttpSession
+    from runner.channels.inbox_v2_people import PeopleV2
+    from runner.channels.x_users import XUsers
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -39,11 +45,68 @@ def connect(
     # Late: aiohttp takes long to load, and many commands ask nobody.
     from runner.channels import inbox_v1 as v1
     from runner.channels import inbox_v2 as v2
+
+    http = _open(
+        base_url,
+        token,
+        clock,
+        timeout=timeout,
+        notice=notice,
+        concurrency=concurrency,
+        keepalive=v1.KEEPALIVE if api_version == "v1" else v2.KEEPALIVE,
+        server_ahead=server_ahead,
+        measures=measures,
+    )
+    match api_version:
+        case "v1":
+            return v1.InboxV1(http, gate)
+        case "v2":
+            return v2.InboxV2(http, gate, platform)
+    raise ChannelError(f"there is no API version {api_version}", "set api.version to v2 or v1")
+
+
+def connect_people(
+    base_url: str,
+    token: Token,
+    clock: Clock,
+    *,
+    timeout: float,
+    gate: Gate,
+    platform: str,
+    measures: Measures | None = None,
+) -> PeopleV2:
+    """Return what asks version 2 at `base_url` about people. Opens nothing yet; close it. Raises
+    `ChannelError` for an address or token that cannot be used."""
+    from runner.channels.inbox_v2_people import PeopleV2
+
+    http = _open(base_url, token, clock, timeout=timeout, measures=measures)
+    return PeopleV2(http, gate, platform)
+
+
+def connect_x(base_url: str, token: Token, clock: Clock, *, timeout: float) -> XUsers:
+    """Return what asks X's own API at `base_url`. Opens nothing yet; close it. Raises
+    `ChannelError` for an address or token that cannot be used."""
+    from runner.channels.x_users import XUsers
+
+    return XUsers(_open(base_url, token, clock, timeout=timeout))
+
+
+def _open(
+    base_url: str,
+    token: Token,
+    clock: Clock,
+    *,
+    timeout: float,
+    notice: Callable[[str], None] = lambda _: None,
+    concurrency: int = 1,
+    keepalive: float = 15.0,
+    server_ahead: float | None = None,
+    measures: Measures | None = None,
+) -> HttpSession:
     from runner.channels.http import HttpSession
 
     _check(base_url, token)
-    keepalive = v1.KEEPALIVE if api_version == "v1" else v2.KEEPALIVE
-    http = HttpSession(
+    return HttpSession(
         base_url,
         token,
         clock,
@@ -55,12 +118,6 @@ def connect(
         server_ahead=server_ahead,
         answered=None if measures is None else measures.answered,
     )
-    match api_version:
-        case "v1":
-            return v1.InboxV1(http, gate)
-        case "v2":
-            return v2.InboxV2(http, gate, platform)
-    raise ChannelError(f"there is no API version {api_version}", "set api.version to v2 or v1")
 
 
 def _check(base_url: str, token: Token) -> None:

@@ -184,6 +184,18 @@ class HttpSession:
             self._answered(purpose, self.clock.boot() - boot, reply.status)
         return reply
 
+    async def write(self, method: str, url: URL, data: bytes | None = None) -> Reply:
+        """Make a request that changes something, and may be repeated. Raises `NoAnswer`."""
+        headers = None if data is None else {"Content-Type": "application/json"}
+        try:
+            response = await self._open().request(
+                method, url, data=data, headers=headers, allow_redirects=False
+            )
+        except Exception as error:
+            detail, stop = self._trouble(error)
+            raise NoAnswer(detail, stop, connected=True) from None
+        return await self._read(response, SEND_ANSWER)
+
     async def _read(self, response: aiohttp.ClientResponse, limit: int) -> Reply:
         headers = response.headers
         at = self._note(headers)

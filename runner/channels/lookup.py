@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from runner.channels.base import Gate, Lookup, Taken
@@ -41,6 +41,9 @@ _PATH_ID = re.compile(r"[0-9A-Za-z_-]{1,200}")
 
 ReadRefusal = Callable[[Reply], Refusal]
 
+Query = Mapping[str, str] | Sequence[tuple[str, str]]
+"""The parameters of a question; pairs where a name stands more than once."""
+
 
 class UnclearAnswer(Exception):
     """A look-up cannot go on: `str()` becomes the reason of `Unclear`."""
@@ -67,11 +70,13 @@ class ApiReader:
         self._gate = gate
         self._refusal = refusal
 
-    async def _get(
-        self, purpose: Purpose, parts: Iterable[str], params: Mapping[str, str] | None
-    ) -> Reply:
+    async def _get(self, purpose: Purpose, parts: Iterable[str], params: Query | None) -> Reply:
         async with self._gate() as hear:
-            reply = await self._http.get(self._http.url(*parts), params, purpose)
+            url = self._http.url(*parts)
+            if params is None or isinstance(params, Mapping):
+                reply = await self._http.get(url, params, purpose)
+            else:
+                reply = await self._http.get(url.with_query(list(params)), None, purpose)
             if hear is not None:
                 hear(quota(reply, self._http.server_now()))
             return reply
@@ -96,7 +101,7 @@ class ApiReader:
         except ValueError as error:
             raise UnclearAnswer(f"the look-up's answer could not be read: {error}") from None
 
-    async def must(self, *parts: str, params: Mapping[str, str] | None = None) -> object:
+    async def must(self, *parts: str, params: Query | None = None) -> object:
         """Return the JSON of a question that the run needs answered; raises `ChannelError`."""
         where = "/".join(("", *parts))
         try:
@@ -107,11 +112,30 @@ class ApiReader:
                 silence.stop or "check the network and api.base_url, then run again",
             ) from None
         if reply.status != 200:
-            raise self._error(reply, where)
+            error = self._error(reply, where)
+            error.status = reply.status
+            raise error
         try:
             return reply.json()
         except ValueError as error:
             raise self.foreign(where, str(error)) from None
+
+    async def change(self, method: str, *parts: str, data: bytes | None = None) -> Reply:
+        """Return the answer to a change that may be repeated; raises `ChannelError` for none, and
+        for one that is no success."""
+        async with self._gate() as hear:
+            try:
+                reply = await self._http.write(method, self._http.url(*parts), data)
+            except NoAnswer as silence:
+                told = f"cannot reach the API at {self._http.base}: {silence}"
+                raise ChannelError(told, silence.stop) from None
+            if hear is not None:
+                hear(quota(reply, self._http.server_now()))
+        if not 200 <= reply.status < 300:
+            error = self._error(reply, "/".join(("", *parts)))
+            error.status = reply.status
+            raise error
+        return reply
 
     def foreign(self, where: str, what: str = "it lacks what the API answers") -> ChannelError:
         """Return the error for a 200 that is not the API's."""

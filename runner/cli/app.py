@@ -18,6 +18,7 @@ SHORT_HELPS = {
     "db": "The ledger itself: backup, upgrade, move.",
     "demo": "Watch the sample campaign be killed half way and resumed.",
     "export": "Write one line per row and recipient to a table.",
+    "handles": "Find the ids behind a campaign's handles, and keep them.",
     "history": "Show what people did: who, when, from where.",
     "hold": "Hold messages to people for now, in every campaign.",
     "init": "Make a new project with sample files.",

@@ -19,6 +19,7 @@ from runner.cli.prompts import preview_lines
 from runner.clock import SystemClock
 from runner.errors import RunnerError
 from runner.formats import number, safe
+from runner.message.account import sender_text
 from runner.message.key import name_fields
 from runner.message.plan import Entry, PlannedMessage
 from runner.message.prospect import RowSkip
@@ -52,10 +53,14 @@ class _PlanReader:
     """A reader of plans that keeps what is to be shown, and writes all of it to `output`."""
 
     limit: int | None
-    only: frozenset[str]
     output: Path | None
     named: int | None  # rows kept per reason for skipping
+    only: frozenset[str] = frozenset()
     seen: list[_Shown] = field(default_factory=list)
+
+    def choose(self, only: frozenset[str]) -> None:
+        """Show these people alone; everybody where there are none."""
+        self.only = only
 
     def __call__(
         self, draft: Draft, entries: Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]
@@ -137,7 +142,7 @@ def show_dry_run(
         _check_output(output, campaigns)
     shown = limit if limit is not None else None if verbose or as_json or only else MESSAGES_SHOWN
     named = None if verbose or as_json else ROWS_NAMED
-    reader = _PlanReader(shown, frozenset(only), output, named)
+    reader = _PlanReader(shown, output, named)
     clock = SystemClock()
     with progress_in_place() as tell:
 
@@ -158,6 +163,7 @@ def show_dry_run(
             yes=yes,
             only=only,
             output=output,
+            choose=reader.choose,
         )
     if as_json:
         told = [_as_json(at, found, reader.seen, clock.now()) for at in range(len(campaigns))]
@@ -200,8 +206,9 @@ def _show(found: DryRun, seen: list[_Shown], chosen: bool, now: float) -> None:
         click.echo(f"warning: {safe(warning)}", err=True)
     for preview, shown in zip(found.previews, seen, strict=True):
         for message in shown.messages:
-            head = f"row {message.row}  to {safe(message.recipient.id)}  from {message.sender}"
-            click.echo(head)
+            to = safe(found.people.get(message.recipient.id, message.recipient.id))
+            sender = safe(sender_text(message.sender, found.links))
+            click.echo(f"row {message.row}  to {to}  from {sender}")
             for line in text_lines(message.text):
                 click.echo(line)
             click.echo()

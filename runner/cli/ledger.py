@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from runner.cli.output import tell_moved
 from runner.clock import SystemClock
+from runner.errors import UsageError
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.project.ledger_location import ledger_upward, open_existing
 from runner.project.old_copies import person_changes
+from runner.project.people import named_people
 
 
 def ledger_to_read(state: str | None) -> Ledger:
@@ -19,6 +21,25 @@ def ledger_to_read(state: str | None) -> Ledger:
     ledger = open_existing(ledger_upward(state, os.environ, Path.cwd()))
     tell_moved(ledger)
     return ledger
+
+
+def people_in_ledger(
+    state: str | None, words: Sequence[str], platform: str, id_type: str
+) -> list[str]:
+    """Return the ids of people, by handle too as far as the ledger keeps these. A ledger that is
+    not there is not made. Raises UsageError for what names nobody."""
+
+    def named(ledger: Ledger | None) -> list[str]:
+        return named_people(ledger, words, platform=platform, id_type=id_type, checked=True)
+
+    try:
+        return named(None)  # all of them are ids, nearly always
+    except UsageError:
+        location = ledger_upward(state, os.environ, Path.cwd())
+        if "://" not in location and not Path(location).exists():
+            raise
+    with open_existing(location) as ledger:
+        return named(ledger)
 
 
 @contextmanager

@@ -175,10 +175,10 @@ def kind_options(function: F) -> F:
     for option in (
         click.option(
             "--id-type",
-            type=click.Choice(["platform", "inbox"]),
+            type=click.Choice(["platform", "inbox", "username"]),
             default="platform",
             show_default=True,
-            help="What the ids are.",
+            help="What the ids are; usernames by what `handles` has resolved.",
         ),
         click.option("--platform", default="twitter", show_default=True, help="Whose ids."),
     ):

@@ -19,10 +19,14 @@ from runner.campaign.schema import Campaign
 from runner.channels.base import Token
 from runner.cli.invocation import Invocation
 from runner.cli.live_run import options_of, run_and_tell
+from runner.clock import SystemClock
+from runner.events import EventBus
 from runner.formats import number, safe
 from runner.project.campaign_files import load
 from runner.project.credentials import SANDBOX_TOKEN
 from runner.project.ledger_location import LEDGER_NAME
+from runner.run.handles import resolve_rehearsed
+from runner.run.options import Surroundings
 from runner.sandbox.options import AccountLink
 from runner.sandbox.server import Sandbox
 
@@ -35,9 +39,16 @@ def rehearse(
     links = _links(load(campaigns))
     none = dict.fromkeys(("per_minute", "per_hour", "per_day"))
     try:
-        sandbox = Sandbox(links=links, token=SANDBOX_TOKEN, faults=faults, **none)
+        sandbox = Sandbox(
+            links=links, token=SANDBOX_TOKEN, faults=faults, meets_everyone=True, **none
+        )
     except ValueError as problem:
         raise click.UsageError(f"--fault: {problem}") from None
+    for known in (campaign.skip_known for campaign in load(campaigns)):
+        for name in () if known is None else known.status:
+            sandbox.service.store.status(name)
+        for name in () if known is None else known.tags:
+            sandbox.service.store.tag(name)
     click.echo(
         "sandbox: nothing real is sent; limits are off, the ledger is thrown away", err=as_json
     )
@@ -51,6 +62,8 @@ def rehearse(
             state=state,
             throwaway=True,
         )
+        for path in campaigns:
+            resolve_rehearsed(path, options, Surroundings(SystemClock(), EventBus(), {}))
         code = run_and_tell(call, campaigns, options, said | {"yes": True}, rehearsal=True)
     tally = sandbox.tally()
     told = f"sandbox: accepted {number(tally['accepted'])} messages to "

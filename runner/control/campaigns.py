@@ -24,6 +24,7 @@ from runner.ledger.messages import decisions
 from runner.ledger.messages.decisions import RetryRequest
 from runner.message.status import MessageStatus
 from runner.planning.selection import in_words, known_ids
+from runner.project.people import named_people
 
 _S = MessageStatus
 
@@ -99,6 +100,7 @@ def retry(
     """Queue failed, rejected or cancelled messages again (empty: of any of these statuses, for any
     reason, of anybody). Raises UsageError for an id that the campaign has no message for."""
     at = clock.now()
+    ids = named_people(ledger, ids, platform=row.platform, rehearsal=row.rehearsal)
     asked = RetryRequest(row.id, frozenset(statuses), frozenset(reasons), frozenset(ids), new_key)
     if unknown := set(ids) - known_ids(ledger, row, ids):
         raise UsageError(

@@ -16,6 +16,7 @@ from runner.ledger.messages.resolutions import Undone
 from runner.ledger.messages.settlements import Settlement
 from runner.message.evidence import Evidence
 from runner.message.status import MessageStatus
+from runner.project.people import named_people
 
 _S = MessageStatus
 
@@ -35,6 +36,10 @@ def resolve(
 
     Raises UsageError for an id that is not in doubt, or said to be both.
     """
+    sent, not_sent = (
+        named_people(ledger, words, platform=row.platform, rehearsal=row.rehearsal)
+        for words in (sent, not_sent)
+    )
     doubts = ledger.read(in_doubt.in_doubt, [row.id])
     known = {doubt.recipient.id for doubt in doubts}
     both = sorted(set(sent) & set(not_sent))
@@ -96,6 +101,7 @@ def undo(
     Raises UsageError for an id without one; then none is undone.
     """
     at = clock.now()
+    ids = named_people(ledger, ids, platform=row.platform, rehearsal=row.rehearsal)
     with ledger.writing() as connection:
         told = resolutions.undo(connection, row.id, ids)
         unknown = sorted(set(ids) - {*told.back, *told.too_late})

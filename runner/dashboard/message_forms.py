@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from runner.audience.ids import checked_ids
 from runner.control import campaigns, holds, resolution, suppression
 from runner.control.campaigns import user
 from runner.control.in_flight import wait_until_none_leaves
@@ -18,6 +17,7 @@ from runner.ledger.queries import search, totals
 from runner.ledger.queries.message_lists import MessageDetail
 from runner.message.status import MessageStatus
 from runner.project.open import file_of
+from runner.project.people import named_people
 
 _S = MessageStatus
 ID_TYPES = ("platform", "inbox")
@@ -164,8 +164,12 @@ def _ask_add(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
 def _add(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
     id_type = fields.get("id_type", "platform")
     platform = fields.get("platform", "twitter")
-    [id] = checked_ids(
-        [fields.get("id", "").strip()], platform, id_type if id_type in ID_TYPES else "platform"
+    [id] = named_people(
+        ledger,
+        [fields.get("id", "").strip()],
+        platform=platform,
+        id_type=id_type if id_type in ID_TYPES else "platform",
+        checked=True,
     )
     why = fields.get("why", "").strip()[:200]
     wanted = {id: (why, app.clock.now())}

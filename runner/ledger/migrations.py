@@ -23,11 +23,13 @@ from runner.ledger.locks import lock_schema, refuse_live_runs
 from runner.ledger.rehearsals import lane_name
 from runner.ledger.schema import (
     SCHEMA_VERSION,
+    acquaintance,
     action,
     attempt,
     attempt_by_message_id,
     brake,
     campaign,
+    handle,
     hold,
     lane,
     message,
@@ -44,6 +46,7 @@ from runner.ledger.schema import (
     set_note,
     status_is,
     submission,
+    tagged,
 )
 from runner.message.key import REHEARSAL
 from runner.message.status import OPEN
@@ -164,6 +167,11 @@ def _add_holds(connection: Connection) -> None:
     hold.create(connection)
 
 
+def _add_handles_acquaintances_and_tags(connection: Connection) -> None:
+    for table in (handle, acquaintance, tagged):
+        table.create(connection)
+
+
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_resolutions,
     2: _add_brakes_zones_and_contacts,
@@ -173,6 +181,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     6: _add_outdated,
     7: _keep_rehearsals_apart,
     8: _add_holds,
+    9: _add_handles_acquaintances_and_tags,
 }
 """By schema version, the step to the next one."""
 

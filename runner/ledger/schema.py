@@ -32,7 +32,7 @@ from sqlalchemy.sql import FromClause
 from runner.message.evidence import AttemptOutcome
 from runner.message.status import OPEN, MessageStatus, SkipReason
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only for INTEGER keys
@@ -329,6 +329,49 @@ hold = Table(
     Column("made_by", String, nullable=False),  # a person; empty: a run itself
 )
 """The people to whom no campaign writes for now; their messages stay queued."""
+
+handle = Table(
+    "handle",
+    metadata,
+    Column("rehearsal", Boolean, primary_key=True),  # answered by a stand-in of the API
+    Column("platform", String, primary_key=True),
+    Column("handle", String, primary_key=True),  # as `message.handle.one_handle` has it
+    Column("answer", String, nullable=False),  # a `HandleAnswer`
+    Column("id", String, nullable=False, server_default=""),
+    Column("before", String, nullable=False, server_default=""),  # the id it had, if another
+    Column("shown", String, nullable=False, server_default=""),  # as the platform spells it
+    Column("name", Text, nullable=False, server_default=""),
+    Column("source", String, nullable=False),  # whom was asked: inbox or x
+    Column("asked_at", Float, nullable=False),
+    CheckConstraint("answer <> 'found' OR id <> ''", name="handle_found_id"),
+)
+"""The ids of people who are known by their handles. Never asked for again by itself."""
+Index("handle_by_id", handle.c.id, handle.c.platform)
+
+acquaintance = Table(
+    "acquaintance",
+    metadata,
+    Column("lane", String, primary_key=True),  # of the team that was asked
+    Column("platform", String, primary_key=True),
+    Column("recipient", String, primary_key=True),
+    Column("asked_at", Float, nullable=False),
+    Column("contact", String, nullable=False, server_default=""),  # empty: Inbox has none
+    Column("state", String, nullable=False, server_default=""),
+    Column("assignee", String, nullable=False, server_default=""),
+    Column("status", Text, nullable=False, server_default=""),
+    Column("tags", Text, nullable=False, server_default="[]"),  # JSON array of names
+    Column("talk", Text, nullable=False, server_default=""),  # JSON array: when, where, by whom
+)
+"""The answers of Inbox to the question whether a team talks to people; no texts."""
+
+tagged = Table(
+    "tagged",
+    metadata,
+    Column("message", ForeignKey("message.id"), primary_key=True),
+    Column("tag", String, primary_key=True),
+    Column("at", Float, nullable=False),
+)
+"""The sent messages whose recipients have the campaign's tag, or cannot get it."""
 
 
 def note(connection: Connection, key: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -17,9 +18,12 @@ from runner.audience.prospects import Audience, missing_columns, read_audience
 from runner.errors import AudienceError, LedgerError, RunnerError, TemplateError
 from runner.findings import Finding
 from runner.ledger import schema
-from runner.ledger.campaigns import registry
+from runner.ledger.campaigns import account_links, registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
+from runner.ledger.messages import handles as kept_handles
+from runner.message.account import AccountName, sender_finder
+from runner.message.handle import KeptHandle
 from runner.message.key import REHEARSAL
 from runner.templating.template import Template, compile_template, load_template
 
@@ -40,16 +44,39 @@ class Draft:
     row: CampaignRow | None
     files: list[str]
     as_new: bool = False
+    handles: str = ""  # of the ledger's handles: differs when they do
+    lane: str | None = None  # of its team, whose Inbox was asked about people
+    links: Mapping[str, AccountName] = field(default_factory=dict)  # of the API, by their ids
 
     @property
     def id(self) -> int | None:
         return self.row.id if self.row else None
 
+    def named_sender(self) -> Callable[[Mapping[str, str]], tuple[str, str]] | None:
+        """Return a function of a row's columns that gives the sender it names, empty for none, and
+        why there is none of that name; None where no column names senders."""
+        column = self.audience.sender
+        if column is None:
+            return None
+        find = sender_finder([each.id for each in self.campaign.senders], self.links)
+        return lambda columns: find(columns[column])
+
+    def sender_columns(self) -> Mapping[str, Mapping[str, str]]:
+        """Return what the text may say of each sender; nothing for a text that names none."""
+        if not self.template.sender_parts:
+            return {}
+        links = {each.id: self.links.get(each.id, AccountName()) for each in self.campaign.senders}
+        return {
+            id: {"_sender_name": link.name, "_sender_handle": link.handle}
+            for id, link in links.items()
+        }
+
     @property
     def findings(self) -> list[Finding]:
         """Return the findings of its files, as far as no row needs to be read."""
         texts = text_findings(self.campaign, self.template, self.audience.columns)
-        return [*texts, *self.audience.findings]
+        lists = [each for one in self.audience.lists for each in one.findings]
+        return [*texts, *self.audience.findings, *lists]
 
     @property
     def suppressed(self) -> Mapping[str, str]:
@@ -57,8 +84,15 @@ class Draft:
         return self.audience.suppressed
 
 
-def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool = False) -> Draft:
-    """Read a campaign's files, and match it with what the ledger knows of it.
+def make_draft(
+    campaign: Campaign,
+    ledger: Ledger | None,
+    *,
+    new_campaign: bool = False,
+    handles: Mapping[str, KeptHandle] = MappingProxyType({}),
+) -> Draft:
+    """Read a campaign's files, and match it with what the ledger knows of it. `handles`: those
+    whose ids are known, where no ledger says so.
 
     Raises CampaignError, TemplateError, AudienceError for the files; LedgerError when the ledger
     knows this campaign as another (id_type, platform), or these files under another name.
@@ -70,7 +104,7 @@ def make_draft(campaign: Campaign, ledger: Ledger | None, *, new_campaign: bool 
             template = load_template(source.template)
         else:
             template = compile_template(source.text or "", f"{campaign.path} message")
-    audience = read_audience(campaign, template.needs)
+    audience = read_audience(campaign, template.needs, handles)
     with _with_column_hint(campaign):
         missing_columns(template.needs, audience)
     template.decimal_of = cache(partial(decimal_sign, audience))
@@ -94,7 +128,20 @@ def _matched(draft: Draft, ledger: Ledger) -> Draft:
         _refuse_rehearsed(draft, ledger)
         holder = ledger.read(schema.note, prospects_key(draft))
         refuse_other_name(draft, ledger, ledger.read(registry.campaigns), holder)
-    return replace(draft, row=row)
+    lane = draft.lane if row is None or row.lane is None else row.lane
+    links = ledger.read(account_links.known, rehearsal=draft.campaign.rehearsal)
+    draft = replace(draft, row=row, lane=lane, links=links)
+    if not draft.audience.has_handles:
+        return draft
+    state = ledger.read(kept_handles.changes)  # first: what is kept meanwhile is planned later
+    audience = draft.audience.with_handles(known_handles(draft.campaign, ledger))
+    return replace(draft, audience=audience, handles=state)
+
+
+def known_handles(campaign: Campaign, ledger: Ledger) -> Mapping[str, KeptHandle]:
+    """Return the handles of a campaign's platform that were asked for."""
+    platform, rehearsal = campaign.api.platform, campaign.rehearsal
+    return ledger.read(kept_handles.kept, platform, rehearsal=rehearsal)
 
 
 def text_findings(campaign: Campaign, template: Template, columns: Sequence[str]) -> list[Finding]:

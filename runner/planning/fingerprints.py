@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.errors import AudienceError, ChangesError
-from runner.ledger.ledger import Ledger
-from runner.ledger.messages import plans, recontact
+from runner.ledger.ledger import Connection, Ledger
+from runner.ledger.messages import acquaintances, plans, recontact
 from runner.ledger.queries import totals
 from runner.message.key import REHEARSAL
 from runner.tables.reader import fingerprint
@@ -60,9 +60,11 @@ def refuse_edited(draft: Draft) -> None:
         )
 
 
-def plan_fingerprint(draft: Draft, suppressed: Mapping[str, str], characters: int | None) -> str:
+def plan_fingerprint(
+    draft: Draft, suppressed: Mapping[str, str], characters: int | None, known: str
+) -> str:
     """Hash everything that a plan is made from: equal means that planning again would change
-    nothing."""
+    nothing. `known`: see `acquaintances_state`."""
     campaign = draft.campaign
     wanted, text = campaign.prospects, campaign.message
     parts = [
@@ -76,6 +78,9 @@ def plan_fingerprint(draft: Draft, suppressed: Mapping[str, str], characters: in
         characters,
         campaign.contact_once_in,
         [each.id for each in campaign.suppress],
+        *([f"handles {draft.handles}"] if draft.audience.has_handles else []),
+        *([known] if known else []),
+        *([_sender_names(draft)] if draft.audience.sender or draft.template.sender_parts else []),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -89,7 +94,22 @@ def is_unchanged(draft: Draft, ledger: Ledger, characters: int | None, now: floa
     if ledger.read(recontact.may_be_free, draft.row.id, now):
         return False  # so does what was skipped for a time that is over
     suppressed = ledger.read(plans.suppressed)
-    return draft.row.fingerprint == plan_fingerprint(draft, suppressed, characters)
+    known = ledger.read(acquaintances_state, draft)
+    return draft.row.fingerprint == plan_fingerprint(draft, suppressed, characters, known)
+
+
+def _sender_names(draft: Draft) -> list[Sequence[str]]:
+    return [draft.links.get(each.id, ()) for each in draft.campaign.senders]
+
+
+def acquaintances_state(connection: Connection, draft: Draft) -> str:
+    """Return what differs when Inbox has said something else of people, or when other rules hold,
+    for a campaign that skips those whom it knows."""
+    rules = draft.campaign.skip_known
+    if rules is None:
+        return ""
+    state = acquaintances.changes(connection, draft.lane) if draft.lane else ""
+    return f"{rules.model_dump_json()} {state}"
 
 
 def list_key(campaign: str, path: Path, ledger: Ledger) -> str:

@@ -11,13 +11,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from runner.message.acquaintance import Obstacle
 from runner.message.plan import Change, Entry, Known, PlannedMessage
 from runner.message.prospect import Prospect, Recipient, RowSkip
 from runner.message.status import OPEN, MessageStatus, SkipReason
 from runner.templating.leftover_braces import has_leftover
-from runner.templating.template import RowRenderError, Template
+from runner.templating.template import SENDER_PARTS, RowRenderError, Template
 
 if TYPE_CHECKING:
     from runner.campaign.senders import Sender
@@ -28,6 +30,10 @@ PLAN_CHUNK = 1000
 
 
 KnownLookup = Callable[[Sequence[Recipient]], Mapping[Recipient, Known]]
+
+ObstacleLookup = Callable[[Sequence[Recipient]], Mapping[str, Obstacle]]
+
+NamedSender = Callable[[Mapping[str, str]], tuple[str, str]]
 
 Rendered = tuple[str, SkipReason | None, str]
 """A row's text; why it is not to be sent, if so, and the detail of that."""
@@ -45,17 +51,26 @@ def plan_messages(
     *,
     contact_once_in: float | None = None,
     now: float = 0.0,
+    bars: ObstacleLookup = lambda _: {},
+    named_sender: NamedSender | None = None,
+    sender_columns: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Iterator[list[Entry | RowSkip]]:
     """Yield chunks of what each row becomes, in file order. `contact_once_in`: see
-    `Contact.bars`."""
+    `Contact.bars`; `bars`: returns who is not written to since Inbox knows them; `named_sender`:
+    the sender that a row names, or why it is none (None: rows name none); `sender_columns`: what
+    texts may say of each sender."""
+    assign = partial(_sender_of, senders, named_sender)
+    with_sender = partial(_with_sender, sender_columns)
     rows = iter(rows)
     while chunk := list(islice(rows, PLAN_CHUNK)):
         recipients = [row.recipient for row in chunk if row.recipient is not None]
-        have = known(recipients)
+        have, barred = known(recipients), bars(recipients)
         yield [
             row
             if isinstance(row, RowSkip) and not _is_message(row)
-            else _entry(row, render, senders, have, suppressed, contact_once_in, now)
+            else _entry(
+                row, render, assign, with_sender, have, suppressed, barred, contact_once_in, now
+            )
             for row in chunk
         ]
 
@@ -69,18 +84,17 @@ def _is_message(skip: RowSkip) -> bool:
 def _entry(
     row: Prospect | RowSkip,
     render: Render,
-    senders: Sequence[Sender],
+    assign: Callable[[Prospect | RowSkip, Known | None], tuple[str, str]],
+    with_sender: Callable[[Prospect, str], Prospect],
     have: Mapping[Recipient, Known],
     suppressed: Mapping[str, str],
+    barred: Mapping[str, Obstacle],
     contact_once_in: float | None,
     now: float,
 ) -> Entry:
     assert row.recipient is not None
     known = have.get(row.recipient) if have else None
-    if known is None and len(senders) == 1:
-        sender = senders[0].id  # nearly every row of a first plan
-    else:
-        sender = assign_sender(row.recipient, senders, known.sender if known else None)
+    sender, unknown_sender = assign(row, known)
     contact = known.contact if known else None
     bar = contact.bars(contact_once_in, now) if contact else None
     skip: SkipReason | None
@@ -93,12 +107,39 @@ def _entry(
         detail = suppressed[row.recipient.id]
     elif bar is not None:
         text, skip, (detail, free_at) = "", SkipReason.CONTACTED, bar
+    elif row.recipient.id in barred:
+        text, (skip, detail, free_at, _) = "", barred[row.recipient.id]
+    elif unknown_sender:
+        text, skip, detail = "", SkipReason.UNKNOWN_SENDER, unknown_sender
     else:
-        text, skip, detail = render(row)
+        text, skip, detail = render(with_sender(row, sender))
     planned = PlannedMessage(
         row.row, row.recipient, sender, text, row.columns, skip, detail, free_at, zone
     )
     return Entry(planned, Change.NEW if known is None else _change(planned, known), known)
+
+
+def _sender_of(
+    senders: Sequence[Sender],
+    named_sender: NamedSender | None,
+    row: Prospect | RowSkip,
+    known: Known | None,
+) -> tuple[str, str]:
+    """Return a row's sender, and why the one that it names is none, if so."""
+    assert row.recipient is not None
+    if named_sender is None and known is None and len(senders) == 1:
+        return senders[0].id, ""  # nearly every row of a first plan
+    named, why = named_sender(row.columns) if named_sender is not None else ("", "")
+    return named or assign_sender(row.recipient, senders, known.sender if known else None), why
+
+
+def _with_sender(
+    sender_columns: Mapping[str, Mapping[str, str]], row: Prospect, sender: str
+) -> Prospect:
+    """Return a row with what its text may say of its sender."""
+    if not sender_columns:
+        return row
+    return row._replace(columns={**row.columns, **sender_columns[sender]})
 
 
 def render_with(template: Template, max_characters: int | None = None) -> Render:
@@ -111,7 +152,8 @@ def _render(template: Template, max_characters: int | None, prospect: Prospect) 
     columns = prospect.columns
     empty = [name for name in template.requires_value if columns.get(name, "") == ""]
     if empty:
-        return "", SkipReason.MISSING_VALUE, f"{', '.join(sorted(empty))} is empty"
+        told = ", ".join(sorted(SENDER_PARTS.get(name, name) for name in empty))
+        return "", SkipReason.MISSING_VALUE, f"{told} is empty"
     try:
         text = template.render(columns)
     except RowRenderError as error:

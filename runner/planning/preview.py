@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import holds, plans
+from runner.ledger.messages import acquaintances, holds, plans
 from runner.ledger.queries import totals
+from runner.message.acquaintance import Obstacle, bar_of
 from runner.message.plan import Change, Entry, Known, PlannedMessage
 from runner.message.prospect import Recipient, RowSkip
 from runner.message.status import MessageStatus
@@ -121,6 +122,17 @@ def planned_entries(
         kind = draft.campaign.rehearsal
         return asked.read(plans.known, draft.id, recipients, rehearsal=kind)
 
+    def bars(recipients: Sequence[Recipient]) -> Mapping[str, Obstacle]:
+        rules, lane = draft.campaign.skip_rules, draft.lane
+        if rules is None or ledger is None or lane is None:
+            return {}
+        ids = [recipient.id for recipient in recipients]
+        platform = draft.campaign.api.platform
+        found = ledger.read(acquaintances.known_among, ids, lane, platform)
+        handles = {id: link.handle for id, link in draft.links.items() if link.handle}
+        barred = {id: bar_of(each, rules, now, handles) for id, each in found.items()}
+        return {id: bar for id, bar in barred.items() if bar is not None}
+
     # A ledger without a message knows no recipient: then none need be looked up.
     asked = ledger if ledger and ledger.read(plans.has_messages) else None
 
@@ -133,6 +145,9 @@ def planned_entries(
         suppressed,
         contact_once_in=draft.campaign.contact_once_in,
         now=now,
+        bars=bars,
+        named_sender=draft.named_sender(),
+        sender_columns=draft.sender_columns(),
     ):
         rows += len(chunk)
         progress(rows)

@@ -10,12 +10,27 @@ from runner.ledger.campaigns import registry
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import plans
 from runner.message.prospect import Prospect, Recipient
+from runner.project.people import named_people
 
 if TYPE_CHECKING:  # what reads campaign files is not needed to ask a ledger
+    from runner.campaign.schema import Campaign
     from runner.planning.draft import Draft
 
 IDS_NAMED = 5
 """Unknown ids that an error names."""
+
+
+def only_people(
+    ledger: Ledger | None, words: Collection[str], campaigns: Sequence[Campaign]
+) -> frozenset[str]:
+    """Return the ids of those whom `--only` names, by id or by handle. Raises UsageError for a
+    handle without a kept id."""
+    if not words:
+        return frozenset()
+    platforms = {each.api.platform for each in campaigns}
+    platform = platforms.pop() if len(platforms) == 1 else None
+    rehearsal = all(each.rehearsal for each in campaigns)
+    return frozenset(named_people(ledger, words, platform=platform, rehearsal=rehearsal))
 
 
 def refuse_unknown(drafts: Sequence[Draft], ledger: Ledger | None, only: Collection[str]) -> None:

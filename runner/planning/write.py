@@ -14,6 +14,7 @@ from runner.ledger.messages.plans import PlanWriter
 from runner.planning.changes import refuse_changes
 from runner.planning.draft import Draft, refuse_other_name
 from runner.planning.fingerprints import (
+    acquaintances_state,
     kept_path,
     list_key,
     plan_fingerprint,
@@ -75,7 +76,8 @@ def write_plan(
             schema.set_note(connection, list_key(name, each.source.path, ledger), size)
         if found.rows and not schema.note(connection, key):
             schema.set_note(connection, key, name)
-        writer.finish(plan_fingerprint(draft, suppressed, characters), clock.now())
+        known = acquaintances_state(connection, draft)
+        writer.finish(plan_fingerprint(draft, suppressed, characters, known), clock.now())
         if draft.campaign.rehearsal:
             rehearsals.renew_keys(connection, row.id)
     bus.emit(

@@ -30,19 +30,35 @@ def read_token(campaign: Campaign, environ: Mapping[str, str], location: str) ->
 
     Raises UsageError for one that is not set, or is written into the campaign's files.
     """
-    name = campaign.api.token_env
+    where = "from Inbox: Settings, API Keys"
+    return _read(campaign.api.token_env, "API token", where, campaign, environ, location)
+
+
+X_TOKEN = "X_BEARER_TOKEN"
+"""The variable with the token of X's own API."""
+
+
+def read_x_token(campaign: Campaign, environ: Mapping[str, str], location: str) -> Token:
+    """Return the token of X's own API, as `read_token` does the campaign's."""
+    where = "the bearer token of an app, from X's developer console"
+    return _read(X_TOKEN, "token for X's API", where, campaign, environ, location)
+
+
+def _read(
+    name: str, what: str, where: str, campaign: Campaign, environ: Mapping[str, str], location: str
+) -> Token:
     folder = campaign.project_dir if "://" in location else Path(location).absolute().parent
     value = environ.get(name) or _from_dotenv(folder / ".env", name)
     if not value.strip():
         raise UsageError(
-            f"no API token: {name} is not set",
-            f"export {name}=… or write it into {folder / '.env'} (from Inbox: Settings, API Keys)",
+            f"no {what}: {name} is not set",
+            f"export {name}=… or write it into {folder / '.env'} ({where})",
         )
-    _refuse_written(value.strip(), campaign)
+    _refuse_written(value.strip(), name, campaign)
     return Token(value.strip())
 
 
-def _refuse_written(token: str, campaign: Campaign) -> None:
+def _refuse_written(token: str, name: str, campaign: Campaign) -> None:
     """Raise UsageError if the token itself is written in the campaign's files: `submit` keeps their
     text in the ledger, and a message would tell it to people. A sandbox's is no secret."""
     if campaign.rehearsal or len(token) < TOKEN_LENGTH:
@@ -53,7 +69,7 @@ def _refuse_written(token: str, campaign: Campaign) -> None:
             if token.encode() in path.read_bytes():
                 raise UsageError(
                     f"{path} holds the API token itself",
-                    f"take it out: ${{{campaign.api.token_env}}} is all that the campaign needs; "
+                    f"take it out: ${{{name}}} is all that the campaign needs; "
                     "if others can read the file, make a new token",
                 )
 

@@ -11,6 +11,7 @@ from typing import Any
 from runner.clock import iso
 from runner.formats import duration, number, safe
 from runner.ledger.queries.statistics import ENDED
+from runner.message.account import sender_text
 from runner.message.status import MessageStatus
 from runner.status.outlook import outlook_as_json
 from runner.status.statistics import Bucket, Counts, Series, Statistics, as_json
@@ -275,10 +276,11 @@ def _senders(found: Statistics) -> Section:
         last = None if each.last_sent_at is None else Moment(each.last_sent_at)
         why = [] if not stopped else [safe(each.stopped.why) if each.stopped else ""]
         done = [None if each.stopped else _done(found, each.sender)] if ends else []
-        rows.append([each.sender, *counts, last, *done, *why])
+        rows.append([sender_text(each.sender, found.links), *counts, last, *done, *why])
     head = ["sender", *map(name_of, statuses), "last sent"]
     head += ["done about"] * ends + ["stopped"] * stopped
-    names, all_counts = [each.sender for each in shown], [each.counts for each in shown]
+    names = [sender_text(each.sender, found.links) for each in shown]
+    all_counts = [each.counts for each in shown]
     chart = BarChart("Messages by sender", names, all_counts)
     table = ReportTable("Messages by sender", head, rows)
     return Section("By sender", [table], chart if shown else None)

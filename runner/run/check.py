@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.campaign.loader import load_campaign
@@ -18,6 +18,7 @@ from runner.events import EventBus
 from runner.findings import Level
 from runner.ledger.campaigns.brakes import BY_A_PERSON
 from runner.ledger.ledger import Ledger, open_ledger
+from runner.message.account import AccountName
 from runner.planning.draft import Draft, known_characters, make_draft, origin_of
 from runner.planning.eta import when_done
 from runner.planning.planner import render_with
@@ -84,6 +85,9 @@ def check(
                 identity = asyncio.run(fetch_identity(campaign, token, clock, bus, ledger, row))
             except RunnerError as error:
                 yield Check(False, f"API: {error}", error.hint)
+        if draft is not None and identity is not None:
+            named = {link.id: AccountName(link.username, link.name) for link in identity.links}
+            draft = replace(draft, links=named)
         characters = None
         if identity is not None:
             yield Check(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,14 @@ from runner.events import EventBus, Notice
 from runner.ledger import moved_mark
 from runner.ledger.campaigns.brakes import BY_A_PERSON
 from runner.ledger.ledger import Ledger, open_ledger
+from runner.message.account import AccountName
 from runner.pacing.forecast import Forecast
 from runner.planning.changes import refuse_changes
 from runner.planning.draft import known_characters, make_draft, origin_of
 from runner.planning.eta import when_done
 from runner.planning.planner import render_with
 from runner.planning.preview import Preview, RowProgress, See, preview
-from runner.planning.selection import refuse_unknown
+from runner.planning.selection import only_people, refuse_unknown
 from runner.planning.start import confirm_late_start, never_open
 from runner.project.campaign_files import load
 from runner.project.ledger_location import ledger_location
@@ -40,6 +41,8 @@ class DryRun:
     place: str | None  # of the ledger, None when there is none yet
     reviews: list[Review]
     refusals: list[RunnerError]
+    links: Mapping[str, AccountName]
+    people: Mapping[str, str]  # id: for people, with the handle, where that is known
 
 
 def dry_run(
@@ -57,9 +60,10 @@ def dry_run(
     yes: bool = False,
     only: Collection[str] = (),
     output: Path | None = None,
+    choose: Callable[[frozenset[str]], None] | None = None,
 ) -> DryRun:
     """Plan campaigns as a run would, against what the ledger knows; asks no API. `output`: the file
-    that `see` writes, if any.
+    that `see` writes, if any; `choose` is told the ids of those in `only`.
 
     Raises RunnerError as a run would, and for an `output` that a campaign reads.
     """
@@ -102,6 +106,9 @@ def dry_run(
             confirm_late_start(drafts, ledger, now, yes=yes, confirm=None)
         reviews = [review(each, ledger, now, accept, progress) for each in drafts]
         refusals += [refusal(each) for each in reviews if each.open]
+        only = only_people(ledger, only, campaigns)
+        if choose is not None:
+            choose(only)
         refuse_unknown(drafts, ledger, only)
         for draft in drafts:
             longest = known_characters(ledger, origin_of(draft), draft.campaign.api.platform)
@@ -115,9 +122,17 @@ def dry_run(
         ]
         queues = [(draft, found.waiting) for draft, found in zip(drafts, previews, strict=True)]
         forecast = when_done(queues, ledger, clock)
-        return DryRun(
-            previews, forecast, warnings, ledger.place if ledger else None, reviews, refusals
-        )
+        place = ledger.place if ledger else None
+        links = {id: link for draft in drafts for id, link in draft.links.items()}
+        for each in previews:
+            each.handles = {id: link.handle for id, link in links.items() if link.handle}
+        people = {
+            kept.id: f"{kept.id} (@{kept.shown}{f', {kept.name}' if kept.name else ''})"
+            for draft in drafts
+            for kept in draft.audience.handles.values()
+            if kept.id
+        }
+        return DryRun(previews, forecast, warnings, place, reviews, refusals, links, people)
 
 
 @contextmanager

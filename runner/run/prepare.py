@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from runner.audience.suppression import refuse_errors
@@ -26,11 +26,12 @@ from runner.planning.fingerprints import is_unchanged, refuse_edited
 from runner.planning.planner import Render, render_with
 from runner.planning.preview import preview
 from runner.planning.rendered_texts import RenderedTexts
-from runner.planning.selection import refuse_unknown
+from runner.planning.selection import only_people, refuse_unknown
 from runner.planning.start import confirm_late_start, never_open
 from runner.planning.write import report_rows, write_plan
 from runner.project.credentials import read_token
 from runner.project.old_copies import allow_changes
+from runner.run.acquaintances import ask_about_known
 from runner.run.metrics_source import measure_commits
 from runner.run.options import Options, Surroundings
 from runner.run.permission import find_brakes, release_guards, select_runnable
@@ -86,6 +87,7 @@ def prepare(
     # The lanes are let go last, when everything is committed.
     with ExitStack() as held, steps.open_ledger(location) as ledger:
         measure_commits(ledger, around.bus.measures, around.clock)
+        options = replace(options, only=only_people(ledger, options.only, campaigns))
         seen = None
         if not options.throwaway:
             seen = allow_changes(
@@ -173,12 +175,35 @@ class PreparedRun:
         if not confirm_findings(edited, self.ledger, self.options, self.around):
             return False
         self.confirmed += [draft.files for draft in edited]
+        asyncio.run(self._ask_about_known())
         with ExitStack() as held:
             changed = self._changed()
             if self.around.ask is not None and not self._is_agreed(changed, held):
                 return False
             self._write(changed)
         return True
+
+    async def _ask_about_known(self) -> None:
+        """Ask Inbox about those whom the team may be talking to, for campaigns that skip these."""
+        for team in self.teams:
+            for index, draft in enumerate(team.drafts):
+                if draft.campaign.skip_known is not None:
+                    known = replace(draft, lane=team.lane_id)
+                    team.drafts[index] = known
+                    clock = self.around.clock
+                    ahead = team.server_ahead
+                    ahead = clock.now() - clock.boot() if ahead is None else ahead
+                    longest = known_characters(
+                        self.ledger, team.origin, draft.campaign.api.platform
+                    )
+                    await ask_about_known(
+                        known,
+                        team.token,
+                        self.ledger,
+                        self.around,
+                        ahead,
+                        unchanged=is_unchanged(known, self.ledger, longest, clock.now()),
+                    )
 
     def _changed(self) -> dict[str, _Changed]:
         """Return, by name, the campaigns that a plan would change anything of."""

@@ -12,9 +12,12 @@ from runner.audience.suppression import shrunk
 from runner.errors import RunnerError
 from runner.events import Notice
 from runner.findings import Finding, FindingError, FindingsError, Level, open_findings, questions_of
+from runner.formats import counted
 from runner.ledger import schema
 from runner.ledger.campaigns import accepted_findings
 from runner.ledger.ledger import Ledger
+from runner.ledger.queries import totals
+from runner.message.status import SkipReason
 from runner.planning.draft import Draft, known_characters, origin_of
 from runner.planning.fingerprints import is_unchanged, list_key
 from runner.planning.preview import RowProgress
@@ -50,7 +53,7 @@ def review(
     this very plan already. `accept`: codes accepted on the command line."""
     characters = known_characters(ledger, origin_of(draft), draft.campaign.api.platform)
     if ledger is not None and is_unchanged(draft, ledger, characters, now):
-        return Review(draft, [], frozenset())
+        return Review(draft, _unresolved(draft, ledger), frozenset())
     findings = list(draft.findings)
     try:
         findings += _lists_shrunk(draft, ledger)
@@ -61,6 +64,19 @@ def review(
     if ledger is not None:
         said |= ledger.read(accepted_findings.accepted, draft.campaign.name, _fingerprint(draft))
     return Review(draft, findings, said)
+
+
+def _unresolved(draft: Draft, ledger: Ledger) -> list[Finding]:
+    """Find the rows of an unchanged plan whose handles have no id: each run tells of them."""
+    if not draft.audience.by_handle or draft.id is None:
+        return []
+    count = ledger.read(totals.rows_skipped, draft.id, SkipReason.UNKNOWN_HANDLE)
+    if not count:
+        return []
+    what = f"{counted(count, 'row')} without an id"
+    file, column = str(draft.audience.table.path), draft.audience.id_column
+    instead = f"run {draft.audience.resolve}"
+    return [Finding("handles_unresolved", what, instead, file, column=column)]
 
 
 def _lists_shrunk(draft: Draft, ledger: Ledger | None) -> list[Finding]:

@@ -20,7 +20,7 @@ from runner.ledger.campaigns.brakes import BrakeKind
 from runner.ledger.ledger import Ledger
 from runner.ledger.queries import totals
 from runner.message.status import MessageStatus
-from runner.planning.draft import Draft, make_draft
+from runner.planning.draft import Draft, known_handles, make_draft
 from runner.planning.eta import Queue, allowed, when_done
 from runner.project.campaign_files import load
 from runner.project.ledger_location import ledger_location
@@ -34,6 +34,7 @@ from runner.sending.drive import drive_lane
 from runner.sending.lane import Lane
 from runner.sending.live_controls import obey_controls, withdraw_returned
 from runner.sending.message_limit import MessageLimit
+from runner.sending.tagger import tagging
 from runner.sending.watched_lists import WatchedLists, watched_lists
 from runner.status.status import status_of
 
@@ -147,7 +148,7 @@ async def _drive(prepared: PreparedRun, run: int) -> list[Lane]:
         for team in teams
     ]
     lists = [
-        (lane, _lists_of(draft))
+        (lane, _lists_of(draft, ledger))
         for team, lane in zip(teams, opened, strict=True)
         for draft in team.drafts
     ]
@@ -169,6 +170,7 @@ async def _drive(prepared: PreparedRun, run: int) -> list[Lane]:
                     obey_controls(
                         driven, sending=options.sends and options.limit != 0, lists=lists
                     ),
+                    tagging([each for team in teams for each in team.taggers if options.sends]),
                 ):
                     ends = await asyncio.gather(
                         *(drive_lane(lane, sends=options.sends) for lane in driven),
@@ -183,10 +185,13 @@ async def _drive(prepared: PreparedRun, run: int) -> list[Lane]:
     return driven
 
 
-def _lists_of(draft: Draft) -> WatchedLists:
+def _lists_of(draft: Draft, ledger: Ledger) -> WatchedLists:
     assert draft.id is not None
     audience, known = draft.audience, draft.files[1:]
-    return watched_lists(draft.id, draft.campaign, audience.id_type, audience.id_column, known)
+    handles = partial(known_handles, draft.campaign, ledger)
+    return watched_lists(
+        draft.id, draft.campaign, audience.id_type, audience.id_column, known, handles
+    )
 
 
 def _tell_start(prepared: PreparedRun) -> None:
@@ -225,5 +230,6 @@ def _tell_start(prepared: PreparedRun) -> None:
             most.per_hour if most is not None and most.per_hour < math.inf else None,
             "" if most is None else most.by,
             before,
+            {id: handle for team in prepared.teams for id, handle in team.handles.items()},
         )
     )

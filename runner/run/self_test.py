@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,19 +10,22 @@ from runner.audience.ids import IdRefusal, id_checker
 from runner.campaign.schema import Campaign, Schedule
 from runner.clock import iso
 from runner.errors import AudienceError, RunnerError, UsageError
-from runner.ledger.campaigns import registry
+from runner.ledger.campaigns import account_links, registry
 from runner.ledger.campaigns.registry import CampaignRow
-from runner.ledger.ledger import Ledger
+from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import decisions, holds, plans
 from runner.ledger.queries import totals
+from runner.message.account import AccountName
+from runner.message.handle import KeptHandle
 from runner.message.key import TEST
 from runner.message.plan import PlannedMessage
 from runner.message.prospect import Recipient, RowSkip
-from runner.planning.draft import Draft, make_draft
+from runner.planning.draft import Draft, known_handles, make_draft
 from runner.planning.fingerprints import kept_path
 from runner.planning.planner import plan_messages, render_with
 from runner.project.campaign_files import load
 from runner.project.ledger_location import ledger_location
+from runner.project.people import named_people
 from runner.run.exit_code import RunResult
 from runner.run.options import Options, Surroundings
 from runner.run.prepare import Steps, prepare, read_tokens, served_at
@@ -43,7 +46,8 @@ def run_test(
     campaign = served_at(load([path])[0], options)
     location = ledger_location(options.state, around.environ, [campaign], live=True)
     read_tokens([campaign], location, options, around)  # or told before a person is asked
-    draft = make_draft(campaign, None)
+    handles, links, to = _from_ledger(campaign, location, to)
+    draft = replace(make_draft(campaign, None, handles=handles), links=links)
     planned = _message(draft, to, row)
     if not agree(planned):
         return RunResult(declined=True)
@@ -55,6 +59,8 @@ def run_test(
     # Oneself may be written to at any time, and however often.
     changes = {
         "contact_once_in": None,
+        "skip_known": None,
+        "tag": None,
         "schedule": Schedule(),
         "own_name": campaign.own_name + TEST,
     }
@@ -88,6 +94,21 @@ def _refuse_unwanted(ledger: Ledger, to: str, now: float) -> None:
     )
 
 
+def _from_ledger(
+    campaign: Campaign, location: str, to: str
+) -> tuple[Mapping[str, KeptHandle], Mapping[str, AccountName], str]:
+    """Return what the ledger keeps of handles and account links, and the id of `to`, which may be
+    a handle."""
+    platform, rehearsal = campaign.api.platform, campaign.rehearsal
+    if "://" not in location and not Path(location).exists():
+        return {}, {}, named_people(None, [to], platform=platform)[0]
+    with open_ledger(location, read_only=True) as ledger:
+        [id] = named_people(ledger, [to], platform=platform, rehearsal=rehearsal)
+        by_handle = campaign.prospects.id_type == "username"
+        links = ledger.read(account_links.known, rehearsal=rehearsal)
+        return known_handles(campaign, ledger) if by_handle else {}, links, id
+
+
 def _message(draft: Draft, to: str, row: int | None) -> PlannedMessage:
     """Return the row's message, addressed to `to`."""
     platform, id_type = draft.campaign.api.platform, draft.audience.id_type
@@ -103,7 +124,13 @@ def _message(draft: Draft, to: str, row: int | None) -> PlannedMessage:
 def _row(draft: Draft, row: int | None) -> PlannedMessage:
     source = draft.audience.table.path
     for chunk in plan_messages(
-        draft.audience.rows(), render_with(draft.template), draft.campaign.senders, lambda _: {}, {}
+        draft.audience.rows(),
+        render_with(draft.template),
+        draft.campaign.senders,
+        lambda _: {},
+        {},
+        named_sender=draft.named_sender(),
+        sender_columns=draft.sender_columns(),
     ):
         for entry in chunk:
             found = entry if isinstance(entry, RowSkip) else entry.planned

@@ -5,33 +5,37 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from runner.channels.base import AccountLink, Channel, Platform, Token
-from runner.channels.factory import connect
+from runner.channels.factory import connect, connect_people
 from runner.clock import Clock
 from runner.errors import RunnerError
 from runner.events import EventBus, Notice
 from runner.ledger import lanes, schema
-from runner.ledger.campaigns import registry
+from runner.ledger.campaigns import account_links, registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.copies import staleness
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import usage
 from runner.ledger.rehearsals import lane_name
+from runner.message.account import AccountName
 from runner.pacing.pacer import Pacer, lookup_spacing, make_pacer
 from runner.planning.draft import Draft, characters_key
 from runner.planning.eta import Scheduled, hours_of, zone_of
 from runner.restored_pacer import restore_pacer
+from runner.sending.acquaintance_check import AcquaintanceCheck
 from runner.sending.guard import GuardLimits
 from runner.sending.lane import Lane, Settings
 from runner.sending.message_limit import MessageLimit
 from runner.sending.meter import RequestMeter
+from runner.sending.tagger import Tagger
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign
+    from runner.channels.inbox_v2_people import PeopleV2
 
 
 class Driven(Scheduled, Protocol):
@@ -57,6 +61,8 @@ class TeamCampaigns:
     handles: dict[str, str] = field(default_factory=dict)  # account link: username
     server_ahead: float | None = None  # the server's clock less boot time, as last answered
     _channels: dict[tuple[str, str], Channel] = field(default_factory=dict)
+    _people: list[PeopleV2] = field(default_factory=list)
+    taggers: list[tuple[Lane, Tagger]] = field(default_factory=list)  # of the lane that is open
 
     @classmethod
     def of(cls, identity: TokenIdentity, token: Token) -> TeamCampaigns:
@@ -108,6 +114,25 @@ class TeamCampaigns:
                 )
             return self._channels[version, base_url]
 
+        def people_of(campaign: Campaign) -> PeopleV2:
+            people = connect_people(
+                campaign.api.base_url,
+                self.token,
+                clock,
+                timeout=timeout,
+                gate=meter.gate,
+                platform=campaign.api.platform,
+                measures=bus.measures,
+            )
+            self._people.append(people)
+            return people
+
+        def check_for(campaign: Campaign) -> AcquaintanceCheck | None:
+            rules, platform = campaign.skip_rules, campaign.api.platform
+            if rules is None:
+                return None
+            return AcquaintanceCheck(people_of(campaign), rules, platform, self.handles)
+
         limits = [campaign.limits for campaign in campaigns]
         lane = Lane(
             id=self.lane_id,
@@ -123,7 +148,11 @@ class TeamCampaigns:
             bus=bus,
             run=run,
             epoch=ledger.write(lanes.take_lane, self.lane_id, run),
-            campaigns={each.row.id: settings(each, ledger) for each in driven if each.row},
+            campaigns={
+                each.row.id: replace(settings(each, ledger), acquaintances=check_for(each.campaign))
+                for each in driven
+                if each.row
+            },
             concurrency=concurrency,
             timeout=timeout,
             only=only,
@@ -135,6 +164,11 @@ class TeamCampaigns:
         meter.spacing = lookup_spacing(
             min((each.per_minute for each in limits if each.per_minute is not None), default=None)
         )
+        for each in driven:
+            tag, per_minute = each.campaign.tag, each.campaign.limits.per_minute
+            if tag is not None and each.row:
+                people, name = people_of(each.campaign), each.campaign.name
+                self.taggers.append((lane, Tagger(people, each.row.id, name, tag, per_minute)))
         for sender, why in self.unfit.items():
             lane.stops.stop_sender(sender, why)
         return lane
@@ -143,6 +177,10 @@ class TeamCampaigns:
         for channel in self._channels.values():
             await channel.close()
         self._channels.clear()
+        for people in self._people:
+            await people.close()
+        self._people.clear()
+        self.taggers.clear()
 
 
 def _presume_sent(campaign: Campaign, ledger: Ledger, run: int) -> None:
@@ -264,6 +302,7 @@ async def authenticate(
         team.drafts.append(draft)
         check_senders(campaign, identity, team.unfit)
         _remember_characters(ledger, identity, campaign.api.platform)
+        _remember_links(ledger, identity, rehearsal=campaign.rehearsal)
     return list(teams.values())
 
 
@@ -307,6 +346,13 @@ def find_obstacle(link: AccountLink) -> str:
     if link.can_send is False:
         return f"{who} may not send messages (no message:send): see its rights in Inbox"
     return ""
+
+
+def _remember_links(ledger: Ledger, identity: TokenIdentity, *, rehearsal: bool) -> None:
+    """Keep what account links are called, for sheets and texts that name them."""
+    found = {link.id: AccountName(link.username, link.name) for link in identity.links}
+    if found.items() - ledger.read(account_links.known, rehearsal=rehearsal).items():
+        ledger.write(account_links.keep, found, rehearsal=rehearsal)
 
 
 def _remember_characters(ledger: Ledger, identity: TokenIdentity, platform: str) -> None:

@@ -46,8 +46,19 @@ While it runs
     /sandbox/inbound`` {"accountLinkId", "platformId", "content"} lets a person write, ``POST
     /sandbox/outbound`` {"accountLinkId", "platformId", "content", "origin", "campaignId", "ago"}
     adds a message of the account that did not come through this API, ``ago`` seconds old, and
-    ``POST /sandbox/failed`` {"id"} marks a message as failed on v1. These need no token and never
-    count as API requests.
+    ``POST /sandbox/failed`` {"id"} marks a message as failed on v1. ``POST /sandbox/people``
+    {"people": [{"platformId", "username", "name", "accountStatus", "onX", "contact", "assigned",
+    "status", "tags"}]} says who is behind ids (``people`` of ``Options`` from the start): two with
+    one username are a handle that was given to another. These need no token and never count as API
+    requests.
+    ``POST /sandbox/thread`` {"id", "archived", "assigned"} changes a thread, and ``GET
+    /sandbox/tags`` says which tags people have.
+
+X's own API
+    ``GET /2/users/by`` with the token ``x_token``: those people as X has them (``onX``: active,
+    suspended, notFound, or null for a name that it does not know). ``GET /sandbox/x`` says what was
+    asked and how many people were charged for; ``POST /sandbox/x`` {"trouble": [STATUS, ...]} says
+    what the next requests get, 0 for no answer.
 
 Faults are written ``NAME[:key=value,...]``: see FAULTS and SELECTORS.
 """

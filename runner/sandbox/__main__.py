@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,17 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
     return name, value
+
+
+def _people(path: str) -> list[dict[str, Any]]:
+    try:
+        said = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise argparse.ArgumentTypeError(f"{path}: {problem}") from None
+    told = said.get("people") if isinstance(said, dict) else said
+    if not isinstance(told, list) or not all(isinstance(each, dict) for each in told):
+        raise argparse.ArgumentTypeError(f"{path}: must be a list of people")
+    return told
 
 
 def parser() -> argparse.ArgumentParser:
@@ -63,6 +75,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="USERNAME=ID",
         help="a person the team already has",
     )
+    out.add_argument(
+        "--people", type=_people, default=[], metavar="FILE", help="JSON, as POST /sandbox/people"
+    )
+    out.add_argument("--tag-limit", type=int, metavar="N", help="tags that the team may have")
+    out.add_argument("--x-token", default="sandbox-token", help="the token of X's own API")
     out.add_argument(
         "--recipient",
         dest="recipients",

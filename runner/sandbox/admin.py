@@ -139,6 +139,36 @@ def add_routes(app: web.Application, service: Service) -> None:
         fail(service, message_id)
         return web.json_response({"messageId": message_id})
 
+    async def tags(request: web.Request) -> web.Response:
+        return web.json_response(service.store.people.tagged())
+
+    async def thread(request: web.Request) -> web.Response:
+        value = await _body(request)
+        (thread_id,) = _texts(value, "id")
+        found = service.store.threads.get(thread_id)
+        if found is None:
+            raise ValueError(f"no thread {thread_id!r}")
+        found.archived = bool(value.get("archived", found.archived))
+        found.assigned = bool(value.get("assigned", found.assigned))
+        return web.json_response({"threadId": thread_id})
+
+    async def people(request: web.Request) -> web.Response:
+        value = await _body(request)
+        told = value.get("people") if isinstance(value, dict) else value
+        if not isinstance(told, list) or not all(isinstance(each, dict) for each in told):
+            raise ValueError('the body must be {"people": [{"platformId": "...", ...}]}')
+        for each in told:
+            service.describe(each)
+        return web.json_response({"people": len(told)})
+
+    async def x(request: web.Request) -> web.Response:
+        if request.method == "POST":
+            statuses = (await _body(request)).get("trouble")
+            if not isinstance(statuses, list) or not all(type(one) is int for one in statuses):
+                raise ValueError('the body must be {"trouble": [STATUS, ...]}')
+            service.x.trouble(statuses)
+        return web.json_response(service.x.counts())
+
     for method, path, handler in (
         ("GET", "accepted", accepted),
         ("GET", "tally", tally),
@@ -148,6 +178,11 @@ def add_routes(app: web.Application, service: Service) -> None:
         ("POST", "inbound", inbound),
         ("POST", "outbound", outbound),
         ("POST", "failed", failed),
+        ("POST", "people", people),
+        ("POST", "thread", thread),
+        ("GET", "tags", tags),
+        ("GET", "x", x),
+        ("POST", "x", x),
     ):
         app.router.add_route(method, f"/sandbox/{path}", _guarded(handler))
 

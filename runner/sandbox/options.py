@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from runner.sandbox.api.refusals import WORDINGS
 from runner.sandbox.faults import Fault
@@ -29,8 +30,13 @@ V1_ORDERS = ("newest", "oldest", "mixed")
 
 TOKEN = "sandbox-token"
 """The token of a sandbox that is given none."""
+
+X_REQUESTS = 300
+"""Requests that an app may make to X's users lookup in 15 minutes (xdevplatform/docs
+x-api/fundamentals/rate-limits.mdx)."""
+
 TEAM_ID = "hzcai5t59nn9vsck3rbuepyg"
-"""And its team."""
+"""The team of that token."""
 
 SEND = "message:send"
 CAPABILITIES = (SEND, "message:react", "message:reply", "thread:message-requests")
@@ -108,6 +114,11 @@ class Options:
     advanced_api: bool = True
     workspace_locked: bool = False
     platforms_off: Collection[str] = ()
+    tag_limit: int | None = None
+    people: Iterable[Mapping[str, Any]] = ()
+    meets_everyone: bool = False
+    x_token: str = TOKEN
+    x_requests: int = X_REQUESTS
 
     def __post_init__(self) -> None:
         if self.compare not in ("value", "bytes"):

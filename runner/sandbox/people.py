@@ -5,7 +5,8 @@ SPECIALS lists the endings of a platform id that give an outcome other than "sen
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 NUMERIC_ID = re.compile(r"^[0-9]{1,20}$")
 """X user ids are numeric strings (docs.inboxapp.com guides/core-concepts)."""
@@ -36,9 +37,15 @@ _FIRST = ("Ada", "Ben", "Chloe", "David", "Elena", "Farid", "Grace", "Hugo", "In
 _LAST = ("Adler", "Brooks", "Chen", "Dubois", "Evans", "Fischer", "Garcia", "Haddad", "Ito")
 
 
-@dataclass(frozen=True)
+ACCOUNT_STATUSES = ("active", "suspended", "notFound")
+
+
+@dataclass(eq=False)
 class Person:
-    """A profile on a platform and the contact it belongs to."""
+    """A profile on a platform and the contact it belongs to; `describe` changes them.
+
+    ``on_x``: what X's own API says of the account, None for an account that it does not name.
+    """
 
     platform: str
     platform_id: str
@@ -46,6 +53,11 @@ class Person:
     name: str
     contact_id: str
     profile_id: str
+    account_status: str = "active"
+    on_x: str | None = "active"
+    assignee: bool = False
+    status: str | None = None
+    tags: list[str] = field(default_factory=list)
 
 
 def made_up_person(
@@ -89,7 +101,8 @@ class People:
         self._by_platform_id: dict[tuple[str, str], Person] = {}
         self._by_inbox_id: dict[str, Person] = {}
         self._contacts: dict[str, Person] = {}
-        self._by_username: dict[str, Person] = {}
+        self._by_username: dict[str, list[Person]] = {}
+        self._on_x: dict[str, Person] = {}
         self._imported: set[str] = set()
         for username, platform_id in contacts.items():
             if not NUMERIC_ID.match(platform_id):
@@ -137,7 +150,56 @@ class People:
     def add_contact(self, person: Person) -> None:
         """Put a person among the team's contacts."""
         self._contacts.setdefault(person.contact_id, person)
-        self._by_username.setdefault(person.username.lower(), person)
+        self._name(person)
+
+    def _name(self, person: Person) -> None:
+        named = self._by_username.setdefault(person.username.lower(), [])
+        if person not in named:
+            named.append(person)
+
+    def describe(
+        self,
+        platform: str,
+        platform_id: str,
+        *,
+        username: str | None = None,
+        name: str | None = None,
+        account_status: str = "active",
+        on_x: str | None = "active",
+        contact: bool = True,
+        assignee: bool = False,
+        status: str | None = None,
+        tags: Sequence[str] = (),
+    ) -> Person:
+        """Say who is behind a platform id: renamed, suspended, a contact of the team or not. Raises
+        ValueError for an impossible one."""
+        person = self.by_platform_id(platform, platform_id)
+        if person is None:
+            raise ValueError(f"no person {platform_id!r}")
+        if account_status not in ACCOUNT_STATUSES or on_x not in (None, *ACCOUNT_STATUSES):
+            raise ValueError(f"a status must be one of {', '.join(ACCOUNT_STATUSES)}")
+        before = person.username.lower()
+        if person in self._by_username.get(before, []):
+            self._by_username[before].remove(person)
+        if self._on_x.get(before) is person:
+            del self._on_x[before]
+        person.username = person.username if username is None else username
+        person.name = person.name if name is None else name
+        person.account_status, person.on_x = account_status, on_x
+        person.assignee, person.status, person.tags = assignee, status, list(tags)
+        if on_x is not None:
+            self._on_x[person.username.lower()] = person
+        if contact or self.is_contact(person):
+            self._import(person)
+        return person
+
+    def tagged(self) -> dict[str, list[str]]:
+        """Return the tags of everybody who has one, by platform id."""
+        return {id: each.tags for (_, id), each in self._by_platform_id.items() if each.tags}
+
+    def on_x(self, username: str) -> Person | None:
+        """Return the person whom X has under a username, in whatever case."""
+        return self._on_x.get(username.lower())
 
     def is_contact(self, person: Person) -> bool:
         """Say whether the team has this person among its contacts."""
@@ -152,9 +214,18 @@ class People:
         person = self._by_platform_id.get((platform, platform_id))
         return person if person and self.is_contact(person) else None
 
-    def contact_of_username(self, username: str) -> Person | None:
-        """Return the contact with this username, in whatever case, if there is one."""
-        return self._by_username.get(username.lower())
+    def contacts_of_username(self, platform: str, username: str) -> list[Person]:
+        """Return the contacts with this username, in whatever case."""
+        found = self._by_username.get(username.lower(), [])
+        return [person for person in found if person.platform == platform]
+
+    def meet(self, platform: str, username: str) -> None:
+        """Make up the person behind a username that nobody has, as a contact of the team."""
+        if self.contacts_of_username(platform, username):
+            return
+        id = made_up_number("user", platform, username.lower())
+        id = id[:-4] + "1" + id[-3:]  # an unspecial ending
+        self.describe(platform, id, username=username, name=username)
 
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"

@@ -90,6 +90,7 @@ class Sandbox:
             for method, path in routes:
                 handler = self._handler(version, path)
                 app.router.add_route(method, f"/api/v{version}{path}", handler)
+        app.router.add_get("/2/users/by", self.service.x.users_by)
         app.router.add_route("*", "/{rest:.*}", self._unknown)
         self._closing = False
         runner = web.AppRunner(

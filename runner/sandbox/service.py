@@ -4,12 +4,14 @@ import hmac
 import json
 import math
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from runner.sandbox.api import v1, v2
 from runner.sandbox.api.http import Answer, Call, json_answer
 from runner.sandbox.api.refusals import Refusal
 from runner.sandbox.api.v2_send import result
+from runner.sandbox.api.x import XApi
 from runner.sandbox.faults import Fault, FaultBook
 from runner.sandbox.options import Options
 from runner.sandbox.people import made_up_id
@@ -31,14 +33,28 @@ _CODES = {
     "key_reused": "idempotencyKeyReused",
 }
 
+_PERSON_FIELDS = {
+    "platformId": "platform_id",
+    "platform": "platform",
+    "username": "username",
+    "name": "name",
+    "accountStatus": "account_status",
+    "onX": "on_x",
+    "contact": "contact",
+    "assigned": "assignee",
+    "status": "status",
+    "tags": "tags",
+}
+
 LOOKUP_PATHS = ("/threads", "/contacts", "/messages")
 
 
 def kind_of(call: Call) -> str:
     """Return the kind of request that a fault's ``on`` selects by: send, lookup or other."""
-    if call.method == "POST":
+    if call.method == "POST" and call.route.endswith("messages"):
         return "send"
-    return "lookup" if call.route.startswith(LOOKUP_PATHS) else "other"
+    is_lookup = call.method == "GET" and call.route.startswith(LOOKUP_PATHS)
+    return "lookup" if is_lookup else "other"
 
 
 class Service:
@@ -50,6 +66,10 @@ class Service:
         self.limits = Limits(options.per_minute, options.per_hour, options.per_day)
         self.keys = Keys(options.compare, options.key_life)
         self.store = Store(options)
+        self.x = XApi(options, self.store.people)
+        self._platforms: list[str] = []
+        for each in options.people:
+            self.describe(each)
         self.counts: Counter[str] = Counter()
         self.limited = 0
         self._requests = 0
@@ -67,6 +87,22 @@ class Service:
         else:
             restored.result = json_answer(200, result(self.store.messages[message_id])).body
 
+    def describe(self, about: Mapping[str, Any]) -> None:
+        """Say who a person is: platformId, and of platform, username, name, accountStatus, onX,
+        contact what is not to be made up. Raises ValueError."""
+        unknown = about.keys() - _PERSON_FIELDS.keys()
+        if unknown or not isinstance(about.get("platformId"), str):
+            raise ValueError(f"a person has platformId and {', '.join(_PERSON_FIELDS)}")
+        said = {_PERSON_FIELDS[name]: value for name, value in about.items()}
+        platform = said.pop("platform", "twitter")
+        for name in said.get("tags", ()):
+            self.store.tag(name)
+        if said.get("status") is not None:
+            self.store.status(said["status"])
+        self.store.people.describe(platform, said.pop("platform_id"), **said)
+        if platform not in self._platforms:
+            self._platforms.append(platform)
+
     def new_request_id(self) -> str:
         """Number the next request (the form of a requestId is not documented)."""
         self._requests += 1
@@ -75,6 +111,7 @@ class Service:
     def platforms(self) -> list[str]:
         """Return the platforms that the team may use."""
         names = ["twitter", *(link.platform for link in self.store.links.values())]
+        names += self._platforms
         return [name for name in dict.fromkeys(names) if name not in self.options.platforms_off]
 
     def check_platform(self, platform: str) -> None:

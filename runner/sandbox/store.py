@@ -71,6 +71,8 @@ class Thread:
     person: Person
     created_at: float
     messages: list[Message] = field(default_factory=list)
+    archived: bool = False
+    assigned: bool = False
 
     @property
     def platform_id(self) -> str:
@@ -137,10 +139,31 @@ class Store:
         self.events: list[Event] = []
         self.accepted: list[dict[str, Any]] = []
         self.restored: list[dict[str, Any]] = []
+        self.tags: dict[str, str] = {}
+        self.statuses: dict[str, str] = {}
         self._ids = 0
         self._record: int | None = None
         if options.record is not None:
             self._restore(options.record)
+
+    def tag_named(self, ref: str) -> str | None:
+        """Return the id of the tag with this id or name, None for none."""
+        named = {name.lower(): id for id, name in self.tags.items()}
+        return ref if ref in self.tags else named.get(ref.lower())
+
+    def tag(self, name: str) -> str:
+        """Return the id of a tag, which is made if it is not there. Case does not count."""
+        found = {known.lower(): id for id, known in self.tags.items()}
+        id = found.get(name.lower()) or made_up_id("tag", name.lower())
+        self.tags.setdefault(id, name)
+        return id
+
+    def status(self, name: str) -> str:
+        """Return the id of a status, which is made if it is not there. Case does not count."""
+        found = {known.lower(): id for id, known in self.statuses.items()}
+        id = found.get(name.lower()) or made_up_id("status", name.lower())
+        self.statuses.setdefault(id, name)
+        return id
 
     def new_message_id(self, asked: bytes = b"") -> str:
         """Reserve an id for a message that may come to be; ``asked``: the request, so that a

@@ -120,7 +120,12 @@ class Dispatcher:
 
     async def _send(self, queued: QueuedMessage, permit: Permit) -> None:
         lane = self.lane
+        check = lane.campaigns[queued.campaign].acquaintances
         try:
+            if check is not None and not await check.may_go(lane, queued):
+                lane.pacer.cancel(permit)
+                lane.limit.uncount(queued.id)
+                return
             channel = lane.channel(queued.campaign)
             key = message_key(
                 queued.campaign_name, queued.step, queued.recipient, queued.generation

@@ -16,6 +16,7 @@ from runner.ledger.messages.in_doubt import Doubt
 from runner.ledger.messages.queue import QueuedMessage
 from runner.pacing.pacer import Pacer, Permit
 from runner.schedule import Hours, next_open
+from runner.sending.acquaintance_check import AcquaintanceCheck
 from runner.sending.backoff import Backoff
 from runner.sending.guard import GuardLimits
 from runner.sending.in_flight import InFlight
@@ -66,6 +67,7 @@ class Settings:
     hours: Hours | None = None
     grace: float = math.inf  # by which its start may be missed
     senders: Collection[str] | None = None  # those that the file names; None for any
+    acquaintances: AcquaintanceCheck | None = None  # before a first message; None: nobody is asked
 
     def opens(self, zone: str, at: float) -> float:
         """Return when a message to a recipient in `zone` may go, from `at` on (Unix seconds)."""

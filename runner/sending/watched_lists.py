@@ -7,10 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runner.audience.suppression import ListSource, read_list, refuse_errors, suppressed_by
+from runner.audience.listed_handles import handles_resolved
+from runner.audience.suppression import (
+    ListSource,
+    read_list,
+    refuse_errors,
+    suppressed_by,
+)
 from runner.errors import RunnerError
 from runner.events import Notice
 from runner.ledger.messages import decisions
+from runner.message.handle import KeptHandle
 from runner.sending.lane import Lane
 from runner.tables.reader import fingerprint
 
@@ -78,6 +85,8 @@ class WatchedLists:
     id_type: str
     platform: str
     prospects_id: str | None = None
+    handles: Callable[[], Mapping[str, KeptHandle]] = dict[str, KeptHandle]
+    resolve: str = ""
 
     def check(self, now: float) -> tuple[dict[str, str], str]:
         """Return the people on changed lists, with where they stand; and why the campaign stops.
@@ -98,6 +107,8 @@ class WatchedLists:
             id=source.id,
             prospects_id=self.prospects_id,
         )
+        if found.handles:
+            found = handles_resolved(found, self.platform, self.handles(), self.resolve)
         refuse_errors([found])
         return suppressed_by([found])
 
@@ -130,9 +141,11 @@ def watched_lists(
     id_type: str,
     prospects_id: str | None,
     known: Sequence[str] = (),
+    handles: Callable[[], Mapping[str, KeptHandle]] = dict[str, KeptHandle],
 ) -> WatchedLists:
     """Return the lists of a campaign. `known`: hashes of the bytes that its plan has read; without
-    them the files may be missing, since it was planned elsewhere."""
+    them the files may be missing, since it was planned elsewhere. `handles`: returns those whose
+    ids are known."""
     lists = [
         WatchedList(
             ListSource(each.source, each.id),
@@ -141,4 +154,6 @@ def watched_lists(
         )
         for index, each in enumerate(config.suppress)
     ]
-    return WatchedLists(campaign, lists, id_type, config.api.platform, prospects_id)
+    kind = "username" if config.prospects.id_type == "username" else id_type
+    platform, resolve = config.api.platform, f"run-campaign handles {config.path}"
+    return WatchedLists(campaign, lists, kind, platform, prospects_id, handles, resolve)

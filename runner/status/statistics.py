@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from difflib import get_close_matches
 from itertools import pairwise
@@ -15,12 +15,13 @@ from zoneinfo import ZoneInfo
 
 from runner.clock import Clock, iso
 from runner.errors import RunnerError, UsageError
-from runner.ledger.campaigns import brakes
+from runner.ledger.campaigns import account_links, brakes
 from runner.ledger.campaigns.brakes import Brake
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
 from runner.ledger.queries import statistics
 from runner.ledger.queries.statistics import SenderCount, Slot
+from runner.message.account import AccountName
 from runner.message.status import MessageStatus
 from runner.pacing.capacity import SpeedRules, capacities
 from runner.planning.eta import hours_of, zone_of
@@ -109,6 +110,7 @@ class Statistics:
     by: Sequence[ColumnFigures] = ()
     needs: Sequence[Need] = ()
     columns: Sequence[str] = ()
+    links: Mapping[str, AccountName] = field(default_factory=dict)
 
 
 Progress = Callable[[Callable[[], str]], None]
@@ -163,6 +165,7 @@ def statistics_of(
         by=columns,
         needs=needs_of(status),
         columns=names,
+        links=ledger.read(account_links.known, rehearsal=row.rehearsal),
     )
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 
 import jinja2
 from jinja2 import meta, nodes
+from jinja2.visitor import NodeTransformer
 
 from runner.errors import Problem, TemplateError
 from runner.findings import Finding
@@ -55,6 +56,24 @@ class RowRenderError(TemplateError):
         self.what = what
 
 
+SENDER_PARTS: Mapping[str, str] = {"_sender_name": "sender.name", "_sender_handle": "sender.handle"}
+"""The parts of a sender that a text may name: as they are given to it, and as they are written."""
+
+
+class _SenderParts(NodeTransformer):
+    """Makes names of `sender.name` and `sender.handle`."""
+
+    def visit_Getattr(self, node: nodes.Getattr) -> nodes.Node:
+        self.generic_visit(node)
+        if isinstance(node.node, nodes.Name) and node.node.name == "sender":
+            for name, written in SENDER_PARTS.items():
+                if written == f"sender.{node.attr}":
+                    return nodes.Name(
+                        name, "load", lineno=node.lineno, environment=node.environment
+                    )
+        return node
+
+
 class _Own(local):
     """A context to render in; each thread has its own."""
 
@@ -65,17 +84,21 @@ class _Own(local):
 class Template:
     """A compiled template.
 
-    `needs`: the columns it mentions. `requires_value`: those of them whose cell must not be empty;
-    see `required`. `conditions`: where a column alone decides. `decimal_of`: the decimal sign of a
-    column's cells, asked where a number alone does not show it.
+    `needs`: the columns it mentions; `sender_parts`: those of `SENDER_PARTS`, which are given to it
+    beside these. `requires_value`: those of both whose text must not be empty; see `required`.
+    `conditions`: where a column alone decides. `decimal_of`: the decimal sign of a column's cells,
+    asked where a number alone does not show it.
     """
 
     def __init__(self, name: str, tree: nodes.Template) -> None:
         self.name = name
         for each in tree.find_all(nodes.Name):
             each.name = normal_name(each.name)
-        self.needs = frozenset(meta.find_undeclared_variables(tree))
-        self.requires_value = frozenset(required(tree, frozenset())) & self.needs
+        tree = _SenderParts().visit(tree)
+        named = frozenset(meta.find_undeclared_variables(tree))
+        self.sender_parts = named & SENDER_PARTS.keys()
+        self.needs = named - SENDER_PARTS.keys()
+        self.requires_value = frozenset(required(tree, frozenset())) & named
         names = {node.name for node in tree.find_all(nodes.Name)}
         self._tree = tree
         self.conditions = [one for one in conditions(tree) if one.column in self.needs]

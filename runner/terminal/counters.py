@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from runner.events import (
+    Asking,
     Braked,
     Ended,
     Event,
@@ -86,6 +87,8 @@ class Tally:
     stopped: str = ""  # why the whole lane is, if it is
     waiting: Waiting | None = None
     reading: Reading | None = None
+    asking: Asking | None = None
+    handles: Mapping[str, str] = field(default_factory=dict)  # sender: as the API calls it
     last: deque[Event] = field(default_factory=lambda: deque(maxlen=LAST_EVENTS))
     last_sent: MessageSent | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -104,11 +107,13 @@ class Tally:
             return
         match event:
             case Reading():
-                self.reading = event
+                self.reading, self.asking = event, None
+            case Asking():
+                self.reading, self.asking = None, event
             case Planned():
-                self.reading = None
+                self.reading = self.asking = None
             case LaneStarted():
-                self.started = event
+                self.started, self.handles = event, event.handles
                 for sender, queued in event.by_sender.items():
                     self.senders[sender] = SenderCounts(queued)
                 for name, queued in event.queued.items():

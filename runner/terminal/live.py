@@ -21,7 +21,7 @@ from runner.events import (
     Released,
     Stopped,
 )
-from runner.formats import duration, moment, number
+from runner.formats import bar, duration, moment, number
 from runner.terminal import widgets
 from runner.terminal.counters import LONG_RATE_OVER, CampaignCounts, Tally
 from runner.terminal.event_text import event_line
@@ -108,6 +108,10 @@ def display(tally: Tally, width: int, height: int, command: Command | None = Non
 
 def _lines(tally: Tally, width: int, height: int, command: Command | None) -> list[Text]:
     lines: list[Text] = []
+    if tally.asking is not None:
+        asking = tally.asking
+        told = f"{bar(asking.asked, asking.of, width // 4)} of {number(asking.of)} people"
+        lines.append(labelled("asking", told, width))
     if tally.reading is not None:
         told = f"{tally.reading.campaign}: {number(tally.reading.rows)} rows"
         lines.append(labelled("reading", told, width))
@@ -211,6 +215,7 @@ def _senders(tally: Tally, width: int) -> Iterator[Text]:
             if sender.counts[name] > 0
         ]
         words += [f"{number(sender.queued)} queued"] if sender.queued else []
-        told = f"{id}  {' · '.join(words) or 'nothing to send'}"
+        name = f"@{tally.handles[id]}" if id in tally.handles else id
+        told = f"{name}  {' · '.join(words) or 'nothing to send'}"
         told += f" · STOPPED: {sender.stopped}" if sender.stopped else ""
         yield labelled("" if place else "senders", told, width, BAD if sender.stopped else "")

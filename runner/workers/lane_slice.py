@@ -13,6 +13,7 @@ import math
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from runner.audience.columns import normal_column
 from runner.channels.base import Token
@@ -27,11 +28,13 @@ from runner.ledger.campaigns.workers import STALL
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import holds, in_doubt, queue
 from runner.ledger.queries import totals
+from runner.planning.draft import known_handles
 from runner.planning.eta import hours_of
 from runner.run.team import TeamCampaigns, TokenIdentity, check_senders, fetch_identity
 from runner.sending.drive import drive_lane
 from runner.sending.lane import Lane
 from runner.sending.live_controls import LiveControls, withdraw_returned
+from runner.sending.tagger import tagging
 from runner.sending.watched_lists import WatchedLists, watched_lists
 from runner.workers.submitted_campaign import (
     SubmittedCampaign,
@@ -42,6 +45,9 @@ from runner.workers.submitted_campaign import (
 
 SLICE = 60.0
 """Seconds that a worker drives a lane before it hands it on."""
+
+TAGS_AFTER = 5.0
+"""Seconds for which a slice goes on tagging after its last message; the next one does the rest."""
 
 LONGEST_SLICE = 900.0
 """Seconds that a lane is kept while it settles what is in doubt: the wait before a look-up would
@@ -188,7 +194,11 @@ class WorkerLanes:
         self.lanes[lane_id] = lane
         watch = asyncio.create_task(_drain_after(lane, self.timing.slice), name=f"slice {lane_id}")
         try:
-            async with self.controls.obeyed_by(lane, lists=[_lists_of(each) for each in handed]):
+            lists = [_lists_of(each, self.ledger) for each in handed]
+            async with (
+                self.controls.obeyed_by(lane, lists=lists),
+                tagging(team.taggers, TAGS_AFTER),
+            ):
                 await drive_lane(lane)
         except (Fenced, LedgerError):
             raise
@@ -330,11 +340,12 @@ class WorkerLanes:
         self.bus.emit(Notice(self.clock.now(), text))
 
 
-def _lists_of(handed: SubmittedCampaign) -> WatchedLists:
+def _lists_of(handed: SubmittedCampaign, ledger: Ledger) -> WatchedLists:
     """Return its lists, as far as they are on this machine too."""
     prospects = handed.campaign.prospects
     column = normal_column(prospects.id) if prospects.id else None
-    return watched_lists(handed.row.id, handed.campaign, handed.row.id_type, column)
+    handles = partial(known_handles, handed.campaign, ledger)
+    return watched_lists(handed.row.id, handed.campaign, handed.row.id_type, column, (), handles)
 
 
 def stop_reasons(lane: Lane) -> list[str]:

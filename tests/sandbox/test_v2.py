@@ -247,3 +247,50 @@ async def test_a_contact_of_another_platform_is_unavailable(start: Start) -> Non
 async def test_what_is_not_served_is_404_and_counted(api: Client, method: str, path: str) -> None:
     assert (await api.v2(method, path, check=False)).status == 404
     assert api.sandbox.requests["counts"] == {f"{method} /api/v2{path} 404": 1}
+
+
+async def test_tags_statuses_and_assignees_of_contacts(api: Client) -> None:
+    thread = (await api.send()).json["thread"]
+    told = {"platformId": PERSON, "status": "Customer", "tags": ["vip"], "assigned": True}
+    await api.control("POST", "people", {"people": [told]})
+    query = [("platform", "twitter"), ("platformId", PERSON), ("expand", "tags")]
+    query += [("expand", "status"), ("expand", "assignee")]
+    [found] = (await api.v2("GET", "/contacts", query=query)).json["data"]
+    assert found["status"]["name"] == "Customer"
+    assert found["statusId"] == found["status"]["id"]
+    assert [each["name"] for each in found["tags"]] == ["vip"]
+    assert found["assigneeId"] == found["assignee"]["id"]
+    shown = (await api.v2("GET", f"/threads/{thread['id']}")).json
+    assert shown["assigneeId"] == found["assigneeId"]
+    [status] = (await api.v2("GET", "/statuses")).json["data"]
+    assert status["name"] == "Customer"
+
+
+async def test_a_tag_is_made_once_and_put_on_a_contact(start: Start) -> None:
+    api = await start(tag_limit=1)
+    made = await api.v2("POST", "/tags", body={"name": "spring"})
+    assert made.status == 201
+    taken = await api.v2("POST", "/tags", body={"name": "SPRING"})
+    assert (taken.status, taken.code) == (409, "nameTaken")
+    full = await api.v2("POST", "/tags", body={"name": "autumn"})
+    assert (full.status, full.code) == (422, "tagLimitReached")
+    contact_id = (await api.send()).json["thread"]["contactId"]
+    for ref in (made.json["id"], "Spring"):
+        path = f"/contacts/{contact_id}/tags/{ref}"
+        assert (await api.v2("PUT", path, check=False)).status == 204
+    query = [("platform", "twitter"), ("platformId", PERSON)]
+    [found] = (await api.v2("GET", "/contacts", query=query)).json["data"]
+    assert found["tagIds"] == [made.json["id"]]
+    missing = await api.v2("PUT", f"/contacts/{contact_id}/tags/none")
+    assert (missing.status, missing.code) == (404, "tagNotFound")
+
+
+async def test_archived_threads_are_in_their_folder_alone(api: Client) -> None:
+    thread = (await api.send()).json["thread"]
+    await api.control("POST", "thread", {"id": thread["id"], "archived": True})
+
+    async def found(folder: str) -> int:
+        query = [("folder", folder)]
+        return len((await api.v2("GET", "/threads", query=query)).json["data"])
+
+    assert [await found(each) for each in ("inbox", "archived", "all")] == [0, 1, 1]

@@ -138,9 +138,11 @@ def test_a_schedule(tmp_path: Path) -> None:
     [
         ("nmae: x", "F:4: nmae: unknown key; did you mean name?"),
         ("xyzzy: x", "F:4: xyzzy: unknown key; known here: name, api, senders, prospects, "
-         "accept, suppress, contact_once_in, message, schedule, limits, retry, guard"),
+         "accept, suppress, contact_once_in, skip_known, tag, message, schedule, limits, "
+             "retry, guard"),
         ("path: x", "F:4: path: unknown key; known here: name, api, senders, prospects, "
-         "accept, suppress, contact_once_in, message, schedule, limits, retry, guard"),
+         "accept, suppress, contact_once_in, skip_known, tag, message, schedule, limits, "
+             "retry, guard"),
         ("schedule: {timezone: UTC, start: x}", "F:4: schedule.start: is not a local time; "
          "write one such as 2026-03-02 09:00, and its zone as timezone:"),
         ("schedule: {start: 2026-03-02 09:00}", "F:4: schedule: has no timezone; "
@@ -322,7 +324,7 @@ def test_mistakes_of_the_message(tmp_path: Path, rest: str, told: str) -> None:
         ("{source: a.csv, encoding: rot13}", "F:2: prospects.encoding: is not a text encoding; "
          "write utf-8, cp1252, latin-1 or the like"),
         ("{source: a.csv, id_type: x}", "F:2: prospects.id_type: `x` is not known here; "
-         "write 'platform' or 'inbox'"),
+         "write 'platform', 'inbox' or 'username'"),
         ("{id: x}", "F:2: prospects.source: is missing; add `source: FILE.csv`"),
     ],
 )  # fmt: skip

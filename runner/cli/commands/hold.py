@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from runner.audience.ids import checked_ids
 from runner.cli.invocation import Invocation
-from runner.cli.ledger import ledger_to_change, ledger_to_read
+from runner.cli.ledger import ledger_to_change, ledger_to_read, people_in_ledger
 from runner.cli.options import examples, kind_options, state_option
 from runner.cli.output import json_text, table
 from runner.clock import SystemClock, iso
@@ -18,7 +19,10 @@ from runner.control.campaigns import user
 from runner.control.in_flight import wait_until_none_leaves
 from runner.formats import number, safe
 from runner.ledger.campaigns.audit import CLI
-from runner.ledger.messages import holds
+from runner.ledger.messages import handles, holds
+
+if TYPE_CHECKING:
+    from runner.audience.suppression import PeopleList
 
 
 @click.command(
@@ -84,10 +88,13 @@ def command(
         )
     clock = SystemClock()
     ends = None if until is None else _hold_end(until, clock.now())
-    wanted = dict.fromkeys(checked_ids(ids, platform, id_type))
-    if file is not None:
-        wanted |= dict.fromkeys(_in_file(file, column, id_type, platform))
+    listed = None if file is None else _in_file(file, column, id_type, platform)
+    wanted = dict.fromkeys(people_in_ledger(state, ids, platform, id_type))
     with ledger_to_change(state, make=state is not None) as ledger:
+        if listed is not None:
+            from runner.project.listed_people import with_handles
+
+            wanted |= dict.fromkeys(with_handles(ledger, listed, platform).people)
         control_holds.hold(ledger, clock, wanted, ends, why=why, by=user(), via=CLI)
         told = "" if ends is None else f" until {_local(ends)}"
         click.echo(f"on hold: {number(len(wanted))}{told} ({ledger.place})")
@@ -102,6 +109,7 @@ def command(
 def _show(state: str | None, *, as_json: bool) -> int:
     with ledger_to_read(state) as ledger:
         found = ledger.read(holds.listed, SystemClock().now())
+        names = ledger.read(handles.handles_of, [each.recipient for each in found])
     if as_json:
         told = [
             {
@@ -117,7 +125,7 @@ def _show(state: str | None, *, as_json: bool) -> int:
     elif found:
         rows = [
             (
-                safe(each.recipient),
+                _with_handle(each.recipient, names),
                 f"until {_local(each.until)}" if each.until is not None else "until unhold",
                 f"since {iso(each.made_at)}",
                 safe(each.made_by),
@@ -131,14 +139,18 @@ def _show(state: str | None, *, as_json: bool) -> int:
     return 0
 
 
-def _in_file(file: Path, column: str | None, id_type: str, platform: str) -> list[str]:
+def _with_handle(id: str, handles: Mapping[str, str]) -> str:
+    return safe(f"{id} (@{handles[id]})" if id in handles else id)
+
+
+def _in_file(file: Path, column: str | None, id_type: str, platform: str) -> PeopleList:
     from runner.audience.suppression import read_list, refuse_errors
 
     read = read_list(
         file, id_type, platform, id=column, say=f"run-campaign hold --file {file} --id COLUMN"
     )
     refuse_errors([read])
-    return list(read.people)
+    return read
 
 
 def _hold_end(text: str, now: float) -> float:

@@ -6,9 +6,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -19,11 +19,12 @@ from runner.clock import SystemClock
 from runner.control.campaigns import user
 from runner.control.resolution import resolve, undo
 from runner.formats import moment, safe
-from runner.ledger.campaigns import submissions
+from runner.ledger.campaigns import account_links, submissions
 from runner.ledger.campaigns.audit import CLI
-from runner.ledger.messages import in_doubt
+from runner.ledger.messages import handles, in_doubt
 from runner.ledger.messages.in_doubt import Doubt
 from runner.ledger.queries import totals
+from runner.message.account import AccountName, sender_text
 from runner.message.status import MessageStatus
 from runner.project.open import opened
 from runner.status.status import status_of
@@ -105,6 +106,9 @@ def command(
     with opened(campaign, state, os.environ) as (ledger, row):
         tell_moved(ledger)
         status = ledger.read(status_of, row, time.time())
+        links = ledger.read(account_links.known, rehearsal=row.rehearsal)
+        people = [each.recipient.id for each in status.in_doubt]
+        names = Names(links, ledger.read(handles.handles_of, people))
     doubts = status.in_doubt
     orphans = status.shown_counts[MessageStatus.IN_DOUBT] - len(doubts)
     if orphans:
@@ -112,7 +116,7 @@ def command(
         what = "message was" if orphans == 1 else "messages were"
         click.echo(f"{orphans} {what} under way when the run died; to ask the API: {ask}")
     if doubts or not orphans:
-        for line in _listed(doubts, call, campaign):
+        for line in _listed(doubts, call, campaign, names):
             click.echo(line)
     return STILL_IN_DOUBT if doubts or orphans else 0
 
@@ -203,19 +207,31 @@ def _person(doubt: Doubt) -> str:
     return ", ".join(cells[:3]) or "only an id"
 
 
-def _listed(doubts: list[Doubt], call: Invocation, campaign: Path) -> Iterable[str]:
+class Names(NamedTuple):
+    """The names of account links and people, by their ids."""
+
+    links: Mapping[str, AccountName]
+    people: Mapping[str, str]
+
+    def person(self, id: str) -> str:
+        """Return a person for people: `9184… (@ada)`; the id where no handle is known."""
+        return f"{id} (@{self.people[id]})" if id in self.people else id
+
+
+def _listed(doubts: list[Doubt], call: Invocation, campaign: Path, names: Names) -> Iterable[str]:
     if not doubts:
         yield "nothing is in doubt"
         return
     now = time.time()
     for doubt in doubts:
         why = f"{doubt.reason}: {doubt.detail}" if doubt.detail else doubt.reason
-        who = safe(doubt.recipient.id)
+        who = safe(names.person(doubt.recipient.id))
         tried = f"tried {moment(doubt.first_at, now)}"
         when = "forgotten by an old copy of the ledger, or not sent" if doubt.presumed else tried
         yield f"{who}  {when}  {safe(why)}"
         yield f"  row {doubt.row}: {safe(_person(doubt))}"
-        yield f"  look into the thread of {doubt.sender} with {who} in Inbox for:"
+        sender = safe(sender_text(doubt.sender, names.links))
+        yield f"  look into the thread of {sender} with {who} in Inbox for:"
         yield from text_lines(doubt.text)
     file, id = str(campaign), doubts[0].recipient.id
     yield ""

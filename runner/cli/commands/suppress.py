@@ -8,9 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from runner.audience.ids import checked_ids
 from runner.cli.invocation import Invocation
-from runner.cli.ledger import ledger_to_change, ledger_to_read
+from runner.cli.ledger import ledger_to_change, ledger_to_read, people_in_ledger
 from runner.cli.options import compared_ids, examples, kind_options, state_option
 from runner.cli.output import json_text, table
 from runner.clock import SystemClock, iso
@@ -19,7 +18,10 @@ from runner.control.in_flight import wait_until_none_leaves
 from runner.control.suppression import suppress, unsuppress
 from runner.formats import number, safe
 from runner.ledger.campaigns.audit import CLI
+from runner.ledger.ledger import Ledger
+from runner.ledger.messages import handles
 from runner.ledger.queries import totals
+from runner.project.people import named_people
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,8 +50,9 @@ def add(
 ) -> int:
     """Put people on the list; their queued messages are taken out."""
     call.about((), state)
-    why = (reason, SystemClock().now())
-    return _suppress(dict.fromkeys(checked_ids(ids, platform, id_type), why), state, reason)
+    people = people_in_ledger(state, ids, platform, id_type)
+    wanted = dict.fromkeys(people, (reason, SystemClock().now()))
+    return _suppress(lambda _: wanted, state, reason)
 
 
 @command.command("import", epilog=examples("run-campaign suppress import do-not-contact.csv"))
@@ -74,9 +77,11 @@ def import_(
     """Put everybody of a table, or of a plain list of ids, on the list.
 
     Columns reason and added_at (or date) say why and since when. Of a campaign's export those
-    written to are put on it: sent, or in doubt.
+    written to are put on it: sent, or in doubt. A column handle or username has people by their
+    handles, as far as these are resolved.
     """
     from runner.audience.suppression import WRITTEN_TO, read_list, refuse_errors
+    from runner.project.listed_people import with_handles
 
     call.about((), state)
     say = f"run-campaign suppress import {file} --id COLUMN"
@@ -88,17 +93,21 @@ def import_(
         told = ", ".join(f"{number(count)} {each}" for each, count in there.items() if count)
         rows = number(sum(read.written.values()))
         click.echo(f"{safe(str(file))}: an export of {rows} rows; written to: {told}")
-    if not found:
+    if not found and not read.handles:
         click.echo(f"{file}: nobody in it")
         return 0
     why, now = reason or f"in {file.name}", SystemClock().now()
-    wanted = {
-        id: (
-            why if listed.reason is None else listed.reason,
-            now if listed.added_at is None else listed.added_at,
-        )
-        for id, listed in found.items()
-    }
+
+    def wanted(ledger: Ledger) -> Mapping[str, tuple[str, float]]:
+        people = with_handles(ledger, read, platform).people
+        return {
+            id: (
+                why if listed.reason is None else listed.reason,
+                now if listed.added_at is None else listed.added_at,
+            )
+            for id, listed in people.items()
+        }
+
     return _suppress(wanted, state, f"import of {file.name}")
 
 
@@ -130,8 +139,8 @@ def export(call: Invocation, /, file: Path, state: str | None) -> int:
 def remove(call: Invocation, /, ids: tuple[str, ...], state: str | None) -> int:
     """Take people off the list; the next run queues them again."""
     call.about((), state)
-    wanted = [id.strip() for id in ids]
     with ledger_to_change(state) as ledger:
+        wanted = named_people(ledger, (id.strip() for id in ids))
         count = len(unsuppress(ledger, SystemClock(), wanted, by=user(), via=CLI))
     click.echo(f"removed: {count}" + (f" of {len(ids)}" if count != len(ids) else ""))
     return 0 if count else 1
@@ -146,19 +155,24 @@ def list_(call: Invocation, /, as_json: bool, state: str | None) -> int:
     call.about((), state)
     with ledger_to_read(state) as ledger:
         rows = ledger.read(totals.suppression_list)
+        names = ledger.read(handles.handles_of, [id for id, _, _ in rows])
     if as_json:
         told = [{"recipient": id, "reason": why, "added_at": iso(at)} for id, why, at in rows]
         click.echo(json_text(told))
     elif rows:
-        click.echo(table([(safe(id), iso(at), safe(why)) for id, why, at in rows], indent=""))
+        who = {id: f"{id} (@{names[id]})" if id in names else id for id, _, _ in rows}
+        click.echo(table([(safe(who[id]), iso(at), safe(why)) for id, why, at in rows], indent=""))
     else:
         click.echo("nobody is on the list")
     return 0
 
 
-def _suppress(wanted: Mapping[str, tuple[str, float]], state: str | None, why: str) -> int:
+def _suppress(
+    people: Callable[[Ledger], Mapping[str, tuple[str, float]]], state: str | None, why: str
+) -> int:
     clock = SystemClock()
     with ledger_to_change(state, make=state is not None) as ledger:
+        wanted = people(ledger)
         stopped = suppress(ledger, clock, wanted, why=why, by=user(), via=CLI)
         click.echo(f"on the list: {number(len(wanted))} ({ledger.place})")
         left = wait_until_none_leaves(ledger, clock, recipients=wanted)

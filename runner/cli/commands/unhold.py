@@ -11,6 +11,7 @@ from runner.clock import SystemClock
 from runner.control import holds as control_holds
 from runner.control.campaigns import user
 from runner.ledger.campaigns.audit import CLI
+from runner.project.people import named_people
 
 
 @click.command(
@@ -24,8 +25,8 @@ from runner.ledger.campaigns.audit import CLI
 def command(call: Invocation, /, ids: tuple[str, ...], state: str | None) -> int:
     """Take people off hold. A live run and workers go on with their messages by themselves."""
     call.about((), state)
-    wanted = dict.fromkeys(id.strip() for id in ids)
     with ledger_to_change(state) as ledger:
+        wanted = dict.fromkeys(named_people(ledger, (id.strip() for id in ids)))
         count = len(control_holds.unhold(ledger, SystemClock(), wanted, by=user(), via=CLI))
     told = f" of {len(wanted)}" if count != len(wanted) else ""
     click.echo(f"no longer on hold: {count}{told}")

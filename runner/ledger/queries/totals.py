@@ -82,6 +82,13 @@ def counts(connection: Connection, id: int) -> dict[MessageStatus, int]:
     return found
 
 
+def rows_skipped(connection: Connection, id: int, reason: str) -> int:
+    """Count the rows of a campaign that are no message, for a reason."""
+    wanted = select(func.count()).select_from(row_skip)
+    wanted = wanted.where(row_skip.c.campaign == id, row_skip.c.reason == reason)
+    return connection.execute(wanted).scalar_one()
+
+
 def reasons(connection: Connection, id: int) -> list[tuple[MessageStatus, str, int]]:
     """Return how many are skipped, rejected, failed or in doubt for which reason, most first."""
     wanted = (_S.SKIPPED, _S.REJECTED, _S.FAILED, _S.IN_DOUBT)

@@ -48,6 +48,11 @@ WORDINGS: dict[str, Wording] = {
     "threadNotFound": Wording(404, 404, "THREAD_NOT_FOUND", "No such thread."),
     "contactNotFound": Wording(404, 404, "PROSPECT_NOT_FOUND", "No such person."),
     "accountLinkNotFound": Wording(404, 403, "FORBIDDEN", "No such account link in this team."),
+    "tagNotFound": Wording(404, 404, _undocumented(404), "No such tag."),
+    "nameTaken": Wording(409, 409, _undocumented(409), "The name is taken.", {"name": ""}),
+    "tagLimitReached": Wording(
+        422, 422, _undocumented(422), "The team has as many tags as it may.", {"max": 12345}
+    ),
     "messageNotFound": Wording(404, 404, _undocumented(404), "No such message."),
     "sendInProgress": Wording(
         409, 409, _undocumented(409), "A send with this key is still running.", {"messageId": ""}

@@ -139,7 +139,7 @@ async def lookup_by_username(service: "Service", call: Call) -> Answer:
     if not username:
         raise bad_request(["username"], "must be 1 character or more")
     wanted = call.many("accountLinkIds", ids=True, brackets=True)
-    person = service.store.people.contact_of_username(username)
+    person = next(iter(service.store.people.contacts_of_username("twitter", username)), None)
     threads = service.store.threads_with(person, call.now) if person else []
     found = [
         shapes.thread(thread, call.now)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runner.sandbox.api import v2_shapes as shapes
-from runner.sandbox.api.http import Answer, Call, json_answer
+from runner.sandbox.api.http import Answer, Call, json_answer, json_object, text_field
 from runner.sandbox.api.refusals import Refusal, bad_request
 from runner.sandbox.api.v2_send import send_message
 from runner.sandbox.store import Thread
@@ -122,12 +122,15 @@ async def list_contacts(service: "Service", call: Call) -> Answer:
             raise bad_request([name], "must be up to 100 values, none empty")
     if bool(platform_ids) == bool(usernames):
         raise bad_request(["platformId"], "give platformId or username")
-    _expand(call, CONTACT_EXPAND)
+    expand = _expand(call, CONTACT_EXPAND)
     people = service.store.people
     found = [people.contact_of_platform_id(platform, one) for one in platform_ids]
-    found += [people.contact_of_username(one) for one in usernames]
+    if service.options.meets_everyone:
+        for one in usernames:
+            people.meet(platform, one)
+    found += [each for one in usernames for each in people.contacts_of_username(platform, one)]
     shown = {
-        person.contact_id: shapes.contact(person)
+        person.contact_id: shapes.contact(person, service.store, expand)
         for person in found
         if person and person.platform == platform and service.store.shows_contact(person, call.now)
     }
@@ -136,12 +139,56 @@ async def list_contacts(service: "Service", call: Call) -> Answer:
 
 async def get_contact(service: "Service", call: Call) -> Answer:
     """GET /contacts/{contactId}."""
-    _expand(call, CONTACT_EXPAND)
+    expand = _expand(call, CONTACT_EXPAND)
     person = service.store.people.by_inbox_id(call.inbox_id("contactId"))
     if person is None or person.contact_id != call.params["contactId"]:
         raise Refusal("contactNotFound")
     service.check_platform(person.platform)
-    return json_answer(200, shapes.contact(person))
+    return json_answer(200, shapes.contact(person, service.store, expand))
+
+
+async def list_tags(service: "Service", call: Call) -> Answer:
+    """GET /tags: all in one page."""
+    found = sorted(service.store.tags.items(), key=lambda one: one[1].lower())
+    data = [shapes.tag(*each) for each in found]
+    return json_answer(200, {"data": data, "nextCursor": None})
+
+
+async def create_tag(service: "Service", call: Call) -> Answer:
+    """POST /tags."""
+    body = json_object(call.body)
+    name = str(text_field(body, "name"))
+    if service.options.workspace_locked:
+        raise Refusal("workspaceLocked")
+    if service.store.tag_named(name) is not None:
+        raise Refusal("nameTaken", {"name": name})
+    limit = service.options.tag_limit
+    if limit is not None and len(service.store.tags) >= limit:
+        raise Refusal("tagLimitReached", {"max": limit})
+    return json_answer(201, shapes.tag(service.store.tag(name), name))
+
+
+async def tag_contact(service: "Service", call: Call) -> Answer:
+    """PUT /contacts/{contactId}/tags/{tagRef}: 204, also where the contact has it."""
+    person = service.store.people.by_inbox_id(call.inbox_id("contactId"))
+    if person is None or person.contact_id != call.params["contactId"]:
+        raise Refusal("contactNotFound")
+    service.check_platform(person.platform)
+    if service.options.workspace_locked:
+        raise Refusal("workspaceLocked")
+    id = service.store.tag_named(call.params["tagRef"])
+    if id is None:
+        raise Refusal("tagNotFound")
+    name = service.store.tags[id]
+    if name not in person.tags:
+        person.tags.append(name)
+    return Answer(204, b"")
+
+
+async def list_statuses(service: "Service", call: Call) -> Answer:
+    """GET /statuses: all in one page."""
+    data = [shapes.status(*each) for each in service.store.statuses.items()]
+    return json_answer(200, {"data": data, "nextCursor": None})
 
 
 THREAD_EXPAND = "profile contact accountLink assignee"
@@ -162,7 +209,7 @@ async def list_threads(service: "Service", call: Call) -> Answer:
     if unassigned and assignees:
         raise bad_request(["unassigned"], "not together with assigneeId")
     campaigns = call.many("campaignId", ids=True)
-    # No thread of the sandbox has a tag, a status, an assignee or a campaign.
+    # No thread of the sandbox is found by a tag, a status, an assignee or a campaign.
     never = bool(assignees or campaigns or call.many("tag") or call.many("status"))
     never = never or unassigned == "false"
     expand = _expand(call, THREAD_EXPAND)
@@ -178,20 +225,24 @@ async def list_threads(service: "Service", call: Call) -> Answer:
     ]
     if order == "asc":
         found.reverse()
-    return _paged(call, [(one.id, shapes.thread(one, call.now, expand)) for one in found])
+    shown = [(one.id, shapes.thread(one, call.now, expand, service.store)) for one in found]
+    return _paged(call, shown)
 
 
 def _candidates(service: "Service", call: Call, contacts: list[str]) -> list[Thread]:
     """Return every shown thread, or quickly those with the contacts asked for."""
-    if len(contacts) != 1:
+    if not contacts:
         return service.store.shown_threads(call.now)
-    person = service.store.people.by_inbox_id(contacts[0])
-    return service.store.threads_with(person, call.now) if person else []
+    people = [service.store.people.by_inbox_id(each) for each in dict.fromkeys(contacts)]
+    found = [each for one in people if one for each in service.store.threads_with(one, call.now)]
+    return sorted(found, key=lambda one: (one.activity_at, one.id), reverse=True)
 
 
 def _in_folder(thread: Thread, folder: str, now: float) -> bool:
-    if folder in ("all", "archived"):
-        return folder == "all"
+    if folder == "all" or thread.archived:
+        return folder in ("all", "archived")
+    if folder == "archived":
+        return False
     if folder == "requests":
         return shapes.is_request(thread, now)
     if shapes.is_request(thread, now):
@@ -216,7 +267,8 @@ def _thread(service: "Service", call: Call) -> Thread:
 async def get_thread(service: "Service", call: Call) -> Answer:
     """GET /threads/{threadId}."""
     expand = _expand(call, THREAD_EXPAND)
-    return json_answer(200, shapes.thread(_thread(service, call), call.now, expand))
+    thread = _thread(service, call)
+    return json_answer(200, shapes.thread(thread, call.now, expand, service.store))
 
 
 MESSAGE_EXPAND = "sentBy reactions.author thread accountLink replyTo.message"
@@ -280,6 +332,10 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "/account-links/{accountLinkId}"): get_account_link,
     ("GET", "/contacts"): list_contacts,
     ("GET", "/contacts/{contactId}"): get_contact,
+    ("GET", "/tags"): list_tags,
+    ("POST", "/tags"): create_tag,
+    ("PUT", "/contacts/{contactId}/tags/{tagRef}"): tag_contact,
+    ("GET", "/statuses"): list_statuses,
     ("GET", "/threads"): list_threads,
     ("GET", "/threads/{threadId}"): get_thread,
     ("GET", "/threads/{threadId}/messages"): list_messages,

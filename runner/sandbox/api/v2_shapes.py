@@ -1,10 +1,11 @@
 """v2 answers in the fields of InboxHQ/inboxapp-sdk spec/openapi.json."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from runner.sandbox.options import CAPABILITIES, AccountLink
 from runner.sandbox.people import Person, small_number
-from runner.sandbox.store import MEMBER_ID, TOKEN_ID, Event, Message, Thread, stamp
+from runner.sandbox.store import MEMBER_ID, TOKEN_ID, Event, Message, Store, Thread, stamp
 
 Json = dict[str, Any]
 
@@ -94,9 +95,9 @@ def profile(person: Person) -> Json:
         "postCount": small_number(2000, "posts", person.platform_id),
         "engagementCount": None,
         "listedCount": None,
-        "accountStatus": "active",
+        "accountStatus": person.account_status,
         "platformCreatedAt": None,
-        "profileUrl": f"https://x.com/{person.username}" if twitter else None,
+        "profileUrl": _profile_url(person),
         "updatedAt": SINCE,
         "platformData": {
             "_tag": "twitter",
@@ -112,26 +113,56 @@ def profile(person: Person) -> Json:
     }
 
 
-def contact(person: Person) -> Json:
+def _profile_url(person: Person) -> str | None:
+    if person.platform == "twitter":
+        return f"https://x.com/{person.username}"
+    # The form of others is not documented; a person of LinkedIn has this one there.
+    return (
+        f"https://www.linkedin.com/in/{person.username}" if person.platform == "linkedin" else None
+    )
+
+
+def tag(id: str, name: str) -> Json:
+    """Return a tag."""
+    return {"id": id, "name": name, "color": "#3b82f6"}
+
+
+def status(id: str, name: str) -> Json:
+    """Return a status."""
+    return {"id": id, "name": name, "color": None, "createdAt": SINCE}
+
+
+def contact(person: Person, store: Store, expand: Sequence[str] = ()) -> Json:
     """Return a contact: a person with one profile."""
-    return {
+    tags = {store.tag(name): name for name in person.tags}
+    status_id = None if person.status is None else store.status(person.status)
+    shape: Json = {
         "id": person.contact_id,
         "profiles": [profile(person)],
-        "statusId": None,
-        "tagIds": [],
+        "statusId": status_id,
+        "tagIds": list(tags),
         "notes": None,
         "valuation": None,
-        "assigneeId": None,
+        "assigneeId": MEMBER_ID if person.assignee else None,
         "createdAt": SINCE,
         "updatedAt": SINCE,
     }
+    if "tags" in expand:
+        shape["tags"] = [tag(id, store.tags[id]) for id in tags]
+    if "status" in expand and status_id is not None:
+        shape["status"] = status(status_id, store.statuses[status_id])
+    if "assignee" in expand and person.assignee:
+        shape["assignee"] = member()
+    return shape
 
 
 def _direction(item: Message) -> str:
     return "outbound" if item.outbound else "inbound"
 
 
-def thread(item: Thread, now: float, expand: list[str] | None = None) -> Json:
+def thread(
+    item: Thread, now: float, expand: list[str] | None = None, store: Store | None = None
+) -> Json:
     """Return a thread, as listings show it at ``now``."""
     shown = item.shown(now)
     last = shown[-1] if shown else None
@@ -142,10 +173,10 @@ def thread(item: Thread, now: float, expand: list[str] | None = None) -> Json:
         "accountLinkId": item.link.id,
         "profileId": item.person.profile_id,
         "contactId": item.person.contact_id,
-        "assigneeId": None,
+        "assigneeId": MEMBER_ID if item.assigned or item.person.assignee else None,
         "isRequest": is_request(item, now),
         "acceptanceState": "unknown",
-        "archived": False,
+        "archived": item.archived,
         "unread": last is not None and not last.outbound,
         "restrictions": [],
         "syncing": False,
@@ -168,8 +199,8 @@ def thread(item: Thread, now: float, expand: list[str] | None = None) -> Json:
         shape["accountLink"] = account_link(item.link)
     if expand and "profile" in expand:
         shape["profile"] = profile(item.person)
-    if expand and "contact" in expand:
-        shape["contact"] = contact(item.person)
+    if expand and "contact" in expand and store is not None:
+        shape["contact"] = contact(item.person, store)
     return shape
 
 

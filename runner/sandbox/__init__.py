@@ -46,8 +46,11 @@ While it runs
     /sandbox/inbound`` {"accountLinkId", "platformId", "content"} lets a person write, ``POST
     /sandbox/outbound`` {"accountLinkId", "platformId", "content", "origin", "campaignId", "ago"}
     adds a message of the account that did not come through this API, ``ago`` seconds old, and
-    ``POST /sandbox/failed`` {"id"} marks a message as failed on v1. These need no token and never
-    count as API requests.
+    ``POST /sandbox/failed`` {"id"} marks a message as failed on v1. ``POST /sandbox/act``
+    {"accountLinkId", "platformId", "react": "👍"} lets a person or a colleague act at once (see
+    ACTS), ``POST /sandbox/answers`` says who answers from now on, as the file of ``--people`` does,
+    and ``POST /sandbox/feed`` {"delay": 5} gives the events other settings (see FeedSettings).
+    These need no token and never count as API requests.
 
 Faults are written ``NAME[:key=value,...]``: see FAULTS and SELECTORS.
 """

@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runner.sandbox.answers import NO_ANSWERS, Answers
 from runner.sandbox.api.refusals import WORDINGS
 from runner.sandbox.faults import Fault
+from runner.sandbox.feed import FeedSettings
 from runner.sandbox.people import SPECIALS, UNCONFIRMED, UNCONFIRMED_DELIVERED, made_up_id
 from runner.sandbox.quotas import PER_DAY, PER_HOUR, PER_MINUTE
 
@@ -108,6 +110,8 @@ class Options:
     advanced_api: bool = True
     workspace_locked: bool = False
     platforms_off: Collection[str] = ()
+    answers: Answers = NO_ANSWERS
+    feed: FeedSettings = field(default_factory=FeedSettings)
 
     def __post_init__(self) -> None:
         if self.compare not in ("value", "bytes"):

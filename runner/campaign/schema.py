@@ -423,6 +423,24 @@ class Guard(_Model):
     )
 
 
+class Replies(_Model):
+    """The reading of replies (v2)."""
+
+    poll: Annotated[Duration, Field(ge=10, le=86400)] = Field(
+        60.0, description="Time between two readings while a run lasts, such as 60s. Default: 60s."
+    )
+    keep: Annotated[Duration, Field(ge=60, le=365 * 86400)] = Field(
+        14 * 86400.0,
+        alias="for",
+        description="How long people may answer a message, such as 14d. Default: 14d.",
+    )
+    stop: Texts = Field(
+        default=(),
+        description="Phrases of your own that are an opt-out when they are the whole message, "
+        "besides the built-in ones in seven languages.",
+    )
+
+
 class Campaign(_Model):
     """A campaign file: who is written to, by whom, what, and how fast."""
 
@@ -463,6 +481,9 @@ class Campaign(_Model):
     limits: Limits = Field(default_factory=Limits, description="Limits of the whole team.")
     retry: Retry = Field(default_factory=Retry, description="What happens when a send fails.")
     guard: Guard = Field(default_factory=Guard, description="When the campaign stops by itself.")
+    replies: Replies = Field(
+        default_factory=Replies, description="How answers are read, and what is an opt-out (v2)."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -488,6 +509,17 @@ class Campaign(_Model):
         for index, code in enumerate(value):
             if why := refuse_code(code):
                 refuse(f"{code}: {why}", "a run names the codes it asks about", at=(index,))
+        return value
+
+    @field_validator("replies")
+    @classmethod
+    def _heard_on_v2(cls, value: Replies, info: ValidationInfo) -> Replies:
+        api = info.data.get("api")
+        if api is not None and api.version != "v2":
+            refuse(
+                "is for v2; replies are not read on v1, which is announced to stop on 2026-12-03",
+                "take it out, or set api.version: v2",
+            )
         return value
 
     @field_validator("suppress", mode="before")

@@ -23,6 +23,7 @@ SHORT_HELPS = {
     "init": "Make a new project with sample files.",
     "lanes": "Show which worker drives which team's campaigns, and what waits.",
     "pause": "Begin nothing more of a campaign, until it is resumed.",
+    "replies": "Read now who has answered, and list them.",
     "report": "Write what came of a campaign as a page with charts.",
     "resolve": "Settle messages in doubt: now by the API, or by your word.",
     "resume": "Let a paused or cancelled campaign go on, and run it.",

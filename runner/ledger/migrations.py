@@ -28,10 +28,13 @@ from runner.ledger.schema import (
     attempt_by_message_id,
     brake,
     campaign,
+    feed,
     hold,
+    inbound,
     lane,
     message,
     message_by_message_id,
+    message_by_thread,
     message_contacted,
     message_open,
     message_queued,
@@ -39,6 +42,7 @@ from runner.ledger.schema import (
     message_unplanned,
     meta,
     note,
+    read_back,
     request,
     set_note,
     status_is,
@@ -164,6 +168,12 @@ def _add_holds(connection: Connection) -> None:
     hold.create(connection)
 
 
+def _add_replies(connection: Connection) -> None:
+    for table in (feed, inbound, read_back):
+        table.create(connection)
+    message_by_thread.create(connection)
+
+
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_words,
     2: _add_brakes_zones_and_contacts,
@@ -173,6 +183,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     6: _add_outdated,
     7: _keep_rehearsals_apart,
     8: _add_holds,
+    9: _add_replies,
 }
 """By schema version, the step to the next one."""
 

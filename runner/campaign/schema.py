@@ -421,6 +421,11 @@ class Guard(_Model):
     in_doubt: Limit = Field(
         50, description="So many messages of one run in doubt at once, or none. Default: 50."
     )
+    opt_out_rate: Rate = Field(
+        0.5,
+        description="More than this share (0 to 1) of the people who answered have opted out, once "
+        "20 have answered; or none (v2). Default: 0.5.",
+    )
 
 
 class Replies(_Model):
@@ -590,6 +595,6 @@ def campaign_schema() -> dict[str, Any]:
         for name, entry in section.get("properties", {}).items():
             if name == "token":
                 entry["default"] = "${INBOX_API_TOKEN}"
-            elif isinstance(entry.get("default"), float) and name != "failure_rate":
+            elif isinstance(entry.get("default"), float) and not name.endswith("_rate"):
                 entry["default"] = f"{entry['default']:.0f}s"
     return schema

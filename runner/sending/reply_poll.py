@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 from runner.channels.base import UnreadableFeed
 from runner.errors import LaneEnding, LedgerError
 from runner.events import Notice
+from runner.ledger.campaigns import brakes
 from runner.ledger.messages import feeds
 from runner.ledger.messages.replies import Heard
+from runner.ledger.queries import replied
 from runner.replies.opt_out import Wish
 from runner.replies.settings import joined
 from runner.sending.lane import Lane
@@ -96,6 +98,17 @@ class _Poll:
         replies, self._reader.news.replies[:] = list(self._reader.news.replies), []
         if replies:
             self._tell(summary(replies))
+        for campaign in self._lane.stops.running:
+            self._stop_if_unwelcome(campaign)
+
+    def _stop_if_unwelcome(self, campaign: int) -> None:
+        """Stop a campaign of whose people too many opt out."""
+        lane = self._lane
+        with lane.ledger.reading() as connection:
+            since = brakes.released_at(connection, campaign)
+            counts = replied.answered_since(connection, campaign, since)
+        if why := lane.campaigns[campaign].guard.objection(*counts):
+            lane.stops.stop_by_guard(campaign, why)
 
     def _tell(self, text: str) -> None:
         self._lane.bus.emit(Notice(self._lane.clock.now(), text))

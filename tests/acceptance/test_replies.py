@@ -215,3 +215,18 @@ def test_the_export_of_a_sheet_with_such_a_column_keeps_both(project: Project) -
     with target.open(newline="") as stream:
         [row] = csv.DictReader(stream)
     assert row["replied_at"] == ""
+
+
+def test_a_campaign_that_people_object_to_stops_until_it_is_run_again(project: Project) -> None:
+    ids = people(26)
+    project.write(ids)
+    project.ok(project.campaign, "--yes", "--limit", "22")
+    written_to = project.api.recipients
+    for number, id in enumerate(written_to[:20]):
+        says(project, id, "stop" if number < 11 else "Yes")
+    done = project.ok(project.campaign, "--yes", code=5)
+    assert "11 of 20 people who answered opted out" in done.all
+    assert project.api.recipients == written_to
+    assert "stopped by its guard" in project.ok("status", project.campaign).out
+    project.ok(project.campaign, "--yes")  # the word to go on: only later answers count
+    assert sorted(project.api.recipients) == ids

@@ -102,18 +102,25 @@ class Figures(NamedTuple):
     opted_out: int
 
 
-def figures(connection: Connection, campaign: int) -> Figures:
-    """Count a campaign's people."""
+def answered_since(connection: Connection, campaign: int, since: float) -> tuple[int, int]:
+    """Count the people of a campaign whose answers were heard after `since` (Unix s by our clock),
+    and those who opted out by them."""
     out = _of_opt_outs("message.recipient")
-    answered = (
+    wanted = (
         select(func.count(distinct(message.c.recipient)), func.count(distinct(out)))
         .join(inbound, inbound.c.answers == message.c.id)
-        .where(message.c.campaign == campaign, IS_REPLY)
+        .where(message.c.campaign == campaign, IS_REPLY, inbound.c.heard_at > since)
     )
+    replied_, opted_out = connection.execute(wanted).one()
+    return replied_, opted_out
+
+
+def figures(connection: Connection, campaign: int) -> Figures:
+    """Count a campaign's people."""
     sent = select(func.count(distinct(message.c.recipient))).where(
         message.c.campaign == campaign, message.c.status == literal_column("'sent'")
     )
-    replied_, opted_out = connection.execute(answered).one()
+    replied_, opted_out = answered_since(connection, campaign, 0.0)
     return Figures(connection.execute(sent).scalar_one(), replied_, opted_out)
 
 

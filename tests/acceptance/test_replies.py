@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import signal
 from functools import partial
 from typing import Any
@@ -42,7 +43,7 @@ def test_who_has_answered_is_listed_and_counted(project: Project) -> None:
     says(project, ids[0], "Sounds good, my number is 555-0100")
     reacts(project, ids[1], react="👍")
     done = project.ok("replies", project.campaign)
-    assert "1 have answered of 3 written to; opted out: 0" in done.out
+    assert "1 have answered of 3 written to: 33 % (6.1–79 %); opted out: 0" in done.out
     assert ids[0] in done.out
     assert ids[1] not in done.out
     assert "replies read up to" in done.out
@@ -53,6 +54,14 @@ def test_who_has_answered_is_listed_and_counted(project: Project) -> None:
     assert "1 have answered" in status.out
     assert "replies read up to" in status.out
     assert project.ok("status", project.campaign, "--json").json["replied"] == 1
+    project.ok("report", project.campaign, "-o", project.folder / "report.json")
+    told_of = json.loads((project.folder / "report.json").read_text())["answers"]
+    assert (told_of["written_to"], told_of["replied"], told_of["opted_out"]) == (3, 1, 0)
+    assert told_of["reply_rate"]["share"] == pytest.approx(1 / 3, abs=1e-5)
+    project.ok("report", project.campaign, "-o", project.folder / "report.md")
+    assert (
+        "1 of 3 people written to have answered: 33 %" in (project.folder / "report.md").read_text()
+    )
     by_id = {row["recipient"]: row for row in project.exported()}
     assert by_id[ids[0]]["replied_at"] == told["replied_at"]
     assert by_id[ids[0]]["opted_out_at"] == by_id[ids[1]]["replied_at"] == ""

@@ -160,7 +160,8 @@ def _lines(
 ) -> list[str]:
     told = [
         f"{safe(row.name)}: {number(figures.replied)} have answered of "
-        f"{number(figures.written_to)} written to; opted out: {number(figures.opted_out)}"
+        f"{number(figures.written_to)} written to: {figures.rate or '–'}; "
+        f"opted out: {number(figures.opted_out)}"
     ]
     rows = [
         (

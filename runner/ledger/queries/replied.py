@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, distinct, func, literal_column
 from runner.ledger.schema import feed, inbound, message, read_back
 from runner.ledger.statements import Prepared, each_of, tuples
 from runner.replies.opt_out import Wish
+from runner.replies.rate import Rate, rate_of
 
 IS_REPLY: ColumnElement[bool] = inbound.c.answers.is_not(None) & (
     inbound.c.kind != literal_column("'dismissed'")
@@ -100,6 +101,21 @@ class Figures(NamedTuple):
     written_to: int
     replied: int
     opted_out: int
+
+    @property
+    def rate(self) -> Rate | None:
+        """Return the share of people who have answered, None where nobody was written to."""
+        return rate_of(self.replied, self.written_to)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the public form, whose names stay."""
+        rate = self.rate
+        return {
+            **self._asdict(),
+            "reply_rate": None
+            if rate is None
+            else {k: round(v, 6) for k, v in rate._asdict().items()},
+        }
 
 
 def answered_since(connection: Connection, campaign: int, since: float) -> tuple[int, int]:

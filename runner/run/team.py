@@ -172,7 +172,7 @@ def settings(driven: Driven, ledger: Ledger) -> Settings:
         hours=hours_of(driven),
         grace=campaign.schedule.grace,
         senders=frozenset(each.id for each in campaign.senders),
-        replies=reply_settings(campaign),
+        replies=reply_settings(campaign) if campaign.api.version == "v2" else None,
     )
 
 

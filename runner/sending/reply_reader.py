@@ -63,11 +63,12 @@ class ReplyReader:
     hasten: Callable[[Collection[int]], None] = lambda _ids: None
     news: News = field(default_factory=News)
     """The news of all readings so far."""
+    _began: float = 0.0
 
     async def read(self, most_threads: int = READ_BACK_AT_ONCE) -> None:
         """Read all events since the last time, and this many threads where events may be lost.
         Raises UnreadableFeed where something cannot be read now: what was read counts."""
-        now = self.clock.now()
+        now = self._began = self.clock.now()
         feed = await asyncio.to_thread(self.ledger.read, feeds.feed_of, self.lane)
         if feed is None or feed.is_quiet(now):
             await self._tear()
@@ -223,7 +224,8 @@ class ReplyReader:
     async def _record(
         self, heard: Sequence[Heard], cursor: int | None, *, to_end: bool = False
     ) -> None:
-        batch = Batch(self.lane, self.clock.now(), heard, cursor, read_to_end=to_end)
+        up_to = self._began if to_end else None
+        batch = Batch(self.lane, self.clock.now(), heard, cursor, read_up_to=up_to)
         self._add(await self._write(replies.record, batch))
 
     def _add(self, news: News) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -68,7 +69,7 @@ def heard(ledger: Ledger, thread: str, text: str | None, at: float = 200.0, **mo
 
 
 def hear(ledger: Ledger, *all: Heard, cursor: int = 7, at: float = 300.0) -> replies.News:
-    return ledger.write(replies.record, Batch(LANE, at, all, cursor, read_to_end=True))
+    return ledger.write(replies.record, Batch(LANE, at, all, cursor, read_up_to=at))
 
 
 def kept(ledger: Ledger) -> dict[str, tuple[str, int | None, str]]:
@@ -262,3 +263,23 @@ def test_people_of_a_rehearsal_are_no_people(ledger: Ledger) -> None:
     assert len(news.replies) == 2
     assert listed(ledger) == {}
     assert ledger.read(holds.listed, 300.0) == []
+
+
+def test_two_processes_that_hear_the_same_count_it_once(ledger: Ledger) -> None:
+    """A run and `replies` beside it."""
+    sent(ledger, *range(1, 9))
+    all_of_them = [heard(ledger, f"t{id}", "stop" if id % 2 else "Yes") for id in range(1, 9)]
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(lambda _: hear(ledger, *all_of_them), range(4)))
+    assert sorted(len(each.replies) for each in told) == [0, 0, 0, 8]
+    assert len(kept(ledger)) == 8
+    assert listed(ledger).keys() == {"1", "3", "5", "7"}
+
+
+def test_the_place_in_the_feed_never_goes_back(ledger: Ledger) -> None:
+    hear(ledger, cursor=9, at=300.0)
+    hear(ledger, cursor=7, at=200.0)
+    assert ledger.read(feeds.feed_of, LANE) == (9, 300.0, None)
+    ledger.write(feeds.tear, LANE, 400.0, 0.0, from_start=True)
+    hear(ledger, cursor=3, at=500.0)
+    assert ledger.read(feeds.feed_of, LANE) == (3, 500.0, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, case, delete, exists, func, insert, literal, select, update
+from sqlalchemy import Connection, case, delete, exists, func, insert, literal, select, text, update
 
 from runner.ledger.rehearsals import is_of_lane
 from runner.ledger.schema import campaign, feed, inbound, message, read_back, status_is
@@ -44,18 +44,18 @@ def feed_of(connection: Connection, lane: str) -> Feed | None:
 
 
 def advance(connection: Connection, lane: str, cursor: int | None, at: float | None) -> None:
-    """Move a lane's cursor on; `at`: it was read to its end then. `cursor` None leaves it."""
-    if feed_of(connection, lane) is None:
-        values = {"lane": lane, "cursor": cursor, "read_at": 0.0 if at is None else at}
-        connection.execute(insert(feed).values(**values))
-        return
-    new: dict[str, float] = {}
+    """Move a lane's cursor on, never back; `at`: it was read to its end then. None leaves each as
+    it is."""
+    connection.execute(_BEGIN, {"lane": lane})
+    its = feed.c.lane == lane
     if cursor is not None:
-        new["cursor"] = cursor
+        is_behind = feed.c.cursor.is_(None) | (feed.c.cursor < cursor)
+        connection.execute(update(feed).where(its, is_behind).values(cursor=cursor))
     if at is not None:
-        new["read_at"] = at
-    if new:
-        connection.execute(update(feed).where(feed.c.lane == lane).values(**new))
+        connection.execute(update(feed).where(its, feed.c.read_at < at).values(read_at=at))
+
+
+_BEGIN = text("INSERT INTO feed (lane, read_at) VALUES (:lane, 0) ON CONFLICT (lane) DO NOTHING")
 
 
 def tear(

@@ -56,13 +56,14 @@ class Heard:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A part of what was heard in a lane, at a time by our clock. `cursor`: the last event that it
-    covers; `read_to_end`: there was no more; `thread`: it was read back from this thread."""
+    covers; `read_up_to`: there was no more at that time; `thread`: it was read back from this
+    thread."""
 
     lane: str
     at: float
     heard: Sequence[Heard] = ()
     cursor: int | None = None
-    read_to_end: bool = False
+    read_up_to: float | None = None
     thread: str = ""
 
 
@@ -79,12 +80,13 @@ def record(connection: Connection, batch: Batch) -> News:
     """Record a batch: first what opt-outs and doubtful words stop, then the replies, then the place
     in the feed. What was recorded before counts no second time."""
     wanted = {each.message_id: each for each in batch.heard}
+    if wanted:  # before it is known what is new: another process may be at it too
+        lock_all_campaigns(connection)
+        lock_claims(connection)
     known = _kinds(connection, batch.lane, wanted)
     new = [each for id, each in wanted.items() if known.get(id, Kind.OPEN) in _UNSETTLED]
     stopped = 0
     if new:
-        lock_all_campaigns(connection)
-        lock_claims(connection)
         stopped = _obey(connection, batch, new)
         changed = _hold_unsure(connection, batch, new)
         _keep(connection, batch, new)
@@ -92,8 +94,8 @@ def record(connection: Connection, batch: Batch) -> News:
     if batch.thread:
         feeds.was_read_back(connection, batch.lane, batch.thread)
     else:
-        feeds.advance(connection, batch.lane, batch.cursor, batch.at if batch.read_to_end else None)
-        if batch.read_to_end:
+        feeds.advance(connection, batch.lane, batch.cursor, batch.read_up_to)
+        if batch.read_up_to is not None:
             feeds.mend(connection, batch.lane)
             feeds.forget_open(connection, batch.lane, batch.at)
     answers = [each for each in new if each.kind in (Kind.REPLY, Kind.UNREAD)]

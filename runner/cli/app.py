@@ -36,6 +36,7 @@ SHORT_HELPS = {
     "suppress": "The do-not-contact list: add, remove, list, import, export.",
     "test": "Send one of the messages to yourself.",
     "unhold": "Let the messages of people on hold go on.",
+    "who": "Show one person's whole story, in all campaigns.",
     "worker": "Drive the lanes of a shared ledger, beside any number of others.",
 }
 """The short help of every command, which is the `command` of the module of its name in

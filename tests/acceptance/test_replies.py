@@ -239,3 +239,24 @@ def test_a_campaign_that_people_object_to_stops_until_it_is_run_again(project: P
     assert "stopped by its guard" in project.ok("status", project.campaign).out
     project.ok(project.campaign, "--yes")  # the word to go on: only later answers count
     assert sorted(project.api.recipients) == ids
+
+
+def test_one_persons_story(project: Project) -> None:
+    ids = sent_to(project, 3)
+    says(project, ids[0], "Who is this?")
+    says(project, ids[0], "STOP")
+    says(project, ids[1], "please stop by our booth")
+    project.ok("replies", project.campaign)
+    told = project.ok("who", ids[0]).out
+    for part in ("Hi Person1", "spring, row 2: sent", "answered", "opted out: “STOP”"):
+        assert part in told
+    assert "on the do-not-contact list since" in told
+    assert "on hold until unhold: “stop” is in what they answered" in project.ok("who", ids[1]).out
+    [story] = project.ok("who", "Person3", "--json").json  # by a cell
+    assert (story["recipient"], story["suppressed"], story["hold"]) == (ids[2], None, None)
+    assert [each["status"] for each in story["messages"]] == ["sent"]
+    [story] = project.ok("who", ids[0], "--json").json
+    assert [each["wish"] for each in story["messages"][0]["answers"]] == ["", "opt_out"]
+    assert "nobody is found" in project.ok("who", "4711", code=1).out
+    project.ok("suppress", "add", "4711")
+    assert "on the do-not-contact list" in project.ok("who", "4711").out

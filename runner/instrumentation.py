@@ -19,6 +19,7 @@ class Purpose(StrEnum):
     SEND = "send"
     LOOK_UP = "look_up"  # asks about a message in doubt
     CHECK = "check"  # asks about the token, its senders and platforms
+    REPLIES = "replies"  # asks who has answered
 
 
 @dataclass(frozen=True, slots=True)

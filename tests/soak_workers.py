@@ -186,7 +186,9 @@ class Round:
             "queued", "sending", "in_doubt",
         )  # fmt: skip
         waits = "select count(*) from message where status = any(%s)"
-        due = "select count(*) from submission where next_at is not null"
+        # Later than this only replies are read.
+        soon = "extract(epoch from clock_timestamp()) + 300"
+        due = f"select count(*) from submission where next_at < {soon}"
         return self.fleet.ask(waits, list(held)) == [(0,)] and self.fleet.ask(due) == [(0,)]
 
     def figures(self, figures: Figures) -> None:

@@ -75,6 +75,11 @@ def make_old(connection: Connection, version: int) -> None:
         text("UPDATE meta SET value = :version WHERE key = 'schema_version'"),
         {"version": str(version)},
     )
+    for added in (schema.feed, schema.inbound, schema.read_back):
+        added.drop(connection)
+    schema.message_by_thread.drop(connection)
+    if version == 10:
+        return
     schema.tagged.drop(connection)
     schema.acquaintance.drop(connection)
     schema.handle.drop(connection)

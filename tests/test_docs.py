@@ -224,7 +224,7 @@ def test_defaults_of_keys_are_told(key: str) -> None:
             return
         case int():
             assert told == [str(default)]
-        case float() if key == "guard.failure_rate":
+        case float() if key in ("guard.failure_rate", "guard.opt_out_rate"):
             assert told == [str(default)]
         case float():
             assert parse_duration(told[0]) == default

@@ -9,7 +9,17 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from runner.channels.base import AccountLink, Answer, HeldBack, Lookup, Platform, Taken, Team, never
+from runner.channels.base import (
+    AccountLink,
+    Answer,
+    Conversations,
+    HeldBack,
+    Lookup,
+    Platform,
+    Taken,
+    Team,
+    never,
+)
 from runner.ledger.ledger import Ledger
 from runner.message.outcome import (
     HELD_BACK,
@@ -129,6 +139,7 @@ class ScriptedChannel:
     origin = "https://api.example"
     base_url = "https://api.example/api/v2"
     ends_at: float | None = None
+    conversations: Conversations | None = None
 
     def __init__(self, api: ScriptedApi, clock: VirtualClock, version: str = "v2") -> None:
         self.api, self.clock, self.version = api, clock, version

@@ -216,6 +216,29 @@ class Guard(CampaignSection):
     in_doubt: Limit = Field(
         50, description="So many messages of one run in doubt at once, or none. Default: 50."
     )
+    opt_out_rate: Rate = Field(
+        0.5,
+        description="More than this share (0 to 1) of the people who answered have opted out, once "
+        "20 have answered; or none (v2). Default: 0.5.",
+    )
+
+
+class Replies(CampaignSection):
+    """The reading of replies (v2)."""
+
+    poll: Annotated[Duration, Field(ge=10, le=86400)] = Field(
+        60.0, description="Time between two readings while a run lasts, such as 60s. Default: 60s."
+    )
+    keep: Annotated[Duration, Field(ge=60, le=365 * 86400)] = Field(
+        14 * 86400.0,
+        alias="for",
+        description="How long people may answer a message, such as 14d. Default: 14d.",
+    )
+    stop: Texts = Field(
+        default=(),
+        description="Phrases of your own that are an opt-out when they are the whole message, "
+        "besides the built-in ones in seven languages.",
+    )
 
 
 class Campaign(CampaignSection):
@@ -270,6 +293,9 @@ class Campaign(CampaignSection):
     limits: Limits = Field(default_factory=Limits, description="Limits of the whole team.")
     retry: Retry = Field(default_factory=Retry, description="What happens when a send fails.")
     guard: Guard = Field(default_factory=Guard, description="When the campaign stops by itself.")
+    replies: Replies = Field(
+        default_factory=Replies, description="How answers are read, and what is an opt-out (v2)."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -310,6 +336,17 @@ class Campaign(CampaignSection):
         for index, code in enumerate(value):
             if why := refuse_code(code):
                 refuse(f"{code}: {why}", "a run names the codes it asks about", at=(index,))
+        return value
+
+    @field_validator("replies")
+    @classmethod
+    def _heard_on_v2(cls, value: Replies, info: ValidationInfo) -> Replies:
+        api = info.data.get("api")
+        if api is not None and api.version != "v2":
+            refuse(
+                "is for v2; replies are not read on v1, which is announced to stop on 2026-12-03",
+                "take it out, or set api.version: v2",
+            )
         return value
 
     @field_validator("suppress", mode="before")
@@ -389,6 +426,6 @@ def campaign_schema() -> dict[str, Any]:
         for name, entry in section.get("properties", {}).items():
             if name == "token":
                 entry["default"] = "${INBOX_API_TOKEN}"
-            elif isinstance(entry.get("default"), float) and name != "failure_rate":
+            elif isinstance(entry.get("default"), float) and not name.endswith("_rate"):
                 entry["default"] = f"{entry['default']:.0f}s"
     return schema

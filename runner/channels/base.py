@@ -147,6 +147,73 @@ Taken = Callable[[str], Awaitable[bool]]
 """A function that says whether an API message id already belongs to a row of the ledger."""
 
 
+class UnreadableFeed(Exception):
+    """The other side's messages cannot be read now: `str()` says why. `status`: HTTP's, of a
+    refusal."""
+
+    def __init__(self, reason: str, status: int = 0) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class Received(NamedTuple):
+    """An event of a message that the team has received. `at`: the event's time by the server's
+    clock, no earlier than the message's (Unix s)."""
+
+    message_id: str
+    thread_id: str
+    at: float
+    seq: int
+
+
+class EventPage(NamedTuple):
+    """A page of events. `last_seq`: the number of the last one that was read, None for none."""
+
+    received: list[Received]
+    last_seq: int | None
+    has_more: bool
+
+
+class OldestEvent(NamedTuple):
+    """The oldest event that is kept: its number, and its time by the server's clock (Unix s)."""
+
+    seq: int
+    at: float
+
+
+class InboundText(NamedTuple):
+    """A message of the other side. `at`: by the server's clock (Unix s)."""
+
+    id: str
+    at: float
+    text: str
+
+
+class ThreadState(NamedTuple):
+    """A thread. `people`: every id of the person, of all their profiles; `last_id`: its newest
+    message; `syncing`: older messages are still coming."""
+
+    sender: str
+    people: tuple[str, ...]
+    last_id: str
+    syncing: bool
+
+
+class Conversations(Protocol):
+    """The other side of the team's conversations. Each method raises UnreadableFeed where it cannot
+    be read now, and LaneEnding."""
+
+    async def received(self, after: int | None) -> EventPage: ...
+
+    async def oldest(self) -> OldestEvent | None: ...
+
+    async def text(self, message_id: str) -> InboundText | None: ...
+
+    async def thread(self, thread_id: str) -> ThreadState | None: ...
+
+    async def newest(self, thread_id: str) -> list[InboundText] | None: ...
+
+
 class Channel(Protocol):
     """One version of the API, for one token."""
 
@@ -157,6 +224,8 @@ class Channel(Protocol):
     """The address of this version, without a slash at the end."""
     idempotent: bool
     """True where the same bytes under the same key can be sent again without a second message."""
+    conversations: Conversations | None
+    """The other side, None where the version does not tell of it."""
     ends_at: float | None
     """The announced end of this version (Unix seconds); None for none."""
 

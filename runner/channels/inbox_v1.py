@@ -15,6 +15,7 @@ from runner.channels.acceptance import checked
 from runner.channels.base import (
     AccountLink,
     Answer,
+    Conversations,
     Gate,
     HeldBack,
     Lookup,
@@ -106,6 +107,7 @@ class InboxV1:
 
     version = "v1"
     idempotent = False
+    conversations: Conversations | None = None
     ends_at: float | None = datetime.fromisoformat(ENDS).replace(tzinfo=UTC).timestamp()
 
     def __init__(self, http: HttpSession, gate: Gate) -> None:

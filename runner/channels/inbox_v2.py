@@ -13,6 +13,7 @@ from runner.channels.acceptance import checked
 from runner.channels.base import (
     AccountLink,
     Answer,
+    Conversations,
     Gate,
     HeldBack,
     Lookup,
@@ -22,6 +23,7 @@ from runner.channels.base import (
     never,
 )
 from runner.channels.http import HttpSession
+from runner.channels.inbox_v2_conversations import ConversationsV2
 from runner.channels.inbox_v2_lookup import LookupV2, profile_platform
 from runner.channels.lookup import ApiReader, unclear_on_error
 from runner.channels.responses import (
@@ -155,6 +157,7 @@ class InboxV2:
         self._http = http
         self._platform = platform
         self._ask = ApiReader(http, gate, read_refusal)
+        self.conversations: Conversations | None = ConversationsV2(self._ask)
         self._send_url = http.url("messages")
         self.base_url = str(http.base)
         self.origin = str(http.base.origin())

@@ -48,10 +48,13 @@ Query = Mapping[str, str] | Sequence[tuple[str, str]]
 class UnclearAnswer(Exception):
     """A look-up cannot go on: `str()` becomes the reason of `Unclear`."""
 
-    def __init__(self, reason: str, after: float | None = None, *, asked: bool = True) -> None:
+    def __init__(
+        self, reason: str, after: float | None = None, *, asked: bool = True, status: int = 0
+    ) -> None:
         super().__init__(reason)
         self.after = after
         self.asked = asked
+        self.status = status  # HTTP's, of a refusal
 
 
 def path_id(value: str) -> str:
@@ -81,11 +84,16 @@ class ApiReader:
                 hear(quota(reply, self._http.server_now()))
             return reply
 
-    async def look(self, *parts: str, params: Mapping[str, str] | None = None) -> object:
+    async def look(
+        self,
+        *parts: str,
+        params: Mapping[str, str] | None = None,
+        purpose: Purpose = Purpose.LOOK_UP,
+    ) -> object:
         """Return the JSON of a look-up's question. Raises UnclearAnswer for everything but a
         readable 200."""
         try:
-            reply = await self._get(Purpose.LOOK_UP, parts, params)
+            reply = await self._get(purpose, parts, params)
         except NoAnswer as silence:
             told = f"the look-up got no answer: {silence}"
             raise UnclearAnswer(told, asked=silence.connected) from None
@@ -94,7 +102,9 @@ class ApiReader:
             said = refusal.code or clean(refusal.message, self._http.token)
             after = retry_after(reply, self._http.server_now())
             raise UnclearAnswer(
-                f"the look-up was refused: HTTP {reply.status} {said}".rstrip(), after
+                f"the look-up was refused: HTTP {reply.status} {said}".rstrip(),
+                after,
+                status=reply.status,
             )
         try:
             return reply.json()

@@ -24,6 +24,7 @@ SHORT_HELPS = {
     "init": "Make a new project with sample files.",
     "lanes": "Show which worker drives which team's campaigns, and what waits.",
     "pause": "Pause a campaign until it is resumed.",
+    "replies": "Read now who has answered, and list them.",
     "report": "Write the results of a campaign as a page with charts.",
     "resolve": "Settle messages in doubt: ask the API, or say what you found.",
     "resume": "Let a paused or cancelled campaign go on, and run it.",
@@ -36,6 +37,7 @@ SHORT_HELPS = {
     "suppress": "The do-not-contact list: add, remove, list, import, export.",
     "test": "Send one of the messages to yourself.",
     "unhold": "Let the messages of people on hold go on.",
+    "who": "Show everything about one person, in all campaigns.",
     "worker": "Send campaigns of a shared ledger, beside other workers.",
 }
 """The short help of every command, which is the `command` of the module of its name in

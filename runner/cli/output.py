@@ -16,6 +16,7 @@ from runner.cli.invocation import Invocation
 from runner.formats import duration, moment, number, safe
 from runner.ledger import moved_mark
 from runner.ledger.ledger import Ledger
+from runner.ledger.queries.replied import ReadUpTo
 from runner.status.status import Status, needs_of
 
 if TYPE_CHECKING:
@@ -69,6 +70,14 @@ def status_lines(status: Status) -> Iterable[str]:
     ]
     if reasons:
         yield table(reasons)
+
+
+def read_up_to_line(up_to: ReadUpTo, now: float) -> str:
+    """Return how far replies were read, in words."""
+    if up_to.at is None:
+        return "replies not read yet"
+    left = f"; {number(up_to.left)} threads are still read one by one" if up_to.left else ""
+    return f"replies read up to {moment(up_to.at, now)}{left}"
 
 
 def need_lines(status: Status, call: Invocation) -> Iterable[str]:

@@ -29,11 +29,14 @@ from runner.ledger.schema import (
     attempt_by_message_id,
     brake,
     campaign,
+    feed,
     handle,
     hold,
+    inbound,
     lane,
     message,
     message_by_message_id,
+    message_by_thread,
     message_contacted,
     message_open,
     message_queued,
@@ -41,6 +44,7 @@ from runner.ledger.schema import (
     message_unplanned,
     meta,
     note,
+    read_back,
     request,
     resolution,
     set_note,
@@ -172,6 +176,12 @@ def _add_handles_acquaintances_and_tags(connection: Connection) -> None:
         table.create(connection)
 
 
+def _add_replies(connection: Connection) -> None:
+    for table in (feed, inbound, read_back):
+        table.create(connection)
+    message_by_thread.create(connection)
+
+
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_resolutions,
     2: _add_brakes_zones_and_contacts,
@@ -182,6 +192,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     7: _keep_rehearsals_apart,
     8: _add_holds,
     9: _add_handles_acquaintances_and_tags,
+    10: _add_replies,
 }
 """By schema version, the step to the next one."""
 

@@ -6,7 +6,7 @@ sender's limits, not as a use of the ledger that its copies must not forget.
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, ColumnElement, Connection, func, select, update
+from sqlalchemy import Boolean, ColumnElement, Connection, and_, func, select, update
 from sqlalchemy.sql import FromClause
 
 from runner.ledger.schema import attempt, campaign, message, note, set_note
@@ -26,6 +26,15 @@ def lane_name(team: str, *, rehearsal: bool) -> str:
 def is_rehearsal(lane: str) -> bool:
     """Return whether a lane is one of rehearsals."""
     return lane.startswith(_LANE)
+
+
+def is_of_lane(lane: str) -> ColumnElement[bool]:
+    """Build the condition that a campaign is sent in a lane, and is no test."""
+    return and_(
+        campaign.c.team == lane.removeprefix(_LANE),
+        campaign.c.rehearsal.is_(is_rehearsal(lane)),
+        ~campaign.c.is_test,
+    )
 
 
 def counts_for(other: FromClause, one: FromClause) -> ColumnElement[bool]:

@@ -32,7 +32,7 @@ from sqlalchemy.sql import FromClause
 from runner.message.evidence import AttemptOutcome
 from runner.message.status import OPEN, MessageStatus, SkipReason
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only for INTEGER keys
@@ -124,7 +124,7 @@ def _only(name: str, condition: ColumnElement[bool], *columns: Column[Any]) -> I
 def set_partial_indexes() -> None:
     """Give partial indexes their conditions for PostgreSQL. Late: with them SQLAlchemy loads all
     that it has for PostgreSQL, which a ledger in a file never needs."""
-    for index in message.indexes | attempt.indexes:
+    for index in message.indexes | attempt.indexes | inbound.indexes:
         condition = index.dialect_options["sqlite"]["where"]
         index.dialect_options["postgresql"]["where"] = condition
 
@@ -167,6 +167,9 @@ message_by_recipient = Index(
 )
 message_by_message_id = _only(
     "message_by_message_id", message.c.message_id.is_not(None), message.c.message_id
+)
+message_by_thread = _only(
+    "message_by_thread", message.c.thread_id.is_not(None), message.c.thread_id
 )
 message_contacted = _only(
     "message_contacted",
@@ -372,6 +375,50 @@ tagged = Table(
     Column("at", Float, nullable=False),
 )
 """The sent messages whose recipients have the campaign's tag, or cannot get it."""
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("lane", String, primary_key=True),
+    Column("cursor", BigInteger),  # the number of the last event read; None: there was none yet
+    Column("read_at", Float, nullable=False),  # when it was last read to its end
+    Column("torn_at", Float),  # when events may have been lost, or before the first read
+)
+"""The place up to which the events of each lane's team have been read."""
+
+inbound = Table(
+    "inbound",
+    metadata,
+    Column("lane", String, primary_key=True),
+    Column("message_id", String, primary_key=True),
+    Column("thread_id", String, nullable=False),
+    Column("at", Float, nullable=False),  # by the server's clock
+    Column("heard_at", Float, nullable=False),
+    Column("kind", String, nullable=False),  # see `inbound.Kind`
+    Column("answers", ForeignKey("message.id")),  # the message of ours
+    Column("wish", String, nullable=False, server_default=""),  # see `opt_out.Wish`
+    Column("words", Text, nullable=False, server_default=""),  # of an opt-out, as evidence
+    CheckConstraint("(kind IN ('open', 'none')) = (answers IS NULL)", name="inbound_answers"),
+)
+"""Messages from the other side, each once. Their texts are not kept."""
+_only("inbound_by_answers", inbound.c.answers.is_not(None), inbound.c.answers)
+_only(
+    "inbound_unsettled",
+    inbound.c.kind.in_([literal_column("'open'"), literal_column("'unread'")]),
+    inbound.c.lane,
+    inbound.c.kind,
+    inbound.c.thread_id,
+)
+
+read_back = Table(
+    "read_back",
+    metadata,
+    Column("lane", String, primary_key=True),
+    Column("thread_id", String, primary_key=True),
+    Column("since", Float, nullable=False),  # Unix s, the smallest first; 0: before all others
+)
+"""Threads of ours that have to be read themselves, since the events may not tell of all in them."""
+Index("read_back_by_since", read_back.c.lane, read_back.c.since)
 
 
 def note(connection: Connection, key: str) -> str:

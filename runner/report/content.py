@@ -174,6 +174,12 @@ def _summary(found: Statistics) -> Sequence[str]:
         lines[0] += f" ({_share(sent, status.total)})"
     if status.per_hour:
         lines[0] += f", {number(status.per_hour)} of them in the last hour"
+    if found.answers is not None:
+        people = found.answers
+        lines.append(
+            f"{number(people.replied)} of {number(people.written_to)} people written to have "
+            f"answered: {people.rate or '–'}; opted out: {number(people.opted_out)}"
+        )
     forecast = outlook.forecast
     if forecast is not None and forecast.seconds < math.inf:
         end = Moment(found.at + forecast.seconds)

@@ -25,6 +25,7 @@ from runner.message.account import AccountName
 from runner.pacing.pacer import Pacer, lookup_spacing, make_pacer
 from runner.planning.draft import Draft, characters_key
 from runner.planning.eta import Scheduled, hours_of, zone_of
+from runner.replies.settings import ReplySettings
 from runner.restored_pacer import restore_pacer
 from runner.sending.acquaintance_check import AcquaintanceCheck
 from runner.sending.guard import GuardLimits
@@ -209,7 +210,14 @@ def settings(driven: Driven, ledger: Ledger) -> Settings:
         hours=hours_of(driven),
         grace=campaign.schedule.grace,
         senders=frozenset(each.id for each in campaign.senders),
+        replies=reply_settings(campaign) if campaign.api.version == "v2" else None,
     )
+
+
+def reply_settings(campaign: Campaign) -> ReplySettings:
+    """Return how a campaign's replies are read."""
+    replies = campaign.replies
+    return ReplySettings(replies.poll, replies.keep, replies.stop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +247,7 @@ async def fetch_identity(
     These requests use up the team's limits too: they wait for leave where the campaign's team is
     known (`row`), and are counted whatever comes of them.
     """
-    meter = RequestMeter(clock, pacer=_remembered(campaign, ledger, row, clock))
+    meter = RequestMeter(clock, pacer=remembered_pacer(campaign, ledger, row, clock))
     channel = connect(
         campaign.api.version,
         campaign.api.base_url,
@@ -262,11 +270,11 @@ async def fetch_identity(
     finally:
         await channel.close()
         if ledger is not None and lane is not None:
-            _count(ledger, lane, meter.early)
+            count_requests(ledger, lane, meter.early)
     return TokenIdentity(lane, channel.origin, team.id, team.name, links, platforms, ahead)
 
 
-def _remembered(
+def remembered_pacer(
     campaign: Campaign, ledger: Ledger | None, row: CampaignRow | None, clock: Clock
 ) -> Pacer | None:
     """Return the team's limits with what the ledger says was used of them."""
@@ -306,7 +314,8 @@ async def authenticate(
     return list(teams.values())
 
 
-def _count(ledger: Ledger, lane: str, requests: Sequence[tuple[float, float]]) -> None:
+def count_requests(ledger: Ledger, lane: str, requests: Sequence[tuple[float, float]]) -> None:
+    """Count requests that were made without a lane, as (started, ended)."""
     rows = [{"lane": lane, "started_at": start, "ended_at": end} for start, end in requests]
     if rows:
         ledger.write(usage.count_requests, rows)

@@ -49,10 +49,13 @@ While it runs
     ``POST /sandbox/failed`` {"id"} marks a message as failed on v1. ``POST /sandbox/people``
     {"people": [{"platformId", "username", "name", "accountStatus", "onX", "contact", "assigned",
     "status", "tags"}]} says who is behind ids (``people`` of ``Options`` from the start): two with
-    one username are a handle that was given to another. These need no token and never count as API
-    requests.
+    one username are a handle that was given to another.
     ``POST /sandbox/thread`` {"id", "archived", "assigned"} changes a thread, and ``GET
-    /sandbox/tags`` says which tags people have.
+    /sandbox/tags`` says which tags people have. ``POST /sandbox/act``
+    {"accountLinkId", "platformId", "react": "👍"} lets a person or a colleague act at once (see
+    ACTS), ``POST /sandbox/answers`` says who answers from now on, as the file of ``--people`` does,
+    and ``POST /sandbox/feed`` {"delay": 5} gives the events other settings (see FeedSettings).
+    These need no token and never count as API requests.
 
 X's own API
     ``GET /2/users/by`` with the token ``x_token``: those people as X has them (``onX``: active,

@@ -5,10 +5,13 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from runner.sandbox.answers import load_answers
 from runner.sandbox.faults import FAULTS, SELECTORS
+from runner.sandbox.feed import FeedSettings, parse_feed
 from runner.sandbox.options import MANGLERS, V1_ORDERS
 from runner.sandbox.quotas import PER_DAY, PER_HOUR, PER_MINUTE
 from runner.sandbox.server import Sandbox, serve_forever
@@ -76,7 +79,12 @@ def parser() -> argparse.ArgumentParser:
         help="a person the team already has",
     )
     out.add_argument(
-        "--people", type=_people, default=[], metavar="FILE", help="JSON, as POST /sandbox/people"
+        "--profiles",
+        dest="people",
+        type=_people,
+        default=[],
+        metavar="FILE",
+        help="JSON, as POST /sandbox/people",
     )
     out.add_argument("--tag-limit", type=int, metavar="N", help="tags that the team may have")
     out.add_argument("--x-token", default="sandbox-token", help="the token of X's own API")
@@ -106,6 +114,15 @@ def parser() -> argparse.ArgumentParser:
     )
     out.add_argument("--page", type=int, metavar="N", help="most messages of a page of v1")
     out.add_argument("--no-advanced-api", action="store_true", help="new people get planRequired")
+    out.add_argument(
+        "--people",
+        dest="answers",
+        type=Path,
+        metavar="FILE",
+        help="who answers when with what, YAML",
+    )
+    names = ", ".join(one.name for one in fields(FeedSettings))
+    out.add_argument("--feed", default="", metavar="NAME=NUMBER,...", help=f"of events: {names}")
     return out
 
 
@@ -117,6 +134,10 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         options[name] = dict(options[name])
     if options.pop("no_specials"):
         options["specials"] = {}
+    options["feed"] = parse_feed(options.pop("feed"))
+    answers = options.pop("answers")
+    if answers is not None:
+        options["answers"] = load_answers(answers)
     options["replay_unconfirmed"] = not options.pop("forget_unconfirmed")
     options["advanced_api"] = not options.pop("no_advanced_api")
     return options

@@ -5,7 +5,10 @@ from typing import Any
 
 from aiohttp import web
 
+from runner.sandbox.acts import perform, perform_due
+from runner.sandbox.answers import Answers, read_act, read_answers
 from runner.sandbox.api.v2_shapes import account_link
+from runner.sandbox.feed import FeedSettings, feed_settings
 from runner.sandbox.options import LINK_STATUSES, AccountLink
 from runner.sandbox.people import Person
 from runner.sandbox.service import Service
@@ -19,6 +22,7 @@ _LINK_FIELDS = {
     "syncedAt": "synced_at",
 }
 
+_BETWEEN = ("accountLinkId", "platformId")
 _HOW = {"origin": "origin", "campaignId": "campaign_id", "ago": "ago"}
 ORIGINS = ("internal", "external", "api")
 
@@ -58,6 +62,25 @@ def write_elsewhere(
     if not isinstance(told.ago, int | float) or not told.ago >= 0:
         raise ValueError(f"ago must be seconds from 0, not {told.ago!r}")
     return service.store.write_elsewhere(*_between(service, link_id, platform_id), content, told)
+
+
+def act(service: Service, link_id: str, platform_id: str, value: dict[str, Any]) -> Message | None:
+    """Let a person or a colleague act now, as an act of the answers is written. Raises
+    ValueError."""
+    now = service.options.clock()
+    perform_due(service.store, now)
+    link, person = _between(service, link_id, platform_id)
+    return perform(service.store, link, person, read_act(value, "act"), now)
+
+
+def set_answers(service: Service, answers: Answers) -> None:
+    """Let people answer so from now on; what is due for earlier messages stays."""
+    service.options.answers = answers
+
+
+def set_feed(service: Service, settings: FeedSettings) -> None:
+    """Give the feed of events other settings."""
+    service.store.feed.settings = settings
 
 
 def _between(service: Service, link_id: str, platform_id: str) -> tuple[AccountLink, Person]:
@@ -169,6 +192,24 @@ def add_routes(app: web.Application, service: Service) -> None:
             service.x.trouble(statuses)
         return web.json_response(service.x.counts())
 
+    async def acts(request: web.Request) -> web.Response:
+        value = await _body(request)
+        link_id, platform_id = _texts(value, "accountLinkId", "platformId")
+        about = {name: one for name, one in value.items() if name not in _BETWEEN}
+        message = act(service, link_id, platform_id, about)
+        return web.json_response({"messageId": message and message.id})
+
+    async def answers(request: web.Request) -> web.Response:
+        set_answers(service, read_answers(await _body(request)))
+        return web.json_response({})
+
+    async def feed(request: web.Request) -> web.Response:
+        value = await _body(request)
+        if not isinstance(value, dict):
+            raise ValueError("the body must be an object")
+        set_feed(service, feed_settings(value))
+        return web.json_response(value)
+
     for method, path, handler in (
         ("GET", "accepted", accepted),
         ("GET", "tally", tally),
@@ -183,6 +224,9 @@ def add_routes(app: web.Application, service: Service) -> None:
         ("GET", "tags", tags),
         ("GET", "x", x),
         ("POST", "x", x),
+        ("POST", "act", acts),
+        ("POST", "answers", answers),
+        ("POST", "feed", feed),
     ):
         app.router.add_route(method, f"/sandbox/{path}", _guarded(handler))
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runner.sandbox.answers import NO_ANSWERS, Answers
 from runner.sandbox.api.refusals import WORDINGS
 from runner.sandbox.faults import Fault
+from runner.sandbox.feed import FeedSettings
 from runner.sandbox.people import SPECIALS, UNCONFIRMED, UNCONFIRMED_DELIVERED, made_up_id
 from runner.sandbox.quotas import PER_DAY, PER_HOUR, PER_MINUTE
 
@@ -119,6 +121,8 @@ class Options:
     meets_everyone: bool = False
     x_token: str = TOKEN
     x_requests: int = X_REQUESTS
+    answers: Answers = NO_ANSWERS
+    feed: FeedSettings = field(default_factory=FeedSettings)
 
     def __post_init__(self) -> None:
         if self.compare not in ("value", "bytes"):

@@ -71,6 +71,11 @@ class Sandbox:
         external or api), campaign_id, ago in seconds. Raises ValueError."""
         return admin.write_elsewhere(self.service, link_id, platform_id, content, **how)
 
+    def act(self, link_id: str, platform_id: str, **act: Any) -> Message | None:
+        """Let a person or a colleague act now: one of ACTS, for example ``react="👍"``. Raises
+        ValueError."""
+        return admin.act(self.service, link_id, platform_id, act)
+
     def fail(self, message_id: str) -> None:
         """Mark a message as failed, as v1 shows it. Raises ValueError for an unknown one."""
         admin.fail(self.service, message_id)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from runner.sandbox.acts import perform_due
 from runner.sandbox.api import v1, v2
 from runner.sandbox.api.http import Answer, Call, json_answer
 from runner.sandbox.api.refusals import Refusal
@@ -16,7 +17,7 @@ from runner.sandbox.faults import Fault, FaultBook
 from runner.sandbox.options import Options
 from runner.sandbox.people import made_up_id
 from runner.sandbox.quotas import PER_MINUTE, Keys, Limits
-from runner.sandbox.store import Store, stamp
+from runner.sandbox.store import Store, record_entries, stamp
 
 ROUTES = {1: v1.ROUTES, 2: v2.ROUTES}
 
@@ -73,7 +74,9 @@ class Service:
         self.counts: Counter[str] = Counter()
         self.limited = 0
         self._requests = 0
-        for entry in self.store.restored:
+        for entry in record_entries(options.record):
+            perform_due(self.store, entry["at"])
+            self.store.restore(entry)
             self._restore_key(entry)
 
     def _restore_key(self, entry: dict[str, Any]) -> None:
@@ -122,6 +125,7 @@ class Service:
     async def answer(self, call: Call) -> Answer:
         """Answer one API request; the fault that hits it is left in ``call.fault``."""
         sunset = False
+        perform_due(self.store, call.now)
         try:
             self._check_token(call)
             self._check_limits(call)

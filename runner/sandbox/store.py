@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from runner.sandbox.answers import Agenda
+from runner.sandbox.feed import Event, Feed
 from runner.sandbox.options import AccountLink, Options, default_links
 from runner.sandbox.people import People, Person, made_up_id, made_up_number
 
@@ -34,14 +36,18 @@ ENTRY_KEYS = (
 )
 
 
-EVENT_LIFE = 7 * 86400.0
-"""Seconds for which events are kept (InboxHQ/inboxapp-sdk spec/openapi.json)."""
-
-
 def stamp(at: float) -> str:
     """Return Unix seconds as the API writes times: UTC, milliseconds, ``Z``."""
     text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """A person's reaction to a message."""
+
+    emoji: str
+    at: float
 
 
 @dataclass
@@ -60,6 +66,9 @@ class Message:
     origin: str = "api"
     campaign_id: str | None = None
     failed: bool = False
+    edited_at: float | None = None
+    deleted_at: float | None = None
+    reactions: list[Reaction] = field(default_factory=list)
 
 
 @dataclass
@@ -73,6 +82,7 @@ class Thread:
     messages: list[Message] = field(default_factory=list)
     archived: bool = False
     assigned: bool = False
+    accepted: int = 0
 
     @property
     def platform_id(self) -> str:
@@ -91,18 +101,6 @@ class Thread:
 
 
 @dataclass(frozen=True)
-class Event:
-    """Something that happened: ``kind`` is thread.created, message.sent or message.received."""
-
-    id: str
-    seq: int
-    kind: str
-    at: float
-    thread: Thread
-    message: Message | None = None
-
-
-@dataclass(frozen=True)
 class Order:
     """A send that passed every check: who writes to whom, and what."""
 
@@ -116,15 +114,17 @@ class Order:
 @dataclass(frozen=True)
 class Elsewhere:
     """The origin of a message that was written in the app, on the platform or by another program.
-    ``origin`` is internal, external or api, as v1 tells it; ``ago`` is in seconds."""
+    ``origin`` is internal, external or api, as v1 tells it; ``ago`` is in seconds before ``at``,
+    which is now unless given."""
 
     origin: str = "internal"
     campaign_id: str | None = None
     ago: float = 0.0
+    at: float | None = None
 
 
 class Store:
-    """One team's data. Raises ValueError for a record file that cannot be read."""
+    """One team's data."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -136,15 +136,13 @@ class Store:
         self.people = People(dict(options.contacts))
         self.threads: dict[str, Thread] = {}
         self.messages: dict[str, Message] = {}
-        self.events: list[Event] = []
+        self.feed = Feed(options.feed)
+        self.agenda = Agenda()
         self.accepted: list[dict[str, Any]] = []
-        self.restored: list[dict[str, Any]] = []
         self.tags: dict[str, str] = {}
         self.statuses: dict[str, str] = {}
         self._ids = 0
         self._record: int | None = None
-        if options.record is not None:
-            self._restore(options.record)
 
     def tag_named(self, ref: str) -> str | None:
         """Return the id of the tag with this id or name, None for none."""
@@ -196,11 +194,7 @@ class Store:
     def events_after(self, after: int, now: float, most: int | None = None) -> list[Event]:
         """Return the events after a number that are kept and shown by now; ``most`` are kept in
         all."""
-        oldest = after if most is None else max(after, len(self.events) - most)
-        shown_until = now - self._options.show_after
-        return [
-            event for event in self.events[oldest:] if now - EVENT_LIFE < event.at <= shown_until
-        ]
+        return self.feed.after(after, now - self._options.show_after, most=most)
 
     def accept(
         self,
@@ -231,23 +225,54 @@ class Store:
         }
         self._write(entry | {"body": body.decode("utf-8", "replace"), "unconfirmed": unconfirmed})
         self.accepted.append(entry)
-        return self._add(order, message_id, now, outbound=True)
+        return self._add_accepted(order, message_id, now)
+
+    def _add_accepted(self, order: Order, message_id: str, at: float) -> Message:
+        message = self._add(order, message_id, at, outbound=True)
+        thread = message.thread
+        thread.accepted += 1
+        options = self._options
+        for place, act in options.answers.to_message(message, thread.accepted, options.seed):
+            self.agenda.add(at + act.after, act, message, place)
+        return message
 
     def write_elsewhere(
-        self, link: AccountLink, person: Person, content: str, how: Elsewhere
+        self,
+        link: AccountLink,
+        person: Person,
+        content: str,
+        how: Elsewhere,
+        message_id: str | None = None,
     ) -> Message:
         """Add an outbound message that is no send of this API's client: not in the list."""
         order = Order(link, person, person.platform_id, content)
-        at = self._options.clock() - how.ago
-        message = self._add(order, self.new_message_id(), at, outbound=True)
+        at = (self._options.clock() if how.at is None else how.at) - how.ago
+        message = self._add(order, message_id or self.new_message_id(), at, outbound=True)
         message.origin, message.campaign_id = how.origin, how.campaign_id
         message.thread.messages.sort(key=lambda one: one.created_at)
         return message
 
-    def receive(self, link: AccountLink, person: Person, content: str) -> Message:
-        """Add an inbound message: the person writes to the account."""
+    def receive(
+        self,
+        link: AccountLink,
+        person: Person,
+        content: str,
+        *,
+        at: float | None = None,
+        message_id: str | None = None,
+    ) -> Message:
+        """Add an inbound message: the person writes to the account, now unless ``at`` is given."""
         order = Order(link, person, person.platform_id, content)
-        return self._add(order, self.new_message_id(), self._options.clock(), outbound=False)
+        when = self._options.clock() if at is None else at
+        return self._add(order, message_id or self.new_message_id(), when, outbound=False)
+
+    def remove(self, thread: Thread, at: float) -> None:
+        """Delete a thread, with its messages."""
+        del self.threads[thread.id]
+        for message in thread.messages:
+            del self.messages[message.id]
+        data = {"accountLinkId": thread.link.id, "platform": thread.link.platform}
+        self.feed.note("thread.deleted", at, thread, data=data)
 
     def _add(self, order: Order, message_id: str, now: float, *, outbound: bool) -> Message:
         thread = self.thread_of(order.link, order.person)
@@ -256,7 +281,7 @@ class Store:
             thread = Thread(thread_id, order.link, order.person, now)
             self.threads[thread_id] = thread
             self.people.add_contact(order.person)
-            self._note("thread.created", now, thread)
+            self.feed.note("thread.created", now, thread)
         message = Message(
             id=message_id,
             thread=thread,
@@ -271,12 +296,9 @@ class Store:
         )
         thread.messages.append(message)
         self.messages[message_id] = message
-        self._note("message.sent" if outbound else "message.received", now, thread, message)
+        kind = "message.sent" if outbound else "message.received"
+        self.feed.note(kind, now, thread, message)
         return message
-
-    def _note(self, kind: str, at: float, thread: Thread, message: Message | None = None) -> None:
-        seq = len(self.events) + 1
-        self.events.append(Event(made_up_id("event", seq), seq, kind, at, thread, message))
 
     def tally(self) -> dict[str, Any]:
         """Return the number of sends and of people, and those who got more than one (as first
@@ -308,25 +330,25 @@ class Store:
         # One write, straight to the kernel: whole lines survive a SIGKILL of this process.
         os.write(self._record, line.encode())
 
-    def _restore(self, record: Path) -> None:
-        if not record.exists():
-            return
-        for entry in _entries(record):
-            link = self.links.get(entry["sender"])
-            if link is None:
-                raise ValueError(f"{record}: no account link {entry['sender']!r}")
-            person = self.people.by_inbox_id(entry["recipient"])
-            if person is None or person.platform_id != entry["person"]:
-                person = self.people.by_platform_id(link.platform, entry["person"])
-            if person is None:
-                raise ValueError(f"{record}: no person {entry['person']!r}")
-            order = Order(link, person, entry["recipient"], entry["content"])
-            self.accepted.append({name: entry[name] for name in ENTRY_KEYS})
-            self._add(order, entry["message_id"], entry["at"], outbound=True)
-            self.restored.append(entry)
+    def restore(self, entry: dict[str, Any]) -> None:
+        """Add what an entry of the record tells. Raises ValueError."""
+        link = self.links.get(entry["sender"])
+        if link is None:
+            raise ValueError(f"record: no account link {entry['sender']!r}")
+        person = self.people.by_inbox_id(entry["recipient"])
+        if person is None or person.platform_id != entry["person"]:
+            person = self.people.by_platform_id(link.platform, entry["person"])
+        if person is None:
+            raise ValueError(f"record: no person {entry['person']!r}")
+        order = Order(link, person, entry["recipient"], entry["content"])
+        self.accepted.append({name: entry[name] for name in ENTRY_KEYS})
+        self._add_accepted(order, entry["message_id"], entry["at"])
 
 
-def _entries(record: Path) -> Iterable[dict[str, Any]]:
+def record_entries(record: Path | None) -> Iterable[dict[str, Any]]:
+    """Give the entries of an earlier sandbox's record. Raises ValueError for a bad line."""
+    if record is None or not record.exists():
+        return
     data = record.read_bytes()
     if data and not data.endswith(b"\n"):
         # A line that a dying machine did not finish was never answered for.

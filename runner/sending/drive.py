@@ -16,6 +16,7 @@ from runner.restored_pacer import restore_pacer
 from runner.sending.dispatcher import Dispatcher
 from runner.sending.lane import Lane
 from runner.sending.reconciler import Reconciler
+from runner.sending.reply_poll import replies_read
 
 
 async def drive_lane(lane: Lane, *, sends: bool = True) -> None:
@@ -30,16 +31,17 @@ async def drive_lane(lane: Lane, *, sends: bool = True) -> None:
     _record_stops(lane)
     _restore_limits(lane)
     lane.in_flight.settling = len(lane.ledger.read(in_doubt.in_doubt, lane.stops.running))
-    settling = asyncio.create_task(Reconciler(lane).run(), name="reconcile")
-    try:
-        if sends:
-            await Dispatcher(lane).run()
-        lane.in_flight.is_dispatched = True
-        lane.notify()
-        await settling
-    finally:
-        settling.cancel()
-        await asyncio.gather(settling, return_exceptions=True)
+    async with replies_read(lane):
+        settling = asyncio.create_task(Reconciler(lane).run(), name="reconcile")
+        try:
+            if sends:
+                await Dispatcher(lane).run()
+            lane.in_flight.is_dispatched = True
+            lane.notify()
+            await settling
+        finally:
+            settling.cancel()
+            await asyncio.gather(settling, return_exceptions=True)
     if lane.stops.error is not None:
         raise lane.stops.error
     _record_stops(lane)

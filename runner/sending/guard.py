@@ -8,17 +8,27 @@ RATE_OVER = 50
 """The newest messages that the failure rate is of."""
 
 RATE_FLOOR = 20
-"""Messages below which a rate says nothing."""
+"""Messages, or people who have answered, below which a rate says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class GuardLimits:
     """A guard's limits, at which it stops its campaign; None switches one off. `failure_rate`: more
-    than this share of the last `RATE_OVER` messages."""
+    than this share of the last `RATE_OVER` messages; `opt_out_rate`: of the people who have
+    answered since the campaign went on last."""
 
     consecutive_failures: int | None = 10
     failure_rate: float | None = 0.2
     in_doubt: int | None = 50
+    opt_out_rate: float | None = 0.5
+
+    def objection(self, replied: int, opted_out: int) -> str:
+        """Return why a campaign has to stop of whose people so many have answered and opted out,
+        empty while it need not."""
+        rate = self.opt_out_rate
+        if rate is None or replied < RATE_FLOOR or opted_out <= rate * replied:
+            return ""
+        return f"{opted_out} of {replied} people who answered opted out"
 
 
 @dataclass(slots=True)

@@ -22,7 +22,8 @@ class InFlight:
     `stamped`, how acceptances were stamped, by key, as kept. The reconciler: `settling`, the doubts
     that this run will still try to settle (an attempt adds its own until it has counted), and
     `reserved`, the senders whose next message is a repeat. The drive: `is_dispatched`, once nothing
-    more of the queue is sent.
+    more of the queue is sent. The poll for replies: `answered`, doubts whose people have answered,
+    until the reconciler has seen it.
     """
 
     count: int = 0
@@ -33,6 +34,7 @@ class InFlight:
     settling: int = 0
     reserved: Collection[str] = ()
     is_dispatched: bool = False
+    answered: set[int] = field(default_factory=set)
 
     def begin(self, campaign: int) -> None:
         """Count a message of a campaign that is taken out of the queue."""

@@ -15,6 +15,7 @@ from runner.ledger.messages.claims import SendRequest
 from runner.ledger.messages.in_doubt import Doubt
 from runner.ledger.messages.queue import QueuedMessage
 from runner.pacing.pacer import Pacer, Permit
+from runner.replies.settings import ReplySettings
 from runner.schedule import Hours, next_open
 from runner.sending.acquaintance_check import AcquaintanceCheck
 from runner.sending.backoff import Backoff
@@ -68,6 +69,7 @@ class Settings:
     grace: float = math.inf  # by which its start may be missed
     senders: Collection[str] | None = None  # those that the file names; None for any
     acquaintances: AcquaintanceCheck | None = None  # before a first message; None: nobody is asked
+    replies: ReplySettings | None = None  # None: they are not read
 
     def opens(self, zone: str, at: float) -> float:
         """Return when a message to a recipient in `zone` may go, from `at` on (Unix seconds)."""

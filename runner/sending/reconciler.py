@@ -160,8 +160,12 @@ class Reconciler:
     def _case_of(self, doubt: Doubt) -> Case:
         case = self._cases.get(doubt.id)
         if case is None or case.numbers.isdisjoint(doubt.numbers):
-            return Case(doubt.numbers, self._first_due(doubt))
+            case = Case(doubt.numbers, self._first_due(doubt))
         case.numbers = doubt.numbers
+        if doubt.id in self.lane.in_flight.answered:  # so it has arrived: a look-up will show it
+            self.lane.in_flight.answered.discard(doubt.id)
+            case.due_at = self.lane.clock.boot()
+            case.tries[False] = min(case.tries[False], MOST_LOOKUPS - 1)
         return case
 
     def _resume_later(self, doubts: list[Doubt]) -> None:

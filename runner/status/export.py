@@ -28,6 +28,8 @@ EXPORT_COLUMNS = (
     "attempts",
     "sent_at",
     "content",
+    "replied_at",
+    "opted_out_at",
 )
 """The public columns of an export; the prospect's own follow."""
 
@@ -114,4 +116,6 @@ def _public(row: ExportRow) -> list[str | int | None]:
         row.attempts,
         iso(row.sent_at),
         row.content,
+        iso(row.replied_at),
+        iso(row.opted_out_at),
     ]

@@ -19,7 +19,8 @@ from runner.ledger.campaigns import account_links, brakes
 from runner.ledger.campaigns.brakes import Brake
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
-from runner.ledger.queries import statistics
+from runner.ledger.queries import replied, statistics
+from runner.ledger.queries.replied import Figures
 from runner.ledger.queries.statistics import SenderCount, Slot
 from runner.message.account import AccountName
 from runner.message.status import MessageStatus
@@ -111,6 +112,7 @@ class Statistics:
     needs: Sequence[Need] = ()
     columns: Sequence[str] = ()
     links: Mapping[str, AccountName] = field(default_factory=dict)
+    answers: Figures | None = None  # None: replies were never read
 
 
 Progress = Callable[[Callable[[], str]], None]
@@ -148,6 +150,8 @@ def statistics_of(
         step = STEPS[0] if span is None else step_for(span[1] - span[0])
         slots = statistics.ended(connection, row.id, min(step[1], QUARTER)) if span else []
         names = statistics.column_names(connection, row.id)
+        was_read = status.read_up_to is not None and status.read_up_to.at is not None
+        answers = replied.figures(connection, row.id) if was_read else None
         columns = []
         for name in by:
             counting(name)
@@ -166,6 +170,7 @@ def statistics_of(
         needs=needs_of(status),
         columns=names,
         links=ledger.read(account_links.known, rehearsal=row.rehearsal),
+        answers=answers,
     )
 
 
@@ -280,6 +285,7 @@ def as_json(found: Statistics) -> dict[str, Any]:
     """Return the public form, whose names stay."""
     status = found.status
     told = status.as_json() | {"at": iso(found.at)}
+    told["answers"] = None if found.answers is None else found.answers.as_json()
     told["sends"] = {
         "every": found.series.every,
         "buckets": [

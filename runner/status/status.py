@@ -18,7 +18,8 @@ from runner.ledger.messages import queue as message_queue
 from runner.ledger.messages.holds import NONE_HELD, Held
 from runner.ledger.messages.in_doubt import Doubt
 from runner.ledger.messages.queue import SenderQueue
-from runner.ledger.queries import totals
+from runner.ledger.queries import replied, totals
+from runner.ledger.queries.replied import ReadUpTo
 from runner.message.key import name_fields
 from runner.message.status import MessageStatus
 from runner.status.driver import driver_of, is_owned
@@ -84,6 +85,8 @@ class Status:
     stopped_senders: dict[str, Brake] = field(default_factory=dict)  # of those with a queue
     waits_for: list[WaitsFor] = field(default_factory=list)
     held: Held = NONE_HELD  # queued, to people on hold
+    replied: int = 0  # people who have answered
+    read_up_to: ReadUpTo | None = None  # how far replies were read; None where nobody was asked
     outlook: Outlook = Outlook()
 
     @property
@@ -129,6 +132,8 @@ class Status:
                 for status, reason, count in self.reasons
             ],
             "held": self.held.messages,
+            "replied": self.replied,
+            "replies_read_at": iso(self.read_up_to.at) or None if self.read_up_to else None,
             "waits_for": [
                 {**name_fields(each.campaign), "count": each.count} for each in self.waits_for
             ],
@@ -172,6 +177,8 @@ def status_of(
         brake=brakes.active(connection, [row.id]).get(row.id),
         stopped_senders=brakes.stopped_senders(connection, {each.sender for each in waiting}),
         held=holds.held_of(connection, row.id, now),
+        replied=replied.count_replied(connection, row.id),
+        read_up_to=replied.read_up_to(connection, row.lane) if counts[_S.SENT] else None,
     )
     if found.blocked <= 0:
         return found
@@ -225,8 +232,8 @@ def needs_of(status: Status) -> list[Need]:
             what = f"{each.count:,} wait for {each.campaign}, in doubt about the same people"
             found.append(Need(what, ("resolve", each.path_beside(file))))
     if held := status.held.messages:
-        what, then = f"held: {held:,}", "see who with hold --list; to let them go on"
-        found.append(Need(what, ("unhold", "ID"), then=then))
+        then = "see who with hold --list; never again: suppress add ID; to let them go on"
+        found.append(Need(f"held: {held:,}", ("unhold", "ID"), then=then))
     if failed := status.counts[_S.FAILED]:
         found.append(Need(f"{failed:,} failed", ("retry", file)))
     return found

@@ -26,10 +26,11 @@ from runner.ledger.campaigns import brakes, submissions, workers
 from runner.ledger.campaigns.brakes import Halt
 from runner.ledger.campaigns.workers import STALL
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import holds, in_doubt, queue
+from runner.ledger.messages import feeds, holds, in_doubt, queue
 from runner.ledger.queries import totals
 from runner.planning.draft import known_handles
 from runner.planning.eta import hours_of
+from runner.replies.settings import joined
 from runner.run.team import TeamCampaigns, TokenIdentity, check_senders, fetch_identity
 from runner.sending.drive import drive_lane
 from runner.sending.lane import Lane
@@ -58,6 +59,10 @@ SLICE_IDLE = 2.0
 
 KNOWN_FOR = 600.0
 """Seconds for which what the API tells of a token and its senders is believed."""
+
+HEAR_AGAIN = 600.0
+"""Seconds until replies are read again to a lane that has nothing else to do: a tenth of the
+requests of one that sends. Our own choice."""
 
 HELD_RETRY = 5.0
 """Seconds until a lane is tried again that a run of one machine has now."""
@@ -215,6 +220,8 @@ class WorkerLanes:
             await team.close()
         self._stop_driving(lane)
         next_at = self._due_again(lane)
+        if (hears_at := self._hears_again(lane)) < math.inf:
+            next_at = min(next_at or math.inf, hears_at)
         if left_out:
             next_at = min(next_at or math.inf, self.clock.now() + TROUBLE_RETRY)
         told = "; ".join([*stopped, *left_out, *stop_reasons(lane)])
@@ -329,6 +336,17 @@ class WorkerLanes:
         one wakes nobody when they are settled."""
         blocking = self.ledger.read(queue.blocking_campaigns, campaign)
         return any(each.lane != lane.id for each in blocking)
+
+    def _hears_again(self, lane: Lane) -> float:
+        """Return when replies are to be read again (Unix seconds), for as long as people may answer
+        what was sent; infinity for never."""
+        every = [each.replies for each in lane.campaigns.values() if each.replies is not None]
+        if not every or lane.stops.lane:
+            return math.inf
+        settings, now = joined(every), self.clock.now()
+        if not self.ledger.read(feeds.was_written_to, lane.id, now - settings.keep):
+            return math.inf
+        return now + max(settings.poll, HEAR_AGAIN)
 
     def _put_off(
         self, lane_id: str, next_at: float | None, trouble: str = "", owner: int | None = None

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import signal
+import time
 import uuid
+from datetime import datetime
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from .support import Project, people, until
+from .support import LINK, Project, people, until
 
 
-def test_a_lane_at_its_end_rests_though_its_worker_lives(project: Project, postgres: str) -> None:
+def test_a_lane_at_its_end_hears_and_then_rests_though_its_worker_lives(
+    project: Project, postgres: str
+) -> None:
     name = f"ledger_{uuid.uuid4().hex}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -27,8 +31,26 @@ def test_a_lane_at_its_end_rests_though_its_worker_lives(project: Project, postg
     def lane() -> Any:
         return project.ok("lanes", "--json", *state).json[0]
 
-    until(lambda: lane()["next_at"] is None, "the lane handed on")
+    until(lambda: lane()["state"] == "waits", "the lane handed on")
     assert sorted(project.api.recipients) == ids
+    waits = datetime.fromisoformat(lane()["next_at"]).timestamp() - time.time()
+    assert 500 < waits < 601  # until replies are read again
+
+    project.api.ask("act", {"accountLinkId": LINK, "platformId": ids[0], "write": "Please stop!"})
+
+    def has_heard() -> Any:
+        with psycopg.connect(postgres.replace("/postgres?", f"/{name}?"), autocommit=True) as own:
+            own.execute("UPDATE submission SET next_at = 0")  # rather than wait for ten minutes
+        return project.ok("suppress", "list", "--json", *state).json
+
+    until(has_heard, "the opt-out")
+    until(lambda: lane()["state"] == "waits", "the lane handed on again")
+
+    # Once nobody may answer any more, it rests.
+    with psycopg.connect(postgres.replace("/postgres?", f"/{name}?"), autocommit=True) as own:
+        own.execute("UPDATE message SET sent_at = sent_at - 15 * 86400")
+        own.execute("UPDATE submission SET next_at = 0")
+    until(lambda: lane()["next_at"] is None, "the lane at rest")
     assert lane()["state"] == "rests"
     worker.process.send_signal(signal.SIGTERM)
     assert worker.wait().code == 0

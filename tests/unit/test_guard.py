@@ -24,7 +24,7 @@ from tests.support import SENDER
 from tests.virtual import ScriptedApi, VirtualClock
 
 S = MessageStatus
-NONE = GuardLimits(None, None, None)
+NONE = GuardLimits(None, None, None, None)
 
 
 def guard(**limits: Any) -> CampaignGuard:
@@ -92,7 +92,10 @@ def test_what_is_switched_off_stops_nothing() -> None:
     ("written", "expected"),
     [
         ("{}", GuardLimits(10, 0.2, 50)),
-        ("{consecutive_failures: none, failure_rate: none, in_doubt: none}", NONE),
+        (
+            "{consecutive_failures: none, failure_rate: none, in_doubt: none, opt_out_rate: none}",
+            NONE,
+        ),
         ("{consecutive_failures: 3, failure_rate: 1, in_doubt: 7}", GuardLimits(3, 1.0, 7)),
         ("{failure_rate: 0.05}", GuardLimits(failure_rate=0.05)),
     ],
@@ -275,3 +278,23 @@ def test_a_systemic_refusal_is_kept_for_whoever_asks_later(make: Callable[..., S
     setting.drive()
     [kept] = setting.ledger.read(brakes.active, [setting.campaign]).values()
     assert (kept.kind, kept.why) == (BrakeKind.STOPPED, "token")
+
+
+@pytest.mark.parametrize(
+    ("rate", "replied", "opted_out", "stops"),
+    [
+        (0.5, 19, 19, False),  # too few to say
+        (0.5, 20, 10, False),
+        (0.5, 20, 11, True),
+        (0.0, 20, 0, False),
+        (0.0, 20, 1, True),
+        (None, 20, 20, False),
+    ],
+)
+def test_people_who_object_stop_a_campaign(
+    rate: float | None, replied: int, opted_out: int, stops: bool
+) -> None:
+    why = GuardLimits(opt_out_rate=rate).objection(replied, opted_out)
+    assert bool(why) == stops
+    if stops:
+        assert why == f"{opted_out} of {replied} people who answered opted out"

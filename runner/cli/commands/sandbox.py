@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 
 from runner.cli.options import examples
+from runner.sandbox.answers import ACTS, NO_ANSWERS, load_answers
 from runner.sandbox.faults import FAULTS, SELECTORS
+from runner.sandbox.feed import parse_feed
 from runner.sandbox.server import Sandbox, serve_forever
 
 
@@ -26,6 +28,8 @@ class _WithFaults(click.Command):
             formatter.write_dl(rows)
         with formatter.section("Keys of every fault"):
             formatter.write_dl(list(SELECTORS.items()))
+        with formatter.section("Acts of people, {after: 2h, ACT: …} in --people"):
+            formatter.write_dl(list(ACTS.items()))
         super().format_epilog(ctx, formatter)
 
 
@@ -69,6 +73,15 @@ def _limit(ctx: click.Context, param: click.Parameter, value: str) -> int | None
 @click.option(
     "--seed", default=0, show_default=True, help="Seed of the people and ids that it makes up."
 )
+@click.option(
+    "--people",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Who answers when with what, in YAML.",
+)
+@click.option(
+    "--feed", default="", metavar="SPEC", help="Of its events: delay=5,page=10,hole_every=3 …"
+)
 def command(
     host: str,
     port: int,
@@ -76,6 +89,8 @@ def command(
     faults: tuple[str, ...],
     per_minute: int | None,
     record: Path | None,
+    people: Path | None,
+    feed: str,
     seed: int,
 ) -> int:
     """Start the stand-in API in the foreground, until Ctrl-C.
@@ -85,7 +100,13 @@ def command(
     """
     try:
         sandbox = Sandbox(
-            token=token, faults=faults, per_minute=per_minute, record=record, seed=seed
+            token=token,
+            faults=faults,
+            per_minute=per_minute,
+            record=record,
+            seed=seed,
+            answers=NO_ANSWERS if people is None else load_answers(people),
+            feed=parse_feed(feed),
         )
     except ValueError as problem:
         raise click.UsageError(str(problem)) from None

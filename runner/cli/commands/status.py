@@ -11,7 +11,13 @@ import click
 
 from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
-from runner.cli.output import finish_lines, json_text, need_lines, status_lines
+from runner.cli.output import (
+    finish_lines,
+    json_text,
+    need_lines,
+    read_up_to_line,
+    status_lines,
+)
 from runner.clock import SystemClock
 from runner.formats import moment, number, safe
 from runner.status.outlook import outlook_as_json
@@ -70,6 +76,10 @@ def _text(found: Overview, call: Invocation) -> str:
     for each in found.campaigns:
         outlook = each.outlook
         lines += status_lines(each)
+        if each.replied:
+            lines.append(f"  {number(each.replied)} have answered")
+        if each.read_up_to is not None and each.read_up_to.at is not None:
+            lines.append(f"  {read_up_to_line(each.read_up_to, now)}")
         if each.per_hour:
             lines.append(f"  {number(each.per_hour)} sent in the last hour")
         if outlook.binds_now and outlook.next_at is not None:

@@ -38,6 +38,7 @@ class Act(StrEnum):
     UNSUPPRESS = "unsuppress"
     HOLD = "hold"
     UNHOLD = "unhold"
+    NOT_A_REPLY = "not_a_reply"
 
 
 @dataclass(frozen=True, slots=True)

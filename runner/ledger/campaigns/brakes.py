@@ -99,6 +99,14 @@ def active(connection: Connection, campaigns: Collection[int]) -> dict[int, Brak
     return {id: each for id, each in brakes.items() if each.kind is not BrakeKind.RELEASED}
 
 
+def released_at(connection: Connection, campaign: int) -> float:
+    """Return when a campaign went on last after something had stopped it (Unix s), 0 for never."""
+    wanted = select(func.max(brake.c.set_at)).where(
+        brake.c.campaign == campaign, brake.c.kind == BrakeKind.RELEASED
+    )
+    return connection.execute(wanted).scalar() or 0.0
+
+
 def stopped_senders(connection: Connection, senders: Collection[str]) -> dict[str, Brake]:
     """Read what has stopped these senders since their last run; none for one that may send."""
     newest = (

@@ -25,12 +25,15 @@ from runner.ledger.schema import (
     attempt,
     brake,
     campaign,
+    feed,
     hold,
+    inbound,
     lane,
     message,
     meta,
     metadata,
     note,
+    read_back,
     request,
     resolution,
     row_skip,
@@ -57,7 +60,8 @@ Copied = Callable[[int], None]
 
 def rows_of(source: Connection) -> int:
     """Count the rows that are to be copied."""
-    counts = [select(func.count()).select_from(table) for table in (*COPIED, suppression, hold)]
+    tables = (*COPIED, suppression, hold, feed, inbound, read_back)
+    counts = [select(func.count()).select_from(table) for table in tables]
     return sum(source.execute(each).scalar_one() for each in counts)
 
 
@@ -121,6 +125,7 @@ def bring(
             _copy(target, source, table, above, copied)
         _merge_suppressions(target, source, copied)
         _merge_holds(target, source, copied)
+        _merge_replies(target, source, above, copied)
     _merge_lanes(target, source, above["run"])
     _merge_notes(target, source)
     for table in NUMBERED:
@@ -217,6 +222,24 @@ def _merge_holds(target: Connection, source: Connection, copied: Copied) -> None
             " AND (excluded.until IS NULL OR excluded.until > hold.until)"
         )
     )
+
+
+def _merge_replies(
+    target: Connection, source: Connection, above: dict[str, int], copied: Copied
+) -> None:
+    """Copy what was read of replies; a team's events are read on from the earlier place."""
+    for table in (feed, inbound, read_back):
+        target.execute(text(f"CREATE TEMP TABLE its (LIKE {table.name}) ON COMMIT DROP"))
+        _copy(target, source, table, above, copied, into="its")
+        known = "DO NOTHING"
+        if table is feed:
+            known = (
+                "(lane) DO UPDATE SET cursor = least(feed.cursor, excluded.cursor),"
+                " read_at = least(feed.read_at, excluded.read_at),"
+                " torn_at = coalesce(feed.torn_at, excluded.torn_at)"
+            )
+        target.execute(text(f"INSERT INTO {table.name} SELECT * FROM its ON CONFLICT {known}"))
+        target.execute(text("DROP TABLE its"))
 
 
 def _merge_lanes(target: Connection, source: Connection, above: int) -> None:

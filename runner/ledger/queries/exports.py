@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
+from runner.ledger.queries.replied import first_replies, has_any
 from runner.ledger.queries.totals import is_own_result
 from runner.ledger.schema import message, row_skip
 from runner.ledger.statements import Prepared, each_of
@@ -35,6 +36,8 @@ class ExportRow(NamedTuple):
     sent_at: float | None
     content: str
     columns: str
+    replied_at: float | None = None
+    opted_out_at: float | None = None
 
 
 _EXPORTED = Prepared(
@@ -90,13 +93,15 @@ def export_rows(
     # Their ids alone are put into order: whole rows would be written to a temporary file for it.
     ordered = connection.execute(wanted.order_by(message.c.row, message.c.id))
     ids = array("q", (each for (each,) in ordered))
+    answered = has_any(connection)
     for at in range(0, len(ids), EXPORT_BATCH):
         some = ids[at : at + EXPORT_BATCH].tolist()
         rows = _EXPORTED.rows(connection, ids=json.dumps(some))
         found: dict[int, tuple[Any, ...]] = {row[0]: row for row in rows}
+        answers = first_replies(connection, some) if answered else {}
         for each in some:
             _, number, to, status, *rest = found[each]
-            yield ExportRow(number, to, _STATUS[status], *rest)
+            yield ExportRow(number, to, _STATUS[status], *rest, *answers.get(each, (None, None)))
     if statuses and _S.SKIPPED not in statuses:
         return
     skipped = (

@@ -240,12 +240,20 @@ async def list_messages(service: "Service", call: Call) -> Answer:
     return json_answer(200, answer)
 
 
+V1_EVENTS = ("thread.created", "message.sent", "message.received")
+"""Events that v1 tells of here; the others have shapes of their own, which nobody needs."""
+
+
 async def list_events(service: "Service", call: Call) -> Answer:
     """GET /events."""
     after = call.whole("afterSeq", 0, 2**53 - 1, 0)
     limit = call.whole("limit", 1, 1000, 100)
     kept = service.store.events_after(after, call.now)
-    page = [one for one in kept[:limit] if one.thread.link.platform == "twitter"]
+    page = [
+        one
+        for one in kept[:limit]
+        if one.thread.link.platform == "twitter" and one.kind in V1_EVENTS
+    ]
     answer = {
         "events": [shapes.event(one, call.now) for one in page],
         "hasMore": len(kept) > limit,

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from runner.sandbox.feed import Event
 from runner.sandbox.options import AccountLink
 from runner.sandbox.people import Person, small_number
-from runner.sandbox.store import MEMBER_ID, Event, Message, Thread, stamp
+from runner.sandbox.store import MEMBER_ID, Message, Thread, stamp
 
 Json = dict[str, Any]
 

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 Handler = Callable[["Service", Call], Awaitable[Answer]]
 
-EVENTS_KEPT = 25_000
-"""Events kept per team (InboxHQ/inboxapp-sdk spec/openapi.json)."""
-
 EVENT_TYPES = """thread.created thread.deleted thread.assigned thread.unassigned thread.archived
 thread.unarchived thread.typing message.sent message.received message.edited message.deleted
 message.reactionAdded message.reactionRemoved contact.statusChanged contact.tagsChanged
@@ -302,7 +299,12 @@ async def list_events(service: "Service", call: Call) -> Answer:
     types = call.many("type")
     if any(one not in EVENT_TYPES.split() for one in types):
         raise bad_request(["type"], "is not an event type")
-    kept = service.store.events_after(after, call.now, EVENTS_KEPT)
+    feed = service.store.feed
+    kept = service.store.events_after(after, call.now, feed.settings.kept)
+    oldest = feed.oldest(call.now)
+    if feed.settings.refuse_old and after and oldest and after < oldest.seq - 1:
+        raise bad_request(["afterSeq"], "is before the oldest event")
+    limit = min(limit, feed.settings.page or limit)
     page = kept[:limit]
     answer = {
         "data": [shapes.event(one) for one in page if not types or one.kind in types],

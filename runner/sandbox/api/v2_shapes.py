@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from runner.sandbox.feed import Event
 from runner.sandbox.options import CAPABILITIES, AccountLink
 from runner.sandbox.people import Person, small_number
-from runner.sandbox.store import MEMBER_ID, TOKEN_ID, Event, Message, Store, Thread, stamp
+from runner.sandbox.store import MEMBER_ID, TOKEN_ID, Message, Reaction, Store, Thread, stamp
 
 Json = dict[str, Any]
 
@@ -187,12 +188,7 @@ def thread(
             "direction": _direction(last),
             "createdAt": stamp(last.created_at),
         },
-        "activity": last
-        and {
-            "preview": last.content,
-            "direction": _direction(last),
-            "at": stamp(last.created_at),
-        },
+        "activity": _activity(shown),
         "createdAt": stamp(item.created_at),
     }
     if expand and "accountLink" in expand:
@@ -202,6 +198,22 @@ def thread(
     if expand and "contact" in expand and store is not None:
         shape["contact"] = contact(item.person, store)
     return shape
+
+
+def _activity(shown: list[Message]) -> Json | None:
+    """Return the latest message, or a later reaction (of a person, so inbound)."""
+    if not shown:
+        return None
+    last = shown[-1]
+    reacted = [(one.at, one.emoji) for message in shown for one in message.reactions]
+    at, emoji = max(reacted, default=(0.0, ""))
+    if at > last.created_at:
+        return {"preview": emoji, "direction": "inbound", "at": stamp(at)}
+    return {
+        "preview": last.content,
+        "direction": _direction(last),
+        "at": stamp(last.created_at),
+    }
 
 
 def is_request(item: Thread, now: float) -> bool:
@@ -218,6 +230,12 @@ def _sent_by(item: Message) -> Json | None:
         "internal": {"type": "member", "memberId": MEMBER_ID},
     }
     return by.get(item.origin)
+
+
+def _reaction(item: Message, reaction: Reaction) -> Json:
+    person = item.thread.person
+    author = {"type": "profile", "profileId": person.profile_id, "contactId": person.contact_id}
+    return {"emoji": reaction.emoji, "author": author, "createdAt": stamp(reaction.at)}
 
 
 def message(item: Message, now: float, expand: list[str] | None = None) -> Json:
@@ -238,9 +256,9 @@ def message(item: Message, now: float, expand: list[str] | None = None) -> Json:
         },
         "attachments": [],
         "forwarded": None,
-        "reactions": [],
-        "editedAt": None,
-        "deletedAt": None,
+        "reactions": [_reaction(item, one) for one in item.reactions],
+        "editedAt": None if item.edited_at is None else stamp(item.edited_at),
+        "deletedAt": None if item.deleted_at is None else stamp(item.deleted_at),
         "createdAt": stamp(item.created_at),
         "platformData": {"_tag": "twitter", "encrypted": False}
         if item.thread.link.platform == "twitter"
@@ -268,6 +286,7 @@ def event(item: Event) -> Json:
     kind, object_id = "thread", item.thread.id
     if item.message is not None:
         kind, object_id = "message", item.message.id
+    about = {} if item.message is None else {"threadId": item.thread.id}
     return {
         "id": item.id,
         "seq": item.seq,
@@ -275,5 +294,5 @@ def event(item: Event) -> Json:
         "apiVersion": "2",
         "createdAt": stamp(item.at),
         "object": {"type": kind, "id": object_id, "url": f"/{kind}s/{object_id}"},
-        "data": {} if item.message is None else {"threadId": item.thread.id},
+        "data": about | dict(item.data),
     }

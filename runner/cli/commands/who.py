@@ -1,0 +1,105 @@
+"""`run-campaign who`: one person's whole story."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from runner.cli.invocation import Invocation
+from runner.cli.ledger import ledger_to_read
+from runner.cli.options import examples, state_option
+from runner.cli.output import json_text, text_lines
+from runner.clock import SystemClock, iso
+from runner.formats import moment, safe
+from runner.ledger.queries import people
+from runner.ledger.queries.people import PersonMessage, Story
+
+
+@click.command(
+    "who",
+    short_help="Show everything about one person, in all campaigns.",
+    epilog=examples(
+        "run-campaign who 9184620175530281101",
+        "run-campaign who 'Ada Novak'         by a cell of the sheet",
+    ),
+)
+@click.argument("person", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects, one for each person.")
+@state_option
+@click.pass_obj
+def command(call: Invocation, /, person: str, as_json: bool, state: str | None) -> int:
+    """Show a person's messages in all campaigns: texts, when, from whom, why skipped, answers,
+    holds, and the do-not-contact list. Reads the ledger only.
+
+    ID is an id, the beginning of one, or text in a cell of the sheet, such as a name.
+    """
+    call.about((), state)
+    clock = SystemClock()
+    with ledger_to_read(state) as ledger:
+        found = ledger.read(people.stories, person, clock)
+    if as_json:
+        click.echo(json_text([_as_json(each) for each in found]))
+    elif not found:
+        click.echo("nobody is found by that, as an id or in a cell of a sheet")
+    for each in () if as_json else found:
+        for line in _lines(each, clock.now()):
+            click.echo(line)
+    return 0 if found else 1
+
+
+def _lines(story: Story, now: float) -> Iterable[str]:
+    yield f"{safe(story.recipient)}"
+    if story.listed is not None:
+        why = f": {safe(story.listed.why)}" if story.listed.why else ""
+        yield f"  on the do-not-contact list since {moment(story.listed.since, now)}{why}"
+    if (hold := story.hold) is not None:
+        ends = "until unhold" if hold.until is None else f"until {moment(hold.until, now)}"
+        yield f"  on hold {ends}" + (f": {safe(hold.why)}" if hold.why else "")
+    for each in story.messages:
+        yield f"  {_told(each, now)}"
+        yield from text_lines(each.message.text)
+        for answer in each.answers:
+            wish = {"opt_out": f"opted out: “{safe(answer.words)}”", "unsure": "to be read"}
+            told = wish.get(answer.wish, "")
+            yield f"    answered {moment(answer.at, now)}" + (f", {told}" if told else "")
+
+
+def _told(each: PersonMessage, now: float) -> str:
+    message = each.message
+    told = f"{safe(message.campaign_name)}, row {message.row}: {message.status}"
+    if message.sent_at is not None:
+        told += f" {moment(message.sent_at, now)}"
+    if message.reason:
+        detail = f": {message.detail}" if message.detail else ""
+        told += f" ({safe(message.reason + detail)})"
+    told += f", from {safe(message.sender)}" if message.sender else ""
+    return told + (f", thread {safe(message.thread_id)}" if message.thread_id else "")
+
+
+def _as_json(story: Story) -> dict[str, Any]:
+    hold, listed = story.hold, story.listed
+    return {
+        "recipient": story.recipient,
+        "suppressed": None if listed is None else {"why": listed.why, "since": iso(listed.since)},
+        "hold": None if hold is None else {"why": hold.why, "until": iso(hold.until) or None},
+        "messages": [
+            {
+                "campaign": each.message.campaign_name,
+                "row": each.message.row,
+                "status": str(each.message.status),
+                "reason": each.message.reason,
+                "detail": each.message.detail,
+                "sender": each.message.sender,
+                "text": each.message.text,
+                "sent_at": iso(each.message.sent_at) or None,
+                "thread_id": each.message.thread_id,
+                "answers": [
+                    {"at": iso(one.at), "wish": one.wish, "words": one.words}
+                    for one in each.answers
+                ],
+            }
+            for each in story.messages
+        ],
+    }

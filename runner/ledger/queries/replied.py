@@ -1,0 +1,190 @@
+"""The people who have answered, and what they wish."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, distinct, func, literal_column, select
+
+from runner.ledger.schema import feed, inbound, message, read_back
+from runner.ledger.statements import Prepared, each_of
+from runner.replies.opt_out import Wish
+from runner.replies.rate import Rate, rate_of
+
+IS_REPLY: ColumnElement[bool] = inbound.c.answers.is_not(None) & (
+    inbound.c.kind != literal_column("'dismissed'")
+)
+
+
+class Replied(NamedTuple):
+    """A person of a campaign who has answered. `first_at`, `last_at`: by the server's clock (Unix
+    s); `messages`: how many; `out_at`: when they opted out, and in which `words`; `unsure`: whether
+    a person has to read it; `ids`: of their messages."""
+
+    recipient: str
+    row: int
+    columns: str
+    sender: str
+    thread_id: str
+    first_at: float
+    last_at: float
+    messages: int
+    out_at: float | None
+    words: str
+    unsure: bool
+    ids: tuple[str, ...]
+
+
+def replied(connection: Connection, campaign: int) -> list[Replied]:
+    """List who has answered a campaign, in the order of their first answers."""
+    wanted = (
+        select(
+            message.c.recipient,
+            message.c.row,
+            message.c.columns,
+            message.c.sender,
+            inbound.c.thread_id,
+            inbound.c.at,
+            inbound.c.wish,
+            inbound.c.words,
+            inbound.c.kind,
+            inbound.c.message_id,
+        )
+        .join(inbound, inbound.c.answers == message.c.id)
+        .where(message.c.campaign == campaign, IS_REPLY)
+        .order_by(inbound.c.at, inbound.c.message_id)
+    )
+    found: dict[str, Replied] = {}
+    for row in connection.execute(wanted):
+        before = found.get(row.recipient)
+        is_out = row.wish == Wish.OPT_OUT
+        unsure = row.wish == Wish.UNSURE or row.kind == "unread"
+        if before is None:
+            found[row.recipient] = Replied(
+                row.recipient,
+                row.row,
+                row.columns,
+                row.sender,
+                row.thread_id,
+                row.at,
+                row.at,
+                1,
+                row.at if is_out else None,
+                row.words,
+                unsure,
+                (row.message_id,),
+            )
+            continue
+        is_first_out = is_out and before.out_at is None
+        found[row.recipient] = before._replace(
+            last_at=row.at,
+            messages=before.messages + 1,
+            out_at=row.at if is_first_out else before.out_at,
+            words=row.words if is_first_out else before.words,
+            unsure=before.unsure or unsure,
+            ids=(*before.ids, row.message_id),
+        )
+    return list(found.values())
+
+
+def _of_opt_outs(column: str) -> ColumnElement[Any]:
+    """Build the value of a column where a message is an opt-out, and null elsewhere."""
+    return literal_column(f"CASE WHEN inbound.wish = '{Wish.OPT_OUT}' THEN {column} END")
+
+
+class Figures(NamedTuple):
+    """The numbers of people of a campaign who were written to, have answered, and have opted
+    out."""
+
+    written_to: int
+    replied: int
+    opted_out: int
+
+    @property
+    def rate(self) -> Rate | None:
+        """Return the share of people who have answered, None where nobody was written to."""
+        return rate_of(self.replied, self.written_to)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the public form, whose names stay."""
+        rate = self.rate
+        return {
+            **self._asdict(),
+            "reply_rate": None
+            if rate is None
+            else {k: round(v, 6) for k, v in rate._asdict().items()},
+        }
+
+
+def answered_since(connection: Connection, campaign: int, since: float) -> tuple[int, int]:
+    """Count the people of a campaign whose answers were heard after `since` (Unix s by our clock),
+    and those who opted out by them."""
+    out = _of_opt_outs("message.recipient")
+    wanted = (
+        select(func.count(distinct(message.c.recipient)), func.count(distinct(out)))
+        .join(inbound, inbound.c.answers == message.c.id)
+        .where(message.c.campaign == campaign, IS_REPLY, inbound.c.heard_at > since)
+    )
+    replied_, opted_out = connection.execute(wanted).one()
+    return replied_, opted_out
+
+
+def figures(connection: Connection, campaign: int) -> Figures:
+    """Count a campaign's people."""
+    sent = select(func.count(distinct(message.c.recipient))).where(
+        message.c.campaign == campaign, message.c.status == literal_column("'sent'")
+    )
+    replied_, opted_out = answered_since(connection, campaign, 0.0)
+    return Figures(connection.execute(sent).scalar_one(), replied_, opted_out)
+
+
+def count_replied(connection: Connection, campaign: int) -> int:
+    """Count the people who have answered a campaign."""
+    wanted = (
+        select(func.count(distinct(message.c.recipient)))
+        .select_from(inbound)
+        .join(message, message.c.id == inbound.c.answers)
+        .where(message.c.campaign == campaign, IS_REPLY)
+    )
+    return connection.execute(wanted).scalar_one()
+
+
+class ReadUpTo(NamedTuple):
+    """The place up to which a lane's replies were read: to their end at `at` (Unix s, None: never
+    yet); `left`: threads that have to be read themselves still."""
+
+    at: float | None
+    left: int
+
+
+def read_up_to(connection: Connection, lane: str | None) -> ReadUpTo:
+    """Return how far a lane's replies were read."""
+    at = connection.scalar(select(feed.c.read_at).where(feed.c.lane == lane))
+    left = select(func.count()).select_from(read_back).where(read_back.c.lane == lane)
+    return ReadUpTo(at or None, connection.execute(left).scalar_one())
+
+
+def has_any(connection: Connection) -> bool:
+    """Return whether anything was answered at all."""
+    return (
+        connection.execute(select(inbound.c.answers).where(IS_REPLY).limit(1)).first() is not None
+    )
+
+
+def first_replies(
+    connection: Connection, messages: Collection[int]
+) -> dict[int, tuple[float, float | None]]:
+    """Return when each of these messages was answered first, and when by an opt-out (Unix s)."""
+    found = _FIRST.rows(connection, ids=json.dumps([*messages]))
+    return {id: (at, out_at) for id, at, out_at in found}
+
+
+_FIRST = Prepared(
+    lambda database: (
+        select(inbound.c.answers, func.min(inbound.c.at), func.min(_of_opt_outs("inbound.at")))
+        .where(inbound.c.answers.in_(each_of("ids", database)), IS_REPLY)
+        .group_by(inbound.c.answers)
+    )
+)

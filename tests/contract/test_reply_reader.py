@@ -1,0 +1,411 @@
+"""The reader of replies against the sandbox's people: every way in which a reply can be missed, be
+taken for one, or count twice; on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from sqlalchemy import event, select
+
+from runner.channels.base import Channel, UnreadableFeed
+from runner.channels.inbox_v2 import InboxV2
+from runner.ledger.campaigns import bound_team
+from runner.ledger.ledger import Ledger
+from runner.ledger.messages import decisions, feeds, holds, outcomes, replies
+from runner.ledger.messages.outcomes import Result
+from runner.ledger.schema import inbound, message, suppression
+from runner.message.evidence import Evidence
+from runner.message.outcome import Accepted
+from runner.replies.settings import ReplySettings
+from runner.sandbox.answers import read_answers
+from runner.sandbox.feed import FeedSettings
+from runner.sandbox.server import Sandbox
+from runner.sending.reply_reader import ReplyReader
+from tests.contract.channel_support import channel_to
+from tests.support import (
+    LANE,
+    ORIGIN,
+    SENDER,
+    claim_one,
+    make_campaign,
+    make_intent,
+    make_queue,
+    own_lane,
+    recipient,
+)
+
+START = 1_790_000_000.0
+DAY = 86400.0
+
+
+@dataclass
+class Time:
+    """The one clock of sandbox, channel and reader."""
+
+    at: float = START
+
+    def __call__(self) -> float:
+        return self.at
+
+    def now(self) -> float:
+        return self.at
+
+    def boot(self) -> float:
+        return self.at
+
+
+@dataclass
+class Team:
+    """A team that has written to people, and hears them."""
+
+    ledger: Ledger
+    sandbox: Sandbox
+    channel: Channel
+    time: Time
+    settings: ReplySettings = field(default_factory=ReplySettings)
+    hastened: set[int] = field(default_factory=set)
+    _names: int = 0
+
+    async def write_to(self, *ids: int, lost: bool = False, late: bool = False) -> dict[int, Any]:
+        """Send to these people. `lost`: no answer was heard; `late`: its outcome is for the test to
+        record. Returns the rows, or how to record them."""
+        self._names += 1
+        row = make_campaign(self.ledger, f"spring{self._names}")
+        self.ledger.write(bound_team.bind, row.id, ORIGIN, LANE)
+        make_queue(self.ledger, row, list(ids))
+        run, epoch = own_lane(self.ledger)
+        made: dict[int, Any] = {}
+        for id in ids:
+            with self.ledger.reading() as connection:
+                of = message.c.campaign == row.id, message.c.recipient == str(id)
+                made[id] = connection.execute(select(message.c.id).where(*of)).scalar_one()
+            key = f"{row.name}-{id}"
+            values: Any = {
+                "campaign": row.id,
+                "recipient": recipient(id),
+                "key": key,
+                "started_at": self.time.at,
+                "server_at": self.time.at,
+            }
+            number = claim_one(self.ledger, make_intent(made[id], run, epoch, **values))
+            body = self.channel.compose(SENDER, recipient(id), "Hi")
+            told = (await self.channel.send(body, key, None)).outcome
+            assert isinstance(told, Accepted)
+            proof = Evidence.UNKNOWN if lost else Evidence.ACCEPTED
+            api: Any = {} if lost else {"message_id": told.message_id, "thread_id": told.thread_id}
+            done = Result(made[id], number, proof, self.time.at, **api)
+            if late:
+                made[id] = done
+            else:
+                self.ledger.write(outcomes.record, [done])
+        return made
+
+    async def read(self, **more: Any) -> list[str]:
+        """Read once, as a new process would; return who has answered that is new."""
+        assert self.channel.conversations is not None
+        reader = ReplyReader(
+            self.ledger,
+            LANE,
+            self.channel.conversations,
+            self.time,
+            self.settings,
+            self.hastened.update,
+        )
+        await reader.read(**more)
+        return [each.message_id for each in reader.news.replies]
+
+    def says(self, id: int, text: str) -> str:
+        return self.sandbox.receive(SENDER, str(id), text).id
+
+    @property
+    def replied(self) -> dict[str, str]:
+        """The ids of the messages that are replies, with their kinds."""
+        with self.ledger.reading() as connection:
+            wanted = select(inbound.c.message_id, inbound.c.kind)
+            found = connection.execute(wanted.where(inbound.c.answers.is_not(None)))
+            return {row[0]: row[1] for row in found}
+
+    @property
+    def listed(self) -> set[str]:
+        with self.ledger.reading() as connection:
+            return set(connection.execute(select(suppression.c.recipient)).scalars())
+
+    @property
+    def requests(self) -> dict[str, int]:
+        counts: dict[str, int] = self.sandbox.requests["counts"]
+        return counts
+
+
+@pytest.fixture
+async def team(ledger: Ledger, request: pytest.FixtureRequest) -> AsyncIterator[Team]:
+    time = Time()
+    options: dict[str, Any] = getattr(request, "param", {})
+    sandbox = Sandbox(clock=time, per_minute=None, per_hour=None, per_day=None, **options)
+    async with AsyncExitStack() as stack:
+        base = await stack.enter_async_context(sandbox.serve())
+        channel = await stack.enter_async_context(
+            channel_to("v2", f"{base}/api", token="sandbox-token")
+        )
+        yield Team(ledger, sandbox, channel, time)
+
+
+def with_options(**options: Any) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("team", [options], indirect=True)
+
+
+async def test_a_reply_is_read_once(team: Team) -> None:
+    await team.write_to(1, 2)
+    reply = team.says(1, "Sounds good")
+    assert await team.read() == [reply]
+    assert await team.read() == []
+    second = team.says(1, "And one more thing")
+    assert await team.read() == [second]
+    assert team.replied == {reply: "reply", second: "reply"}
+
+
+async def test_what_is_no_reply(team: Team) -> None:
+    """What they wrote before us, a stranger's message, our own side's, reactions, typing, edits and
+    deletions."""
+    team.says(1, "stop")
+    team.time.at += 60
+    await team.write_to(1)
+    team.time.at += 60
+    team.says(77, "stop")
+    team.sandbox.act(SENDER, "1", react="👍")
+    team.sandbox.act(SENDER, "1", type=True)
+    team.sandbox.act(SENDER, "1", edit="stop")
+    team.sandbox.act(SENDER, "1", delete="all")
+    team.sandbox.act(SENDER, "1", colleague="stop")
+    team.sandbox.act(SENDER, "1", outside="stop")
+    assert await team.read() == []
+    assert await team.read() == []
+    assert (team.replied, team.listed) == ({}, set())
+    assert team.ledger.read(holds.listed, team.time.at) == []
+
+
+async def test_a_text_of_another_conversation_is_never_asked_for(team: Team) -> None:
+    await team.write_to(1)
+    await team.read()
+    before = dict(team.requests)
+    team.says(77, "private")
+    await team.read()
+    new = {name: count - before.get(name, 0) for name, count in team.requests.items()}
+    assert {name for name, count in new.items() if count} == {"GET /api/v2/events 200"}
+
+
+async def test_an_opt_out_is_obeyed_for_every_id_of_the_person(team: Team) -> None:
+    await team.write_to(1, 2)
+    team.says(1, "STOP please")
+    team.says(2, "We have got to stop this bill")
+    await team.read()
+    assert "1" in team.listed
+    assert len(team.listed) == 2  # the id that was written to, and the contact's
+    assert {each.recipient for each in team.ledger.read(holds.listed, team.time.at)} > {"2"}
+
+
+async def test_a_reply_that_is_faster_than_our_outcome_is_matched_afterwards(team: Team) -> None:
+    done = await team.write_to(1, late=True)
+    reply = team.says(1, "stop")
+    assert await team.read() == []
+    assert team.listed == set()
+    team.ledger.write(outcomes.record, [done[1]])
+    assert await team.read() == [reply]
+    assert "1" in team.listed
+
+
+async def test_a_reply_makes_the_look_up_of_a_doubt_due(team: Team) -> None:
+    rows = await team.write_to(1, 2, lost=True)
+    team.says(1, "Who is this?")
+    team.says(77, "Hello")
+    assert await team.read() == []
+    assert team.hastened == {rows[1]}
+
+
+@with_options(feed=FeedSettings(double_every=1, hole_every=2, page=1))
+async def test_doubled_events_holes_and_short_pages_change_nothing(team: Team) -> None:
+    await team.write_to(1, 2, 3)
+    said = [team.says(id, "Yes") for id in (1, 2, 3, 1)]
+    assert await team.read() == said
+    assert await team.read() == []
+
+
+@with_options(feed=FeedSettings(delay=30.0))
+async def test_an_event_that_shows_late_is_read_later(team: Team) -> None:
+    await team.write_to(1)
+    await team.read()
+    reply = team.says(1, "Yes")
+    assert await team.read() == []
+    team.time.at += 30
+    assert await team.read() == [reply]
+
+
+async def test_a_message_that_cannot_be_read_holds_the_person_until_it_can(team: Team) -> None:
+    await team.write_to(1, 2)
+    await team.read()
+    first, second = team.says(1, "stop"), team.says(2, "Yes")
+    team.sandbox.service.faults.replace([f"error_before:on=lookup,recipient={first}"])
+    assert await team.read() == [first, second]
+    assert await team.read() == []
+    assert team.replied == {first: "unread", second: "reply"}
+    assert team.listed == set()
+    assert [each.recipient for each in team.ledger.read(holds.listed, team.time.at)] == ["1"]
+    team.sandbox.service.faults.replace([])
+    await team.read()
+    assert "1" in team.listed
+    assert team.ledger.read(holds.listed, team.time.at) == []
+    assert team.replied == {first: "reply", second: "reply"}
+
+
+async def test_an_outage_loses_nothing(team: Team) -> None:
+    """Whatever request fails, the next reading goes on from there."""
+    await team.write_to(*range(1, 31))
+    said = [team.says(id, "stop" if id % 3 == 0 else "Yes") for id in range(1, 31)]
+    heard: list[str] = []
+    for number in range(200):
+        team.sandbox.service.faults.replace([f"reset_before:on=any,every={2 + number % 5}"])
+        try:
+            heard += await team.read()
+        except UnreadableFeed:
+            continue
+    team.sandbox.service.faults.replace([])
+    heard += await team.read()
+    assert set(team.replied) == set(said)
+    assert {str(id) for id in range(3, 31, 3)} <= team.listed
+
+
+@with_options(feed=FeedSettings(kept=40))
+async def test_a_feed_that_has_lost_events_is_healed_thread_by_thread(team: Team) -> None:
+    """More than a page of events since the last reading, and the oldest kept is past our place."""
+    await team.write_to(1, 2, 3)
+    await team.read()
+    team.time.at += 60
+    lost = team.says(1, "stop")
+    team.sandbox.service.store.feed.settings.page = 20
+    for _ in range(60):
+        team.sandbox.act(SENDER, "3", type=True)
+    assert team.ledger.read(feeds.feed_of, LANE).torn_at is None  # type: ignore[union-attr]
+    assert await team.read(most_threads=1) in ([lost], [])
+    assert team.ledger.read(feeds.feed_of, LANE).torn_at is not None  # type: ignore[union-attr]
+    await team.read()
+    assert team.replied == {lost: "reply"}
+    assert "1" in team.listed
+    assert team.ledger.read(feeds.feed_of, LANE).torn_at is None  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("away", [6 * DAY + 60, 12 * DAY])
+async def test_after_six_days_away_threads_are_read_themselves(team: Team, away: float) -> None:
+    await team.write_to(1, 2, 3)
+    await team.read()
+    team.time.at += 60
+    old = team.says(1, "stop")
+    team.sandbox.act(SENDER, "2", react="👍")
+    team.sandbox.act(SENDER, "3", colleague="Hi")
+    team.time.at += away
+    new = team.says(2, "Yes")
+    await team.read()
+    assert team.replied == {old: "reply", new: "reply"}
+    assert "1" in team.listed
+
+
+async def test_the_first_reading_reads_back_who_was_written_to_before(team: Team) -> None:
+    await team.write_to(1, 2)
+    team.time.at += 60
+    old = team.says(1, "stop")
+    team.time.at += 8 * DAY  # no event tells of it any more
+    assert await team.read() == [old]
+    assert "1" in team.listed
+    assert await team.read() == []
+
+
+async def test_who_may_answer_no_more_is_not_read_back(team: Team) -> None:
+    await team.write_to(1)
+    team.says(1, "stop")
+    team.time.at += 15 * DAY
+    assert await team.read() == []
+    assert "GET /api/v2/threads/{threadId} 200" not in team.requests
+
+
+@with_options(feed=FeedSettings(kept=5, refuse_old=True))
+async def test_a_place_that_the_api_refuses_is_given_up(team: Team) -> None:
+    await team.write_to(1)
+    await team.read()
+    team.time.at += 60
+    lost = team.says(1, "Yes")
+    for _ in range(10):
+        team.sandbox.act(SENDER, "1", type=True)
+    assert await team.read() == [lost]
+    assert await team.read() == []
+
+
+async def test_a_deleted_thread_is_read_back_no_more_and_its_reply_is_for_a_person(
+    team: Team,
+) -> None:
+    await team.write_to(1, 2)
+    reply = team.says(1, "stop")
+    team.sandbox.act(SENDER, "1", remove=True)
+    assert await team.read() == [reply]
+    [held, *_] = team.ledger.read(holds.listed, team.time.at)
+    assert (held.recipient, held.why) == (
+        "1",
+        "they answered, and what they wrote was deleted before it was read",
+    )
+    assert team.ledger.read(feeds.count_to_read_back, LANE) == 0
+    team.ledger.write(decisions.unhold, [held.recipient], team.time.at)
+    await team.read()
+    assert team.ledger.read(holds.listed, team.time.at) == []
+
+
+async def test_a_campaigns_own_phrases_count(team: Team) -> None:
+    team.settings = ReplySettings(stop=["Ende Gelände"])
+    await team.write_to(1)
+    team.says(1, "ENDE GELÄNDE!")
+    await team.read()
+    assert "1" in team.listed
+
+
+@with_options(answers=read_answers({"everyone": [{"write": "Thanks"}]}))
+async def test_more_than_a_commit_of_replies(team: Team) -> None:
+    await team.write_to(*range(1, 46))
+    assert len(await team.read()) == 45
+    assert await team.read() == []
+
+
+async def test_only_a_channel_of_v2_hears(team: Team) -> None:
+    assert isinstance(team.channel, InboxV2)
+    async with channel_to("v1", "http://127.0.0.1:9/api") as channel:
+        assert channel.conversations is None
+
+
+@with_options(feed=FeedSettings(kept=30, page=20))
+@pytest.mark.parametrize("many", [False, True])
+async def test_a_lane_that_began_before_anything_was_sent_reads_from_the_start(
+    team: Team, many: bool
+) -> None:
+    """No thread is read itself, unless the events since that moment may not all be kept."""
+    team.ledger.write(feeds.advance, LANE, None, team.time.at)
+    team.time.at += 1
+    await team.write_to(1, 2)
+    reply = team.says(1, "Yes")
+    for _ in range(50 if many else 10):
+        team.sandbox.act(SENDER, "2", type=True)
+    assert await team.read() == [reply]
+    assert ("GET /api/v2/threads/{threadId} 200" in team.requests) == many
+
+
+async def test_both_databases_find_threads_by_their_index(team: Team) -> None:
+    if team.ledger.file is None:
+        pytest.skip("PostgreSQL has no plan to show for so few rows")
+    plans: list[str] = []
+
+    def explain(connection: Any, _cursor: Any, sql: str, values: Any, *_: Any) -> None:
+        if sql.startswith("SELECT") and "thread_id IN" in sql:
+            plan = connection.connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)
+            plans.extend(row[3] for row in plan)
+
+    event.listen(team.ledger._engine, "before_cursor_execute", explain)
+    team.ledger.read(replies.threads_of_ours, LANE, ["t1"])
+    assert any("message_by_thread" in plan for plan in plans), plans

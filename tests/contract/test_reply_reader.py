@@ -24,7 +24,7 @@ from runner.replies.settings import ReplySettings
 from runner.sandbox.answers import read_answers
 from runner.sandbox.feed import FeedSettings
 from runner.sandbox.server import Sandbox
-from runner.sending.reply_reader import ReplyReader
+from runner.sending.inbox.reply_reader import ReplyReader
 from tests.contract.channel_support import channel_to
 from tests.support import (
     LANE,

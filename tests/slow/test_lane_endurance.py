@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from runner.message.outcome import Deferred, InDoubt, Outcome, Scope
-from runner.sending.guard import GuardLimits
+from runner.sending.controls.guard import GuardLimits
 from runner.sending.lane import Lane
 from runner.sending.reconciler import Reconciler
 from tests.lane import Setting

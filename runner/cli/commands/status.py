@@ -11,13 +11,7 @@ import click
 
 from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
-from runner.cli.output import (
-    finish_lines,
-    json_text,
-    need_lines,
-    read_up_to_line,
-    status_lines,
-)
+from runner.cli.output import finish_lines, json_text, need_lines, read_up_to_line, status_lines
 from runner.clock import SystemClock
 from runner.formats import moment, number, safe
 from runner.status.outlook import outlook_as_json

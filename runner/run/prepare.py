@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from runner.audience.suppression import refuse_errors
-from runner.campaign.schema import Campaign, Schedule
+from runner.campaign.schedules import Schedule
+from runner.campaign.schema import Campaign
 from runner.channels.base import Token
 from runner.control.campaigns import user
 from runner.events import Planned

@@ -20,7 +20,7 @@ SHORT_HELPS = {
     "export": "Write one line per row and recipient to a table.",
     "history": "Show what people did: who, when, from where.",
     "hold": "Hold messages to people for now, in every campaign.",
-    "init": "Make a new project with sample files.",
+    "init": "Make a new campaign: asks for account, sheet and text.",
     "lanes": "Show which worker drives which team's campaigns, and what waits.",
     "pause": "Pause a campaign until it is resumed.",
     "report": "Write the results of a campaign as a page with charts.",

@@ -11,6 +11,7 @@ from runner.clock import Clock
 from runner.control.campaigns import brake_text
 from runner.errors import LedgerError, RunnerError
 from runner.events import EventBus, Notice
+from runner.findings import SAMPLE_PEOPLE
 from runner.ledger import moved_mark
 from runner.ledger.campaigns.brakes import BY_A_PERSON
 from runner.ledger.ledger import Ledger, open_ledger
@@ -101,7 +102,9 @@ def dry_run(
         with collect_refusal(refusals):
             confirm_late_start(drafts, ledger, now, yes=yes, confirm=None)
         reviews = [review(each, ledger, now, accept, progress) for each in drafts]
-        refusals += [refusal(each) for each in reviews if each.open]
+        refusals += [
+            refusal(each) for each in reviews if any(one.code != SAMPLE_PEOPLE for one in each.open)
+        ]
         refuse_unknown(drafts, ledger, only)
         for draft in drafts:
             longest = known_characters(ledger, origin_of(draft), draft.campaign.api.platform)

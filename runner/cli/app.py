@@ -64,7 +64,9 @@ class LazyGroup(DefaultGroup):  # type: ignore[misc]  # it has no types
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         names = [name for name in SHORT_HELPS if name.startswith(incomplete)]
         options = click.Command.shell_complete(self, ctx, incomplete)
-        return [*(CompletionItem(name, help=SHORT_HELPS[name]) for name in names), *options]
+        # The default command takes campaign files, which the shell itself completes.
+        files = [] if names or options else [CompletionItem(incomplete, type="file")]
+        return [*(CompletionItem(name, help=SHORT_HELPS[name]) for name in names), *options, *files]
 
 
 def _version(ctx: click.Context, _param: click.Parameter, value: Any) -> None:

@@ -84,6 +84,7 @@ def test_a_person_is_asked_for_everything(project: Project, sheet: Path) -> None
         answer(terminal, "holds the ids", "", after="first_name has no ids: Person0 is a username")
         answer(terminal, "first names", "", after="1 of the first 4 rows have no usable id")
         answer(terminal, "the text", "e")
+        answer(terminal, "a name", "")
         assert terminal.wait() == 0
         shown = terminal.text
     assert TOKEN.encode() not in terminal.raw
@@ -137,8 +138,10 @@ def test_without_an_account_it_can_be_rehearsed(project: Project, sheet: Path) -
         answer(terminal, "the sheet", str(sheet))
         answer(terminal, "holds the ids", "5")
         answer(terminal, "first names", "-")
-        answer(terminal, "the text", "s")
+        answer(terminal, "the text", "no such file")
+        answer(terminal, "the text", "s", after="cannot be read")
         assert terminal.wait() == 0
+        assert "--to ID" not in terminal.text
         assert "no account yet" in terminal.text
         assert "everybody gets the same text" in terminal.text
     campaign = project.folder / "new" / "campaigns" / "first.yaml"
@@ -244,3 +247,26 @@ def test_the_people_of_the_sample_are_written_to_in_rehearsals_alone(project: Pr
 def test_the_people_of_the_sample_are_all_known() -> None:
     sheet = (ROOT / "runner" / "cli" / "sample" / "spring.csv").read_text()
     assert set(re.findall(r"^(\d{19}),", sheet, re.MULTILINE)) == SAMPLE_IDS
+
+
+def test_an_editor_that_fails_loses_no_answer(project: Project, sheet: Path) -> None:
+    env = {"EDITOR": "false"}
+    with at_terminal(project, "new", "--sheet", str(sheet), "--name", "x", **env) as terminal:
+        answer(terminal, "API token", "")
+        answer(terminal, "platform", "")
+        answer(terminal, "holds the ids", "")
+        answer(terminal, "first names", "")
+        answer(terminal, "the text", "e")
+        answer(terminal, "the text", "s", after="Editing failed; set EDITOR")
+        assert terminal.wait() == 0
+
+
+def test_an_address_that_cannot_be_used_is_told_before_anything_is_asked(project: Project) -> None:
+    with Terminal(
+        [*COMMAND, "init", "new", "--base-url", "http://inbox.example/api/v2"],
+        folder=project.folder,
+        env=project.environment(INBOX_API_TOKEN=""),
+    ) as terminal:
+        assert terminal.wait() == 2
+        assert "api.base_url" in terminal.text
+        assert "API token" not in terminal.text

@@ -30,6 +30,7 @@ def test_the_commands_to_a_first_campaign_work_in_their_order(project: Project) 
         answer(terminal, "holds the ids", "")
         answer(terminal, "first names", "")
         answer(terminal, "the text", "s")
+        answer(terminal, "a name", "")
         assert terminal.wait() == 0
     project.folder /= "outreach"
     # A test and a run have one pace, so that the run would wait for minutes.

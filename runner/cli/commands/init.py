@@ -119,11 +119,13 @@ def _make_campaign(
     _show_first(call, new.campaign)
     campaign = str(new.campaign)
     click.echo(
-        "\nnext:\n"
-        f"  rehearse it, with nothing real:   {call.command(campaign, '--sandbox')}\n"
-        f"  send one message to yourself:     {call.command('test', campaign, '--to', 'ID')}\n"
-        f"  send it (shows the plan, asks):   {call.command(campaign)}"
+        f"\nnext:\n  rehearse it, with nothing real:   {call.command(campaign, '--sandbox')}"
     )
+    if new.account:
+        click.echo(
+            f"  send one message to yourself:     {call.command('test', campaign, '--to', 'ID')}\n"
+            f"  send it (shows the plan, asks):   {call.command(campaign)}"
+        )
     return 0
 
 

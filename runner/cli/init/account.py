@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from runner.campaign.loader import load_campaign
+from runner.campaign.schema import Campaign
 from runner.channels.base import AccountLink, Token
 from runner.cli.init.questions import again, needed
 from runner.cli.invocation import Invocation
@@ -51,13 +52,13 @@ def ask_account(
     """Return the account of a token, which the API has confirmed: of the file that is named, else
     of the environment or the project's `.env`, else asked for. Raises RunnerError for a token that
     cannot be used, where nobody can be asked for another."""
-    api = api_lines(base_url, DEFAULT_PLATFORM)
+    campaign = _any_campaign(base_url)
 
     def known(token: str, *, keep: bool) -> Account:
         call.secrets.add(token)
         if not TOKEN.fullmatch(token):
             raise UsageError("that is not a token: it has spaces, or signs that no token has")
-        who = identify_token(token, api)
+        who = identify_token(token, campaign)
         return Account(token, keep, DEFAULT_PLATFORM, who.team_name, who.links)
 
     if token_file is not None:
@@ -80,19 +81,26 @@ def ask_account(
     return Account("", False, platform or DEFAULT_PLATFORM)
 
 
-def identify_token(token: str, api: Sequence[str]) -> TokenIdentity:
-    """Ask the API whose token it is, and for the accounts. Raises ChannelError."""
+def _any_campaign(base_url: str) -> Campaign:
+    """Return a campaign of which only its API is used. Raises CampaignError for an address that
+    cannot be used."""
+    api = api_lines(base_url, DEFAULT_PLATFORM)
     text = campaign_text("new", api, [], NewSheet("people.csv", "id"))
-    campaign = load_campaign(Path("new.yaml"), text)
+    return load_campaign(Path("new.yaml"), text)
+
+
+def identify_token(token: str, campaign: Campaign) -> TokenIdentity:
+    """Ask the API whose token it is, and for the accounts. Raises ChannelError."""
     return asyncio.run(fetch_identity(campaign, Token(token), SystemClock(), EventBus(), None))
 
 
 def show_accounts(links: Sequence[AccountLink], team: str) -> None:
     click.echo(f"accounts of team {safe(team)}:")
+    wide = max(len(_called(link)) for link in links)
     for at, link in enumerate(links, 1):
         why = find_obstacle(link)
         about = f"{link.platform}, {link.status}" + (f"; {why}" if why else "")
-        click.echo(f"  {at}  {safe(_called(link))}  {safe(about)}")
+        click.echo(f"  {at:>2}  {safe(_called(link)).ljust(wide)}  {safe(about)}")
 
 
 def ask_senders(account: Account, said: Sequence[str], asks: bool) -> list[AccountLink]:

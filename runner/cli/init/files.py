@@ -42,12 +42,14 @@ class Given:
 @dataclass(frozen=True, slots=True)
 class NewFiles:
     """The files of a new campaign, to be written together: texts, and copies of files. Those in
-    `private` are for their owner alone; `notes`: what a person has to see to."""
+    `private` are for their owner alone; `notes`: what a person has to see to; `account`: whether there
+    is one."""
 
     campaign: Path
     contents: dict[Path, str | Path]
     private: frozenset[Path]
     notes: list[str]
+    account: bool
 
 
 def compose(call: Invocation, given: Given, asks: bool) -> NewFiles:
@@ -67,7 +69,9 @@ def compose(call: Invocation, given: Given, asks: bool) -> NewFiles:
     )
     first_name = ask_first_name(sheet, given.first_name, asks)
     text = ask_text(sheet, given.template, given.sample_text, first_name, asks)
-    name = again(asks, given.name or sheet.path.name.partition(".")[0], _free_name(folder, asks))
+    stem = campaign_name(sheet.path.name.partition(".")[0])
+    choose = _free_name(folder, stem, asks)
+    name = again(asks, given.name or (None if asks else stem), choose)
 
     campaign = folder / "campaigns" / f"{name}.yaml"
     copy = _copy_of(sheet.path, folder, campaign)
@@ -94,12 +98,12 @@ def compose(call: Invocation, given: Given, asks: bool) -> NewFiles:
         if not (folder / path).exists():
             contents[folder / path] = content
     private = frozenset({env, copy} if copy is not None else {env})
-    return NewFiles(campaign, contents, private, notes)
+    return NewFiles(campaign, contents, private, notes, bool(account.token))
 
 
-def _free_name(folder: Path, asks: bool) -> Callable[[str | None], str]:
+def _free_name(folder: Path, stem: str, asks: bool) -> Callable[[str | None], str]:
     def choose(said: str | None) -> str:
-        name = campaign_name(said or needed(asks, "another name for the campaign", "--name"))
+        name = campaign_name(said or needed(asks, "a name for the campaign", "--name", stem))
         for path in (folder / "campaigns" / f"{name}.yaml", folder / "templates" / f"{name}.j2"):
             if path.exists():
                 raise UsageError(f"{path} is there already", "choose another name: --name")
@@ -123,9 +127,8 @@ def _notes(account: Account, env: Path, ignored: Path) -> list[str]:
         notes.append(f"{env} is left as it is: write {TOKEN_VARIABLE}=… into it")
     if not account.token:
         notes.append(
-            "no account yet: it can be rehearsed (--sandbox). Later put "
-            f"{TOKEN_VARIABLE}=… into {env},\n"
-            "and the account that `run-campaign senders` lists under senders:"
+            f"no account yet. When you have one, put {TOKEN_VARIABLE}=… into {env}, and under\n"
+            "senders: the accounts that `run-campaign senders` lists"
         )
     if ignored.exists() and ".env" not in ignored.read_text(encoding="utf-8", errors="replace"):
         notes.append(f"{ignored} does not name .env: add it, or git may keep your token")

@@ -55,6 +55,9 @@ def ask_people(
     if asks:
         show_sheet(sheet)
     likely = likely_ids(sheet, platform)
+    if asks and not likely:
+        need = "X's numeric ids, not @names or addresses" if platform == DEFAULT_PLATFORM else "ids"
+        click.echo(f"  no column looks as if it held ids; the API needs {need}")
 
     def choose(said: str | None) -> tuple[str, str]:
         question = "which column holds the ids (number or name)"

@@ -62,7 +62,10 @@ def edit_text(text: str, sheet: SheetHead) -> str:
         for at, name in enumerate(sheet.columns)
     ]
     shown = "\n".join([text, SCISSORS, f"The columns of {sheet.path.name}:", *columns])
-    found = click.edit(shown, extension=".j2", require_save=False)
+    try:
+        found = click.edit(shown, extension=".j2", require_save=False)
+    except click.ClickException as error:  # or all answers would be lost
+        raise UsageError(error.message, "set EDITOR, or name a file") from None
     return (found or "").partition(SCISSORS)[0].strip() + "\n"
 
 

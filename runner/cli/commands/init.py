@@ -118,9 +118,8 @@ def _make_campaign(
     click.echo()
     _show_first(call, new.campaign)
     campaign = str(new.campaign)
-    click.echo(
-        f"\nnext:\n  rehearse it, with nothing real:   {call.command(campaign, '--sandbox')}"
-    )
+    click.echo("\nnext:")
+    click.echo(f"  rehearse it, with nothing real:   {call.command(campaign, '--sandbox')}")
     if new.account:
         click.echo(
             f"  send one message to yourself:     {call.command('test', campaign, '--to', 'ID')}\n"

@@ -42,8 +42,8 @@ class Given:
 @dataclass(frozen=True, slots=True)
 class NewFiles:
     """The files of a new campaign, to be written together: texts, and copies of files. Those in
-    `private` are for their owner alone; `notes`: what a person has to see to; `account`: whether there
-    is one."""
+    `private` are for their owner alone; `notes`: what a person has to see to; `account`: whether
+    there is one."""
 
     campaign: Path
     contents: dict[Path, str | Path]

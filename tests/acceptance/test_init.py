@@ -39,21 +39,6 @@ def at_terminal(project: Project, *words: str, **env: str) -> Terminal:
     )
 
 
-def asked(terminal: Terminal, question: str, after: str = "") -> None:
-    """Wait until a question is the last line, and `after` was told in the lines before it."""
-
-    def is_asked(text: str) -> bool:
-        *before, last = text.splitlines() or [""]
-        return question in last and any(after in line for line in before[-2:] or [""])
-
-    terminal.until(is_asked, question)
-
-
-def answer(terminal: Terminal, question: str, keys: str, after: str = "") -> None:
-    asked(terminal, question, after)
-    terminal.type(f"{keys}\r")
-
-
 def editor(folder: Path, text: str) -> str:
     """An editor that writes `text` above the lines that it finds."""
     script = folder / "editor.py"
@@ -68,23 +53,22 @@ def editor(folder: Path, text: str) -> str:
 
 def test_a_person_is_asked_for_everything(project: Project, sheet: Path) -> None:
     with at_terminal(project, EDITOR=editor(project.folder, TEXT)) as terminal:
-        answer(terminal, "folder", "")
-        answer(terminal, "API token", "wrong-token")
-        answer(terminal, "API token", TOKEN, after="the API refuses the token")
-        answer(terminal, "send from", "@nobody")
-        answer(
-            terminal,
+        terminal.answer("folder", "")
+        terminal.answer("API token", "wrong-token")
+        terminal.answer("API token", TOKEN, after="the API refuses the token")
+        terminal.answer("send from", "@nobody")
+        terminal.answer(
             "send from",
             "@acmesales, 1",
             after="@nobody: not one of the accounts; there are: @acmecorp, @acmesales",
         )
-        answer(terminal, "the sheet", "nowhere.csv")
-        answer(terminal, "the sheet", sheet.name, after="no such file")
-        answer(terminal, "holds the ids", "first_name", after="5  x_user_id   9000")
-        answer(terminal, "holds the ids", "", after="first_name has no ids: Person0 is a username")
-        answer(terminal, "first names", "", after="1 of the first 4 rows have no usable id")
-        answer(terminal, "the text", "e")
-        answer(terminal, "a name", "")
+        terminal.answer("the sheet", "nowhere.csv")
+        terminal.answer("the sheet", sheet.name, after="no such file")
+        terminal.answer("holds the ids", "first_name", after="5  x_user_id   9000")
+        terminal.answer("holds the ids", "", after="first_name has no ids: Person0 is a username")
+        terminal.answer("first names", "", after="1 of the first 4 rows have no usable id")
+        terminal.answer("the text", "e")
+        terminal.answer("a name", "")
         assert terminal.wait() == 0
         shown = terminal.text
     assert TOKEN.encode() not in terminal.raw
@@ -122,8 +106,8 @@ def test_an_interruption_leaves_nothing(project: Project, sheet: Path, at: str) 
         for question, keys in answers.items():
             if question == at:
                 break
-            answer(terminal, question, keys)
-        asked(terminal, at)
+            terminal.answer(question, keys)
+        terminal.asked(at)
         terminal.type("\x03")
         assert terminal.wait() == 130
         assert "nothing was written" in terminal.text
@@ -133,13 +117,13 @@ def test_an_interruption_leaves_nothing(project: Project, sheet: Path, at: str) 
 
 def test_without_an_account_it_can_be_rehearsed(project: Project, sheet: Path) -> None:
     with at_terminal(project, "new", "--name", "first") as terminal:
-        answer(terminal, "API token", "")
-        answer(terminal, "platform", "")
-        answer(terminal, "the sheet", str(sheet))
-        answer(terminal, "holds the ids", "5")
-        answer(terminal, "first names", "-")
-        answer(terminal, "the text", "no such file")
-        answer(terminal, "the text", "s", after="cannot be read")
+        terminal.answer("API token", "")
+        terminal.answer("platform", "")
+        terminal.answer("the sheet", str(sheet))
+        terminal.answer("holds the ids", "5")
+        terminal.answer("first names", "-")
+        terminal.answer("the text", "no such file")
+        terminal.answer("the text", "s", after="cannot be read")
         assert terminal.wait() == 0
         assert "--to ID" not in terminal.text
         assert "no account yet" in terminal.text
@@ -252,12 +236,12 @@ def test_the_people_of_the_sample_are_all_known() -> None:
 def test_an_editor_that_fails_loses_no_answer(project: Project, sheet: Path) -> None:
     env = {"EDITOR": "false"}
     with at_terminal(project, "new", "--sheet", str(sheet), "--name", "x", **env) as terminal:
-        answer(terminal, "API token", "")
-        answer(terminal, "platform", "")
-        answer(terminal, "holds the ids", "")
-        answer(terminal, "first names", "")
-        answer(terminal, "the text", "e")
-        answer(terminal, "the text", "s", after="Editing failed; set EDITOR")
+        terminal.answer("API token", "")
+        terminal.answer("platform", "")
+        terminal.answer("holds the ids", "")
+        terminal.answer("first names", "")
+        terminal.answer("the text", "e")
+        terminal.answer("the text", "s", after="Editing failed; set EDITOR")
         assert terminal.wait() == 0
 
 

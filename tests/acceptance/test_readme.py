@@ -9,7 +9,6 @@ from tests.processes import COMMAND
 
 from .screen import Terminal
 from .support import TOKEN, Project, people
-from .test_init import answer
 
 
 def test_the_commands_to_a_first_campaign_work_in_their_order(project: Project) -> None:
@@ -24,13 +23,13 @@ def test_the_commands_to_a_first_campaign_work_in_their_order(project: Project) 
         folder=project.folder,
         env=project.environment(INBOX_API_TOKEN=""),
     ) as terminal:
-        answer(terminal, "API token", TOKEN)
-        answer(terminal, "send from", "")
-        answer(terminal, "the sheet", "people.csv")
-        answer(terminal, "holds the ids", "")
-        answer(terminal, "first names", "")
-        answer(terminal, "the text", "s")
-        answer(terminal, "a name", "")
+        terminal.answer("API token", TOKEN)
+        terminal.answer("send from", "")
+        terminal.answer("the sheet", "people.csv")
+        terminal.answer("holds the ids", "")
+        terminal.answer("first names", "")
+        terminal.answer("the text", "s")
+        terminal.answer("a name", "")
         assert terminal.wait() == 0
     project.folder /= "outreach"
     # A test and a run have one pace, so that the run would wait for minutes.

@@ -62,7 +62,7 @@ def demonstrate_nowhere() -> int:
 def demonstrate(folder: Path) -> int:
     """Demonstrate in `folder`; return the exit code, 1 if anybody was missed or written to
     twice."""
-    _title("1. a project with a sample campaign: run-campaign init")
+    _title("1. a project with a sample campaign: run-campaign init --sample")
     for path, _ in write_sample_project(folder):
         click.echo(f"  {path}")
     with _sandbox() as base:

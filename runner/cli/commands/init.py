@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +15,9 @@ from runner.cli.invocation import Invocation
 from runner.cli.options import examples
 from runner.errors import RunnerError
 from runner.formats import safe
+
+if TYPE_CHECKING:
+    from runner.cli.init.files import NewFiles
 
 
 @click.command(
@@ -117,15 +122,22 @@ def _make_campaign(
         click.echo(line)
     click.echo()
     _show_first(call, new.campaign)
-    campaign = str(new.campaign)
     click.echo("\nnext:")
-    click.echo(f"  rehearse it, with nothing real:   {call.command(campaign, '--sandbox')}")
-    if new.account:
-        click.echo(
-            f"  send one message to yourself:     {call.command('test', campaign, '--to', 'ID')}\n"
-            f"  send it (shows the plan, asks):   {call.command(campaign)}"
-        )
+    for words, why in _next_commands(new):
+        click.echo(f"  {words.ljust(48)}  {why}".rstrip())
     return 0
+
+
+def _next_commands(new: NewFiles) -> Iterator[tuple[str, str]]:
+    """Yield the commands that come next, each with what it does, to be run in the new folder."""
+    folder = new.campaign.parent.parent
+    campaign = shlex.quote(str(new.campaign.relative_to(folder)))
+    if folder != Path():
+        yield f"cd {shlex.quote(str(folder))}", ""
+    yield f"run-campaign {campaign} --sandbox", "rehearse: nothing is sent"
+    if new.account:
+        yield f"run-campaign test {campaign} --to ID", "one to yourself"
+        yield f"run-campaign {campaign}", "shows the plan, asks, sends"
 
 
 def _show_first(call: Invocation, campaign: Path) -> None:

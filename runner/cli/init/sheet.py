@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -116,10 +117,11 @@ def show_sheet(sheet: SheetHead) -> None:
     click.echo(f"{safe(str(sheet.path))}: {len(sheet.columns)} columns, with the first rows:")
     wide = min(30, max(map(len, sheet.columns)))
     count = len(str(len(sheet.columns)))
+    width = shutil.get_terminal_size().columns
     for at, name in enumerate(sheet.columns):
         cells = ", ".join(short(row[at], 24) or "–" for row in sheet.first[:ROWS_SHOWN])
         told = f"  {at + 1:>{count}}  {safe(name).ljust(wide)}  {cells}"
-        click.echo(told if len(told) <= 100 else told[:99] + "…")
+        click.echo(told if len(told) <= width else told[: width - 1] + "…")
 
 
 def pick_column(sheet: SheetHead, said: str) -> str:

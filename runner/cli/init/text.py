@@ -49,16 +49,18 @@ def sample_text(name: str) -> str:
     """Return a text to begin with. `name`: the column with the first name; empty for none."""
     who = f'{{{{ {name} | first_word | title | default("there") }}}}' if name else "there"
     return (
-        f"Hi {who}, you asked me to tell you when there is something to see.\n"
-        "Now there is. Shall I send it over?\n\n"
+        f"Hi {who},\n"
+        "you asked me to write when there is something to see. Now there is.\n"
+        "Shall I send it over?\n\n"
         "If you would rather not hear from me, just say so and I will not write again.\n"
     )
 
 
 def edit_text(text: str, sheet: SheetHead) -> str:
     """Return a text as a person leaves it in their editor, which lists the sheet's columns."""
+    wide = max(map(len, sheet.columns)) + len("{{  }}")
     columns = [
-        f"  {{{{ {name} }}}}  {short(sheet.first[0][at], 40)}"
+        f"  {f'{{{{ {name} }}}}'.ljust(wide)}  {short(sheet.first[0][at], 40)}".rstrip()
         for at, name in enumerate(sheet.columns)
     ]
     shown = "\n".join([text, SCISSORS, f"The columns of {sheet.path.name}:", *columns])

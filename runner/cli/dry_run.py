@@ -18,6 +18,7 @@ from runner.cli.output import finish_lines, json_text, progress_in_place, text_l
 from runner.cli.prompts import preview_lines
 from runner.clock import SystemClock
 from runner.errors import RunnerError
+from runner.findings import SAMPLE_PEOPLE
 from runner.formats import number, safe
 from runner.message.account import sender_text
 from runner.message.key import name_fields
@@ -180,6 +181,10 @@ def show_dry_run(
     if not as_json:
         if not any(each.to_send or each.kept[MessageStatus.IN_DOUBT] for each in found.previews):
             click.echo("dry run: nothing was sent, and nothing is left to send")
+            return 0
+        if any(one.code == SAMPLE_PEOPLE for each in found.reviews for one in each.open):
+            rehearse = call.command(*map(str, campaigns), "--sandbox")
+            click.echo(f"dry run: nothing was sent. The sample can be rehearsed: {rehearse}")
             return 0
         words = [word for code in accept for word in ("--accept", code)]
         words += [word for id in only for word in ("--only", id)]

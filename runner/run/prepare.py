@@ -298,7 +298,7 @@ def served_at(campaign: Campaign, options: Options) -> Campaign:
     changes: dict[str, object] = {}
     if options.at is not None:
         url = f"{options.at}/api/{campaign.api.version}"
-        changes["api"] = campaign.api.model_copy(update={"base_url": url})
+        changes["api"] = campaign.api.model_copy(update={"base_url": url, "gateway": False})
     if options.unpaced:
         free = {"per_hour": None, "per_day": None, "gap": 0.0}
         changes["senders"] = tuple(s.model_copy(update=free) for s in campaign.senders)

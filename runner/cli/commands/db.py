@@ -13,6 +13,7 @@ from runner.cli.options import examples, state_option
 from runner.cli.output import progress_in_place
 from runner.clock import SystemClock
 from runner.formats import bar, number, safe
+from runner.installation import install_command
 from runner.ledger import engine
 from runner.ledger.copies.backup import back_up
 from runner.project import move_ledger
@@ -68,7 +69,7 @@ def _set_up_for_workers(location: str) -> str:
     try:
         from runner.workers.setup import set_up
     except ModuleNotFoundError:
-        return "not set up for workers (they need: pip install 'run-campaign[distributed]')"
+        return f"not set up for workers (they need: {install_command('distributed')})"
     return set_up(location)
 
 

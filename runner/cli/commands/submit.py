@@ -15,6 +15,7 @@ from runner.cli.prompts import asker, can_ask, confirmer
 from runner.clock import SystemClock
 from runner.events import EventBus
 from runner.formats import safe
+from runner.installation import install_command
 from runner.run.options import Options, Surroundings
 from runner.terminal.counters import Tally
 from runner.terminal.display import open_display
@@ -105,5 +106,5 @@ def refuse_without_engine() -> None:
     """Raise ClickException where what workers need is not installed."""
     if find_spec("procrastinate") is None:
         raise click.ClickException(
-            "many machines need more than is installed: pip install 'run-campaign[distributed]'"
+            f"many machines need more than is installed: {install_command('distributed')}"
         )

@@ -35,4 +35,4 @@ class SystemClock:
 
 def iso(at: float | None) -> str:
     """Format Unix seconds as ISO 8601 in UTC, to the second; empty for None."""
-    return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return "" if at is None else f"{datetime.fromtimestamp(at, UTC).isoformat()[:19]}Z"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from runner.clock import iso
@@ -28,24 +31,73 @@ EXPORT_COLUMNS = (
 )
 """The public columns of an export; the prospect's own follow."""
 
+CellsOf = Callable[[str], Iterable[str]]
+"""Returns the cells of a row from the ledger's JSON of them."""
+
+
+class _OtherColumns(Exception):
+    """A row has other columns than the first one: it was planned from another sheet."""
+
 
 def export(
     ledger: Ledger, campaign: CampaignRow, target: Path, statuses: Collection[MessageStatus] = ()
 ) -> int:
     """Write one line per recipient and row to `target` (.csv, .jsonl, .xlsx); return how many."""
     with ledger.reading() as connection:
-        own = exports.export_names(connection, campaign.id, statuses)
-        names = [name if name not in EXPORT_COLUMNS else f"{name} (sheet)" for name in own]
-        written = 0
+        rows = exports.export_rows(connection, campaign.id, statuses)
+        first = next(rows, None)
+        if first is None:
+            return _write(target, [], rows, lambda _: [])
+        names = list(json.loads(first.columns))
+        try:
+            return _write(target, names, chain([first], rows), _cells_of_same(names))
+        except _OtherColumns:
+            names = exports.export_names(connection, campaign.id, statuses)
+            rows = exports.export_rows(connection, campaign.id, statuses)
+            return _write(target, names, rows, _cells_of_any(names))
 
-        def lines() -> Iterator[list[str | int | None]]:
-            nonlocal written
-            for row in exports.export_rows(connection, campaign.id, statuses):
-                written += 1
-                yield _public(row) + [row.columns.get(name, "") for name in own]
 
-        write_table(target, [*EXPORT_COLUMNS, *names], lines())
+def _write(target: Path, own: Sequence[str], rows: Iterable[ExportRow], cells_of: CellsOf) -> int:
+    """Write an export with the columns `own` of the sheet; return how many rows it has."""
+    names = [name if name not in EXPORT_COLUMNS else f"{name} (sheet)" for name in own]
+    written = 0
+
+    def lines() -> Iterator[list[str | int | None]]:
+        nonlocal written
+        for row in rows:
+            written += 1
+            yield [*_public(row), *cells_of(row.columns)]
+
+    write_table(target, [*EXPORT_COLUMNS, *names], lines())
     return written
+
+
+def _cells_of_any(names: Sequence[str]) -> CellsOf:
+    """Read the cells of `names` of each row, empty where it has no such column."""
+
+    def cells_of(columns: str) -> Iterable[str]:
+        found = json.loads(columns)
+        return [found.get(name, "") for name in names]
+
+    return cells_of
+
+
+def _cells_of_same(names: Sequence[str]) -> CellsOf:
+    """Read the cells of rows that have exactly these columns. Raises _OtherColumns for another."""
+    # Texts without a backslash stand in JSON as they are: so nearly all rows are read in less than
+    # half the time.
+    keys = (re.escape(json.dumps(name, ensure_ascii=False)) for name in names)
+    plain = re.compile("{" + ",".join(rf'{key}:"([^"\\]*+)"' for key in keys) + "}").fullmatch
+
+    def cells_of(columns: str) -> Iterable[str]:
+        if found := plain(columns):
+            return found.groups()
+        cells: dict[str, str] = json.loads(columns)
+        if list(cells) != names:
+            raise _OtherColumns
+        return cells.values()
+
+    return cells_of
 
 
 def _public(row: ExportRow) -> list[str | int | None]:

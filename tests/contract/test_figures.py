@@ -48,7 +48,7 @@ def test_every_count_is_that_of_the_export(ledger: Ledger) -> None:
     of_values = {each.value: each.counts for each in names.values}
     expected: dict[str, Counter[MessageStatus]] = {}
     for each in rows:
-        cell = each.columns.get("name", "").strip()
+        cell = json.loads(each.columns).get("name", "").strip()
         expected.setdefault(cell, Counter())[each.status] += 1
     assert of_values == expected
     assert json.loads(json.dumps(as_json(found)))["total"] == len(rows)

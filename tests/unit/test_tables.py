@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from runner.errors import AudienceError, RunnerError
 from runner.tables.cell_types import RoundedNumber
 from runner.tables.reader import fingerprint, read_table
-from runner.tables.writer import write_table
+from runner.tables.writer import _harmless, write_table
 
 Rows = list[tuple[int, list[str]]]
 
@@ -320,6 +320,29 @@ def test_csv_makes_formulas_harmless(tmp_path: Path) -> None:
     ]
 
 
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.lists(
+            st.none() | st.integers() | st.text(" ,;\"'=+-@\t\r\na1é(\0", max_size=5),
+            min_size=3,
+            max_size=3,
+        ),
+        max_size=6,
+    )
+)
+def test_csv_is_what_the_csv_module_writes(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str | int | None]]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "same.csv"
+    write_table(path, ["a", "b", "c"], rows)
+    wanted = io.StringIO()
+    csv.writer(wanted).writerows(
+        [["a", "b", "c"], *([_harmless(each) for each in r] for r in rows)]
+    )
+    assert path.read_bytes() == wanted.getvalue().encode()
+
+
 def test_jsonl_changes_nothing(tmp_path: Path) -> None:
     write_table(tmp_path / "a.jsonl", COLUMNS, CELLS)
     lines = (tmp_path / "a.jsonl").read_text().splitlines()
@@ -333,6 +356,31 @@ def test_xlsx_cells_are_text(tmp_path: Path) -> None:
     assert found[1] == [("9007199254740993123", "s"), ("=1+1", "s"), (1, "n")]
     assert found[3] == [("+44", "s"), ("@x", "s"), ("12345678901234567", "s")]
     assert found[4] == [("#N/A", "s"), ("bell\ufffd", "s"), (-2, "n")]
+
+
+def test_xlsx_keeps_signs_spaces_and_the_place_of_every_cell(tmp_path: Path) -> None:
+    columns = [f"c{number}" for number in range(30)]
+    texts: list[str | int | None] = [
+        " a",
+        "b ",
+        "two\nlines",
+        "<&>\"'",
+        "]]>",
+        "",
+        None,
+        "é\U0001f600",
+        "x" * 40_000,
+    ]
+    rows: list[list[str | int | None]] = [
+        [*texts, *[None] * 20, "last"],
+        ["plain", *[""] * 28, "last"],
+    ]
+    write_table(tmp_path / "a.xlsx", columns, rows)
+    sheet = openpyxl.load_workbook(tmp_path / "a.xlsx").active
+    found = [[cell.value for cell in row] for row in sheet.iter_rows()]
+    wanted = [*texts[:5], None, None, texts[7], "x" * 32_767, *[None] * 20, "last"]
+    assert found == [columns, wanted, ["plain", *[None] * 28, "last"]]
+    assert read_table(tmp_path / "a.xlsx").columns == columns
 
 
 def test_html_escapes_everything(tmp_path: Path) -> None:

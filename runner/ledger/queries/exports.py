@@ -11,14 +11,16 @@ from sqlalchemy import Connection, func, select
 
 from runner.ledger.queries.totals import is_own_result
 from runner.ledger.schema import message, row_skip
-from runner.ledger.statements import Prepared, each_of
+from runner.ledger.statements import Prepared, each_of, tuples
 from runner.message.status import MessageStatus
 
 _S = MessageStatus
+_STATUS = {status.value: status for status in MessageStatus}
 
 
 class ExportRow(NamedTuple):
-    """One row of an export. `detail` explains the reason; `columns` are the prospect's."""
+    """One row of an export. `detail` explains the reason; `columns`: the prospect's cells, as the
+    ledger has them: a JSON object."""
 
     row: int
     recipient: str
@@ -32,7 +34,7 @@ class ExportRow(NamedTuple):
     attempts: int
     sent_at: float | None
     content: str
-    columns: dict[str, str]
+    columns: str
 
 
 _EXPORTED = Prepared(
@@ -70,7 +72,7 @@ def export_names(
     if not statuses or _S.SKIPPED in statuses:
         wanted.append(of_skips.order_by(row_skip.c.row))
     for each in wanted:
-        for (columns,) in connection.execution_options(yield_per=1000).execute(each):
+        for (columns,) in connection.execute(each.execution_options(yield_per=1000)):
             found = json.loads(columns)
             if not found.keys() <= names.keys():
                 names.update(dict.fromkeys(found))
@@ -91,11 +93,10 @@ def export_rows(
     for at in range(0, len(ids), EXPORT_BATCH):
         some = ids[at : at + EXPORT_BATCH].tolist()
         rows = _EXPORTED.run(connection, ids=json.dumps(some))
-        found: dict[int, tuple[Any, ...]] = {row[0]: tuple(row) for row in rows}
+        found: dict[int, tuple[Any, ...]] = {row[0]: row for row in tuples(rows)}
         for each in some:
-            _, number, to, status, *rest, columns = found[each]
-            values = (number, to, MessageStatus(status), *rest, json.loads(columns))
-            yield ExportRow._make(values)
+            _, number, to, status, *rest = found[each]
+            yield ExportRow(number, to, _STATUS[status], *rest)
     if statuses and _S.SKIPPED not in statuses:
         return
     skipped = (
@@ -109,9 +110,9 @@ def export_rows(
         .where(row_skip.c.campaign == id, is_own_result())
         .order_by(row_skip.c.row)
     )
-    for row, recipient, reason, detail, columns in connection.execution_options(
-        yield_per=1000
-    ).execute(skipped):
+    for row, recipient, reason, detail, columns in connection.execute(
+        skipped.execution_options(yield_per=1000)
+    ):
         yield ExportRow(
             row=row,
             recipient=recipient,
@@ -125,5 +126,5 @@ def export_rows(
             attempts=0,
             sent_at=None,
             content="",
-            columns=json.loads(columns),
+            columns=columns,
         )

@@ -33,6 +33,19 @@ def _confirm(question: str) -> bool:
         raise
 
 
+def agree(question: str, *, yes: bool) -> bool:
+    """Return whether a person says yes, here or with `yes`; the default is no. Raises UsageError
+    where no person can answer."""
+    if yes:
+        return True
+    if not can_ask():
+        raise UsageError("no terminal to ask at", "to do it without a question: --yes")
+    if _confirm(question):
+        return True
+    click.echo("nothing was changed")
+    return False
+
+
 def asker(progress: Display) -> Callable[[Sequence[Preview], Forecast], bool]:
     """Return a function that asks on the terminal while the display keeps still."""
 

@@ -62,7 +62,7 @@ class LaneStarted(Event):
     now, per sender. `binds`: the limit that is waited for longest until `finish_at`;
     `allowed_per_hour`: the most messages an hour that limits let go, None without any, and
     `allowed_by` which limit that is; `before`: what earlier runs have come to, per campaign and
-    status."""
+    status; `handles`: of the senders, by id."""
 
     name: ClassVar[str] = "lane_started"
     queued: dict[str, int]
@@ -74,6 +74,7 @@ class LaneStarted(Event):
     allowed_per_hour: float | None = None
     allowed_by: str = ""
     before: dict[str, dict[str, int]] = field(default_factory=dict)
+    handles: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 
@@ -19,6 +20,13 @@ def short(text: str, width: int) -> str:
     """Return `text` on one line of at most `width` characters, safe to show."""
     told = safe(" ".join(text.split()))
     return told if len(told) <= width else told[: max(0, width - 1)] + "…"
+
+
+def by_handle(text: str, handles: Mapping[str, str]) -> str:
+    """Return `text` with the ids of senders as `@handle` where that is known."""
+    for id, handle in handles.items():
+        text = text.replace(id, f"@{handle}")
+    return text
 
 
 def number(count: int) -> str:

@@ -14,8 +14,8 @@ import click
 
 from runner.cli.invocation import Invocation
 from runner.cli.options import ENDINGS
-from runner.cli.output import finish_lines, json_text, progress_in_place, text_lines
-from runner.cli.prompts import preview_lines
+from runner.cli.output import json_text, progress_in_place, text_lines
+from runner.cli.prompts import preview_lines, when_lines
 from runner.clock import SystemClock
 from runner.errors import RunnerError
 from runner.formats import number, safe
@@ -222,7 +222,7 @@ def _show(found: DryRun, seen: list[_Shown], chosen: bool, now: float) -> None:
                 f"  held: {number(preview.held)} of those to send (run-campaign hold --list)"
             )
     if any(preview.to_send for preview in found.previews):
-        for line in finish_lines(found.forecast, now):
+        for line in when_lines(found.previews, found.forecast, now):
             click.echo(line)
     ledger = found.place or "none yet, the first run makes it"
     click.echo(f"ledger: {safe(ledger)}")

@@ -23,6 +23,7 @@ from runner.dashboard.presentation import (
     state_of,
 )
 from runner.dashboard.queries import campaign_statistics, latest
+from runner.formats import by_handle
 from runner.ledger.campaigns import audit
 from runner.ledger.queries import message_lists, totals
 from runner.ledger.queries import search as queries_search
@@ -92,6 +93,7 @@ def campaign(app: AppContext, request: Request) -> Response:
     statistics = _statistics(app, request)
     newest = app.cache.query(latest, status.id)
     outlook = statistics.status.outlook if statistics and status.brake is None else None
+    binds = outlook.forecast.binds if outlook and outlook.forecast else ""
     return app.page(
         request,
         "campaign.html",
@@ -102,8 +104,8 @@ def campaign(app: AppContext, request: Request) -> Response:
             "done_count": done_of(status.counts),
             "figures": statistics,
             "finish": finish_of(outlook, zone, now) if outlook else "",
-            "binds": outlook.forecast.binds if outlook and outlook.forecast else "",
-            "waits": next_message_of(outlook, zone, now) if outlook else "",
+            "binds": by_handle(binds, status.handles),
+            "waits": next_message_of(outlook, status.handles, zone, now) if outlook else "",
             "needs_list": _needs(app, status, named=False),
             "log": newest.attempts,
             "next_ones": newest.next_messages,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runner.clock import iso
-from runner.formats import duration, number, safe
+from runner.formats import by_handle, duration, number, safe
 from runner.ledger.queries.statistics import ENDED
 from runner.message.status import MessageStatus
 from runner.status.outlook import outlook_as_json
@@ -176,7 +176,8 @@ def _summary(found: Statistics) -> Sequence[str]:
     forecast = outlook.forecast
     if forecast is not None and forecast.seconds < math.inf:
         end = Moment(found.at + forecast.seconds)
-        binds = f"; what binds: {forecast.binds}" if forecast.binds else ""
+        slowest = by_handle(forecast.binds, found.status.handles)
+        binds = f"; slowest limit: {slowest}" if slowest else ""
         lines.append(f"done about {end} (in {duration(forecast.seconds)}) if it runs on{binds}")
     elif forecast is not None:
         lines.append("never done: the schedule does not open within two years")
@@ -187,7 +188,8 @@ def _summary(found: Statistics) -> Sequence[str]:
     elif not status.counts[_S.QUEUED] + status.counts[_S.SENDING]:
         lines.append("nothing is queued")
     if outlook.binds_now and outlook.next_at is not None:
-        lines.append(f"next message {Moment(outlook.next_at)}: waits for {outlook.binds_now}")
+        waits = by_handle(outlook.binds_now, status.handles)
+        lines.append(f"next message {Moment(outlook.next_at)}: waits for {waits}")
     return [safe(line[:1].upper() + line[1:]) for line in lines]
 
 
@@ -266,6 +268,7 @@ def _over_time(found: Statistics) -> Section:
 
 def _senders(found: Statistics) -> Section:
     shown = [each for each in found.senders if each.sender]
+    names = {each.sender: by_handle(each.sender, found.status.handles) for each in shown}
     statuses = [each for each in ORDER if any(one.counts.get(each) for one in shown)]
     rows: list[list[Cell]] = []
     stopped = any(each.stopped for each in shown)
@@ -275,11 +278,11 @@ def _senders(found: Statistics) -> Section:
         last = None if each.last_sent_at is None else Moment(each.last_sent_at)
         why = [] if not stopped else [safe(each.stopped.why) if each.stopped else ""]
         done = [None if each.stopped else _done(found, each.sender)] if ends else []
-        rows.append([each.sender, *counts, last, *done, *why])
+        rows.append([names[each.sender], *counts, last, *done, *why])
     head = ["sender", *map(name_of, statuses), "last sent"]
     head += ["done about"] * ends + ["stopped"] * stopped
-    names, all_counts = [each.sender for each in shown], [each.counts for each in shown]
-    chart = BarChart("Messages by sender", names, all_counts)
+    all_counts = [each.counts for each in shown]
+    chart = BarChart("Messages by sender", [*names.values()], all_counts)
     table = ReportTable("Messages by sender", head, rows)
     return Section("By sender", [table], chart if shown else None)
 

@@ -192,7 +192,7 @@ def _rows(
     done = when_done([(draft, found.waiting)], ledger, clock)
     if done.seconds == math.inf:
         return
-    binds = f", bound by {done.binds}" if done.binds else ""
+    binds = f"; slowest limit: {done.binds}" if done.binds else ""
     minutes = done.seconds / 60
     long = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
     yield Check(True, f"limits: about {long} for {total} messages{binds}")

@@ -225,5 +225,6 @@ def _tell_start(prepared: PreparedRun) -> None:
             most.per_hour if most is not None and most.per_hour < math.inf else None,
             "" if most is None else most.by,
             before,
+            {id: handle for team in prepared.teams for id, handle in team.handles.items()},
         )
     )

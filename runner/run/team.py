@@ -16,6 +16,7 @@ from runner.errors import RunnerError
 from runner.events import EventBus, Notice
 from runner.ledger import lanes, schema
 from runner.ledger.campaigns import registry
+from runner.ledger.campaigns.handles import keep_handles
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.copies import staleness
 from runner.ledger.ledger import Ledger
@@ -264,6 +265,7 @@ async def authenticate(
         team.drafts.append(draft)
         check_senders(campaign, identity, team.unfit)
         _remember_characters(ledger, identity, campaign.api.platform)
+        ledger.write(keep_handles, team.handles, rehearsal=campaign.rehearsal)
     return list(teams.values())
 
 

@@ -17,6 +17,7 @@ from runner.clock import Clock, iso
 from runner.errors import RunnerError, UsageError
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import Brake
+from runner.ledger.campaigns.handles import known_handles
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
 from runner.ledger.queries import statistics
@@ -137,7 +138,10 @@ def statistics_of(
     now = clock.now()
     file = path or file_of(ledger, row)
     with ledger.reading() as connection:  # one look, so that all of it agrees
-        status = status_of(connection, row, now, str(file))
+        status = replace(
+            status_of(connection, row, now, str(file)),
+            handles=known_handles(connection, rehearsal=row.rehearsal),
+        )
         counting("sender")
         sender_counts = statistics.by_sender(connection, row.id)
         stopped = brakes.stopped_senders(connection, {each.sender for each in sender_counts})

@@ -49,7 +49,7 @@ def write(project: Project) -> None:
 
 
 def all_told(text: str) -> bool:
-    words = ("sent", "rejected ·", "in doubt ·", "queued", "waiting", "gap of 180 s")
+    words = ("sent", "rejected ·", "in doubt ·", "queued", "waiting", "pause of 180 s")
     return all(word in text for word in words)
 
 
@@ -107,7 +107,7 @@ def test_status_is_watched_in_place(project: Project) -> None:
     run = project.start(project.campaign)
     until(lambda: project.counts().get("in_doubt"), "somebody in doubt")
     with shown(project, "status", "--watch") as watch:
-        text = watch.until(lambda text: "gap of 180 s" in text and "finish" in text, "the view")
+        text = watch.until(lambda text: "pause of 180 s" in text and "finish" in text, "the view")
         bar_of(text)
         assert text.startswith(watch.lines[0])
         assert "running since" in watch.lines[0]

@@ -14,7 +14,7 @@ import click
 
 from runner.cli.invocation import Invocation
 from runner.cli.options import ENDINGS
-from runner.cli.output import json_text, progress_in_place, text_lines
+from runner.cli.output import WORDS, json_text, progress_in_place, text_lines
 from runner.cli.prompts import preview_lines, when_lines
 from runner.clock import SystemClock
 from runner.errors import RunnerError
@@ -214,9 +214,15 @@ def _show(found: DryRun, seen: list[_Shown], chosen: bool, now: float) -> None:
             click.echo(line)
         for line in _skip_lines(shown):
             click.echo(line)
-        kept = ", ".join(f"{number(n)} {status}" for status, n in preview.kept.most_common())
+        kept = preview.kept.copy()
+        if sent := kept.pop(MessageStatus.SENT, 0):
+            click.echo(f"  already sent: {number(sent)}")
         if kept:
-            click.echo(f"  left as they are: {kept}")
+            told = ", ".join(
+                f"{number(n)} {WORDS.get(str(status), str(status))}"
+                for status, n in kept.most_common()
+            )
+            click.echo(f"  left as they are: {told}")
         if preview.held:
             click.echo(
                 f"  held: {number(preview.held)} of those to send (run-campaign hold --list)"

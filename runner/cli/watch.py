@@ -89,7 +89,9 @@ def _print_until(
 ) -> None:
     while not stopped.is_set():
         began = time.monotonic()
-        click.echo(text(read()))
+        found = text(read())
+        click.echo(f"-- {datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}")
+        click.echo(found)
         stopped.wait(_rest(began))
 
 

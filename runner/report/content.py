@@ -204,24 +204,24 @@ def _share(part: int, total: int) -> str:
 
 
 def _funnel(found: Statistics, command: Callable[..., str]) -> Section:
-    status = found.status
-    statuses = [each for each in ORDER if status.counts[each]]
+    status, shown = found.status, found.status.shown_counts
+    statuses = [each for each in ORDER if shown[each]]
     rows: list[Sequence[Cell]] = [["prospects", status.total, "100 %" if status.total else ""]]
     for each in statuses:
-        count = status.counts[each]
+        count = shown[each]
         rows.append([name_of(each), count, _share(count, status.total)])
     reasons: list[list[Cell]] = [
         [name_of(kind), safe(reason) or "(none told)", count]
         for kind, reason, count in status.reasons
     ]
     notes = ["Sent means that the API accepted the message; whether it was read cannot be known."]
-    if status.counts[_S.IN_DOUBT]:
+    if shown[_S.IN_DOUBT]:
         notes.append("In doubt: may or may not have been sent; never counted as either.")
     if status.counts[_S.SKIPPED]:
         words = ("export", status.file, "-o", "skipped.csv", "--status", "skipped")
         notes.append(f"Who was skipped, and what to correct: {safe(command(*words))}")
     return Section(
-        "Outcomes",
+        "Results",
         [
             ReportTable("Prospects by status", ["status", "count", "share"], rows),
             ReportTable("Reasons", ["status", "reason", "count"], reasons),
@@ -229,8 +229,7 @@ def _funnel(found: Statistics, command: Callable[..., str]) -> Section:
         BarChart(
             "Prospects by status",
             ["prospects", *map(name_of, statuses)],
-            [{each: status.counts[each] for each in statuses}]
-            + [{each: status.counts[each]} for each in statuses],
+            [{each: shown[each] for each in statuses}] + [{each: shown[each]} for each in statuses],
         )
         if statuses
         else None,

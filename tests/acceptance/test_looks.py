@@ -67,7 +67,7 @@ def test_a_dry_run_asks_nobody_and_changes_nothing(both: Project) -> None:
     asked, before = both.api.ask("requests"), everything_in(both.folder)
     again = both.ok(both.campaign, "--dry-run")
     assert "28 messages to send" in again.out
-    assert "left as they are: 2 sent" in again.out
+    assert "already sent: 2" in again.out
     assert everything_in(both.folder) == before
     assert both.api.ask("requests") == asked
 

@@ -87,7 +87,9 @@ SENDER = st.fixed_dictionaries(
     {"per_day": LIMIT, "per_hour": LIMIT, "gap": st.sampled_from(["none", "45s", "20m"])},
     optional={"ramp": st.just({"start": 5, "step": 5})},
 )
-WINDOW = st.sampled_from([[("mon", "00:00", "24:00")], [("mon", "09:00", "12:30")], [("tue", "09:00", "12:30")]])
+WINDOW = st.sampled_from(
+    [[("mon", "00:00", "24:00")], [("mon", "09:00", "12:30")], [("tue", "09:00", "12:30")]]
+)
 
 
 @settings(max_examples=40, deadline=None)

@@ -26,6 +26,7 @@ from runner.status.overview import Overview
 from runner.status.status import Status
 from runner.terminal import widgets
 from runner.terminal.display import can_redraw
+from runner.terminal.echo import keys_not_echoed
 from runner.terminal.widgets import BAD, Bar, Part, bars, in_place, labelled, with_command
 
 REFRESH = 1.0
@@ -98,7 +99,7 @@ def _print_until(
 def _draw_until(stopped: threading.Event, read: Callable[[], Overview], call: Invocation) -> None:
     board, began = Board(call), time.monotonic()
     board.add(read(), time.time())
-    with in_place(Console(), board.lines, transient=False):
+    with keys_not_echoed(), in_place(Console(), board.lines, transient=False):
         while not stopped.wait(_rest(began)):
             began = time.monotonic()
             board.add(read(), time.time())

@@ -128,7 +128,7 @@ _COLOURS = """<style>
 @media (prefers-color-scheme: dark) {
   :root { --text: #c2c7d0; --line: #3a414e; --sent: #56b4e9; --rejected: #f0803c; }
 }
-text { font-family: system-ui, sans-serif; }
+svg { font-family: system-ui, sans-serif; }
 </style>"""
 
 

@@ -172,10 +172,16 @@ def search(app: AppContext, request: Request) -> Response:
 
 
 def in_doubt(app: AppContext, request: Request) -> Response:
-    """Show the messages in doubt of all campaigns."""
-    found = app.cache.get(overview_of, app.clock)
+    """Show the messages in doubt of all campaigns, a page at a time."""
+    found, begin = app.cache.get(overview_of, app.clock), _begin(request)
     doubts = [(each, doubt) for each in found.campaigns for doubt in each.in_doubt]
-    context = {"doubts": doubts[:PAGE_ROWS], "left": max(0, len(doubts) - PAGE_ROWS)}
+    end = begin + PAGE_ROWS
+    context = {
+        "doubts": doubts[begin:end],
+        "left": max(0, len(doubts) - end),
+        "next_page": f"?from={end}" if end < len(doubts) else "",
+        "is_first": not begin,
+    }
     return app.page(request, "in_doubt.html", context)
 
 
@@ -189,8 +195,7 @@ def history(app: AppContext, request: Request) -> Response:
 
 def do_not_contact(app: AppContext, request: Request) -> Response:
     """Show the do-not-contact list, the newest first, a page at a time."""
-    start = request.query_params.get("from", "0")
-    begin = int(start) if start.isascii() and start.isdigit() and len(start) < 9 else 0
+    begin = _begin(request)
     people = app.cache.query(totals.suppression_list)
     end = begin + PAGE_ROWS
     context = {
@@ -201,6 +206,12 @@ def do_not_contact(app: AppContext, request: Request) -> Response:
         "live": False,
     }
     return app.page(request, "do_not_contact.html", context)
+
+
+def _begin(request: Request) -> int:
+    """Return the place in a list at which a page of it begins."""
+    start = request.query_params.get("from", "0")
+    return int(start) if start.isascii() and start.isdigit() and len(start) < 9 else 0
 
 
 def _status(app: AppContext, request: Request) -> Status:

@@ -266,8 +266,10 @@ def _over_time(found: Statistics) -> Section:
 
 
 def _senders(found: Statistics) -> Section:
-    shown = [each for each in found.senders if each.sender]
-    names = {each.sender: by_handle(each.sender, found.status.handles) for each in shown}
+    shown = found.senders if any(each.sender for each in found.senders) else []
+    handles = found.status.handles
+    # Rows without a usable id have none.
+    names = {each.sender: by_handle(each.sender, handles) or "no sender" for each in shown}
     statuses = [each for each in ORDER if any(one.counts.get(each) for one in shown)]
     rows: list[list[Cell]] = []
     stopped = any(each.stopped for each in shown)
@@ -276,7 +278,9 @@ def _senders(found: Statistics) -> Section:
         counts: list[Cell] = [each.counts.get(kind, 0) for kind in statuses]
         last = None if each.last_sent_at is None else Moment(each.last_sent_at)
         why = [] if not stopped else [safe(each.stopped.why) if each.stopped else ""]
-        done = [None if each.stopped else _done(found, each.sender)] if ends else []
+        done = (
+            [None if each.stopped or not each.sender else _done(found, each.sender)] if ends else []
+        )
         rows.append([names[each.sender], *counts, last, *done, *why])
     head = ["sender", *map(name_of, statuses), "last sent"]
     head += ["done about"] * ends + ["stopped"] * stopped

@@ -24,6 +24,7 @@ from runner.events import (
 from runner.formats import duration, moment, number
 from runner.terminal import widgets
 from runner.terminal.counters import LONG_RATE_OVER, CampaignCounts, Tally
+from runner.terminal.echo import keys_not_echoed
 from runner.terminal.event_text import event_line
 from runner.terminal.widgets import (
     BAD,
@@ -61,6 +62,7 @@ class LiveDisplay:
         self._verbose = verbose
         self._command = command
         self._live: Live | None = None
+        self._held = contextlib.ExitStack()
 
     def __enter__(self) -> LiveDisplay:
         self._start()
@@ -70,6 +72,7 @@ class LiveDisplay:
         self._stop()
 
     def _start(self) -> None:
+        self._held.enter_context(keys_not_echoed())
         self._live = widgets.in_place(self._console, self._draw, transient=True)
         self._live.start()
 
@@ -78,6 +81,7 @@ class LiveDisplay:
             with contextlib.suppress(OSError):
                 self._live.stop()
             self._live = None
+        self._held.close()
 
     def _draw(self, width: int, height: int) -> list[Text]:
         return display(self._tally, width, height, self._command)

@@ -82,6 +82,8 @@ def test_a_run_is_shown_at_every_size(project: Project) -> None:
         run.type("\x03")
         assert run.wait() == 130
         assert "interrupted; to go on: run-campaign" in run.text
+        assert b"^C" not in run.raw, "which would move the view, and leave a line of it behind"
+        assert "━" not in run.text, "nothing of the view stays"
         assert is_sane(run)
 
 

@@ -31,6 +31,6 @@ def keys_not_echoed() -> Iterator[None]:
 
 
 def _set_terminal(handle: int, to: list[Any]) -> None:
-    if os.tcgetpgrp(handle) == os.getpgrp():  # in the background it would stop this process
-        with contextlib.suppress(termios.error, OSError):
+    with contextlib.suppress(termios.error, OSError):  # not this process's terminal
+        if os.tcgetpgrp(handle) == os.getpgrp():  # in the background it would stop this process
             termios.tcsetattr(handle, termios.TCSANOW, to)

@@ -14,7 +14,7 @@ import click
 
 from runner.cli.invocation import Invocation
 from runner.cli.options import ENDINGS
-from runner.cli.output import WORDS, json_text, progress_in_place, text_lines
+from runner.cli.output import WORDS, folded, json_text, progress_in_place, text_lines
 from runner.cli.prompts import preview_lines, when_lines
 from runner.clock import SystemClock
 from runner.errors import RunnerError
@@ -210,10 +210,9 @@ def _show(found: DryRun, seen: list[_Shown], chosen: bool, now: float) -> None:
             click.echo(f"now, as chosen: {number(len(shown.messages))}; of all that waits:\n")
         elif rest > 0 and shown.messages:
             click.echo(f"… and {number(rest)} more (--limit N, --verbose, --output FILE)\n")
-        for line in preview_lines(preview):
-            click.echo(line)
-        for line in _skip_lines(shown):
-            click.echo(line)
+        for line in [*preview_lines(preview), *_skip_lines(shown)]:
+            for part in folded(line):
+                click.echo(part)
         kept = preview.kept.copy()
         if sent := kept.pop(MessageStatus.SENT, 0):
             click.echo(f"  already sent: {number(sent)}")

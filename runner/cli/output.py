@@ -6,7 +6,6 @@ import json
 import math
 import shutil
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli.invocation import Invocation
-from runner.formats import by_handle, duration, moment, number, safe
+from runner.formats import by_handle, duration, fold, moment, number, safe
 from runner.ledger import moved_mark
 from runner.ledger.ledger import Ledger
 from runner.status.status import Status, needs_of
@@ -117,8 +116,9 @@ def tell_run_end(result: RunResult, call: Invocation | None, *, err: bool) -> No
         for line in status_lines(status):
             click.echo(line, err=err)
         if call is not None:
-            for line in need_lines(status, call):
-                click.echo(line, err=err)
+            for need in need_lines(status, call):
+                for line in folded(need):
+                    click.echo(line, err=err)
             told_of = sum(each.count for each in status.waits_for if not each.settling)
             if status.blocked > told_of and not result.interrupted:
                 told = "wait until a message in doubt to the same person is settled"
@@ -138,19 +138,9 @@ def tell_run_end(result: RunResult, call: Invocation | None, *, err: bool) -> No
 
 
 def folded(line: str) -> list[str]:
-    """Return a line folded at words where the terminal is narrower, what follows indented; whole
-    where no terminal shows it."""
-    if not sys.stdout.isatty():
-        return [line]
-    width = shutil.get_terminal_size().columns
-    indent = " " * (len(line) - len(line.lstrip()) + 2)
-    return textwrap.wrap(
-        line,
-        max(40, width),
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    ) or [line]
+    """Return a line folded at words where the terminal is narrower; whole where no terminal shows
+    it."""
+    return fold(line, shutil.get_terminal_size().columns) if sys.stdout.isatty() else [line]
 
 
 def text_lines(text: str) -> Iterable[str]:

@@ -212,7 +212,7 @@ def test_a_person_is_asked_and_no_is_the_default(project: Project) -> None:
     terminal.read_until("[y/N]")
     terminal.interrupt()
     assert terminal.end() == 130
-    assert "to go on: run-campaign" in terminal.shown
+    assert "to go on: run-campaign" in " ".join(terminal.shown.split())
 
     terminal = Terminal(project, str(project.campaign))
     terminal.read_until("[y/N]")

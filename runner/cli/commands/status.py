@@ -12,7 +12,7 @@ import click
 
 from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
-from runner.cli.output import finish_lines, json_text, need_lines, status_lines
+from runner.cli.output import finish_lines, folded, json_text, need_lines, status_lines
 from runner.clock import SystemClock
 from runner.formats import by_handle, moment, number, safe
 from runner.status.outlook import outlook_as_json
@@ -105,7 +105,7 @@ def _text(found: Overview, call: Invocation) -> str:
         else:
             ended = {True: ", running", False: ", killed", None: ", not ended yet"}[found.alive]
         lines.append(safe(began + ended))
-    return "\n".join(lines)
+    return "\n".join(part for line in lines for part in folded(line))
 
 
 def _sum_lines(each: Status) -> Iterator[str]:

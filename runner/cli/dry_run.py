@@ -14,8 +14,8 @@ import click
 
 from runner.cli.invocation import Invocation
 from runner.cli.options import ENDINGS
-from runner.cli.output import finish_lines, json_text, progress_in_place, text_lines
-from runner.cli.prompts import preview_lines
+from runner.cli.output import WORDS, folded, json_text, progress_in_place, text_lines
+from runner.cli.prompts import preview_lines, when_lines
 from runner.clock import SystemClock
 from runner.errors import RunnerError
 from runner.findings import SAMPLE_PEOPLE
@@ -222,19 +222,24 @@ def _show(found: DryRun, seen: list[_Shown], chosen: bool, now: float) -> None:
             click.echo(f"now, as chosen: {number(len(shown.messages))}; of all that waits:\n")
         elif rest > 0 and shown.messages:
             click.echo(f"… and {number(rest)} more (--limit N, --verbose, --output FILE)\n")
-        for line in preview_lines(preview):
-            click.echo(line)
-        for line in _skip_lines(shown):
-            click.echo(line)
-        kept = ", ".join(f"{number(n)} {status}" for status, n in preview.kept.most_common())
+        for line in [*preview_lines(preview), *_skip_lines(shown)]:
+            for part in folded(line):
+                click.echo(part)
+        kept = preview.kept.copy()
+        if sent := kept.pop(MessageStatus.SENT, 0):
+            click.echo(f"  already sent: {number(sent)}")
         if kept:
-            click.echo(f"  left as they are: {kept}")
+            told = ", ".join(
+                f"{number(n)} {WORDS.get(str(status), str(status))}"
+                for status, n in kept.most_common()
+            )
+            click.echo(f"  left as they are: {told}")
         if preview.held:
             click.echo(
                 f"  held: {number(preview.held)} of those to send (run-campaign hold --list)"
             )
     if any(preview.to_send for preview in found.previews):
-        for line in finish_lines(found.forecast, now):
+        for line in when_lines(found.previews, found.forecast, now):
             click.echo(line)
     ledger = found.place or "none yet, the first run makes it"
     click.echo(f"ledger: {safe(ledger)}")

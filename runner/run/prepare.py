@@ -300,7 +300,7 @@ def served_at(campaign: Campaign, options: Options) -> Campaign:
         url = f"{options.at}/api/{campaign.api.version}"
         changes["api"] = campaign.api.model_copy(update={"base_url": url, "gateway": False})
     if options.unpaced:
-        free = {"per_hour": None, "per_day": None, "gap": 0.0}
+        free = {"per_hour": None, "per_day": None, "ramp": None, "gap": 0.0}
         changes["senders"] = tuple(s.model_copy(update=free) for s in campaign.senders)
         none = dict.fromkeys(("per_minute", "per_hour", "per_day"))
         changes["limits"] = campaign.limits.model_copy(update=none)

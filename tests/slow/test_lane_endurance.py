@@ -64,7 +64,8 @@ def test_a_lane_leaves_no_task_behind_and_has_no_more_at_its_end_than_half_way(
     assert setting.counts() == {"sent": MANY}
     assert len(api.accepted) == len(set(api.accepted)) == MANY
     assert len(seen) > 30
-    assert tasks[MANY] == tasks[MANY // 2] == 2 * 8 + 2  # workers, settling, and who drives
+    # One for each message under way, so that the last ones are fewer; settling, and who drives.
+    assert tasks[MANY] <= tasks[MANY // 2] <= 2 * 8 + 2
     assert told.left == 0
     # Nor a word on any message that was in doubt or told to wait.
     [reconciler] = kept

@@ -14,8 +14,8 @@ from runner.message.handle import KeptHandle, one_handle
 def handles_resolved(
     read: PeopleList, platform: str, kept: Mapping[str, KeptHandle], resolve: str
 ) -> PeopleList:
-    """Return a list with the ids that are kept for its handles, also those that they had
-    before, and findings for handles that are nobody's by now. `resolve`: the command that asks for them."""
+    """Return a list with the ids that are kept for its handles, also those that they had before,
+    and findings for handles that are nobody's by now. `resolve`: the command that asks."""
     if not read.handles:
         return read
     people, check = dict(read.people), handle_checker(platform, kept, resolve)

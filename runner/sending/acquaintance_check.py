@@ -74,20 +74,20 @@ class AcquaintanceCheck:
 async def ask(
     people: PeopleV2, ids: Sequence[str], ledger: Ledger, now: float
 ) -> list[Acquaintance]:
-    """Ask about some people (100 at most). Threads in which campaigns of the ledger have written to
-    them do not count. Raises ChannelError."""
+    """Ask about some people (100 at most). Threads that end with a message of this ledger's do not
+    count: nobody has answered it, and no colleague has gone on. Raises ChannelError."""
     found, of_contact = await people.by_id(ids, now)
-    own = ledger.read(acquaintances.own_threads, list(of_contact.values())) if of_contact else ()
+    written = {id for each in of_contact.values() for id in each}
+    own = ledger.read(acquaintances.own_messages, written) if written else ()
     contacts = iter(of_contact)
     while some := list(islice(contacts, THREADS_AT_ONCE)):
         for thread in await people.threads_with(some):
             if thread.contact not in of_contact:
-                continue
-            id = of_contact[thread.contact]
-            was = found[id]
-            talk = was.talk
-            at = thread.last_at
-            if at is not None and thread.id not in own and (talk is None or at > talk.at):
-                talk = Talk(at, thread.link, thread.inbound)
-            found[id] = was._replace(assignee=was.assignee or thread.assignee, talk=talk)
+                raise ChannelError(f"Inbox answers for contact {some[0]} with another's thread")
+            for id in of_contact[thread.contact]:
+                was = found[id]
+                talk, at = was.talk, thread.last_at
+                if at is not None and thread.last not in own and (talk is None or at > talk.at):
+                    talk = Talk(at, thread.link, thread.inbound)
+                found[id] = was._replace(assignee=was.assignee or thread.assignee, talk=talk)
     return list(found.values())

@@ -32,10 +32,10 @@ def test_a_later_answer_takes_the_place_of_an_earlier_one(ledger: Ledger) -> Non
     assert ledger.read(acquaintances.changes, "team2") == ""
 
 
-def test_threads_of_unsent_messages_are_none(ledger: Ledger) -> None:
+def test_what_was_not_sent_is_no_message_of_ours(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [11, 12])
-    assert ledger.read(acquaintances.own_threads, ["11", "12"]) == frozenset()
+    assert ledger.read(acquaintances.own_messages, ["11", "12"]) == frozenset()
 
 
 def test_whom_to_ask_about_again_is_known_without_the_sheet(ledger: Ledger) -> None:

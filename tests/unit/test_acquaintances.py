@@ -80,12 +80,12 @@ class _People:
             raise error
         self.asked += ids
         return {id: Acquaintance(id, at, contact=f"c{id}") for id in ids}, {
-            f"c{id}": id for id in ids
+            f"c{id}": [id] for id in ids
         }
 
     async def threads_with(self, contacts: Sequence[str]) -> list[ThreadEnd]:
         return [
-            ThreadEnd(f"t{each}", each, "link", "", self.at, True)
+            ThreadEnd(each, "link", "", "m", self.at, True)
             for each in contacts
             if each[1:] in self.talks
         ]

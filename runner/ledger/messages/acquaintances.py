@@ -119,13 +119,14 @@ _SAID_BY_INBOX = (
 )
 
 
-def own_threads(connection: Connection, ids: Collection[str]) -> frozenset[str]:
-    """Return the threads in which campaigns of this ledger have written to these people."""
+def own_messages(connection: Connection, ids: Collection[str]) -> frozenset[str]:
+    """Return the messages that campaigns of this ledger have sent to these people, by the API's
+    ids."""
     return frozenset(_OWN.run(connection, ids=json.dumps([*ids])).scalars())
 
 
 _OWN = Prepared(
-    lambda database: select(message.c.thread_id).where(
-        message.c.recipient.in_(texts_of("ids", database)), message.c.thread_id.is_not(None)
+    lambda database: select(message.c.message_id).where(
+        message.c.recipient.in_(texts_of("ids", database)), message.c.message_id.is_not(None)
     )
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import acquaintances
-from runner.message.acquaintance import Acquaintance, Talk
+from runner.message.acquaintance import FRESH, Acquaintance, Talk
 from tests.support import make_campaign, make_queue
 
 ADA = Acquaintance("11", 5.0, "c1", "active", "m1", "Customer", ("a", "ß"), Talk(4.5, "link", True))
@@ -42,6 +42,9 @@ def test_whom_to_ask_about_again_is_known_without_the_sheet(ledger: Ledger) -> N
     row = make_campaign(ledger)
     make_queue(ledger, row, [11, 12, 13])
     ledger.write(acquaintances.keep, [ADA._replace(asked_at=100.0), BEN], "team1", "twitter")
-    due = ledger.read(acquaintances.stale, row.id, "team1", "twitter", 50.0)
+    now = FRESH + 50.0
+    due = ledger.read(acquaintances.stale, row.id, "team1", "twitter", now)
     assert due == ["12", "13"]
-    assert ledger.read(acquaintances.stale, row.id, "team2", "twitter", 50.0) == ["11", "12", "13"]
+    assert ledger.read(acquaintances.stale, row.id, "team2", "twitter", now) == ["11", "12", "13"]
+    set_back = ledger.read(acquaintances.stale, row.id, "team1", "twitter", 4.0 - FRESH)
+    assert set_back == ["11", "12", "13"]

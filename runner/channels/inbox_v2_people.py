@@ -22,7 +22,7 @@ from runner.message.acquaintance import Acquaintance, one_name
 ASKED_AT_ONCE = 100
 """Values of one filter of `GET /contacts`, and entries of a page, at most."""
 
-NAME_TAKEN, NOT_FOUND = 409, 404
+NAME_TAKEN = 409
 
 TOO_MANY = frozenset({400, 413, 414, 431})
 """Statuses that may mean that too much was asked for at once."""
@@ -176,7 +176,7 @@ class PeopleV2:
         try:
             await self._ask.change("PUT", "contacts", contact, "tags", tag)
         except ChannelError as error:
-            if error.status != NOT_FOUND or "tag" in str(error).lower():
+            if error.code != "contactNotFound":
                 raise
 
     async def names(self, what: str) -> list[str]:

@@ -15,7 +15,7 @@ def handles_resolved(
     read: PeopleList, platform: str, kept: Mapping[str, KeptHandle], resolve: str
 ) -> PeopleList:
     """Return a list with the ids that are kept for its handles, also those that they had before,
-    and findings for handles that are nobody's by now. `resolve`: the command that asks."""
+    and findings for handles of whom nobody is known by now. `resolve`: the command that asks."""
     if not read.handles:
         return read
     people, check = dict(read.people), handle_checker(platform, kept, resolve)
@@ -23,7 +23,7 @@ def handles_resolved(
     first: dict[str, str] = {}
     for handle, entry in read.handles.items():
         if (known := kept.get(one_handle(handle))) is not None:
-            for id in filter(None, (known.id, known.before)):  # whosever it is now
+            for id in filter(None, (known.id, known.before)):  # both accounts
                 people.setdefault(id, entry)
         found = check(f"@{handle}")
         if isinstance(found, str):

@@ -127,6 +127,7 @@ class ForeignKeyUse(RunnerError):
 
 class ChannelError(RunnerError):
     """The API cannot be used: bad address, bad token, or an answer that makes no sense. `status`:
-    HTTP's, 0 where there was no answer."""
+    HTTP's, 0 where there was no answer; `code`: the API's own, empty where it gave none."""
 
     status = 0
+    code = ""

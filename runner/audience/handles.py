@@ -73,6 +73,9 @@ def read_handle(cell: str, platform: str) -> CellHandle | IdRefusal:
     refused = never_an_id(cell, found)
     if refused:
         return refused
+    if "/" in found and re.search(r"\s", found):
+        # Of two lines urlsplit makes one address, which is a third person's.
+        return _refuse(found, "is more than an address")
     if platform != "twitter":
         return _read_other(found)
     if found.isascii() and found.isdigit() and len(found) >= SURE_ID:
@@ -129,7 +132,10 @@ def _read_other(found: str) -> CellHandle | IdRefusal:
         if not _LINKEDIN_HOST.fullmatch(parts.netloc) or len(words) < 2 or words[0] != "in":
             what = "is not an address of a profile; LinkedIn's are linkedin.com/in/NAME"
             return _refuse(found, what)
-        handle = normalize("NFC", unquote(words[1]))
+        try:
+            handle = normalize("NFC", unquote(words[1], errors="strict"))
+        except UnicodeDecodeError:
+            return _refuse(found, "is not an address that can be read")
     if 0 < len(handle) <= MAX_TEXT_ID and handle.isprintable() and not re.search(r"[\s/]", handle):
         return CellHandle(handle)
     return _refuse(found, f"is not a handle: spaces, control characters or over {MAX_TEXT_ID} long")

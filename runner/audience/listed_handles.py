@@ -14,19 +14,21 @@ from runner.message.handle import KeptHandle, one_handle
 def handles_resolved(
     read: PeopleList, platform: str, kept: Mapping[str, KeptHandle], resolve: str
 ) -> PeopleList:
-    """Return a list with those of its handles whose ids are kept, and findings for the others.
-    `resolve`: the command that asks for them."""
+    """Return a list with the ids that are kept for its handles, also those that they had before,
+    and findings for handles of whom nobody is known by now. `resolve`: the command that asks."""
     if not read.handles:
         return read
     people, check = dict(read.people), handle_checker(platform, kept, resolve)
     open, unknown = Rows(), Rows()
     first: dict[str, str] = {}
     for handle, entry in read.handles.items():
+        if (known := kept.get(one_handle(handle))) is not None:
+            for id in filter(None, (known.id, known.before)):  # both accounts
+                people.setdefault(id, entry)
         found = check(f"@{handle}")
         if isinstance(found, str):
-            people.setdefault(found, entry)
             continue
-        asked = one_handle(handle) in kept
+        asked = known is not None
         (unknown if asked else open).add(entry.row)
         first.setdefault("list_handle_unknown" if asked else "list_handle_open", found.detail)
     findings = [each for each in read.findings if each.code not in _OF_HANDLES]

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from runner.audience.columns import ID_COLUMNS, columns_there, normal_column
+from runner.audience.columns import ID_COLUMNS, normal_column
 from runner.audience.handles import HANDLE_COLUMNS, read_handle
 from runner.audience.ids import INVISIBLE, IdRefusal, id_checker, is_numeric, of_any_kind, shown
+from runner.audience.list_columns import KNOWN_COLUMNS, LIST_COLUMNS, id_column, is_export
 from runner.audience.rounded_ids import Zeros
 from runner.errors import AudienceError
 from runner.findings import Finding, FindingError, Level, Rows
@@ -53,12 +54,6 @@ class PeopleList:
     findings: Sequence[Finding] = ()
     written: Mapping[str, int] = field(default_factory=dict)
 
-
-LIST_COLUMNS = ("recipient", "reason", "added_at")
-"""The columns of an exported list."""
-
-EXPORT_COLUMNS = ("row", "recipient", "status", "reason")
-"""The first columns of a campaign's export."""
 
 WRITTEN_TO = (MessageStatus.SENT, MessageStatus.IN_DOUBT, MessageStatus.SENDING)
 """Messages of these statuses were sent, or may have been."""
@@ -134,10 +129,10 @@ def read_list(
     by_handle = id_type == "username"
     id_type = "platform" if by_handle else id_type
     try:
-        at, headed = _id_column(table, names, id_type, source, prospects_id, say)
+        at, headed = id_column(table, names, id_type, id, prospects_id, say)
     except FindingError as error:
         return PeopleList(source, findings=[error.finding])
-    known = id is not None or len(names) > 1 or names[0] in (prospects_id, *_KNOWN)
+    known = id is not None or len(names) > 1 or names[0] in (prospects_id, *KNOWN_COLUMNS)
     handles = [name for name in HANDLE_COLUMNS if name in names and id_type == "platform"]
     of_handles = names[at] in handles or (by_handle and names[at] not in (*ID_COLUMNS, "recipient"))
     beside = None if of_handles or not handles else names.index(handles[0])
@@ -147,77 +142,6 @@ def read_list(
     for number, cells in table.rows():
         reader.row(number, cells)
     return reader.done(table, headed)
-
-
-def _id_column(
-    table: Table,
-    names: Sequence[str],
-    id_type: str,
-    source: ListSource,
-    prospects_id: str | None,
-    say: str,
-) -> tuple[int, bool]:
-    """Return the column with the ids, and whether the first line is a header. Raises
-    FindingError."""
-    file, there = str(table.path), columns_there(table.columns)
-
-    def refuse(what: str) -> FindingError:
-        return FindingError(Finding("list_no_id_column", what, f"write {say}", file=file))
-
-    def at(name: str) -> tuple[int, bool]:
-        if names.count(name) > 1:
-            raise refuse(f"has several columns {name}; {there}")
-        return names.index(name), True
-
-    if source.id is not None:
-        if normal_column(source.id) not in names:
-            raise refuse(f"has no column {shown(source.id)}; {there}")
-        return at(normal_column(source.id))
-    if is_export(names):
-        return at("recipient")
-    if prospects_id is not None and prospects_id in names:
-        return at(prospects_id)
-    known = [name for name in ID_COLUMNS if name in names]
-    ours = [name for name in known if ID_COLUMNS[name] == id_type]
-    if len(ours) > 1:
-        raise refuse(f"which of {' and '.join(ours)} has the ids?")
-    if ours:
-        return at(ours[0])
-    if "recipient" in names:
-        return at("recipient")
-    if id_type == "platform" and (of_handles := [n for n in HANDLE_COLUMNS if n in names]):
-        return at(of_handles[0])
-    if known:
-        add = next(name for name, kind in ID_COLUMNS.items() if kind == id_type)
-        what = f"has {known[0]}, but this campaign writes by {id_type} ids; add a column {add}"
-        raise FindingError(Finding("list_no_id_column", what, file=file))
-    headed = table.path.name.lower().removesuffix(".gz").endswith(".jsonl") or not any(
-        _is_data(name) for name in table.columns
-    )
-    if len(names) == 1:
-        # A header such as `email` could be an Inbox id by its letters alone; ids have digits.
-        short = re.fullmatch(r"[0-9a-z]+", table.columns[0].strip()) and id_type == "inbox"
-        return 0, headed and not (short and re.search(r"\d", table.columns[0]))
-    if not headed:
-        first = ", ".join(map(shown, table.columns))
-        raise refuse(f"its first line is not a header ({first}); add one, and")
-    raise refuse(f"which column has the ids? {there}")
-
-
-def is_export(names: Sequence[str]) -> bool:
-    """Return whether a table with these columns is a campaign's export."""
-    return tuple(names[: len(EXPORT_COLUMNS)]) == EXPORT_COLUMNS
-
-
-def _is_data(header: str) -> bool:
-    """Return whether a cell of the first line is what stands in rows, and no column's name: it
-    begins with digits, has many, or is an address or a username."""
-    found = header.strip().strip(INVISIBLE).strip()
-    if re.match(r"\W*\d+([^\w]|$)|\W*\d+[eE]\+?\d", found) or re.search(r"\d{5}", found):
-        return True
-    # An Inbox id has digits; a cuid2 of 24 characters without any comes up once in 2,400.
-    letters = re.fullmatch(r"[0-9a-z]{20,64}", found)
-    return bool(letters) or found.startswith("@") or "://" in found
 
 
 class _Reader:
@@ -369,9 +293,6 @@ class _Reader:
                 instead = "write one id a line, or a column with ids"
                 found.append(error("list_nobody", "nobody is found in it", instead))
         return PeopleList(self._source, self._people, self._handles, found, self._written)
-
-
-_KNOWN = (*ID_COLUMNS, "recipient")
 
 
 def _holds(cell: str) -> bool:

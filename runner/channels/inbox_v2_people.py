@@ -22,7 +22,7 @@ from runner.message.acquaintance import Acquaintance, one_name
 ASKED_AT_ONCE = 100
 """Values of one filter of `GET /contacts`, and entries of a page, at most."""
 
-NAME_TAKEN, NOT_FOUND = 409, 404
+NAME_TAKEN = 409
 
 TOO_MANY = frozenset({400, 413, 414, 431})
 """Statuses that may mean that too much was asked for at once."""
@@ -44,13 +44,13 @@ class Profile(NamedTuple):
 
 
 class ThreadEnd(NamedTuple):
-    """A thread, and when its last message was written (Unix s; None for a thread without one) and
-    by whom."""
+    """A thread, and its last message: its id, when it was written (Unix s; None for a thread
+    without one) and by whom."""
 
-    id: str
     contact: str
     link: str
     assignee: str
+    last: str
     last_at: float | None
     inbound: bool
 
@@ -79,11 +79,11 @@ class PeopleV2:
 
     async def by_id(
         self, ids: Sequence[str], asked_at: float
-    ) -> tuple[dict[str, Acquaintance], dict[str, str]]:
-        """Return what Inbox knows of people (100 platform ids at most), and of each contact whose
-        it is. Raises ChannelError."""
+    ) -> tuple[dict[str, Acquaintance], dict[str, list[str]]]:
+        """Return what Inbox knows of people (100 platform ids at most), and of each contact which
+        of them it has. Raises ChannelError."""
         found = {id: Acquaintance(id, asked_at) for id in ids}
-        of_contact: dict[str, str] = {}
+        of_contact: dict[str, list[str]] = {}
         query = [
             ("platform", self._platform),
             *(("platformId", each) for each in ids),
@@ -95,28 +95,34 @@ class PeopleV2:
             profiles = contact.get("profiles")
             if not isinstance(profiles, list):
                 raise self._ask.foreign("/contacts", "a contact without profiles")
-            contact_id = text_id(contact.get("id"))
+            contact_id, status, tags = self._marks(contact)
             for profile in map(as_map, profiles):
                 id = text_id(profile.get("platformId"))
                 if profile.get("platform") != self._platform or id not in found:
                     continue
                 was = found[id]
-                tags = contact.get("tags")
-                names = (
-                    [clean(as_map(tag).get("name"), token) for tag in tags or []]
-                    if isinstance(tags, list)
-                    else []
-                )
                 state = clean(profile.get("accountStatus"), token)
                 found[id] = was._replace(
                     contact=was.contact or contact_id,
                     state=state if was.state in ("", "active") else was.state,
                     assignee=was.assignee or text_id(contact.get("assigneeId")),
-                    status=was.status or clean(as_map(contact.get("status")).get("name"), token),
-                    tags=tuple(dict.fromkeys([*was.tags, *names])),
+                    status=was.status or status,
+                    tags=tuple(dict.fromkeys([*was.tags, *tags])),
                 )
-                of_contact[contact_id] = id
+                of_contact.setdefault(contact_id, []).append(id)
         return found, of_contact
+
+    def _marks(self, contact: Mapping[str, object]) -> tuple[str, str, list[str]]:
+        """Return a contact's id, and the names of its status and tags. Raises ChannelError where it
+        has some that are not named: a rule may be about them."""
+        token, tags = self._http.token, contact.get("tags")
+        status = clean(as_map(contact.get("status")).get("name"), token)
+        tags = tags if isinstance(tags, list) else []
+        names = [clean(as_map(tag).get("name"), token) for tag in tags]
+        named = all(names) and bool(names or not contact.get("tagIds"))
+        if not named or (contact.get("statusId") and not status):
+            raise self._ask.foreign("/contacts", "a status or a tag without its name")
+        return text_id(contact.get("id")), status, names
 
     async def threads_with(self, contacts: Sequence[str]) -> list[ThreadEnd]:
         """Return the threads with these contacts, archived ones and requests too. How many may be
@@ -124,23 +130,27 @@ class PeopleV2:
         ChannelError."""
         query = [("folder", "all"), *(("contactId", each) for each in contacts)]
         try:
-            return [
-                ThreadEnd(
-                    text_id(thread.get("id")),
-                    text_id(thread.get("contactId")),
-                    text_id(thread.get("accountLinkId")),
-                    text_id(thread.get("assigneeId")),
-                    parse_time(as_map(thread.get("lastMessage")).get("createdAt")),
-                    as_map(thread.get("lastMessage")).get("direction") == "inbound",
-                )
-                async for thread in self._all("threads", query)
-            ]
+            return [self._end_of(thread) async for thread in self._all("threads", query)]
         except ChannelError as error:
             if error.status not in TOO_MANY or len(contacts) < 2:
                 raise
         half = len(contacts) // 2
         first = await self.threads_with(contacts[:half])
         return first + await self.threads_with(contacts[half:])
+
+    def _end_of(self, thread: Mapping[str, object]) -> ThreadEnd:
+        last = as_map(thread.get("lastMessage"))
+        at = parse_time(last.get("createdAt"))
+        if last and at is None:
+            raise self._ask.foreign("/threads", "a message without its time")
+        return ThreadEnd(
+            text_id(thread.get("contactId")),
+            text_id(thread.get("accountLinkId")),
+            text_id(thread.get("assigneeId")),
+            text_id(last.get("id")),
+            at,
+            last.get("direction") == "inbound",
+        )
 
     async def tag_id(self, name: str) -> str:
         """Return the id of the team's tag of this name, which is made if there is none. Raises
@@ -166,7 +176,7 @@ class PeopleV2:
         try:
             await self._ask.change("PUT", "contacts", contact, "tags", tag)
         except ChannelError as error:
-            if error.status != NOT_FOUND or "tag" in str(error).lower():
+            if error.code != "contactNotFound":
                 raise
 
     async def names(self, what: str) -> list[str]:

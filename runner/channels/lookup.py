@@ -143,7 +143,7 @@ class ApiReader:
                 hear(quota(reply, self._http.server_now()))
         if not 200 <= reply.status < 300:
             error = self._error(reply, "/".join(("", *parts)))
-            error.status = reply.status
+            error.status, error.code = reply.status, self._refusal(reply).code
             raise error
         return reply
 

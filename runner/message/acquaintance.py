@@ -59,6 +59,12 @@ FRESH = 86_400.0
 """Seconds for which an answer of Inbox is taken for the present."""
 
 
+def is_fresh(known: Acquaintance | None, now: float) -> bool:
+    """Return whether something is known of a person that is young enough. What is far in the future
+    was asked by a clock that was wrong."""
+    return known is not None and abs(now - known.asked_at) < FRESH
+
+
 def one_name(name: str) -> str:
     """Return the name of a status or tag as Inbox compares it: without case and accents."""
     plain = "".join(c for c in normalize("NFKD", name.casefold()) if not combining(c))

@@ -38,4 +38,5 @@ def one_handle(handle: str) -> str:
     """Return a handle as it is compared: upper and lower case are the same."""
     if handle.isascii():
         return handle.lower()
-    return normalize("NFC", normalize("NFC", handle).casefold())
+    # Not casefold, of which straße and strasse are one.
+    return normalize("NFC", normalize("NFC", handle).lower())

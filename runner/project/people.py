@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from runner.audience.handles import CellHandle, read_handle, why_unknown
 from runner.audience.ids import checked_ids
 from runner.errors import UsageError
+from runner.ledger.campaigns import registry
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import handles
 from runner.message.handle import HandleAnswer, KeptHandle, one_handle
@@ -70,7 +71,8 @@ def _by_handle(
 def kept_handle(
     ledger: Ledger | None, handle: str, platform: str | None, rehearsal: bool | None
 ) -> KeptHandle | None:
-    """Return what is kept of a handle. Raises UsageError for one of several platforms."""
+    """Return what is kept of a handle. Raises UsageError for one of several platforms, and for one
+    that only a rehearsal has resolved in a ledger with real campaigns."""
     if ledger is None:
         return None
     kinds: Sequence[bool] = (False, True) if rehearsal is None else (rehearsal,)
@@ -79,5 +81,14 @@ def kept_handle(
         if len({(each.answer, each.id) for each in found}) > 1:
             raise UsageError(f"@{handle} is a handle on several platforms", "name the id")
         if found:
+            if rehearsal is None and kind and _has_real_campaigns(ledger):
+                raise UsageError(
+                    f"@{handle} is resolved in a rehearsal only, where ids are made up",
+                    f"run {RESOLVE} for a real campaign, or name the id",
+                )
             return found[0]
     return None
+
+
+def _has_real_campaigns(ledger: Ledger) -> bool:
+    return not all(each.rehearsal for each in ledger.read(registry.campaigns))

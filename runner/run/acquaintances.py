@@ -11,7 +11,7 @@ from runner.errors import RunnerError
 from runner.events import Asking, Notice
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import acquaintances, plans
-from runner.message.acquaintance import FRESH, SkipRules, bar_of, one_name
+from runner.message.acquaintance import SkipRules, bar_of, is_fresh, one_name
 from runner.message.prospect import Prospect, Recipient
 from runner.message.status import MessageStatus
 from runner.planning.draft import Draft
@@ -50,9 +50,9 @@ async def ask_about_known(
     if rules is None or lane is None:
         return
     campaign, clock, bus = draft.campaign, around.clock, around.bus
-    platform, before = campaign.api.platform, clock.now() - FRESH
+    platform = campaign.api.platform
     if unchanged and draft.id is not None:
-        due = ledger.read(acquaintances.stale, draft.id, lane, platform, before)
+        due = ledger.read(acquaintances.stale, draft.id, lane, platform, clock.now())
     else:
         due = _due(draft, ledger, lane, clock.now())
     if not due:
@@ -89,8 +89,7 @@ def _due(draft: Draft, ledger: Ledger, lane: str, now: float) -> list[str]:
         have = ledger.read(plans.known, draft.id, chunk, rehearsal=draft.campaign.rehearsal)
         for each in chunk:
             status = have[each].status if each in have else None
-            fresh = each.id in told and now - told[each.id].asked_at < FRESH
-            if status in _TO_WRITE and not fresh:
+            if status in _TO_WRITE and not is_fresh(told.get(each.id), now):
                 due.append(each.id)
     return due
 

@@ -317,7 +317,7 @@ class _Asking:
             return answer
         before = known.before if known.answer is _A.CHANGED else known.id or known.before
         if answer.answer is not _A.FOUND:
-            if known.answer is _A.FOUND and answer.answer is not _A.SUSPENDED:
+            if known.answer is _A.FOUND and answer.answer not in (_A.SUSPENDED, _A.SEVERAL):
                 # Renamed, or no contact any more: the id is still the person's.
                 return known._replace(asked_at=answer.asked_at)
             return answer._replace(before=answer.before or before)

@@ -123,8 +123,7 @@ class Dispatcher:
         check = lane.campaigns[queued.campaign].acquaintances
         try:
             if check is not None and not await check.may_go(lane, queued):
-                lane.pacer.cancel(permit)
-                lane.limit.uncount(queued.id)
+                self._give_back(queued, permit)
                 return
             channel = lane.channel(queued.campaign)
             key = message_key(
@@ -141,6 +140,15 @@ class Dispatcher:
             self._taken.discard(queued.id)
             lane.in_flight.end(queued.campaign)
             lane.notify()
+
+    def _give_back(self, queued: QueuedMessage, permit: Permit) -> None:
+        """Leave a message as the ledger has it: if it is still queued, it is the next of its
+        sender."""
+        self.lane.pacer.cancel(permit)
+        self.lane.limit.uncount(queued.id)
+        head = queued.sender, queued.campaign
+        self._heads.pop(head, None)
+        self._recheck_at.pop(head, None)
 
     async def _take_next(self) -> tuple[QueuedMessage, Permit] | None:
         """Return the next message that may go, as soon as it may; None when there will be none."""

@@ -151,6 +151,16 @@ def test_a_handle_of_several_profiles_is_nobodys(project: Project) -> None:
     assert project.api.recipients == []
 
 
+def test_a_handle_that_a_second_profile_has_is_nobodys_any_more(project: Project) -> None:
+    knows(project.api, person(ADA, "ada"))
+    write(project, ["ada,Ada"])
+    handles(project)
+    knows(project.api, person(BEN, "ada"))
+    assert "@ada is a handle of several profiles" in handles(project, "--again").out
+    project.run(project.campaign, "--yes")
+    assert project.api.recipients == []
+
+
 def test_a_suspended_account_is_not_resolved(project: Project) -> None:
     knows(project.api, person(ADA, "ada", accountStatus="suspended"))
     write(project, ["ada,Ada"])
@@ -366,6 +376,20 @@ def test_a_list_by_handle_protects_those_written_to_by_id(project: Project) -> N
     assert "list_handle_unknown" in done.err
     project.ok(project.campaign, "--yes", "--accept", "list_handle_unknown")
     assert project.api.recipients == [BEN]
+
+
+def test_a_list_goes_on_protecting_the_account_that_a_handle_was_of(project: Project) -> None:
+    knows(project.api, person(ADA, "ada"))
+    project.write([ADA, BEN], more="suppress: dnc.csv\n")
+    (project.campaign.parent / "dnc.csv").write_text("handle\n@ada\n")
+    handles(project)
+    knows(project.api, person(ADA, "ada_was"), person(BEN, "ada"))
+    handles(project, "--again")
+    project.run(project.campaign, "--yes", "--accept", "list_handle_unknown")
+    assert project.api.recipients == []
+    handles(project, "--take-changed")
+    project.run(project.campaign, "--yes")
+    assert project.api.recipients == []
 
 
 def test_a_rehearsal_makes_up_whose_the_handles_are(project: Project) -> None:

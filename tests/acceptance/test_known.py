@@ -124,6 +124,17 @@ def test_threads_of_our_own_campaigns_do_not_count(project: Project) -> None:
     assert project.api.recipients == [ADA, BEN, ADA, BEN]
 
 
+def test_a_colleague_who_goes_on_in_a_thread_of_ours_counts(project: Project) -> None:
+    project.write([ADA, BEN], more="contact_once_in: none\nskip_known: {talked_within: 30d}\n")
+    project.ok(project.campaign, "--yes")
+    wrote(project.api, ADA, ago=0.0, link=LINK)
+    age(project, DAY)
+    text = project.campaign.read_text()
+    project.campaign.write_text(f"name: second\n{text}")
+    project.ok(project.campaign, "--yes", "--new-campaign")
+    assert project.api.recipients == [ADA, BEN, BEN]
+
+
 def test_an_account_that_is_gone_is_not_written_to(project: Project) -> None:
     project.write([ADA, BEN, CHLOE], more="skip_known: {talked_within: 30d}\n")
     knows(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import acquaintances
-from runner.message.acquaintance import Acquaintance, Talk
+from runner.message.acquaintance import FRESH, Acquaintance, Talk
 from tests.support import make_campaign, make_queue
 
 ADA = Acquaintance("11", 5.0, "c1", "active", "m1", "Customer", ("a", "ß"), Talk(4.5, "link", True))
@@ -32,16 +32,19 @@ def test_a_later_answer_takes_the_place_of_an_earlier_one(ledger: Ledger) -> Non
     assert ledger.read(acquaintances.changes, "team2") == ""
 
 
-def test_threads_of_unsent_messages_are_none(ledger: Ledger) -> None:
+def test_what_was_not_sent_is_no_message_of_ours(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [11, 12])
-    assert ledger.read(acquaintances.own_threads, ["11", "12"]) == frozenset()
+    assert ledger.read(acquaintances.own_messages, ["11", "12"]) == frozenset()
 
 
 def test_whom_to_ask_about_again_is_known_without_the_sheet(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [11, 12, 13])
     ledger.write(acquaintances.keep, [ADA._replace(asked_at=100.0), BEN], "team1", "twitter")
-    due = ledger.read(acquaintances.stale, row.id, "team1", "twitter", 50.0)
+    now = FRESH + 50.0
+    due = ledger.read(acquaintances.stale, row.id, "team1", "twitter", now)
     assert due == ["12", "13"]
-    assert ledger.read(acquaintances.stale, row.id, "team2", "twitter", 50.0) == ["11", "12", "13"]
+    assert ledger.read(acquaintances.stale, row.id, "team2", "twitter", now) == ["11", "12", "13"]
+    set_back = ledger.read(acquaintances.stale, row.id, "team1", "twitter", 4.0 - FRESH)
+    assert set_back == ["11", "12", "13"]

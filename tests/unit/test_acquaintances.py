@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -12,10 +15,12 @@ from runner.channels.inbox_v2_people import PeopleV2, ThreadEnd
 from runner.errors import ChannelError
 from runner.ledger.messages import acquaintances
 from runner.message.acquaintance import FRESH, Acquaintance, SkipRules, Talk, bar_of, one_name
+from runner.schedule import Hours, is_open, make_week
 from runner.sending.inbox.acquaintance_check import AcquaintanceCheck
 from runner.sending.lane import Lane
 from tests.lane import Setting
-from tests.support import LANE
+from tests.pacing import sender
+from tests.support import LANE, SENDER
 from tests.virtual import VirtualClock
 
 NOW = 1_800_000_000.0
@@ -64,8 +69,14 @@ class _People:
     def __init__(self, talks: Sequence[str] = (), fails: int = 0, status: int = 500) -> None:
         self.talks, self.fails, self.status = talks, fails, status
         self.asked: list[str] = []
+        self.takes: list[float] = []
 
     async def by_id(self, ids: Sequence[str], at: float) -> Any:
+        if self.ends and self.lane is not None:
+            self.lane.stops.interrupt()
+            await self.lane.permit()
+        if self.takes:
+            await asyncio.sleep(self.takes.pop())
         if self.fails:
             self.fails -= 1
             error = ChannelError("it is broken")
@@ -73,17 +84,19 @@ class _People:
             raise error
         self.asked += ids
         return {id: Acquaintance(id, at, contact=f"c{id}") for id in ids}, {
-            f"c{id}": id for id in ids
+            f"c{id}": [id] for id in ids
         }
 
     async def threads_with(self, contacts: Sequence[str]) -> list[ThreadEnd]:
         return [
-            ThreadEnd(f"t{each}", each, "link", "", self.at, True)
+            ThreadEnd(each, "link", "", "m", self.at, True)
             for each in contacts
             if each[1:] in self.talks
         ]
 
     at = 0.0
+    ends = False
+    lane: Lane | None = None
 
 
 def _checked(setting: Setting, people: _People, told_before: float | None = None) -> Any:
@@ -91,7 +104,7 @@ def _checked(setting: Setting, people: _People, told_before: float | None = None
     answers, None for none."""
 
     def before(lane: Lane, clock: VirtualClock) -> None:
-        people.at = clock.now() - 60
+        people.at, people.lane = clock.now() - 60, lane
         check = AcquaintanceCheck(cast(PeopleV2, people), SkipRules(DAY), "twitter", {})
         lane.campaigns[setting.campaign] = replace(
             lane.campaigns[setting.campaign], acquaintances=check
@@ -120,6 +133,55 @@ def test_old_ones_are_asked_for_again(make: Callable[..., Setting]) -> None:
     [skipped] = told.named("skipped")
     assert (skipped.recipient, str(skipped.reason)) == ("2", "in_talks")
     assert sorted(setting.api.accepted) == ["1", "3"]
+
+
+def test_answers_of_the_future_are_not_believed(make: Callable[..., Setting]) -> None:
+    """The clock was set back."""
+    setting, people = make([1, 2, 3]), _People(talks=["2"])
+    _checked(setting, people, told_before=-2 * FRESH)
+    assert sorted(people.asked) == ["1", "2", "3"]
+    assert setting.counts() == {"sent": 2, "skipped": 1}
+
+
+def test_an_answer_that_comes_late_brings_no_two_messages_together(
+    make: Callable[..., Setting],
+) -> None:
+    setting, people = make([1, 2, 3]), _People()
+    setting.senders = [sender(SENDER, gap=60.0)]
+    people.takes = [50.0]
+    _checked(setting, people)
+    assert setting.counts() == {"sent": 3}
+    assert setting.api.accepted == ["1", "2", "3"]
+    times = [at for at, _ in setting.api.sends]
+    assert min(b - a for a, b in pairwise(times)) >= 59.0
+
+
+def test_no_message_goes_after_hours_since_the_answer_came_late(
+    make: Callable[..., Setting],
+) -> None:
+    hours = Hours("UTC", make_week([(range(7), 540, 1050)]))  # until 17:30
+    closes = datetime(2026, 3, 6, 17, 30, tzinfo=UTC).timestamp()
+    setting, people = make([1, 2, 3], hours=hours, started=closes - 30), _People(talks=["2"])
+    people.takes = [60.0, 60.0, 60.0]
+    _checked(setting, people)
+    assert setting.counts() == {"sent": 2, "skipped": 1}
+    assert [is_open(hours, "", closes - 30 + at) for at, _ in setting.api.sends] == [True, True]
+
+
+def test_ctrl_c_while_inbox_is_asked_is_no_error(make: Callable[..., Setting]) -> None:
+    setting, people = make([1, 2, 3]), _People()
+    people.ends = True
+    told = _checked(setting, people)
+    assert told.lane.stops.is_interrupted
+    assert setting.counts() == {"queued": 3}
+    assert told.lane.in_flight.count == 0
+
+
+def test_questions_that_fail_together_are_one_failure(make: Callable[..., Setting]) -> None:
+    ids = [*range(1, 9)]
+    setting, people = make(ids, concurrency=8), _People(fails=8)
+    _checked(setting, people)
+    assert setting.counts() == {"sent": 8}
 
 
 def test_a_short_trouble_is_waited_out(make: Callable[..., Setting]) -> None:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from runner.audience.columns import normal_column
 from runner.audience.ids import IdRefusal, id_checker
+from runner.audience.list_columns import LIST_COLUMNS
 from runner.audience.prospects import Audience, missing_columns, read_audience
 from runner.audience.suppression import (
-    LIST_COLUMNS,
     ListEntry,
     ListSource,
     read_list,

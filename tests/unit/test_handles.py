@@ -69,6 +69,14 @@ def test_ids_among_handles_of_x(cell: str, id: str) -> None:
         "https://x.com.example.com/ada",
         "https://notx.com/ada",
         "https://[x.com/ada",
+        "x.com/ada\nbob",
+        "https://x.com/ada\thttps://x.com/bob",
+        "https://x.com/ada?s=20 https://x.com/bob",
+        "@ ada",
+        "@@ada",
+        "@ada,",
+        "\uff41da",
+        "\u0430da",
         "1.23E+18",
         "#N/A",
         RoundedNumber("1234567890123456000"),
@@ -110,6 +118,8 @@ def test_handles_of_linkedin(cell: str, handle: str) -> None:
         "https://www.linkedin.com/sales/lead/ACwAA",
         "https://example.com/in/ada",
         "Ada Adler",
+        "linkedin.com/in/ada\nadler",
+        "linkedin.com/in/%ff",
     ],
 )
 def test_what_is_no_profile_of_linkedin(cell: str) -> None:
@@ -134,6 +144,7 @@ def test_any_cell_is_read(cell: str) -> None:
 def test_one_handle_has_one_form() -> None:
     assert one_handle("ADA") == one_handle("ada")
     assert one_handle("Rene\u0301") == one_handle("RENÉ")
+    assert one_handle("straße") != one_handle("strasse")  # two people
 
 
 @pytest.mark.parametrize(

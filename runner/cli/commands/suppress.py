@@ -117,7 +117,7 @@ def import_(
 @click.pass_obj
 def export(call: Invocation, /, file: Path, state: str | None) -> int:
     """Write the list to a .csv, .jsonl or .xlsx file, which import reads."""
-    from runner.audience.suppression import LIST_COLUMNS
+    from runner.audience.list_columns import LIST_COLUMNS
     from runner.project.output_files import refuse_used
     from runner.tables.writer import write_table
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, text
 
 from runner.ledger.schema import acquaintance, message, note, set_note
 from runner.ledger.statements import Prepared, given, texts_of
-from runner.message.acquaintance import Acquaintance, Talk
+from runner.message.acquaintance import FRESH, Acquaintance, Talk
 from runner.message.status import MessageStatus, SkipReason
 
 _CHANGES = "acquaintances "
@@ -88,11 +88,9 @@ _KEEP = text(
 )
 
 
-def stale(
-    connection: Connection, campaign: int, lane: str, platform: str, before: float
-) -> list[str]:
+def stale(connection: Connection, campaign: int, lane: str, platform: str, now: float) -> list[str]:
     """Return the people whom a campaign is to write to, or has skipped by what Inbox said of them,
-    and of whom it was asked `before` that time or never."""
+    and of whom nothing is known that `is_fresh`."""
     told = acquaintance.c
     same = (
         (told.recipient == message.c.recipient) & (told.lane == lane) & (told.platform == platform)
@@ -103,7 +101,9 @@ def stale(
         .where(
             message.c.campaign == campaign,
             (message.c.status == MessageStatus.QUEUED) | message.c.reason.in_(_SAID_BY_INBOX),
-            told.asked_at.is_(None) | (told.asked_at <= before),
+            told.asked_at.is_(None)
+            | (told.asked_at <= now - FRESH)
+            | (told.asked_at >= now + FRESH),
         )
         .order_by(message.c.id)
     )
@@ -119,13 +119,14 @@ _SAID_BY_INBOX = (
 )
 
 
-def own_threads(connection: Connection, ids: Collection[str]) -> frozenset[str]:
-    """Return the threads in which campaigns of this ledger have written to these people."""
+def own_messages(connection: Connection, ids: Collection[str]) -> frozenset[str]:
+    """Return the messages that campaigns of this ledger have sent to these people, by the API's
+    ids."""
     return frozenset(_OWN.run(connection, ids=json.dumps([*ids])).scalars())
 
 
 _OWN = Prepared(
-    lambda database: select(message.c.thread_id).where(
-        message.c.recipient.in_(texts_of("ids", database)), message.c.thread_id.is_not(None)
+    lambda database: select(message.c.message_id).where(
+        message.c.recipient.in_(texts_of("ids", database)), message.c.message_id.is_not(None)
     )
 )

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from runner.errors import ChannelError
+from runner.errors import ChannelError, LaneEnding
 from runner.events import MessageSkipped
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import acquaintances
 from runner.ledger.messages.late_skips import LateSkip, skip_late
 from runner.ledger.messages.queue import QueuedMessage
-from runner.message.acquaintance import FRESH, Acquaintance, SkipRules, Talk, bar_of
+from runner.message.acquaintance import Acquaintance, SkipRules, Talk, bar_of, is_fresh
 
 if TYPE_CHECKING:  # aiohttp takes long to load
     from runner.channels.inbox_v2_people import PeopleV2
@@ -38,21 +38,18 @@ class AcquaintanceCheck:
     platform: str
     handles: Mapping[str, str]
     _failures: int = 0
+    _failed_at: float = -math.inf  # boot seconds
 
     async def may_go(self, lane: Lane, queued: QueuedMessage) -> bool:
-        """Return whether a person may still be written to; if not, their message is skipped, or
-        stays in the queue where Inbox cannot be asked."""
+        """Return whether a person may be written to now. If not, their message is skipped; or it
+        stays in the queue, since Inbox had to be asked: what else may keep it from being sent is
+        older than the answer by now."""
         id, now = queued.recipient.id, lane.clock.now()
         told = lane.ledger.read(acquaintances.known_among, [id], lane.id, self.platform)
         known = told.get(id)
-        if known is None or now - known.asked_at >= FRESH:
-            try:
-                [known] = await ask(self.people, [id], lane.ledger, now)
-            except ChannelError as error:
-                await self._fail(lane, queued, error)
-                return False
-            self._failures = 0
-            lane.ledger.write(acquaintances.keep, [known], lane.id, self.platform)
+        if known is None or not is_fresh(known, now):
+            await self._ask(lane, queued)
+            return False
         bar = bar_of(known, self.rules, now, self.handles)
         if bar is None:
             return True
@@ -62,32 +59,51 @@ class AcquaintanceCheck:
         lane.bus.emit(MessageSkipped(now, *about, bar.reason, bar.detail))
         return False
 
-    async def _fail(self, lane: Lane, queued: QueuedMessage, error: ChannelError) -> None:
-        self._failures += 1
-        if self._failures < MOST_FAILURES and error.status not in (401, 403):
-            await asyncio.sleep(2.0**self._failures)
+    async def _ask(self, lane: Lane, queued: QueuedMessage) -> None:
+        """Ask about the person, and keep the answer; stop the campaign where that fails again and
+        again."""
+        began = lane.clock.boot()
+        try:
+            told = await ask(self.people, [queued.recipient.id], lane.ledger, lane.clock.now())
+        except LaneEnding:
             return
-        why = f"Inbox cannot be asked who is in talks already: {error}"
-        lane.stops.stop_by_guard(queued.campaign, why)
+        except ChannelError as error:
+            if began > self._failed_at:  # else it failed together with another
+                self._failures, self._failed_at = self._failures + 1, lane.clock.boot()
+            if self._failures < MOST_FAILURES and error.status not in (401, 403):
+                await _rest(lane, 2.0**self._failures)
+            elif queued.campaign not in lane.stops.campaigns:
+                why = f"Inbox cannot be asked who is in talks already: {error}"
+                lane.stops.stop_by_guard(queued.campaign, why)
+            return
+        self._failures = 0
+        lane.ledger.write(acquaintances.keep, told, lane.id, self.platform)
+
+
+async def _rest(lane: Lane, seconds: float) -> None:
+    """Wait, unless the lane ends."""
+    until = lane.clock.boot() + seconds
+    while not lane.stops.is_ending and lane.clock.boot() < until:
+        await lane.wakeups.wait(until)
 
 
 async def ask(
     people: PeopleV2, ids: Sequence[str], ledger: Ledger, now: float
 ) -> list[Acquaintance]:
-    """Ask about some people (100 at most). Threads in which campaigns of the ledger have written to
-    them do not count. Raises ChannelError."""
+    """Ask about some people (100 at most). Threads that end with a message of this ledger's do not
+    count: nobody has answered it, and no colleague has gone on. Raises ChannelError."""
     found, of_contact = await people.by_id(ids, now)
-    own = ledger.read(acquaintances.own_threads, list(of_contact.values())) if of_contact else ()
+    written = {id for each in of_contact.values() for id in each}
+    own = ledger.read(acquaintances.own_messages, written) if written else ()
     contacts = iter(of_contact)
     while some := list(islice(contacts, THREADS_AT_ONCE)):
         for thread in await people.threads_with(some):
             if thread.contact not in of_contact:
-                continue
-            id = of_contact[thread.contact]
-            was = found[id]
-            talk = was.talk
-            at = thread.last_at
-            if at is not None and thread.id not in own and (talk is None or at > talk.at):
-                talk = Talk(at, thread.link, thread.inbound)
-            found[id] = was._replace(assignee=was.assignee or thread.assignee, talk=talk)
+                raise ChannelError(f"Inbox answers for contact {some[0]} with another's thread")
+            for id in of_contact[thread.contact]:
+                was = found[id]
+                talk, at = was.talk, thread.last_at
+                if at is not None and thread.last not in own and (talk is None or at > talk.at):
+                    talk = Talk(at, thread.link, thread.inbound)
+                found[id] = was._replace(assignee=was.assignee or thread.assignee, talk=talk)
     return list(found.values())

@@ -33,6 +33,9 @@ SHARE = 4
 LONGEST_END = 600.0
 """Seconds for which a run goes on tagging after its last message; later runs do the rest."""
 
+TOLD_WAIT = 5.0
+"""Seconds of that from which on it is told."""
+
 
 @dataclass(slots=True)
 class Tagger:
@@ -55,6 +58,11 @@ class Tagger:
         except RunnerError as error:
             told = f"{self.name}: the tag {self.tag} is not put on for now: {error}"
             lane.bus.emit(Notice(lane.clock.now(), told))
+
+    def tell_wait(self, lane: Lane) -> None:
+        """Tell that the end waits for tags."""
+        told = f"{self.name}: the tag {self.tag} is still put on; Ctrl-C leaves the rest for later"
+        lane.bus.emit(Notice(lane.clock.now(), told))
 
     async def _run(self, lane: Lane) -> None:
         tag_id, after = "", 0
@@ -101,18 +109,33 @@ class Tagger:
 async def tagging(
     taggers: Sequence[tuple[Lane, Tagger]], longest_end: float = LONGEST_END
 ) -> AsyncIterator[None]:
-    """Put tags on while the context lasts, and at its end for so many seconds at most."""
+    """Put tags on while the context lasts, and at its end for so many seconds at most, unless a
+    lane is to end."""
     tasks = [
         asyncio.create_task(tagger.run(lane), name=f"tags of {tagger.name}")
         for lane, tagger in taggers
     ]
+    watches: list[asyncio.Task[None]] = []
     try:
         yield
-        for _, tagger in taggers:
+        for (lane, tagger), task in zip(taggers, tasks, strict=True):
             tagger.sending_over.set()
+            watches.append(asyncio.create_task(_cancel_with(lane, task)))
         if tasks:
-            await asyncio.wait(tasks, timeout=longest_end)
+            _, left = await asyncio.wait(tasks, timeout=min(longest_end, TOLD_WAIT))
+            if left and longest_end > TOLD_WAIT:
+                for (lane, tagger), task in zip(taggers, tasks, strict=True):
+                    if task in left:
+                        tagger.tell_wait(lane)
+                await asyncio.wait(left, timeout=longest_end - TOLD_WAIT)
     finally:
-        for task in tasks:
+        for task in [*tasks, *watches]:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, *watches, return_exceptions=True)
+
+
+async def _cancel_with(lane: Lane, task: asyncio.Task[None]) -> None:
+    """Cancel a task once its lane is to end: a tag that is not noted is put on again."""
+    while not lane.stops.is_ending:
+        await lane.wakeups.wait()
+    task.cancel()

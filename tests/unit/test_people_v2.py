@@ -9,13 +9,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from runner.sending.acquaintance_check import ask
 
 from runner.channels.base import Token
 from runner.channels.inbox_v2_people import PeopleV2
 from runner.errors import ChannelError
 from runner.ledger.ledger import Ledger
 from runner.message.acquaintance import Acquaintance
+from runner.sending.inbox.acquaintance_check import ask
 
 WHEN = "2026-11-01T10:00:00.000Z"
 

@@ -10,12 +10,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from runner.sending.tagger import Tagger, tagging
 
 from runner.channels.base import Token
 from runner.channels.inbox_v2_people import PeopleV2
 from runner.channels.responses import Reply
 from runner.errors import ChannelError
+from runner.sending.inbox.tagger import Tagger, tagging
 from runner.sending.lane import Lane
 from tests.lane import Setting
 

@@ -27,6 +27,9 @@ from runner.replies.settings import ReplySettings
 P = ParamSpec("P")
 T = TypeVar("T")
 
+UNSETTLED_AT_ONCE = 100
+"""Messages of which something has to be found out still that one reading looks at."""
+
 TEXTS_A_COMMIT = 20
 """Messages that are read one by one before what they have changed is committed."""
 
@@ -144,7 +147,7 @@ class ReplyReader:
             return Heard(id, where, event.at, Kind.UNREAD, ours.id)
         at = event.at if found is None else found.at
         ours = answered(at, thread.ours)
-        if ours is None:
+        if ours is None or (found is not None and found.ours):
             return Heard(id, where, at, Kind.NONE)
         said = GONE if found is None else read(found.text, self.settings.stop)
         people: tuple[str, ...] = ()
@@ -181,7 +184,9 @@ class ReplyReader:
 
     async def _read_unsettled(self) -> None:
         """Read what has become a reply since it was heard, and what could not be read then."""
-        left = await asyncio.to_thread(self.ledger.read, replies.unsettled, self.lane, 100)
+        left = await asyncio.to_thread(
+            self.ledger.read, replies.unsettled, self.lane, UNSETTLED_AT_ONCE
+        )
         ours = await self._ours([each.thread_id for each in left])
         for each in left:
             event = Received(each.message_id, each.thread_id, each.at, 0)
@@ -205,7 +210,8 @@ class ReplyReader:
             if state.syncing or not state.last_id:  # that nothing is there proves nothing yet
                 await self._write(feeds.try_again, self.lane, id, now)
                 return
-            found = [] if state.last_id == ours.newest_id else await self.conversations.newest(id)
+            is_ours = state.last_id == ours.newest_id and len(ours.ours) == 1
+            found = [] if is_ours else await self.conversations.newest(id)
         except UnreadableFeed as error:
             if error.status in TEAM_WIDE:
                 raise

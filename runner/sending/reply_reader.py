@@ -56,7 +56,8 @@ def _is_past(oldest: OldestEvent, cursor: int | None, read_at: float) -> bool:
 @dataclass(slots=True)
 class ReplyReader:
     """The reader of a lane's replies. `hasten`: told which doubts may be settled, since their
-    people have answered."""
+    people have answered; `heed`: called when people who want no message, or may want none, are on
+    disk; `heard_open`: whether the last reading heard anything whose thread is none of ours."""
 
     ledger: Ledger
     lane: str
@@ -64,6 +65,8 @@ class ReplyReader:
     clock: Clock
     settings: ReplySettings
     hasten: Callable[[Collection[int]], None] = lambda _ids: None
+    heed: Callable[[], None] = lambda: None
+    heard_open: bool = False
     news: News = field(default_factory=News)
     """The news of all readings so far."""
     _began: float = 0.0
@@ -72,11 +75,12 @@ class ReplyReader:
         """Read all events since the last time, and this many threads where events may be lost.
         Raises UnreadableFeed where something cannot be read now: what was read counts."""
         now = self._began = self.clock.now()
+        self.heard_open = False
         feed = await asyncio.to_thread(self.ledger.read, feeds.feed_of, self.lane)
         if feed is None or feed.is_quiet(now):
             await self._tear()
         await self._read_events(feed)
-        await self._read_unsettled()
+        await self.read_unsettled()
         await self._read_back(most_threads)
 
     async def _tear(self, *, from_start: bool = False) -> None:
@@ -131,7 +135,9 @@ class ReplyReader:
             await self._record(heard, each.seq - 1)
             raise
         await self._record(heard, last_seq, to_end=to_end)
-        await self._hasten([each.thread_id for each in heard if each.kind is Kind.OPEN])
+        unknown = [each.thread_id for each in heard if each.kind is Kind.OPEN]
+        self.heard_open |= bool(unknown)
+        await self._hasten(unknown)
 
     async def _hear(self, event: Received, thread: OurThread) -> Heard:
         """Read a message in a thread of ours, if it can be read."""
@@ -182,7 +188,7 @@ class ReplyReader:
         if found:
             self.hasten(found)
 
-    async def _read_unsettled(self) -> None:
+    async def read_unsettled(self) -> None:
         """Read what has become a reply since it was heard, and what could not be read then."""
         left = await asyncio.to_thread(
             self.ledger.read, replies.unsettled, self.lane, UNSETTLED_AT_ONCE
@@ -225,17 +231,19 @@ class ReplyReader:
                 said = read(each.text, self.settings.stop)
                 people = state.people if said.wish is not Wish.NONE else ()
                 heard.append(Heard(each.id, id, each.at, Kind.REPLY, mine.id, said, people))
-        self._add(await self._write(replies.record, Batch(self.lane, now, heard, thread=id)))
+        await self._keep(Batch(self.lane, now, heard, thread=id))
 
     async def _record(
         self, heard: Sequence[Heard], cursor: int | None, *, to_end: bool = False
     ) -> None:
         up_to = self._began if to_end else None
-        batch = Batch(self.lane, self.clock.now(), heard, cursor, read_up_to=up_to)
-        self._add(await self._write(replies.record, batch))
+        await self._keep(Batch(self.lane, self.clock.now(), heard, cursor, read_up_to=up_to))
 
-    def _add(self, news: News) -> None:
+    async def _keep(self, batch: Batch) -> None:
+        news = await self._write(replies.record, batch)
         self.news.replies.extend(news.replies)
+        if any(each.said.wish is not Wish.NONE or each.kind is Kind.UNREAD for each in batch.heard):
+            self.heed()
 
     async def _settled(self, ids: Sequence[str]) -> set[str]:
         return await asyncio.to_thread(self.ledger.read, replies.settled, self.lane, ids)

@@ -3,10 +3,12 @@ taken for one, or count twice; on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import event, select
@@ -26,7 +28,9 @@ from runner.replies.settings import ReplySettings
 from runner.sandbox.answers import read_answers
 from runner.sandbox.feed import FeedSettings
 from runner.sandbox.server import Sandbox
+from runner.sending import reply_poll
 from runner.sending.reply_reader import ReplyReader
+from runner.sending.stops import Stops
 from tests.contract.channel_support import channel_to
 from tests.support import (
     LANE,
@@ -468,6 +472,49 @@ async def test_what_they_wrote_between_a_refused_try_and_the_message_is_no_reply
     before.created_at = team.time.at - 300
     assert await team.read() == [ours]
     assert team.listed == set()
+
+
+async def test_an_opt_out_holds_back_what_is_claimed_as_soon_as_it_is_on_disk(team: Team) -> None:
+    await team.write_to(1, 2)
+    await team.read()
+    team.says(2, "Yes")
+    team.says(1, "stop")
+    seen: list[set[str]] = []
+    assert team.channel.conversations is not None
+    reader = ReplyReader(
+        team.ledger,
+        LANE,
+        team.channel.conversations,
+        team.time,
+        team.settings,
+        heed=lambda: seen.append(team.listed),
+    )
+    await reader.read()
+    assert ["1" in each for each in seen] == [True]
+
+
+async def test_an_instant_answer_is_matched_soon_and_turns_back_what_is_claimed(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only with the next reading, while more goes to the same person."""
+    monkeypatch.setattr(reply_poll, "SOON", 0.0)
+    done = await team.write_to(1, late=True)
+    team.says(1, "stop")
+    told = asyncio.Event()
+    lane = Mock(id=LANE, ledger=team.ledger, clock=team.time, idle_after=None)
+    lane.campaigns = {1: Mock(replies=team.settings)}
+    lane.channel = lambda _campaign: team.channel
+    lane.in_flight.claimed = {9: "1"}
+    lane.bus.emit = lambda _event: told.set()
+    lane.stops = Stops({}, team.time, lane.bus, Mock())
+    team.ledger.write(feeds.advance, LANE, None, team.time.at - 60)
+    async with reply_poll.replies_read(lane):
+        assert team.listed == set()
+        team.ledger.write(outcomes.record, [done[1]])
+        await asyncio.wait_for(told.wait(), 10)
+    assert "1" in team.listed
+    assert lane.stops.unwanted == {"1"}
+    lane.slots.turn_back.assert_called_once_with()
 
 
 async def test_a_doubt_that_is_settled_late_has_its_thread_read(team: Team) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from .scrape import address_of, scrape
 from .support import LINK, Project, Running, people, until
-from .test_metrics import address_of, scrape
 
 
 @pytest.fixture(params=["v2"])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-from runner.replies import phrases
+from runner.replies import courtesies, phrases
 
 
 class Wish(StrEnum):
@@ -74,8 +74,8 @@ def _is_nothing_but(said: str, opt_outs: Collection[str]) -> bool:
     words = said.split()
     if len(words) > MOST_WORDS:
         return False
-    courtesies = _courtesies()
-    longest = max(each.count(" ") for each in (*opt_outs, *courtesies)) + 1
+    polite = _courtesies()
+    longest = max(each.count(" ") for each in (*opt_outs, *polite)) + 1
     reached = {(0, False)}  # up to which word, and whether with a phrase
     for start in range(len(words)):
         for is_out in {is_out for at, is_out in reached if at == start}:
@@ -83,7 +83,7 @@ def _is_nothing_but(said: str, opt_outs: Collection[str]) -> bool:
                 part = " ".join(words[start:end])
                 if part in opt_outs:
                     reached.add((end, True))
-                elif part in courtesies:
+                elif part in polite:
                     reached.add((end, is_out))
     return (len(words), True) in reached
 
@@ -113,4 +113,4 @@ def _unsure() -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def _courtesies() -> frozenset[str]:
-    return _normalized_all(phrases.COURTESIES.values())
+    return _normalized_all(courtesies.COURTESIES.values())

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.replies import phrases
+from runner.replies import courtesies, phrases
 from runner.replies.opt_out import Wish, normalized, read
 
 ALL = sorted({each for some in phrases.OPT_OUT.values() for each in some})
-COURTESIES = sorted({each for some in phrases.COURTESIES.values() for each in some})
+COURTESIES = sorted({each for some in courtesies.COURTESIES.values() for each in some})
 
 SAID = {
     "English": ["STOP", "Stop.", "stop!!", "Please stop", "Hi, please stop. Thanks!",
@@ -100,7 +100,7 @@ def test_a_whole_message_that_is_a_phrase_is_an_opt_out(language: str) -> None:
 
 
 def test_every_language_of_the_lists_is_tested() -> None:
-    assert set(SAID) == set(phrases.OPT_OUT) == set(phrases.UNSURE) == set(phrases.COURTESIES)
+    assert set(SAID) == set(phrases.OPT_OUT) == set(phrases.UNSURE) == set(courtesies.COURTESIES)
 
 
 @pytest.mark.parametrize("text", TO_READ)

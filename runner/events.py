@@ -72,7 +72,7 @@ class LaneStarted(Event):
     now, per sender. `binds`: the limit that is waited for longest until `finish_at`;
     `allowed_per_hour`: the most messages an hour that limits let go, None without any, and
     `allowed_by` which limit that is; `before`: what earlier runs have come to, per campaign and
-    status; `handles`: of senders, as the API has them."""
+    status; `handles`: of the senders, by id."""
 
     name: ClassVar[str] = "lane_started"
     queued: dict[str, int]

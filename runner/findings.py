@@ -86,6 +86,12 @@ CODES: Mapping[str, Code] = {
         "Ids are short or consecutive, as the numbers of rows or of a CRM are.",
         "spring.csv: column id: the ids look like row numbers: 1, 2, 3",
     ),
+    "sample_people": Code(
+        _E,
+        "The sheet has people of the sample, who are made up; only a rehearsal may write to them.",
+        "spring.csv: column x_user_id: 20 of the sample's people, who are made up; name a sheet "
+        "of your own; --sandbox rehearses with these",
+    ),
     # Handles
     "handles_unresolved": Code(
         _N,
@@ -289,6 +295,9 @@ CODES: Mapping[str, Code] = {
     ),
 }
 """All codes, as the documents list them."""
+
+SAMPLE_PEOPLE = "sample_people"
+"""The one error that a dry run shows without failing: the sample is there to be looked at."""
 
 
 def refuse_code(code: str) -> str:

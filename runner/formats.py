@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
+from collections.abc import Mapping
 from datetime import datetime
 
 
@@ -19,6 +22,36 @@ def short(text: str, width: int) -> str:
     """Return `text` on one line of at most `width` characters, safe to show."""
     told = safe(" ".join(text.split()))
     return told if len(told) <= width else told[: max(0, width - 1)] + "…"
+
+
+def by_handle(text: str, handles: Mapping[str, str]) -> str:
+    """Return `text` with the ids of senders as `@handle` where that is known."""
+    for id, handle in handles.items():
+        text = text.replace(id, f"@{handle}")
+    return text
+
+
+def fold(line: str, width: int) -> list[str]:
+    """Return a line in lines of at most `width` characters, folded at words; what follows is
+    indented. A command to paste stays whole, however long it is."""
+    if len(line) <= width:
+        return [line]
+    kept = _COMMAND.sub(lambda found: found[0].replace(" ", "\0"), line)
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    lines = textwrap.wrap(
+        kept,
+        max(width, NARROWEST),
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+    )
+    return [each.replace("\0", " ") for each in lines]
+
+
+_COMMAND = re.compile(r"run-campaign (?:[^;,()`\s]+ ?)+(?<! )")
+NARROWEST = 40
+"""Characters of a line below which it is not folded any narrower."""
 
 
 def number(count: int) -> str:

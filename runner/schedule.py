@@ -206,6 +206,20 @@ def _is_holiday(region: str, day: date) -> bool:
     return bool(region) and day in _holidays(region, day.year)
 
 
+def holidays_between(hours: Hours, first: date, last: date) -> list[tuple[date, str]]:
+    """List the public holidays from `first` to `last` on which messages would go otherwise."""
+    import holidays  # noqa: PLC0415  # the same
+
+    country, _, part = hours.region.partition("-")
+    years = range(first.year, last.year + 1)
+    found = holidays.country_holidays(country, subdiv=part or None, years=years)
+    return sorted(
+        (day, name)
+        for day, name in found.items()
+        if first <= day <= last and hours.week[day.weekday()]
+    )
+
+
 @lru_cache(maxsize=200)
 def _holidays(region: str, year: int) -> frozenset[date]:
     import holidays  # noqa: PLC0415  # the same

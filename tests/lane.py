@@ -22,10 +22,10 @@ from runner.message.outcome import Outcome
 from runner.message.status import MessageStatus
 from runner.pacing.pacer import Pacer, make_pacer
 from runner.schedule import Hours
+from runner.sending.controls.guard import GuardLimits
+from runner.sending.controls.message_limit import MessageLimit
 from runner.sending.drive import drive_lane
-from runner.sending.guard import GuardLimits
 from runner.sending.lane import Lane, Settings
-from runner.sending.message_limit import MessageLimit
 from tests.pacing import limits, sender
 from tests.support import LANE, SENDER, make_campaign, make_queue, plan_again
 from tests.virtual import (

@@ -138,7 +138,7 @@ def test_every_module_of_a_command_is_listed() -> None:
     ("words", "expected", "module"),
     [
         (("s",), {"sandbox", "senders", "status", "submit", "suppress"}, None),
-        (("status", "--w"), {"--watch"}, "status"),
+        (("status", "--w"), {"--watch", "--why"}, "status"),
         (("suppress", "ex"), {"export"}, "suppress"),
         (("--v",), {"--version"}, None),
     ],

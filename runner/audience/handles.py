@@ -9,14 +9,7 @@ from typing import NamedTuple
 from unicodedata import normalize
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from runner.audience.ids import (
-    MAX_TEXT_ID,
-    IdRefusal,
-    cleaned,
-    id_checker,
-    never_an_id,
-    shown,
-)
+from runner.audience.ids import MAX_TEXT_ID, IdRefusal, cleaned, id_checker, never_an_id, shown
 from runner.message.handle import HandleAnswer, KeptHandle, one_handle
 from runner.message.status import SkipReason
 

@@ -17,8 +17,9 @@ from runner.audience.mojibake import mended, suspect
 from runner.audience.nested_cells import nested_findings
 from runner.audience.prospects import Audience
 from runner.audience.rounded_ids import Zeros, is_digits
+from runner.audience.sample_people import SAMPLE_IDS
 from runner.audience.suppression import people_told
-from runner.findings import Finding, Rows
+from runner.findings import SAMPLE_PEOPLE, Finding, Rows
 from runner.tables.cell_types import ErrorCell, Truth
 from runner.templating.numbers import decimal_of_cells, is_number
 from runner.templating.template import Template
@@ -85,6 +86,8 @@ def inspect(
         )
     ]
     zeros, short = Zeros(), _ShortIds()
+    real = numeric and not audience.campaign.rehearsal
+    made_up: set[str] = set()
     listed = _Listed(audience) if audience.lists else None
     choice = _Choice(audience) if audience.where else None
     rows = audience.table.rows()
@@ -102,6 +105,8 @@ def inspect(
             short.add(ids)
         if by_handle is not None:
             by_handle.add(chunk, at)
+        if real:
+            made_up |= SAMPLE_IDS.intersection(ids)
         if choice is not None and not choice.taken:
             choice.add(cells)
         for index, column in watched:
@@ -126,6 +131,10 @@ def inspect(
         findings.append(Finding("ids_look_like_rows", what, told, file, column=audience.id_column))
     if by_handle is not None:
         findings += by_handle.findings()
+    if made_up:
+        what = f"{len(made_up)} of the sample's people, who are made up"
+        told = "name a sheet of your own; --sandbox rehearses with these"
+        findings.append(Finding(SAMPLE_PEOPLE, what, told, file, column=audience.id_column))
     for _, column in watched:
         findings += _told(file, column)
     findings += _truth(template, {column.name: column for _, column in watched})

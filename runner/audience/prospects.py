@@ -25,12 +25,7 @@ from runner.audience.handles import HANDLE_COLUMNS, CellHandle, handle_checker, 
 from runner.audience.ids import IdRefusal, id_checker, is_numeric, shown
 from runner.audience.listed_handles import handles_resolved
 from runner.audience.rounded_ids import LONG, Rounded, rounded
-from runner.audience.suppression import (
-    ListSource,
-    PeopleList,
-    read_lists,
-    suppressed_by,
-)
+from runner.audience.suppression import ListSource, PeopleList, read_lists, suppressed_by
 from runner.errors import AudienceError
 from runner.findings import Finding
 from runner.message.handle import KeptHandle

@@ -15,13 +15,14 @@ SHORT_HELPS = {
     "check": "Check all of a campaign that can be checked without sending.",
     "completion": "Print the completion script of a shell.",
     "dashboard": "Watch and steer all campaigns of a ledger in a browser.",
-    "db": "The ledger itself: backup, upgrade, move.",
+    "db": "The ledger itself: backup, upgrade, move, forget.",
     "demo": "Watch the sample campaign be killed half way and resumed.",
     "export": "Write one line per row and recipient to a table.",
     "handles": "Find the ids behind a campaign's handles, and keep them.",
+    "help": "Show the help of a command.",
     "history": "Show what people did: who, when, from where.",
     "hold": "Hold messages to people for now, in every campaign.",
-    "init": "Make a new project with sample files.",
+    "init": "Make a new campaign: asks for account, sheet and text.",
     "lanes": "Show which worker drives which team's campaigns, and what waits.",
     "pause": "Pause a campaign until it is resumed.",
     "replies": "Read now who has answered, and list them.",
@@ -67,7 +68,9 @@ class LazyGroup(DefaultGroup):  # type: ignore[misc]  # it has no types
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         names = [name for name in SHORT_HELPS if name.startswith(incomplete)]
         options = click.Command.shell_complete(self, ctx, incomplete)
-        return [*(CompletionItem(name, help=SHORT_HELPS[name]) for name in names), *options]
+        # The default command takes campaign files, which the shell itself completes.
+        files = [] if names or options else [CompletionItem(incomplete, type="file")]
+        return [*(CompletionItem(name, help=SHORT_HELPS[name]) for name in names), *options, *files]
 
 
 def _version(ctx: click.Context, _param: click.Parameter, value: Any) -> None:

@@ -14,10 +14,11 @@ import click
 
 from runner.cli.invocation import Invocation
 from runner.cli.options import ENDINGS
-from runner.cli.output import finish_lines, json_text, progress_in_place, text_lines
-from runner.cli.prompts import preview_lines
+from runner.cli.output import WORDS, folded, json_text, progress_in_place, text_lines
+from runner.cli.prompts import preview_lines, when_lines
 from runner.clock import SystemClock
 from runner.errors import RunnerError
+from runner.findings import SAMPLE_PEOPLE
 from runner.formats import number, safe
 from runner.message.account import sender_text
 from runner.message.key import name_fields
@@ -181,6 +182,10 @@ def show_dry_run(
         if not any(each.to_send or each.kept[MessageStatus.IN_DOUBT] for each in found.previews):
             click.echo("dry run: nothing was sent, and nothing is left to send")
             return 0
+        if any(one.code == SAMPLE_PEOPLE for each in found.reviews for one in each.open):
+            rehearse = call.command(*map(str, campaigns), "--sandbox")
+            click.echo(f"dry run: nothing was sent. The sample can be rehearsed: {rehearse}")
+            return 0
         words = [word for code in accept for word in ("--accept", code)]
         words += [word for id in only for word in ("--only", id)]
         words += ["--accept-changes"] if accept_changes else []
@@ -217,19 +222,24 @@ def _show(found: DryRun, seen: list[_Shown], chosen: bool, now: float) -> None:
             click.echo(f"now, as chosen: {number(len(shown.messages))}; of all that waits:\n")
         elif rest > 0 and shown.messages:
             click.echo(f"… and {number(rest)} more (--limit N, --verbose, --output FILE)\n")
-        for line in preview_lines(preview):
-            click.echo(line)
-        for line in _skip_lines(shown):
-            click.echo(line)
-        kept = ", ".join(f"{number(n)} {status}" for status, n in preview.kept.most_common())
+        for line in [*preview_lines(preview), *_skip_lines(shown)]:
+            for part in folded(line):
+                click.echo(part)
+        kept = preview.kept.copy()
+        if sent := kept.pop(MessageStatus.SENT, 0):
+            click.echo(f"  already sent: {number(sent)}")
         if kept:
-            click.echo(f"  left as they are: {kept}")
+            told = ", ".join(
+                f"{number(n)} {WORDS.get(str(status), str(status))}"
+                for status, n in kept.most_common()
+            )
+            click.echo(f"  left as they are: {told}")
         if preview.held:
             click.echo(
                 f"  held: {number(preview.held)} of those to send (run-campaign hold --list)"
             )
     if any(preview.to_send for preview in found.previews):
-        for line in finish_lines(found.forecast, now):
+        for line in when_lines(found.previews, found.forecast, now):
             click.echo(line)
     ledger = found.place or "none yet, the first run makes it"
     click.echo(f"ledger: {safe(ledger)}")

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ import click
 
 from runner.cli.invocation import Invocation
 from runner.errors import RunnerError
-from runner.formats import safe
+from runner.formats import fold, safe
 from runner.passwords import SHORTEST, hide_passwords, passwords_in
 
 BUG = 3
@@ -74,7 +75,11 @@ def _give_up_output() -> None:
 
 def _tell(text: str, call: Invocation) -> None:
     with contextlib.suppress(OSError):
-        click.echo(safe(scrub(text, call), lines=True), err=True)
+        told = safe(scrub(text, call), lines=True)
+        if sys.stderr.isatty():
+            width = shutil.get_terminal_size().columns
+            told = "\n".join(part for line in told.split("\n") for part in fold(line, width))
+        click.echo(told, err=True)
 
 
 def scrub(text: str, call: Invocation) -> str:

@@ -18,6 +18,7 @@ from runner.cli.output import tell_run_end
 from runner.cli.prompts import asker, can_ask, confirmer
 from runner.clock import Clock, SystemClock
 from runner.events import EventBus, Notice
+from runner.installation import install_command
 from runner.project.open import location_of
 from runner.project.output_files import refuse_log
 from runner.run.exit_code import RunResult
@@ -145,7 +146,7 @@ def attach_watchers(
 def _serve_metrics(bus: EventBus, clock: Clock, port: int, address: str) -> None:
     if find_spec("prometheus_client") is None:
         raise click.ClickException(
-            "--metrics-port needs more than is installed: pip install 'run-campaign[metrics]'"
+            f"--metrics-port needs more than is installed: {install_command('metrics')}"
         )
     from runner import __version__
     from runner.metrics import Metrics, serve

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli.invocation import Invocation
-from runner.formats import duration, moment, number, safe
+from runner.formats import by_handle, duration, fold, moment, number, safe
 from runner.ledger import moved_mark
 from runner.ledger.ledger import Ledger
 from runner.ledger.queries.replied import ReadUpTo
@@ -22,6 +23,9 @@ from runner.status.status import Status, needs_of
 if TYPE_CHECKING:
     from runner.pacing.forecast import Forecast
     from runner.run.exit_code import RunResult
+
+NONE_KNOWN: Mapping[str, str] = {}
+"""No handles of senders."""
 
 WORDS = {"in_doubt": "in doubt", "sending": "being sent"}
 
@@ -90,16 +94,19 @@ def need_lines(status: Status, call: Invocation) -> Iterable[str]:
         yield told + (f"{then}: {call.command(*need.words)}" if need.words else "")
 
 
-def finish_lines(forecast: Forecast, now: float) -> Iterable[str]:
-    """Return the finish time and what binds, in all and, of several senders, for each."""
+def finish_lines(
+    forecast: Forecast, now: float, handles: Mapping[str, str] = NONE_KNOWN
+) -> Iterable[str]:
+    """Return the finish time and the slowest limit, in all and, of several senders, for each."""
     if forecast.seconds < 1:
         yield "done as fast as the API answers: no limit is in the way"
         return
     binds = forecast.binds if forecast.seconds < math.inf else ""
-    yield _done(forecast.seconds, now) + (f"; what binds: {binds}" if binds else "")
+    slowest = f"; slowest limit: {by_handle(binds, handles)}" if binds else ""
+    yield _done(forecast.seconds, now) + slowest
     if len(forecast.by_sender) > 1:
         for sender, seconds in sorted(forecast.by_sender.items()):
-            yield f"  {sender}: {_done(seconds, now)}"
+            yield f"  {by_handle(sender, handles)}: {_done(seconds, now)}"
 
 
 def _done(seconds: float, now: float) -> str:
@@ -118,8 +125,9 @@ def tell_run_end(result: RunResult, call: Invocation | None, *, err: bool) -> No
         for line in status_lines(status):
             click.echo(line, err=err)
         if call is not None:
-            for line in need_lines(status, call):
-                click.echo(line, err=err)
+            for need in need_lines(status, call):
+                for line in folded(need):
+                    click.echo(line, err=err)
             told_of = sum(each.count for each in status.waits_for if not each.settling)
             if status.blocked > told_of and not result.interrupted:
                 told = "wait until a message in doubt to the same person is settled"
@@ -136,6 +144,12 @@ def tell_run_end(result: RunResult, call: Invocation | None, *, err: bool) -> No
                 click.echo(f"{number(waiting)} still queued: {call.command(status.file)}", err=err)
     for why in dict.fromkeys(result.stopped):
         click.echo(f"stopped: {safe(why)}", err=err)
+
+
+def folded(line: str) -> list[str]:
+    """Return a line folded at words where the terminal is narrower; whole where no terminal shows
+    it."""
+    return fold(line, shutil.get_terminal_size().columns) if sys.stdout.isatty() else [line]
 
 
 def text_lines(text: str) -> Iterable[str]:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import click
 
-from runner.cli.output import finish_lines, table, text_lines
+from runner.cli.output import finish_lines, folded, table, text_lines
 from runner.errors import UsageError
 from runner.formats import counted, number, safe
 from runner.pacing.forecast import Forecast
 from runner.planning.preview import Preview
+from runner.planning.timetable import timetable
 from runner.terminal.display import Display
 
 
@@ -33,6 +34,19 @@ def _confirm(question: str) -> bool:
         raise
 
 
+def agree(question: str, *, yes: bool) -> bool:
+    """Return whether a person says yes, here or with `yes`; the default is no. Raises UsageError
+    where no person can answer."""
+    if yes:
+        return True
+    if not can_ask():
+        raise UsageError("no terminal to ask at", "to do it without a question: --yes")
+    if _confirm(question):
+        return True
+    click.echo("nothing was changed")
+    return False
+
+
 def asker(progress: Display) -> Callable[[Sequence[Preview], Forecast], bool]:
     """Return a function that asks on the terminal while the display keeps still."""
 
@@ -43,7 +57,7 @@ def asker(progress: Display) -> Callable[[Sequence[Preview], Forecast], bool]:
                 for line in [*preview_lines(preview), *_first_lines(preview)]:
                     click.echo(line, err=err)
             total = sum(preview.to_send.total() for preview in found)
-            for line in finish_lines(forecast, time.time()):
+            for line in when_lines(found, forecast, time.time()):
                 click.echo(line, err=err)
             return _confirm(f"Send {counted(total, 'message')}?")
 
@@ -58,6 +72,18 @@ def confirmer(progress: Display) -> Callable[[str], bool]:
             return _confirm(safe(question, lines=True))
 
     return confirm
+
+
+def when_lines(found: Sequence[Preview], forecast: Forecast, now: float) -> Iterable[str]:
+    """Return on which days and hours each campaign sends, by whose clock, and when it is done."""
+    for each in found:
+        if each.to_send:
+            of = f"{safe(each.campaign)}, " if len(found) > 1 else ""
+            for label, told in timetable(each, forecast, now):
+                yield from folded(f"  {of}{label}: {safe(told)}")
+    handles = {id: name for each in found for id, name in each.handles.items()}
+    for line in finish_lines(forecast, now, handles):
+        yield from folded(line)
 
 
 def preview_lines(preview: Preview) -> Iterable[str]:

@@ -20,12 +20,13 @@ from rich.text import Text
 
 from runner.cli.invocation import Invocation
 from runner.cli.output import WORDS, need_lines
-from runner.formats import duration, moment, number, short
+from runner.formats import by_handle, duration, moment, number, short
 from runner.message.status import MessageStatus
 from runner.status.overview import Overview
 from runner.status.status import Status
 from runner.terminal import widgets
 from runner.terminal.display import can_redraw
+from runner.terminal.echo import keys_not_echoed
 from runner.terminal.widgets import BAD, Bar, Part, bars, in_place, labelled, with_command
 
 REFRESH = 1.0
@@ -89,14 +90,16 @@ def _print_until(
 ) -> None:
     while not stopped.is_set():
         began = time.monotonic()
-        click.echo(text(read()))
+        found = text(read())
+        click.echo(f"-- {datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}")
+        click.echo(found)
         stopped.wait(_rest(began))
 
 
 def _draw_until(stopped: threading.Event, read: Callable[[], Overview], call: Invocation) -> None:
     board, began = Board(call), time.monotonic()
     board.add(read(), time.time())
-    with in_place(Console(), board.lines, transient=False):
+    with keys_not_echoed(), in_place(Console(), board.lines, transient=False):
         while not stopped.wait(_rest(began)):
             began = time.monotonic()
             board.add(read(), time.time())
@@ -201,15 +204,18 @@ def _pace(one: Status, now: float) -> Iterator[tuple[str, str]]:
     told = f"{number(one.per_hour)} in the last hour"
     most = one.outlook.allowed
     if most is not None and most.per_hour < math.inf:
-        told += f", of {most.per_hour:,.0f} allowed by {most.by}"
+        told += f", of {most.per_hour:,.0f} allowed by {by_handle(most.by, one.handles)}"
     yield "rate", told
     outlook = one.outlook
     if outlook.binds_now and outlook.next_at is not None:
         left = f"in {duration(max(0.0, outlook.next_at - now))}"
-        yield "next", f"{moment(outlook.next_at, now)}, {left}: waits for {outlook.binds_now}"
+        waits = by_handle(outlook.binds_now, one.handles)
+        yield "next", f"{moment(outlook.next_at, now)}, {left}: waits for {waits}"
     if (done := outlook.forecast) is not None:
-        binds = f"; what binds most: {done.binds}" if done.binds and done.seconds < math.inf else ""
-        yield "finish", _when(done.seconds, now) + binds
+        told = _when(done.seconds, now)
+        if done.binds and done.seconds < math.inf:
+            told += f"; slowest limit: {by_handle(done.binds, one.handles)}"
+        yield "finish", told
 
 
 def _senders(one: Status, now: float) -> Iterator[str]:
@@ -224,7 +230,7 @@ def _senders(one: Status, now: float) -> Iterator[str]:
     for sender, count in sorted(left.items()):
         done = f" · finish: {_when(ends[sender], now)}" if sender in ends else ""
         stopped = " · STOPPED" if sender in one.stopped_senders else ""
-        yield f"{sender}  {number(count)} queued{done}{stopped}"
+        yield f"{by_handle(sender, one.handles)}  {number(count)} queued{done}{stopped}"
 
 
 def _when(seconds: float, now: float) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from runner.formats import by_handle
 from runner.ledger.campaigns.brakes import BY_A_PERSON, BrakeKind
 from runner.message.status import MessageStatus
 from runner.report.charts import chart_of
@@ -84,11 +85,14 @@ def finish_of(outlook: Outlook, zone: ZoneInfo, now: float) -> str:
     return f"about {time_in_zone(at, zone, now)}" if at - now > 90 else "about now"
 
 
-def next_message_of(outlook: Outlook, zone: ZoneInfo, now: float) -> str:
+def next_message_of(
+    outlook: Outlook, handles: Mapping[str, str], zone: ZoneInfo, now: float
+) -> str:
     """Return when the next message goes and what it waits for, empty for nothing."""
     if not outlook.binds_now or outlook.next_at is None:
         return ""
-    return f"next message {time_in_zone(outlook.next_at, zone, now)}: waits for {outlook.binds_now}"
+    waits = by_handle(outlook.binds_now, handles)
+    return f"next message {time_in_zone(outlook.next_at, zone, now)}: waits for {waits}"
 
 
 def time_in_zone(at: float, zone: ZoneInfo, now: float) -> str:
@@ -124,7 +128,7 @@ _COLOURS = """<style>
 @media (prefers-color-scheme: dark) {
   :root { --text: #c2c7d0; --line: #3a414e; --sent: #56b4e9; --rejected: #f0803c; }
 }
-text { font-family: system-ui, sans-serif; }
+svg { font-family: system-ui, sans-serif; }
 </style>"""
 
 

@@ -23,6 +23,7 @@ from runner.dashboard.presentation import (
     state_of,
 )
 from runner.dashboard.queries import campaign_statistics, latest
+from runner.formats import by_handle
 from runner.ledger.campaigns import audit
 from runner.ledger.queries import message_lists, totals
 from runner.ledger.queries import search as queries_search
@@ -93,6 +94,7 @@ def campaign(app: AppContext, request: Request) -> Response:
     answers = statistics.answers if statistics else None
     newest = app.cache.query(latest, status.id)
     outlook = statistics.status.outlook if statistics and status.brake is None else None
+    binds = outlook.forecast.binds if outlook and outlook.forecast else ""
     return app.page(
         request,
         "campaign.html",
@@ -104,8 +106,8 @@ def campaign(app: AppContext, request: Request) -> Response:
             "figures": statistics,
             "answers": answers_text(answers) if answers else "",
             "finish": finish_of(outlook, zone, now) if outlook else "",
-            "binds": outlook.forecast.binds if outlook and outlook.forecast else "",
-            "waits": next_message_of(outlook, zone, now) if outlook else "",
+            "binds": by_handle(binds, status.handles),
+            "waits": next_message_of(outlook, status.handles, zone, now) if outlook else "",
             "needs_list": _needs(app, status, named=False),
             "log": newest.attempts,
             "next_ones": newest.next_messages,
@@ -172,10 +174,16 @@ def search(app: AppContext, request: Request) -> Response:
 
 
 def in_doubt(app: AppContext, request: Request) -> Response:
-    """Show the messages in doubt of all campaigns."""
-    found = app.cache.get(overview_of, app.clock)
+    """Show the messages in doubt of all campaigns, a page at a time."""
+    found, begin = app.cache.get(overview_of, app.clock), _begin(request)
     doubts = [(each, doubt) for each in found.campaigns for doubt in each.in_doubt]
-    context = {"doubts": doubts[:PAGE_ROWS], "left": max(0, len(doubts) - PAGE_ROWS)}
+    end = begin + PAGE_ROWS
+    context = {
+        "doubts": doubts[begin:end],
+        "left": max(0, len(doubts) - end),
+        "next_page": f"?from={end}" if end < len(doubts) else "",
+        "is_first": not begin,
+    }
     return app.page(request, "in_doubt.html", context)
 
 
@@ -189,8 +197,7 @@ def history(app: AppContext, request: Request) -> Response:
 
 def do_not_contact(app: AppContext, request: Request) -> Response:
     """Show the do-not-contact list, the newest first, a page at a time."""
-    start = request.query_params.get("from", "0")
-    begin = int(start) if start.isascii() and start.isdigit() and len(start) < 9 else 0
+    begin = _begin(request)
     people = app.cache.query(totals.suppression_list)
     end = begin + PAGE_ROWS
     context = {
@@ -201,6 +208,12 @@ def do_not_contact(app: AppContext, request: Request) -> Response:
         "live": False,
     }
     return app.page(request, "do_not_contact.html", context)
+
+
+def _begin(request: Request) -> int:
+    """Return the place in a list at which a page of it begins."""
+    start = request.query_params.get("from", "0")
+    return int(start) if start.isascii() and start.isdigit() and len(start) < 9 else 0
 
 
 def _status(app: AppContext, request: Request) -> Status:

@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from runner.errors import LedgerError, LedgerTooNew, UsageError
+from runner.installation import install_command
 from runner.ledger import postgresql, sqlite
 from runner.ledger.errors import damaged, no_ledger, translate_driver_errors
 from runner.ledger.files import runs_took_place
@@ -145,7 +146,7 @@ def _create(url: URL, *, read_only: bool, worker: bool, patient: bool) -> Engine
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise UsageError(
             f"--state: no driver for {place_of(url)}: {error}",
-            "PostgreSQL needs: pip install 'run-campaign[postgresql]' and postgresql+psycopg://…",
+            f"PostgreSQL needs postgresql+psycopg://… and: {install_command('postgresql')}",
         ) from error
     except (ArgumentError, ValueError):  # of hosts and ports in its query
         raise _no_url() from None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import heapq
 import math
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner.clock import iso
 from runner.pacing.pacer import Pacer
@@ -45,11 +46,13 @@ class Share:
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """A forecast. `seconds`: from now until the last message, infinity for never; `by_sender` the
-    same per sender; `binds`: what was waited for longest, empty when nothing was."""
+    same per sender; `binds`: what was waited for longest, empty when nothing was; `first`: seconds
+    until the first message, infinity for never."""
 
     seconds: float
     by_sender: Mapping[str, float]
     binds: str
+    first: float = 0.0
 
     def finish_at(self, now: float) -> float | None:
         """Return when it ends (Unix seconds), None for never."""
@@ -155,6 +158,40 @@ def forecast(pacer: Pacer, queue: Sequence[Share], now: float, wall: float = 0.0
     """
     if pacer.is_unlimited and all(share.hours is None for share in queue):
         return Forecast(0.0, {share.sender: 0.0 for share in queue if share.count > 0}, "")
+    played = _play(pacer, queue, now, wall)
+    first, waited = played.first, played.waited
+    by_sender = {name: _end(sender, now) - now for name, sender in played.senders.items()}
+    seconds = max(by_sender.values(), default=0.0)
+    if seconds == math.inf:
+        return Forecast(seconds, by_sender, BY_SCHEDULE, first)
+    slowest = max(waited, key=lambda why: waited[why], default="")
+    return Forecast(seconds, by_sender, slowest, first)
+
+
+def sent_until(
+    pacer: Pacer, queue: Sequence[Share], now: float, wall: float, until: float
+) -> Counter[str]:
+    """Return how many messages of each sender go from `now` until `until` (boot seconds), by the
+    same play as `forecast`."""
+    if pacer.is_unlimited and all(share.hours is None for share in queue):
+        found: Counter[str] = Counter()
+        for share in queue:
+            found[share.sender] += share.count
+        return found
+    played = _play(pacer, queue, now, wall, until)
+    return Counter({id: len(sender.ends) for id, sender in played.senders.items()})
+
+
+class _Played(NamedTuple):
+    senders: dict[str, _Sender]
+    waited: dict[str, float]  # seconds, by what was waited for
+    first: float  # seconds until the first message
+
+
+def _play(
+    pacer: Pacer, queue: Sequence[Share], now: float, wall: float, until: float = math.inf
+) -> _Played:
+    """Play the queue forward, until it is used up, as far as is simulated, and not past `until`."""
     ahead = Projection(pacer)
     senders: dict[str, _Sender] = {}
     served: dict[int, int] = {}
@@ -174,6 +211,7 @@ def forecast(pacer: Pacer, queue: Sequence[Share], now: float, wall: float = 0.0
     heapq.heapify(heap)
     alone = len({share.turn for share in queue}) == 1  # no campaign waits for another
     at, checks = now, 0
+    first = math.inf
     for number in range(SIMULATED):
         while heap:
             checks += 1
@@ -190,18 +228,17 @@ def forecast(pacer: Pacer, queue: Sequence[Share], now: float, wall: float = 0.0
             break
         if following is None:
             break
+        if ready > until:
+            break
         if ready > at:
             if binds:
                 waited[binds] = waited.get(binds, 0.0) + ready - at
             at = ready
+        first = min(first, at - now)
         sender.send(following, at, number)
         if sender.queues:
             heapq.heappush(heap, (at, -1, turns + 1, name))
-    by_sender = {name: _end(sender, now) - now for name, sender in senders.items()}
-    seconds = max(by_sender.values(), default=0.0)
-    if seconds == math.inf:
-        return Forecast(seconds, by_sender, BY_SCHEDULE)
-    return Forecast(seconds, by_sender, max(waited, key=lambda why: waited[why], default=""))
+    return _Played(senders, waited, first)
 
 
 def _ready(sender: _Sender, at: float) -> tuple[float, str]:

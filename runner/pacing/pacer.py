@@ -116,7 +116,7 @@ class Pacer:
 
     def gap_name(self, sender: str) -> str:
         """Return the name of what a sender waits for between two messages."""
-        return f"gap of {_shown(self.state_of(sender).gap)} s of {sender}"
+        return f"pause of {_shown(self.state_of(sender).gap)} s of {sender}"
 
     def soonest(self, senders: Iterable[str], now: float) -> Ready:
         """Return when the first of these senders may send, and what it waits for."""
@@ -335,8 +335,12 @@ def make_pacer(
     told what time it is, days are counted from boot.
     """
     team = [
-        SlidingWindow(f"the team's {name}", limit, seconds)
-        for name, seconds in (("per_minute", MINUTE), ("per_hour", HOUR), ("per_day", DAY))
+        SlidingWindow(f"{limit:,} {each} of the team", limit, seconds)
+        for name, each, seconds in (
+            ("per_minute", "a minute", MINUTE),
+            ("per_hour", "an hour", HOUR),
+            ("per_day", "a day", DAY),
+        )
         if (limit := _strictest(getattr(item, name) for item in limits)) is not None
     ]
     by_id: dict[str, list[Sender]] = {}
@@ -352,7 +356,9 @@ def _strictest(limits: Iterable[int | None]) -> int | None:
 def _sender_state(same: Sequence[Sender], zone: str) -> _SenderState:
     id = same[0].id
     per_hour = _strictest(sender.per_hour for sender in same)
-    windows = [] if per_hour is None else [SlidingWindow(f"per_hour of {id}", per_hour, HOUR)]
+    windows = []
+    if per_hour is not None:
+        windows = [SlidingWindow(f"{per_hour:,} an hour of {id}", per_hour, HOUR)]
     rules = [
         DayRule(sender.per_day, sender.ramp)
         for sender in same

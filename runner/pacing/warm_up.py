@@ -37,6 +37,17 @@ class DayRule:
         return warm if self.per_day is None else min(warm, self.per_day)
 
 
+class DayUse(NamedTuple):
+    """A sender's day: `per_day`, None without one; the `limit` of that day, which a warm-up may
+    lower; how many were sent on it; which of the sender's days it is; its end (boot seconds)."""
+
+    per_day: int | None
+    limit: int
+    sent: int
+    number: int
+    ends: float
+
+
 class Days:
     """A sender's messages per day: no more in a day of its zone's calendar, and no more in any 24
     hours either, so that midnight brings no second day's worth at once."""
@@ -103,6 +114,14 @@ class Days:
         limit = self._limit(span.day)
         return min(limit - self._counts[span.day], limit - self._any_day.used(now)), span.end
 
+    def today(self, now: float) -> DayUse:
+        """Return what the day of `now` allows, and what of that is used."""
+        span = self._span(now)
+        per_day = [rule.per_day for rule in self._rules if rule.per_day is not None]
+        before = sum(each < span.day for each in self._sent_on)
+        used = self._counts[span.day]
+        return DayUse(min(per_day, default=None), self._limit(span.day), used, before + 1, span.end)
+
     def add(self, at: float) -> None:
         """Count a message that is begun and accepted in one moment."""
         day = self._span(at).day
@@ -134,9 +153,9 @@ class Days:
 
     def _name(self, day: date, limit: int) -> str:
         if any(rule.per_day == limit for rule in self._rules):
-            return f"per_day of {self._sender}"
+            return f"{limit:,} a day of {self._sender}"
         before = sum(each < day for each in self._sent_on)
-        return f"ramp of {self._sender} ({limit} on its day {before + 1})"
+        return f"warm-up of {self._sender} ({limit:,} on its day {before + 1})"
 
     def _span(self, at: float) -> _Span:
         for span in self._spans:

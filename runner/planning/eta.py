@@ -46,22 +46,26 @@ def when_done(
     pacer = pace_of([draft for draft, _ in queues], ledger, clock)
     shares: list[Share] = []
     for turn, (draft, queue) in enumerate(queues):
-        hours = hours_of(draft)
-        begin = min((each.first for each in queue), default=0)
-        length = max((each.last for each in queue), default=0) - begin + 1
-        shares += [
-            Share(
-                each.sender,
-                each.count,
-                hours,
-                each.zone,
-                (each.first - begin) / length,
-                (each.last - begin + 1) / length,
-                turn,
-            )
-            for each in queue
-        ]
+        shares += shares_of(queue, hours_of(draft), turn)
     return forecast(pacer, shares, clock.boot(), clock.now())
+
+
+def shares_of(queue: Queue, hours: Hours | None, turn: int = 0) -> list[Share]:
+    """Return a campaign's queue as a forecast takes it."""
+    begin = min((each.first for each in queue), default=0)
+    length = max((each.last for each in queue), default=0) - begin + 1
+    return [
+        Share(
+            each.sender,
+            each.count,
+            hours,
+            each.zone,
+            (each.first - begin) / length,
+            (each.last - begin + 1) / length,
+            turn,
+        )
+        for each in queue
+    ]
 
 
 def pace_of(drafts: Sequence[Scheduled], ledger: Ledger | None, clock: Clock) -> Pacer:

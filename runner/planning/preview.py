@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from runner.ledger.campaigns import account_links
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import acquaintances, holds, plans
 from runner.ledger.queries import totals
@@ -14,8 +15,9 @@ from runner.message.plan import Change, Entry, Known, PlannedMessage
 from runner.message.prospect import Recipient, RowSkip
 from runner.message.status import MessageStatus
 from runner.planning.draft import Draft
-from runner.planning.eta import Stretch
+from runner.planning.eta import Stretch, hours_of
 from runner.planning.planner import Render, plan_messages
+from runner.schedule import Hours
 
 _S = MessageStatus
 RowProgress = Callable[[int], None]
@@ -48,6 +50,7 @@ class Preview:
     first: PlannedMessage | None = None  # the first that this run would send
     host: str = ""  # of the API
     handles: Mapping[str, str] = field(default_factory=dict)  # sender: username, as the API says
+    hours: Hours | None = None  # in which it may send; None for always
 
     @property
     def adds(self) -> int:
@@ -165,7 +168,8 @@ def preview(
     """Count what a plan would do. `see`: reads every entry meanwhile."""
     suppressed = ledger.read(plans.suppressed) if ledger else {}
     on_hold = {each.recipient for each in ledger.read(holds.listed, now)} if ledger else ()
-    found = Preview(draft.campaign.name)
+    known = ledger.read(account_links.handles, rehearsal=draft.campaign.rehearsal) if ledger else {}
+    found = Preview(draft.campaign.name, handles=known, hours=hours_of(draft))
 
     def entries() -> Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]:
         for chunk in planned_entries(draft, ledger, suppressed, render, progress, now):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from runner.campaign.schema import Campaign
 
 
+TOKEN_VARIABLE = "INBOX_API_TOKEN"
+
 SANDBOX_TOKEN = "sandbox-token"  # the sandbox's own, worth nothing anywhere else
 
 
@@ -48,7 +50,7 @@ def _read(
     name: str, what: str, where: str, campaign: Campaign, environ: Mapping[str, str], location: str
 ) -> Token:
     folder = campaign.project_dir if "://" in location else Path(location).absolute().parent
-    value = environ.get(name) or _from_dotenv(folder / ".env", name)
+    value = environ.get(name) or from_dotenv(folder / ".env", name)
     if not value.strip():
         raise UsageError(
             f"no {what}: {name} is not set",
@@ -74,7 +76,9 @@ def _refuse_written(token: str, name: str, campaign: Campaign) -> None:
                 )
 
 
-def _from_dotenv(path: Path, name: str) -> str:
+def from_dotenv(path: Path, name: str) -> str:
+    """Return what a `.env` file says for `name`; empty for nothing. Raises UsageError for one that
+    cannot be read."""
     try:
         # It tells programmers of lines that it cannot read.
         logging.getLogger("dotenv.main").setLevel(logging.ERROR)

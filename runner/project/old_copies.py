@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -53,7 +54,7 @@ def allow_changes(
     """Let a command change this ledger, and remember that it did. Raises OldLedger if the ledger
     is an old copy of itself, or new where another one was, or if a run of another copy is live,
     unless it is to `accept` that; then its campaigns and `names` go on with care."""
-    seen_ledger, lost = _seen_ledgers(ledger, environ)
+    seen_ledger, lost = seen_ledgers(ledger, environ)
     with ExitStack() as alone:
         # One step: of two copies that begin in one moment, the second is to be the old one.
         writable = _is_written(tell, lambda: alone.enter_context(seen_ledger.locked()))
@@ -117,7 +118,7 @@ def _remember_action(seen_ledger: SeenLedger, ledger: Ledger, before: Newest | N
 def refuse_old_copy(ledger: Ledger, environ: Mapping[str, str]) -> SeenLedger:
     """Return what is remembered of this ledger, which stays as it is. Raises OldLedger as
     `allow_changes` does."""
-    seen_ledger, lost = _seen_ledgers(ledger, environ)
+    seen_ledger, lost = seen_ledgers(ledger, environ)
     remembered = _remembered(seen_ledger, lost)
     found = ledger.read(staleness.progress_marks)
     if (error := _incomplete(ledger, found, remembered, [seen_ledger, *lost])) is not None:
@@ -148,22 +149,21 @@ def _tell_other_machines(seen_ledger: SeenLedger, ledger: Ledger) -> None:
 def refuse_lost(location: str, environ: Mapping[str, str]) -> None:
     """Raise OldLedger if another ledger was used where there is none now."""
     place = str(Path(location).resolve())
-    seen_ledger = SeenLedger(_folder(environ), "", place)
+    seen_ledger = SeenLedger(memory_folder(environ), "", place)
     if lost := seen_ledger.lost():
         raise _old(place, ProgressMarks(), _remembered(seen_ledger, lost), [seen_ledger, *lost])
 
 
-def _folder(environ: Mapping[str, str]) -> Path:
+def memory_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder in which this user's machine remembers ledgers."""
     return Path(environ.get(MEMORY_VARIABLE) or platformdirs.user_state_path("run-campaign"))
 
 
-def _seen_ledgers(
-    ledger: Ledger, environ: Mapping[str, str]
-) -> tuple[SeenLedger, list[SeenLedger]]:
+def seen_ledgers(ledger: Ledger, environ: Mapping[str, str]) -> tuple[SeenLedger, list[SeenLedger]]:
     """Return what this machine remembers of a ledger; and if that is new, of others at its
     place."""
     place = str(ledger.file.resolve()) if ledger.file else ledger.place
-    seen_ledger = SeenLedger(_folder(environ), ledger.read(staleness.ledger_id), place)
+    seen_ledger = SeenLedger(memory_folder(environ), ledger.read(staleness.ledger_id), place)
     return seen_ledger, seen_ledger.lost() if ledger.read(staleness.progress_marks).is_new else []
 
 
@@ -185,7 +185,6 @@ def _old(
             "name that one: --state, or RUN_CAMPAIGN_STATE. If it is lost, run the campaign here "
             "with --accept-old-ledger",
         )
-    files = [each.file for each in seen_ledgers[1:]]
     missing = max(0, remembered.attempts - found.attempts)
     hint = (
         "bring the newest one back; or run the campaign with --accept-old-ledger: messages that "
@@ -201,7 +200,8 @@ def _old(
     return OldLedger(
         f"the ledger that was at {place} is gone: this machine remembers {missing} sends of "
         f"{', '.join(remembered.campaigns)}",
-        f"{hint}. If it was only for trying out, remove {' '.join(map(str, files))}",
+        f"{hint}. To start over, if it was only for trying out: run-campaign db forget --state "
+        f"{shlex.quote(place)}",
     )
 
 

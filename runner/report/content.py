@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runner.clock import iso
-from runner.formats import duration, number, safe
+from runner.formats import by_handle, duration, number, safe
 from runner.ledger.queries.statistics import ENDED
-from runner.message.account import sender_text
 from runner.message.status import MessageStatus
 from runner.status.outlook import outlook_as_json
 from runner.status.statistics import Bucket, Counts, Series, Statistics, answers_text, as_json
@@ -179,7 +178,8 @@ def _summary(found: Statistics) -> Sequence[str]:
     forecast = outlook.forecast
     if forecast is not None and forecast.seconds < math.inf:
         end = Moment(found.at + forecast.seconds)
-        binds = f"; what binds: {forecast.binds}" if forecast.binds else ""
+        slowest = by_handle(forecast.binds, found.status.handles)
+        binds = f"; slowest limit: {slowest}" if slowest else ""
         lines.append(f"done about {end} (in {duration(forecast.seconds)}) if it runs on{binds}")
     elif forecast is not None:
         lines.append("never done: the schedule does not open within two years")
@@ -190,7 +190,8 @@ def _summary(found: Statistics) -> Sequence[str]:
     elif not status.counts[_S.QUEUED] + status.counts[_S.SENDING]:
         lines.append("nothing is queued")
     if outlook.binds_now and outlook.next_at is not None:
-        lines.append(f"next message {Moment(outlook.next_at)}: waits for {outlook.binds_now}")
+        waits = by_handle(outlook.binds_now, status.handles)
+        lines.append(f"next message {Moment(outlook.next_at)}: waits for {waits}")
     return [safe(line[:1].upper() + line[1:]) for line in lines]
 
 
@@ -205,24 +206,24 @@ def _share(part: int, total: int) -> str:
 
 
 def _funnel(found: Statistics, command: Callable[..., str]) -> Section:
-    status = found.status
-    statuses = [each for each in ORDER if status.counts[each]]
+    status, shown = found.status, found.status.shown_counts
+    statuses = [each for each in ORDER if shown[each]]
     rows: list[Sequence[Cell]] = [["prospects", status.total, "100 %" if status.total else ""]]
     for each in statuses:
-        count = status.counts[each]
+        count = shown[each]
         rows.append([name_of(each), count, _share(count, status.total)])
     reasons: list[list[Cell]] = [
         [name_of(kind), safe(reason) or "(none told)", count]
         for kind, reason, count in status.reasons
     ]
     notes = ["Sent means that the API accepted the message; whether it was read cannot be known."]
-    if status.counts[_S.IN_DOUBT]:
+    if shown[_S.IN_DOUBT]:
         notes.append("In doubt: may or may not have been sent; never counted as either.")
     if status.counts[_S.SKIPPED]:
         words = ("export", status.file, "-o", "skipped.csv", "--status", "skipped")
         notes.append(f"Who was skipped, and what to correct: {safe(command(*words))}")
     return Section(
-        "Outcomes",
+        "Results",
         [
             ReportTable("Prospects by status", ["status", "count", "share"], rows),
             ReportTable("Reasons", ["status", "reason", "count"], reasons),
@@ -230,8 +231,7 @@ def _funnel(found: Statistics, command: Callable[..., str]) -> Section:
         BarChart(
             "Prospects by status",
             ["prospects", *map(name_of, statuses)],
-            [{each: status.counts[each] for each in statuses}]
-            + [{each: status.counts[each]} for each in statuses],
+            [{each: shown[each] for each in statuses}] + [{each: shown[each]} for each in statuses],
         )
         if statuses
         else None,
@@ -268,7 +268,10 @@ def _over_time(found: Statistics) -> Section:
 
 
 def _senders(found: Statistics) -> Section:
-    shown = [each for each in found.senders if each.sender]
+    shown = found.senders if any(each.sender for each in found.senders) else []
+    handles = found.status.handles
+    # Rows without a usable id have none.
+    names = {each.sender: by_handle(each.sender, handles) or "no sender" for each in shown}
     statuses = [each for each in ORDER if any(one.counts.get(each) for one in shown)]
     rows: list[list[Cell]] = []
     stopped = any(each.stopped for each in shown)
@@ -277,13 +280,14 @@ def _senders(found: Statistics) -> Section:
         counts: list[Cell] = [each.counts.get(kind, 0) for kind in statuses]
         last = None if each.last_sent_at is None else Moment(each.last_sent_at)
         why = [] if not stopped else [safe(each.stopped.why) if each.stopped else ""]
-        done = [None if each.stopped else _done(found, each.sender)] if ends else []
-        rows.append([sender_text(each.sender, found.links), *counts, last, *done, *why])
+        done = (
+            [None if each.stopped or not each.sender else _done(found, each.sender)] if ends else []
+        )
+        rows.append([names[each.sender], *counts, last, *done, *why])
     head = ["sender", *map(name_of, statuses), "last sent"]
     head += ["done about"] * ends + ["stopped"] * stopped
-    names = [sender_text(each.sender, found.links) for each in shown]
     all_counts = [each.counts for each in shown]
-    chart = BarChart("Messages by sender", names, all_counts)
+    chart = BarChart("Messages by sender", [*names.values()], all_counts)
     table = ReportTable("Messages by sender", head, rows)
     return Section("By sender", [table], chart if shown else None)
 

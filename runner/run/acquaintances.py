@@ -17,7 +17,7 @@ from runner.message.status import MessageStatus
 from runner.planning.draft import Draft
 from runner.run.options import Surroundings
 from runner.run.questions import TeamQuestions
-from runner.sending.acquaintance_check import ask
+from runner.sending.inbox.acquaintance_check import ask
 
 if TYPE_CHECKING:  # aiohttp takes long to load
     from runner.channels.base import Token

@@ -16,9 +16,11 @@ from runner.control.campaigns import brake_text
 from runner.errors import RunnerError, UsageError
 from runner.events import EventBus
 from runner.findings import Level
+from runner.formats import by_handle, counted, duration
 from runner.ledger.campaigns.brakes import BY_A_PERSON
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.message.account import AccountName
+from runner.message.status import MessageStatus
 from runner.planning.draft import Draft, known_characters, make_draft, origin_of
 from runner.planning.eta import when_done
 from runner.planning.planner import render_with
@@ -182,8 +184,12 @@ def _rows(
         yield Check(False, str(error), error.hint)
         return
     total, source = found.to_send.total(), draft.audience.table.path
-    told = f"{source}: {found.rows} rows, {total} to send, {found.kept.total()} dealt with"
-    yield Check(True, f"{told}, {found.skipped.total()} skipped")
+    sent = found.kept[MessageStatus.SENT]
+    other = found.kept.total() - sent
+    told = f"{source}: {found.rows:,} rows, {total:,} ready to send"
+    told += f", already sent: {sent:,}" if sent else ""
+    told += f", {other:,} left as they are" if other else ""
+    yield Check(True, f"{told}, {found.skipped.total():,} skipped")
     for reason, count in found.skipped.most_common():
         yield Check(True, f"  skipped {count}: {reason}", "who: --dry-run")
     if not total and not found.kept:
@@ -196,10 +202,10 @@ def _rows(
     done = when_done([(draft, found.waiting)], ledger, clock)
     if done.seconds == math.inf:
         return
-    binds = f", bound by {done.binds}" if done.binds else ""
-    minutes = done.seconds / 60
-    long = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
-    yield Check(True, f"limits: about {long} for {total} messages{binds}")
+    slowest = by_handle(done.binds, found.handles)
+    binds = f"; slowest limit: {slowest}" if slowest else ""
+    long = duration(done.seconds)
+    yield Check(True, f"limits: about {long} for {counted(total, 'message')}{binds}")
 
 
 def senders(

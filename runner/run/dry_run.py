@@ -11,6 +11,7 @@ from runner.clock import Clock
 from runner.control.campaigns import brake_text
 from runner.errors import LedgerError, RunnerError
 from runner.events import EventBus, Notice
+from runner.findings import SAMPLE_PEOPLE
 from runner.ledger import moved_mark
 from runner.ledger.campaigns.brakes import BY_A_PERSON
 from runner.ledger.ledger import Ledger, open_ledger
@@ -105,7 +106,9 @@ def dry_run(
         with collect_refusal(refusals):
             confirm_late_start(drafts, ledger, now, yes=yes, confirm=None)
         reviews = [review(each, ledger, now, accept, progress) for each in drafts]
-        refusals += [refusal(each) for each in reviews if each.open]
+        refusals += [
+            refusal(each) for each in reviews if any(one.code != SAMPLE_PEOPLE for one in each.open)
+        ]
         only = only_people(ledger, only, campaigns)
         if choose is not None:
             choose(only)

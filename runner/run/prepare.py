@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from runner.audience.suppression import refuse_errors
-from runner.campaign.schema import Campaign, Schedule
+from runner.campaign.schedules import Schedule
+from runner.campaign.schema import Campaign
 from runner.channels.base import Token
 from runner.control.campaigns import user
 from runner.events import Planned
@@ -297,9 +298,9 @@ def served_at(campaign: Campaign, options: Options) -> Campaign:
     changes: dict[str, object] = {}
     if options.at is not None:
         url = f"{options.at}/api/{campaign.api.version}"
-        changes["api"] = campaign.api.model_copy(update={"base_url": url})
+        changes["api"] = campaign.api.model_copy(update={"base_url": url, "gateway": False})
     if options.unpaced:
-        free = {"per_hour": None, "per_day": None, "gap": 0.0}
+        free = {"per_hour": None, "per_day": None, "ramp": None, "gap": 0.0}
         changes["senders"] = tuple(s.model_copy(update=free) for s in campaign.senders)
         none = dict.fromkeys(("per_minute", "per_hour", "per_day"))
         changes["limits"] = campaign.limits.model_copy(update=none)

@@ -22,8 +22,8 @@ from runner.project.credentials import read_token
 from runner.project.ledger_location import ledger_location
 from runner.replies.opt_out import Said, read
 from runner.run.team import count_requests, remembered_pacer, reply_settings
+from runner.sending.inbox.reply_reader import ReplyReader
 from runner.sending.meter import RequestMeter
-from runner.sending.reply_reader import ReplyReader
 
 THREADS_AT_ONCE = 100
 """Threads that are read back before what was asked is counted in the ledger."""

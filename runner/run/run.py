@@ -30,12 +30,12 @@ from runner.run.options import Options, Surroundings
 from runner.run.permission import find_brakes
 from runner.run.prepare import PreparedRun, Steps, prepare, served_at
 from runner.run.signals import drain_after, obey_signals
+from runner.sending.controls.live_controls import obey_controls, withdraw_returned
+from runner.sending.controls.message_limit import MessageLimit
+from runner.sending.controls.watched_lists import WatchedLists, watched_lists
 from runner.sending.drive import drive_lane
+from runner.sending.inbox.tagger import tagging
 from runner.sending.lane import Lane
-from runner.sending.live_controls import obey_controls, withdraw_returned
-from runner.sending.message_limit import MessageLimit
-from runner.sending.tagger import tagging
-from runner.sending.watched_lists import WatchedLists, watched_lists
 from runner.status.status import status_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.audience.ids import IdRefusal, id_checker
-from runner.campaign.schema import Campaign, Schedule
+from runner.campaign.schedules import Schedule
+from runner.campaign.schema import Campaign
 from runner.clock import iso
 from runner.errors import AudienceError, RunnerError, UsageError
 from runner.ledger.campaigns import account_links, registry

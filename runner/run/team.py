@@ -27,12 +27,12 @@ from runner.planning.draft import Draft, characters_key
 from runner.planning.eta import Scheduled, hours_of, zone_of
 from runner.replies.settings import ReplySettings
 from runner.restored_pacer import restore_pacer
-from runner.sending.acquaintance_check import AcquaintanceCheck
-from runner.sending.guard import GuardLimits
+from runner.sending.controls.guard import GuardLimits
+from runner.sending.controls.message_limit import MessageLimit
+from runner.sending.inbox.acquaintance_check import AcquaintanceCheck
+from runner.sending.inbox.tagger import Tagger
 from runner.sending.lane import Lane, Settings
-from runner.sending.message_limit import MessageLimit
 from runner.sending.meter import RequestMeter
-from runner.sending.tagger import Tagger
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign

@@ -86,8 +86,9 @@ class Event:
 class Feed:
     """The events of a team in the order of their numbers."""
 
-    def __init__(self, settings: FeedSettings) -> None:
+    def __init__(self, settings: FeedSettings, seed: int) -> None:
         self.settings = settings
+        self._seed = seed
         self._events: list[Event] = []
         self._seqs: list[int] = []
         self._seq = 0
@@ -102,7 +103,7 @@ class Feed:
     ) -> None:
         """Add an event; as the settings say twice, and a number left out after it."""
         number = len(self._events) + 1
-        event_id = made_up_id("event", number)
+        event_id = made_up_id("event", self._seed, number)
         twice = self.settings.double_every and number % self.settings.double_every == 0
         for _ in range(2 if twice else 1):
             self._seq += 1

@@ -136,11 +136,12 @@ class Store:
         self.people = People(dict(options.contacts))
         self.threads: dict[str, Thread] = {}
         self.messages: dict[str, Message] = {}
-        self.feed = Feed(options.feed)
+        self.feed = Feed(options.feed, options.seed)
         self.agenda = Agenda()
         self.accepted: list[dict[str, Any]] = []
         self.tags: dict[str, str] = {}
         self.statuses: dict[str, str] = {}
+        self._recorded_threads: dict[tuple[str, str], str] = {}
         self._ids = 0
         self._record: int | None = None
 
@@ -174,7 +175,12 @@ class Store:
 
     def thread_of(self, link: AccountLink, person: Person) -> Thread | None:
         """Return the thread between the two, shown in listings or not yet."""
-        return self.threads.get(made_up_id("thread", link.id, person.platform_id))
+        return self.threads.get(self._thread_id(link, person))
+
+    def _thread_id(self, link: AccountLink, person: Person) -> str:
+        """Return the id of the thread between the two: of the record, or else of this sandbox."""
+        kept = self._recorded_threads.get((link.id, person.platform_id))
+        return kept or made_up_id("thread", self._options.seed, link.id, person.platform_id)
 
     def shown_threads(self, now: float) -> list[Thread]:
         """Return the threads that listings show by now, newest activity first."""
@@ -218,7 +224,7 @@ class Store:
             "sender": order.link.id,
             "recipient": order.addressed,
             "message_id": message_id,
-            "thread_id": made_up_id("thread", order.link.id, order.person.platform_id),
+            "thread_id": self._thread_id(order.link, order.person),
             "content": order.content,
             "key": key,
             "person": order.person.platform_id,
@@ -277,7 +283,7 @@ class Store:
     def _add(self, order: Order, message_id: str, now: float, *, outbound: bool) -> Message:
         thread = self.thread_of(order.link, order.person)
         if thread is None:
-            thread_id = made_up_id("thread", order.link.id, order.person.platform_id)
+            thread_id = self._thread_id(order.link, order.person)
             thread = Thread(thread_id, order.link, order.person, now)
             self.threads[thread_id] = thread
             self.people.add_contact(order.person)
@@ -341,6 +347,7 @@ class Store:
         if person is None:
             raise ValueError(f"record: no person {entry['person']!r}")
         order = Order(link, person, entry["recipient"], entry["content"])
+        self._recorded_threads[link.id, person.platform_id] = entry["thread_id"]
         self.accepted.append({name: entry[name] for name in ENTRY_KEYS})
         self._add_accepted(order, entry["message_id"], entry["at"])
 

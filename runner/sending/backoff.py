@@ -12,7 +12,7 @@ from runner.ledger.messages.usage import Hold
 from runner.message.outcome import HELD_BACK, Deferred, InDoubt, Outcome, Scope
 from runner.pacing.pacer import Pacer
 from runner.pacing.windows import DAY
-from runner.sending.rate_limit_pause import LIMITED_FOR, rate_limit_delay
+from runner.sending.controls.rate_limit_pause import LIMITED_FOR, rate_limit_delay
 
 LONGEST_DELAY = 60.0
 """Seconds between tries while the network or the API is down; the wait doubles up to it."""

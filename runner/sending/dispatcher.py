@@ -23,7 +23,7 @@ from runner.message.status import MessageStatus
 from runner.pacing.pacer import Permit, Ready
 from runner.schedule import Hours, is_open, local_moment, next_close, next_open
 from runner.sending.attempt import attempt
-from runner.sending.idle_end import end_if_idle
+from runner.sending.controls.idle_end import end_if_idle
 from runner.sending.lane import Lane
 
 READ_AHEAD = 200

@@ -14,9 +14,9 @@ from runner.ledger.messages import in_doubt, orphans, usage
 from runner.ledger.rehearsals import is_rehearsal
 from runner.restored_pacer import restore_pacer
 from runner.sending.dispatcher import Dispatcher
+from runner.sending.inbox.reply_poll import replies_read
 from runner.sending.lane import Lane
 from runner.sending.reconciler import Reconciler
-from runner.sending.reply_poll import replies_read
 
 
 async def drive_lane(lane: Lane, *, sends: bool = True) -> None:

@@ -17,13 +17,13 @@ from runner.ledger.messages.queue import QueuedMessage
 from runner.pacing.pacer import Pacer, Permit
 from runner.replies.settings import ReplySettings
 from runner.schedule import Hours, next_open
-from runner.sending.acquaintance_check import AcquaintanceCheck
 from runner.sending.backoff import Backoff
-from runner.sending.guard import GuardLimits
+from runner.sending.controls.guard import GuardLimits
+from runner.sending.controls.message_limit import MessageLimit
+from runner.sending.controls.stops import Stops
 from runner.sending.in_flight import InFlight
-from runner.sending.message_limit import MessageLimit
+from runner.sending.inbox.acquaintance_check import AcquaintanceCheck
 from runner.sending.slots import SendSlots
-from runner.sending.stops import Stops
 from runner.sending.wakeups import Wakeups
 
 FAST = 0.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from runner.ledger.ledger import Ledger
 from runner.ledger.queries import exports
 from runner.ledger.queries.exports import ExportRow
 from runner.message.status import MessageStatus
-from runner.tables.writer import write_table
+from runner.tables import writer
 
 EXPORT_COLUMNS = (
     "row",
@@ -42,24 +43,37 @@ class _OtherColumns(Exception):
 
 
 def export(
-    ledger: Ledger, campaign: CampaignRow, target: Path, statuses: Collection[MessageStatus] = ()
+    ledger: Ledger,
+    campaign: CampaignRow,
+    target: Path,
+    statuses: Collection[MessageStatus] = (),
+    *,
+    excel: bool = False,
 ) -> int:
-    """Write one line per recipient and row to `target` (.csv, .jsonl, .xlsx); return how many."""
+    """Write one line per recipient and row to `target` (.csv, .jsonl, .xlsx, .html), in the order
+    of the sheet; return how many. `excel`: a .csv that suits Excel."""
+    write_table = partial(writer.write_table, excel=excel)
     with ledger.reading() as connection:
         rows = exports.export_rows(connection, campaign.id, statuses)
         first = next(rows, None)
         if first is None:
-            return _write(target, [], rows, lambda _: [])
+            return _write(write_table, target, [], rows, lambda _: [])
         names = list(json.loads(first.columns))
         try:
-            return _write(target, names, chain([first], rows), _cells_of_same(names))
+            return _write(write_table, target, names, chain([first], rows), _cells_of_same(names))
         except _OtherColumns:
             names = exports.export_names(connection, campaign.id, statuses)
             rows = exports.export_rows(connection, campaign.id, statuses)
-            return _write(target, names, rows, _cells_of_any(names))
+            return _write(write_table, target, names, rows, _cells_of_any(names))
 
 
-def _write(target: Path, own: Sequence[str], rows: Iterable[ExportRow], cells_of: CellsOf) -> int:
+def _write(
+    write_table: Callable[..., None],
+    target: Path,
+    own: Sequence[str],
+    rows: Iterable[ExportRow],
+    cells_of: CellsOf,
+) -> int:
     """Write an export with the columns `own` of the sheet; return how many rows it has."""
     names = [name if name not in EXPORT_COLUMNS else f"{name} (sheet)" for name in own]
     written = 0

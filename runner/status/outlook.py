@@ -24,12 +24,15 @@ class LoadedCampaign:
     row: CampaignRow | None
 
 
-def outlook_of(ledger: Ledger, row: CampaignRow, status: Status, clock: Clock) -> Outlook:
+def outlook_of(
+    ledger: Ledger, row: CampaignRow, status: Status, clock: Clock, *, with_sums: bool = False
+) -> Outlook:
     """Return the outlook of a campaign with this status, by its file and what was used of its
-    limits."""
+    limits; `with_sums`, also why each sender sends how many today."""
     if not status.waiting or status.brake is not None:
         return Outlook()
     # Loads all that campaign files and limits need, which takes longer than the ledger's answer.
+    from runner.planning.daily_sum import daily_sums
     from runner.planning.eta import allowed, hours_of, pace_of, when_done
     from runner.project.campaign_files import campaign_of
     from runner.schedule import next_open
@@ -52,7 +55,8 @@ def outlook_of(ledger: Ledger, row: CampaignRow, status: Status, clock: Clock) -
             if ends > (next_at or clock.now()):
                 binds_now, next_at = "people on hold", ends
         forecast = when_done([(loaded, status.waiting)], ledger, clock)
-        return Outlook(forecast, binds_now, next_at, allowed([loaded.campaign]))
+        today = tuple(daily_sums(loaded, status.waiting, ledger, clock)) if with_sums else ()
+        return Outlook(forecast, binds_now, next_at, allowed([loaded.campaign]), today)
     except (RunnerError, OSError):
         # The file is gone or broken; what the ledger says is still true.
         return Outlook()

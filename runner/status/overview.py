@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runner.clock import Clock
 from runner.ledger import lanes, moved_mark
-from runner.ledger.campaigns import registry
+from runner.ledger.campaigns import account_links, registry
 from runner.ledger.lanes import RunRow
 from runner.ledger.ledger import Ledger
 from runner.project.ledger_location import ledger_upward, open_existing
@@ -31,7 +31,13 @@ class Overview:
 
 
 def read_overview(
-    path: Path | None, state: str | None, environ: Mapping[str, str], folder: Path, clock: Clock
+    path: Path | None,
+    state: str | None,
+    environ: Mapping[str, str],
+    folder: Path,
+    clock: Clock,
+    *,
+    with_sums: bool = False,
 ) -> Overview:
     """Return the overview, with outlooks, of the campaign at `path`, or of all campaigns in the
     ledger found upward from `folder`."""
@@ -40,25 +46,33 @@ def read_overview(
     else:
         location = ledger_upward(state, environ, folder)
     with open_existing(location) as ledger:
-        return overview_of(ledger, clock, path, with_outlook=True)
+        return overview_of(ledger, clock, path, with_outlook=True, with_sums=with_sums)
 
 
 def overview_of(
-    ledger: Ledger, clock: Clock, path: Path | None = None, *, with_outlook: bool = False
+    ledger: Ledger,
+    clock: Clock,
+    path: Path | None = None,
+    *,
+    with_outlook: bool = False,
+    with_sums: bool = False,
 ) -> Overview:
     """Return the overview of a ledger, or only of its campaign at `path`. `with_outlook` reads the
     campaign files and may take long."""
     rows = ledger.read(registry.campaigns) if path is None else [row_of(path, ledger)]
     with ledger.reading() as connection:
         statuses = [
-            status_of(connection, row, clock.now(), str(path or file_of(ledger, row)))
+            replace(
+                status_of(connection, row, clock.now(), str(path or file_of(ledger, row))),
+                handles=account_links.handles(connection, rehearsal=row.rehearsal),
+            )
             for row in rows
         ]
         last_run = lanes.last_run(connection)
         mark = moved_mark.read_mark(connection)
     if with_outlook:
         statuses = [
-            replace(status, outlook=outlook_of(ledger, row, status, clock))
+            replace(status, outlook=outlook_of(ledger, row, status, clock, with_sums=with_sums))
             for row, status in zip(rows, statuses, strict=True)
         ]
     return Overview(ledger.place, str(mark or ""), statuses, last_run, is_alive(last_run))

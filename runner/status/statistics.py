@@ -150,7 +150,10 @@ def statistics_of(
     now = clock.now()
     file = path or file_of(ledger, row)
     with ledger.reading() as connection:  # one look, so that all of it agrees
-        status = status_of(connection, row, now, str(file))
+        status = replace(
+            status_of(connection, row, now, str(file)),
+            handles=account_links.handles(connection, rehearsal=row.rehearsal),
+        )
         counting("sender")
         sender_counts = statistics.by_sender(connection, row.id)
         stopped = brakes.stopped_senders(connection, {each.sender for each in sender_counts})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from runner.status.driver import driver_of, is_owned
 if TYPE_CHECKING:
     from runner.pacing.capacity import SustainedRate
     from runner.pacing.forecast import Forecast
+    from runner.planning.daily_sum import DailySum
 
 _S = MessageStatus
 RATE_PERIOD = 3600.0
@@ -54,14 +56,15 @@ class WaitsFor:
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """The outlook of a campaign's queue: its finish time, what its next message waits for now
-    (`binds_now`, empty for nothing, until `next_at` in Unix seconds), and how fast its limits let
-    it go. All of that is unknown when nothing is queued, something stops the campaign, or its file
-    cannot be read."""
+    (`binds_now`, empty for nothing, until `next_at` in Unix seconds), how fast its limits let
+    it go, and each sender's sum for `today`. All of that is unknown when nothing is queued,
+    something stops the campaign, or its file cannot be read."""
 
     forecast: Forecast | None = None
     binds_now: str = ""
     next_at: float | None = None
     allowed: SustainedRate | None = None
+    today: tuple[DailySum, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class Status:
     replied: int = 0  # people who have answered
     read_up_to: ReadUpTo | None = None  # how far replies were read; None where nobody was asked
     outlook: Outlook = Outlook()
+    handles: Mapping[str, str] = field(default_factory=dict)  # of senders, by id
 
     @property
     def total(self) -> int:

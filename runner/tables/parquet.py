@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from runner.installation import install_command
 from runner.tables.cell_types import RoundedNumber, Truth
 from runner.tables.number_format import plain_number
 from runner.tables.text_files import Row, reading, wrong
@@ -28,7 +29,7 @@ def read_parquet(path: Path) -> Opened:
         arrow = importlib.import_module("pyarrow")
     except ImportError:
         what = "parquet files need pyarrow, which is not installed"
-        raise wrong(path, 0, what, "pip install 'run-campaign[parquet]'") from None
+        raise wrong(path, 0, what, install_command("parquet")) from None
     try:
         with reading(path):
             columns = [str(name).replace("\0", "") for name in parquet.read_schema(path).names]

@@ -29,6 +29,9 @@ _FORMULA_WITHIN = re.compile(r"(?<=[;\t\r\n])(?=[=+@]|-[\w(])")
 """The beginnings of cells in a spreadsheet that separates by semicolons, as in most of Europe:
 quotes in the middle of what it takes for one keep nothing together."""
 
+_DIGITS_LOST = re.compile(r"0\d+|\d{12,}")
+"""Texts that Excel would change: it cuts zeros, and shows or rounds long numbers as 9E+18."""
+
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="referrer" content="no-referrer">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
@@ -37,21 +40,27 @@ _PAGE = """<!doctype html>
 body{{font:14px/1.4 system-ui,sans-serif;margin:1.5rem}}
 table{{border-collapse:collapse}}
 th,td{{border:1px solid #ccc;padding:.3rem .6rem;text-align:left;vertical-align:top}}
-td{{white-space:pre-wrap}}
-th{{background:#f3f3f3;position:sticky;top:0}}
+td{{white-space:pre-wrap;max-width:28rem;overflow-wrap:break-word;font-variant-numeric:tabular-nums}}
+th{{background:#f3f3f3;color:#111;position:sticky;top:0;white-space:nowrap}}
+tr:nth-child(even) td{{background:#fafafa}}
+@media print{{body{{margin:0;font-size:9pt}}th{{position:static}}}}
 </style>
 <table><thead><tr>{heads}</tr></thead><tbody>
 """
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+def write_table(
+    path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, excel: bool = False
+) -> None:
     """Write .csv, .jsonl, .xlsx or .html by the file's ending; None is an empty cell.
 
     The file appears under its name only when it is complete, with mode 0600: it holds people's
     data. Ids in .xlsx are text cells, so that Excel rounds none. A text that begins with
     = + - @ tab or a carriage return would run as a formula when a spreadsheet opens it: .csv puts
     a single quote ' before it, and before one after a semicolon or a new line within a text; .xlsx
-    stores it as text and leaves it as it is. .jsonl and .html change nothing.
+    stores it as text and leaves it as it is. .jsonl and .html change nothing. `excel`: a .csv that
+    a double click in Excel reads as it is: UTF-8 by its mark, and ids as ="…", which Excel keeps as
+    text.
 
     Raises RunnerError for an unknown ending, a row of another length, or a file that cannot be
     written.
@@ -61,6 +70,10 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell
     if write is None:
         known = ", ".join(writers)
         raise RunnerError(f"{path}: an unknown ending {path.suffix or '(none)'}; known: {known}")
+    if excel:
+        if path.suffix.lower() != ".csv":
+            raise RunnerError(f"{path}: not a .csv", "an .xlsx needs nothing to suit Excel")
+        write = _csv_for_excel
     with replacing(path) as temporary:
         write(temporary, path, list(columns), _same_length(path, len(columns), rows))
 
@@ -136,6 +149,23 @@ def _csv(target: Path, _: Path, columns: Sequence[str], rows: Iterable[Sequence[
                 stream.write(line)
             else:
                 writer.writerow(map(_harmless, row))
+
+
+def _csv_for_excel(
+    target: Path, _: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]
+) -> None:
+    with target.open("w", encoding="utf-8-sig", errors="replace", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow([_harmless(name) for name in columns])
+        for row in rows:
+            writer.writerow(map(_kept, row))
+
+
+def _kept(cell: Cell) -> Cell:
+    """Return a cell as Excel keeps it: digits that it would round or cut as a text."""
+    if isinstance(cell, str) and _DIGITS_LOST.fullmatch(cell):
+        return f'="{cell}"'
+    return _harmless(cell)
 
 
 def _plain_line(row: Sequence[Cell]) -> str | None:

@@ -27,6 +27,7 @@ from runner.events import (
     Stopped,
     Waiting,
 )
+from runner.formats import by_handle
 
 RATE_OVER = 60.0
 """Seconds over which the shown rate is counted."""
@@ -95,6 +96,10 @@ class Tally:
     _doubtful: set[tuple[str, str]] = field(default_factory=set)
     _seconds: deque[tuple[int, int]] = field(default_factory=deque)  # (second, sent in it)
     _minutes: deque[tuple[int, int]] = field(default_factory=deque)  # the same by the minute
+
+    def by_handle(self, text: str) -> str:
+        """Return `text` with the ids of senders as `@handle` where that is known."""
+        return by_handle(text, self.started.handles) if self.started is not None else text
 
     def watch(self, event: Event) -> None:
         """Add one event."""

@@ -24,6 +24,7 @@ from runner.events import (
 from runner.formats import bar, duration, moment, number
 from runner.terminal import widgets
 from runner.terminal.counters import LONG_RATE_OVER, CampaignCounts, Tally
+from runner.terminal.echo import keys_not_echoed
 from runner.terminal.event_text import event_line
 from runner.terminal.widgets import (
     BAD,
@@ -61,6 +62,7 @@ class LiveDisplay:
         self._verbose = verbose
         self._command = command
         self._live: Live | None = None
+        self._held = contextlib.ExitStack()
 
     def __enter__(self) -> LiveDisplay:
         self._start()
@@ -70,6 +72,7 @@ class LiveDisplay:
         self._stop()
 
     def _start(self) -> None:
+        self._held.enter_context(keys_not_echoed())
         self._live = widgets.in_place(self._console, self._draw, transient=True)
         self._live.start()
 
@@ -78,6 +81,7 @@ class LiveDisplay:
             with contextlib.suppress(OSError):
                 self._live.stop()
             self._live = None
+        self._held.close()
 
     def _draw(self, width: int, height: int) -> list[Text]:
         return display(self._tally, width, height, self._command)
@@ -127,7 +131,7 @@ def _lines(tally: Tally, width: int, height: int, command: Command | None) -> li
     recent.sort(key=lambda event: event.at, reverse=True)
     for place, event in enumerate(recent):
         clock = f"{datetime.fromtimestamp(event.at).astimezone():%H:%M:%S}"
-        told = f"{clock} {event_line(event, LONG)}"
+        told = f"{clock} {tally.by_handle(event_line(event, LONG))}"
         lines.append(labelled("" if place else "last", told, width))
     return lines
 
@@ -157,7 +161,7 @@ def _stops(tally: Tally, width: int, command: Command | None) -> Iterator[Text]:
                 yield from with_command("", told, width, "")
     waiting = tally.waiting
     if waiting is not None and (waiting.until is None or waiting.until > now):
-        told = waiting.why
+        told = tally.by_handle(waiting.why)
         if waiting.until is not None:
             told = f"{duration(waiting.until - now)}, until {moment(waiting.until, now)}: {told}"
         yield labelled("waiting", told, width)
@@ -170,7 +174,7 @@ def _pace(tally: Tally, width: int) -> Iterator[Text]:
     told = f"{tally.per_minute():,.0f} a minute · {number(tally.last_hour())} {since}"
     yield labelled("rate", told, width)
     if begun is not None and begun.allowed_per_hour is not None:
-        told = f"{begun.allowed_per_hour:,.0f} an hour by {begun.allowed_by}"
+        told = f"{begun.allowed_per_hour:,.0f} an hour by {tally.by_handle(begun.allowed_by)}"
         yield labelled("allowed", told, width)
     if begun is not None and begun.limit is not None and begun.limit < sum(begun.queued.values()):
         told = f"{number(tally.sent)} sent of the {number(begun.limit)} that --limit allows"
@@ -181,7 +185,7 @@ def _pace(tally: Tally, width: int) -> Iterator[Text]:
     left = sum(line.queued for line in tally.campaigns.values())
     rate = tally.per_minute()
     if begun is not None and begun.finish_at is not None and begun.finish_at > now:
-        binds = f"; what binds most: {begun.binds}" if begun.binds else ""
+        binds = f"; slowest limit: {tally.by_handle(begun.binds)}" if begun.binds else ""
         yield labelled("finish", f"{_when(begun.finish_at, now)}{binds}", width)
     elif left and rate:
         yield labelled("finish", f"{_when(now + left * 60 / rate, now)} at this rate", width)
@@ -215,7 +219,6 @@ def _senders(tally: Tally, width: int) -> Iterator[Text]:
             if sender.counts[name] > 0
         ]
         words += [f"{number(sender.queued)} queued"] if sender.queued else []
-        name = f"@{tally.handles[id]}" if id in tally.handles else id
-        told = f"{name}  {' · '.join(words) or 'nothing to send'}"
+        told = f"{tally.by_handle(id)}  {' · '.join(words) or 'nothing to send'}"
         told += f" · STOPPED: {sender.stopped}" if sender.stopped else ""
         yield labelled("" if place else "senders", told, width, BAD if sender.stopped else "")

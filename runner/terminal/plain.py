@@ -94,7 +94,7 @@ class PlainLines:
                     return
         told = event_line(event)
         if told:
-            self._out.line(told)
+            self._out.line(self._tally.by_handle(told))
 
     def _is_news(self, event: Waiting) -> bool:
         """Return whether a wait is worth a line. A sender's gap comes between any two messages: it

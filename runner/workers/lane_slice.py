@@ -32,11 +32,11 @@ from runner.planning.draft import known_handles
 from runner.planning.eta import hours_of
 from runner.replies.settings import joined
 from runner.run.team import TeamCampaigns, TokenIdentity, check_senders, fetch_identity
+from runner.sending.controls.live_controls import LiveControls, withdraw_returned
+from runner.sending.controls.watched_lists import WatchedLists, watched_lists
 from runner.sending.drive import drive_lane
+from runner.sending.inbox.tagger import tagging
 from runner.sending.lane import Lane
-from runner.sending.live_controls import LiveControls, withdraw_returned
-from runner.sending.tagger import tagging
-from runner.sending.watched_lists import WatchedLists, watched_lists
 from runner.workers.submitted_campaign import (
     SubmittedCampaign,
     missed_start_reason,

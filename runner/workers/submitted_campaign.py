@@ -19,7 +19,7 @@ from runner.ledger.queries import totals
 from runner.message.evidence import OF_ONE_MESSAGE, AttemptOutcome
 from runner.message.status import MessageStatus
 from runner.schedule import Hours, local_moment, next_open
-from runner.sending.guard import CampaignGuard, GuardLimits
+from runner.sending.controls.guard import CampaignGuard, GuardLimits
 
 
 @dataclass(frozen=True, slots=True)

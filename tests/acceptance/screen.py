@@ -86,6 +86,20 @@ class Terminal:
                 raise AssertionError(f"never on the screen: {what}; it shows:\n{self.text}")
         return self.text
 
+    def asked(self, question: str, after: str = "") -> None:
+        """Wait until a question is the last line, and `after` was told in the lines before it."""
+
+        def is_asked(text: str) -> bool:
+            *before, last = text.splitlines() or [""]
+            return question in last and any(after in line for line in before[-2:] or [""])
+
+        self.until(is_asked, question)
+
+    def answer(self, question: str, keys: str, after: str = "") -> None:
+        """Type `keys` and Enter when a question is asked."""
+        self.asked(question, after)
+        self.type(f"{keys}\r")
+
     def read(self) -> None:
         """Show what comes next."""
         self._read(time.monotonic() + PATIENCE)

@@ -150,6 +150,11 @@ def test_completion_scripts(project: Project) -> None:
         _RUN_CAMPAIGN_COMPLETE="bash_complete", COMP_WORDS="run-campaign sta", COMP_CWORD="1"
     )
     assert "status" in told.out
+    # What the default command takes is a file, which the shell completes.
+    told = project.run(
+        _RUN_CAMPAIGN_COMPLETE="bash_complete", COMP_WORDS="run-campaign camp", COMP_CWORD="1"
+    )
+    assert told.out.strip() == "file,camp"
 
 
 def test_an_id_that_is_not_there_is_named_and_nothing_is_sent(both: Project) -> None:

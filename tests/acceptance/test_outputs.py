@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from .support import Project, everything_in, people
+from .support import Project, everything_in, people, until
 
 
 @pytest.fixture
@@ -116,3 +117,13 @@ def test_another_file_is_written_and_replaced(used: Project) -> None:
     (used.campaign.parent / "second.yaml").write_text("senders: [\n")
     used.ok("export", used.campaign, "-o", used.campaign.parent / "second.csv", code=2)
     used.ok("export", used.campaign, "-o", target)
+
+
+def test_a_watched_status_in_a_pipe_has_its_times(project: Project) -> None:
+    project.write(people(2))
+    project.ok(project.campaign)
+    running = project.start("status", "--watch")
+    times = re.compile(r"^-- \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.M)
+    until(lambda: len(times.findall(running.out)) > 1, "two readings")
+    running.interrupt()
+    assert running.wait().code == 0

@@ -21,9 +21,9 @@ def test_a_new_account_sends_its_first_days_share_and_says_why(project: Project)
     project.ok(project.campaign, "--until-idle")
     assert project.counts() == {"sent": 2, "queued": 3}
     told = project.ok("status", project.campaign, "--json").json
-    assert told["binds_now"] == f"ramp of {LINK} (2 on its day 1)"
+    assert told["binds_now"] == f"warm-up of {LINK} (2 on its day 1)"
     assert told["next_at"] is not None
-    assert f"waits for ramp of {LINK}" in project.ok("status", project.campaign).out
+    assert "waits for warm-up of @acmecorp" in project.ok("status", project.campaign).out
 
 
 @pytest.mark.parametrize("api", ["12"], indirect=True)

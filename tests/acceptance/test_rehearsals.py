@@ -191,3 +191,9 @@ def test_an_upgrade_keeps_what_is_real(project: Project) -> None:
         [(lane,)] = connection.execute("SELECT id FROM lane").fetchall()
         assert "|" not in lane
         assert connection.execute("SELECT DISTINCT lane FROM attempt").fetchall() == [(lane,)]
+
+
+def test_a_rehearsal_without_limits_waits_for_no_warm_up(project: Project) -> None:
+    write(project, real=True, limits="ramp: {start: 1, step: 1}, per_hour: 1, gap")
+    told = project.ok(project.campaign, "--sandbox", "--stop-after", "20s").out
+    assert "accepted 3 messages to 3 people" in told

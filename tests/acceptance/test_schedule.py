@@ -138,3 +138,44 @@ def test_a_schedule_that_never_opens_is_told_beforehand(project: Project) -> Non
     stopped = project.ok(project.campaign, "--yes", code=1)
     assert "does not open within two years" in stopped.all
     assert project.api.accepted == []
+
+
+def test_a_dry_run_shows_what_the_schedule_comes_to(project: Project) -> None:
+    eve = datetime(datetime.now(UTC).year + 1, 12, 24, 9, tzinfo=UTC)
+    window = '{days: mon-sun, from: "09:00", to: "17:30"}'
+    said = f"start: {eve:%Y-%m-%dT%H:%M:%S}, timezone: Europe/London, windows: [{window}]"
+    project.write(people(40), more=f"schedule: {{{said}, skip_holidays: GB-ENG}}\n")
+    text = project.campaign.read_text()
+    limited = text.replace("per_day: none, gap: none}", "per_day: 20, gap: none}")
+    project.campaign.write_text(limited)
+    told = project.ok(project.campaign, "--dry-run").out
+    christmas = eve + timedelta(days=1)
+    assert f"first message: about {eve:%a %Y-%m-%d} 09:00 (Europe/London)" in told
+    assert "sends: mon-sun 09:00-17:30\n" in told
+    assert "clock: of Europe/London\n" in told
+    assert f"not on: {christmas:%a %Y-%m-%d} Christmas Day, " in told
+    last = next(line for line in told.splitlines() if "last message: about" in line)
+    assert "12-24" not in last
+    assert "12-25" not in last
+
+
+def test_a_dry_run_without_a_schedule_says_that_it_sends_at_night(project: Project) -> None:
+    project.write(people(2))
+    told = project.ok(project.campaign, "--dry-run").out
+    assert "sends: at any hour, at night and at weekends too" in told
+
+
+def test_a_dry_run_tells_each_clock_of_people(project: Project) -> None:
+    project.write(
+        people(3),
+        more='schedule: {timezone: UTC, windows: [{days: mon-sun, from: "00:00", to: "24:00"}]}\n',
+    )
+    rows = project.sheet.read_text().splitlines()
+    zones = ["tz", "Asia/Tokyo", "Asia/Tokyo", ""]
+    pairs = zip(rows, zones, strict=True)
+    project.sheet.write_text("".join(f"{row},{zone}\n" for row, zone in pairs))
+    text = project.campaign.read_text()
+    source = "prospects: {source: spring.csv, timezone: tz}"
+    project.campaign.write_text(text.replace("prospects: spring.csv", source))
+    told = project.ok(project.campaign, "--dry-run").out
+    assert "clock: each person's own: Asia/Tokyo (2), UTC (1)" in told

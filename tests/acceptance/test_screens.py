@@ -49,7 +49,7 @@ def write(project: Project) -> None:
 
 
 def all_told(text: str) -> bool:
-    words = ("sent", "rejected ·", "in doubt ·", "queued", "waiting", "gap of 180 s")
+    words = ("sent", "rejected ·", "in doubt ·", "queued", "waiting", "pause of 180 s")
     return all(word in text for word in words)
 
 
@@ -82,6 +82,8 @@ def test_a_run_is_shown_at_every_size(project: Project) -> None:
         run.type("\x03")
         assert run.wait() == 130
         assert "interrupted; to go on: run-campaign" in run.text
+        assert b"^C" not in run.raw, "which would move the view, and leave a line of it behind"
+        assert "━" not in run.text, "nothing of the view stays"
         assert is_sane(run)
 
 
@@ -107,7 +109,7 @@ def test_status_is_watched_in_place(project: Project) -> None:
     run = project.start(project.campaign)
     until(lambda: project.counts().get("in_doubt"), "somebody in doubt")
     with shown(project, "status", "--watch") as watch:
-        text = watch.until(lambda text: "gap of 180 s" in text and "finish" in text, "the view")
+        text = watch.until(lambda text: "pause of 180 s" in text and "finish" in text, "the view")
         bar_of(text)
         assert text.startswith(watch.lines[0])
         assert "running since" in watch.lines[0]

@@ -28,9 +28,9 @@ from runner.replies.settings import ReplySettings
 from runner.sandbox.answers import read_answers
 from runner.sandbox.feed import FeedSettings
 from runner.sandbox.server import Sandbox
-from runner.sending import reply_poll
-from runner.sending.reply_reader import ReplyReader
-from runner.sending.stops import Stops
+from runner.sending.controls.stops import Stops
+from runner.sending.inbox import reply_poll
+from runner.sending.inbox.reply_reader import ReplyReader
 from tests.contract.channel_support import channel_to
 from tests.support import (
     LANE,
@@ -445,7 +445,7 @@ async def test_a_thread_with_an_odd_message_keeps_no_other_from_being_read_back(
 async def test_what_cannot_be_read_keeps_nothing_else_waiting(
     team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runner.sending.reply_reader.UNSETTLED_AT_ONCE", 2)
+    monkeypatch.setattr("runner.sending.inbox.reply_reader.UNSETTLED_AT_ONCE", 2)
     done = await team.write_to(3, late=True)
     await team.write_to(1, 2)
     await team.read()

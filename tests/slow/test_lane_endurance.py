@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from runner.message.outcome import Deferred, InDoubt, Outcome, Scope
-from runner.sending.guard import GuardLimits
+from runner.sending.controls.guard import GuardLimits
 from runner.sending.lane import Lane
 from runner.sending.reconciler import Reconciler
 from tests.lane import Setting
@@ -64,7 +64,8 @@ def test_a_lane_leaves_no_task_behind_and_has_no_more_at_its_end_than_half_way(
     assert setting.counts() == {"sent": MANY}
     assert len(api.accepted) == len(set(api.accepted)) == MANY
     assert len(seen) > 30
-    assert tasks[MANY] == tasks[MANY // 2] == 2 * 8 + 2  # workers, settling, and who drives
+    # One for each message under way, so that the last ones are fewer; settling, and who drives.
+    assert tasks[MANY] <= tasks[MANY // 2] <= 2 * 8 + 2
     assert told.left == 0
     # Nor a word on any message that was in doubt or told to wait.
     [reconciler] = kept

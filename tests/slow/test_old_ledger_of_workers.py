@@ -7,6 +7,7 @@ import signal
 import uuid
 
 import psycopg
+import pytest
 from sqlalchemy.engine import make_url
 
 from tests.acceptance.clocks import Clocks, wait_until_frozen, wake
@@ -14,8 +15,9 @@ from tests.acceptance.conftest import MakeFleet
 from tests.acceptance.support import Project, people, until
 
 
+@pytest.mark.parametrize("how", ["run", "submit"])
 def test_workers_look_up_whom_a_restored_ledger_may_have_forgotten(
-    on_v1: Project, postgres: str
+    on_v1: Project, postgres: str, how: str
 ) -> None:
     ids, name, copy = people(4), f"ledger_{uuid.uuid4().hex}", f"copy_{uuid.uuid4().hex}"
     state = postgres.replace("postgresql://", "postgresql+psycopg://").replace(
@@ -36,7 +38,11 @@ def test_workers_look_up_whom_a_restored_ledger_may_have_forgotten(
     refused = on_v1.ok("worker", "--state", state, code=1)
     assert "is an old copy" in refused.err
     on_v1.write(ids[:3])
-    on_v1.ok(on_v1.campaign, "--state", state, "--accept-old-ledger", "--limit", "0")
+    if how == "run":
+        on_v1.ok(on_v1.campaign, "--state", state, "--accept-old-ledger", "--limit", "0")
+    else:
+        assert "is an old copy" in on_v1.ok("submit", on_v1.campaign, "--state", state, code=1).err
+        on_v1.ok("submit", on_v1.campaign, "--state", state, "--accept-old-ledger")
     on_v1.write(ids)
     on_v1.ok("submit", on_v1.campaign, "--state", state)
     worker = on_v1.start("worker", "--state", state)

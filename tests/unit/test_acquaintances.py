@@ -11,15 +11,8 @@ import pytest
 from runner.channels.inbox_v2_people import PeopleV2, ThreadEnd
 from runner.errors import ChannelError
 from runner.ledger.messages import acquaintances
-from runner.message.acquaintance import (
-    FRESH,
-    Acquaintance,
-    SkipRules,
-    Talk,
-    bar_of,
-    one_name,
-)
-from runner.sending.acquaintance_check import AcquaintanceCheck
+from runner.message.acquaintance import FRESH, Acquaintance, SkipRules, Talk, bar_of, one_name
+from runner.sending.inbox.acquaintance_check import AcquaintanceCheck
 from runner.sending.lane import Lane
 from tests.lane import Setting
 from tests.support import LANE

@@ -18,7 +18,7 @@ from runner.ledger.messages.claims import claim
 from runner.ledger.messages.outcomes import record
 from runner.message.outcome import SEND_BY, Deferred, InDoubt, Outcome, Rejected, Scope
 from runner.message.status import MessageStatus
-from runner.sending.guard import CampaignGuard, GuardLimits
+from runner.sending.controls.guard import CampaignGuard, GuardLimits
 from runner.sending.lane import Lane
 from tests.lane import Setting
 from tests.pacing import sender

@@ -163,8 +163,8 @@ def test_the_live_view_says_all_that_it_knows() -> None:
 
 
 def test_the_finish_is_told_while_all_goes_on() -> None:
-    begun = LaneStarted(NOW, {"spring": 120}, {}, NOW + 7200, None, {A: 120}, "per_day of one")
-    assert ", in 2 h; what binds most: per_day of one" in lines_of(tallied(begun))
+    begun = LaneStarted(NOW, {"spring": 120}, {}, NOW + 7200, None, {A: 120}, "150 a day of one")
+    assert ", in 2 h; slowest limit: 150 a day of one" in lines_of(tallied(begun))
     sent = [MessageSent(NOW, "spring", str(n), A, "m", "t") for n in range(60)]
     free = LaneStarted(NOW, {"spring": 120}, {}, NOW)
     assert "in 1 s at this rate" in lines_of(tallied(free, *sent))
@@ -173,7 +173,7 @@ def test_the_finish_is_told_while_all_goes_on() -> None:
 
 
 def test_a_wait_is_shown_while_it_lasts_whoever_was_under_way_as_it_began() -> None:
-    wait = Waiting(NOW, NOW + 180, "gap of 180 s")
+    wait = Waiting(NOW, NOW + 180, "pause of 180 s")
     under_way = MessageSent(NOW + 1, "spring", "901", A, "m", "t")
     assert "waiting  3 min, until" in lines_of(tallied(wait, under_way))
     later = MessageSent(NOW + 60, "spring", "902", A, "m", "t")

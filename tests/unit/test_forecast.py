@@ -258,7 +258,7 @@ def test_each_senders_end_is_told() -> None:
     told = forecast(pace, [Share("a1", 11), Share("b2", 11)], 0.0)
     first, a1, b2 = finish_lines(told, MONDAY)
     assert first.startswith("done about ")
-    assert first.endswith(" (in 1 h 40 min); what binds: gap of 600 s of b2")
+    assert first.endswith(" (in 1 h 40 min); slowest limit: pause of 600 s of b2")
     assert a1.startswith("  a1: done about ")
     assert a1.endswith("(in 10 min)")
     assert b2.endswith("(in 1 h 40 min)")

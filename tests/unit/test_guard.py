@@ -16,7 +16,7 @@ from runner.ledger.campaigns.brakes import Brake, BrakeKind
 from runner.ledger.queries import totals
 from runner.message.outcome import Deferred, InDoubt, Outcome, Rejected, Scope
 from runner.message.status import MessageStatus
-from runner.sending.guard import CampaignGuard, GuardLimits
+from runner.sending.controls.guard import CampaignGuard, GuardLimits
 from runner.sending.lane import Lane
 from tests.lane import Setting, with_another
 from tests.pacing import limits, sender

@@ -14,9 +14,9 @@ from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import BrakeKind, Halt
 from runner.ledger.ledger import Ledger
 from runner.schedule import Hours, make_week
-from runner.sending import live_controls
+from runner.sending.controls import live_controls
+from runner.sending.controls.live_controls import obey_controls
 from runner.sending.lane import Lane
-from runner.sending.live_controls import obey_controls
 from tests.lane import Setting, with_another
 from tests.support import LANE
 from tests.virtual import VirtualClock

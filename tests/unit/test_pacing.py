@@ -70,7 +70,7 @@ def test_a_restart_gets_no_fresh_window() -> None:
     # the answered one is back at 161 by the wall, the unanswered one a window after its timeout
     assert pacer.ready(None, 1000.0).at == pytest.approx(1011.0)
     assert pacer.ready("a1", 1000.0).at == pytest.approx(1000.0 - 49.0 + 3600.0)
-    assert pacer.ready("a1", 1000.0).binds == "per_hour of a1"
+    assert pacer.ready("a1", 1000.0).binds == "1 an hour of a1"
 
 
 def test_a_clock_set_back_does_not_free_what_was_used() -> None:
@@ -88,7 +88,7 @@ def test_the_strictest_of_several_campaigns_wins() -> None:
     assert pacer.ready("a1", 0.0).at == 60.0
     assert pacer.ready("b2", 0.0).at == 0.0
     pacer.take("b2", 0.0)
-    assert pacer.ready("b2", 0.0).binds == "the team's per_minute"
+    assert pacer.ready("b2", 0.0).binds == "2 a minute of the team"
 
 
 def test_the_default_pace_is_spread_over_the_hour() -> None:

@@ -117,11 +117,11 @@ def test_midnight_brings_no_second_day_at_once() -> None:
 def test_what_binds_is_named() -> None:
     account = Account(sender(per_day=3, ramp=Ramp(start=1, step=1)), "UTC", "2026-05-01")
     account.send_until(account.time + HOUR)
-    assert account.pacer.ready("a1", 3700.0).binds == "ramp of a1 (1 on its day 1)"
+    assert account.pacer.ready("a1", 3700.0).binds == "warm-up of a1 (1 on its day 1)"
     assert account.pacer.ready("a1", 3700.0).at == DAY + 100.0
     account.send_until(account.time + 4 * DAY)
     boot = account.time - account.up
-    assert account.pacer.ready("a1", boot).binds == "per_day of a1"
+    assert account.pacer.ready("a1", boot).binds == "3 a day of a1"
 
 
 def test_a_warm_up_without_a_daily_limit_goes_on() -> None:
@@ -209,14 +209,14 @@ def test_a_forecast_takes_the_mean_pause_and_knows_the_warm_up() -> None:
     pacer = make_pacer([limits()], [sender(per_day=40, ramp=Ramp(start=20, step=10))])
     told = forecast(pacer, [Share("a1", 20 + 30 + 40 + 1)], 0.0)
     assert told.seconds == pytest.approx(3 * DAY)
-    assert told.binds.startswith("ramp of a1")
+    assert told.binds.startswith("warm-up of a1")
 
 
 def test_of_several_campaigns_the_longest_pauses_hold() -> None:
     mine = make_pacer([limits()], [sender(gap=(10.0, 20.0)), sender(gap=(5.0, 40.0))])
     mine.take("a1", 0.0)
     assert mine.ready("a1", 0.0).at == 25.0
-    assert mine.ready("a1", 0.0).binds == "gap of 10 to 40 s of a1"
+    assert mine.ready("a1", 0.0).binds == "pause of 10 to 40 s of a1"
 
 
 def test_a_pause_counts_from_the_answer_to_the_message_before() -> None:
@@ -224,7 +224,7 @@ def test_a_pause_counts_from_the_answer_to_the_message_before() -> None:
     permit = mine.take("a1", 0.0)
     assert mine.ready("a1", 44.0).at == 45.0  # no earlier, whatever comes
     assert mine.ready("a1", 45.0).at == math.inf
-    assert mine.ready("a1", 45.0).binds == "gap of 45 s of a1"
+    assert mine.ready("a1", 45.0).binds == "pause of 45 s of a1"
     mine.finish(permit, 50.0)
     assert mine.ready("a1", 50.0).at == 95.0
     refused = mine.take("a1", 95.0)
@@ -296,4 +296,4 @@ def test_a_day_with_nothing_proven_is_no_day_of_the_warm_up() -> None:
     mine.finish(mine.take("a1", 0.0), 60.0, accepted=False)
     assert mine.ready("a1", 61.0).at == DAY + 60.0
     mine.finish(mine.take("a1", DAY + 60.0), DAY + 61.0)
-    assert mine.ready("a1", DAY + 62.0).binds == "ramp of a1 (1 on its day 1)"
+    assert mine.ready("a1", DAY + 62.0).binds == "warm-up of a1 (1 on its day 1)"

@@ -81,7 +81,7 @@ def test_what_can_all_be_ours_is_no_news() -> None:
     permits = [alone.take("a1", 0.0) for _ in range(300)]
     for permit in permits:
         alone.finish(permit, 0.5, quota=(300, 0, 59.0))
-    assert alone.ready("a1", 1.0).binds == "the team's per_minute"
+    assert alone.ready("a1", 1.0).binds == "300 a minute of the team"
 
 
 def test_no_reset_is_later_than_its_window_is_long() -> None:
@@ -103,7 +103,7 @@ def test_a_generous_word_makes_nobody_faster() -> None:
     for _ in range(2):
         ask(mine, (300, 300, 1.0))
     ready = mine.ready("a1", 5.0)
-    assert (ready.at, ready.binds) == (60.0, "the team's per_minute")
+    assert (ready.at, ready.binds) == (60.0, "2 a minute of the team")
 
 
 words = st.tuples(

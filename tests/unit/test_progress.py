@@ -72,7 +72,7 @@ EVERY_EVENT: list[Event] = [
     LaneHandedOn(NOW, "https://inboxapp.com|t1", NOW + 60),
     LaneHandedOn(NOW, "https://inboxapp.com|t1", None),
     MessageDoubled(NOW, "spring", "905", SENDER, "m2"),
-    Waiting(NOW, NOW + 60, "the team's per_minute"),
+    Waiting(NOW, NOW + 60, "300 a minute of the team"),
     Waiting(NOW, None, "an answer"),
     Stopped(NOW, SENDER, "is offline"),
     Stopped(NOW, "", "10 in a row"),
@@ -245,16 +245,16 @@ def test_plain_lines_tell_progress_every_ten_seconds() -> None:
 
 
 def test_plain_lines_tell_a_short_wait_once_and_a_long_one_always() -> None:
-    gap, day = "gap of 180 s", "per_day of a sender"
+    gap, day = "pause of 180 s", "150 a day of a sender"
 
     def events(_: Tally) -> list[Event]:
         short_ones = [Waiting(NOW, NOW + 90, gap) for _ in range(5)]
         return [*short_ones, *(Waiting(NOW, NOW + 7200, day) for _ in range(2))]
 
     told = plain(events)
-    assert told[0] == "waiting 90 s: gap of 180 s"
+    assert told[0] == "waiting 90 s: pause of 180 s"
     assert len(told) == 3
-    assert re.fullmatch(r"waiting until .*\d\d:\d\d: per_day of a sender", told[1])
+    assert re.fullmatch(r"waiting until .*\d\d:\d\d: 150 a day of a sender", told[1])
 
 
 class Gone(io.StringIO):

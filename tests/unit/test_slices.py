@@ -26,7 +26,7 @@ from runner.message.evidence import Evidence
 from runner.message.outcome import Deferred, InDoubt, Rejected, Scope
 from runner.run.team import TokenIdentity
 from runner.schedule import Hours
-from runner.sending.guard import GuardLimits
+from runner.sending.controls.guard import GuardLimits
 from runner.sending.lane import Lane
 from runner.workers.lane_slice import (
     KNOWN_FOR,

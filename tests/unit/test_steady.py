@@ -20,12 +20,12 @@ CAREFUL = {"per_hour": 20}
     ("limits", "senders", "most", "by"),
     [
         (NONE, [FREE], math.inf, ""),
-        (NONE, [CAREFUL], 20.0, "per_hour of a"),
+        (NONE, [CAREFUL], 20.0, "20 an hour of a"),
         (NONE, [CAREFUL, CAREFUL], 40.0, "the senders' limits"),
         (NONE, [CAREFUL, FREE], math.inf, ""),
-        (NONE, [{"per_hour": "none", "gap": "60s..120s"}], 40.0, "gap of 60 to 120 s of a"),
-        ({}, [FREE], 10_000.0, "the team's per_hour"),
-        ({"per_minute": 1}, [FREE, CAREFUL], 60.0, "the team's per_minute"),
+        (NONE, [{"per_hour": "none", "gap": "60s..120s"}], 40.0, "pause of 60 to 120 s of a"),
+        ({}, [FREE], 10_000.0, "10,000 an hour of the team"),
+        ({"per_minute": 1}, [FREE, CAREFUL], 60.0, "1 a minute of the team"),
         ({"per_hour": "none", "per_minute": "none"}, [FREE], math.inf, ""),
     ],
 )

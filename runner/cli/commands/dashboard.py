@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from runner.cli.browser import open_page, remove_page, write_page
 from runner.cli.failures import exit_code_of, token_names
 from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
-from runner.errors import RunnerError
 
 PORT = 8790
 """The usual one; the sandbox has 8765."""
@@ -86,8 +84,6 @@ def command(
             f"--host {host} can be reached by other machines, and what passes is not encrypted; "
             "over SSH, forward the port instead, or say --allow-network too"
         )
-    if find_spec("starlette") is None or find_spec("uvicorn") is None:
-        raise RunnerError("the dashboard is not installed", "pip install 'run-campaign[dashboard]'")
     from runner.dashboard.app import dashboard_of
     from runner.dashboard.server import ListenAddress, serve
 

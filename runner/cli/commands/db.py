@@ -12,14 +12,15 @@ from runner.cli.invocation import Invocation
 from runner.cli.options import examples, state_option
 from runner.cli.output import progress_in_place
 from runner.clock import SystemClock
-from runner.formats import bar, number, safe
+from runner.formats import bar, counted, number, safe
+from runner.installation import install_command
 from runner.ledger import engine
 from runner.ledger.copies.backup import back_up
 from runner.project import move_ledger
 from runner.project.ledger_location import ledger_upward, require_ledger
 
 
-@click.group("db", short_help="The ledger itself: backup, upgrade, move.")
+@click.group("db", short_help="The ledger itself: backup, upgrade, move, forget.")
 def command() -> None:
     """The ledger itself: a copy of it, its schema, and its place."""
 
@@ -68,7 +69,7 @@ def _set_up_for_workers(location: str) -> str:
     try:
         from runner.workers.setup import set_up
     except ModuleNotFoundError:
-        return "not set up for workers (they need: pip install 'run-campaign[distributed]')"
+        return f"not set up for workers (they need: {install_command('distributed')})"
     return set_up(location)
 
 
@@ -96,4 +97,42 @@ def move(call: Invocation, /, to: str, state: str | None) -> int:
         source, target = move_ledger.move(location, to, os.environ, SystemClock(), progress)
     click.echo(f"{safe(source)} has moved to {safe(target)}; its campaigns go on there:")
     click.echo(f"export RUN_CAMPAIGN_STATE={shlex.quote(safe(target))}")
+    return 0
+
+
+@command.command(
+    "forget",
+    short_help="Start over where a ledger that was only tried out is gone.",
+    epilog=examples(
+        "run-campaign db forget", "run-campaign db forget --state trial/state.db --yes"
+    ),
+)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@state_option
+@click.pass_obj
+def forget(call: Invocation, /, yes: bool, state: str | None) -> int:
+    """Start over: miss a ledger no longer that was deleted, or moved away.
+
+    A new ledger at its place is refused as long as the old one is missed, since it would write to
+    the same people again. Forget only what was tried out; the newest copy of a ledger that is
+    needed can be put back instead.
+    """
+    from runner.cli.prompts import agree  # brings what limits need, which other commands do not
+    from runner.project import lost_ledgers
+
+    call.about((), state)
+    place, lost = lost_ledgers.lost_ledgers(state, os.environ, Path.cwd())
+    if not lost:
+        click.echo(f"no ledger is missed at {safe(place)}: nothing to forget")
+        return 0
+    for each in lost:
+        seen = each.marks()
+        sends = counted(seen.attempts, "send")
+        click.echo(f"missed at {safe(place)}: {sends} of {safe(', '.join(seen.campaigns))}")
+    click.echo("Forgotten, a new ledger may begin there. It does not know who was written to:")
+    click.echo("these people can be written to again. The old one is refused if it comes back.")
+    if not agree("Forget it?", yes=yes):
+        return 1
+    lost_ledgers.forget(lost)
+    click.echo("forgotten: the next run begins a new ledger")
     return 0

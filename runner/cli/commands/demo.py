@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from runner.cli.commands.init import sample, write_project
+from runner.cli.init.sample_project import sample, write_sample_project
 from runner.cli.options import examples
 
 STEP_TIMEOUT = 60.0
@@ -62,8 +62,8 @@ def demonstrate_nowhere() -> int:
 def demonstrate(folder: Path) -> int:
     """Demonstrate in `folder`; return the exit code, 1 if anybody was missed or written to
     twice."""
-    _title("1. a project with a sample campaign: run-campaign init")
-    for path, _ in write_project(folder):
+    _title("1. a project with a sample campaign: run-campaign init --sample")
+    for path, _ in write_sample_project(folder):
         click.echo(f"  {path}")
     with _sandbox() as base:
         campaign = _slow_free_campaign(folder, base)

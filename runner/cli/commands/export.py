@@ -52,10 +52,21 @@ STATUSES = (
     type=click.Choice(STATUSES),
     help="Only messages with this status; repeatable. Default: all.",
 )
+@click.option(
+    "--excel",
+    is_flag=True,
+    help="A .csv for a double click in Excel: marked as UTF-8, ids kept as text.",
+)
 @state_option
 @click.pass_obj
 def command(
-    call: Invocation, /, campaign: Path, output: Path, statuses: tuple[str, ...], state: str | None
+    call: Invocation,
+    /,
+    campaign: Path,
+    output: Path,
+    statuses: tuple[str, ...],
+    excel: bool,
+    state: str | None,
 ) -> int:
     """Write one line per row and recipient: status, reason, ids, text, and the sheet's columns."""
     call.about((campaign,), state)
@@ -64,6 +75,10 @@ def command(
     with opened(campaign, state, os.environ) as (ledger, row):
         tell_moved(ledger)
         refuse_used(output, ledger, [campaign])
-        count = export(ledger, row, output, [MessageStatus(each) for each in statuses])
+        count = export(ledger, row, output, [MessageStatus(each) for each in statuses], excel=excel)
     click.echo(f"{number(count)} lines in {safe(str(output))}")
+    if output.suffix.lower() == ".csv" and not excel:
+        click.echo(
+            "for Excel, which rounds long ids in a .csv: write .xlsx, or add --excel", err=True
+        )
     return 0

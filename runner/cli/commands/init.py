@@ -1,83 +1,166 @@
-"""`run-campaign init`: a new project with samples."""
+"""`run-campaign init`: a new campaign by questions and answers, or a project with samples."""
 
 from __future__ import annotations
 
-import json
+import shlex
+import sys
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.campaign.schema import campaign_schema
+from runner.cli.init.sample_project import write_sample_project
+from runner.cli.invocation import Invocation
 from runner.cli.options import examples
+from runner.errors import RunnerError
 from runner.formats import safe
 
-SCHEMA = "campaign.schema.json"
-SCHEMA_LINE = f"# yaml-language-server: $schema=../{SCHEMA}\n"
-"""Makes editors complete and check the campaign file."""
-
-SAMPLES = {
-    "campaigns/spring.yaml": "spring.yaml",
-    "campaigns/spring.csv": "spring.csv",
-    "templates/spring.j2": "spring.j2",
-}
-
-ENV_EXAMPLE = """\
-# Copy to .env and put your token here (Inbox: Settings, API Keys). Never commit .env.
-INBOX_API_TOKEN=
-"""
-
-GITIGNORE = """\
-.env
-state.db*
-.run-campaign/
-"""
+if TYPE_CHECKING:
+    from runner.cli.init.files import NewFiles
 
 
 @click.command(
     "init",
-    short_help="Make a new project with sample files.",
-    epilog=examples("run-campaign init outreach", "run-campaign init ."),
+    short_help="Make a new campaign: asks for account, sheet and text.",
+    epilog=examples(
+        "run-campaign init                      asks",
+        "run-campaign init outreach --sheet people.csv",
+        "run-campaign init outreach --sample    sample files, no account needed",
+    ),
 )
-@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-def command(folder: Path) -> int:
-    """Make a project in DIR: a sample campaign, its prospects and template, and what git needs.
+@click.argument(
+    "folder", metavar="[DIR]", required=False, type=click.Path(file_okay=False, path_type=Path)
+)
+@click.option("--sample", is_flag=True, help="Make a project with sample files, and ask nothing.")
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="The file with the API token; - is stdin. Default: INBOX_API_TOKEN, or .env in DIR.",
+)
+@click.option(
+    "--sender",
+    "senders",
+    metavar="ACCOUNT",
+    multiple=True,
+    help="An account to send from, its @handle or id; repeatable.",
+)
+@click.option(
+    "--sheet",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The sheet with the people.",
+)
+@click.option("--worksheet", default="", metavar="NAME", help="Of a workbook: which of its sheets.")
+@click.option(
+    "--encoding", default="", metavar="NAME", help="The sheet's encoding, if it is not UTF-8."
+)
+@click.option("--id", metavar="COLUMN", help="The column with the ids.")
+@click.option("--first-name", metavar="COLUMN", help="The column with the first names.")
+@click.option(
+    "--template",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The file with the text, which is copied.",
+)
+@click.option("--sample-text", is_flag=True, help="Begin with a sample text.")
+@click.option("--name", metavar="NAME", help="The campaign's name. Default: the sheet's.")
+@click.option(
+    "--platform", metavar="NAME", help="Without an account: the platform. Default: twitter."
+)
+@click.option(
+    "--base-url", default="", metavar="URL", help="Another address of the API, as the sandbox's."
+)
+@click.pass_obj
+def command(call: Invocation, /, folder: Path | None, sample: bool, **answers: Any) -> int:
+    """Make a campaign in DIR: asks for what no option says, and shows the first message.
 
-    Files that are there already are left as they are.
+    The token is kept in DIR/.env, which only you can read. The files are written together at the
+    end; those that are there already are left as they are.
     """
-    for path, made in write_project(folder):
+    asks = sys.stdin.isatty() and sys.stdout.isatty()
+    given = any(answers.values())
+    if sample and given:
+        raise click.UsageError("--sample makes the sample files; leave the other options out")
+    if sample or not (asks or given):
+        if folder is None:
+            raise click.UsageError("name the new folder: run-campaign init DIR --sample")
+        return _make_sample(folder)
+    return _make_campaign(call, folder, answers, asks)
+
+
+def _make_sample(folder: Path) -> int:
+    for path, made in write_sample_project(folder):
         click.echo(f"{'made   ' if made else 'is there'}  {safe(str(path))}")
     campaign = folder / "campaigns" / "spring.yaml"
     click.echo(
         "\nnext:\n"
         f"  run-campaign {campaign} --dry-run    who would get what\n"
         f"  run-campaign {campaign} --sandbox    rehearse it: no account needed\n"
-        f"  cp {folder / '.env.example'} {folder / '.env'}    and put your token in\n"
-        f"  run-campaign senders {campaign}    your account links, for its `senders:`"
+        f"  run-campaign init {folder}    a campaign of your own, by questions and answers"
     )
     return 0
 
 
-def write_project(folder: Path) -> Iterator[tuple[Path, bool]]:
-    """Write the sample project; yield each path, and whether it was made now."""
-    files = {path: sample(name) for path, name in SAMPLES.items()}
-    files["campaigns/spring.yaml"] = SCHEMA_LINE + files["campaigns/spring.yaml"]
-    files[SCHEMA] = json.dumps(campaign_schema(), indent=2) + "\n"
-    files[".env.example"] = ENV_EXAMPLE
-    files[".gitignore"] = GITIGNORE
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with path.open("x", encoding="utf-8", newline="") as stream:
-                stream.write(text)
-        except FileExistsError:
-            yield path, False
-        else:
-            yield path, True
+def _make_campaign(
+    call: Invocation, folder: Path | None, answers: dict[str, Any], asks: bool
+) -> int:
+    from runner.cli.init.files import Given, compose
+    from runner.project.new_files import write_together
+
+    try:
+        new = compose(call, Given(folder, **answers), asks)
+        write_together(new.contents, new.private)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nnothing was written", err=True)
+        raise
+    click.echo()
+    for path in new.contents:
+        click.echo(f"made  {safe(str(path))}")
+    for line in new.notes:
+        click.echo(line)
+    click.echo()
+    _show_first(call, new.campaign)
+    click.echo("\nnext:")
+    for words, why in _next_commands(new):
+        click.echo(f"  {words.ljust(48)}  {why}".rstrip())
+    return 0
 
 
-def sample(name: str) -> str:
-    """Return a sample file that this program ships with."""
-    return (resources.files("runner.cli") / "sample" / name).read_bytes().decode()
+def _next_commands(new: NewFiles) -> Iterator[tuple[str, str]]:
+    """Yield the commands that come next, each with what it does, to be run in the new folder."""
+    folder = new.campaign.parent.parent
+    campaign = shlex.quote(str(new.campaign.relative_to(folder)))
+    if folder != Path():
+        yield f"cd {shlex.quote(str(folder))}", ""
+    yield f"run-campaign {campaign} --sandbox", "rehearse: nothing is sent"
+    if new.account:
+        yield f"run-campaign test {campaign} --to ID", "one to yourself"
+        yield f"run-campaign {campaign}", "shows the plan, asks, sends"
+
+
+def _show_first(call: Invocation, campaign: Path) -> None:
+    """Show the first message, the findings and the forecast, as a dry run does. What is in the way
+    of a run is told: the campaign is made all the same."""
+    from runner.cli.dry_run import show_dry_run
+
+    try:
+        show_dry_run(
+            call,
+            (campaign,),
+            limit=1,
+            only=(),
+            new_campaign=False,
+            accept=(),
+            accept_changes=False,
+            accept_old_ledger=False,
+            yes=False,
+            as_json=False,
+            output=None,
+            verbose=False,
+        )
+    except RunnerError as error:
+        click.echo(safe(f"before it can be sent: {error}", lines=True), err=True)
+        if error.hint:
+            click.echo(safe(error.hint, lines=True), err=True)

@@ -149,7 +149,7 @@ def _resolve_by_hand(
             via=CLI,
         )
         submitted = ledger.read(submissions.is_submitted, row.id)
-    click.echo(f"recorded as sent: {said_sent}, queued again: {queued}")
+    click.echo(f"marked as sent: {said_sent}, queued again: {queued}")
     if said_sent or queued:
         undo = call.command("resolve", str(campaign), "--undo-all")
         click.echo(f"to undo that, until the next run: {undo}")

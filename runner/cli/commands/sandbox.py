@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import secrets
 from pathlib import Path
 
 import click
@@ -71,7 +72,10 @@ def _limit(ctx: click.Context, param: click.Parameter, value: str) -> int | None
     help="File for its list of accepted sends.",
 )
 @click.option(
-    "--seed", default=0, show_default=True, help="Seed of the people and ids that it makes up."
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Seed of the ids and chances that it makes up. Default: another one each time, told.",
 )
 @click.option(
     "--people",
@@ -91,13 +95,15 @@ def command(
     record: Path | None,
     people: Path | None,
     feed: str,
-    seed: int,
+    seed: int | None,
 ) -> int:
     """Start the stand-in API in the foreground, until Ctrl-C.
 
     It knows v1 and v2 of the Inbox API, sends nothing to anybody, and keeps a list of what it
     accepted.
     """
+    if seed is None:
+        seed = secrets.randbelow(10**6)
     try:
         sandbox = Sandbox(
             token=token,
@@ -119,6 +125,7 @@ def command(
         click.echo(f"token:    export INBOX_API_TOKEN={token}")
         links = ", ".join(link.id for link in sandbox.service.store.links.values())
         click.echo(f"senders:  [{links}]")
+        click.echo(f"seed:     {seed} (the same ids and chances again: --seed {seed})")
         click.echo(f"its list: {base}/sandbox/accepted, /sandbox/tally, /sandbox/requests")
 
     try:

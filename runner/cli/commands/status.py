@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
 from runner.cli.output import (
     finish_lines,
+    folded,
     json_text,
     need_lines,
     read_up_to_line,
     status_lines,
 )
 from runner.clock import SystemClock
-from runner.formats import moment, number, safe
+from runner.formats import by_handle, moment, number, safe
 from runner.status.outlook import outlook_as_json
 from runner.status.overview import Overview, read_overview
 from runner.status.status import Status
@@ -37,11 +39,18 @@ from runner.status.status import Status
 )
 @any_campaign_argument
 @click.option("--json", "as_json", is_flag=True, help="An object; a list for several campaigns.")
+@click.option("--why", is_flag=True, help="Also why each sender sends how many today, as a sum.")
 @click.option("--watch", is_flag=True, help="Show it again every second, until Ctrl-C.")
 @state_option
 @click.pass_obj
 def command(
-    call: Invocation, /, campaign: Path | None, as_json: bool, watch: bool, state: str | None
+    call: Invocation,
+    /,
+    campaign: Path | None,
+    as_json: bool,
+    why: bool,
+    watch: bool,
+    state: str | None,
 ) -> int:
     """Show counts per status, rate, finish time, the slowest limit, and what needs a person.
 
@@ -50,11 +59,13 @@ def command(
     call.about((campaign,) if campaign else (), state)
     if watch and as_json:
         raise click.UsageError("--watch and --json do not go together; choose one")
+    if watch and why:
+        raise click.UsageError("--watch and --why do not go together; choose one")
     if watch:
         from runner.cli.watch import watch_overview
 
         return watch_overview(lambda: _overview(campaign, state), _text, call)
-    found = _overview(campaign, state)
+    found = _overview(campaign, state, with_sums=why)
     if as_json:
         told = [_as_json(each, found, call) for each in found.campaigns]
         if found.moved:
@@ -65,8 +76,10 @@ def command(
     return 0
 
 
-def _overview(campaign: Path | None, state: str | None) -> Overview:
-    return read_overview(campaign, state, os.environ, Path.cwd(), SystemClock())
+def _overview(campaign: Path | None, state: str | None, *, with_sums: bool = False) -> Overview:
+    return read_overview(
+        campaign, state, os.environ, Path.cwd(), SystemClock(), with_sums=with_sums
+    )
 
 
 def _text(found: Overview, call: Invocation) -> str:
@@ -84,10 +97,12 @@ def _text(found: Overview, call: Invocation) -> str:
             lines.append(f"  {number(each.per_hour)} sent in the last hour")
         if outlook.binds_now and outlook.next_at is not None:
             lines.append(
-                f"  next message {moment(outlook.next_at, now)}: waits for {outlook.binds_now}"
+                f"  next message {moment(outlook.next_at, now)}: waits for "
+                f"{safe(by_handle(outlook.binds_now, each.handles))}"
             )
         if outlook.forecast is not None:
-            lines += [f"  {line}" for line in finish_lines(outlook.forecast, now)]
+            lines += [f"  {line}" for line in finish_lines(outlook.forecast, now, each.handles)]
+        lines += [f"  {line}" for line in _sum_lines(each)]
         lines += [f"  {line}" for line in need_lines(each, call)]
     if not found.campaigns:
         lines.append("no campaign yet")
@@ -101,7 +116,17 @@ def _text(found: Overview, call: Invocation) -> str:
         else:
             ended = {True: ", running", False: ", killed", None: ", not ended yet"}[found.alive]
         lines.append(safe(began + ended))
-    return "\n".join(lines)
+    return "\n".join(part for line in lines for part in folded(line))
+
+
+def _sum_lines(each: Status) -> Iterator[str]:
+    """Yield why each sender sends how many today."""
+    for found in each.outlook.today:
+        name = safe(by_handle(found.sender, each.handles))
+        yield f"today from {name}, until midnight in {found.zone}:"
+        for line in found.lines:
+            yield f"{line.count:>9,}  {line.what}"
+        yield f"{found.left:>9,}  left to send today"
 
 
 def _as_json(each: Status, found: Overview, call: Invocation) -> dict[str, Any]:
@@ -109,5 +134,7 @@ def _as_json(each: Status, found: Overview, call: Invocation) -> dict[str, Any]:
     for waits, ahead in zip(told["waits_for"], each.waits_for, strict=True):
         beside = ahead.path_beside(each.file)
         waits["command"] = None if ahead.settling else call.command("resolve", beside)
+    if each.outlook.today:
+        told["today"] = [one.as_json() for one in each.outlook.today]
     told["running"] = found.alive
     return told

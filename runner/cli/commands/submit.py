@@ -15,6 +15,7 @@ from runner.cli.prompts import asker, can_ask, confirmer
 from runner.clock import SystemClock
 from runner.events import EventBus
 from runner.formats import safe
+from runner.installation import install_command
 from runner.run.options import Options, Surroundings
 from runner.terminal.counters import Tally
 from runner.terminal.display import open_display
@@ -46,6 +47,11 @@ from runner.terminal.display import open_display
     is_flag=True,
     help="These files are a campaign of their own, though known under another name.",
 )
+@click.option(
+    "--accept-old-ledger",
+    is_flag=True,
+    help="Go on with an old copy of the ledger; messages it may not know become in doubt.",
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @state_option
 @click.pass_obj
@@ -57,6 +63,7 @@ def command(
     accept: tuple[str, ...],
     accept_changes: bool,
     new_campaign: bool,
+    accept_old_ledger: bool,
     yes: bool,
     state: str | None,
 ) -> int:
@@ -72,6 +79,7 @@ def command(
         accept=frozenset(accept),
         accept_changes=accept_changes,
         new_campaign=new_campaign,
+        accept_old_ledger=accept_old_ledger,
     )
     return hand_in(call, campaigns, options, start)
 
@@ -105,5 +113,5 @@ def refuse_without_engine() -> None:
     """Raise ClickException where what workers need is not installed."""
     if find_spec("procrastinate") is None:
         raise click.ClickException(
-            "many machines need more than is installed: pip install 'run-campaign[distributed]'"
+            f"many machines need more than is installed: {install_command('distributed')}"
         )

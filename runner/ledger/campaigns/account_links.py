@@ -18,6 +18,12 @@ def known(connection: Connection, *, rehearsal: bool) -> dict[str, AccountName]:
     return {id: AccountName(*link) for id, link in json.loads(kept or "{}").items()}
 
 
+def handles(connection: Connection, *, rehearsal: bool) -> dict[str, str]:
+    """Return the handles of account links by their ids, without those that have none."""
+    links = known(connection, rehearsal=rehearsal)
+    return {id: link.handle for id, link in links.items() if link.handle}
+
+
 def keep(connection: Connection, links: Mapping[str, AccountName], *, rehearsal: bool) -> None:
     """Keep what account links are called, beside those of other teams."""
     before = known(connection, rehearsal=rehearsal)

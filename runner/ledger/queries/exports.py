@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 from array import array
 from collections.abc import Collection, Iterator
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
@@ -85,8 +87,16 @@ def export_names(
 def export_rows(
     connection: Connection, id: int, statuses: Collection[MessageStatus] = ()
 ) -> Iterator[ExportRow]:
-    """Return every recipient and every row without a usable id, messages first, each in row
-    order."""
+    """Return every recipient and every row without a usable id, in the order of the sheet."""
+    messages = _messages(connection, id, statuses)
+    if statuses and _S.SKIPPED not in statuses:
+        return messages
+    return heapq.merge(messages, _skips(connection, id), key=attrgetter("row"))
+
+
+def _messages(
+    connection: Connection, id: int, statuses: Collection[MessageStatus]
+) -> Iterator[ExportRow]:
     wanted = select(message.c.id).where(message.c.campaign == id)
     if statuses:
         wanted = wanted.where(message.c.status.in_(statuses))
@@ -102,8 +112,9 @@ def export_rows(
         for each in some:
             _, number, to, status, *rest = found[each]
             yield ExportRow(number, to, _STATUS[status], *rest, *answers.get(each, (None, None)))
-    if statuses and _S.SKIPPED not in statuses:
-        return
+
+
+def _skips(connection: Connection, id: int) -> Iterator[ExportRow]:
     skipped = (
         select(
             row_skip.c.row,
@@ -115,21 +126,21 @@ def export_rows(
         .where(row_skip.c.campaign == id, is_own_result())
         .order_by(row_skip.c.row)
     )
-    for row, recipient, reason, detail, columns in connection.execute(
-        skipped.execution_options(yield_per=1000)
-    ):
-        yield ExportRow(
-            row=row,
-            recipient=recipient,
-            status=_S.SKIPPED,
-            reason=reason,
-            detail=detail,
-            sender="",
-            step="",
-            message_id="",
-            thread_id="",
-            attempts=0,
-            sent_at=None,
-            content="",
-            columns=columns,
-        )
+    asked = skipped.execution_options(yield_per=1000)
+    with connection.execute(asked) as found:  # closed, too, where nobody reads it to its end
+        for row, recipient, reason, detail, columns in found:
+            yield ExportRow(
+                row=row,
+                recipient=recipient,
+                status=_S.SKIPPED,
+                reason=reason,
+                detail=detail,
+                sender="",
+                step="",
+                message_id="",
+                thread_id="",
+                attempts=0,
+                sent_at=None,
+                content="",
+                columns=columns,
+            )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from runner.clock import Clock
 from runner.events import Braked, EventBus, Released, Stopped
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake, BrakeKind, Halt
-from runner.sending.guard import CampaignGuard
+from runner.sending.controls.guard import CampaignGuard
 
 if TYPE_CHECKING:
     from runner.sending.lane import Settings

@@ -16,8 +16,8 @@ from runner.ledger.messages.replies import Heard
 from runner.ledger.queries import replied, totals
 from runner.replies.opt_out import Wish
 from runner.replies.settings import joined
+from runner.sending.inbox.reply_reader import ReplyReader
 from runner.sending.lane import Lane
-from runner.sending.reply_reader import ReplyReader
 
 JUST_READ = 10.0
 """Seconds after a reading in which a worker's slice begins without another: there may be one every

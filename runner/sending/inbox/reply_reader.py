@@ -8,13 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
-from runner.channels.base import (
-    Conversations,
-    OldestEvent,
-    Received,
-    ThreadState,
-    UnreadableFeed,
-)
+from runner.channels.base import Conversations, OldestEvent, Received, ThreadState, UnreadableFeed
 from runner.clock import Clock
 from runner.ledger.ledger import Connection, Ledger
 from runner.ledger.messages import feeds, replies

@@ -15,8 +15,8 @@ from runner.ledger.campaigns.brakes import Brake, BrakeKind
 from runner.ledger.ledger import Connection, Ledger
 from runner.ledger.messages import decisions, holds
 from runner.ledger.queries import totals
+from runner.sending.controls.watched_lists import WatchedLists
 from runner.sending.lane import Lane
-from runner.sending.watched_lists import WatchedLists
 
 CONTROL_INTERVAL = 0.4
 """Seconds between two reads of the controls by a live run: it obeys within a second. What is to be

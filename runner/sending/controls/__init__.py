@@ -1,0 +1,1 @@
+"""Controls: what stops, holds or bounds a lane while it is driven."""

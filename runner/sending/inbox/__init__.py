@@ -1,0 +1,1 @@
+"""Questions to Inbox beside a lane: replies, people whom the team knows, tags."""

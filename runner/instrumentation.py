@@ -25,12 +25,15 @@ class Purpose(StrEnum):
 @dataclass(frozen=True, slots=True)
 class CampaignFigures:
     """A campaign as the ledger has it. `messages`: how many have which (status, reason), the
-    rows that were skipped too; `brake`: what stops it, empty for nothing; times in Unix seconds."""
+    rows that were skipped too; `brake`: what stops it, empty for nothing; `replied`, `opted_out`:
+    people; times in Unix seconds."""
 
     campaign: str
     messages: Mapping[tuple[str, str], int]
     brake: str
     last_sent_at: float | None
+    replied: int = 0
+    opted_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -278,6 +278,13 @@ def _of_campaigns(campaigns: list[CampaignFigures]) -> Iterator[Metric]:
         "campaign",
         "how",
     )
+    for name, what in (("replied", "have answered"), ("opted_out", "have opted out")):
+        yield _gauge(
+            f"people_{name}",
+            f"People of the campaign who {what}, as far as replies were read.",
+            {(each.campaign,): getattr(each, name) for each in campaigns},
+            "campaign",
+        )
     yield _gauge(
         "last_sent_timestamp_seconds",
         "When the campaign's last message was sent.",

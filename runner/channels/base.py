@@ -149,7 +149,7 @@ Taken = Callable[[str], Awaitable[bool]]
 
 class UnreadableFeed(Exception):
     """The other side's messages cannot be read now: `str()` says why. `status`: HTTP's, of a
-    refusal."""
+    refusal, or 200 of one message that was given but makes no sense."""
 
     def __init__(self, reason: str, status: int = 0) -> None:
         super().__init__(reason)
@@ -182,11 +182,13 @@ class OldestEvent(NamedTuple):
 
 
 class InboundText(NamedTuple):
-    """A message of the other side. `at`: by the server's clock (Unix s)."""
+    """A message of a thread. `at`: by the server's clock (Unix s); `ours`: our own side wrote
+    it."""
 
     id: str
     at: float
     text: str
+    ours: bool = False
 
 
 class ThreadState(NamedTuple):

@@ -65,9 +65,9 @@ class ConversationsV2:
         return OldestEvent(seq, at)
 
     async def text(self, message_id: str) -> InboundText | None:
-        """Return a message of the other side; None for one that is gone, or is our own side's."""
+        """Return a message; None for one that is gone."""
         found = await self._if_there("messages", path_id(message_id))
-        return None if found is None else _inbound(found)
+        return None if found is None else _message(found)
 
     async def thread(self, thread_id: str) -> ThreadState | None:
         """Return how a thread stands, with every id of its person; None for one that is gone."""
@@ -99,7 +99,7 @@ class ConversationsV2:
         data = page.get("data")
         if not isinstance(data, list):
             raise UnreadableFeed("a thread could not be read: no list in the answer")
-        return [found for each in map(as_map, data) if (found := _inbound(each)) is not None]
+        return [each for each in map(_message, map(as_map, data)) if not each.ours]
 
     async def _if_there(
         self, *parts: str, params: Mapping[str, str] | None = None
@@ -134,11 +134,13 @@ def _received(event: Mapping[str, object]) -> Received:
     return Received(message, thread, at, seq)
 
 
-def _inbound(message: Mapping[str, object]) -> InboundText | None:
+def _message(message: Mapping[str, object]) -> InboundText:
+    """Return what a message says: nothing, where it has no text. Raises UnreadableFeed for one that
+    makes no sense, which is no reason to read no other."""
     at = message_time(message)
     id, content = text_id(message.get("id")), message.get("content")
-    if message.get("direction") != "inbound":
-        return None
-    if not id or at is None or not isinstance(content, str):
-        raise UnreadableFeed("a message could not be read: no id, time or text")
-    return InboundText(id, at, content)
+    direction = message.get("direction")
+    is_known = direction in ("inbound", "outbound") and isinstance(content, str | None)
+    if not id or at is None or not is_known:
+        raise UnreadableFeed("a message could not be read: no id, time, direction or text", 200)
+    return InboundText(id, at, content if isinstance(content, str) else "", direction == "outbound")

@@ -29,7 +29,7 @@ from runner.ledger.queries import message_lists, totals
 from runner.ledger.queries import search as queries_search
 from runner.message.status import MessageStatus
 from runner.status.overview import overview_of
-from runner.status.statistics import Statistics
+from runner.status.statistics import Statistics, answers_text
 from runner.status.status import Status, needs_of
 
 _S = MessageStatus
@@ -91,6 +91,7 @@ def campaign(app: AppContext, request: Request) -> Response:
     status = _status(app, request)
     zone, now = zone_of(request), app.clock.now()
     statistics = _statistics(app, request)
+    answers = statistics.answers if statistics else None
     newest = app.cache.query(latest, status.id)
     outlook = statistics.status.outlook if statistics and status.brake is None else None
     binds = outlook.forecast.binds if outlook and outlook.forecast else ""
@@ -103,6 +104,7 @@ def campaign(app: AppContext, request: Request) -> Response:
             "counts": {kind: status.shown_counts[kind] for kind in STATUS_ORDER},
             "done_count": done_of(status.counts),
             "figures": statistics,
+            "answers": answers_text(answers) if answers else "",
             "finish": finish_of(outlook, zone, now) if outlook else "",
             "binds": by_handle(binds, status.handles),
             "waits": next_message_of(outlook, status.handles, zone, now) if outlook else "",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-from runner.replies import phrases
+from runner.replies import courtesies, phrases
 
 
 class Wish(StrEnum):
@@ -34,13 +35,13 @@ NOTHING = Said(Wish.NONE)
 def read(text: str, stop: Collection[str] = ()) -> Said:
     """Read a reply's text. `stop`: phrases of the campaign, besides those of the lists."""
     said = normalized(text)
-    own = frozenset(filter(None, map(normalized, stop)))
     if not said:
         return NOTHING
-    if without_courtesies(said) in own or without_courtesies(said) in _opt_outs():
+    phrases_ = frozenset(filter(None, map(normalized, stop))) | _opt_outs()
+    if "?" not in unicodedata.normalize("NFKC", text) and _is_nothing_but(said, phrases_):
         return Said(Wish.OPT_OUT, text.strip())
     padded = f" {said} "
-    found = [each for each in own | _opt_outs() | _unsure() if f" {each} " in padded]
+    found = [each for each in phrases_ | _unsure() if f" {each} " in padded]
     if found:
         return Said(Wish.UNSURE, max(found, key=lambda each: (len(each), each)))
     return NOTHING
@@ -48,42 +49,56 @@ def read(text: str, stop: Collection[str] = ()) -> Said:
 
 def normalized(text: str) -> str:
     """Return the words of a text: lower case, without accents, apostrophes and invisible signs,
-    with one space for everything else between them."""
+    with one space for everything else between them. Three or more single letters in a row are one
+    word."""
     out: list[str] = []
-    for sign in unicodedata.normalize("NFKD", text.casefold()):
+    plain = text.translate(_NO_APOSTROPHES)  # before they are taken apart: an accent is a mark
+    for sign in unicodedata.normalize("NFKD", plain.casefold()):
         kind = unicodedata.category(sign)
         if kind[0] in "LN":
             out.append(sign)
-        elif kind[0] != "M" and kind != "Cf" and sign not in APOSTROPHES:
+        elif kind[0] != "M" and kind != "Cf":
             out.append(" ")
     folded = unicodedata.normalize("NFKC", "".join(out)).casefold()
-    return " ".join(folded.split())
+    return _SPELLED.sub(lambda found: found[0].replace(" ", ""), " ".join(folded.split()))
 
 
-APOSTROPHES = "'\u2019\u2018\u02bc\u00b4`"
+_NO_APOSTROPHES = dict.fromkeys(map(ord, "'\u2019\u2018\u02bc\u00b4`\uff07"))
+
+_SPELLED = re.compile(r"(?<!\S)[^\W\d_](?: [^\W\d_]){2,}(?!\S)")
 
 
-def without_courtesies(said: str) -> str:
-    """Take greetings, thanks and please off both ends of normalised words."""
+def _is_nothing_but(said: str, opt_outs: Collection[str]) -> bool:
+    """Return whether normalised words are phrases of opt-outs, at least one, and courtesies around
+    them."""
     words = said.split()
-    found = True
-    while words and found:
-        found = False
-        for courtesy in _courtesies():
-            size = len(courtesy)
-            if tuple(words[:size]) == courtesy:
-                del words[:size]
-                found = True
-                break
-            if tuple(words[-size:]) == courtesy:
-                del words[-size:]
-                found = True
-                break
-    return " ".join(words)
+    if len(words) > MOST_WORDS:
+        return False
+    polite = _courtesies()
+    longest = max(each.count(" ") for each in (*opt_outs, *polite)) + 1
+    reached = {(0, False)}  # up to which word, and whether with a phrase
+    for start in range(len(words)):
+        for is_out in {is_out for at, is_out in reached if at == start}:
+            for end in range(start + 1, min(start + longest, len(words)) + 1):
+                part = " ".join(words[start:end])
+                if part in opt_outs:
+                    reached.add((end, True))
+                elif part in polite:
+                    reached.add((end, is_out))
+    return (len(words), True) in reached
+
+
+MOST_WORDS = 50
+"""Words beyond which a text is no mere opt-out."""
 
 
 def _normalized_all(lists: Iterable[Iterable[str]]) -> frozenset[str]:
-    return frozenset(normalized(each) for some in lists for each in some)
+    every = [each for some in lists for each in some]
+    return frozenset(map(normalized, [*every, *(each.translate(_UMLAUTS) for each in every)]))
+
+
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+"""Umlauts as they are written on a keyboard without them."""
 
 
 @lru_cache(maxsize=1)
@@ -97,7 +112,5 @@ def _unsure() -> frozenset[str]:
 
 
 @lru_cache(maxsize=1)
-def _courtesies() -> tuple[tuple[str, ...], ...]:
-    """Return the courtesies as words, longest first."""
-    all_of_them = _normalized_all(phrases.COURTESIES.values())
-    return tuple(sorted((tuple(each.split()) for each in all_of_them), key=lambda c: (-len(c), c)))
+def _courtesies() -> frozenset[str]:
+    return _normalized_all(courtesies.COURTESIES.values())

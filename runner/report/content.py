@@ -13,7 +13,7 @@ from runner.formats import by_handle, duration, number, safe
 from runner.ledger.queries.statistics import ENDED
 from runner.message.status import MessageStatus
 from runner.status.outlook import outlook_as_json
-from runner.status.statistics import Bucket, Counts, Series, Statistics, as_json
+from runner.status.statistics import Bucket, Counts, Series, Statistics, answers_text, as_json
 from runner.status.status import Need
 
 _S = MessageStatus
@@ -174,11 +174,7 @@ def _summary(found: Statistics) -> Sequence[str]:
     if status.per_hour:
         lines[0] += f", {number(status.per_hour)} of them in the last hour"
     if found.answers is not None:
-        people = found.answers
-        lines.append(
-            f"{number(people.replied)} of {number(people.written_to)} people written to have "
-            f"answered: {people.rate or '–'}; opted out: {number(people.opted_out)}"
-        )
+        lines.append(answers_text(found.answers))
     forecast = outlook.forecast
     if forecast is not None and forecast.seconds < math.inf:
         end = Moment(found.at + forecast.seconds)

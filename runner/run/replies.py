@@ -83,7 +83,7 @@ def reread(
         async with _asking(path, state, environ, ledger, row, clock, bus) as (campaign, told, _):
             found: dict[str, Said] = {}
             for id in ids:
-                if (text := await told.text(id)) is not None:
+                if (text := await told.text(id)) is not None and not text.ours:
                     found[id] = read(text.text, [*campaign.replies.stop, *stop])
             return found
 

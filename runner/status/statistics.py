@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from runner.clock import Clock, iso
 from runner.errors import RunnerError, UsageError
+from runner.formats import number
 from runner.ledger.campaigns import account_links, brakes
 from runner.ledger.campaigns.brakes import Brake
 from runner.ledger.campaigns.registry import CampaignRow
@@ -117,6 +118,14 @@ class Statistics:
 
 Progress = Callable[[Callable[[], str]], None]
 """Told how far the work is, by a function that makes the words."""
+
+
+def answers_text(people: Figures) -> str:
+    """Return who has answered and opted out, in words."""
+    return (
+        f"{number(people.replied)} of {number(people.written_to)} people written to have "
+        f"answered: {people.rate or '–'}; opted out: {number(people.opted_out)}"
+    )
 
 
 def statistics_of(

@@ -16,7 +16,7 @@ from tests.acceptance.support import link_of
 from tests.postgresql import new_database
 
 from .browser import CHROMIUM, FORM, IN_CI, Answer, Browser
-from .support import Project, Running, people, until
+from .support import LINK, Project, Running, people, until
 
 """Before the tests hide it."""
 MARKUP = "<script>document.title='owned'</script>"
@@ -351,6 +351,30 @@ def test_a_person_is_put_on_hold_and_taken_off(planned: Project) -> None:
     ]
     dashboard.interrupt()
     assert dashboard.wait().code == 0
+
+
+def test_it_shows_how_many_have_answered(project: Project) -> None:
+    ids = people(4)
+    project.write(ids)
+    project.ok(project.campaign, "--yes", "--limit", "3")
+    dashboard, link = started(project)
+    browser = Browser(link)
+    browser.enter()
+    for id, text in zip(ids, ("Yes", "stop"), strict=False):
+        about = {"accountLinkId": LINK, "platformId": id}
+        project.api.ask("act", about | {"write": text})
+    project.ok("replies", project.campaign)
+    project.ok("hold", ids[3])
+    shown = until(lambda: _answers(browser), "who has answered")
+    assert "2 of 3 people written to have answered" in shown
+    assert "opted out: 1; on hold: 1" in shown
+    dashboard.interrupt()
+    assert dashboard.wait().code == 0
+
+
+def _answers(browser: Browser) -> str:
+    found = browser.ask("/campaigns/1").text
+    return found if "2 of 3 people" in found and "on hold: 1" in found else ""
 
 
 def test_it_says_what_it_needs(planned: Project) -> None:

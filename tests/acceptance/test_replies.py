@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from .scrape import address_of, scrape
 from .support import LINK, Project, Running, people, until
 
 
@@ -239,6 +240,39 @@ def test_a_campaign_that_people_object_to_stops_until_it_is_run_again(project: P
     assert "stopped by its guard" in project.ok("status", project.campaign).out
     project.ok(project.campaign, "--yes")  # the word to go on: only later answers count
     assert sorted(project.api.recipients) == ids
+
+
+def test_metrics_tell_how_many_have_answered_and_opted_out(project: Project) -> None:
+    ids = sent_to(project, 4)
+    for id, text in zip(ids, ("Yes", "stop", "stop by our booth"), strict=False):
+        says(project, id, text)
+    autumn = project.campaign.with_name("autumn.yaml")
+    slow = project.campaign.read_text().replace("gap: none", "gap: 4s")
+    autumn.write_text(slow + "contact_once_in: none\n")
+    files = project.campaign, autumn
+    running = project.start(*files, "--yes", "--new-campaign", "--metrics-port", "0")
+    address = address_of(running)
+    until(lambda: len(project.api.recipients) == 5, "a message of the second campaign")
+    found = until(lambda: list(scrape(address).of("people_replied")), "its figures")
+    assert {of["campaign"]: value for of, value in found} == {"spring": 3, "autumn": 0}
+    assert scrape(address).value("people_opted_out", campaign="spring") == 1
+    running.interrupt()
+    running.wait()
+
+
+def test_who_has_answered_is_shown_beside_what_is_in_doubt(project: Project) -> None:
+    """They wrote after the message that may not have gone: whether it did, the thread tells."""
+    ids = sent_to(project, 2)
+    autumn = project.campaign.with_name("autumn.yaml")
+    autumn.write_text(project.campaign.read_text() + "contact_once_in: none\n")
+    project.api.faults("unconfirmed:delivered=no")
+    project.ok(autumn, "--yes", "--new-campaign", code=4)
+    project.api.faults()
+    assert "they have written" not in project.ok("resolve", autumn, "--list", code=4).out
+    says(project, ids[0], "Thanks")
+    project.ok("replies", project.campaign)
+    listed = project.ok("resolve", autumn, "--list", code=4).out
+    assert listed.count("they have written since") == 1
 
 
 def test_one_persons_story(project: Project) -> None:

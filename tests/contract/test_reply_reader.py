@@ -3,20 +3,24 @@ taken for one, or count twice; on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import event, select
 
-from runner.channels.base import Channel, UnreadableFeed
+from runner.channels.base import Channel, EventPage, Received, UnreadableFeed
 from runner.channels.inbox_v2 import InboxV2
+from runner.channels.inbox_v2_conversations import ConversationsV2
 from runner.ledger.campaigns import bound_team
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import decisions, feeds, holds, outcomes, replies
 from runner.ledger.messages.outcomes import Result
+from runner.ledger.messages.settlements import Settlement, settle
 from runner.ledger.schema import inbound, message, suppression
 from runner.message.evidence import Evidence
 from runner.message.outcome import Accepted
@@ -24,6 +28,8 @@ from runner.replies.settings import ReplySettings
 from runner.sandbox.answers import read_answers
 from runner.sandbox.feed import FeedSettings
 from runner.sandbox.server import Sandbox
+from runner.sending.controls.stops import Stops
+from runner.sending.inbox import reply_poll
 from runner.sending.inbox.reply_reader import ReplyReader
 from tests.contract.channel_support import channel_to
 from tests.support import (
@@ -70,9 +76,12 @@ class Team:
     hastened: set[int] = field(default_factory=set)
     _names: int = 0
 
-    async def write_to(self, *ids: int, lost: bool = False, late: bool = False) -> dict[int, Any]:
+    async def write_to(
+        self, *ids: int, lost: bool = False, late: bool = False, refused_before: float = 0.0
+    ) -> dict[int, Any]:
         """Send to these people. `lost`: no answer was heard; `late`: its outcome is for the test to
-        record. Returns the rows, or how to record them."""
+        record; `refused_before`: seconds before, a try was refused. Returns the rows, or how to
+        record them."""
         self._names += 1
         row = make_campaign(self.ledger, f"spring{self._names}")
         self.ledger.write(bound_team.bind, row.id, ORIGIN, LANE)
@@ -91,6 +100,14 @@ class Team:
                 "started_at": self.time.at,
                 "server_at": self.time.at,
             }
+            if refused_before:
+                at = self.time.at - refused_before
+                earlier = make_intent(made[id], run, epoch, **values)
+                earlier = earlier._replace(started_at=at, server_at=at)
+                refused = Result(
+                    made[id], claim_one(self.ledger, earlier), Evidence.DEFERRED, at, not_before=at
+                )
+                self.ledger.write(outcomes.record, [refused])
             number = claim_one(self.ledger, make_intent(made[id], run, epoch, **values))
             body = self.channel.compose(SENDER, recipient(id), "Hi")
             told = (await self.channel.send(body, key, None)).outcome
@@ -365,6 +382,166 @@ async def test_a_campaigns_own_phrases_count(team: Team) -> None:
     team.says(1, "ENDE GELÄNDE!")
     await team.read()
     assert "1" in team.listed
+
+
+async def test_a_thread_is_read_although_we_wrote_again_after_their_answer(team: Team) -> None:
+    await team.write_to(1)
+    await team.read()
+    team.time.at += 60
+    lost = team.says(1, "stop")
+    team.time.at += 60
+    await team.write_to(1)  # by a campaign that had not heard it
+    team.time.at += 8 * DAY
+    assert await team.read() == [lost]
+    assert "1" in team.listed
+
+
+async def test_our_own_sides_message_is_no_reply_whatever_tells_of_it(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await team.write_to(1)
+    await team.read()
+    ours = team.sandbox.act(SENDER, "1", colleague="stop")
+    assert ours is not None
+
+    async def received(_self: object, _after: int | None) -> EventPage:
+        return EventPage([Received(ours.id, ours.thread.id, team.time.at, 90)], 90, False)
+
+    monkeypatch.setattr(ConversationsV2, "received", received)
+    assert await team.read() == []
+    assert (team.replied, team.listed) == ({}, set())
+    assert team.ledger.read(holds.listed, team.time.at) == []
+
+
+@pytest.mark.parametrize(("content", "kind"), [(None, "reply"), (["?"], "unread")])
+async def test_a_message_without_a_text_stops_nobody_elses(
+    team: Team, content: Any, kind: str
+) -> None:
+    await team.write_to(1, 2)
+    await team.read()
+    odd = team.sandbox.receive(SENDER, "1", "picture")
+    odd.content = content
+    other = team.says(2, "stop")
+    assert await team.read() == [odd.id, other]
+    assert team.replied == {odd.id: kind, other: "reply"}
+    assert "2" in team.listed
+    assert "1" not in team.listed
+
+
+async def test_a_thread_with_an_odd_message_keeps_no_other_from_being_read_back(
+    team: Team,
+) -> None:
+    await team.write_to(1, 2)
+    await team.read()
+    team.time.at += 60
+    odd = team.sandbox.receive(SENDER, "1", "picture")
+    odd.content = ["?"]  # type: ignore[assignment]
+    other = team.says(2, "stop")
+    team.time.at += 8 * DAY
+    assert await team.read() == [other]
+    assert "2" in team.listed
+
+
+async def test_what_cannot_be_read_keeps_nothing_else_waiting(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runner.sending.inbox.reply_reader.UNSETTLED_AT_ONCE", 2)
+    done = await team.write_to(3, late=True)
+    await team.write_to(1, 2)
+    await team.read()
+    for id in (1, 2):
+        team.sandbox.receive(SENDER, str(id), "picture").content = ["?"]  # type: ignore[assignment]
+    team.time.at += 60
+    instant = team.says(3, "stop")
+    await team.read()
+    team.ledger.write(outcomes.record, [done[3]])
+    heard = []
+    for _ in range(2):
+        team.time.at += 60
+        heard += await team.read()
+    assert heard == [instant]
+    assert "3" in team.listed
+
+
+async def test_what_they_wrote_between_a_refused_try_and_the_message_is_no_reply(
+    team: Team,
+) -> None:
+    await team.write_to(1, refused_before=600.0)
+    ours = team.says(1, "Yes")
+    before = team.sandbox.receive(SENDER, "1", "stop")
+    before.created_at = team.time.at - 300
+    assert await team.read() == [ours]
+    assert team.listed == set()
+
+
+async def test_an_opt_out_holds_back_what_is_claimed_as_soon_as_it_is_on_disk(team: Team) -> None:
+    await team.write_to(1, 2)
+    await team.read()
+    team.says(2, "Yes")
+    team.says(1, "stop")
+    seen: list[set[str]] = []
+    assert team.channel.conversations is not None
+    reader = ReplyReader(
+        team.ledger,
+        LANE,
+        team.channel.conversations,
+        team.time,
+        team.settings,
+        heed=lambda: seen.append(team.listed),
+    )
+    await reader.read()
+    assert ["1" in each for each in seen] == [True]
+
+
+async def test_an_instant_answer_is_matched_soon_and_turns_back_what_is_claimed(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only with the next reading, while more goes to the same person."""
+    monkeypatch.setattr(reply_poll, "SOON", 0.0)
+    done = await team.write_to(1, late=True)
+    team.says(1, "stop")
+    told = asyncio.Event()
+    lane = Mock(id=LANE, ledger=team.ledger, clock=team.time, idle_after=None)
+    lane.campaigns = {1: Mock(replies=team.settings)}
+    lane.channel = lambda _campaign: team.channel
+    lane.in_flight.claimed = {9: "1"}
+    lane.bus.emit = lambda _event: told.set()
+    lane.stops = Stops({}, team.time, lane.bus, Mock())
+    team.ledger.write(feeds.advance, LANE, None, team.time.at - 60)
+    async with reply_poll.replies_read(lane):
+        assert team.listed == set()
+        team.ledger.write(outcomes.record, [done[1]])
+        await asyncio.wait_for(told.wait(), 10)
+    assert "1" in team.listed
+    assert lane.stops.unwanted == {"1"}
+    lane.slots.turn_back.assert_called_once_with()
+
+
+async def test_a_doubt_that_is_settled_late_has_its_thread_read(team: Team) -> None:
+    """Its events may be gone by then, and its thread was none of ours when others were read."""
+    rows = await team.write_to(1, lost=True)
+    await team.write_to(2)
+    await team.read()
+    team.time.at += 60
+    lost = team.says(1, "stop")
+    thread = team.sandbox.service.store.messages[lost].thread.id
+    team.time.at += 8 * DAY
+    assert await team.read() == []
+    settled = Settlement(rows[1], Evidence.FOUND, team.time.at, message_id="m1", thread_id=thread)
+    team.ledger.write(settle, [settled])
+    assert await team.read() == [lost]
+    assert "1" in team.listed
+
+
+@pytest.mark.parametrize("wrong", [30 * DAY, 3 * 3600.0])
+async def test_a_clock_that_was_ahead_hides_no_loss(team: Team, wrong: float) -> None:
+    await team.write_to(1)
+    team.time.at += wrong
+    team.ledger.write(feeds.advance, LANE, None, team.time.at)
+    team.time.at -= wrong
+    await team.read()
+    read_at = team.ledger.read(feeds.feed_of, LANE).read_at  # type: ignore[union-attr]
+    assert read_at == team.time.at
 
 
 @with_options(answers=read_answers({"everyone": [{"write": "Thanks"}]}))

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.replies import phrases
-from runner.replies.opt_out import Wish, normalized, read, without_courtesies
+from runner.replies import courtesies, phrases
+from runner.replies.opt_out import Wish, normalized, read
 
 ALL = sorted({each for some in phrases.OPT_OUT.values() for each in some})
-COURTESIES = sorted({each for some in phrases.COURTESIES.values() for each in some})
+COURTESIES = sorted({each for some in courtesies.COURTESIES.values() for each in some})
 
 SAID = {
     "English": ["STOP", "Stop.", "stop!!", "Please stop", "Hi, please stop. Thanks!",
@@ -18,19 +18,31 @@ SAID = {
                 "OPT-OUT", "opt out please", "Remove me",
                 "Hello, remove me from your list, thank you",
                 "Don\u2019t message me again", "dont contact me", "s\u200btop",
-                "\uff33\uff34\uff2f\uff30"],
+                "\uff33\uff34\uff2f\uff30", "don\u00b4t contact me", "Stop. Stop!",
+                "stop stop STOP",
+                "No thanks, stop", "OK stop", "Stop, please. Unsubscribe.", "S.T.O.P.", "s t o p",
+                "Stop \U0001f64f thanks", "\U0001f6d1 STOP \U0001f6d1", "STOP \u0130T",
+                "just stop", "Un-subscribe"],
     "German": ["Stopp", "STOPP!", "Bitte abmelden", "Guten Tag, bitte abmelden. Danke", "Abmeldung",
-               "Hör auf", "Bitte schreiben Sie mir nicht mehr"],
+               "Hör auf", "Bitte schreiben Sie mir nicht mehr", "hoer auf", "AUFHOEREN",
+               "Loeschen Sie mich", "Nein danke, bitte abmelden", "HO\u0308R AUF",
+               "Stop bitte", "Bitte nicht mehr schreiben"],
     "French": ["Désabonner", "desabonner svp", "Arrêter", "ARRETER", "Merci d\u2019arrêter",
-               "Bonjour, merci de ne plus me contacter", "s'il vous plaît arrêtez"],
+               "Bonjour, merci de ne plus me contacter", "s'il vous plaît arrêtez",
+               "Je souhaite me désabonner",
+               "N\u2019écrivez plus", "Arrêtez de m\u2019envoyer des messages", "S.V.P. désabonner",
+               "Non merci, stop"],
     "Spanish": ["Baja", "BAJA por favor", "parar", "Hola, denme de baja, gracias",
-                "No me escriban más"],
+                "No me escriban más", "Dar de baja", "Anular suscripción",
+                "No gracias, no me escribas mas"],
     "Portuguese": ["Sair", "SAIR", "Olá, por favor, pare de me escrever",
-                   "Não me contate mais. Obrigado"],
+                   "Não me contate mais. Obrigado", "cancelar subscrição",
+                   "NAO ME ESCREVA MAIS", "Não, obrigado. Sair"],
     "Italian": ["Cancellami", "Basta!", "Buongiorno, per favore non mi contatti più. Grazie",
-                "Non scrivermi piu"],
+                "Non scrivermi piu", "No grazie, basta", "basta cosi'"],
     "Dutch": ["Afmelden", "Uitschrijven aub", "Hoi, stoppen",
-              "Stuur me geen berichten meer, dank u"],
+              "Stuur me geen berichten meer, dank u", "schrijf me uit a.u.b.",
+              "Stop met berichten sturen", "Nee bedankt, afmelden"],
 }  # fmt: skip
 
 TO_READ = [
@@ -49,6 +61,15 @@ TO_READ = [
     "basta un minuto",
     "Pas intéressé",
     "cancel",
+    "Stop! I love it",
+    "basta così?",
+    "Stop?",
+    "¿Baja?",
+    "sair?",
+    "Parar; why",
+    "Cancelar",
+    "Don't stop!",
+    "no stop by",
 ]
 
 NEITHER = [
@@ -65,6 +86,9 @@ NEITHER = [
     "Thanks, bye",
     "Je suis intéressée",
     "no thanks more messages please",
+    "no thanks, ok",
+    "OK thanks",
+    "N.Y.C.",
 ]
 
 
@@ -76,7 +100,7 @@ def test_a_whole_message_that_is_a_phrase_is_an_opt_out(language: str) -> None:
 
 
 def test_every_language_of_the_lists_is_tested() -> None:
-    assert set(SAID) == set(phrases.OPT_OUT) == set(phrases.UNSURE) == set(phrases.COURTESIES)
+    assert set(SAID) == set(phrases.OPT_OUT) == set(phrases.UNSURE) == set(courtesies.COURTESIES)
 
 
 @pytest.mark.parametrize("text", TO_READ)
@@ -98,12 +122,17 @@ def test_a_campaign_adds_its_own_phrases() -> None:
     assert read("bald ist ende gelände", ["Ende Gelände"]).wish is Wish.UNSURE
 
 
-def test_no_phrase_is_lost_by_being_normalised_or_is_a_courtesy() -> None:
+def test_no_courtesy_alone_is_an_opt_out() -> None:
+    for courtesy in COURTESIES:
+        assert read(courtesy).wish is Wish.NONE, courtesy
+
+
+def test_a_question_is_for_a_person() -> None:
     for phrase in ALL:
-        assert without_courtesies(normalized(phrase)) == normalized(phrase) != ""
+        assert read(f"{phrase}?").wish is Wish.UNSURE, phrase
 
 
-marks = st.text(alphabet=" .,!?;:-_\n\t\u200b\U0001f64f\u2026", max_size=4)
+marks = st.text(alphabet=" .,!;:-_\n\t\u200b\U0001f64f\u2026", max_size=4)
 flips = st.lists(st.booleans(), min_size=1, max_size=40)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
@@ -23,7 +24,7 @@ from runner.ledger.campaigns import account_links, submissions
 from runner.ledger.campaigns.audit import CLI
 from runner.ledger.messages import handles, in_doubt
 from runner.ledger.messages.in_doubt import Doubt
-from runner.ledger.queries import totals
+from runner.ledger.queries import replied, totals
 from runner.message.account import AccountName, sender_text
 from runner.message.status import MessageStatus
 from runner.project.open import opened
@@ -109,6 +110,7 @@ def command(
         links = ledger.read(account_links.known, rehearsal=row.rehearsal)
         people = [each.recipient.id for each in status.in_doubt]
         names = Names(links, ledger.read(handles.handles_of, people))
+        answers = ledger.read(replied.last_answers, people)
     doubts = status.in_doubt
     orphans = status.shown_counts[MessageStatus.IN_DOUBT] - len(doubts)
     if orphans:
@@ -116,7 +118,7 @@ def command(
         what = "message was" if orphans == 1 else "messages were"
         click.echo(f"{orphans} {what} under way when the run died; to ask the API: {ask}")
     if doubts or not orphans:
-        for line in _listed(doubts, call, campaign, names):
+        for line in _listed(doubts, call, campaign, names, answers):
             click.echo(line)
     return STILL_IN_DOUBT if doubts or orphans else 0
 
@@ -218,7 +220,15 @@ class Names(NamedTuple):
         return f"{id} (@{self.people[id]})" if id in self.people else id
 
 
-def _listed(doubts: list[Doubt], call: Invocation, campaign: Path, names: Names) -> Iterable[str]:
+def _listed(
+    doubts: list[Doubt],
+    call: Invocation,
+    campaign: Path,
+    names: Names,
+    answers: Mapping[str, float],
+) -> Iterable[str]:
+    """Yield the lines of a list of doubts. `answers`: when their people have answered last (Unix
+    s)."""
     if not doubts:
         yield "nothing is in doubt"
         return
@@ -230,6 +240,8 @@ def _listed(doubts: list[Doubt], call: Invocation, campaign: Path, names: Names)
         when = "forgotten by an old copy of the ledger, or not sent" if doubt.presumed else tried
         yield f"{who}  {when}  {safe(why)}"
         yield f"  row {doubt.row}: {safe(_person(doubt))}"
+        if (at := answers.get(doubt.recipient.id, -math.inf)) >= doubt.first_server_at:
+            yield f"  they have written since, {moment(at, now)}: see the thread"
         sender = safe(sender_text(doubt.sender, names.links))
         yield f"  look into the thread of {sender} with {who} in Inbox for:"
         yield from text_lines(doubt.text)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from sqlalchemy import Connection, case, delete, exists, func, insert, literal, select, text, update
 
 from runner.ledger.rehearsals import is_of_lane
-from runner.ledger.schema import campaign, feed, inbound, message, read_back, status_is
+from runner.ledger.schema import attempt, campaign, feed, inbound, message, read_back, status_is
 from runner.message.status import MessageStatus
 
 KEPT_OPEN = 7 * 86400.0
@@ -16,6 +17,13 @@ events (InboxHQ/inboxapp-sdk `spec/openapi.json`)."""
 
 QUIET = 6 * 86400.0
 """Seconds without a reading after which events may be gone: a day less than the API keeps them."""
+
+AHEAD = 3600.0
+"""Seconds by which no two processes read at once: a reading that is so far in the future was dated
+by a clock that was wrong."""
+
+LATE = 3600.0
+"""Seconds after which a doubt is settled so late that events of its thread may be gone."""
 
 EVENTS_KEPT = 25_000
 """Events that the API keeps of a team, of all types (InboxHQ/inboxapp-sdk `spec/openapi.json`)."""
@@ -32,8 +40,9 @@ class Feed(NamedTuple):
     torn_at: float | None = None
 
     def is_quiet(self, now: float) -> bool:
-        """Return whether it was not read for so long that events may be gone."""
-        return now - self.read_at > QUIET
+        """Return whether it was not read for so long that events may be gone, or since a time that
+        is not known: the clock was ahead then."""
+        return now - self.read_at > QUIET or self.read_at - now > AHEAD
 
 
 def feed_of(connection: Connection, lane: str) -> Feed | None:
@@ -44,15 +53,16 @@ def feed_of(connection: Connection, lane: str) -> Feed | None:
 
 
 def advance(connection: Connection, lane: str, cursor: int | None, at: float | None) -> None:
-    """Move a lane's cursor on, never back; `at`: it was read to its end then. None leaves each as
-    it is."""
+    """Move a lane's cursor on, never back; `at`: it was read to its end then, which goes back only
+    from a time that is still to come. None leaves each as it is."""
     connection.execute(_BEGIN, {"lane": lane})
     its = feed.c.lane == lane
     if cursor is not None:
         is_behind = feed.c.cursor.is_(None) | (feed.c.cursor < cursor)
         connection.execute(update(feed).where(its, is_behind).values(cursor=cursor))
     if at is not None:
-        connection.execute(update(feed).where(its, feed.c.read_at < at).values(read_at=at))
+        is_wrong = (feed.c.read_at < at) | (feed.c.read_at > at + AHEAD)
+        connection.execute(update(feed).where(its, is_wrong).values(read_at=at))
 
 
 _BEGIN = text("INSERT INTO feed (lane, read_at) VALUES (:lane, 0) ON CONFLICT (lane) DO NOTHING")
@@ -86,6 +96,25 @@ def tear(
         insert(read_back).from_select(["lane", "thread_id", "since"], its.where(~known))
     )
     return count_to_read_back(connection, lane) - before
+
+
+def read_back_too(connection: Connection, ids: Collection[int], at: float) -> None:
+    """Let the threads of these messages be read themselves, which were in doubt until `at` (Unix
+    s), where that was so long that events may be gone. Only in lanes whose feed is read."""
+    its = (
+        select(attempt.c.lane, message.c.thread_id, literal(0.0).label("since"))
+        .join(message, message.c.id == attempt.c.message)
+        .join(feed, feed.c.lane == attempt.c.lane)
+        .where(message.c.id.in_(ids), message.c.thread_id.is_not(None))
+        .group_by(attempt.c.lane, message.c.thread_id)
+        .having(func.min(attempt.c.started_at) < at - LATE)
+    )
+    known = exists().where(
+        read_back.c.lane == attempt.c.lane, read_back.c.thread_id == message.c.thread_id
+    )
+    connection.execute(
+        insert(read_back).from_select(["lane", "thread_id", "since"], its.where(~known))
+    )
 
 
 def to_read_back(connection: Connection, lane: str, most: int) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, literal_column, select, update
 
 from runner.errors import LedgerError
+from runner.ledger.messages import feeds
 from runner.ledger.messages.late_skips import LateSkip
 from runner.ledger.messages.suppression import skip_suppressed
 from runner.ledger.schema import attempt, campaign, message
@@ -129,6 +130,10 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
         now[result.message] = _Before(status.value, tries, result.message_id or was.message_id)
     _ATTEMPT.run_many(connection, attempts)
     _write_moves(connection, moves)
+    if found := [
+        each["_id"] for each in moves if each["_from"] == _S.IN_DOUBT and each["thread_id"]
+    ]:
+        feeds.read_back_too(connection, found, max(result.at for result in results))
     if late := [move["_id"] for move in moves if _is_late_doubt(move)]:
         # As what it was, a plan may have passed it over.
         connection.execute(update(message).where(message.c.id.in_(late)).values(outdated=True))

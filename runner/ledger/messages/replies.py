@@ -18,6 +18,7 @@ from runner.ledger.messages.late_skips import LateSkip, skip_late
 from runner.ledger.rehearsals import is_of_lane, is_rehearsal
 from runner.ledger.schema import attempt, campaign, inbound, message, status_is
 from runner.ledger.statements import Prepared, given, texts_of
+from runner.message.evidence import MAY_HAVE_SENT
 from runner.message.status import MessageStatus, SkipReason
 from runner.replies.match import Ours
 from runner.replies.opt_out import NOTHING, Said, Wish
@@ -134,7 +135,7 @@ class OpenInbound(NamedTuple):
 
 def unsettled(connection: Connection, lane: str, most: int) -> list[OpenInbound]:
     """List messages that were in no thread of ours when they were heard, and are by now, and those
-    whose text could not be read."""
+    whose text could not be read: those first that were tried longest ago."""
     ours = exists().where(message.c.thread_id == inbound.c.thread_id)
     wanted = (
         select(inbound.c.message_id, inbound.c.thread_id, inbound.c.at)
@@ -142,7 +143,7 @@ def unsettled(connection: Connection, lane: str, most: int) -> list[OpenInbound]
             inbound.c.lane == lane,
             (_is(Kind.OPEN) & ours) | _is(Kind.UNREAD),
         )
-        .order_by(inbound.c.at, inbound.c.message_id)
+        .order_by(inbound.c.heard_at, inbound.c.at, inbound.c.message_id)
         .limit(most)
     )
     return [OpenInbound(*row) for row in connection.execute(wanted)]
@@ -172,6 +173,7 @@ def threads_of_ours(
         .where(
             message.c.thread_id.in_(texts_of("ids", connection.dialect.name)),
             status_is(message, _S.SENT),
+            attempt.c.outcome.in_(MAY_HAVE_SENT),
             is_of_lane(lane),
         )
         .group_by(message.c.thread_id, message.c.id, message.c.message_id)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from runner.instrumentation import CampaignFigures
 from runner.ledger.campaigns import brakes
 from runner.ledger.messages import queue
-from runner.ledger.queries import totals
+from runner.ledger.queries import replied, totals
 from runner.ledger.schema import campaign, message, status_is, submission
 from runner.message.status import MessageStatus
 
@@ -31,6 +31,7 @@ def campaign_figures(
             _messages(connection, id),
             str(stopped[id].kind) if id in stopped else "",
             _last_sent_at(connection, id),
+            *replied.answered_since(connection, id, 0.0),
         )
         for id, name in names.items()
     ]

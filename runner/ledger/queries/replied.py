@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, distinct, func, literal_column, select
 
 from runner.ledger.schema import feed, inbound, message, read_back
-from runner.ledger.statements import Prepared, each_of
+from runner.ledger.statements import Prepared, each_of, texts_of
 from runner.replies.opt_out import Wish
 from runner.replies.rate import Rate, rate_of
 
@@ -149,6 +149,20 @@ def count_replied(connection: Connection, campaign: int) -> int:
         .where(message.c.campaign == campaign, IS_REPLY)
     )
     return connection.execute(wanted).scalar_one()
+
+
+def last_answers(connection: Connection, recipients: Collection[str]) -> dict[str, float]:
+    """Return when these people have answered any message of ours last, by the server's clock (Unix
+    s)."""
+    ids = texts_of("ids", connection.dialect.name)
+    wanted = (
+        select(message.c.recipient, func.max(inbound.c.at))
+        .join(inbound, inbound.c.answers == message.c.id)
+        .where(message.c.recipient.in_(ids), IS_REPLY)
+        .group_by(message.c.recipient)
+    )
+    found = connection.execute(wanted, {"ids": json.dumps(sorted(set(recipients)))})
+    return dict(row._tuple() for row in found)
 
 
 class ReadUpTo(NamedTuple):

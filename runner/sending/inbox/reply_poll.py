@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from runner.channels.base import UnreadableFeed
 from runner.errors import LaneEnding, LedgerError
@@ -12,7 +13,7 @@ from runner.events import Notice
 from runner.ledger.campaigns import brakes
 from runner.ledger.messages import feeds
 from runner.ledger.messages.replies import Heard
-from runner.ledger.queries import replied
+from runner.ledger.queries import replied, totals
 from runner.replies.opt_out import Wish
 from runner.replies.settings import joined
 from runner.sending.inbox.reply_reader import ReplyReader
@@ -21,6 +22,10 @@ from runner.sending.lane import Lane
 JUST_READ = 10.0
 """Seconds after a reading in which a worker's slice begins without another: there may be one every
 few seconds. Our own choice."""
+
+SOON = 2.0
+"""Seconds after a reading in which what was in no thread of ours is tried again: an answer can be
+faster than the outcome of what it answers is committed. Our own choice."""
 
 
 @asynccontextmanager
@@ -63,9 +68,25 @@ def _reader_of(lane: Lane) -> ReplyReader | None:
                 lane.notify(doubt=True)
 
             return ReplyReader(
-                lane.ledger, lane.id, conversations, lane.clock, joined(every), hasten
+                lane.ledger,
+                lane.id,
+                conversations,
+                lane.clock,
+                joined(every),
+                hasten,
+                partial(_heed, lane),
             )
     return None
+
+
+def _heed(lane: Lane) -> None:
+    """Hold back what is claimed for people who want no message by now, but is not written yet."""
+    claimed = set(lane.in_flight.claimed.values())
+    if claimed:
+        now = lane.clock.now()
+        unwanted = lane.ledger.read(totals.unwanted_among, claimed, now)
+        if lane.stops.hold_unwanted(unwanted):
+            lane.slots.turn_back()
 
 
 class _Poll:
@@ -78,14 +99,22 @@ class _Poll:
 
     async def run(self) -> None:
         while not self._lane.stops.is_ending:
-            await asyncio.sleep(self._reader.settings.poll)
+            rest = self._reader.settings.poll
+            if self._reader.heard_open and rest > SOON:
+                await asyncio.sleep(SOON)
+                rest -= SOON
+                await self._take(self._reader.read_unsettled)
+            await asyncio.sleep(rest)
             await self.read()
 
     async def read(self) -> None:
         """Read once. Never raises: what cannot be read now is read next time."""
+        await self._take(self._reader.read)
+
+    async def _take(self, read: Callable[[], Awaitable[None]]) -> None:
         trouble = ""
         try:
-            await self._reader.read()
+            await read()
         except UnreadableFeed as error:
             trouble = f"replies cannot be read: {error}"
         except (LaneEnding, LedgerError):

@@ -21,6 +21,9 @@ from runner.replies.settings import ReplySettings
 P = ParamSpec("P")
 T = TypeVar("T")
 
+UNSETTLED_AT_ONCE = 100
+"""Messages of which something has to be found out still that one reading looks at."""
+
 TEXTS_A_COMMIT = 20
 """Messages that are read one by one before what they have changed is committed."""
 
@@ -47,7 +50,8 @@ def _is_past(oldest: OldestEvent, cursor: int | None, read_at: float) -> bool:
 @dataclass(slots=True)
 class ReplyReader:
     """The reader of a lane's replies. `hasten`: told which doubts may be settled, since their
-    people have answered."""
+    people have answered; `heed`: called when people who want no message, or may want none, are on
+    disk; `heard_open`: whether the last reading heard anything whose thread is none of ours."""
 
     ledger: Ledger
     lane: str
@@ -55,6 +59,8 @@ class ReplyReader:
     clock: Clock
     settings: ReplySettings
     hasten: Callable[[Collection[int]], None] = lambda _ids: None
+    heed: Callable[[], None] = lambda: None
+    heard_open: bool = False
     news: News = field(default_factory=News)
     """The news of all readings so far."""
     _began: float = 0.0
@@ -63,11 +69,12 @@ class ReplyReader:
         """Read all events since the last time, and this many threads where events may be lost.
         Raises UnreadableFeed where something cannot be read now: what was read counts."""
         now = self._began = self.clock.now()
+        self.heard_open = False
         feed = await asyncio.to_thread(self.ledger.read, feeds.feed_of, self.lane)
         if feed is None or feed.is_quiet(now):
             await self._tear()
         await self._read_events(feed)
-        await self._read_unsettled()
+        await self.read_unsettled()
         await self._read_back(most_threads)
 
     async def _tear(self, *, from_start: bool = False) -> None:
@@ -122,7 +129,9 @@ class ReplyReader:
             await self._record(heard, each.seq - 1)
             raise
         await self._record(heard, last_seq, to_end=to_end)
-        await self._hasten([each.thread_id for each in heard if each.kind is Kind.OPEN])
+        unknown = [each.thread_id for each in heard if each.kind is Kind.OPEN]
+        self.heard_open |= bool(unknown)
+        await self._hasten(unknown)
 
     async def _hear(self, event: Received, thread: OurThread) -> Heard:
         """Read a message in a thread of ours, if it can be read."""
@@ -138,7 +147,7 @@ class ReplyReader:
             return Heard(id, where, event.at, Kind.UNREAD, ours.id)
         at = event.at if found is None else found.at
         ours = answered(at, thread.ours)
-        if ours is None:
+        if ours is None or (found is not None and found.ours):
             return Heard(id, where, at, Kind.NONE)
         said = GONE if found is None else read(found.text, self.settings.stop)
         people: tuple[str, ...] = ()
@@ -173,9 +182,11 @@ class ReplyReader:
         if found:
             self.hasten(found)
 
-    async def _read_unsettled(self) -> None:
+    async def read_unsettled(self) -> None:
         """Read what has become a reply since it was heard, and what could not be read then."""
-        left = await asyncio.to_thread(self.ledger.read, replies.unsettled, self.lane, 100)
+        left = await asyncio.to_thread(
+            self.ledger.read, replies.unsettled, self.lane, UNSETTLED_AT_ONCE
+        )
         ours = await self._ours([each.thread_id for each in left])
         for each in left:
             event = Received(each.message_id, each.thread_id, each.at, 0)
@@ -199,7 +210,8 @@ class ReplyReader:
             if state.syncing or not state.last_id:  # that nothing is there proves nothing yet
                 await self._write(feeds.try_again, self.lane, id, now)
                 return
-            found = [] if state.last_id == ours.newest_id else await self.conversations.newest(id)
+            is_ours = state.last_id == ours.newest_id and len(ours.ours) == 1
+            found = [] if is_ours else await self.conversations.newest(id)
         except UnreadableFeed as error:
             if error.status in TEAM_WIDE:
                 raise
@@ -213,17 +225,19 @@ class ReplyReader:
                 said = read(each.text, self.settings.stop)
                 people = state.people if said.wish is not Wish.NONE else ()
                 heard.append(Heard(each.id, id, each.at, Kind.REPLY, mine.id, said, people))
-        self._add(await self._write(replies.record, Batch(self.lane, now, heard, thread=id)))
+        await self._keep(Batch(self.lane, now, heard, thread=id))
 
     async def _record(
         self, heard: Sequence[Heard], cursor: int | None, *, to_end: bool = False
     ) -> None:
         up_to = self._began if to_end else None
-        batch = Batch(self.lane, self.clock.now(), heard, cursor, read_up_to=up_to)
-        self._add(await self._write(replies.record, batch))
+        await self._keep(Batch(self.lane, self.clock.now(), heard, cursor, read_up_to=up_to))
 
-    def _add(self, news: News) -> None:
+    async def _keep(self, batch: Batch) -> None:
+        news = await self._write(replies.record, batch)
         self.news.replies.extend(news.replies)
+        if any(each.said.wish is not Wish.NONE or each.kind is Kind.UNREAD for each in batch.heard):
+            self.heed()
 
     async def _settled(self, ids: Sequence[str]) -> set[str]:
         return await asyncio.to_thread(self.ledger.read, replies.settled, self.lane, ids)

@@ -453,7 +453,7 @@ def test_people_and_senders_are_shown_by_handle_where_a_person_looks(resolved: P
     assert f"{ADA} (@ada)  until unhold" in resolved.ok("hold", "--list", *state).out
     assert f"{BEN} (@ben)" in resolved.ok("suppress", "list", *state).out
     report = resolved.ok("report", resolved.campaign, "--format", "md").out
-    assert f"@acmecorp ({LINK})" in report
+    assert "| @acmecorp |" in report
 
 
 def test_what_is_in_doubt_is_told_by_handle(resolved: Project) -> None:

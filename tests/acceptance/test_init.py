@@ -88,7 +88,7 @@ def test_a_person_is_asked_for_everything(project: Project, sheet: Path) -> None
     assert (made / "templates" / "hubspot-export-1.j2").read_text() == TEXT
     assert (made / "campaigns" / "hubspot-export-1.csv").read_bytes() == sheet.read_bytes()
     done = project.ok("check", campaign)
-    assert "3 to send" in done.out
+    assert "3 ready to send" in done.out
     assert "nothing in the way" in done.out
 
 

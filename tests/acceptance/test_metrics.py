@@ -8,7 +8,7 @@ from .conftest import MakeFleet
 from .scrape import Scraped, address_of, scrape
 from .support import LINK, TOKEN, Project, people, until
 
-UNAVAILABLE = "9286649013375580404"
+[UNAVAILABLE] = people(1, "0404")
 
 
 def test_a_run_tells_what_the_ledger_and_the_sandbox_know(both: Project) -> None:

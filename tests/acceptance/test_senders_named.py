@@ -66,7 +66,7 @@ def test_a_dry_run_before_inbox_was_asked_says_what_it_does_not_know(project: Pr
     assert "no sender is called acmecorp; names are known once a run has asked Inbox" in done.all
     assert "sender.name is empty" in done.all
     told = project.run("check", project.campaign)
-    assert "2 to send" in told.out
+    assert "2 ready to send" in told.out
 
 
 def test_a_sheet_may_have_a_column_that_is_called_sender(project: Project) -> None:

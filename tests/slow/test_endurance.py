@@ -23,9 +23,9 @@ FEW = 8
 """Connections and tasks that there may be more or less: those that broke are closed before others
 open, and a task ends after its message."""
 
-THREADS = 4
-"""The loop, the ledger's writer, and one each for the two who read the ledger now and then: when
-their looks never meet, one thread serves both."""
+THREADS = 5
+"""The loop, the ledger's writer, and one each for those who read the ledger or write its progress
+now and then: when these never meet, one thread serves them all."""
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it is read from /proc")

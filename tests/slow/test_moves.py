@@ -76,7 +76,7 @@ def test_from_v1_to_v2_with_messages_in_doubt(behind: tuple[Project, Front]) -> 
     keyed = {one["person"]: bool(one["key"]) for one in project.api.accepted}
     assert keyed == {ids[0]: False, ids[2]: False, ids[3]: False, ids[4]: True, ids[5]: True}
     listed = project.ok("resolve", project.campaign, "--list", code=4)
-    assert f"look into the thread of {LINK} with {ids[0]}" in listed.out
+    assert f"({LINK}) with {ids[0]}" in listed.out
     front.end = ""
     project.ok(project.campaign, code=4)
     assert doubted(project) == ids[1:2]

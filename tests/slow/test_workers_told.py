@@ -85,7 +85,7 @@ def test_a_run_and_workers_respect_each_other(make_fleet: MakeFleet) -> None:
     fleet.until_accepted(10)
     fleet.slow(5)  # it has much left, however late the worker is
     fleet.worker()
-    until(lambda: "a run of one machine" in fleet.lanes()[team.name]["trouble"], "it to wait")
+    until(lambda: "of one machine has it" in fleet.lanes()[team.name]["trouble"], "it to wait")
     run.interrupt()
     assert run.wait().code == 130
     before = sent(team)

@@ -1,4 +1,4 @@
-"""`run-campaign who`: one person's whole story."""
+"""`run-campaign who`: everything about one person."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from difflib import get_close_matches
 from itertools import pairwise
@@ -23,7 +23,6 @@ from runner.ledger.ledger import Ledger
 from runner.ledger.queries import replied, statistics
 from runner.ledger.queries.replied import Figures
 from runner.ledger.queries.statistics import SenderCount, Slot
-from runner.message.account import AccountName
 from runner.message.status import MessageStatus
 from runner.pacing.capacity import SpeedRules, capacities
 from runner.planning.eta import hours_of, zone_of
@@ -112,7 +111,6 @@ class Statistics:
     by: Sequence[ColumnFigures] = ()
     needs: Sequence[Need] = ()
     columns: Sequence[str] = ()
-    links: Mapping[str, AccountName] = field(default_factory=dict)
     answers: Figures | None = None  # None: replies were never read
 
 
@@ -181,7 +179,6 @@ def statistics_of(
         by=columns,
         needs=needs_of(status),
         columns=names,
-        links=ledger.read(account_links.known, rehearsal=row.rehearsal),
         answers=answers,
     )
 

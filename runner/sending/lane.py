@@ -31,8 +31,8 @@ FAST = 0.5
 wait for a slot (`SEND_BY`)."""
 
 LEAD = 0.25
-"""Seconds before a message may go in which it is begun, where a key makes it harmless: so little
-that a person's word comes hardly later than without."""
+"""Seconds before a message may go in which it is begun, where a key makes it harmless: so short
+that a pause or a hold is obeyed hardly later than without it."""
 
 IN_TIME = 0.05
 """Seconds of these that are left for the disk."""

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from runner.campaign.loader import load_campaign
 from runner.campaign.schema import Campaign
 from runner.channels.base import Conversations, UnreadableFeed
-from runner.channels.factory import connect
 from runner.clock import Clock
 from runner.errors import RunnerError
-from runner.events import EventBus, Notice
+from runner.events import EventBus
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import feeds
@@ -21,7 +21,7 @@ from runner.ledger.rehearsals import lane_name
 from runner.project.credentials import read_token
 from runner.project.ledger_location import ledger_location
 from runner.replies.opt_out import Said, read
-from runner.run.team import count_requests, remembered_pacer, reply_settings
+from runner.run.team import count_requests, metered_channel, reply_settings
 from runner.sending.inbox.reply_reader import ReplyReader
 from runner.sending.meter import RequestMeter
 
@@ -29,32 +29,30 @@ THREADS_AT_ONCE = 100
 """Threads that are read back before what was asked is counted in the ledger."""
 
 
-def read_replies(
-    path: Path,
-    state: str | None,
-    environ: Mapping[str, str],
-    ledger: Ledger,
-    row: CampaignRow,
-    clock: Clock,
-    bus: EventBus,
-) -> None:
+class ReplySource(NamedTuple):
+    """The campaign whose team is asked: by its file and its row, with the `state` that a command
+    named."""
+
+    path: Path
+    state: str | None
+    environ: Mapping[str, str]
+    ledger: Ledger
+    row: CampaignRow
+    clock: Clock
+    bus: EventBus
+
+
+def read_replies(source: ReplySource) -> None:
     """Read what a campaign's team has received since the last time, within the team's limits.
     Raises RunnerError where it cannot be read; what was read until then counts."""
-    asyncio.run(_read(path, state, environ, ledger, row, clock, bus))
+    asyncio.run(_read(source))
 
 
-async def _read(
-    path: Path,
-    state: str | None,
-    environ: Mapping[str, str],
-    ledger: Ledger,
-    row: CampaignRow,
-    clock: Clock,
-    bus: EventBus,
-) -> None:
-    async with _asking(path, state, environ, ledger, row, clock, bus) as (campaign, told, meter):
+async def _read(source: ReplySource) -> None:
+    ledger, row = source.ledger, source.row
+    async with _asking(source) as (campaign, told, meter):
         assert row.lane is not None
-        reader = ReplyReader(ledger, row.lane, told, clock, reply_settings(campaign))
+        reader = ReplyReader(ledger, row.lane, told, source.clock, reply_settings(campaign))
         left = -1
         while True:
             await reader.read(THREADS_AT_ONCE)
@@ -65,22 +63,12 @@ async def _read(
                 return
 
 
-def reread(
-    path: Path,
-    state: str | None,
-    environ: Mapping[str, str],
-    ledger: Ledger,
-    row: CampaignRow,
-    clock: Clock,
-    bus: EventBus,
-    ids: list[str],
-    stop: list[str],
-) -> dict[str, Said]:
+def reread(source: ReplySource, ids: list[str], stop: list[str]) -> dict[str, Said]:
     """Read these messages once more, and return what each would say with the phrases of `stop` too.
     Nothing is changed. One that is gone is left out."""
 
     async def ask() -> dict[str, Said]:
-        async with _asking(path, state, environ, ledger, row, clock, bus) as (campaign, told, _):
+        async with _asking(source) as (campaign, told, _):
             found: dict[str, Said] = {}
             for id in ids:
                 if (text := await told.text(id)) is not None and not text.ours:
@@ -92,32 +80,15 @@ def reread(
 
 @asynccontextmanager
 async def _asking(
-    path: Path,
-    state: str | None,
-    environ: Mapping[str, str],
-    ledger: Ledger,
-    row: CampaignRow,
-    clock: Clock,
-    bus: EventBus,
+    source: ReplySource,
 ) -> AsyncIterator[tuple[Campaign, Conversations, RequestMeter]]:
     """Open a way to ask the team of a campaign, whose requests are counted in the end."""
+    path, state, environ, ledger, row, clock, bus = source
     campaign = load_campaign(path)
     if row.lane is None:
         raise RunnerError(f"{row.name} has written to nobody yet", "run it first")
     token = read_token(campaign, environ, ledger_location(state, environ, [campaign], live=False))
-    meter = RequestMeter(clock, pacer=remembered_pacer(campaign, ledger, row, clock))
-    channel = connect(
-        campaign.api.version,
-        campaign.api.base_url,
-        token,
-        clock,
-        timeout=campaign.retry.timeout,
-        gate=meter.gate,
-        notice=lambda text: bus.emit(Notice(clock.now(), text)),
-        platform=campaign.api.platform,
-        concurrency=1,
-        measures=bus.measures,
-    )
+    channel, meter = metered_channel(campaign, token, clock, bus, ledger, row)
     try:
         if channel.conversations is None:
             raise RunnerError(

@@ -247,19 +247,7 @@ async def fetch_identity(
     These requests use up the team's limits too: they wait for leave where the campaign's team is
     known (`row`), and are counted whatever comes of them.
     """
-    meter = RequestMeter(clock, pacer=remembered_pacer(campaign, ledger, row, clock))
-    channel = connect(
-        campaign.api.version,
-        campaign.api.base_url,
-        token,
-        clock,
-        timeout=campaign.retry.timeout,
-        gate=meter.gate,
-        notice=lambda text: bus.emit(Notice(clock.now(), text)),
-        platform=campaign.api.platform,
-        concurrency=1,
-        measures=bus.measures,
-    )
+    channel, meter = metered_channel(campaign, token, clock, bus, ledger, row)
     lane = row.lane if row is not None else None
     try:
         team = await channel.team()
@@ -274,7 +262,33 @@ async def fetch_identity(
     return TokenIdentity(lane, channel.origin, team.id, team.name, links, platforms, ahead)
 
 
-def remembered_pacer(
+def metered_channel(
+    campaign: Campaign,
+    token: Token,
+    clock: Clock,
+    bus: EventBus,
+    ledger: Ledger | None,
+    row: CampaignRow | None,
+) -> tuple[Channel, RequestMeter]:
+    """Open a channel for requests without a lane, which wait for leave where the campaign's team is
+    known (`row`), and the meter that has counted them: see `count_requests`."""
+    meter = RequestMeter(clock, pacer=_remembered_pacer(campaign, ledger, row, clock))
+    channel = connect(
+        campaign.api.version,
+        campaign.api.base_url,
+        token,
+        clock,
+        timeout=campaign.retry.timeout,
+        gate=meter.gate,
+        notice=lambda text: bus.emit(Notice(clock.now(), text)),
+        platform=campaign.api.platform,
+        concurrency=1,
+        measures=bus.measures,
+    )
+    return channel, meter
+
+
+def _remembered_pacer(
     campaign: Campaign, ledger: Ledger | None, row: CampaignRow | None, clock: Clock
 ) -> Pacer | None:
     """Return the team's limits with what the ledger says was used of them."""

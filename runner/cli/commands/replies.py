@@ -100,10 +100,10 @@ def command(
 def _read(path: Path, state: str | None, ledger: Ledger, row: CampaignRow) -> str:
     """Ask the API; return why that did not work, so that what is known is listed all the same."""
     from runner.events import EventBus
-    from runner.run.replies import read_replies
+    from runner.run.replies import ReplySource, read_replies
 
     try:
-        read_replies(path, state, os.environ, ledger, row, SystemClock(), EventBus())
+        read_replies(ReplySource(path, state, os.environ, ledger, row, SystemClock(), EventBus()))
     except RunnerError as error:
         return f"{error}; {error.hint}" if error.hint else str(error)
     return ""
@@ -130,12 +130,12 @@ def _as_if(
     phrases: Path,
 ) -> dict[str, Said]:
     from runner.events import EventBus
-    from runner.run.replies import reread
+    from runner.run.replies import ReplySource, reread
 
     stop = [line for line in phrases.read_text("utf-8-sig").splitlines() if line.strip()]
     ids = [id for each in found for id in each.ids]
-    clock, bus = SystemClock(), EventBus()
-    return reread(path, state, os.environ, ledger, row, clock, bus, ids, stop)
+    source = ReplySource(path, state, os.environ, ledger, row, SystemClock(), EventBus())
+    return reread(source, ids, stop)
 
 
 def _show_as_if(found: Sequence[Replied], said: dict[str, Said]) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import click
 from rich.console import Console
@@ -62,45 +63,57 @@ def watch_overview(
     """Show what `read` returns until Ctrl-C; return the exit code. On a terminal it is drawn in
     place; where there is none `text` of it is printed every time."""
     with contextlib.suppress(KeyboardInterrupt):
-        stopped = _interrupted()
+        interrupt = Interrupt()
         if can_redraw(sys.stdout):
-            _draw_until(stopped, read, call)
+            _draw_until(interrupt, read, call)
         else:
-            _print_until(stopped, read, lambda found: text(found, call))
+            _print_until(interrupt, read, lambda found: text(found, call))
     return 0
 
 
-def _interrupted() -> threading.Event:
-    """Return an event that the first Ctrl-C sets. An exception raised wherever the program happens
-    to be is lost within a finalizer; the second Ctrl-C raises it all the same, out of a read that
-    takes long."""
-    stopped = threading.Event()
+class Interrupt:
+    """The first Ctrl-C, kept until it is asked for. An exception raised wherever the program
+    happens to be is lost within a finalizer; the second Ctrl-C raises it all the same, out of a
+    read that takes long."""
 
-    def stop(_number: int, _frame: object) -> None:
-        if stopped.is_set():
+    def __init__(self) -> None:
+        # Its put() may interrupt its get() in one thread; an Event's set() would wait for ever
+        # for the lock that the interrupted wait() holds.
+        self._came: SimpleQueue[None] = SimpleQueue()
+        self._is_known = False
+        signal.signal(signal.SIGINT, self._keep)
+
+    def _keep(self, _number: int, _frame: object) -> None:
+        if self._is_known:
             raise KeyboardInterrupt
-        stopped.set()
+        self._is_known = True
+        self._came.put(None)
 
-    signal.signal(signal.SIGINT, stop)
-    return stopped
+    def comes_within(self, seconds: float) -> bool:
+        """Return whether Ctrl-C was pressed; wait for it so long at most."""
+        if not self._is_known:
+            with contextlib.suppress(Empty):
+                self._came.get(timeout=seconds)
+        return self._is_known
 
 
 def _print_until(
-    stopped: threading.Event, read: Callable[[], Overview], text: Callable[[Overview], str]
+    interrupt: Interrupt, read: Callable[[], Overview], text: Callable[[Overview], str]
 ) -> None:
-    while not stopped.is_set():
+    while True:
         began = time.monotonic()
         found = text(read())
         click.echo(f"-- {datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}")
         click.echo(found)
-        stopped.wait(_rest(began))
+        if interrupt.comes_within(_rest(began)):
+            return
 
 
-def _draw_until(stopped: threading.Event, read: Callable[[], Overview], call: Invocation) -> None:
+def _draw_until(interrupt: Interrupt, read: Callable[[], Overview], call: Invocation) -> None:
     board, began = Board(call), time.monotonic()
     board.add(read(), time.time())
     with keys_not_echoed(), in_place(Console(), board.lines, transient=False):
-        while not stopped.wait(_rest(began)):
+        while not interrupt.comes_within(_rest(began)):
             began = time.monotonic()
             board.add(read(), time.time())
 

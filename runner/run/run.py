@@ -7,6 +7,7 @@ import contextlib
 import math
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
 from runner.run.exit_code import RunResult
 
 _S = MessageStatus
+
+READERS = 4
+"""Threads that read the ledger, lists and names of hosts beside the loop. By default there would be
+more of them the more processors a machine has, each with a connection of its own."""
 
 
 def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings) -> RunResult:
@@ -131,6 +136,7 @@ def drive(prepared: PreparedRun) -> RunResult:
 async def _drive(prepared: PreparedRun, run: int) -> list[Lane]:
     ledger, options, around = prepared.ledger, prepared.options, prepared.around
     teams = prepared.teams
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(READERS, "reader"))
     driven: list[Lane] = []
     limit = MessageLimit(options.limit)  # of all lanes together
     opened = [

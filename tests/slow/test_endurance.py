@@ -13,6 +13,7 @@ from benchmarks.bare import body_of, compact, key_of
 from benchmarks.endurance import Endured, Look, Size
 from benchmarks.forgetful import forgetful
 from benchmarks.projects import TOKEN, row_of
+from runner.run.run import READERS
 
 MANY = 3_500
 MOST = 600.0
@@ -23,9 +24,8 @@ FEW = 8
 """Connections and tasks that there may be more or less: those that broke are closed before others
 open, and a task ends after its message."""
 
-THREADS = 5
-"""The loop, the ledger's writer, and one each for those who read the ledger or write its progress
-now and then: when these never meet, one thread serves them all."""
+THREADS = 2 + READERS
+"""The loop, the ledger's writer, and those that read the ledger and files now and then."""
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it is read from /proc")

@@ -17,6 +17,7 @@ from runner.ledger.messages.plans import PlanWriter
 from runner.message.evidence import AttemptOutcome
 from runner.message.plan import Change, Entry, PlannedMessage
 from runner.message.prospect import Recipient
+from runner.message.status import MessageStatus
 
 ORIGIN = "https://api.example"
 LANE = "team1"
@@ -75,6 +76,14 @@ def make_old(connection: Connection, version: int) -> None:
         text("UPDATE meta SET value = :version WHERE key = 'schema_version'"),
         {"version": str(version)},
     )
+    for index in (schema.message_waiting, schema.message_follow_up):
+        index.drop(connection)
+    for column in ("previous", "after"):
+        connection.execute(text(f"ALTER TABLE message DROP COLUMN {column}"))
+    connection.execute(text("ALTER TABLE campaign DROP COLUMN stop_on"))
+    _refuse_waiting(connection)
+    if version == 11:
+        return
     for added in (schema.feed, schema.inbound, schema.read_back):
         added.drop(connection)
     schema.message_by_thread.drop(connection)
@@ -132,6 +141,23 @@ def make_old(connection: Connection, version: int) -> None:
     )
     connection.execute(text("DROP INDEX attempt_by_lane"))
     connection.execute(text("CREATE INDEX attempt_by_lane ON attempt (lane, started_at)"))
+
+
+def _refuse_waiting(connection: Connection) -> None:
+    """Let messages have no status that came with schema 12."""
+    known = [each for each in MessageStatus if each is not MessageStatus.WAITING]
+    check = " OR ".join(f"status = '{each}'" for each in known)
+    if connection.dialect.name != "sqlite":
+        connection.execute(text("ALTER TABLE message DROP CONSTRAINT message_status"))
+        add = f"ALTER TABLE message ADD CONSTRAINT message_status CHECK ({check})"
+        connection.execute(text(add))
+        return
+    version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
+    connection.exec_driver_sql("PRAGMA writable_schema = ON")
+    old = "UPDATE sqlite_schema SET sql = replace(sql, ' OR status = ''waiting''', '')"
+    connection.exec_driver_sql(f"{old} WHERE name = 'message'")
+    connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
+    connection.exec_driver_sql("PRAGMA writable_schema = OFF")
 
 
 def own_lane(ledger: Ledger, lane: str = LANE) -> tuple[int, int]:

@@ -145,7 +145,7 @@ class ScriptedChannel:
         self.api, self.clock, self.version = api, clock, version
         self.idempotent = api.idempotent
 
-    def compose(self, sender: str, recipient: Recipient, text: str) -> bytes:
+    def compose(self, sender: str, recipient: Recipient, text: str, thread: str = "") -> bytes:
         return f"{sender} {recipient.id} {text}".encode()
 
     def server_now(self) -> float:

@@ -16,7 +16,7 @@ from runner.campaign.yaml_errors import shown
 from runner.errors import CampaignError, Problem
 from runner.findings import Finding
 
-LATER = frozenset({"steps", "variants", "extends"})
+LATER = frozenset({"variants", "extends"})
 """Keys of the design that this version does not have; ignoring one would break a promise."""
 
 

@@ -15,6 +15,7 @@ from runner.campaign.inputs import MessageSource, Prospects, SkipKnown, Suppress
 from runner.campaign.schedules import Schedule
 from runner.campaign.section import CampaignSection, one_or_many
 from runner.campaign.senders import Sender
+from runner.campaign.steps import Step, refuse_repeats
 from runner.campaign.values import (
     Duration,
     DurationOrNone,
@@ -206,6 +207,17 @@ class Campaign(CampaignSection):
         "and without any effect on sending. Default: none.",
     )
     message: MessageSource = Field(description="The text to send: itself, or template: FILE.")
+    steps: tuple[Step, ...] = Field(
+        default=(),
+        description="Follow-ups (v2): each goes so long after the message before it, in the same "
+        "thread, to those who have not answered. Default: none.",
+    )
+    stop_on: tuple[Literal["reply", "colleague", "assigned"], ...] = Field(
+        default=("reply", "colleague", "assigned"),
+        description="What takes a person out of the steps that are left: their reply, a message of "
+        "a colleague in the thread, a member whom it is assigned to. Default: all three.",
+        json_schema_extra=one_or_many,
+    )
     schedule: Schedule = Field(
         default_factory=Schedule, description="When messages may go. Default: at once and always."
     )
@@ -233,6 +245,8 @@ class Campaign(CampaignSection):
             refuse_on_v1("tag")
         if self.api.version == "v1" and self.skip_known is not None:
             refuse_on_v1("skip_known")
+        if self.api.version == "v1" and self.steps:
+            refuse_on_v1("steps")
         if self.prospects.id_type == "inbox" and self.skip_known is not None:
             what = "asks by ids of the platform, and the sheet has Inbox ids"
             refuse(what, "use ids of the platform, or remove it", ("skip_known",))
@@ -268,7 +282,13 @@ class Campaign(CampaignSection):
             )
         return value
 
-    @field_validator("suppress", mode="before")
+    @field_validator("steps")
+    @classmethod
+    def _named_apart(cls, value: tuple[Step, ...]) -> tuple[Step, ...]:
+        refuse_repeats(value)
+        return value
+
+    @field_validator("suppress", "stop_on", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str | dict) else value

@@ -34,8 +34,12 @@ def _odd(body: Mapping[str, object], answer: Mapping[str, object]) -> Iterator[s
     target = as_map(body.get("target")) or body
     sender = target.get("accountLinkId")
     for said in (message.get("accountLinkId"), thread.get("accountLinkId")):
-        if said is not None and text_id(said) != sender:
+        if said is not None and sender is not None and text_id(said) != sender:
             yield "from another account link"
+    asked_in = target.get("threadId")
+    for said in (message.get("threadId"), thread.get("id")):
+        if said is not None and asked_in is not None and text_id(said) != asked_in:
+            yield "in another thread"
     its, known = message.get("threadId"), thread.get("id")
     if its is not None and known is not None and text_id(its) != text_id(known):
         yield "in another thread"

@@ -193,12 +193,18 @@ class InboundText(NamedTuple):
 
 class ThreadState(NamedTuple):
     """A thread. `people`: every id of the person, of all their profiles; `last_id`: its newest
-    message; `syncing`: older messages are still coming."""
+    message, `last_inbound`: whether the other side wrote that, `last_at`: when (Unix s), None for
+    not told; `syncing`: older messages are still coming; `restricted`: nothing may be sent in
+    it."""
 
     sender: str
     people: tuple[str, ...]
     last_id: str
     syncing: bool
+    last_inbound: bool | None = None
+    last_at: float | None = None
+    assignee: str = ""
+    restricted: bool = False
 
 
 class Conversations(Protocol):
@@ -231,8 +237,9 @@ class Channel(Protocol):
     ends_at: float | None
     """The announced end of this version (Unix seconds); None for none."""
 
-    def compose(self, sender: str, recipient: Recipient, text: str) -> bytes:
-        """Return the exact request body; the same input gives the same bytes, always."""
+    def compose(self, sender: str, recipient: Recipient, text: str, thread: str = "") -> bytes:
+        """Return the exact request body; the same input gives the same bytes, always. `thread`: to
+        be sent in this one, which is there already."""
         ...
 
     def server_now(self) -> float:

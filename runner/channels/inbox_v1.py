@@ -118,8 +118,11 @@ class InboxV1:
         self.origin = str(http.base.origin())
         http.notice(ENDING)
 
-    def compose(self, sender: str, recipient: Recipient, text: str) -> bytes:
-        """Return the request body of a quick send. Raises ValueError for an unknown `id_type`."""
+    def compose(self, sender: str, recipient: Recipient, text: str, thread: str = "") -> bytes:
+        """Return the request body of a quick send. Raises ValueError for an unknown `id_type`, and
+        for a thread: follow-ups are for version 2."""
+        if thread:
+            raise ValueError("follow-ups are not sent on version 1")
         body = {"accountLinkId": sender, "content": text, id_parameter(recipient): recipient.id}
         return _encode(body).encode()
 

@@ -162,8 +162,11 @@ class InboxV2:
         self.base_url = str(http.base)
         self.origin = str(http.base.origin())
 
-    def compose(self, sender: str, recipient: Recipient, text: str) -> bytes:
+    def compose(self, sender: str, recipient: Recipient, text: str, thread: str = "") -> bytes:
         """Return the request body of a send. Raises ValueError for an unknown `id_type`."""
+        if thread:
+            target = {"type": "thread", "threadId": thread}
+            return _encode({"target": target, "content": text}).encode()
         match recipient.id_type:
             case "platform":
                 target = {

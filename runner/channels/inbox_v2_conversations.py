@@ -81,16 +81,20 @@ class ConversationsV2:
         ids = [text_id(found.get("contactId")), text_id(contact.get("id"))]
         for profile in map(as_map, profiles if isinstance(profiles, list) else []):
             ids.append(text_id(profile.get("platformId")))
+        restrictions = found.get("restrictions")
         return ThreadState(
             sender=text_id(found.get("accountLinkId")),
             people=tuple(dict.fromkeys(filter(None, ids))),
             last_id=text_id(last.get("id")),
             syncing=found.get("syncing") is not False,
+            last_inbound=_INBOUND.get(text_id(last.get("direction"))),
+            last_at=message_time(last),
+            assignee=text_id(found.get("assigneeId")),
+            restricted=isinstance(restrictions, list) and "message:send" in restrictions,
         )
 
     async def newest(self, thread_id: str) -> list[InboundText] | None:
-        """Return what the other side has written among a thread's newest messages; None for a
-        thread that is gone."""
+        """Return a thread's newest messages, the newest first; None for a thread that is gone."""
         params = {"limit": NEWEST, "order": "desc"}
         where = ("threads", path_id(thread_id), "messages")
         page = await self._if_there(*where, params=params)
@@ -99,7 +103,7 @@ class ConversationsV2:
         data = page.get("data")
         if not isinstance(data, list):
             raise UnreadableFeed("a thread could not be read: no list in the answer")
-        return [each for each in map(_message, map(as_map, data)) if not each.ours]
+        return [_message(as_map(each)) for each in data]
 
     async def _if_there(
         self, *parts: str, params: Mapping[str, str] | None = None
@@ -116,6 +120,9 @@ class ConversationsV2:
             return await self._ask.look(*parts, params=params, purpose=Purpose.REPLIES)
         except UnclearAnswer as error:
             raise UnreadableFeed(str(error), error.status) from None
+
+
+_INBOUND = {"inbound": True, "outbound": False}
 
 
 def _seq(value: object) -> int | None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 from sqlalchemy import (
+    CheckConstraint,
     Connection,
     case,
     delete,
@@ -38,10 +39,12 @@ from runner.ledger.schema import (
     message_by_message_id,
     message_by_thread,
     message_contacted,
+    message_follow_up,
     message_open,
     message_queued,
     message_sent,
     message_unplanned,
+    message_waiting,
     meta,
     note,
     read_back,
@@ -176,6 +179,53 @@ def _add_handles_acquaintances_and_tags(connection: Connection) -> None:
         table.create(connection)
 
 
+def _add_steps(connection: Connection) -> None:
+    for column in ("previous VARCHAR NOT NULL DEFAULT ''", "after {float} NOT NULL DEFAULT 0"):
+        _add_column(connection, "message", column)
+    _add_column(connection, "campaign", "stop_on VARCHAR NOT NULL DEFAULT ''")
+    _allow_new_statuses(connection)
+    for index in (message_waiting, message_follow_up):
+        index.create(connection)
+
+
+def _add_column(connection: Connection, table: str, column: str) -> None:
+    """Add a column; `{float}` in its type is the database's own."""
+    kind = "FLOAT" if connection.dialect.name == "sqlite" else "DOUBLE PRECISION"
+    connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column.format(float=kind)}"))
+
+
+def _allow_new_statuses(connection: Connection) -> None:
+    """Let messages have every status that there is now."""
+    [check] = [each for each in message.constraints if each.name == "message_status"]
+    assert isinstance(check, CheckConstraint)
+    if connection.dialect.name != "sqlite":
+        connection.execute(text("ALTER TABLE message DROP CONSTRAINT message_status"))
+        add = f"ALTER TABLE message ADD CONSTRAINT message_status CHECK ({check.sqltext})"
+        connection.execute(text(add))
+        return
+    # SQLite changes no constraint of a table that is there. A check that refuses less may be
+    # written into its schema (sqlite.org/lang_altertable.html, section 7).
+    made = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = 'message'"
+    sql: str = connection.exec_driver_sql(made).scalar_one()
+    begins = sql.index("CONSTRAINT message_status CHECK (") + len(
+        "CONSTRAINT message_status CHECK "
+    )
+    ends, depth = begins, 0
+    for ends in range(begins, len(sql)):
+        depth += {"(": 1, ")": -1}.get(sql[ends], 0)
+        if depth == 0:
+            break
+    changed = f"{sql[:begins]}({check.sqltext}){sql[ends + 1 :]}"
+    version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
+    connection.exec_driver_sql("PRAGMA writable_schema = ON")
+    connection.execute(
+        text("UPDATE sqlite_schema SET sql = :sql WHERE type = 'table' AND name = 'message'"),
+        {"sql": changed},
+    )
+    connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
+    connection.exec_driver_sql("PRAGMA writable_schema = OFF")
+
+
 def _add_replies(connection: Connection) -> None:
     for table in (feed, inbound, read_back):
         table.create(connection)
@@ -193,6 +243,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     8: _add_holds,
     9: _add_handles_acquaintances_and_tags,
     10: _add_replies,
+    11: _add_steps,
 }
 """By schema version, the step to the next one."""
 

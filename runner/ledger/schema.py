@@ -32,7 +32,7 @@ from sqlalchemy.sql import FromClause
 from runner.message.evidence import AttemptOutcome
 from runner.message.status import OPEN, MessageStatus, SkipReason
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only for INTEGER keys
@@ -66,6 +66,8 @@ campaign = Table(
     Column("fingerprint", String),  # of everything that the last plan was made from
     Column("planned_at", Float),
     Column("created_at", Float, nullable=False),
+    # What takes a person out of its steps, names with spaces between; see `follow_up.StopOn`.
+    Column("stop_on", String, nullable=False, server_default=""),
     CheckConstraint("(origin IS NULL) = (team IS NULL)", name="campaign_bound_whole"),
 )
 
@@ -75,6 +77,9 @@ message = Table(
     Column("id", _Id, primary_key=True),
     Column("campaign", ForeignKey("campaign.id"), nullable=False),
     Column("step", String, nullable=False),
+    # Of a follow-up: the step that it comes after, and how long after that is sent (s).
+    Column("previous", String, nullable=False, server_default=""),
+    Column("after", Float, nullable=False, server_default=text("0")),
     Column("row", Integer, nullable=False),
     Column("platform", String, nullable=False),
     Column("id_type", String, nullable=False),
@@ -170,6 +175,22 @@ message_by_message_id = _only(
 )
 message_by_thread = _only(
     "message_by_thread", message.c.thread_id.is_not(None), message.c.thread_id
+)
+message_waiting = _only(
+    "message_waiting",
+    status_is(message, MessageStatus.WAITING),
+    message.c.recipient,
+    message.c.status,
+    message.c.campaign,
+)
+message_follow_up = _only(
+    "message_follow_up",
+    status_is(message, MessageStatus.QUEUED) & (message.c.previous != literal_column("''")),
+    message.c.campaign,
+    message.c.status,
+    message.c.sender,
+    message.c.not_before,
+    message.c.previous,
 )
 message_contacted = _only(
     "message_contacted",

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from runner.message.prospect import Recipient
 from runner.message.status import MessageStatus, SkipReason
 
 FIRST_STEP = "1"
-"""Step id of a campaign's only message; sequences will add more."""
+"""Step id of a campaign's first message, which others may follow."""
 
 
 class PlannedMessage(NamedTuple):
@@ -31,6 +32,9 @@ class PlannedMessage(NamedTuple):
     detail: str = ""
     free_at: float = 0.0
     zone: str = ""
+    step: str = FIRST_STEP
+    previous: str = ""  # of a follow-up: the step before it
+    after: float = 0.0  # and how long after that is sent (s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,9 @@ class Known(NamedTuple):
     detail: str = ""
     zone: str = ""
     contact: Contact | None = None
+    previous: str = ""
+    after: float = 0.0
+    later: Mapping[str, Known] = MappingProxyType({})  # its follow-ups, by step
 
 
 class Change(StrEnum):
@@ -89,8 +96,9 @@ class Change(StrEnum):
 
 
 class Entry(NamedTuple):
-    """One recipient of a plan."""
+    """One recipient of a plan. `later`: their follow-ups."""
 
     planned: PlannedMessage
     change: Change
     known: Known | None = None
+    later: tuple[Entry, ...] = ()

@@ -15,6 +15,11 @@ class MessageStatus(StrEnum):
     not sent, or by a person (`retry`, `resolve`). Taken out by a claim, a skip or a cancellation.
     """
 
+    WAITING = "waiting"
+    """A follow-up whose time has not begun: the message before it is not sent yet. Put there by a
+    plan. Taken out by that one's sending (`queued`), by an answer or another end of it (`skipped`),
+    or by a person."""
+
     SENDING = "sending"
     """Claimed: the intent is committed, a request may be on its way. Taken out by what is learnt of
     the request; if its run dies, the next owner of the lane makes it `in_doubt`."""
@@ -46,14 +51,15 @@ OPEN = (_S.SENDING, _S.IN_DOUBT)
 """Begun, and neither sent nor proven unsent."""
 
 MOVES: Mapping[MessageStatus, frozenset[MessageStatus]] = {
-    _S.QUEUED: frozenset({_S.SENDING, _S.SKIPPED, _S.CANCELLED, _S.SENT, _S.IN_DOUBT}),
+    _S.QUEUED: frozenset({_S.SENDING, _S.WAITING, _S.SKIPPED, _S.CANCELLED, _S.SENT, _S.IN_DOUBT}),
+    _S.WAITING: frozenset({_S.QUEUED, _S.SKIPPED, _S.CANCELLED}),
     _S.SENDING: frozenset({_S.SENT, _S.REJECTED, _S.FAILED, _S.IN_DOUBT, _S.QUEUED}),
     _S.IN_DOUBT: frozenset({_S.SENT, _S.QUEUED, _S.FAILED, _S.REJECTED}),
     _S.SENT: frozenset(),
     _S.REJECTED: frozenset({_S.QUEUED, _S.SENT, _S.IN_DOUBT}),
     _S.FAILED: frozenset({_S.QUEUED, _S.SENT, _S.IN_DOUBT}),
-    _S.SKIPPED: frozenset({_S.QUEUED, _S.SENT, _S.IN_DOUBT}),
-    _S.CANCELLED: frozenset({_S.QUEUED, _S.SENT, _S.IN_DOUBT}),
+    _S.SKIPPED: frozenset({_S.QUEUED, _S.WAITING, _S.SENT, _S.IN_DOUBT}),
+    _S.CANCELLED: frozenset({_S.QUEUED, _S.WAITING, _S.SENT, _S.IN_DOUBT}),
 }
 """Every legal move. `SENT` from anywhere is late truth, and `IN_DOUBT` from anywhere else is late
 doubt: the end of an attempt that was under way when a person moved the message on."""
@@ -82,3 +88,8 @@ class SkipReason(StrEnum):
     BAD_TIMEZONE = "bad_timezone"
     NOT_SELECTED = "not_selected"
     REMOVED = "removed"
+    REPLIED = "replied"
+    COLLEAGUE = "colleague"
+    THREAD_GONE = "thread_gone"
+    RESTRICTED = "restricted"
+    STEP_BEFORE = "step_before"

@@ -24,6 +24,7 @@ def refuse_changes(previews: Sequence[Preview]) -> None:
                 f"{shown}" + (f"\n… and {more} more" if more else ""),
                 "run with --accept-changes to send the new texts; sent messages never change",
             )
+        refuse_step_changes(found)
         queue = found.queued_seen + found.removed
         if found.removed > queue * GONE:
             raise ChangesError(
@@ -31,6 +32,26 @@ def refuse_changes(previews: Sequence[Preview]) -> None:
                 "prospects file, or not selected any more",
                 "run with --accept-changes if that is meant: they will not be written to",
             )
+
+
+def refuse_step_changes(found: Preview) -> None:
+    """Raise ChangesError if steps were added for people who are past their place already, or taken
+    away from people who have them to come."""
+    told = [
+        f"step {name} is new: {each.added} people whose message before it is sent would get it"
+        for name, each in found.steps.items()
+        if each.added
+    ]
+    told += [
+        f"step {name} is gone from the file: {count} people have it to come, and would not get it"
+        for name, count in found.steps_removed.items()
+    ]
+    if told:
+        raise ChangesError(
+            f"{found.campaign}: its steps have changed:\n"
+            + "\n".join(f"  {each}" for each in told),
+            "run with --accept-changes if that is meant; nobody gets a step of one name twice",
+        )
 
 
 def _difference(entry: Entry) -> str:

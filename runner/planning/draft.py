@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from runner.addresses import is_loopback
@@ -25,11 +25,22 @@ from runner.ledger.messages import handles as kept_handles
 from runner.message.account import AccountName, sender_finder
 from runner.message.handle import KeptHandle
 from runner.message.key import REHEARSAL
+from runner.message.plan import FIRST_STEP
 from runner.templating.template import Template, compile_template, load_template
 
 if TYPE_CHECKING:
+    from runner.campaign.inputs import MessageSource
     from runner.campaign.schema import Campaign
 from runner.planning.fingerprints import file_hashes, kept_path, prospects_key
+
+
+class StepText(NamedTuple):
+    """A follow-up and its text. `previous`: the step before it; `after`: seconds after that."""
+
+    name: str
+    previous: str
+    after: float
+    template: Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,7 @@ class Draft:
     campaign: Campaign
     audience: Audience
     template: Template
+    steps: tuple[StepText, ...]
     row: CampaignRow | None
     files: list[str]
     as_new: bool = False
@@ -63,7 +75,7 @@ class Draft:
 
     def sender_columns(self) -> Mapping[str, Mapping[str, str]]:
         """Return what the text may say of each sender; nothing for a text that names none."""
-        if not self.template.sender_parts:
+        if not any(each.sender_parts for each in self.templates):
             return {}
         links = {each.id: self.links.get(each.id, AccountName()) for each in self.campaign.senders}
         return {
@@ -72,9 +84,16 @@ class Draft:
         }
 
     @property
+    def templates(self) -> tuple[Template, ...]:
+        """Return the texts of all its messages, the first one's first."""
+        return self.template, *(each.template for each in self.steps)
+
+    @property
     def findings(self) -> list[Finding]:
         """Return the findings of its files, as far as no row needs to be read."""
         texts = text_findings(self.campaign, self.template, self.audience.columns)
+        for each in self.steps:
+            texts += each.template.findings(self.audience.columns)
         lists = [each for one in self.audience.lists for each in one.findings]
         return [*texts, *self.audience.findings, *lists]
 
@@ -98,18 +117,32 @@ def make_draft(
     knows this campaign as another (id_type, platform), or these files under another name.
     """
     files = file_hashes(campaign)
-    source = campaign.message
     with _with_column_hint(campaign):
-        if source.template is not None:
-            template = load_template(source.template)
-        else:
-            template = compile_template(source.text or "", f"{campaign.path} message")
-    audience = read_audience(campaign, template.needs, handles)
+        template = _read_text(campaign.message, f"{campaign.path} message")
+        steps = tuple(_read_steps(campaign))
+    texts = (template, *(each.template for each in steps))
+    needs = frozenset().union(*(each.needs for each in texts))
+    audience = read_audience(campaign, needs, handles)
     with _with_column_hint(campaign):
-        missing_columns(template.needs, audience)
-    template.decimal_of = cache(partial(decimal_sign, audience))
-    draft = Draft(campaign, audience, template, None, files, new_campaign)
+        missing_columns(needs, audience)
+    for each in texts:
+        each.decimal_of = cache(partial(decimal_sign, audience))
+    draft = Draft(campaign, audience, template, steps, None, files, new_campaign)
     return _matched(draft, ledger) if ledger else draft
+
+
+def _read_text(source: MessageSource, name: str) -> Template:
+    if source.template is not None:
+        return load_template(source.template)
+    return compile_template(source.text or "", name)
+
+
+def _read_steps(campaign: Campaign) -> Iterator[StepText]:
+    previous = FIRST_STEP
+    for step in campaign.steps:
+        template = _read_text(step, f"{campaign.path} step {step.name}")
+        yield StepText(step.name, previous, step.after, template)
+        previous = step.name
 
 
 def update_draft(draft: Draft, ledger: Ledger) -> Draft:

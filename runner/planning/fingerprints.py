@@ -13,6 +13,7 @@ from runner.errors import AudienceError, ChangesError
 from runner.ledger.ledger import Connection, Ledger
 from runner.ledger.messages import acquaintances, plans, recontact
 from runner.ledger.queries import totals
+from runner.message.follow_up import stop_on_text
 from runner.message.key import REHEARSAL
 from runner.tables.reader import fingerprint
 
@@ -39,7 +40,8 @@ def file_hashes(campaign: Campaign) -> list[str]:
     """Hash the bytes of every file that a campaign names, the prospects' first. A missing
     one hashes as missing: reading it says so in better words."""
     paths = [campaign.prospects.source, *(each.source for each in campaign.suppress)]
-    paths += [campaign.message.template] if campaign.message.template else []
+    texts = campaign.message, *campaign.steps
+    paths += [each.template for each in texts if each.template]
     return [_hash(path) for path in paths]
 
 
@@ -80,9 +82,15 @@ def plan_fingerprint(
         [each.id for each in campaign.suppress],
         *([f"handles {draft.handles}"] if draft.audience.has_handles else []),
         *([known] if known else []),
-        *([_sender_names(draft)] if draft.audience.sender or draft.template.sender_parts else []),
+        *([_sender_names(draft)] if draft.audience.sender or draft.sender_columns() else []),
+        *([_steps_text(campaign)] if campaign.steps else []),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _steps_text(campaign: Campaign) -> str:
+    steps = [[each.name, each.after, each.text] for each in campaign.steps]
+    return json.dumps([stop_on_text(campaign.stop_on), steps])
 
 
 def is_unchanged(draft: Draft, ledger: Ledger, characters: int | None, now: float) -> bool:

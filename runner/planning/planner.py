@@ -8,14 +8,15 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.message.acquaintance import Obstacle
-from runner.message.plan import Change, Entry, Known, PlannedMessage
+from runner.message.follow_up import ENDS
+from runner.message.plan import FIRST_STEP, Change, Entry, Known, PlannedMessage
 from runner.message.prospect import Prospect, Recipient, RowSkip
 from runner.message.status import OPEN, MessageStatus, SkipReason
 from runner.templating.leftover_braces import has_leftover
@@ -42,6 +43,15 @@ Render = Callable[[Prospect], Rendered]
 """Renders a row."""
 
 
+class StepPlan(NamedTuple):
+    """A follow-up of every message. `previous`: the step before it; `after`: seconds after that."""
+
+    name: str
+    previous: str
+    after: float
+    render: Render
+
+
 def plan_messages(
     rows: Iterable[Prospect | RowSkip],
     render: Render,
@@ -54,18 +64,20 @@ def plan_messages(
     bars: ObstacleLookup = lambda _: {},
     named_sender: NamedSender | None = None,
     sender_columns: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    steps: Sequence[StepPlan] = (),
 ) -> Iterator[list[Entry | RowSkip]]:
     """Yield chunks of what each row becomes, in file order. `contact_once_in`: see
     `Contact.bars`; `bars`: returns who is not written to since Inbox knows them; `named_sender`:
     the sender that a row names, or why it is none (None: rows name none); `sender_columns`: what
-    texts may say of each sender."""
+    texts may say of each sender; `steps`: what follows the first message."""
+    there = frozenset(sender.id for sender in senders)
     assign = partial(_sender_of, senders, named_sender)
     with_sender = partial(_with_sender, sender_columns)
     rows = iter(rows)
     while chunk := list(islice(rows, PLAN_CHUNK)):
         recipients = [row.recipient for row in chunk if row.recipient is not None]
         have, barred = known(recipients), bars(recipients)
-        yield [
+        entries = [
             row
             if isinstance(row, RowSkip) and not _is_message(row)
             else _entry(
@@ -73,6 +85,14 @@ def plan_messages(
             )
             for row in chunk
         ]
+        if steps:
+            entries = [
+                _with_later(row, entry, steps, with_sender, suppressed, there)
+                if isinstance(row, Prospect) and isinstance(entry, Entry)
+                else entry
+                for row, entry in zip(chunk, entries, strict=True)
+            ]
+        yield entries
 
 
 def _is_message(skip: RowSkip) -> bool:
@@ -117,6 +137,75 @@ def _entry(
         row.row, row.recipient, sender, text, row.columns, skip, detail, free_at, zone
     )
     return Entry(planned, Change.NEW if known is None else _change(planned, known), known)
+
+
+def _with_later(
+    row: Prospect,
+    entry: Entry,
+    steps: Sequence[StepPlan],
+    with_sender: Callable[[Prospect, str], Prospect],
+    suppressed: Mapping[str, str],
+    senders: Collection[str],
+) -> Entry:
+    """Return an entry with what follows it. Before the first message is sent, follow-ups are
+    planned as it is; from then on they go from its sender, whatever the row says."""
+    planned, known = entry.planned, entry.known
+    later = known.later if known else {}
+    begun = known is not None and known.status in (_S.SENT, *OPEN)
+    sender = known.sender if known is not None and begun else planned.sender
+    past = {each.previous for each in later.values() if each.status in (_S.SENT, *OPEN)}
+    there = {FIRST_STEP, *later}
+    entries: list[Entry] = []
+    before: SkipReason | None = None if begun else planned.skip
+    for step in steps:
+        was = later.get(step.name)
+        is_unwritten = step.previous in past or (planned.skip is not None and not begun)
+        if was is None and (is_unwritten or step.previous not in there):
+            continue  # they are past it, or do not get the first one
+        there.add(step.name)
+        text, skip, detail = "", planned.skip, planned.detail
+        if planned.recipient.id in suppressed:
+            skip, detail = SkipReason.SUPPRESSED, suppressed[planned.recipient.id]
+        elif begun and sender not in senders:
+            skip = SkipReason.UNKNOWN_SENDER
+            detail = f"the first message came from {sender}, which is not among the senders now"
+        elif begun or planned.skip is None:
+            text, skip, detail = step.render(with_sender(row, sender))
+            if skip is None and before is not None:
+                skip, detail = SkipReason.STEP_BEFORE, "the message before it is skipped"
+        message = planned._replace(
+            sender=sender,
+            text=text,
+            skip=skip,
+            detail=detail,
+            free_at=0.0,
+            step=step.name,
+            previous=step.previous,
+            after=step.after,
+        )
+        change = _change_of_step(message, was)
+        if was is not None and change is Change.KEPT:
+            message = message._replace(previous=was.previous, after=was.after)
+        entries.append(Entry(message, change, was))
+        before = skip
+    return entry._replace(later=tuple(entries))
+
+
+def _change_of_step(planned: PlannedMessage, known: Known | None) -> Change:
+    """Return the change to a follow-up. What has ended with its person is not begun again, and one
+    that was skipped with the message before it comes back with that."""
+    if known is None:
+        return Change.NEW
+    if known.status is _S.SKIPPED and known.reason in ENDS:
+        return Change.KEPT
+    if known.status is _S.SKIPPED and known.reason == SkipReason.STEP_BEFORE:
+        if planned.skip not in (None, SkipReason.STEP_BEFORE):
+            return Change.SKIPPED
+        same = (known.text, known.sender) == (planned.text, planned.sender)
+        return Change.SAME if same else Change.REQUEUED
+    if known.status is _S.WAITING and planned.skip is not None:
+        return Change.SKIPPED
+    return _change(planned, known)
 
 
 def _sender_of(

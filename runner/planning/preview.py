@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 
 from runner.ledger.campaigns import account_links
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import acquaintances, holds, plans
+from runner.ledger.messages import acquaintances, follow_ups, holds, plans
 from runner.ledger.queries import totals
 from runner.message.acquaintance import Obstacle, bar_of
 from runner.message.plan import Change, Entry, Known, PlannedMessage
 from runner.message.prospect import Recipient, RowSkip
-from runner.message.status import MessageStatus
+from runner.message.status import OPEN, MessageStatus
 from runner.planning.draft import Draft
 from runner.planning.eta import Stretch, hours_of
-from runner.planning.planner import Render, plan_messages
+from runner.planning.planner import Render, StepPlan, plan_messages, render_with
 from runner.schedule import Hours
 
 _S = MessageStatus
@@ -28,6 +28,31 @@ See = Callable[[Draft, Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]],
 
 CHANGES_KEPT = 3
 """Changed texts kept to be shown."""
+
+
+@dataclass(slots=True)
+class StepPreview:
+    """A follow-up's figures. `to_come`: how many would get it if nobody answers; `added`: of those
+    whose first message is sent already; `made`: how many have got it, or perhaps."""
+
+    to_come: int = 0
+    added: int = 0
+    made: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def count(self, entry: Entry, *, begun: bool) -> None:
+        """Count one person's."""
+        planned, known = entry.planned, entry.known
+        if known is not None and known.status in (_S.SENT, *OPEN):
+            self.made += 1
+        elif entry.change is Change.KEPT:
+            assert known is not None
+            self.skipped[known.reason or str(known.status)] += 1
+        elif planned.skip is not None:
+            self.skipped[planned.skip] += 1
+        else:
+            self.to_come += 1
+            self.added += begun and entry.change is Change.NEW
 
 
 @dataclass(slots=True)
@@ -51,6 +76,8 @@ class Preview:
     host: str = ""  # of the API
     handles: Mapping[str, str] = field(default_factory=dict)  # sender: username, as the API says
     hours: Hours | None = None  # in which it may send; None for always
+    steps: dict[str, StepPreview] = field(default_factory=dict)
+    steps_removed: Mapping[str, int] = field(default_factory=dict)  # how many have it to come
 
     @property
     def adds(self) -> int:
@@ -69,8 +96,35 @@ class Preview:
             found[each.sender] += each.count
         return found
 
+    @property
+    def to_follow(self) -> int:
+        """Return the follow-ups that would go to those who do not answer."""
+        return sum(each.to_come for each in self.steps.values())
+
     def count(self, entry: Entry | RowSkip) -> PlannedMessage | None:
         """Count an entry. Returns the message that this run would send for it, if any."""
+        if isinstance(entry, Entry) and entry.later:
+            self._count_later(entry)
+        return self._count_first(entry)
+
+    def _count_later(self, entry: Entry) -> None:
+        begun = entry.known is not None and entry.known.status in (_S.SENT, *OPEN)
+        to_come = False
+        for each in entry.later:
+            to_come |= each.known is not None and each.known.status in (_S.QUEUED, _S.WAITING)
+            step = self.steps.setdefault(each.planned.step, StepPreview())
+            step.count(each, begun=begun)
+            if each.change is Change.REVISED:
+                self._note_change(each)
+        was = entry.known.status if entry.known else None
+        self.queued_seen += to_come and was is not _S.QUEUED
+
+    def _note_change(self, entry: Entry) -> None:
+        self.changed += 1
+        if len(self.changes) < CHANGES_KEPT:
+            self.changes.append(entry)
+
+    def _count_first(self, entry: Entry | RowSkip) -> PlannedMessage | None:
         self.rows += 1
         if isinstance(entry, RowSkip):
             self.skipped[entry.reason] += 1
@@ -82,9 +136,7 @@ class Preview:
         was = known.status if known else None
         self.queued_seen += was is _S.QUEUED
         if entry.change is Change.REVISED:
-            self.changed += 1
-            if len(self.changes) < CHANGES_KEPT:
-                self.changes.append(entry)
+            self._note_change(entry)
         if entry.change is Change.KEPT or (was is not None and was not in (_S.QUEUED, _S.SKIPPED)):
             assert was is not None
             self.kept[was] += 1
@@ -114,10 +166,12 @@ def planned_entries(
     ledger: Ledger | None,
     suppressed: Mapping[str, str],
     render: Render,
+    characters: int | None,
     progress: RowProgress,
     now: float,
 ) -> Iterator[list[Entry | RowSkip]]:
-    """Yield the plan of a draft in chunks, against what the ledger knows (None: nothing)."""
+    """Yield the plan of a draft in chunks, against what the ledger knows (None: nothing).
+    `characters`: the longest text that the platform allows, None for any."""
 
     def known(recipients: Sequence[Recipient]) -> Mapping[Recipient, Known]:
         if asked is None:
@@ -151,6 +205,10 @@ def planned_entries(
         bars=bars,
         named_sender=draft.named_sender(),
         sender_columns=draft.sender_columns(),
+        steps=[
+            StepPlan(each.name, each.previous, each.after, render_with(each.template, characters))
+            for each in draft.steps
+        ],
     ):
         rows += len(chunk)
         progress(rows)
@@ -161,18 +219,21 @@ def preview(
     draft: Draft,
     ledger: Ledger | None,
     render: Render,
+    characters: int | None,
     progress: RowProgress,
     now: float,
     see: See | None = None,
 ) -> Preview:
-    """Count what a plan would do. `see`: reads every entry meanwhile."""
+    """Count what a plan would do. `see`: reads every entry meanwhile; `characters`: the longest
+    text that the platform allows, None for any."""
     suppressed = ledger.read(plans.suppressed) if ledger else {}
     on_hold = {each.recipient for each in ledger.read(holds.listed, now)} if ledger else ()
     known = ledger.read(account_links.handles, rehearsal=draft.campaign.rehearsal) if ledger else {}
     found = Preview(draft.campaign.name, handles=known, hours=hours_of(draft))
 
     def entries() -> Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]:
-        for chunk in planned_entries(draft, ledger, suppressed, render, progress, now):
+        plan = planned_entries(draft, ledger, suppressed, render, characters, progress, now)
+        for chunk in plan:
             for entry in chunk:
                 planned = found.count(entry)
                 if on_hold and planned is not None and planned.recipient.id in on_hold:
@@ -181,7 +242,15 @@ def preview(
 
     (see or _exhaust)(draft, entries())
     found.removed = _queue_gone(found, draft, ledger)
+    if ledger is not None and draft.row is not None and draft.row.stop_on:
+        names = step_names(draft)
+        found.steps_removed = ledger.read(follow_ups.counts_of_others, draft.row.id, names)
     return found
+
+
+def step_names(draft: Draft) -> list[str]:
+    """Return the names of all follow-ups."""
+    return [each.name for each in draft.steps]
 
 
 def _exhaust(_draft: Draft, entries: Iterator[object]) -> None:
@@ -193,5 +262,8 @@ def _queue_gone(found: Preview, draft: Draft, ledger: Ledger | None) -> int:
     """Return how many queued recipients a whole plan has not seen."""
     if ledger is None or draft.id is None:
         return 0
-    queued = ledger.read(totals.counts, draft.id)[_S.QUEUED]
-    return max(0, queued - found.queued_seen)
+    if draft.row is not None and draft.row.stop_on:
+        to_come = ledger.read(totals.people_to_come, draft.id)
+    else:
+        to_come = ledger.read(totals.counts, draft.id)[_S.QUEUED]
+    return max(0, to_come - found.queued_seen)

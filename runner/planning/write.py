@@ -9,8 +9,9 @@ from runner.events import EventBus, Planned, Reading
 from runner.ledger import rehearsals, schema
 from runner.ledger.campaigns import registry
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import plans
+from runner.ledger.messages import follow_ups, plans
 from runner.ledger.messages.plans import PlanWriter
+from runner.message.follow_up import stop_on_text
 from runner.planning.changes import refuse_changes
 from runner.planning.draft import Draft, refuse_other_name
 from runner.planning.fingerprints import (
@@ -22,7 +23,7 @@ from runner.planning.fingerprints import (
     refuse_edited,
 )
 from runner.planning.planner import Render
-from runner.planning.preview import Preview, RowProgress, planned_entries
+from runner.planning.preview import Preview, RowProgress, planned_entries, step_names
 
 
 def write_plan(
@@ -63,11 +64,13 @@ def write_plan(
             )
         writer = PlanWriter(connection, row)
         progress = report_rows(name, clock, bus)
-        for chunk in planned_entries(draft, ledger, suppressed, render, progress, now):
+        plan = planned_entries(draft, ledger, suppressed, render, characters, progress, now)
+        for chunk in plan:
             for entry in chunk:
                 found.count(entry)
             writer.write(chunk)
         found.removed = writer.gone()
+        found.steps_removed = follow_ups.counts_of_others(connection, row.id, step_names(draft))
         if not accept_changes:
             refuse_changes([found])
         refuse_edited(draft)
@@ -77,7 +80,12 @@ def write_plan(
         if found.rows and not schema.note(connection, key):
             schema.set_note(connection, key, name)
         known = acquaintances_state(connection, draft)
-        writer.finish(plan_fingerprint(draft, suppressed, characters, known), clock.now())
+        writer.finish(
+            plan_fingerprint(draft, suppressed, characters, known),
+            clock.now(),
+            step_names(draft),
+            stop_on_text(draft.campaign.stop_on) if draft.steps else "",
+        )
         if draft.campaign.rehearsal:
             rehearsals.renew_keys(connection, row.id)
     bus.emit(

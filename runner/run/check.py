@@ -179,7 +179,7 @@ def _rows(
         return
     try:
         render = render_with(draft.template, characters)
-        found = preview(draft, ledger, render, lambda _: None, clock.now())
+        found = preview(draft, ledger, render, characters, lambda _: None, clock.now())
     except RunnerError as error:
         yield Check(False, str(error), error.hint)
         return

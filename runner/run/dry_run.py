@@ -116,7 +116,7 @@ def dry_run(
         for draft in drafts:
             longest = known_characters(ledger, origin_of(draft), draft.campaign.api.platform)
             render = render_with(draft.template, longest)
-            previews.append(preview(draft, ledger, render, progress, clock.now(), see))
+            previews.append(preview(draft, ledger, render, longest, progress, clock.now(), see))
         with collect_refusal(refusals):
             if not accept_changes:
                 refuse_changes(previews)

@@ -228,7 +228,7 @@ class PreparedRun:
             texts = held.enter_context(RenderedTexts(each.render, folder))
             each.render = texts.again
             progress = report_rows(name, clock, bus)
-            counted = preview(each.draft, ledger, texts.first, progress, clock.now())
+            counted = preview(each.draft, ledger, texts.first, each.longest, progress, clock.now())
             counted.host, counted.handles = _host_of(each.draft.campaign), each.team.handles
             found.append(counted)
             queues.append((each.draft, counted.waiting))

@@ -211,6 +211,7 @@ def settings(driven: Driven, ledger: Ledger) -> Settings:
         grace=campaign.schedule.grace,
         senders=frozenset(each.id for each in campaign.senders),
         replies=reply_settings(campaign) if campaign.api.version == "v2" else None,
+        has_steps=bool(campaign.steps),
     )
 
 

@@ -59,9 +59,14 @@ class Attempted(NamedTuple):
 
 
 async def attempt(
-    lane: Lane, channel: Channel, request: SendRequest, permit: Permit
+    lane: Lane,
+    channel: Channel,
+    request: SendRequest,
+    permit: Permit,
+    within: float = SEND_BY,
 ) -> Attempted | None:
-    """Send a message once; return None when it was not there to be sent.
+    """Send a message once, or not at all if that cannot be begun `within` seconds; return None when
+    it was not there to be sent.
 
     Raises Fenced when another owner has the lane, LedgerError when an intent or an outcome could
     not be recorded, ForeignKeyUse when the API knows the key from another ledger.
@@ -69,7 +74,7 @@ async def attempt(
     if request.campaign in lane.stops.campaigns:
         lane.pacer.cancel(permit)
         return None
-    deadline = lane.clock.boot() + SEND_BY
+    deadline = lane.clock.boot() + within
     number = await _claim(lane, request, permit)
     if number is None:
         return None

@@ -19,11 +19,13 @@ from runner.events import Waiting
 from runner.ledger.messages import decisions, queue
 from runner.ledger.messages.queue import QueuedMessage, SenderQueue
 from runner.message.key import message_key
+from runner.message.outcome import SEND_BY
 from runner.message.status import MessageStatus
 from runner.pacing.pacer import Permit, Ready
 from runner.schedule import Hours, is_open, local_moment, next_close, next_open
 from runner.sending.attempt import attempt
 from runner.sending.controls.idle_end import end_if_idle
+from runner.sending.inbox.follow_up_check import SEND_WITHIN, thread_to_follow
 from runner.sending.lane import Lane
 
 READ_AHEAD = 200
@@ -70,13 +72,20 @@ class OpenZones:
         return self.open != before
 
 
+class Head(NamedTuple):
+    """A part of the queue: what a sender has of a campaign, first messages or what follows them."""
+
+    sender: str
+    campaign: int
+    follows: bool = False
+
+
 class Turn(NamedTuple):
     """A sender's turn to send a message of a campaign. `lead`: the seconds before it may go in
     which it may be begun; `at`: when its limits let it go (boot seconds); `binds`: what it waits
     for until then."""
 
-    sender: str
-    campaign: int
+    head: Head
     lead: float
     at: float
     binds: str
@@ -84,15 +93,15 @@ class Turn(NamedTuple):
 
 @dataclass(slots=True)
 class Dispatcher:
-    """A lane's queue. `_heads`: read ahead, by sender and campaign;
-    `_recheck_at`: of those that had nothing due (boot seconds); `_turns`: campaigns, the one that
+    """A lane's queue. `_heads`: read ahead; `_recheck_at`: of those that had nothing due (boot
+    seconds); `_turns`: campaigns, the one that
     has waited longest first; `_taken`: messages under way, some of them in the queue still;
     `_starting`: campaigns whose start is to come; `_is_over`: nothing is due and nothing can become
     due."""
 
     lane: Lane
-    _heads: dict[tuple[str, int], deque[QueuedMessage]] = field(default_factory=dict)
-    _recheck_at: dict[tuple[str, int], float] = field(default_factory=dict)
+    _heads: dict[Head, deque[QueuedMessage]] = field(default_factory=dict)
+    _recheck_at: dict[Head, float] = field(default_factory=dict)
     _turns: list[int] = field(default_factory=list)
     _taken: set[int] = field(default_factory=set)
     _zones: OpenZones = field(default_factory=lambda: OpenZones({}, {}))
@@ -119,19 +128,21 @@ class Dispatcher:
                 self.lane.stops.fail(error)
 
     async def _send(self, queued: QueuedMessage, permit: Permit) -> None:
-        lane = self.lane
-        check = lane.campaigns[queued.campaign].acquaintances
+        lane, thread, within = self.lane, "", SEND_BY
         try:
-            if check is not None and not await check.may_go(lane, queued):
+            if queued.follows:
+                thread = await thread_to_follow(lane, queued)
+                within = SEND_WITHIN
+            if not (thread if queued.follows else await self._may_begin(queued)):
                 self._give_back(queued, permit)
                 return
             channel = lane.channel(queued.campaign)
             key = message_key(
                 queued.campaign_name, queued.step, queued.recipient, queued.generation
             )
-            body = channel.compose(queued.sender, queued.recipient, queued.text)
+            body = channel.compose(queued.sender, queued.recipient, queued.text, thread)
             request = lane.request(channel, queued, key, body)
-            done = await attempt(lane, channel, request, permit)
+            done = await attempt(lane, channel, request, permit, within)
             if done is None or done.status in (MessageStatus.QUEUED, MessageStatus.SKIPPED):
                 lane.limit.uncount(queued.id)
         except Exception as error:
@@ -141,12 +152,17 @@ class Dispatcher:
             lane.in_flight.end(queued.campaign)
             lane.notify()
 
+    async def _may_begin(self, queued: QueuedMessage) -> bool:
+        """Return whether a first message may go, as far as Inbox knows its recipient."""
+        check = self.lane.campaigns[queued.campaign].acquaintances
+        return check is None or await check.may_go(self.lane, queued)
+
     def _give_back(self, queued: QueuedMessage, permit: Permit) -> None:
         """Leave a message as the ledger has it: if it is still queued, it is the next of its
         sender."""
         self.lane.pacer.cancel(permit)
         self.lane.limit.uncount(queued.id)
-        head = queued.sender, queued.campaign
+        head = Head(queued.sender, queued.campaign, queued.follows)
         self._heads.pop(head, None)
         self._recheck_at.pop(head, None)
 
@@ -174,15 +190,15 @@ class Dispatcher:
                     self._tell_wait(found.at, now, found.binds)
                 await lane.wakeups.wait(begins_at)
                 continue
-            if lane.room(found.campaign) <= 0:
+            if lane.room(found.head.campaign) <= 0:
                 await lane.wakeups.wait()
                 continue
-            queued = self._heads[found.sender, found.campaign].popleft()
-            if queued.recipient.id in lane.campaigns[found.campaign].suppressed:
+            queued = self._heads[found.head].popleft()
+            if queued.recipient.id in lane.campaigns[queued.campaign].suppressed:
                 self._skip_listed(queued)
                 continue
             self._begin(queued)
-            return queued, lane.pacer.take(found.sender, now, max(now, found.at))
+            return queued, lane.pacer.take(queued.sender, now, max(now, found.at))
         return None
 
     def _lead(self, sender: str, campaign: int) -> float:
@@ -240,14 +256,16 @@ class Dispatcher:
             if campaign in lane.stops.campaigns:
                 continue
             for sender in lane.pacer.senders:
-                if sender in lane.stops.senders or not self._has_due(sender, campaign):
+                if sender in lane.stops.senders:
+                    continue
+                if (head := self._due_head(sender, campaign)) is None:
                     continue
                 lead = self._lead(sender, campaign)
                 if sender in lane.in_flight.reserved:
                     ready[sender] = Ready(math.inf, "what is in doubt goes first")
                 elif sender not in ready:
                     ready[sender] = lane.pacer.ready(sender, now, lead)
-                found = Turn(sender, campaign, lead, *ready[sender])
+                found = Turn(head, lead, *ready[sender])
                 if lane.room(campaign) <= 0:
                     full = full or found
                     break
@@ -264,21 +282,38 @@ class Dispatcher:
         self._turns.remove(campaign)
         self._turns.append(campaign)
 
-    def _has_due(self, sender: str, campaign: int) -> bool:
-        """Return whether a sender has a message of a campaign that is due, read ahead."""
-        head = sender, campaign
+    def _due_head(self, sender: str, campaign: int) -> Head | None:
+        """Return what a sender has of a campaign that is due, read ahead: follow-ups before first
+        messages."""
+        if self.lane.campaigns[campaign].has_steps:
+            follow_ups = Head(sender, campaign, follows=True)
+            if self._has_due(follow_ups):
+                return follow_ups
+        first = Head(sender, campaign)
+        return first if self._has_due(first) else None
+
+    def _has_due(self, head: Head) -> bool:
+        """Return whether something of this part of the queue is due, read ahead."""
         if self._heads.get(head):
             return True
         lane = self.lane
         now = lane.clock.boot()
         if self._recheck_at.get(head, now) > now:
             return False
-        zones = self._zones.open.get(campaign)  # None: it has no schedule
+        zones = self._zones.open.get(head.campaign)  # None: it has no schedule
         if zones is not None and not zones:
             return False
         wall = lane.clock.now()
         found = lane.ledger.read(
-            queue.due, campaign, sender, wall, READ_AHEAD, lane.only, zones, self._taken
+            queue.due,
+            head.campaign,
+            head.sender,
+            wall,
+            READ_AHEAD,
+            lane.only,
+            zones,
+            self._taken,
+            follow_ups=lane.id if head.follows else "",
         )
         self._heads[head] = deque(found)
         if not found:
@@ -290,7 +325,7 @@ class Dispatcher:
         lane, flight = self.lane, self.lane.in_flight
         waiting = [
             each
-            for each in lane.ledger.read(queue.waiting, lane.stops.running, lane.only)
+            for each in lane.ledger.read(queue.waiting, lane.stops.running, lane.only, lane.id)
             if each.sender in lane.pacer.senders and each.sender not in lane.stops.senders
         ]
         wall, now = lane.clock.now(), lane.clock.boot()
@@ -298,6 +333,9 @@ class Dispatcher:
             each: lane.campaigns[each.campaign].opens(each.zone, max(each.next_at, wall))
             for each in waiting
         }
+        hears_at = wall + max(0.0, flight.hears_at - now)
+        unheard = [each for each in waiting if each.unheard and opens[each] < hears_at]
+        opens |= dict.fromkeys(unheard, hears_at)
         first = min(opens, key=lambda each: opens[each], default=None)
         next_at = math.inf if first is None else now + opens[first] - wall
         self._read_zones()
@@ -311,6 +349,8 @@ class Dispatcher:
             return False
         if not waiting and not flight.count:
             self._tell_wait(math.inf, now, f"settling {flight.settling} in doubt")
+        elif first in unheard:
+            self._tell_wait(next_at, now, "replies are read before the next follow-up")
         elif first is not None and opens[first] > max(first.next_at, wall):
             self._tell_wait(next_at, now, self._closed(first, opens[first]))
         elif first is not None and first.held and not flight.count:

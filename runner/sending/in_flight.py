@@ -23,7 +23,7 @@ class InFlight:
     that this run will still try to settle (an attempt adds its own until it has counted), and
     `reserved`, the senders whose next message is a repeat. The drive: `is_dispatched`, once nothing
     more of the queue is sent. The poll for replies: `answered`, doubts whose people have answered,
-    until the reconciler has seen it.
+    until the reconciler has seen it, and `hears_at`, when it reads again (boot seconds).
     """
 
     count: int = 0
@@ -35,6 +35,7 @@ class InFlight:
     reserved: Collection[str] = ()
     is_dispatched: bool = False
     answered: set[int] = field(default_factory=set)
+    hears_at: float = math.inf
 
     def begin(self, campaign: int) -> None:
         """Count a message of a campaign that is taken out of the queue."""

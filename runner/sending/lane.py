@@ -70,6 +70,7 @@ class Settings:
     senders: Collection[str] | None = None  # those that the file names; None for any
     acquaintances: AcquaintanceCheck | None = None  # before a first message; None: nobody is asked
     replies: ReplySettings | None = None  # None: they are not read
+    has_steps: bool = False  # follow-ups come after its first messages
 
     def opens(self, zone: str, at: float) -> float:
         """Return when a message to a recipient in `zone` may go, from `at` on (Unix seconds)."""
@@ -183,6 +184,7 @@ class Lane:
             server_at=channel.server_now(),
             is_repeat=is_repeat,
             contact_once_in=self.campaigns[message.campaign].contact_once_in,
+            follows=message.follows,
         )
 
     def sent_at(self, channel: Channel) -> float:

@@ -32,6 +32,7 @@ from runner.message.status import MessageStatus
 from runner.pacing.windows import DAY
 from runner.sending.attempt import attempt
 from runner.sending.backoff import backoff_delay
+from runner.sending.inbox.follow_up_check import is_unanswered
 from runner.sending.lane import Lane
 
 MOST_LOOKUPS = 3
@@ -71,12 +72,14 @@ class Case:
 class Reconciler:
     """A lane's messages in doubt and their settling, now and as they appear, until nothing is left
     to try. `_cases`: of all that is in doubt now, by message; `_hold_ends`: when the first hold
-    that bars a repeat is over (boot seconds)."""
+    that bars a repeat is over (boot seconds); `_answered`: follow-ups in doubt that must not be
+    repeated, since their threads have gone on."""
 
     lane: Lane
     _cases: dict[int, Case] = field(default_factory=dict)
     _told: float = 0.0
     _hold_ends: float = math.inf
+    _answered: set[int] = field(default_factory=set)
 
     async def run(self) -> None:
         """Settle until nothing is left to try and dispatch is over. Errors go to `Stops.fail`."""
@@ -226,7 +229,8 @@ class Reconciler:
         wants no messages, or the file no longer names the sender."""
         senders = self.lane.campaigns[doubt.campaign].senders
         gone = senders is not None and doubt.sender not in senders
-        return doubt.unconfirmed or doubt.foreign or gone or self._unwanted(doubt)
+        answered = doubt.id in self._answered
+        return doubt.unconfirmed or doubt.foreign or gone or answered or self._unwanted(doubt)
 
     def _unwanted(self, doubt: Doubt) -> bool:
         """Return whether the recipient has been put on a do-not-contact list, or taken off the
@@ -291,6 +295,9 @@ class Reconciler:
         right = (by_policy or self._repeats(doubt)) and self._may_send(doubt)
         if not right or self._closed_for(doubt) > 0.0 or self._paced_for(doubt) > 0.0:
             return None  # what was right a moment ago is judged again
+        if doubt.follows and not await is_unanswered(lane, doubt.campaign, doubt.id):
+            self._answered.add(doubt.id)  # from now on it is looked up
+            return None
         permit = lane.pacer.take(doubt.sender, lane.clock.boot())
         lane.limit.count(doubt.id)
         channel = self._channel(doubt)

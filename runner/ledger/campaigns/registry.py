@@ -28,6 +28,7 @@ class CampaignRow:
     team: str | None
     fingerprint: str | None
     rehearsal: bool
+    stop_on: str = ""  # see `follow_up.stop_on_text`; empty: it has no steps
 
     @property
     def lane(self) -> str | None:
@@ -48,6 +49,7 @@ _CAMPAIGN_COLUMNS = (
     campaign.c.team,
     campaign.c.fingerprint,
     campaign.c.rehearsal,
+    campaign.c.stop_on,
 )
 
 

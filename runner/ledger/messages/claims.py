@@ -15,9 +15,10 @@ from sqlalchemy import Connection, insert, select, update
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake
 from runner.ledger.locks import lock_recipients
+from runner.ledger.messages import follow_up_claims
 from runner.ledger.messages.eligibility import is_first_of, may_go
 from runner.ledger.messages.holds import is_held
-from runner.ledger.messages.late_skips import LateSkip
+from runner.ledger.messages.late_skips import LateSkip, skip_late
 from runner.ledger.messages.recontact import skip_contacted
 from runner.ledger.messages.suppression import is_suppressed
 from runner.ledger.schema import attempt, lane, message, status_is
@@ -51,6 +52,7 @@ class SendRequest(NamedTuple):
     server_at: float
     is_repeat: bool = False
     contact_once_in: float | None = None
+    follows: bool = False  # it comes after another message to its recipient
 
 
 class NotClaimed(StrEnum):
@@ -79,13 +81,18 @@ def claim(
     }
     lock_recipients(connection, first_sends)
     passed, waiting = skip_contacted(connection, first_sends)
+    for id, why in follow_up_claims.barred(connection, owned).items():
+        if why is None or id not in first_sends:
+            waiting.add(id)
+        else:
+            passed |= skip_late(connection, {id: why})
     now = min((request.started_at for request in owned), default=0.0)
     numbers: dict[int, int] = {}
     for is_repeat in (False, True):
         ids = [
             request.message
             for request in owned
-            if request.is_repeat is is_repeat and (is_repeat or request.message not in waiting)
+            if request.is_repeat is is_repeat and request.message not in waiting
         ]
         if not ids:
             continue

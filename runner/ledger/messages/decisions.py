@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, case, delete, exists, insert, select, update
 
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind
 from runner.ledger.locks import lock_all_campaigns, lock_campaign, lock_claims
-from runner.ledger.messages import holds
+from runner.ledger.messages import follow_ups, holds
+from runner.ledger.messages.follow_ups import TO_COME
 from runner.ledger.messages.outcomes import invalidate_plan
 from runner.ledger.messages.suppression import skip_own_list, skip_suppressed
 from runner.ledger.schema import attempt, hold, message, status_is, suppression
@@ -49,12 +50,12 @@ def retry(connection: Connection, request: RetryRequest) -> int:
     wanted = update(message).where(*_wanted(request))
     if request.new_key:
         wanted = wanted.values(generation=message.c.generation + 1)
+    status = case((message.c.previous == "", _S.QUEUED.value), else_=_S.WAITING.value)
     queued = connection.execute(
-        wanted.values(
-            status=_S.QUEUED, reason="", detail="", not_before=0.0, tries=0, unplanned=True
-        )
+        wanted.values(status=status, reason="", detail="", not_before=0.0, tries=0, unplanned=True)
     ).rowcount
     if queued:
+        follow_ups.follow(connection, message.c.campaign == request.campaign)
         invalidate_plan(connection, request.campaign)
     return queued
 
@@ -88,7 +89,7 @@ def withdraw(connection: Connection, id: int, *, planned: bool = False) -> int:
     since."""
     lock_campaign(connection, id)
     lock_claims(connection)
-    wanted = update(message).where(message.c.campaign == id, message.c.status == _S.QUEUED)
+    wanted = update(message).where(message.c.campaign == id, message.c.status.in_(TO_COME))
     if planned:
         wanted = wanted.where(~message.c.unplanned)
     return connection.execute(wanted.values(status=_S.CANCELLED, reason="withdrawn")).rowcount

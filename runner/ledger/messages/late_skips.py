@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, update
 
-from runner.ledger.schema import message
+from runner.ledger.messages.follow_ups import TO_COME, follow_after
+from runner.ledger.schema import message, status_is
 from runner.message.status import MessageStatus, SkipReason
 
 _S = MessageStatus
@@ -23,6 +24,7 @@ class LateSkip:
 
 
 def skip_late(connection: Connection, skipped: dict[int, LateSkip]) -> dict[int, LateSkip]:
+    """Skip messages that are not begun, and what follows them."""
     if skipped:
         values: list[dict[str, Any]] = [
             {"_id": id, "reason": why.reason, "detail": why.detail, "not_before": why.free_at}
@@ -30,7 +32,7 @@ def skip_late(connection: Connection, skipped: dict[int, LateSkip]) -> dict[int,
         ]
         connection.execute(
             update(message)
-            .where(message.c.id == bindparam("_id"), message.c.status == _S.QUEUED)
+            .where(message.c.id == bindparam("_id"), status_is(message, *TO_COME))
             .values(
                 status=_S.SKIPPED,
                 reason=bindparam("reason"),
@@ -39,4 +41,5 @@ def skip_late(connection: Connection, skipped: dict[int, LateSkip]) -> dict[int,
             ),
             values,
         )
+        follow_after(connection, sorted(skipped))
     return skipped

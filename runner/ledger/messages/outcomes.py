@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, literal_column, select, update
 
 from runner.errors import LedgerError
-from runner.ledger.messages import feeds
+from runner.ledger.messages import feeds, follow_ups
 from runner.ledger.messages.late_skips import LateSkip
 from runner.ledger.messages.suppression import skip_suppressed
 from runner.ledger.schema import attempt, campaign, message
@@ -76,6 +76,7 @@ _BEFORE = Prepared(
             message.c.status,
             message.c.tries,
             message.c.message_id,
+            follow_ups.is_followed(),
         )
         .where(message.c.id.in_(each_of("ids", database)))
         .order_by(message.c.id)  # always in one order, or two of these could wait for each other
@@ -95,8 +96,11 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
     rows = _BEFORE.rows(connection, ids=json.dumps([result.message for result in results]))
     now: dict[int, _Before] = {}
     retried: list[int] = []
-    for id, number, *standing in rows:
-        now[id] = _Before(*standing)
+    followed: set[int] = set()
+    for id, number, status, tries, message_id, is_followed in rows:
+        now[id] = _Before(status, tries, message_id)
+        if is_followed:
+            followed.add(id)
         if number > 1:
             retried.append(id)
     unproven = unproven_attempts(connection, retried)
@@ -130,6 +134,9 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
         now[result.message] = _Before(status.value, tries, result.message_id or was.message_id)
     _ATTEMPT.run_many(connection, attempts)
     _write_moves(connection, moves)
+    if followed:
+        ended = {each["_id"] for each in moves if each["status"] in _ENDED}
+        follow_ups.follow_after(connection, sorted(followed & ended))
     if found := [
         each["_id"] for each in moves if each["_from"] == _S.IN_DOUBT and each["thread_id"]
     ]:
@@ -192,6 +199,9 @@ _TAKEN = Prepared(
         attempt.c.outcome == AttemptOutcome.ACCEPTED,
     )
 )
+
+
+_ENDED = (_S.SENT, _S.REJECTED, _S.FAILED)
 
 
 def _is_late_doubt(move: dict[str, Any]) -> bool:

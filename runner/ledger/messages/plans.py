@@ -29,6 +29,7 @@ from sqlalchemy import (
 from runner.errors import LedgerError
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.locks import lock_campaign, lock_plans
+from runner.ledger.messages import follow_ups
 from runner.ledger.schema import campaign, message, row_skip, status_is, suppression
 from runner.ledger.statements import (
     PLANNING_CACHE,
@@ -41,7 +42,6 @@ from runner.ledger.statements import (
     texts_of,
 )
 from runner.message.plan import (
-    FIRST_STEP,
     Change,
     Contact,
     Entry,
@@ -70,6 +70,9 @@ _KNOWN = Prepared(
             message.c.detail,
             message.c.sent_at,
             message.c.zone,
+            message.c.step,
+            message.c.previous,
+            message.c.after,
         )
         .where(message.c.recipient.in_(texts_of("recipients", database)))
         .order_by(message.c.id)
@@ -101,19 +104,26 @@ def known(
     rows: Sequence[Any] = _KNOWN.run(connection, recipients=ids).all()
     found: dict[Recipient, Known] = {}
     contacts: dict[Recipient, Contact] = {}
-    for of, platform, id_type, to, status, reason, sender, text, number, detail, at, zone in rows:
+    later: dict[Recipient, dict[str, Known]] = {}
+    for of, platform, id_type, to, status, *rest in rows:
+        reason, sender, text, number, detail, at, zone, step, previous, after = rest
         recipient = Recipient(platform, id_type, to)
         mine = of == id
         if mine:
-            found[recipient] = Known(
-                sender, MessageStatus(status), text, number, reason, detail, zone
-            )
+            known = Known(sender, MessageStatus(status), text, number, reason, detail, zone)
+            if previous:
+                known = known._replace(previous=previous, after=after)
+                later.setdefault(recipient, {})[step] = known
+            else:
+                found[recipient] = known
         elif of in kin and recipient not in found and status != _S.SKIPPED:
             found[recipient] = Known(sender)
         if not mine and of in names and status in (_S.SENT, *OPEN):
             when = math.inf if at is None else at
             if recipient not in contacts or when > contacts[recipient].at:
                 contacts[recipient] = Contact(names[of], when)
+    for recipient, steps in later.items():
+        found[recipient] = found[recipient]._replace(later=steps)
     for recipient, contact in contacts.items():
         found[recipient] = found[recipient]._replace(contact=contact)
     return found
@@ -164,44 +174,46 @@ class PlanWriter:
             if isinstance(entry, RowSkip):
                 skips.append(self._row_skip(entry))
                 continue
-            planned = entry.planned
-            if entry.change is Change.NEW:
-                new.append(self._new(planned))
-                if self._replans:
-                    seen.append((planned.recipient.id,))
-                continue
-            seen.append((planned.recipient.id,))
-            match entry.change:
-                case Change.REQUEUED:
-                    revised.append(self._revised(planned, entry.known, _S.QUEUED))
-                case Change.REVISED:
-                    revised.append(self._revised(planned, entry.known, None))
-                case Change.SKIPPED:
-                    revised.append(self._revised(planned, entry.known, _S.SKIPPED))
-                case Change.SAME | Change.KEPT:
-                    known = entry.known
-                    if known and (known.row, known.zone) != (planned.row, planned.zone):
-                        moved.append(self._moved(planned))
+            if entry.change is not Change.NEW or self._replans:
+                seen.append((entry.planned.recipient.id,))
+            for each in (entry, *entry.later):
+                planned, known = each.planned, each.known
+                match each.change:
+                    case Change.NEW:
+                        new.append(self._new(planned))
+                    case Change.REQUEUED:
+                        revised.append(self._revised(planned, known, _to_send(planned)))
+                    case Change.REVISED:
+                        revised.append(self._revised(planned, known, None))
+                    case Change.SKIPPED:
+                        revised.append(self._revised(planned, known, _S.SKIPPED))
+                    case Change.SAME | Change.KEPT:
+                        if known and _place(known) != _place(planned):
+                            moved.append(self._moved(planned))
         self._messages.insert(new)
         if revised:
             self._revise(revised)
         if moved:
             self._connection.execute(
-                self._mine().values({name: bindparam(name) for name in ("row", "zone", "columns")}),
+                self._mine().values({name: bindparam(name) for name in _PLACE}),
                 moved,
             )
         self._skips.insert(skips)
         self._seen.insert(seen)
 
-    def finish(self, fingerprint: str, at: float) -> None:
-        """Take out of the queue who is gone from the file. Then drop what helped."""
+    def finish(
+        self, fingerprint: str, at: float, steps: Sequence[str] = (), stop_on: str = ""
+    ) -> None:
+        """Take out of the queue who is gone from the file. Then drop what helped. `steps`: the
+        names of all follow-ups; `stop_on`: see `follow_up.stop_on_text`."""
         for index in self._index_later:
             index.create(self._connection)
         self._connection.execute(
             update(message)
             .where(
-                *self._gone(_S.QUEUED, _S.SKIPPED),
-                (message.c.status == _S.QUEUED) | (message.c.reason == SkipReason.CONTACTED),
+                *self._gone(_S.QUEUED, _S.WAITING, _S.SKIPPED),
+                message.c.status.in_((_S.QUEUED, _S.WAITING))
+                | (message.c.reason == SkipReason.CONTACTED),
             )
             .values(
                 status=_S.SKIPPED,
@@ -214,19 +226,23 @@ class PlanWriter:
             .where(message.c.campaign == self._campaign.id, message.c.unplanned.is_(True))
             .values(unplanned=False, outdated=status_is(message, *OPEN))
         )
+        if self._replans and (steps or self._campaign.stop_on):
+            follow_ups.drop_others(self._connection, self._campaign.id, steps)
+            follow_ups.follow(self._connection, message.c.campaign == self._campaign.id)
         # Who is under way and gone from the file must not get a first message by a repeat.
         self._connection.execute(update(message).where(*self._gone(*OPEN)).values(unplanned=True))
         self._connection.execute(
             update(campaign)
             .where(campaign.c.id == self._campaign.id)
-            .values(fingerprint=fingerprint, planned_at=at)
+            .values(fingerprint=fingerprint, planned_at=at, stop_on=stop_on)
         )
         _seen.drop(self._connection)
         set_cache_size(self._connection, USUAL_CACHE)
 
     def gone(self) -> int:
-        """Count the queued recipients that this plan has not seen."""
-        counted = select(func.count()).select_from(message).where(*self._gone(_S.QUEUED))
+        """Count the recipients with something to come that this plan has not seen."""
+        people = func.count(message.c.recipient.distinct())
+        counted = select(people).where(*self._gone(_S.QUEUED, _S.WAITING))
         return self._connection.execute(counted).scalar_one()
 
     def _gone(self, *statuses: MessageStatus) -> tuple[Any, ...]:
@@ -239,12 +255,13 @@ class PlanWriter:
 
     def _new(self, planned: PlannedMessage) -> tuple[Any, ...]:
         """Return the values of `_MESSAGE_COLUMNS`."""
-        row, (platform, id_type, recipient), sender, text, columns, skip, detail, free_at, zone = (
-            planned
-        )
+        row, (platform, id_type, recipient), sender, text, columns, skip, detail, *rest = planned
+        free_at, zone, step, previous, after = rest
         return (
             self._campaign.id,
-            FIRST_STEP,
+            step,
+            previous,
+            after,
             row,
             platform,
             id_type,
@@ -253,7 +270,7 @@ class PlanWriter:
             zone,
             text,
             as_json(columns),
-            (_S.QUEUED if skip is None else _S.SKIPPED).value,
+            (_to_send(planned) if skip is None else _S.SKIPPED).value,
             "" if skip is None else skip.value,
             detail,
             free_at,
@@ -266,8 +283,11 @@ class PlanWriter:
         assert was.status is not None
         return {
             "_recipient": planned.recipient.id,
+            "_step": planned.step,
             "_from": was.status,
             "row": planned.row,
+            "previous": planned.previous,
+            "after": planned.after,
             "sender": planned.sender,
             "zone": planned.zone,
             "text": planned.text,
@@ -303,10 +323,13 @@ class PlanWriter:
             raise LedgerError(f"{len(values)} revisions were due, {changed.rowcount} took place")
 
     def _moved(self, planned: PlannedMessage) -> dict[str, Any]:
-        """Return where the recipient stands in the file now, and in which zone; no change of a
-        text."""
+        """Return where the recipient stands in the file now, in which zone, and when a follow-up
+        goes; no change of a text."""
         return {
             "_recipient": planned.recipient.id,
+            "_step": planned.step,
+            "previous": planned.previous,
+            "after": planned.after,
             "row": planned.row,
             "zone": planned.zone,
             "columns": as_json(planned.columns),
@@ -315,7 +338,7 @@ class PlanWriter:
     def _mine(self) -> Update:
         return update(message).where(
             message.c.campaign == self._campaign.id,
-            message.c.step == FIRST_STEP,
+            message.c.step == bindparam("_step"),
             message.c.recipient == bindparam("_recipient"),
         )
 
@@ -331,9 +354,22 @@ class PlanWriter:
         )
 
 
+def _to_send(planned: PlannedMessage) -> MessageStatus:
+    """Return the status of a message that is to be sent: a follow-up waits for the one before."""
+    return _S.WAITING if planned.previous else _S.QUEUED
+
+
+def _place(each: Known | PlannedMessage) -> tuple[int, str, str, float]:
+    """Return where a message stands among the others, which is no change of its text."""
+    return each.row, each.zone, each.previous, each.after
+
+
+_PLACE = ("row", "zone", "columns", "previous", "after")
 _MESSAGE_COLUMNS = (
     "campaign",
     "step",
+    "previous",
+    "after",
     "row",
     "platform",
     "id_type",

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Boolean,
     ColumnElement,
     CompoundSelect,
     Connection,
+    Select,
+    and_,
     case,
     exists,
     func,
+    literal_column,
     select,
 )
 
@@ -26,6 +29,7 @@ from runner.ledger.messages.eligibility import (
     may_go,
     other_message,
 )
+from runner.ledger.messages.follow_up_claims import is_heard
 from runner.ledger.messages.suppression import is_suppressed
 from runner.ledger.rehearsals import lane_name
 from runner.ledger.schema import attempt, campaign, message, status_is
@@ -34,6 +38,8 @@ from runner.message.prospect import Recipient
 from runner.message.status import OPEN, MessageStatus
 
 _S = MessageStatus
+
+IS_FOLLOW_UP = message.c.previous != literal_column("''")  # in words, as its index has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class QueuedMessage:
     generation: int
     sender: str
     text: str
+    follows: bool = False  # it comes after another message to its recipient
 
 
 def due(
@@ -59,11 +66,16 @@ def due(
     only: Collection[str] = (),
     zones: Collection[str] | None = None,
     excluded: Collection[int] = (),
+    *,
+    follow_ups: str = "",
 ) -> list[QueuedMessage]:
     """Return the first queued messages of one sender, in plan order. `zones`: those that are open,
-    where the campaign has a schedule. `excluded`: without these."""
-    found = _DUE.rows(
+    where the campaign has a schedule. `excluded`: without these. `follow_ups`: instead of first
+    messages those that follow one, the longest due first, as far as the replies of this lane are
+    read."""
+    found = (_DUE_FOLLOW_UPS if follow_ups else _DUE).rows(
         connection,
+        **({"lane": follow_ups} if follow_ups else {}),
         campaign=campaign,
         sender=sender,
         now=now,
@@ -76,7 +88,15 @@ def due(
     )
     return [
         QueuedMessage(
-            id, campaign, name, Recipient(platform, id_type, to), step, generation, sender, text
+            id,
+            campaign,
+            name,
+            Recipient(platform, id_type, to),
+            step,
+            generation,
+            sender,
+            text,
+            bool(follow_ups),
         )
         for id, name, platform, id_type, to, step, generation, text in found
     ]
@@ -124,8 +144,8 @@ def blocking_campaigns(connection: Connection, id: int) -> list[BlockingCampaign
     ]
 
 
-_DUE = Prepared(
-    lambda database: (
+def _due(database: str) -> Select[Any]:
+    return (
         select(
             message.c.id,
             campaign.c.name,
@@ -147,8 +167,18 @@ _DUE = Prepared(
             given("any_one", Boolean) | message.c.recipient.in_(texts_of("only", database)),
             given("any_zone", Boolean) | message.c.zone.in_(texts_of("zones", database)),
         )
-        .order_by(message.c.id)
         .limit(given("most"))
+    )
+
+
+_DUE = Prepared(
+    lambda database: _due(database).where(message.c.previous == "").order_by(message.c.id)
+)
+_DUE_FOLLOW_UPS = Prepared(
+    lambda database: (
+        _due(database)
+        .where(message.c.previous != literal_column("''"), *is_heard())
+        .order_by(message.c.not_before, message.c.id)
     )
 )
 
@@ -157,7 +187,8 @@ _DUE = Prepared(
 class SenderQueue:
     """A sender's queue of one campaign and zone. `next_at`: when the first of it is due (Unix s),
     whatever the schedule says; `first` and `last`: its places in the campaign's queue.
-    `held`: to people with a hold that ends, or has ended; it is due then."""
+    `held`: to people with a hold that ends, or has ended; it is due then. `unheard`: of follow-ups
+    before which replies have to be read."""
 
     sender: str
     campaign: int
@@ -167,6 +198,7 @@ class SenderQueue:
     first: int
     last: int
     held: bool = False
+    unheard: bool = False
 
 
 _of_sender = (
@@ -191,11 +223,13 @@ _QUEUE = Prepared(
 
 
 def waiting(
-    connection: Connection, campaigns: Collection[int], only: Collection[str] = ()
+    connection: Connection, campaigns: Collection[int], only: Collection[str] = (), lane: str = ""
 ) -> list[SenderQueue]:
     """Return the queue of each sender, by campaign and zone; without messages on hold until a
-    person releases them."""
+    person releases them. `lane`: theirs, where replies have to be read before follow-ups."""
     barred = barred_messages(campaigns)
+    if connection.execute(select(message.c.id).where(*_follow_ups(campaigns)).limit(1)).first():
+        return _waiting_one_by_one(connection, campaigns, only, barred, lane)
     if only or connection.execute(barred.limit(1)).first():
         return _waiting_one_by_one(connection, campaigns, only, barred)
     found: list[SenderQueue] = []
@@ -209,14 +243,20 @@ def waiting(
     return sorted(found, key=lambda each: (each.sender, each.campaign))
 
 
+def _follow_ups(campaigns: Collection[int]) -> tuple[ColumnElement[bool], ...]:
+    return message.c.campaign.in_(campaigns), IS_QUEUED, IS_FOLLOW_UP
+
+
 def _waiting_one_by_one(
     connection: Connection,
     campaigns: Collection[int],
     only: Collection[str],
     barred: CompoundSelect[tuple[int]],
+    lane: str = "",
 ) -> list[SenderQueue]:
     free = (message.c.campaign.in_(campaigns), IS_QUEUED, message.c.id.not_in(barred))
-    found = _waiting(connection, free, message.c.not_before, only)
+    first = _waiting(connection, (*free, ~IS_FOLLOW_UP), message.c.not_before, only)
+    found = first + _waiting_to_follow(connection, free, only, lane)
     held_until = holds.held_until()
     held = (
         (message.c.campaign + 0).in_(campaigns),  # as in `barred_messages`
@@ -230,11 +270,23 @@ def _waiting_one_by_one(
     return found + [replace(each, held=True) for each in _waiting(connection, held, due, only)]
 
 
+def _waiting_to_follow(
+    connection: Connection, free: Collection[ColumnElement[bool]], only: Collection[str], lane: str
+) -> list[SenderQueue]:
+    """Return the queue of follow-ups: those before which no reply has to be read any more, and the
+    others."""
+    heard, due = and_(*is_heard()), message.c.not_before
+    found = _waiting(connection, (*free, IS_FOLLOW_UP, heard), due, only, lane)
+    later = _waiting(connection, (*free, IS_FOLLOW_UP, ~heard), due, only, lane)
+    return found + [replace(each, unheard=True) for each in later]
+
+
 def _waiting(
     connection: Connection,
     among: Collection[ColumnElement[bool]],
     due: ColumnElement[float],
     only: Collection[str],
+    lane: str = "",
 ) -> list[SenderQueue]:
     group = (message.c.sender, message.c.campaign, message.c.zone)
     wanted = (
@@ -251,7 +303,7 @@ def _waiting(
     )
     if only:
         wanted = wanted.where(message.c.recipient.in_(only))
-    return [SenderQueue(*row) for row in connection.execute(wanted)]
+    return [SenderQueue(*row) for row in connection.execute(wanted, {"lane": lane})]
 
 
 def zones(connection: Connection, id: int) -> set[str]:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, exists, func, literal_column, 
 
 from runner.ledger.campaigns import submissions
 from runner.ledger.locks import lock_all_campaigns, lock_claims
-from runner.ledger.messages import decisions, feeds, holds
+from runner.ledger.messages import decisions, feeds, follow_ups, holds
 from runner.ledger.messages.late_skips import LateSkip, skip_late
 from runner.ledger.rehearsals import is_of_lane, is_rehearsal
 from runner.ledger.schema import attempt, campaign, inbound, message, status_is
@@ -91,6 +91,8 @@ def record(connection: Connection, batch: Batch) -> News:
         stopped = _obey(connection, batch, new)
         changed = _hold_unsure(connection, batch, new)
         _keep(connection, batch, new)
+        answered = {each.answers for each in new if each.kind in (Kind.REPLY, Kind.UNREAD)}
+        stopped += follow_ups.end_for(connection, {id for id in answered if id is not None})
         submissions.wake_for(connection, changed, batch.at)
     if batch.thread:
         feeds.was_read_back(connection, batch.lane, batch.thread)
@@ -222,6 +224,7 @@ def dismiss(connection: Connection, campaign: int, recipients: Collection[str]) 
     )
     found = sorted(connection.execute(theirs).scalars())
     connection.execute(update(inbound).where(*wanted).values(kind=Kind.DISMISSED))
+    follow_ups.go_on_for(connection, campaign, recipients)
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from runner.ledger.locks import lock_campaign
+from runner.ledger.messages import follow_ups
 from runner.ledger.messages.outcomes import OUTCOME_COLUMNS, Recorded, invalidate_plan
 from runner.ledger.messages.settlements import Settlement, settle
 from runner.ledger.schema import attempt, campaign, message, resolution, run
@@ -144,6 +145,7 @@ def _restore(
         # The plan made since has left it alone, and may no longer know its recipient.
         values |= {"outdated": True, "unplanned": True}
     connection.execute(update(message).where(message.c.id == id).values(**values))
+    follow_ups.follow_after(connection, [id])
     for values in before["attempts"]:
         connection.execute(
             update(attempt)

@@ -11,10 +11,11 @@ from sqlalchemy import (
     select,
 )
 
+from runner.ledger.messages.follow_ups import TO_COME
 from runner.ledger.messages.late_skips import LateSkip, skip_late
-from runner.ledger.schema import message, suppression
+from runner.ledger.schema import message, status_is, suppression
 from runner.message.plan import describe_listed
-from runner.message.status import MessageStatus, SkipReason
+from runner.message.status import SkipReason
 
 
 def is_suppressed() -> ColumnElement[bool]:
@@ -22,15 +23,13 @@ def is_suppressed() -> ColumnElement[bool]:
     return exists().where(suppression.c.recipient == message.c.recipient)
 
 
-_S = MessageStatus
-
-
 def skip_suppressed(connection: Connection, these: ColumnElement[bool]) -> dict[int, LateSkip]:
-    """Skip the queued ones of `these` messages whose recipients are on the do-not-contact list."""
+    """Skip those of `these` messages that are not begun and whose recipients are on the
+    do-not-contact list."""
     rows = connection.execute(
         select(message.c.id, suppression.c.reason, suppression.c.added_at)
         .join(suppression, suppression.c.recipient == message.c.recipient)
-        .where(these, message.c.status == _S.QUEUED)
+        .where(these, status_is(message, *TO_COME))
     )
     skipped = {
         row.id: LateSkip(SkipReason.SUPPRESSED, describe_listed(row.reason, row.added_at))
@@ -42,9 +41,9 @@ def skip_suppressed(connection: Connection, these: ColumnElement[bool]) -> dict[
 def skip_own_list(
     connection: Connection, these: ColumnElement[bool], listed: Mapping[str, str]
 ) -> dict[int, LateSkip]:
-    """Skip the queued ones of `these` messages whose recipients are `listed`: id to where."""
+    """Skip those of `these` messages whose recipients are `listed`: id to where."""
     rows = connection.execute(
-        select(message.c.id, message.c.recipient).where(these, message.c.status == _S.QUEUED)
+        select(message.c.id, message.c.recipient).where(these, status_is(message, *TO_COME))
     )
     skipped = {
         row.id: LateSkip(SkipReason.SUPPRESSED, f"is in {listed[row.recipient]}")

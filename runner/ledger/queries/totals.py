@@ -82,6 +82,13 @@ def counts(connection: Connection, id: int) -> dict[MessageStatus, int]:
     return found
 
 
+def people_to_come(connection: Connection, id: int) -> int:
+    """Count the people of a campaign for whom something is queued or waits."""
+    to_come = message.c.status.in_((_S.QUEUED, _S.WAITING))
+    people = select(func.count(message.c.recipient.distinct()))
+    return connection.execute(people.where(message.c.campaign == id, to_come)).scalar_one()
+
+
 def rows_skipped(connection: Connection, id: int, reason: str) -> int:
     """Count the rows of a campaign that are no message, for a reason."""
     wanted = select(func.count()).select_from(row_skip)

@@ -37,6 +37,7 @@ async def replies_read(lane: Lane) -> AsyncIterator[None]:
         yield
         return
     poll = _Poll(lane, reader)
+    poll.expect_next()
     now = lane.clock.now()
     feed = lane.ledger.read(feeds.feed_of, lane.id)
     is_slice = lane.idle_after is not None and lane.idle_after < JUST_READ
@@ -107,9 +108,16 @@ class _Poll:
             await asyncio.sleep(rest)
             await self.read()
 
+    def expect_next(self) -> None:
+        """Tell the lane when replies are read again."""
+        next_at = self._lane.clock.boot() + self._reader.settings.poll
+        self._lane.in_flight.hears_at = next_at
+
     async def read(self) -> None:
         """Read once. Never raises: what cannot be read now is read next time."""
+        self.expect_next()
         await self._take(self._reader.read)
+        self._lane.notify()  # follow-ups may go that waited for this
 
     async def _take(self, read: Callable[[], Awaitable[None]]) -> None:
         trouble = ""

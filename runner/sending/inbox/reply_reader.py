@@ -217,9 +217,10 @@ class ReplyReader:
                 raise
             await self._write(feeds.try_again, self.lane, id, now)
             return
-        known = await self._settled([each.id for each in found or []])
+        theirs = [each for each in found or [] if not each.ours]
+        known = await self._settled([each.id for each in theirs])
         heard = []
-        for each in found or []:
+        for each in theirs:
             mine = answered(each.at, ours.ours)
             if each.id not in known and mine is not None:
                 said = read(each.text, self.settings.stop)

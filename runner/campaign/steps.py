@@ -1,0 +1,45 @@
+"""The follow-ups of a campaign (`steps`), and what takes a person out of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, model_validator
+
+from runner.campaign.inputs import MessageSource
+from runner.campaign.values import Duration, Text, refuse
+
+MOST_STEPS = 20
+"""Follow-ups of a campaign. Our own choice: each is a row of the ledger for every person."""
+
+
+class Step(MessageSource):
+    """A message that follows another one, to those who have not answered."""
+
+    model_config = ConfigDict(json_schema_extra=None)
+
+    name: Text = Field(
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$",
+        description="Its identity: nobody gets a step of one name twice. A letter, then letters, "
+        "digits, - and _, 40 at most.",
+    )
+    after: Annotated[Duration, Field(ge=1, le=365 * 86400)] = Field(
+        description="Time after the message before it was sent, such as 3d; a second at least."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: object) -> object:
+        return data
+
+
+def refuse_repeats(steps: tuple[Step, ...]) -> None:
+    """Refuse steps of one name, and more than there may be."""
+    first: dict[str, int] = {}
+    for index, step in enumerate(steps):
+        if step.name in first:
+            what = f"{step.name} is the name of step {first[step.name] + 1} already"
+            refuse(what, "give each step a name of its own", at=(index, "name"))
+        first[step.name] = index
+    if len(steps) > MOST_STEPS:
+        refuse(f"has {len(steps)} steps", f"keep {MOST_STEPS} or fewer")

@@ -1,0 +1,204 @@
+"""Follow-ups: they begin to count when the message before them is sent, and end with its people.
+
+A follow-up stands as the message before it does: it waits while that may still be sent, is queued
+once it is sent, and is skipped when it ends otherwise. `follow` makes that so, in the transaction
+in which the message before has moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from runner.ledger.schema import campaign, message
+from runner.message.follow_up import ENDS, StopOn
+from runner.message.status import OPEN, MessageStatus, SkipReason
+
+_S = MessageStatus
+
+MAY_BE_SENT = (_S.QUEUED, _S.WAITING, *OPEN)
+"""Statuses of a message that may still be sent: what follows it waits."""
+
+UNSENT = (_S.SKIPPED, _S.REJECTED, _S.FAILED, _S.CANCELLED)
+"""Statuses of a message that is not sent unless a person or a plan says so."""
+
+TO_COME = (_S.QUEUED, _S.WAITING)
+"""Statuses of a message that is not begun."""
+
+AT_ONCE = 500
+"""Messages that are looked for at once."""
+
+before_it = message.alias("before")
+IS_BEFORE = and_(
+    before_it.c.campaign == message.c.campaign,
+    before_it.c.step == message.c.previous,
+    before_it.c.platform == message.c.platform,
+    before_it.c.id_type == message.c.id_type,
+    before_it.c.recipient == message.c.recipient,
+)
+_UNTOUCHED = and_(message.c.status == _S.QUEUED, message.c.attempts == 0)
+_DUE_AT = before_it.c.sent_at + message.c.after
+_OUT_OF_STEP = or_(
+    and_(message.c.status == _S.WAITING, before_it.c.status.not_in(MAY_BE_SENT)),
+    and_(
+        message.c.status == _S.SKIPPED,
+        message.c.reason == SkipReason.STEP_BEFORE,
+        before_it.c.status.not_in(UNSENT),
+    ),
+    and_(_UNTOUCHED, or_(before_it.c.status != _S.SENT, message.c.not_before < _DUE_AT)),
+    and_(_UNTOUCHED, message.c.detail == "", message.c.not_before > _DUE_AT),
+)
+
+
+_next = message.alias("next_one")
+
+
+def is_followed() -> ColumnElement[bool]:
+    """Return the condition that a follow-up comes after a message."""
+    return exists().where(
+        _next.c.recipient == message.c.recipient,
+        _next.c.campaign == message.c.campaign,
+        _next.c.previous == message.c.step,
+    )
+
+
+def follow(connection: Connection, these: ColumnElement[bool]) -> None:
+    """Let the follow-ups among these messages stand as the ones before them do, and those after
+    them in turn."""
+    moved = _follow_once(connection, these)
+    while moved:
+        after: list[int] = []
+        for start in range(0, len(moved), AT_ONCE):
+            part = before_it.c.id.in_(moved[start : start + AT_ONCE])
+            after += _follow_once(connection, part)
+        moved = after
+
+
+def follow_after(connection: Connection, ids: Sequence[int]) -> None:
+    """Let what comes after these messages stand as they do now."""
+    for start in range(0, len(ids), AT_ONCE):
+        follow(connection, before_it.c.id.in_(ids[start : start + AT_ONCE]))
+
+
+def _follow_once(connection: Connection, these: ColumnElement[bool]) -> list[int]:
+    """Move those that stand otherwise than the ones before them, and return which they are."""
+    before = before_it.c.status, before_it.c.reason, before_it.c.detail, _DUE_AT.label("due_at")
+    rows = connection.execute(
+        select(message.c.id, *before)
+        .join(before_it, IS_BEFORE)
+        .where(these, message.c.previous != "", _OUT_OF_STEP)
+        .order_by(message.c.id)
+    ).all()
+    if rows:
+        values: dict[str, Any] = {
+            name: bindparam(name) for name in ("status", "reason", "detail", "not_before")
+        }
+        connection.execute(
+            update(message).where(message.c.id == bindparam("_id")).values(values),
+            [{"_id": id, **_stands(*before)} for id, *before in rows],
+        )
+    return [row.id for row in rows]
+
+
+def _stands(status: str, reason: str, detail: str, due_at: float | None) -> dict[str, Any]:
+    """Return how a follow-up stands after a message that stands so."""
+    if status == _S.SENT:
+        return {"status": _S.QUEUED, "reason": "", "detail": "", "not_before": due_at}
+    if status in MAY_BE_SENT:
+        return {"status": _S.WAITING, "reason": "", "detail": "", "not_before": 0.0}
+    told = reason if reason in ENDS else SkipReason.STEP_BEFORE.value
+    what = detail if reason in ENDS else f"the message before it is {status}"
+    return {"status": _S.SKIPPED, "reason": told, "detail": what, "not_before": 0.0}
+
+
+def counts_of_others(connection: Connection, id: int, steps: Collection[str]) -> dict[str, int]:
+    """Return how many people of a campaign have follow-ups to come, by step, of steps other than
+    these."""
+    counted = (
+        select(message.c.step, func.count())
+        .where(
+            message.c.campaign == id,
+            message.c.previous != "",
+            message.c.status.in_(TO_COME),
+            message.c.step.not_in(steps),
+        )
+        .group_by(message.c.step)
+    )
+    return dict(connection.execute(counted).tuples().all())
+
+
+def drop_others(connection: Connection, id: int, steps: Collection[str]) -> None:
+    """Take out the follow-ups of a campaign whose steps are no longer in its file."""
+    connection.execute(
+        update(message)
+        .where(
+            message.c.campaign == id,
+            message.c.previous != "",
+            message.c.status.in_(TO_COME),
+            message.c.step.not_in(steps),
+        )
+        .values(
+            status=_S.SKIPPED,
+            reason=SkipReason.REMOVED,
+            detail="its step is no longer in the campaign file",
+        )
+    )
+
+
+def end_for(connection: Connection, answered: Collection[int]) -> int:
+    """Take out what follows for the people who have answered these messages, where their campaigns
+    stop on a reply; return how many messages that are."""
+    if not answered:
+        return 0
+    of = message.alias()
+    told = (
+        select(of.c.campaign, of.c.platform, of.c.id_type, of.c.recipient)
+        .join(campaign, campaign.c.id == of.c.campaign)
+        .where(of.c.id.in_(answered), stops_on(StopOn.REPLY))
+        .distinct()
+    )
+    ended = 0
+    for person in connection.execute(told).all():
+        theirs = [message.c[name] == value for name, value in person._mapping.items()]
+        ended += connection.execute(
+            update(message)
+            .where(*theirs, message.c.previous != "", message.c.status.in_(TO_COME))
+            .values(status=_S.SKIPPED, reason=SkipReason.REPLIED, detail=ANSWERED, not_before=0.0)
+        ).rowcount
+    return ended
+
+
+def go_on_for(connection: Connection, id: int, recipients: Collection[str]) -> None:
+    """Let what follows go on for people of a campaign who have not answered after all."""
+    theirs = message.c.campaign == id, message.c.recipient.in_(list(recipients))
+    connection.execute(
+        update(message)
+        .where(
+            *theirs,
+            message.c.previous != "",
+            message.c.status == _S.SKIPPED,
+            message.c.reason == SkipReason.REPLIED,
+        )
+        .values(status=_S.WAITING, reason="", detail="")
+    )
+    follow(connection, and_(*theirs))
+
+
+def stops_on(what: StopOn) -> ColumnElement[bool]:
+    """Return the condition that this takes a campaign's people out of its steps."""
+    return campaign.c.stop_on.contains(what.value, autoescape=True)
+
+
+ANSWERED = "they have answered"

@@ -1,0 +1,49 @@
+"""Follow-ups as a user meets them: whom they go to, and why they do not go to the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from .support import LINK, Project, people, until
+
+AT_ONCE = """\
+steps:
+  - {name: nudge, after: 1s, text: "Hi again {{ first_name }}"}
+  - {name: last, after: 1s, text: "The last one, {{ first_name }}"}
+replies: {poll: 10s}
+"""
+
+
+@pytest.fixture(params=["v2"])
+def version(request: pytest.FixtureRequest) -> str:
+    """Steps are for v2 only."""
+    found: str = request.param
+    return found
+
+
+def acts(project: Project, id: str, **act: object) -> None:
+    project.api.ask("act", {"accountLinkId": LINK, "platformId": id} | act)
+
+
+def test_each_step_goes_once_and_only_to_those_who_have_not_answered(project: Project) -> None:
+    ids = people(4)
+    project.write(ids, more=AT_ONCE)
+    running = project.start(project.campaign, "--yes")
+    until(lambda: len(project.api.accepted) == 4, "the first messages")
+    acts(project, ids[0], write="Sounds good")
+    acts(project, ids[1], react="👍")
+    acts(project, ids[2], colleague="Let me take this one")
+    done = running.wait()
+    assert done.code == 0, done.all
+    assert Counter(project.api.recipients) == {ids[0]: 1, ids[1]: 3, ids[2]: 1, ids[3]: 3}
+    rows = {(each["recipient"], each["step"]): each for each in project.exported()}
+    assert [rows[ids[3], step]["status"] for step in ("1", "nudge", "last")] == ["sent"] * 3
+    assert (
+        rows[ids[0], "nudge"]["reason"]
+        == rows[ids[0], "last"]["reason"]
+        == "replied: they have answered"
+    )
+    assert rows[ids[2], "nudge"]["reason"].startswith("colleague: ")
+    assert rows[ids[2], "last"]["reason"].startswith("colleague: ")

@@ -3,7 +3,7 @@ files that it reads are beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -13,11 +13,12 @@ from runner.addresses import is_loopback
 from runner.campaign.identity import project_dir
 from runner.campaign.inputs import MessageSource, Prospects, SkipKnown, SuppressList
 from runner.campaign.schedules import Schedule
-from runner.campaign.section import CampaignSection, one_or_many
+from runner.campaign.section import CampaignSection, one_or_many, require_of_whole_files
 from runner.campaign.senders import Sender
 from runner.campaign.values import (
     Duration,
     DurationOrNone,
+    File,
     Limit,
     Rate,
     Text,
@@ -160,18 +161,35 @@ class Replies(CampaignSection):
     )
 
 
+Lock = Literal["limits", "guard", "suppress"]
+
+
 class Campaign(CampaignSection):
     """A campaign file: who is written to, by whom, what, and how fast."""
 
     _path: Path = PrivateAttr(default=Path())
     _findings: list[Finding] = PrivateAttr(default_factory=list)
     _text_lines: tuple[int, bool] = PrivateAttr(default=(0, False))
+    _text_file: str = PrivateAttr(default="")
+    _files: tuple[tuple[Path, str], ...] = PrivateAttr(default=())
+    _whole: str = PrivateAttr(default="")
 
     own_name: str = Field(
         "",
         alias="name",
         description="The campaign's identity in the ledger, 1 to 100 characters. "
         "Default: the file's name without its ending.",
+    )
+    extends: File | None = Field(
+        None,
+        description="Base of this campaign: a file of the same keys, for what is not said here; "
+        "relative to this file. Default: none.",
+    )
+    locked: tuple[Lock, ...] = Field(
+        default=(),
+        description="What files that extend this one may make stricter, and never looser: limits, "
+        "guard, suppress. Default: nothing.",
+        json_schema_extra=one_or_many,
     )
     api: Api = Field(default_factory=Api, description="Which API, where, and for whom.")
     senders: tuple[Sender, ...] = Field(
@@ -268,7 +286,7 @@ class Campaign(CampaignSection):
             )
         return value
 
-    @field_validator("suppress", mode="before")
+    @field_validator("suppress", "locked", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str | dict) else value
@@ -315,6 +333,22 @@ class Campaign(CampaignSection):
         """Return findings about the campaign file itself."""
         return self._findings
 
+    @property
+    def files(self) -> Sequence[tuple[Path, str]]:
+        """Return the files that it is written in, its own first, then the bases that it extends;
+        each with its text as it was read."""
+        return self._files
+
+    @property
+    def whole_text(self) -> str:
+        """Return it as the text of one file, with all that its bases bring in."""
+        return self._whole
+
+    @property
+    def text_file(self) -> str:
+        """Return the file in which the message's own text stands."""
+        return self._text_file
+
     def text_line(self, line: int) -> int:
         """Return the file's line on which a line of the message's own text stands; in a quoted
         text, where it begins."""
@@ -341,6 +375,7 @@ def campaign_schema() -> dict[str, Any]:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "run-campaign campaign file"
     schema["properties"]["contact_once_in"]["default"] = "30d"
+    require_of_whole_files(schema)
     for section in schema["$defs"].values():
         for name, entry in section.get("properties", {}).items():
             if name == "token":

@@ -103,7 +103,7 @@ def make_draft(
         if source.template is not None:
             template = load_template(source.template)
         else:
-            template = compile_template(source.text or "", f"{campaign.path} message")
+            template = compile_template(source.text or "", f"{campaign.text_file} message")
     audience = read_audience(campaign, template.needs, handles)
     with _with_column_hint(campaign):
         missing_columns(template.needs, audience)
@@ -154,21 +154,21 @@ def text_findings(campaign: Campaign, template: Template, columns: Sequence[str]
         what = "message is the name of a file"
         instead = f"write message: {{template: {file}}}"
         line = campaign.text_line(1)
-        return [*found, Finding("text_is_path", what, instead, str(campaign.path), line)]
+        return [*found, Finding("text_is_path", what, instead, campaign.text_file, line)]
     return found + template.findings(
-        columns, lambda line: (str(campaign.path), campaign.text_line(line))
+        columns, lambda line: (campaign.text_file, campaign.text_line(line))
     )
 
 
 def _file_named(campaign: Campaign, text: str) -> str:
     """Return the file beside the campaign file that a text names; empty for none."""
-    name = text.strip()
+    name, folder = text.strip(), Path(campaign.text_file).parent
     if "\n" in name or len(name) > 1000 or "{{" in name:
         return ""
     for written in (name, name.replace("\\", "/")):
         try:
             # A word of a text may be the name of a folder, or of a file without an ending.
-            if Path(written).suffix and (campaign.path.parent / written).expanduser().is_file():
+            if Path(written).suffix and (folder / written).expanduser().is_file():
                 return written
         except (OSError, ValueError, RuntimeError):
             continue

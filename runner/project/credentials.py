@@ -66,7 +66,8 @@ def _refuse_written(token: str, name: str, campaign: Campaign) -> None:
     if campaign.rehearsal or len(token) < TOKEN_LENGTH:
         return
     template = campaign.message.template
-    for path in (campaign.path, *([template] if template else [])):
+    files = [path for path, _ in campaign.files]
+    for path in (*files, *([template] if template else [])):
         with suppress(OSError):  # a worker may be on another host
             if token.encode() in path.read_bytes():
                 raise UsageError(

@@ -75,6 +75,8 @@ def _known_to(ledger: Ledger | None) -> Iterator[tuple[Path, str]]:
 
 def _read_by(campaign: Campaign) -> Iterator[tuple[Path, str]]:
     of = f"of campaign {campaign.name}"
+    for base, _ in campaign.files[1:]:
+        yield base, f"the base {of}"
     yield campaign.prospects.source, f"the sheet {of}"
     if campaign.message.template is not None:
         yield campaign.message.template, f"the template {of}"

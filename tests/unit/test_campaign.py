@@ -137,12 +137,12 @@ def test_a_schedule(tmp_path: Path) -> None:
     ("line", "told"),
     [
         ("nmae: x", "F:4: nmae: unknown key; did you mean name?"),
-        ("xyzzy: x", "F:4: xyzzy: unknown key; known here: name, api, senders, prospects, "
-         "accept, suppress, contact_once_in, skip_known, tag, message, schedule, limits, "
-             "retry, guard, replies"),
-        ("path: x", "F:4: path: unknown key; known here: name, api, senders, prospects, "
-         "accept, suppress, contact_once_in, skip_known, tag, message, schedule, limits, "
-             "retry, guard, replies"),
+        ("xyzzy: x", "F:4: xyzzy: unknown key; known here: name, extends, locked, api, senders, "
+         "prospects, accept, suppress, contact_once_in, skip_known, tag, message, schedule, "
+         "limits, retry, guard, replies"),
+        ("path: x", "F:4: path: unknown key; known here: name, extends, locked, api, senders, "
+         "prospects, accept, suppress, contact_once_in, skip_known, tag, message, schedule, "
+         "limits, retry, guard, replies"),
         ("schedule: {timezone: UTC, start: x}", "F:4: schedule.start: is not a local time; "
          "write one such as 2026-03-02 09:00, and its zone as timezone:"),
         ("schedule: {start: 2026-03-02 09:00}", "F:4: schedule: has no timezone; "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.campaign.bases.merged import merge
+from runner.campaign.bases.merged import in_full, merge
 from runner.campaign.paths import PlacedText, parse_path
 from runner.campaign.yaml_document import Document, Unquoted, Whole, read_document, read_text
 from runner.campaign.yaml_errors import shown
@@ -56,7 +56,8 @@ def read_chain(path: Path, text: str | None = None) -> Chain:
     merged = documents.pop()
     steps = []
     while documents:
-        above, merged = merged, merge(merged, documents.pop())
+        above = in_full(merged)
+        merged = merge(above, documents.pop())
         steps.append((above, merged))
     merged.value.pop(KEY, None)
     return Chain(files, merged, steps)

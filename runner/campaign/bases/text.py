@@ -55,7 +55,7 @@ def campaign_lines(document: Document, paths: Mapping[int, str]) -> list[Line]:
 def _map(value: Mapping[str, Any], at: Loc, paths: Mapping[int, str]) -> Iterator[Line]:
     for key, each in value.items():
         there = (*at, key)
-        name = _text(key, there)
+        name = _word(key)
         inner = list(_lines(each, there, paths))
         if isinstance(each, dict | tuple) and each:
             yield Line(f"{name}:")
@@ -112,10 +112,16 @@ def _text(text: str, at: Loc) -> str:
     # Behind a text for people without quotes, `# …` is asked about.
     for_people = at[:1] == ("message",) and at[-1] != "template"
     for_people = for_people or at[:2] in (("prospects", "defaults"), ("prospects", "where"))
+    return _quoted(text) if for_people else _word(text)
+
+
+def _word(text: str) -> str:
+    """Return a text as it is, where YAML reads it as text, or else in quotes."""
     kind = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
-    is_plain = bool(_PLAIN.fullmatch(text)) and kind == "tag:yaml.org,2002:str"
-    if is_plain and (not for_people or at[-1] == text):  # a key
-        return text
+    return text if _PLAIN.fullmatch(text) and kind == "tag:yaml.org,2002:str" else _quoted(text)
+
+
+def _quoted(text: str) -> str:
     quoted = json.dumps(text, ensure_ascii=False)
     return _TO_ESCAPE.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
 

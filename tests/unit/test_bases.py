@@ -346,7 +346,8 @@ class TestLocks:
         told = refusal("prospects: s.csv\nlimits: {per_hour: 350}\n", middle)
         assert told == [
             "campaigns/spring.yaml:3: limits.per_hour: 350 is looser than 300 of "
-            "teams/acme.yaml:8, and teams/all.yaml:1 locks limits; write 300 or less, or take it out"
+            "teams/acme.yaml:8, and teams/all.yaml:1 locks "
+            "limits; write 300 or less, or take it out"
         ]
         told = refusal("prospects: s.csv\n", "extends: all.yaml\n" + BASE)
         assert told[0].startswith("teams/acme.yaml:8: limits.per_hour: 500 is looser than 400 of")

@@ -48,8 +48,12 @@ def paths_from(folder: Path, paths: Mapping[int, Path]) -> dict[int, str]:
 def campaign_lines(document: Document, paths: Mapping[int, str]) -> list[Line]:
     """Return the lines of a campaign's text, keys in the order of the reference. `paths`: what is
     written for a path that was inherited, by the identity of its text."""
-    value = dict(sorted(document.value.items(), key=lambda each: _ORDER.index(each[0])))
-    return list(_map(value, (), paths))
+    return list(_map(in_order(document), (), paths))
+
+
+def in_order(document: Document) -> dict[str, Any]:
+    """Return the values of a campaign, keys in the order of the reference."""
+    return dict(sorted(document.value.items(), key=lambda each: _ORDER.index(each[0])))
 
 
 def _map(value: Mapping[str, Any], at: Loc, paths: Mapping[int, str]) -> Iterator[Line]:

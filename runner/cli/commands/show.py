@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from runner.campaign.bases.text import campaign_lines, written
+from runner.campaign.bases.text import campaign_lines, in_order, written
 from runner.campaign.loader import Explained, explain_campaign
 from runner.campaign.yaml_document import Loc, dotted
 from runner.cli.failures import scrub
@@ -81,7 +81,7 @@ def _with_places(lines: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
 
 def _as_json(found: Explained) -> dict[str, Any]:
     values = []
-    for at, value in _leaves(found.document.value, ()):
+    for at, value in _leaves(in_order(found.document), ()):
         file, line = found.document.place_of(at)
         said = {"key": dotted(at), "value": written(value, found.paths), "file": file, "line": line}
         values.append(said)

@@ -24,8 +24,8 @@ IsLooser = Callable[[Any, Any], bool]
 """Returns whether a child's value is looser than its base's."""
 
 
-class Rule(NamedTuple):
-    """What a lock holds: a key of a section, and what is looser. `instead`: what may be written."""
+class LockedKey(NamedTuple):
+    """A key of a section that a lock holds, and what is looser. `instead`: what may be written."""
 
     section: Loc
     model: type[BaseModel]
@@ -56,17 +56,17 @@ _ALL = "write all of {}, and more where you like"
 _LIMITS = ("per_minute", "per_hour", "per_day", "concurrency")
 _GUARD = ("consecutive_failures", "failure_rate", "in_doubt", "opt_out_rate")
 _KNOWN = ("skip_known",)
-RULES: Mapping[str, tuple[Rule, ...]] = {
-    "limits": tuple(Rule(("limits",), Limits, key, _more, _LOWER) for key in _LIMITS),
-    "guard": tuple(Rule(("guard",), Guard, key, _more, _LOWER) for key in _GUARD),
+LOCKED_KEYS: Mapping[str, tuple[LockedKey, ...]] = {
+    "limits": tuple(LockedKey(("limits",), Limits, key, _more, _LOWER) for key in _LIMITS),
+    "guard": tuple(LockedKey(("guard",), Guard, key, _more, _LOWER) for key in _GUARD),
     "suppress": (
-        Rule((), Campaign, "contact_once_in", _less, _LONGER),
-        Rule(_KNOWN, SkipKnown, "talked_within", _less, _LONGER),
-        Rule(_KNOWN, SkipKnown, "assigned", _less, "write true"),
-        Rule(_KNOWN, SkipKnown, "status", _lacks, _ALL),
-        Rule(_KNOWN, SkipKnown, "tags", _lacks, _ALL),
-        Rule(("replies",), Replies, "stop", _lacks, _ALL),
-        Rule(("replies",), Replies, "keep", _less, _LONGER),
+        LockedKey((), Campaign, "contact_once_in", _less, _LONGER),
+        LockedKey(_KNOWN, SkipKnown, "talked_within", _less, _LONGER),
+        LockedKey(_KNOWN, SkipKnown, "assigned", _less, "write true"),
+        LockedKey(_KNOWN, SkipKnown, "status", _lacks, _ALL),
+        LockedKey(_KNOWN, SkipKnown, "tags", _lacks, _ALL),
+        LockedKey(("replies",), Replies, "stop", _lacks, _ALL),
+        LockedKey(("replies",), Replies, "keep", _less, _LONGER),
     ),
 }
 """By the names that `locked` may have."""
@@ -80,33 +80,33 @@ def looser(base: Document, merged: Document) -> list[Problem]:
     locked = base.value.get("locked")
     found: list[Problem] = []
     names = enumerate(locked if isinstance(locked, tuple) else ())
-    for name, index in {each: index for index, each in names if each in tuple(RULES)}.items():
+    for name, index in {each: index for index, each in names if each in tuple(LOCKED_KEYS)}.items():
         by = f"{_place(base, ('locked', index))} locks {name}"
-        for rule in RULES[name]:
-            at = rule.section
-            found += _compared(rule, base, at, merged, at, by)
+        for held in LOCKED_KEYS[name]:
+            at = held.section
+            found += _compared(held, base, at, merged, at, by)
         if name == "limits":
             found += _of_senders(base, merged, by)
     return found
 
 
 def _compared(
-    rule: Rule, base: Document, base_at: Loc, merged: Document, at: Loc, by: str
+    held: LockedKey, base: Document, base_at: Loc, merged: Document, at: Loc, by: str
 ) -> Iterator[Problem]:
-    key = rule.model.model_fields[rule.field].alias or rule.field
+    key = held.model.model_fields[held.field].alias or held.field
     try:
-        now = _read(rule, merged, (*at, key))
+        now = _read(held, merged, (*at, key))
     except _Unread:
         return  # told as for any campaign
     try:
-        before = _read(rule, base, (*base_at, key))
+        before = _read(held, base, (*base_at, key))
     except _Unread:
         what = f"is not understood, and {by}"
         yield Problem(*base.place_of((*base_at, key)), dotted((*base_at, key)), what, "correct it")
         return
-    if rule.is_looser(before, now):
+    if held.is_looser(before, now):
         allowed = _written(base, (*base_at, key), before)
-        yield _problem(base, (*base_at, key), merged, (*at, key), by, allowed, now, rule.instead)
+        yield _problem(base, (*base_at, key), merged, (*at, key), by, allowed, now, held.instead)
 
 
 def _problem(
@@ -132,11 +132,11 @@ def _of_senders(base: Document, merged: Document, by: str) -> Iterator[Problem]:
         at: Loc = ("senders", index)
         base_at: Loc = ("senders", senders.get(id, -1))
         for key in _OF_SENDER:
-            rule = Rule(at, Sender, key, _more, _LOWER)
-            yield from _compared(rule, base, base_at, merged, at, by)
+            held = LockedKey(at, Sender, key, _more, _LOWER)
+            yield from _compared(held, base, base_at, merged, at, by)
         for key in Ramp.model_fields:
-            rule = Rule(at, Ramp, key, _more, _LOWER)
-            yield from _compared(rule, base, (*base_at, "ramp"), merged, (*at, "ramp"), by)
+            held = LockedKey(at, Ramp, key, _more, _LOWER)
+            yield from _compared(held, base, (*base_at, "ramp"), merged, (*at, "ramp"), by)
         if "gap" not in _at(merged.value, at):
             continue  # spread over the hour, as per_hour has it
         try:
@@ -161,17 +161,17 @@ def _senders(document: Document) -> dict[str, int]:
 def _gap(document: Document, at: Loc) -> tuple[float, float]:
     """Return the shortest and longest pause, as `pacing` has it: by default spread over the
     hour."""
-    gap = _read(Rule(at, Sender, "gap", _less, ""), document, (*at, "gap"))
-    per_hour = _read(Rule(at, Sender, "per_hour", _more, ""), document, (*at, "per_hour"))
+    gap = _read(LockedKey(at, Sender, "gap", _less, ""), document, (*at, "gap"))
+    per_hour = _read(LockedKey(at, Sender, "per_hour", _more, ""), document, (*at, "per_hour"))
     if isinstance(gap, tuple):
         return gap
     pause = gap if gap is not None else 3600 / per_hour if per_hour else 0.0
     return pause, pause
 
 
-def _read(rule: Rule, document: Document, loc: Loc) -> Any:
+def _read(held: LockedKey, document: Document, loc: Loc) -> Any:
     """Return a key's value, its default where nothing is written; None for one without default."""
-    field = rule.model.model_fields[rule.field]
+    field = held.model.model_fields[held.field]
     try:
         value = _at(document.value, loc)
     except KeyError:

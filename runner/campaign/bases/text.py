@@ -21,7 +21,7 @@ _TO_ESCAPE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\u
 _RESOLVER = yaml.resolver.Resolver()
 
 
-class Line(NamedTuple):
+class TextLine(NamedTuple):
     """A line of the text, and the value that is written on it, if any."""
 
     text: str
@@ -45,7 +45,7 @@ def paths_from(folder: Path, paths: Mapping[int, Path]) -> dict[int, str]:
     return found
 
 
-def campaign_lines(document: Document, paths: Mapping[int, str]) -> list[Line]:
+def campaign_lines(document: Document, paths: Mapping[int, str]) -> list[TextLine]:
     """Return the lines of a campaign's text, keys in the order of the reference. `paths`: what is
     written for a path that was inherited, by the identity of its text."""
     return list(_map(in_order(document), (), paths))
@@ -56,31 +56,33 @@ def in_order(document: Document) -> dict[str, Any]:
     return dict(sorted(document.value.items(), key=lambda each: _ORDER.index(each[0])))
 
 
-def _map(value: Mapping[str, Any], at: Loc, paths: Mapping[int, str]) -> Iterator[Line]:
+def _map(value: Mapping[str, Any], at: Loc, paths: Mapping[int, str]) -> Iterator[TextLine]:
     for key, each in value.items():
         there = (*at, key)
         name = _word(key)
         inner = list(_lines(each, there, paths))
         if isinstance(each, dict | tuple) and each:
-            yield Line(f"{name}:")
-            yield from (Line(f"  {line.text}" if line.text else "", line.at) for line in inner)
+            yield TextLine(f"{name}:")
+            yield from (TextLine(f"  {line.text}" if line.text else "", line.at) for line in inner)
         else:
-            yield Line(f"{name}: {inner[0].text}", there)
+            yield TextLine(f"{name}: {inner[0].text}", there)
             yield from inner[1:]
 
 
-def _lines(value: Any, at: Loc, paths: Mapping[int, str]) -> Iterator[Line]:
+def _lines(value: Any, at: Loc, paths: Mapping[int, str]) -> Iterator[TextLine]:
     if isinstance(value, dict) and value:
         yield from _map(value, at, paths)
     elif isinstance(value, tuple) and value:
         for index, each in enumerate(value):
             inner = list(_lines(each, (*at, index), paths))
-            yield Line(f"- {inner[0].text}", inner[0].at)
-            yield from (Line(f"  {line.text}" if line.text else "", line.at) for line in inner[1:])
+            yield TextLine(f"- {inner[0].text}", inner[0].at)
+            yield from (
+                TextLine(f"  {line.text}" if line.text else "", line.at) for line in inner[1:]
+            )
     else:
         first, *rest = _scalar(value, at, paths).split("\n")
-        yield Line(first, at)
-        yield from map(Line, rest)
+        yield TextLine(first, at)
+        yield from map(TextLine, rest)
 
 
 def written(value: Any, paths: Mapping[int, str]) -> Any:

@@ -25,7 +25,7 @@ NO_TERMINAL = 100
 
 @click.command(
     "show",
-    short_help="Show a campaign with the bases it extends, and where each value stands.",
+    short_help="Show a campaign with its bases: each value with file and line.",
     epilog=examples(
         "run-campaign show spring.yaml",
         "run-campaign show spring.yaml --json",

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from runner.campaign.identity import identify
 from runner.campaign.loader import load_campaign
 from runner.campaign.schema import Campaign, campaign_schema
-from runner.errors import CampaignError
+from runner.errors import CampaignError, ChangesError
+from runner.planning.draft import Draft
+from runner.workers.submission import _hand_in
 
 BASE = """\
 senders:
@@ -389,3 +393,13 @@ def test_the_whole_text_means_the_same_where_no_base_is() -> None:
         each["message"]["template"] = each["message"]["template"].name
         each["suppress"] = [one["source"].name for one in each["suppress"]]
     assert same == told
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("name", ["campaigns/spring.yaml", "teams/acme.yaml"])
+def test_a_file_that_was_edited_meanwhile_is_not_handed_in(name: str) -> None:
+    campaign = child("prospects: s.csv\n")
+    Path(name).write_text(Path(name).read_text() + "# later\n")
+    none = cast("Any", SimpleNamespace())
+    with pytest.raises(ChangesError, match=f"{name} was edited while it was handed in"):
+        _hand_in(cast("Draft", SimpleNamespace(campaign=campaign)), none, none, "", 0.0)

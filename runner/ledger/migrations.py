@@ -44,6 +44,7 @@ from runner.ledger.schema import (
     message_unplanned,
     meta,
     note,
+    opt_out,
     read_back,
     request,
     resolution,
@@ -182,6 +183,13 @@ def _add_replies(connection: Connection) -> None:
     message_by_thread.create(connection)
 
 
+def _add_opt_outs_of_teams(connection: Connection) -> None:
+    opt_out.create(connection)
+    connection.execute(
+        text("ALTER TABLE campaign ADD COLUMN own_opt_outs BOOLEAN NOT NULL DEFAULT false")
+    )
+
+
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_resolutions,
     2: _add_brakes_zones_and_contacts,
@@ -193,6 +201,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     8: _add_holds,
     9: _add_handles_acquaintances_and_tags,
     10: _add_replies,
+    11: _add_opt_outs_of_teams,
 }
 """By schema version, the step to the next one."""
 

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from runner.campaign.bases.chain import Chain, read_chain
 from runner.campaign.bases.locked import looser
 from runner.campaign.bases.text import campaign_text, paths_from
+from runner.campaign.inputs import Suppress, SuppressList
 from runner.campaign.schema import Campaign
 from runner.campaign.yaml_document import Document, Loc, dotted
 from runner.campaign.yaml_errors import shown
@@ -122,6 +123,8 @@ def _problem(document: Document, error: ErrorDetails) -> Problem:
         if loc[:end] in document.scalars:
             loc = loc[:end]
             break
+    if loc[:2] == ("suppress", "lists") and loc[:2] not in document.lines:
+        loc = ("suppress", *loc[2:])  # a list of files, or one
     what, instead = _words(document, loc, error)
     for at in (loc, (*loc, "text")):
         if document.scalars.get(at, ("", ""))[1] == "empty" and at in document.comments:
@@ -222,6 +225,8 @@ def _keys_at(loc: Loc) -> list[str]:
     for part in loc:
         if isinstance(part, str):
             model = _model_in(model.model_fields[part].annotation)
+        elif model is Suppress:  # the list itself, in its short form
+            model = SuppressList
     return [info.alias or name for name, info in model.model_fields.items()]
 
 

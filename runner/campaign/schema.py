@@ -11,7 +11,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 
 from runner.addresses import is_loopback
 from runner.campaign.identity import project_dir
-from runner.campaign.inputs import MessageSource, Prospects, SkipKnown, SuppressList
+from runner.campaign.inputs import MessageSource, Prospects, SkipKnown, Suppress
 from runner.campaign.schedules import Schedule
 from runner.campaign.section import CampaignSection, one_or_many, require_of_whole_files
 from runner.campaign.senders import Sender
@@ -201,10 +201,9 @@ class Campaign(CampaignSection):
         description="Codes of questions about the files that are answered: what they ask about is "
         "meant, such as [hidden_rows].",
     )
-    suppress: tuple[SuppressList, ...] = Field(
-        default=(),
-        description="Files of ids that are never written to.",
-        json_schema_extra=one_or_many,
+    suppress: Suppress = Field(
+        default_factory=lambda: Suppress(lists=()),
+        description="Files of ids that are never written to; or lists, with scope.",
     )
     contact_once_in: DurationOrNone = Field(
         30 * 86400.0,
@@ -286,10 +285,10 @@ class Campaign(CampaignSection):
             )
         return value
 
-    @field_validator("suppress", "locked", mode="before")
+    @field_validator("locked", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str | dict) else value
+        return (value,) if isinstance(value, str) else value
 
     @field_validator("senders")
     @classmethod

@@ -22,6 +22,7 @@ from runner.ledger.campaigns import account_links, registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import handles as kept_handles
+from runner.ledger.rehearsals import team_of
 from runner.message.account import AccountName, sender_finder
 from runner.message.handle import KeptHandle
 from runner.message.key import REHEARSAL
@@ -45,12 +46,22 @@ class Draft:
     files: list[str]
     as_new: bool = False
     handles: str = ""  # of the ledger's handles: differs when they do
-    lane: str | None = None  # of its team, whose Inbox was asked about people
+    lane: str | None = None  # of its team
     links: Mapping[str, AccountName] = field(default_factory=dict)  # of the API, by their ids
 
     @property
     def id(self) -> int | None:
         return self.row.id if self.row else None
+
+    @property
+    def team(self) -> str | None:
+        """Return the team that it is sent for, None while that is not known."""
+        return None if self.lane is None else team_of(self.lane)
+
+    @property
+    def team_obeyed(self) -> str | None:
+        """Return the team whose opt-outs count alone, None where everybody's do."""
+        return self.team if self.campaign.suppress.scope == "team" else None
 
     def named_sender(self) -> Callable[[Mapping[str, str]], tuple[str, str]] | None:
         """Return a function of a row's columns that gives the sender it names, empty for none, and

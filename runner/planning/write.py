@@ -42,7 +42,7 @@ def write_plan(
     not yet sent differ, or more than a fifth of the queue is gone, and `accept_changes` is off.
     """
     name = draft.campaign.name
-    suppressed = ledger.read(plans.suppressed)
+    suppressed = ledger.read(plans.suppressed, draft.team_obeyed)
     found, key, now = Preview(name), prospects_key(draft), clock.now()
     with ledger.writing() as connection:
         # Looked for again: another first run may have been here while this one waited, and
@@ -62,6 +62,8 @@ def write_plan(
                 rehearsal=draft.campaign.rehearsal,
             )
         writer = PlanWriter(connection, row)
+        alone = draft.campaign.suppress.scope == "team"
+        registry.obey_own_opt_outs(connection, row.id, alone)
         progress = report_rows(name, clock, bus)
         for chunk in planned_entries(draft, ledger, suppressed, render, progress, now):
             for entry in chunk:

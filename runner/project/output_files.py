@@ -80,7 +80,7 @@ def _read_by(campaign: Campaign) -> Iterator[tuple[Path, str]]:
     yield campaign.prospects.source, f"the sheet {of}"
     if campaign.message.template is not None:
         yield campaign.message.template, f"the template {of}"
-    for each in campaign.suppress:
+    for each in campaign.suppress.lists:
         yield each.source, f"a do-not-contact list {of}"
 
 

@@ -87,7 +87,7 @@ def test_show_prints_a_campaign_that_is_the_same_without_its_base(team: Project)
     told = team.ok("show", "campaigns/spring.yaml").out
     assert "# campaigns/spring.yaml, campaign spring" in told
     assert "# extends teams/acme.yaml" in told
-    assert "  - ../teams/never.csv" in told
+    assert "    - ../teams/never.csv" in told
     assert "# campaigns/spring.yaml:3" in told
     alone = team.campaign.with_name("alone.yaml")
     alone.write_text(told)
@@ -105,7 +105,7 @@ def test_show_as_json_names_file_and_line_of_each_value(team: Project) -> None:
     places = {each["key"]: (each["value"], each["file"], each["line"]) for each in told["values"]}
     assert places["prospects.source"] == ("spring.csv", "campaigns/spring.yaml", 2)
     assert places["senders[0].id"] == (LINK, "teams/acme.yaml", 3)
-    assert places["suppress[0]"] == ("../teams/never.csv", "teams/acme.yaml", 4)
+    assert places["suppress.lists[0]"] == ("../teams/never.csv", "teams/acme.yaml", 4)
     assert places["api.gateway"] == (True, "teams/acme.yaml", 1)
 
 
@@ -157,7 +157,7 @@ def test_workers_need_no_base(team: Project, postgres: str) -> None:
     assert row is not None
     handed = yaml.safe_load(row[0])
     assert "extends" not in handed
-    assert handed["suppress"] == [str((team.folder / "teams/never.csv").resolve())]
+    assert handed["suppress"]["lists"] == [str((team.folder / "teams/never.csv").resolve())]
     os.rename(team.folder / "teams", team.folder / "gone")
 
     worker = team.start("worker", *state)

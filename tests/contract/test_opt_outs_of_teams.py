@@ -139,3 +139,15 @@ def test_a_doubt_knows_whether_its_person_wants_more(
     again = make_intent(id, run, epoch, started_at=30.0, server_at=30.0)._replace(is_repeat=True)
     [told] = ledger.write(claims.claim, [again])
     assert told == (NotClaimed.MOVED if unwanted else 2)
+
+
+@pytest.mark.parametrize(("team", "unwanted"), [("acme", True), ("other", False)])
+def test_a_run_turns_back_what_it_has_claimed_only_where_that_concerns_it(
+    ledger: Ledger, team: str, unwanted: bool
+) -> None:
+    row = campaign(ledger, "spring", team, [1])
+    assert claim(ledger, row) == [1]
+    listed(ledger, 1, "acme")
+    assert ledger.read(totals.unwanted_among, ["1"], 20.0) == ({"1"} if unwanted else set())
+    listed(ledger, 1)
+    assert ledger.read(totals.unwanted_among, ["1"], 20.0) == {"1"}

@@ -72,7 +72,7 @@ class TestMerging:
         campaign = child("prospects: spring.csv\nsuppress: [own.csv]\n")
         assert campaign.prospects.source == Path("campaigns/spring.csv")
         assert campaign.message.template == Path("teams/hello.j2")
-        assert [each.source for each in campaign.suppress] == [
+        assert [each.source for each in campaign.suppress.lists] == [
             Path("teams/never.csv"),
             Path("campaigns/own.csv"),
         ]
@@ -82,7 +82,7 @@ class TestMerging:
         write("agency/all.yaml", "suppress: all.csv\nlimits: {per_day: 900}\n")
         campaign = child("prospects: s.csv\n", "extends: ../agency/all.yaml\n" + BASE)
         assert campaign.limits.per_day == 900
-        lists = [str(each.source) for each in campaign.suppress]
+        lists = [str(each.source) for each in campaign.suppress.lists]
         assert lists == ["agency/all.csv", "teams/never.csv"]
         assert [str(path) for path, _ in campaign.files] == [
             "campaigns/spring.yaml",
@@ -171,7 +171,7 @@ class TestMistakes:
     def test_an_entry_of_a_joined_list_is_told_where_it_stands(self) -> None:
         told = refusal("prospects: s.csv\nsuppress: [a.csv, 5]\n", BASE + "locked: [speed]\n")
         assert told == [
-            "campaigns/spring.yaml:3: suppress[2]: `5` is a number to YAML, not text; "
+            "campaigns/spring.yaml:3: suppress.lists[2]: `5` is a number to YAML, not text; "
             'quote it: "5"',
             "teams/acme.yaml:9: locked[0]: `speed` is not known here; "
             "write 'limits', 'guard' or 'suppress'",
@@ -337,7 +337,7 @@ class TestLocks:
     @pytest.mark.parametrize("said", ["suppress: []", "suppress: own.csv", "locked: []"])
     def test_a_list_only_gets_longer_and_a_lock_stays(self, said: str) -> None:
         campaign = child(f"prospects: s.csv\n{said}\n", LOCKED)
-        assert campaign.suppress[0].source == Path("teams/never.csv")
+        assert campaign.suppress.lists[0].source == Path("teams/never.csv")
         assert campaign.locked == ("limits", "guard", "suppress")
 
     @pytest.mark.parametrize("said", ["suppress:", "suppress: none\nsuppress: 5"])
@@ -388,10 +388,10 @@ def test_the_whole_text_means_the_same_where_no_base_is() -> None:
     again = load_campaign(campaign.path, campaign.whole_text)
     told, same = campaign.model_dump(), again.model_dump()
     assert again.message.template == Path("teams/hello.j2").resolve()
-    assert again.suppress[0].source == Path("teams/never.csv").resolve()
+    assert again.suppress.lists[0].source == Path("teams/never.csv").resolve()
     for each in (told, same):
         each["message"]["template"] = each["message"]["template"].name
-        each["suppress"] = [one["source"].name for one in each["suppress"]]
+        each["suppress"] = [one["source"].name for one in each["suppress"]["lists"]]
     assert same == told
 
 

@@ -45,7 +45,7 @@ def test_the_smallest_campaign_is_safe_by_its_defaults(tmp_path: Path) -> None:
     assert campaign.prospects.source == tmp_path / "people.csv"
     assert campaign.message.text == "Hi {{ first_name }}"
     assert campaign.message.template is None
-    assert campaign.suppress == ()
+    assert campaign.suppress.lists == ()
     assert campaign.contact_once_in == 30 * 86400.0
     assert campaign.api.token_env == "INBOX_API_TOKEN"
     assert campaign.api.platform == "twitter"
@@ -102,7 +102,7 @@ retry: {attempts: 2, timeout: 500ms, settle: 0s, absent: resend, key_life: 2h}
     assert (prospects.encoding, prospects.id, prospects.id_type) == ("cp1252", "Handle", "inbox")
     assert prospects.where == {"country": ("US", "NO"), "tier": ("gold",)}
     assert prospects.timezone == "tz"
-    assert [each.source for each in campaign.suppress] == [tmp_path / "one.csv"]
+    assert [each.source for each in campaign.suppress.lists] == [tmp_path / "one.csv"]
     assert campaign.message.template == tmp_path / "../t.j2"
     assert campaign.limits.per_minute is None
     assert (campaign.retry.timeout, campaign.retry.settle) == (0.5, 0)

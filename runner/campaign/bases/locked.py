@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from runner.campaign.inputs import SkipKnown
+from runner.campaign.inputs import SkipKnown, Suppress
 from runner.campaign.schema import Campaign, Guard, Limits, Replies
 from runner.campaign.senders import Ramp, Sender
 from runner.campaign.yaml_document import Document, Loc, dotted
@@ -50,6 +50,10 @@ def _lacks(base: Any, child: Any) -> bool:
     return not set(base) <= set(child)
 
 
+def _narrower(base: Any, child: Any) -> bool:
+    return bool(base == "everybody" and child == "team")
+
+
 _LOWER = "write {} or less"
 _LONGER = "write {} or more"
 _ALL = "write all of {}, and more where you like"
@@ -60,6 +64,7 @@ LOCKED_KEYS: Mapping[str, tuple[LockedKey, ...]] = {
     "limits": tuple(LockedKey(("limits",), Limits, key, _more, _LOWER) for key in _LIMITS),
     "guard": tuple(LockedKey(("guard",), Guard, key, _more, _LOWER) for key in _GUARD),
     "suppress": (
+        LockedKey(("suppress",), Suppress, "scope", _narrower, "write {}"),
         LockedKey((), Campaign, "contact_once_in", _less, _LONGER),
         LockedKey(_KNOWN, SkipKnown, "talked_within", _less, _LONGER),
         LockedKey(_KNOWN, SkipKnown, "assigned", _less, "write true"),
@@ -177,7 +182,7 @@ def _read(held: LockedKey, document: Document, loc: Loc) -> Any:
     except KeyError:
         return None if field.is_required() else field.get_default(call_default_factory=True)
     try:
-        kind: Any = Annotated[field.annotation, *field.metadata]
+        kind: Any = Annotated[field.annotation, *field.metadata, held.field]
         return TypeAdapter(kind).validate_python(value, strict=True)
     except ValidationError:
         raise _Unread from None
@@ -205,6 +210,8 @@ def _written(document: Document, loc: Loc, value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str):
+        return value
     if isinstance(value, float) and value >= 86400:
         return f"{value / 86400:.5g}d"
     return f"{value:.5g}"

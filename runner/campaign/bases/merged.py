@@ -1,7 +1,7 @@
 """The merged document of a campaign file and the base that it extends.
 
-Maps merge, `senders` merge by id, `suppress` and `locked` only join, all else is the child's where
-it says something. `name` is never inherited.
+Maps merge, `senders` merge by id, `suppress.lists` and `locked` only join, all else is the child's
+where it says something. `name` is never inherited.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from runner.campaign.yaml_document import Document, Loc
 
 T = TypeVar("T")
 
-JOINED = ("suppress", "locked")
+JOINED = (("suppress", "lists"), ("locked",))
 """Lists that a child adds to, and never replaces."""
+
+SUPPRESS_KEYS = frozenset({"lists", "scope"})
+"""Keys by which the section `suppress` is told from the one list that may stand there instead."""
 
 OWN = ("name", "extends")
 """Keys that are of one file alone."""
@@ -36,20 +39,20 @@ def merge(base: Document, child: Document) -> Document:
         at = (key,)
         if key not in value:
             value[key] = said
-        elif key in JOINED:
-            value[key] = _joined(value[key], said, at, replaced, moves)
         elif key == "senders":
             value[key] = _senders(value[key], said, at, replaced, moves)
         else:
-            value[key] = _merged(value[key], said, at, replaced)
+            value[key] = _merged(value[key], said, at, replaced, moves)
 
     def of_base(loc: Loc) -> Loc | None:
         gone = loc[:1] in (("name",), ("extends",))
         return None if gone or any(loc[:end] in replaced for end in range(len(loc) + 1)) else loc
 
     def of_child(loc: Loc) -> Loc | None:
-        to = moves.get(loc[:2], loc[:2])
-        return None if to == _GONE else (*to, *loc[2:])
+        for end in (1, 2, 3):
+            if (to := moves.get(loc[:end])) is not None:
+                return None if to == _GONE else (*to, *loc[end:])
+        return loc
 
     above, own = _moved(base, of_base), _moved(child, of_child)
     files = {loc: above.files.get(loc, base.file) for loc in above.lines}
@@ -82,19 +85,34 @@ def in_full(document: Document) -> Document:
                 senders[index] = {"id": each}
                 moves[("senders", index)] = ("senders", index, "id")
         value["senders"] = tuple(senders)
-    alone = {key for key in JOINED if isinstance(value.get(key), str | dict)}
-    for key in alone:
-        value[key] = (value[key],)
+    if isinstance(value.get("locked"), str):
+        value["locked"], moves[("locked",)] = (value["locked"],), ("locked", 0)
+    value["suppress"], at, to = _suppress_in_full(value.get("suppress"))
+    if value["suppress"] is None and "suppress" not in document.value:
+        del value["suppress"]
 
     def move(loc: Loc) -> Loc:
-        if loc[:1] and loc[0] in alone:
-            return (loc[0], 0, *loc[1:])
+        if at and loc[: len(at)] == at:
+            return (*to, *loc[len(at) :])
         return moves.get(loc, loc)
 
     full_form = _moved(document, move)
     full_form.value = value
     full_form.lines = document.lines | full_form.lines  # a map is where its short form is
     return full_form
+
+
+def _suppress_in_full(said: Any) -> tuple[Any, Loc, Loc]:
+    """Return `suppress` as a section with a tuple of lists; and which place has moved where, empty
+    for none."""
+    to: Loc = ("suppress", "lists")
+    if isinstance(said, tuple):
+        return {"lists": said}, ("suppress",), to
+    if isinstance(said, str) or (isinstance(said, dict) and not said.keys() & SUPPRESS_KEYS):
+        return {"lists": (said,)}, ("suppress",), (*to, 0)
+    if isinstance(said, dict) and isinstance(said.get("lists"), str | dict):
+        return {**said, "lists": (said["lists"],)}, to, (*to, 0)
+    return said, (), ()
 
 
 def _moved(document: Document, move: Callable[[Loc], Loc | None]) -> Document:
@@ -115,7 +133,9 @@ def _moved(document: Document, move: Callable[[Loc], Loc | None]) -> Document:
     )
 
 
-def _merged(base: Any, child: Any, at: Loc, replaced: set[Loc]) -> Any:
+def _merged(base: Any, child: Any, at: Loc, replaced: set[Loc], moves: dict[Loc, Loc]) -> Any:
+    if at in JOINED:
+        return _joined(base, child, at, replaced, moves)
     if not (isinstance(base, dict) and isinstance(child, dict)):
         replaced.add(at)
         return child
@@ -127,7 +147,7 @@ def _merged(base: Any, child: Any, at: Loc, replaced: set[Loc]) -> Any:
                 replaced.add((*at, key))
     for key, said in child.items():
         there = (*at, key)
-        value[key] = _merged(value[key], said, there, replaced) if key in value else said
+        value[key] = _merged(value[key], said, there, replaced, moves) if key in value else said
     return value
 
 
@@ -158,7 +178,7 @@ def _senders(base: Any, child: Any, at: Loc, replaced: set[Loc], moves: dict[Loc
             place = len(value)
             value.append(each)
         else:
-            value[place] = _merged(value[place], each, (*at, place), replaced)
+            value[place] = _merged(value[place], each, (*at, place), replaced, moves)
         moves[(*at, index)] = (*at, place)
     return tuple(value)
 

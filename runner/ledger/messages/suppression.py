@@ -21,10 +21,10 @@ from runner.message.status import MessageStatus, SkipReason
 def is_suppressed() -> ColumnElement[bool]:
     """Return the condition that a message's recipient is on the ledger's do-not-contact list, as
     far as that concerns its campaign."""
-    return exists().where(suppression.c.recipient == message.c.recipient, ~_is_of_others())
+    return exists().where(suppression.c.recipient == message.c.recipient, ~is_of_others())
 
 
-def _is_of_others() -> ColumnElement[bool]:
+def is_of_others() -> ColumnElement[bool]:
     """Return the condition that an entry of the list concerns a message's campaign not: that has
     `suppress.scope: team`, and the person has opted out of other teams' messages alone. One whose
     team is not known yet obeys every entry."""
@@ -52,7 +52,7 @@ def skip_suppressed(connection: Connection, these: ColumnElement[bool]) -> dict[
     rows = connection.execute(
         select(message.c.id, suppression.c.reason, suppression.c.added_at)
         .join(suppression, suppression.c.recipient == message.c.recipient)
-        .where(these, message.c.status == _S.QUEUED, ~_is_of_others())
+        .where(these, message.c.status == _S.QUEUED, ~is_of_others())
     )
     skipped = {
         row.id: LateSkip(SkipReason.SUPPRESSED, describe_listed(row.reason, row.added_at))

@@ -317,6 +317,12 @@ class Campaign(CampaignSection):
         return is_loopback(self.api.base_url) and not self.api.gateway
 
     @property
+    def own_opt_outs(self) -> bool:
+        """Return whether it obeys the opt-outs of its own team alone. A rehearsal has a team of its
+        own, and so obeys everybody's."""
+        return self.suppress.scope == "team" and not self.rehearsal
+
+    @property
     def name(self) -> str:
         """Return its identity in the ledger, where a rehearsal is another campaign than the real
         one."""

@@ -61,7 +61,7 @@ class Draft:
     @property
     def team_obeyed(self) -> str | None:
         """Return the team whose opt-outs count alone, None where everybody's do."""
-        return self.team if self.campaign.suppress.scope == "team" else None
+        return self.team if self.campaign.own_opt_outs else None
 
     def named_sender(self) -> Callable[[Mapping[str, str]], tuple[str, str]] | None:
         """Return a function of a row's columns that gives the sender it names, empty for none, and

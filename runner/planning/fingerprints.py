@@ -78,7 +78,7 @@ def plan_fingerprint(
         characters,
         campaign.contact_once_in,
         [each.id for each in campaign.suppress.lists],
-        *([f"opt-outs of {draft.team}"] if campaign.suppress.scope == "team" else []),
+        *([f"opt-outs of {draft.team}"] if campaign.own_opt_outs else []),
         *([f"handles {draft.handles}"] if draft.audience.has_handles else []),
         *([known] if known else []),
         *([_sender_names(draft)] if draft.audience.sender or draft.template.sender_parts else []),

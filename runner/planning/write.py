@@ -62,8 +62,7 @@ def write_plan(
                 rehearsal=draft.campaign.rehearsal,
             )
         writer = PlanWriter(connection, row)
-        alone = draft.campaign.suppress.scope == "team"
-        registry.obey_own_opt_outs(connection, row.id, alone)
+        registry.obey_own_opt_outs(connection, row.id, alone=draft.campaign.own_opt_outs)
         progress = report_rows(name, clock, bus)
         for chunk in planned_entries(draft, ledger, suppressed, render, progress, now):
             for entry in chunk:

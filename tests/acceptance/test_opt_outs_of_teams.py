@@ -101,3 +101,10 @@ def test_a_lock_keeps_the_scope(project: Project, opted_out: str) -> None:
     told = project.ok(path, "--yes", "--new-campaign", code=2)
     assert "suppress.scope: team is looser than everybody by default, and " in told.err
     assert project.api.recipients.count(opted_out) == 1
+
+
+def test_a_rehearsal_obeys_everybody(project: Project, other_api: Api, opted_out: str) -> None:
+    path = another(project, "alone", THEIRS, other_api)
+    path.write_text(path.read_text().replace("gateway: true", "gateway: false"))
+    run(project, path)
+    assert other_api.recipients == [people(2)[1]]

@@ -30,7 +30,7 @@ def campaign(
     row = make_campaign(ledger, name)
     if team is not None:
         ledger.write(bound_team.bind, row.id, ORIGIN, team)
-    ledger.write(registry.obey_own_opt_outs, row.id, alone)
+    ledger.write(registry.obey_own_opt_outs, row.id, alone=alone)
     make_queue(ledger, row, people)
     return row
 

@@ -292,6 +292,9 @@ class TestLocks:
             ("senders: [{id: new9, per_day: none}]",
              "senders[2].per_day: none is looser than 150 by default, and teams/acme.yaml:9 "
              "locks limits; write 150 or less, or take it out"),
+            ("suppress: {scope: team}",
+             "suppress.scope: team is looser than everybody by default, and teams/acme.yaml:9 "
+             "locks suppress; write everybody, or take it out"),
             ("guard: {failure_rate: none}",
              "guard.failure_rate: none is looser than 0.2 by default, and teams/acme.yaml:9 "
              "locks guard; write 0.2 or less, or take it out"),
@@ -334,15 +337,18 @@ class TestLocks:
             "teams/acme.yaml:2"
         )
 
-    @pytest.mark.parametrize("said", ["suppress: []", "suppress: own.csv", "locked: []"])
+    @pytest.mark.parametrize("said", [
+        "suppress: []", "suppress: own.csv", "suppress: {lists: own.csv}", "suppress: {lists: []}",
+        "suppress: {source: own.csv, id: x}", "suppress: {scope: everybody}", "locked: []",
+    ])  # fmt: skip
     def test_a_list_only_gets_longer_and_a_lock_stays(self, said: str) -> None:
         campaign = child(f"prospects: s.csv\n{said}\n", LOCKED)
         assert campaign.suppress.lists[0].source == Path("teams/never.csv")
         assert campaign.locked == ("limits", "guard", "suppress")
 
-    @pytest.mark.parametrize("said", ["suppress:", "suppress: none\nsuppress: 5"])
+    @pytest.mark.parametrize("said", ["", "{lists: }", "{lists: 5}", "5"])
     def test_a_list_is_not_replaced_by_something_else(self, said: str) -> None:
-        assert refusal(f"prospects: s.csv\n{said}\n", LOCKED)
+        assert refusal(f"prospects: s.csv\nsuppress: {said}\n", LOCKED)
 
     def test_a_lock_holds_below_the_next_file_too(self) -> None:
         write("teams/all.yaml", "locked: limits\nlimits: {per_hour: 400}\n")
@@ -377,8 +383,24 @@ def test_the_schema_lets_a_child_and_a_base_leave_things_out() -> None:
     assert is_taken({"extends": "a.yaml", "senders": [{"id": "a1", "ramp": {"start": 4}}]})
     assert not is_taken({"prospects": "a.csv", "message": "Hi"})
     assert not is_taken({"senders": ["a1"], "prospects": {"id": "x"}, "message": "Hi"})
+    lists = ["a.csv", {"source": "b.csv", "id": "x"}]
+    for said in ("a.csv", lists, {"source": "a.csv"}, {"scope": "team"}, {"lists": lists}):
+        assert is_taken({"extends": "a.yaml", "suppress": said})
+    assert not is_taken({"extends": "a.yaml", "suppress": {"scope": "all"}})
     assert not is_taken({"extends": ["a.yaml"]})
     assert not is_taken({"extends": "a.yaml", "locked": ["speed"]})
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_scope_is_said_by_the_base_or_the_campaign() -> None:
+    assert child("prospects: s.csv\n").suppress.scope == "everybody"
+    theirs = BASE.replace("suppress: never.csv", "suppress: {lists: never.csv, scope: team}")
+    campaign = child("prospects: s.csv\nsuppress: own.csv\n", theirs)
+    assert campaign.suppress.scope == "team"
+    assert [each.source.name for each in campaign.suppress.lists] == ["never.csv", "own.csv"]
+    everybody = "prospects: s.csv\nsuppress: {scope: everybody}\n"
+    strict = child(everybody, theirs + "locked: suppress\n")
+    assert strict.suppress.scope == "everybody"
 
 
 @pytest.mark.usefixtures("folder")

@@ -247,6 +247,15 @@ def test_a_schedule(tmp_path: Path) -> None:
          "F:4: limits.per_hour: must be a whole number, not `010`; write digits only"),
         ("suppress: [a.csv, 5]", 'F:4: suppress[1]: `5` is a number to YAML, not text; '
          'quote it: "5"'),
+        ("suppress: {lists: [a.csv, {source: b.csv, di: x}]}",
+         "F:4: suppress.lists[1].di: unknown key; known here: source, id"),
+        ("suppress: {id: x}", "F:4: suppress[0].source: is missing; add `source: FILE.csv`"),
+        ("suppress: [{source: a.csv, sorce: b.csv}]",
+         "F:4: suppress[0].sorce: unknown key; did you mean source?"),
+        ("suppress: {lists: a.csv, scop: team}",
+         "F:4: suppress.scop: unknown key; did you mean scope?"),
+        ("suppress: {scope: all}", "F:4: suppress.scope: `all` is not known here; "
+         "write 'everybody' or 'team'"),
         ('suppress: ""', "F:4: suppress: is not a file name; write a path, relative to this file"),
     ],
 )  # fmt: skip

@@ -28,7 +28,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @click.group("suppress", short_help="The do-not-contact list: add, remove, list, import, export.")
 def command() -> None:
-    """The ledger's do-not-contact list: nobody on it is written to, by whatever campaign."""
+    """The ledger's do-not-contact list: nobody on it is written to, by whatever campaign,
+    but for opt-outs of another team's messages where a campaign has `suppress.scope: team`."""
 
 
 @command.command(

@@ -68,7 +68,7 @@ def campaigns(connection: Connection) -> list[CampaignRow]:
     return [CampaignRow(**row._mapping) for row in rows]
 
 
-def obey_own_opt_outs(connection: Connection, id: int, alone: bool) -> None:
+def obey_own_opt_outs(connection: Connection, id: int, *, alone: bool) -> None:
     """Let a campaign obey the opt-outs of its own team `alone`, or of all teams."""
     changed = campaign.c.id == id, campaign.c.own_opt_outs.is_not(alone)
     connection.execute(update(campaign).where(*changed).values(own_opt_outs=alone))

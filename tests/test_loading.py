@@ -137,7 +137,7 @@ def test_every_module_of_a_command_is_listed() -> None:
 @pytest.mark.parametrize(
     ("words", "expected", "module"),
     [
-        (("s",), {"sandbox", "senders", "status", "submit", "suppress"}, None),
+        (("s",), {"sandbox", "senders", "show", "status", "submit", "suppress"}, None),
         (("status", "--w"), {"--watch", "--why"}, "status"),
         (("suppress", "ex"), {"export"}, "suppress"),
         (("--v",), {"--version"}, None),

@@ -240,7 +240,7 @@ def read_audience(
     columns, findings = normal_columns(table.path, table.columns)
     id_column = find_id_column(table.path, columns, wanted.id, known)
     id_type = "platform" if by_handle else wanted.id_type or ID_COLUMNS.get(id_column, "platform")
-    sources = [ListSource(each.source, each.id) for each in campaign.suppress]
+    sources = [ListSource(each.source, each.id) for each in campaign.suppress.lists]
     lists = read_lists(sources, id_type, campaign.api.platform, id_column, by_handle=by_handle)
     defaults: dict[str, str] = {}
     for name, text in wanted.defaults.items():

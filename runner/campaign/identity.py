@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.addresses import is_loopback
-from runner.campaign.yaml_document import Unquoted, read_document
+from runner.campaign.bases.chain import read_chain
+from runner.campaign.yaml_document import Unquoted
 from runner.message.key import REHEARSAL, normal_name
 
 
@@ -29,7 +30,7 @@ def identify(path: Path) -> Identity:
 
     Raises CampaignError as `load_campaign` does, for a file that has no readable name.
     """
-    document = read_document(path)
+    document = read_chain(path).document
     name = None if document.problems else _at_a_glance(document.value, path.stem)
     if name is None:
         # With it comes pydantic, which takes longer to load than the ledger to answer.

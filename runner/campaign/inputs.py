@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from runner.campaign.bases.merged import SUPPRESS_KEYS
 from runner.campaign.section import CampaignSection, also_as_text
 from runner.campaign.values import (
     DurationOrNone,
@@ -112,6 +113,42 @@ class SuppressList(CampaignSection):
     @classmethod
     def _short(cls, data: Any) -> Any:
         return {"source": data} if isinstance(data, str) else data
+
+
+def _lists_or_section(schema: dict[str, Any]) -> None:
+    one = schema["properties"]["lists"].pop("items")
+    many = {"type": "array", "items": one}
+    schema["properties"]["lists"] |= {"anyOf": [one, many]}
+    del schema["properties"]["lists"]["type"]
+    full = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [one, many, full]
+
+
+class Suppress(CampaignSection):
+    """The people who are never written to: lists of the campaign, and whose opt-outs count."""
+
+    model_config = ConfigDict(json_schema_extra=_lists_or_section)
+
+    lists: tuple[SuppressList, ...] = Field(
+        default=(), description="Files of ids that are never written to. Default: none."
+    )
+    scope: Literal["everybody", "team"] = Field(
+        "everybody",
+        description="Whose opt-outs in this ledger count: everybody's, or those of this team's "
+        "messages alone; what a person has listed counts for all. Default: everybody.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: Any) -> Any:
+        if isinstance(data, str) or (isinstance(data, dict) and not data.keys() & SUPPRESS_KEYS):
+            data = (data,)
+        if isinstance(data, list | tuple):
+            data = {"lists": data}
+        if isinstance(data, dict) and isinstance(data.get("lists"), str | dict):
+            data = {**data, "lists": (data["lists"],)}
+        return data
 
 
 class SkipKnown(CampaignSection):

@@ -3,39 +3,68 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from runner.campaign.bases.chain import Chain, read_chain
+from runner.campaign.bases.locked import looser
+from runner.campaign.bases.text import campaign_text, paths_from
+from runner.campaign.inputs import Suppress, SuppressList
 from runner.campaign.schema import Campaign
-from runner.campaign.yaml_document import Document, Loc, dotted, read_document
+from runner.campaign.yaml_document import Document, Loc, dotted
 from runner.campaign.yaml_errors import shown
 from runner.errors import CampaignError, Problem
 from runner.findings import Finding
 
-LATER = frozenset({"variants", "extends"})
+LATER = frozenset({"variants"})
 """Keys of the design that this version does not have; ignoring one would break a promise."""
 
 
 def load_campaign(path: Path, text: str | None = None, start: str = "") -> Campaign:
-    """Read and check a campaign file. Files that it names are not opened. `text`: what the file
-    holds, where it is not at hand; `start`: said instead of its `schedule.start`.
+    """Read and check a campaign file and the bases that it extends. Files that it names are not
+    opened. `text`: what the file holds, where it is not at hand; `start`: said instead of its
+    `schedule.start`.
 
-    Raises CampaignError with every mistake, one line each, sorted by line.
+    Raises CampaignError with every mistake, one line each, sorted by file and line.
     """
-    document = read_document(path, text)
-    if start and isinstance(document.value, dict):
-        schedule = document.value.get("schedule")
-        document.value["schedule"] = {**(schedule or {}), "start": start}
-    problems = document.problems
+    return _load(read_chain(path, text), start)[0]
+
+
+class Explained(NamedTuple):
+    """A campaign, and where each of its values stands. `paths`: as its own file would write those
+    that its bases have, by the identity of their texts."""
+
+    campaign: Campaign
+    document: Document
+    paths: Mapping[int, str]
+
+
+def explain_campaign(path: Path) -> Explained:
+    """Read and check a campaign file as `load_campaign` does, and keep where its values stand."""
+    chain = read_chain(path)
+    campaign, paths = _load(chain)
+    return Explained(campaign, chain.document, paths_from(path.parent, paths))
+
+
+def _load(chain: Chain, start: str = "") -> tuple[Campaign, Mapping[int, Path]]:
+    """Return a campaign, and its paths by the identity of their texts."""
+    document, path = chain.document, chain.files[0].path
+    said = document.value
+    if start:
+        said = {**said, "schedule": {**(said.get("schedule") or {}), "start": start}}
+    problems = [each for above, merged in chain.steps for each in looser(above, merged)]
+    problems = document.problems + problems
     campaign = None
     # Not resolved: a path in a message then reads as the user would write it.
-    context = {"folder": path.parent, "stem": path.stem}
+    paths: dict[int, Path] = {}
+    context = {"folder": path.parent, "stem": path.stem, "paths": paths}
     try:
-        campaign = Campaign.model_validate(document.value, context=context)
+        campaign = Campaign.model_validate(said, context=context)
     except ValidationError as error:
         # The error itself is dropped: it holds the values, and with them perhaps a token.
         found = error.errors(include_url=False)
@@ -48,13 +77,18 @@ def load_campaign(path: Path, text: str | None = None, start: str = "") -> Campa
             if problem.path not in told and not echo:
                 problems.append(problem)
     if campaign is None or problems:
+        files = [str(each.path) for each in chain.files]
+        places = {shown(file, 4000): index for index, file in enumerate(files)}
         unique = dict.fromkeys(problems)
-        raise CampaignError(sorted(unique, key=lambda problem: problem.line))
+        raise CampaignError(sorted(unique, key=lambda each: (places.get(each.file, 0), each.line)))
     campaign._path = path
+    campaign._files = tuple((each.path, each.text) for each in chain.files)
+    campaign._whole = campaign_text(document, paths) if chain.steps else chain.files[0].text
     campaign._findings = _cut_off(document)
     at: Loc = ("message", "text") if ("message", "text") in document.lines else ("message",)
     campaign._text_lines = document.texts.get(at, (document.line_of(at), False))
-    return campaign
+    campaign._text_file = document.place_of(at)[0]
+    return campaign, paths
 
 
 def _cut_off(document: Document) -> list[Finding]:
@@ -65,10 +99,9 @@ def _cut_off(document: Document) -> list[Finding]:
         text |= loc[:1] == ("steps",) and loc[-1] == "text"
         # After a value to compare with, `# only active ones` is a comment; `#1` is not.
         if text or (loc[:2] == ("prospects", "where") and not re.match(r"#+\s+[^\W\d]", rest)):
-            line = document.line_of(loc)
             what, instead = _comment(document, loc)
             what = f"{dotted(loc)}: {what}"
-            found.append(Finding("text_cut_off", what, instead, document.file, line))
+            found.append(Finding("text_cut_off", what, instead, *document.place_of(loc)))
     return found
 
 
@@ -91,15 +124,17 @@ def _problem(document: Document, error: ErrorDetails) -> Problem:
         if loc[:end] in document.scalars:
             loc = loc[:end]
             break
+    if loc[:2] == ("suppress", "lists") and loc[:2] not in document.lines:
+        loc = ("suppress", *loc[2:])  # a list of files, or one
     what, instead = _words(document, loc, error)
     for at in (loc, (*loc, "text")):
         if document.scalars.get(at, ("", ""))[1] == "empty" and at in document.comments:
-            return Problem(document.file, document.line_of(at), dotted(at), *_comment(document, at))
+            return Problem(*document.place_of(at), dotted(at), *_comment(document, at))
     path = ".".join(shown(str(part)) for part in loc)
     for part in loc:
         if isinstance(part, int):
             path = path.replace(f".{part}", f"[{part}]", 1)
-    return Problem(document.file, document.line_of(loc), path, what, instead)
+    return Problem(*document.place_of(loc), path, what, instead)
 
 
 def _words(document: Document, loc: Loc, error: ErrorDetails) -> tuple[str, str]:
@@ -191,6 +226,8 @@ def _keys_at(loc: Loc) -> list[str]:
     for part in loc:
         if isinstance(part, str):
             model = _model_in(model.model_fields[part].annotation)
+        elif model is Suppress:  # the list itself, in its short form
+            model = SuppressList
     return [info.alias or name for name, info in model.model_fields.items()]
 
 

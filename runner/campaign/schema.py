@@ -3,7 +3,7 @@ files that it reads are beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -11,14 +11,15 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 
 from runner.addresses import is_loopback
 from runner.campaign.identity import project_dir
-from runner.campaign.inputs import MessageSource, Prospects, SkipKnown, SuppressList
+from runner.campaign.inputs import MessageSource, Prospects, SkipKnown, Suppress
 from runner.campaign.schedules import Schedule
-from runner.campaign.section import CampaignSection, one_or_many
+from runner.campaign.section import CampaignSection, one_or_many, require_of_whole_files
 from runner.campaign.senders import Sender
 from runner.campaign.steps import Step, refuse_repeats
 from runner.campaign.values import (
     Duration,
     DurationOrNone,
+    File,
     Limit,
     Rate,
     Text,
@@ -161,18 +162,35 @@ class Replies(CampaignSection):
     )
 
 
+Lock = Literal["limits", "guard", "suppress"]
+
+
 class Campaign(CampaignSection):
     """A campaign file: who is written to, by whom, what, and how fast."""
 
     _path: Path = PrivateAttr(default=Path())
     _findings: list[Finding] = PrivateAttr(default_factory=list)
     _text_lines: tuple[int, bool] = PrivateAttr(default=(0, False))
+    _text_file: str = PrivateAttr(default="")
+    _files: tuple[tuple[Path, str], ...] = PrivateAttr(default=())
+    _whole: str = PrivateAttr(default="")
 
     own_name: str = Field(
         "",
         alias="name",
         description="The campaign's identity in the ledger, 1 to 100 characters. "
         "Default: the file's name without its ending.",
+    )
+    extends: File | None = Field(
+        None,
+        description="Base of this campaign: a file of the same keys, for what is not said here; "
+        "relative to this file. Default: none.",
+    )
+    locked: tuple[Lock, ...] = Field(
+        default=(),
+        description="What files that extend this one may make stricter, and never looser: limits, "
+        "guard, suppress. Default: nothing.",
+        json_schema_extra=one_or_many,
     )
     api: Api = Field(default_factory=Api, description="Which API, where, and for whom.")
     senders: tuple[Sender, ...] = Field(
@@ -184,10 +202,9 @@ class Campaign(CampaignSection):
         description="Codes of questions about the files that are answered: what they ask about is "
         "meant, such as [hidden_rows].",
     )
-    suppress: tuple[SuppressList, ...] = Field(
-        default=(),
-        description="Files of ids that are never written to.",
-        json_schema_extra=one_or_many,
+    suppress: Suppress = Field(
+        default_factory=lambda: Suppress(lists=()),
+        description="Files of ids that are never written to; or lists, with scope.",
     )
     contact_once_in: DurationOrNone = Field(
         30 * 86400.0,
@@ -288,10 +305,10 @@ class Campaign(CampaignSection):
         refuse_repeats(value)
         return value
 
-    @field_validator("suppress", "stop_on", mode="before")
+    @field_validator("locked", "stop_on", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str | dict) else value
+        return (value,) if isinstance(value, str) else value
 
     @field_validator("senders")
     @classmethod
@@ -320,6 +337,12 @@ class Campaign(CampaignSection):
         return is_loopback(self.api.base_url) and not self.api.gateway
 
     @property
+    def own_opt_outs(self) -> bool:
+        """Return whether it obeys the opt-outs of its own team alone. A rehearsal has a team of its
+        own, and so obeys everybody's."""
+        return self.suppress.scope == "team" and not self.rehearsal
+
+    @property
     def name(self) -> str:
         """Return its identity in the ledger, where a rehearsal is another campaign than the real
         one."""
@@ -334,6 +357,22 @@ class Campaign(CampaignSection):
     def findings(self) -> list[Finding]:
         """Return findings about the campaign file itself."""
         return self._findings
+
+    @property
+    def files(self) -> Sequence[tuple[Path, str]]:
+        """Return the files that it is written in, its own first, then the bases that it extends;
+        each with its text as it was read."""
+        return self._files
+
+    @property
+    def whole_text(self) -> str:
+        """Return it as the text of one file, with all that its bases bring in."""
+        return self._whole
+
+    @property
+    def text_file(self) -> str:
+        """Return the file in which the message's own text stands."""
+        return self._text_file
 
     def text_line(self, line: int) -> int:
         """Return the file's line on which a line of the message's own text stands; in a quoted
@@ -361,6 +400,7 @@ def campaign_schema() -> dict[str, Any]:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "run-campaign campaign file"
     schema["properties"]["contact_once_in"]["default"] = "30d"
+    require_of_whole_files(schema)
     for section in schema["$defs"].values():
         for name, entry in section.get("properties", {}).items():
             if name == "token":

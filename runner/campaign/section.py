@@ -30,6 +30,17 @@ def one_or_many(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [items, {"type": "array", "items": items}]
 
 
+def require_of_whole_files(schema: dict[str, Any]) -> None:
+    """Let a file leave out what its base may have, or the files that extend it: one with `extends`,
+    or with `locked`."""
+    source = schema["$defs"]["Prospects"]["anyOf"][1].pop("required")
+    del schema["$defs"]["Ramp"]["required"]  # `ramp: {start: 10}` changes one of two
+    prospects = {"anyOf": [{"type": "string"}, {"required": source}]}
+    part = [{"required": ["extends"]}, {"required": ["locked"]}]
+    schema["if"] = {"not": {"anyOf": part}}
+    schema["then"] = {"required": schema.pop("required"), "properties": {"prospects": prospects}}
+
+
 class CampaignSection(BaseModel):
     """A section of a campaign file: its keys, and no others."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 from pydantic_core import PydanticCustomError
 
 from runner.addresses import is_loopback_host
+from runner.campaign.paths import PlacedText, parse_path
 from runner.campaign.yaml_document import Unquoted, Whole
 from runner.schedule import DAYS, is_region, parse_days, parse_time
 from runner.zones import find_zone
@@ -118,32 +119,12 @@ def _path(value: Any, info: ValidationInfo) -> Any:
         refuse("is a list, and one file is meant", "write the name of one file")
     if not isinstance(value, str):
         return value  # refused by the type, with what was written
-    if not value.strip():
-        refuse("is not a file name", "write a path, relative to this file")
-    if not value.isprintable():
-        what = "is not a file name: there is a control character in it"
-        refuse(what, "in double quotes a backslash makes one; write / between folders")
-    if re.match(r"file:/", value, re.IGNORECASE):
-        bare = re.sub(r"^file:/+(localhost/)?(?=[A-Za-z]:)?", "/", value, flags=re.IGNORECASE)
-        refuse("is an address, not a path", f"write {bare}")
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", value):
-        refuse("is an address of the web, not a file", "download it, and name that file")
-    folder = info.context["folder"] if info.context else Path()
-    if value == "~" or value.startswith("~/"):
-        try:
-            return Path(value).expanduser()
-        except RuntimeError:
-            refuse("names a home folder, and there is none here", "write the whole path")
-    if "\\" in value and os.sep == "/" and not (folder / value).exists():
-        _refuse_backslashes(value)
-    return folder / value
-
-
-def _refuse_backslashes(value: str) -> NoReturn:
-    if re.match(r"[A-Za-z]:|\\\\", value):
-        what = "is a path of Windows, with backslashes"
-        refuse(what, "write where the file is on this computer, with / between folders")
-    refuse("has backslashes in it", f"write {value.replace(chr(92), '/')}")
+    said = info.context or {}
+    # What was inherited is relative to the file that it stands in.
+    folder = value.folder if isinstance(value, PlacedText) else said.get("folder", Path())
+    path = _told(partial(parse_path, folder=folder), value)
+    said.get("paths", {})[id(value)] = path
+    return path
 
 
 def _token_env(value: Any) -> Any:

@@ -8,6 +8,7 @@ scalar stays `Unquoted`, so that the refusal can show what was written.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -64,7 +65,8 @@ class Document:
     """A YAML file as values, with the line of each, what was written for it, and its mistakes.
 
     `comments`: what YAML leaves out after an unquoted value. `texts`: the line of a text's first
-    line, and whether the text's lines are the file's.
+    line, and whether the text's lines are the file's. `files`: of values that stand in another
+    file, which.
     """
 
     file: str
@@ -74,12 +76,17 @@ class Document:
     comments: dict[Loc, str] = field(default_factory=dict)
     texts: dict[Loc, tuple[int, bool]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    files: dict[Loc, str] = field(default_factory=dict)
 
-    def line_of(self, loc: Loc) -> int:
-        """Return the line of a value, or of the nearest thing around it that is in the file."""
+    def place_of(self, loc: Loc) -> tuple[str, int]:
+        """Return the file and line of a value, or of the nearest thing around it that has some."""
         while loc and loc not in self.lines:
             loc = loc[:-1]
-        return self.lines.get(loc, 1)
+        return self.files.get(loc, self.file), self.lines.get(loc, 1)
+
+    def line_of(self, loc: Loc) -> int:
+        """Return the line of a value, as `place_of` does."""
+        return self.place_of(loc)[1]
 
     def add(self, line: int, loc: Loc, what: str, instead: str = "") -> None:
         self.problems.append(Problem(self.file, line, dotted(loc), what, instead))
@@ -194,6 +201,11 @@ def _comment_after(text: str, node: yaml.ScalarNode) -> str:
     return after[1].rstrip() if after else ""
 
 
+def _copy_below(places: dict[Loc, Any], there: Loc, to: Callable[[Loc], Loc]) -> None:
+    found = {to(each): value for each, value in places.items() if each[: len(there)] == there}
+    places.update(found)
+
+
 class _Stop(Exception):
     """The document cannot be walked to its end."""
 
@@ -273,8 +285,20 @@ class _Reader:
                 continue
             # Kept under a place of its own, so that lines of the keys written here win.
             for key, value in self.value(each, (*loc, "<<")).items():
-                found.setdefault(key, value)
+                if key not in found:
+                    self._bring_in(loc, key)
+                    found[key] = value
         return found
+
+    def _bring_in(self, loc: Loc, key: str) -> None:
+        """Let a key that `<<` brings in be known where it is a value, unless it is written
+        there."""
+        if (*loc, key) in self.document.lines:
+            return
+        document, there = self.document, (*loc, "<<", key)
+        at = len(there)
+        for places in (document.lines, document.scalars, document.comments, document.texts):
+            _copy_below(places, there, lambda each: (*loc, key, *each[at:]))
 
     def _key(self, node: yaml.Node, loc: Loc) -> str | None:
         line = node.start_mark.line + 1

@@ -33,6 +33,7 @@ SHORT_HELPS = {
     "run": "Send a campaign, or go on with it (the default command).",
     "sandbox": "Start the stand-in API, v1 and v2, on this machine.",
     "senders": "List the team's account links, ready to paste.",
+    "show": "Show a campaign with its bases: each value with file and line.",
     "status": "Show how campaigns stand and what needs a person.",
     "submit": "Plan a campaign into a shared ledger and hand it to workers.",
     "suppress": "The do-not-contact list: add, remove, list, import, export.",

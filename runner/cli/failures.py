@@ -18,6 +18,7 @@ from runner.errors import RunnerError
 from runner.formats import fold, safe
 from runner.passwords import SHORTEST, hide_passwords, passwords_in
 
+_TOKEN_NAME = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 BUG = 3
 INTERRUPTED = 130
 
@@ -94,7 +95,12 @@ def token_names(call: Invocation) -> set[str]:
     for path in call.campaigns:
         # As text: the file may be what does not load.
         with contextlib.suppress(OSError, ValueError):
-            names.update(re.findall(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", path.read_text()))
+            names.update(_TOKEN_NAME.findall(path.read_text()))
+        with contextlib.suppress(OSError, ValueError, RunnerError):
+            from runner.campaign.bases.chain import read_chain
+
+            for base in read_chain(path).files[1:]:
+                names.update(_TOKEN_NAME.findall(base.text))
     return names
 
 

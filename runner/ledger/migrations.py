@@ -47,6 +47,7 @@ from runner.ledger.schema import (
     message_waiting,
     meta,
     note,
+    opt_out,
     read_back,
     request,
     resolution,
@@ -234,6 +235,13 @@ def _add_replies(connection: Connection) -> None:
     message_by_thread.create(connection)
 
 
+def _add_opt_outs_of_teams(connection: Connection) -> None:
+    opt_out.create(connection)
+    connection.execute(
+        text("ALTER TABLE campaign ADD COLUMN own_opt_outs BOOLEAN NOT NULL DEFAULT false")
+    )
+
+
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_resolutions,
     2: _add_brakes_zones_and_contacts,
@@ -246,6 +254,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     9: _add_handles_acquaintances_and_tags,
     10: _add_replies,
     11: _add_steps,
+    12: _add_opt_outs_of_teams,
 }
 """By schema version, the step to the next one."""
 

@@ -23,6 +23,11 @@ def lane_name(team: str, *, rehearsal: bool) -> str:
     return f"{_LANE}{team}" if rehearsal else team
 
 
+def team_of(lane: str) -> str:
+    """Return the team of a lane."""
+    return lane.removeprefix(_LANE)
+
+
 def is_rehearsal(lane: str) -> bool:
     """Return whether a lane is one of rehearsals."""
     return lane.startswith(_LANE)
@@ -31,7 +36,7 @@ def is_rehearsal(lane: str) -> bool:
 def is_of_lane(lane: str) -> ColumnElement[bool]:
     """Build the condition that a campaign is sent in a lane, and is no test."""
     return and_(
-        campaign.c.team == lane.removeprefix(_LANE),
+        campaign.c.team == team_of(lane),
         campaign.c.rehearsal.is_(is_rehearsal(lane)),
         ~campaign.c.is_test,
     )

@@ -32,7 +32,7 @@ from sqlalchemy.sql import FromClause
 from runner.message.evidence import AttemptOutcome
 from runner.message.status import OPEN, MessageStatus, SkipReason
 
-SCHEMA_VERSION = 12
+SCHEMA_VERSION = 13
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only for INTEGER keys
@@ -57,6 +57,8 @@ campaign = Table(
     Column("name", String, nullable=False, unique=True),
     Column("is_test", Boolean, nullable=False, server_default=text("false")),
     Column("rehearsal", Boolean, nullable=False, server_default=text("false")),
+    # Of its own team's opt-outs alone (`suppress.scope: team`).
+    Column("own_opt_outs", Boolean, nullable=False, server_default=text("false")),
     Column("path", String, nullable=False),
     Column("source", String, nullable=False),
     Column("platform", String, nullable=False),
@@ -343,6 +345,15 @@ suppression = Table(
     Column("reason", Text, nullable=False, server_default=""),
     Column("added_at", Float, nullable=False),
 )
+
+opt_out = Table(
+    "opt_out",
+    metadata,
+    Column("recipient", String, primary_key=True),
+    Column("team", String, primary_key=True),
+)
+"""The teams whose messages people of the do-not-contact list have opted out of. An entry of the
+list without any is a person's own, and for everybody."""
 
 hold = Table(
     "hold",

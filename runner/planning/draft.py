@@ -22,6 +22,7 @@ from runner.ledger.campaigns import account_links, registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import handles as kept_handles
+from runner.ledger.rehearsals import team_of
 from runner.message.account import AccountName, sender_finder
 from runner.message.handle import KeptHandle
 from runner.message.key import REHEARSAL
@@ -57,12 +58,22 @@ class Draft:
     files: list[str]
     as_new: bool = False
     handles: str = ""  # of the ledger's handles: differs when they do
-    lane: str | None = None  # of its team, whose Inbox was asked about people
+    lane: str | None = None  # of its team
     links: Mapping[str, AccountName] = field(default_factory=dict)  # of the API, by their ids
 
     @property
     def id(self) -> int | None:
         return self.row.id if self.row else None
+
+    @property
+    def team(self) -> str | None:
+        """Return the team that it is sent for, None while that is not known."""
+        return None if self.lane is None else team_of(self.lane)
+
+    @property
+    def team_obeyed(self) -> str | None:
+        """Return the team whose opt-outs count alone, None where everybody's do."""
+        return self.team if self.campaign.own_opt_outs else None
 
     def named_sender(self) -> Callable[[Mapping[str, str]], tuple[str, str]] | None:
         """Return a function of a row's columns that gives the sender it names, empty for none, and
@@ -118,7 +129,7 @@ def make_draft(
     """
     files = file_hashes(campaign)
     with _with_column_hint(campaign):
-        template = _read_text(campaign.message, f"{campaign.path} message")
+        template = _read_text(campaign.message, f"{campaign.text_file} message")
         steps = tuple(_read_steps(campaign))
     texts = (template, *(each.template for each in steps))
     needs = frozenset().union(*(each.needs for each in texts))
@@ -187,21 +198,21 @@ def text_findings(campaign: Campaign, template: Template, columns: Sequence[str]
         what = "message is the name of a file"
         instead = f"write message: {{template: {file}}}"
         line = campaign.text_line(1)
-        return [*found, Finding("text_is_path", what, instead, str(campaign.path), line)]
+        return [*found, Finding("text_is_path", what, instead, campaign.text_file, line)]
     return found + template.findings(
-        columns, lambda line: (str(campaign.path), campaign.text_line(line))
+        columns, lambda line: (campaign.text_file, campaign.text_line(line))
     )
 
 
 def _file_named(campaign: Campaign, text: str) -> str:
     """Return the file beside the campaign file that a text names; empty for none."""
-    name = text.strip()
+    name, folder = text.strip(), Path(campaign.text_file).parent
     if "\n" in name or len(name) > 1000 or "{{" in name:
         return ""
     for written in (name, name.replace("\\", "/")):
         try:
             # A word of a text may be the name of a folder, or of a file without an ending.
-            if Path(written).suffix and (campaign.path.parent / written).expanduser().is_file():
+            if Path(written).suffix and (folder / written).expanduser().is_file():
                 return written
         except (OSError, ValueError, RuntimeError):
             continue

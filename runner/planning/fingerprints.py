@@ -39,7 +39,7 @@ def kept_path(path: Path, ledger: Ledger) -> str:
 def file_hashes(campaign: Campaign) -> list[str]:
     """Hash the bytes of every file that a campaign names, the prospects' first. A missing
     one hashes as missing: reading it says so in better words."""
-    paths = [campaign.prospects.source, *(each.source for each in campaign.suppress)]
+    paths = [campaign.prospects.source, *(each.source for each in campaign.suppress.lists)]
     texts = campaign.message, *campaign.steps
     paths += [each.template for each in texts if each.template]
     return [_hash(path) for path in paths]
@@ -79,7 +79,8 @@ def plan_fingerprint(
         sorted(suppressed.items()),
         characters,
         campaign.contact_once_in,
-        [each.id for each in campaign.suppress],
+        [each.id for each in campaign.suppress.lists],
+        *([f"opt-outs of {draft.team}"] if campaign.own_opt_outs else []),
         *([f"handles {draft.handles}"] if draft.audience.has_handles else []),
         *([known] if known else []),
         *([_sender_names(draft)] if draft.audience.sender or draft.sender_columns() else []),
@@ -101,7 +102,7 @@ def is_unchanged(draft: Draft, ledger: Ledger, characters: int | None, now: floa
         return False  # what came back into the queue since waits for a plan
     if ledger.read(recontact.may_be_free, draft.row.id, now):
         return False  # so does what was skipped for a time that is over
-    suppressed = ledger.read(plans.suppressed)
+    suppressed = ledger.read(plans.suppressed, draft.team_obeyed)
     known = ledger.read(acquaintances_state, draft)
     return draft.row.fingerprint == plan_fingerprint(draft, suppressed, characters, known)
 

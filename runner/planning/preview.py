@@ -226,7 +226,7 @@ def preview(
 ) -> Preview:
     """Count what a plan would do. `see`: reads every entry meanwhile; `characters`: the longest
     text that the platform allows, None for any."""
-    suppressed = ledger.read(plans.suppressed) if ledger else {}
+    suppressed = ledger.read(plans.suppressed, draft.team_obeyed) if ledger else {}
     on_hold = {each.recipient for each in ledger.read(holds.listed, now)} if ledger else ()
     known = ledger.read(account_links.handles, rehearsal=draft.campaign.rehearsal) if ledger else {}
     found = Preview(draft.campaign.name, handles=known, hours=hours_of(draft))

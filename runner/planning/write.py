@@ -43,7 +43,7 @@ def write_plan(
     not yet sent differ, or more than a fifth of the queue is gone, and `accept_changes` is off.
     """
     name = draft.campaign.name
-    suppressed = ledger.read(plans.suppressed)
+    suppressed = ledger.read(plans.suppressed, draft.team_obeyed)
     found, key, now = Preview(name), prospects_key(draft), clock.now()
     with ledger.writing() as connection:
         # Looked for again: another first run may have been here while this one waited, and
@@ -63,6 +63,7 @@ def write_plan(
                 rehearsal=draft.campaign.rehearsal,
             )
         writer = PlanWriter(connection, row)
+        registry.obey_own_opt_outs(connection, row.id, alone=draft.campaign.own_opt_outs)
         progress = report_rows(name, clock, bus)
         plan = planned_entries(draft, ledger, suppressed, render, characters, progress, now)
         for chunk in plan:

@@ -66,7 +66,8 @@ def _refuse_written(token: str, name: str, campaign: Campaign) -> None:
     if campaign.rehearsal or len(token) < TOKEN_LENGTH:
         return
     texts = (campaign.message, *campaign.steps)
-    for path in (campaign.path, *(each.template for each in texts if each.template)):
+    files = [path for path, _ in campaign.files]
+    for path in (*files, *(each.template for each in texts if each.template)):
         with suppress(OSError):  # a worker may be on another host
             if token.encode() in path.read_bytes():
                 raise UsageError(

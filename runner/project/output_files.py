@@ -75,11 +75,13 @@ def _known_to(ledger: Ledger | None) -> Iterator[tuple[Path, str]]:
 
 def _read_by(campaign: Campaign) -> Iterator[tuple[Path, str]]:
     of = f"of campaign {campaign.name}"
+    for base, _ in campaign.files[1:]:
+        yield base, f"the base {of}"
     yield campaign.prospects.source, f"the sheet {of}"
     for text in (campaign.message, *campaign.steps):
         if text.template is not None:
             yield text.template, f"a template {of}"
-    for each in campaign.suppress:
+    for each in campaign.suppress.lists:
         yield each.source, f"a do-not-contact list {of}"
 
 

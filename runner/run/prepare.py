@@ -169,7 +169,8 @@ class PreparedRun:
         """
         self.leave_out_stopped()
         for team in self.teams:
-            team.drafts = [update_draft(draft, self.ledger) for draft in team.drafts]
+            drafts = [update_draft(draft, self.ledger) for draft in team.drafts]
+            team.drafts = [replace(draft, lane=team.lane_id) for draft in drafts]
         rows = [draft.row for draft in self.drafts if draft.row is not None]
         release_guards(self.ledger, rows, self.around.bus, self.around.clock.now())
         edited = [draft for draft in self.drafts if draft.files not in self.confirmed]

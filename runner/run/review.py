@@ -147,7 +147,7 @@ def refusal(found: Review) -> RunnerError:
 
 def _fingerprint(draft: Draft) -> str:
     """Return a hash of sheet and text: what was accepted is accepted for these."""
-    files = iter(draft.files[1 + len(draft.campaign.suppress) :])  # of the templates
+    files = iter(draft.files[1 + len(draft.campaign.suppress.lists) :])  # of the templates
     texts = (draft.campaign.message, *draft.campaign.steps)
     parts = [draft.files[0], *(next(files) if each.text is None else each.text for each in texts)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -36,8 +36,7 @@ def submit(
 
     Raises RunnerError for what a person has to see to before anything can be sent.
     """
-    texts = {path: read_text(path) for path in paths}
-    campaigns = [load_campaign(path, texts[path], start) for path in paths]
+    campaigns = [load_campaign(path, start=start) for path in paths]
     refuse_same(campaigns)
     location = shared_location(ledger_location(options.state, around.environ, campaigns, live=True))
     draft = partial(make_draft, new_campaign=options.new_campaign)
@@ -47,8 +46,7 @@ def submit(
             return []
         for team in run.teams:
             for each in team.drafts:
-                text, at = texts[each.campaign.path], around.clock.now()
-                _hand_in(each, team, run.ledger, text, start, at)
+                _hand_in(each, team, run.ledger, start, around.clock.now())
         teams = run.teams
     try:
         asyncio.run(_wake_workers(location, teams))
@@ -98,14 +96,13 @@ def _hold_against_workers(
         hold_lanes(held, ledger, teams, around, wait=True)
 
 
-def _hand_in(
-    draft: Draft, team: TeamCampaigns, ledger: Ledger, text: str, start: str, at: float
-) -> None:
+def _hand_in(draft: Draft, team: TeamCampaigns, ledger: Ledger, start: str, at: float) -> None:
     campaign = draft.campaign
-    if read_text(campaign.path) != text:
-        raise ChangesError(
-            f"{campaign.path} was edited while it was handed in", "run the same command again"
-        )
+    for path, text in campaign.files:
+        if read_text(path) != text:
+            raise ChangesError(
+                f"{path} was edited while it was handed in", "run the same command again"
+            )
     assert draft.id is not None
     ledger.write(bound_team.bind, draft.id, team.origin, team.id)
     ledger.write(
@@ -114,7 +111,7 @@ def _hand_in(
         lane_id=team.lane_id,
         token_env=campaign.api.token_env,
         path=str(campaign.path.resolve()),
-        file=text,
+        file=campaign.whole_text,
         start=start,
         suppressed=draft.suppressed,
         at=at,

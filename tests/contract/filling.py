@@ -152,6 +152,8 @@ def fill(connection: Connection, seed: int, names: Sequence[str] = ("spring", "a
                 add(schema.resolution, message=message, run=runs[-1], status="sent", before=before)
     for id in chance.sample(range(60), 15):
         add(schema.suppression, recipient=f"{id:05}", reason=chance.choice(TEXTS), added_at=seed)
+        for team in chance.sample(("acme", "other"), chance.randrange(3)):
+            add(schema.opt_out, recipient=f"{id:05}", team=team)
     for key, value in (
         (f"prospects {seed}", names[0]),
         ("characters https://api.example twitter", str(1000 + seed)),

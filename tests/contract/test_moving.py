@@ -20,6 +20,7 @@ from runner.ledger.copies import staleness, transfer
 from runner.ledger.engine import upgrade
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import decisions, holds
+from runner.ledger.queries import totals
 from runner.project.move_ledger import move
 from runner.project.old_copies import allow_changes
 from tests.support import make_campaign
@@ -104,6 +105,28 @@ def test_who_is_on_hold_stays_so_for_the_longer_of_two_holds(
     }
 
 
+def test_an_opt_out_stays_of_its_teams_where_it_is_that_in_both_ledgers(
+    file: str, to: str, env: dict[str, str]
+) -> None:
+    def opt_out(ledger: Ledger, **teams: str) -> None:
+        for id, team in teams.items():
+            ledger.write(decisions.suppress_each, {id: ("stop", 1.0)}, team)
+
+    with open_ledger(file) as source:
+        make_campaign(source)
+        opt_out(source, a="acme", b="acme", c="acme", d="", f="")
+    with open_ledger(to) as target:
+        opt_out(target, b="other", c="", d="other", e="other")
+    moving_now(file, to, env)
+    with open_ledger(to) as target:
+        assert target.read(totals.opt_outs) == {
+            "a": ["acme"],
+            "b": ["acme", "other"],
+            "e": ["other"],
+        }
+        assert {id for id, _, _ in target.read(totals.suppression_list)} == set("abcdef")
+
+
 @pytest.mark.parametrize("seed", [92])
 def test_a_ledger_moves_in_beside_others(
     file: str, to: str, env: dict[str, str], seed: int
@@ -115,7 +138,7 @@ def test_a_ledger_moves_in_beside_others(
     moving_now(file, to, env)
     with open_ledger(to) as target:
         now = target.read(facts)
-        for name in there.keys() - {"suppression", "lane"}:
+        for name in there.keys() - {"suppression", "opt_out", "lane"}:
             assert now[name] == there[name] + coming[name], name
         # Who is on the list there stays as they are; of two owners' numbers the higher one counts.
         listed = {row[0]: row for row in (*coming["suppression"], *there["suppression"])}

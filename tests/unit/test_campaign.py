@@ -45,7 +45,7 @@ def test_the_smallest_campaign_is_safe_by_its_defaults(tmp_path: Path) -> None:
     assert campaign.prospects.source == tmp_path / "people.csv"
     assert campaign.message.text == "Hi {{ first_name }}"
     assert campaign.message.template is None
-    assert campaign.suppress == ()
+    assert campaign.suppress.lists == ()
     assert campaign.contact_once_in == 30 * 86400.0
     assert campaign.api.token_env == "INBOX_API_TOKEN"
     assert campaign.api.platform == "twitter"
@@ -102,7 +102,7 @@ retry: {attempts: 2, timeout: 500ms, settle: 0s, absent: resend, key_life: 2h}
     assert (prospects.encoding, prospects.id, prospects.id_type) == ("cp1252", "Handle", "inbox")
     assert prospects.where == {"country": ("US", "NO"), "tier": ("gold",)}
     assert prospects.timezone == "tz"
-    assert [each.source for each in campaign.suppress] == [tmp_path / "one.csv"]
+    assert [each.source for each in campaign.suppress.lists] == [tmp_path / "one.csv"]
     assert campaign.message.template == tmp_path / "../t.j2"
     assert campaign.limits.per_minute is None
     assert (campaign.retry.timeout, campaign.retry.settle) == (0.5, 0)
@@ -137,12 +137,12 @@ def test_a_schedule(tmp_path: Path) -> None:
     ("line", "told"),
     [
         ("nmae: x", "F:4: nmae: unknown key; did you mean name?"),
-        ("xyzzy: x", "F:4: xyzzy: unknown key; known here: name, api, senders, prospects, "
-         "accept, suppress, contact_once_in, skip_known, tag, message, schedule, limits, "
-             "retry, guard, replies"),
-        ("path: x", "F:4: path: unknown key; known here: name, api, senders, prospects, "
-         "accept, suppress, contact_once_in, skip_known, tag, message, schedule, limits, "
-             "retry, guard, replies"),
+        ("xyzzy: x", "F:4: xyzzy: unknown key; known here: name, extends, locked, api, senders, "
+         "prospects, accept, suppress, contact_once_in, skip_known, tag, message, schedule, "
+         "limits, retry, guard, replies"),
+        ("path: x", "F:4: path: unknown key; known here: name, extends, locked, api, senders, "
+         "prospects, accept, suppress, contact_once_in, skip_known, tag, message, schedule, "
+         "limits, retry, guard, replies"),
         ("schedule: {timezone: UTC, start: x}", "F:4: schedule.start: is not a local time; "
          "write one such as 2026-03-02 09:00, and its zone as timezone:"),
         ("schedule: {start: 2026-03-02 09:00}", "F:4: schedule: has no timezone; "
@@ -247,6 +247,15 @@ def test_a_schedule(tmp_path: Path) -> None:
          "F:4: limits.per_hour: must be a whole number, not `010`; write digits only"),
         ("suppress: [a.csv, 5]", 'F:4: suppress[1]: `5` is a number to YAML, not text; '
          'quote it: "5"'),
+        ("suppress: {lists: [a.csv, {source: b.csv, di: x}]}",
+         "F:4: suppress.lists[1].di: unknown key; known here: source, id"),
+        ("suppress: {id: x}", "F:4: suppress[0].source: is missing; add `source: FILE.csv`"),
+        ("suppress: [{source: a.csv, sorce: b.csv}]",
+         "F:4: suppress[0].sorce: unknown key; did you mean source?"),
+        ("suppress: {lists: a.csv, scop: team}",
+         "F:4: suppress.scop: unknown key; did you mean scope?"),
+        ("suppress: {scope: all}", "F:4: suppress.scope: `all` is not known here; "
+         "write 'everybody' or 'team'"),
         ('suppress: ""', "F:4: suppress: is not a file name; write a path, relative to this file"),
     ],
 )  # fmt: skip

@@ -28,7 +28,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @click.group("suppress", short_help="The do-not-contact list: add, remove, list, import, export.")
 def command() -> None:
-    """The ledger's do-not-contact list: nobody on it is written to, by whatever campaign."""
+    """The ledger's do-not-contact list: nobody on it is written to, by whatever campaign,
+    but for opt-outs of another team's messages where a campaign has `suppress.scope: team`."""
 
 
 @command.command(
@@ -155,13 +156,19 @@ def list_(call: Invocation, /, as_json: bool, state: str | None) -> int:
     call.about((), state)
     with ledger_to_read(state) as ledger:
         rows = ledger.read(totals.suppression_list)
+        teams = ledger.read(totals.opt_outs)
         names = ledger.read(handles.handles_of, [id for id, _, _ in rows])
     if as_json:
-        told = [{"recipient": id, "reason": why, "added_at": iso(at)} for id, why, at in rows]
+        told = [
+            {"recipient": id, "reason": why, "added_at": iso(at), "teams": teams.get(id, [])}
+            for id, why, at in rows
+        ]
         click.echo(json_text(told))
     elif rows:
         who = {id: f"{id} (@{names[id]})" if id in names else id for id, _, _ in rows}
-        click.echo(table([(safe(who[id]), iso(at), safe(why)) for id, why, at in rows], indent=""))
+        of = {id: f" (team {', '.join(each)})" for id, each in teams.items()}
+        lines = [(safe(who[id]), iso(at), safe(why + of.get(id, ""))) for id, why, at in rows]
+        click.echo(table(lines, indent=""))
     else:
         click.echo("nobody is on the list")
     return 0

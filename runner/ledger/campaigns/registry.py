@@ -8,6 +8,7 @@ from sqlalchemy import (
     Connection,
     insert,
     select,
+    update,
 )
 
 from runner.ledger.rehearsals import lane_name
@@ -67,6 +68,12 @@ def campaigns(connection: Connection) -> list[CampaignRow]:
         select(*_CAMPAIGN_COLUMNS).where(~campaign.c.is_test).order_by(campaign.c.id)
     )
     return [CampaignRow(**row._mapping) for row in rows]
+
+
+def obey_own_opt_outs(connection: Connection, id: int, *, alone: bool) -> None:
+    """Let a campaign obey the opt-outs of its own team `alone`, or of all teams."""
+    changed = campaign.c.id == id, campaign.c.own_opt_outs.is_not(alone)
+    connection.execute(update(campaign).where(*changed).values(own_opt_outs=alone))
 
 
 def add_campaign(

@@ -33,6 +33,7 @@ from runner.ledger.schema import (
     meta,
     metadata,
     note,
+    opt_out,
     read_back,
     request,
     resolution,
@@ -60,7 +61,7 @@ Copied = Callable[[int], None]
 
 def rows_of(source: Connection) -> int:
     """Count the rows that are to be copied."""
-    tables = (*COPIED, suppression, hold, feed, inbound, read_back)
+    tables = (*COPIED, suppression, opt_out, hold, feed, inbound, read_back)
     counts = [select(func.count()).select_from(table) for table in tables]
     return sum(source.execute(each).scalar_one() for each in counts)
 
@@ -204,8 +205,29 @@ def _merge_suppressions(target: Connection, source: Connection, copied: Copied) 
     """Copy the do-not-contact list; a person who is on the one there stays on it as they are."""
     target.execute(text("CREATE TEMP TABLE arriving (LIKE suppression) ON COMMIT DROP"))
     _copy(target, source, suppression, {}, copied, into="arriving")
+    _merge_opt_outs(target, source, copied)
     target.execute(
         text("INSERT INTO suppression SELECT * FROM arriving ON CONFLICT (recipient) DO NOTHING")
+    )
+
+
+def _merge_opt_outs(target: Connection, source: Connection, copied: Copied) -> None:
+    """Copy the teams of the opt-outs that arrive. Where an entry is for everybody in one of the two
+    ledgers, it is for everybody."""
+    target.execute(text("CREATE TEMP TABLE arriving_team (LIKE opt_out) ON COMMIT DROP"))
+    _copy(target, source, opt_out, {}, copied, into="arriving_team")
+    target.execute(
+        text(
+            "DELETE FROM opt_out WHERE recipient IN (SELECT recipient FROM arriving)"
+            " AND recipient NOT IN (SELECT recipient FROM arriving_team)"
+        )
+    )
+    target.execute(
+        text(
+            "INSERT INTO opt_out SELECT * FROM arriving_team WHERE recipient NOT IN"
+            " (SELECT recipient FROM suppression EXCEPT SELECT recipient FROM opt_out)"
+            " ON CONFLICT DO NOTHING"
+        )
     )
 
 

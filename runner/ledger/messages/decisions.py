@@ -15,7 +15,7 @@ from runner.ledger.messages import follow_ups, holds
 from runner.ledger.messages.follow_ups import TO_COME
 from runner.ledger.messages.outcomes import invalidate_plan
 from runner.ledger.messages.suppression import skip_own_list, skip_suppressed
-from runner.ledger.schema import attempt, hold, message, status_is, suppression
+from runner.ledger.schema import attempt, hold, message, opt_out, status_is, suppression
 from runner.ledger.statements import texts_of
 from runner.message.evidence import MAY_HAVE_SENT
 from runner.message.status import OPEN, MessageStatus
@@ -128,10 +128,11 @@ def suppress(connection: Connection, ids: Iterable[str], reason: str, at: float)
 
 
 def suppress_each(
-    connection: Connection, wanted: Mapping[str, tuple[str, float]]
+    connection: Connection, wanted: Mapping[str, tuple[str, float]], team: str = ""
 ) -> tuple[list[str], int]:
     """Do as `suppress`, with a reason and a time for each, and return also who is new on the list.
-    A person who is on it already stays on it with the reason and time that it has."""
+    A person who is on it already stays on it with the reason and time that it has. `team`: they
+    have opted out of its messages; without one the entry is for everybody, whatever it was."""
     lock_all_campaigns(connection)
     lock_claims(connection)
     ids = list(wanted)
@@ -153,8 +154,26 @@ def suppress_each(
         if new:
             connection.execute(insert(suppression), new)
             added += [id for id in part if id not in there]
+        of_teams = set(
+            connection.execute(
+                select(opt_out.c.recipient).where(opt_out.c.recipient.in_(part))
+            ).scalars()
+        )
+        if team:
+            _add_team(connection, [id for id in part if id not in there or id in of_teams], team)
+        elif of_teams:
+            connection.execute(delete(opt_out).where(opt_out.c.recipient.in_(part)))
+            added += [id for id in part if id in of_teams]
         stopped += len(skip_suppressed(connection, message.c.recipient.in_(part)))
     return added, stopped
+
+
+def _add_team(connection: Connection, ids: list[str], team: str) -> None:
+    known = select(opt_out.c.recipient).where(opt_out.c.recipient.in_(ids), opt_out.c.team == team)
+    there = set(connection.execute(known).scalars())
+    new = [{"recipient": id, "team": team} for id in ids if id not in there]
+    if new:
+        connection.execute(insert(opt_out), new)
 
 
 def skip_listed(connection: Connection, id: int, listed: Mapping[str, str]) -> int:
@@ -189,6 +208,7 @@ def unsuppress(connection: Connection, ids: Iterable[str]) -> list[str]:
     )
     for campaign in connection.execute(stopped.distinct()).scalars().all():
         invalidate_plan(connection, campaign)  # its files are as they were when it was planned
+    connection.execute(delete(opt_out).where(opt_out.c.recipient.in_(wanted)))
     gone = suppression.delete().where(suppression.c.recipient.in_(wanted))
     return sorted(connection.execute(gone.returning(suppression.c.recipient)).scalars())
 

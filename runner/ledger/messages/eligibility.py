@@ -59,7 +59,7 @@ def barred_messages(campaigns: Collection[int]) -> CompoundSelect[tuple[int]]:
             message.c.campaign.in_(campaigns), message.c.unplanned.is_(True), IS_QUEUED
         ),
         select(message.c.id).where(
-            message.c.recipient.in_(select(suppression.c.recipient)), *queued_too
+            message.c.recipient.in_(select(suppression.c.recipient)), is_suppressed(), *queued_too
         ),
         select(message.c.id).where(message.c.recipient.in_(holds.people()), *queued_too),
         select(message.c.id).where(*OPEN_ELSEWHERE, *queued_too),

@@ -30,7 +30,8 @@ from runner.errors import LedgerError
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.locks import lock_campaign, lock_plans
 from runner.ledger.messages import follow_ups
-from runner.ledger.schema import campaign, message, row_skip, status_is, suppression
+from runner.ledger.messages.suppression import opted_out
+from runner.ledger.schema import campaign, message, opt_out, row_skip, status_is, suppression
 from runner.ledger.statements import (
     PLANNING_CACHE,
     USUAL_CACHE,
@@ -129,9 +130,13 @@ def known(
     return found
 
 
-def suppressed(connection: Connection) -> dict[str, str]:
-    """Read the ledger's do-not-contact list: id -> since when, and why."""
-    rows = connection.execute(select(suppression))
+def suppressed(connection: Connection, team: str | None = None) -> dict[str, str]:
+    """Read the ledger's do-not-contact list: id -> since when, and why. `team`: without those who
+    have opted out of other teams' messages alone."""
+    wanted = select(suppression)
+    if team is not None:
+        wanted = wanted.where(~opted_out() | opted_out(opt_out.c.team == team))
+    rows = connection.execute(wanted)
     return {row.recipient: describe_listed(row.reason, row.added_at) for row in rows}
 
 

@@ -240,7 +240,7 @@ def _obey(connection: Connection, batch: Batch, new: Iterable[Heard]) -> int:
     if not listed:
         return 0
     if not is_rehearsal(batch.lane):
-        return decisions.suppress_each(connection, listed)[1]
+        return decisions.suppress_each(connection, listed, batch.lane)[1]
     its = select(campaign.c.id).where(is_of_lane(batch.lane))
     queued = select(message.c.id, message.c.recipient).where(
         message.c.recipient.in_(list(listed)),

@@ -16,7 +16,8 @@ from sqlalchemy import (
 
 from runner.ledger.messages import holds
 from runner.ledger.messages.eligibility import IS_QUEUED
-from runner.ledger.schema import message, row_skip, status_is, suppression
+from runner.ledger.messages.suppression import is_of_others
+from runner.ledger.schema import message, opt_out, row_skip, status_is, suppression
 from runner.ledger.statements import Prepared, each_of, given, texts_of
 from runner.message.status import OPEN, MessageStatus, SkipReason
 
@@ -135,16 +136,32 @@ def statuses(connection: Connection, ids: Collection[int]) -> dict[int, MessageS
 
 
 def unwanted_among(connection: Connection, ids: Collection[str], now: float) -> frozenset[str]:
-    """Return those of these recipients who are on the do-not-contact list, or on hold."""
+    """Return those of these recipients who are on the do-not-contact list, or on hold; without
+    those to whom a message is under way of a campaign that their entry concerns not."""
     suppressed = _SUPPRESSED.rows(connection, ids=json.dumps(sorted(ids)))
     return holds.held_among(connection, ids, now).union(id for (id,) in suppressed)
 
 
+_UNDER_WAY = (
+    select(message.c.id)
+    .where(message.c.recipient == suppression.c.recipient, status_is(message, *OPEN))
+    .where(is_of_others())
+    .correlate(suppression)
+)
 _SUPPRESSED = Prepared(
     lambda database: select(suppression.c.recipient).where(
-        suppression.c.recipient.in_(texts_of("ids", database))
+        suppression.c.recipient.in_(texts_of("ids", database)), ~_UNDER_WAY.exists()
     )
 )
+
+
+def opt_outs(connection: Connection) -> dict[str, list[str]]:
+    """Read of which teams' messages people of the list have opted out; without those whose entry is
+    a person's own."""
+    found: dict[str, list[str]] = {}
+    for recipient, team in connection.execute(select(opt_out).order_by(*opt_out.c)):
+        found.setdefault(recipient, []).append(team)
+    return found
 
 
 def suppression_list(connection: Connection) -> list[tuple[str, str, float]]:

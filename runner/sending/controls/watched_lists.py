@@ -147,7 +147,7 @@ def watched_lists(
             known[index] if known else "",
             is_optional=not known,
         )
-        for index, each in enumerate(config.suppress)
+        for index, each in enumerate(config.suppress.lists)
     ]
     kind = "username" if config.prospects.id_type == "username" else id_type
     platform, resolve = config.api.platform, f"run-campaign handles {config.path}"

@@ -75,6 +75,10 @@ def make_old(connection: Connection, version: int) -> None:
         text("UPDATE meta SET value = :version WHERE key = 'schema_version'"),
         {"version": str(version)},
     )
+    connection.execute(text("ALTER TABLE message DROP COLUMN variant"))
+    connection.execute(text("ALTER TABLE message DROP COLUMN chosen"))
+    if version == 11:
+        return
     for added in (schema.feed, schema.inbound, schema.read_back):
         added.drop(connection)
     schema.message_by_thread.drop(connection)

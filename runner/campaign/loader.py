@@ -52,8 +52,10 @@ def load_campaign(path: Path, text: str | None = None, start: str = "") -> Campa
         raise CampaignError(sorted(unique, key=lambda problem: problem.line))
     campaign._path = path
     campaign._findings = _cut_off(document)
-    at: Loc = ("message", "text") if ("message", "text") in document.lines else ("message",)
-    campaign._text_lines = document.texts.get(at, (document.line_of(at), False))
+    for variant in campaign.message.texts:
+        of: Loc = ("message", "variants", variant) if variant else ("message",)
+        at: Loc = (*of, "text") if (*of, "text") in document.lines else of
+        campaign._text_lines[variant] = document.texts.get(at, (document.line_of(at), False))
     return campaign
 
 
@@ -62,6 +64,7 @@ def _cut_off(document: Document) -> list[Finding]:
     found = []
     for loc, rest in document.comments.items():
         text = loc in (("message",), ("message", "text")) or loc[:2] == ("prospects", "defaults")
+        text |= loc[:2] == ("message", "variants") and loc[-1] == "text"
         # After a value to compare with, `# only active ones` is a comment; `#1` is not.
         if text or (loc[:2] == ("prospects", "where") and not re.match(r"#+\s+[^\W\d]", rest)):
             line = document.line_of(loc)

@@ -182,6 +182,11 @@ def _add_replies(connection: Connection) -> None:
     message_by_thread.create(connection)
 
 
+def _add_variants(connection: Connection) -> None:
+    for column in ("variant VARCHAR NOT NULL DEFAULT ''", "chosen BOOLEAN NOT NULL DEFAULT false"):
+        connection.execute(text(f"ALTER TABLE message ADD COLUMN {column}"))
+
+
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_resolutions,
     2: _add_brakes_zones_and_contacts,
@@ -193,6 +198,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     8: _add_holds,
     9: _add_handles_acquaintances_and_tags,
     10: _add_replies,
+    11: _add_variants,
 }
 """By schema version, the step to the next one."""
 

@@ -31,6 +31,8 @@ class PlannedMessage(NamedTuple):
     detail: str = ""
     free_at: float = 0.0
     zone: str = ""
+    variant: str = ""
+    chosen: bool = False  # the variant, by a person; not dealt
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Known(NamedTuple):
     detail: str = ""
     zone: str = ""
     contact: Contact | None = None
+    variant: str = ""
+    chosen: bool = False
 
 
 class Change(StrEnum):

@@ -25,6 +25,7 @@ from runner.ledger.messages import handles as kept_handles
 from runner.message.account import AccountName, sender_finder
 from runner.message.handle import KeptHandle
 from runner.message.key import REHEARSAL
+from runner.planning.variants import refuse_unknown_variant
 from runner.templating.template import Template, compile_template, load_template
 
 if TYPE_CHECKING:
@@ -36,14 +37,16 @@ from runner.planning.fingerprints import file_hashes, kept_path, prospects_key
 class Draft:
     """A campaign with all its files read. `row` is None before its first plan; `files` are
     hashes of their bytes, the prospects' first, taken before any was read. `as_new`: a campaign of
-    its own, whatever the ledger knows of its files."""
+    its own, whatever the ledger knows of its files; `rest_with`: the variant that a person gives to
+    all who are not written to yet, empty for none."""
 
     campaign: Campaign
     audience: Audience
-    template: Template
+    texts: Mapping[str, Template]  # by variant; one without a name where there are none
     row: CampaignRow | None
     files: list[str]
     as_new: bool = False
+    rest_with: str = ""
     handles: str = ""  # of the ledger's handles: differs when they do
     lane: str | None = None  # of its team, whose Inbox was asked about people
     links: Mapping[str, AccountName] = field(default_factory=dict)  # of the API, by their ids
@@ -63,7 +66,7 @@ class Draft:
 
     def sender_columns(self) -> Mapping[str, Mapping[str, str]]:
         """Return what the text may say of each sender; nothing for a text that names none."""
-        if not self.template.sender_parts:
+        if not self.sender_parts:
             return {}
         links = {each.id: self.links.get(each.id, AccountName()) for each in self.campaign.senders}
         return {
@@ -72,9 +75,16 @@ class Draft:
         }
 
     @property
+    def sender_parts(self) -> frozenset[str]:
+        """Return what its texts say of senders."""
+        return frozenset[str]().union(*(each.sender_parts for each in self.texts.values()))
+
+    @property
     def findings(self) -> list[Finding]:
         """Return the findings of its files, as far as no row needs to be read."""
-        texts = text_findings(self.campaign, self.template, self.audience.columns)
+        texts = [*self.campaign.findings]
+        for variant, template in self.texts.items():
+            texts += text_findings(self.campaign, template, self.audience.columns, variant)
         lists = [each for one in self.audience.lists for each in one.findings]
         return [*texts, *self.audience.findings, *lists]
 
@@ -89,34 +99,45 @@ def make_draft(
     ledger: Ledger | None,
     *,
     new_campaign: bool = False,
+    rest_with: str = "",
     handles: Mapping[str, KeptHandle] = MappingProxyType({}),
 ) -> Draft:
     """Read a campaign's files, and match it with what the ledger knows of it. `handles`: those
     whose ids are known, where no ledger says so.
 
     Raises CampaignError, TemplateError, AudienceError for the files; LedgerError when the ledger
-    knows this campaign as another (id_type, platform), or these files under another name.
+    knows this campaign as another (id_type, platform), or these files under another name;
+    UsageError when it has no variant `rest_with`.
     """
+    if rest_with:
+        refuse_unknown_variant(campaign, rest_with, "--rest-with")
     files = file_hashes(campaign)
-    source = campaign.message
     with _with_column_hint(campaign):
-        if source.template is not None:
-            template = load_template(source.template)
-        else:
-            template = compile_template(source.text or "", f"{campaign.path} message")
-    audience = read_audience(campaign, template.needs, handles)
+        texts = {name: _compiled(campaign, name) for name in campaign.message.texts}
+    needs = frozenset[str]().union(*(each.needs for each in texts.values()))
+    audience = read_audience(campaign, needs, handles)
     with _with_column_hint(campaign):
-        missing_columns(template.needs, audience)
-    template.decimal_of = cache(partial(decimal_sign, audience))
-    draft = Draft(campaign, audience, template, None, files, new_campaign)
+        missing_columns(needs, audience)
+    for each in texts.values():
+        each.decimal_of = cache(partial(decimal_sign, audience))
+    draft = Draft(campaign, audience, texts, None, files, new_campaign, rest_with)
     return _matched(draft, ledger) if ledger else draft
+
+
+def _compiled(campaign: Campaign, variant: str) -> Template:
+    source = campaign.message.texts[variant]
+    if source.template is not None:
+        return load_template(source.template)
+    of = f" variant {variant}" if variant else ""
+    return compile_template(source.text or "", f"{campaign.path} message{of}")
 
 
 def update_draft(draft: Draft, ledger: Ledger) -> Draft:
     """Match a draft with what the ledger knows of it now, and read its files again if they were
     edited. Raises what `make_draft` does."""
     if file_hashes(draft.campaign) != draft.files:
-        return make_draft(draft.campaign, ledger, new_campaign=draft.as_new)
+        again = partial(make_draft, new_campaign=draft.as_new, rest_with=draft.rest_with)
+        return again(draft.campaign, ledger)
     return _matched(draft, ledger)
 
 
@@ -144,19 +165,22 @@ def known_handles(campaign: Campaign, ledger: Ledger) -> Mapping[str, KeptHandle
     return ledger.read(kept_handles.kept, platform, rehearsal=rehearsal)
 
 
-def text_findings(campaign: Campaign, template: Template, columns: Sequence[str]) -> list[Finding]:
-    """Find what is to be known of the message's text, by the file that it is in."""
-    source, found = campaign.message, list(campaign.findings)
+def text_findings(
+    campaign: Campaign, template: Template, columns: Sequence[str], variant: str = ""
+) -> list[Finding]:
+    """Find what is to be known of a text, by the file that it is in."""
+    source = campaign.message.texts[variant]
     if source.text is None:
-        return found + template.findings(columns)
+        return template.findings(columns)
     file = _file_named(campaign, source.text)
     if file:
-        what = "message is the name of a file"
-        instead = f"write message: {{template: {file}}}"
-        line = campaign.text_line(1)
-        return [*found, Finding("text_is_path", what, instead, str(campaign.path), line)]
-    return found + template.findings(
-        columns, lambda line: (str(campaign.path), campaign.text_line(line))
+        said = f"variant {variant}" if variant else "message"
+        what = f"{said} is the name of a file"
+        instead = f"write {variant or 'message'}: {{template: {file}}}"
+        line = campaign.text_line(1, variant)
+        return [Finding("text_is_path", what, instead, str(campaign.path), line)]
+    return template.findings(
+        columns, lambda line: (str(campaign.path), campaign.text_line(line, variant))
     )
 
 
@@ -183,10 +207,12 @@ def _with_column_hint(campaign: Campaign) -> Iterator[None]:
         yield
     except (TemplateError, AudienceError) as error:
         with suppress(RunnerError, OSError):
-            source = campaign.message
-            text = source.text or ""
-            if source.template is not None:
-                text = source.template.read_text(encoding="utf-8", errors="replace")
+            text = "\n".join(
+                each.text or ""
+                if each.template is None
+                else each.template.read_text(encoding="utf-8", errors="replace")
+                for each in campaign.message.texts.values()
+            )
             error.hint = error.hint or as_written(text, read_audience(campaign).columns)
         raise
 

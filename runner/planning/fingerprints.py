@@ -39,7 +39,7 @@ def file_hashes(campaign: Campaign) -> list[str]:
     """Hash the bytes of every file that a campaign names, the prospects' first. A missing
     one hashes as missing: reading it says so in better words."""
     paths = [campaign.prospects.source, *(each.source for each in campaign.suppress)]
-    paths += [campaign.message.template] if campaign.message.template else []
+    paths += campaign.message.templates
     return [_hash(path) for path in paths]
 
 
@@ -80,14 +80,15 @@ def plan_fingerprint(
         [each.id for each in campaign.suppress],
         *([f"handles {draft.handles}"] if draft.audience.has_handles else []),
         *([known] if known else []),
-        *([_sender_names(draft)] if draft.audience.sender or draft.template.sender_parts else []),
+        *([_sender_names(draft)] if draft.audience.sender or draft.sender_parts else []),
+        *([text.model_dump(mode="json", exclude={"template"})] if text.variants else []),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def is_unchanged(draft: Draft, ledger: Ledger, characters: int | None, now: float) -> bool:
     """Return whether planning again would change nothing: then no row needs to be read."""
-    if draft.row is None or draft.row.fingerprint is None:
+    if draft.row is None or draft.row.fingerprint is None or draft.rest_with:
         return False
     if ledger.read(totals.unplanned, [draft.row.id]):
         return False  # what came back into the queue since waits for a plan

@@ -35,11 +35,25 @@ ObstacleLookup = Callable[[Sequence[Recipient]], Mapping[str, Obstacle]]
 
 NamedSender = Callable[[Mapping[str, str]], tuple[str, str]]
 
-Rendered = tuple[str, SkipReason | None, str]
+RowText = tuple[str, SkipReason | None, str]
 """A row's text; why it is not to be sent, if so, and the detail of that."""
+
+Rendered = tuple[RowText, ...]
+"""A row's texts: one, or one for each variant."""
 
 Render = Callable[[Prospect], Rendered]
 """Renders a row."""
+
+Pick = Callable[[Recipient, str, Known | None, Rendered], tuple[RowText, str, bool]]
+"""Returns which of a row's texts its recipient gets from a sender, the variant that this is, and
+whether a person chose that."""
+
+
+def only_text(
+    _to: Recipient, _sender: str, known: Known | None, texts: Rendered
+) -> tuple[RowText, str, bool]:
+    """Pick the text of a campaign without variants."""
+    return texts[0], "", False
 
 
 def plan_messages(
@@ -54,11 +68,12 @@ def plan_messages(
     bars: ObstacleLookup = lambda _: {},
     named_sender: NamedSender | None = None,
     sender_columns: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    pick: Pick = only_text,
 ) -> Iterator[list[Entry | RowSkip]]:
     """Yield chunks of what each row becomes, in file order. `contact_once_in`: see
     `Contact.bars`; `bars`: returns who is not written to since Inbox knows them; `named_sender`:
     the sender that a row names, or why it is none (None: rows name none); `sender_columns`: what
-    texts may say of each sender."""
+    texts may say of each sender; `pick`: of several texts."""
     assign = partial(_sender_of, senders, named_sender)
     with_sender = partial(_with_sender, sender_columns)
     rows = iter(rows)
@@ -69,7 +84,16 @@ def plan_messages(
             row
             if isinstance(row, RowSkip) and not _is_message(row)
             else _entry(
-                row, render, assign, with_sender, have, suppressed, barred, contact_once_in, now
+                row,
+                render,
+                pick,
+                assign,
+                with_sender,
+                have,
+                suppressed,
+                barred,
+                contact_once_in,
+                now,
             )
             for row in chunk
         ]
@@ -84,6 +108,7 @@ def _is_message(skip: RowSkip) -> bool:
 def _entry(
     row: Prospect | RowSkip,
     render: Render,
+    pick: Pick,
     assign: Callable[[Prospect | RowSkip, Known | None], tuple[str, str]],
     with_sender: Callable[[Prospect, str], Prospect],
     have: Mapping[Recipient, Known],
@@ -98,6 +123,7 @@ def _entry(
     contact = known.contact if known else None
     bar = contact.bars(contact_once_in, now) if contact else None
     skip: SkipReason | None
+    variant, chosen = (known.variant, known.chosen) if known else ("", False)
     free_at = 0.0
     zone = row.zone if isinstance(row, Prospect) else ""
     if isinstance(row, RowSkip):
@@ -112,9 +138,20 @@ def _entry(
     elif unknown_sender:
         text, skip, detail = "", SkipReason.UNKNOWN_SENDER, unknown_sender
     else:
-        text, skip, detail = render(with_sender(row, sender))
+        texts = render(with_sender(row, sender))
+        (text, skip, detail), variant, chosen = pick(row.recipient, sender, known, texts)
     planned = PlannedMessage(
-        row.row, row.recipient, sender, text, row.columns, skip, detail, free_at, zone
+        row.row,
+        row.recipient,
+        sender,
+        text,
+        row.columns,
+        skip,
+        detail,
+        free_at,
+        zone,
+        variant,
+        chosen,
     )
     return Entry(planned, Change.NEW if known is None else _change(planned, known), known)
 
@@ -142,13 +179,17 @@ def _with_sender(
     return row._replace(columns={**row.columns, **sender_columns[sender]})
 
 
-def render_with(template: Template, max_characters: int | None = None) -> Render:
-    """Return a function that renders rows with a template. `max_characters`: of the platform, None
+def render_with(texts: Mapping[str, Template], max_characters: int | None = None) -> Render:
+    """Return a function that renders rows with templates. `max_characters`: of the platform, None
     if there is no limit or it is not known."""
-    return partial(_render, template, max_characters)
+    if len(texts) == 1:  # nearly every campaign
+        [template] = texts.values()
+        return lambda prospect: (_render(template, max_characters, prospect),)
+    templates = tuple(texts.values())
+    return lambda prospect: tuple(_render(each, max_characters, prospect) for each in templates)
 
 
-def _render(template: Template, max_characters: int | None, prospect: Prospect) -> Rendered:
+def _render(template: Template, max_characters: int | None, prospect: Prospect) -> RowText:
     columns = prospect.columns
     empty = [name for name in template.requires_value if columns.get(name, "") == ""]
     if empty:
@@ -201,7 +242,8 @@ def _change(planned: PlannedMessage, known: Known) -> Change:
         return Change.SAME if same else Change.SKIPPED
     if planned.skip is not None:
         return Change.SKIPPED if known.status is _S.QUEUED else Change.KEPT
-    if (known.text, known.sender) != (planned.text, planned.sender):
+    had = known.text, known.sender, known.variant, known.chosen
+    if had != (planned.text, planned.sender, planned.variant, planned.chosen):
         return Change.REVISED
     return Change.SAME
 

@@ -21,6 +21,7 @@ from runner.message.status import SkipReason
 from runner.planning.draft import Draft, known_characters, origin_of
 from runner.planning.fingerprints import is_unchanged, list_key
 from runner.planning.preview import RowProgress
+from runner.planning.variants import gone_findings
 from runner.planning.write import report_rows
 from runner.run.options import Options, Surroundings
 
@@ -57,13 +58,15 @@ def review(
     findings = list(draft.findings)
     try:
         findings += _lists_shrunk(draft, ledger)
-        findings += inspect(draft.audience, draft.template, progress)
+        findings += gone_findings(draft, ledger)
+        for template in draft.texts.values():
+            findings += inspect(draft.audience, template, progress)
     except FindingError as error:
         findings.append(error.finding)
     said = frozenset(accept) | frozenset(draft.campaign.accept)
     if ledger is not None:
         said |= ledger.read(accepted_findings.accepted, draft.campaign.name, _fingerprint(draft))
-    return Review(draft, findings, said)
+    return Review(draft, list(dict.fromkeys(findings)), said)
 
 
 def _unresolved(draft: Draft, ledger: Ledger) -> list[Finding]:
@@ -147,6 +150,8 @@ def refusal(found: Review) -> RunnerError:
 
 def _fingerprint(draft: Draft) -> str:
     """Return a hash of sheet and text: what was accepted is accepted for these."""
-    text = draft.campaign.message.text
-    parts = [draft.files[0], text if text is not None else draft.files[-1]]
+    message = draft.campaign.message
+    texts: list[object] = [each.text for each in message.texts.values() if each.text is not None]
+    texts += draft.files[-len(message.templates) :] if message.templates else []
+    parts = [draft.files[0], *texts, *([list(message.texts)] if message.variants else [])]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

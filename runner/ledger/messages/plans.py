@@ -70,6 +70,8 @@ _KNOWN = Prepared(
             message.c.detail,
             message.c.sent_at,
             message.c.zone,
+            message.c.variant,
+            message.c.chosen,
         )
         .where(message.c.recipient.in_(texts_of("recipients", database)))
         .order_by(message.c.id)
@@ -101,12 +103,23 @@ def known(
     rows: Sequence[Any] = _KNOWN.run(connection, recipients=ids).all()
     found: dict[Recipient, Known] = {}
     contacts: dict[Recipient, Contact] = {}
-    for of, platform, id_type, to, status, reason, sender, text, number, detail, at, zone in rows:
+    for row in rows:
+        of, platform, id_type, to, status, reason, sender, text, number, detail, at, *rest = row
         recipient = Recipient(platform, id_type, to)
         mine = of == id
         if mine:
+            zone, variant, chosen = rest
             found[recipient] = Known(
-                sender, MessageStatus(status), text, number, reason, detail, zone
+                sender,
+                MessageStatus(status),
+                text,
+                number,
+                reason,
+                detail,
+                zone,
+                None,
+                variant,
+                bool(chosen),
             )
         elif of in kin and recipient not in found and status != _S.SKIPPED:
             found[recipient] = Known(sender)
@@ -239,9 +252,8 @@ class PlanWriter:
 
     def _new(self, planned: PlannedMessage) -> tuple[Any, ...]:
         """Return the values of `_MESSAGE_COLUMNS`."""
-        row, (platform, id_type, recipient), sender, text, columns, skip, detail, free_at, zone = (
-            planned
-        )
+        row, (platform, id_type, recipient), sender, text, columns, skip, detail, *rest = planned
+        free_at, zone, variant, chosen = rest
         return (
             self._campaign.id,
             FIRST_STEP,
@@ -257,6 +269,8 @@ class PlanWriter:
             "" if skip is None else skip.value,
             detail,
             free_at,
+            variant,
+            chosen,
         )
 
     def _revised(
@@ -271,6 +285,8 @@ class PlanWriter:
             "sender": planned.sender,
             "zone": planned.zone,
             "text": planned.text,
+            "variant": planned.variant,
+            "chosen": planned.chosen,
             "columns": as_json(planned.columns),
             "status": status or was.status,
             "reason": planned.skip or (was.reason if status is None else ""),
@@ -346,6 +362,8 @@ _MESSAGE_COLUMNS = (
     "reason",
     "detail",
     "not_before",
+    "variant",
+    "chosen",
 )
 _SKIP_COLUMNS = ("campaign", "row", "reason", "detail", "recipient", "columns")
 
@@ -368,5 +386,6 @@ def add_test(connection: Connection, row: CampaignRow, planned: PlannedMessage) 
             text=planned.text,
             columns=as_json(planned.columns),
             status=_S.QUEUED,
+            variant=planned.variant,
         )
     )

@@ -101,7 +101,7 @@ def preview_lines(preview: Preview) -> Iterable[str]:
         each = sorted(preview.variants.items())
         yield "  variants: " + ", ".join(f"{name} {number(count)}" for name, count in each)
     if preview.chosen:
-        yield f"  given another variant by --rest-with: {number(preview.chosen)}, not compared"
+        yield f"  given one variant by --rest-with: {number(preview.chosen)}, not compared"
     if preview.power:
         yield f"  {preview.power}"
     if preview.changed:

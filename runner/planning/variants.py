@@ -43,7 +43,7 @@ class VariantPicker:
         variant, chosen = (known.variant, known.chosen) if known else ("", False)
         if known is not None and known.status in _NO_MATTER:
             return texts[0], variant, chosen
-        if self.rest_with and variant != self.rest_with:
+        if self.rest_with:  # also who was dealt it: others are not written to beside them any more
             variant, chosen = self.rest_with, True
         if variant not in self.names:
             for name, (text, skip, detail) in zip(self.names, texts, strict=True):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from runner.formats import moment, number, safe
 from runner.ledger.campaigns import deals
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Connection
 from runner.ledger.queries import replied, variants
+from runner.variants.mismatch import is_mismatch
 from runner.variants.power import LEAST
 from runner.variants.verdict import Arm, Verdict, pairs_of
 
@@ -27,37 +28,36 @@ def verdict_of(connection: Connection, row: CampaignRow, now: float) -> Verdict 
     found = variants.dealt(connection, row.id)
     shares = {name: share for name, share in deal.shares.items() if share or found.dealt[name]}
 
-    def arms(written_until: float, until: float) -> list[Arm]:
-        names = list(shares)
+    names = list(shares)
+    ended = [[each[name] for name in names] for each in (found.written_to, found.ended)]
+
+    def verdict(written_until: float, until: float, why: str = "") -> Verdict:
         wrote = variants.written_to(connection, row.id, names, written_until)
         heard = variants.replied(connection, row.id, names, written_until, until)
-        return [
-            Arm(name, share, found.dealt[name], found.ended[name], wrote[name], heard[name])
+        arms = [
+            Arm(name, share, found.dealt[name], wrote[name], heard[name])
             for name, share in shares.items()
         ]
+        judged = {"why": why} if why else {"judged_at": until, "pairs": pairs_of(arms)}
+        return Verdict(arms, chosen=found.chosen, unequal=is_mismatch(*ended), **judged)
 
-    ends = variants.pauses(connection, row.id, list(shares), deal.judge_after)
-    last = next((end for end in ends if _is_enough(connection, row, shares, end)), None)
+    ends = variants.pauses(connection, row.id, names, deal.judge_after)
+    last = next((end for end in ends if _is_enough(connection, row, names, end)), None)
     if last is None:
-        why = f"judged from {LEAST} people of each variant on"
-        return Verdict(arms(now, now), why=why, chosen=found.chosen)
+        return verdict(now, now, f"judged from {LEAST} people of each variant on")
     at = last + deal.judge_after
     if at > now:
         why = f"judged {moment(at, now)}, if nobody else is written to until then"
-        return Verdict(arms(now, now), why=why, chosen=found.chosen, ready_at=at)
+        return verdict(now, now, why)
     read = replied.read_up_to(connection, row.lane)
     if read.at is None or read.at < at or read.left:
-        why = f"replies are to be read first, up to {moment(at, now)}"
-        return Verdict(arms(now, now), why=why, chosen=found.chosen, ready_at=at)
-    judged = arms(last, at)
-    return Verdict(judged, at, pairs=pairs_of(judged), chosen=found.chosen, ready_at=at)
+        return verdict(now, now, f"replies are to be read first, up to {moment(at, now)}")
+    return verdict(last, at)
 
 
-def _is_enough(
-    connection: Connection, row: CampaignRow, shares: Mapping[str, int], end: float
-) -> bool:
-    wrote = variants.written_to(connection, row.id, list(shares), end)
-    return len(shares) > 1 and all(wrote[name] >= LEAST for name in shares)
+def _is_enough(connection: Connection, row: CampaignRow, names: Sequence[str], end: float) -> bool:
+    wrote = variants.written_to(connection, row.id, names, end)
+    return len(names) > 1 and all(wrote[name] >= LEAST for name in names)
 
 
 def verdict_lines(found: Verdict) -> list[str]:

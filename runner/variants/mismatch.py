@@ -10,6 +10,12 @@ MISMATCH = 0.001
 in online controlled experiments (2019), have 0.0005 to 0.01 in use."""
 
 
+def is_mismatch(written_to: Sequence[int], dealt: Sequence[int]) -> bool:
+    """Return whether variants were written to in other proportions than they were dealt, beyond
+    chance."""
+    return mismatch_probability(written_to, dealt) < MISMATCH
+
+
 def mismatch_probability(written_to: Sequence[int], dealt: Sequence[int]) -> float:
     """Return how probable it is that as many of each variant's people were written to by chance
     (Pearson's test of a fit), where so many were dealt each."""

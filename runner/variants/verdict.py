@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from runner.clock import iso
 from runner.replies.rate import Rate, rate_of
 from runner.variants.difference import Difference, difference
-from runner.variants.mismatch import MISMATCH, mismatch_probability
 from runner.variants.power import level_of
 
 TOO_EARLY = "too early"
@@ -19,13 +18,11 @@ NO_DIFFERENCE = "no difference seen"
 
 
 class Arm(NamedTuple):
-    """A variant's people: how many were dealt it, were written to, and have answered of these.
-    `ended`: those dealt it who are not waiting any more, written to or not."""
+    """A variant's people: how many were dealt it, were written to, and have answered of these."""
 
     variant: str
     share: int
     dealt: int
-    ended: int
     written_to: int
     replied: int
 
@@ -61,14 +58,15 @@ class Verdict:
     """What variants have shown. `arms` are as they are now until it is judged, and from then on as
     they were at that moment, `judged_at` (Unix s; None: not yet). `why` it is not judged; `pairs`
     are empty until then. `chosen`: people who were given a variant by a person, and so are not
-    compared."""
+    compared. `unequal`: variants were written to in other proportions than they were dealt, beyond
+    chance: then what kept some from being written to may be what makes the difference."""
 
     arms: Sequence[Arm]
     judged_at: float | None = None
     why: str = ""
     pairs: Sequence[Pair] = ()
     chosen: int = 0
-    ready_at: float | None = None  # when it can be judged, if nobody else is written to (Unix s)
+    unequal: bool = False
 
     @property
     def phrase(self) -> str:
@@ -86,13 +84,6 @@ class Verdict:
             + " and ".join(each.less for each in shown if each.more == more)
             for more in by
         )
-
-    @property
-    def unequal(self) -> bool:
-        """Return whether variants were written to in other proportions than they were dealt, beyond
-        chance: then what kept some from being written to may be what makes the difference."""
-        written, ended = [a.written_to for a in self.arms], [a.ended for a in self.arms]
-        return mismatch_probability(written, ended) < MISMATCH
 
     def as_json(self) -> dict[str, Any]:
         """Return the public form, whose names stay."""

@@ -24,15 +24,16 @@ def queued(connection: Connection, campaign: int) -> dict[str, int]:
         .group_by(message.c.variant)
         .order_by(message.c.variant)
     )
-    return dict(row._tuple() for row in connection.execute(wanted))
+    return dict(connection.execute(wanted))
 
 
 class Dealt(NamedTuple):
-    """The people who were dealt each variant; of these, those who do not wait any more. `chosen`:
-    people whose variant a person chose."""
+    """The people who were dealt each variant; of these, those who do not wait any more, and those
+    who were written to. `chosen`: people whose variant a person chose."""
 
     dealt: Counter[str]
     ended: Counter[str]
+    written_to: Counter[str]
     chosen: int
 
 
@@ -44,7 +45,7 @@ def dealt(connection: Connection, campaign: int) -> Dealt:
         .where(each.campaign == campaign, each.step == FIRST_STEP, each.variant != "")
         .group_by(each.variant, each.chosen, each.status)
     )
-    found = Dealt(Counter(), Counter(), 0)
+    found = Dealt(Counter(), Counter(), Counter(), 0)
     for variant, chosen, status, count in connection.execute(wanted):
         if chosen:
             found = found._replace(chosen=found.chosen + count)
@@ -52,6 +53,8 @@ def dealt(connection: Connection, campaign: int) -> Dealt:
         found.dealt[variant] += count
         if status not in (_S.QUEUED, *OPEN):
             found.ended[variant] += count
+        if status == _S.SENT:
+            found.written_to[variant] += count
     return found
 
 
@@ -87,7 +90,7 @@ def written_to(
         .where(*_compared(campaign, variants), message.c.sent_at <= until)
         .group_by(message.c.variant)
     )
-    return Counter(dict(row._tuple() for row in connection.execute(wanted)))
+    return Counter(dict(connection.execute(wanted)))
 
 
 def replied(
@@ -118,4 +121,4 @@ def replied(
         )
         .group_by(message.c.variant)
     )
-    return Counter(dict(row._tuple() for row in connection.execute(wanted)))
+    return Counter(dict(connection.execute(wanted)))

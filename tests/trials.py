@@ -41,7 +41,7 @@ from runner.message.prospect import Prospect
 from runner.planning.planner import plan_messages
 from runner.planning.variants import VariantPicker
 from runner.status.variants import verdict_of
-from runner.variants.dealing import Dealer
+from runner.variants.dealer import Dealer
 from runner.variants.power import needed
 from runner.variants.verdict import NO_DIFFERENCE, TOO_EARLY
 from tests.support import LANE, ORIGIN, make_campaign, make_intent, own_lane, recipient

@@ -17,7 +17,7 @@ from runner.message.plan import Known
 from runner.message.prospect import Recipient
 from runner.message.status import OPEN, MessageStatus
 from runner.planning.planner import Pick, Rendered, RowText, only_text
-from runner.variants.dealing import Dealer, Left, block_of
+from runner.variants.dealer import Dealer, Left, block_of
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign

@@ -1,4 +1,4 @@
-"""Power: which difference between variants so many people can show.
+"""Power: the difference between variants that so many people can show.
 
 For two shares that are compared at a level of 5 % on both sides, and found in 80 of 100 campaigns:
 n = (z(1 - level/2) + z(0.8))² · (p(1-p) + q(1-q)/r) / (p-q)², r as many in the second as in the
@@ -16,9 +16,9 @@ from typing import NamedTuple
 from runner.formats import number
 
 LEVEL = 0.05
-"""How often a difference is told where there is none, at most."""
+"""The share of comparisons in which a difference is told where there is none, at most."""
 POWER = 0.8
-"""How often a difference of the size that is told is found."""
+"""The share of comparisons in which a difference of the size that is told is found."""
 BASE = 10
 """Percent of people who answer, as examples have it. Our own choice."""
 LEAST = 20

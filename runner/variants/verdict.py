@@ -1,4 +1,4 @@
-"""Verdicts: what the answers to variants have shown, in one of three phrases."""
+"""Verdicts on variants, by their answers, in one of three phrases."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What variants have shown. `arms` are as they are now until it is judged, and from then on as
+    """A verdict on variants. `arms` are as they are now until it is judged, and from then on as
     they were at that moment, `judged_at` (Unix s; None: not yet). `why` it is not judged; `pairs`
     are empty until then. `chosen`: people who were given a variant by a person, and so are not
     compared. `unequal`: variants were written to in other proportions than they were dealt, beyond

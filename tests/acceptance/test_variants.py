@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from .support import LINK, OTHER_LINK, Project, people
-from .test_replies import says
 
 TEXTS = {"plain": "Hi {{ first_name }}, see my notes.", "question": "Hi {{ first_name }}, notes?"}
 
@@ -44,6 +43,11 @@ def write(
     lines = project.campaign.read_text().splitlines()
     kept = [line for line in lines if not line.startswith("message:")]
     project.campaign.write_text("\n".join([*kept, f"message: {message}"]) + "\n")
+
+
+def says(project: Project, id: str, text: str) -> None:
+    """Let a person write to us."""
+    project.api.ask("act", {"accountLinkId": LINK, "platformId": id, "write": text})
 
 
 def dealt(project: Project) -> dict[str, str]:

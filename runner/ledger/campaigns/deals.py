@@ -8,11 +8,11 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from runner.ledger.schema import note, set_note
-from runner.variants.dealing import Left
+from runner.variants.dealer import Left
 
 
 class Deal(NamedTuple):
-    """What the last plan of a campaign knew of its variants: their shares, when they may be judged
+    """The state of a campaign's variants after its last plan: their shares, when they may be judged
     (seconds after a message), and what is left of each sender's block."""
 
     shares: dict[str, int]

@@ -24,7 +24,7 @@ def queued(connection: Connection, campaign: int) -> dict[str, int]:
         .group_by(message.c.variant)
         .order_by(message.c.variant)
     )
-    return dict(connection.execute(wanted))
+    return dict(connection.execute(wanted).all())
 
 
 class Dealt(NamedTuple):
@@ -90,7 +90,7 @@ def written_to(
         .where(*_compared(campaign, variants), message.c.sent_at <= until)
         .group_by(message.c.variant)
     )
-    return Counter(dict(connection.execute(wanted)))
+    return Counter(dict(connection.execute(wanted).all()))
 
 
 def replied(
@@ -121,4 +121,4 @@ def replied(
         )
         .group_by(message.c.variant)
     )
-    return Counter(dict(connection.execute(wanted)))
+    return Counter(dict(connection.execute(wanted).all()))

@@ -1,4 +1,4 @@
-"""The dealing of variants: at random, and in proportion within each sender."""
+"""The dealer of variants: at random, and in proportion within each sender."""
 
 from __future__ import annotations
 

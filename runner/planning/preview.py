@@ -95,7 +95,7 @@ class Preview:
             return self._queue(planned)
         was = known.status if known else None
         self.queued_seen += was is _S.QUEUED
-        if entry.change is Change.REVISED and known is not None and _is_same_variant(entry):
+        if entry.change is Change.REVISED and known is not None and _is_edited(planned, known):
             self.changed += 1
             if len(self.changes) < CHANGES_KEPT:
                 self.changes.append(entry)
@@ -131,9 +131,12 @@ class Preview:
         return planned
 
 
-def _is_same_variant(entry: Entry) -> bool:
-    """Return whether a text was edited: another variant's was agreed to in other ways."""
-    return entry.known is not None and entry.known.variant == entry.planned.variant
+def _is_edited(planned: PlannedMessage, known: Known) -> bool:
+    """Return whether a text was edited, or a sender: another variant's was agreed to elsewhere."""
+    return known.variant == planned.variant and (known.text, known.sender) != (
+        planned.text,
+        planned.sender,
+    )
 
 
 def planned_entries(

@@ -96,7 +96,7 @@ def gone_findings(draft: Draft, ledger: Ledger | None) -> list[Finding]:
     names = campaign.message.texts
     then = f"would be dealt one of {', '.join(names)}" if len(names) > 1 else "would get its text"
     found = []
-    for variant, count in ledger.read(variants.queued, draft.id).items():
+    for variant, count in ledger.read(variants.unsent, draft.id).items():
         if variant not in names:
             had = f"had variant {variant}" if variant else "were planned without a variant"
             people = "1 person" if count == 1 else f"{number(count)} people"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .support import LINK, OTHER_LINK, Project, people
+from .support import DYING, LINK, OTHER_LINK, Project, people
 
 TEXTS = {"plain": "Hi {{ first_name }}, see my notes.", "question": "Hi {{ first_name }}, notes?"}
 
@@ -251,3 +251,27 @@ def test_the_output_file_of_a_dry_run_has_the_variant(project: Project, tmp_path
     project.ok(project.campaign, "--dry-run", "--output", out)
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert {row["variant"] for row in rows} == {"plain", "question"}
+
+
+@pytest.mark.parametrize("point", ["plan.written", "plan.finished", "claim.committed:3"])
+def test_a_killed_plan_deals_as_it_was_shown(project: Project, point: str) -> None:
+    write(project, people(20))
+    shown = project.ok(project.campaign, "--dry-run", "--json").json["messages"]
+    died = project.run(project.campaign, "--yes", DIE_AT=point, PYTHONPATH=str(DYING))
+    assert died.code < 0
+    write(project, people(20)[::-1])
+    project.run(project.campaign, "--yes")
+    got = {each["person"]: each["content"] for each in project.api.accepted}
+    if point.startswith("claim"):  # what was planned before the sheet was turned round stays
+        assert got.items() <= {each["recipient"]: each["content"] for each in shown}.items()
+    assert Counter(dealt(project).values()) == {"plain": 10, "question": 10}
+
+
+def test_two_runs_of_one_sheet_deal_nobody_a_second_time(project: Project) -> None:
+    write(project, people(30))
+    both = [project.start(project.campaign, "--yes", "--wait") for _ in range(2)]
+    assert [each.wait().code for each in both] == [0, 0]
+    assert sorted(project.api.recipients) == people(30)
+    got = dealt(project)
+    for each in project.api.accepted:
+        assert each["content"].endswith("?") == (got[each["person"]] == "question")

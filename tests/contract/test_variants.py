@@ -32,6 +32,7 @@ from runner.status.variants import verdict_of
 from runner.variants.dealer import Dealer
 from runner.variants.verdict import NO_DIFFERENCE, TOO_EARLY, Verdict
 from tests.support import LANE, ORIGIN, make_campaign, make_intent, own_lane, recipient
+from tests.trials import Trial, play_some
 
 HOUR = 3600.0
 SHARES = {"plain": 1, "question": 1}
@@ -238,3 +239,10 @@ def test_a_moved_ledger_deals_nobody_a_second_time(tmp_path: Path, new_database:
         campaign.plan(33)
         after = campaign.messages()
         assert {to: after[to] for to in before} == before
+
+
+def test_a_few_trials_say_what_is_so() -> None:
+    """`python -m tests.trials` plays thousands."""
+    found = play_some([Trial(seed, 40, (0.05, 0.6), 10) for seed in range(1, 4)])
+    assert found["question was answered more often"] == found["judged"] == 3
+    assert found["said two things"] == 0

@@ -16,11 +16,12 @@ from runner.message.status import OPEN, MessageStatus
 _S = MessageStatus
 
 
-def queued(connection: Connection, campaign: int) -> dict[str, int]:
-    """Count a campaign's queued messages by their variants."""
+def unsent(connection: Connection, campaign: int) -> dict[str, int]:
+    """Count a campaign's messages that are not sent, but may be, by their variants."""
+    may_be = (_S.QUEUED, _S.FAILED, _S.REJECTED, _S.CANCELLED)
     wanted = (
         select(message.c.variant, func.count())
-        .where(message.c.campaign == campaign, status_is(message, _S.QUEUED))
+        .where(message.c.campaign == campaign, message.c.status.in_(may_be))
         .group_by(message.c.variant)
         .order_by(message.c.variant)
     )

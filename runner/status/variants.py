@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from runner.formats import moment, number, safe
 from runner.ledger.campaigns import deals
@@ -27,19 +28,22 @@ def verdict_of(connection: Connection, row: CampaignRow, now: float) -> Verdict 
         return None
     found = variants.dealt(connection, row.id)
     shares = {name: share for name, share in deal.shares.items() if share or found.dealt[name]}
-
     names = list(shares)
     ended = [[each[name] for name in names] for each in (found.written_to, found.ended)]
 
-    def verdict(written_until: float, until: float, why: str = "") -> Verdict:
+    def verdict(
+        written_until: float, until: float, why: str = "", *, unread: bool = False
+    ) -> Verdict:
         wrote = variants.written_to(connection, row.id, names, written_until)
         heard = variants.replied(connection, row.id, names, written_until, until)
         arms = [
             Arm(name, share, found.dealt[name], wrote[name], heard[name])
             for name, share in shares.items()
         ]
-        judged = {"why": why} if why else {"judged_at": until, "pairs": pairs_of(arms)}
-        return Verdict(arms, chosen=found.chosen, unequal=is_mismatch(*ended), **judged)
+        told = Verdict(
+            arms, why=why, chosen=found.chosen, unequal=is_mismatch(*ended), unread=unread
+        )
+        return told if why else replace(told, judged_at=until, pairs=pairs_of(arms))
 
     ends = variants.pauses(connection, row.id, names, deal.judge_after)
     last = next((end for end in ends if _is_enough(connection, row, names, end)), None)
@@ -51,7 +55,8 @@ def verdict_of(connection: Connection, row: CampaignRow, now: float) -> Verdict 
         return verdict(now, now, why)
     read = replied.read_up_to(connection, row.lane)
     if read.at is None or read.at < at or read.left:
-        return verdict(now, now, f"replies are to be read first, up to {moment(at, now)}")
+        why = f"replies are to be read first, up to {moment(at, now)}"
+        return verdict(now, now, why, unread=True)
     return verdict(last, at)
 
 

@@ -67,6 +67,7 @@ class Verdict:
     pairs: Sequence[Pair] = ()
     chosen: int = 0
     unequal: bool = False
+    unread: bool = False  # only replies that are not read yet keep it from being judged
 
     @property
     def phrase(self) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from .support import DYING, LINK, OTHER_LINK, Project, people
+from .browser import Browser
+from .support import DYING, LINK, OTHER_LINK, Project, link_of, people, until
 
 TEXTS = {"plain": "Hi {{ first_name }}, see my notes.", "question": "Hi {{ first_name }}, notes?"}
 
@@ -184,6 +185,12 @@ def test_three_phrases_and_the_interval(project: Project) -> None:
     early = project.ok("status", project.campaign)
     assert "variants: too early: judged" in early.out
     let_time_pass(project, 4000)
+    with closing(sqlite3.connect(project.ledger)) as connection:
+        connection.execute("UPDATE feed SET read_at = read_at - 5000")
+        connection.commit()
+    unread = project.ok("status", project.campaign).out
+    assert "variants: too early: replies are to be read first, up to" in unread
+    assert "to read them: run-campaign replies" in unread
     project.ok("replies", project.campaign)
     told = project.ok("status", project.campaign).out
     assert "variants: question was answered more often" in told
@@ -275,3 +282,22 @@ def test_two_runs_of_one_sheet_deal_nobody_a_second_time(project: Project) -> No
     got = dealt(project)
     for each in project.api.accepted:
         assert each["content"].endswith("?") == (got[each["person"]] == "question")
+
+
+def test_the_dashboard_tells_the_verdict_and_each_variant(project: Project) -> None:
+    write(project, people(4))
+    project.ok(project.campaign, "--yes", "--limit", "2")
+    dashboard = project.start("dashboard", "--no-browser", "--port", "0")
+    browser = Browser(link_of(dashboard))
+    browser.enter()
+
+    def shown() -> str:
+        found = browser.ask("/campaigns/1").text
+        return found if "too early" in found else ""
+
+    page = until(shown, "the verdict")
+    assert "variants: too early: judged from 20 people of each variant on" in page
+    assert "of 1 written to have answered" in page
+    assert "<dt>Variant</dt><dd>" in browser.ask("/messages/1").text
+    dashboard.interrupt()
+    assert dashboard.wait().code == 0

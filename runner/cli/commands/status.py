@@ -96,6 +96,8 @@ def _text(found: Overview, call: Invocation) -> str:
             lines.append(f"  {read_up_to_line(each.read_up_to, now)}")
         if each.verdict is not None:
             lines += [f"  {line}" for line in verdict_lines(each.verdict)]
+            if each.verdict.unread:
+                lines.append(f"  to read them: {call.command('replies', each.file)}")
         if each.per_hour:
             lines.append(f"  {number(each.per_hour)} sent in the last hour")
         if outlook.binds_now and outlook.next_at is not None:

@@ -288,6 +288,13 @@ CODES: Mapping[str, Code] = {
         "YAML takes the rest of an unquoted text for a comment.",
         "spring.yaml:7: message: everything from # on is a comment to YAML; put the text in quotes",
     ),
+    "variant_gone": Code(
+        _Q,
+        "People who are not written to yet have a variant that the file has no more; they would get"
+        " another.",
+        "spring.yaml: 412 people not written to yet had variant plain, which the file has no more, "
+        "and would be dealt one of question, short",
+    ),
     "same_text": Code(
         _Q,
         "Everybody gets the same text.",

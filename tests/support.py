@@ -76,6 +76,10 @@ def make_old(connection: Connection, version: int) -> None:
         text("UPDATE meta SET value = :version WHERE key = 'schema_version'"),
         {"version": str(version)},
     )
+    connection.execute(text("ALTER TABLE message DROP COLUMN variant"))
+    connection.execute(text("ALTER TABLE message DROP COLUMN chosen"))
+    if version == 13:
+        return
     schema.opt_out.drop(connection)
     connection.execute(text("ALTER TABLE campaign DROP COLUMN own_opt_outs"))
     if version == 12:

@@ -190,7 +190,14 @@ def model_in(annotation: Any) -> type[BaseModel] | None:
     for each in (annotation, *get_args(annotation)):
         if isinstance(each, type) and issubclass(each, BaseModel):
             return each
+        if is_named(each):
+            return model_in(get_args(each)[1])
     return None
+
+
+def is_named(annotation: Any) -> bool:
+    """Whether a section has one for each name that its user gives."""
+    return get_origin(annotation) is dict
 
 
 def keys_of(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -201,6 +208,7 @@ def keys_of(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, Any]
         inner = model_in(info.annotation)
         if inner is not None:
             many = "[]" if get_origin(info.annotation) is tuple else ""
+            many += ".NAME" if any(map(is_named, get_args(info.annotation))) else ""
             yield from keys_of(inner, f"{key}{many}.")
 
 

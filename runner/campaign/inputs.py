@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import codecs
-from typing import Any, Literal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from runner.campaign.bases.merged import SUPPRESS_KEYS
 from runner.campaign.section import CampaignSection, also_as_text
 from runner.campaign.values import (
+    Duration,
     DurationOrNone,
     File,
     Text,
@@ -19,6 +22,8 @@ from runner.campaign.values import (
     YesOrNo,
     refuse,
 )
+
+VariantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
 
 
 class Prospects(CampaignSection):
@@ -172,17 +177,65 @@ class SkipKnown(CampaignSection):
         return self
 
 
-class MessageSource(CampaignSection):
+class TextSource(CampaignSection):
+    """A text, or the file that has it."""
+
+    template: File | None = Field(
+        None, description="Path of a template file (Jinja2), relative to this file."
+    )
+    text: str | None = Field(None, description="The text itself, as a template (Jinja2).")
+
+    def refuse_unclear(self, instead: str) -> None:
+        """Refuse both of them, and none."""
+        if self.template is not None and self.text is not None:
+            refuse("has both template and text", "keep one")
+        if self.template is None and (self.text is None or not self.text.strip()):
+            refuse("is empty", instead)
+
+
+class Variant(TextSource):
+    """One of several texts, of which each person gets one."""
+
+    model_config = ConfigDict(
+        json_schema_extra=lambda schema: also_as_text(schema, "Path of a template file.")
+    )
+
+    share: int = Field(
+        1,
+        ge=0,
+        le=1000,
+        description="How many people get it, in proportion to the other variants' shares; 0 for "
+        "no more. Default: 1.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: Any) -> Any:
+        return {"template": data} if isinstance(data, str) else data
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Variant:
+        self.refuse_unclear("write template: FILE, or text: with the text itself")
+        return self
+
+
+class MessageSource(TextSource):
     """The text to send."""
 
     model_config = ConfigDict(
         json_schema_extra=lambda schema: also_as_text(schema, "The text itself, as a template.")
     )
 
-    template: File | None = Field(
-        None, description="Path of a template file (Jinja2), relative to this file."
+    variants: dict[VariantName, Variant] | None = Field(
+        None,
+        description="Instead of one text: several, by name, of which each person is dealt one at "
+        "random (v2): a template's path, or template or text with a share.",
     )
-    text: str | None = Field(None, description="The text itself, as a template (Jinja2).")
+    judge_after: Annotated[Duration, Field(ge=3600, le=365 * 86400)] = Field(
+        7 * 86400.0,
+        description="How long people have to answer before variants are compared, such as 7d. "
+        "Default: 7d.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -191,8 +244,32 @@ class MessageSource(CampaignSection):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> MessageSource:
-        if self.template is not None and self.text is not None:
-            refuse("has both template and text", "keep one")
-        if self.template is None and (self.text is None or not self.text.strip()):
-            refuse("is empty", "write template: FILE, or the text itself")
+        if self.variants is None:
+            if "judge_after" in self.model_fields_set:
+                what = "is for variants, and there are none"
+                refuse(what, "remove it, or write variants", ("judge_after",))
+            self.refuse_unclear("write template: FILE, or the text itself")
+            return self
+        if self.template is not None or self.text is not None:
+            refuse("has both variants and a text of its own", "make that text a variant")
+        if len(self.variants) < 2:
+            refuse("has one text alone", "write two or more, or template: FILE", ("variants",))
+        if not any(each.share for each in self.variants.values()):
+            refuse("has no share above 0", "give one variant a share", ("variants",))
         return self
+
+    @property
+    def texts(self) -> Mapping[str, TextSource]:
+        """Return the texts by the names of their variants; one without a name where there are
+        none."""
+        return self.variants if self.variants is not None else {"": self}
+
+    @property
+    def has_equal_shares(self) -> bool:
+        """Return whether every variant that is dealt is dealt as often as the others."""
+        return len({each.share for each in (self.variants or {}).values() if each.share}) < 2
+
+    @property
+    def templates(self) -> list[Path]:
+        """Return the template files."""
+        return [each.template for each in self.texts.values() if each.template is not None]

@@ -21,9 +21,6 @@ from runner.campaign.yaml_errors import shown
 from runner.errors import CampaignError, Problem
 from runner.findings import Finding
 
-LATER = frozenset({"variants"})
-"""Keys of the design that this version does not have; ignoring one would break a promise."""
-
 
 def load_campaign(path: Path, text: str | None = None, start: str = "") -> Campaign:
     """Read and check a campaign file and the bases that it extends. Files that it names are not
@@ -85,9 +82,11 @@ def _load(chain: Chain, start: str = "") -> tuple[Campaign, Mapping[int, Path]]:
     campaign._files = tuple((each.path, each.text) for each in chain.files)
     campaign._whole = campaign_text(document, paths) if chain.steps else chain.files[0].text
     campaign._findings = _cut_off(document)
-    at: Loc = ("message", "text") if ("message", "text") in document.lines else ("message",)
-    campaign._text_lines = document.texts.get(at, (document.line_of(at), False))
-    campaign._text_file = document.place_of(at)[0]
+    for variant in campaign.message.texts:
+        of: Loc = ("message", "variants", variant) if variant else ("message",)
+        at: Loc = (*of, "text") if (*of, "text") in document.lines else of
+        campaign._text_lines[variant] = document.texts.get(at, (document.line_of(at), False))
+        campaign._text_files[variant] = document.place_of(at)[0]
     return campaign, paths
 
 
@@ -97,6 +96,7 @@ def _cut_off(document: Document) -> list[Finding]:
     for loc, rest in document.comments.items():
         text = loc in (("message",), ("message", "text")) or loc[:2] == ("prospects", "defaults")
         text |= loc[:1] == ("steps",) and loc[-1] == "text"
+        text |= loc[:2] == ("message", "variants") and loc[-1] == "text"
         # After a value to compare with, `# only active ones` is a comment; `#1` is not.
         if text or (loc[:2] == ("prospects", "where") and not re.match(r"#+\s+[^\W\d]", rest)):
             what, instead = _comment(document, loc)
@@ -211,8 +211,6 @@ def _bound(error: ErrorDetails) -> str:
 
 def _unknown(loc: Loc) -> tuple[str, str]:
     key = str(loc[-1])
-    if key in LATER:
-        return "this version does not have it yet", "remove it"
     known = _keys_at(loc[:-1])
     near = get_close_matches(key, known, 1)
     if near:
@@ -223,17 +221,25 @@ def _unknown(loc: Loc) -> tuple[str, str]:
 def _keys_at(loc: Loc) -> list[str]:
     """Return the keys that may stand at a place of the file."""
     model: Any = Campaign
+    is_name = False  # of an entry, such as a variant's
     for part in loc:
-        if isinstance(part, str):
-            model = _model_in(model.model_fields[part].annotation)
+        if is_name:
+            is_name = False
+        elif isinstance(part, str):
+            annotation = model.model_fields[part].annotation
+            model = _model_in(annotation)
+            is_name = "dict[" in str(annotation)
         elif model is Suppress:  # the list itself, in its short form
             model = SuppressList
     return [info.alias or name for name, info in model.model_fields.items()]
 
 
 def _model_in(annotation: Any) -> type[BaseModel]:
-    """Return the model inside `Model`, `Model | None` or `tuple[Model, ...]`."""
-    for each in (annotation, *get_args(annotation)):
+    """Return the model inside `Model`, `Model | None`, `tuple[Model, ...]` or `dict[str, Model]`."""
+    inside = [annotation]
+    while inside:
+        each = inside.pop(0)
         if isinstance(each, type) and issubclass(each, BaseModel):
             return each
+        inside += get_args(each)
     raise TypeError(f"{annotation} holds no model")

@@ -170,8 +170,8 @@ class Campaign(CampaignSection):
 
     _path: Path = PrivateAttr(default=Path())
     _findings: list[Finding] = PrivateAttr(default_factory=list)
-    _text_lines: tuple[int, bool] = PrivateAttr(default=(0, False))
-    _text_file: str = PrivateAttr(default="")
+    _text_lines: dict[str, tuple[int, bool]] = PrivateAttr(default_factory=dict)
+    _text_files: dict[str, str] = PrivateAttr(default_factory=dict)
     _files: tuple[tuple[Path, str], ...] = PrivateAttr(default=())
     _whole: str = PrivateAttr(default="")
 
@@ -264,6 +264,11 @@ class Campaign(CampaignSection):
             refuse_on_v1("skip_known")
         if self.api.version == "v1" and self.steps:
             refuse_on_v1("steps")
+        if self.api.version == "v1" and self.message.variants is not None:
+            refuse_on_v1("message", "variants")
+        if self.message.variants is not None and self.message.judge_after > self.replies.keep:
+            what = "is longer than replies.for, after which answers are not read any more"
+            refuse(what, "make replies.for as long", ("message", "judge_after"))
         if self.prospects.id_type == "inbox" and self.skip_known is not None:
             what = "asks by ids of the platform, and the sheet has Inbox ids"
             refuse(what, "use ids of the platform, or remove it", ("skip_known",))
@@ -370,14 +375,19 @@ class Campaign(CampaignSection):
         return self._whole
 
     @property
-    def text_file(self) -> str:
-        """Return the file in which the message's own text stands."""
-        return self._text_file
+    def templates(self) -> list[Path]:
+        """Return the template files of all its texts, the first message's first."""
+        steps = [each.template for each in self.steps if each.template is not None]
+        return [*self.message.templates, *steps]
 
-    def text_line(self, line: int) -> int:
-        """Return the file's line on which a line of the message's own text stands; in a quoted
-        text, where it begins."""
-        first, counts = self._text_lines
+    def text_file(self, variant: str = "") -> str:
+        """Return the file in which the message's own text, or a variant's, stands."""
+        return self._text_files.get(variant, str(self._path))
+
+    def text_line(self, line: int, variant: str = "") -> int:
+        """Return the file's line on which a line of the message's own text, or of a variant's,
+        stands; in a quoted text, where it begins."""
+        first, counts = self._text_lines.get(variant, (0, False))
         return first + max(0, line - 1) if counts else first
 
     @property

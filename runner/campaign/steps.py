@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from runner.campaign.inputs import MessageSource
+from runner.campaign.inputs import TextSource
 from runner.campaign.values import Duration, Text, refuse
 
 MOST_STEPS = 20
 """Follow-ups of a campaign. Our own choice: each is a row of the ledger for every person."""
 
 
-class Step(MessageSource):
+class Step(TextSource):
     """A message that follows another one, to those who have not answered."""
-
-    model_config = ConfigDict(json_schema_extra=None)
 
     name: Text = Field(
         pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$",
@@ -27,10 +25,10 @@ class Step(MessageSource):
         description="Time after the message before it was sent, such as 3d; a second at least."
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, data: object) -> object:
-        return data
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Step:
+        self.refuse_unclear("write template: FILE, or text: with the text itself")
+        return self
 
 
 def refuse_repeats(steps: tuple[Step, ...]) -> None:

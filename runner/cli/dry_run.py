@@ -45,6 +45,7 @@ class _Shown:
 
     campaign: str
     messages: list[PlannedMessage] = field(default_factory=list)
+    variants: set[str] = field(default_factory=set)  # of these messages
     skips: dict[str, list[tuple[int, str, str]]] = field(default_factory=dict)  # row, id, detail
     unnamed: Counter[str] = field(default_factory=Counter)  # skipped rows that are not kept
 
@@ -56,6 +57,7 @@ class _PlanReader:
     limit: int | None
     output: Path | None
     named: int | None  # rows kept per reason for skipping
+    samples: bool = False  # one of each variant at least, beyond the limit
     only: frozenset[str] = frozenset()
     seen: list[_Shown] = field(default_factory=list)
 
@@ -72,22 +74,27 @@ class _PlanReader:
             for entry, planned in entries:
                 self._see(seen, entry, planned)
             return
-        names = [name for name in draft.audience.columns if name not in COLUMNS]
+        head = COLUMNS if draft.campaign.message.variants is None else (*COLUMNS, "variant")
+        names = [name for name in draft.audience.columns if name not in head]
 
         def lines() -> Iterator[list[str | int | None]]:
             for entry, planned in entries:
                 self._see(seen, entry, planned)
                 row, columns = _line(entry, planned)
+                if len(head) > len(COLUMNS):
+                    row.append("" if isinstance(entry, RowSkip) else entry.planned.variant)
                 yield [*row, *(columns.get(name, "") for name in names)]
 
-        write_table(self.output, [*COLUMNS, *names], lines())
+        write_table(self.output, [*head, *names], lines())
 
     def _see(self, seen: _Shown, entry: Entry | RowSkip, planned: PlannedMessage | None) -> None:
         """Keep an entry as far as it is shown."""
         if planned is not None:
             more = self.limit is None or len(seen.messages) < self.limit
+            more |= self.samples and planned.variant not in seen.variants
             if more and (not self.only or planned.recipient.id in self.only):
                 seen.messages.append(planned)
+                seen.variants.add(planned.variant)
         elif isinstance(entry, RowSkip):
             id = entry.recipient.id if entry.recipient else ""
             self._skip(seen, entry.reason, entry.row, id, entry.detail)
@@ -130,6 +137,7 @@ def show_dry_run(
     limit: int | None,
     only: tuple[str, ...],
     new_campaign: bool,
+    rest_with: str,
     accept: tuple[str, ...],
     accept_changes: bool,
     accept_old_ledger: bool,
@@ -143,7 +151,7 @@ def show_dry_run(
         _check_output(output, campaigns)
     shown = limit if limit is not None else None if verbose or as_json or only else MESSAGES_SHOWN
     named = None if verbose or as_json else ROWS_NAMED
-    reader = _PlanReader(shown, output, named)
+    reader = _PlanReader(shown, output, named, samples=limit is None)
     clock = SystemClock()
     with progress_in_place() as tell:
 
@@ -158,6 +166,7 @@ def show_dry_run(
             progress,
             reader,
             new_campaign=new_campaign,
+            rest_with=rest_with,
             accept=accept,
             accept_changes=accept_changes,
             accept_old_ledger=accept_old_ledger,
@@ -190,6 +199,7 @@ def show_dry_run(
         words += [word for id in only for word in ("--only", id)]
         words += ["--accept-changes"] if accept_changes else []
         words += ["--accept-old-ledger"] if accept_old_ledger else []
+        words += ["--rest-with", rest_with] if rest_with else []
         words += ["--yes"] if yes else []
         send = call.command(*map(str, campaigns), *words)
         click.echo(f"dry run: nothing was sent. To send: {send}")
@@ -213,7 +223,8 @@ def _show(found: DryRun, seen: list[_Shown], chosen: bool, now: float) -> None:
         for message in shown.messages:
             to = safe(found.people.get(message.recipient.id, message.recipient.id))
             sender = safe(sender_text(message.sender, found.links))
-            click.echo(f"row {message.row}  to {to}  from {sender}")
+            variant = f"  variant {message.variant}" if message.variant else ""
+            click.echo(f"row {message.row}  to {to}  from {sender}{variant}")
             for line in text_lines(message.text):
                 click.echo(line)
             click.echo()
@@ -274,9 +285,16 @@ def _as_json(at: int, found: DryRun, seen: list[_Shown], now: float) -> dict[str
         },
         "senders": dict(sorted(preview.to_send.items())),
         "messages": [
-            {"row": m.row, "recipient": m.recipient.id, "sender": m.sender, "content": m.text}
+            {
+                "row": m.row,
+                "recipient": m.recipient.id,
+                "sender": m.sender,
+                "content": m.text,
+                "variant": m.variant,
+            }
             for m in shown.messages
         ],
+        "variants": {"counts": dict(sorted(preview.variants.items())), "power": preview.power},
         "skipped": [
             {"row": row, "recipient": id, "reason": reason, "detail": detail}
             for reason, rows in sorted(shown.skips.items())

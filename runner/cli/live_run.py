@@ -40,6 +40,7 @@ def options_of(said: dict[str, Any]) -> Options:
         accept=frozenset(said["accept"]),
         accept_changes=said["accept_changes"],
         new_campaign=said["new_campaign"],
+        rest_with=said["rest_with"],
         adopt=said["adopt"],
         accept_old_ledger=said["accept_old_ledger"],
         wait=said["wait"],

@@ -114,6 +114,16 @@ def accept_option(function: F) -> F:
     )(function)
 
 
+def rest_with_option(function: F) -> F:
+    """Add `--rest-with`."""
+    return click.option(
+        "--rest-with",
+        metavar="VARIANT",
+        default="",
+        help="Give all who are not written to yet this variant's text; it is recorded.",
+    )(function)
+
+
 def state_option(function: F) -> F:
     """Add `--state`."""
     return click.option(
@@ -261,6 +271,7 @@ def run_options(function: F) -> F:
             is_flag=True,
             help="These files are a campaign of their own, though known under another name.",
         ),
+        rest_with_option,
         click.option(
             "--adopt", is_flag=True, help="Record as sent what another ledger sent under this name."
         ),

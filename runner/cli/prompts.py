@@ -97,6 +97,13 @@ def preview_lines(preview: Preview) -> Iterable[str]:
         told += f" ({number(again)} of them queued before)"
     yield told
     yield from sender_lines(preview.to_send, preview.handles)
+    if preview.variants:
+        each = sorted(preview.variants.items())
+        yield "  variants: " + ", ".join(f"{name} {number(count)}" for name, count in each)
+    if preview.chosen:
+        yield f"  given one variant by --rest-with: {number(preview.chosen)}, not compared"
+    if preview.power:
+        yield f"  {preview.power}"
     if preview.changed:
         yield f"  {counted(preview.changed, 'text')} changed since they were planned"
     if preview.removed:
@@ -118,14 +125,14 @@ def _sender(id: str, handles: Mapping[str, str]) -> str:
 
 
 def _first_lines(preview: Preview) -> Iterable[str]:
-    """Return the first message in full: its sender, recipient and text."""
-    first = preview.first
-    if first is None:
-        return
-    id, name = safe(first.recipient.id), safe(_name_in(first.columns))
-    who = f"{name} ({id})" if name else id
-    yield f"  the first, row {first.row}, from {_sender(first.sender, preview.handles)} to {who}:"
-    yield from text_lines(first.text)
+    """Return the first message, of each variant, in full: its sender, recipient and text."""
+    for first in preview.firsts.values():
+        id, name = safe(first.recipient.id), safe(_name_in(first.columns))
+        who = f"{name} ({id})" if name else id
+        of = f" with variant {first.variant}" if first.variant else ""
+        sender = _sender(first.sender, preview.handles)
+        yield f"  the first{of}, row {first.row}, from {sender} to {who}:"
+        yield from text_lines(first.text)
 
 
 def _name_in(columns: Mapping[str, str]) -> str:

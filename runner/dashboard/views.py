@@ -31,6 +31,7 @@ from runner.message.status import MessageStatus
 from runner.status.overview import overview_of
 from runner.status.statistics import Statistics, answers_text
 from runner.status.status import Status, needs_of
+from runner.status.variants import verdict_lines
 
 _S = MessageStatus
 
@@ -92,6 +93,7 @@ def campaign(app: AppContext, request: Request) -> Response:
     zone, now = zone_of(request), app.clock.now()
     statistics = _statistics(app, request)
     answers = statistics.answers if statistics else None
+    verdict = statistics.status.verdict if statistics else None
     newest = app.cache.query(latest, status.id)
     outlook = statistics.status.outlook if statistics and status.brake is None else None
     binds = outlook.forecast.binds if outlook and outlook.forecast else ""
@@ -105,6 +107,7 @@ def campaign(app: AppContext, request: Request) -> Response:
             "done_count": done_of(status.counts),
             "figures": statistics,
             "answers": answers_text(answers) if answers else "",
+            "verdict": verdict_lines(verdict) if verdict else [],
             "finish": finish_of(outlook, zone, now) if outlook else "",
             "binds": by_handle(binds, status.handles),
             "waits": next_message_of(outlook, status.handles, zone, now) if outlook else "",

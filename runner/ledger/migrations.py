@@ -242,6 +242,11 @@ def _add_opt_outs_of_teams(connection: Connection) -> None:
     )
 
 
+def _add_variants(connection: Connection) -> None:
+    for column in ("variant VARCHAR NOT NULL DEFAULT ''", "chosen BOOLEAN NOT NULL DEFAULT false"):
+        _add_column(connection, "message", column)
+
+
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_resolutions,
     2: _add_brakes_zones_and_contacts,
@@ -255,6 +260,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     10: _add_replies,
     11: _add_steps,
     12: _add_opt_outs_of_teams,
+    13: _add_variants,
 }
 """By schema version, the step to the next one."""
 

@@ -32,7 +32,7 @@ from sqlalchemy.sql import FromClause
 from runner.message.evidence import AttemptOutcome
 from runner.message.status import OPEN, MessageStatus, SkipReason
 
-SCHEMA_VERSION = 13
+SCHEMA_VERSION = 14
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only for INTEGER keys
@@ -104,6 +104,9 @@ message = Table(
     Column("message_id", String),
     Column("thread_id", String),
     Column("sent_at", Float),
+    Column("variant", String, nullable=False, server_default=""),  # of the text, if there are any
+    # The variant, by a person; not dealt, and so not compared.
+    Column("chosen", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("campaign", "step", "platform", "id_type", "recipient", name="message_once"),
     CheckConstraint(_one_of("status", MessageStatus), name="message_status"),
     CheckConstraint("status <> 'sent' OR sent_at IS NOT NULL", name="message_sent_when"),

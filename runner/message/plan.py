@@ -32,6 +32,8 @@ class PlannedMessage(NamedTuple):
     detail: str = ""
     free_at: float = 0.0
     zone: str = ""
+    variant: str = ""
+    chosen: bool = False  # the variant, by a person; not dealt
     step: str = FIRST_STEP
     previous: str = ""  # of a follow-up: the step before it
     after: float = 0.0  # and how long after that is sent (s)
@@ -79,6 +81,8 @@ class Known(NamedTuple):
     detail: str = ""
     zone: str = ""
     contact: Contact | None = None
+    variant: str = ""
+    chosen: bool = False
     previous: str = ""
     after: float = 0.0
     later: Mapping[str, Known] = MappingProxyType({})  # its follow-ups, by step

@@ -27,10 +27,11 @@ from runner.message.account import AccountName, sender_finder
 from runner.message.handle import KeptHandle
 from runner.message.key import REHEARSAL
 from runner.message.plan import FIRST_STEP
+from runner.planning.variants import refuse_unknown_variant
 from runner.templating.template import Template, compile_template, load_template
 
 if TYPE_CHECKING:
-    from runner.campaign.inputs import MessageSource
+    from runner.campaign.inputs import TextSource
     from runner.campaign.schema import Campaign
 from runner.planning.fingerprints import file_hashes, kept_path, prospects_key
 
@@ -48,15 +49,17 @@ class StepText(NamedTuple):
 class Draft:
     """A campaign with all its files read. `row` is None before its first plan; `files` are
     hashes of their bytes, the prospects' first, taken before any was read. `as_new`: a campaign of
-    its own, whatever the ledger knows of its files."""
+    its own, whatever the ledger knows of its files; `rest_with`: the variant that a person gives to
+    all who are not written to yet, empty for none."""
 
     campaign: Campaign
     audience: Audience
-    template: Template
+    texts: Mapping[str, Template]  # by variant; one without a name where there are none
     steps: tuple[StepText, ...]
     row: CampaignRow | None
     files: list[str]
     as_new: bool = False
+    rest_with: str = ""
     handles: str = ""  # of the ledger's handles: differs when they do
     lane: str | None = None  # of its team
     links: Mapping[str, AccountName] = field(default_factory=dict)  # of the API, by their ids
@@ -86,7 +89,7 @@ class Draft:
 
     def sender_columns(self) -> Mapping[str, Mapping[str, str]]:
         """Return what the text may say of each sender; nothing for a text that names none."""
-        if not any(each.sender_parts for each in self.templates):
+        if not self.sender_parts:
             return {}
         links = {each.id: self.links.get(each.id, AccountName()) for each in self.campaign.senders}
         return {
@@ -97,12 +100,19 @@ class Draft:
     @property
     def templates(self) -> tuple[Template, ...]:
         """Return the texts of all its messages, the first one's first."""
-        return self.template, *(each.template for each in self.steps)
+        return *self.texts.values(), *(each.template for each in self.steps)
+
+    @property
+    def sender_parts(self) -> frozenset[str]:
+        """Return what its texts say of senders."""
+        return frozenset[str]().union(*(each.sender_parts for each in self.templates))
 
     @property
     def findings(self) -> list[Finding]:
         """Return the findings of its files, as far as no row needs to be read."""
-        texts = text_findings(self.campaign, self.template, self.audience.columns)
+        texts = [*self.campaign.findings]
+        for variant, template in self.texts.items():
+            texts += text_findings(self.campaign, template, self.audience.columns, variant)
         for each in self.steps:
             texts += each.template.findings(self.audience.columns)
         lists = [each for one in self.audience.lists for each in one.findings]
@@ -119,30 +129,40 @@ def make_draft(
     ledger: Ledger | None,
     *,
     new_campaign: bool = False,
+    rest_with: str = "",
     handles: Mapping[str, KeptHandle] = MappingProxyType({}),
 ) -> Draft:
     """Read a campaign's files, and match it with what the ledger knows of it. `handles`: those
     whose ids are known, where no ledger says so.
 
     Raises CampaignError, TemplateError, AudienceError for the files; LedgerError when the ledger
-    knows this campaign as another (id_type, platform), or these files under another name.
+    knows this campaign as another (id_type, platform), or these files under another name;
+    UsageError when it has no variant `rest_with`.
     """
+    if rest_with:
+        refuse_unknown_variant(campaign, rest_with, "--rest-with")
     files = file_hashes(campaign)
     with _with_column_hint(campaign):
-        template = _read_text(campaign.message, f"{campaign.text_file} message")
+        texts = {name: _compiled(campaign, name) for name in campaign.message.texts}
         steps = tuple(_read_steps(campaign))
-    texts = (template, *(each.template for each in steps))
-    needs = frozenset().union(*(each.needs for each in texts))
+    templates = (*texts.values(), *(each.template for each in steps))
+    needs = frozenset[str]().union(*(each.needs for each in templates))
     audience = read_audience(campaign, needs, handles)
     with _with_column_hint(campaign):
         missing_columns(needs, audience)
-    for each in texts:
+    for each in templates:
         each.decimal_of = cache(partial(decimal_sign, audience))
-    draft = Draft(campaign, audience, template, steps, None, files, new_campaign)
+    draft = Draft(campaign, audience, texts, steps, None, files, new_campaign, rest_with)
     return _matched(draft, ledger) if ledger else draft
 
 
-def _read_text(source: MessageSource, name: str) -> Template:
+def _compiled(campaign: Campaign, variant: str) -> Template:
+    of = f" variant {variant}" if variant else ""
+    name = f"{campaign.text_file(variant)} message{of}"
+    return _read_text(campaign.message.texts[variant], name)
+
+
+def _read_text(source: TextSource, name: str) -> Template:
     if source.template is not None:
         return load_template(source.template)
     return compile_template(source.text or "", name)
@@ -160,7 +180,8 @@ def update_draft(draft: Draft, ledger: Ledger) -> Draft:
     """Match a draft with what the ledger knows of it now, and read its files again if they were
     edited. Raises what `make_draft` does."""
     if file_hashes(draft.campaign) != draft.files:
-        return make_draft(draft.campaign, ledger, new_campaign=draft.as_new)
+        again = partial(make_draft, new_campaign=draft.as_new, rest_with=draft.rest_with)
+        return again(draft.campaign, ledger)
     return _matched(draft, ledger)
 
 
@@ -188,25 +209,28 @@ def known_handles(campaign: Campaign, ledger: Ledger) -> Mapping[str, KeptHandle
     return ledger.read(kept_handles.kept, platform, rehearsal=rehearsal)
 
 
-def text_findings(campaign: Campaign, template: Template, columns: Sequence[str]) -> list[Finding]:
-    """Find what is to be known of the message's text, by the file that it is in."""
-    source, found = campaign.message, list(campaign.findings)
+def text_findings(
+    campaign: Campaign, template: Template, columns: Sequence[str], variant: str = ""
+) -> list[Finding]:
+    """Find what is to be known of a text, by the file that it is in."""
+    source = campaign.message.texts[variant]
     if source.text is None:
-        return found + template.findings(columns)
-    file = _file_named(campaign, source.text)
+        return template.findings(columns)
+    file = _file_named(source.text, Path(campaign.text_file(variant)).parent)
     if file:
-        what = "message is the name of a file"
-        instead = f"write message: {{template: {file}}}"
-        line = campaign.text_line(1)
-        return [*found, Finding("text_is_path", what, instead, campaign.text_file, line)]
-    return found + template.findings(
-        columns, lambda line: (campaign.text_file, campaign.text_line(line))
+        said = f"variant {variant}" if variant else "message"
+        what = f"{said} is the name of a file"
+        instead = f"write {variant or 'message'}: {{template: {file}}}"
+        line = campaign.text_line(1, variant)
+        return [Finding("text_is_path", what, instead, campaign.text_file(variant), line)]
+    return template.findings(
+        columns, lambda line: (campaign.text_file(variant), campaign.text_line(line, variant))
     )
 
 
-def _file_named(campaign: Campaign, text: str) -> str:
-    """Return the file beside the campaign file that a text names; empty for none."""
-    name, folder = text.strip(), Path(campaign.text_file).parent
+def _file_named(text: str, folder: Path) -> str:
+    """Return the file in a folder that a text names; empty for none."""
+    name = text.strip()
     if "\n" in name or len(name) > 1000 or "{{" in name:
         return ""
     for written in (name, name.replace("\\", "/")):
@@ -227,10 +251,12 @@ def _with_column_hint(campaign: Campaign) -> Iterator[None]:
         yield
     except (TemplateError, AudienceError) as error:
         with suppress(RunnerError, OSError):
-            source = campaign.message
-            text = source.text or ""
-            if source.template is not None:
-                text = source.template.read_text(encoding="utf-8", errors="replace")
+            text = "\n".join(
+                each.text or ""
+                if each.template is None
+                else each.template.read_text(encoding="utf-8", errors="replace")
+                for each in campaign.message.texts.values()
+            )
             error.hint = error.hint or as_written(text, read_audience(campaign).columns)
         raise
 

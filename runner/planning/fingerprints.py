@@ -40,8 +40,7 @@ def file_hashes(campaign: Campaign) -> list[str]:
     """Hash the bytes of every file that a campaign names, the prospects' first. A missing
     one hashes as missing: reading it says so in better words."""
     paths = [campaign.prospects.source, *(each.source for each in campaign.suppress.lists)]
-    texts = campaign.message, *campaign.steps
-    paths += [each.template for each in texts if each.template]
+    paths += campaign.templates
     return [_hash(path) for path in paths]
 
 
@@ -83,7 +82,8 @@ def plan_fingerprint(
         *([f"opt-outs of {draft.team}"] if campaign.own_opt_outs else []),
         *([f"handles {draft.handles}"] if draft.audience.has_handles else []),
         *([known] if known else []),
-        *([_sender_names(draft)] if draft.audience.sender or draft.sender_columns() else []),
+        *([_sender_names(draft)] if draft.audience.sender or draft.sender_parts else []),
+        *([text.model_dump(mode="json", exclude={"template"})] if text.variants else []),
         *([_steps_text(campaign)] if campaign.steps else []),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -96,7 +96,7 @@ def _steps_text(campaign: Campaign) -> str:
 
 def is_unchanged(draft: Draft, ledger: Ledger, characters: int | None, now: float) -> bool:
     """Return whether planning again would change nothing: then no row needs to be read."""
-    if draft.row is None or draft.row.fingerprint is None:
+    if draft.row is None or draft.row.fingerprint is None or draft.rest_with:
         return False
     if ledger.read(totals.unplanned, [draft.row.id]):
         return False  # what came back into the queue since waits for a plan

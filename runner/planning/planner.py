@@ -36,11 +36,25 @@ ObstacleLookup = Callable[[Sequence[Recipient]], Mapping[str, Obstacle]]
 
 NamedSender = Callable[[Mapping[str, str]], tuple[str, str]]
 
-Rendered = tuple[str, SkipReason | None, str]
+RowText = tuple[str, SkipReason | None, str]
 """A row's text; why it is not to be sent, if so, and the detail of that."""
+
+Rendered = tuple[RowText, ...]
+"""A row's texts: one, or one for each variant."""
 
 Render = Callable[[Prospect], Rendered]
 """Renders a row."""
+
+Pick = Callable[[Recipient, str, Known | None, Rendered], tuple[RowText, str, bool]]
+"""Returns which of a row's texts its recipient gets from a sender, the variant that this is, and
+whether a person chose that."""
+
+
+def only_text(
+    _to: Recipient, _sender: str, known: Known | None, texts: Rendered
+) -> tuple[RowText, str, bool]:
+    """Pick the text of a campaign without variants."""
+    return texts[0], "", False
 
 
 class StepPlan(NamedTuple):
@@ -64,12 +78,14 @@ def plan_messages(
     bars: ObstacleLookup = lambda _: {},
     named_sender: NamedSender | None = None,
     sender_columns: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    pick: Pick = only_text,
     steps: Sequence[StepPlan] = (),
 ) -> Iterator[list[Entry | RowSkip]]:
     """Yield chunks of what each row becomes, in file order. `contact_once_in`: see
     `Contact.bars`; `bars`: returns who is not written to since Inbox knows them; `named_sender`:
     the sender that a row names, or why it is none (None: rows name none); `sender_columns`: what
-    texts may say of each sender; `steps`: what follows the first message."""
+    texts may say of each sender; `pick`: of several texts; `steps`: what follows the first
+    message."""
     there = frozenset(sender.id for sender in senders)
     assign = partial(_sender_of, senders, named_sender)
     with_sender = partial(_with_sender, sender_columns)
@@ -81,7 +97,16 @@ def plan_messages(
             row
             if isinstance(row, RowSkip) and not _is_message(row)
             else _entry(
-                row, render, assign, with_sender, have, suppressed, barred, contact_once_in, now
+                row,
+                render,
+                pick,
+                assign,
+                with_sender,
+                have,
+                suppressed,
+                barred,
+                contact_once_in,
+                now,
             )
             for row in chunk
         ]
@@ -104,6 +129,7 @@ def _is_message(skip: RowSkip) -> bool:
 def _entry(
     row: Prospect | RowSkip,
     render: Render,
+    pick: Pick,
     assign: Callable[[Prospect | RowSkip, Known | None], tuple[str, str]],
     with_sender: Callable[[Prospect, str], Prospect],
     have: Mapping[Recipient, Known],
@@ -118,6 +144,7 @@ def _entry(
     contact = known.contact if known else None
     bar = contact.bars(contact_once_in, now) if contact else None
     skip: SkipReason | None
+    variant, chosen = (known.variant, known.chosen) if known else ("", False)
     free_at = 0.0
     zone = row.zone if isinstance(row, Prospect) else ""
     if isinstance(row, RowSkip):
@@ -132,9 +159,20 @@ def _entry(
     elif unknown_sender:
         text, skip, detail = "", SkipReason.UNKNOWN_SENDER, unknown_sender
     else:
-        text, skip, detail = render(with_sender(row, sender))
+        texts = render(with_sender(row, sender))
+        (text, skip, detail), variant, chosen = pick(row.recipient, sender, known, texts)
     planned = PlannedMessage(
-        row.row, row.recipient, sender, text, row.columns, skip, detail, free_at, zone
+        row.row,
+        row.recipient,
+        sender,
+        text,
+        row.columns,
+        skip,
+        detail,
+        free_at,
+        zone,
+        variant,
+        chosen,
     )
     return Entry(planned, Change.NEW if known is None else _change(planned, known), known)
 
@@ -170,7 +208,7 @@ def _with_later(
             skip = SkipReason.UNKNOWN_SENDER
             detail = f"the first message came from {sender}, which is not among the senders now"
         elif begun or planned.skip is None:
-            text, skip, detail = step.render(with_sender(row, sender))
+            [(text, skip, detail)] = step.render(with_sender(row, sender))
             if skip is None and before is not None:
                 skip, detail = SkipReason.STEP_BEFORE, "the message before it is skipped"
         message = planned._replace(
@@ -231,13 +269,17 @@ def _with_sender(
     return row._replace(columns={**row.columns, **sender_columns[sender]})
 
 
-def render_with(template: Template, max_characters: int | None = None) -> Render:
-    """Return a function that renders rows with a template. `max_characters`: of the platform, None
+def render_with(texts: Mapping[str, Template], max_characters: int | None = None) -> Render:
+    """Return a function that renders rows with templates. `max_characters`: of the platform, None
     if there is no limit or it is not known."""
-    return partial(_render, template, max_characters)
+    if len(texts) == 1:  # nearly every campaign
+        [template] = texts.values()
+        return lambda prospect: (_render(template, max_characters, prospect),)
+    templates = tuple(texts.values())
+    return lambda prospect: tuple(_render(each, max_characters, prospect) for each in templates)
 
 
-def _render(template: Template, max_characters: int | None, prospect: Prospect) -> Rendered:
+def _render(template: Template, max_characters: int | None, prospect: Prospect) -> RowText:
     columns = prospect.columns
     empty = [name for name in template.requires_value if columns.get(name, "") == ""]
     if empty:
@@ -290,7 +332,8 @@ def _change(planned: PlannedMessage, known: Known) -> Change:
         return Change.SAME if same else Change.SKIPPED
     if planned.skip is not None:
         return Change.SKIPPED if known.status is _S.QUEUED else Change.KEPT
-    if (known.text, known.sender) != (planned.text, planned.sender):
+    had = known.text, known.sender, known.variant, known.chosen
+    if had != (planned.text, planned.sender, planned.variant, planned.chosen):
         return Change.REVISED
     return Change.SAME
 

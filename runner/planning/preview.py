@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from runner.ledger.campaigns import account_links
 from runner.ledger.ledger import Ledger
@@ -16,8 +17,10 @@ from runner.message.prospect import Recipient, RowSkip
 from runner.message.status import OPEN, MessageStatus
 from runner.planning.draft import Draft
 from runner.planning.eta import Stretch, hours_of
-from runner.planning.planner import Render, StepPlan, plan_messages, render_with
+from runner.planning.planner import Pick, Render, StepPlan, plan_messages, render_with
+from runner.planning.variants import picker
 from runner.schedule import Hours
+from runner.variants.power import power_text
 
 _S = MessageStatus
 RowProgress = Callable[[int], None]
@@ -25,6 +28,9 @@ RowProgress = Callable[[int], None]
 
 See = Callable[[Draft, Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]], None]
 """Reads every entry of a plan, with its message if it would be sent; must exhaust them."""
+
+DEALT_FOR_GOOD = (_S.SENT, _S.SENDING, _S.IN_DOUBT)
+"""Statuses in which a person has got a variant's text, or may have."""
 
 CHANGES_KEPT = 3
 """Changed texts kept to be shown."""
@@ -72,7 +78,10 @@ class Preview:
     changes: list[Entry] = field(default_factory=list)
     removed: int = 0
     held: int = 0  # of the queue, to people on hold
-    first: PlannedMessage | None = None  # the first that this run would send
+    firsts: dict[str, PlannedMessage] = field(default_factory=dict)  # to be sent, by variant
+    variants: Counter[str] = field(default_factory=Counter)  # people dealt each, sent to or not
+    chosen: int = 0  # of the queue, whose variant a person chooses by this run
+    even: bool = True  # variants have equal shares
     host: str = ""  # of the API
     handles: Mapping[str, str] = field(default_factory=dict)  # sender: username, as the API says
     hours: Hours | None = None  # in which it may send; None for always
@@ -100,6 +109,11 @@ class Preview:
     def to_follow(self) -> int:
         """Return the follow-ups that would go to those who do not answer."""
         return sum(each.to_come for each in self.steps.values())
+
+    @property
+    def power(self) -> str:
+        """Return what a comparison of its variants can show, in words; empty without any."""
+        return power_text([*self.variants.values()], even=self.even)
 
     def count(self, entry: Entry | RowSkip) -> PlannedMessage | None:
         """Count an entry. Returns the message that this run would send for it, if any."""
@@ -135,23 +149,31 @@ class Preview:
             return self._queue(planned)
         was = known.status if known else None
         self.queued_seen += was is _S.QUEUED
-        if entry.change is Change.REVISED:
+        if entry.change is Change.REVISED and known is not None and _is_edited(planned, known):
             self._note_change(entry)
         if entry.change is Change.KEPT or (was is not None and was not in (_S.QUEUED, _S.SKIPPED)):
             assert was is not None
             self.kept[was] += 1
+            if was in DEALT_FOR_GOOD and planned.variant and not planned.chosen:
+                self.variants[planned.variant] += 1
             return None
         if planned.skip is not None:
             self.skipped[planned.skip] += 1
             return None
         self.added += entry.change is Change.NEW
         self.requeued += entry.change is Change.REQUEUED
+        if planned.chosen and known is not None and known.chosen:
+            self.chosen -= 1  # by an earlier run
         return self._queue(planned)
 
     def _queue(self, planned: PlannedMessage) -> PlannedMessage:
         where = planned.sender, planned.zone
-        if self.first is None:
-            self.first = planned
+        if planned.chosen:
+            self.chosen += 1
+        elif planned.variant:
+            self.variants[planned.variant] += 1
+        if planned.variant not in self.firsts:
+            self.firsts[planned.variant] = planned
         before = self.queue.get(where)
         if before is None:
             self.queue[where] = Stretch(*where, 1, self.rows, self.rows)
@@ -159,6 +181,14 @@ class Preview:
             before.count += 1
             before.last = self.rows
         return planned
+
+
+def _is_edited(planned: PlannedMessage, known: Known) -> bool:
+    """Return whether a text was edited, or a sender: another variant's was agreed to elsewhere."""
+    return known.variant == planned.variant and (known.text, known.sender) != (
+        planned.text,
+        planned.sender,
+    )
 
 
 def planned_entries(
@@ -169,6 +199,7 @@ def planned_entries(
     characters: int | None,
     progress: RowProgress,
     now: float,
+    pick: Pick,
 ) -> Iterator[list[Entry | RowSkip]]:
     """Yield the plan of a draft in chunks, against what the ledger knows (None: nothing).
     `characters`: the longest text that the platform allows, None for any."""
@@ -205,8 +236,11 @@ def planned_entries(
         bars=bars,
         named_sender=draft.named_sender(),
         sender_columns=draft.sender_columns(),
+        pick=pick,
         steps=[
-            StepPlan(each.name, each.previous, each.after, render_with(each.template, characters))
+            StepPlan(
+                each.name, each.previous, each.after, render_with({"": each.template}, characters)
+            )
             for each in draft.steps
         ],
     ):
@@ -230,9 +264,11 @@ def preview(
     on_hold = {each.recipient for each in ledger.read(holds.listed, now)} if ledger else ()
     known = ledger.read(account_links.handles, rehearsal=draft.campaign.rehearsal) if ledger else {}
     found = Preview(draft.campaign.name, handles=known, hours=hours_of(draft))
+    found.even = draft.campaign.message.has_equal_shares
+    pick = ledger.read(partial(picker, draft)) if ledger else picker(draft, None)
 
     def entries() -> Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]:
-        plan = planned_entries(draft, ledger, suppressed, render, characters, progress, now)
+        plan = planned_entries(draft, ledger, suppressed, render, characters, progress, now, pick)
         for chunk in plan:
             for entry in chunk:
                 planned = found.count(entry)

@@ -34,7 +34,7 @@ class RenderedTexts:
             self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - `__exit__` closes it
         self._part: list[tuple[int, Rendered]] = []
         self._kept: Iterator[tuple[float, Rendered]] | None = None
-        self._next: tuple[float, Rendered] = (-math.inf, ("", None, ""))
+        self._next: tuple[float, Rendered] = (-math.inf, ())
 
     def __enter__(self) -> Self:
         return self
@@ -59,7 +59,7 @@ class RenderedTexts:
         if self._kept is None:
             self._kept = self._read()
         while self._next[0] < prospect.row:
-            self._next = next(self._kept, (math.inf, ("", None, "")))
+            self._next = next(self._kept, (math.inf, ()))
         row, found = self._next
         return found if row == prospect.row else self._render(prospect)
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from runner.clock import Clock
 from runner.events import EventBus, Planned, Reading
 from runner.ledger import rehearsals, schema
-from runner.ledger.campaigns import registry
+from runner.ledger.campaigns import audit, registry
+from runner.ledger.campaigns.audit import Act
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import follow_ups, plans
 from runner.ledger.messages.plans import PlanWriter
@@ -24,6 +25,7 @@ from runner.planning.fingerprints import (
 )
 from runner.planning.planner import Render
 from runner.planning.preview import Preview, RowProgress, planned_entries, step_names
+from runner.planning.variants import keep_deal, picker
 
 
 def write_plan(
@@ -35,9 +37,10 @@ def write_plan(
     accept_changes: bool,
     clock: Clock,
     bus: EventBus,
+    by: str = "",
 ) -> Draft:
     """Plan a draft into the ledger, all or nothing. Returns the draft with its row. `render`:
-    renders its rows.
+    renders its rows; `by`: who has it planned.
 
     Raises ChangesError when its files were edited since they were read; and when texts of messages
     not yet sent differ, or more than a fifth of the queue is gone, and `accept_changes` is off.
@@ -62,10 +65,10 @@ def write_plan(
                 at=clock.now(),
                 rehearsal=draft.campaign.rehearsal,
             )
-        writer = PlanWriter(connection, row)
+        writer, pick = PlanWriter(connection, row), picker(draft, connection)
         registry.obey_own_opt_outs(connection, row.id, alone=draft.campaign.own_opt_outs)
         progress = report_rows(name, clock, bus)
-        plan = planned_entries(draft, ledger, suppressed, render, characters, progress, now)
+        plan = planned_entries(draft, ledger, suppressed, render, characters, progress, now, pick)
         for chunk in plan:
             for entry in chunk:
                 found.count(entry)
@@ -80,6 +83,18 @@ def write_plan(
             schema.set_note(connection, list_key(name, each.source.path, ledger), size)
         if found.rows and not schema.note(connection, key):
             schema.set_note(connection, key, name)
+        keep_deal(connection, draft, pick)
+        if found.chosen:
+            audit.record(
+                connection,
+                Act.REST_WITH,
+                at=now,
+                by=by,
+                via=audit.CLI,
+                campaign=row.id,
+                count=found.chosen,
+                why=draft.rest_with,
+            )
         known = acquaintances_state(connection, draft)
         writer.finish(
             plan_fingerprint(draft, suppressed, characters, known),

@@ -65,9 +65,8 @@ def _refuse_written(token: str, name: str, campaign: Campaign) -> None:
     text in the ledger, and a message would tell it to people. A sandbox's is no secret."""
     if campaign.rehearsal or len(token) < TOKEN_LENGTH:
         return
-    texts = (campaign.message, *campaign.steps)
     files = [path for path, _ in campaign.files]
-    for path in (*files, *(each.template for each in texts if each.template)):
+    for path in (*files, *campaign.templates):
         with suppress(OSError):  # a worker may be on another host
             if token.encode() in path.read_bytes():
                 raise UsageError(

@@ -78,9 +78,8 @@ def _read_by(campaign: Campaign) -> Iterator[tuple[Path, str]]:
     for base, _ in campaign.files[1:]:
         yield base, f"the base {of}"
     yield campaign.prospects.source, f"the sheet {of}"
-    for text in (campaign.message, *campaign.steps):
-        if text.template is not None:
-            yield text.template, f"a template {of}"
+    for template in campaign.templates:
+        yield template, f"a template {of}"
     for each in campaign.suppress.lists:
         yield each.source, f"a do-not-contact list {of}"
 

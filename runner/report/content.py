@@ -15,6 +15,7 @@ from runner.message.status import MessageStatus
 from runner.status.outlook import outlook_as_json
 from runner.status.statistics import Bucket, Counts, Series, Statistics, answers_text, as_json
 from runner.status.status import Need
+from runner.status.variants import UNEQUAL
 
 _S = MessageStatus
 NAMES = {_S.SENDING: "being sent", _S.IN_DOUBT: "in doubt"}
@@ -137,7 +138,8 @@ class Report:
 def report_of(found: Statistics, command: Callable[..., str], version: str) -> Report:
     """Return the report of a campaign. `command` makes a command line of its words."""
     needs = [(_need(each), command(*each.words) if each.words else "") for each in found.needs]
-    sections = [_funnel(found, command), _over_time(found), _senders(found), *_columns(found)]
+    sections = [_funnel(found, command), *_variants(found), _over_time(found), _senders(found)]
+    sections += _columns(found)
     public = {
         "report": "run-campaign",
         **as_json(found),
@@ -237,6 +239,31 @@ def _funnel(found: Statistics, command: Callable[..., str]) -> Section:
         else None,
         notes,
     )
+
+
+def _variants(found: Statistics) -> list[Section]:
+    verdict = found.status.verdict
+    if verdict is None:
+        return []
+    arms: list[Sequence[Cell]] = [
+        [safe(each.variant), each.dealt, each.written_to, each.replied, str(each.rate or "–")]
+        for each in verdict.arms
+    ]
+    pairs: list[Sequence[Cell]] = [
+        [f"{safe(each.more)} against {safe(each.less)}", str(each.by)] for each in verdict.pairs
+    ]
+    said = verdict.phrase + (f": {verdict.why}" if verdict.why else "")
+    notes = [safe(said[:1].upper() + said[1:]) + "."]
+    if verdict.judged_at is not None:
+        notes.append(f"Judged once, by what was known at {Moment(verdict.judged_at)}.")
+    if verdict.chosen:
+        notes.append(f"Not compared: {number(verdict.chosen)} whose variant a person chose.")
+    if verdict.unequal:
+        notes.append(UNEQUAL[:1].upper() + UNEQUAL[1:] + ".")
+    head = ["variant", "dealt", "written to", "answered", "share"]
+    tables = [ReportTable("People by variant", head, arms)]
+    tables.append(ReportTable("Differences", ["variants", "by (95 % interval)"], pairs))
+    return [Section("Variants", tables, None, notes)]
 
 
 def _over_time(found: Statistics) -> Section:

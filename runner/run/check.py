@@ -178,7 +178,7 @@ def _rows(
     if any(each.level is Level.ERROR for each in reviewed.open):
         return
     try:
-        render = render_with(draft.template, characters)
+        render = render_with(draft.texts, characters)
         found = preview(draft, ledger, render, characters, lambda _: None, clock.now())
     except RunnerError as error:
         yield Check(False, str(error), error.hint)
@@ -192,6 +192,8 @@ def _rows(
     yield Check(True, f"{told}, {found.skipped.total():,} skipped")
     for reason, count in found.skipped.most_common():
         yield Check(True, f"  skipped {count}: {reason}", "who: --dry-run")
+    if found.power:
+        yield Check(True, f"variants: {found.power}")
     if not total and not found.kept:
         yield Check(False, "nobody would be written to", "see why: --dry-run")
     if found.changed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from runner.clock import Clock
@@ -55,6 +56,7 @@ def dry_run(
     see: See,
     *,
     new_campaign: bool = False,
+    rest_with: str = "",
     accept: Collection[str] = (),
     accept_changes: bool = False,
     accept_old_ledger: bool = False,
@@ -77,7 +79,8 @@ def dry_run(
             ledger = stack.enter_context(open_ledger(location, read_only=True))
         if output is not None:
             refuse_used(output, ledger, paths, option="--output ")
-        drafts = [make_draft(each, ledger, new_campaign=new_campaign) for each in campaigns]
+        made = partial(make_draft, new_campaign=new_campaign, rest_with=rest_with)
+        drafts = [made(each, ledger) for each in campaigns]
         refusals: list[RunnerError] = []
         warnings: list[str] = []
         now = clock.now()
@@ -115,7 +118,7 @@ def dry_run(
         refuse_unknown(drafts, ledger, only)
         for draft in drafts:
             longest = known_characters(ledger, origin_of(draft), draft.campaign.api.platform)
-            render = render_with(draft.template, longest)
+            render = render_with(draft.texts, longest)
             previews.append(preview(draft, ledger, render, longest, progress, clock.now(), see))
         with collect_refusal(refusals):
             if not accept_changes:

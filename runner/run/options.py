@@ -26,6 +26,7 @@ class Options:
     accept: frozenset[str] = frozenset()
     accept_changes: bool = False
     new_campaign: bool = False
+    rest_with: str = ""
     adopt: bool = False
     accept_old_ledger: bool = False
     wait: bool = False

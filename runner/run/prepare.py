@@ -215,7 +215,7 @@ class PreparedRun:
                 refuse_errors(draft.audience.lists)  # they were told; be sure
                 longest = known_characters(self.ledger, team.origin, draft.campaign.api.platform)
                 if not is_unchanged(draft, self.ledger, longest, self.around.clock.now()):
-                    render = render_with(draft.template, longest)
+                    render = render_with(draft.texts, longest)
                     found[draft.campaign.name] = _Changed(team, draft, longest, render)
         return found
 
@@ -235,7 +235,7 @@ class PreparedRun:
             queues.append((each.draft, counted.waiting))
         if not self.options.accept_changes:
             refuse_changes(found)
-        if not any(each.adds for each in found):
+        if not any(each.adds or each.chosen for each in found):
             return True
         for draft in self.drafts:
             refuse_edited(draft)
@@ -261,6 +261,7 @@ class PreparedRun:
                         accept_changes=self.options.accept_changes,
                         clock=clock,
                         bus=bus,
+                        by=user(),
                     )
                 left = _left(team.drafts[index], self.ledger)
                 if left > before:

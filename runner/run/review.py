@@ -21,6 +21,7 @@ from runner.message.status import SkipReason
 from runner.planning.draft import Draft, known_characters, origin_of
 from runner.planning.fingerprints import is_unchanged, list_key
 from runner.planning.preview import RowProgress
+from runner.planning.variants import gone_findings
 from runner.planning.write import report_rows
 from runner.run.options import Options, Surroundings
 
@@ -57,13 +58,14 @@ def review(
     findings = list(draft.findings)
     try:
         findings += _lists_shrunk(draft, ledger)
+        findings += gone_findings(draft, ledger)
         findings += inspect(draft.audience, draft.templates, progress)
     except FindingError as error:
         findings.append(error.finding)
     said = frozenset(accept) | frozenset(draft.campaign.accept)
     if ledger is not None:
         said |= ledger.read(accepted_findings.accepted, draft.campaign.name, _fingerprint(draft))
-    return Review(draft, findings, said)
+    return Review(draft, list(dict.fromkeys(findings)), said)
 
 
 def _unresolved(draft: Draft, ledger: Ledger) -> list[Finding]:
@@ -147,7 +149,10 @@ def refusal(found: Review) -> RunnerError:
 
 def _fingerprint(draft: Draft) -> str:
     """Return a hash of sheet and text: what was accepted is accepted for these."""
-    files = iter(draft.files[1 + len(draft.campaign.suppress.lists) :])  # of the templates
-    texts = (draft.campaign.message, *draft.campaign.steps)
-    parts = [draft.files[0], *(next(files) if each.text is None else each.text for each in texts)]
+    campaign = draft.campaign
+    sources = (*campaign.message.texts.values(), *campaign.steps)
+    texts: list[object] = [each.text for each in sources if each.text is not None]
+    texts += draft.files[-len(campaign.templates) :] if campaign.templates else []
+    variants = [list(campaign.message.texts)] if campaign.message.variants else []
+    parts = [draft.files[0], *texts, *variants]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -57,7 +57,9 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
     """
     campaigns = [served_at(campaign, options) for campaign in load(paths)]
     location = ledger_location(options.state, around.environ, campaigns, live=True)
-    steps = Steps(partial(make_draft, new_campaign=options.new_campaign))
+    steps = Steps(
+        partial(make_draft, new_campaign=options.new_campaign, rest_with=options.rest_with)
+    )
     result = RunResult()
     with prepare(campaigns, location, options, around, steps) as run:
         if run is None:

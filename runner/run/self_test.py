@@ -24,6 +24,7 @@ from runner.message.prospect import Recipient, RowSkip
 from runner.planning.draft import Draft, known_handles, make_draft
 from runner.planning.fingerprints import kept_path
 from runner.planning.planner import plan_messages, render_with
+from runner.planning.variants import refuse_unknown_variant
 from runner.project.campaign_files import load
 from runner.project.ledger_location import ledger_location
 from runner.project.people import named_people
@@ -37,19 +38,29 @@ Agree = Callable[[PlannedMessage], bool]
 
 
 def run_test(
-    path: Path, to: str, row: int | None, options: Options, around: Surroundings, agree: Agree
+    path: Path,
+    to: str,
+    row: int | None,
+    options: Options,
+    around: Surroundings,
+    agree: Agree,
+    *,
+    variant: str = "",
 ) -> RunResult:
-    """Send `to` the text of sheet row `row` (default: the first that would be sent).
+    """Send `to` the text of sheet row `row` (default: the first that would be sent). `variant`:
+    whose text, the first's where it is empty.
 
-    Raises UsageError for an id that is none, AudienceError for a row that would not be sent,
-    RunnerError for an id that nothing may go to now.
+    Raises UsageError for an id that is none and for an unknown variant, AudienceError for a row
+    that would not be sent, RunnerError for an id that nothing may go to now.
     """
     campaign = served_at(load([path])[0], options)
+    if variant:
+        refuse_unknown_variant(campaign, variant, "--variant")
     location = ledger_location(options.state, around.environ, [campaign], live=True)
     read_tokens([campaign], location, options, around)  # or told before a person is asked
     handles, links, to = _from_ledger(campaign, location, to)
     draft = replace(make_draft(campaign, None, handles=handles), links=links)
-    planned = _message(draft, to, row)
+    planned = _message(draft, to, row, variant or next(iter(draft.texts)))
     if not agree(planned):
         return RunResult(declined=True)
 
@@ -110,23 +121,24 @@ def _from_ledger(
         return known_handles(campaign, ledger) if by_handle else {}, links, id
 
 
-def _message(draft: Draft, to: str, row: int | None) -> PlannedMessage:
-    """Return the row's message, addressed to `to`."""
+def _message(draft: Draft, to: str, row: int | None, variant: str) -> PlannedMessage:
+    """Return the row's message with the text of a variant, addressed to `to`."""
     platform, id_type = draft.campaign.api.platform, draft.audience.id_type
     checked = id_checker(platform, id_type)(to)
     if isinstance(checked, IdRefusal):
         raise UsageError(
             f"--to: {checked.detail}", "give your own id, as the prospects file has ids"
         )
-    planned = _row(draft, row)
-    return planned._replace(recipient=Recipient(platform, id_type, checked))
+    planned = _row(draft, row, variant)
+    to_us = Recipient(platform, id_type, checked)
+    return planned._replace(recipient=to_us, variant=variant)
 
 
-def _row(draft: Draft, row: int | None) -> PlannedMessage:
+def _row(draft: Draft, row: int | None, variant: str) -> PlannedMessage:
     source = draft.audience.table.path
     for chunk in plan_messages(
         draft.audience.rows(),
-        render_with(draft.template),
+        render_with({variant: draft.texts[variant]}),
         draft.campaign.senders,
         lambda _: {},
         {},

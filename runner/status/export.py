@@ -31,6 +31,7 @@ EXPORT_COLUMNS = (
     "content",
     "replied_at",
     "opted_out_at",
+    "variant",
 )
 """The public columns of an export; the prospect's own follow."""
 
@@ -132,4 +133,5 @@ def _public(row: ExportRow) -> list[str | int | None]:
         row.content,
         iso(row.replied_at),
         iso(row.opted_out_at),
+        row.variant,
     ]

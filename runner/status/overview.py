@@ -16,6 +16,7 @@ from runner.project.open import file_of, location_of, row_of
 from runner.status.driver import is_alive
 from runner.status.outlook import outlook_of
 from runner.status.status import Status, status_of
+from runner.status.variants import verdict_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ def overview_of(
             replace(
                 status_of(connection, row, clock.now(), str(path or file_of(ledger, row))),
                 handles=account_links.handles(connection, rehearsal=row.rehearsal),
+                verdict=verdict_of(connection, row, clock.now()) if with_outlook else None,
             )
             for row in rows
         ]

@@ -30,6 +30,7 @@ from runner.project.campaign_files import campaign_of
 from runner.project.open import file_of
 from runner.status.outlook import LoadedCampaign, outlook_of
 from runner.status.status import Need, Status, needs_of, status_of
+from runner.status.variants import verdict_of
 
 _S = MessageStatus
 Counts = Mapping[MessageStatus, int]
@@ -173,7 +174,11 @@ def statistics_of(
     rules = _rules(ledger, row, file, sender_counts)
     return Statistics(
         at=now,
-        status=replace(status, outlook=outlook_of(ledger, row, status, clock)),
+        status=replace(
+            status,
+            outlook=outlook_of(ledger, row, status, clock),
+            verdict=ledger.read(verdict_of, row, now),
+        ),
         series=series(slots, span, step, rules, zone),
         senders=_senders(sender_counts, stopped),
         by=columns,

@@ -24,6 +24,7 @@ from runner.ledger.queries.replied import ReadUpTo
 from runner.message.key import name_fields
 from runner.message.status import MessageStatus
 from runner.status.driver import driver_of, is_owned
+from runner.variants.verdict import Verdict
 
 if TYPE_CHECKING:
     from runner.pacing.capacity import SustainedRate
@@ -91,6 +92,7 @@ class Status:
     replied: int = 0  # people who have answered
     read_up_to: ReadUpTo | None = None  # how far replies were read; None where nobody was asked
     outlook: Outlook = Outlook()
+    verdict: Verdict | None = None  # on its variants; None where there are none
     handles: Mapping[str, str] = field(default_factory=dict)  # of senders, by id
 
     @property
@@ -138,6 +140,7 @@ class Status:
             "held": self.held.messages,
             "replied": self.replied,
             "replies_read_at": iso(self.read_up_to.at) or None if self.read_up_to else None,
+            "variants": None if self.verdict is None else self.verdict.as_json(),
             "waits_for": [
                 {**name_fields(each.campaign), "count": each.count} for each in self.waits_for
             ],

@@ -39,7 +39,7 @@ def submit(
     campaigns = [load_campaign(path, start=start) for path in paths]
     refuse_same(campaigns)
     location = shared_location(ledger_location(options.state, around.environ, campaigns, live=True))
-    draft = partial(make_draft, new_campaign=options.new_campaign)
+    draft = partial(make_draft, new_campaign=options.new_campaign, rest_with=options.rest_with)
     steps = Steps(draft, _open_for_workers, _hold_against_workers)
     with prepare(campaigns, location, options, around, steps) as run:
         if run is None or not run.plan():

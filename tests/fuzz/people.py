@@ -116,7 +116,7 @@ def _planned(path: Path) -> dict[str, str]:
             raise _Refused("; ".join(one_told(str(each)) for each in found.open))
         chunks = plan_messages(
             draft.audience.rows(),
-            render_with(draft.template),
+            render_with(draft.texts),
             campaign.senders,
             lambda _: {},
             draft.suppressed,

@@ -157,7 +157,7 @@ class History:
             writer = PlanWriter(connection, row)
             for chunk in plan_messages(
                 rows,
-                render_with(template_of(campaign.text)),
+                render_with({"": template_of(campaign.text)}),
                 [sender(LINK)],
                 partial(plans.known, connection, row.id),
                 suppressed,

@@ -34,7 +34,7 @@ def plan(
 ) -> list[Entry | RowSkip]:
     chunks = plan_messages(
         rows,
-        render_with(compile_template(text, "test"), characters),
+        render_with({"": compile_template(text, "test")}, characters),
         ONE,
         lambda _recipients: known or {},
         suppressed or {},
@@ -200,7 +200,7 @@ def plan_contacted(
     have = (known or Known("a1"))._replace(contact=contact)
     chunks = plan_messages(
         [prospect(5)],
-        render_with(compile_template("Hi {{ first_name }}", "test")),
+        render_with({"": compile_template("Hi {{ first_name }}", "test")}),
         ONE,
         lambda _recipients: {recipient(5): have},
         {},

@@ -27,8 +27,8 @@ def counting(rows: list[int]) -> Callable[[Prospect], Rendered]:
     def render(one: Prospect) -> Rendered:
         rows.append(one.row)
         if one.row % 3 == 0:
-            return "", SkipReason.TEMPLATE_ERROR, "line 1: no such column"
-        return f"Hi ü\ud800 {one.row}", None, ""
+            return (("", SkipReason.TEMPLATE_ERROR, "line 1: no such column"),)
+        return ((f"Hi ü\ud800 {one.row}", None, ""),)
 
     return render
 

@@ -152,6 +152,7 @@ def _show_first(call: Invocation, campaign: Path) -> None:
             limit=1,
             only=(),
             new_campaign=False,
+            rest_with="",
             accept=(),
             accept_changes=False,
             accept_old_ledger=False,

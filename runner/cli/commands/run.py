@@ -76,6 +76,7 @@ def command(
             limit=said["limit"],
             only=said["only"],
             new_campaign=said["new_campaign"],
+            rest_with=said["rest_with"],
             accept=said["accept"],
             accept_changes=said["accept_changes"],
             accept_old_ledger=said["accept_old_ledger"],

@@ -25,6 +25,7 @@ from runner.formats import by_handle, moment, number, safe
 from runner.status.outlook import outlook_as_json
 from runner.status.overview import Overview, read_overview
 from runner.status.status import Status
+from runner.status.variants import verdict_lines
 
 
 @click.command(
@@ -93,6 +94,10 @@ def _text(found: Overview, call: Invocation) -> str:
             lines.append(f"  {number(each.replied)} have answered")
         if each.read_up_to is not None and each.read_up_to.at is not None:
             lines.append(f"  {read_up_to_line(each.read_up_to, now)}")
+        if each.verdict is not None:
+            lines += [f"  {line}" for line in verdict_lines(each.verdict)]
+            if each.verdict.unread:
+                lines.append(f"  to read them: {call.command('replies', each.file)}")
         if each.per_hour:
             lines.append(f"  {number(each.per_hour)} sent in the last hour")
         if outlook.binds_now and outlook.next_at is not None:

@@ -10,7 +10,13 @@ from pathlib import Path
 import click
 
 from runner.cli.invocation import Invocation
-from runner.cli.options import accept_option, campaigns_argument, examples, state_option
+from runner.cli.options import (
+    accept_option,
+    campaigns_argument,
+    examples,
+    rest_with_option,
+    state_option,
+)
 from runner.cli.prompts import asker, can_ask, confirmer
 from runner.clock import SystemClock
 from runner.events import EventBus
@@ -47,6 +53,7 @@ from runner.terminal.display import open_display
     is_flag=True,
     help="These files are a campaign of their own, though known under another name.",
 )
+@rest_with_option
 @click.option(
     "--accept-old-ledger",
     is_flag=True,
@@ -63,6 +70,7 @@ def command(
     accept: tuple[str, ...],
     accept_changes: bool,
     new_campaign: bool,
+    rest_with: str,
     accept_old_ledger: bool,
     yes: bool,
     state: str | None,
@@ -79,6 +87,7 @@ def command(
         accept=frozenset(accept),
         accept_changes=accept_changes,
         new_campaign=new_campaign,
+        rest_with=rest_with,
         accept_old_ledger=accept_old_ledger,
     )
     return hand_in(call, campaigns, options, start)

@@ -42,11 +42,24 @@ QUIET: dict[str, Any] = {"log_format": "text", "quiet": True, "verbose": False}
     metavar="N",
     help="The sheet's row whose text to send. Default: the first that would be sent.",
 )
+@click.option(
+    "--variant",
+    metavar="NAME",
+    default="",
+    help="The variant whose text to send. Default: the first of the file.",
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @state_option
 @click.pass_obj
 def command(
-    call: Invocation, /, campaign: Path, to: str, row: int | None, yes: bool, state: str | None
+    call: Invocation,
+    /,
+    campaign: Path,
+    to: str,
+    row: int | None,
+    variant: str,
+    yes: bool,
+    state: str | None,
 ) -> int:
     """Send one message of the campaign to yourself, and tell its ids.
 
@@ -69,7 +82,8 @@ def command(
                 sent.append(event)
 
         around.bus.watch(keep)
-        return run_test(campaign, to, row, Options(state=state), around, agree)
+        options = Options(state=state)
+        return run_test(campaign, to, row, options, around, agree, variant=variant)
 
     said = QUIET | {"yes": True, "limit": None, "only": ()}
     result = run_with_display(call, (campaign,), run, said)

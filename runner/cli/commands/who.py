@@ -75,6 +75,8 @@ def _told(each: PersonMessage, now: float) -> str:
         detail = f": {message.detail}" if message.detail else ""
         told += f" ({safe(message.reason + detail)})"
     told += f", from {safe(message.sender)}" if message.sender else ""
+    if message.variant:
+        told += f", variant {message.variant}" + (" (chosen)" if message.chosen else "")
     return told + (f", thread {safe(message.thread_id)}" if message.thread_id else "")
 
 
@@ -93,6 +95,7 @@ def _as_json(story: Story) -> dict[str, Any]:
                 "detail": each.message.detail,
                 "sender": each.message.sender,
                 "text": each.message.text,
+                "variant": each.message.variant,
                 "sent_at": iso(each.message.sent_at) or None,
                 "thread_id": each.message.thread_id,
                 "answers": [

@@ -39,6 +39,7 @@ class Act(StrEnum):
     HOLD = "hold"
     UNHOLD = "unhold"
     NOT_A_REPLY = "not_a_reply"
+    REST_WITH = "rest_with"  # one variant for all who are not written to yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,8 @@ _KNOWN = Prepared(
             message.c.step,
             message.c.previous,
             message.c.after,
+            message.c.variant,
+            message.c.chosen,
         )
         .where(message.c.recipient.in_(texts_of("recipients", database)))
         .order_by(message.c.id)
@@ -107,13 +109,15 @@ def known(
     contacts: dict[Recipient, Contact] = {}
     later: dict[Recipient, dict[str, Known]] = {}
     for of, platform, id_type, to, status, *rest in rows:
-        reason, sender, text, number, detail, at, zone, step, previous, after = rest
+        reason, sender, text, number, detail, at, zone, step, previous, after, *dealt = rest
         recipient = Recipient(platform, id_type, to)
         mine = of == id
         if mine:
-            known = Known(sender, MessageStatus(status), text, number, reason, detail, zone)
+            known = Known(
+                sender, MessageStatus(status), text, number, reason, detail, zone, None, *dealt
+            )
+            known = known._replace(chosen=bool(known.chosen), previous=previous, after=after)
             if previous:
-                known = known._replace(previous=previous, after=after)
                 later.setdefault(recipient, {})[step] = known
             else:
                 found[recipient] = known
@@ -261,7 +265,7 @@ class PlanWriter:
     def _new(self, planned: PlannedMessage) -> tuple[Any, ...]:
         """Return the values of `_MESSAGE_COLUMNS`."""
         row, (platform, id_type, recipient), sender, text, columns, skip, detail, *rest = planned
-        free_at, zone, step, previous, after = rest
+        free_at, zone, variant, chosen, step, previous, after = rest
         return (
             self._campaign.id,
             step,
@@ -279,6 +283,8 @@ class PlanWriter:
             "" if skip is None else skip.value,
             detail,
             free_at,
+            variant,
+            chosen,
         )
 
     def _revised(
@@ -296,6 +302,8 @@ class PlanWriter:
             "sender": planned.sender,
             "zone": planned.zone,
             "text": planned.text,
+            "variant": planned.variant,
+            "chosen": planned.chosen,
             "columns": as_json(planned.columns),
             "status": status or was.status,
             "reason": planned.skip or (was.reason if status is None else ""),
@@ -387,6 +395,8 @@ _MESSAGE_COLUMNS = (
     "reason",
     "detail",
     "not_before",
+    "variant",
+    "chosen",
 )
 _SKIP_COLUMNS = ("campaign", "row", "reason", "detail", "recipient", "columns")
 
@@ -409,5 +419,6 @@ def add_test(connection: Connection, row: CampaignRow, planned: PlannedMessage) 
             text=planned.text,
             columns=as_json(planned.columns),
             status=_S.QUEUED,
+            variant=planned.variant,
         )
     )

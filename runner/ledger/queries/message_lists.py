@@ -49,6 +49,8 @@ class ListedMessage:
     message_id: str = ""
     thread_id: str = ""
     sent_at: float | None = None
+    variant: str = ""
+    chosen: bool = False  # the variant, by a person
 
 
 LISTED = (
@@ -69,6 +71,8 @@ LISTED = (
         func.coalesce(message.c.message_id, ""),
         func.coalesce(message.c.thread_id, ""),
         message.c.sent_at,
+        message.c.variant,
+        message.c.chosen,
     )
     .join(campaign, campaign.c.id == message.c.campaign)
     .order_by(message.c.id)

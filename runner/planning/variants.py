@@ -1,0 +1,105 @@
+"""The variant of each person of a plan: the one that they were dealt, or one dealt now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.errors import UsageError
+from runner.findings import Finding
+from runner.formats import number
+from runner.ledger.campaigns import deals
+from runner.ledger.campaigns.deals import Deal
+from runner.ledger.ledger import Connection, Ledger
+from runner.ledger.queries import variants
+from runner.message.plan import Known
+from runner.message.prospect import Recipient
+from runner.message.status import OPEN, MessageStatus
+from runner.planning.planner import Pick, Rendered, RowText, only_text
+from runner.variants.dealer import Dealer, Left, block_of
+
+if TYPE_CHECKING:
+    from runner.campaign.schema import Campaign
+    from runner.planning.draft import Draft
+
+_NO_MATTER = frozenset({MessageStatus.SENT, *OPEN})
+"""Statuses of those whose text nothing changes any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class VariantPicker:
+    """Picks a variant's text for each row. Who was dealt one keeps it, as long as the file has it;
+    who was not is dealt one once every variant has a text for them, so that no variant's people are
+    others than another's. `rest_with`: the variant that a person gives to all instead."""
+
+    names: tuple[str, ...]
+    dealer: Dealer
+    rest_with: str = ""
+
+    def __call__(
+        self, to: Recipient, sender: str, known: Known | None, texts: Rendered
+    ) -> tuple[RowText, str, bool]:
+        variant, chosen = (known.variant, known.chosen) if known else ("", False)
+        if known is not None and known.status in _NO_MATTER:
+            return texts[0], variant, chosen
+        if self.rest_with:  # also who was dealt it: others are not written to beside them any more
+            variant, chosen = self.rest_with, True
+        if variant not in self.names:
+            for name, (text, skip, detail) in zip(self.names, texts, strict=True):
+                if skip is not None:
+                    return (text, skip, f"variant {name}: {detail}"), variant, chosen
+            variant, chosen = self.dealer.deal(to, sender), False
+        return texts[self.names.index(variant)], variant, chosen
+
+
+def picker(draft: Draft, connection: Connection | None) -> Pick:
+    """Return what picks a draft's texts, as the ledger's plans have left it (None: no ledger)."""
+    found = draft.campaign.message.variants
+    if found is None:
+        return only_text
+    shares = {name: each.share for name, each in found.items()}
+    before = deals.find(connection, draft.campaign.name) if connection is not None else None
+    left: Left | None = None
+    if before is not None and block_of(before.shares) == block_of(shares):
+        left = before.left  # else a changed share would be made up for by new people
+    dealer = Dealer(draft.campaign.own_name, shares, left)
+    return VariantPicker(tuple(found), dealer, draft.rest_with)
+
+
+def keep_deal(connection: Connection, draft: Draft, pick: Pick) -> None:
+    """Keep in the ledger how far a plan has dealt its variants."""
+    message = draft.campaign.message
+    if isinstance(pick, VariantPicker) and message.variants is not None:
+        shares = {name: each.share for name, each in message.variants.items()}
+        found = Deal(shares, message.judge_after, pick.dealer.left)
+        deals.keep(connection, draft.campaign.name, found)
+
+
+def refuse_unknown_variant(campaign: Campaign, variant: str, option: str) -> None:
+    """Raise UsageError where a campaign has no such variant."""
+    names: Mapping[str, object] = campaign.message.variants or {}
+    if variant not in names:
+        told = ", ".join(names) or "none"
+        raise UsageError(
+            f"{option} {variant}: {campaign.name} has no such variant", f"it has: {told}"
+        )
+
+
+def gone_findings(draft: Draft, ledger: Ledger | None) -> list[Finding]:
+    """Find the variants that a draft's file has no more, with people who are not written to yet."""
+    campaign = draft.campaign
+    if ledger is None or draft.id is None or draft.rest_with:
+        return []
+    if campaign.message.variants is None and ledger.read(deals.find, campaign.name) is None:
+        return []  # it never had any
+    names = campaign.message.texts
+    then = f"would be dealt one of {', '.join(names)}" if len(names) > 1 else "would get its text"
+    found = []
+    for variant, count in ledger.read(variants.unsent, draft.id).items():
+        if variant not in names:
+            had = f"had variant {variant}" if variant else "were planned without a variant"
+            people = "1 person" if count == 1 else f"{number(count)} people"
+            what = f"{people} not written to yet {had}, which the file has no more, and {then}"
+            found.append(Finding("variant_gone", what, "", str(campaign.path)))
+    return found

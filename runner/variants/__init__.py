@@ -1,0 +1,1 @@
+"""Variants: several texts of one message, dealt at random, and what their answers show."""

@@ -75,6 +75,9 @@ def make_old(connection: Connection, version: int) -> None:
         text("UPDATE meta SET value = :version WHERE key = 'schema_version'"),
         {"version": str(version)},
     )
+    schema.erased.drop(connection)
+    if version == 11:
+        return
     for added in (schema.feed, schema.inbound, schema.read_back):
         added.drop(connection)
     schema.message_by_thread.drop(connection)

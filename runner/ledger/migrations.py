@@ -29,6 +29,7 @@ from runner.ledger.schema import (
     attempt_by_message_id,
     brake,
     campaign,
+    erased,
     feed,
     handle,
     hold,
@@ -182,6 +183,10 @@ def _add_replies(connection: Connection) -> None:
     message_by_thread.create(connection)
 
 
+def _add_erased(connection: Connection) -> None:
+    erased.create(connection)
+
+
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_resolutions,
     2: _add_brakes_zones_and_contacts,
@@ -193,6 +198,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     8: _add_holds,
     9: _add_handles_acquaintances_and_tags,
     10: _add_replies,
+    11: _add_erased,
 }
 """By schema version, the step to the next one."""
 

@@ -32,7 +32,7 @@ from sqlalchemy.sql import FromClause
 from runner.message.evidence import AttemptOutcome
 from runner.message.status import OPEN, MessageStatus, SkipReason
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only for INTEGER keys
@@ -419,6 +419,14 @@ read_back = Table(
 )
 """Threads of ours that have to be read themselves, since the events may not tell of all in them."""
 Index("read_back_by_since", read_back.c.lane, read_back.c.since)
+
+erased = Table(
+    "erased",
+    metadata,
+    Column("hash", String, primary_key=True),  # keyed: see `message.erased`
+    Column("at", Float, nullable=False),
+)
+"""The people of whom nothing is kept any more, and their threads: by keyed hashes alone."""
 
 
 def note(connection: Connection, key: str) -> str:

@@ -82,3 +82,4 @@ class SkipReason(StrEnum):
     BAD_TIMEZONE = "bad_timezone"
     NOT_SELECTED = "not_selected"
     REMOVED = "removed"
+    ERASED = "erased"

@@ -45,7 +45,7 @@ def columns(file: Path) -> dict[str, set[tuple[object, ...]]]:
         }
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
 def test_an_older_ledger_gets_the_tables_of_a_new_one(tmp_path: Path, version: int) -> None:
     new, old = tmp_path / "new.db", tmp_path / "old.db"
     open_ledger(str(new)).close()

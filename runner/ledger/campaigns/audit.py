@@ -39,6 +39,7 @@ class Act(StrEnum):
     HOLD = "hold"
     UNHOLD = "unhold"
     NOT_A_REPLY = "not_a_reply"
+    ERASE = "erase"  # whom is not written down
 
 
 @dataclass(frozen=True, slots=True)

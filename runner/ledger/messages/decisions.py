@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
 
+from runner.ledger import erased
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind
 from runner.ledger.locks import lock_all_campaigns, lock_campaign, lock_claims
@@ -63,6 +64,7 @@ def _wanted(request: RetryRequest) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [
         message.c.campaign == request.campaign,
         message.c.status.in_(request.statuses or RETRYABLE),
+        ~erased.is_erased(),
     ]
     if request.reasons:
         conditions.append(message.c.reason.in_(request.reasons))
@@ -130,10 +132,11 @@ def suppress_each(
     connection: Connection, wanted: Mapping[str, tuple[str, float]]
 ) -> tuple[list[str], int]:
     """Do as `suppress`, with a reason and a time for each, and return also who is new on the list.
-    A person who is on it already stays on it with the reason and time that it has."""
+    A person who is on it already stays on it with the reason and time that it has; one who was
+    erased is not written down."""
     lock_all_campaigns(connection)
     lock_claims(connection)
-    ids = list(wanted)
+    ids = erased.without_erased(connection, wanted)
     _wait_for_recording(connection, ids)
     added: list[str] = []
     stopped = 0
@@ -202,11 +205,12 @@ def hold_each(
     by: str,
 ) -> list[str]:
     """Put recipients on hold until then (Unix s; None: until they are taken off), whatever hold
-    they had, and return whose that changed. Their queued messages stay as they are."""
+    they had, and return whose that changed. Their queued messages stay as they are. Of people who
+    were erased nothing is written down."""
     lock_all_campaigns(connection)
     lock_claims(connection)
     connection.execute(delete(hold).where(hold.c.until <= at))
-    wanted = list(dict.fromkeys(ids))
+    wanted = erased.without_erased(connection, dict.fromkeys(ids))
     changed: list[str] = []
     for start in range(0, len(wanted), 500):
         part = wanted[start : start + 500]

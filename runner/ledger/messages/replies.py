@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, exists, func, literal_column, select, update
 
+from runner.ledger import erased
 from runner.ledger.campaigns import submissions
 from runner.ledger.locks import lock_all_campaigns, lock_claims
 from runner.ledger.messages import decisions, feeds, holds
@@ -79,8 +80,10 @@ class News:
 
 def record(connection: Connection, batch: Batch) -> News:
     """Record a batch: first what opt-outs and doubtful words stop, then the replies, then the place
-    in the feed. What was recorded before counts no second time."""
-    wanted = {each.message_id: each for each in batch.heard}
+    in the feed. What was recorded before counts no second time; of people who were erased nothing
+    is written down."""
+    gone = erased.people(connection)
+    wanted = {each.message_id: each for each in batch.heard if not gone.has_thread(each.thread_id)}
     if wanted:  # before it is known what is new: another process may be at it too
         lock_all_campaigns(connection)
         lock_claims(connection)

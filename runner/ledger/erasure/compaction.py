@@ -1,0 +1,72 @@
+"""The compaction of a ledger: what was deleted from its rows goes from its files too.
+
+Each function takes the driver's own connection, since neither database does this in a transaction.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from runner.ledger.erasure.columns import FATES, Fate
+
+OLD_READERS_SECONDS = 10.0
+"""Seconds to wait for transactions that began before, and may still read what was deleted. Our own
+choice."""
+
+
+def compact_file(connection: Any) -> list[str]:
+    """Write an SQLite ledger again without its free pages, and empty its log. Returns what could
+    not be done, in words."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA secure_delete = ON")
+    cursor.execute("VACUUM")
+    busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    cursor.close()
+    if busy:
+        return ["another program reads the ledger: its log (-wal) still has what was erased"]
+    return []
+
+
+def compact_tables(connection: Any) -> list[str]:
+    """Write the tables of a PostgreSQL ledger that may have held something of a person again, and
+    what the database noted of their values. Returns what could not be done, in words."""
+    tables = [table.name for table, fates in FATES.items() if {*fates.values()} != {Fate.KEPT}]
+    told: list[str] = []
+
+    def note_skipped(notice: Any) -> None:
+        if notice.severity_nonlocalized == "WARNING":
+            told.append(str(notice.message_primary))
+
+    connection.autocommit = True
+    connection.add_notice_handler(note_skipped)
+    try:
+        cursor = connection.cursor()
+        if not _old_readers_end(cursor):
+            told.append("another session still reads what was erased, which keeps it in the tables")
+        for name in tables:
+            cursor.execute(f"VACUUM (FULL, ANALYZE) {name}")
+        cursor.execute("VACUUM FULL pg_catalog.pg_statistic")
+        cursor.close()
+    finally:
+        connection.remove_notice_handler(note_skipped)
+        connection.autocommit = False
+    return told
+
+
+_READERS = (
+    "SELECT pid, xact_start FROM pg_stat_activity WHERE datname = current_database()"
+    " AND backend_xmin IS NOT NULL AND pid <> pg_backend_pid()"
+)
+
+
+def _old_readers_end(cursor: Any) -> bool:
+    """Wait until no transaction is left that began before, and return whether that is so."""
+    give_up = time.monotonic() + OLD_READERS_SECONDS
+    before = set(cursor.execute(_READERS).fetchall())
+    while before:
+        if time.monotonic() > give_up:
+            return False
+        cursor.execute("SELECT pg_sleep(0.05)")
+        before &= set(cursor.execute(_READERS).fetchall())
+    return True

@@ -8,7 +8,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from runner.ledger.erasure.columns import FATES, Fate
+from sqlalchemy import Table
+
+from runner.ledger.erasure.columns import FATES, Fate, may_hold_text
 
 OLD_READERS_SECONDS = 10.0
 """Seconds to wait for transactions that began before, and may still read what was deleted. Our own
@@ -31,7 +33,7 @@ def compact_file(connection: Any) -> list[str]:
 def compact_tables(connection: Any) -> list[str]:
     """Write the tables of a PostgreSQL ledger that may have held something of a person again, and
     what the database noted of their values. Returns what could not be done, in words."""
-    tables = [table.name for table, fates in FATES.items() if {*fates.values()} != {Fate.KEPT}]
+    tables = [table for table, fates in FATES.items() if {*fates.values()} != {Fate.KEPT}]
     told: list[str] = []
 
     def note_skipped(notice: Any) -> None:
@@ -43,15 +45,27 @@ def compact_tables(connection: Any) -> list[str]:
     try:
         cursor = connection.cursor()
         if not _old_readers_end(cursor):
-            told.append("another session still reads what was erased, which keeps it in the tables")
-        for name in tables:
-            cursor.execute(f"VACUUM (FULL, ANALYZE) {name}")
+            return ["another session still reads what was erased, which keeps it in the tables"]
+        for table in tables:
+            cursor.execute(f"VACUUM (FULL, ANALYZE) {table.name}")
+            if cursor.execute(f"SELECT 1 FROM {table.name} LIMIT 1").fetchone() is None:
+                _forget_statistics(cursor, table)
         cursor.execute("VACUUM FULL pg_catalog.pg_statistic")
         cursor.close()
     finally:
         connection.remove_notice_handler(note_skipped)
         connection.autocommit = False
     return told
+
+
+def _forget_statistics(cursor: Any, table: Table) -> None:
+    """Drop the samples of an empty table's values, which ANALYZE leaves as they were. To give a
+    column the type that it has does it (PostgreSQL's manual, ALTER TABLE)."""
+    for column in table.c:
+        if may_hold_text(column.type) and not column.foreign_keys:
+            cursor.execute(
+                f'ALTER TABLE {table.name} ALTER COLUMN "{column.name}" TYPE {column.type}'
+            )
 
 
 _READERS = (

@@ -255,7 +255,8 @@ def _parts(values: Collection[Any]) -> Iterator[list[Any]]:
 
 def campaign_names(connection: Connection) -> dict[int, str]:
     """Return the names of all campaigns by their numbers."""
-    return dict(connection.execute(select(campaign.c.id, campaign.c.name)).tuples().all())
+    rows = connection.execute(select(campaign.c.id, campaign.c.name))
+    return {row.id: row.name for row in rows}
 
 
 def as_json(found: Records, person: Person, names: Mapping[int, str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ more, so that nobody of them is planned or written down again."""
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from sqlalchemy import ColumnElement, Connection, select, text
 
@@ -49,12 +49,12 @@ def add(connection: Connection, texts: Iterable[str], at: float) -> ErasedPeople
     return people(connection)
 
 
-def keep_hashes(connection: Connection, keys: Iterable[str], hashes: Collection[str]) -> None:
-    """Take hashes over that are known from elsewhere, with the keys that they were made under."""
-    for number, key in enumerate(sorted(set(keys) - {*_keys(connection)})):
-        set_note(connection, f"{_KEY}{key[:8]} {number}", key)
-    if hashes:
-        values = [{"hash": each, "at": 0.0} for each in sorted(hashes)]
+def take_over(connection: Connection, known: ErasedPeople, at: float) -> None:
+    """Keep hashes that are known from elsewhere, with the keys that they were made under."""
+    for key in set(known.keys) - {*_keys(connection)}:
+        set_note(connection, f"{_KEY}of {key[:16]}", key)
+    if known:
+        values = [{"hash": each, "at": at} for each in sorted(known.hashes)]
         connection.execute(_ADD, values)
 
 

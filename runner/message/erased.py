@@ -52,6 +52,11 @@ class ErasedPeople:
     def __bool__(self) -> bool:
         return bool(self.hashes)
 
+    def joined(self, other: ErasedPeople) -> ErasedPeople:
+        """Return the people of both."""
+        keys = tuple(dict.fromkeys((*self.keys, *other.keys)))
+        return ErasedPeople(keys, self.hashes | other.hashes)
+
     def has_id(self, id: str) -> bool:
         """Return whether an id is of a person who was erased."""
         return is_placeholder(id) or bool(self._found(of_id(id)))

@@ -16,9 +16,10 @@ from sqlalchemy import Connection, func, select, text
 
 from runner.clock import SystemClock
 from runner.control import erasure as control
-from runner.errors import LaneHeld
+from runner.errors import LaneHeld, OldLedger
 from runner.ledger import erased, schema
 from runner.ledger.campaigns import audit, submissions
+from runner.ledger.copies.backup import back_up
 from runner.ledger.erasure import erasure, records, traces
 from runner.ledger.erasure.columns import FATES, Fate, may_hold_text
 from runner.ledger.erasure.erasure import UnsettledError
@@ -43,6 +44,8 @@ from runner.message.erased import PLACEHOLDER
 from runner.message.evidence import Evidence
 from runner.message.handle import HandleAnswer, KeptHandle
 from runner.message.status import MessageStatus
+from runner.project.move_ledger import move
+from runner.project.old_copies import allow_changes, remember_erased
 from tests.postgresql import FOLDER
 from tests.support import (
     LANE,
@@ -52,6 +55,7 @@ from tests.support import (
     make_intent,
     make_queue,
     own_lane,
+    recipient,
 )
 
 from .filling import fill
@@ -371,6 +375,58 @@ def test_a_session_that_still_reads_what_was_erased_is_told(
             [told] = control.compact(ledger, 5.0)
             assert "another session still reads" in told
         assert control.compact(ledger, 5.0) == []
+
+
+# Other ledgers ------------------------------------------------------------------------------------
+
+
+def test_who_was_erased_from_one_of_two_ledgers_is_erased_from_both(
+    tmp_path: Path, new_database: str
+) -> None:
+    (tmp_path / "project").mkdir()
+    file = str(tmp_path / "project" / "state.db")
+    with open_ledger(file) as source, open_ledger(new_database) as target:
+        for ledger, name in ((source, "spring"), (target, "autumn")):
+            make_queue(ledger, make_campaign(ledger, name), ["5", "6", "7"])
+        run, epoch = own_lane(target)
+        [*_, due] = target.read(queue.due, 1, SENDER, 5.0, 100)
+        claim_one(target, make_intent(due.id, run, epoch, recipient=recipient(7)))
+        erase(source, "5")
+        erase(source, "7")
+        erase(target, "6")
+    env = {"RUN_CAMPAIGN_MEMORY": str(tmp_path / "memory")}
+    move(file, new_database, env, SystemClock(), lambda *_: None)
+    with open_ledger(new_database) as ledger:
+        assert [counts(ledger, id)["queued"] for id in (1, 2)] == [0, 0]
+        assert counts(ledger, 1)["sending"] == 1  # what is not settled is on the list till then
+        [(listed, why, _)] = ledger.read(totals.suppression_list)
+        assert (listed, why) == ("7", erasure.TO_ERASE)
+        gone = ledger.read(erased.people)
+        assert len(gone.keys) == 2
+        assert all(gone.has_id(id) for id in "567")
+        assert ledger.read(traces.in_tables, {"5", "6"}, ()) == []
+
+
+def test_an_older_copy_that_is_gone_on_with_erases_them_again(tmp_path: Path) -> None:
+    env = {"RUN_CAMPAIGN_MEMORY": str(tmp_path / "memory")}
+    file, copy = tmp_path / "state.db", tmp_path / "copy.db"
+    with open_ledger(str(file)) as ledger:
+        make_queue(ledger, make_campaign(ledger), ["5", "6"])
+        allow_changes(ledger, env, 1.0)
+    back_up(str(file), copy)
+    with open_ledger(str(file)) as ledger:
+        allow_changes(ledger, env, 2.0)
+        erase(ledger, "5")
+        remember_erased(ledger, env)
+    copy.replace(file)
+    with open_ledger(str(file)) as ledger:
+        assert not ledger.read(erased.people)
+        with pytest.raises(OldLedger):
+            allow_changes(ledger, env, 3.0)
+        allow_changes(ledger, env, 3.0, accept=True)
+        assert ledger.read(erased.erased_at, "5") == 3.0
+        assert ledger.read(traces.in_tables, {"5"}, ()) == []
+        assert counts(ledger, 1)["queued"] == 1
 
 
 # Any ledger ---------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from runner.formats import counted, moment, number, safe
 from runner.ledger.campaigns.audit import CLI
 from runner.ledger.erasure.traces import SHORT
 from runner.ledger.ledger import Ledger
+from runner.project.old_copies import remember_erased
 
 NAMED = 10
 """People who are named before the question; of more it is told how many."""
@@ -98,6 +99,7 @@ def command(
             if not _is_agreed(found, yes=yes):
                 return 1
             done = erasure.erase(ledger, clock, found, by=user(), via=CLI)
+            remember_erased(ledger, os.environ)
             click.echo(f"erased: {_people(found.named)} ({ledger.place})")
             if done.stopped:
                 click.echo(f"taken out of the queue: {counted(done.stopped, 'message')}")

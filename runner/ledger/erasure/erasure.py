@@ -7,13 +7,20 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, bindparam, delete, exists, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, exists, insert, select, update
 
 from runner.errors import RunnerError
 from runner.ledger import erased
 from runner.ledger.campaigns import audit
 from runner.ledger.campaigns.audit import Act
-from runner.ledger.erasure.records import Person, Records, people_of, records, their_cells
+from runner.ledger.erasure.records import (
+    Person,
+    Records,
+    known_as,
+    people_of,
+    records,
+    their_cells,
+)
 from runner.ledger.locks import lock_all_campaigns, lock_claims, lock_submissions
 from runner.ledger.messages import feeds, holds
 from runner.ledger.messages.replies import Kind
@@ -36,6 +43,7 @@ from runner.ledger.schema import (
 from runner.message.erased import (
     PLACEHOLDER,
     ErasedPeople,
+    is_placeholder,
     keyed_hash,
     of_handle,
     of_id,
@@ -129,6 +137,31 @@ def erase(
         _cut(connection, submission, "suppressed", found.rows[submission], person)
     audit.record(connection, Act.ERASE, at=at, by=by, via=via, count=count)
     return Erased(found.counts(), stopped)
+
+
+def erase_again(connection: Connection, at: float, *, by: str, via: str) -> tuple[int, int]:
+    """Erase people who were erased, and are here again since rows of another ledger, or of an older
+    copy, have come. Return how many these are, and how many more cannot be erased yet: a message to
+    them is in doubt. Those are on the do-not-contact list until they are."""
+    gone = erased.people(connection)
+    if not gone:
+        return 0, 0
+    holding = (c.c.recipient for c in (message, row_skip, suppression, hold, acquaintance))
+    ids = {id for each in holding for id in connection.execute(select(each).distinct()).scalars()}
+    theirs = {id for id in ids if not is_placeholder(id) and gone.has_id(id)}
+    waiting = {each.recipient for each in unsettled(connection, theirs)}
+    for part in _parts(sorted(waiting)):
+        connection.execute(delete(suppression).where(suppression.c.recipient.in_(part)))
+        rows = [{"recipient": id, "reason": TO_ERASE, "added_at": at} for id in part]
+        connection.execute(insert(suppression), rows)
+    if settled := theirs - waiting:
+        person = known_as(connection, settled)
+        erase(connection, person, at, by=by, via=via, count=len(settled))
+    return len(settled), len(waiting)
+
+
+TO_ERASE = "to be erased, once it is known what was sent to them: run-campaign erase"
+"""The reason on the do-not-contact list of people who are erased, and cannot be yet."""
 
 
 def refusal(open_ones: Sequence[Unsettled]) -> UnsettledError:

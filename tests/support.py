@@ -76,6 +76,7 @@ def make_old(connection: Connection, version: int) -> None:
         {"version": str(version)},
     )
     schema.erased.drop(connection)
+    schema.other_id.drop(connection)
     if version == 11:
         return
     for added in (schema.feed, schema.inbound, schema.read_back):

@@ -100,7 +100,7 @@ def find(
 
 def _named(ledger: Ledger, word: str, platform: str, id_type: str) -> str:
     if is_placeholder(word):
-        raise UsageError(f"{word} was erased: it is no id", "name the id itself")
+        raise UsageError(f"{word} is what is left of an id", "name the id itself")
     [id] = named_people(ledger, [word], platform=platform, id_type=id_type, checked=True)
     return id
 

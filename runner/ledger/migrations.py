@@ -45,6 +45,7 @@ from runner.ledger.schema import (
     message_unplanned,
     meta,
     note,
+    other_id,
     read_back,
     request,
     resolution,
@@ -183,8 +184,9 @@ def _add_replies(connection: Connection) -> None:
     message_by_thread.create(connection)
 
 
-def _add_erased(connection: Connection) -> None:
-    erased.create(connection)
+def _add_erased_and_other_ids(connection: Connection) -> None:
+    for table in (erased, other_id):
+        table.create(connection)
 
 
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
@@ -198,7 +200,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     8: _add_holds,
     9: _add_handles_acquaintances_and_tags,
     10: _add_replies,
-    11: _add_erased,
+    11: _add_erased_and_other_ids,
 }
 """By schema version, the step to the next one."""
 

@@ -420,6 +420,15 @@ read_back = Table(
 """Threads of ours that have to be read themselves, since the events may not tell of all in them."""
 Index("read_back_by_since", read_back.c.lane, read_back.c.since)
 
+other_id = Table(
+    "other_id",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("recipient", String, nullable=False),  # the id that they were written to by
+)
+"""The other ids of people who were put on a list or on hold with all that their contact has."""
+Index("other_id_by_recipient", other_id.c.recipient)
+
 erased = Table(
     "erased",
     metadata,

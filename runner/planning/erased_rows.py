@@ -11,7 +11,7 @@ from runner.message.prospect import Prospect, RowSkip
 from runner.message.status import SkipReason
 
 _OF_THE_ROW = (SkipReason.DUPLICATE, SkipReason.NOT_SELECTED)
-"""Reasons that are a row's, whoever it is about."""
+"""Reasons that are a row's own, and say nothing of a person."""
 
 
 def without_erased(

@@ -10,10 +10,12 @@ from typing import Any
 from tests.processes import COMMAND
 
 from .screen import Terminal
-from .support import Project, everything_in, people, until
-from .test_handles import handles, knows, person
-from .test_handles import write as write_handles
-from .test_replies import says
+from .support import LINK, Project, everything_in, people, until
+
+
+def says(project: Project, id: str, text: str) -> None:
+    """Let a person write to us."""
+    project.api.ask("act", {"accountLinkId": LINK, "platformId": id, "write": text})
 
 
 def at(project: Project, location: str) -> Any:
@@ -202,12 +204,18 @@ def test_a_file_of_many(project: Project) -> None:
 
 def test_by_handle_and_never_asked_for_again(project: Project) -> None:
     ada, ben = people(2)
-    knows(project.api, person(ada, "AdaAdler", "Ada Adler"), person(ben, "ben_b", "Ben Brooks"))
-    write_handles(project, ["@adaadler,Ada", "@ben_b,Ben", "@nobody_1,Nobody"])
-    handles(project)
+    known = {ada: "AdaAdler", ben: "ben_b"}
+    told = [{"platformId": id, "username": name, "name": name} for id, name in known.items()]
+    project.api.ask("people", {"people": told})
+    project.write([])
+    of = "prospects: {source: spring.csv, id: handle, id_type: username}\n"
+    project.campaign.write_text(project.campaign.read_text().replace("prospects: spring.csv\n", of))
+    rows = ["handle,first_name", "@adaadler,Ada", "@ben_b,Ben", "@nobody_1,Nobody"]
+    project.sheet.write_text("\n".join(rows) + "\n")
+    project.ok("handles", project.campaign)
     done = project.ok("erase", "https://x.com/AdaAdler", "@nobody_1", "--yes", "--out", "i.txt")
     assert "erased: 2 people" in done.out
-    asked = handles(project).out
+    asked = project.ok("handles", project.campaign).out
     assert "1 handle: 1 with an id" in asked
     assert ada not in asked
     project.ok(project.campaign, "--yes")

@@ -15,6 +15,7 @@ from runner.message.status import MessageStatus
 ID, OTHER = "9184620175530281101", "7000000000000000007"
 HANDLE = "ada_of_marks"
 CONTACT = "ckmarked0contact0id00ada"
+OTHER_ID = "urn:li:member:marked-other-id"
 THREAD = "thread-marked-ada"
 STATUSES = ("sent", "queued", "failed", "rejected", "cancelled", "skipped")
 
@@ -129,6 +130,8 @@ def mark_person(connection: Connection, campaign: int, run: int) -> Marks:
         tags=json.dumps([mark(schema.acquaintance, "tags")]),
         talk=json.dumps([1.0, mark(schema.acquaintance, "talk"), True]),
     )
+    add(schema.other_id, id=OTHER_ID, recipient=ID)
+    add(schema.suppression, recipient=OTHER_ID, added_at=3.0)
     both = {"recipients": [ID, OTHER], "why": f"about {ID}"}
     alone = {"recipients": [ID], "why": mark(schema.action, "detail")}
     for detail in (both, alone):

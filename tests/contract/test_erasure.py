@@ -59,7 +59,7 @@ from tests.support import (
 )
 
 from .filling import fill
-from .marked import CONTACT, HANDLE, ID, OTHER, THREAD, Marks, mark_person
+from .marked import CONTACT, HANDLE, ID, OTHER, OTHER_ID, THREAD, Marks, mark_person
 
 S = MessageStatus
 
@@ -123,7 +123,7 @@ def test_no_row_of_any_table_has_anything_of_them_left(ledger: Ledger) -> None:
     left = ledger.read(everything)
     for place, mark in marks.items():
         assert mark not in left, place
-    for word in (ID, HANDLE, CONTACT, THREAD):
+    for word in (ID, OTHER_ID, HANDLE, CONTACT, THREAD):
         assert word not in left
     person = Person(frozenset({ID, CONTACT}), frozenset({("twitter", HANDLE)}))
     assert ledger.read(traces.in_tables, person.ids, [HANDLE]) == []
@@ -147,6 +147,7 @@ def test_traces_say_where_a_person_is_still(ledger: Ledger) -> None:
         "handle.id",
         "handle.handle",
         "acquaintance.recipient",
+        "other_id.recipient",
         "action.detail",
         "submission.suppressed",
     }
@@ -343,7 +344,7 @@ def holding(files: dict[str, bytes], words: Collection[str]) -> list[tuple[str, 
 
 def test_no_file_of_the_ledger_has_a_byte_of_them_left(ledger: Ledger) -> None:
     marks = marked(ledger)
-    words = [*marks.values(), ID, HANDLE, CONTACT, THREAD]
+    words = [*marks.values(), ID, OTHER_ID, HANDLE, CONTACT, THREAD]
     stirred(ledger)
     assert {word for _, word in holding(bytes_of(ledger), words)} >= {ID, HANDLE}
     erase(ledger, ID)

@@ -36,6 +36,7 @@ from runner.ledger.schema import (
     meta,
     metadata,
     note,
+    other_id,
     read_back,
     request,
     resolution,
@@ -63,7 +64,7 @@ Copied = Callable[[int], None]
 
 def rows_of(source: Connection) -> int:
     """Count the rows that are to be copied."""
-    tables = (*COPIED, suppression, hold, feed, inbound, read_back, erased)
+    tables = (*COPIED, suppression, hold, feed, inbound, read_back, erased, other_id)
     counts = [select(func.count()).select_from(table) for table in tables]
     return sum(source.execute(each).scalar_one() for each in counts)
 
@@ -250,10 +251,13 @@ def _merge_replies(
 
 
 def _merge_erased(target: Connection, source: Connection, copied: Copied) -> None:
-    """Copy the hashes of who was erased; the notes have the key that they were made under."""
-    target.execute(text("CREATE TEMP TABLE gone (LIKE erased) ON COMMIT DROP"))
-    _copy(target, source, erased, {}, copied, into="gone")
-    target.execute(text("INSERT INTO erased SELECT * FROM gone ON CONFLICT (hash) DO NOTHING"))
+    """Copy the hashes of who was erased (the notes have the key that they were made under), and by
+    which ids people are known."""
+    for table in (erased, other_id):
+        target.execute(text(f"CREATE TEMP TABLE its (LIKE {table.name}) ON COMMIT DROP"))
+        _copy(target, source, table, {}, copied, into="its")
+        target.execute(text(f"INSERT INTO {table.name} SELECT * FROM its ON CONFLICT DO NOTHING"))
+        target.execute(text("DROP TABLE its"))
 
 
 def _merge_lanes(target: Connection, source: Connection, above: int) -> None:

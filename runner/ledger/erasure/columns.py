@@ -1,4 +1,4 @@
-"""The columns of the ledger, and what becomes of each when a person is erased."""
+"""The columns of the ledger, and the fate of each when a person is erased."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from runner.ledger.schema import (
     lane,
     message,
     meta,
+    other_id,
     read_back,
     request,
     resolution,
@@ -90,6 +91,7 @@ FATES: Mapping[Table, Mapping[str, Fate]] = MappingProxyType(
             "suppressed": _C,
             **_all(_K, "lane", "token_env", "path", "file", "start", "said_by", "trouble"),
         },
+        other_id: _all(_D, "id", "recipient"),
         tagged: {"tag": _K},
         erased: {"hash": _K},
         campaign: _all(

@@ -33,6 +33,7 @@ from runner.ledger.schema import (
     hold,
     inbound,
     message,
+    other_id,
     read_back,
     resolution,
     row_skip,
@@ -73,7 +74,7 @@ class UnsettledError(RunnerError):
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was erased: rows by table, and how many messages it took out of the queue."""
+    """The outcome of an erasing: rows by table, and how many messages it took out of the queue."""
 
     rows: Mapping[str, int]
     stopped: int
@@ -283,6 +284,7 @@ def _lists(connection: Connection, found: Records, person: Person) -> None:
     for some in _parts(sorted(person.ids)):
         connection.execute(delete(suppression).where(suppression.c.recipient.in_(some)))
         connection.execute(delete(hold).where(hold.c.recipient.in_(some)))
+        connection.execute(delete(other_id).where(other_id.c.recipient.in_(some)))
         theirs = acquaintance.c.recipient.in_(some) | acquaintance.c.contact.in_(some)
         connection.execute(delete(acquaintance).where(theirs))
     if found.rows[hold]:

@@ -19,6 +19,7 @@ from runner.ledger.schema import (
     hold,
     inbound,
     message,
+    other_id,
     read_back,
     resolution,
     row_skip,
@@ -40,6 +41,7 @@ TABLES = (
     hold,
     handle,
     acquaintance,
+    other_id,
     action,
     submission,
 )
@@ -93,6 +95,12 @@ def known_as(
             found = connection.execute(select(handle.c.id).where(*its, _is_found()))
             known.update(found.scalars())
     for some in _parts(known):
+        either = other_id.c.recipient.in_(some) | other_id.c.id.in_(some)
+        firsts = select(other_id.c.recipient).where(either)
+        wanted = select(other_id).where(other_id.c.recipient.in_(firsts))
+        for row in connection.execute(wanted).all():
+            known.update((row.id, row.recipient))
+    for some in _parts(known):
         theirs = acquaintance.c.recipient.in_(some) | acquaintance.c.contact.in_(some)
         wanted = select(acquaintance.c.recipient, acquaintance.c.contact).where(theirs)
         for row in connection.execute(wanted).all():
@@ -134,6 +142,7 @@ def records(
         hold: _read(connection, hold, hold.c.recipient, ids),
         handle: [*_handles(connection, person)],
         acquaintance: _acquaintances(connection, ids),
+        other_id: _read(connection, other_id, other_id.c.recipient, ids),
         action: [*_naming(connection, action, "detail", person.ids)],
         submission: [*_naming(connection, submission, "suppressed", person.ids)],
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, exists, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, exists, func, literal_column, select, text, update
 
 from runner.ledger import erased
 from runner.ledger.campaigns import submissions
@@ -94,6 +94,8 @@ def record(connection: Connection, batch: Batch) -> News:
         stopped = _obey(connection, batch, new)
         changed = _hold_unsure(connection, batch, new)
         _keep(connection, batch, new)
+        if not is_rehearsal(batch.lane):
+            _keep_other_ids(connection, new)
         submissions.wake_for(connection, changed, batch.at)
     if batch.thread:
         feeds.was_read_back(connection, batch.lane, batch.thread)
@@ -301,6 +303,22 @@ def _release_unread(connection: Connection, batch: Batch, heard: Heard) -> list[
         if known is not None and not known.made_by and known.why == UNREAD_WHY:
             changed += decisions.unhold(connection, [id], batch.at)
     return changed
+
+
+def _keep_other_ids(connection: Connection, new: Sequence[Heard]) -> None:
+    """Keep which ids are of one person, where all of them were put on a list or on hold: that they
+    can be shown to that person, and erased."""
+    for each in new:
+        if each.said.wish in (Wish.OPT_OUT, Wish.UNSURE) or each.kind is Kind.UNREAD:
+            first, *others = _ids_of(connection, each)
+            rows = [{"id": id, "recipient": first} for id in others]
+            if rows:
+                connection.execute(_OTHER_IDS, rows)
+
+
+_OTHER_IDS = text(
+    "INSERT INTO other_id (id, recipient) VALUES (:id, :recipient) ON CONFLICT (id) DO NOTHING"
+)
 
 
 def _keep(connection: Connection, batch: Batch, new: Sequence[Heard]) -> None:

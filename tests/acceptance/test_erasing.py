@@ -205,8 +205,8 @@ def test_a_file_of_many(project: Project) -> None:
 def test_by_handle_and_never_asked_for_again(project: Project) -> None:
     ada, ben = people(2)
     known = {ada: "AdaAdler", ben: "ben_b"}
-    told = [{"platformId": id, "username": name, "name": name} for id, name in known.items()]
-    project.api.ask("people", {"people": told})
+    profiles = [{"platformId": id, "username": name, "name": name} for id, name in known.items()]
+    project.api.ask("people", {"people": profiles})
     project.write([])
     of = "prospects: {source: spring.csv, id: handle, id_type: username}\n"
     project.campaign.write_text(project.campaign.read_text().replace("prospects: spring.csv\n", of))
@@ -221,8 +221,8 @@ def test_by_handle_and_never_asked_for_again(project: Project) -> None:
     project.ok(project.campaign, "--yes")
     assert project.api.recipients == [ben]
     assert "not found" in project.ok("erase", "--check", ada, "@adaadler", "@nobody_1").out
-    rows = [json.loads(line) for line in _export(project).splitlines()]
-    assert [row["reason"] for row in rows] == ["erased", "", "erased"]
+    exported = [json.loads(line) for line in _export(project).splitlines()]
+    assert [row["reason"] for row in exported] == ["erased", "", "erased"]
 
 
 def _export(project: Project) -> str:

@@ -88,14 +88,16 @@ def everything(connection: Connection) -> str:
     return "\n".join(rows)
 
 
-def test_every_column_that_may_hold_a_text_has_a_fate() -> None:
+def test_every_column_that_may_hold_a_text_has_a_fate(tmp_path: Path) -> None:
     """A new table or column fails here until it is decided what erasing does with it."""
+    with open_ledger(str(tmp_path / "state.db")) as ledger:
+        shown = ledger.read(records.records, Person()).rows
     assert set(FATES) == set(schema.metadata.tables.values())
     for table, fates in FATES.items():
         numbered = {column.name for column in table.c if column.foreign_keys}
         wanted = {column.name for column in table.c if may_hold_text(column.type)}
         assert set(fates) == wanted - numbered, table.name
-        assert table in records.TABLES or set(fates.values()) == {Fate.KEPT}, table.name
+        assert table in shown or set(fates.values()) == {Fate.KEPT}, table.name
 
 
 def test_all_that_erasing_touches_is_shown_to_the_person_first(ledger: Ledger) -> None:
@@ -323,12 +325,12 @@ def bytes_of(ledger: Ledger) -> dict[str, bytes]:
         beside = sorted(ledger.file.parent.rglob("*"))
         return {str(path): path.read_bytes() for path in beside if path.is_file()}
     with ledger.outside_transactions() as driver:
-        driver.autocommit = True
+        driver.set_autocommit(True)
         driver.execute("CHECKPOINT")
         [folder] = driver.execute(
             "SELECT oid FROM pg_database WHERE datname = current_database()"
         ).fetchone()
-        driver.autocommit = False
+        driver.set_autocommit(False)
     base = Path(os.environ[FOLDER]) / "data" / "base" / str(folder)
     return {str(path): path.read_bytes() for path in base.iterdir() if path.is_file()}
 

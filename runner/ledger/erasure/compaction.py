@@ -40,7 +40,7 @@ def compact_tables(connection: Any) -> list[str]:
         if notice.severity_nonlocalized == "WARNING":
             told.append(str(notice.message_primary))
 
-    connection.autocommit = True
+    connection.set_autocommit(True)
     connection.add_notice_handler(note_skipped)
     try:
         cursor = connection.cursor()
@@ -54,7 +54,7 @@ def compact_tables(connection: Any) -> list[str]:
         cursor.close()
     finally:
         connection.remove_notice_handler(note_skipped)
-        connection.autocommit = False
+        connection.set_autocommit(False)
     return told
 
 

@@ -29,24 +29,6 @@ from runner.ledger.schema import (
 )
 from runner.message.handle import HandleAnswer, one_handle
 
-TABLES = (
-    message,
-    attempt,
-    resolution,
-    tagged,
-    inbound,
-    read_back,
-    row_skip,
-    suppression,
-    hold,
-    handle,
-    acquaintance,
-    other_id,
-    action,
-    submission,
-)
-"""The tables that have rows about a person."""
-
 NAMES = {resolution.name: "resolution"}
 """The public names of tables whose own is another."""
 

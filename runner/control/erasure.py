@@ -44,7 +44,8 @@ class InboxIds:
 @dataclass(frozen=True, slots=True)
 class FoundPeople:
     """People before they are erased. `named`: how many were asked for; `erased_at`: when those of
-    them who were erased before were (Unix s), by id."""
+    them who were erased before were (Unix s), by id; `is_new`: there is something to erase, or one
+    of them was not erased before."""
 
     named: int
     person: Person
@@ -52,16 +53,7 @@ class FoundPeople:
     inbox: InboxIds
     places: Sequence[str]
     erased_at: Mapping[str, float]
-
-    @property
-    def is_new(self) -> bool:
-        """Return whether there is anything to erase, or anybody who was not erased before."""
-        whole = any(self.records.counts().values()) or bool(self.records.mentions)
-        return (
-            whole
-            or any(id not in self.erased_at for id in self.person.ids)
-            or (not self.person.ids)
-        )
+    is_new: bool
 
 
 def find(
@@ -95,7 +87,12 @@ def find(
     places += [f"{each}: {told}" for each in moved_from(ledger, environ)]
     times = {id: ledger.read(erased.erased_at, id) for id in person.ids}
     before = {id: at for id, at in times.items() if at is not None}
-    return FoundPeople(count, person, found, _inbox_ids(person, found), places, before)
+    gone = ledger.read(erased.people)
+    kept_out = all(map(gone.has_id, person.ids)) and all(
+        gone.has_handle(*each) for each in person.handles
+    )
+    is_new = any(found.counts().values()) or bool(found.mentions) or not kept_out
+    return FoundPeople(count, person, found, _inbox_ids(person, found), places, before, is_new)
 
 
 def _named(ledger: Ledger, word: str, platform: str, id_type: str) -> str:

@@ -20,7 +20,7 @@ from runner.errors import LaneHeld, OldLedger
 from runner.ledger import erased, schema
 from runner.ledger.campaigns import audit, submissions
 from runner.ledger.copies.backup import back_up
-from runner.ledger.erasure import erasure, records, traces
+from runner.ledger.erasure import compaction, erasure, records, traces
 from runner.ledger.erasure.columns import FATES, Fate, may_hold_text
 from runner.ledger.erasure.erasure import UnsettledError
 from runner.ledger.erasure.records import Person
@@ -378,6 +378,44 @@ def test_a_session_that_still_reads_what_was_erased_is_told(
             [told] = control.compact(ledger, 5.0)
             assert "another session still reads" in told
         assert control.compact(ledger, 5.0) == []
+
+
+def test_who_may_not_write_the_statistics_again_is_told(new_database: str) -> None:
+    """An owner of the tables alone."""
+    with open_ledger(new_database) as ledger:
+        marked(ledger)
+        with ledger.outside_transactions() as driver:
+            driver.execute("CREATE ROLE tables_only")
+            for table in schema.metadata.tables:
+                driver.execute(f"ALTER TABLE {table} OWNER TO tables_only")
+            driver.commit()
+            driver.execute("SET ROLE tables_only")
+            driver.commit()
+            [told] = compaction.compact_tables(driver)
+            driver.execute("RESET ROLE")
+            driver.execute("REASSIGN OWNED BY tables_only TO CURRENT_USER")
+            driver.execute("DROP ROLE tables_only")
+            driver.commit()
+    assert 'permission denied to vacuum "pg_statistic"' in told
+    assert told.endswith("let the owner of the database run: VACUUM FULL pg_catalog.pg_statistic")
+
+
+def test_many_are_found_as_few_are(ledger: Ledger) -> None:
+    marked(ledger)
+    many = [f"{number:020}" for number in range(400)]
+    few, more = (ledger.read(records.known_as, [ID, *others]) for others in ([], many))
+    assert (
+        ledger.read(records.records, more, ("handle",)).rows
+        == ledger.read(records.records, few, ("handle",)).rows
+    )
+    handles_of = {name for _, name in few.handles}
+    assert ledger.read(traces.in_tables, more.ids, handles_of) == ledger.read(
+        traces.in_tables, few.ids, handles_of
+    )
+    files = [Path(name) for name in bytes_of(ledger)] if ledger.file else []
+    assert traces.in_files(files, few.ids, ()) == traces.in_files(files, more.ids, ())
+    erase(ledger, ID, *many)
+    assert ledger.read(traces.in_tables, more.ids, handles_of) == []
 
 
 # Other ledgers ------------------------------------------------------------------------------------

@@ -185,7 +185,7 @@ def _finish(ledger: Ledger, found: FoundPeople, at: float) -> int:
             "once it has ended, run the same command again",
         ) from None
     for each in left:
-        click.echo(f"not gone yet: {safe(each)}; run the same command again later")
+        click.echo(f"not gone yet: {safe(each)}")
     traces = erasure.traces_of(ledger, found.person)
     for trace in traces:
         click.echo(f"still there: {safe(str(trace))}")

@@ -16,6 +16,8 @@ OLD_READERS_SECONDS = 10.0
 """Seconds to wait for transactions that began before, and may still read what was deleted. Our own
 choice."""
 
+AGAIN = "run the same command again later"
+
 
 def compact_file(connection: Any) -> list[str]:
     """Write an SQLite ledger again without its free pages, and empty its log. Returns what could
@@ -26,7 +28,7 @@ def compact_file(connection: Any) -> list[str]:
     busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     cursor.close()
     if busy:
-        return ["another program reads the ledger: its log (-wal) still has what was erased"]
+        return [f"another program reads the ledger, whose log (-wal) still has it; {AGAIN}"]
     return []
 
 
@@ -35,22 +37,27 @@ def compact_tables(connection: Any) -> list[str]:
     what the database noted of their values. Returns what could not be done, in words."""
     tables = [table for table, fates in FATES.items() if {*fates.values()} != {Fate.KEPT}]
     told: list[str] = []
+    running = ""
 
     def note_skipped(notice: Any) -> None:
         if notice.severity_nonlocalized == "WARNING":
-            told.append(str(notice.message_primary))
+            told.append(f"{notice.message_primary}; let the owner of the database run: {running}")
 
     connection.set_autocommit(True)
     connection.add_notice_handler(note_skipped)
     try:
         cursor = connection.cursor()
         if not _old_readers_end(cursor):
-            return ["another session still reads what was erased, which keeps it in the tables"]
+            return [
+                f"another session still reads what was erased, and keeps it in the tables; {AGAIN}"
+            ]
         for table in tables:
-            cursor.execute(f"VACUUM (FULL, ANALYZE) {table.name}")
+            running = f"VACUUM (FULL, ANALYZE) {table.name}"
+            cursor.execute(running)
             if cursor.execute(f"SELECT 1 FROM {table.name} LIMIT 1").fetchone() is None:
                 _forget_statistics(cursor, table)
-        cursor.execute("VACUUM FULL pg_catalog.pg_statistic")
+        running = "VACUUM FULL pg_catalog.pg_statistic"
+        cursor.execute(running)
         cursor.close()
     finally:
         connection.remove_notice_handler(note_skipped)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Float, Table, or_, select
+from sqlalchemy import ColumnElement, Connection, Float, Select, Table, or_, select
 
 from runner.clock import iso
 from runner.ledger.schema import (
@@ -34,6 +34,10 @@ NAMES = {resolution.name: "resolution"}
 
 AT_ONCE = 200
 """Values that one statement compares with."""
+
+FEW = 20
+"""Names up to which the database looks for them in cells: of many it is quicker to read all rows.
+Our own choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,19 +199,24 @@ def _in_cells(
         for row in _read(connection, row_skip, row_skip.c.recipient, sorted(person.ids))
     }
     mentions: list[tuple[str, int, int, str]] = []
-    for table in (row_skip, message):
-        cells = table.c.columns
-        for some in _parts([*sorted(person.ids), *names]):
-            quoted = (json.dumps(each, ensure_ascii=False)[1:-1] for each in some)
-            like = or_(*(cells.icontains(each, autoescape=True) for each in quoted))
-            for row in connection.execute(select(table).where(like)):
-                held = their_cells(row.columns, person, handle_columns)
-                if not held or row.recipient in person.ids:
-                    continue
-                if table is row_skip and not row.recipient:
-                    own[row.campaign, row.row] = row
-                else:
-                    mentions += [(table.name, row.campaign, row.row, name) for name in held]
+    words = [*sorted(person.ids), *names]
+    for table in (row_skip, message) if words else ():
+        wanted: Select[Any] = select(row_skip)
+        if table is message:
+            each = message.c
+            wanted = select(each.campaign, each.row, each.recipient, each.columns)
+        if len(words) <= FEW:
+            quoted = (json.dumps(each, ensure_ascii=False)[1:-1] for each in words)
+            like = (table.c.columns.icontains(each, autoescape=True) for each in quoted)
+            wanted = wanted.where(or_(*like))
+        for row in connection.execute(wanted.execution_options(yield_per=1000)):
+            held = their_cells(row.columns, person, handle_columns)
+            if not held or row.recipient in person.ids:
+                continue
+            if table is row_skip and not row.recipient:
+                own[row.campaign, row.row] = row
+            else:
+                mentions += [(table.name, row.campaign, row.row, name) for name in held]
     return list(own.values()), sorted(set(mentions))
 
 

@@ -16,6 +16,9 @@ _KEY = "erasing_key "
 
 KEY_BYTES = 32
 
+TO_ERASE = "was erased by another id, or before it was known what was sent: run-campaign erase"
+"""The reason on the do-not-contact list of people who have still to be erased, by a person."""
+
 _ADD = text("INSERT INTO erased (hash, at) VALUES (:hash, :at) ON CONFLICT (hash) DO NOTHING")
 
 

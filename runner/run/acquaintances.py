@@ -11,7 +11,7 @@ from runner.errors import RunnerError
 from runner.events import Asking, Notice
 from runner.ledger import erased
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import acquaintances, plans
+from runner.ledger.messages import acquaintances, decisions, plans
 from runner.message.acquaintance import SkipRules, bar_of, is_fresh, one_name
 from runner.message.prospect import Prospect, Recipient
 from runner.message.status import MessageStatus
@@ -66,7 +66,7 @@ async def ask_about_known(
         rest = iter(due)
         while chunk := list(islice(rest, ASKED_AT_ONCE)):
             found = await ask(people, chunk, ledger, clock.now())
-            ledger.write(acquaintances.keep, found, lane, platform)
+            ledger.write(decisions.keep_acquaintances, found, lane, platform)
             asked += len(chunk)
             bus.emit(Asking(clock.now(), campaign.name, asked, len(due)))
     finally:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, Table, insert, text
 
 from runner.ledger import schema
 from runner.ledger.erasure.columns import FATES, Fate
@@ -174,4 +174,6 @@ def mark_person(connection: Connection, campaign: int, run: int) -> Marks:
         thread_id="t50",
         sent_at=7.0,
     )
+    if connection.dialect.name != "sqlite":
+        connection.execute(text("SELECT setval('message_id_seq', 100)"))
     return marks

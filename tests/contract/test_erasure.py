@@ -19,6 +19,7 @@ from runner.control import erasure as control
 from runner.errors import LaneHeld, OldLedger
 from runner.ledger import erased, schema
 from runner.ledger.campaigns import audit, submissions
+from runner.ledger.copies import staleness
 from runner.ledger.copies.backup import back_up
 from runner.ledger.erasure import compaction, erasure, records, traces
 from runner.ledger.erasure.columns import FATES, Fate, may_hold_text
@@ -26,7 +27,6 @@ from runner.ledger.erasure.erasure import UnsettledError
 from runner.ledger.erasure.records import Person
 from runner.ledger.ledger import Ledger, hold_lane, open_ledger
 from runner.ledger.messages import (
-    acquaintances,
     claims,
     decisions,
     handles,
@@ -254,8 +254,8 @@ def test_nothing_writes_an_erased_person_down_again(ledger: Ledger) -> None:
     assert ledger.write(decisions.suppress_each, both) == ([OTHER], 0)
     held = ledger.write(decisions.hold_each, [ID, OTHER], None, why="", at=5.0, by="bob")
     assert held == [OTHER]
-    known = [Acquaintance(ID, 5.0, "c1"), Acquaintance("8", 5.0, CONTACT)]
-    ledger.write(acquaintances.keep, known, LANE, "twitter")
+    known = [Acquaintance(ID, 5.0, "c1"), Acquaintance(OTHER, 5.0, "c2")]
+    ledger.write(decisions.keep_acquaintances, known, LANE, "twitter")
     found = [
         KeptHandle(HANDLE, HandleAnswer.NOT_FOUND, "", HANDLE, "", "inbox", 5.0),
         KeptHandle("ada_renamed", HandleAnswer.FOUND, ID, "Ada_Renamed", "Ada", "inbox", 5.0),
@@ -283,6 +283,21 @@ def test_nothing_writes_an_erased_person_down_again(ledger: Ledger) -> None:
         assert word not in left
     assert "m-other" in left
     assert ledger.read(tags.untagged, 1, "another tag", 100) == [(50, "platform", OTHER)]
+
+
+def test_who_is_erased_by_another_id_is_not_written_to(ledger: Ledger) -> None:
+    """That two ids are of one contact may be known only later, when Inbox is asked."""
+    marked(ledger)
+    erase(ledger, ID)
+    row = make_campaign(ledger, "autumn")
+    make_queue(ledger, row, ["8", "9"])
+    known = [Acquaintance("8", 5.0, CONTACT), Acquaintance("9", 5.0, "c9")]
+    ledger.write(decisions.keep_acquaintances, known, LANE, "twitter")
+    assert counts(ledger, row.id)["queued"] == 1
+    [(listed, why, _)] = ledger.read(totals.suppression_list)
+    assert (listed, why) == ("8", erased.TO_ERASE)
+    erase(ledger, "8")
+    assert CONTACT not in ledger.read(everything)
 
 
 def test_a_second_erasing_finds_nothing(ledger: Ledger) -> None:
@@ -351,8 +366,10 @@ def test_no_file_of_the_ledger_has_a_byte_of_them_left(ledger: Ledger) -> None:
     assert {word for _, word in holding(bytes_of(ledger), words)} >= {ID, HANDLE}
     erase(ledger, ID)
     assert holding(bytes_of(ledger), words)  # in free pages, and the log
+    progress = ledger.read(staleness.progress_marks)
     assert control.compact(ledger, 5.0) == []
     assert holding(bytes_of(ledger), words) == []
+    assert ledger.read(staleness.progress_marks) == progress
     assert b"Hi Ben" in b"".join(bytes_of(ledger).values())
 
 
@@ -441,7 +458,7 @@ def test_who_was_erased_from_one_of_two_ledgers_is_erased_from_both(
         assert [counts(ledger, id)["queued"] for id in (1, 2)] == [0, 0]
         assert counts(ledger, 1)["sending"] == 1  # what is not settled is on the list till then
         [(listed, why, _)] = ledger.read(totals.suppression_list)
-        assert (listed, why) == ("7", erasure.TO_ERASE)
+        assert (listed, why) == ("7", erased.TO_ERASE)
         gone = ledger.read(erased.people)
         assert len(gone.keys) == 2
         assert all(gone.has_id(id) for id in "567")

@@ -153,16 +153,12 @@ def erase_again(connection: Connection, at: float, *, by: str, via: str) -> tupl
     waiting = {each.recipient for each in unsettled(connection, theirs)}
     for part in _parts(sorted(waiting)):
         connection.execute(delete(suppression).where(suppression.c.recipient.in_(part)))
-        rows = [{"recipient": id, "reason": TO_ERASE, "added_at": at} for id in part]
+        rows = [{"recipient": id, "reason": erased.TO_ERASE, "added_at": at} for id in part]
         connection.execute(insert(suppression), rows)
     if settled := theirs - waiting:
         person = known_as(connection, settled)
         erase(connection, person, at, by=by, via=via, count=len(settled))
     return len(settled), len(waiting)
-
-
-TO_ERASE = "to be erased, once it is known what was sent to them: run-campaign erase"
-"""The reason on the do-not-contact list of people who are erased, and cannot be yet."""
 
 
 def refusal(open_ones: Sequence[Unsettled]) -> UnsettledError:

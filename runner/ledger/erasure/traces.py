@@ -28,7 +28,7 @@ SHORT = 8
 """The length below which an id is not looked for inside of other texts: any number may hold it."""
 
 FEW = 20
-"""Names up to which each is looked for anywhere, and not only as a word of its own: of many that
+"""SoughtNames up to which each is looked for anywhere, and not only as a word of its own: of many that
 would take too long. Our own choice."""
 
 CHUNK = 1 << 20
@@ -45,7 +45,7 @@ class Trace(NamedTuple):
         return f"{self.place} ({self.rows} rows)" if self.rows > 1 else self.place
 
 
-class Names:
+class SoughtNames:
     """The names that are looked for: ids and handles, the latter behind an @ or alone."""
 
     def __init__(self, ids: Collection[str], handles: Collection[str]) -> None:
@@ -83,7 +83,7 @@ def in_tables(
     connection: Connection, ids: Collection[str], handles: Collection[str]
 ) -> list[Trace]:
     """Return every column of every table in which one of these ids or handles stands."""
-    names = Names(ids, handles)
+    names = SoughtNames(ids, handles)
     has = lru_cache(10_000)(names.in_text)  # most columns have few values
     found: list[Trace] = []
     for table in metadata.sorted_tables:
@@ -98,7 +98,7 @@ def in_tables(
     return found
 
 
-def _may_have(column: Column[object], names: Names, database: str) -> ColumnElement[bool]:
+def _may_have(column: Column[object], names: SoughtNames, database: str) -> ColumnElement[bool]:
     if isinstance(column.type, LargeBinary):
         bodies = [literal(each.encode()) for each in (*names.ids, *names.handles)]
         if database == "sqlite":
@@ -116,7 +116,7 @@ def _text(value: object) -> str:
 def in_files(paths: Iterable[Path], ids: Collection[str], handles: Collection[str]) -> list[Trace]:
     """Return those of these files whose bytes have one of these ids (not of short ones) or
     handles (behind an @)."""
-    names = Names(ids, handles)
+    names = SoughtNames(ids, handles)
     overlap = max(map(len, (*names.ids, *names.handles)), default=0) + 1
     return [
         Trace(str(path))

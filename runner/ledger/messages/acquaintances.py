@@ -69,7 +69,7 @@ def keep(connection: Connection, answers: Iterable[Acquaintance], lane: str, pla
             "talk": "" if each.talk is None else json.dumps(each.talk),
         }
         for each in answers
-        if not (gone.has_id(each.recipient) or gone.has_id(each.contact))
+        if not gone.has_id(each.recipient)
     ]
     if rows:
         connection.execute(_KEEP, rows)

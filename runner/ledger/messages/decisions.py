@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
@@ -12,11 +12,13 @@ from runner.ledger import erased
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind
 from runner.ledger.locks import lock_all_campaigns, lock_campaign, lock_claims
-from runner.ledger.messages import holds
+from runner.ledger.messages import acquaintances, holds
 from runner.ledger.messages.outcomes import invalidate_plan
 from runner.ledger.messages.suppression import skip_own_list, skip_suppressed
+from runner.ledger.rehearsals import is_rehearsal
 from runner.ledger.schema import attempt, hold, message, status_is, suppression
 from runner.ledger.statements import texts_of
+from runner.message.acquaintance import Acquaintance
 from runner.message.evidence import MAY_HAVE_SENT
 from runner.message.status import OPEN, MessageStatus
 
@@ -237,3 +239,17 @@ def unhold(connection: Connection, ids: Iterable[str], at: float) -> list[str]:
     if found:
         holds.count_change(connection)
     return found
+
+
+def keep_acquaintances(
+    connection: Connection, answers: Sequence[Acquaintance], lane: str, platform: str
+) -> None:
+    """Keep what Inbox said of people. Who is erased by another id of the same contact is put on the
+    do-not-contact list: only now it is known that they are the same."""
+    gone = erased.people(connection)
+    if gone and not is_rehearsal(lane):
+        same = [each for each in answers if each.contact and gone.has_id(each.contact)]
+        listed = {each.recipient: (erased.TO_ERASE, each.asked_at) for each in same}
+        if listed:
+            suppress_each(connection, listed)
+    acquaintances.keep(connection, answers, lane, platform)

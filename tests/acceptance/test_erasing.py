@@ -120,6 +120,43 @@ def test_someone_who_was_never_here_is_kept_out_too(project: Project) -> None:
     assert "erased: 1 person" not in again.out
 
 
+def test_a_new_plan_of_the_same_sheet_changes_no_count(project: Project) -> None:
+    """Whatever the rows of the erased were: each stays one result, by whatever row it stands."""
+    sent, missing, listed, elsewhere, rejected, new = people(6)
+    rejected = people(1, "0404")[0]
+    more = "suppress: dnc.csv\n"
+    project.write([], text="Hi {{ first_name }}", more=more)
+    where = "prospects: {source: spring.csv, where: {country: UK}}\n"
+    text = project.campaign.read_text().replace("prospects: spring.csv\n", where)
+    project.campaign.write_text(text)
+    (project.campaign.parent / "dnc.csv").write_text(f"x_user_id\n{listed}\n")
+    rows = [
+        "x_user_id,first_name,country",
+        f"{sent},Ann,UK",
+        f"{sent},Ann,UK",
+        f"{missing},,UK",
+        f"{listed},Cid,UK",
+        f"{elsewhere},Dan,US",
+        f"{sent},Ann,US",
+        f"{rejected},Eve,UK",
+    ]
+    project.sheet.write_text("\n".join(rows) + "\n")
+    project.run(project.campaign, "--yes")
+    before = figures(project.ok, project)
+    gone = "\n".join(["x_user_id", sent, missing, listed, elsewhere, rejected])
+    (project.folder / "gone.csv").write_text(gone + "\n")
+    project.ok("erase", "--file", "gone.csv", "--yes", "--out", "ids.txt")
+    assert figures(project.ok, project) == before
+    project.sheet.write_text("\n".join([*rows, f"{new},New,UK"]) + "\n")
+    project.run(project.campaign, "--yes")
+    assert project.api.recipients[-1] == new
+    after = figures(project.ok, project)
+    before["counts"]["sent"] += 1
+    before["total"] += 1
+    assert after == before
+    assert "not found in any table" in project.ok("erase", "--check", sent, missing, elsewhere).out
+
+
 def test_nothing_is_erased_unasked_or_where_ids_would_be_lost(project: Project) -> None:
     ids = people(2)
     project.write(ids)

@@ -34,11 +34,12 @@ from runner.ledger.messages import (
     queue,
     replies,
     tags,
+    usage,
 )
 from runner.ledger.messages.decisions import RetryRequest
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.messages.replies import Batch, Heard, Kind
-from runner.ledger.queries import exports, people, replied, totals
+from runner.ledger.queries import exports, people, replied, statistics, totals
 from runner.message.acquaintance import Acquaintance
 from runner.message.erased import PLACEHOLDER
 from runner.message.evidence import Evidence
@@ -134,6 +135,19 @@ def test_no_row_of_any_table_has_anything_of_them_left(ledger: Ledger) -> None:
     [act] = [each for each in ledger.read(audit.actions).rows if each.what == audit.Act.ERASE]
     assert (act.recipients, act.count, act.why) == ((), 1, "")
     assert ledger.read(erased.erased_at, ID) == 99.0
+
+
+def test_all_profiles_of_a_contact_are_one_person(ledger: Ledger) -> None:
+    marked(ledger)
+    profile = Acquaintance("urn:li:ada", 5.0, CONTACT)
+    ledger.write(decisions.keep_acquaintances, [profile], LANE, "linkedin")
+    wanted = {ID, OTHER_ID, CONTACT, "urn:li:ada"}
+    for by in sorted(wanted):
+        person = ledger.read(records.known_as, [by])
+        assert person.ids == wanted
+        assert person.handles == {("twitter", HANDLE)}
+    assert ledger.read(records.known_as, (), [("twitter", HANDLE)]).ids == wanted
+    assert ledger.read(records.known_as, [OTHER]) == Person(frozenset({OTHER}))
 
 
 def test_traces_say_where_a_person_is_still(ledger: Ledger) -> None:
@@ -492,7 +506,11 @@ def test_an_older_copy_that_is_gone_on_with_erases_them_again(tmp_path: Path) ->
 
 def public_figures(ledger: Ledger) -> dict[str, Any]:
     """All that status and report count, but for what was queued and skipped."""
-    told: dict[str, Any] = {}
+    told: dict[str, Any] = {
+        "requests": ledger.read(usage.past_requests, "https://api.example|both", 0.0, 0.0),
+        "sends": ledger.read(usage.past_sends, ["sender0", "sender1"], 0.0),
+        "days": ledger.read(usage.days_sent, ["sender0", "sender1"]),
+    }
     for id in (1, 2):
         found = counts(ledger, id)
         told[f"total {id}"] = sum(found.values())
@@ -505,14 +523,13 @@ def public_figures(ledger: Ledger) -> dict[str, Any]:
             }
         )
         told[f"replied {id}"] = ledger.read(replied.figures, id)
-        told[f"by time {id}"] = ledger.read(sent_by_day, id)
+        told[f"by time {id}"] = ledger.read(statistics.ended, id, 3600)
+        told[f"between {id}"] = ledger.read(statistics.ended_between, id)
+        of_senders = told[f"of senders {id}"] = Counter[tuple[str, str]]()
+        for each in ledger.read(statistics.by_sender, id):
+            if each.status not in (S.QUEUED, S.SKIPPED):
+                of_senders[each.sender, str(each.status)] += each.messages
     return told
-
-
-def sent_by_day(connection: Connection, id: int) -> list[Any]:
-    wanted = select(schema.message.c.sender, func.count(), func.sum(schema.message.c.sent_at))
-    sent = wanted.where(schema.message.c.campaign == id, schema.message.c.status == "sent")
-    return [tuple(row) for row in connection.execute(sent.group_by(schema.message.c.sender))]
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -80,18 +80,18 @@ def known_as(
             its = handle.c.platform == platform, handle.c.handle == name
             found = connection.execute(select(handle.c.id).where(*its, _is_found()))
             known.update(found.scalars())
-    for some in _parts(known):
-        either = other_id.c.recipient.in_(some) | other_id.c.id.in_(some)
-        firsts = select(other_id.c.recipient).where(either)
-        wanted = select(other_id).where(other_id.c.recipient.in_(firsts))
-        for row in connection.execute(wanted).all():
-            known.update((row.id, row.recipient))
-    for some in _parts(known):
-        theirs = acquaintance.c.recipient.in_(some) | acquaintance.c.contact.in_(some)
-        wanted = select(acquaintance.c.recipient, acquaintance.c.contact).where(theirs)
-        for row in connection.execute(wanted).all():
-            contacts.update({row.contact} - {""})
-            known.update({row.recipient, row.contact} - {""})
+    before = 0
+    while len(known) > before:  # one id may lead to the next
+        before = len(known)
+        for some in _parts(known):
+            either = other_id.c.recipient.in_(some) | other_id.c.id.in_(some)
+            for row in connection.execute(select(other_id).where(either)).all():
+                known.update((row.id, row.recipient))
+            theirs = acquaintance.c.recipient.in_(some) | acquaintance.c.contact.in_(some)
+            told = select(acquaintance.c.recipient, acquaintance.c.contact).where(theirs)
+            for row in connection.execute(told).all():
+                contacts.update({row.contact} - {""})
+                known.update({row.recipient, row.contact} - {""})
     for some in _parts(known):
         wanted = select(handle.c.platform, handle.c.handle).where(handle.c.id.in_(some))
         named.update((row.platform, row.handle) for row in connection.execute(wanted))

@@ -28,7 +28,7 @@ SHORT = 8
 """The length below which an id is not looked for inside of other texts: any number may hold it."""
 
 FEW = 20
-"""SoughtNames up to which each is looked for anywhere, and not only as a word of its own: of many that
+"""Names up to which each is looked for anywhere, and not only as a word of its own: of many that
 would take too long. Our own choice."""
 
 CHUNK = 1 << 20

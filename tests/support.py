@@ -76,6 +76,10 @@ def make_old(connection: Connection, version: int) -> None:
         text("UPDATE meta SET value = :version WHERE key = 'schema_version'"),
         {"version": str(version)},
     )
+    schema.erased.drop(connection)
+    schema.other_id.drop(connection)
+    if version == 14:
+        return
     connection.execute(text("ALTER TABLE message DROP COLUMN variant"))
     connection.execute(text("ALTER TABLE message DROP COLUMN chosen"))
     if version == 13:

@@ -10,6 +10,7 @@ from unicodedata import normalize
 from runner.audience.empty_cells import ERRORS, seen
 from runner.audience.rounded_ids import is_rounded
 from runner.errors import UsageError
+from runner.message.erased import is_placeholder
 from runner.message.status import SkipReason
 from runner.tables.cell_types import ErrorCell, FormattedNumber, Uncalculated
 
@@ -157,7 +158,7 @@ def cleaned(cell: str) -> str:
 
 def never_an_id(cell: str, found: str) -> IdRefusal | None:
     """Return the reason why a cell can be no kind of id: nothing at all, what a formula gives that
-    went wrong, or a number that a spreadsheet has rounded."""
+    went wrong, a number that a spreadsheet has rounded, or what is left of an erased person's."""
     if type(cell) is Uncalculated:
         return IdRefusal(SkipReason.BAD_ID, f"the id is a formula {_UNCALCULATED}")
     if type(cell) is ErrorCell or found in ERRORS:
@@ -165,6 +166,8 @@ def never_an_id(cell: str, found: str) -> IdRefusal | None:
         return IdRefusal(SkipReason.BAD_ID, detail)
     if not found:
         return IdRefusal(SkipReason.NO_ID, "the id is empty; fill it in or delete the row")
+    if is_placeholder(found):
+        return IdRefusal(SkipReason.ERASED, "the id is of a person who was erased")
     if is_rounded(cell, found):
         return IdRefusal(SkipReason.BAD_ID, f"{shown(found)}: {_ROUNDED}")
     return None

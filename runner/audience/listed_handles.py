@@ -8,6 +8,7 @@ from dataclasses import replace
 from runner.audience.handles import handle_checker
 from runner.audience.suppression import PeopleList
 from runner.findings import Finding, Rows
+from runner.message.erased import ErasedPeople
 from runner.message.handle import KeptHandle, one_handle
 
 
@@ -41,6 +42,13 @@ def handles_resolved(
             instead = f"run {resolve}" if code == "list_handle_open" else first[code]
             findings.append(Finding(code, told, instead, file=str(read.source.path)))
     return replace(read, people=people, findings=findings)
+
+
+def without_erased(read: PeopleList, platform: str, gone: ErasedPeople) -> PeopleList:
+    """Return a list without the handles of erased people: nobody writes to them anyway, and nothing
+    of them is asked for again."""
+    kept = {name: row for name, row in read.handles.items() if not gone.has_handle(platform, name)}
+    return replace(read, handles=kept)
 
 
 _OF_HANDLES = ("list_handle_open", "list_handle_unknown")

@@ -23,11 +23,12 @@ from runner.audience.duplicates import first_rows
 from runner.audience.empty_cells import empty_words, plain_cell, seen
 from runner.audience.handles import HANDLE_COLUMNS, CellHandle, handle_checker, read_handle
 from runner.audience.ids import IdRefusal, id_checker, is_numeric, shown
-from runner.audience.listed_handles import handles_resolved
+from runner.audience.listed_handles import handles_resolved, without_erased
 from runner.audience.rounded_ids import LONG, Rounded, rounded
 from runner.audience.suppression import ListSource, PeopleList, read_lists, suppressed_by
 from runner.errors import AudienceError
 from runner.findings import Finding
+from runner.message.erased import ErasedPeople
 from runner.message.handle import KeptHandle
 from runner.message.prospect import Prospect, Recipient, RowSkip
 from runner.message.status import SkipReason
@@ -93,6 +94,11 @@ class Audience:
         platform = self.campaign.api.platform
         lists = [handles_resolved(each, platform, kept, self.resolve) for each in self.lists]
         return replace(self, handles=kept, lists=lists, suppressed=suppressed_by(lists))
+
+    def without_erased(self, gone: ErasedPeople) -> Audience:
+        """Return it without the handles of erased people in its lists."""
+        platform = self.campaign.api.platform
+        return replace(self, lists=[without_erased(each, platform, gone) for each in self.lists])
 
     def rows(self) -> Iterator[Prospect | RowSkip]:
         """Yield every row that is not blank, once. Raises AudienceError where the file breaks off.

@@ -210,6 +210,8 @@ class _Reader:
         if self._listed and isinstance(checked, IdRefusal):
             checked = of_any_kind(cell, checked)
         if isinstance(checked, IdRefusal):
+            if checked.reason is SkipReason.ERASED:
+                return  # nobody is to be known by it
             if checked.reason is SkipReason.NO_ID and not any(map(_holds, cells)):
                 return
             self._refuse(number, self._detail(cell, cells, checked))

@@ -235,7 +235,7 @@ def _keys_at(loc: Loc) -> list[str]:
 
 
 def _model_in(annotation: Any) -> type[BaseModel]:
-    """Return the model inside `Model`, `Model | None`, `tuple[Model, ...]` or `dict[str, Model]`."""
+    """Return the model inside `Model | None`, `tuple[Model, ...]`, `dict[str, Model]` or itself."""
     inside = [annotation]
     while inside:
         each = inside.pop(0)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+import click
 
 from runner.cli.output import tell_moved
 from runner.clock import SystemClock
 from runner.errors import UsageError
+from runner.formats import number
+from runner.ledger import erased
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.project.ledger_location import ledger_upward, open_existing
 from runner.project.old_copies import person_changes
@@ -49,3 +53,13 @@ def ledger_to_change(state: str | None, *, make: bool = False) -> Iterator[Ledge
     opened = open_ledger(location) if make else open_existing(location, read_only=False)
     with opened as ledger, person_changes(ledger, os.environ, SystemClock().now()):
         yield ledger
+
+
+def tell_erased(ledger: Ledger, ids: Collection[str]) -> int:
+    """Tell how many of these people were erased, and return how many were not: only these are
+    written down."""
+    kept = len(ledger.read(erased.without_erased, ids))
+    if kept < len(ids):
+        left = "nobody writes to them, and they are not written down again"
+        click.echo(f"erased before: {number(len(ids) - kept)}; {left}")
+    return kept

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine
 from runner.clock import Clock
 from runner.ledger import lanes, locks
 from runner.ledger.engine import ledger_url, open_engine, place_of
-from runner.ledger.errors import translate_driver_errors
+from runner.ledger.errors import translate, translate_driver_errors
 from runner.ledger.files import Anchor
 from runner.ledger.messages import claims
 from runner.ledger.migrations import refuse_upgraded
@@ -175,6 +175,18 @@ class Ledger:
                 locks.release_all_lanes(session)
                 session.invalidate()  # the locks end with their session, not with its return
                 session.close()
+
+    @contextmanager
+    def outside_transactions(self) -> Iterator[Any]:
+        """Yield the driver's own connection, for what no transaction can hold."""
+        driver: Any = self._engine.dialect.dbapi
+        session = self._engine.raw_connection()
+        try:
+            yield session.driver_connection
+        except driver.Error as error:
+            raise translate(error, self.place) from error
+        finally:
+            session.close()
 
     def close(self) -> None:
         """Commit what waits and close the database."""

@@ -30,6 +30,7 @@ from runner.ledger.schema import (
     attempt_by_message_id,
     brake,
     campaign,
+    erased,
     feed,
     handle,
     hold,
@@ -48,6 +49,7 @@ from runner.ledger.schema import (
     meta,
     note,
     opt_out,
+    other_id,
     read_back,
     request,
     resolution,
@@ -247,6 +249,11 @@ def _add_variants(connection: Connection) -> None:
         _add_column(connection, "message", column)
 
 
+def _add_erased_and_other_ids(connection: Connection) -> None:
+    for table in (erased, other_id):
+        table.create(connection)
+
+
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_resolutions,
     2: _add_brakes_zones_and_contacts,
@@ -261,6 +268,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     11: _add_steps,
     12: _add_opt_outs_of_teams,
     13: _add_variants,
+    14: _add_erased_and_other_ids,
 }
 """By schema version, the step to the next one."""
 

@@ -32,7 +32,7 @@ from sqlalchemy.sql import FromClause
 from runner.message.evidence import AttemptOutcome
 from runner.message.status import OPEN, MessageStatus, SkipReason
 
-SCHEMA_VERSION = 14
+SCHEMA_VERSION = 15
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only for INTEGER keys
@@ -455,6 +455,23 @@ read_back = Table(
 )
 """Threads of ours that have to be read themselves, since the events may not tell of all in them."""
 Index("read_back_by_since", read_back.c.lane, read_back.c.since)
+
+other_id = Table(
+    "other_id",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("recipient", String, nullable=False),  # the id that they were written to by
+)
+"""The other ids of people who were put on a list or on hold with all that their contact has."""
+Index("other_id_by_recipient", other_id.c.recipient)
+
+erased = Table(
+    "erased",
+    metadata,
+    Column("hash", String, primary_key=True),  # keyed: see `message.erased`
+    Column("at", Float, nullable=False),
+)
+"""The people of whom nothing is kept any more, and their threads: by keyed hashes alone."""
 
 
 def note(connection: Connection, key: str) -> str:

@@ -93,3 +93,4 @@ class SkipReason(StrEnum):
     THREAD_GONE = "thread_gone"
     RESTRICTED = "restricted"
     STEP_BEFORE = "step_before"
+    ERASED = "erased"

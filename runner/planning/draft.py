@@ -17,7 +17,7 @@ from runner.audience.inspection import decimal_sign
 from runner.audience.prospects import Audience, missing_columns, read_audience
 from runner.errors import AudienceError, LedgerError, RunnerError, TemplateError
 from runner.findings import Finding
-from runner.ledger import schema
+from runner.ledger import erased, schema
 from runner.ledger.campaigns import account_links, registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
@@ -199,7 +199,10 @@ def _matched(draft: Draft, ledger: Ledger) -> Draft:
     if not draft.audience.has_handles:
         return draft
     state = ledger.read(kept_handles.changes)  # first: what is kept meanwhile is planned later
-    audience = draft.audience.with_handles(known_handles(draft.campaign, ledger))
+    audience = draft.audience
+    if gone := ledger.read(erased.people):
+        audience = audience.without_erased(gone)
+    audience = audience.with_handles(known_handles(draft.campaign, ledger))
     return replace(draft, audience=audience, handles=state)
 
 

@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from runner.ledger import erased
 from runner.ledger.campaigns import account_links
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import acquaintances, follow_ups, holds, plans
 from runner.ledger.queries import totals
 from runner.message.acquaintance import Obstacle, bar_of
+from runner.message.erased import NOBODY
 from runner.message.plan import Change, Entry, Known, PlannedMessage
 from runner.message.prospect import Recipient, RowSkip
 from runner.message.status import OPEN, MessageStatus
 from runner.planning.draft import Draft
+from runner.planning.erased_rows import without_erased
 from runner.planning.eta import Stretch, hours_of
 from runner.planning.planner import Pick, Render, StepPlan, plan_messages, render_with
 from runner.planning.variants import picker
@@ -224,9 +227,12 @@ def planned_entries(
     # A ledger without a message knows no recipient: then none need be looked up.
     asked = ledger if ledger and ledger.read(plans.has_messages) else None
 
+    # Read here, while a plan that is written keeps others from erasing anybody.
+    gone = ledger.read(erased.people) if ledger else NOBODY
+    its_rows = draft.audience.rows()
     rows = 0
     for chunk in plan_messages(
-        draft.audience.rows(),
+        without_erased(its_rows, draft.audience, gone) if gone else its_rows,
         render,
         draft.campaign.senders,
         known,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from runner.audience.listed_handles import handles_resolved
+from runner.audience.listed_handles import handles_resolved, without_erased
 from runner.audience.suppression import PeopleList, refuse_errors
 from runner.errors import UsageError
 from runner.findings import Level
+from runner.ledger import erased
 from runner.ledger.ledger import Ledger
 from runner.message.handle import KeptHandle
 from runner.project.people import RESOLVE, kept_handle
@@ -14,6 +15,7 @@ from runner.project.people import RESOLVE, kept_handle
 def with_handles(ledger: Ledger, read: PeopleList, platform: str) -> PeopleList:
     """Return a list with the ids that are kept for its handles. Raises UsageError for one without:
     it would protect nobody."""
+    read = without_erased(read, platform, ledger.read(erased.people))
     found: dict[str, KeptHandle] = {}
     for handle in read.handles:
         kept = kept_handle(ledger, handle, platform, None)

@@ -40,7 +40,7 @@ def move(
             mark = Moved(target.place, there, done=False)
             source.write(transfer.leave, mark)
         try:
-            _copy(source, folder, target, progress, seen=mark.done)
+            _copy(source, folder, target, progress, clock.now(), seen=mark.done)
         except BaseException:
             if not mark.done:
                 _keep_file(source, target)
@@ -73,7 +73,13 @@ def _open_both(location: str, to: str, clock: Clock) -> Iterator[tuple[Ledger, P
 
 
 def _copy(
-    source: Ledger, folder: Path, target: Ledger, progress: CopyProgress, *, seen: bool
+    source: Ledger,
+    folder: Path,
+    target: Ledger,
+    progress: CopyProgress,
+    at: float,
+    *,
+    seen: bool,
 ) -> None:
     with source.reading() as reading:
         total, done = transfer.rows_of(reading), 0
@@ -83,7 +89,7 @@ def _copy(
             done += rows
             progress(done, total)
 
-        target.write(transfer.bring, reading, folder, target.place, copied, seen=seen)
+        target.write(transfer.bring, reading, folder, target.place, copied, at, seen=seen)
 
 
 def _keep_file(source: Ledger, target: Ledger) -> None:

@@ -15,11 +15,12 @@ from pathlib import Path
 import platformdirs
 
 from runner.errors import LedgerError, OldLedger
-from runner.ledger import rehearsals
+from runner.ledger import erased, rehearsals
 from runner.ledger.copies import staleness
 from runner.ledger.copies.seen_ledgers import SeenLedger
 from runner.ledger.copies.staleness import Newest, ProgressMarks
 from runner.ledger.ledger import Ledger
+from runner.message.erased import ErasedPeople
 
 MEMORY_VARIABLE = "RUN_CAMPAIGN_MEMORY"
 """Names a folder to remember ledgers in, instead of the user's state folder."""
@@ -62,7 +63,9 @@ def allow_changes(
         remembered = _remembered(seen_ledger, lost)
         found = ledger.read(staleness.progress_marks)
         if accept:
-            advanced = ledger.write(staleness.accept, remembered, names, at)
+            others = (other.erased() for other in lost)
+            gone = reduce(ErasedPeople.joined, others, seen_ledger.erased())
+            advanced = ledger.write(staleness.accept, remembered, names, at, gone)
             _is_written(tell, *(other.outdate for other in lost))
             tell(
                 "going on with an old copy of the ledger: messages that it may not know of "
@@ -113,6 +116,13 @@ def _remember_action(seen_ledger: SeenLedger, ledger: Ledger, before: Newest | N
         newest = ledger.read(staleness.newest_action)
         if newest is not None and not newest.is_same(before):
             seen_ledger.remember(ProgressMarks(newest={f"{socket.gethostname()} actions": newest}))
+
+
+def remember_erased(ledger: Ledger, environ: Mapping[str, str]) -> None:
+    """Remember who was erased, so that an older copy of the ledger is told when it is gone on
+    with."""
+    with contextlib.suppress(OSError):  # told when the command began
+        seen_ledgers(ledger, environ)[0].remember_erased(ledger.read(erased.people))
 
 
 def refuse_old_copy(ledger: Ledger, environ: Mapping[str, str]) -> SeenLedger:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from runner.errors import RunnerError
 from runner.events import Asking, Notice
+from runner.ledger import erased
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import acquaintances, plans
+from runner.ledger.messages import acquaintances, decisions, plans
 from runner.message.acquaintance import SkipRules, bar_of, is_fresh, one_name
 from runner.message.prospect import Prospect, Recipient
 from runner.message.status import MessageStatus
@@ -65,7 +66,7 @@ async def ask_about_known(
         rest = iter(due)
         while chunk := list(islice(rest, ASKED_AT_ONCE)):
             found = await ask(people, chunk, ledger, clock.now())
-            ledger.write(acquaintances.keep, found, lane, platform)
+            ledger.write(decisions.keep_acquaintances, found, lane, platform)
             asked += len(chunk)
             bus.emit(Asking(clock.now(), campaign.name, asked, len(due)))
     finally:
@@ -83,12 +84,15 @@ def _prospects(draft: Draft) -> Iterator[list[Recipient]]:
 def _due(draft: Draft, ledger: Ledger, lane: str, now: float) -> list[str]:
     """Return whom to ask about."""
     due, platform = [], draft.campaign.api.platform
+    gone = ledger.read(erased.people)
     for chunk in _prospects(draft):
         ids = [each.id for each in chunk]
         told = ledger.read(acquaintances.known_among, ids, lane, platform)
         have = ledger.read(plans.known, draft.id, chunk, rehearsal=draft.campaign.rehearsal)
         for each in chunk:
             status = have[each].status if each in have else None
+            if gone and gone.has_id(each.id):
+                continue
             if status in _TO_WRITE and not is_fresh(told.get(each.id), now):
                 due.append(each.id)
     return due

@@ -18,8 +18,10 @@ from runner.campaign.schema import Campaign
 from runner.channels.base import AskLater, Token
 from runner.channels.factory import connect_x
 from runner.errors import RunnerError, UsageError
+from runner.ledger import erased
 from runner.ledger.ledger import Ledger, hold_lane, open_ledger
 from runner.ledger.messages import handles
+from runner.message.erased import NOBODY, ErasedPeople
 from runner.message.handle import HandleAnswer, KeptHandle, one_handle
 from runner.planning.draft import Draft, make_draft
 from runner.project.campaign_files import load
@@ -119,12 +121,12 @@ def kept_for(path: Path, options: Options, around: Surroundings) -> HandleTotals
         return _totals(audience)
     with open_ledger(location, read_only=True) as ledger:
         audience = make_draft(campaign, ledger).audience
-        return _totals(audience)
+        return _totals(audience, ledger.read(erased.people))
 
 
-def handles_of(audience: Audience) -> dict[str, str]:
+def handles_of(audience: Audience, gone: ErasedPeople = NOBODY) -> dict[str, str]:
     """Return the handles of a campaign's selected rows and of its lists, as they are written, by
-    their form for comparing."""
+    their form for comparing. Of people who are `gone` from the ledger nothing is asked."""
     found: dict[str, str] = {}
     if audience.by_handle:
         at, platform = audience.columns.index(audience.id_column), audience.campaign.api.platform
@@ -135,12 +137,13 @@ def handles_of(audience: Audience) -> dict[str, str]:
     for each in audience.lists:
         for handle in each.handles:
             found.setdefault(one_handle(handle), handle)
-    return found
-
-
-def _totals(audience: Audience) -> HandleTotals:
     platform = audience.campaign.api.platform
-    return HandleTotals(platform, handles_of(audience), dict(audience.handles))
+    return {key: name for key, name in found.items() if not gone.has_handle(platform, key)}
+
+
+def _totals(audience: Audience, gone: ErasedPeople = NOBODY) -> HandleTotals:
+    platform = audience.campaign.api.platform
+    return HandleTotals(platform, handles_of(audience, gone), dict(audience.handles))
 
 
 def _refuse_other(campaign: Campaign, asked: HandleOptions) -> None:
@@ -183,7 +186,7 @@ class _Asking:
                 f"{campaign.path} has no handles to resolve",
                 "for a sheet with handles write prospects: {id: COLUMN, id_type: username}",
             )
-        found = _totals(audience)
+        found = _totals(audience, self.ledger.read(erased.people))
         token = self._x_token() if self.asked.via_x else None  # or told before anything is asked
         if self.asked.take_changed:
             self._keep(found, _taken(found))

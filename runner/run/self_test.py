@@ -11,6 +11,7 @@ from runner.campaign.schedules import Schedule
 from runner.campaign.schema import Campaign
 from runner.clock import iso
 from runner.errors import AudienceError, RunnerError, UsageError
+from runner.ledger import erased
 from runner.ledger.campaigns import account_links, registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger, open_ledger
@@ -90,8 +91,10 @@ def run_test(
 
 
 def _refuse_unwanted(ledger: Ledger, to: str, now: float) -> None:
-    """Raise RunnerError for an id on hold or on the ledger's do-not-contact list: the message would
-    wait without a word."""
+    """Raise RunnerError for an id that was erased, or is on hold or on the ledger's do-not-contact
+    list: the message would wait without a word."""
+    if ledger.read(erased.erased_at, to) is not None:
+        raise RunnerError(f"{to} was erased: nothing goes there", "name another id")
     if to not in ledger.read(totals.unwanted_among, [to], now):
         return
     held = ledger.read(holds.hold_of, to)

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.invocation import Invocation
-from runner.cli.ledger import ledger_to_change, ledger_to_read, people_in_ledger
+from runner.cli.ledger import (
+    ledger_to_change,
+    ledger_to_read,
+    people_in_ledger,
+    tell_erased,
+)
 from runner.cli.options import examples, kind_options, state_option
 from runner.cli.output import json_text, table
 from runner.clock import SystemClock, iso
@@ -97,7 +102,8 @@ def command(
             wanted |= dict.fromkeys(with_handles(ledger, listed, platform).people)
         control_holds.hold(ledger, clock, wanted, ends, why=why, by=user(), via=CLI)
         told = "" if ends is None else f" until {_local(ends)}"
-        click.echo(f"on hold: {number(len(wanted))}{told} ({ledger.place})")
+        count = tell_erased(ledger, wanted)
+        click.echo(f"on hold: {number(count)}{told} ({ledger.place})")
         left = wait_until_none_leaves(ledger, clock, recipients=wanted)
     if left.held_back:
         click.echo(f"turned back into the queue: {number(left.held_back)} messages")

@@ -9,7 +9,12 @@ from typing import Any, TypeVar
 import click
 
 from runner.cli.invocation import Invocation
-from runner.cli.ledger import ledger_to_change, ledger_to_read, people_in_ledger
+from runner.cli.ledger import (
+    ledger_to_change,
+    ledger_to_read,
+    people_in_ledger,
+    tell_erased,
+)
 from runner.cli.options import compared_ids, examples, kind_options, state_option
 from runner.cli.output import json_text, table
 from runner.clock import SystemClock, iso
@@ -181,7 +186,7 @@ def _suppress(
     with ledger_to_change(state, make=state is not None) as ledger:
         wanted = people(ledger)
         stopped = suppress(ledger, clock, wanted, why=why, by=user(), via=CLI)
-        click.echo(f"on the list: {number(len(wanted))} ({ledger.place})")
+        click.echo(f"on the list: {number(tell_erased(ledger, wanted))} ({ledger.place})")
         left = wait_until_none_leaves(ledger, clock, recipients=wanted)
     if stopped + left.held_back:
         click.echo(f"taken out of the queue: {number(stopped + left.held_back)} messages")

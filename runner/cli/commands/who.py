@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from runner.audience.handles import HANDLE_COLUMNS
 from runner.cli.invocation import Invocation
 from runner.cli.ledger import ledger_to_read
 from runner.cli.options import examples, state_option
@@ -31,14 +32,15 @@ from runner.ledger.queries.people import PersonMessage, Story
 @click.pass_obj
 def command(call: Invocation, /, person: str, as_json: bool, state: str | None) -> int:
     """Show a person's messages in all campaigns: texts, when, from whom, why skipped, answers,
-    holds, and the do-not-contact list. Reads the ledger only.
+    holds, and the do-not-contact list. Reads the ledger only. With --json also every row of every
+    table that is about them: all that is kept.
 
     ID is an id, the beginning of one, or text in a cell of the sheet, such as a name.
     """
     call.about((), state)
     clock = SystemClock()
     with ledger_to_read(state) as ledger:
-        found = ledger.read(people.stories, person, clock)
+        found = ledger.read(people.stories, person, clock, HANDLE_COLUMNS)
     if as_json:
         click.echo(json_text([_as_json(each) for each in found]))
     elif not found:
@@ -51,6 +53,8 @@ def command(call: Invocation, /, person: str, as_json: bool, state: str | None) 
 
 def _lines(story: Story, now: float) -> Iterable[str]:
     yield f"{safe(story.recipient)}"
+    if story.erased_at is not None:
+        yield f"  erased {moment(story.erased_at, now)}: nothing is kept, and nobody writes to them"
     if story.listed is not None:
         why = f": {safe(story.listed.why)}" if story.listed.why else ""
         yield f"  on the do-not-contact list since {moment(story.listed.since, now)}{why}"
@@ -105,4 +109,6 @@ def _as_json(story: Story) -> dict[str, Any]:
             }
             for each in story.messages
         ],
+        "erased_at": iso(story.erased_at) or None,
+        "records": story.records,
     }

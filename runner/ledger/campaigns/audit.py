@@ -40,6 +40,7 @@ class Act(StrEnum):
     UNHOLD = "unhold"
     NOT_A_REPLY = "not_a_reply"
     REST_WITH = "rest_with"  # one variant for all who are not written to yet
+    ERASE = "erase"  # whom is not written down
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from runner.ledger.campaigns.registry import CampaignRow, find_campaign
+from runner.ledger.erased import without_erased
 from runner.ledger.locks import lock_submissions
 from runner.ledger.schema import campaign, lane, message, submission
 from runner.ledger.statements import texts_of
@@ -81,7 +82,7 @@ def submit(
             path=path,
             file=file,
             start=start,
-            suppressed=json.dumps(sorted(suppressed)),
+            suppressed=json.dumps(without_erased(connection, sorted(suppressed))),
             submitted_at=at,
             said_by=by,
             wakes=woken,

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from runner.ledger.copies.staleness import Newest, ProgressMarks
 from runner.ledger.locks import hold_live_file, hold_seen_file, is_live
+from runner.message.erased import NOBODY, ErasedPeople
 from runner.passwords import hide_password
 
 
@@ -33,6 +34,17 @@ class SeenLedger:
         """Read how far the ledger was seen at most; nothing when it was never seen, or the file
         cannot be read."""
         return _read(self.file).marks
+
+    def erased(self) -> ErasedPeople:
+        """Read whom this machine has erased from the ledger: hashes, with the keys of these."""
+        return _read(self.file).erased
+
+    def remember_erased(self, people: ErasedPeople) -> None:
+        """Remember who was erased, so that an older copy of the ledger is told. Raises OSError
+        where that cannot be written."""
+        with self.locked():
+            kept = _read(self.file)
+            self._write(kept.marks, kept.moved_to, outdated=kept.outdated, erased=people)
 
     def moved_to(self) -> str:
         """Read the place to which the ledger has moved from here; empty if it has not."""
@@ -124,11 +136,20 @@ class SeenLedger:
             seen = self.marks()
             self._write(replace(seen, changes=seen.changes + 1), self.moved_to(), outdated=True)
 
-    def _write(self, seen: ProgressMarks, moved_to: str, *, outdated: bool = False) -> None:
+    def _write(
+        self,
+        seen: ProgressMarks,
+        moved_to: str,
+        *,
+        outdated: bool = False,
+        erased: ErasedPeople = NOBODY,
+    ) -> None:
         partial = self.file.with_suffix(".partial")
         with partial.open("w", encoding="utf-8") as stream:
             more = {"place": self.place, "moved_to": moved_to, "outdated": outdated}
-            json.dump(asdict(seen) | more, stream)
+            gone = _read(self.file).erased.joined(erased)
+            hashes = {"erased": {"keys": gone.keys, "hashes": sorted(gone.hashes)}} if gone else {}
+            json.dump(asdict(seen) | more | hashes, stream)
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(self.file)
@@ -139,6 +160,7 @@ class _Remembered(NamedTuple):
     place: str = ""
     moved_to: str = ""
     outdated: bool = False
+    erased: ErasedPeople = NOBODY
 
 
 def _read(file: Path) -> _Remembered:
@@ -150,7 +172,9 @@ def _read(file: Path) -> _Remembered:
         seen = ProgressMarks(int(kept["changes"]), int(kept["attempts"]), names, newest)
         # Older versions kept what stood in the query of a database's URL.
         place, moved_to = (hide_password(str(kept.get(key, ""))) for key in ("place", "moved_to"))
-        return _Remembered(seen, place, moved_to, bool(kept.get("outdated")))
+        gone = kept.get("erased", {"keys": (), "hashes": ()})
+        people = ErasedPeople(tuple(gone["keys"]), frozenset(gone["hashes"]))
+        return _Remembered(seen, place, moved_to, bool(kept.get("outdated")), people)
     except (OSError, ValueError, KeyError, TypeError):
         return _Remembered()
 

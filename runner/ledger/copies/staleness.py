@@ -26,9 +26,13 @@ from sqlalchemy import (
 )
 
 from runner.clock import iso
+from runner.ledger import erased
+from runner.ledger.campaigns.audit import CLI
 from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.erasure.erasure import erase_again
 from runner.ledger.schema import action, attempt, campaign, message, note, set_note
 from runner.ledger.statements import Prepared
+from runner.message.erased import NOBODY, ErasedPeople
 from runner.message.evidence import AttemptOutcome, Evidence
 from runner.message.key import message_key
 from runner.message.prospect import Recipient
@@ -186,13 +190,20 @@ def tell_old(connection: Connection, what: str) -> None:
 
 
 def accept(
-    connection: Connection, remembered: ProgressMarks, names: Iterable[str], at: float
+    connection: Connection,
+    remembered: ProgressMarks,
+    names: Iterable[str],
+    at: float,
+    gone: ErasedPeople = NOBODY,
 ) -> ProgressMarks:
     """Go on with an old copy: from here on it is the ledger, further than any other copy.
 
     What a lost run may have sent of its campaigns, and of `names`, is presumed to be sent
     (`presume`), from now on: people may have been added to the files after the copy was made.
+    People who are `gone`, erased since, are erased from it too.
     """
+    erased.take_over(connection, gone, at)
+    erase_again(connection, at, by="--accept-old-ledger", via=CLI)
     own = progress_marks(connection)
     real = ~campaign.c.is_test, ~campaign.c.rehearsal
     first_planned = select(campaign.c.name, campaign.c.created_at).where(*real)

@@ -15,7 +15,9 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Connection, Table, func, insert, select, text
 
 from runner.errors import LedgerError
+from runner.ledger.campaigns.audit import CLI
 from runner.ledger.copies import staleness
+from runner.ledger.erasure.erasure import erase_again
 from runner.ledger.errors import translate
 from runner.ledger.locks import lock_schema, refuse_live_runs
 from runner.ledger.messages.usage import STAMPED, joined_stamps
@@ -25,6 +27,7 @@ from runner.ledger.schema import (
     attempt,
     brake,
     campaign,
+    erased,
     feed,
     hold,
     inbound,
@@ -34,6 +37,7 @@ from runner.ledger.schema import (
     metadata,
     note,
     opt_out,
+    other_id,
     read_back,
     request,
     resolution,
@@ -61,7 +65,8 @@ Copied = Callable[[int], None]
 
 def rows_of(source: Connection) -> int:
     """Count the rows that are to be copied."""
-    tables = (*COPIED, suppression, opt_out, hold, feed, inbound, read_back)
+    people = (suppression, opt_out, hold, feed, inbound, read_back, erased, other_id)
+    tables = (*COPIED, *people)
     counts = [select(func.count()).select_from(table) for table in tables]
     return sum(source.execute(each).scalar_one() for each in counts)
 
@@ -100,11 +105,13 @@ def bring(
     folder: Path,
     place: str,
     copied: Copied,
+    at: float,
     *,
     seen: bool,
 ) -> None:
     """Copy all of `source`, a ledger in `folder`, into the ledger at `place`, if that has not been
-    done. `seen`: it is known to have arrived once.
+    done. `seen`: it is known to have arrived once. Who was erased from one of them is erased from
+    both.
 
     Raises LaneHeld if a run is live there, LedgerError for a campaign that is there.
     """
@@ -127,11 +134,13 @@ def bring(
         _merge_suppressions(target, source, copied)
         _merge_holds(target, source, copied)
         _merge_replies(target, source, above, copied)
+        _merge_erased(target, source, copied)
     _merge_lanes(target, source, above["run"])
     _merge_notes(target, source)
     for table in NUMBERED:
         _advance_sequence(target, table)
     target.execute(text(f"ANALYZE {', '.join(metadata.tables)}"))  # its statistics are stale
+    erase_again(target, at, by="db move", via=CLI)
     staleness.advance(target)
     set_note(target, _arrival_note(ledger), "arrived")
 
@@ -261,6 +270,16 @@ def _merge_replies(
                 " torn_at = coalesce(feed.torn_at, excluded.torn_at)"
             )
         target.execute(text(f"INSERT INTO {table.name} SELECT * FROM its ON CONFLICT {known}"))
+        target.execute(text("DROP TABLE its"))
+
+
+def _merge_erased(target: Connection, source: Connection, copied: Copied) -> None:
+    """Copy the hashes of who was erased (the notes have the key that they were made under), and by
+    which ids people are known."""
+    for table in (erased, other_id):
+        target.execute(text(f"CREATE TEMP TABLE its (LIKE {table.name}) ON COMMIT DROP"))
+        _copy(target, source, table, {}, copied, into="its")
+        target.execute(text(f"INSERT INTO {table.name} SELECT * FROM its ON CONFLICT DO NOTHING"))
         target.execute(text("DROP TABLE its"))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 
 from sqlalchemy import Connection, select, text
 
+from runner.ledger import erased
 from runner.ledger.schema import acquaintance, message, note, set_note
 from runner.ledger.statements import Prepared, given, texts_of
 from runner.message.acquaintance import FRESH, Acquaintance, Talk
@@ -57,7 +58,8 @@ _AMONG = Prepared(
 
 
 def keep(connection: Connection, answers: Iterable[Acquaintance], lane: str, platform: str) -> None:
-    """Keep answers, in place of earlier ones about the same people."""
+    """Keep answers, in place of earlier ones about the same people; none about erased ones."""
+    gone = erased.people(connection)
     rows = [
         {
             **each._asdict(),
@@ -67,6 +69,7 @@ def keep(connection: Connection, answers: Iterable[Acquaintance], lane: str, pla
             "talk": "" if each.talk is None else json.dumps(each.talk),
         }
         for each in answers
+        if not gone.has_id(each.recipient)
     ]
     if rows:
         connection.execute(_KEEP, rows)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Connection, case, delete, exists, insert, select, update
 
+from runner.ledger import erased
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind
 from runner.ledger.locks import lock_all_campaigns, lock_campaign, lock_claims
-from runner.ledger.messages import follow_ups, holds
+from runner.ledger.messages import acquaintances, follow_ups, holds
 from runner.ledger.messages.follow_ups import TO_COME
 from runner.ledger.messages.outcomes import invalidate_plan
 from runner.ledger.messages.suppression import skip_own_list, skip_suppressed
+from runner.ledger.rehearsals import is_rehearsal
 from runner.ledger.schema import attempt, hold, message, opt_out, status_is, suppression
 from runner.ledger.statements import texts_of
+from runner.message.acquaintance import Acquaintance
 from runner.message.evidence import MAY_HAVE_SENT
 from runner.message.status import OPEN, MessageStatus
 
@@ -64,6 +67,7 @@ def _wanted(request: RetryRequest) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [
         message.c.campaign == request.campaign,
         message.c.status.in_(request.statuses or RETRYABLE),
+        ~erased.is_erased(),
     ]
     if request.reasons:
         conditions.append(message.c.reason.in_(request.reasons))
@@ -131,11 +135,12 @@ def suppress_each(
     connection: Connection, wanted: Mapping[str, tuple[str, float]], team: str = ""
 ) -> tuple[list[str], int]:
     """Do as `suppress`, with a reason and a time for each, and return also who is new on the list.
-    A person who is on it already stays on it with the reason and time that it has. `team`: they
-    have opted out of its messages; without one the entry is for everybody, whatever it was."""
+    A person who is on it already stays on it with the reason and time that it has; one who was
+    erased is not written down. `team`: they have opted out of its messages; without one the entry
+    is for everybody, whatever it was."""
     lock_all_campaigns(connection)
     lock_claims(connection)
-    ids = list(wanted)
+    ids = erased.without_erased(connection, wanted)
     _wait_for_recording(connection, ids)
     added: list[str] = []
     stopped = 0
@@ -223,11 +228,12 @@ def hold_each(
     by: str,
 ) -> list[str]:
     """Put recipients on hold until then (Unix s; None: until they are taken off), whatever hold
-    they had, and return whose that changed. Their queued messages stay as they are."""
+    they had, and return whose that changed. Their queued messages stay as they are. Of people who
+    were erased nothing is written down."""
     lock_all_campaigns(connection)
     lock_claims(connection)
     connection.execute(delete(hold).where(hold.c.until <= at))
-    wanted = list(dict.fromkeys(ids))
+    wanted = erased.without_erased(connection, dict.fromkeys(ids))
     changed: list[str] = []
     for start in range(0, len(wanted), 500):
         part = wanted[start : start + 500]
@@ -254,3 +260,17 @@ def unhold(connection: Connection, ids: Iterable[str], at: float) -> list[str]:
     if found:
         holds.count_change(connection)
     return found
+
+
+def keep_acquaintances(
+    connection: Connection, answers: Sequence[Acquaintance], lane: str, platform: str
+) -> None:
+    """Keep what Inbox said of people. Who is erased by another id of the same contact is put on the
+    do-not-contact list: only now it is known that they are the same."""
+    gone = erased.people(connection)
+    if gone and not is_rehearsal(lane):
+        same = [each for each in answers if each.contact and gone.has_id(each.contact)]
+        listed = {each.recipient: (erased.TO_ERASE, each.asked_at) for each in same}
+        if listed:
+            suppress_each(connection, listed)
+    acquaintances.keep(connection, answers, lane, platform)

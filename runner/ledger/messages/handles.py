@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, select, text
 
+from runner.ledger import erased
 from runner.ledger.schema import handle, note, set_note
 from runner.ledger.statements import Prepared, given, texts_of
+from runner.message.erased import of_handle
 from runner.message.handle import HandleAnswer, KeptHandle
 
 _CHANGES = "handles"
@@ -72,10 +74,19 @@ _OF_IDS = Prepared(
 
 
 def keep(
-    connection: Connection, answers: Iterable[KeptHandle], platform: str, *, rehearsal: bool
+    connection: Connection, answers: Sequence[KeptHandle], platform: str, *, rehearsal: bool
 ) -> None:
-    """Keep answers, in place of earlier ones to the same questions."""
-    rows = [{**each._asdict(), "platform": platform, "rehearsal": rehearsal} for each in answers]
+    """Keep answers, in place of earlier ones to the same questions. A handle of a person who was
+    erased is never asked for again."""
+    gone = erased.people(connection)
+    rows, names = [], []
+    for each in answers:
+        if gone and (gone.has_id(each.id) or gone.has_handle(platform, each.handle)):
+            names.append(of_handle(platform, each.handle))
+        else:
+            rows.append({**each._asdict(), "platform": platform, "rehearsal": rehearsal})
+    if names:
+        erased.add(connection, names, max(each.asked_at for each in answers))
     if rows:
         connection.execute(_KEEP, rows)
         set_note(connection, _CHANGES, str(int(changes(connection) or 0) + 1))

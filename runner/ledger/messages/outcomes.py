@@ -19,6 +19,7 @@ from runner.ledger.messages.late_skips import LateSkip
 from runner.ledger.messages.suppression import skip_suppressed
 from runner.ledger.schema import attempt, campaign, message
 from runner.ledger.statements import Prepared, bound, each_of, given, texts_of
+from runner.message.erased import is_placeholder
 from runner.message.evidence import AttemptOutcome, Evidence, judge
 from runner.message.outcome import NOT_AS_ASKED
 from runner.message.status import MOVES, OPEN, MessageStatus
@@ -73,6 +74,7 @@ _BEFORE = Prepared(
         select(
             message.c.id,
             message.c.attempts,
+            message.c.recipient,
             message.c.status,
             message.c.tries,
             message.c.message_id,
@@ -97,10 +99,12 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
     now: dict[int, _Before] = {}
     retried: list[int] = []
     followed: set[int] = set()
-    for id, number, status, tries, message_id, is_followed in rows:
+    for id, number, recipient, status, tries, message_id, is_followed in rows:
         now[id] = _Before(status, tries, message_id)
         if is_followed:
             followed.add(id)
+        if is_placeholder(recipient):
+            results = [_anonymous(each) if each.message == id else each for each in results]
         if number > 1:
             retried.append(id)
     unproven = unproven_attempts(connection, retried)
@@ -156,6 +160,11 @@ def record(connection: Connection, results: list[Result]) -> list[Recorded]:
         else done
         for result, done in zip(results, told, strict=True)
     ]
+
+
+def _anonymous(result: Result) -> Result:
+    """Return a late truth about an erased person without what would name them."""
+    return result._replace(message_id="", thread_id="", request_id="", detail="")
 
 
 def _with_ids_of_their_own(connection: Connection, results: list[Result]) -> list[Result]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, exists, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, exists, func, literal_column, select, text, update
 
+from runner.ledger import erased
 from runner.ledger.campaigns import submissions
 from runner.ledger.locks import lock_all_campaigns, lock_claims
 from runner.ledger.messages import decisions, feeds, follow_ups, holds
@@ -79,8 +80,10 @@ class News:
 
 def record(connection: Connection, batch: Batch) -> News:
     """Record a batch: first what opt-outs and doubtful words stop, then the replies, then the place
-    in the feed. What was recorded before counts no second time."""
-    wanted = {each.message_id: each for each in batch.heard}
+    in the feed. What was recorded before counts no second time; of people who were erased nothing
+    is written down."""
+    gone = erased.people(connection)
+    wanted = {each.message_id: each for each in batch.heard if not gone.has_thread(each.thread_id)}
     if wanted:  # before it is known what is new: another process may be at it too
         lock_all_campaigns(connection)
         lock_claims(connection)
@@ -93,6 +96,8 @@ def record(connection: Connection, batch: Batch) -> News:
         _keep(connection, batch, new)
         answered = {each.answers for each in new if each.kind in (Kind.REPLY, Kind.UNREAD)}
         stopped += follow_ups.end_for(connection, {id for id in answered if id is not None})
+        if not is_rehearsal(batch.lane):
+            _keep_other_ids(connection, new)
         submissions.wake_for(connection, changed, batch.at)
     if batch.thread:
         feeds.was_read_back(connection, batch.lane, batch.thread)
@@ -301,6 +306,22 @@ def _release_unread(connection: Connection, batch: Batch, heard: Heard) -> list[
         if known is not None and not known.made_by and known.why == UNREAD_WHY:
             changed += decisions.unhold(connection, [id], batch.at)
     return changed
+
+
+def _keep_other_ids(connection: Connection, new: Sequence[Heard]) -> None:
+    """Keep which ids are of one person, where all of them were put on a list or on hold: that they
+    can be shown to that person, and erased."""
+    for each in new:
+        if each.said.wish in (Wish.OPT_OUT, Wish.UNSURE) or each.kind is Kind.UNREAD:
+            first, *others = _ids_of(connection, each)
+            rows = [{"id": id, "recipient": first} for id in others]
+            if rows:
+                connection.execute(_OTHER_IDS, rows)
+
+
+_OTHER_IDS = text(
+    "INSERT INTO other_id (id, recipient) VALUES (:id, :recipient) ON CONFLICT (id) DO NOTHING"
+)
 
 
 def _keep(connection: Connection, batch: Batch, new: Sequence[Heard]) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, exists, insert, select
 
+from runner.ledger import erased
 from runner.ledger.schema import message, tagged
 from runner.message.status import MessageStatus
 
@@ -31,6 +32,7 @@ def untagged(
             message.c.status == MessageStatus.SENT,
             message.c.message_id.is_not(None),
             message.c.id > after,
+            ~erased.is_erased(),
             ~done,
         )
         .order_by(message.c.id)

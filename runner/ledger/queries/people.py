@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
 from runner.clock import Clock
+from runner.ledger.erased import erased_at
+from runner.ledger.erasure.records import as_json, campaign_names, known_as, records
 from runner.ledger.messages import holds
 from runner.ledger.messages.holds import HeldPerson
 from runner.ledger.queries.message_lists import ListedMessage
@@ -41,26 +44,44 @@ class OnList(NamedTuple):
 
 
 class Story(NamedTuple):
-    """A person's messages, oldest first, and what keeps any more from them now."""
+    """A person's messages, oldest first, what keeps any more from them now, when they were erased
+    (Unix s), and all that is kept about them, for programs."""
 
     recipient: str
     messages: list[PersonMessage]
     listed: OnList | None
     hold: HeldPerson | None
+    erased_at: float | None
+    records: Mapping[str, Any]
 
 
-def stories(connection: Connection, text: str, clock: Clock) -> list[Story]:
-    """Return the stories of the people who are found by an id, the beginning of one, or a cell."""
+def stories(
+    connection: Connection, text: str, clock: Clock, handle_columns: Collection[str] = ()
+) -> list[Story]:
+    """Return the stories of the people who are found by an id, the beginning of one, or a cell.
+    `handle_columns`: names of columns of sheets that hold handles."""
     found: dict[str, list[ListedMessage]] = {}
     for each in search(connection, text, clock, within=WITHIN).rows:
         found.setdefault(each.recipient, []).append(each)
     if not found:
         found = {text: []}
-    told = [_story(connection, id, messages, clock.now()) for id, messages in found.items()]
-    return [each for each in told if each.messages or each.listed or each.hold]
+    names = campaign_names(connection)
+    told = []
+    for id, messages in found.items():
+        person = known_as(connection, [id] if id else [])
+        whole = records(connection, person, handle_columns)
+        as_told = as_json(whole, person, names)
+        told.append(_story(connection, id, messages, clock.now(), as_told))
+    return [each for each in told if each.erased_at or any([*each[1:4], *each.records.values()])]
 
 
-def _story(connection: Connection, id: str, messages: list[ListedMessage], now: float) -> Story:
+def _story(
+    connection: Connection,
+    id: str,
+    messages: list[ListedMessage],
+    now: float,
+    whole: Mapping[str, Any],
+) -> Story:
     on_list = select(suppression.c.reason, suppression.c.added_at)
     row = connection.execute(on_list.where(suppression.c.recipient == id)).one_or_none()
     hold = holds.hold_of(connection, id)
@@ -69,6 +90,8 @@ def _story(connection: Connection, id: str, messages: list[ListedMessage], now: 
         [PersonMessage(each, _answers(connection, each.message)) for each in reversed(messages)],
         None if row is None else OnList(*row),
         hold if hold is not None and hold.lasts(now) else None,
+        erased_at(connection, id),
+        whole,
     )
 
 

@@ -48,9 +48,10 @@ def unplanned(connection: Connection, campaigns: Collection[int]) -> int:
 
 def is_own_result() -> ColumnElement[bool]:
     """Return the condition that a skipped row is a result of its own: one that was only not
-    selected is covered by its recipient's message, if there is one."""
+    selected, or whose person was erased, is covered by its recipient's message, if there is
+    one."""
     return or_(
-        row_skip.c.reason != SkipReason.NOT_SELECTED,
+        row_skip.c.reason.not_in((SkipReason.NOT_SELECTED, SkipReason.ERASED)),
         ~exists().where(  # `+ 0`: to be looked for by the recipient, not among a whole campaign
             message.c.campaign + 0 == row_skip.c.campaign,
             message.c.recipient == row_skip.c.recipient,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from runner.errors import ChannelError, LaneEnding
 from runner.events import MessageSkipped
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import acquaintances
+from runner.ledger.messages import acquaintances, decisions
 from runner.ledger.messages.late_skips import LateSkip, skip_late
 from runner.ledger.messages.queue import QueuedMessage
 from runner.message.acquaintance import Acquaintance, SkipRules, Talk, bar_of, is_fresh
@@ -77,7 +77,7 @@ class AcquaintanceCheck:
                 lane.stops.stop_by_guard(queued.campaign, why)
             return
         self._failures = 0
-        lane.ledger.write(acquaintances.keep, told, lane.id, self.platform)
+        lane.ledger.write(decisions.keep_acquaintances, told, lane.id, self.platform)
 
 
 async def _rest(lane: Lane, seconds: float) -> None:

@@ -45,8 +45,8 @@ def merge(base: Document, child: Document) -> Document:
             value[key] = _merged(value[key], said, at, replaced, moves)
 
     def of_base(loc: Loc) -> Loc | None:
-        gone = loc[:1] in (("name",), ("extends",))
-        return None if gone or any(loc[:end] in replaced for end in range(len(loc) + 1)) else loc
+        is_own = bool(loc) and loc[0] in OWN
+        return None if is_own or any(loc[:end] in replaced for end in range(len(loc) + 1)) else loc
 
     def of_child(loc: Loc) -> Loc | None:
         for end in (1, 2, 3):
@@ -87,9 +87,9 @@ def in_full(document: Document) -> Document:
         value["senders"] = tuple(senders)
     if isinstance(value.get("locked"), str):
         value["locked"], moves[("locked",)] = (value["locked"],), ("locked", 0)
-    value["suppress"], at, to = _suppress_in_full(value.get("suppress"))
-    if value["suppress"] is None and "suppress" not in document.value:
-        del value["suppress"]
+    lists, at, to = _suppress_in_full(value.get("suppress"))
+    if "suppress" in value:
+        value["suppress"] = lists
 
     def move(loc: Loc) -> Loc:
         if at and loc[: len(at)] == at:

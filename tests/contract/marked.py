@@ -109,6 +109,7 @@ def mark_person(connection: Connection, campaign: int, run: int) -> Marks:
         columns=json.dumps({"handle": f"@{HANDLE}"}),
     )
     add(schema.suppression, recipient=ID, added_at=3.0)
+    add(schema.opt_out, recipient=ID, team="acme")
     add(schema.hold, recipient=ID, made_at=3.0)
     add(
         schema.handle,

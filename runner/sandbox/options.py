@@ -123,6 +123,7 @@ class Options:
     x_requests: int = X_REQUESTS
     answers: Answers = NO_ANSWERS
     feed: FeedSettings = field(default_factory=FeedSettings)
+    accepts: Callable[[], None] = lambda: None  # called with each send that was accepted
 
     def __post_init__(self) -> None:
         if self.compare not in ("value", "bytes"):

@@ -121,7 +121,7 @@ def read_act(value: Any, where: str) -> Act:
         if given is not True:
             raise ValueError(f"{where}: {kind} must be true")
     elif not isinstance(given, str) or not given:
-        raise ValueError(f"{where}: {kind} must be a text")
+        raise ValueError(f"{where}: {kind} must be a text; yes and no need quotes")
     if kind == "delete" and given not in ("self", "all"):
         raise ValueError(f"{where}: delete must be self or all")
     to, share = value.get("to", 1), value.get("share", 1.0)

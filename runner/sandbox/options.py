@@ -97,6 +97,7 @@ class Options:
     record: Path | None = None
     seed: int = 0
     latency: float = 0.0
+    keepalive: float = 3630.0  # of a connection that nothing is asked on; aiohttp's default
     clock: Clock = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     links: Iterable[AccountLink] | None = None

@@ -31,7 +31,7 @@ from runner.cli.rehearsal.stand_in import stand_in
 from runner.clock import SystemClock
 from runner.errors import RunnerError
 from runner.events import Event, EventBus, Planned
-from runner.formats import number
+from runner.formats import number, safe
 from runner.ledger.ledger import open_ledger
 from runner.planning.eta import zone_of
 from runner.project.campaign_files import load
@@ -52,13 +52,16 @@ T = TypeVar("T")
 ANSWER_SECONDS = 0.15
 """Seconds in which the stand-in answers, in virtual time. Our own choice."""
 
+KEPT_SECONDS = 1.0
+"""Seconds for which a connection is kept: the client looks after each one every few seconds."""
+
 LOOKS_EVERY = 3600.0
 """Seconds between looks for what people have stopped: nobody can, since the ledger is thrown
 away."""
 
-READ_EVERY = 60.0
-"""Seconds between readings of replies for each day rehearsed: 1,440 readings in all at the most,
-however long it is."""
+READ_EVERY = 120.0
+"""Seconds between readings of replies for each day rehearsed: at most 720 readings in all, however
+long it is. Our own choice: they are most of what a long rehearsal of few people costs."""
 
 MANY = 20_000
 """Messages from which on a person is told that it will take long."""
@@ -131,8 +134,15 @@ class _Rehearsal:
         """Return a rehearsal that begins now."""
         loop = VirtualLoop()
         clock = VirtualClock(loop, SystemClock().now())
-        habits: dict[str, Any] = {"latency": ANSWER_SECONDS, "answers": answers, "specials": {}}
-        sandbox = stand_in(campaigns, faults, clock=clock.now, **habits)
+        sandbox = stand_in(
+            campaigns,
+            faults,
+            clock=clock.now,
+            latency=ANSWER_SECONDS,
+            keepalive=KEPT_SECONDS,
+            answers=answers,
+            specials={},
+        )
         options = replace(
             options_of(said),
             yes=True,
@@ -271,6 +281,10 @@ class _Rehearsal:
         click.echo(f"rehearsed: {span}", err=err)
         click.echo(table.text(now), err=err)
         tell_run_end(self.result, None, err=err)
+        for each in self.result.statuses:
+            if (brake := each.brake) is not None:
+                when = at_text(brake.at, table.zone)
+                click.echo(f"{each.campaign}: stopped {when}: {safe(brake.why)}", err=err)
         if self.killed:
             times = "once" if self.killed == 1 else f"{self.killed} times"
             click.echo(f"the run was killed {times} and started again", err=err)

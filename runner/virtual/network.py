@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 Address = tuple[str, int]
@@ -29,18 +29,8 @@ class MemoryTransport(asyncio.Transport):
         self._unread: list[bytes | None] = []  # None: the end
         self.peer: MemoryTransport | None = None
 
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        return self._protocol
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        assert isinstance(protocol, asyncio.Protocol)
-        self._protocol = protocol
-
     def is_closing(self) -> bool:
         return self._closing
-
-    def is_reading(self) -> bool:
-        return not self._paused and not self._closing
 
     def pause_reading(self) -> None:
         self._paused = True
@@ -49,21 +39,9 @@ class MemoryTransport(asyncio.Transport):
         self._paused = False
         self._loop.call_soon(self._read)
 
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Do nothing: what is written is taken at once."""
-
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         if data and not self._closing and not self._ended:
             self._send(bytes(data))
-
-    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None:
-        self.write(b"".join(list_of_data))
-
-    def can_write_eof(self) -> bool:
-        return True
 
     def write_eof(self) -> None:
         if not self._ended:

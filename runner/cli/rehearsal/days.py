@@ -41,6 +41,7 @@ from runner.run.exit_code import RunResult
 from runner.run.handles import resolve_rehearsed
 from runner.run.options import Options, Surroundings
 from runner.run.run import run_campaigns
+from runner.sandbox.acts import perform_due
 from runner.sandbox.answers import USUAL_ANSWERS, Answers, Trouble, load_answers
 from runner.sandbox.server import Sandbox
 from runner.terminal.counters import Tally
@@ -251,6 +252,7 @@ class _Rehearsal:
             loop.call_at(trouble.after, self._befall, trouble.what)
 
     def _end_day(self, midnight: float) -> None:
+        perform_due(self.sandbox.service.store, midnight)
         self.table.count_waiting(midnight)
         self.progress.end_day(midnight)
 
@@ -276,6 +278,7 @@ class _Rehearsal:
     def _tell(self) -> int:
         err = self.said["log_format"] == "json"
         now, table = self.around.clock.now(), self.table
+        perform_due(self.sandbox.service.store, now)
         table.count_waiting(now)
         span = f"{at_text(table.start, table.zone)} to {at_text(now, table.zone)} ({table.zone})"
         click.echo(f"rehearsed: {span}", err=err)

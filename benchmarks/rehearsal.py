@@ -19,8 +19,7 @@ MOST_ROUNDS = 3
 AT_MOST = 60.0
 """Seconds of the largest."""
 OFFICE = (
-    "schedule: {timezone: Europe/London, windows: "
-    '[{days: mon-fri, from: "09:00", to: "17:30"}]}\n'
+    'schedule: {timezone: Europe/London, windows: [{days: mon-fri, from: "09:00", to: "17:30"}]}\n'
 )
 
 

@@ -46,7 +46,7 @@ TROUBLES = {
     "feed_torn": "the API has lost all events so far",
     "run_killed": "the run dies at its next send, before the answer, and is started again",
 }
-"""What can befall a rehearsal."""
+"""The kinds of troubles by their names."""
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _TIME = re.compile(r"(\d+(?:\.\d+)?)([smhd])?")
@@ -100,7 +100,7 @@ USUAL_ANSWERS = Answers(
         Act("colleague", "Hi, I'll take this from here", 86400.0, share=0.03),
     )
 )
-"""Who answers in a rehearsal that is not told: some at once, some after days, some after a second
+"""The answers in a rehearsal that is given none: some at once, some after days, some after a second
 message, some with an opt-out, some with a reaction, some by a colleague; most people never. The
 shares are our own choice."""
 

@@ -140,7 +140,7 @@ class Store:
         self.agenda = Agenda()
         self.accepted: list[dict[str, Any]] = []
         self.received: list[tuple[float, str]] = []
-        """When which person (platform id) wrote to an account, whatever became of the message."""
+        """The times at which people wrote to an account, with their platform ids."""
         self.tags: dict[str, str] = {}
         self.statuses: dict[str, str] = {}
         self._recorded_threads: dict[tuple[str, str], str] = {}

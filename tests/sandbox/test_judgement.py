@@ -1,13 +1,14 @@
 """What the sandbox's own list says of a rehearsal; the troubles of one."""
 
 import pytest
+import yaml
 
 from runner.sandbox.answers import Trouble, read_answers
 from runner.sandbox.judgement import doubled, happenings, written_after_answer
+from tests.documents import blocks, page
 
-from .client import LINK, Client, Time
+from .client import LINK, OTHER, Client, Time, events
 from .conftest import Start
-from .test_answers import OTHER, events
 
 
 async def kinds(api: Client) -> list[str]:
@@ -95,6 +96,14 @@ async def test_a_torn_feed_refuses_to_be_read_on(start: Start) -> None:
     await api.send(OTHER, "two")
     [event] = await events(api)
     assert event["seq"] > seen
+
+
+@pytest.mark.parametrize("name", ["docs/how-to.md", "docs/reference-commands.md"])
+def test_the_answers_in_the_pages_can_be_read(name: str) -> None:
+    shown = [block for block in blocks(page(name), "text") if "everyone:" in block]
+    assert shown
+    for block in shown:
+        assert read_answers(yaml.safe_load(block), rehearsal=True).everyone
 
 
 def test_troubles_are_of_rehearsals() -> None:

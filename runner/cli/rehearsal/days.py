@@ -71,7 +71,7 @@ SECONDS_EACH = 0.02
 """Seconds that a message takes, replies and all, as it was measured on 2 cores."""
 
 UNSOUND = 4
-"""Exit code where somebody got a message twice, or after an answer: see `RunResult.exit_code`."""
+"""Exit code where a person got a message twice, or after an answer: see `RunResult.exit_code`."""
 
 
 def rehearse_days(
@@ -92,13 +92,17 @@ def rehearse_days(
     click.echo("sandbox: nothing real is sent; the ledger is thrown away", err=as_json)
     for each in loaded:
         if each.api.version == "v1":
-            told = f"{each.name}: replies are not read on v1: nobody's answer stops anything"
+            told = f"{each.name}: replies are not read on v1: no answer stops anything"
             click.echo(told, err=as_json)
     with tempfile.TemporaryDirectory(prefix="run-campaign-") as folder:
         state = str(Path(folder) / LEDGER_NAME)
         rehearsal = _Rehearsal.of(loaded, campaigns, said, days, answers, faults, state)
         with rehearsal.shown():
-            return rehearsal.play()
+            failure = rehearsal.play()
+        code = rehearsal.tell()
+    if failure is not None:
+        raise failure
+    return code
 
 
 @dataclass(slots=True)
@@ -186,9 +190,8 @@ class _Rehearsal:
                 bus.watch(out.watch)
                 yield
 
-    def play(self) -> int:
-        """Live it through and tell how it went; return the exit code."""
-        failure: RunnerError | None = None
+    def play(self) -> RunnerError | None:
+        """Live it through; return what has ended it early. Raises that where nothing was sent."""
         try:
             with self.runner:
                 self._live()
@@ -197,11 +200,8 @@ class _Rehearsal:
         except RunnerError as error:
             if not self.sandbox.accepted:
                 raise
-            failure = error
-        code = self._tell()
-        if failure is not None:
-            raise failure
-        return code
+            return error
+        return None
 
     def _live(self) -> None:
         """Run the campaigns, again and again, until the days are over."""
@@ -275,7 +275,8 @@ class _Rehearsal:
             told = f"{event.campaign}: {number(event.added)} messages take about {minutes} min; "
             click.echo(f"{told}--limit 2000 rehearses a part of them", err=True)
 
-    def _tell(self) -> int:
+    def tell(self) -> int:
+        """Tell how it went; return the exit code."""
         err = self.said["log_format"] == "json"
         now, table = self.around.clock.now(), self.table
         perform_due(self.sandbox.service.store, now)

@@ -18,7 +18,7 @@ WIDTH = 24
 
 @dataclass(slots=True)
 class DayProgress:
-    """How far a rehearsal is, on stderr: its table is all that stands on stdout."""
+    """The progress of a rehearsal, on stderr: stdout is for its table."""
 
     table: DayTable
     days: int

@@ -14,6 +14,7 @@ from benchmarks import (
     instructions,
     machine,
     paced,
+    rehearsal,
     rivals,
     scale,
     sending,
@@ -43,6 +44,7 @@ PARTS: dict[str, Part] = {
     ),
     "startup": lambda sink, folder, said: startup.measure(sink, folder, 15, tell),
     "idle": lambda sink, folder, said: startup.idle(sink, folder, 4 * said.seconds, tell),
+    "rehearsal": lambda sink, folder, said: rehearsal.measure(sink, folder, said.rounds, tell),
     "endurance": lambda _, folder, said: endurance.measure(folder, said.minutes, tell),
     "workers": lambda sink, folder, said: workers.measure(
         sink, folder, said.rounds, said.seconds, tell

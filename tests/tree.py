@@ -12,7 +12,7 @@ from tests.documents import ROOT
 ORDER = (
     *("message", "campaign", "tables", "audience", "templating", "channels", "pacing", "ledger"),
     *("project", "planning", "sending", "control", "status", "run", "workers"),
-    *("terminal", "report", "dashboard", "cli", "sandbox"),
+    *("terminal", "report", "dashboard", "cli", "sandbox", "virtual"),
 )
 """Packages from the domain to what a person sees."""
 

@@ -63,6 +63,7 @@ def open_engine(
     worker: bool = False,
     even_moved: bool = False,
     patient: bool = True,
+    synced: bool = True,
 ) -> Engine:
     """Open an engine on the ledger at `location`: a file's path, or an SQLAlchemy URL. `worker`:
     others may take over from it.
@@ -70,13 +71,19 @@ def open_engine(
     A missing SQLite file is made (mode 0600), its schema too, unless `read_only`. An older one is
     brought up to date; in PostgreSQL only `upgrade` does that, since other hosts may use it. One
     that has moved is refused, unless `read_only` or `even_moved`. Not `patient`, which is for
-    reading: with few connections, and no statement longer than `VIEW_SECONDS`.
+    reading: with few connections, and no statement longer than `VIEW_SECONDS`. Not `synced`: a file
+    that is thrown away.
 
     Raises LedgerError (cannot be used), LedgerTooNew (made by a newer version), UsageError (bad
     URL).
     """
     return _open(
-        location, read_only=read_only, worker=worker, even_moved=even_moved, patient=patient
+        location,
+        read_only=read_only,
+        worker=worker,
+        even_moved=even_moved,
+        patient=patient,
+        synced=synced,
     )[0]
 
 
@@ -98,6 +105,7 @@ def _open(
     worker: bool = False,
     even_moved: bool = False,
     patient: bool = True,
+    synced: bool = True,
     upgrading: bool = False,
 ) -> tuple[Engine, int | None]:
     """Return the engine, and the schema that the ledger had before."""
@@ -111,7 +119,7 @@ def _open(
     made = file is not None and sqlite.make_file(file, read_only=read_only)
     engine = _create(url, read_only=read_only, worker=worker, patient=patient)
     if is_sqlite:
-        sqlite.configure(engine, read_only=read_only)
+        sqlite.configure(engine, read_only=read_only, synced=synced)
     else:
         postgresql.configure(engine, passwords_in(location), read_only=read_only, patient=patient)
     place = place_of(url)

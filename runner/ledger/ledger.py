@@ -37,11 +37,13 @@ Item = TypeVar("Item")
 
 
 class Ledger:
-    """An open ledger. `file` is None when it is not a file; `place` names it for people."""
+    """An open ledger. `file` is None when it is not a file; `place` names it for people. `in_loop`:
+    see `open_ledger`."""
 
-    def __init__(self, engine: Engine, location: str) -> None:
+    def __init__(self, engine: Engine, location: str, *, in_loop: bool = False) -> None:
         url = ledger_url(location)
         self._engine = engine
+        self._in_loop = in_loop
         self._writer: Writer | None = None
         self._transaction = self._committing
         self._lock_session: Connection | None = None
@@ -129,7 +131,7 @@ class Ledger:
         """Return `batch`'s result for `item`, committed together with whatever else waits.
         `within`: seconds that it may wait for others to share its commit with."""
         if self._writer is None:
-            self._writer = Writer(self._transaction, begins=claims.claim)
+            self._writer = Writer(self._transaction, claims.claim, in_loop=self._in_loop)
         result: T = await self._writer.submit(batch, item, within)
         if (
             self.file is None
@@ -208,15 +210,21 @@ def open_ledger(
     worker: bool = False,
     even_moved: bool = False,
     patient: bool = True,
+    in_loop: bool = False,
 ) -> Ledger:
     """Open the ledger at a path or URL, making it when it is not there (never if `read_only`). One
     that has moved is opened to be read, or if it may be `even_moved`. `worker`: others may take
     over from it. Not `patient`: for views, which end a statement that takes longer than people
-    wait."""
+    wait. `in_loop`: for a file that is thrown away, whose commits need no thread and no disk."""
     engine = open_engine(
-        location, read_only=read_only, worker=worker, even_moved=even_moved, patient=patient
+        location,
+        read_only=read_only,
+        worker=worker,
+        even_moved=even_moved,
+        patient=patient,
+        synced=not in_loop,
     )
-    return Ledger(engine, location)
+    return Ledger(engine, location, in_loop=in_loop)
 
 
 @contextmanager

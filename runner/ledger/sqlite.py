@@ -46,8 +46,9 @@ def read_only_url(url: URL) -> URL:
     return URL.create("sqlite", database=f"file:{quote(url.database or '')}", query=query)
 
 
-def configure(engine: Engine, *, read_only: bool) -> None:
-    """Set a WAL and a sync for every commit; a transaction that writes takes its lock at once."""
+def configure(engine: Engine, *, read_only: bool, synced: bool = True) -> None:
+    """Set a WAL and a sync for every commit, unless it is not to be `synced`; a transaction that
+    writes takes its lock at once."""
 
     @event.listens_for(engine, "connect")
     def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
@@ -58,7 +59,7 @@ def configure(engine: Engine, *, read_only: bool) -> None:
         cursor.execute("PRAGMA cell_size_check = ON")  # a damaged page is an error, not believed
         if not read_only:
             _use_wal(cursor)
-            cursor.execute("PRAGMA synchronous = FULL")
+            cursor.execute(f"PRAGMA synchronous = {'FULL' if synced else 'OFF'}")
             cursor.execute("PRAGMA fullfsync = ON")  # macOS: through the drive's cache too
         cursor.close()
 

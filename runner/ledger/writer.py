@@ -32,7 +32,7 @@ class _Pending(NamedTuple):
 
 
 class Writer:
-    """Commits, in its own thread, the items of an event loop.
+    """Commits, in its own thread, the items of an event loop; `in_loop`: in the loop itself.
 
     `transaction` makes the transaction of a group (True: some of it begins something); `begins` is
     the batch whose items do. After the first failure nothing is begun any more, whatever state the
@@ -40,7 +40,11 @@ class Writer:
     """
 
     def __init__(
-        self, transaction: Callable[[bool], AbstractContextManager[Connection]], begins: Batch
+        self,
+        transaction: Callable[[bool], AbstractContextManager[Connection]],
+        begins: Batch,
+        *,
+        in_loop: bool = False,
     ) -> None:
         self._transaction = transaction
         self._begins = begins
@@ -49,8 +53,10 @@ class Writer:
         self._handing_over: asyncio.Handle | None = None
         self._due = math.inf  # by the event loop's clock
         self._waiting: queue.SimpleQueue[list[_Pending] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="ledger-writer", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        if not in_loop:
+            self._thread = threading.Thread(target=self._work, name="ledger-writer", daemon=True)
+            self._thread.start()
 
     def submit(self, batch: Batch, item: object, within: float = 0.0) -> asyncio.Future[Any]:
         """Return a future of `batch`'s result for `item`, set once the commit is on disk. `within`:
@@ -74,16 +80,20 @@ class Writer:
         return future
 
     def _hand_over(self) -> None:
-        """Give the thread what was gathered."""
+        """Give the thread what was gathered; commit it if there is none."""
         self._handing_over = None
         gathered, self._gathered = self._gathered, []
-        self._waiting.put(gathered)
+        if self._thread is not None:
+            self._waiting.put(gathered)
+        elif gathered:
+            self._commit(gathered)
 
     def close(self) -> None:
         """Commit what waits, then end the thread."""
         self._hand_over()
-        self._waiting.put(None)
-        self._thread.join()
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join()
 
     def _work(self) -> None:
         ending = False

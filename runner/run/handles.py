@@ -192,7 +192,7 @@ class _Asking:
             self._keep(found, _taken(found))
         inbox = [key for key in found.wanted if self._is_due(found.kept.get(key), by_x=False)]
         if inbox:
-            asyncio.run(self._ask_inbox(found, inbox))
+            self.around.run(self._ask_inbox(found, inbox))
         if token is not None:
             left = [
                 key
@@ -202,7 +202,7 @@ class _Asking:
                 and self._is_due(found.kept.get(key), by_x=True)
             ]
             if left and self._is_price_agreed(found, len(left)):
-                asyncio.run(self._ask_x(found, left, token))
+                self.around.run(self._ask_x(found, left, token))
         return found
 
     def _is_due(self, kept: KeptHandle | None, *, by_x: bool) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -111,7 +110,7 @@ def prepare(
                 yield None
                 return
             refuse_unknown(drafts, ledger, options.only)
-        teams = asyncio.run(authenticate(drafts, tokens, ledger, around.clock, around.bus))
+        teams = around.run(authenticate(drafts, tokens, ledger, around.clock, around.bus))
         steps.hold(held, ledger, teams, around, wait=options.wait)
         files = [draft.files for draft in drafts]
         run = PreparedRun(ledger, options, around, seen, before, list(campaigns), teams, files)
@@ -177,7 +176,7 @@ class PreparedRun:
         if not confirm_findings(edited, self.ledger, self.options, self.around):
             return False
         self.confirmed += [draft.files for draft in edited]
-        asyncio.run(self._ask_about_known())
+        self.around.run(self._ask_about_known())
         with ExitStack() as held:
             changed = self._changed()
             if self.around.ask is not None and not self._is_agreed(changed, held):
@@ -296,7 +295,8 @@ def _host_of(campaign: Campaign) -> str:
 
 
 def served_at(campaign: Campaign, options: Options) -> Campaign:
-    """Return the campaign as `options` have it served: elsewhere, or without limits."""
+    """Return the campaign as `options` have it served: elsewhere, without limits, or with its
+    replies read less often."""
     changes: dict[str, object] = {}
     if options.at is not None:
         url = f"{options.at}/api/{campaign.api.version}"
@@ -307,4 +307,7 @@ def served_at(campaign: Campaign, options: Options) -> Campaign:
         none = dict.fromkeys(("per_minute", "per_hour", "per_day"))
         changes["limits"] = campaign.limits.model_copy(update=none)
         changes["schedule"] = Schedule()
+    if options.replies_every > campaign.replies.poll:
+        seldom = {"poll": options.replies_every}
+        changes["replies"] = campaign.replies.model_copy(update=seldom)
     return campaign.model_copy(update=changes) if changes else campaign

@@ -57,9 +57,8 @@ def run_campaigns(paths: Sequence[Path], options: Options, around: Surroundings)
     """
     campaigns = [served_at(campaign, options) for campaign in load(paths)]
     location = ledger_location(options.state, around.environ, campaigns, live=True)
-    steps = Steps(
-        partial(make_draft, new_campaign=options.new_campaign, rest_with=options.rest_with)
-    )
+    read = partial(make_draft, new_campaign=options.new_campaign, rest_with=options.rest_with)
+    steps = Steps(read, around.open_ledger)
     result = RunResult()
     with prepare(campaigns, location, options, around, steps) as run:
         if run is None:
@@ -102,7 +101,7 @@ def drive(prepared: PreparedRun) -> RunResult:
     run = ledger.write(lanes.begin_run, around.clock.now(), __version__)
     result = RunResult()
     try:
-        driven = asyncio.run(_drive(prepared, run))
+        driven = around.run(_drive(prepared, run))
     except (KeyboardInterrupt, asyncio.CancelledError):
         result.interrupted = True
         driven = []
@@ -176,7 +175,10 @@ async def _drive(prepared: PreparedRun, run: int) -> list[Lane]:
                 async with (
                     measure_lanes(around.bus.measures, ledger, around.clock, lambda: driven),
                     obey_controls(
-                        driven, sending=options.sends and options.limit != 0, lists=lists
+                        driven,
+                        sending=options.sends and options.limit != 0,
+                        lists=lists,
+                        every=options.controls_every,
                     ),
                     tagging([each for team in teams for each in team.taggers if options.sends]),
                 ):

@@ -8,6 +8,11 @@ Written in YAML. ``people`` has a list of acts per platform id, ``everyone`` one
         - {after: 1d, to: 2, write: stop}
     everyone:
       - {share: 0.2, after: 30m, write: Thanks}
+
+For a rehearsal of days ``trouble`` says what befalls the run itself, so long after its start::
+
+    trouble:
+      - {after: 3d, what: run_killed}
 """
 
 import heapq
@@ -37,6 +42,12 @@ ACTS = {
 }
 """The kinds of acts by their keys."""
 
+TROUBLES = {
+    "feed_torn": "the API has lost all events so far",
+    "run_killed": "the run dies at its next send, before the answer, and is started again",
+}
+"""The kinds of troubles by their names."""
+
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _TIME = re.compile(r"(\d+(?:\.\d+)?)([smhd])?")
 
@@ -53,11 +64,20 @@ class Act:
 
 
 @dataclass(frozen=True)
+class Trouble:
+    """One of TROUBLES, ``after`` seconds after a rehearsal's start."""
+
+    what: str
+    after: float
+
+
+@dataclass(frozen=True)
 class Answers:
-    """The acts of each person, and of everyone who is not named."""
+    """The acts of each person, and of everyone who is not named; the troubles of a rehearsal."""
 
     people: Mapping[str, tuple[Act, ...]] = field(default_factory=dict)
     everyone: tuple[Act, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
 
     def to_message(self, message: "Message", number: int, seed: int) -> Iterator[tuple[int, Act]]:
         """Give the acts that our message ``number`` to a person leads to, with their places."""
@@ -69,6 +89,20 @@ class Answers:
 
 
 NO_ANSWERS = Answers()
+
+USUAL_ANSWERS = Answers(
+    everyone=(
+        Act("write", "Sure, send it over", 180.0, share=0.04),
+        Act("write", "Sorry, just seeing this. Tell me more?", 2 * 86400.0, share=0.06),
+        Act("write", "Thanks for the nudge, yes", 86400.0, to=2, share=0.05),
+        Act("write", "stop", 6 * 3600.0, share=0.02),
+        Act("react", "👍", 3600.0, share=0.04),
+        Act("colleague", "Hi, I'll take this from here", 86400.0, share=0.03),
+    )
+)
+"""The answers in a rehearsal that is given none: some at once, some after days, some after a second
+message, some with an opt-out, some with a reaction, some by a colleague; most people never. The
+shares are our own choice."""
 
 
 def read_act(value: Any, where: str) -> Act:
@@ -87,7 +121,7 @@ def read_act(value: Any, where: str) -> Act:
         if given is not True:
             raise ValueError(f"{where}: {kind} must be true")
     elif not isinstance(given, str) or not given:
-        raise ValueError(f"{where}: {kind} must be a text")
+        raise ValueError(f"{where}: {kind} must be a text; yes and no need quotes")
     if kind == "delete" and given not in ("self", "all"):
         raise ValueError(f"{where}: delete must be self or all")
     to, share = value.get("to", 1), value.get("share", 1.0)
@@ -105,11 +139,14 @@ def _seconds(value: object, where: str) -> float:
     return float(found[1]) * _UNITS[found[2] or "s"]
 
 
-def read_answers(value: Any) -> Answers:
-    """Read the acts of people. Raises ValueError that says which is wrong."""
-    known = ("people", "everyone")
+def read_answers(value: Any, *, rehearsal: bool = False) -> Answers:
+    """Read the acts of people, and of a rehearsal the troubles. Raises ValueError that says which
+    is wrong."""
+    known = ("people", "everyone", "trouble")
     if not isinstance(value, dict) or any(name not in known for name in value):
         raise ValueError("answers: must have people, everyone or both")
+    if "trouble" in value and not rehearsal:
+        raise ValueError("answers: trouble is for a rehearsal: run-campaign … --sandbox --days N")
     people = value.get("people", {})
     if not isinstance(people, dict):
         raise ValueError("answers: people must map platform ids to lists")
@@ -119,7 +156,22 @@ def read_answers(value: Any) -> Answers:
     return Answers(
         {one: _acts(acts, f"answers: {one}") for one, acts in people.items()},
         _acts(value.get("everyone", []), "answers: everyone"),
+        _troubles(value.get("trouble", []), "answers: trouble"),
     )
+
+
+def _troubles(value: Any, where: str) -> tuple[Trouble, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"{where}: must be a list")
+    found = []
+    for at, one in enumerate(value, 1):
+        place = f"{where}, number {at}"
+        if not isinstance(one, dict) or one.keys() - {"after", "what"}:
+            raise ValueError(f"{place}: must be an object such as {{after: 3d, what: feed_torn}}")
+        if (what := one.get("what")) not in TROUBLES:
+            raise ValueError(f"{place}: what must be one of {', '.join(TROUBLES)}, not {what!r}")
+        found.append(Trouble(what, _seconds(one.get("after", 0), place)))
+    return tuple(found)
 
 
 def _acts(value: Any, where: str) -> tuple[Act, ...]:
@@ -128,14 +180,15 @@ def _acts(value: Any, where: str) -> tuple[Act, ...]:
     return tuple(read_act(one, f"{where}, number {at}") for at, one in enumerate(value, 1))
 
 
-def load_answers(path: Path) -> Answers:
-    """Read a file of answers. Raises ValueError, also for a file that cannot be read."""
+def load_answers(path: Path, *, rehearsal: bool = False) -> Answers:
+    """Read a file of answers, for a ``rehearsal`` with its troubles. Raises ValueError, also for a
+    file that cannot be read."""
     try:
         value = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as problem:
         raise ValueError(f"{path}: {problem}") from None
     try:
-        return read_answers(value)
+        return read_answers(value, rehearsal=rehearsal)
     except ValueError as problem:
         raise ValueError(f"{path}: {problem}") from None
 

@@ -92,6 +92,8 @@ class Feed:
         self._events: list[Event] = []
         self._seqs: list[int] = []
         self._seq = 0
+        self._noted = 0
+        self._torn_at = 0
 
     def note(
         self,
@@ -102,7 +104,8 @@ class Feed:
         data: Mapping[str, str] | None = None,
     ) -> None:
         """Add an event; as the settings say twice, and a number left out after it."""
-        number = len(self._events) + 1
+        self._noted += 1
+        number = self._noted
         event_id = made_up_id("event", self._seed, number)
         twice = self.settings.double_every and number % self.settings.double_every == 0
         for _ in range(2 if twice else 1):
@@ -121,6 +124,19 @@ class Feed:
         if most is not None:
             first = max(first, len(self._events) - most)
         return [one for one in self._events[first:] if self._shows(one, now)]
+
+    def tear(self) -> None:
+        """Lose all events so far, and refuse from now on to read on from any of them."""
+        self._events.clear()
+        self._seqs.clear()
+        self._torn_at = self._seq
+
+    def refuses(self, seq: int, now: float) -> bool:
+        """Return whether reading on from a number is a bad request."""
+        if 0 < seq < self._torn_at:
+            return True
+        oldest = self.oldest(now) if self.settings.refuse_old and seq else None
+        return oldest is not None and seq < oldest.seq - 1
 
     def oldest(self, now: float) -> Event | None:
         """Return the oldest event that is kept and shown."""

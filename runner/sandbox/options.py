@@ -97,6 +97,7 @@ class Options:
     record: Path | None = None
     seed: int = 0
     latency: float = 0.0
+    keepalive: float = 3630.0  # of a connection that nothing is asked on; aiohttp's default
     clock: Clock = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     links: Iterable[AccountLink] | None = None
@@ -123,6 +124,7 @@ class Options:
     x_requests: int = X_REQUESTS
     answers: Answers = NO_ANSWERS
     feed: FeedSettings = field(default_factory=FeedSettings)
+    accepts: Callable[[], None] = lambda: None  # called with each send that was accepted
 
     def __post_init__(self) -> None:
         if self.compare not in ("value", "bytes"):

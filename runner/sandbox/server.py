@@ -103,6 +103,7 @@ class Sandbox:
             handler_cancellation=True,
             shutdown_timeout=SHUTDOWN_SECONDS,
             access_log=None,
+            keepalive_timeout=self.options.keepalive,
         )
         await runner.setup()
         try:

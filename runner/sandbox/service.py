@@ -5,6 +5,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
+from email.utils import formatdate
 from typing import Any
 
 from runner.sandbox.acts import perform_due
@@ -137,7 +138,9 @@ class Service:
                 refusal.status(call.version), refusal.body(call.version, call.request_id)
             )
             answer.headers.update(refusal.headers)
-        answer.headers.update(self.limits.headers(self.options.clock()))
+        now = self.options.clock()
+        answer.headers.update(self.limits.headers(now))
+        answer.headers["Date"] = formatdate(now, usegmt=True)
         if call.version == 2:
             answer.headers["X-Request-Id"] = call.request_id
         if sunset:

@@ -139,6 +139,8 @@ class Store:
         self.feed = Feed(options.feed, options.seed)
         self.agenda = Agenda()
         self.accepted: list[dict[str, Any]] = []
+        self.received: list[tuple[float, str]] = []
+        """The times at which people wrote to an account, with their platform ids."""
         self.tags: dict[str, str] = {}
         self.statuses: dict[str, str] = {}
         self._recorded_threads: dict[tuple[str, str], str] = {}
@@ -231,6 +233,7 @@ class Store:
         }
         self._write(entry | {"body": body.decode("utf-8", "replace"), "unconfirmed": unconfirmed})
         self.accepted.append(entry)
+        self._options.accepts()
         return self._add_accepted(order, message_id, now)
 
     def _add_accepted(self, order: Order, message_id: str, at: float) -> Message:
@@ -270,6 +273,7 @@ class Store:
         """Add an inbound message: the person writes to the account, now unless ``at`` is given."""
         order = Order(link, person, person.platform_id, content)
         when = self._options.clock() if at is None else at
+        self.received.append((when, person.platform_id))
         return self._add(order, message_id or self.new_message_id(), when, outbound=False)
 
     def remove(self, thread: Thread, at: float) -> None:

@@ -17,6 +17,7 @@ from runner.sandbox.server import Sandbox
 LINK = "df6jbw4h36qm5d9iu2sgn7kx"
 OTHER_LINK = "k2v7q9x4m1n8b3c6z5l0p7ty"
 PERSON = "1876543210987654321"
+OTHER = "1876543210987654322"
 TOKEN = {"Authorization": "Bearer sandbox-token"}
 OPENAPI_FILES = Path(__file__).parents[1] / "openapi"
 
@@ -161,3 +162,15 @@ class Gate:
         self.seconds.append(seconds)
         self.entered.set()
         await self.opened.wait()
+
+
+async def events(api: Client, *types: str, after: int = 0, limit: int = 1000) -> list[Any]:
+    """All events from a number on, page by page."""
+    found: list[Any] = []
+    while True:
+        query = [("afterSeq", str(after)), ("limit", str(limit)), *(("type", t) for t in types)]
+        page = (await api.v2("GET", "/events", query=query)).json
+        found += page["data"]
+        if not page["hasMore"]:
+            return found
+        after = page["lastSeq"]

@@ -9,22 +9,8 @@ import pytest
 from runner.sandbox.answers import load_answers, read_answers
 from runner.sandbox.feed import FeedSettings, parse_feed
 
-from .client import LINK, PERSON, Client, Time
+from .client import LINK, OTHER, PERSON, Client, Time, events
 from .conftest import Start
-
-OTHER = "1876543210987654322"
-
-
-async def events(api: Client, *types: str, after: int = 0, limit: int = 1000) -> list[Any]:
-    """All events from a number on, page by page."""
-    found: list[Any] = []
-    while True:
-        query = [("afterSeq", str(after)), ("limit", str(limit)), *(("type", t) for t in types)]
-        page = (await api.v2("GET", "/events", query=query)).json
-        found += page["data"]
-        if not page["hasMore"]:
-            return found
-        after = page["lastSeq"]
 
 
 async def kinds(api: Client) -> list[str]:

@@ -70,6 +70,7 @@ LOCKED_KEYS: Mapping[str, tuple[LockedKey, ...]] = {
         LockedKey(_KNOWN, SkipKnown, "assigned", _less, "write true"),
         LockedKey(_KNOWN, SkipKnown, "status", _lacks, _ALL),
         LockedKey(_KNOWN, SkipKnown, "tags", _lacks, _ALL),
+        LockedKey((), Campaign, "stop_on", _lacks, _ALL),
         LockedKey(("replies",), Replies, "stop", _lacks, _ALL),
         LockedKey(("replies",), Replies, "keep", _less, _LONGER),
     ),

@@ -17,6 +17,7 @@ from runner.cli.options import campaigns_argument, examples, run_options
     epilog=examples(
         "run-campaign spring.yaml --dry-run     who would get what, and until when",
         "run-campaign spring.yaml --sandbox     rehearse it: no account, no token",
+        "run-campaign spring.yaml --sandbox --days 30   rehearse a month of it, in seconds",
         "run-campaign spring.yaml               send it; asks first. Again: goes on",
         "run-campaign spring.yaml --until-idle           from cron",
     ),
@@ -40,6 +41,18 @@ from runner.cli.options import campaigns_argument, examples, run_options
     metavar="SPEC",
     help="With --sandbox: a fault to cause there.",
 )
+@click.option(
+    "--days",
+    type=click.IntRange(1, 366),
+    metavar="N",
+    help="With --sandbox: rehearse N days, in seconds, with people who answer.",
+)
+@click.option(
+    "--people",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="With --days: who answers when with what, in YAML. Default: a usual mix.",
+)
 @run_options
 @click.pass_obj
 def command(
@@ -51,6 +64,8 @@ def command(
     output: Path | None,
     sandbox: bool,
     faults: tuple[str, ...],
+    days: int | None,
+    people: Path | None,
     **said: Any,
 ) -> int:
     """Send campaigns of one ledger: plan what is new, settle what is in doubt, send what is queued.
@@ -67,6 +82,12 @@ def command(
         raise click.UsageError(
             "--dry-run sends nothing, so --sandbox has nothing to do; choose one"
         )
+    if days is not None and not sandbox:
+        raise click.UsageError("--days goes with --sandbox: real days are waited for")
+    if people is not None and days is None:
+        raise click.UsageError("--people goes with --sandbox --days N: answers take their time")
+    if days is not None and (said["until_idle"] or said["stop_after"] is not None):
+        raise click.UsageError("--days says when it ends; leave out --until-idle and --stop-after")
     if dry_run:
         from runner.cli.dry_run import show_dry_run
 
@@ -85,8 +106,12 @@ def command(
             output=output,
             verbose=said["verbose"],
         )
+    if sandbox and days is not None:
+        from runner.cli.rehearsal.days import rehearse_days
+
+        return rehearse_days(call, campaigns, faults, said, days, people)
     if sandbox:
-        from runner.cli.rehearsal import rehearse
+        from runner.cli.rehearsal.once import rehearse
 
         return rehearse(call, campaigns, faults, said)
     from runner.cli.live_run import options_of, run_and_tell

@@ -301,8 +301,7 @@ async def list_events(service: "Service", call: Call) -> Answer:
         raise bad_request(["type"], "is not an event type")
     feed = service.store.feed
     kept = service.store.events_after(after, call.now, feed.settings.kept)
-    oldest = feed.oldest(call.now)
-    if feed.settings.refuse_old and after and oldest and after < oldest.seq - 1:
+    if feed.refuses(after, call.now):
         raise bad_request(["afterSeq"], "is before the oldest event")
     limit = min(limit, feed.settings.page or limit)
     page = kept[:limit]

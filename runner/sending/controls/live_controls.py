@@ -49,6 +49,7 @@ class LiveControls:
     """The controls of all lanes that a process drives on a ledger, read together."""
 
     ledger: Ledger
+    every: float = CONTROL_INTERVAL  # seconds between two looks
     _obeying: list[_Obeying] = field(default_factory=list)
     _task: asyncio.Task[None] | None = None
 
@@ -84,7 +85,7 @@ class LiveControls:
 
     async def _look_regularly(self) -> None:
         while True:
-            await asyncio.sleep(CONTROL_INTERVAL)
+            await asyncio.sleep(self.every)
             obeying = list(self._obeying)
             try:
                 found = await self._look([each.lane for each in obeying])
@@ -114,9 +115,10 @@ async def obey_controls(
     *,
     sending: bool = True,
     lists: Sequence[tuple[Lane, WatchedLists]] = (),
+    every: float = CONTROL_INTERVAL,
 ) -> AsyncIterator[None]:
     """Let the lanes of a run, which share a ledger, obey together: see `LiveControls.obeyed_by`."""
-    controls = LiveControls(lanes[0].ledger)
+    controls = LiveControls(lanes[0].ledger, every)
     async with AsyncExitStack() as stack:
         for lane in lanes:
             own = [watched for of, watched in lists if of is lane]

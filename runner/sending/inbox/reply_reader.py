@@ -170,6 +170,8 @@ class ReplyReader:
 
     async def _hasten(self, threads: Sequence[str]) -> None:
         """Look for messages in doubt in threads that are none of ours yet."""
+        if not threads:
+            return
         doubts = await asyncio.to_thread(self.ledger.read, replies.doubts, self.lane)
         if not doubts:
             return
@@ -241,9 +243,13 @@ class ReplyReader:
             self.heed()
 
     async def _settled(self, ids: Sequence[str]) -> set[str]:
+        if not ids:
+            return set()
         return await asyncio.to_thread(self.ledger.read, replies.settled, self.lane, ids)
 
     async def _ours(self, threads: Sequence[str]) -> dict[str, OurThread]:
+        if not threads:
+            return {}
         return await asyncio.to_thread(
             self.ledger.read, replies.threads_of_ours, self.lane, threads
         )

@@ -1,5 +1,5 @@
-"""`--sandbox`: a rehearsal of the campaign against a stand-in API in this process, on a throwaway
-ledger."""
+"""`--sandbox` by itself: a rehearsal as fast as it goes, against a stand-in API in a thread of this
+process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 import queue
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +15,10 @@ from typing import Any
 
 import click
 
-from runner.campaign.schema import Campaign
 from runner.channels.base import Token
 from runner.cli.invocation import Invocation
 from runner.cli.live_run import options_of, run_and_tell
+from runner.cli.rehearsal.stand_in import stand_in
 from runner.clock import SystemClock
 from runner.events import EventBus
 from runner.formats import number, safe
@@ -27,7 +27,6 @@ from runner.project.credentials import SANDBOX_TOKEN
 from runner.project.ledger_location import LEDGER_NAME
 from runner.run.handles import resolve_rehearsed
 from runner.run.options import Surroundings
-from runner.sandbox.options import AccountLink
 from runner.sandbox.server import Sandbox
 
 
@@ -36,19 +35,8 @@ def rehearse(
 ) -> int:
     """Run campaigns against a sandbox; return the exit code."""
     as_json = said["log_format"] == "json"
-    links = _links(load(campaigns))
     none = dict.fromkeys(("per_minute", "per_hour", "per_day"))
-    try:
-        sandbox = Sandbox(
-            links=links, token=SANDBOX_TOKEN, faults=faults, meets_everyone=True, **none
-        )
-    except ValueError as problem:
-        raise click.UsageError(f"--fault: {problem}") from None
-    for known in (campaign.skip_known for campaign in load(campaigns)):
-        for name in () if known is None else known.status:
-            sandbox.service.store.status(name)
-        for name in () if known is None else known.tags:
-            sandbox.service.store.tag(name)
+    sandbox = stand_in(load(campaigns), faults, **none)
     click.echo(
         "sandbox: nothing real is sent; limits are off, the ledger is thrown away", err=as_json
     )
@@ -72,18 +60,6 @@ def rehearse(
     told += f"; WRITTEN TO TWICE: {safe(', '.join(doubled))}" if doubled else ", nobody twice"
     click.echo(told, err=as_json)
     return code
-
-
-def _links(campaigns: Sequence[Campaign]) -> list[AccountLink]:
-    """Return an account link for every sender, of its campaign's platform."""
-    found: dict[str, AccountLink] = {}
-    for campaign in campaigns:
-        for sender in campaign.senders:
-            at = len(found)
-            name, id = f"sender{at + 1}", str(1_566_123_362_161_725_440 + at)
-            link = AccountLink(sender.id, name, name, id, platform=campaign.api.platform)
-            found.setdefault(sender.id, link)
-    return list(found.values())
 
 
 @contextmanager

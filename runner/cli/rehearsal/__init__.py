@@ -1,0 +1,1 @@
+"""`--sandbox`: rehearsals of campaigns against a stand-in API, on throwaway ledgers."""

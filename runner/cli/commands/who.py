@@ -40,7 +40,8 @@ def command(call: Invocation, /, person: str, as_json: bool, state: str | None) 
     call.about((), state)
     clock = SystemClock()
     with ledger_to_read(state) as ledger:
-        found = ledger.read(people.stories, person, clock, HANDLE_COLUMNS)
+        columns = HANDLE_COLUMNS if as_json else None
+        found = ledger.read(people.stories, person, clock, columns)
     if as_json:
         click.echo(json_text([_as_json(each) for each in found]))
     elif not found:

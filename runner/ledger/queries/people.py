@@ -56,23 +56,27 @@ class Story(NamedTuple):
 
 
 def stories(
-    connection: Connection, text: str, clock: Clock, handle_columns: Collection[str] = ()
+    connection: Connection, text: str, clock: Clock, handle_columns: Collection[str] | None = None
 ) -> list[Story]:
     """Return the stories of the people who are found by an id, the beginning of one, or a cell.
-    `handle_columns`: names of columns of sheets that hold handles."""
+    `handle_columns`: names of columns of sheets that hold handles; with them also all records,
+    for which whole tables are read."""
     found: dict[str, list[ListedMessage]] = {}
     for each in search(connection, text, clock, within=WITHIN).rows:
         found.setdefault(each.recipient, []).append(each)
     if not found:
         found = {text: []}
-    names = campaign_names(connection)
     told = []
     for id, messages in found.items():
-        person = known_as(connection, [id] if id else [])
-        whole = records(connection, person, handle_columns)
-        as_told = as_json(whole, person, names)
-        told.append(_story(connection, id, messages, clock.now(), as_told))
+        whole = {} if handle_columns is None else _records(connection, id, handle_columns)
+        told.append(_story(connection, id, messages, clock.now(), whole))
     return [each for each in told if each.erased_at or any([*each[1:4], *each.records.values()])]
+
+
+def _records(connection: Connection, id: str, handle_columns: Collection[str]) -> Mapping[str, Any]:
+    person = known_as(connection, [id] if id else [])
+    found = records(connection, person, handle_columns)
+    return as_json(found, person, campaign_names(connection))
 
 
 def _story(

@@ -174,14 +174,16 @@ def become(request: dict[str, Any], fds: list[int]) -> None:
 
 def _open_streams() -> None:
     """Streams as an interpreter opens them: a terminal by lines, errors always so."""
+    encoding, _, handler = os.environ.get("PYTHONIOENCODING", "").partition(":")
     ways = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
     for number, (name, mode) in enumerate(ways):
         old = getattr(sys, f"__{name}__")
+        errors = handler or ("strict" if encoding else old.errors)
         raw = open(number, mode + "b", -1, closefd=False)  # noqa: SIM115
         stream = io.TextIOWrapper(
             raw,
-            encoding=old.encoding,
-            errors=old.errors,
+            encoding=encoding or old.encoding,
+            errors=old.errors if name == "stderr" else errors,
             line_buffering=name == "stderr" or os.isatty(number),
         )
         setattr(sys, name, stream)

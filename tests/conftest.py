@@ -16,6 +16,9 @@ from tests import compiled_statements, postgresql, processes, temporary_files
 from tests.databases import Databases, put_new_ledger
 
 OURS = ("INBOX_API_TOKEN", "RUN_CAMPAIGN_STATE", "CI", "NO_COLOR", "COLUMNS")
+GC_THRESHOLD = 10_000
+"""Allocations between two collections: the program's own is ten times that."""
+
 SLOW = Path(__file__).with_name("slow")
 SERVER = pytest.StashKey[Path]()
 IN_MEMORY = pytest.StashKey[Path | None]()
@@ -55,6 +58,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_collection_finish() -> None:
     """Collect the garbage of tests alone, not what the modules and the tests themselves are."""
     gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
     gc.enable()
 
 

@@ -88,39 +88,40 @@ class Databases:
     @contextmanager
     def empty(self) -> Iterator[str]:
         """The ledger's URL of a database without tables."""
-        url = self._take()
-        itself = _row(url, _ITSELF)
+        url, itself = self._take()
         yield url
         self._used.append((url, itself))
 
     @contextmanager
     def ledger(self) -> Iterator[str]:
         """The URL of a new ledger."""
-        url = self._take_ledger()
-        itself, shape = _row(url, _ITSELF), _row(url, _SHAPE)
+        url, itself, shape = self._take_ledger()
         yield url
         self._used_ledgers.append((url, itself, shape))
 
-    def _take(self) -> str:
+    def _take(self) -> tuple[str, Row]:
         while self._used:
             url, itself = self._used.pop()
             with suppress(psycopg.Error), _session(url, itself) as session:
                 session.execute(_EMPTY)
-                return url
-        return new_database(self._uri)
+                return url, itself
+        url = new_database(self._uri)
+        with psycopg.connect(_plain(url)) as session:
+            return url, session.execute(_ITSELF).fetchone()
 
-    def _take_ledger(self) -> str:
+    def _take_ledger(self) -> tuple[str, Row, Row]:
         while self._used_ledgers:
             url, itself, shape = self._used_ledgers.pop()
             with suppress(psycopg.Error), _session(url, itself) as session:
                 if session.execute(_SHAPE).fetchone() == shape:
                     session.execute(_NO_ROWS)
                     session.execute(_NEW_LEDGER, (str(SCHEMA_VERSION), uuid.uuid4().hex))
-                    return url
+                    return url, itself, shape
             self._used.append((url, itself))
-        url = self._take()
+        url, itself = self._take()
         open_ledger(url).close()
-        return url
+        with psycopg.connect(_plain(url)) as session:
+            return url, itself, session.execute(_SHAPE).fetchone()
 
 
 @contextmanager
@@ -131,11 +132,6 @@ def _session(url: str, itself: Row) -> Iterator[psycopg.Connection]:
         if session.execute(_ITSELF).fetchone() != itself:
             raise psycopg.DataError("the database was altered")
         yield session
-
-
-def _row(url: str, query: str) -> Row:
-    with psycopg.connect(_plain(url)) as session:
-        return session.execute(query.encode()).fetchone()
 
 
 def _plain(url: str) -> str:

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 MEMORY = Path("/dev/shm")
+PREFIX = "run-campaign-"
 ENOUGH = 4 * 1024**3
 """Bytes free there: a run needs less than half of it."""
 
@@ -21,7 +22,8 @@ def move_into_memory() -> Path | None:
     to remove, None where they stay as they are: there is not enough, or TMPDIR says where."""
     if "TMPDIR" in os.environ or not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ENOUGH:
         return None
-    folder = Path(tempfile.mkdtemp(prefix="tests-", dir=MEMORY))
+    _remove_what_is_left()
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=MEMORY))
     folder.chmod(0o755)  # the database server is another user
     os.environ["TMPDIR"] = str(folder)
     tempfile.tempdir = None  # it has been looked for already
@@ -33,3 +35,11 @@ def remove(folder: Path) -> None:
     del os.environ["TMPDIR"]
     tempfile.tempdir = None
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_what_is_left() -> None:
+    """Remove what runs have kept that failed, or were killed."""
+    for folder in MEMORY.glob(f"{PREFIX}*-*"):
+        pid = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if not Path("/proc", pid).exists():
+            shutil.rmtree(folder, ignore_errors=True)

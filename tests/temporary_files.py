@@ -20,7 +20,10 @@ ENOUGH = 4 * 1024**3
 def move_into_memory() -> Path | None:
     """Let this process and those that it starts make temporary files in memory. Returns the folder
     to remove, None where they stay as they are: there is not enough, or TMPDIR says where."""
-    if "TMPDIR" in os.environ or not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ENOUGH:
+    if "TMPDIR" in os.environ or not MEMORY.is_dir():
+        return None
+    there = os.statvfs(MEMORY)
+    if there.f_bavail * there.f_frsize < ENOUGH or there.f_flag & os.ST_NOEXEC:  # scripts are run
         return None
     _remove_what_is_left()
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=MEMORY))

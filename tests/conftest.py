@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -11,11 +12,16 @@ import pytest
 from hypothesis import settings
 
 from runner.ledger.ledger import Ledger, open_ledger
-from tests import postgresql, processes
+from tests import compiled_statements, postgresql, processes, temporary_files
+from tests.databases import Databases, put_new_ledger
 
 OURS = ("INBOX_API_TOKEN", "RUN_CAMPAIGN_STATE", "CI", "NO_COLOR", "COLUMNS")
+GC_THRESHOLD = 10_000
+"""Allocations between two collections: the program's own is ten times that."""
+
 SLOW = Path(__file__).with_name("slow")
 SERVER = pytest.StashKey[Path]()
+IN_MEMORY = pytest.StashKey[Path | None]()
 
 # How long an example takes is the machine's load, not the code's.
 settings.register_profile("any load", parent=settings(), deadline=None)
@@ -24,17 +30,36 @@ settings.load_profile("any load")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose where the PostgreSQL server of this run is, before any worker of it starts."""
+    compiled_statements.share()
     # A shell ignores Ctrl-C for what it runs in the background; our children would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.disable()  # what is collected stays: looking through it frees nothing
+    if not hasattr(config, "workerinput"):
+        config.stash[IN_MEMORY] = temporary_files.move_into_memory()
     if postgresql.FOLDER not in os.environ:
         config.stash[SERVER] = postgresql.choose_folder()
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keep what the tests have written if some of them failed."""
+    if session.testsfailed:
+        session.config.stash[IN_MEMORY] = None
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop the server of this run."""
+    """Stop the server of this run, and remove what is in memory."""
     if SERVER in config.stash:
         postgresql.remove(config.stash[SERVER])
         del os.environ[postgresql.FOLDER]
+    if (folder := config.stash.get(IN_MEMORY, None)) is not None:
+        temporary_files.remove(folder)
+
+
+def pytest_collection_finish() -> None:
+    """Collect the garbage of tests alone, not what the modules and the tests themselves are."""
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,24 +90,40 @@ def postgres() -> str:
     return postgresql.shared_uri()
 
 
+@pytest.fixture(scope="session")
+def databases(postgres: str) -> Databases:
+    """Databases on it, which tests use one after another."""
+    return Databases(postgres)
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a new ledger may be made: a file, or a database of its own."""
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where a new ledger may be made: a file, or a database of its own. For tests that have it
+    opened as `ledger`, it is made in the database already."""
+    is_made = "ledger" in request.fixturenames
     if request.param == "sqlite":
-        return str(tmp_path / "state.db")
-    return postgresql.new_database(request.getfixturevalue("postgres"))
+        path = tmp_path / "state.db"
+        if is_made:
+            put_new_ledger(path)
+        yield str(path)
+        return
+    databases: Databases = request.getfixturevalue("databases")
+    with databases.ledger() if is_made else databases.empty() as url:
+        yield url
 
 
 @pytest.fixture
-def new_database(postgres: str) -> str:
+def new_database(databases: Databases) -> Iterator[str]:
     """The URL of an empty PostgreSQL database."""
-    return postgresql.new_database(postgres)
+    with databases.empty() as url:
+        yield url
 
 
 @pytest.fixture
-def another_database(postgres: str) -> str:
+def another_database(databases: Databases) -> Iterator[str]:
     """The URL of one more."""
-    return postgresql.new_database(postgres)
+    with databases.empty() as url:
+        yield url
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests import compiled_statements
 from tests.processes import NUMBER, READY
 
 ALSO = (
@@ -32,6 +33,20 @@ ALSO = (
     "sqlalchemy.dialects.sqlite", "starlette.applications", "uvicorn",
 )  # fmt: skip
 """What the program loads by name, or only when it is needed."""
+
+
+CAMPAIGN = """
+api: {version: v2}
+senders:
+  - df6jbw4h36qm5d9iu2sgn7kx
+prospects: people.csv
+message: "Hi {{ first_name }}"
+"""
+SHEET = """
+x_user_id,first_name
+900000000001111,Ada
+900000000002222,Bela
+"""
 
 
 def preload() -> None:
@@ -43,6 +58,32 @@ def preload() -> None:
             importlib.import_module(found.name)
     for name in ALSO:
         importlib.import_module(name)
+
+
+def rehearse() -> None:
+    """Run a campaign against the sandbox in this process, and look at a ledger: what a first
+    command makes once, such as compiled statements, each fork then has already."""
+    app, invocation = (importlib.import_module(f"runner.cli.{n}") for n in ("app", "invocation"))
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
+        os.environ["HOME"] = folder
+        campaign, state = Path(folder, "campaign.yaml"), str(Path(folder, "state.db"))
+        campaign.write_text(CAMPAIGN.lstrip())
+        Path(folder, "people.csv").write_text(SHEET.lstrip())
+        for words in (
+            [str(campaign), "--sandbox", "--yes"],
+            ["suppress", "add", "5", "--state", state],
+            ["status", "--state", state],
+        ):
+            said = io.StringIO()
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                code = app.commands.main(
+                    words, standalone_mode=False, obj=invocation.Invocation(words)
+                )
+            if code:
+                sys.exit(f"{words} ended with {code}: {said.getvalue()}")
+    os.environ.clear()
+    os.environ.update(before)
 
 
 class Server:
@@ -133,14 +174,16 @@ def become(request: dict[str, Any], fds: list[int]) -> None:
 
 def _open_streams() -> None:
     """Streams as an interpreter opens them: a terminal by lines, errors always so."""
+    encoding, _, handler = os.environ.get("PYTHONIOENCODING", "").partition(":")
     ways = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
     for number, (name, mode) in enumerate(ways):
         old = getattr(sys, f"__{name}__")
+        errors = handler or ("strict" if encoding else old.errors)
         raw = open(number, mode + "b", -1, closefd=False)  # noqa: SIM115
         stream = io.TextIOWrapper(
             raw,
-            encoding=old.encoding,
-            errors=old.errors,
+            encoding=encoding or old.encoding,
+            errors=old.errors if name == "stderr" else errors,
             line_buffering=name == "stderr" or os.isatty(number),
         )
         setattr(sys, name, stream)
@@ -160,10 +203,13 @@ def _load_again(folders: list[str]) -> None:
 def main() -> None:
     """Serve; in a new process, run what was asked for."""
     control = socket.socket(fileno=int(sys.argv[1]))
+    compiled_statements.share()
     preload()
+    rehearse()
     tasks = Path("/proc/self/task")
     if tasks.exists() and len(list(tasks.iterdir())) > 1:
         sys.exit("a module has started a thread while it was imported: no fork is safe")
+    gc.collect()
     gc.freeze()
     control.sendall(READY)
     if (found := Server(control).serve()) is not None:

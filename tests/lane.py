@@ -16,7 +16,6 @@ from runner.events import Event, EventBus
 from runner.ledger import lanes
 from runner.ledger.campaigns import registry
 from runner.ledger.engine import open_engine
-from runner.ledger.ledger import open_ledger
 from runner.ledger.queries import totals
 from runner.message.outcome import Outcome
 from runner.message.status import MessageStatus
@@ -26,6 +25,7 @@ from runner.sending.controls.guard import GuardLimits
 from runner.sending.controls.message_limit import MessageLimit
 from runner.sending.drive import drive_lane
 from runner.sending.lane import Lane, Settings
+from tests.databases import put_new_ledger
 from tests.pacing import limits, sender
 from tests.support import LANE, SENDER, make_campaign, make_queue, plan_again
 from tests.virtual import (
@@ -136,7 +136,7 @@ class Setting:
 def make(tmp_path: Path) -> Callable[..., Setting]:
     def build(ids: Sequence[int] = range(1, 11), **changes: Any) -> Setting:
         location = str(tmp_path / "state.db")
-        open_ledger(location).close()
+        put_new_ledger(Path(location))
         ledger = InlineLedger(open_engine(location), location)
         row = make_campaign(ledger)
         make_queue(ledger, row, ids, changes.pop("zones", None))

@@ -29,7 +29,7 @@ LOCALE = {"LC_ALL": "C.UTF-8"}
 NUMBER = struct.Struct("i")
 READY = b"ready"
 
-_KNOWN = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
+_KNOWN = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONIOENCODING"}
 """Variables that a fork can still obey, of those that Python and aiohttp read as they load."""
 
 

@@ -32,7 +32,7 @@ class Browser:
         self.cookie = ""
 
     def ask(self, path: str, method: str = "GET", body: str = "", **headers: str) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.link.port or 0, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.link.port or 0, timeout=60)
         told = {"Host": self.host, "Cookie": self.cookie}
         told |= {name.replace("_", "-"): value for name, value in headers.items()}
         kept = {name: value for name, value in told.items() if value}

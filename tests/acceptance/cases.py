@@ -17,8 +17,9 @@ from tests.processes import ROOT
 from .support import Api, Done, Project, until
 
 FOLDER = ROOT / "tests" / "cases"
-CASES: Mapping[str, Mapping[str, Any]] = yaml.safe_load(
-    (FOLDER / "expectations.yaml").read_text(encoding="utf-8")
+CASES: Mapping[str, Mapping[str, Any]] = yaml.load(
+    (FOLDER / "expectations.yaml").read_text(encoding="utf-8"),
+    Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader),  # every worker reads it
 )
 NAMED = "http://127.0.0.1:8765"
 CASE_TOKEN = "sandbox-token"

@@ -35,7 +35,7 @@ class Scraped(dict[tuple[str, frozenset[tuple[str, str]]], float]):
 
 def scrape(address: str) -> Scraped:
     found = Scraped()
-    with urllib.request.urlopen(address, timeout=10) as answer:
+    with urllib.request.urlopen(address, timeout=60) as answer:
         found.text = answer.read().decode()
     for family in text_string_to_metric_families(found.text):
         for sample in family.samples:

@@ -77,7 +77,7 @@ class Api:
         request = urllib.request.Request(f"{self.base}/sandbox/{what}", data)
         if data is not None:
             request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return json.load(answer)
 
     @property

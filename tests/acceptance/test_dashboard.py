@@ -60,8 +60,8 @@ def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=as_root)
         context = browser.new_context(timezone_id="Asia/Kathmandu")
-        context.set_default_timeout(20_000)
-        expect.set_options(timeout=20_000)
+        context.set_default_timeout(60_000)
+        expect.set_options(timeout=60_000)
         yield context.new_page()
         browser.close()
 
@@ -267,7 +267,7 @@ def test_odd_requests_are_no_bugs_and_do_nothing(planned: Project) -> None:
 
 def _without_length(browser: Browser, headers: dict[str, str]) -> bytes:
     """What comes back to a form in pieces, which does not say how much it is."""
-    with socket.create_connection(("127.0.0.1", browser.link.port or 0), timeout=20) as raw:
+    with socket.create_connection(("127.0.0.1", browser.link.port or 0), timeout=60) as raw:
         told = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
         raw.sendall(
             f"POST /campaigns/1/resume HTTP/1.1\r\nHost: {browser.host}\r\n{told}"

@@ -50,7 +50,7 @@ def outcome(project: Project, start: Start, words: list[str], **env: str) -> tup
             stderr=subprocess.STDOUT,
         )
         code = process.wait(PATIENCE)
-    return code, told.read_text()
+    return code, told.read_text(errors="surrogateescape")
 
 
 def begun(project: Project, start: Start) -> Process:
@@ -78,6 +78,8 @@ def begun(project: Project, start: Start) -> Process:
         (["campaigns/spring.yaml", "--dry-run", "--limit", "1"], {"COLUMNS": "50"}, 0),
         (["campaigns/spring.yaml", "--dry-run", "--only", "Zoë 'x' \n"], {}, 2),
         (["campaigns/spring.yaml", "--state", "elsewhere/state.db"], {}, 1),
+        (["camqaigns/zoë🌱.yaml"], {"PYTHONIOENCODING": "latin-1"}, 2),
+        (["status", "--state", "zoë🌱.db"], {"PYTHONIOENCODING": "ascii:xmlcharrefreplace"}, 1),
     ],
 )
 def test_words_environment_folder_exit_code_and_the_order_of_what_is_said(

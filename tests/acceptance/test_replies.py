@@ -181,7 +181,7 @@ def test_a_kill_while_it_reads_loses_nothing(project: Project) -> None:
         running = project.start("replies", project.campaign)
         until(partial(has_asked, project, running, before + 3 * kill_after), "requests")
         running.process.send_signal(signal.SIGKILL)
-        running.process.wait(10)
+        running.wait()
     project.api.faults()
     project.ok("replies", project.campaign)
     told = project.ok("replies", project.campaign, "--json").json

@@ -9,12 +9,16 @@ import pytest
 from tests.acceptance.support import TOKEN, Project, people
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252:strict"])
-def test_what_a_terminal_cannot_show_stops_nothing(project: Project, encoding: str) -> None:
+@pytest.mark.parametrize(
+    ("encoding", "locale"), [("latin-1", "C.UTF-8"), ("ascii", "C"), ("cp1252:strict", "C.UTF-8")]
+)
+def test_what_a_terminal_cannot_show_stops_nothing(
+    project: Project, encoding: str, locale: str
+) -> None:
     ids = people(2)
     project.write(ids, text="Hi {{ first_name }}")
     project.sheet.write_text(project.sheet.read_text().replace("Person", "Zoë🌱"))
-    words = {"PYTHONIOENCODING": encoding, "LC_ALL": "C"}
+    words = {"PYTHONIOENCODING": encoding, "LC_ALL": locale}
     shown = project.run(project.campaign, "--dry-run", **words)
     assert shown.code == 0, shown.all
     as_json = project.run(project.campaign, "--dry-run", "--json", **words)

@@ -305,7 +305,7 @@ def test_what_an_aborted_run_has_learnt_is_still_committed(
     held = threading.Event()
 
     def slow(_connection: Connection, items: list[int]) -> list[int]:
-        held.wait(10)
+        held.wait(60)
         return items
 
     async def leave() -> None:

@@ -511,7 +511,7 @@ async def test_an_instant_answer_is_matched_soon_and_turns_back_what_is_claimed(
     async with reply_poll.replies_read(lane):
         assert team.listed == set()
         team.ledger.write(outcomes.record, [done[1]])
-        await asyncio.wait_for(told.wait(), 10)
+        await asyncio.wait_for(told.wait(), 60)
     assert "1" in team.listed
     assert lane.stops.unwanted == {"1"}
     lane.slots.turn_back.assert_called_once_with()

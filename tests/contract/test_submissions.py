@@ -128,7 +128,7 @@ def test_a_turn_is_taken_once(new_database: str) -> None:
 
         def ask() -> None:
             with open_ledger(new_database) as own:
-                start.wait(10)
+                start.wait(60)
                 told.append(own.write(workers.take_cleanup_turn, 600.0))
 
         with ledger.writing() as connection:  # as if the last turn was long ago

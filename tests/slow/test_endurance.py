@@ -86,7 +86,7 @@ def test_an_api_that_was_replaced_knows_the_last_messages_only(tmp_path: Path) -
         request.add_header("Authorization", f"Bearer {TOKEN}")
         request.add_header("Content-Type", "application/json")
         request.add_header("Idempotency-Key", key_of(number))
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             status: int = answer.status
             return status
 

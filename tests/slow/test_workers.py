@@ -9,7 +9,7 @@ from typing import Any
 from tests.acceptance.conftest import MakeFleet
 from tests.acceptance.fleet import Fleet, go_on, kill, stop
 from tests.acceptance.strait import Strait
-from tests.acceptance.support import until
+from tests.acceptance.support import PATIENCE, until
 from tests.postgresql import crash
 
 
@@ -181,4 +181,4 @@ def test_a_worker_that_waits_for_leave_to_ask_ends_at_once(make_fleet: MakeFleet
     second = fleet.worker()
     until(lambda: lanes_held(fleet) == 1, "it to hold the lane")
     second.process.terminate()
-    assert second.process.wait(20) == 0
+    assert second.process.wait(PATIENCE) == 0

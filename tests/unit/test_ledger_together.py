@@ -76,5 +76,5 @@ def test_whoever_waits_gets_the_lane_although_a_cleaner_removed_its_lock(tmp_pat
         waiting.start()
         # At once: whoever waits makes a new lock in what is still there.
         shutil.rmtree(folder.rename(tmp_path / "removed"))
-        assert got.wait(10.0)
+        assert got.wait(60.0)
     waiting.join(10.0)

@@ -151,6 +151,7 @@ async def _drive(prepared: PreparedRun, run: int) -> list[Lane]:
             limit=limit,
             adopt=options.adopt,
             idle_after=options.idle_after,
+            undisturbed=options.throwaway,
         )
         for team in teams
     ]

@@ -83,6 +83,7 @@ class TeamCampaigns:
         limit: MessageLimit | None = None,
         adopt: bool = False,
         idle_after: float | None = None,
+        undisturbed: bool = False,
     ) -> Lane:
         """Take the lane: from here on every earlier owner is fenced. Needs a running loop."""
         campaigns = [each.campaign for each in driven]
@@ -160,6 +161,7 @@ class TeamCampaigns:
             limit=limit or MessageLimit(),
             adopt=adopt,
             idle_after=idle_after,
+            undisturbed=undisturbed,
         )
         meter.lane = lane
         meter.spacing = lookup_spacing(

@@ -362,7 +362,8 @@ class Dispatcher:
         """Wait until `next_at` (boot seconds), or a change; the ledger is left alone."""
         lane, until = self.lane, math.inf
         if next_at < math.inf:
-            until = max(min(next_at, now + QUEUE_RECHECK), now + SHORTEST_REST)
+            recheck = math.inf if lane.undisturbed else QUEUE_RECHECK
+            until = max(min(next_at, now + recheck), now + SHORTEST_REST)
         while not await lane.wakeups.wait(until):
             # The wall clock may have been set forward meanwhile, to where it is open.
             if lane.clock.boot() >= until or lane.clock.now() - wall >= until - now:

@@ -99,6 +99,7 @@ class Lane:
     only: Collection[str] = ()
     adopt: bool = False
     idle_after: float | None = None  # end rather than wait longer than this, seconds
+    undisturbed: bool = False  # nothing else changes its ledger
     limit: MessageLimit = field(default_factory=MessageLimit)
     in_flight: InFlight = field(init=False, default_factory=InFlight)
     stops: Stops = field(init=False)

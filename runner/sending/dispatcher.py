@@ -333,7 +333,8 @@ class Dispatcher:
             each: lane.campaigns[each.campaign].opens(each.zone, max(each.next_at, wall))
             for each in waiting
         }
-        hears_at = wall + max(0.0, flight.hears_at - now)
+        # Never now: the reading itself has to come between.
+        hears_at = wall + max(SHORTEST_REST, flight.hears_at - now)
         unheard = [each for each in waiting if each.unheard and opens[each] < hears_at]
         opens |= dict.fromkeys(unheard, hears_at)
         first = min(opens, key=lambda each: opens[each], default=None)

@@ -47,3 +47,18 @@ def test_each_step_goes_once_and_only_to_those_who_have_not_answered(project: Pr
     )
     assert rows[ids[2], "nudge"]["reason"].startswith("colleague: ")
     assert rows[ids[2], "last"]["reason"].startswith("colleague: ")
+
+
+def test_weeks_of_follow_ups_are_rehearsed_in_seconds(project: Project) -> None:
+    ids = people(6)
+    steps = AT_ONCE.replace("after: 1s", "after: 3d", 1).replace("after: 1s", "after: 5d")
+    project.write(ids, more=steps.replace("replies: {poll: 10s}\n", ""))
+    answers = project.folder / "answers.yaml"
+    answers.write_text(
+        f'people:\n  "{ids[0]}": [{{after: 1d, write: Sounds good}}]\n'
+        f'  "{ids[1]}": [{{after: 1d, to: 2, write: Stop}}]\n'
+    )
+    done = project.ok(project.campaign, "--sandbox", "--days", "10", "--people", answers)
+    assert "written to after they answered: 0 · doubled: 0" in done.out
+    [in_all] = [line.split() for line in done.out.splitlines() if line.startswith("  in all")]
+    assert in_all[2:] == ["6", "9", "2", "1", "0"], done.out

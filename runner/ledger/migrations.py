@@ -184,6 +184,8 @@ def _add_steps(connection: Connection) -> None:
         _add_column(connection, "message", column)
     _add_column(connection, "campaign", "stop_on VARCHAR NOT NULL DEFAULT ''")
     _allow_new_statuses(connection)
+    message_queued.drop(connection)
+    message_queued.create(connection)
     for index in (message_waiting, message_follow_up):
         index.create(connection)
 

@@ -264,6 +264,7 @@ def test_each_senders_end_is_told() -> None:
     assert b2.endswith("(in 1 h 40 min)")
     assert finish_as_json(told, MONDAY) == {
         "finish_at": "2026-03-02T10:40:00Z",
+        "finish_earliest_at": "2026-03-02T10:40:00Z",
         "finish_by_sender": {"a1": "2026-03-02T09:10:00Z", "b2": "2026-03-02T10:40:00Z"},
         "binds": told.binds,
     }

@@ -19,6 +19,7 @@ from runner.cli.output import (
     need_lines,
     read_up_to_line,
     status_lines,
+    step_lines,
 )
 from runner.clock import SystemClock
 from runner.formats import by_handle, moment, number, safe
@@ -89,6 +90,7 @@ def _text(found: Overview, call: Invocation) -> str:
     for each in found.campaigns:
         outlook = each.outlook
         lines += status_lines(each)
+        lines += [f"  {line}" for line in step_lines(each, now)]
         if each.replied:
             lines.append(f"  {number(each.replied)} have answered")
         if each.read_up_to is not None and each.read_up_to.at is not None:

@@ -16,7 +16,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
-    func,
     or_,
     select,
     update,
@@ -121,22 +120,6 @@ def _stands(status: str, reason: str, detail: str, due_at: float | None) -> dict
     told = reason if reason in ENDS else SkipReason.STEP_BEFORE.value
     what = detail if reason in ENDS else f"the message before it is {status}"
     return {"status": _S.SKIPPED, "reason": told, "detail": what, "not_before": 0.0}
-
-
-def counts_of_others(connection: Connection, id: int, steps: Collection[str]) -> dict[str, int]:
-    """Return how many people of a campaign have follow-ups to come, by step, of steps other than
-    these."""
-    counted = (
-        select(message.c.step, func.count())
-        .where(
-            message.c.campaign == id,
-            message.c.previous != "",
-            message.c.status.in_(TO_COME),
-            message.c.step.not_in(steps),
-        )
-        .group_by(message.c.step)
-    )
-    return dict(connection.execute(counted).tuples().all())
 
 
 def drop_others(connection: Connection, id: int, steps: Collection[str]) -> None:

@@ -73,9 +73,9 @@ class LaneStarted(Event):
     now, per sender. `binds`: the limit that is waited for longest until `finish_at`;
     `allowed_per_hour`: the most messages an hour that limits let go, None without any, and
     `allowed_by` which limit that is; `before`: what earlier runs have come to, per campaign and
-    status; `handles`: of the senders, by id; `waiting`: of campaigns with steps, the follow-ups to
-    come, whose time has not begun or is running; `finish_earliest_at`: when it ends if everybody
-    answers, where `finish_at` is reckoned as if nobody did."""
+    status; `handles`: of the senders, by id; `to_follow`: the follow-ups to come, of which none is
+    among the queued; `finish_earliest_at`: where there are any, when it ends if everybody answers;
+    `finish_at` is reckoned as if nobody did."""
 
     name: ClassVar[str] = "lane_started"
     queued: dict[str, int]
@@ -88,7 +88,7 @@ class LaneStarted(Event):
     allowed_by: str = ""
     before: dict[str, dict[str, int]] = field(default_factory=dict)
     handles: dict[str, str] = field(default_factory=dict)
-    waiting: dict[str, int] = field(default_factory=dict)
+    to_follow: dict[str, int] = field(default_factory=dict)
     finish_earliest_at: float | None = None
 
 

@@ -138,19 +138,24 @@ def finish_lines(
         return
     binds = forecast.binds if forecast.seconds < math.inf else ""
     slowest = f"; slowest limit: {by_handle(binds, handles)}" if binds else ""
-    if forecast.earliest is not None:
-        yield f"if everybody answers the first message: {_done(forecast.earliest, now)}"
-        yield f"if nobody answers: {_done(forecast.seconds, now)}{slowest}"
-    else:
-        yield _done(forecast.seconds, now) + slowest
+    yield _done_between(forecast, now) + slowest
     if len(forecast.by_sender) > 1:
         for sender, seconds in sorted(forecast.by_sender.items()):
             yield f"  {by_handle(sender, handles)}: {_done(seconds, now)}"
 
 
+def _done_between(forecast: Forecast, now: float) -> str:
+    """Return when all is done; with follow-ups, between when and when."""
+    told = _done(forecast.seconds, now)
+    if forecast.earliest is None or math.inf in (forecast.earliest, forecast.seconds):
+        return told
+    at = "now" if forecast.earliest < 1 else moment(now + forecast.earliest, now)
+    return (
+        f"done between {at}, if everybody answers, and {told.removeprefix('done ')} if nobody does"
+    )
+
+
 def _done(seconds: float, now: float) -> str:
-    if seconds < 1:
-        return "done as fast as the API answers"
     if seconds == math.inf:
         return "never done: the schedule does not open within two years"
     return f"done about {moment(now + seconds, now)} (in {duration(seconds)})"

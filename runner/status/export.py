@@ -31,6 +31,7 @@ EXPORT_COLUMNS = (
     "content",
     "replied_at",
     "opted_out_at",
+    "not_before",
 )
 """The public columns of an export; the prospect's own follow."""
 
@@ -50,7 +51,7 @@ def export(
     *,
     excel: bool = False,
 ) -> int:
-    """Write one line per recipient and row to `target` (.csv, .jsonl, .xlsx, .html), in the order
+    """Write one line per row and step to `target` (.csv, .jsonl, .xlsx, .html), in the order
     of the sheet; return how many. `excel`: a .csv that suits Excel."""
     write_table = partial(writer.write_table, excel=excel)
     with ledger.reading() as connection:
@@ -132,4 +133,5 @@ def _public(row: ExportRow) -> list[str | int | None]:
         row.content,
         iso(row.replied_at),
         iso(row.opted_out_at),
+        iso(row.not_before) if row.status is MessageStatus.QUEUED and row.not_before else "",
     ]

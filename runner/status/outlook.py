@@ -63,7 +63,8 @@ def outlook_of(
         queue = with_follow_ups(ledger, row.id, status.waiting)
         forecast = when_done([(loaded, queue)], ledger, clock)
         today = tuple(daily_sums(loaded, queue, ledger, clock)) if with_sums else ()
-        return Outlook(forecast, binds_now, next_at, allowed([loaded.campaign]), today)
+        most, by_steps = allowed([loaded.campaign]), binds_now == BY_STEPS
+        return Outlook(forecast, binds_now, next_at, most, today, by_steps)
     except (RunnerError, OSError):
         # The file is gone or broken; what the ledger says is still true.
         return Outlook()

@@ -66,6 +66,7 @@ class Outlook:
     next_at: float | None = None
     allowed: SustainedRate | None = None
     today: tuple[DailySum, ...] = ()
+    by_steps: bool = False  # its next message waits only for a follow-up's time
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,11 @@ class Status:
         return sum(each.to_come for each in self.steps if each.previous)
 
     @property
+    def time_running(self) -> int:
+        """Return the follow-ups whose time is running: they are queued."""
+        return sum(each.counts[_S.QUEUED] for each in self.steps if each.previous)
+
+    @property
     def first_queued(self) -> int:
         """Return the first messages of `queue`."""
         return sum(each.count for each in self.waiting if not each.follows)
@@ -181,12 +187,13 @@ def _step_as_json(step: StepFigures) -> dict[str, Any]:
 
 
 def waits_for_text(status: Status, step: StepFigures, now: float) -> str:
-    """Return what the next follow-up waits for, empty for nothing but its turn. `step`: its own."""
+    """Return what the next follow-up waits for, empty for nothing but its time and its turn.
+    `step`: its own."""
     assert step.next_at is not None
     if step.why:
         return step.why
     if step.next_at > now:
-        return "its time"
+        return ""
     read_at = status.read_up_to.at if status.read_up_to is not None else None
     if read_at is None or read_at <= step.next_at:
         return "replies to be read"

@@ -97,7 +97,7 @@ def _text(found: Overview, call: Invocation) -> str:
             lines.append(f"  {read_up_to_line(each.read_up_to, now)}")
         if each.per_hour:
             lines.append(f"  {number(each.per_hour)} sent in the last hour")
-        if outlook.binds_now and outlook.next_at is not None:
+        if outlook.binds_now and outlook.next_at is not None and not outlook.by_steps:
             lines.append(
                 f"  next message {moment(outlook.next_at, now)}: waits for "
                 f"{safe(by_handle(outlook.binds_now, each.handles))}"

@@ -38,6 +38,7 @@ class ExportRow(NamedTuple):
     sent_at: float | None
     content: str
     columns: str
+    not_before: float = 0.0
     replied_at: float | None = None
     opted_out_at: float | None = None
 
@@ -58,6 +59,7 @@ _EXPORTED = Prepared(
         message.c.sent_at,
         message.c.text,
         message.c.columns,
+        message.c.not_before,
     ).where(message.c.id.in_(each_of("ids", database)))
 )
 EXPORT_BATCH = 500

@@ -19,6 +19,7 @@ from runner.ledger.messages.holds import HeldPerson
 from runner.ledger.pagination import Page, make_cursor, page_of, parse_cursor
 from runner.ledger.queries.totals import is_own_result
 from runner.ledger.schema import attempt, campaign, message, row_skip, run, status_is, suppression
+from runner.message.plan import FIRST_STEP
 from runner.message.status import MessageStatus
 
 _S = MessageStatus
@@ -49,6 +50,15 @@ class ListedMessage:
     message_id: str = ""
     thread_id: str = ""
     sent_at: float | None = None
+    step: str = FIRST_STEP
+    previous: str = ""
+    after: float = 0.0
+
+    @property
+    def due_at(self) -> float | None:
+        """Return when a queued message is due, if that is told (Unix s)."""
+        is_told = self.status is _S.QUEUED and self.not_before
+        return self.not_before if is_told else None
 
 
 LISTED = (
@@ -69,6 +79,9 @@ LISTED = (
         func.coalesce(message.c.message_id, ""),
         func.coalesce(message.c.thread_id, ""),
         message.c.sent_at,
+        message.c.step,
+        message.c.previous,
+        message.c.after,
     )
     .join(campaign, campaign.c.id == message.c.campaign)
     .order_by(message.c.id)

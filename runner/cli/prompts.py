@@ -123,10 +123,10 @@ def _step_lines(preview: Preview) -> Iterable[str]:
     for name, each in preview.steps.items():
         told = f"  then {safe(name)}, {duration(each.after)} after the message before it: "
         told += f"{number(each.to_come)} at most"
-        if past := each.made + each.passed:
-            told += f", past it: {number(past)}"
-        if each.running or past:
-            told += f"; before it: {number(each.before)}, in it: {number(each.running)}"
+        past = each.made + each.passed
+        if each.to_come and (each.running or past):
+            told += f" (before it: {number(each.before)}, in it: {number(each.running)})"
+        told += f"; past it: {number(past)}" if past else ""
         if each.skipped:
             reasons = ", ".join(f"{number(n)} {why}" for why, n in each.skipped.most_common())
             told += f"; skipped: {reasons}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -76,16 +76,14 @@ def with_follow_ups(ledger: Ledger, id: int, queue: Sequence[SenderQueue]) -> Qu
         for each in queue
         if not each.follows
     ]
-    return firsts + due_follow_ups(ledger, id, figures)
+    return firsts + due_follow_ups(ledger, id, {each.name: each.after for each in figures})
 
 
-def due_follow_ups(
-    ledger: Ledger, id: int, figures: Sequence[StepFigures] | None = None
-) -> list[Stretch]:
-    """Return the follow-ups of a campaign that have their time running, and what follows them."""
-    figures = ledger.read(steps.step_figures, id) if figures is None else figures
-    if not figures:
-        return []
+def due_follow_ups(ledger: Ledger, id: int, afters: Mapping[str, float]) -> list[Stretch]:
+    """Return the follow-ups of a campaign that have their time running, and what follows them.
+    `afters`: their steps, with the time after the message before that is to hold."""
+    figures = ledger.read(steps.step_figures, id)
+    later = {each.name: afters.get(each.name, 0.0) - each.after for each in figures}
     return [
         Stretch(
             each.sender,
@@ -94,9 +92,10 @@ def due_follow_ups(
             0,
             0,
             _then(figures, each.step),
-            (each.first, each.last),
+            (each.first + later[each.step], each.last + later[each.step]),
         )
-        for each in ledger.read(steps.due_follow_ups, id)
+        for each in (ledger.read(steps.due_follow_ups, id) if figures else ())
+        if each.step in afters
     ]
 
 

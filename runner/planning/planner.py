@@ -157,6 +157,7 @@ def _with_later(
     there = {FIRST_STEP, *later}
     entries: list[Entry] = []
     before: SkipReason | None = None if begun else planned.skip
+    ended: tuple[SkipReason, str] | None = None
     for step in steps:
         was = later.get(step.name)
         is_unwritten = step.previous in past or (planned.skip is not None and not begun)
@@ -171,7 +172,9 @@ def _with_later(
             detail = f"the first message came from {sender}, which is not among the senders now"
         elif begun or planned.skip is None:
             text, skip, detail = step.render(with_sender(row, sender))
-            if skip is None and before is not None:
+            if was is None and ended is not None:
+                skip, detail = ended
+            elif skip is None and before is not None:
                 skip, detail = SkipReason.STEP_BEFORE, "the message before it is skipped"
         message = planned._replace(
             sender=sender,
@@ -187,6 +190,8 @@ def _with_later(
         if was is not None and change is Change.KEPT:
             message = message._replace(previous=was.previous, after=was.after)
         entries.append(Entry(message, change, was))
+        if was is not None and was.status is _S.SKIPPED and was.reason in ENDS:
+            ended = SkipReason(was.reason), was.detail
         before = skip
     return entry._replace(later=tuple(entries))
 

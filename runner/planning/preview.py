@@ -151,7 +151,8 @@ class Preview:
     def count(self, entry: Entry | RowSkip) -> PlannedMessage | None:
         """Count an entry. Returns the message that this run would send for it, if any."""
         planned = self._count_first(entry)
-        if isinstance(entry, Entry) and self.steps:
+        has_later = isinstance(entry, Entry) and entry.known is not None and entry.known.later
+        if isinstance(entry, Entry) and (self.steps or has_later):
             self._count_later(entry, to_send=planned is not None)
             if self.first is planned:
                 self.first_later = entry.later
@@ -162,9 +163,9 @@ class Preview:
         if begun:
             for name in self.steps.keys() - {each.planned.step for each in entry.later}:
                 self.steps[name].passed += 1
-        to_come = False
+        later = entry.known.later.values() if entry.known else ()
+        to_come = any(each.status in TO_COME for each in later)  # of steps that are gone, too
         for each in entry.later:
-            to_come |= each.known is not None and each.known.status in (_S.QUEUED, _S.WAITING)
             step = self.steps[each.planned.step]
             ahead = entry.known
             if ahead is not None and each.planned.previous != FIRST_STEP:
@@ -304,7 +305,8 @@ def preview(
     if ledger is not None and draft.row is not None and draft.row.stop_on:
         names = step_names(draft)
         found.steps_removed = ledger.read(steps.removed, draft.row.id, names)
-        found.following = due_follow_ups(ledger, draft.row.id)
+        afters = {each.name: each.after for each in draft.steps}
+        found.following = due_follow_ups(ledger, draft.row.id, afters)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Follow-ups: what takes a person out of them, and whether one may go as its thread stands."""
+"""Follow-ups: who gets no more of them, and whether one may go as its thread stands."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from runner.message.status import SkipReason
 
 
 class StopOn(StrEnum):
-    """What takes a person out of the steps that are left."""
+    """The events that take a person out of the steps that are left."""
 
     REPLY = "reply"
     COLLEAGUE = "colleague"
     ASSIGNED = "assigned"
 
-
-STOP_ON = tuple(StopOn)
-"""What does so by default."""
 
 ENDS = frozenset(
     {
@@ -57,21 +54,21 @@ class Before(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class ThreadNow:
     """A thread as it stands. `last_id`: its newest message, empty for none; `last_inbound`: whether
-    the other side wrote that, None for not told; `last_at`: when (Unix s), None for not told;
-    `syncing`: older messages are still coming; `restricted`: nothing may be sent there."""
+    the other side wrote that; `last_at`: when (Unix s); `assignee`: empty for nobody; `syncing`:
+    older messages are still coming; `restricted`: nothing may be sent there. None: not told."""
 
     last_id: str
     last_inbound: bool | None = None
     last_at: float | None = None
-    assignee: str = ""
+    assignee: str | None = ""
     syncing: bool = False
-    restricted: bool = False
+    restricted: bool | None = False
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a follow-up may go. `skip`: why it never does; `wait`: why not yet; `look_further`:
-    the thread's messages have to be read first."""
+    """The answer to whether a follow-up may go. `skip`: why it never does; `wait`: why not yet;
+    `look_further`: the thread's messages have to be read first."""
 
     skip: SkipReason | None = None
     detail: str = ""
@@ -96,6 +93,8 @@ def judge_thread(thread: ThreadNow | None, before: Before) -> Verdict:
         return Verdict(SkipReason.ASSIGNED, f"assigned to {thread.assignee}")
     if thread.syncing:
         return Verdict(wait="its thread is still being imported")
+    if thread.restricted is None or (thread.assignee is None and StopOn.ASSIGNED in before.stop_on):
+        return Verdict(wait="its thread does not tell its restrictions or its assignee")
     if thread.last_id == before.message_id:
         return GOES
     if not thread.last_id or thread.last_inbound is None:

@@ -14,6 +14,7 @@ from runner.errors import CampaignError
 from runner.schedule import Hours
 
 SAMPLE = Path(__file__).parents[2] / "campaigns" / "spring.yaml"
+FOLLOWED = SAMPLE.with_name("webinar.yaml")
 SMALLEST = "senders: [abc1]\nprospects: people.csv\nmessage: Hi {{ first_name }}\n"
 
 
@@ -508,7 +509,12 @@ def test_the_schema_takes_what_the_loader_takes(tmp_path: Path) -> None:
     paced = "senders: [{id: a1, gap: 45s..120s, ramp: {start: 1, step: 1}}, {id: b2, ramp: none}]"
     steps = "steps: [{name: nudge, after: 3d, text: x}, {name: l-2, after: 1h30m, template: a.j2}]"
     for text in (
-        *(SMALLEST, SAMPLE.read_text(), SMALLEST.replace("senders: [abc1]", paced)),
+        *(
+            SMALLEST,
+            SAMPLE.read_text(),
+            FOLLOWED.read_text(),
+            SMALLEST.replace("senders: [abc1]", paced),
+        ),
         *(with_line(steps), with_line("stop_on: reply"), with_line("stop_on: []")),
         with_line("steps: []\nstop_on: [colleague, assigned]"),
     ):
@@ -545,3 +551,15 @@ def test_the_sample_loads() -> None:
     assert campaign.name == "spring-2026"
     assert len(campaign.senders) == 2
     assert campaign.project_dir == SAMPLE.parents[1]
+
+
+def test_the_sample_with_a_follow_up_loads() -> None:
+    campaign = load_campaign(FOLLOWED)
+    assert [(each.name, each.after) for each in campaign.steps] == [("nudge", 3 * 86400.0)]
+    assert campaign.stop_on == load_campaign(SAMPLE).stop_on
+
+
+def test_the_samples_are_those_that_are_shipped() -> None:
+    shipped = SAMPLE.parents[1] / "runner" / "cli" / "sample"
+    for file in SAMPLE.parent.iterdir():
+        assert file.read_bytes() == (shipped / file.name).read_bytes()

@@ -43,6 +43,9 @@ Render = Callable[[Prospect], Rendered]
 """Renders a row."""
 
 
+BEFORE_SKIPPED = "the message before it is skipped"
+
+
 class StepPlan(NamedTuple):
     """A follow-up of every message. `previous`: the step before it; `after`: seconds after that."""
 
@@ -164,6 +167,8 @@ def _with_later(
             continue  # they are past it, or do not get the first one
         there.add(step.name)
         text, skip, detail = "", planned.skip, planned.detail
+        if skip in ENDS:  # for a first message it may pass
+            skip, detail = SkipReason.STEP_BEFORE, BEFORE_SKIPPED
         if planned.recipient.id in suppressed:
             skip, detail = SkipReason.SUPPRESSED, suppressed[planned.recipient.id]
         elif begun and sender not in senders:
@@ -172,7 +177,7 @@ def _with_later(
         elif begun or planned.skip is None:
             text, skip, detail = step.render(with_sender(row, sender))
             if skip is None and before is not None:
-                skip, detail = SkipReason.STEP_BEFORE, "the message before it is skipped"
+                skip, detail = SkipReason.STEP_BEFORE, BEFORE_SKIPPED
         message = planned._replace(
             sender=sender,
             text=text,

@@ -89,6 +89,21 @@ def test_a_campaign_that_stops_on_less(
     assert judge_thread(thread, BEFORE._replace(stop_on=stop_on)) == verdict
 
 
+@pytest.mark.parametrize(
+    ("thread", "verdict"),
+    [
+        (theirs, LOOK_FURTHER),
+        (ends_with("theirs 2", True), REPLIED),
+        (ends_with("theirs", True, last_at=SENT_AT - 1), NOT_SHOWN),
+    ],
+)
+def test_what_a_person_called_no_reply_ends_nothing(thread: ThreadNow, verdict: Verdict) -> None:
+    before = BEFORE._replace(dismissed=frozenset({"theirs"}))
+    assert judge_thread(thread, before) == verdict
+    last = InThread(thread.last_id, ours=False, known=False)
+    assert judge_messages([last, *by("ours")], before) == (REPLIED if verdict == REPLIED else GOES)
+
+
 def by(*who: str) -> list[InThread]:
     """A thread of messages, the newest first: "ours" is the one before, "us" another of this
     ledger, "team" one of our side that it does not know, "them" one of the person."""

@@ -160,6 +160,7 @@ def _with_later(
     there = {FIRST_STEP, *later}
     entries: list[Entry] = []
     before: SkipReason | None = None if begun else planned.skip
+    ended: tuple[SkipReason, str] | None = None
     for step in steps:
         was = later.get(step.name)
         is_unwritten = step.previous in past or (planned.skip is not None and not begun)
@@ -178,6 +179,8 @@ def _with_later(
             text, skip, detail = step.render(with_sender(row, sender))
             if skip is None and before is not None:
                 skip, detail = SkipReason.STEP_BEFORE, BEFORE_SKIPPED
+        if was is None and ended is not None:
+            skip, detail = ended
         message = planned._replace(
             sender=sender,
             text=text,
@@ -191,6 +194,8 @@ def _with_later(
         change = _change_of_step(message, was)
         if was is not None and change is Change.KEPT:
             message = message._replace(previous=was.previous, after=was.after)
+            if was.status is _S.SKIPPED and was.reason in ENDS:
+                ended = SkipReason(was.reason), was.detail
         entries.append(Entry(message, change, was))
         before = skip
     return entry._replace(later=tuple(entries))

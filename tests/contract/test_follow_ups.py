@@ -3,7 +3,7 @@ PostgreSQL."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from runner.message.plan import FIRST_STEP
 from runner.message.prospect import Prospect
 from runner.message.status import MessageStatus, SkipReason
 from runner.planning.planner import StepPlan, plan_messages
+from runner.planning.preview import Preview
 from runner.replies.opt_out import read
 from tests.pacing import sender
 from tests.support import (
@@ -48,8 +49,13 @@ STEPS = [
 ]
 
 
-def plan(ledger: Ledger, row: CampaignRow, bars: Mapping[str, Obstacle] | None = None) -> None:
-    """Plan a first message and two follow-ups to one person, as a run does. `bars`: whom Inbox
+def plan(
+    ledger: Ledger,
+    row: CampaignRow,
+    bars: Mapping[str, Obstacle] | None = None,
+    steps: Sequence[StepPlan] = STEPS,
+) -> Preview:
+    """Plan a first message and its follow-ups to one person, as a run does. `bars`: whom Inbox
     knows."""
     chunks = plan_messages(
         [Prospect(2, recipient(1), {})],
@@ -58,13 +64,17 @@ def plan(ledger: Ledger, row: CampaignRow, bars: Mapping[str, Obstacle] | None =
         lambda asked: ledger.read(plans.known, row.id, asked, rehearsal=False),
         {},
         bars=lambda _: bars or {},
-        steps=STEPS,
+        steps=steps,
     )
     entries = [each for chunk in chunks for each in chunk]
     with ledger.writing() as connection:
         writer = PlanWriter(connection, replace(row, stop_on=STOP_ON))
         writer.write(entries)
-        writer.finish("fingerprint", 2.0, [each.name for each in STEPS], STOP_ON)
+        writer.finish("fingerprint", 2.0, [each.name for each in steps], STOP_ON)
+    found = Preview(row.name)
+    for each in entries:
+        found.count(each)
+    return found
 
 
 @pytest.fixture
@@ -160,3 +170,20 @@ def test_what_a_person_called_no_reply_is_known_before_a_follow_up(
     assert before.dismissed == {"a"}
     ledger.write(replies.record, Batch(LANE, 400.0, said[1:], 8, read_up_to=400.0))
     assert stands(ledger)["nudge"] == (S.SKIPPED, "replied")
+
+
+@pytest.mark.parametrize("has_answered", [True, False])
+def test_a_new_step_is_counted_for_those_who_would_get_it(
+    ledger: Ledger, row: CampaignRow, has_answered: bool
+) -> None:
+    plan(ledger, row)
+    rows = rows_of(ledger)
+    send(ledger, rows["1"])
+    if has_answered:
+        said = Heard("a", "t1", 200.0, Kind.REPLY, rows["1"], read("Yes"))
+        ledger.write(replies.record, Batch(LANE, 300.0, [said], 7, read_up_to=300.0))
+    more = StepPlan("more", "last", 60.0, lambda _: ("One more", None, ""))
+    found = plan(ledger, row, steps=[*STEPS, more])
+    assert found.steps["more"].added == (0 if has_answered else 1)
+    assert found.steps["more"].skipped == ({"replied": 1} if has_answered else {})
+    assert stands(ledger)["more"] == ((S.SKIPPED, "replied") if has_answered else (S.WAITING, ""))

@@ -43,6 +43,9 @@ Render = Callable[[Prospect], Rendered]
 """Renders a row."""
 
 
+BEFORE_SKIPPED = "the message before it is skipped"
+
+
 class StepPlan(NamedTuple):
     """A follow-up of every message. `previous`: the step before it; `after`: seconds after that."""
 
@@ -165,6 +168,8 @@ def _with_later(
             continue  # they are past it, or do not get the first one
         there.add(step.name)
         text, skip, detail = "", planned.skip, planned.detail
+        if skip in ENDS:  # for a first message it may pass
+            skip, detail = SkipReason.STEP_BEFORE, BEFORE_SKIPPED
         if planned.recipient.id in suppressed:
             skip, detail = SkipReason.SUPPRESSED, suppressed[planned.recipient.id]
         elif begun and sender not in senders:
@@ -172,10 +177,10 @@ def _with_later(
             detail = f"the first message came from {sender}, which is not among the senders now"
         elif begun or planned.skip is None:
             text, skip, detail = step.render(with_sender(row, sender))
-            if was is None and ended is not None:
-                skip, detail = ended
-            elif skip is None and before is not None:
-                skip, detail = SkipReason.STEP_BEFORE, "the message before it is skipped"
+            if skip is None and before is not None:
+                skip, detail = SkipReason.STEP_BEFORE, BEFORE_SKIPPED
+        if was is None and ended is not None:
+            skip, detail = ended
         message = planned._replace(
             sender=sender,
             text=text,
@@ -189,9 +194,9 @@ def _with_later(
         change = _change_of_step(message, was)
         if was is not None and change is Change.KEPT:
             message = message._replace(previous=was.previous, after=was.after)
+            if was.status is _S.SKIPPED and was.reason in ENDS:
+                ended = SkipReason(was.reason), was.detail
         entries.append(Entry(message, change, was))
-        if was is not None and was.status is _S.SKIPPED and was.reason in ENDS:
-            ended = SkipReason(was.reason), was.detail
         before = skip
     return entry._replace(later=tuple(entries))
 

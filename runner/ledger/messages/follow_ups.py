@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     and_,
     bindparam,
+    case,
     exists,
     or_,
     select,
@@ -93,7 +94,8 @@ def follow_after(connection: Connection, ids: Sequence[int]) -> None:
 
 def _follow_once(connection: Connection, these: ColumnElement[bool]) -> list[int]:
     """Move those that stand otherwise than the ones before them, and return which they are."""
-    before = before_it.c.status, before_it.c.reason, before_it.c.detail, _DUE_AT.label("due_at")
+    reason = case((before_it.c.previous != "", before_it.c.reason), else_="")
+    before = before_it.c.status, reason, before_it.c.detail, _DUE_AT.label("due_at")
     rows = connection.execute(
         select(message.c.id, *before)
         .join(before_it, IS_BEFORE)
@@ -112,7 +114,8 @@ def _follow_once(connection: Connection, these: ColumnElement[bool]) -> list[int
 
 
 def _stands(status: str, reason: str, detail: str, due_at: float | None) -> dict[str, Any]:
-    """Return how a follow-up stands after a message that stands so."""
+    """Return how a follow-up stands after a message that stands so. `reason`: of a follow-up, since
+    one for which a first message is skipped may pass."""
     if status == _S.SENT:
         return {"status": _S.QUEUED, "reason": "", "detail": "", "not_before": due_at}
     if status in MAY_BE_SENT:

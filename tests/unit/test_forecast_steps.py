@@ -18,20 +18,22 @@ from runner.ledger import schema
 from runner.ledger.campaigns import bound_team, registry
 from runner.ledger.messages import queue as message_queue
 from runner.ledger.messages.plans import PlanWriter
+from runner.ledger.queries import steps
 from runner.message.outcome import Accepted
 from runner.message.plan import Change, Entry, PlannedMessage
-from runner.pacing.forecast import forecast
+from runner.pacing.forecast import BY_STEPS, Following, Share, forecast
 from runner.pacing.pacer import make_pacer
 from runner.planning.eta import hours_of, pace_of, shares_of, when_done, with_follow_ups
 from runner.sending import dispatcher, wakeups
 from runner.sending.lane import Lane
 from tests.lane import Setting
+from tests.pacing import limits, sender
 from tests.support import LANE, make_campaign, recipient
 from tests.unit.test_forecast import MONDAY, WORK, Known, Stopped, campaign_of
 from tests.virtual import ScriptedApi, VirtualClock
 
 DAY = 86_400.0
-PEOPLE = 150
+PEOPLE = 90
 STEPS = (("nudge", "1", 3 * DAY), ("last", "nudge", 5 * DAY))
 SLOW = {"id": "a1", "per_hour": 12, "per_day": 40, "gap": "20s"}
 
@@ -112,24 +114,72 @@ def drive_as(setting: Setting, known: Known, api: Talking) -> None:
     )
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.1, 0.5])
-@pytest.mark.parametrize("settings", [{}, {"schedule": WORK}], ids=["always", "work hours"])
+@pytest.mark.parametrize(
+    ("rate", "settings", "before"),
+    [
+        pytest.param(0.0, {"schedule": WORK}, 0, id="nobody answers"),
+        pytest.param(0.1, {"schedule": WORK}, 0, id="one in ten answers"),
+        pytest.param(0.5, {"schedule": WORK}, 0, id="half of them answer"),
+        pytest.param(0.0, {}, 120, id="from the middle on"),
+    ],
+)
 def test_the_end_holds_however_many_answer(
-    make: Callable[..., Setting], settings: dict[str, object], rate: float
+    make: Callable[..., Setting], settings: dict[str, object], rate: float, before: int
 ) -> None:
     api = Talking(answering=rate)
     setting, known = planned(make, api, settings)
-    clock = Stopped(MONDAY)
+    if before:
+        setting.drive(limit=before)
+        setting.started = MONDAY + api.sends[-1][0] + 60.0
+        api.sends.clear()
+    assert setting.started is not None
+    clock = Stopped(setting.started)
     queued = setting.ledger.read(message_queue.waiting, [known.row.id])
     queue = with_follow_ups(setting.ledger, known.row.id, queued)
     told = when_done([(known, queue)], setting.ledger, clock)
     pacer = pace_of([known], setting.ledger, clock)
     shares = shares_of(queue, hours_of(known))
-    at_rate = forecast(pacer, shares, 0.0, MONDAY, answering=rate)
+    at_rate = forecast(pacer, shares, 0.0, setting.started, answering=rate)
     setting.drive()
     took = api.sends[-1][0]
     assert at_rate.seconds == pytest.approx(took, rel=0.02)
     assert told.earliest is not None
     assert told.earliest <= took <= told.seconds * 1.02
     if not rate:
-        assert len(api.sends) == 3 * PEOPLE
+        assert len(api.sends) == 3 * PEOPLE - before
+        assert told.seconds == at_rate.seconds
+
+
+def test_what_follows_waits_for_its_time_and_goes_before_first_messages() -> None:
+    pace = [limits()], [sender(gap=60.0)]
+    share = Share("a1", 10, then=(Following(120.0),))
+    told = forecast(make_pacer(*pace), [share], 0.0)
+    assert told.seconds == 19 * 60.0  # twenty messages, and none had to be waited for
+    one = Share("a1", 1, then=(Following(3 * DAY), Following(5 * DAY, 0.4)))
+    told = forecast(make_pacer(*pace), [one], 0.0)
+    assert told.seconds == 3 * DAY  # four of ten get the last one: of one, nobody
+    assert told.binds == BY_STEPS
+    due = Share("a1", 3, due=(DAY, 2 * DAY))
+    assert forecast(make_pacer(*pace), [due], 0.0).seconds == 2 * DAY
+    free = make_pacer([limits()], [sender()])
+    assert forecast(free, [replace(one, count=2)], 0.0).seconds == 8 * DAY
+
+
+def test_figures_of_steps_tell_what_follows(make: Callable[..., Setting]) -> None:
+    setting, known = planned(make, Talking(), {})
+    setting.drive(limit=40)
+    figures = setting.ledger.read(steps.step_figures, known.row.id)
+    assert [each.name for each in figures] == ["1", "nudge", "last"]
+    first, nudge, last = figures
+    assert (first.to_come, nudge.to_come, last.to_come) == (PEOPLE - 40, PEOPLE, PEOPLE)
+    assert (nudge.counts["queued"], nudge.counts["waiting"]) == (40, PEOPLE - 40)
+    assert nudge.next_at is not None
+    assert last.next_at is None
+    assert steps.following(figures, "1") == [(3 * DAY, 1.0), (5 * DAY, 1.0)]
+    assert steps.following(figures, "nudge") == [(5 * DAY, 1.0)]
+    assert steps.following(figures, "last") == []
+    due = setting.ledger.read(steps.due_follow_ups, known.row.id)
+    assert sum(each.messages for each in due) == 40
+    assert min(each.first for each in due) == nudge.next_at
+    gone = setting.ledger.read(steps.removed, known.row.id, ["nudge"])
+    assert [(each.name, each.to_come) for each in gone] == [("last", PEOPLE)]

@@ -73,7 +73,7 @@ def moved_texts(found: Preview) -> list[str]:
     come."""
     return [
         f"step {name} comes {duration(each.after)} after the message before it now, not "
-        f"{duration(each.moved_from)}: for {_people(each.moved)} who have it to come"
+        f"{duration(each.moved_from)}: for {_people(each.moved)} with it to come"
         for name, each in found.steps.items()
         if each.moved
     ]

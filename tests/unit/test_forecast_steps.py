@@ -60,7 +60,8 @@ class Talking(ScriptedApi):
 
     async def thread(self, person: str) -> ThreadState:
         last = self.threads[person]
-        return ThreadState("a1", (person,), last or "answer", False, not last, math.inf)
+        newest = last or "answer"
+        return ThreadState("a1", (person,), newest, False, not last, math.inf, "", False)
 
 
 def planned(

@@ -151,10 +151,12 @@ class Preview:
     def count(self, entry: Entry | RowSkip) -> PlannedMessage | None:
         """Count an entry. Returns the message that this run would send for it, if any."""
         planned = self._count_first(entry)
-        has_later = isinstance(entry, Entry) and entry.known is not None and entry.known.later
-        if isinstance(entry, Entry) and (self.steps or has_later):
+        if not isinstance(entry, Entry):
+            return planned
+        was_followed = entry.known is not None and bool(entry.known.later)
+        if self.steps or entry.later or was_followed:
             self._count_later(entry, to_send=planned is not None)
-            if self.first is planned:
+            if planned is not None and self.first is planned:
                 self.first_later = entry.later
         return planned
 
@@ -166,7 +168,7 @@ class Preview:
         later = entry.known.later.values() if entry.known else ()
         to_come = any(each.status in TO_COME for each in later)  # of steps that are gone, too
         for each in entry.later:
-            step = self.steps[each.planned.step]
+            step = self.steps.setdefault(each.planned.step, StepPreview(each.planned.after))
             ahead = entry.known
             if ahead is not None and each.planned.previous != FIRST_STEP:
                 ahead = ahead.later.get(each.planned.previous)

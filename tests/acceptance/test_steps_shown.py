@@ -15,7 +15,6 @@ steps:
   - {name: last, after: 3d, text: "The last one, {{ first_name }}"}
 replies: {poll: 10s}
 """
-NARROW = {"COLUMNS": "40", "NO_COLOR": "1"}
 
 
 @pytest.fixture(params=["v2"])
@@ -56,7 +55,7 @@ def test_what_is_to_come_is_told_before_at_the_end_and_in_every_list(project: Pr
     assert "2 follow-ups to come to those who do not answer, the next due " in ended.all
     assert "interrupted; to go on: run-campaign " in ended.all
 
-    status = project.ok("status", project.campaign, **NARROW).out
+    status = project.ok("status", project.campaign, COLUMNS="40", NO_COLOR="1").out
     assert "  step nudge: 2 sent, 1 skipped (1 replied)" in status
     assert "  step last: 2 queued, 1 skipped (1 replied)" in status
     assert "  next follow-up (last): " in status
@@ -68,9 +67,9 @@ def test_what_is_to_come_is_told_before_at_the_end_and_in_every_list(project: Pr
     assert "row 3, step last: queued, due " in story
     report = project.ok("report", project.campaign, "--format", "md").out
     assert "| last | 3 d | 0 | 2 | 1 |" in report
-    rows = {(each["recipient"], each["step"]): each for each in project.exported()}
-    assert rows[ids[1], "last"]["not_before"] > rows[ids[1], "nudge"]["sent_at"]
-    assert rows[ids[0], "last"]["not_before"] == ""
+    lines = {(each["recipient"], each["step"]): each for each in project.exported()}
+    assert lines[ids[1], "last"]["not_before"] > lines[ids[1], "nudge"]["sent_at"]
+    assert lines[ids[0], "last"]["not_before"] == ""
     idle = project.ok(project.campaign, "--yes", "--until-idle").all
     assert "nothing to send now, then 2 follow-ups at most" in idle
     assert "2 follow-ups to come to those who do not answer, the next due " in idle

@@ -26,7 +26,7 @@ from runner.pacing.pacer import make_pacer
 from runner.planning.eta import hours_of, pace_of, shares_of, when_done, with_follow_ups
 from runner.sending import dispatcher, wakeups
 from runner.sending.lane import Lane
-from tests.lane import Setting
+from tests.lane import S, Setting
 from tests.pacing import limits, sender
 from tests.support import LANE, make_campaign, recipient
 from tests.unit.test_forecast import MONDAY, WORK, Known, Stopped, campaign_of
@@ -173,7 +173,7 @@ def test_figures_of_steps_tell_what_follows(make: Callable[..., Setting]) -> Non
     assert [each.name for each in figures] == ["1", "nudge", "last"]
     first, nudge, last = figures
     assert (first.to_come, nudge.to_come, last.to_come) == (PEOPLE - 40, PEOPLE, PEOPLE)
-    assert (nudge.counts["queued"], nudge.counts["waiting"]) == (40, PEOPLE - 40)
+    assert (nudge.counts[S.QUEUED], nudge.counts[S.WAITING]) == (40, PEOPLE - 40)
     assert nudge.next_at is not None
     assert last.next_at is None
     assert steps.following(figures, "1") == [(3 * DAY, 1.0), (5 * DAY, 1.0)]

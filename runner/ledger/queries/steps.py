@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Integer, cast, func, select
+from sqlalchemy import Connection, Integer, cast, func, literal_column, select
 
 from runner.ledger.messages.eligibility import IS_QUEUED
 from runner.ledger.schema import campaign, message
@@ -129,7 +129,8 @@ def following(figures: Sequence[StepFigures], step: str) -> list[tuple[float, fl
 def due_follow_ups(connection: Connection, id: int) -> list[DueFollowUps]:
     """Return the queued follow-ups of a campaign, by sender, zone, step and the hour in which they
     are due."""
-    slot = cast(message.c.not_before / SLOT, Integer)
+    # In words: PostgreSQL takes two values given later for two expressions.
+    slot = cast(message.c.not_before / literal_column(str(SLOT)), Integer)
     group = message.c.sender, message.c.zone, message.c.step
     wanted = (
         select(

@@ -17,7 +17,7 @@ SHORT_HELPS = {
     "dashboard": "Watch and steer all campaigns of a ledger in a browser.",
     "db": "The ledger itself: backup, upgrade, move, forget.",
     "demo": "Watch the sample campaign be killed half way and resumed.",
-    "export": "Write one line per row and recipient to a table.",
+    "export": "Write one line per row and step to a table.",
     "handles": "Find the ids behind a campaign's handles, and keep them.",
     "help": "Show the help of a command.",
     "history": "Show what people did: who, when, from where.",

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
+from runner.ledger.messages.plans import PlanWriter
 from runner.ledger.queries import steps, totals
 from runner.ledger.queries.message_lists import messages
+from runner.message.plan import Change, Entry, PlannedMessage
 from runner.message.status import MessageStatus
-from tests.contract.test_follow_ups import plan
-from tests.support import make_campaign
+from tests.support import SENDER, make_campaign, recipient
 
 S = MessageStatus
+
+
+def plan(ledger: Ledger, row: CampaignRow) -> None:
+    """Plan a first message and two follow-ups to one person."""
+    first = PlannedMessage(2, recipient(1), SENDER, "Hi", {"a": "b"})
+    later = tuple(
+        Entry(first._replace(step=step, previous=previous, after=60.0), Change.NEW)
+        for step, previous in (("nudge", "1"), ("last", "nudge"))
+    )
+    with ledger.writing() as connection:
+        writer = PlanWriter(connection, row)
+        writer.write([Entry(first, Change.NEW, None, later)])
+        writer.finish("fingerprint", 2.0, ["nudge", "last"], "reply")
 
 
 def test_figures_of_each_step_and_when_the_next_is_due(ledger: Ledger) -> None:

@@ -26,10 +26,10 @@ from runner.pacing.pacer import make_pacer
 from runner.planning.eta import hours_of, pace_of, shares_of, when_done, with_follow_ups
 from runner.sending import dispatcher, wakeups
 from runner.sending.lane import Lane
+from tests.forecasts import MONDAY, WORK, Known, Stopped, campaign_of
 from tests.lane import S, Setting
 from tests.pacing import limits, sender
 from tests.support import LANE, make_campaign, recipient
-from tests.unit.test_forecast import MONDAY, WORK, Known, Stopped, campaign_of
 from tests.virtual import ScriptedApi, VirtualClock
 
 DAY = 86_400.0

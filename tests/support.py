@@ -80,8 +80,8 @@ def make_old(connection: Connection, version: int) -> None:
         index.drop(connection)
     connection.execute(
         text(
-            "CREATE INDEX message_queued ON message (campaign, status, sender, id, zone, not_before)"
-            " WHERE status = 'queued'"
+            "CREATE INDEX message_queued ON message "
+            "(campaign, status, sender, id, zone, not_before) WHERE status = 'queued'"
         )
     )
     for column in ("previous", "after"):

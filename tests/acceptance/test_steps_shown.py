@@ -4,10 +4,12 @@ edited between steps."""
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
-from .support import LINK, Project, people, until
+from .browser import Browser
+from .support import LINK, Project, link_of, people, until
 
 STEPS = """\
 steps:
@@ -70,6 +72,18 @@ def test_what_is_to_come_is_told_before_at_the_end_and_in_every_list(project: Pr
     lines = {(each["recipient"], each["step"]): each for each in project.exported()}
     assert lines[ids[1], "last"]["not_before"] > lines[ids[1], "nudge"]["sent_at"]
     assert lines[ids[0], "last"]["not_before"] == ""
+    dashboard = project.start("dashboard", "--no-browser", "--port", "0")
+    browser = Browser(link_of(dashboard))
+    browser.enter()
+    page = browser.ask("/campaigns/1").text
+    assert "next follow-up (last) " in page
+    assert '<td>last</td>\n    <td data-label="After">3 d</td>' in page
+    listed = browser.ask("/campaigns/1/queued").text
+    assert re.search(r'data-label="Step">last, due <time', listed)
+    [person] = re.findall(rf'href="(/messages/\d+)">{ids[1]}<', listed)
+    assert re.search(r"step last, due <time.*step nudge</a>", browser.ask(person).text, re.DOTALL)
+    dashboard.interrupt()
+    dashboard.wait()
     idle = project.ok(project.campaign, "--yes", "--until-idle").all
     assert "nothing to send now, then 2 follow-ups at most" in idle
     assert "2 follow-ups to come to those who do not answer, the next due " in idle

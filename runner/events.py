@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from runner.instrumentation import Measures
+from runner.message.plan import FIRST_STEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,9 @@ class LaneStarted(Event):
     now, per sender. `binds`: the limit that is waited for longest until `finish_at`;
     `allowed_per_hour`: the most messages an hour that limits let go, None without any, and
     `allowed_by` which limit that is; `before`: what earlier runs have come to, per campaign and
-    status; `handles`: of the senders, by id."""
+    status; `handles`: of the senders, by id; `to_follow`: the follow-ups to come, of which none is
+    among the queued; `finish_earliest_at`: where there are any, when it ends if everybody answers;
+    `finish_at` is reckoned as if nobody did."""
 
     name: ClassVar[str] = "lane_started"
     queued: dict[str, int]
@@ -85,6 +88,17 @@ class LaneStarted(Event):
     allowed_by: str = ""
     before: dict[str, dict[str, int]] = field(default_factory=dict)
     handles: dict[str, str] = field(default_factory=dict)
+    to_follow: dict[str, int] = field(default_factory=dict)
+    finish_earliest_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUpsLeft(Event):
+    """Replies were read, and so many follow-ups of a campaign are left by them."""
+
+    name: ClassVar[str] = "follow_ups_left"
+    campaign: str
+    left: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +127,7 @@ class MessageEvent(Event):
     campaign: str
     recipient: str
     sender: str
+    step: str = field(default=FIRST_STEP, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

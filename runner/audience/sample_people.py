@@ -1,4 +1,4 @@
-"""The people of the sample campaign: made up, and never to be written to through the real API."""
+"""The people of the sample campaigns: made up, and never to be written to through the real API."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ SAMPLE_IDS = frozenset(
         "9051263380947728063",
         "9068812457093316175",
         "9098153624770585941",
+        "9102956038817253377",
         "9119530746628047385",
         "9142075536981270696",
         "9175089362145778419",
@@ -20,10 +21,13 @@ SAMPLE_IDS = frozenset(
         "9322645710893407864",
         "9344207981153669502",
         "9368874125506931277",
+        "9388204711093568514",
         "9395127740816623584",
         "9407718293560144911",
+        "9427730915640283148",
         "9437762049816350258",
+        "9439061852274501633",
         "9450031872264410933",
     }
 )
-"""Ids of the sheet that `init --sample` makes. X has given none of them out by now."""
+"""Ids of the sheets that `init --sample` makes. X has given none of them out by now."""

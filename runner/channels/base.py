@@ -193,9 +193,9 @@ class InboundText(NamedTuple):
 
 class ThreadState(NamedTuple):
     """A thread. `people`: every id of the person, of all their profiles; `last_id`: its newest
-    message, `last_inbound`: whether the other side wrote that, `last_at`: when (Unix s), None for
-    not told; `syncing`: older messages are still coming; `restricted`: nothing may be sent in
-    it."""
+    message, `last_inbound`: whether the other side wrote that, `last_at`: when (Unix s);
+    `syncing`: older messages are still coming; `assignee`: empty for nobody; `restricted`: nothing
+    may be sent in it. None: not told."""
 
     sender: str
     people: tuple[str, ...]
@@ -203,8 +203,8 @@ class ThreadState(NamedTuple):
     syncing: bool
     last_inbound: bool | None = None
     last_at: float | None = None
-    assignee: str = ""
-    restricted: bool = False
+    assignee: str | None = None
+    restricted: bool | None = None
 
 
 class Conversations(Protocol):

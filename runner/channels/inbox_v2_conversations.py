@@ -89,8 +89,8 @@ class ConversationsV2:
             syncing=found.get("syncing") is not False,
             last_inbound=_INBOUND.get(text_id(last.get("direction"))),
             last_at=message_time(last),
-            assignee=text_id(found.get("assigneeId")),
-            restricted=isinstance(restrictions, list) and "message:send" in restrictions,
+            assignee=_assignee(found),
+            restricted="message:send" in restrictions if isinstance(restrictions, list) else None,
         )
 
     async def newest(self, thread_id: str) -> list[InboundText] | None:
@@ -123,6 +123,13 @@ class ConversationsV2:
 
 
 _INBOUND = {"inbound": True, "outbound": False}
+
+
+def _assignee(thread: Mapping[str, object]) -> str | None:
+    """Return the member whom a thread is assigned to, empty for nobody, None for not told."""
+    if thread.get("assigneeId", "") is None:
+        return ""
+    return text_id(thread.get("assigneeId")) or None
 
 
 def _seq(value: object) -> int | None:

@@ -18,7 +18,7 @@ SHORT_HELPS = {
     "db": "The ledger itself: backup, upgrade, move, forget.",
     "demo": "Watch the sample campaign be killed half way and resumed.",
     "erase": "Erase people from the ledger, for good.",
-    "export": "Write one line per row and recipient to a table.",
+    "export": "Write one line per row and step to a table.",
     "handles": "Find the ids behind a campaign's handles, and keep them.",
     "help": "Show the help of a command.",
     "history": "Show what people did: who, when, from where.",

@@ -15,18 +15,19 @@ import click
 from runner.cli.invocation import Invocation
 from runner.cli.options import ENDINGS
 from runner.cli.output import WORDS, folded, json_text, progress_in_place, text_lines
-from runner.cli.prompts import preview_lines, when_lines
+from runner.cli.prompts import preview_lines, sequence_lines, when_lines
 from runner.clock import SystemClock
 from runner.errors import RunnerError
 from runner.findings import SAMPLE_PEOPLE
 from runner.formats import number, safe
 from runner.message.account import sender_text
 from runner.message.key import name_fields
-from runner.message.plan import Entry, PlannedMessage
+from runner.message.plan import Change, Entry, PlannedMessage
 from runner.message.prospect import RowSkip
 from runner.message.status import MessageStatus
 from runner.pacing.forecast import finish_as_json
 from runner.planning.draft import Draft
+from runner.planning.sequence import sequence
 from runner.run.dry_run import DryRun, dry_run
 from runner.tables.writer import write_table
 
@@ -36,7 +37,7 @@ MESSAGES_SHOWN = 10
 ROWS_NAMED = 20
 """Rows named for each skip reason unless `--verbose`."""
 
-COLUMNS = ("row", "recipient", "would", "reason", "sender", "content")
+COLUMNS = ("row", "recipient", "would", "reason", "sender", "step", "content")
 
 
 @dataclass(slots=True)
@@ -46,6 +47,7 @@ class _Shown:
     campaign: str
     messages: list[PlannedMessage] = field(default_factory=list)
     variants: set[str] = field(default_factory=set)  # of these messages
+    later: list[tuple[Entry, ...]] = field(default_factory=list)  # what follows each of those
     skips: dict[str, list[tuple[int, str, str]]] = field(default_factory=dict)  # row, id, detail
     unnamed: Counter[str] = field(default_factory=Counter)  # skipped rows that are not kept
 
@@ -81,9 +83,14 @@ class _PlanReader:
             for entry, planned in entries:
                 self._see(seen, entry, planned)
                 row, columns = _line(entry, planned)
-                if len(head) > len(COLUMNS):
+                own = [columns.get(name, "") for name in names]
+                has_variants = len(head) > len(COLUMNS)
+                if has_variants:
                     row.append("" if isinstance(entry, RowSkip) else entry.planned.variant)
-                yield [*row, *(columns.get(name, "") for name in names)]
+                yield [*row, *own]
+                for each in entry.later if isinstance(entry, Entry) else ():
+                    variant = [each.planned.variant] if has_variants else []
+                    yield [*_later_line(each), *variant, *own]
 
         write_table(self.output, [*head, *names], lines())
 
@@ -95,6 +102,7 @@ class _PlanReader:
             if more and (not self.only or planned.recipient.id in self.only):
                 seen.messages.append(planned)
                 seen.variants.add(planned.variant)
+                seen.later.append(entry.later if isinstance(entry, Entry) else ())
         elif isinstance(entry, RowSkip):
             id = entry.recipient.id if entry.recipient else ""
             self._skip(seen, entry.reason, entry.row, id, entry.detail)
@@ -119,15 +127,28 @@ def _line(
     if isinstance(entry, RowSkip):
         id = entry.recipient.id if entry.recipient else ""
         reason = f"{entry.reason}: {entry.detail}"
-        return [entry.row, id, "skip", reason, "", ""], entry.columns
+        return [entry.row, id, "skip", reason, "", "", ""], entry.columns
     said = entry.planned
     row: list[str | int | None] = [said.row, said.recipient.id]
     if planned is not None:
-        return [*row, "send", "", said.sender, said.text], said.columns
+        return [*row, "send", "", said.sender, said.step, said.text], said.columns
     if said.skip is not None:
-        return [*row, "skip", f"{said.skip}: {said.detail}", "", said.text], said.columns
+        why = f"{said.skip}: {said.detail}"
+        return [*row, "skip", why, "", said.step, said.text], said.columns
     was = str(entry.known.status) if entry.known and entry.known.status else ""
-    return [*row, "keep", was, said.sender, said.text], said.columns
+    return [*row, "keep", was, said.sender, said.step, said.text], said.columns
+
+
+def _later_line(entry: Entry) -> list[str | int | None]:
+    """Return what is written of a follow-up: `send` is only if they do not answer."""
+    said, known = entry.planned, entry.known
+    row: list[str | int | None] = [said.row, said.recipient.id]
+    if entry.change is Change.KEPT and known is not None:
+        why = f"{known.status}{f' ({known.reason})' if known.reason else ''}"
+        return [*row, "keep", why, known.sender, said.step, known.text]
+    if said.skip is not None:
+        return [*row, "skip", f"{said.skip}: {said.detail}", "", said.step, said.text]
+    return [*row, "send", "if they do not answer", said.sender, said.step, said.text]
 
 
 def show_dry_run(
@@ -188,7 +209,8 @@ def show_dry_run(
             click.echo(f"error: {safe(str(other), lines=True)}", err=True)
         raise refused if refused.exit_code in (1, 2) else RunnerError(str(refused), refused.hint)
     if not as_json:
-        if not any(each.to_send or each.kept[MessageStatus.IN_DOUBT] for each in found.previews):
+        left = [each.to_send or each.to_follow for each in found.previews]
+        if not any(left) and not any(each.kept[MessageStatus.IN_DOUBT] for each in found.previews):
             click.echo("dry run: nothing was sent, and nothing is left to send")
             return 0
         if any(one.code == SAMPLE_PEOPLE for each in found.reviews for one in each.open):
@@ -220,13 +242,18 @@ def _show(found: DryRun, seen: list[_Shown], chosen: bool, now: float) -> None:
     for warning in found.warnings:
         click.echo(f"warning: {safe(warning)}", err=True)
     for preview, shown in zip(found.previews, seen, strict=True):
-        for message in shown.messages:
+        begins = now + found.forecast.first
+        for at, message in enumerate(shown.messages):
             to = safe(found.people.get(message.recipient.id, message.recipient.id))
             sender = safe(sender_text(message.sender, found.links))
             variant = f"  variant {message.variant}" if message.variant else ""
             click.echo(f"row {message.row}  to {to}  from {sender}{variant}")
             for line in text_lines(message.text):
                 click.echo(line)
+            if not at or chosen:
+                for line in sequence_lines(message, shown.later[at], preview.hours, begins):
+                    for part in folded(line):
+                        click.echo(part)
             click.echo()
         rest = preview.to_send.total() - len(shown.messages)
         if rest > 0 and chosen:
@@ -249,7 +276,7 @@ def _show(found: DryRun, seen: list[_Shown], chosen: bool, now: float) -> None:
             click.echo(
                 f"  held: {number(preview.held)} of those to send (run-campaign hold --list)"
             )
-    if any(preview.to_send for preview in found.previews):
+    if any(preview.to_send or preview.to_follow for preview in found.previews):
         for line in when_lines(found.previews, found.forecast, now):
             click.echo(line)
     ledger = found.place or "none yet, the first run makes it"
@@ -300,6 +327,16 @@ def _as_json(at: int, found: DryRun, seen: list[_Shown], now: float) -> dict[str
             for reason, rows in sorted(shown.skips.items())
             for row, id, detail in rows
         ],
+        "steps": [{"step": name, **each.as_json()} for name, each in preview.steps.items()],
+        "steps_removed": {each.name: each.to_come for each in preview.steps_removed},
+        "sequence": [
+            each.as_json()
+            for each in sequence(
+                shown.messages[0], shown.later[0], preview.hours, now + found.forecast.first
+            )
+        ]
+        if shown.later and shown.later[0]
+        else [],
         **finish_as_json(found.forecast, now),
         "warnings": found.warnings,
         "findings": [each.as_json() for each in found.reviews[at].findings],

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli.invocation import Invocation
-from runner.formats import by_handle, duration, fold, moment, number, safe
+from runner.formats import by_handle, counted, duration, fold, moment, number, safe
 from runner.ledger import moved_mark
 from runner.ledger.ledger import Ledger
 from runner.ledger.queries.replied import ReadUpTo
-from runner.status.status import Status, needs_of
+from runner.status.status import Status, needs_of, waits_for_text
 
 if TYPE_CHECKING:
     from runner.pacing.forecast import Forecast
@@ -38,7 +38,17 @@ def json_text(told: Any) -> str:
 
 def counts_line(counts: Mapping[str, int]) -> str:
     """Return `17 sent, 1 rejected, 5 skipped`; `nobody yet` when all are 0."""
-    order = ("sent", "rejected", "failed", "in_doubt", "sending", "queued", "cancelled", "skipped")
+    order = (
+        "sent",
+        "rejected",
+        "failed",
+        "in_doubt",
+        "sending",
+        "queued",
+        "waiting",
+        "cancelled",
+        "skipped",
+    )
     parts = [
         f"{number(counts[name])} {WORDS.get(name, name)}" for name in order if counts.get(name)
     ]
@@ -76,6 +86,31 @@ def status_lines(status: Status) -> Iterable[str]:
         yield table(reasons)
 
 
+def step_lines(status: Status, now: float) -> Iterable[str]:
+    """Return how many messages of each step stand how, and when the next follow-up is due; nothing
+    for a campaign without steps."""
+    counts = {each.name: dict(each.counts) for each in status.steps}
+    for each in status.steps:
+        found = {str(kind): count for kind, count in counts[each.name].items()}
+        told = f"step {safe(each.name)}: {counts_line(found)}"
+        if each.skipped:
+            reasons = ", ".join(f"{number(n)} {safe(why)}" for why, n in each.skipped.most_common())
+            told += f" ({reasons})"
+        yield told
+    if due := next_follow_up_text(status, now):
+        yield due
+
+
+def next_follow_up_text(status: Status, now: float) -> str:
+    """Return when the next follow-up is due and what it waits for; empty for none."""
+    step = status.next_follow_up
+    if step is None or step.next_at is None:
+        return ""
+    waits = waits_for_text(status, step, now)
+    told = f"next follow-up ({safe(step.name)}): {moment(step.next_at, now)}"
+    return told + (f"; waits for {safe(waits)}" if waits else "")
+
+
 def read_up_to_line(up_to: ReadUpTo, now: float) -> str:
     """Return how far replies were read, in words."""
     if up_to.at is None:
@@ -103,10 +138,21 @@ def finish_lines(
         return
     binds = forecast.binds if forecast.seconds < math.inf else ""
     slowest = f"; slowest limit: {by_handle(binds, handles)}" if binds else ""
-    yield _done(forecast.seconds, now) + slowest
+    yield _done_between(forecast, now) + slowest
     if len(forecast.by_sender) > 1:
         for sender, seconds in sorted(forecast.by_sender.items()):
             yield f"  {by_handle(sender, handles)}: {_done(seconds, now)}"
+
+
+def _done_between(forecast: Forecast, now: float) -> str:
+    """Return when all is done; with follow-ups, between when and when."""
+    told = _done(forecast.seconds, now)
+    if forecast.earliest is None or math.inf in (forecast.earliest, forecast.seconds):
+        return told
+    at = "now" if forecast.earliest < 1 else moment(now + forecast.earliest, now)
+    return (
+        f"done between {at}, if everybody answers, and {told.removeprefix('done ')} if nobody does"
+    )
 
 
 def _done(seconds: float, now: float) -> str:
@@ -139,11 +185,24 @@ def tell_run_end(result: RunResult, call: Invocation | None, *, err: bool) -> No
                 click.echo(
                     f"{number(status.unplanned)} {told}: {call.command(status.file)}", err=err
                 )
-            waiting = status.queued
-            if waiting and not result.interrupted and status.brake is None:
-                click.echo(f"{number(waiting)} still queued: {call.command(status.file)}", err=err)
+            goes_on = "" if result.interrupted else f": {call.command(status.file)}"
+            waiting = status.first_queued
+            if waiting and goes_on and status.brake is None:
+                click.echo(f"{number(waiting)} still queued{goes_on}", err=err)
+            if status.to_follow and status.brake is None:
+                for line in folded(_to_follow_text(status) + goes_on):
+                    click.echo(line, err=err)
     for why in dict.fromkeys(result.stopped):
         click.echo(f"stopped: {safe(why)}", err=err)
+
+
+def _to_follow_text(status: Status) -> str:
+    """Return how many follow-ups are to come, and when the next of them is due."""
+    told = f"{counted(status.to_follow, 'follow-up')} to come to those who do not answer"
+    step = status.next_follow_up
+    if step is None or step.next_at is None:
+        return told
+    return f"{told}, the next due {moment(step.next_at, time.time())}"
 
 
 def folded(line: str) -> list[str]:

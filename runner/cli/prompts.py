@@ -11,10 +11,14 @@ import click
 
 from runner.cli.output import finish_lines, folded, table, text_lines
 from runner.errors import UsageError
-from runner.formats import counted, number, safe
+from runner.formats import counted, duration, number, safe
+from runner.message.plan import Entry, PlannedMessage
 from runner.pacing.forecast import Forecast
+from runner.planning.changes import moved_texts
 from runner.planning.preview import Preview
+from runner.planning.sequence import sequence
 from runner.planning.timetable import timetable
+from runner.schedule import Hours
 from runner.terminal.display import Display
 
 
@@ -54,12 +58,18 @@ def asker(progress: Display) -> Callable[[Sequence[Preview], Forecast], bool]:
         err = not sys.stdout.isatty()
         with progress.paused():
             for preview in found:
-                for line in [*preview_lines(preview), *_first_lines(preview)]:
+                shown = [*preview_lines(preview), *_first_lines(preview)]
+                if preview.first is not None:
+                    later, begins = preview.first_later, time.time() + forecast.first
+                    shown += sequence_lines(preview.first, later, preview.hours, begins)
+                for line in shown:
                     click.echo(line, err=err)
             total = sum(preview.to_send.total() for preview in found)
+            to_follow = sum(preview.to_follow for preview in found)
             for line in when_lines(found, forecast, time.time()):
                 click.echo(line, err=err)
-            return _confirm(f"Send {counted(total, 'message')}?")
+            more = f", and {counted(to_follow, 'follow-up')} at most" if to_follow else ""
+            return _confirm(f"Send {counted(total, 'message')}{more}?")
 
     return ask
 
@@ -111,6 +121,45 @@ def preview_lines(preview: Preview) -> Iterable[str]:
     if preview.skipped:
         reasons = ", ".join(f"{number(n)} {reason}" for reason, n in preview.skipped.most_common())
         yield f"  skipped: {reasons}"
+    yield from _step_lines(preview)
+
+
+def _step_lines(preview: Preview) -> Iterable[str]:
+    """Return how many get each follow-up at most, and how many stand before it, in it and past
+    it."""
+    for name, each in preview.steps.items():
+        told = f"  then {safe(name)}, {duration(each.after)} after the message before it: "
+        told += f"{number(each.to_come)} at most"
+        past = each.made + each.passed
+        if each.to_come and (each.running or past):
+            told += f" (before it: {number(each.before)}, in it: {number(each.running)})"
+        told += f"; past it: {number(past)}" if past else ""
+        if each.skipped:
+            reasons = ", ".join(f"{number(n)} {why}" for why, n in each.skipped.most_common())
+            told += f"; skipped: {reasons}"
+        yield told
+    for gone in preview.steps_removed:
+        told = f"  step {safe(gone.name)} is gone from the file: {number(gone.to_come)} had it"
+        yield f"{told} to come"
+    yield from (f"  {safe(each)}" for each in moved_texts(preview))
+
+
+def sequence_lines(
+    first: PlannedMessage, later: Sequence[Entry], hours: Hours | None, begins: float
+) -> Iterable[str]:
+    """Return when a person's messages go at the earliest, the follow-ups with their texts; nothing
+    where nothing follows."""
+    if not later:
+        return
+    dated = list(sequence(first, later, hours, begins))
+    yield f"  {safe(first.recipient.id)}, if they never answer: the first {dated[0].date}"
+    for each in dated[1:]:
+        planned = each.planned
+        if planned.skip is not None:
+            yield f"  {safe(planned.step)}: skipped ({planned.skip}: {safe(planned.detail)})"
+            continue
+        yield f"  {safe(planned.step)}, not before {each.date}:"
+        yield from text_lines(planned.text)
 
 
 def sender_lines(to_send: Counter[str], handles: Mapping[str, str]) -> Iterable[str]:

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 from runner.cli.invocation import Invocation
-from runner.cli.output import WORDS, need_lines
+from runner.cli.output import WORDS, need_lines, step_lines
 from runner.formats import by_handle, duration, moment, number, short
 from runner.message.status import MessageStatus
 from runner.status.overview import Overview
@@ -51,6 +51,7 @@ MADE = {
     _S.IN_DOUBT: widgets.in_doubt,
     _S.SENDING: widgets.waits,
     _S.QUEUED: widgets.waits,
+    _S.WAITING: widgets.waits,
     _S.CANCELLED: widgets.aside,
     _S.SKIPPED: widgets.aside,
 }
@@ -175,6 +176,9 @@ def _lines(
         for label, line in _pace(one, at):
             yield labelled(label, _of(one, several) + line, width)
     for one in found.campaigns:
+        for line in step_lines(one, at):
+            yield labelled("steps", _of(one, several) + line, width)
+    for one in found.campaigns:
         for line in _senders(one, at):
             yield labelled("sender", _of(one, several) + line, width)
     for one in found.campaigns:
@@ -220,12 +224,15 @@ def _pace(one: Status, now: float) -> Iterator[tuple[str, str]]:
         told += f", of {most.per_hour:,.0f} allowed by {by_handle(most.by, one.handles)}"
     yield "rate", told
     outlook = one.outlook
-    if outlook.binds_now and outlook.next_at is not None:
+    if outlook.binds_now and outlook.next_at is not None and not outlook.by_steps:
         left = f"in {duration(max(0.0, outlook.next_at - now))}"
         waits = by_handle(outlook.binds_now, one.handles)
         yield "next", f"{moment(outlook.next_at, now)}, {left}: waits for {waits}"
     if (done := outlook.forecast) is not None:
         told = _when(done.seconds, now)
+        if done.earliest is not None:
+            at = "now" if done.earliest < 1 else moment(now + done.earliest, now)
+            told = f"{told} if nobody answers, {at} if everybody does"
         if done.binds and done.seconds < math.inf:
             told += f"; slowest limit: {by_handle(done.binds, one.handles)}"
         yield "finish", told

@@ -27,7 +27,7 @@ from runner.dashboard.forms import form_routes
 from runner.dashboard.message_forms import LIST_FORMS, MESSAGE_FORMS
 from runner.dashboard.views import page_routes
 from runner.errors import RunnerError
-from runner.formats import by_handle
+from runner.formats import by_handle, duration
 from runner.ledger.pagination import NoSuchPage
 from runner.project.ledger_location import ledger_upward
 from runner.project.ledger_reader import LedgerReader
@@ -95,6 +95,7 @@ class _Static(StaticFiles):
 def _templates() -> Environment:
     made = escaping_environment(PackageLoader("runner.dashboard"))
     made.filters["iso"] = iso
+    made.filters["duration"] = duration
     made.filters["by_handle"] = by_handle
     made.filters["cells"] = json.loads
     made.globals |= {"called": presentation.NAMES, "signs": presentation.SIGNS}

@@ -48,9 +48,8 @@ def _ask_pause(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
     row = _row(ledger, fields)
     counts = ledger.read(totals.counts, row.id)
     standing = ledger.read(brakes.active, [row.id]).get(row.id)
-    lines = [
-        f"{messages(counts[_S.QUEUED])} wait. None of them is sent until the campaign is resumed."
-    ]
+    to_come = messages(counts[_S.QUEUED] + counts[_S.WAITING])
+    lines = [f"{to_come} wait. None of them is sent until the campaign is resumed."]
     if counts[_S.SENDING]:
         lines.append(f"{messages(counts[_S.SENDING])} on the way now will end.")
     lines.append("A live run obeys within a second, and later runs too.")
@@ -73,7 +72,7 @@ def _ask_resume(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
     counts = ledger.read(totals.counts, row.id)
     standing = ledger.read(brakes.active, [row.id]).get(row.id)
     lines = [f"{brake_text(row.name, standing)}." if standing else f"{row.name} is not stopped."]
-    lines.append(f"{messages(counts[_S.QUEUED])} wait and may go again.")
+    lines.append(f"{messages(counts[_S.QUEUED] + counts[_S.WAITING])} wait and may go again.")
     if counts[_S.CANCELLED]:
         lines.append(f"{messages(counts[_S.CANCELLED])} that were withdrawn stay so.")
     if not ledger.read(submissions.is_submitted, row.id):
@@ -95,13 +94,12 @@ def _resume(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
 def _ask_cancel(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
     row = _row(ledger, fields)
     counts = ledger.read(totals.counts, row.id)
-    lines = [
-        f"{messages(counts[_S.QUEUED])} that wait are withdrawn, and nothing more of it is sent."
-    ]
+    to_come = counts[_S.QUEUED] + counts[_S.WAITING]
+    lines = [f"{messages(to_come)} that wait are withdrawn, and nothing more of it is sent."]
     if open_ := counts[_S.SENDING] + counts[_S.IN_DOUBT]:
         lines.append(f"{messages(open_)} on the way or in doubt stay as they are.")
     lines.append("To undo that: resume it, then retry what was cancelled.")
-    button = f"Withdraw {messages(counts[_S.QUEUED])}"
+    button = f"Withdraw {messages(to_come)}"
     return Question(f"Cancel {row.name}?", lines, button, _page(row))
 
 

@@ -13,12 +13,13 @@ from runner.message.status import MessageStatus
 from runner.report.charts import chart_of
 from runner.report.content import TimeChart
 from runner.status.statistics import Series
-from runner.status.status import Outlook, Status
+from runner.status.status import Outlook, Status, waits_for_text
 
 _S = MessageStatus
 
 NAMES = {
     _S.QUEUED: "queued",
+    _S.WAITING: "waiting",
     _S.SENDING: "being sent",
     _S.IN_DOUBT: "in doubt",
     _S.SENT: "sent",
@@ -35,6 +36,7 @@ SIGNS = {
     _S.FAILED: ("bad", "✕"),
     _S.IN_DOUBT: ("bad", "?"),
     _S.QUEUED: ("waits", "…"),
+    _S.WAITING: ("waits", "…"),
     _S.SENDING: ("good", "▸"),
     _S.SKIPPED: ("muted", "–"),
     _S.CANCELLED: ("muted", "–"),
@@ -67,6 +69,8 @@ def state_of(status: Status) -> State:
         return State("bad", "?", "ended, some in doubt")
     if counts[_S.FAILED]:
         return State("bad", "✕", "ended, some failed")
+    if counts[_S.WAITING]:
+        return State("waits", "○", "not running")
     return State("good", "✓", "done") if status.total else State("waits", "○", "not planned yet")
 
 
@@ -82,17 +86,32 @@ def finish_of(outlook: Outlook, zone: ZoneInfo, now: float) -> str:
     at = outlook.forecast.finish_at(now)
     if at is None:
         return "never, as it stands"
-    return f"about {time_in_zone(at, zone, now)}" if at - now > 90 else "about now"
+    told = f"about {time_in_zone(at, zone, now)}" if at - now > 90 else "about now"
+    earliest = outlook.forecast.earliest_at(now)
+    if outlook.forecast.earliest is None or earliest is None:
+        return told
+    first = time_in_zone(earliest, zone, now) if earliest - now > 90 else "now"
+    return f"between {first} (everybody answers) and {told} (nobody does)"
 
 
 def next_message_of(
     outlook: Outlook, handles: Mapping[str, str], zone: ZoneInfo, now: float
 ) -> str:
     """Return when the next message goes and what it waits for, empty for nothing."""
-    if not outlook.binds_now or outlook.next_at is None:
+    if not outlook.binds_now or outlook.next_at is None or outlook.by_steps:
         return ""
     waits = by_handle(outlook.binds_now, handles)
     return f"next message {time_in_zone(outlook.next_at, zone, now)}: waits for {waits}"
+
+
+def next_follow_up_of(status: Status, zone: ZoneInfo, now: float) -> str:
+    """Return when the next follow-up is due and what it waits for, empty for none."""
+    step = status.next_follow_up
+    if step is None or step.next_at is None:
+        return ""
+    waits = waits_for_text(status, step, now)
+    told = f"next follow-up ({step.name}) {time_in_zone(step.next_at, zone, now)}"
+    return told + (f": waits for {waits}" if waits else "")
 
 
 def time_in_zone(at: float, zone: ZoneInfo, now: float) -> str:

@@ -19,6 +19,7 @@ from runner.dashboard.presentation import (
     chart_file,
     done_of,
     finish_of,
+    next_follow_up_of,
     next_message_of,
     state_of,
 )
@@ -103,7 +104,12 @@ def campaign(app: AppContext, request: Request) -> Response:
         {
             "campaign": status,
             "state": state_of(status),
-            "counts": {kind: status.shown_counts[kind] for kind in STATUS_ORDER},
+            "counts": {
+                kind: status.shown_counts[kind]
+                for kind in STATUS_ORDER
+                if kind is not _S.WAITING or status.counts[kind]
+            },
+            "follow_up": next_follow_up_of(status, zone, now),
             "done_count": done_of(status.counts),
             "figures": statistics,
             "answers": answers_text(answers) if answers else "",

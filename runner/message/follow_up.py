@@ -1,4 +1,4 @@
-"""Follow-ups: what takes a person out of them, and whether one may go as its thread stands."""
+"""Follow-ups: who gets no more of them, and whether one may go as its thread stands."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from runner.message.status import SkipReason
 
 
 class StopOn(StrEnum):
-    """What takes a person out of the steps that are left."""
+    """The events that take a person out of the steps that are left."""
 
     REPLY = "reply"
     COLLEAGUE = "colleague"
     ASSIGNED = "assigned"
 
-
-STOP_ON = tuple(StopOn)
-"""What does so by default."""
 
 ENDS = frozenset(
     {
@@ -46,32 +43,34 @@ def stop_on_of(kept: str) -> frozenset[StopOn]:
 
 class Before(NamedTuple):
     """The message before a follow-up. `at`: when its sending began by the server's clock (Unix s);
-    `thread`: empty where it is not known."""
+    `thread`: empty where it is not known; `dismissed`: what the other side wrote since, and a
+    person said that it is no reply."""
 
     message_id: str
     thread: str
     at: float
     stop_on: frozenset[StopOn]
+    dismissed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadNow:
     """A thread as it stands. `last_id`: its newest message, empty for none; `last_inbound`: whether
-    the other side wrote that, None for not told; `last_at`: when (Unix s), None for not told;
-    `syncing`: older messages are still coming; `restricted`: nothing may be sent there."""
+    the other side wrote that; `last_at`: when (Unix s); `assignee`: empty for nobody; `syncing`:
+    older messages are still coming; `restricted`: nothing may be sent there. None: not told."""
 
     last_id: str
     last_inbound: bool | None = None
     last_at: float | None = None
-    assignee: str = ""
+    assignee: str | None = ""
     syncing: bool = False
-    restricted: bool = False
+    restricted: bool | None = False
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a follow-up may go. `skip`: why it never does; `wait`: why not yet; `look_further`:
-    the thread's messages have to be read first."""
+    """The answer to whether a follow-up may go. `skip`: why it never does; `wait`: why not yet;
+    `look_further`: the thread's messages have to be read first."""
 
     skip: SkipReason | None = None
     detail: str = ""
@@ -96,6 +95,8 @@ def judge_thread(thread: ThreadNow | None, before: Before) -> Verdict:
         return Verdict(SkipReason.ASSIGNED, f"assigned to {thread.assignee}")
     if thread.syncing:
         return Verdict(wait="its thread is still being imported")
+    if thread.restricted is None or (thread.assignee is None and StopOn.ASSIGNED in before.stop_on):
+        return Verdict(wait="its thread does not tell its restrictions or its assignee")
     if thread.last_id == before.message_id:
         return GOES
     if not thread.last_id or thread.last_inbound is None:
@@ -104,7 +105,7 @@ def judge_thread(thread: ThreadNow | None, before: Before) -> Verdict:
         return Verdict(look_further=True)
     if thread.last_at is None or thread.last_at < before.at:
         return Verdict(wait="its thread does not show the message before")
-    if StopOn.REPLY in before.stop_on:
+    if StopOn.REPLY in before.stop_on and thread.last_id not in before.dismissed:
         return Verdict(SkipReason.REPLIED, "they have answered")
     return Verdict(look_further=True)
 
@@ -126,7 +127,8 @@ def judge_messages(newest_first: Collection[InThread], before: Before) -> Verdic
         since.append(each)
     else:
         return Verdict(wait="its thread does not show the message before")
-    if StopOn.REPLY in before.stop_on and any(not each.ours for each in since):
+    replies = [each for each in since if not each.ours and each.id not in before.dismissed]
+    if replies and StopOn.REPLY in before.stop_on:
         return Verdict(SkipReason.REPLIED, "they have answered")
     if StopOn.COLLEAGUE in before.stop_on and any(each.ours and not each.known for each in since):
         return Verdict(SkipReason.COLLEAGUE, "the team has gone on in the thread")

@@ -6,8 +6,12 @@ import difflib
 from collections.abc import Sequence
 
 from runner.errors import ChangesError
+from runner.formats import duration, number
 from runner.message.plan import Entry
+from runner.message.status import MessageStatus
 from runner.planning.preview import Preview
+
+_S = MessageStatus
 
 GONE = 0.2
 """More than this share of the queue gone from the file is taken for a mistake until accepted."""
@@ -38,13 +42,23 @@ def refuse_step_changes(found: Preview) -> None:
     """Raise ChangesError if steps were added for people who are past their place already, or taken
     away from people who have them to come."""
     told = [
-        f"step {name} is new: {each.added} people whose message before it is sent would get it"
+        f"step {name} is new, and would go to {_people(each.added)} written to already: "
+        f"{number(each.added - each.added_late)} before it, {number(each.added_late)} who have had "
+        f"the message before it; past it, and not to get it: {number(each.passed)}"
         for name, each in found.steps.items()
         if each.added
     ]
     told += [
-        f"step {name} is gone from the file: {count} people have it to come, and would not get it"
-        for name, count in found.steps_removed.items()
+        f"step {each.name} is gone from the file, and {_people(each.to_come)} would not get it: "
+        f"{number(each.counts[_S.WAITING])} before it, {number(each.counts[_S.QUEUED])} in it "
+        f"(their time is running); past it: {number(each.counts[_S.SENT])}"
+        for each in found.steps_removed
+    ]
+    told += [
+        f"step {name} has another place: it would come after another step to "
+        f"{_people(each.reordered)}"
+        for name, each in found.steps.items()
+        if each.reordered
     ]
     if told:
         raise ChangesError(
@@ -52,6 +66,21 @@ def refuse_step_changes(found: Preview) -> None:
             + "\n".join(f"  {each}" for each in told),
             "run with --accept-changes if that is meant; nobody gets a step of one name twice",
         )
+
+
+def moved_texts(found: Preview) -> list[str]:
+    """Return for which steps another time is told now, and to how many people that have them to
+    come."""
+    return [
+        f"step {name} comes {duration(each.after)} after the message before it now, not "
+        f"{duration(each.moved_from)}: for {_people(each.moved)} with it to come"
+        for name, each in found.steps.items()
+        if each.moved
+    ]
+
+
+def _people(count: int) -> str:
+    return "1 person" if count == 1 else f"{number(count)} people"
 
 
 def _difference(entry: Entry) -> str:

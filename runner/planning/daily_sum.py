@@ -58,7 +58,10 @@ def daily_sums(
     until = _midnight(clock, zone)
     pacer, now = pace_of([scheduled], ledger, clock), clock.boot()
     counts: dict[str, int] = {}
+    ends = until - now + clock.now()
     for each in queue:
+        if isinstance(each, Stretch) and each.due is not None and each.due[0] > ends:
+            continue  # a follow-up of another day
         counts[each.sender] = counts.get(each.sender, 0) + each.count
     uses = {id: days.today(now) for id in counts if (days := pacer.state_of(id).days) is not None}
     # Each step is played with one more limit than the one before.
@@ -87,7 +90,8 @@ def daily_sums(
         more = _enough(queue, left, uses.keys())
         found = _played(loosened, more, ledger, clock, until, with_hours=with_hours)
         _take(lines, left, {id: max(found.get(id, 0), final.get(id, 0)) for id in left}, what)
-    _take(lines, left, final, "no more are queued")
+    follows = any(isinstance(each, Stretch) and (each.then or each.due) for each in queue)
+    _take(lines, left, final, f"no more are queued{' or due' if follows else ''}")
     for id in sorted(left):
         yield DailySum(id, tuple(lines[id]), left[id], zone)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.clock import Clock
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages.queue import SenderQueue
+from runner.ledger.queries import steps
+from runner.ledger.queries.steps import StepFigures
+from runner.message.plan import FIRST_STEP
 from runner.pacing.capacity import SustainedRate, sustained_rate
-from runner.pacing.forecast import Forecast, Share, forecast
+from runner.pacing.forecast import Following, Forecast, Share, first_messages, forecast
 from runner.pacing.pacer import Pacer, make_pacer
 from runner.restored_pacer import restore_pacer
 
@@ -25,13 +28,16 @@ from runner.schedule import Hours
 
 @dataclass(slots=True)
 class Stretch:
-    """A sender's queue in one zone; `first` and `last` are its places in the queue."""
+    """A sender's queue in one zone; `first` and `last` are its places in the queue. `then` and
+    `due`: see `Share`."""
 
     sender: str
     zone: str
     count: int
     first: int
     last: int
+    then: tuple[Following, ...] = ()
+    due: tuple[float, float] | None = None
 
 
 Queue = Sequence[Stretch | SenderQueue]
@@ -42,12 +48,59 @@ def when_done(
     queues: Sequence[tuple[Scheduled, Queue]], ledger: Ledger | None, clock: Clock
 ) -> Forecast:
     """Forecast when these campaigns' queues would all be sent, by their schedules, the
-    limits and what was used of them."""
-    pacer = pace_of([draft for draft, _ in queues], ledger, clock)
+    limits and what was used of them; with follow-ups, if nobody answers and if everybody does."""
+    drafts = [draft for draft, _ in queues]
     shares: list[Share] = []
     for turn, (draft, queue) in enumerate(queues):
         shares += shares_of(queue, hours_of(draft), turn)
-    return forecast(pacer, shares, clock.boot(), clock.now())
+
+    def played(shares: Sequence[Share]) -> Forecast:
+        return forecast(pace_of(drafts, ledger, clock), shares, clock.boot(), clock.now())
+
+    if not any(share.follows for share in shares):
+        return played(shares)
+    answered = played(first_messages(shares))
+    return replace(played(shares), first=answered.first, earliest=answered.seconds)
+
+
+def with_follow_ups(ledger: Ledger, id: int, queue: Sequence[SenderQueue]) -> Queue:
+    """Return a campaign's queue with all that follows it: what has its time running, when it is
+    due, and what waits. People on hold, and those who lack a step of their own, are not told
+    apart."""
+    figures = ledger.read(steps.step_figures, id)
+    if not figures:
+        return queue
+    then = _then(figures, FIRST_STEP)
+    firsts = [
+        Stretch(each.sender, each.zone, each.count, each.first, each.last, then)
+        for each in queue
+        if not each.follows
+    ]
+    return firsts + due_follow_ups(ledger, id, {each.name: each.after for each in figures})
+
+
+def due_follow_ups(ledger: Ledger, id: int, afters: Mapping[str, float]) -> list[Stretch]:
+    """Return the follow-ups of a campaign that have their time running, and what follows them.
+    `afters`: their steps, with the time after the message before that is to hold."""
+    figures = ledger.read(steps.step_figures, id)
+    later = {each.name: afters.get(each.name, 0.0) - each.after for each in figures}
+    return [
+        Stretch(
+            each.sender,
+            each.zone,
+            each.messages,
+            0,
+            0,
+            _then(figures, each.step),
+            (each.first + later[each.step], each.last + later[each.step]),
+        )
+        for each in (ledger.read(steps.due_follow_ups, id) if figures else ())
+        if each.step in afters
+    ]
+
+
+def _then(figures: Sequence[StepFigures], step: str) -> tuple[Following, ...]:
+    return tuple(Following(*each) for each in steps.following(figures, step))
 
 
 def shares_of(queue: Queue, hours: Hours | None, turn: int = 0) -> list[Share]:
@@ -63,6 +116,7 @@ def shares_of(queue: Queue, hours: Hours | None, turn: int = 0) -> list[Share]:
             (each.first - begin) / length,
             (each.last - begin + 1) / length,
             turn,
+            *((each.then, each.due) if isinstance(each, Stretch) else ()),
         )
         for each in queue
     ]

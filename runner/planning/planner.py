@@ -57,6 +57,9 @@ def only_text(
     return texts[0], "", False
 
 
+BEFORE_SKIPPED = "the message before it is skipped"
+
+
 class StepPlan(NamedTuple):
     """A follow-up of every message. `previous`: the step before it; `after`: seconds after that."""
 
@@ -195,6 +198,7 @@ def _with_later(
     there = {FIRST_STEP, *later}
     entries: list[Entry] = []
     before: SkipReason | None = None if begun else planned.skip
+    ended: tuple[SkipReason, str] | None = None
     for step in steps:
         was = later.get(step.name)
         is_unwritten = step.previous in past or (planned.skip is not None and not begun)
@@ -202,6 +206,8 @@ def _with_later(
             continue  # they are past it, or do not get the first one
         there.add(step.name)
         text, skip, detail = "", planned.skip, planned.detail
+        if skip in ENDS:  # for a first message it may pass
+            skip, detail = SkipReason.STEP_BEFORE, BEFORE_SKIPPED
         if planned.recipient.id in suppressed:
             skip, detail = SkipReason.SUPPRESSED, suppressed[planned.recipient.id]
         elif begun and sender not in senders:
@@ -210,7 +216,9 @@ def _with_later(
         elif begun or planned.skip is None:
             [(text, skip, detail)] = step.render(with_sender(row, sender))
             if skip is None and before is not None:
-                skip, detail = SkipReason.STEP_BEFORE, "the message before it is skipped"
+                skip, detail = SkipReason.STEP_BEFORE, BEFORE_SKIPPED
+        if was is None and ended is not None:
+            skip, detail = ended
         message = planned._replace(
             sender=sender,
             text=text,
@@ -224,6 +232,8 @@ def _with_later(
         change = _change_of_step(message, was)
         if was is not None and change is Change.KEPT:
             message = message._replace(previous=was.previous, after=was.after)
+            if was.status is _S.SKIPPED and was.reason in ENDS:
+                ended = SkipReason(was.reason), was.detail
         entries.append(Entry(message, change, was))
         before = skip
     return entry._replace(later=tuple(entries))

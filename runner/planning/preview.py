@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from runner.ledger import erased
 from runner.ledger.campaigns import account_links
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import acquaintances, follow_ups, holds, plans
-from runner.ledger.queries import totals
+from runner.ledger.messages import acquaintances, holds, plans
+from runner.ledger.messages.follow_ups import TO_COME
+from runner.ledger.queries import steps, totals
+from runner.ledger.queries.steps import StepFigures
 from runner.message.acquaintance import Obstacle, bar_of
 from runner.message.erased import NOBODY
-from runner.message.plan import Change, Entry, Known, PlannedMessage
+from runner.message.plan import FIRST_STEP, Change, Entry, Known, PlannedMessage
 from runner.message.prospect import Recipient, RowSkip
 from runner.message.status import OPEN, MessageStatus
+from runner.pacing.forecast import Following
 from runner.planning.draft import Draft
 from runner.planning.erased_rows import without_erased
-from runner.planning.eta import Stretch, hours_of
+from runner.planning.eta import Stretch, due_follow_ups, hours_of
 from runner.planning.planner import Pick, Render, StepPlan, plan_messages, render_with
 from runner.planning.variants import picker
 from runner.schedule import Hours
@@ -41,16 +45,43 @@ CHANGES_KEPT = 3
 
 @dataclass(slots=True)
 class StepPreview:
-    """A follow-up's figures. `to_come`: how many would get it if nobody answers; `added`: of those
-    whose first message is sent already; `made`: how many have got it, or perhaps."""
+    """A follow-up's figures. `to_come`: how many would get it if nobody answers: `before` of them
+    wait for the message before it, and `running` have had that one. `added`: of those whose first
+    message is sent already, to whom it is new, and `added_late`: of these who have had the message
+    before it; `made`: how many have got it, or perhaps; `passed`: how many never get it, since a
+    later one has gone to them. `after`: seconds after the message before
+    it; `moved`: to how many that is new, and what it was for the last of them; `reordered`: how
+    many have it to come after another step than before."""
 
+    after: float = 0.0
     to_come: int = 0
+    before: int = 0
+    running: int = 0
     added: int = 0
+    added_late: int = 0
     made: int = 0
+    passed: int = 0
+    moved: int = 0
+    moved_from: float = 0.0
+    reordered: int = 0
+    first_to_come: int = 0  # of `before`, of those whose first message is to be sent now
     skipped: Counter[str] = field(default_factory=Counter)
 
-    def count(self, entry: Entry, *, begun: bool) -> None:
-        """Count one person's."""
+    def as_json(self) -> dict[str, Any]:
+        """Return the public form, whose names stay."""
+        return {
+            "after": self.after,
+            "to_come": self.to_come,
+            "before": self.before,
+            "in": self.running,
+            "past": self.made + self.passed,
+            "new": self.added,
+            "moved": self.moved,
+            "skipped": {str(reason): count for reason, count in self.skipped.most_common()},
+        }
+
+    def count(self, entry: Entry, ahead: MessageStatus | None, *, begun: bool) -> None:
+        """Count one person's. `ahead`: how the message before it stands."""
         planned, known = entry.planned, entry.known
         if known is not None and known.status in (_S.SENT, *OPEN):
             self.made += 1
@@ -60,8 +91,16 @@ class StepPreview:
         elif planned.skip is not None:
             self.skipped[planned.skip] += 1
         else:
+            is_new, is_running = begun and entry.change is Change.NEW, ahead is _S.SENT
             self.to_come += 1
-            self.added += begun and entry.change is Change.NEW
+            self.running += is_running
+            self.before += not is_running
+            self.added += is_new
+            self.added_late += is_new and is_running
+            if known is not None and known.status in TO_COME:
+                self.reordered += begun and known.previous != planned.previous
+                if known.after != planned.after:
+                    self.moved, self.moved_from = self.moved + 1, known.after
 
 
 @dataclass(slots=True)
@@ -89,7 +128,9 @@ class Preview:
     handles: Mapping[str, str] = field(default_factory=dict)  # sender: username, as the API says
     hours: Hours | None = None  # in which it may send; None for always
     steps: dict[str, StepPreview] = field(default_factory=dict)
-    steps_removed: Mapping[str, int] = field(default_factory=dict)  # how many have it to come
+    steps_removed: Sequence[StepFigures] = ()  # no longer in the file, to come for people
+    following: Sequence[Stretch] = ()  # follow-ups with their time running
+    first_later: tuple[Entry, ...] = ()  # what follows the first
 
     @property
     def adds(self) -> int:
@@ -97,8 +138,14 @@ class Preview:
 
     @property
     def waiting(self) -> list[Stretch]:
-        """Return the queue, as `when_done` takes it."""
-        return list(self.queue.values())
+        """Return the queue and what follows it, as `when_done` takes it."""
+        then, ahead = [], self.to_send.total()
+        for each in self.steps.values():
+            if ahead and each.first_to_come:
+                then.append(Following(each.after, min(1.0, each.first_to_come / ahead)))
+                ahead = each.first_to_come
+        firsts = [replace(each, then=tuple(then)) for each in self.queue.values()]
+        return [*firsts, *self.following]
 
     @property
     def to_send(self) -> Counter[str]:
@@ -114,23 +161,41 @@ class Preview:
         return sum(each.to_come for each in self.steps.values())
 
     @property
+    def first(self) -> PlannedMessage | None:
+        """Return the first message that this run would send, None where there is none."""
+        return next(iter(self.firsts.values()), None)
+
+    @property
     def power(self) -> str:
         """Return what a comparison of its variants can show, in words; empty without any."""
         return power_text([*self.variants.values()], even=self.even)
 
     def count(self, entry: Entry | RowSkip) -> PlannedMessage | None:
         """Count an entry. Returns the message that this run would send for it, if any."""
-        if isinstance(entry, Entry) and entry.later:
-            self._count_later(entry)
-        return self._count_first(entry)
+        planned = self._count_first(entry)
+        if not isinstance(entry, Entry):
+            return planned
+        was_followed = entry.known is not None and bool(entry.known.later)
+        if self.steps or entry.later or was_followed:
+            self._count_later(entry, to_send=planned is not None)
+            if planned is not None and self.first is planned:
+                self.first_later = entry.later
+        return planned
 
-    def _count_later(self, entry: Entry) -> None:
+    def _count_later(self, entry: Entry, *, to_send: bool) -> None:
         begun = entry.known is not None and entry.known.status in (_S.SENT, *OPEN)
-        to_come = False
+        if begun:
+            for name in self.steps.keys() - {each.planned.step for each in entry.later}:
+                self.steps[name].passed += 1
+        later = entry.known.later.values() if entry.known else ()
+        to_come = any(each.status in TO_COME for each in later)  # of steps that are gone, too
         for each in entry.later:
-            to_come |= each.known is not None and each.known.status in (_S.QUEUED, _S.WAITING)
-            step = self.steps.setdefault(each.planned.step, StepPreview())
-            step.count(each, begun=begun)
+            step = self.steps.setdefault(each.planned.step, StepPreview(each.planned.after))
+            ahead = entry.known
+            if ahead is not None and each.planned.previous != FIRST_STEP:
+                ahead = ahead.later.get(each.planned.previous)
+            step.count(each, ahead.status if ahead else None, begun=begun)
+            step.first_to_come += to_send and each.planned.skip is None
             if each.change is Change.REVISED:
                 self._note_change(each)
         was = entry.known.status if entry.known else None
@@ -269,7 +334,9 @@ def preview(
     suppressed = ledger.read(plans.suppressed, draft.team_obeyed) if ledger else {}
     on_hold = {each.recipient for each in ledger.read(holds.listed, now)} if ledger else ()
     known = ledger.read(account_links.handles, rehearsal=draft.campaign.rehearsal) if ledger else {}
-    found = Preview(draft.campaign.name, handles=known, hours=hours_of(draft))
+    found = Preview(
+        draft.campaign.name, handles=known, hours=hours_of(draft), steps=no_steps_counted(draft)
+    )
     found.even = draft.campaign.message.has_equal_shares
     pick = ledger.read(partial(picker, draft)) if ledger else picker(draft, None)
 
@@ -286,13 +353,20 @@ def preview(
     found.removed = _queue_gone(found, draft, ledger)
     if ledger is not None and draft.row is not None and draft.row.stop_on:
         names = step_names(draft)
-        found.steps_removed = ledger.read(follow_ups.counts_of_others, draft.row.id, names)
+        found.steps_removed = ledger.read(steps.removed, draft.row.id, names)
+        afters = {each.name: each.after for each in draft.steps}
+        found.following = due_follow_ups(ledger, draft.row.id, afters)
     return found
 
 
 def step_names(draft: Draft) -> list[str]:
     """Return the names of all follow-ups."""
     return [each.name for each in draft.steps]
+
+
+def no_steps_counted(draft: Draft) -> dict[str, StepPreview]:
+    """Return the figures of all follow-ups before anything is counted, in their order."""
+    return {each.name: StepPreview(each.after) for each in draft.steps}
 
 
 def _exhaust(_draft: Draft, entries: Iterator[object]) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runner.clock import Clock
-from runner.events import EventBus, Planned, Reading
+from runner.events import EventBus, Notice, Planned, Reading
 from runner.ledger import rehearsals, schema
 from runner.ledger.campaigns import audit, registry
 from runner.ledger.campaigns.audit import Act
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import follow_ups, plans
+from runner.ledger.messages import plans
 from runner.ledger.messages.plans import PlanWriter
+from runner.ledger.queries import steps
 from runner.message.follow_up import stop_on_text
-from runner.planning.changes import refuse_changes
+from runner.planning.changes import moved_texts, refuse_changes
 from runner.planning.draft import Draft, refuse_other_name
 from runner.planning.fingerprints import (
     acquaintances_state,
@@ -24,7 +25,13 @@ from runner.planning.fingerprints import (
     refuse_edited,
 )
 from runner.planning.planner import Render
-from runner.planning.preview import Preview, RowProgress, planned_entries, step_names
+from runner.planning.preview import (
+    Preview,
+    RowProgress,
+    no_steps_counted,
+    planned_entries,
+    step_names,
+)
 from runner.planning.variants import keep_deal, picker
 
 
@@ -47,7 +54,8 @@ def write_plan(
     """
     name = draft.campaign.name
     suppressed = ledger.read(plans.suppressed, draft.team_obeyed)
-    found, key, now = Preview(name), prospects_key(draft), clock.now()
+    found = Preview(name, steps=no_steps_counted(draft))
+    key, now = prospects_key(draft), clock.now()
     with ledger.writing() as connection:
         # Looked for again: another first run may have been here while this one waited, and
         # another campaign of this run may have the same prospects.
@@ -74,9 +82,11 @@ def write_plan(
                 found.count(entry)
             writer.write(chunk)
         found.removed = writer.gone()
-        found.steps_removed = follow_ups.counts_of_others(connection, row.id, step_names(draft))
+        found.steps_removed = steps.removed(connection, row.id, step_names(draft))
         if not accept_changes:
             refuse_changes([found])
+        for told in moved_texts(found):
+            bus.emit(Notice(clock.now(), f"{name}: {told}"))
         refuse_edited(draft)
         for each in draft.audience.lists:
             size = str(len(each.people))

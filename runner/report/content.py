@@ -14,7 +14,7 @@ from runner.ledger.queries.statistics import ENDED
 from runner.message.status import MessageStatus
 from runner.status.outlook import outlook_as_json
 from runner.status.statistics import Bucket, Counts, Series, Statistics, answers_text, as_json
-from runner.status.status import Need
+from runner.status.status import Need, waits_for_text
 from runner.status.variants import UNEQUAL
 
 _S = MessageStatus
@@ -26,6 +26,7 @@ ORDER = (
     _S.IN_DOUBT,
     _S.SENDING,
     _S.QUEUED,
+    _S.WAITING,
     _S.CANCELLED,
     _S.SKIPPED,
 )
@@ -138,7 +139,8 @@ class Report:
 def report_of(found: Statistics, command: Callable[..., str], version: str) -> Report:
     """Return the report of a campaign. `command` makes a command line of its words."""
     needs = [(_need(each), command(*each.words) if each.words else "") for each in found.needs]
-    sections = [_funnel(found, command), *_variants(found), _over_time(found), _senders(found)]
+    sections = [_funnel(found, command), *_steps(found), *_variants(found)]
+    sections += [_over_time(found), _senders(found)]
     sections += _columns(found)
     public = {
         "report": "run-campaign",
@@ -182,7 +184,11 @@ def _summary(found: Statistics) -> Sequence[str]:
         end = Moment(found.at + forecast.seconds)
         slowest = by_handle(forecast.binds, found.status.handles)
         binds = f"; slowest limit: {slowest}" if slowest else ""
-        lines.append(f"done about {end} (in {duration(forecast.seconds)}) if it runs on{binds}")
+        when = f"about {end} (in {duration(forecast.seconds)})"
+        if forecast.earliest is not None:
+            first = Moment(found.at + forecast.earliest) if forecast.earliest >= 1 else "now"
+            when = f"between {first}, if everybody answers, and {when}, if nobody does,"
+        lines.append(f"done {when} if it runs on{binds}")
     elif forecast is not None:
         lines.append("never done: the schedule does not open within two years")
     elif status.brake is not None and status.counts[_S.QUEUED]:
@@ -191,7 +197,11 @@ def _summary(found: Statistics) -> Sequence[str]:
         lines.append("when it is done is not known: the campaign file cannot be read here")
     elif not status.counts[_S.QUEUED] + status.counts[_S.SENDING]:
         lines.append("nothing is queued")
-    if outlook.binds_now and outlook.next_at is not None:
+    if (step := status.next_follow_up) is not None and step.next_at is not None:
+        waits = waits_for_text(status, step, found.at)
+        told = f"next follow-up ({step.name}) {Moment(step.next_at)}"
+        lines.append(told + (f": waits for {waits}" if waits else ""))
+    if outlook.binds_now and outlook.next_at is not None and not outlook.by_steps:
         waits = by_handle(outlook.binds_now, status.handles)
         lines.append(f"next message {Moment(outlook.next_at)}: waits for {waits}")
     return [safe(line[:1].upper() + line[1:]) for line in lines]
@@ -210,7 +220,8 @@ def _share(part: int, total: int) -> str:
 def _funnel(found: Statistics, command: Callable[..., str]) -> Section:
     status, shown = found.status, found.status.shown_counts
     statuses = [each for each in ORDER if shown[each]]
-    rows: list[Sequence[Cell]] = [["prospects", status.total, "100 %" if status.total else ""]]
+    all_of = "messages" if status.steps else "prospects"
+    rows: list[Sequence[Cell]] = [[all_of, status.total, "100 %" if status.total else ""]]
     for each in statuses:
         count = shown[each]
         rows.append([name_of(each), count, _share(count, status.total)])
@@ -227,12 +238,12 @@ def _funnel(found: Statistics, command: Callable[..., str]) -> Section:
     return Section(
         "Results",
         [
-            ReportTable("Prospects by status", ["status", "count", "share"], rows),
+            ReportTable(f"{all_of.capitalize()} by status", ["status", "count", "share"], rows),
             ReportTable("Reasons", ["status", "reason", "count"], reasons),
         ],
         BarChart(
-            "Prospects by status",
-            ["prospects", *map(name_of, statuses)],
+            f"{all_of.capitalize()} by status",
+            [all_of, *map(name_of, statuses)],
             [{each: shown[each] for each in statuses}] + [{each: shown[each]} for each in statuses],
         )
         if statuses
@@ -264,6 +275,24 @@ def _variants(found: Statistics) -> list[Section]:
     tables = [ReportTable("People by variant", head, arms)]
     tables.append(ReportTable("Differences", ["variants", "by (95 % interval)"], pairs))
     return [Section("Variants", tables, None, notes)]
+
+
+def _steps(found: Statistics) -> list[Section]:
+    """Return the messages of each step, nothing for a campaign without steps."""
+    shown = found.status.steps
+    if not shown:
+        return []
+    statuses = [each for each in ORDER if any(step.counts[each] for step in shown)]
+    rows: list[list[Cell]] = []
+    for step in shown:
+        why = ", ".join(f"{number(n)} {reason}" for reason, n in step.skipped.most_common())
+        after = duration(step.after) if step.previous else ""
+        due = None if step.next_at is None else Moment(step.next_at)
+        rows.append(
+            [safe(step.name), after, *(step.counts[each] for each in statuses), due, safe(why)]
+        )
+    head = ["step", "after", *map(name_of, statuses), "next due", "skipped for"]
+    return [Section("Steps", [ReportTable("Messages by step", head, rows)])]
 
 
 def _over_time(found: Statistics) -> Section:

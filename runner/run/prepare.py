@@ -281,11 +281,12 @@ class _Changed:
 
 
 def _left(draft: Draft, ledger: Ledger) -> int:
-    """Return how many messages of a campaign are still to go, or in doubt."""
+    """Return how many messages of a campaign are still to go, follow-ups too, or in doubt."""
     if draft.id is None:
         return 0
     counts = ledger.read(totals.counts, draft.id)
-    return counts[MessageStatus.QUEUED] + counts[MessageStatus.IN_DOUBT]
+    left = MessageStatus.QUEUED, MessageStatus.WAITING, MessageStatus.IN_DOUBT
+    return sum(counts[each] for each in left)
 
 
 def _host_of(campaign: Campaign) -> str:

@@ -22,7 +22,7 @@ from runner.ledger.ledger import Ledger
 from runner.ledger.queries import totals
 from runner.message.status import MessageStatus
 from runner.planning.draft import Draft, known_handles, make_draft
-from runner.planning.eta import Queue, allowed, when_done
+from runner.planning.eta import Queue, allowed, when_done, with_follow_ups
 from runner.project.campaign_files import load
 from runner.project.ledger_location import ledger_location
 from runner.project.old_copies import keep_progress
@@ -208,24 +208,25 @@ def _lists_of(draft: Draft, ledger: Ledger) -> WatchedLists:
 def _tell_start(prepared: PreparedRun) -> None:
     ledger, around, drafts = prepared.ledger, prepared.around, prepared.drafts
     queued: dict[str, int] = {}
+    to_follow: dict[str, int] = {}
     doubts: dict[str, int] = {}
     before: dict[str, dict[str, int]] = {}
     queues: list[tuple[Draft, Queue]] = []
+    by_sender: Counter[str] = Counter()
     for draft in drafts:
         assert draft.row is not None
         status = ledger.read(status_of, draft.row, around.clock.now(), with_driver=False)
-        queued[status.campaign] = status.counts[_S.QUEUED]
+        queued[status.campaign] = status.counts[_S.QUEUED] - status.time_running
+        to_follow[status.campaign] = status.to_follow
         doubts[status.campaign] = status.counts[_S.IN_DOUBT] + status.counts[_S.SENDING]
         ended = {str(each): status.counts[each] for each in (_S.SENT, _S.REJECTED, _S.FAILED)}
         before[status.campaign] = ended
-        queues.append((draft, status.waiting))
+        queues.append((draft, with_follow_ups(ledger, draft.row.id, status.waiting)))
+        for each in status.waiting:
+            by_sender[each.sender] += 0 if each.follows else each.count
     now = around.clock.now()
     waiting = any(queue for _, queue in queues)
     done = when_done(queues, ledger, around.clock) if waiting else None
-    by_sender: Counter[str] = Counter()
-    for _, queue in queues:
-        for each in queue:
-            by_sender[each.sender] += each.count
     # Teams that do not share their limits have no one rate.
     one_team = waiting and len(prepared.teams) == 1
     most = allowed([draft.campaign for draft in drafts]) if one_team else None
@@ -242,5 +243,7 @@ def _tell_start(prepared: PreparedRun) -> None:
             "" if most is None else most.by,
             before,
             {id: handle for team in prepared.teams for id, handle in team.handles.items()},
+            to_follow,
+            None if done is None or done.earliest is None else done.earliest_at(now),
         )
     )

@@ -114,7 +114,7 @@ async def _claim(lane: Lane, request: SendRequest, permit: Permit) -> int | None
         case Brake():
             lane.stops.apply_control(request.campaign, claimed)
         case LateSkip(reason=reason, detail=detail):
-            lane.bus.emit(MessageSkipped(*_about(lane, request), reason, detail))
+            lane.bus.emit(MessageSkipped(*_about(lane, request), reason, detail, step=request.step))
     return None
 
 
@@ -264,23 +264,24 @@ def _wake_others(lane: Lane, request: SendRequest, status: MessageStatus) -> Non
 
 def _event(lane: Lane, request: SendRequest, outcome: Outcome, recorded: Recorded) -> Event:
     """Return the event that tells the outcome of a message."""
-    about = _about(lane, request)
+    about, step = _about(lane, request), request.step
     if isinstance(outcome, Accepted):
         if recorded.doubled:
-            return MessageDoubled(*about, outcome.message_id)
-        return MessageSent(*about, outcome.message_id, outcome.thread_id, request.is_repeat)
+            return MessageDoubled(*about, outcome.message_id, step=step)
+        message, thread = outcome.message_id, outcome.thread_id
+        return MessageSent(*about, message, thread, request.is_repeat, step=step)
     told = (*about, outcome.reason, outcome.detail)
     match recorded.status:
         case MessageStatus.REJECTED:
-            return MessageRejected(*told)
+            return MessageRejected(*told, step=step)
         case MessageStatus.FAILED:
-            return MessageFailed(*told)
+            return MessageFailed(*told, step=step)
         case MessageStatus.IN_DOUBT:
-            return MessageInDoubt(*told)
+            return MessageInDoubt(*told, step=step)
         case MessageStatus.SKIPPED if recorded.passed:
-            return MessageSkipped(*about, recorded.passed.reason, recorded.passed.detail)
+            return MessageSkipped(*about, recorded.passed.reason, recorded.passed.detail, step=step)
         case _:
-            return MessageDeferred(*told)
+            return MessageDeferred(*told, step=step)
 
 
 def _about(lane: Lane, request: SendRequest) -> tuple[float, str, str, str]:

@@ -185,7 +185,7 @@ class Lane:
             server_at=channel.server_now(),
             is_repeat=is_repeat,
             contact_once_in=self.campaigns[message.campaign].contact_once_in,
-            follows=message.follows,
+            step=message.step,
         )
 
     def sent_at(self, channel: Channel) -> float:

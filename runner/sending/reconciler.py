@@ -28,6 +28,7 @@ from runner.ledger.messages.settlements import Settlement
 from runner.message.absence import evidence_of_lookup
 from runner.message.evidence import Evidence, Way, way_to_settle
 from runner.message.outcome import Absent, Deferred, Found, InDoubt, LookupResult, Outcome, Unclear
+from runner.message.plan import FIRST_STEP
 from runner.message.status import MessageStatus
 from runner.pacing.windows import DAY
 from runner.sending.attempt import attempt
@@ -295,7 +296,7 @@ class Reconciler:
         right = (by_policy or self._repeats(doubt)) and self._may_send(doubt)
         if not right or self._closed_for(doubt) > 0.0 or self._paced_for(doubt) > 0.0:
             return None  # what was right a moment ago is judged again
-        if doubt.follows and not await is_unanswered(lane, doubt.campaign, doubt.id):
+        if doubt.step != FIRST_STEP and not await is_unanswered(lane, doubt.campaign, doubt.id):
             self._answered.add(doubt.id)  # from now on it is looked up
             return None
         permit = lane.pacer.take(doubt.sender, lane.clock.boot())
@@ -394,17 +395,17 @@ class Reconciler:
             sent = settled.status is MessageStatus.SENT
             lane.stops.guard_of(doubt.campaign).count_settled(doubt.id, sent=sent)
         name = lane.campaigns[doubt.campaign].name
-        about = (lane.clock.now(), name, doubt.recipient.id, doubt.sender)
+        about, step = (lane.clock.now(), name, doubt.recipient.id, doubt.sender), doubt.step
         match settled.status:
             case MessageStatus.SENT:
-                lane.bus.emit(MessageSent(*about, message_id, thread_id, settled=True))
+                lane.bus.emit(MessageSent(*about, message_id, thread_id, settled=True, step=step))
             case MessageStatus.IN_DOUBT:
-                lane.bus.emit(MessageInDoubt(*about, reason, detail))
+                lane.bus.emit(MessageInDoubt(*about, reason, detail, step=step))
             case MessageStatus.SKIPPED if settled.passed:
                 why = settled.passed.reason, settled.passed.detail
-                lane.bus.emit(MessageSkipped(*about, *why, settled=True))
+                lane.bus.emit(MessageSkipped(*about, *why, settled=True, step=step))
             case MessageStatus.FAILED:
-                lane.bus.emit(MessageFailed(*about, reason, detail, settled=True))
+                lane.bus.emit(MessageFailed(*about, reason, detail, settled=True, step=step))
             case _:
-                lane.bus.emit(MessageDeferred(*about, reason, detail, settled=True))
+                lane.bus.emit(MessageDeferred(*about, reason, detail, settled=True, step=step))
         lane.notify()

@@ -32,6 +32,7 @@ EXPORT_COLUMNS = (
     "replied_at",
     "opted_out_at",
     "variant",
+    "not_before",
 )
 """The public columns of an export; the prospect's own follow."""
 
@@ -51,7 +52,7 @@ def export(
     *,
     excel: bool = False,
 ) -> int:
-    """Write one line per recipient and row to `target` (.csv, .jsonl, .xlsx, .html), in the order
+    """Write one line per row and step to `target` (.csv, .jsonl, .xlsx, .html), in the order
     of the sheet; return how many. `excel`: a .csv that suits Excel."""
     write_table = partial(writer.write_table, excel=excel)
     with ledger.reading() as connection:
@@ -134,4 +135,5 @@ def _public(row: ExportRow) -> list[str | int | None]:
         iso(row.replied_at),
         iso(row.opted_out_at),
         row.variant,
+        iso(row.not_before) if row.status is MessageStatus.QUEUED and row.not_before else "",
     ]

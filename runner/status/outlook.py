@@ -32,8 +32,9 @@ def outlook_of(
     if not status.waiting or status.brake is not None:
         return Outlook()
     # Loads all that campaign files and limits need, which takes longer than the ledger's answer.
+    from runner.pacing.forecast import BY_STEPS
     from runner.planning.daily_sum import daily_sums
-    from runner.planning.eta import allowed, hours_of, pace_of, when_done
+    from runner.planning.eta import allowed, hours_of, pace_of, when_done, with_follow_ups
     from runner.project.campaign_files import campaign_of
     from runner.schedule import next_open
 
@@ -44,19 +45,26 @@ def outlook_of(
         binds_now, next_at = "", None
         if ready.at > now:
             binds_now, next_at = ready.binds, clock.now() + ready.at - now
+        zones = {each.zone for each in status.waiting}
         if hours := hours_of(loaded):
             wall = clock.now()
-            zones = {each.zone for each in status.waiting}
             opens = min(next_open(hours, zone, wall) for zone in zones)
             if opens > (next_at or wall):
                 binds_now, next_at = "the schedule", opens
+        if all(each.follows for each in status.waiting):
+            due = min(each.next_at for each in status.waiting)
+            due = min(next_open(hours, zone, due) for zone in zones) if hours else due
+            if due > (next_at or clock.now()):
+                binds_now, next_at = BY_STEPS, due
         if all(each.held for each in status.waiting):
             ends = min(each.next_at for each in status.waiting)
             if ends > (next_at or clock.now()):
                 binds_now, next_at = "people on hold", ends
-        forecast = when_done([(loaded, status.waiting)], ledger, clock)
-        today = tuple(daily_sums(loaded, status.waiting, ledger, clock)) if with_sums else ()
-        return Outlook(forecast, binds_now, next_at, allowed([loaded.campaign]), today)
+        queue = with_follow_ups(ledger, row.id, status.waiting)
+        forecast = when_done([(loaded, queue)], ledger, clock)
+        today = tuple(daily_sums(loaded, queue, ledger, clock)) if with_sums else ()
+        most, by_steps = allowed([loaded.campaign]), binds_now == BY_STEPS
+        return Outlook(forecast, binds_now, next_at, most, today, by_steps)
     except (RunnerError, OSError):
         # The file is gone or broken; what the ledger says is still true.
         return Outlook()

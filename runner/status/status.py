@@ -21,6 +21,7 @@ from runner.ledger.messages.in_doubt import Doubt
 from runner.ledger.messages.queue import SenderQueue
 from runner.ledger.queries import replied, totals
 from runner.ledger.queries.replied import ReadUpTo
+from runner.ledger.queries.steps import StepFigures, step_figures
 from runner.message.key import name_fields
 from runner.message.status import MessageStatus
 from runner.status.driver import driver_of, is_owned
@@ -66,6 +67,7 @@ class Outlook:
     next_at: float | None = None
     allowed: SustainedRate | None = None
     today: tuple[DailySum, ...] = ()
+    by_steps: bool = False  # its next message waits only for a follow-up's time
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class Status:
     held: Held = NONE_HELD  # queued, to people on hold
     replied: int = 0  # people who have answered
     read_up_to: ReadUpTo | None = None  # how far replies were read; None where nobody was asked
+    steps: list[StepFigures] = field(default_factory=list)  # none where nothing follows
     outlook: Outlook = Outlook()
     verdict: Verdict | None = None  # on its variants; None where there are none
     handles: Mapping[str, str] = field(default_factory=dict)  # of senders, by id
@@ -121,6 +124,27 @@ class Status:
         return sum(self.queue.values())
 
     @property
+    def to_follow(self) -> int:
+        """Return the follow-ups to come: those that wait, and those whose time is running."""
+        return sum(each.to_come for each in self.steps if each.previous)
+
+    @property
+    def time_running(self) -> int:
+        """Return the follow-ups whose time is running: they are queued."""
+        return sum(each.counts[_S.QUEUED] for each in self.steps if each.previous)
+
+    @property
+    def first_queued(self) -> int:
+        """Return the first messages of `queue`."""
+        return sum(each.count for each in self.waiting if not each.follows)
+
+    @property
+    def next_follow_up(self) -> StepFigures | None:
+        """Return the step whose follow-up is due first, None where none has its time running."""
+        due = [each for each in self.steps if each.previous and each.next_at is not None]
+        return min(due, key=lambda each: each.next_at or 0.0, default=None)
+
+    @property
     def blocked(self) -> int:
         """Return messages that are queued, but not to be sent as things stand: the same person has
         a message on its way or in doubt."""
@@ -141,6 +165,7 @@ class Status:
             "replied": self.replied,
             "replies_read_at": iso(self.read_up_to.at) or None if self.read_up_to else None,
             "variants": None if self.verdict is None else self.verdict.as_json(),
+            "steps": [_step_as_json(each) for each in self.steps],
             "waits_for": [
                 {**name_fields(each.campaign), "count": each.count} for each in self.waits_for
             ],
@@ -151,6 +176,31 @@ class Status:
                 for sender, brake in self.stopped_senders.items()
             },
         }
+
+
+def _step_as_json(step: StepFigures) -> dict[str, Any]:
+    return {
+        "step": step.name,
+        "after": step.after,
+        "counts": {str(status): step.counts[status] for status in _S},
+        "skipped": dict(step.skipped.most_common()),
+        "next_at": iso(step.next_at) or None,
+        "why": step.why,
+    }
+
+
+def waits_for_text(status: Status, step: StepFigures, now: float) -> str:
+    """Return what the next follow-up waits for, empty for nothing but its time and its turn.
+    `step`: its own."""
+    assert step.next_at is not None
+    if step.why:
+        return step.why
+    if step.next_at > now:
+        return ""
+    read_at = status.read_up_to.at if status.read_up_to is not None else None
+    if read_at is None or read_at <= step.next_at:
+        return "replies to be read"
+    return ""
 
 
 def _brake_as_json(brake: Brake) -> dict[str, str | None]:
@@ -184,6 +234,7 @@ def status_of(
         brake=brakes.active(connection, [row.id]).get(row.id),
         stopped_senders=brakes.stopped_senders(connection, {each.sender for each in waiting}),
         held=holds.held_of(connection, row.id, now),
+        steps=step_figures(connection, row.id),
         replied=replied.count_replied(connection, row.id),
         read_up_to=replied.read_up_to(connection, row.lane) if counts[_S.SENT] else None,
     )

@@ -13,6 +13,7 @@ from runner.events import (
     Braked,
     Ended,
     Event,
+    FollowUpsLeft,
     LaneStarted,
     MessageDeferred,
     MessageEvent,
@@ -28,6 +29,7 @@ from runner.events import (
     Waiting,
 )
 from runner.formats import by_handle
+from runner.message.plan import FIRST_STEP
 
 RATE_OVER = 60.0
 """Seconds over which the shown rate is counted."""
@@ -55,6 +57,7 @@ class CampaignCounts:
     rejected: int = 0
     failed: int = 0
     in_doubt: int = 0
+    to_follow: int = 0  # follow-ups to come, not in `total`
     brake: Braked | None = None  # what stops it, while it does
 
     @property
@@ -131,7 +134,11 @@ class Tally:
                         ended.get("rejected", 0),
                         ended.get("failed", 0),
                         in_doubt=doubts,
+                        to_follow=event.to_follow.get(name, 0),
                     )
+            case FollowUpsLeft():
+                line = self.campaigns.setdefault(event.campaign, CampaignCounts())
+                line.to_follow = event.left
             case Waiting():
                 self.waiting = event
             case Stopped(sender=""):
@@ -150,6 +157,8 @@ class Tally:
     def _message(self, event: MessageEvent, line: CampaignCounts) -> None:
         who = (event.campaign, event.recipient)
         sender = self.senders.setdefault(event.sender, SenderCounts())
+        if event.step != FIRST_STEP and who not in self._doubtful:
+            _begin_follow_up(event, line, sender)
         if isinstance(event, MessageInDoubt):
             if who not in self._doubtful:
                 self._doubtful.add(who)
@@ -220,6 +229,15 @@ class Tally:
         """Return the messages sent in the last hour, to the minute."""
         since = self.now() // 60 - LONG_RATE_OVER / 60
         return sum(count for minute, count in self._minutes if minute > since)
+
+
+def _begin_follow_up(event: MessageEvent, line: CampaignCounts, sender: SenderCounts) -> None:
+    """Count a follow-up among the messages, from its first outcome on."""
+    before = isinstance(event, MessageSent | MessageFailed | MessageSkipped) and event.settled
+    if not before and not isinstance(event, MessageDeferred):
+        line.to_follow = max(0, line.to_follow - 1)
+        line.total += 1
+        sender.total += 1
 
 
 def _count(times: deque[tuple[int, int]], time: int, kept: float) -> None:

@@ -10,6 +10,7 @@ from runner.events import (
     LaneTaken,
     MessageDeferred,
     MessageDoubled,
+    MessageEvent,
     MessageFailed,
     MessageInDoubt,
     MessageRejected,
@@ -21,7 +22,8 @@ from runner.events import (
     Stopped,
     Waiting,
 )
-from runner.formats import duration, moment, number, short
+from runner.formats import counted, duration, moment, number, short
+from runner.message.plan import FIRST_STEP
 
 
 def event_line(event: Event, width: int = 200) -> str:
@@ -30,7 +32,7 @@ def event_line(event: Event, width: int = 200) -> str:
         case MessageSent(settled=True):
             told = f"sent (it had been in doubt) to {event.recipient}"
         case MessageSent():
-            told = f"sent to {event.recipient} from {event.sender}"
+            told = f"sent to {event.recipient} from {event.sender}{_step(event)}"
         case (
             MessageRejected()
             | MessageFailed()
@@ -67,15 +69,18 @@ def event_line(event: Event, width: int = 200) -> str:
             told = f"{event.lane}: handed on, due {moment(max(next_at, event.at), event.at)}"
         case LaneStarted():
             queued, doubts = sum(event.queued.values()), sum(event.in_doubt.values())
-            if not queued and not doubts:
+            to_follow = sum(event.to_follow.values())
+            if not queued and not doubts and not to_follow:
                 return short("nothing to send", width)
-            told = f"sending {number(queued)}"
+            told = f"sending {number(queued)}" if queued or doubts else "nothing to send now"
             if event.limit is not None and event.limit < queued:
                 told = f"sending {number(event.limit)} of {number(queued)} (--limit)"
             told += f", settling {number(doubts)} in doubt" if doubts else ""
+            told += f", then {counted(to_follow, 'follow-up')} at most" if to_follow else ""
             if event.finish_at is not None and event.finish_at - event.at > 5:
                 left = duration(event.finish_at - event.at)
                 told += f", until about {moment(event.finish_at, event.at)} ({left})"
+                told += " if nobody answers" if to_follow else ""
         case Waiting():
             told = f"waiting {_wait(event)}: {event.why}".replace(" :", ":", 1)
         case Stopped():
@@ -92,6 +97,10 @@ def event_line(event: Event, width: int = 200) -> str:
         case _:
             return ""
     return short(told, width)
+
+
+def _step(event: MessageEvent) -> str:
+    return "" if event.step == FIRST_STEP else f" (step {event.step})"
 
 
 def _wait(event: Waiting) -> str:

@@ -143,6 +143,7 @@ def _parts(line: CampaignCounts) -> list[widgets.Part]:
         not_sent(line.failed, "failed"),
         in_doubt(line.in_doubt),
         waits(line.queued),
+        waits(line.to_follow, "to follow"),
     ]
 
 
@@ -186,8 +187,13 @@ def _pace(tally: Tally, width: int) -> Iterator[Text]:
     rate = tally.per_minute()
     if begun is not None and begun.finish_at is not None and begun.finish_at > now:
         binds = f"; slowest limit: {tally.by_handle(begun.binds)}" if begun.binds else ""
-        yield labelled("finish", f"{_when(begun.finish_at, now)}{binds}", width)
-    elif left and rate:
+        told = _when(begun.finish_at, now)
+        if begun.finish_earliest_at is not None:
+            told += (
+                f" if nobody answers; if everybody does: {moment(begun.finish_earliest_at, now)}"
+            )
+        yield labelled("finish", f"{told}{binds}", width)
+    elif left and rate and not any(line.to_follow for line in tally.campaigns.values()):
         yield labelled("finish", f"{_when(now + left * 60 / rate, now)} at this rate", width)
 
 

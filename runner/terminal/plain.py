@@ -110,10 +110,13 @@ class PlainLines:
             return
         self._told_sent, self._told_at = tally.sent, now
         total = sum(line.total for line in tally.campaigns.values())
-        of_all = f" of {number(total)}" if total else ""  # a worker does not know
+        to_follow = sum(line.to_follow for line in tally.campaigns.values())
+        of_all = f" of {number(total + to_follow)}" if total else ""  # a worker does not know
+        of_all += " at most" if total and to_follow else ""
         told = f"sent {number(tally.sent)}{of_all}, {tally.per_minute():.0f} a minute"
         if tally.finish_at is not None:
             told += f", until about {moment(tally.finish_at, now)}"
+            told += " if nobody answers" if to_follow else ""
         self._out.line(told)
 
     @contextmanager

@@ -72,6 +72,23 @@ def test_bodies_are_frozen(version: str, recipient: Recipient, text: str, expect
     assert CHANNELS[version].compose(SENDER, recipient, text) == expected.encode()
 
 
+def test_the_body_of_a_follow_up_is_frozen() -> None:
+    for recipient in (PERSON, CONTACT):
+        body = CHANNELS["v2"].compose(SENDER, recipient, "Hi Zoë 👋", "l44e15irdq4db30i77cgphhx")
+        assert (
+            body
+            == (
+                '{"target":{"type":"thread","threadId":"l44e15irdq4db30i77cgphhx"},'
+                '"content":"Hi Zoë 👋"}'
+            ).encode()
+        )
+
+
+def test_version_1_has_no_follow_ups() -> None:
+    with pytest.raises(ValueError, match="not sent on version 1"):
+        CHANNELS["v1"].compose(SENDER, PERSON, "Hi", "l44e15irdq4db30i77cgphhx")
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_unknown_kind_of_id_is_a_bug(version: str) -> None:
     with pytest.raises(ValueError, match="kind of id"):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from runner.campaign.schema import Campaign
 from runner.cli.output import finish_lines
 from runner.ledger.campaigns import bound_team, registry
 from runner.ledger.campaigns.registry import CampaignRow
@@ -25,14 +24,14 @@ from runner.planning.eta import hours_of, when_done, zone_of
 from runner.schedule import Hours, make_week
 from runner.sending import dispatcher, wakeups
 from runner.sending.lane import Lane
+from tests.forecasts import LONDON, MONDAY, WORK, Known, Stopped, campaign_of
 from tests.lane import Setting
 from tests.pacing import limits, sender
 from tests.support import make_campaign, recipient
 from tests.virtual import VirtualClock
 
-LONDON, NEW_YORK, TOKYO = "Europe/London", "America/New_York", "Asia/Tokyo"
+NEW_YORK, TOKYO = "America/New_York", "Asia/Tokyo"
 FRIDAY = datetime(2026, 3, 6, 16, tzinfo=ZoneInfo(LONDON)).timestamp()
-MONDAY = datetime(2026, 3, 2, 9, tzinfo=ZoneInfo(LONDON)).timestamp()
 CHRISTMAS = datetime(2026, 12, 23, 9, tzinfo=ZoneInfo(LONDON)).timestamp()
 WEEKEND = {
     "timezone": LONDON,
@@ -44,42 +43,12 @@ WEEKEND = {
 NEVER = Hours(LONDON, make_week([]))
 LATER = {"timezone": LONDON, "start": "2026-03-09 12:00"}
 NONE = {"per_hour": "none", "per_day": "none", "gap": "none"}
-WORK = {
-    "timezone": LONDON,
-    "windows": ({"days": "mon-fri", "from": "09:00", "to": "17:30"},),
-}
 
 
 @pytest.fixture(autouse=True)
 def _looking_at_the_clock_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wakeups, "CLOCK_RECHECK", 7200.0)
     monkeypatch.setattr(dispatcher, "QUEUE_RECHECK", 7200.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A campaign, and what the ledger knows of it."""
-
-    campaign: Campaign
-    row: CampaignRow
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """A clock at the moment at which somebody asks."""
-
-    wall: float
-
-    def now(self) -> float:
-        return self.wall
-
-    def boot(self) -> float:
-        return 0.0
-
-
-def campaign_of(name: str, more: dict[str, Any], senders: list[dict[str, Any]]) -> Campaign:
-    told = {"name": name, "senders": tuple(senders), "prospects": "x.csv", "message": "Hi", **more}
-    return Campaign.model_validate(told)
 
 
 def queue(setting: Setting, row: CampaignRow, people: Sequence[tuple[str, str]]) -> None:
@@ -264,6 +233,7 @@ def test_each_senders_end_is_told() -> None:
     assert b2.endswith("(in 1 h 40 min)")
     assert finish_as_json(told, MONDAY) == {
         "finish_at": "2026-03-02T10:40:00Z",
+        "finish_earliest_at": "2026-03-02T10:40:00Z",
         "finish_by_sender": {"a1": "2026-03-02T09:10:00Z", "b2": "2026-03-02T10:40:00Z"},
         "binds": told.binds,
     }

@@ -14,6 +14,7 @@ from runner.errors import CampaignError
 from runner.schedule import Hours
 
 SAMPLE = Path(__file__).parents[2] / "campaigns" / "spring.yaml"
+FOLLOWED = SAMPLE.with_name("webinar.yaml")
 SMALLEST = "senders: [abc1]\nprospects: people.csv\nmessage: Hi {{ first_name }}\n"
 
 
@@ -137,12 +138,12 @@ def test_a_schedule(tmp_path: Path) -> None:
     ("line", "told"),
     [
         ("nmae: x", "F:4: nmae: unknown key; did you mean name?"),
-        ("xyzzy: x", "F:4: xyzzy: unknown key; known here: name, extends, locked, api, senders, "
-         "prospects, accept, suppress, contact_once_in, skip_known, tag, message, schedule, "
-         "limits, retry, guard, replies"),
-        ("path: x", "F:4: path: unknown key; known here: name, extends, locked, api, senders, "
-         "prospects, accept, suppress, contact_once_in, skip_known, tag, message, schedule, "
-         "limits, retry, guard, replies"),
+         ("xyzzy: x", "F:4: xyzzy: unknown key; known here: name, extends, locked, api, senders, "
+         "prospects, accept, suppress, contact_once_in, skip_known, tag, message, steps, "
+         "stop_on, schedule, limits, retry, guard, replies"),
+         ("path: x", "F:4: path: unknown key; known here: name, extends, locked, api, senders, "
+         "prospects, accept, suppress, contact_once_in, skip_known, tag, message, steps, "
+         "stop_on, schedule, limits, retry, guard, replies"),
         ("schedule: {timezone: UTC, start: x}", "F:4: schedule.start: is not a local time; "
          "write one such as 2026-03-02 09:00, and its zone as timezone:"),
         ("schedule: {start: 2026-03-02 09:00}", "F:4: schedule: has no timezone; "
@@ -515,11 +516,32 @@ def test_the_schema_takes_what_the_loader_takes(tmp_path: Path) -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
     paced = "senders: [{id: a1, gap: 45s..120s, ramp: {start: 1, step: 1}}, {id: b2, ramp: none}]"
-    for text in (SMALLEST, SAMPLE.read_text(), SMALLEST.replace("senders: [abc1]", paced)):
+    steps = "steps: [{name: nudge, after: 3d, text: x}, {name: l-2, after: 1h30m, template: a.j2}]"
+    for text in (
+        *(
+            SMALLEST,
+            SAMPLE.read_text(),
+            FOLLOWED.read_text(),
+            SMALLEST.replace("senders: [abc1]", paced),
+        ),
+        *(with_line(steps), with_line("stop_on: reply"), with_line("stop_on: []")),
+        with_line("steps: []\nstop_on: [colleague, assigned]"),
+    ):
+        load_campaign(write(tmp_path, text))
         assert not list(validator.iter_errors(yaml.safe_load(text)))
+    least = {"senders": ["a"], "prospects": "x", "message": "x"}
+    step = {"name": "nudge", "after": "3d", "text": "x"}
     wrong = [
         {"senders": ["A"], "prospects": 5, "message": "x"},
-        {"senders": ["a"], "prospects": "x", "message": "x", "steps": []},
+        least | {"step": []},
+        least | {"stop_on": "answer"},
+        *(
+            least | {"steps": [each]}
+            for each in (
+                *("x", step | {"name": "1"}, step | {"name": "a b"}, step | {"after": 3}),
+                *({"name": "nudge", "text": "x"}, {"after": "3d", "text": "x"}, step | {"at": "x"}),
+            )
+        ),
     ]
     assert all(list(validator.iter_errors(each)) for each in wrong)
 
@@ -538,3 +560,15 @@ def test_the_sample_loads() -> None:
     assert campaign.name == "spring-2026"
     assert len(campaign.senders) == 2
     assert campaign.project_dir == SAMPLE.parents[1]
+
+
+def test_the_sample_with_a_follow_up_loads() -> None:
+    campaign = load_campaign(FOLLOWED)
+    assert [(each.name, each.after) for each in campaign.steps] == [("nudge", 3 * 86400.0)]
+    assert campaign.stop_on == load_campaign(SAMPLE).stop_on
+
+
+def test_the_samples_are_those_that_are_shipped() -> None:
+    shipped = SAMPLE.parents[1] / "runner" / "cli" / "sample"
+    for file in SAMPLE.parent.iterdir():
+        assert file.read_bytes() == (shipped / file.name).read_bytes()

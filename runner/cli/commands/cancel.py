@@ -41,8 +41,11 @@ def command(call: Invocation, /, campaign: Path, yes: bool, state: str | None) -
     """
     call.about((campaign,), state)
     with opened(campaign, state, os.environ, read_only=False) as (ledger, row):
-        queued = ledger.read(totals.counts, row.id)[MessageStatus.QUEUED]
-        question = f"Cancel {number(queued)} queued messages of {safe(row.name)}?"
+        counts = ledger.read(totals.counts, row.id)
+        waiting = counts[MessageStatus.WAITING]
+        kind = "queued and waiting" if waiting else "queued"
+        count = counts[MessageStatus.QUEUED] + waiting
+        question = f"Cancel {number(count)} {kind} messages of {safe(row.name)}?"
         asked = not yes and sys.stdin.isatty() and sys.stdout.isatty()
         if asked and not click.confirm(question, default=False):
             click.echo("nothing was changed")
@@ -50,7 +53,7 @@ def command(call: Invocation, /, campaign: Path, yes: bool, state: str | None) -
         count = campaigns.cancel(ledger, row, SystemClock(), by=user(), via=CLI)
         left = wait_until_none_leaves(ledger, SystemClock(), campaign=row.id)
     file = str(campaign)
-    click.echo(f"{safe(row.name)}: cancelled {number(count + left.held_back)} queued messages")
+    click.echo(f"{safe(row.name)}: cancelled {number(count + left.held_back)} {kind} messages")
     for line in left.lines:
         click.echo(safe(line))
     again = call.command("retry", file, "--status", "cancelled")

@@ -18,6 +18,7 @@ from runner.status.export import export
 
 STATUSES = (
     "queued",
+    "waiting",
     "sending",
     "in_doubt",
     "sent",
@@ -30,7 +31,7 @@ STATUSES = (
 
 @click.command(
     "export",
-    short_help="Write one line per row and recipient to a table.",
+    short_help="Write one line per row and step to a table.",
     epilog=examples(
         "run-campaign export spring.yaml -o results.csv",
         "run-campaign export spring.yaml -o bad.xlsx --status failed",
@@ -68,7 +69,7 @@ def command(
     excel: bool,
     state: str | None,
 ) -> int:
-    """Write one line per row and recipient: status, reason, ids, text, and the sheet's columns."""
+    """Write one line per row and step: status, reason, ids, text, and the sheet's columns."""
     call.about((campaign,), state)
     if output.suffix.lower() in ENDINGS:
         raise click.UsageError(f"-o {output}: would overwrite a campaign file; name a .csv")

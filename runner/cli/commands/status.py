@@ -19,6 +19,7 @@ from runner.cli.output import (
     need_lines,
     read_up_to_line,
     status_lines,
+    step_lines,
 )
 from runner.clock import SystemClock
 from runner.formats import by_handle, moment, number, safe
@@ -90,6 +91,7 @@ def _text(found: Overview, call: Invocation) -> str:
     for each in found.campaigns:
         outlook = each.outlook
         lines += status_lines(each)
+        lines += [f"  {line}" for line in step_lines(each, now)]
         if each.replied:
             lines.append(f"  {number(each.replied)} have answered")
         if each.read_up_to is not None and each.read_up_to.at is not None:
@@ -100,7 +102,7 @@ def _text(found: Overview, call: Invocation) -> str:
                 lines.append(f"  to read them: {call.command('replies', each.file)}")
         if each.per_hour:
             lines.append(f"  {number(each.per_hour)} sent in the last hour")
-        if outlook.binds_now and outlook.next_at is not None:
+        if outlook.binds_now and outlook.next_at is not None and not outlook.by_steps:
             lines.append(
                 f"  next message {moment(outlook.next_at, now)}: waits for "
                 f"{safe(by_handle(outlook.binds_now, each.handles))}"

@@ -13,9 +13,11 @@ from runner.cli.ledger import ledger_to_read
 from runner.cli.options import examples, state_option
 from runner.cli.output import json_text, text_lines
 from runner.clock import SystemClock, iso
-from runner.formats import moment, safe
+from runner.formats import duration, moment, safe
 from runner.ledger.queries import people
+from runner.ledger.queries.message_lists import ListedMessage
 from runner.ledger.queries.people import PersonMessage, Story
+from runner.message.status import MessageStatus
 
 
 @click.command(
@@ -73,9 +75,12 @@ def _lines(story: Story, now: float) -> Iterable[str]:
 
 def _told(each: PersonMessage, now: float) -> str:
     message = each.message
-    told = f"{safe(message.campaign_name)}, row {message.row}: {message.status}"
+    told = f"{safe(message.campaign_name)}, row {message.row}"
+    told += f", step {safe(message.step)}" if message.previous else ""
+    told += f": {message.status}"
     if message.sent_at is not None:
         told += f" {moment(message.sent_at, now)}"
+    told += _waits_for(message, now)
     if message.reason:
         detail = f": {message.detail}" if message.detail else ""
         told += f" ({safe(message.reason + detail)})"
@@ -83,6 +88,16 @@ def _told(each: PersonMessage, now: float) -> str:
     if message.variant:
         told += f", variant {message.variant}" + (" (chosen)" if message.chosen else "")
     return told + (f", thread {safe(message.thread_id)}" if message.thread_id else "")
+
+
+def _waits_for(message: ListedMessage, now: float) -> str:
+    """Return what a follow-up waits for, empty for nothing."""
+    if message.previous and message.status is MessageStatus.WAITING:
+        return f" until {duration(message.after)} after step {safe(message.previous)} is sent"
+    if message.due_at is None:
+        return ""
+    told = f", due {moment(message.due_at, now)}"
+    return told + (f": {safe(message.detail)}" if message.detail and not message.reason else "")
 
 
 def _as_json(story: Story) -> dict[str, Any]:
@@ -95,6 +110,9 @@ def _as_json(story: Story) -> dict[str, Any]:
             {
                 "campaign": each.message.campaign_name,
                 "row": each.message.row,
+                "step": each.message.step,
+                "previous": each.message.previous,
+                "not_before": iso(each.message.due_at) or None,
                 "status": str(each.message.status),
                 "reason": each.message.reason,
                 "detail": each.message.detail,

@@ -16,6 +16,8 @@ SCHEMA_LINE = f"# yaml-language-server: $schema=../{SCHEMA}\n"
 SAMPLES = {
     "campaigns/spring.yaml": "spring.yaml",
     "campaigns/spring.csv": "spring.csv",
+    "campaigns/webinar.yaml": "webinar.yaml",
+    "campaigns/webinar.csv": "webinar.csv",
     "templates/spring.j2": "spring.j2",
 }
 
@@ -34,7 +36,8 @@ state.db*
 def write_sample_project(folder: Path) -> Iterator[tuple[Path, bool]]:
     """Write the sample project; yield each path, and whether it was made now."""
     files = {path: sample(name) for path, name in SAMPLES.items()}
-    files["campaigns/spring.yaml"] = SCHEMA_LINE + files["campaigns/spring.yaml"]
+    for campaign in ("campaigns/spring.yaml", "campaigns/webinar.yaml"):
+        files[campaign] = SCHEMA_LINE + files[campaign]
     files[".env.example"] = ENV_EXAMPLE
     for name, text in {**files, **common_files()}.items():
         path = folder / name

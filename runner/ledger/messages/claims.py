@@ -23,6 +23,7 @@ from runner.ledger.messages.recontact import skip_contacted
 from runner.ledger.messages.suppression import is_suppressed
 from runner.ledger.schema import attempt, lane, message, status_is
 from runner.ledger.statements import Prepared, bound, each_of, texts_of
+from runner.message.plan import FIRST_STEP
 from runner.message.prospect import Recipient
 from runner.message.status import MessageStatus
 
@@ -52,7 +53,12 @@ class SendRequest(NamedTuple):
     server_at: float
     is_repeat: bool = False
     contact_once_in: float | None = None
-    follows: bool = False  # it comes after another message to its recipient
+    step: str = FIRST_STEP
+
+    @property
+    def follows(self) -> bool:
+        """Return whether it comes after another message to its recipient."""
+        return self.step != FIRST_STEP
 
 
 class NotClaimed(StrEnum):

@@ -25,14 +25,18 @@ _S = MessageStatus
 REPLIES = ("reply", "unread")
 """Kinds of inbound messages that are answers."""
 
+DISMISSED = "dismissed"
+"""The kind of those of which a person said that they are none."""
+
 _theirs = message.alias("theirs")
-_HAS_ANSWERED = exists().where(
+_IS_THEIRS = and_(
     _theirs.c.campaign == message.c.campaign,
     _theirs.c.platform == message.c.platform,
     _theirs.c.id_type == message.c.id_type,
     _theirs.c.recipient == message.c.recipient,
-    inbound.c.answers == _theirs.c.id,
-    inbound.c.kind.in_(REPLIES),
+)
+_HAS_ANSWERED = exists().where(
+    _IS_THEIRS, inbound.c.answers == _theirs.c.id, inbound.c.kind.in_(REPLIES)
 )
 _IS_HEARD = exists().where(
     feed.c.lane == given("lane"),
@@ -103,7 +107,14 @@ def before(connection: Connection, id: int) -> Before | None:
     if row is None:
         return None
     message_id, thread, at, stop_on = row
-    return Before(message_id or "", thread or "", at, stop_on_of(stop_on))
+    dismissed = (
+        select(inbound.c.message_id)
+        .join(_theirs, inbound.c.answers == _theirs.c.id)
+        .join(message, _IS_THEIRS)
+        .where(message.c.id == id, inbound.c.kind == DISMISSED)
+    )
+    no_replies = frozenset(connection.execute(dismissed).scalars())
+    return Before(message_id or "", thread or "", at, stop_on_of(stop_on), no_replies)
 
 
 def put_off(connection: Connection, id: int, until: float, why: str) -> None:

@@ -15,8 +15,8 @@ from sqlalchemy import (
     Connection,
     and_,
     bindparam,
+    case,
     exists,
-    func,
     or_,
     select,
     update,
@@ -94,7 +94,8 @@ def follow_after(connection: Connection, ids: Sequence[int]) -> None:
 
 def _follow_once(connection: Connection, these: ColumnElement[bool]) -> list[int]:
     """Move those that stand otherwise than the ones before them, and return which they are."""
-    before = before_it.c.status, before_it.c.reason, before_it.c.detail, _DUE_AT.label("due_at")
+    reason = case((before_it.c.previous != "", before_it.c.reason), else_="")
+    before = before_it.c.status, reason, before_it.c.detail, _DUE_AT.label("due_at")
     rows = connection.execute(
         select(message.c.id, *before)
         .join(before_it, IS_BEFORE)
@@ -113,7 +114,8 @@ def _follow_once(connection: Connection, these: ColumnElement[bool]) -> list[int
 
 
 def _stands(status: str, reason: str, detail: str, due_at: float | None) -> dict[str, Any]:
-    """Return how a follow-up stands after a message that stands so."""
+    """Return how a follow-up stands after a message that stands so. `reason`: of a follow-up, since
+    one for which a first message is skipped may pass."""
     if status == _S.SENT:
         return {"status": _S.QUEUED, "reason": "", "detail": "", "not_before": due_at}
     if status in MAY_BE_SENT:
@@ -121,22 +123,6 @@ def _stands(status: str, reason: str, detail: str, due_at: float | None) -> dict
     told = reason if reason in ENDS else SkipReason.STEP_BEFORE.value
     what = detail if reason in ENDS else f"the message before it is {status}"
     return {"status": _S.SKIPPED, "reason": told, "detail": what, "not_before": 0.0}
-
-
-def counts_of_others(connection: Connection, id: int, steps: Collection[str]) -> dict[str, int]:
-    """Return how many people of a campaign have follow-ups to come, by step, of steps other than
-    these."""
-    counted = (
-        select(message.c.step, func.count())
-        .where(
-            message.c.campaign == id,
-            message.c.previous != "",
-            message.c.status.in_(TO_COME),
-            message.c.step.not_in(steps),
-        )
-        .group_by(message.c.step)
-    )
-    return dict(connection.execute(counted).tuples().all())
 
 
 def drop_others(connection: Connection, id: int, steps: Collection[str]) -> None:

@@ -55,7 +55,7 @@ class Doubt:
     asked_id: str  # the id that the API gave to ask after
     foreign: bool  # each attempt was told that the key is another request's: not one of ours
     unconfirmed: bool  # the API itself does not know: never to be repeated
-    follows: bool  # it comes after another message to its recipient
+    step: str
     presumed: bool  # no attempt of this ledger: a newer copy of it may have made one
 
 
@@ -135,7 +135,7 @@ def in_doubt(
             and (before.foreign if before else bool(row.first_use)),
             unconfirmed=row.attempt_reason in (UNCONFIRMED, NOT_AS_ASKED)
             or (before is not None and before.unconfirmed),
-            follows=row.message_previous != "",
+            step=row.message_step,
             presumed=row.attempt_evidence == Evidence.PRESUMED
             and (before is None or before.presumed),
         )

@@ -190,8 +190,8 @@ _DUE_FOLLOW_UPS = Prepared(
 class SenderQueue:
     """A sender's queue of one campaign and zone. `next_at`: when the first of it is due (Unix s),
     whatever the schedule says; `first` and `last`: its places in the campaign's queue.
-    `held`: to people with a hold that ends, or has ended; it is due then. `unheard`: of follow-ups
-    before which replies have to be read."""
+    `held`: to people with a hold that ends, or has ended; it is due then. `follows`: of follow-ups;
+    `unheard`: of those before which replies have to be read."""
 
     sender: str
     campaign: int
@@ -202,6 +202,7 @@ class SenderQueue:
     last: int
     held: bool = False
     unheard: bool = False
+    follows: bool = False
 
 
 _of_sender = (
@@ -281,7 +282,8 @@ def _waiting_to_follow(
     heard, due = and_(*is_heard()), message.c.not_before
     found = _waiting(connection, (*free, IS_FOLLOW_UP, heard), due, only, lane)
     later = _waiting(connection, (*free, IS_FOLLOW_UP, ~heard), due, only, lane)
-    return found + [replace(each, unheard=True) for each in later]
+    found += [replace(each, unheard=True) for each in later]
+    return [replace(each, follows=True) for each in found]
 
 
 def _waiting(

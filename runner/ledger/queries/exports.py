@@ -39,6 +39,7 @@ class ExportRow(NamedTuple):
     content: str
     columns: str
     variant: str = ""
+    not_before: float = 0.0
     replied_at: float | None = None
     opted_out_at: float | None = None
 
@@ -60,6 +61,7 @@ _EXPORTED = Prepared(
         message.c.text,
         message.c.columns,
         message.c.variant,
+        message.c.not_before,
     ).where(message.c.id.in_(each_of("ids", database)))
 )
 EXPORT_BATCH = 500

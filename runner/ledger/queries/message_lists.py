@@ -19,6 +19,7 @@ from runner.ledger.messages.holds import HeldPerson
 from runner.ledger.pagination import Page, make_cursor, page_of, parse_cursor
 from runner.ledger.queries.totals import is_own_result
 from runner.ledger.schema import attempt, campaign, message, row_skip, run, status_is, suppression
+from runner.message.plan import FIRST_STEP
 from runner.message.status import MessageStatus
 
 _S = MessageStatus
@@ -51,6 +52,15 @@ class ListedMessage:
     sent_at: float | None = None
     variant: str = ""
     chosen: bool = False  # the variant, by a person
+    step: str = FIRST_STEP
+    previous: str = ""
+    after: float = 0.0
+
+    @property
+    def due_at(self) -> float | None:
+        """Return when a queued message is due, if that is told (Unix s)."""
+        is_told = self.status is _S.QUEUED and self.not_before
+        return self.not_before if is_told else None
 
 
 LISTED = (
@@ -73,6 +83,9 @@ LISTED = (
         message.c.sent_at,
         message.c.variant,
         message.c.chosen,
+        message.c.step,
+        message.c.previous,
+        message.c.after,
     )
     .join(campaign, campaign.c.id == message.c.campaign)
     .order_by(message.c.id)

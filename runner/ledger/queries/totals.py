@@ -91,6 +91,15 @@ def people_to_come(connection: Connection, id: int) -> int:
     return connection.execute(people.where(message.c.campaign == id, to_come)).scalar_one()
 
 
+def follow_ups_to_come(connection: Connection, id: int) -> int:
+    """Count the follow-ups of a campaign that wait, or have their time running."""
+    wanted = select(func.count()).select_from(message)
+    to_come = message.c.status.in_((_S.QUEUED, _S.WAITING))
+    return connection.execute(
+        wanted.where(message.c.campaign == id, to_come, message.c.previous != "")
+    ).scalar_one()
+
+
 def rows_skipped(connection: Connection, id: int, reason: str) -> int:
     """Count the rows of a campaign that are no message, for a reason."""
     wanted = select(func.count()).select_from(row_skip)

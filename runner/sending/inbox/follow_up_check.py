@@ -42,11 +42,13 @@ async def thread_to_follow(lane: Lane, queued: QueuedMessage) -> str:
     about = queued.campaign_name, queued.recipient.id, queued.sender
     if verdict.skip is not None:
         lane.ledger.write(skip_late, {queued.id: LateSkip(verdict.skip, verdict.detail)})
-        lane.bus.emit(MessageSkipped(now, *about, verdict.skip, verdict.detail))
+        lane.bus.emit(MessageSkipped(now, *about, verdict.skip, verdict.detail, step=queued.step))
     elif not lane.stops.is_ending:
         until = now + RETRY_AFTER
         lane.ledger.write(follow_up_claims.put_off, queued.id, until, verdict.wait)
-        lane.bus.emit(MessageDeferred(now, *about, "thread_unclear", verdict.wait))
+        lane.bus.emit(
+            MessageDeferred(now, *about, "thread_unclear", verdict.wait, step=queued.step)
+        )
     return ""
 
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from runner.channels.base import UnreadableFeed
 from runner.errors import LaneEnding, LedgerError
-from runner.events import Notice
+from runner.events import FollowUpsLeft, Notice
 from runner.ledger.campaigns import brakes
 from runner.ledger.messages import feeds
 from runner.ledger.messages.replies import Heard
@@ -97,6 +97,7 @@ class _Poll:
         self._lane = lane
         self._reader = reader
         self._trouble = ""
+        self._left: dict[int, int] = {}
 
     async def run(self) -> None:
         while not self._lane.stops.is_ending:
@@ -118,6 +119,18 @@ class _Poll:
         self.expect_next()
         await self._take(self._reader.read)
         self._lane.notify()  # follow-ups may go that waited for this
+        self._tell_left()
+
+    def _tell_left(self) -> None:
+        """Tell how many follow-ups are left: those to people who have answered are gone."""
+        lane = self._lane
+        for id in lane.stops.running:
+            settings = lane.campaigns[id]
+            if settings.has_steps:
+                left = lane.ledger.read(totals.follow_ups_to_come, id)
+                if left != self._left.get(id):
+                    self._left[id] = left
+                    lane.bus.emit(FollowUpsLeft(lane.clock.now(), settings.name, left))
 
     async def _take(self, read: Callable[[], Awaitable[None]]) -> None:
         trouble = ""

@@ -107,7 +107,7 @@ def test_what_ends_it_is_written_down_and_told(
 @pytest.mark.parametrize("asked", ["thread", "newest"])
 def test_what_cannot_be_read_waits_and_says_why(check: Check, asked: str, error: Exception) -> None:
     check.thread.return_value = GONE_ON
-    getattr(check, asked).side_effect = error
+    getattr(check, asked).configure_mock(side_effect=error)
     assert check() == ""
     [(change, id, until, why)] = check.written
     assert (change, id, until) == (follow_up_claims.put_off, 7, 1000.0 + RETRY_AFTER)
@@ -117,7 +117,7 @@ def test_what_cannot_be_read_waits_and_says_why(check: Check, asked: str, error:
 
 
 def test_a_run_that_ends_leaves_it_as_it_is(check: Check) -> None:
-    check.thread.side_effect = LaneEnding("over")
+    check.thread.configure_mock(side_effect=LaneEnding("over"))
     check.lane.stops.is_ending = True
     assert check() == ""
     assert (check.written, check.told) == ([], [])
@@ -160,7 +160,7 @@ def test_one_in_doubt_is_repeated_only_after_the_message_before(
     check: Check, state: object, may: bool
 ) -> None:
     if isinstance(state, Exception):
-        check.thread.side_effect = state
+        check.thread.configure_mock(side_effect=state)
     else:
         check.thread.return_value = state
     assert asyncio.run(is_unanswered(check.lane, 1, 7)) is may

@@ -76,8 +76,14 @@ def make_old(connection: Connection, version: int) -> None:
         text("UPDATE meta SET value = :version WHERE key = 'schema_version'"),
         {"version": str(version)},
     )
-    for index in (schema.message_waiting, schema.message_follow_up):
+    for index in (schema.message_waiting, schema.message_follow_up, schema.message_queued):
         index.drop(connection)
+    connection.execute(
+        text(
+            "CREATE INDEX message_queued ON message (campaign, status, sender, id, zone, not_before)"
+            " WHERE status = 'queued'"
+        )
+    )
     for column in ("previous", "after"):
         connection.execute(text(f"ALTER TABLE message DROP COLUMN {column}"))
     connection.execute(text("ALTER TABLE campaign DROP COLUMN stop_on"))

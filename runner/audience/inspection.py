@@ -57,9 +57,9 @@ class _Column:
 
 
 def inspect(
-    audience: Audience, template: Template, progress: Callable[[int], None]
+    audience: Audience, templates: Sequence[Template], progress: Callable[[int], None]
 ) -> list[Finding]:
-    """Return findings about the columns that the ids and the template need. `progress` is told how
+    """Return findings about the columns that the ids and the templates need. `progress` is told how
     many rows have been read.
 
     Raises AudienceError where the file breaks off.
@@ -67,7 +67,7 @@ def inspect(
     at = audience.columns.index(audience.id_column)
     by_handle = HandleColumn(audience) if audience.by_handle else None
     numeric = by_handle is None and is_numeric(audience.campaign.api.platform, audience.id_type)
-    decided = {each.column for each in template.conditions}
+    decided = {each.column for template in templates for each in template.conditions}
     watched = [
         (index, _Column(name, words, is_name_column(name)))
         for index, name, words in audience.printed()
@@ -137,9 +137,11 @@ def inspect(
         findings.append(Finding(SAMPLE_PEOPLE, what, told, file, column=audience.id_column))
     for _, column in watched:
         findings += _told(file, column)
-    findings += _truth(template, {column.name: column for _, column in watched})
-    findings += uncalculated(audience, template.needs)
-    findings += nested_findings(audience, template)
+    needs = frozenset[str]().union(*(template.needs for template in templates))
+    for template in templates:
+        findings += _truth(template, {column.name: column for _, column in watched})
+    findings += uncalculated(audience, needs)
+    findings += nested_findings(audience, needs)
     return [*findings, *(choice.findings() if choice is not None else [])]
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from runner.audience.columns import listed
 from runner.audience.prospects import Audience
 from runner.findings import Finding
-from runner.templating.template import Template
 
 
-def nested_findings(audience: Audience, template: Template) -> list[Finding]:
-    """Return an error for each column with lists or objects that is used, a note for the others."""
-    used = {audience.id_column, audience.timezone, *audience.where, *template.needs}
+def nested_findings(audience: Audience, needs: Collection[str]) -> list[Finding]:
+    """Return an error for each column with lists or objects that is used, a note for the others.
+    `needs`: the columns of the texts."""
+    used = {audience.id_column, audience.timezone, *audience.where, *needs}
     file = str(audience.table.path)
     found: list[Finding] = []
     left_out: list[str] = []

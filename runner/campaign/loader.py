@@ -62,6 +62,7 @@ def _cut_off(document: Document) -> list[Finding]:
     found = []
     for loc, rest in document.comments.items():
         text = loc in (("message",), ("message", "text")) or loc[:2] == ("prospects", "defaults")
+        text |= loc[:1] == ("steps",) and loc[-1] == "text"
         # After a value to compare with, `# only active ones` is a comment; `#1` is not.
         if text or (loc[:2] == ("prospects", "where") and not re.match(r"#+\s+[^\W\d]", rest)):
             line = document.line_of(loc)

@@ -67,8 +67,7 @@ def _add_brakes_zones_and_contacts(connection: Connection) -> None:
     brake.create(connection)
     message_contacted.create(connection, checkfirst=True)
     connection.execute(text("ALTER TABLE message ADD COLUMN zone VARCHAR NOT NULL DEFAULT ''"))
-    message_queued.drop(connection)
-    message_queued.create(connection)
+    message_queued.drop(connection)  # the index of today comes with its last column
     for index in attempt.indexes:  # in the order of the server's clock now
         index.drop(connection, checkfirst=True)
         index.create(connection)
@@ -77,7 +76,8 @@ def _add_brakes_zones_and_contacts(connection: Connection) -> None:
 
 def _index_what_is_asked_for(connection: Connection) -> None:
     """Index only ids that are there; and by themselves the statuses that `status` counts."""
-    for index in (message_by_message_id, attempt_by_message_id, message_queued):
+    message_queued.drop(connection, checkfirst=True)
+    for index in (message_by_message_id, attempt_by_message_id):
         index.drop(connection)
         index.create(connection)
     for index in (message_open, message_sent, message_unplanned):
@@ -184,6 +184,8 @@ def _add_steps(connection: Connection) -> None:
         _add_column(connection, "message", column)
     _add_column(connection, "campaign", "stop_on VARCHAR NOT NULL DEFAULT ''")
     _allow_new_statuses(connection)
+    message_queued.drop(connection, checkfirst=True)
+    message_queued.create(connection)
     for index in (message_waiting, message_follow_up):
         index.create(connection)
 

@@ -143,6 +143,7 @@ message_queued = _only(
     message.c.id,
     message.c.zone,
     message.c.not_before,
+    message.c.previous,
 )
 message_open = _only(
     "message_open",

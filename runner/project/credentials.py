@@ -65,8 +65,8 @@ def _refuse_written(token: str, name: str, campaign: Campaign) -> None:
     text in the ledger, and a message would tell it to people. A sandbox's is no secret."""
     if campaign.rehearsal or len(token) < TOKEN_LENGTH:
         return
-    template = campaign.message.template
-    for path in (campaign.path, *([template] if template else [])):
+    texts = (campaign.message, *campaign.steps)
+    for path in (campaign.path, *(each.template for each in texts if each.template)):
         with suppress(OSError):  # a worker may be on another host
             if token.encode() in path.read_bytes():
                 raise UsageError(

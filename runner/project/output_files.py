@@ -76,8 +76,9 @@ def _known_to(ledger: Ledger | None) -> Iterator[tuple[Path, str]]:
 def _read_by(campaign: Campaign) -> Iterator[tuple[Path, str]]:
     of = f"of campaign {campaign.name}"
     yield campaign.prospects.source, f"the sheet {of}"
-    if campaign.message.template is not None:
-        yield campaign.message.template, f"the template {of}"
+    for text in (campaign.message, *campaign.steps):
+        if text.template is not None:
+            yield text.template, f"a template {of}"
     for each in campaign.suppress:
         yield each.source, f"a do-not-contact list {of}"
 

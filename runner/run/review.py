@@ -57,7 +57,7 @@ def review(
     findings = list(draft.findings)
     try:
         findings += _lists_shrunk(draft, ledger)
-        findings += inspect(draft.audience, draft.template, progress)
+        findings += inspect(draft.audience, draft.templates, progress)
     except FindingError as error:
         findings.append(error.finding)
     said = frozenset(accept) | frozenset(draft.campaign.accept)
@@ -147,6 +147,7 @@ def refusal(found: Review) -> RunnerError:
 
 def _fingerprint(draft: Draft) -> str:
     """Return a hash of sheet and text: what was accepted is accepted for these."""
-    text = draft.campaign.message.text
-    parts = [draft.files[0], text if text is not None else draft.files[-1]]
+    files = iter(draft.files[1 + len(draft.campaign.suppress) :])  # of the templates
+    texts = (draft.campaign.message, *draft.campaign.steps)
+    parts = [draft.files[0], *(next(files) if each.text is None else each.text for each in texts)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

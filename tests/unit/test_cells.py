@@ -47,7 +47,7 @@ def sheet_of(column: str, *cells: str) -> str:
 
 def found(folder: Path, text: str, sheet: str, more: str = "") -> list[Finding]:
     audience, template = opened(folder, text, sheet, more)
-    return [*template.findings(audience.columns), *inspect(audience, template, lambda _: None)]
+    return [*template.findings(audience.columns), *inspect(audience, [template], lambda _: None)]
 
 
 def values(audience: Audience, column: str) -> list[str]:
@@ -89,7 +89,7 @@ def test_words_for_nothing_are_empty_where_they_are_printed(tmp_path: Path) -> N
     assert values(audience, "first_name") == [""]
     assert values(audience, "note") == ["NULL"]
     assert texts(audience, template) == ["Hi you"]
-    [note] = inspect(audience, template, lambda _: None)
+    [note] = inspect(audience, [template], lambda _: None)
     assert str(note).endswith("column first_name: row 2 says #N/A; it counts as empty")
 
 
@@ -353,7 +353,7 @@ def test_ids_that_were_rounded_stop_the_campaign_and_one_alone_its_row(tmp_path:
     def read(*ids: int) -> tuple[list[str], list[str]]:
         sheet = "\n".join(["x_user_id", *map(str, ids)])
         audience, template = opened(tmp_path, "Hi {{ x_user_id }}", sheet)
-        codes = [each.code for each in inspect(audience, template, lambda _: None)]
+        codes = [each.code for each in inspect(audience, [template], lambda _: None)]
         return codes, [row.reason for row in audience.rows() if not isinstance(row, Prospect)]
 
     ids = [BASE + 441, BASE + 552, BASE + 663]

@@ -41,7 +41,10 @@ class Check:
         self.lane = Mock()
         self.lane.clock.now.return_value = 1000.0
         self.lane.stops.is_ending = False
-        self.lane.campaigns = {1: Mock(accepted_at=-math.inf)}
+        self.opens_at = 0.0
+        self.lane.campaigns = {
+            1: Mock(accepted_at=-math.inf, opens=lambda _zone, at: max(at, self.opens_at))
+        }
         self.lane.channel.return_value.conversations = Mock(thread=self.thread, newest=self.newest)
         self.lane.ledger.read = self._read
 
@@ -72,6 +75,12 @@ def test_it_goes_in_the_thread_that_ends_with_the_message_before(check: Check) -
     assert check() == "t1"
     check.thread.assert_awaited_once_with("t1")
     assert (check.newest.await_count, check.written, check.told) == (0, [], [])
+
+
+def test_it_stays_queued_when_its_hours_have_ended_meanwhile(check: Check) -> None:
+    check.opens_at = 1001.0
+    assert check() == ""
+    assert (check.written, check.told) == ([], [])
 
 
 def test_it_goes_after_another_message_of_this_ledger(check: Check) -> None:

@@ -140,7 +140,9 @@ def nobody(folder: Path, rows: list[list[str]], where: str) -> list[str]:
     """What is told of a sheet with the columns x_user_id, country and tier."""
     header = ["x_user_id", "country", "tier"]
     path = project(folder, header, rows, f", where: {{{where}}}")
-    found = inspect(read_audience(load_campaign(path)), compile_template("Hi", "t"), lambda _: None)
+    found = inspect(
+        read_audience(load_campaign(path)), [compile_template("Hi", "t")], lambda _: None
+    )
     return [f"{each.code} {each.column}: {each.what}" for each in found]
 
 

@@ -34,7 +34,7 @@ def audience_of(folder: Path, rows: list[str], listed: list[str], more: str = ""
 
 
 def told(audience: Audience) -> list[str]:
-    return [f"{each.code}: {each.what}" for each in inspect(audience, HI, lambda _: None)]
+    return [f"{each.code}: {each.what}" for each in inspect(audience, [HI], lambda _: None)]
 
 
 def test_rows_are_read_once_for_lists_ids_cells_and_where(tmp_path: Path) -> None:

@@ -50,8 +50,8 @@ _IS_READ_BACK = ~exists().where(
 
 def is_heard() -> tuple[ColumnElement[bool], ...]:
     """Return the conditions that the replies of `lane` (to be given) are read up to a time at which
-    a follow-up was due already, in its own thread too."""
-    in_its_thread = exists().where(IS_BEFORE, _IS_READ_BACK)
+    a follow-up was due already, in its own thread too, and that the message before it is sent."""
+    in_its_thread = exists().where(IS_BEFORE, before_it.c.status == _S.SENT, _IS_READ_BACK)
     return _IS_HEARD, in_its_thread
 
 
@@ -81,7 +81,7 @@ _BARRED = Prepared(
             exists().where(campaign.c.id == message.c.campaign, stops_on(StopOn.REPLY)),
             _HAS_ANSWERED,
         ),
-        and_(*is_heard(), exists().where(IS_BEFORE, before_it.c.status == _S.SENT)),
+        and_(*is_heard()),
     ).where(message.c.id.in_(each_of("ids", database)))
 )
 

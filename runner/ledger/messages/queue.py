@@ -54,6 +54,7 @@ class QueuedMessage:
     generation: int
     sender: str
     text: str
+    zone: str = ""
     follows: bool = False  # it comes after another message to its recipient
 
 
@@ -96,9 +97,10 @@ def due(
             generation,
             sender,
             text,
+            zone,
             bool(follow_ups),
         )
-        for id, name, platform, id_type, to, step, generation, text in found
+        for id, name, platform, id_type, to, step, generation, text, zone in found
     ]
 
 
@@ -155,6 +157,7 @@ def _due(database: str) -> Select[Any]:
             message.c.step,
             message.c.generation,
             message.c.text,
+            message.c.zone,
         )
         .join(campaign, campaign.c.id == message.c.campaign)
         .where(

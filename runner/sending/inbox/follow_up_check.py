@@ -41,10 +41,11 @@ async def thread_to_follow(lane: Lane, queued: QueuedMessage) -> str:
         # What a run that this copy of the ledger does not know has sent looks like a colleague's.
         before = before._replace(stop_on=before.stop_on | {StopOn.COLLEAGUE})
     verdict = await _judge(lane, queued.campaign, before)
-    if verdict.goes:
-        return before.thread
-    about = queued.campaign_name, queued.recipient.id, queued.sender
     now = lane.clock.now()
+    if verdict.goes:  # and its hours may have ended while leave to read was waited for
+        is_open = lane.campaigns[queued.campaign].opens(queued.zone, now) <= now
+        return before.thread if is_open else ""
+    about = queued.campaign_name, queued.recipient.id, queued.sender
     if verdict.skip is not None:
         lane.ledger.write(skip_late, {queued.id: LateSkip(verdict.skip, verdict.detail)})
         lane.bus.emit(MessageSkipped(now, *about, verdict.skip, verdict.detail))

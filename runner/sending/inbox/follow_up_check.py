@@ -3,6 +3,8 @@ it. The API has no send on condition, so that an answer within this moment is no
 
 from __future__ import annotations
 
+import math
+
 from runner.channels.base import Conversations, ThreadState, UnreadableFeed
 from runner.errors import LaneEnding
 from runner.events import MessageDeferred, MessageSkipped
@@ -12,6 +14,7 @@ from runner.ledger.messages.queue import QueuedMessage
 from runner.message.follow_up import (
     Before,
     InThread,
+    StopOn,
     ThreadNow,
     Verdict,
     judge_messages,
@@ -34,6 +37,9 @@ async def thread_to_follow(lane: Lane, queued: QueuedMessage) -> str:
     before = lane.ledger.read(follow_up_claims.before, queued.id)
     if before is None:
         return ""  # the one before is no longer sent
+    if lane.campaigns[queued.campaign].accepted_at > -math.inf:
+        # What a run that this copy of the ledger does not know has sent looks like a colleague's.
+        before = before._replace(stop_on=before.stop_on | {StopOn.COLLEAGUE})
     verdict = await _judge(lane, queued.campaign, before)
     now = lane.clock.now()
     if verdict.goes:  # and its hours may have ended while leave to read was waited for

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,13 @@ def test_growth_is_told_from_noise() -> None:
     assert leaking.rss_at(0.5) == pytest.approx(500 + 2_000 * 14.5, abs=1_000)
     warming = run_of([0, 400, 500, *[500] * 27])
     assert warming.slope() == 0
+
+
+def test_a_slow_beginning_is_no_growth() -> None:
+    """A process takes its first memory for its first messages, however many looks see that."""
+    beginning = [Look(10, 100, 20, 3, 37)] * 50
+    looks = [*beginning, *(Look(1000 * at, 500, 20, 3, 37) for at in range(1, 31))]
+    assert replace(run_of([0]), looks=looks).growth() == 0
 
 
 @pytest.mark.parametrize(

@@ -45,13 +45,16 @@ def stop_on_of(kept: str) -> frozenset[StopOn]:
 
 
 class Before(NamedTuple):
-    """The message before a follow-up. `at`: when its sending began by the server's clock (Unix s);
-    `thread`: empty where it is not known."""
+    """The message before a follow-up. `at`: when its sending began by the server's clock (Unix s),
+    `due_at`: when the follow-up is due by it; `thread`: empty where it is not known; `dismissed`:
+    messages there of which a person has said that they are no answers."""
 
     message_id: str
     thread: str
     at: float
+    due_at: float
     stop_on: frozenset[StopOn]
+    dismissed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def judge_thread(thread: ThreadNow | None, before: Before) -> Verdict:
         return Verdict(look_further=True)
     if thread.last_at is None or thread.last_at < before.at:
         return Verdict(wait="its thread does not show the message before")
-    if StopOn.REPLY in before.stop_on:
+    if StopOn.REPLY in before.stop_on and thread.last_id not in before.dismissed:
         return Verdict(SkipReason.REPLIED, "they have answered")
     return Verdict(look_further=True)
 
@@ -126,7 +129,8 @@ def judge_messages(newest_first: Collection[InThread], before: Before) -> Verdic
         since.append(each)
     else:
         return Verdict(wait="its thread does not show the message before")
-    if StopOn.REPLY in before.stop_on and any(not each.ours for each in since):
+    answers = (each for each in since if not each.ours and each.id not in before.dismissed)
+    if StopOn.REPLY in before.stop_on and any(answers):
         return Verdict(SkipReason.REPLIED, "they have answered")
     if StopOn.COLLEAGUE in before.stop_on and any(each.ours and not each.known for each in since):
         return Verdict(SkipReason.COLLEAGUE, "the team has gone on in the thread")

@@ -52,7 +52,7 @@ OPEN = (_S.SENDING, _S.IN_DOUBT)
 
 MOVES: Mapping[MessageStatus, frozenset[MessageStatus]] = {
     _S.QUEUED: frozenset({_S.SENDING, _S.WAITING, _S.SKIPPED, _S.CANCELLED, _S.SENT, _S.IN_DOUBT}),
-    _S.WAITING: frozenset({_S.QUEUED, _S.SKIPPED, _S.CANCELLED}),
+    _S.WAITING: frozenset({_S.QUEUED, _S.SKIPPED, _S.CANCELLED, _S.SENT, _S.IN_DOUBT}),
     _S.SENDING: frozenset({_S.SENT, _S.REJECTED, _S.FAILED, _S.IN_DOUBT, _S.QUEUED}),
     _S.IN_DOUBT: frozenset({_S.SENT, _S.QUEUED, _S.FAILED, _S.REJECTED}),
     _S.SENT: frozenset(),

@@ -19,13 +19,12 @@ from runner.events import Waiting
 from runner.ledger.messages import decisions, queue
 from runner.ledger.messages.queue import QueuedMessage, SenderQueue
 from runner.message.key import message_key
-from runner.message.outcome import SEND_BY
 from runner.message.status import MessageStatus
 from runner.pacing.pacer import Permit, Ready
 from runner.schedule import Hours, is_open, local_moment, next_close, next_open
 from runner.sending.attempt import attempt
 from runner.sending.controls.idle_end import end_if_idle
-from runner.sending.inbox.follow_up_check import SEND_WITHIN, thread_to_follow
+from runner.sending.inbox.follow_up_check import leave_by, thread_to_follow
 from runner.sending.lane import Lane
 
 READ_AHEAD = 200
@@ -128,12 +127,14 @@ class Dispatcher:
                 self.lane.stops.fail(error)
 
     async def _send(self, queued: QueuedMessage, permit: Permit) -> None:
-        lane, thread, within = self.lane, "", SEND_BY
+        lane, closes = self.lane, self._zones.until
+        thread, by = "", math.inf
         try:
             if queued.follows:
                 thread = await thread_to_follow(lane, queued)
-                within = SEND_WITHIN
-            if not (thread if queued.follows else await self._may_begin(queued)):
+                by = leave_by()
+            may_go = thread if queued.follows else await self._may_begin(queued)
+            if not may_go or lane.clock.now() >= closes:
                 self._give_back(queued, permit)
                 return
             channel = lane.channel(queued.campaign)
@@ -142,7 +143,7 @@ class Dispatcher:
             )
             body = channel.compose(queued.sender, queued.recipient, queued.text, thread)
             request = lane.request(channel, queued, key, body)
-            done = await attempt(lane, channel, request, permit, within)
+            done = await attempt(lane, channel, request, permit, by)
             if done is None or done.status in (MessageStatus.QUEUED, MessageStatus.SKIPPED):
                 lane.limit.uncount(queued.id)
         except Exception as error:
@@ -333,7 +334,7 @@ class Dispatcher:
             each: lane.campaigns[each.campaign].opens(each.zone, max(each.next_at, wall))
             for each in waiting
         }
-        hears_at = wall + max(0.0, flight.hears_at - now)
+        hears_at = wall + max(EMPTY_HEAD_RECHECK, flight.hears_at - now)
         unheard = [each for each in waiting if each.unheard and opens[each] < hears_at]
         opens |= dict.fromkeys(unheard, hears_at)
         first = min(opens, key=lambda each: opens[each], default=None)

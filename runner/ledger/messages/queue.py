@@ -13,7 +13,6 @@ from sqlalchemy import (
     CompoundSelect,
     Connection,
     Select,
-    and_,
     case,
     exists,
     func,
@@ -176,9 +175,7 @@ _DUE = Prepared(
 )
 _DUE_FOLLOW_UPS = Prepared(
     lambda database: (
-        _due(database)
-        .where(message.c.previous != literal_column("''"), *is_heard())
-        .order_by(message.c.not_before, message.c.id)
+        _due(database).where(IS_FOLLOW_UP, is_heard()).order_by(message.c.not_before, message.c.id)
     )
 )
 
@@ -275,7 +272,7 @@ def _waiting_to_follow(
 ) -> list[SenderQueue]:
     """Return the queue of follow-ups: those before which no reply has to be read any more, and the
     others."""
-    heard, due = and_(*is_heard()), message.c.not_before
+    heard, due = is_heard(), message.c.not_before
     found = _waiting(connection, (*free, IS_FOLLOW_UP, heard), due, only, lane)
     later = _waiting(connection, (*free, IS_FOLLOW_UP, ~heard), due, only, lane)
     return found + [replace(each, unheard=True) for each in later]

@@ -126,8 +126,9 @@ class Dispatcher:
             except Exception as error:
                 self.lane.stops.fail(error)
 
-    async def _send(self, queued: QueuedMessage, permit: Permit) -> None:
-        lane, closes = self.lane, self._zones.until
+    async def _send(self, queued: QueuedMessage, permit: Permit, closes: float) -> None:
+        """Send a message, unless a zone opens or closes (`closes`, Unix s) before it is begun."""
+        lane = self.lane
         thread, by = "", math.inf
         try:
             if queued.follows:
@@ -167,8 +168,9 @@ class Dispatcher:
         self._heads.pop(head, None)
         self._recheck_at.pop(head, None)
 
-    async def _take_next(self) -> tuple[QueuedMessage, Permit] | None:
-        """Return the next message that may go, as soon as it may; None when there will be none."""
+    async def _take_next(self) -> tuple[QueuedMessage, Permit, float] | None:
+        """Return the next message that may go, as soon as it may, and until when its zone is as it
+        is now (Unix s); None when there will be none."""
         lane = self.lane
         while not (lane.stops.is_ending or self._is_over):
             if lane.limit.left == 0:
@@ -199,7 +201,8 @@ class Dispatcher:
                 self._skip_listed(queued)
                 continue
             self._begin(queued)
-            return queued, lane.pacer.take(queued.sender, now, max(now, found.at))
+            permit = lane.pacer.take(queued.sender, now, max(now, found.at))
+            return queued, permit, self._zones.until
         return None
 
     def _lead(self, sender: str, campaign: int) -> float:

@@ -175,7 +175,7 @@ class History:
         try:
             for number in range(self.luck.choice((1, 2, 2, 3))):
                 if number:
-                    between(self)
+                    self.between()
                 self.run_once(f"run {number + 1}", draw_weather(self.luck))
                 self.judge.at_rest(self)
             self._end()
@@ -193,9 +193,16 @@ class History:
         self.run_once("healthy", Weather(), calm=True)
         self.judge.after_health(self)
         self.world.figures["in doubt"] += len(self.judge.of_status("in_doubt"))
-        Act(self).say_truth(everything=True)
+        self._say_everything()
         self.run_once("last", Weather(), calm=True)
         self.judge.at_the_end(self)
+
+    def between(self) -> None:
+        """What happens between two runs."""
+        between(self)
+
+    def _say_everything(self) -> None:
+        Act(self).say_truth(everything=True)
 
     def run_once(
         self, name: str, weather: Weather, *, calm: bool = False, over: bool = False

@@ -10,7 +10,7 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from tests.simulation.habits import SEEN_BY, Habits, Weather
 from tests.simulation.world import EPOCH, World
@@ -77,6 +77,14 @@ class Key:
     used_up: bool = False
 
 
+class Happening(Protocol):
+    """What comes to pass at its time. `mark`: of a request that may still become a message."""
+
+    mark: str
+
+    def __call__(self, at: float) -> None: ...
+
+
 @dataclass(slots=True)
 class Server:
     """The server. Nothing happens by itself: `advance` brings it up to the world's time."""
@@ -94,7 +102,7 @@ class Server:
     refuses_old: bool = False  # answers 400 to a place in the events that is no longer kept
     gone: set[str] = field(default_factory=set)  # people whose thread was deleted
     assigned: set[str] = field(default_factory=set)
-    _coming: list[tuple[float, int, _Due]] = field(default_factory=list)
+    _coming: list[tuple[float, int, Happening]] = field(default_factory=list)
     _count: int = 0
 
     def number(self) -> int:

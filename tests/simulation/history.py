@@ -88,6 +88,7 @@ class History:
     lied_about: set[str] = field(default_factory=set)
     marks: dict[str, tuple[str, str]] = field(default_factory=dict)  # key: campaign and person
     takeovers: int = 0
+    skews: tuple[float, ...] = (0.0, -7200.0, 7200.0, -50.0, 3500.0)  # to which a clock is set
     judge: Judge = field(init=False)
 
     def __post_init__(self) -> None:

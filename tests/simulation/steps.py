@@ -19,7 +19,7 @@ from typing import Any
 
 from runner.channels.base import Channel
 from runner.events import EventBus
-from runner.ledger.campaigns import registry
+from runner.ledger.campaigns import bound_team, registry
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import in_doubt, plans, replies
 from runner.ledger.messages.plans import PlanWriter
@@ -36,8 +36,9 @@ from tests.simulation.history import Campaign, History, template_of, text_of
 from tests.simulation.judge import Broken, Judge
 from tests.simulation.ledger import ProcessLedger, memory
 from tests.simulation.server import LINK, Event, Kept, Request, Server
+from tests.simulation.wire import ORIGIN
 from tests.simulation.world import EPOCH, Process, World
-from tests.support import make_campaign, recipient
+from tests.support import LANE, make_campaign, recipient
 
 POLL = 60.0
 """Seconds between two readings of the replies."""
@@ -243,6 +244,7 @@ class StepHistory(History):
         self.luck = luck = random.Random(f"steps {self.seed}")
         self.world = World(luck, story=[] if self.verbose else None)
         self.dismissed, self.were_assigned, self.said_sent = set(), set(), set()
+        self.skews = (0.0, -300.0, -50.0, 300.0, 7200.0)  # set back: so long they wait longer
         people = [str(number) for number in range(1, luck.choice((1, 2, 3)) + 1)]
         self.api = "v2"
         self.absent = luck.choice(("hold", "hold", "resend"))
@@ -259,20 +261,25 @@ class StepHistory(History):
             self.campaigns.append(StepCampaign("summer", text_of("two "), list(people)))
         kind = ("steps", len(people), len(self.campaigns), tuple(steps), stop_on)
         self.ledger = memory().start_with(kind, self._prepare)
-        judge = StepJudge(self.server, self.marks, memory().raw)
+        self.judge = StepJudge(self.server, self.marks, memory().raw)
+        self.name_keys()
+        self._write_before()
+
+    def name_keys(self) -> None:
+        """Let the judge know whose keys are whose."""
+        assert isinstance(self.judge, StepJudge)
         for campaign in self.campaigns:
-            for person in [*people, "9"]:
+            for person in [*campaign.people, "9"]:
                 for step in ("1", *NAMES):
                     for generation in range(12):
                         key = message_key(campaign.name, step, recipient(person), generation)
                         self.marks[key] = (campaign.name, person)
-                        judge.steps[key] = step
-        self.judge = judge
-        self._write_before()
+                        self.judge.steps[key] = step
 
     def _prepare(self, ledger: Ledger) -> None:
         for campaign in self.campaigns:
-            make_campaign(ledger, campaign.name)
+            row = make_campaign(ledger, campaign.name)
+            ledger.write(bound_team.bind, row.id, ORIGIN, LANE)
             self.plan(ledger, campaign)
 
     def plan(self, ledger: Ledger, campaign: Campaign) -> None:
@@ -435,7 +442,7 @@ def between(history: StepHistory) -> None:
         (0.2, act.strangers_write),
         (0.2, act.somebody_writes),
         (0.1, act.dismiss),
-        (0.1, lambda: history.world.set_clock(luck.choice((0.0, -7200.0, 7200.0, -50.0, 3500.0)))),
+        (0.1, lambda: history.world.set_clock(luck.choice(history.skews))),
     ]
     for chance, do in choices:
         if luck.random() < chance:

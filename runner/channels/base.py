@@ -150,7 +150,8 @@ Taken = Callable[[str], Awaitable[bool]]
 
 
 ASKED_AT: ContextVar[float] = ContextVar("asked_at", default=math.inf)
-"""When the task that runs has last asked the API something (boot seconds), once it had its turn."""
+"""The time at which the task that runs has last asked the API something (boot seconds), once it had
+its turn."""
 
 
 class UnreadableFeed(Exception):

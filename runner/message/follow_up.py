@@ -19,7 +19,7 @@ class StopOn(StrEnum):
 
 
 STOP_ON = tuple(StopOn)
-"""What does so by default."""
+"""All of them: the default."""
 
 ENDS = frozenset(
     {

@@ -93,10 +93,9 @@ class Turn(NamedTuple):
 @dataclass(slots=True)
 class Dispatcher:
     """A lane's queue. `_heads`: read ahead; `_recheck_at`: of those that had nothing due (boot
-    seconds); `_turns`: campaigns, the one that
-    has waited longest first; `_taken`: messages under way, some of them in the queue still;
-    `_starting`: campaigns whose start is to come; `_is_over`: nothing is due and nothing can become
-    due."""
+    seconds); `_turns`: campaigns, the one that has waited longest first; `_taken`: messages under
+    way, some of them in the queue still; `_starting`: campaigns whose start is to come; `_is_over`:
+    nothing is due and nothing can become due."""
 
     lane: Lane
     _heads: dict[Head, deque[QueuedMessage]] = field(default_factory=dict)

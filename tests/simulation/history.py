@@ -252,7 +252,7 @@ class History:
             if calm:
                 raise Broken(f"a healthy run ends with {type(error).__name__}: {error}") from error
             return
-        self.world.tell(process.name, f"ends: {lane.stops.lane or 'done'}")
+        self.world.tell(process.name, f"ends: {lane.stops.lane or lane.stops.campaigns or 'done'}")
 
     def _lane(
         self,

@@ -74,6 +74,7 @@ class StepServer(Server):
     """A server whose people answer."""
 
     answers: float = 0.0  # chance that a message is answered
+    words: tuple[str, ...] = ("Sounds good", "Sounds good", "Who are you?", "stop")
 
     def _accept(self, request: Request, at: float, id: str) -> Kept:
         kept = Server._accept(self, request, at, id)
@@ -84,7 +85,7 @@ class StepServer(Server):
 
     def write(self, person: str, at: float) -> None:
         """Somebody writes to us."""
-        words = self.luck.choice(("Sounds good", "Sounds good", "Who are you?", "stop"))
+        words = self.luck.choice(self.words)
         lag = self.luck.choice((0.0, 0.0, 1.5))
         kept = Kept(f"m{self.number()}", person, words, at, at + lag, origin="them", inbound=True)
         self.kept.append(kept)

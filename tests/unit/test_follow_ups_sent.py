@@ -12,9 +12,11 @@ from yarl import URL
 
 from runner.channels import responses
 from runner.ledger.messages import queue, replies
+from runner.message.outcome import InDoubt
 from runner.sending.inbox import follow_up_check
 from runner.sending.inbox.follow_up_check import RETRY_AFTER
 from tests.simulation.habits import Habits, Weather
+from tests.simulation.server import Kept, Request
 from tests.simulation.steps import POLL, StepCampaign, StepHistory, StepServer
 from tests.simulation.wire import SimulatedWire
 
@@ -38,6 +40,12 @@ def history(people: int = 1, *steps: tuple[str, float]) -> StepHistory:
 
 def run(of: StepHistory) -> None:
     of.run_once("run", Weather(), calm=True)
+
+
+def write_unheard(of: StepHistory) -> None:
+    """They answer, and no event tells of it."""
+    now = of.world.now
+    of.server.kept.append(Kept("m99", "1", "Hello", now, now, origin="them", inbound=True))
 
 
 def on_get(patch: pytest.MonkeyPatch, do: Get) -> None:
@@ -107,14 +115,32 @@ def test_an_answer_that_waited_for_a_machine_that_slept_is_none(
     def judge(*args: Any) -> Any:
         if not slept:
             slept.append(of.world.now)
-            assert isinstance(of.server, StepServer)
-            of.server.write("1", of.world.now)
+            write_unheard(of)
             of.world.now += 3 * POLL
         return real(*args)
 
     monkeypatch.setattr(follow_up_check, "judge_thread", judge)
     run(of)
     assert slept
+    assert len(of.judge.accepted("spring", "1")) == 1
+
+
+def test_a_doubtful_follow_up_is_repeated_only_while_its_thread_has_not_gone_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    of, lost = history(), []
+    real = SimulatedWire._exchange
+
+    async def lose(self: SimulatedWire, request: Request) -> Any:
+        if b"threadId" not in request.body or lost:
+            return await real(self, request)
+        lost.append(request)
+        write_unheard(of)
+        return InDoubt("connection_lost", "reset")
+
+    monkeypatch.setattr(SimulatedWire, "_exchange", lose)
+    run(of)
+    assert lost
     assert len(of.judge.accepted("spring", "1")) == 1
 
 
@@ -138,7 +164,7 @@ def test_a_clock_that_is_set_makes_no_follow_up_come_too_soon(
 def test_a_dismissed_answer_that_ends_the_thread_holds_nothing_up() -> None:
     of = history(1, ("a", 100.0))
     assert isinstance(of.server, StepServer)
-    of.server.answers = 1.0
+    of.server.answers, of.server.words = 1.0, ("Sounds good",)
     run(of)
     assert len(of.judge.accepted("spring", "1")) == 1
     of.server.answers = 0.0

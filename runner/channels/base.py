@@ -7,9 +7,11 @@ the ledger nor pacing. `ChannelError` out of a channel stops the run.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 from urllib.parse import quote
@@ -145,6 +147,11 @@ def never() -> bool:
 
 Taken = Callable[[str], Awaitable[bool]]
 """A function that says whether an API message id already belongs to a row of the ledger."""
+
+
+ASKED_AT: ContextVar[float] = ContextVar("asked_at", default=math.inf)
+"""The time at which the task that runs has last asked the API something (boot seconds), once it had
+its turn."""
 
 
 class UnreadableFeed(Exception):

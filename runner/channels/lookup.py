@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from runner.channels.base import Gate, Lookup, Taken
+from runner.channels.base import ASKED_AT, Gate, Lookup, Taken
 from runner.channels.http import HttpSession, NoAnswer
 from runner.channels.responses import (
     NETWORK_LOGIN,
@@ -75,6 +75,7 @@ class ApiReader:
 
     async def _get(self, purpose: Purpose, parts: Iterable[str], params: Query | None) -> Reply:
         async with self._gate() as hear:
+            ASKED_AT.set(self._http.clock.boot())
             url = self._http.url(*parts)
             if params is None or isinstance(params, Mapping):
                 reply = await self._http.get(url, params, purpose)

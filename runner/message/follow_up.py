@@ -42,13 +42,14 @@ def stop_on_of(kept: str) -> frozenset[StopOn]:
 
 
 class Before(NamedTuple):
-    """The message before a follow-up. `at`: when its sending began by the server's clock (Unix s);
-    `thread`: empty where it is not known; `dismissed`: what the other side wrote since, and a
-    person said that it is no reply."""
+    """The message before a follow-up. `at`: when its sending began by the server's clock (Unix s),
+    `due_at`: when the follow-up is due by it; `thread`: empty where it is not known; `dismissed`:
+    messages there of which a person has said that they are no answers."""
 
     message_id: str
     thread: str
     at: float
+    due_at: float
     stop_on: frozenset[StopOn]
     dismissed: frozenset[str] = frozenset()
 
@@ -68,7 +69,7 @@ class ThreadNow:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Judgement:
     """The answer to whether a follow-up may go. `skip`: why it never does; `wait`: why not yet;
     `look_further`: the thread's messages have to be read first."""
 
@@ -82,32 +83,32 @@ class Verdict:
         return self.skip is None and not self.wait and not self.look_further
 
 
-GOES = Verdict()
+GOES = Judgement()
 
 
-def judge_thread(thread: ThreadNow | None, before: Before) -> Verdict:
+def judge_thread(thread: ThreadNow | None, before: Before) -> Judgement:
     """Judge by a thread as it stands; None: it is gone."""
     if thread is None:
-        return Verdict(SkipReason.THREAD_GONE, "the thread was deleted")
+        return Judgement(SkipReason.THREAD_GONE, "the thread was deleted")
     if thread.restricted:
-        return Verdict(SkipReason.RESTRICTED, "nothing may be sent in the thread any more")
+        return Judgement(SkipReason.RESTRICTED, "nothing may be sent in the thread any more")
     if thread.assignee and StopOn.ASSIGNED in before.stop_on:
-        return Verdict(SkipReason.ASSIGNED, f"assigned to {thread.assignee}")
+        return Judgement(SkipReason.ASSIGNED, f"assigned to {thread.assignee}")
     if thread.syncing:
-        return Verdict(wait="its thread is still being imported")
+        return Judgement(wait="its thread is still being imported")
     if thread.restricted is None or (thread.assignee is None and StopOn.ASSIGNED in before.stop_on):
-        return Verdict(wait="its thread does not tell its restrictions or its assignee")
+        return Judgement(wait="its thread does not tell its restrictions or its assignee")
     if thread.last_id == before.message_id:
         return GOES
     if not thread.last_id or thread.last_inbound is None:
-        return Verdict(wait="its thread does not show the message before")
+        return Judgement(wait="its thread does not show the message before")
     if not thread.last_inbound:
-        return Verdict(look_further=True)
+        return Judgement(look_further=True)
     if thread.last_at is None or thread.last_at < before.at:
-        return Verdict(wait="its thread does not show the message before")
+        return Judgement(wait="its thread does not show the message before")
     if StopOn.REPLY in before.stop_on and thread.last_id not in before.dismissed:
-        return Verdict(SkipReason.REPLIED, "they have answered")
-    return Verdict(look_further=True)
+        return Judgement(SkipReason.REPLIED, "they have answered")
+    return Judgement(look_further=True)
 
 
 class InThread(NamedTuple):
@@ -118,7 +119,7 @@ class InThread(NamedTuple):
     known: bool
 
 
-def judge_messages(newest_first: Collection[InThread], before: Before) -> Verdict:
+def judge_messages(newest_first: Collection[InThread], before: Before) -> Judgement:
     """Judge by what stands after the message before it."""
     since: list[InThread] = []
     for each in newest_first:
@@ -126,10 +127,10 @@ def judge_messages(newest_first: Collection[InThread], before: Before) -> Verdic
             break
         since.append(each)
     else:
-        return Verdict(wait="its thread does not show the message before")
-    replies = [each for each in since if not each.ours and each.id not in before.dismissed]
-    if replies and StopOn.REPLY in before.stop_on:
-        return Verdict(SkipReason.REPLIED, "they have answered")
+        return Judgement(wait="its thread does not show the message before")
+    answers = (each for each in since if not each.ours and each.id not in before.dismissed)
+    if StopOn.REPLY in before.stop_on and any(answers):
+        return Judgement(SkipReason.REPLIED, "they have answered")
     if StopOn.COLLEAGUE in before.stop_on and any(each.ours and not each.known for each in since):
-        return Verdict(SkipReason.COLLEAGUE, "the team has gone on in the thread")
+        return Judgement(SkipReason.COLLEAGUE, "the team has gone on in the thread")
     return GOES

@@ -116,7 +116,7 @@ def plan_messages(
         if steps:
             entries = [
                 _with_later(row, entry, steps, with_sender, suppressed, there)
-                if isinstance(row, Prospect) and isinstance(entry, Entry)
+                if isinstance(entry, Entry)
                 else entry
                 for row, entry in zip(chunk, entries, strict=True)
             ]
@@ -181,7 +181,7 @@ def _entry(
 
 
 def _with_later(
-    row: Prospect,
+    row: Prospect | RowSkip,
     entry: Entry,
     steps: Sequence[StepPlan],
     with_sender: Callable[[Prospect, str], Prospect],
@@ -192,31 +192,34 @@ def _with_later(
     planned as it is; from then on they go from its sender, whatever the row says."""
     planned, known = entry.planned, entry.known
     later = known.later if known else {}
-    begun = known is not None and known.status in (_S.SENT, *OPEN)
+    begun = known is not None and known.status in _BEGUN
     sender = known.sender if known is not None and begun else planned.sender
-    past = {each.previous for each in later.values() if each.status in (_S.SENT, *OPEN)}
-    there = {FIRST_STEP, *later}
+
+    def text_of(step: StepPlan) -> RowText:
+        id = planned.recipient.id
+        if id in suppressed:
+            return "", SkipReason.SUPPRESSED, suppressed[id]
+        if isinstance(row, RowSkip):
+            return "", row.reason, row.detail
+        if planned.skip is not None and (not begun or planned.skip is SkipReason.CONTACTED):
+            if planned.skip in ENDS:  # for a first message it may pass
+                return "", SkipReason.STEP_BEFORE, BEFORE_SKIPPED
+            return "", planned.skip, planned.detail
+        if begun and sender not in senders:
+            why = f"the first message came from {sender}, which is not among the senders now"
+            return "", SkipReason.UNKNOWN_SENDER, why
+        return step.render(with_sender(row, sender))[0]
+
     entries: list[Entry] = []
     before: SkipReason | None = None if begun else planned.skip
     ended: tuple[SkipReason, str] | None = None
-    for step in steps:
+    for step, previous, is_past in _places(steps, later):
         was = later.get(step.name)
-        is_unwritten = step.previous in past or (planned.skip is not None and not begun)
-        if was is None and (is_unwritten or step.previous not in there):
+        if was is None and (is_past or (planned.skip is not None and not begun)):
             continue  # they are past it, or do not get the first one
-        there.add(step.name)
-        text, skip, detail = "", planned.skip, planned.detail
-        if skip in ENDS:  # for a first message it may pass
+        text, skip, detail = text_of(step)
+        if skip is None and before is not None:
             skip, detail = SkipReason.STEP_BEFORE, BEFORE_SKIPPED
-        if planned.recipient.id in suppressed:
-            skip, detail = SkipReason.SUPPRESSED, suppressed[planned.recipient.id]
-        elif begun and sender not in senders:
-            skip = SkipReason.UNKNOWN_SENDER
-            detail = f"the first message came from {sender}, which is not among the senders now"
-        elif begun or planned.skip is None:
-            [(text, skip, detail)] = step.render(with_sender(row, sender))
-            if skip is None and before is not None:
-                skip, detail = SkipReason.STEP_BEFORE, BEFORE_SKIPPED
         if was is None and ended is not None:
             skip, detail = ended
         message = planned._replace(
@@ -224,19 +227,59 @@ def _with_later(
             text=text,
             skip=skip,
             detail=detail,
-            free_at=0.0,
+            free_at=planned.free_at if skip is SkipReason.CONTACTED else 0.0,
             step=step.name,
-            previous=step.previous,
+            previous=previous,
             after=step.after,
         )
-        change = _change_of_step(message, was)
+        change = Change.KEPT if is_past else _change_of_step(message, was)
         if was is not None and change is Change.KEPT:
             message = message._replace(previous=was.previous, after=was.after)
             if was.status is _S.SKIPPED and was.reason in ENDS:
                 ended = SkipReason(was.reason), was.detail
         entries.append(Entry(message, change, was))
-        before = skip
+        before = before if is_past else skip
     return entry._replace(later=tuple(entries))
+
+
+class _Place(NamedTuple):
+    """The place of a step among those of one person. `previous`: what it comes after for them;
+    `is_past`: they have been sent what comes after it."""
+
+    step: StepPlan
+    previous: str
+    is_past: bool = False
+
+
+def _places(steps: Sequence[StepPlan], later: Mapping[str, Known]) -> Iterator[_Place]:
+    """Yield the place of each step. What is still to come for a person comes after the last that
+    they were sent, however the steps were named and ordered then. `later`: what they have."""
+    names = [step.name for step in steps]
+    begun = {each.previous: name for name, each in later.items() if each.status in _BEGUN}
+    sent = {FIRST_STEP, *begun.values()}
+    furthest = max((at for at, name in enumerate(names) if name in sent), default=-1)
+    last = place = FIRST_STEP
+    for _ in begun:
+        last = begun.get(last, last)
+    for at, step in enumerate(steps):
+        was = later.get(step.name)
+        if step.name in sent:
+            assert was is not None
+            yield _Place(step, was.previous)
+            place = step.name if place in sent else place
+            continue
+        if was is None or was.status is _S.SKIPPED:
+            then = begun.get(place)
+            has_new_name = then is not None and then not in names
+            if has_new_name or at < furthest:
+                yield _Place(step, was.previous if was else "", is_past=True)
+                place = then if then is not None and has_new_name else place
+                continue
+        yield _Place(step, last if place in sent else place)
+        place = step.name
+
+
+_BEGUN = (_S.SENT, *OPEN)
 
 
 def _change_of_step(planned: PlannedMessage, known: Known | None) -> Change:

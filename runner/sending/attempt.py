@@ -10,6 +10,7 @@ here, and is checked by the channel before the first byte of the body.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -63,10 +64,10 @@ async def attempt(
     channel: Channel,
     request: SendRequest,
     permit: Permit,
-    within: float = SEND_BY,
+    by: float = math.inf,
 ) -> Attempted | None:
-    """Send a message once, or not at all if that cannot be begun `within` seconds; return None when
-    it was not there to be sent.
+    """Send a message once, or not at all if that cannot be begun `by` then (boot seconds); return
+    None when it was not there to be sent.
 
     Raises Fenced when another owner has the lane, LedgerError when an intent or an outcome could
     not be recorded, ForeignKeyUse when the API knows the key from another ledger.
@@ -74,7 +75,7 @@ async def attempt(
     if request.campaign in lane.stops.campaigns:
         lane.pacer.cancel(permit)
         return None
-    deadline = lane.clock.boot() + within
+    deadline = min(lane.clock.boot() + SEND_BY, by)
     number = await _claim(lane, request, permit)
     if number is None:
         return None

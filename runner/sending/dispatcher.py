@@ -19,13 +19,12 @@ from runner.events import Waiting
 from runner.ledger.messages import decisions, queue
 from runner.ledger.messages.queue import QueuedMessage, SenderQueue
 from runner.message.key import message_key
-from runner.message.outcome import SEND_BY
 from runner.message.status import MessageStatus
 from runner.pacing.pacer import Permit, Ready
 from runner.schedule import Hours, is_open, local_moment, next_close, next_open
 from runner.sending.attempt import attempt
 from runner.sending.controls.idle_end import end_if_idle
-from runner.sending.inbox.follow_up_check import SEND_WITHIN, thread_to_follow
+from runner.sending.inbox.follow_up_check import leave_by, thread_to_follow
 from runner.sending.lane import Lane
 
 READ_AHEAD = 200
@@ -94,10 +93,9 @@ class Turn(NamedTuple):
 @dataclass(slots=True)
 class Dispatcher:
     """A lane's queue. `_heads`: read ahead; `_recheck_at`: of those that had nothing due (boot
-    seconds); `_turns`: campaigns, the one that
-    has waited longest first; `_taken`: messages under way, some of them in the queue still;
-    `_starting`: campaigns whose start is to come; `_is_over`: nothing is due and nothing can become
-    due."""
+    seconds); `_turns`: campaigns, the one that has waited longest first; `_taken`: messages under
+    way, some of them in the queue still; `_starting`: campaigns whose start is to come; `_is_over`:
+    nothing is due and nothing can become due."""
 
     lane: Lane
     _heads: dict[Head, deque[QueuedMessage]] = field(default_factory=dict)
@@ -127,13 +125,16 @@ class Dispatcher:
             except Exception as error:
                 self.lane.stops.fail(error)
 
-    async def _send(self, queued: QueuedMessage, permit: Permit) -> None:
-        lane, thread, within = self.lane, "", SEND_BY
+    async def _send(self, queued: QueuedMessage, permit: Permit, closes: float) -> None:
+        """Send a message, unless a zone opens or closes (`closes`, Unix s) before it is begun."""
+        lane = self.lane
+        thread, by = "", math.inf
         try:
             if queued.follows:
                 thread = await thread_to_follow(lane, queued)
-                within = SEND_WITHIN
-            if not (thread if queued.follows else await self._may_begin(queued)):
+                by = leave_by()
+            may_go = thread if queued.follows else await self._may_begin(queued)
+            if not may_go or lane.clock.now() >= closes:
                 self._give_back(queued, permit)
                 return
             channel = lane.channel(queued.campaign)
@@ -142,7 +143,7 @@ class Dispatcher:
             )
             body = channel.compose(queued.sender, queued.recipient, queued.text, thread)
             request = lane.request(channel, queued, key, body)
-            done = await attempt(lane, channel, request, permit, within)
+            done = await attempt(lane, channel, request, permit, by)
             if done is None or done.status in (MessageStatus.QUEUED, MessageStatus.SKIPPED):
                 lane.limit.uncount(queued.id)
         except Exception as error:
@@ -166,8 +167,9 @@ class Dispatcher:
         self._heads.pop(head, None)
         self._recheck_at.pop(head, None)
 
-    async def _take_next(self) -> tuple[QueuedMessage, Permit] | None:
-        """Return the next message that may go, as soon as it may; None when there will be none."""
+    async def _take_next(self) -> tuple[QueuedMessage, Permit, float] | None:
+        """Return the next message that may go, as soon as it may, and until when its zone is as it
+        is now (Unix s); None when there will be none."""
         lane = self.lane
         while not (lane.stops.is_ending or self._is_over):
             if lane.limit.left == 0:
@@ -198,7 +200,8 @@ class Dispatcher:
                 self._skip_listed(queued)
                 continue
             self._begin(queued)
-            return queued, lane.pacer.take(queued.sender, now, max(now, found.at))
+            permit = lane.pacer.take(queued.sender, now, max(now, found.at))
+            return queued, permit, self._zones.until
         return None
 
     def _lead(self, sender: str, campaign: int) -> float:
@@ -334,7 +337,7 @@ class Dispatcher:
             for each in waiting
         }
         # Never now: the reading itself has to come between.
-        hears_at = wall + max(SHORTEST_REST, flight.hears_at - now)
+        hears_at = wall + max(EMPTY_HEAD_RECHECK, flight.hears_at - now)
         unheard = [each for each in waiting if each.unheard and opens[each] < hears_at]
         opens |= dict.fromkeys(unheard, hears_at)
         first = min(opens, key=lambda each: opens[each], default=None)

@@ -14,6 +14,7 @@ from runner.ledger.ledger import Ledger
 from runner.ledger.messages.claims import SendRequest
 from runner.ledger.messages.in_doubt import Doubt
 from runner.ledger.messages.queue import QueuedMessage
+from runner.message.plan import FIRST_STEP
 from runner.pacing.pacer import Pacer, Permit
 from runner.replies.settings import ReplySettings
 from runner.schedule import Hours, next_open
@@ -169,6 +170,7 @@ class Lane:
         is_repeat: bool = False,
     ) -> SendRequest:
         """Return the request to send a message now."""
+        is_first = isinstance(message, QueuedMessage) and not message.follows  # a test's, too
         return SendRequest(
             message=message.id,
             campaign=message.campaign,
@@ -185,7 +187,7 @@ class Lane:
             server_at=channel.server_now(),
             is_repeat=is_repeat,
             contact_once_in=self.campaigns[message.campaign].contact_once_in,
-            step=message.step,
+            step=FIRST_STEP if is_first else message.step,
         )
 
     def sent_at(self, channel: Channel) -> float:

@@ -33,7 +33,7 @@ from runner.message.status import MessageStatus
 from runner.pacing.windows import DAY
 from runner.sending.attempt import attempt
 from runner.sending.backoff import backoff_delay
-from runner.sending.inbox.follow_up_check import is_unanswered
+from runner.sending.inbox.follow_up_check import is_unanswered, leave_by
 from runner.sending.lane import Lane
 
 MOST_LOOKUPS = 3
@@ -293,20 +293,29 @@ class Reconciler:
         lane = self.lane
         if lane.stops.is_ending or doubt.campaign in lane.stops.campaigns:
             raise LaneEnding("nothing more is to be begun")
-        right = (by_policy or self._repeats(doubt)) and self._may_send(doubt)
-        if not right or self._closed_for(doubt) > 0.0 or self._paced_for(doubt) > 0.0:
+        if not self._may_repeat(doubt, by_policy):
             return None  # what was right a moment ago is judged again
-        if doubt.step != FIRST_STEP and not await is_unanswered(lane, doubt.campaign, doubt.id):
-            self._answered.add(doubt.id)  # from now on it is looked up
-            return None
+        by = math.inf
+        if doubt.step != FIRST_STEP:
+            if not await is_unanswered(lane, doubt.campaign, doubt.id):
+                self._answered.add(doubt.id)  # from now on it is looked up
+                return None
+            by = leave_by()
+            if not self._may_repeat(doubt, by_policy):
+                return None
         permit = lane.pacer.take(doubt.sender, lane.clock.boot())
         lane.limit.count(doubt.id)
         channel = self._channel(doubt)
         request = lane.request(channel, doubt, doubt.key, doubt.body, is_repeat=True)
-        done = await attempt(lane, channel, request, permit)
+        done = await attempt(lane, channel, request, permit, by)
         if done is None or (isinstance(done.outcome, Deferred) and not done.outcome.written):
             lane.limit.uncount(doubt.id)
         return None if done is None else done.outcome
+
+    def _may_repeat(self, doubt: Doubt, by_policy: bool) -> bool:
+        """Return whether a doubt may be sent again now."""
+        right = (by_policy or self._repeats(doubt)) and self._may_send(doubt)
+        return right and self._closed_for(doubt) <= 0.0 and self._paced_for(doubt) <= 0.0
 
     async def _look_up(self, doubt: Doubt) -> LookupResult:
         """Look a message up, write down what that proves, and return it."""

@@ -2,6 +2,7 @@
 
 python -m tests.simulation --histories 5000 --seed 1           many; figures, and every failure
 python -m tests.simulation --seed 1234 --version v1 --verbose  one, with its story
+python -m tests.simulation --steps --histories 5000            of follow-ups
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from collections.abc import Iterable
 
 from tests.simulation.history import History
 from tests.simulation.judge import Broken
+from tests.simulation.steps import StepHistory
+
+STEPS = "v2 with steps"
 
 
 def _play(task: tuple[int, str, bool]) -> tuple[Counter[str], str, list[str]]:
     """One history: its figures, what was broken, its story."""
     seed, version, verbose = task
-    history = History(seed, version, verbose)
+    history = (StepHistory if version == STEPS else History)(seed, version, verbose)
     figures: Counter[str] = Counter()
     broken = ""
     try:
@@ -43,10 +47,11 @@ def main() -> int:
     parser.add_argument("--histories", type=int, default=1)
     parser.add_argument("--version", choices=("v1", "v2"), default="v2")
     parser.add_argument("--verbose", action="store_true", help="print the story of each")
+    parser.add_argument("--steps", action="store_true", help="of a campaign with follow-ups")
     asked = parser.parse_args()
+    version = STEPS if asked.steps else asked.version
     tasks = [
-        (seed, asked.version, asked.verbose)
-        for seed in range(asked.seed, asked.seed + asked.histories)
+        (seed, version, asked.verbose) for seed in range(asked.seed, asked.seed + asked.histories)
     ]
     began = time.perf_counter()
     figures: Counter[str] = Counter()
@@ -66,7 +71,7 @@ def main() -> int:
     seconds = time.perf_counter() - began
     sys.stdout.writelines(f"BROKEN {failure}\n" for failure in broken)
     sys.stdout.write(
-        f"{asked.histories} histories of {asked.version}, {len(broken)} broken, "
+        f"{asked.histories} histories of {version}, {len(broken)} broken, "
         f"{asked.histories / seconds * 60.0:.0f} a minute on {os.cpu_count()} processors\n"
     )
     for name, count in sorted(figures.items()):

@@ -147,7 +147,7 @@ def between(history: History) -> None:
         (0.05, act.write_by_hand),
         (0.06, act.change_policy),
         (0.25 if history.api == "v1" else 0.0, act.move_to_v2),
-        (0.1, lambda: history.world.set_clock(luck.choice((0.0, -7200.0, 7200.0, -50.0, 3500.0)))),
+        (0.1, lambda: history.world.set_clock(luck.choice(history.skews))),
     ]
     for chance, do in choices:
         if luck.random() < chance:
@@ -172,7 +172,7 @@ def meanwhile(history: History, over: bool) -> Callable[[Process], None]:
         history.run_once(f"{process.name}'", draw_weather(luck), over=True)
 
     def clock_set(_process: Process) -> None:
-        history.world.set_clock(luck.choice((0.0, -7200.0, 7200.0, -50.0, 3500.0)))
+        history.world.set_clock(luck.choice(history.skews))
 
     def acted(_process: Process) -> None:
         luck.choice((act.retry, act.suppress, act.withdraw, act.unsuppress, act.write_by_hand))()

@@ -88,6 +88,7 @@ class History:
     lied_about: set[str] = field(default_factory=set)
     marks: dict[str, tuple[str, str]] = field(default_factory=dict)  # key: campaign and person
     takeovers: int = 0
+    skews: tuple[float, ...] = (0.0, -7200.0, 7200.0, -50.0, 3500.0)  # to which a clock is set
     judge: Judge = field(init=False)
 
     def __post_init__(self) -> None:
@@ -175,7 +176,7 @@ class History:
         try:
             for number in range(self.luck.choice((1, 2, 2, 3))):
                 if number:
-                    between(self)
+                    self.between()
                 self.run_once(f"run {number + 1}", draw_weather(self.luck))
                 self.judge.at_rest(self)
             self._end()
@@ -193,9 +194,16 @@ class History:
         self.run_once("healthy", Weather(), calm=True)
         self.judge.after_health(self)
         self.world.figures["in doubt"] += len(self.judge.of_status("in_doubt"))
-        Act(self).say_truth(everything=True)
+        self._say_everything()
         self.run_once("last", Weather(), calm=True)
         self.judge.at_the_end(self)
+
+    def between(self) -> None:
+        """What happens between two runs."""
+        between(self)
+
+    def _say_everything(self) -> None:
+        Act(self).say_truth(everything=True)
 
     def run_once(
         self, name: str, weather: Weather, *, calm: bool = False, over: bool = False
@@ -244,7 +252,7 @@ class History:
             if calm:
                 raise Broken(f"a healthy run ends with {type(error).__name__}: {error}") from error
             return
-        self.world.tell(process.name, f"ends: {lane.stops.lane or 'done'}")
+        self.world.tell(process.name, f"ends: {lane.stops.lane or lane.stops.campaigns or 'done'}")
 
     def _lane(
         self,

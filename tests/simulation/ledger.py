@@ -110,7 +110,7 @@ class ProcessLedger(MemoryLedger):
         """The real view, or what it said while nothing has been written since: the statements that
         a waiting lane repeats cost more than all else. Of time only `due` depends, and only by
         which messages are due."""
-        if view not in _REPEATED or kwargs:
+        if view not in _REPEATED:
             return super().read(view, *args, **kwargs)
         raw = memory().raw
         key: list[Any] = [view, raw.total_changes]
@@ -119,9 +119,10 @@ class ProcessLedger(MemoryLedger):
                 key.append(tuple(raw.execute(DUE, (arg,))))
             else:
                 key.append(arg if isinstance(arg, str | int | None) else tuple(arg))
+        key += kwargs.items()
         known = memory().said
         if (found := known.get(tuple(key), self)) is self:
-            found = known[tuple(key)] = super().read(view, *args)
+            found = known[tuple(key)] = super().read(view, *args, **kwargs)
         return found
 
     @contextmanager

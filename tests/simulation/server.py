@@ -10,7 +10,7 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from tests.simulation.habits import SEEN_BY, Habits, Weather
 from tests.simulation.world import EPOCH, World
@@ -30,6 +30,15 @@ class Kept:
     mark: str = ""
     origin: str = "api"
     confirmed: bool = True
+    inbound: bool = False  # from the other side
+    written: float = 0.0  # true time at which its request left
+
+
+class Event(NamedTuple):
+    """A message of the other side in the team's events."""
+
+    seq: int
+    kept: Kept
 
 
 @dataclass(slots=True)
@@ -68,6 +77,14 @@ class Key:
     used_up: bool = False
 
 
+class Happening(Protocol):
+    """What comes to pass at its time. `mark`: of a request that may still become a message."""
+
+    mark: str
+
+    def __call__(self, at: float) -> None: ...
+
+
 @dataclass(slots=True)
 class Server:
     """The server. Nothing happens by itself: `advance` brings it up to the world's time."""
@@ -80,7 +97,12 @@ class Server:
     written: list[float] = field(default_factory=list)  # true times of requests, questions too
     views: dict[str, tuple[list[Kept], bool]] = field(default_factory=dict)  # of look-ups
     plain: bool = False  # look-ups show everything as it is
-    _coming: list[tuple[float, int, _Due]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    events_kept: int = 1000
+    refuses_old: bool = False  # answers 400 to a place in the events that is no longer kept
+    gone: set[str] = field(default_factory=set)  # people whose thread was deleted
+    assigned: set[str] = field(default_factory=set)
+    _coming: list[tuple[float, int, Happening]] = field(default_factory=list)
     _count: int = 0
 
     def number(self) -> int:
@@ -132,7 +154,9 @@ class Server:
             request.reply = self._again(key, request, at)
             return
         person = _person(request)
-        if person in self.habits.unavailable or self._says(weather.refusal):
+        if person in self.gone and b"threadId" in request.body:
+            self._refuse(request, at, (404, "threadNotFound", {}, {}))
+        elif person in self.habits.unavailable or self._says(weather.refusal):
             self._refuse(request, at, _no(request.version, self.luck))
         elif request.version == "v2" and self._says(weather.slowed):
             wait = self.luck.choice((None, 5, 60))
@@ -266,7 +290,9 @@ class Server:
         if self._says(habits.never_shows):
             shows_at = float("inf")
         content = json.loads(request.body)["content"]
-        kept = Kept(id, _person(request), content, at, shows_at, request.mark)
+        kept = Kept(
+            id, _person(request), content, at, shows_at, request.mark, written=request.written
+        )
         if self.plain:
             kept.shows_at = at
         self.kept.append(kept)
@@ -306,9 +332,10 @@ class _Due:
 
 def _person(request: Request) -> str:
     body = json.loads(request.body)
-    person: str = (
-        body["target"]["platformId"] if request.version == "v2" else body["externalPlatformId"]
-    )
+    target = body.get("target", {})
+    if "threadId" in target:
+        return str(target["threadId"]).removeprefix("t")
+    person: str = target["platformId"] if request.version == "v2" else body["externalPlatformId"]
     return person
 
 

@@ -27,6 +27,12 @@ def ask(server: Server, version: str, path: list[str], params: dict[str, str]) -
             return 200, _whole([{"id": f"c{person}"} for person in _known(server, params)])
         case "v2", ["threads"]:
             return 200, _whole(_threads_v2(server, params))
+        case "v2", ["events"]:
+            return _events_v2(server, params)
+        case "v2", ["threads", id]:
+            return _thread_v2(server, id.removeprefix("t"))
+        case "v2", ["threads", id, "messages"] if params.get("order") == "desc":
+            return _newest_v2(server, id.removeprefix("t"))
         case "v2", ["threads", id, "messages"]:
             return 200, _page_v2(server, id.removeprefix("t"), params)
         case "v2", ["messages", id]:
@@ -137,7 +143,7 @@ def _known(server: Server, params: dict[str, str]) -> list[str]:
 def _threads_v2(server: Server, params: dict[str, str]) -> list[Json]:
     person = params["contactId"].removeprefix("c")
     shown = _look(server, person)
-    if not shown:
+    if not shown or person in server.gone:
         return []
     return [
         {
@@ -148,7 +154,7 @@ def _threads_v2(server: Server, params: dict[str, str]) -> list[Json]:
             "syncing": server.views[person][1],
             "lastMessage": {
                 "id": shown[-1].id,
-                "direction": "outbound",
+                "direction": "inbound" if shown[-1].inbound else "outbound",
                 "createdAt": _stamp(server, shown[-1]),
             },
         }
@@ -162,10 +168,8 @@ def _message_v2(server: Server, kept: Kept) -> Json:
         "accountLinkId": LINK,
         "platform": "twitter",
         "platformId": f"p{kept.id}" if kept.confirmed else None,
-        "direction": "outbound",
-        "sentBy": {"type": "api", "tokenId": "k1"}
-        if kept.origin == "api"
-        else {"type": "member", "memberId": "u1"},
+        "direction": "inbound" if kept.inbound else "outbound",
+        "sentBy": _SENT_BY.get(kept.origin),
         "content": _content(server, kept),
         "createdAt": _stamp(server, kept),
     }
@@ -180,8 +184,66 @@ def _page_v2(server: Server, person: str, params: dict[str, str]) -> Json:
     }
 
 
+_SENT_BY: dict[str, Json] = {
+    "api": {"type": "api", "tokenId": "k1"},
+    "internal": {"type": "member", "memberId": "u1"},
+}
+
+_NO_THREAD = {"code": "threadNotFound", "message": "", "details": {}, "requestId": "r1"}
+
+
+def _events_v2(server: Server, params: dict[str, str]) -> tuple[int, Any]:
+    """Events, a few a page; only the newest are kept."""
+    kept = server.events[-server.events_kept :]
+    after = int(params.get("afterSeq", "-1"))
+    if server.refuses_old and kept and 0 <= after < kept[0].seq and len(kept) < len(server.events):
+        return 400, {"code": "badRequest", "message": "", "details": {}, "requestId": "r1"}
+    size = 1 if params["limit"] == "1" else 4
+    page = [each for each in kept if each.seq > after]
+    return 200, {
+        "data": [
+            {
+                "seq": seq,
+                "createdAt": _stamp(server, kept),
+                "object": {"type": "message", "id": kept.id},
+                "data": {"threadId": f"t{kept.person}"},
+            }
+            for seq, kept in page[:size]
+        ],
+        "lastSeq": page[:size][-1].seq if page else None,
+        "hasMore": len(page) > size,
+    }
+
+
+def _thread_v2(server: Server, person: str) -> tuple[int, Any]:
+    shown = _shown(server, person)
+    if not shown or person in server.gone:
+        return 404, _NO_THREAD
+    syncing = not server.plain and server.luck.random() < server.habits.syncing
+    last = shown[server.luck.randrange(len(shown))] if syncing else shown[-1]
+    direction = "inbound" if last.inbound else "outbound"
+    return 200, {
+        "id": f"t{person}",
+        "accountLinkId": LINK,
+        "contactId": f"c{person}",
+        "contact": {"id": f"c{person}", "profiles": [{"platformId": person}]},
+        "syncing": syncing,
+        "assigneeId": "u1" if person in server.assigned else None,
+        "restrictions": [],
+        "lastMessage": {"id": last.id, "direction": direction, "createdAt": _stamp(server, last)},
+    }
+
+
+def _newest_v2(server: Server, person: str) -> tuple[int, Any]:
+    if person in server.gone:
+        return 404, _NO_THREAD
+    shown = _shown(server, person)
+    return 200, _whole([_message_v2(server, kept) for kept in reversed(shown)])
+
+
 def _one_v2(server: Server, id: str) -> tuple[int, Any]:
     found = [kept for kept in server.kept if kept.id == id]
-    if not found or not (server.plain or server.habits.unconfirmed_shows):
+    known = server.plain or server.habits.unconfirmed_shows or (found and found[0].inbound)
+    if not found or not known:
         return 404, {"code": "messageNotFound", "message": "", "details": {}, "requestId": "r1"}
     return 200, _message_v2(server, found[0])

@@ -13,9 +13,9 @@ from runner.message.follow_up import (
     GOES,
     Before,
     InThread,
+    Judgement,
     StopOn,
     ThreadNow,
-    Verdict,
     judge_messages,
     judge_thread,
     stop_on_of,
@@ -25,14 +25,14 @@ from runner.message.status import SkipReason
 
 ALL = frozenset(StopOn)
 SENT_AT = 1000.0
-BEFORE = Before("ours", "thread", SENT_AT, ALL)
-NOT_SHOWN = Verdict(wait="its thread does not show the message before")
-IMPORTED = Verdict(wait="its thread is still being imported")
-UNTOLD = Verdict(wait="its thread does not tell its restrictions or its assignee")
-REPLIED = Verdict(SkipReason.REPLIED, "they have answered")
-COLLEAGUE = Verdict(SkipReason.COLLEAGUE, "the team has gone on in the thread")
-RESTRICTED = Verdict(SkipReason.RESTRICTED, "nothing may be sent in the thread any more")
-LOOK_FURTHER = Verdict(look_further=True)
+BEFORE = Before("ours", "thread", SENT_AT, SENT_AT + 60.0, ALL)
+NOT_SHOWN = Judgement(wait="its thread does not show the message before")
+IMPORTED = Judgement(wait="its thread is still being imported")
+UNTOLD = Judgement(wait="its thread does not tell its restrictions or its assignee")
+REPLIED = Judgement(SkipReason.REPLIED, "they have answered")
+COLLEAGUE = Judgement(SkipReason.COLLEAGUE, "the team has gone on in the thread")
+RESTRICTED = Judgement(SkipReason.RESTRICTED, "nothing may be sent in the thread any more")
+LOOK_FURTHER = Judgement(look_further=True)
 
 
 def ends_with(id: str = "ours", inbound: bool | None = False, **more: object) -> ThreadNow:
@@ -46,14 +46,14 @@ newer = ends_with("newer")
 @pytest.mark.parametrize(
     ("thread", "verdict"),
     [
-        (None, Verdict(SkipReason.THREAD_GONE, "the thread was deleted")),
+        (None, Judgement(SkipReason.THREAD_GONE, "the thread was deleted")),
         (ends_with(), GOES),
         (ends_with(inbound=None, last_at=None), GOES),  # its id says enough
         (ends_with(syncing=True), IMPORTED),
         (ends_with(restricted=True), RESTRICTED),
         (ends_with(restricted=True, syncing=True), RESTRICTED),
         (ends_with(restricted=None), UNTOLD),
-        (ends_with(assignee="kim"), Verdict(SkipReason.ASSIGNED, "assigned to kim")),
+        (ends_with(assignee="kim"), Judgement(SkipReason.ASSIGNED, "assigned to kim")),
         (ends_with(assignee=None), UNTOLD),
         (ends_with("", None, last_at=None), NOT_SHOWN),  # lastMessage: null
         (theirs, REPLIED),
@@ -65,7 +65,7 @@ newer = ends_with("newer")
         (newer, LOOK_FURTHER),
     ],
 )
-def test_a_thread_as_it_stands(thread: ThreadNow | None, verdict: Verdict) -> None:
+def test_a_thread_as_it_stands(thread: ThreadNow | None, verdict: Judgement) -> None:
     assert judge_thread(thread, BEFORE) == verdict
 
 
@@ -78,13 +78,13 @@ def test_a_thread_as_it_stands(thread: ThreadNow | None, verdict: Verdict) -> No
         (ALL - {StopOn.REPLY}, theirs, LOOK_FURTHER),
         (ALL - {StopOn.REPLY}, ends_with("theirs", True, last_at=SENT_AT - 1), NOT_SHOWN),
         (ALL - {StopOn.COLLEAGUE}, newer, LOOK_FURTHER),
-        (frozenset[StopOn](), None, Verdict(SkipReason.THREAD_GONE, "the thread was deleted")),
+        (frozenset[StopOn](), None, Judgement(SkipReason.THREAD_GONE, "the thread was deleted")),
         (frozenset[StopOn](), ends_with(restricted=True), RESTRICTED),
         (frozenset[StopOn](), ends_with(syncing=True), IMPORTED),
     ],
 )
 def test_a_campaign_that_stops_on_less(
-    stop_on: frozenset[StopOn], thread: ThreadNow | None, verdict: Verdict
+    stop_on: frozenset[StopOn], thread: ThreadNow | None, verdict: Judgement
 ) -> None:
     assert judge_thread(thread, BEFORE._replace(stop_on=stop_on)) == verdict
 
@@ -97,7 +97,7 @@ def test_a_campaign_that_stops_on_less(
         (ends_with("theirs", True, last_at=SENT_AT - 1), NOT_SHOWN),
     ],
 )
-def test_what_a_person_called_no_reply_ends_nothing(thread: ThreadNow, verdict: Verdict) -> None:
+def test_what_a_person_called_no_reply_ends_nothing(thread: ThreadNow, verdict: Judgement) -> None:
     before = BEFORE._replace(dismissed=frozenset({"theirs"}))
     assert judge_thread(thread, before) == verdict
     last = InThread(thread.last_id, ours=False, known=False)
@@ -128,7 +128,7 @@ def by(*who: str) -> list[InThread]:
         (by(), NOT_SHOWN),
     ],
 )
-def test_the_messages_of_a_thread(messages: list[InThread], verdict: Verdict) -> None:
+def test_the_messages_of_a_thread(messages: list[InThread], verdict: Judgement) -> None:
     assert judge_messages(messages, BEFORE) == verdict
 
 
@@ -144,7 +144,7 @@ def test_the_messages_of_a_thread(messages: list[InThread], verdict: Verdict) ->
     ],
 )
 def test_messages_for_a_campaign_that_stops_on_less(
-    stop_on: frozenset[StopOn], messages: list[InThread], verdict: Verdict
+    stop_on: frozenset[StopOn], messages: list[InThread], verdict: Judgement
 ) -> None:
     assert judge_messages(messages, BEFORE._replace(stop_on=stop_on)) == verdict
 

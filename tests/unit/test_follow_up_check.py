@@ -23,7 +23,7 @@ from tests.support import SENDER, recipient
 
 ENDS_WITH_OURS = ThreadState(SENDER, ("1",), "ours", False, False, 100.0, "", restricted=False)
 GONE_ON = ENDS_WITH_OURS._replace(last_id="newer")
-BEFORE = Before("ours", "t1", 100.0, frozenset(StopOn))
+BEFORE = Before("ours", "t1", 100.0, 160.0, frozenset(StopOn))
 OUR_WORDS = InboundText("ours", 100.0, "Hi", True)
 TEAMS = InboundText("newer", 200.0, "Hi, Kim here", True)
 NEWS = InboundText("newer", 200.0, "Yes", False)

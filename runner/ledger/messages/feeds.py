@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, case, delete, exists, func, insert, literal, select, text, update
 
+from runner.ledger.messages.follow_ups import TO_COME, is_followed
 from runner.ledger.rehearsals import is_of_lane
 from runner.ledger.schema import attempt, campaign, feed, inbound, message, read_back, status_is
 from runner.message.status import MessageStatus
@@ -71,8 +72,9 @@ _BEGIN = text("INSERT INTO feed (lane, read_at) VALUES (:lane, 0) ON CONFLICT (l
 def tear(
     connection: Connection, lane: str, at: float, since: float, from_start: bool = False
 ) -> int:
-    """Let the threads of what was sent after `since` (Unix s) be read themselves, and return how
-    many. `from_start`: forget the cursor, so that the events are read from their start."""
+    """Let the threads of what was sent after `since` (Unix s), or is still followed, be read
+    themselves, and return how many. `from_start`: forget the cursor, so that the events are read
+    from their start."""
     advance(connection, lane, None, None)
     torn = update(feed).where(feed.c.lane == lane)
     connection.execute(torn.values(torn_at=at, **({"cursor": None} if from_start else {})))
@@ -85,7 +87,7 @@ def tear(
         .where(
             is_of_lane(lane),
             status_is(message, _S.SENT),
-            message.c.sent_at > since,
+            (message.c.sent_at > since) | is_followed(*TO_COME),
             message.c.thread_id.is_not(None),
         )
         .group_by(message.c.thread_id)

@@ -7,11 +7,26 @@ import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    exists,
+    func,
+    literal_column,
+    select,
+    update,
+)
 
-from runner.ledger.messages.follow_ups import ANSWERED, IS_BEFORE, before_it, stops_on
+from runner.ledger.messages.follow_ups import (
+    ANSWERED,
+    IS_BEFORE,
+    REPLIES,
+    before_it,
+    stops_on,
+)
 from runner.ledger.messages.late_skips import LateSkip
-from runner.ledger.schema import attempt, campaign, feed, inbound, message, read_back
+from runner.ledger.schema import attempt, campaign, feed, inbound, message, read_back, status_is
 from runner.ledger.statements import Prepared, each_of, given
 from runner.message.evidence import MAY_HAVE_SENT
 from runner.message.follow_up import Before, StopOn, stop_on_of
@@ -22,37 +37,37 @@ if TYPE_CHECKING:
 
 _S = MessageStatus
 
-REPLIES = ("reply", "unread")
-"""Kinds of inbound messages that are answers."""
-
-DISMISSED = "dismissed"
-"""The kind of those of which a person said that they are none."""
-
 _theirs = message.alias("theirs")
-_IS_THEIRS = and_(
+_IS_THEIRS = (
     _theirs.c.campaign == message.c.campaign,
     _theirs.c.platform == message.c.platform,
     _theirs.c.id_type == message.c.id_type,
     _theirs.c.recipient == message.c.recipient,
 )
 _HAS_ANSWERED = exists().where(
-    _IS_THEIRS, inbound.c.answers == _theirs.c.id, inbound.c.kind.in_(REPLIES)
+    *_IS_THEIRS,
+    inbound.c.answers == _theirs.c.id,
+    inbound.c.kind.in_(REPLIES),
 )
-_IS_HEARD = exists().where(
-    feed.c.lane == given("lane"),
-    feed.c.read_at > message.c.not_before,
-)
-_IS_READ_BACK = ~exists().where(
-    read_back.c.lane == given("lane"),
-    read_back.c.thread_id == before_it.c.thread_id,
-)
+_IS_OPEN = inbound.c.kind == literal_column("'open'")  # in words, as its index has it
 
 
-def is_heard() -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions that the replies of `lane` (to be given) are read up to a time at which
-    a follow-up was due already, in its own thread too, and that the message before it is sent."""
-    in_its_thread = exists().where(IS_BEFORE, before_it.c.status == _S.SENT, _IS_READ_BACK)
-    return _IS_HEARD, in_its_thread
+def is_heard() -> ColumnElement[bool]:
+    """Return the condition that the message before a follow-up is sent, and the replies of `lane`
+    (to be given) are read up to a time at which the follow-up was due already, after whatever the
+    person was sent last: in its own thread too, and nothing there is left to be matched."""
+    lane, thread = given("lane"), before_it.c.thread_id
+    return exists().where(
+        IS_BEFORE,
+        before_it.c.status == _S.SENT,
+        feed.c.lane == lane,
+        feed.c.read_at > message.c.not_before,
+        ~exists()
+        .where(*_IS_THEIRS, _theirs.c.sent_at + message.c.after >= feed.c.read_at)
+        .correlate_except(_theirs),
+        ~exists().where(read_back.c.lane == lane, read_back.c.thread_id == thread),
+        ~exists().where(inbound.c.lane == lane, _IS_OPEN, inbound.c.thread_id == thread),
+    )
 
 
 def barred(connection: Connection, asked: Collection[SendRequest]) -> dict[int, LateSkip | None]:
@@ -81,23 +96,22 @@ _BARRED = Prepared(
             exists().where(campaign.c.id == message.c.campaign, stops_on(StopOn.REPLY)),
             _HAS_ANSWERED,
         ),
-        and_(*is_heard()),
+        is_heard(),
     ).where(message.c.id.in_(each_of("ids", database)))
 )
 
 
 def before(connection: Connection, id: int) -> Before | None:
     """Return the message before a follow-up, None where that is not sent."""
-    began = (
-        select(func.min(attempt.c.server_at))
-        .where(attempt.c.message == before_it.c.id, attempt.c.outcome.in_(MAY_HAVE_SENT))
-        .scalar_subquery()
-    )
+    tried = attempt.c.message == before_it.c.id, attempt.c.outcome.in_(MAY_HAVE_SENT)
+    began = select(func.min(attempt.c.server_at)).where(*tried).scalar_subquery()
+    last = select(func.max(attempt.c.server_at)).where(*tried).scalar_subquery()
     row = connection.execute(
         select(
             before_it.c.message_id,
             before_it.c.thread_id,
             func.coalesce(began, before_it.c.sent_at),
+            func.coalesce(last, before_it.c.sent_at) + message.c.after,
             campaign.c.stop_on,
         )
         .join(before_it, IS_BEFORE)
@@ -106,22 +120,35 @@ def before(connection: Connection, id: int) -> Before | None:
     ).one_or_none()
     if row is None:
         return None
-    message_id, thread, at, stop_on = row
-    dismissed = (
-        select(inbound.c.message_id)
-        .join(_theirs, inbound.c.answers == _theirs.c.id)
-        .join(message, _IS_THEIRS)
-        .where(message.c.id == id, inbound.c.kind == DISMISSED)
+    message_id, thread, at, due_at, stop_on = row
+    no_reply = select(inbound.c.message_id).where(
+        inbound.c.thread_id == thread, inbound.c.kind == "dismissed"
     )
-    no_replies = frozenset(connection.execute(dismissed).scalars())
-    return Before(message_id or "", thread or "", at, stop_on_of(stop_on), no_replies)
+    dismissed = frozenset(connection.execute(no_reply).scalars())
+    return Before(message_id or "", thread or "", at, due_at, stop_on_of(stop_on), dismissed)
+
+
+def has_answered(connection: Connection, id: int) -> bool:
+    """Return whether the person of a message has answered any of its campaign."""
+    wanted = select(message.c.id).where(message.c.id == id, _HAS_ANSWERED)
+    return connection.execute(wanted).first() is not None
 
 
 def put_off(connection: Connection, id: int, until: float, why: str) -> None:
     """Leave a queued follow-up alone until then (Unix s)."""
+    _put_off(connection, message.c.id == id, until, why)
+
+
+def put_all_off(connection: Connection, campaign: int, until: float, why: str) -> None:
+    """Leave all follow-ups of a campaign alone until then (Unix s): no thread can be read."""
+    follows = message.c.campaign == campaign, message.c.previous != literal_column("''")
+    _put_off(connection, and_(*follows, message.c.not_before < until), until, why)
+
+
+def _put_off(connection: Connection, these: ColumnElement[bool], until: float, why: str) -> None:
     connection.execute(
         update(message)
-        .where(message.c.id == id, message.c.status == _S.QUEUED)
+        .where(these, status_is(message, _S.QUEUED))
         .values(not_before=until, detail=why)
     )
 

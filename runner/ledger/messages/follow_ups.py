@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from runner.ledger.schema import campaign, message
+from runner.ledger.schema import campaign, inbound, message
 from runner.message.follow_up import ENDS, StopOn
 from runner.message.status import OPEN, MessageStatus, SkipReason
 
@@ -33,6 +33,9 @@ MAY_BE_SENT = (_S.QUEUED, _S.WAITING, *OPEN)
 
 UNSENT = (_S.SKIPPED, _S.REJECTED, _S.FAILED, _S.CANCELLED)
 """Statuses of a message that is not sent unless a person or a plan says so."""
+
+REPLIES = ("reply", "unread")
+"""Kinds of inbound messages that are answers."""
 
 TO_COME = (_S.QUEUED, _S.WAITING)
 """Statuses of a message that is not begun."""
@@ -48,8 +51,8 @@ IS_BEFORE = and_(
     before_it.c.id_type == message.c.id_type,
     before_it.c.recipient == message.c.recipient,
 )
-_UNTOUCHED = and_(message.c.status == _S.QUEUED, message.c.attempts == 0)
-_DUE_AT = before_it.c.sent_at + message.c.after
+DUE_AT = before_it.c.sent_at + message.c.after
+_IS_QUEUED = message.c.status == _S.QUEUED
 _OUT_OF_STEP = or_(
     and_(message.c.status == _S.WAITING, before_it.c.status.not_in(MAY_BE_SENT)),
     and_(
@@ -57,21 +60,24 @@ _OUT_OF_STEP = or_(
         message.c.reason == SkipReason.STEP_BEFORE,
         before_it.c.status.not_in(UNSENT),
     ),
-    and_(_UNTOUCHED, or_(before_it.c.status != _S.SENT, message.c.not_before < _DUE_AT)),
-    and_(_UNTOUCHED, message.c.detail == "", message.c.not_before > _DUE_AT),
+    and_(_IS_QUEUED, or_(before_it.c.status != _S.SENT, message.c.not_before < DUE_AT)),
+    and_(_IS_QUEUED, message.c.detail == "", message.c.not_before > DUE_AT),
 )
 
 
 _next = message.alias("next_one")
+_of = message.alias()
 
 
-def is_followed() -> ColumnElement[bool]:
-    """Return the condition that a follow-up comes after a message."""
-    return exists().where(
+def is_followed(*statuses: MessageStatus) -> ColumnElement[bool]:
+    """Return the condition that a follow-up comes after a message: one of these statuses, if any
+    are named."""
+    found = exists().where(
         _next.c.recipient == message.c.recipient,
         _next.c.campaign == message.c.campaign,
         _next.c.previous == message.c.step,
     )
+    return found.where(_next.c.status.in_(statuses)) if statuses else found
 
 
 def follow(connection: Connection, these: ColumnElement[bool]) -> None:
@@ -95,7 +101,7 @@ def follow_after(connection: Connection, ids: Sequence[int]) -> None:
 def _follow_once(connection: Connection, these: ColumnElement[bool]) -> list[int]:
     """Move those that stand otherwise than the ones before them, and return which they are."""
     reason = case((before_it.c.previous != "", before_it.c.reason), else_="")
-    before = before_it.c.status, reason, before_it.c.detail, _DUE_AT.label("due_at")
+    before = before_it.c.status, reason, before_it.c.detail, DUE_AT.label("due_at")
     rows = connection.execute(
         select(message.c.id, *before)
         .join(before_it, IS_BEFORE)
@@ -148,11 +154,21 @@ def end_for(connection: Connection, answered: Collection[int]) -> int:
     stop on a reply; return how many messages that are."""
     if not answered:
         return 0
-    of = message.alias()
+    return _end(connection, _of.c.id.in_(answered))
+
+
+def end_answered(connection: Connection, id: int) -> None:
+    """Take out what follows for the people of a campaign who have answered already, where it stops
+    on a reply: a plan may have made steps that are new for them."""
+    has_answered = exists().where(inbound.c.answers == _of.c.id, inbound.c.kind.in_(REPLIES))
+    _end(connection, and_(_of.c.campaign == id, has_answered))
+
+
+def _end(connection: Connection, answered: ColumnElement[bool]) -> int:
     told = (
-        select(of.c.campaign, of.c.platform, of.c.id_type, of.c.recipient)
-        .join(campaign, campaign.c.id == of.c.campaign)
-        .where(of.c.id.in_(answered), stops_on(StopOn.REPLY))
+        select(_of.c.campaign, _of.c.platform, _of.c.id_type, _of.c.recipient)
+        .join(campaign, campaign.c.id == _of.c.campaign)
+        .where(answered, stops_on(StopOn.REPLY))
         .distinct()
     )
     ended = 0

@@ -245,6 +245,8 @@ class PlanWriter:
             .where(campaign.c.id == self._campaign.id)
             .values(fingerprint=fingerprint, planned_at=at, stop_on=stop_on)
         )
+        if self._replans and steps:
+            follow_ups.end_answered(self._connection, self._campaign.id)
         _seen.drop(self._connection)
         set_cache_size(self._connection, USUAL_CACHE)
 

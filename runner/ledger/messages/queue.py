@@ -13,7 +13,6 @@ from sqlalchemy import (
     CompoundSelect,
     Connection,
     Select,
-    and_,
     case,
     exists,
     func,
@@ -54,7 +53,6 @@ class QueuedMessage:
     generation: int
     sender: str
     text: str
-    zone: str = ""
     follows: bool = False  # it comes after another message to its recipient
 
 
@@ -97,10 +95,9 @@ def due(
             generation,
             sender,
             text,
-            zone,
             bool(follow_ups),
         )
-        for id, name, platform, id_type, to, step, generation, text, zone in found
+        for id, name, platform, id_type, to, step, generation, text in found
     ]
 
 
@@ -157,7 +154,6 @@ def _due(database: str) -> Select[Any]:
             message.c.step,
             message.c.generation,
             message.c.text,
-            message.c.zone,
         )
         .join(campaign, campaign.c.id == message.c.campaign)
         .where(
@@ -179,9 +175,7 @@ _DUE = Prepared(
 )
 _DUE_FOLLOW_UPS = Prepared(
     lambda database: (
-        _due(database)
-        .where(message.c.previous != literal_column("''"), *is_heard())
-        .order_by(message.c.not_before, message.c.id)
+        _due(database).where(IS_FOLLOW_UP, is_heard()).order_by(message.c.not_before, message.c.id)
     )
 )
 
@@ -279,7 +273,7 @@ def _waiting_to_follow(
 ) -> list[SenderQueue]:
     """Return the queue of follow-ups: those before which no reply has to be read any more, and the
     others."""
-    heard, due = and_(*is_heard()), message.c.not_before
+    heard, due = is_heard(), message.c.not_before
     found = _waiting(connection, (*free, IS_FOLLOW_UP, heard), due, only, lane)
     later = _waiting(connection, (*free, IS_FOLLOW_UP, ~heard), due, only, lane)
     found += [replace(each, unheard=True) for each in later]

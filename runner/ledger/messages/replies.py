@@ -249,7 +249,7 @@ def _obey(connection: Connection, batch: Batch, new: Iterable[Heard]) -> int:
     its = select(campaign.c.id).where(is_of_lane(batch.lane))
     queued = select(message.c.id, message.c.recipient).where(
         message.c.recipient.in_(list(listed)),
-        status_is(message, _S.QUEUED),
+        status_is(message, *follow_ups.TO_COME),
         message.c.campaign.in_(its),
     )
     skips = {

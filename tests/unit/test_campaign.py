@@ -10,29 +10,11 @@ import yaml
 from runner.campaign.loader import load_campaign
 from runner.campaign.schema import Campaign, campaign_schema
 from runner.campaign.senders import Ramp, Sender
-from runner.errors import CampaignError
 from runner.schedule import Hours
+from tests.campaign_files import SMALLEST, problems, with_line, write
 
 SAMPLE = Path(__file__).parents[2] / "campaigns" / "spring.yaml"
 FOLLOWED = SAMPLE.with_name("webinar.yaml")
-SMALLEST = "senders: [abc1]\nprospects: people.csv\nmessage: Hi {{ first_name }}\n"
-
-
-def write(folder: Path, text: str | bytes, name: str = "spring.yaml") -> Path:
-    path = folder / name
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
-
-
-def problems(path: Path) -> list[str]:
-    with pytest.raises(CampaignError) as caught:
-        load_campaign(path)
-    return [str(each).replace(str(path), "F") for each in caught.value.problems]
-
-
-def with_line(line: str) -> str:
-    """The smallest campaign with one line of its own, as line 4."""
-    return SMALLEST + line + "\n"
 
 
 def test_the_smallest_campaign_is_safe_by_its_defaults(tmp_path: Path) -> None:

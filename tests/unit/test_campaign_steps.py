@@ -8,7 +8,7 @@ import pytest
 
 from runner.campaign.loader import load_campaign
 from runner.campaign.steps import MOST_STEPS
-from tests.unit.test_campaign import problems, with_line, write
+from tests.campaign_files import problems, with_line, write
 
 DAY = 86400.0
 NUDGE = "name: nudge, after: 3d, text: x"
@@ -65,7 +65,7 @@ def test_there_may_be_as_many_steps_as_are_said(tmp_path: Path) -> None:
         ("steps: [{name: nudge, after: 366d, text: x}]",
          "steps[0].after: must be less than or equal to 31536000"),
         ("steps: [{name: nudge, after: 3d}]",
-         "steps[0]: is empty; write template: FILE, or the text itself"),
+         "steps[0]: is empty; write template: FILE, or text: with the text itself"),
         (f"steps: [{{{NUDGE}, template: a.j2}}]", "steps[0]: has both template and text; keep one"),
         (f"steps: [{{{NUDGE}, massage: x}}]",
          "steps[0].massage: unknown key; known here: template, text, name, after"),

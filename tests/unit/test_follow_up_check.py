@@ -39,19 +39,20 @@ class Check:
         self.newest = AsyncMock(return_value=[TEAMS, OUR_WORDS])
         self.known: set[str] = set()
         self.lane = Mock()
-        self.lane.clock.now.return_value = 1000.0
+        self.lane.clock.now.return_value = self.lane.clock.boot.return_value = 1000.0
         self.lane.stops.is_ending = False
-        self.opens_at = 0.0
-        self.lane.campaigns = {
-            1: Mock(accepted_at=-math.inf, opens=lambda _zone, at: max(at, self.opens_at))
-        }
-        self.lane.channel.return_value.conversations = Mock(thread=self.thread, newest=self.newest)
+        self.has_answered = False
+        self.lane.campaigns = {1: Mock(accepted_at=-math.inf)}
+        channel = self.lane.channel.return_value
+        channel.conversations = Mock(thread=self.thread, newest=self.newest)
+        channel.server_now.return_value = 1000.0
         self.lane.ledger.read = self._read
 
     def _read(self, question: object, *_asked: object) -> Any:
         return {
             follow_up_claims.before: self.before,
             follow_up_claims.ours_among: self.known,
+            follow_up_claims.has_answered: self.has_answered,
         }[question]  # type: ignore[index]
 
     def __call__(self) -> str:
@@ -77,10 +78,17 @@ def test_it_goes_in_the_thread_that_ends_with_the_message_before(check: Check) -
     assert (check.newest.await_count, check.written, check.told) == (0, [], [])
 
 
-def test_it_stays_queued_when_its_hours_have_ended_meanwhile(check: Check) -> None:
-    check.opens_at = 1001.0
+def test_it_waits_until_it_is_due_by_the_clock_of_the_api_too(check: Check) -> None:
+    check.lane.channel.return_value.server_now.return_value = BEFORE.due_at - 10.0
     assert check() == ""
-    assert (check.written, check.told) == ([], [])
+    [(change, *put_off)] = check.written
+    assert (change, put_off[0]) == (follow_up_claims.put_off, 7)
+    assert len(check.told) == 1
+
+
+def test_one_in_doubt_is_not_repeated_to_a_person_who_has_answered(check: Check) -> None:
+    check.has_answered = True
+    assert not asyncio.run(is_unanswered(check.lane, 1, 7))
 
 
 def test_it_goes_after_another_message_of_this_ledger(check: Check) -> None:

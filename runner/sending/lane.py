@@ -14,6 +14,7 @@ from runner.ledger.ledger import Ledger
 from runner.ledger.messages.claims import SendRequest
 from runner.ledger.messages.in_doubt import Doubt
 from runner.ledger.messages.queue import QueuedMessage
+from runner.message.plan import FIRST_STEP
 from runner.pacing.pacer import Pacer, Permit
 from runner.replies.settings import ReplySettings
 from runner.schedule import Hours, next_open
@@ -184,7 +185,7 @@ class Lane:
             server_at=channel.server_now(),
             is_repeat=is_repeat,
             contact_once_in=self.campaigns[message.campaign].contact_once_in,
-            step=message.step,
+            step=message.step if message.follows else FIRST_STEP,
         )
 
     def sent_at(self, channel: Channel) -> float:

@@ -20,6 +20,7 @@ from runner.ledger.messages.suppression import is_suppressed
 from runner.ledger.schema import attempt, message
 from runner.message.evidence import AttemptOutcome, Evidence
 from runner.message.outcome import KEY_REUSED, NOT_AS_ASKED, UNCONFIRMED
+from runner.message.plan import FIRST_STEP
 from runner.message.prospect import Recipient
 from runner.message.status import MessageStatus
 
@@ -56,6 +57,7 @@ class Doubt:
     foreign: bool  # each attempt was told that the key is another request's: not one of ours
     unconfirmed: bool  # the API itself does not know: never to be repeated
     step: str
+    follows: bool  # it comes after another message to its recipient
     presumed: bool  # no attempt of this ledger: a newer copy of it may have made one
 
 
@@ -135,7 +137,8 @@ def in_doubt(
             and (before.foreign if before else bool(row.first_use)),
             unconfirmed=row.attempt_reason in (UNCONFIRMED, NOT_AS_ASKED)
             or (before is not None and before.unconfirmed),
-            step=row.message_step,
+            step=row.message_step if row.message_previous else FIRST_STEP,
+            follows=row.message_previous != "",
             presumed=row.attempt_evidence == Evidence.PRESUMED
             and (before is None or before.presumed),
         )

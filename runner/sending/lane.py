@@ -170,7 +170,6 @@ class Lane:
         is_repeat: bool = False,
     ) -> SendRequest:
         """Return the request to send a message now."""
-        is_first = isinstance(message, QueuedMessage) and not message.follows  # a test's, too
         return SendRequest(
             message=message.id,
             campaign=message.campaign,
@@ -187,7 +186,7 @@ class Lane:
             server_at=channel.server_now(),
             is_repeat=is_repeat,
             contact_once_in=self.campaigns[message.campaign].contact_once_in,
-            step=FIRST_STEP if is_first else message.step,
+            step=message.step if message.follows else FIRST_STEP,
         )
 
     def sent_at(self, channel: Channel) -> float:

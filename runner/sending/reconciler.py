@@ -28,7 +28,6 @@ from runner.ledger.messages.settlements import Settlement
 from runner.message.absence import evidence_of_lookup
 from runner.message.evidence import Evidence, Way, way_to_settle
 from runner.message.outcome import Absent, Deferred, Found, InDoubt, LookupResult, Outcome, Unclear
-from runner.message.plan import FIRST_STEP
 from runner.message.status import MessageStatus
 from runner.pacing.windows import DAY
 from runner.sending.attempt import attempt
@@ -296,7 +295,7 @@ class Reconciler:
         if not self._may_repeat(doubt, by_policy):
             return None  # what was right a moment ago is judged again
         by = math.inf
-        if doubt.step != FIRST_STEP:
+        if doubt.follows:
             if not await is_unanswered(lane, doubt.campaign, doubt.id):
                 self._answered.add(doubt.id)  # from now on it is looked up
                 return None

@@ -51,7 +51,8 @@ STATUSES = (
     "statuses",
     multiple=True,
     type=click.Choice(STATUSES),
-    help="Only messages with this status; repeatable. Default: all.",
+    metavar="STATUS",
+    help=f"Only messages with this status: {', '.join(STATUSES)}; repeatable. Default: all.",
 )
 @click.option(
     "--excel",

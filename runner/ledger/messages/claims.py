@@ -53,7 +53,7 @@ class SendRequest(NamedTuple):
     server_at: float
     is_repeat: bool = False
     contact_once_in: float | None = None
-    step: str = FIRST_STEP
+    step: str = FIRST_STEP  # of one that follows another; tests of a campaign have other names
 
     @property
     def follows(self) -> bool:

@@ -56,7 +56,8 @@ class Doubt:
     asked_id: str  # the id that the API gave to ask after
     foreign: bool  # each attempt was told that the key is another request's: not one of ours
     unconfirmed: bool  # the API itself does not know: never to be repeated
-    step: str  # of a follow-up; else the first
+    step: str
+    follows: bool  # it comes after another message to its recipient
     presumed: bool  # no attempt of this ledger: a newer copy of it may have made one
 
 
@@ -137,6 +138,7 @@ def in_doubt(
             unconfirmed=row.attempt_reason in (UNCONFIRMED, NOT_AS_ASKED)
             or (before is not None and before.unconfirmed),
             step=row.message_step if row.message_previous else FIRST_STEP,
+            follows=row.message_previous != "",
             presumed=row.attempt_evidence == Evidence.PRESUMED
             and (before is None or before.presumed),
         )

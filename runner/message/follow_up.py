@@ -11,7 +11,7 @@ from runner.message.status import SkipReason
 
 
 class StopOn(StrEnum):
-    """What takes a person out of the steps that are left."""
+    """The events that take a person out of the steps that are left."""
 
     REPLY = "reply"
     COLLEAGUE = "colleague"
@@ -73,7 +73,7 @@ class ThreadNow:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a follow-up may go. `skip`: why it never does; `wait`: why not yet; `look_further`:
+    """The judgement of a follow-up. `skip`: why it never does; `wait`: why not yet; `look_further`:
     the thread's messages have to be read first."""
 
     skip: SkipReason | None = None

@@ -12,6 +12,7 @@ from yarl import URL
 
 from runner.channels import responses
 from runner.ledger.messages import queue, replies
+from runner.message.follow_up import judge_thread
 from runner.message.outcome import InDoubt
 from runner.sending.inbox import follow_up_check
 from runner.sending.inbox.follow_up_check import RETRY_AFTER
@@ -109,8 +110,8 @@ def test_an_answer_that_waited_for_a_machine_that_slept_is_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     of = history()
-    slept = []
-    real = follow_up_check.judge_thread
+    slept: list[float] = []
+    real = judge_thread
 
     def judge(*args: Any) -> Any:
         if not slept:
@@ -128,7 +129,8 @@ def test_an_answer_that_waited_for_a_machine_that_slept_is_none(
 def test_a_doubtful_follow_up_is_repeated_only_while_its_thread_has_not_gone_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    of, lost = history(), []
+    of = history()
+    lost: list[Request] = []
     real = SimulatedWire._exchange
 
     async def lose(self: SimulatedWire, request: Request) -> Any:

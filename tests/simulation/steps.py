@@ -197,7 +197,11 @@ class StepJudge(Judge):
                         history.world.figures["at once"] += 1
 
     def after_health(self, history: History) -> None:
+        """A doubt may be settled only when nothing else was left to wait for: what it held up is
+        then for the next run."""
         self.at_rest(history)
+
+    def _nothing_is_left(self) -> None:
         rows = self._raw.execute(ROWS).fetchall()
         in_doubt = {row[0] for row in rows if row[3] == "in_doubt"}
         for person, step, _, status, reason, detail, _, name, _ in rows:
@@ -208,7 +212,8 @@ class StepJudge(Judge):
                 )
 
     def at_the_end(self, history: History) -> None:
-        self.after_health(history)
+        self.at_rest(history)
+        self._nothing_is_left()
         assert isinstance(history, StepHistory)
         figures = history.world.figures
         for _, step, _, status, reason, *_ in self._raw.execute(ROWS).fetchall():

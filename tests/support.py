@@ -93,7 +93,7 @@ def make_old(connection: Connection, version: int) -> None:
     columns = "campaign, status, sender, id, zone, not_before"
     queued = f"CREATE INDEX message_queued ON message ({columns}) WHERE status = 'queued'"
     connection.execute(text(queued))
-    for column in ("previous", "after"):
+    for column in ("previous", "after", "held"):
         connection.execute(text(f"ALTER TABLE message DROP COLUMN {column}"))
     connection.execute(text("ALTER TABLE campaign DROP COLUMN stop_on"))
     _refuse_waiting(connection)

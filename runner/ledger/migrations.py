@@ -183,8 +183,9 @@ def _add_handles_acquaintances_and_tags(connection: Connection) -> None:
 
 
 def _add_steps(connection: Connection) -> None:
-    for column in ("previous VARCHAR NOT NULL DEFAULT ''", "after {float} NOT NULL DEFAULT 0"):
-        _add_column(connection, "message", column)
+    _add_column(connection, "message", "previous VARCHAR NOT NULL DEFAULT ''")
+    for column in ("after", "held"):
+        _add_column(connection, "message", column + " {float} NOT NULL DEFAULT 0")
     _add_column(connection, "campaign", "stop_on VARCHAR NOT NULL DEFAULT ''")
     _allow_new_statuses(connection)
     message_queued.drop(connection, checkfirst=True)

@@ -82,6 +82,7 @@ message = Table(
     # Of a follow-up: the step that it comes after, and how long after that is sent (s).
     Column("previous", String, nullable=False, server_default=""),
     Column("after", Float, nullable=False, server_default=text("0")),
+    Column("held", Float, nullable=False, server_default=text("0")),  # s on hold: not counted
     Column("row", Integer, nullable=False),
     Column("platform", String, nullable=False),
     Column("id_type", String, nullable=False),

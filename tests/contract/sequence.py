@@ -19,7 +19,7 @@ from runner.ledger.messages.replies import Batch, Heard, Kind
 from runner.ledger.schema import lane, message
 from runner.message.evidence import Evidence
 from runner.message.follow_up import Before, StopOn, stop_on_text
-from runner.message.plan import Entry
+from runner.message.plan import FIRST_STEP, Entry
 from runner.message.prospect import Prospect, RowSkip
 from runner.message.status import SkipReason
 from runner.planning.planner import Rendered, StepPlan, plan_messages
@@ -148,7 +148,7 @@ class StepCampaign:
             key=f"{self.name}{id}{step}",
             started_at=at,
             server_at=at,
-            follows=row.previous != "",
+            step=step if row.previous else FIRST_STEP,
             **{"contact_once_in": self.contact_once_in, **more},
         )
         [claimed] = self.ledger.write(claims.claim, [intent])

@@ -348,6 +348,40 @@ def test_a_hold_keeps_them_back_and_takes_nothing_away(spring: StepCampaign) -> 
     assert spring.due(3 * DAY) == [("1", "nudge")]
 
 
+def test_time_on_hold_is_not_counted(spring: StepCampaign) -> None:
+    def due_at() -> float:
+        found: float = spring.rows()["nudge"].not_before
+        return found
+
+    spring.send(at=100.0)
+    ledger, said = spring.ledger, {"why": "", "by": "ann"}
+    ledger.write(decisions.hold_each, ["1"], None, at=200.0, **said)
+    assert due_at() == 100.0 + DAY
+    ledger.write(decisions.unhold, ["1"], 700.0)
+    assert due_at() == 100.0 + DAY + 500.0
+    ledger.write(decisions.hold_each, ["1"], 2000.0, at=1000.0, **said)
+    assert due_at() == 100.0 + DAY + 1500.0
+    ledger.write(decisions.hold_each, ["1"], 3000.0, at=1500.0, **said)  # another one instead
+    assert due_at() == 100.0 + DAY + 500.0 + 2000.0
+    ledger.write(decisions.unhold, ["1"], 1700.0)
+    assert due_at() == 100.0 + DAY + 500.0 + 700.0
+    spring.plan(1800.0)
+    assert due_at() == 100.0 + DAY + 1200.0
+    ledger.write(decisions.hold_each, ["1"], 2000.0, at=1900.0, **said)
+    assert ledger.write(decisions.unhold, ["1"], 2500.0) == []  # it is over already
+    assert due_at() == 100.0 + DAY + 1300.0
+
+
+def test_a_hold_from_before_the_message_counts_from_when_that_is_sent(
+    spring: StepCampaign,
+) -> None:
+    spring.claim(at=50.0)
+    spring.ledger.write(decisions.hold_each, ["1"], None, why="", at=60.0, by="ann")
+    spring.end(at=100.0)
+    spring.ledger.write(decisions.unhold, ["1"], 300.0)
+    assert spring.rows()["nudge"].not_before == 100.0 + DAY + 200.0
+
+
 def test_another_campaign_between_two_steps_bars_as_it_does_a_first_message(
     ledger: Ledger,
 ) -> None:

@@ -241,7 +241,10 @@ def hold_each(
         same = {row.recipient for row in connection.execute(known) if row[1:] == (until, why)}
         new = [id for id in part if id not in same]
         if new:
-            connection.execute(delete(hold).where(hold.c.recipient.in_(new)))
+            _end_holds(connection, new, at)
+            if until is not None:
+                held = [follow_ups.Held(id, at, until) for id in new]
+                follow_ups.hold_longer(connection, held)
             said = {"until": until, "why": why, "made_at": at, "made_by": by}
             connection.execute(insert(hold), [{"recipient": id, **said} for id in new])
             changed += new
@@ -255,11 +258,22 @@ def unhold(connection: Connection, ids: Iterable[str], at: float) -> list[str]:
     lock_all_campaigns(connection)
     lock_claims(connection)
     connection.execute(delete(hold).where(hold.c.until <= at))
-    gone = delete(hold).where(hold.c.recipient.in_(list(ids))).returning(hold.c.recipient)
-    found = sorted(connection.execute(gone).scalars())
+    found = _end_holds(connection, list(ids), at)
     if found:
         holds.count_change(connection)
     return found
+
+
+def _end_holds(connection: Connection, ids: Sequence[str], at: float) -> list[str]:
+    """End people's holds, and return who had any. The time of what follows counts from now on: of a
+    hold without an end it was counted until now, of another one not before its end."""
+    gone = delete(hold).where(hold.c.recipient.in_(ids))
+    ended = connection.execute(gone.returning(hold.c.recipient, hold.c.made_at, hold.c.until)).all()
+    endless = [follow_ups.Held(id, since, at) for id, since, until in ended if until is None]
+    early = [follow_ups.Held(id, at, until) for id, _, until in ended if until is not None]
+    follow_ups.hold_longer(connection, endless)
+    follow_ups.hold_longer(connection, early, sign=-1)
+    return sorted(id for id, _, _ in ended)
 
 
 def keep_acquaintances(

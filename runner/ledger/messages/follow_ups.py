@@ -8,7 +8,7 @@ in which the message before has moved.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -43,6 +43,15 @@ TO_COME = (_S.QUEUED, _S.WAITING)
 AT_ONCE = 500
 """Messages that are looked for at once."""
 
+
+class Held(NamedTuple):
+    """A person's time on hold (Unix s)."""
+
+    recipient: str
+    since: float
+    until: float
+
+
 before_it = message.alias("before")
 IS_BEFORE = and_(
     before_it.c.campaign == message.c.campaign,
@@ -51,7 +60,7 @@ IS_BEFORE = and_(
     before_it.c.id_type == message.c.id_type,
     before_it.c.recipient == message.c.recipient,
 )
-DUE_AT = before_it.c.sent_at + message.c.after
+DUE_AT = before_it.c.sent_at + message.c.after + message.c.held
 _IS_QUEUED = message.c.status == _S.QUEUED
 _OUT_OF_STEP = or_(
     and_(message.c.status == _S.WAITING, before_it.c.status.not_in(MAY_BE_SENT)),
@@ -129,6 +138,34 @@ def _stands(status: str, reason: str, detail: str, due_at: float | None) -> dict
     told = reason if reason in ENDS else SkipReason.STEP_BEFORE.value
     what = detail if reason in ENDS else f"the message before it is {status}"
     return {"status": _S.SKIPPED, "reason": told, "detail": what, "not_before": 0.0}
+
+
+def hold_longer(connection: Connection, held: Collection[Held], *, sign: int = 1) -> None:
+    """Put follow-ups off whose time is running by what their people are on hold meanwhile. `sign`:
+    -1 takes back what was counted too much."""
+    for start in range(0, len(held), AT_ONCE):
+        part = {each.recipient: each for each in list(held)[start : start + AT_ONCE]}
+        running = (
+            message.c.recipient.in_(part),
+            message.c.previous != "",
+            message.c.status == _S.QUEUED,
+            before_it.c.status == _S.SENT,
+        )
+        columns = message.c.id, message.c.recipient, before_it.c.sent_at
+        rows = connection.execute(select(*columns).join(before_it, IS_BEFORE).where(*running)).all()
+        longer = [
+            {"_id": id, "_longer": sign * max(0.0, of.until - max(of.since, sent_at))}
+            for id, recipient, sent_at in rows
+            for of in [part[recipient]]
+        ]
+        if longer:
+            connection.execute(
+                update(message)
+                .where(message.c.id == bindparam("_id"))
+                .values(held=message.c.held + bindparam("_longer")),
+                longer,
+            )
+            follow(connection, message.c.id.in_([each["_id"] for each in longer]))
 
 
 def drop_others(connection: Connection, id: int, steps: Collection[str]) -> None:

@@ -122,7 +122,7 @@ class Play:
 MOVES = ("edit", "sheet", "plan", "wait", "wait", "read", "answer", "dismiss", "send", "send")
 
 
-@settings(max_examples=30)
+@settings(max_examples=10)
 @given(data=st.data(), moves=st.lists(st.sampled_from(MOVES), min_size=4, max_size=25))
 def test_the_promises_hold_whatever_is_edited(data: DataObject, moves: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder, open_ledger(str(Path(folder, "a.db"))) as ledger:

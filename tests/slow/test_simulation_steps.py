@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation.steps import StepHistory
 
-CHUNK = 10
+CHUNK = 3
 
 
 @pytest.mark.parametrize("first", range(1, 1 + 3 * CHUNK, CHUNK))

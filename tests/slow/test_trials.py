@@ -9,7 +9,7 @@ from scipy.stats import binom
 from runner.variants.power import LEVEL, POWER
 from tests.trials import Trial, play_some
 
-TRIALS = 100
+TRIALS = 40
 
 
 @pytest.mark.timeout(600)

@@ -71,3 +71,10 @@ def test_the_tag_is_put_on_a_person_once_however_many_steps_they_get(project: Pr
     assert Counter(project.api.recipients) == dict.fromkeys(ids, 3)
     counts = project.api.ask("requests")["counts"]
     assert counts["PUT /api/v2/contacts/{contactId}/tags/{tagRef} 204"] == 2
+
+
+def test_a_rehearsal_ends_rather_than_wait_for_days(project: Project) -> None:
+    project.write(people(2), more=AT_ONCE.replace("after: 1s", "after: 3d"))
+    done = project.ok(project.campaign, "--sandbox")
+    assert "accepted 2 messages to 2 people, nobody twice" in done.out
+    assert "4 follow-ups would wait for days: rehearse them with --days N" in done.out

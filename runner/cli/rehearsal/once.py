@@ -17,7 +17,7 @@ import click
 
 from runner.channels.base import Token
 from runner.cli.invocation import Invocation
-from runner.cli.live_run import options_of, run_and_tell
+from runner.cli.live_run import IDLE, options_of, run_and_tell
 from runner.cli.rehearsal.stand_in import stand_in
 from runner.clock import SystemClock
 from runner.events import EventBus
@@ -47,6 +47,7 @@ def rehearse(
             at=base,
             token=Token(SANDBOX_TOKEN),
             unpaced=True,
+            idle_after=IDLE,
             state=state,
             throwaway=True,
         )

@@ -52,6 +52,8 @@ class HandleColumn:
             if read.id:
                 self.ids += 1
                 continue
+            if audience.gone and audience.gone.has_handle(platform, read.handle):
+                continue  # nobody asks for it any more
             if row[at].strip() == read.handle and read.handle.isdigit():
                 self.number = self.number or read.handle
                 self.numbers.add(number)

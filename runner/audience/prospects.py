@@ -28,7 +28,7 @@ from runner.audience.rounded_ids import LONG, Rounded, rounded
 from runner.audience.suppression import ListSource, PeopleList, read_lists, suppressed_by
 from runner.errors import AudienceError
 from runner.findings import Finding
-from runner.message.erased import ErasedPeople
+from runner.message.erased import NOBODY, ErasedPeople
 from runner.message.handle import KeptHandle
 from runner.message.prospect import Prospect, Recipient, RowSkip
 from runner.message.status import SkipReason
@@ -51,7 +51,8 @@ class Audience:
     `used`: the columns that the template needs: words for nothing are empty in these, and signs of
     HTML are read. `ids_rounded`, `plain`: what reading all of it has shown, where that was done:
     rounded ids, and whether every cell is as it is written.
-    `by_handle`: the id column has handles, whose ids are those of `handles` (by `one_handle`).
+    `by_handle`: the id column has handles, whose ids are those of `handles` (by `one_handle`), but
+    for those of people who are `gone`: erased.
     """
 
     campaign: Campaign
@@ -71,6 +72,7 @@ class Audience:
     plain: list[bool] = field(default_factory=list, compare=False)
     by_handle: bool = False
     handles: Mapping[str, KeptHandle] = field(default_factory=dict, compare=False)
+    gone: ErasedPeople = field(default=NOBODY, compare=False)
 
     @property
     def resolve(self) -> str:
@@ -96,9 +98,11 @@ class Audience:
         return replace(self, handles=kept, lists=lists, suppressed=suppressed_by(lists))
 
     def without_erased(self, gone: ErasedPeople) -> Audience:
-        """Return it without the handles of erased people in its lists."""
+        """Return it without the handles of erased people in its lists, and with none of theirs left
+        to resolve."""
         platform = self.campaign.api.platform
-        return replace(self, lists=[without_erased(each, platform, gone) for each in self.lists])
+        lists = [without_erased(each, platform, gone) for each in self.lists]
+        return replace(self, lists=lists, gone=gone)
 
     def rows(self) -> Iterator[Prospect | RowSkip]:
         """Yield every row that is not blank, once. Raises AudienceError where the file breaks off.

@@ -126,6 +126,8 @@ def _problem(document: Document, error: ErrorDetails) -> Problem:
             break
     if loc[:2] == ("suppress", "lists") and loc[:2] not in document.lines:
         loc = ("suppress", *loc[2:])  # a list of files, or one
+    if loc[-1:] == ("[key]",):  # the name of an entry, not its value
+        loc = loc[:-1]
     what, instead = _words(document, loc, error)
     for at in (loc, (*loc, "text")):
         if document.scalars.get(at, ("", ""))[1] == "empty" and at in document.comments:
@@ -182,6 +184,9 @@ def _words(document: Document, loc: Loc, error: ErrorDetails) -> tuple[str, str]
                 f"{written} is not the id of an account link",
                 "ids are small letters and digits; `run-campaign senders` lists yours",
             )
+        case "string_pattern_mismatch" if loc[:2] == ("message", "variants"):
+            instead = "write letters, digits, - and _, 40 at most, a letter or digit first"
+            return "is not the name of a variant", instead
         case "string_pattern_mismatch":
             return f"{written} is not known here", "write small letters and digits"
         case _:

@@ -260,7 +260,7 @@ def _show(found: DryRun, seen: list[_Shown], chosen: bool, now: float) -> None:
             click.echo(f"now, as chosen: {number(len(shown.messages))}; of all that waits:\n")
         elif rest > 0 and shown.messages:
             click.echo(f"… and {number(rest)} more (--limit N, --verbose, --output FILE)\n")
-        for line in [*preview_lines(preview), *_skip_lines(shown)]:
+        for line in preview_lines(preview, _skip_lines(shown)):
             for part in folded(line):
                 click.echo(part)
         kept = preview.kept.copy()

@@ -18,6 +18,7 @@ from runner.cli.output import tell_run_end
 from runner.cli.prompts import asker, can_ask, confirmer
 from runner.clock import Clock, SystemClock
 from runner.events import EventBus, Notice
+from runner.formats import counted
 from runner.installation import install_command
 from runner.project.open import location_of
 from runner.project.output_files import refuse_log
@@ -29,7 +30,7 @@ from runner.terminal.display import open_display
 from runner.terminal.plain import EventFile
 
 IDLE = 600.0
-"""Seconds of nothing due after which `--until-idle` ends."""
+"""Seconds of nothing due after which `--until-idle` ends, and a rehearsal without `--days`."""
 
 
 def options_of(said: dict[str, Any]) -> Options:
@@ -75,6 +76,9 @@ def run_and_tell(
     shown = {} if rehearsal else files
     result = run_with_display(call, campaigns, run, said, rehearsal=rehearsal, files=shown)
     tell_run_end(result, None if rehearsal else call, err=as_json)
+    if rehearsal and (to_come := sum(each.to_follow for each in result.statuses)):
+        told = f"{counted(to_come, 'follow-up')} would wait for days: rehearse them with --days N"
+        click.echo(told, err=as_json)
     if result.interrupted:
         told = "interrupted" if rehearsal else f"interrupted; to go on: {call.resume}"
         click.echo(told, err=as_json)

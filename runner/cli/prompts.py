@@ -96,9 +96,9 @@ def when_lines(found: Sequence[Preview], forecast: Forecast, now: float) -> Iter
         yield from folded(line)
 
 
-def preview_lines(preview: Preview) -> Iterable[str]:
+def preview_lines(preview: Preview, skipped_rows: Iterable[str] = ()) -> Iterable[str]:
     """Return how many messages go from which sender, and how many rows are skipped for which
-    reason."""
+    reason. `skipped_rows`: lines about these rows."""
     total = preview.to_send.total()
     again = total - preview.adds
     told = f"{safe(preview.campaign)}: {counted(total, 'message')} to send"
@@ -115,12 +115,15 @@ def preview_lines(preview: Preview) -> Iterable[str]:
     if preview.power:
         yield f"  {preview.power}"
     if preview.changed:
-        yield f"  {counted(preview.changed, 'text')} changed since they were planned"
+        were = "it was" if preview.changed == 1 else "they were"
+        yield f"  {counted(preview.changed, 'text')} changed since {were} planned"
     if preview.removed:
-        yield f"  {number(preview.removed)} queued are gone from the file: not written to"
+        are = "is" if preview.removed == 1 else "are"
+        yield f"  {number(preview.removed)} queued {are} gone from the file: not written to"
     if preview.skipped:
         reasons = ", ".join(f"{number(n)} {reason}" for reason, n in preview.skipped.most_common())
         yield f"  skipped: {reasons}"
+    yield from skipped_rows
     yield from _step_lines(preview)
 
 

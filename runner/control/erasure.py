@@ -175,7 +175,7 @@ def checked(
     ledger: Ledger, words: Iterable[str], platform: str, id_type: str
 ) -> tuple[Person, dict[str, float]]:
     """Return people to be looked for as they are named and as the ledger knows them, and when those
-    of them who were erased were (Unix s)."""
+    of them who were erased were (Unix s), by id and by `@handle`."""
     ids, handles = set(), set()
     for word in words:
         handle = _handle(word.strip(), platform, id_type)
@@ -185,4 +185,6 @@ def checked(
             handles.add(handle)
     person = ledger.read(records.known_as, ids, handles)
     times = {id: ledger.read(erased.erased_at, id) for id in person.ids}
-    return person, {id: at for id, at in times.items() if at is not None}
+    for platform, name in person.handles:
+        times[f"@{name}"] = ledger.read(erased.handle_erased_at, name, platform)
+    return person, {word: at for word, at in times.items() if at is not None}

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 from sqlalchemy import ColumnElement, Connection, select, text
 
-from runner.ledger.schema import erased, message, meta, note, set_note
-from runner.message.erased import NOBODY, PLACEHOLDER, ErasedPeople, keyed_hash, of_id
+from runner.ledger.schema import campaign, erased, message, meta, note, set_note
+from runner.message.erased import NOBODY, PLACEHOLDER, ErasedPeople, keyed_hash, of_handle, of_id
 
 _KEY = "erasing_key "
 """The notes with the keys, one of each ledger that has come into this one."""
@@ -30,7 +30,19 @@ def people(connection: Connection) -> ErasedPeople:
 
 def erased_at(connection: Connection, id: str) -> float | None:
     """Read when a person was erased (Unix s); None for one who was not."""
-    made = [keyed_hash(key, of_id(id)) for key in _keys(connection)]
+    return _since(connection, [of_id(id)])
+
+
+def handle_erased_at(connection: Connection, handle: str, *platforms: str) -> float | None:
+    """Read when the person of a handle was erased (Unix s); None for one who was not. `platforms`:
+    none for those of all campaigns."""
+    its = platforms or connection.execute(select(campaign.c.platform).distinct()).scalars().all()
+    return _since(connection, [of_handle(platform, handle.removeprefix("@")) for platform in its])
+
+
+def _since(connection: Connection, texts: Iterable[str]) -> float | None:
+    keys = _keys(connection)
+    made = [keyed_hash(key, text) for text in texts for key in keys]
     wanted = select(erased.c.at).where(erased.c.hash.in_(made)).order_by(erased.c.at).limit(1)
     at: float | None = connection.execute(wanted).scalar()
     return at

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 
 from runner.errors import ChangesError
-from runner.formats import duration, number
+from runner.formats import counted, duration, number
 from runner.message.plan import Entry
 from runner.message.status import MessageStatus
 from runner.planning.preview import Preview
@@ -23,8 +23,10 @@ def refuse_changes(previews: Sequence[Preview]) -> None:
         if found.changed:
             shown = "\n".join(_difference(entry) for entry in found.changes)
             more = found.changed - len(found.changes)
+            are = "is" if found.changed == 1 else "are"
             raise ChangesError(
-                f"{found.campaign}: {found.changed} messages that are not sent yet would change:\n"
+                f"{found.campaign}: {counted(found.changed, 'message')} that {are} not sent yet "
+                "would change:\n"
                 f"{shown}" + (f"\n… and {more} more" if more else ""),
                 "run with --accept-changes to send the new texts; sent messages never change",
             )
@@ -32,8 +34,9 @@ def refuse_changes(previews: Sequence[Preview]) -> None:
         queue = found.queued_seen + found.removed
         if found.removed > queue * GONE:
             raise ChangesError(
-                f"{found.campaign}: {found.removed} of {queue} queued recipients are gone from the "
-                "prospects file, or not selected any more",
+                f"{found.campaign}: {number(found.removed)} of {counted(queue, 'queued recipient')} "
+                f"{'is' if found.removed == 1 else 'are'} gone from the prospects file, or not "
+                "selected any more",
                 "run with --accept-changes if that is meant: they will not be written to",
             )
 

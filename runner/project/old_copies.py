@@ -15,6 +15,7 @@ from pathlib import Path
 import platformdirs
 
 from runner.errors import LedgerError, OldLedger
+from runner.formats import counted
 from runner.ledger import erased, rehearsals
 from runner.ledger.copies import staleness
 from runner.ledger.copies.seen_ledgers import SeenLedger
@@ -201,14 +202,14 @@ def _old(
         "may have been sent since become in doubt, and are looked up before anything is sent"
     )
     if lacks or not found.is_new:
-        what = f"{missing} sends that this copy does not know" if missing else "changes to it since"
+        what = f"{counted(missing, 'send')} that this copy does not know" if missing else "changes to it since"
         return OldLedger(
             f"the ledger {place} is an old copy, or another has taken its place: "
             f"{lacks or f'this machine remembers {what}'}",
             hint,
         )
     return OldLedger(
-        f"the ledger that was at {place} is gone: this machine remembers {missing} sends of "
+        f"the ledger that was at {place} is gone: this machine remembers {counted(missing, 'send')} of "
         f"{', '.join(remembered.campaigns)}",
         f"{hint}. To start over, if it was only for trying out: run-campaign db forget --state "
         f"{shlex.quote(place)}",

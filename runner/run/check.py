@@ -197,7 +197,8 @@ def _rows(
     if not total and not found.kept:
         yield Check(False, "nobody would be written to", "see why: --dry-run")
     if found.changed:
-        what = f"{found.changed} texts changed since they were planned"
+        were = "it was" if found.changed == 1 else "they were"
+        what = f"{counted(found.changed, 'text')} changed since {were} planned"
         yield Check(False, what, "run with --accept-changes to send the new ones")
     for warning in never_open([draft], clock.now()):
         yield Check(False, warning, "see schedule: in the campaign file")
@@ -207,7 +208,9 @@ def _rows(
     slowest = by_handle(done.binds, found.handles)
     binds = f"; slowest limit: {slowest}" if slowest else ""
     long = duration(done.seconds)
-    yield Check(True, f"limits: about {long} for {counted(total, 'message')}{binds}")
+    told = counted(total, "message")
+    told += f" and {counted(later, 'follow-up')} at most" if (later := found.to_follow) else ""
+    yield Check(True, f"limits: about {long} for {told}{binds}")
 
 
 def senders(

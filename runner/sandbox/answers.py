@@ -143,8 +143,10 @@ def read_answers(value: Any, *, rehearsal: bool = False) -> Answers:
     """Read the acts of people, and of a rehearsal the troubles. Raises ValueError that says which
     is wrong."""
     known = ("people", "everyone", "trouble")
-    if not isinstance(value, dict) or any(name not in known for name in value):
+    if not isinstance(value, dict) or not value:
         raise ValueError("answers: must have people, everyone or both")
+    if unknown := [name for name in value if name not in known]:
+        raise ValueError(f"answers: unknown {unknown[0]!r}; known: {', '.join(known)}")
     if "trouble" in value and not rehearsal:
         raise ValueError("answers: trouble is for a rehearsal: run-campaign … --sandbox --days N")
     people = value.get("people", {})
@@ -185,8 +187,11 @@ def load_answers(path: Path, *, rehearsal: bool = False) -> Answers:
     file that cannot be read."""
     try:
         value = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as problem:
-        raise ValueError(f"{path}: {problem}") from None
+    except OSError as problem:
+        raise ValueError(f"{path}: cannot be read ({problem.strerror})") from None
+    except (ValueError, yaml.YAMLError) as problem:
+        told = " ".join(str(problem).split())
+        raise ValueError(f"{path}: {told}") from None
     try:
         return read_answers(value, rehearsal=rehearsal)
     except ValueError as problem:

@@ -406,6 +406,15 @@ def test_handles_are_of_v2(on_v1: Project) -> None:
     assert "prospects.id_type: needs api.version v2: v1 is announced to end" in done.err
 
 
+def test_a_row_of_an_erased_person_has_nothing_to_resolve(resolved: Project) -> None:
+    resolved.ok("erase", "@ada", "--yes")
+    done = resolved.ok(resolved.campaign, "--yes")
+    assert "is not resolved" not in done.all
+    assert ADA not in resolved.api.recipients
+    assert "erased " in resolved.ok("who", "@Ada").out
+    assert "@ada: erased " in resolved.ok("erase", "--check", "@Ada").out
+
+
 def test_a_campaign_without_handles_says_so(project: Project) -> None:
     project.write([ADA])
     assert "has no handles to resolve" in handles(project, code=2).err

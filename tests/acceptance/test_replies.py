@@ -44,7 +44,7 @@ def test_who_has_answered_is_listed_and_counted(project: Project) -> None:
     says(project, ids[0], "Sounds good, my number is 555-0100")
     reacts(project, ids[1], react="👍")
     done = project.ok("replies", project.campaign)
-    assert "1 have answered of 3 written to: 33 % (6.1–79 %); opted out: 0" in done.out
+    assert "1 has answered of 3 written to: 33 % (6.1–79 %); opted out: 0" in done.out
     assert ids[0] in done.out
     assert ids[1] not in done.out
     assert "replies read up to" in done.out
@@ -52,7 +52,7 @@ def test_who_has_answered_is_listed_and_counted(project: Project) -> None:
     assert (told["recipient"], told["row"], told["messages"]) == (ids[0], 2, 1)
     assert told["opted_out_at"] is None
     status = project.ok("status", project.campaign)
-    assert "1 have answered" in status.out
+    assert "1 has answered" in status.out
     assert "replies read up to" in status.out
     assert project.ok("status", project.campaign, "--json").json["replied"] == 1
     project.ok("report", project.campaign, "-o", project.folder / "report.json")

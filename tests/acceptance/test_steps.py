@@ -62,3 +62,19 @@ def test_weeks_of_follow_ups_are_rehearsed_in_seconds(project: Project) -> None:
     assert "written to after they answered: 0 · doubled: 0" in done.out
     [in_all] = [line.split() for line in done.out.splitlines() if line.startswith("  in all")]
     assert in_all[2:] == ["6", "9", "2", "1", "0"], done.out
+
+
+def test_the_tag_is_put_on_a_person_once_however_many_steps_they_get(project: Project) -> None:
+    ids = people(2)
+    project.write(ids, more=AT_ONCE + "tag: Spring 2026\n")
+    project.ok(project.campaign, "--yes")
+    assert Counter(project.api.recipients) == dict.fromkeys(ids, 3)
+    counts = project.api.ask("requests")["counts"]
+    assert counts["PUT /api/v2/contacts/{contactId}/tags/{tagRef} 204"] == 2
+
+
+def test_a_rehearsal_ends_rather_than_wait_for_days(project: Project) -> None:
+    project.write(people(2), more=AT_ONCE.replace("after: 1s", "after: 3d"))
+    done = project.ok(project.campaign, "--sandbox")
+    assert "accepted 2 messages to 2 people, nobody twice" in done.out
+    assert "4 follow-ups would wait for days: rehearse them with --days N" in done.out

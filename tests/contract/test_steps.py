@@ -11,6 +11,8 @@ from sqlalchemy import Connection, event, select, update
 
 from runner.errors import LedgerError
 from runner.ledger.engine import upgrade
+from runner.ledger.erasure import erasure
+from runner.ledger.erasure.records import known_as
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import (
     claims,
@@ -302,6 +304,19 @@ def test_a_reply_that_is_none_lets_them_go_on_whatever_ends_the_thread(
     assert before.dismissed == {"in1"}
     spring.read_up_to(DAY + 11.0)
     spring.send("nudge", at=DAY + 12.0)
+
+
+def test_nothing_lets_steps_of_an_erased_person_go_on(spring: StepCampaign) -> None:
+    spring.send(at=10.0)
+    spring.reply(20.0)
+    person = spring.ledger.read(known_as, {"1"})
+    spring.ledger.write(erasure.erase, person, 30.0, by="bob", via="cli", count=1)
+    with spring.ledger.reading() as connection:
+        gone = connection.execute(select(message.c.recipient).distinct()).scalar_one()
+    assert spring.ledger.write(replies.dismiss, spring.id, [gone]) == [gone]
+    with spring.ledger.reading() as connection:
+        left = connection.execute(select(message.c.status).order_by(message.c.id)).scalars().all()
+    assert left == [S.SENT, S.SKIPPED, S.SKIPPED]
 
 
 def test_a_step_that_comes_after_an_answer_is_not_made_for_them(spring: StepCampaign) -> None:

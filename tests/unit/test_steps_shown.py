@@ -196,3 +196,11 @@ def test_a_skipped_follow_up_says_why_instead_of_a_text() -> None:
     skipped = follow_up("nudge", 60.0)._replace(skip=SkipReason.TOO_LONG, detail="1,001 letters")
     lines = list(sequence_lines(follow_up("1", 0.0, ""), (Entry(skipped, Change.NEW),), None, NOW))
     assert lines[1:] == ["  nudge: skipped (too_long: 1,001 letters)"]
+
+
+def test_rows_that_are_skipped_stand_below_their_count() -> None:
+    found = Preview("spring", steps={"nudge": StepPreview(60.0)})
+    found.skipped[SkipReason.BAD_ID] += 1
+    lines = list(preview_lines(found, ["    row 2: bad_id"]))
+    assert lines[1:3] == ["  skipped: 1 bad_id", "    row 2: bad_id"]
+    assert lines[3].startswith("  then nudge")

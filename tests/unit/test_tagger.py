@@ -17,6 +17,7 @@ from runner.channels.responses import Reply
 from runner.errors import ChannelError
 from runner.sending.inbox.tagger import Tagger, tagging
 from runner.sending.lane import Lane
+from runner.virtual.loop import VirtualLoop
 from tests.lane import Setting
 
 
@@ -52,6 +53,29 @@ class _People:
         self.asked.set()
         await asyncio.Event().wait()
         raise AssertionError
+
+
+def test_a_rehearsal_of_days_looks_seldom_for_what_is_to_be_tagged() -> None:
+    """Else most of what it takes is to look, while follow-ups wait for days."""
+    looked = 0
+
+    def read(*_: object) -> list[object]:
+        nonlocal looked
+        looked += 1
+        return []
+
+    lane = cast(Lane, SimpleNamespace(undisturbed=True, ledger=SimpleNamespace(read=read)))
+    tagger = Tagger(cast(PeopleV2, _People()), 1, "spring", "t", None)
+
+    async def days() -> None:
+        task = asyncio.create_task(tagger.run(lane))
+        await asyncio.sleep(10 * 86400.0)
+        tagger.sending_over.set()
+        await task
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(days())
+    assert looked < 10 * 24 + 3
 
 
 @pytest.mark.parametrize("end", ["interrupt", "drain"])

@@ -14,7 +14,7 @@ from runner.clock import SystemClock
 from runner.control import campaigns
 from runner.control.campaigns import user
 from runner.control.in_flight import wait_until_none_leaves
-from runner.formats import number, safe
+from runner.formats import counted, safe
 from runner.ledger.campaigns.audit import CLI
 from runner.ledger.queries import totals
 from runner.message.status import MessageStatus
@@ -45,7 +45,7 @@ def command(call: Invocation, /, campaign: Path, yes: bool, state: str | None) -
         waiting = counts[MessageStatus.WAITING]
         kind = "queued and waiting" if waiting else "queued"
         count = counts[MessageStatus.QUEUED] + waiting
-        question = f"Cancel {number(count)} {kind} messages of {safe(row.name)}?"
+        question = f"Cancel {counted(count, f'{kind} message')} of {safe(row.name)}?"
         asked = not yes and sys.stdin.isatty() and sys.stdout.isatty()
         if asked and not click.confirm(question, default=False):
             click.echo("nothing was changed")
@@ -53,7 +53,8 @@ def command(call: Invocation, /, campaign: Path, yes: bool, state: str | None) -
         count = campaigns.cancel(ledger, row, SystemClock(), by=user(), via=CLI)
         left = wait_until_none_leaves(ledger, SystemClock(), campaign=row.id)
     file = str(campaign)
-    click.echo(f"{safe(row.name)}: cancelled {number(count + left.held_back)} {kind} messages")
+    told = counted(count + left.held_back, f"{kind} message")
+    click.echo(f"{safe(row.name)}: cancelled {told}")
     for line in left.lines:
         click.echo(safe(line))
     again = call.command("retry", file, "--status", "cancelled")

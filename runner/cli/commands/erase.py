@@ -207,9 +207,10 @@ def _check(ids: tuple[str, ...], platform: str, id_type: str, state: str | None)
         person, erased_at = erasure.checked(ledger, ids, platform, id_type)
         traces = erasure.traces_of(ledger, person)
         is_file = ledger.file is not None
-    for id in sorted(person.ids):
-        told = f"erased {moment(erased_at[id], SystemClock().now())}" if id in erased_at else ""
-        click.echo(f"{safe(id)}: {told or 'never erased'}")
+    for word in person.words:
+        known = erased_at.get(word)
+        told = "never erased" if known is None else f"erased {moment(known, SystemClock().now())}"
+        click.echo(f"{safe(word)}: {told}")
     if short := [id for id in person.ids if len(id) < SHORT]:
         click.echo(f"too short to be looked for in whole files: {safe(', '.join(sorted(short)))}")
     for trace in traces:

@@ -10,7 +10,7 @@ import click
 from runner.cli.invocation import Invocation
 from runner.cli.options import ENDINGS, examples, known_campaign_argument, state_option
 from runner.cli.output import tell_moved
-from runner.formats import number, safe
+from runner.formats import counted, safe
 from runner.message.status import MessageStatus
 from runner.project.open import opened
 from runner.project.output_files import refuse_used
@@ -78,7 +78,7 @@ def command(
         tell_moved(ledger)
         refuse_used(output, ledger, [campaign])
         count = export(ledger, row, output, [MessageStatus(each) for each in statuses], excel=excel)
-    click.echo(f"{number(count)} lines in {safe(str(output))}")
+    click.echo(f"{counted(count, 'line')} in {safe(str(output))}")
     if output.suffix.lower() == ".csv" and not excel:
         click.echo(
             "for Excel, which rounds long ids in a .csv: write .xlsx, or add --excel", err=True

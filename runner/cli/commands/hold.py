@@ -22,7 +22,7 @@ from runner.clock import SystemClock, iso
 from runner.control import holds as control_holds
 from runner.control.campaigns import user
 from runner.control.in_flight import wait_until_none_leaves
-from runner.formats import number, safe
+from runner.formats import counted, number, safe
 from runner.ledger.campaigns.audit import CLI
 from runner.ledger.messages import handles, holds
 
@@ -106,7 +106,7 @@ def command(
         click.echo(f"on hold: {number(count)}{told} ({ledger.place})")
         left = wait_until_none_leaves(ledger, clock, recipients=wanted)
     if left.held_back:
-        click.echo(f"turned back into the queue: {number(left.held_back)} messages")
+        click.echo(f"turned back into the queue: {counted(left.held_back, 'message')}")
     for line in left.lines:
         click.echo(safe(line))
     return 0

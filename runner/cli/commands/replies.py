@@ -158,8 +158,9 @@ def _lines(
     call: Invocation,
     path: Path,
 ) -> list[str]:
+    have = "has" if figures.replied == 1 else "have"
     told = [
-        f"{safe(row.name)}: {number(figures.replied)} have answered of "
+        f"{safe(row.name)}: {number(figures.replied)} {have} answered of "
         f"{number(figures.written_to)} written to: {figures.rate or '–'}; "
         f"opted out: {number(figures.opted_out)}"
     ]

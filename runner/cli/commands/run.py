@@ -17,7 +17,7 @@ from runner.cli.options import campaigns_argument, examples, run_options
     epilog=examples(
         "run-campaign spring.yaml --dry-run     who would get what, and until when",
         "run-campaign spring.yaml --sandbox     rehearse it: no account, no token",
-        "run-campaign spring.yaml --sandbox --days 30   a month of it, in seconds",
+        "run-campaign spring.yaml --sandbox --days 30   rehearse a month in seconds",
         "run-campaign spring.yaml               send it; asks first. Again: goes on",
         "run-campaign spring.yaml --until-idle           from cron",
     ),

@@ -93,7 +93,8 @@ def _text(found: Overview, call: Invocation) -> str:
         lines += status_lines(each)
         lines += [f"  {line}" for line in step_lines(each, now)]
         if each.replied:
-            lines.append(f"  {number(each.replied)} have answered")
+            have = "has" if each.replied == 1 else "have"
+            lines.append(f"  {number(each.replied)} {have} answered")
         if each.read_up_to is not None and each.read_up_to.at is not None:
             lines.append(f"  {read_up_to_line(each.read_up_to, now)}")
         if each.verdict is not None:

@@ -21,7 +21,7 @@ from runner.clock import SystemClock, iso
 from runner.control.campaigns import user
 from runner.control.in_flight import wait_until_none_leaves
 from runner.control.suppression import suppress, unsuppress
-from runner.formats import number, safe
+from runner.formats import counted, number, safe
 from runner.ledger.campaigns.audit import CLI
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import handles
@@ -97,8 +97,8 @@ def import_(
     if read.written:
         there = {str(each): read.written.get(each, 0) for each in WRITTEN_TO}
         told = ", ".join(f"{number(count)} {each}" for each, count in there.items() if count)
-        rows = number(sum(read.written.values()))
-        click.echo(f"{safe(str(file))}: an export of {rows} rows; written to: {told}")
+        rows = counted(sum(read.written.values()), "row")
+        click.echo(f"{safe(str(file))}: an export of {rows}; written to: {told}")
     if not found and not read.handles:
         click.echo(f"{file}: nobody in it")
         return 0
@@ -134,7 +134,8 @@ def export(call: Invocation, /, file: Path, state: str | None) -> int:
         refuse_used(file, ledger, option="")
         rows = ledger.read(totals.suppression_list)
     write_table(file, LIST_COLUMNS, ((id, why, iso(at)) for id, why, at in rows))
-    click.echo(f"{number(len(rows))} people in {safe(str(file))}")
+    people = "1 person" if len(rows) == 1 else f"{number(len(rows))} people"
+    click.echo(f"{people} in {safe(str(file))}")
     return 0
 
 

@@ -17,11 +17,11 @@ import click
 
 from runner.channels.base import Token
 from runner.cli.invocation import Invocation
-from runner.cli.live_run import options_of, run_and_tell
+from runner.cli.live_run import IDLE, options_of, run_and_tell
 from runner.cli.rehearsal.stand_in import stand_in
 from runner.clock import SystemClock
 from runner.events import EventBus
-from runner.formats import number, safe
+from runner.formats import counted, number, safe
 from runner.project.campaign_files import load
 from runner.project.credentials import SANDBOX_TOKEN
 from runner.project.ledger_location import LEDGER_NAME
@@ -47,6 +47,7 @@ def rehearse(
             at=base,
             token=Token(SANDBOX_TOKEN),
             unpaced=True,
+            idle_after=IDLE,
             state=state,
             throwaway=True,
         )
@@ -54,8 +55,8 @@ def rehearse(
             resolve_rehearsed(path, options, Surroundings(SystemClock(), EventBus(), {}))
         code = run_and_tell(call, campaigns, options, said | {"yes": True}, rehearsal=True)
     tally = sandbox.tally()
-    told = f"sandbox: accepted {number(tally['accepted'])} messages to "
-    told += f"{number(tally['recipients'])} people"
+    people = "1 person" if tally["recipients"] == 1 else f"{number(tally['recipients'])} people"
+    told = f"sandbox: accepted {counted(tally['accepted'], 'message')} to {people}"
     doubled = tally["doubled"]
     told += f"; WRITTEN TO TWICE: {safe(', '.join(doubled))}" if doubled else ", nobody twice"
     click.echo(told, err=as_json)

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from runner.ledger.schema import campaign, inbound, message
+from runner.message.erased import is_placeholder
 from runner.message.follow_up import ENDS, StopOn
 from runner.message.status import OPEN, MessageStatus, SkipReason
 
@@ -220,8 +221,10 @@ def _end(connection: Connection, answered: ColumnElement[bool]) -> int:
 
 
 def go_on_for(connection: Connection, id: int, recipients: Collection[str]) -> None:
-    """Let what follows go on for people of a campaign who have not answered after all."""
-    theirs = message.c.campaign == id, message.c.recipient.in_(list(recipients))
+    """Let what follows go on for people of a campaign who have not answered after all, but for
+    those who were erased."""
+    wanted = [each for each in recipients if not is_placeholder(each)]
+    theirs = message.c.campaign == id, message.c.recipient.in_(wanted)
     connection.execute(
         update(message)
         .where(

@@ -12,7 +12,7 @@ from runner.message.status import MessageStatus
 
 
 class Untagged(NamedTuple):
-    """A sent message whose recipient does not have the campaign's tag yet."""
+    """A first message that was sent, and whose recipient does not have the campaign's tag yet."""
 
     message: int
     id_type: str
@@ -22,14 +22,15 @@ class Untagged(NamedTuple):
 def untagged(
     connection: Connection, campaign: int, tag: str, limit: int, after: int = 0
 ) -> list[Untagged]:
-    """Return the first messages `after` one that were sent, and whose recipients do not have this
-    tag yet."""
+    """Return the first messages of people `after` one that were sent, and whose recipients do not
+    have this tag yet. Follow-ups tag nobody again."""
     done = exists().where(tagged.c.message == message.c.id, tagged.c.tag == tag)
     wanted = (
         select(message.c.id, message.c.id_type, message.c.recipient)
         .where(
             message.c.campaign == campaign,
             message.c.status == MessageStatus.SENT,
+            message.c.previous == "",
             message.c.message_id.is_not(None),
             message.c.id > after,
             ~erased.is_erased(),

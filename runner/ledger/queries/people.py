@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from runner.clock import Clock
-from runner.ledger.erased import erased_at
+from runner.ledger.erased import erased_at, handle_erased_at
 from runner.ledger.erasure.records import as_json, campaign_names, known_as, records
 from runner.ledger.messages import holds
 from runner.ledger.messages.holds import HeldPerson
@@ -94,7 +94,7 @@ def _story(
         [PersonMessage(each, _answers(connection, each.message)) for each in reversed(messages)],
         None if row is None else OnList(*row),
         hold if hold is not None and hold.lasts(now) else None,
-        erased_at(connection, id),
+        erased_at(connection, id) or (None if messages else handle_erased_at(connection, id)),
         whole,
     )
 

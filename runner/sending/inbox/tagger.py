@@ -27,6 +27,9 @@ AT_ONCE = 100
 RECHECK = 10.0
 """Seconds after which it is looked again for what was sent meanwhile."""
 
+REHEARSED_RECHECK = 3600.0
+"""The same where nobody else waits for tags: weeks of follow-ups pass in seconds there."""
+
 SHARE = 4
 """Tags take one in so many of the team's requests while messages are being sent."""
 
@@ -66,6 +69,7 @@ class Tagger:
 
     async def _run(self, lane: Lane) -> None:
         tag_id, after = "", 0
+        recheck = REHEARSED_RECHECK if lane.undisturbed else RECHECK
         while True:
             is_over = self.sending_over.is_set()  # looked at first: what was sent until now counts
             found = lane.ledger.read(tags.untagged, self.campaign, self.tag, AT_ONCE, after)
@@ -76,7 +80,7 @@ class Tagger:
                 if is_over:
                     return
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.sending_over.wait(), RECHECK)
+                    await asyncio.wait_for(self.sending_over.wait(), recheck)
                 continue
             tag_id = tag_id or await self.people.tag_id(self.tag)
             contacts = await self._contacts(found, lane.clock.now())

@@ -61,12 +61,13 @@ BEFORE_SKIPPED = "the message before it is skipped"
 
 
 class StepPlan(NamedTuple):
-    """A follow-up of every message. `previous`: the step before it; `after`: seconds after that."""
+    """A follow-up of every message. `previous`: the step before it; `after`: seconds after that;
+    `renders`: renders the text of each variant, of one without a name where it is for all."""
 
     name: str
     previous: str
     after: float
-    render: Render
+    renders: Mapping[str, Render]
 
 
 def plan_messages(
@@ -208,7 +209,12 @@ def _with_later(
         if begun and sender not in senders:
             why = f"the first message came from {sender}, which is not among the senders now"
             return "", SkipReason.UNKNOWN_SENDER, why
-        return step.render(with_sender(row, sender))[0]
+        render = step.renders.get("") or step.renders.get(planned.variant)
+        if render is None:
+            had = f"variant {planned.variant}, which" if planned.variant else "no variant, and"
+            why = f"the first message had {had} the campaign file has no text for"
+            return "", SkipReason.REMOVED, why
+        return render(with_sender(row, sender))[0]
 
     entries: list[Entry] = []
     before: SkipReason | None = None if begun else planned.skip

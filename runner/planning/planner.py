@@ -298,8 +298,7 @@ def _change_of_step(planned: PlannedMessage, known: Known | None) -> Change:
     if known.status is _S.SKIPPED and known.reason == SkipReason.STEP_BEFORE:
         if planned.skip not in (None, SkipReason.STEP_BEFORE):
             return Change.SKIPPED
-        same = (known.text, known.sender) == (planned.text, planned.sender)
-        return Change.SAME if same else Change.REQUEUED
+        return Change.SAME if _is_same(planned, known) else Change.REQUEUED
     if known.status is _S.WAITING and planned.skip is not None:
         return Change.SKIPPED
     return _change(planned, known)
@@ -391,10 +390,12 @@ def _change(planned: PlannedMessage, known: Known) -> Change:
         return Change.SAME if same else Change.SKIPPED
     if planned.skip is not None:
         return Change.SKIPPED if known.status is _S.QUEUED else Change.KEPT
+    return Change.SAME if _is_same(planned, known) else Change.REVISED
+
+
+def _is_same(planned: PlannedMessage, known: Known) -> bool:
     had = known.text, known.sender, known.variant, known.chosen
-    if had != (planned.text, planned.sender, planned.variant, planned.chosen):
-        return Change.REVISED
-    return Change.SAME
+    return had == (planned.text, planned.sender, planned.variant, planned.chosen)
 
 
 def assign_sender(recipient: Recipient, senders: Sequence[Sender], before: str | None) -> str:

@@ -290,8 +290,8 @@ CODES: Mapping[str, Code] = {
     ),
     "variant_gone": Code(
         _Q,
-        "People who are not written to yet have a variant that the file has no more; they would get"
-        " another.",
+        "People have a variant that the file has no more: who is not written to yet would get "
+        "another, and who is would not get the follow-ups of which each variant has its own text.",
         "spring.yaml: 412 people not written to yet had variant plain, which the file has no more, "
         "and would be dealt one of question, short",
     ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -193,19 +192,11 @@ class TextSource(CampaignSection):
             refuse("is empty", instead)
 
 
-class Variant(TextSource):
+class VariantText(TextSource):
     """One of several texts, of which each person gets one."""
 
     model_config = ConfigDict(
         json_schema_extra=lambda schema: also_as_text(schema, "Path of a template file.")
-    )
-
-    share: int = Field(
-        1,
-        ge=0,
-        le=1000,
-        description="How many people get it, in proportion to the other variants' shares; 0 for "
-        "no more. Default: 1.",
     )
 
     @model_validator(mode="before")
@@ -214,9 +205,21 @@ class Variant(TextSource):
         return {"template": data} if isinstance(data, str) else data
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> Variant:
+    def _exactly_one(self) -> VariantText:
         self.refuse_unclear("write template: FILE, or text: with the text itself")
         return self
+
+
+class Variant(VariantText):
+    """A text of the first message, and how many people are dealt it."""
+
+    share: int = Field(
+        1,
+        ge=0,
+        le=1000,
+        description="How many people get it, in proportion to the other variants' shares; 0 for "
+        "no more. Default: 1.",
+    )
 
 
 class MessageSource(TextSource):
@@ -268,8 +271,3 @@ class MessageSource(TextSource):
     def has_equal_shares(self) -> bool:
         """Return whether every variant that is dealt is dealt as often as the others."""
         return len({each.share for each in (self.variants or {}).values() if each.share}) < 2
-
-    @property
-    def templates(self) -> list[Path]:
-        """Return the template files."""
-        return [each.template for each in self.texts.values() if each.template is not None]

@@ -11,11 +11,11 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 
 from runner.addresses import is_loopback
 from runner.campaign.identity import project_dir
-from runner.campaign.inputs import MessageSource, Prospects, SkipKnown, Suppress
+from runner.campaign.inputs import MessageSource, Prospects, SkipKnown, Suppress, TextSource
 from runner.campaign.schedules import Schedule
 from runner.campaign.section import CampaignSection, one_or_many, require_of_whole_files
 from runner.campaign.senders import Sender
-from runner.campaign.steps import Step, refuse_repeats
+from runner.campaign.steps import Step, refuse_other_variants, refuse_repeats
 from runner.campaign.values import (
     Duration,
     DurationOrNone,
@@ -266,6 +266,7 @@ class Campaign(CampaignSection):
             refuse_on_v1("steps")
         if self.api.version == "v1" and self.message.variants is not None:
             refuse_on_v1("message", "variants")
+        refuse_other_variants(self.steps, self.message.variants or {})
         if self.message.variants is not None and self.message.judge_after > self.replies.keep:
             what = "is longer than replies.for, after which answers are not read any more"
             refuse(what, "make replies.for as long", ("message", "judge_after"))
@@ -375,10 +376,15 @@ class Campaign(CampaignSection):
         return self._whole
 
     @property
+    def texts(self) -> list[TextSource]:
+        """Return the texts of all its messages, the first one's first."""
+        found = (self.message.texts, *(each.texts for each in self.steps))
+        return [text for texts in found for text in texts.values()]
+
+    @property
     def templates(self) -> list[Path]:
         """Return the template files of all its texts, the first message's first."""
-        steps = [each.template for each in self.steps if each.template is not None]
-        return [*self.message.templates, *steps]
+        return [each.template for each in self.texts if each.template is not None]
 
     def text_file(self, variant: str = "") -> str:
         """Return the file in which the message's own text, or a variant's, stands."""

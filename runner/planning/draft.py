@@ -37,12 +37,13 @@ from runner.planning.fingerprints import file_hashes, kept_path, prospects_key
 
 
 class StepText(NamedTuple):
-    """A follow-up and its text. `previous`: the step before it; `after`: seconds after that."""
+    """A follow-up and its texts: by variant, one without a name where it is for all. `previous`:
+    the step before it; `after`: seconds after that."""
 
     name: str
     previous: str
     after: float
-    template: Template
+    texts: Mapping[str, Template]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,8 @@ class Draft:
     @property
     def templates(self) -> tuple[Template, ...]:
         """Return the texts of all its messages, the first one's first."""
-        return *self.texts.values(), *(each.template for each in self.steps)
+        later = (text for each in self.steps for text in each.texts.values())
+        return *self.texts.values(), *later
 
     @property
     def sender_parts(self) -> frozenset[str]:
@@ -113,8 +115,8 @@ class Draft:
         texts = [*self.campaign.findings]
         for variant, template in self.texts.items():
             texts += text_findings(self.campaign, template, self.audience.columns, variant)
-        for each in self.steps:
-            texts += each.template.findings(self.audience.columns)
+        for template in self.templates[len(self.texts) :]:
+            texts += template.findings(self.audience.columns)
         lists = [each for one in self.audience.lists for each in one.findings]
         return [*texts, *self.audience.findings, *lists]
 
@@ -145,7 +147,7 @@ def make_draft(
     with _with_column_hint(campaign):
         texts = {name: _compiled(campaign, name) for name in campaign.message.texts}
         steps = tuple(_read_steps(campaign))
-    templates = (*texts.values(), *(each.template for each in steps))
+    templates = (*texts.values(), *(text for each in steps for text in each.texts.values()))
     needs = frozenset[str]().union(*(each.needs for each in templates))
     audience = read_audience(campaign, needs, handles)
     with _with_column_hint(campaign):
@@ -171,8 +173,11 @@ def _read_text(source: TextSource, name: str) -> Template:
 def _read_steps(campaign: Campaign) -> Iterator[StepText]:
     previous = FIRST_STEP
     for step in campaign.steps:
-        template = _read_text(step, f"{campaign.path} step {step.name}")
-        yield StepText(step.name, previous, step.after, template)
+        texts = {
+            variant: _read_text(text, f"{campaign.path} step {step.name} {variant}".rstrip())
+            for variant, text in step.texts.items()
+        }
+        yield StepText(step.name, previous, step.after, texts)
         previous = step.name
 
 
@@ -258,7 +263,7 @@ def _with_column_hint(campaign: Campaign) -> Iterator[None]:
                 each.text or ""
                 if each.template is None
                 else each.template.read_text(encoding="utf-8", errors="replace")
-                for each in campaign.message.texts.values()
+                for each in campaign.texts
             )
             error.hint = error.hint or as_written(text, read_audience(campaign).columns)
         raise

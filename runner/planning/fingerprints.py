@@ -90,7 +90,11 @@ def plan_fingerprint(
 
 
 def _steps_text(campaign: Campaign) -> str:
-    steps = [[each.name, each.after, each.text] for each in campaign.steps]
+    steps = [
+        [each.name, each.after, each.text]
+        + ([each.model_dump(mode="json", include={"variants"})] if each.variants else [])
+        for each in campaign.steps
+    ]
     return json.dumps([stop_on_text(campaign.stop_on), steps])
 
 

@@ -61,12 +61,13 @@ BEFORE_SKIPPED = "the message before it is skipped"
 
 
 class StepPlan(NamedTuple):
-    """A follow-up of every message. `previous`: the step before it; `after`: seconds after that."""
+    """A follow-up of every message. `previous`: the step before it; `after`: seconds after that;
+    `renders`: renders the text of each variant, of one without a name where it is for all."""
 
     name: str
     previous: str
     after: float
-    render: Render
+    renders: Mapping[str, Render]
 
 
 def plan_messages(
@@ -208,7 +209,12 @@ def _with_later(
         if begun and sender not in senders:
             why = f"the first message came from {sender}, which is not among the senders now"
             return "", SkipReason.UNKNOWN_SENDER, why
-        return step.render(with_sender(row, sender))[0]
+        render = step.renders.get("") or step.renders.get(planned.variant)
+        if render is None:
+            had = f"variant {planned.variant}, which" if planned.variant else "no variant, and"
+            why = f"the first message had {had} the campaign file has no text for"
+            return "", SkipReason.REMOVED, why
+        return render(with_sender(row, sender))[0]
 
     entries: list[Entry] = []
     before: SkipReason | None = None if begun else planned.skip
@@ -292,8 +298,7 @@ def _change_of_step(planned: PlannedMessage, known: Known | None) -> Change:
     if known.status is _S.SKIPPED and known.reason == SkipReason.STEP_BEFORE:
         if planned.skip not in (None, SkipReason.STEP_BEFORE):
             return Change.SKIPPED
-        same = (known.text, known.sender) == (planned.text, planned.sender)
-        return Change.SAME if same else Change.REQUEUED
+        return Change.SAME if _is_same(planned, known) else Change.REQUEUED
     if known.status is _S.WAITING and planned.skip is not None:
         return Change.SKIPPED
     return _change(planned, known)
@@ -385,10 +390,12 @@ def _change(planned: PlannedMessage, known: Known) -> Change:
         return Change.SAME if same else Change.SKIPPED
     if planned.skip is not None:
         return Change.SKIPPED if known.status is _S.QUEUED else Change.KEPT
+    return Change.SAME if _is_same(planned, known) else Change.REVISED
+
+
+def _is_same(planned: PlannedMessage, known: Known) -> bool:
     had = known.text, known.sender, known.variant, known.chosen
-    if had != (planned.text, planned.sender, planned.variant, planned.chosen):
-        return Change.REVISED
-    return Change.SAME
+    return had == (planned.text, planned.sender, planned.variant, planned.chosen)
 
 
 def assign_sender(recipient: Recipient, senders: Sequence[Sender], before: str | None) -> str:

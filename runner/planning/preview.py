@@ -196,7 +196,7 @@ class Preview:
                 ahead = ahead.later.get(each.planned.previous)
             step.count(each, ahead.status if ahead else None, begun=begun)
             step.first_to_come += to_send and each.planned.skip is None
-            if each.change is Change.REVISED:
+            if each.change is Change.REVISED and _is_edited(each):
                 self._note_change(each)
         was = entry.known.status if entry.known else None
         self.queued_seen += to_come and was is not _S.QUEUED
@@ -217,7 +217,7 @@ class Preview:
             return self._queue(planned)
         was = known.status if known else None
         self.queued_seen += was is _S.QUEUED
-        if entry.change is Change.REVISED and known is not None and _is_edited(planned, known):
+        if entry.change is Change.REVISED and _is_edited(entry):
             self._note_change(entry)
         if entry.change is Change.KEPT or (was is not None and was not in (_S.QUEUED, _S.SKIPPED)):
             assert was is not None
@@ -251,8 +251,11 @@ class Preview:
         return planned
 
 
-def _is_edited(planned: PlannedMessage, known: Known) -> bool:
+def _is_edited(entry: Entry) -> bool:
     """Return whether a text was edited, or a sender: another variant's was agreed to elsewhere."""
+    planned, known = entry.planned, entry.known
+    if known is None:
+        return False
     return known.variant == planned.variant and (known.text, known.sender) != (
         planned.text,
         planned.sender,
@@ -310,7 +313,10 @@ def planned_entries(
         pick=pick,
         steps=[
             StepPlan(
-                each.name, each.previous, each.after, render_with({"": each.template}, characters)
+                each.name,
+                each.previous,
+                each.after,
+                {name: render_with({name: text}, characters) for name, text in each.texts.items()},
             )
             for each in draft.steps
         ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -87,19 +87,39 @@ def refuse_unknown_variant(campaign: Campaign, variant: str, option: str) -> Non
 
 
 def gone_findings(draft: Draft, ledger: Ledger | None) -> list[Finding]:
-    """Find the variants that a draft's file has no more, with people who are not written to yet."""
-    campaign = draft.campaign
-    if ledger is None or draft.id is None or draft.rest_with:
+    """Find the variants that a draft's file has no more, with people who are not written to yet, or
+    have messages to come of which each variant has its own text."""
+    if ledger is None or draft.id is None:
         return []
+    return [*_gone_later(draft, draft.id, ledger), *_gone_first(draft, draft.id, ledger)]
+
+
+def _gone_first(draft: Draft, id: int, ledger: Ledger) -> Iterator[Finding]:
+    campaign = draft.campaign
+    if draft.rest_with:
+        return
     if campaign.message.variants is None and ledger.read(deals.find, campaign.name) is None:
-        return []  # it never had any
+        return  # it never had any
     names = campaign.message.texts
     then = f"would be dealt one of {', '.join(names)}" if len(names) > 1 else "would get its text"
-    found = []
-    for variant, count in ledger.read(variants.unsent, draft.id).items():
+    for variant, count in ledger.read(variants.unsent, id).items():
         if variant not in names:
             had = f"had variant {variant}" if variant else "were planned without a variant"
-            people = "1 person" if count == 1 else f"{number(count)} people"
-            what = f"{people} not written to yet {had}, which the file has no more, and {then}"
-            found.append(Finding("variant_gone", what, "", str(campaign.path)))
-    return found
+            what = f"{_people(count)} not written to yet {had}, which the file has no more, and "
+            yield Finding("variant_gone", what + then, "", str(campaign.path))
+
+
+def _gone_later(draft: Draft, id: int, ledger: Ledger) -> Iterator[Finding]:
+    campaign = draft.campaign
+    if not any(each.variants for each in campaign.steps):
+        return
+    for variant, count in ledger.read(variants.followed, id).items():
+        if variant not in campaign.message.texts:
+            had = f"had variant {variant}, which" if variant else "had no variant, and"
+            what = f"{_people(count)} written to already {had} the file has no text for: "
+            then = "what each variant has a text of its own for would not go to them any more"
+            yield Finding("variant_gone", what + then, "", str(campaign.path))
+
+
+def _people(count: int) -> str:
+    return "1 person" if count == 1 else f"{number(count)} people"

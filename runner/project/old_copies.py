@@ -202,7 +202,11 @@ def _old(
         "may have been sent since become in doubt, and are looked up before anything is sent"
     )
     if lacks or not found.is_new:
-        what = f"{counted(missing, 'send')} that this copy does not know" if missing else "changes to it since"
+        what = (
+            f"{counted(missing, 'send')} that this copy does not know"
+            if missing
+            else "changes to it since"
+        )
         return OldLedger(
             f"the ledger {place} is an old copy, or another has taken its place: "
             f"{lacks or f'this machine remembers {what}'}",

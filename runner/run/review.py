@@ -150,9 +150,9 @@ def refusal(found: Review) -> RunnerError:
 def _fingerprint(draft: Draft) -> str:
     """Return a hash of sheet and text: what was accepted is accepted for these."""
     campaign = draft.campaign
-    sources = (*campaign.message.texts.values(), *campaign.steps)
-    texts: list[object] = [each.text for each in sources if each.text is not None]
+    texts: list[object] = [each.text for each in campaign.texts if each.text is not None]
     texts += draft.files[-len(campaign.templates) :] if campaign.templates else []
-    variants = [list(campaign.message.texts)] if campaign.message.variants else []
+    every = (campaign.message.texts, *(each.texts for each in campaign.steps))
+    variants = [list(texts) for texts in every if "" not in texts]
     parts = [draft.files[0], *texts, *variants]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

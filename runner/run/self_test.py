@@ -20,7 +20,7 @@ from runner.ledger.queries import totals
 from runner.message.account import AccountName
 from runner.message.handle import KeptHandle
 from runner.message.key import TEST
-from runner.message.plan import PlannedMessage
+from runner.message.plan import FIRST_STEP, PlannedMessage
 from runner.message.prospect import Recipient, RowSkip
 from runner.planning.draft import Draft, known_handles, make_draft
 from runner.planning.fingerprints import kept_path
@@ -33,6 +33,7 @@ from runner.run.exit_code import RunResult
 from runner.run.options import Options, Surroundings
 from runner.run.prepare import Steps, prepare, read_tokens, served_at
 from runner.run.run import drive
+from runner.templating.template import Template
 
 Agree = Callable[[PlannedMessage], bool]
 """Shown the message; True to send it."""
@@ -47,21 +48,23 @@ def run_test(
     agree: Agree,
     *,
     variant: str = "",
+    step: str = FIRST_STEP,
 ) -> RunResult:
     """Send `to` the text of sheet row `row` (default: the first that would be sent). `variant`:
-    whose text, the first's where it is empty.
+    whose text, the first's where it is empty; `step`: of which message, always sent as a first one.
 
-    Raises UsageError for an id that is none and for an unknown variant, AudienceError for a row
-    that would not be sent, RunnerError for an id that nothing may go to now.
+    Raises UsageError for an id that is none and for an unknown variant or step, AudienceError for a
+    row that would not be sent, RunnerError for an id that nothing may go to now.
     """
     campaign = served_at(load([path])[0], options)
     if variant:
         refuse_unknown_variant(campaign, variant, "--variant")
+    _refuse_unknown_step(campaign, step)
     location = ledger_location(options.state, around.environ, [campaign], live=True)
     read_tokens([campaign], location, options, around)  # or told before a person is asked
     handles, links, to = _from_ledger(campaign, location, to)
     draft = replace(make_draft(campaign, None, handles=handles), links=links)
-    planned = _message(draft, to, row, variant or next(iter(draft.texts)))
+    planned = _message(draft, to, row, variant or next(iter(draft.texts)), step)
     if not agree(planned):
         return RunResult(declined=True)
 
@@ -88,6 +91,14 @@ def run_test(
         run.ledger.write(decisions.withdraw, made.id)  # what an interrupted test has left
         run.ledger.write(plans.add_test, made, planned)
         return drive(run)
+
+
+def _refuse_unknown_step(campaign: Campaign, step: str) -> None:
+    names = [FIRST_STEP, *(each.name for each in campaign.steps)]
+    if step not in names:
+        raise UsageError(
+            f"--step {step}: {campaign.name} has no such step", f"it has: {', '.join(names)}"
+        )
 
 
 def _refuse_unwanted(ledger: Ledger, to: str, now: float) -> None:
@@ -124,24 +135,25 @@ def _from_ledger(
         return known_handles(campaign, ledger) if by_handle else {}, links, id
 
 
-def _message(draft: Draft, to: str, row: int | None, variant: str) -> PlannedMessage:
-    """Return the row's message with the text of a variant, addressed to `to`."""
+def _message(draft: Draft, to: str, row: int | None, variant: str, step: str) -> PlannedMessage:
+    """Return the row's message with the text of a step and variant, addressed to `to`."""
     platform, id_type = draft.campaign.api.platform, draft.audience.id_type
     checked = id_checker(platform, id_type)(to)
     if isinstance(checked, IdRefusal):
         raise UsageError(
             f"--to: {checked.detail}", "give your own id, as the prospects file has ids"
         )
-    planned = _row(draft, row, variant)
+    texts = next((each.texts for each in draft.steps if each.name == step), draft.texts)
+    planned = _row(draft, row, texts.get("") or texts[variant])
     to_us = Recipient(platform, id_type, checked)
     return planned._replace(recipient=to_us, variant=variant)
 
 
-def _row(draft: Draft, row: int | None, variant: str) -> PlannedMessage:
+def _row(draft: Draft, row: int | None, text: Template) -> PlannedMessage:
     source = draft.audience.table.path
     for chunk in plan_messages(
         draft.audience.rows(),
-        render_with({variant: draft.texts[variant]}),
+        render_with({"": text}),
         draft.campaign.senders,
         lambda _: {},
         {},

@@ -158,7 +158,10 @@ def test_a_start_that_is_to_come_is_waited_for(project: Project) -> None:
         (["--sandbox", "--days", "3", "--until-idle"], "leave out --until-idle"),
         (["--sandbox", "--days", "3", "--stop-after", "5m"], "leave out --until-idle"),
         (["--sandbox", "--days", "0"], "--days"),
-        (["--sandbox", "--days", "3", "--people", "none.yaml"], "none.yaml: cannot be read (No such"),
+        (
+            ["--sandbox", "--days", "3", "--people", "none.yaml"],
+            "none.yaml: cannot be read (No such",
+        ),
     ],
 )
 def test_options_that_make_no_sense_are_refused(

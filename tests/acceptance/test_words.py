@@ -70,7 +70,9 @@ def test_a_token_is_read_however_an_editor_has_saved_it(project: Project, text: 
 def test_one_of_anything_is_told_in_the_singular(project: Project) -> None:
     project.write(people(1), more='steps: [{name: nudge, after: 1d, text: "{{ first_name }}?"}]\n')
     project.ok(project.campaign, "--yes", "--limit", "1", "--until-idle")
-    assert "1 line in" in project.ok("export", project.campaign, "-o", "r.csv", "--status", "sent").out
+    assert (
+        "1 line in" in project.ok("export", project.campaign, "-o", "r.csv", "--status", "sent").out
+    )
     checked = project.ok("check", project.campaign).out
     assert "for 0 messages and 1 follow-up at most" in checked
     assert "cancelled 1 queued message\n" in project.ok("cancel", project.campaign, "--yes").out

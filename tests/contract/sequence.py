@@ -82,7 +82,7 @@ class StepCampaign:
         ]
         names = ["1", *(name for name, _ in self.steps)]
         steps = [
-            StepPlan(name, names[at], after, partial(_text, name))
+            StepPlan(name, names[at], after, {"": partial(_text, name)})
             for at, (name, after) in enumerate(self.steps)
         ]
         with self.ledger.reading() as connection:

@@ -44,8 +44,8 @@ S = MessageStatus
 
 
 STEPS = [
-    StepPlan("nudge", FIRST_STEP, 60.0, lambda _: (("Hi again", None, ""),)),
-    StepPlan("last", "nudge", 60.0, lambda _: (("Bye", None, ""),)),
+    StepPlan("nudge", FIRST_STEP, 60.0, {"": lambda _: (("Hi again", None, ""),)}),
+    StepPlan("last", "nudge", 60.0, {"": lambda _: (("Bye", None, ""),)}),
 ]
 
 
@@ -182,7 +182,7 @@ def test_a_new_step_is_counted_for_those_who_would_get_it(
     if has_answered:
         said = Heard("a", "t1", 200.0, Kind.REPLY, rows["1"], read("Yes"))
         ledger.write(replies.record, Batch(LANE, 300.0, [said], 7, read_up_to=300.0))
-    more = StepPlan("more", "last", 60.0, lambda _: (("One more", None, ""),))
+    more = StepPlan("more", "last", 60.0, {"": lambda _: (("One more", None, ""),)})
     found = plan(ledger, row, steps=[*STEPS, more])
     assert found.steps["more"].added == (0 if has_answered else 1)
     assert found.steps["more"].skipped == ({"replied": 1} if has_answered else {})

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, event
 
 from runner.ledger.ledger import open_ledger
-from runner.ledger.messages import claims, outcomes
+from runner.ledger.messages import claims, outcomes, queue
 from runner.ledger.messages.outcomes import Result
 from runner.message.evidence import Evidence
 from runner.message.status import MessageStatus
@@ -42,3 +42,29 @@ def test_writing_a_row_makes_no_table_of_its_own(tmp_path: Path) -> None:
 def _steps(connection: Connection, sql: str, values: int) -> set[str]:
     found = connection.exec_driver_sql(f"EXPLAIN {sql}", (None,) * values)
     return {row.opcode for row in found}
+
+
+def test_what_may_not_go_is_found_once_for_a_whole_queue(tmp_path: Path) -> None:
+    """Message by message, each of many opt-outs would be looked at again for each of them."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: object, __: object, sql: str, values: Any, *___: object) -> None:
+        asked.append((sql, values))
+
+    with open_ledger(str(tmp_path / "state.db")) as ledger:
+        row = make_campaign(ledger)
+        make_queue(ledger, row, [5])
+        with ledger.reading() as connection:
+            event.listen(connection.engine, "before_cursor_execute", note)
+            queue.waiting(connection, [row.id], ["5"], "lane")
+            reads, asked = asked, []
+            plans = [
+                [
+                    step.detail
+                    for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", of)
+                ]
+                for sql, of in reads
+                if sql.startswith("SELECT")
+            ]
+    assert len(plans) >= 4
+    assert [each for each in plans if any("CORRELATED LIST" in step for step in each)] == []

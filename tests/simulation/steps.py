@@ -300,7 +300,9 @@ class StepHistory(History):
         ]
         names = ["1", *(name for name, _ in campaign.steps)]
         steps = [
-            StepPlan(name, names[at], after, render_with({"": template_of(text_of(f"{name} "))}))
+            StepPlan(
+                name, names[at], after, {"": render_with({"": template_of(text_of(f"{name} "))})}
+            )
             for at, (name, after) in enumerate(campaign.steps)
         ]
         with ledger.writing() as connection:

@@ -508,11 +508,13 @@ def test_the_schema_takes_what_the_loader_takes(tmp_path: Path) -> None:
         ),
         *(with_line(steps), with_line("stop_on: reply"), with_line("stop_on: []")),
         with_line("steps: []\nstop_on: [colleague, assigned]"),
+        "senders: [a1]\nprospects: p.csv\nmessage: {variants: {a: a.j2, b: {text: x, share: 2}}}\n"
+        "steps: [{name: n, after: 3d, variants: {a: a.j2, b: {text: x}}}]\n",
     ):
         load_campaign(write(tmp_path, text))
         assert not list(validator.iter_errors(yaml.safe_load(text)))
     least = {"senders": ["a"], "prospects": "x", "message": "x"}
-    step = {"name": "nudge", "after": "3d", "text": "x"}
+    step: dict[str, object] = {"name": "nudge", "after": "3d", "text": "x"}
     wrong = [
         {"senders": ["A"], "prospects": 5, "message": "x"},
         least | {"step": []},
@@ -522,6 +524,7 @@ def test_the_schema_takes_what_the_loader_takes(tmp_path: Path) -> None:
             for each in (
                 *("x", step | {"name": "1"}, step | {"name": "a b"}, step | {"after": 3}),
                 *({"name": "nudge", "text": "x"}, {"after": "3d", "text": "x"}, step | {"at": "x"}),
+                *(step | {"variants": each} for each in ("x", {"a": {"share": 2}})),
             )
         ),
     ]

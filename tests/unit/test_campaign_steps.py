@@ -68,7 +68,8 @@ def test_there_may_be_as_many_steps_as_are_said(tmp_path: Path) -> None:
          "steps[0]: is empty; write template: FILE, or text: with the text itself"),
         (f"steps: [{{{NUDGE}, template: a.j2}}]", "steps[0]: has both template and text; keep one"),
         (f"steps: [{{{NUDGE}, massage: x}}]",
-         "steps[0].massage: unknown key; known here: template, text, name, after"),
+         "steps[0].massage: unknown key; known here: template, text, name, after, "
+         "variants"),
         ("steps: [{name: 2, after: 3d, text: x}]",
          'steps[0].name: `2` is a number to YAML, not text; quote it: "2"'),
         ("stop_on: answer",
@@ -100,3 +101,52 @@ def test_version_1_has_no_steps(tmp_path: Path) -> None:
         "F:5: steps: needs api.version v2: v1 is announced to end on 2026-12-03; use v2, or remove "
         "it"
     ]
+
+
+TWO = "senders: [a1]\nprospects: p.csv\nmessage: {variants: {plain: a.j2, question: {text: '?'}}}\n"
+
+
+def test_a_step_has_a_text_for_each_variant_of_the_message(tmp_path: Path) -> None:
+    line = "steps: [{name: n, after: 3d, variants: {question: {text: x}, plain: b.j2}}]\n"
+    campaign = load_campaign(write(tmp_path, TWO + line))
+    texts = campaign.steps[0].texts
+    assert (texts["question"].text, texts["plain"].template) == ("x", tmp_path / "b.j2")
+    assert campaign.templates == [tmp_path / "a.j2", tmp_path / "b.j2"]
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        ("variants: {plain: b.j2}",
+         "variants: have no text for question; write one for each variant of the message"),
+        ("variants: {plain: b.j2, question: c.j2, long: d.j2}",
+         "variants.long: is not a variant of the message; the message has plain, question"),
+        ("variants: {plain: b.j2, question: {text: x, share: 2}}",
+         "variants.question.share: unknown key; known here: template, text"),
+        ("variants: {plain: b.j2, question: {text: ''}}",
+         "variants.question: is empty; write template: FILE, or text: with the text itself"),
+        ("variants: {}",
+         "variants: have no text for plain, question; write one for each variant of the message"),
+    ],
+)  # fmt: skip
+def test_the_variants_of_a_step_are_those_of_the_message(
+    tmp_path: Path, step: str, told: str
+) -> None:
+    last = "  - {name: last, after: 1d, text: x}\n"
+    path = write(tmp_path, f"{TWO}steps:\n{last}  - {{name: n, after: 3d, {step}}}\n")
+    assert problems(path) == [f"F:6: steps[1].{told}"]
+
+
+def test_a_step_has_one_text_or_variants_that_the_message_has(tmp_path: Path) -> None:
+    both = "steps: [{name: n, after: 3d, text: x, variants: {plain: a.j2, question: b.j2}}]"
+    told = "has both variants and a text of its own; keep one"
+    assert problems(write(tmp_path, f"{TWO}{both}\n")) == [f"F:4: steps[0]: {told}"]
+    alone = "steps: [{name: n, after: 3d, variants: {plain: a.j2, question: b.j2}}]"
+    told = "are texts of variants, and the message has none; write one text"
+    assert problems(write(tmp_path, with_line(alone))) == [f"F:4: steps[0].variants: {told}"]
+
+
+def test_variants_of_a_base_are_told_by_its_file(tmp_path: Path) -> None:
+    write(tmp_path, TWO + "steps: [{name: n, after: 3d, variants: {plain: b.j2}}]\n", "base.yaml")
+    [told] = problems(write(tmp_path, "extends: base.yaml\n"))
+    assert told.startswith(f"{tmp_path}/base.yaml:4: steps[0].variants: have no text for question")

@@ -27,7 +27,7 @@ def test_short_and_long_forms(tmp_path: Path) -> None:
     assert texts["plain"].template == tmp_path / "a.j2"
     assert (texts["q"].text, texts["q"].share, texts["plain"].share) == ("Hi {{ x }}", 2, 1)
     assert campaign.message.judge_after == 7 * 86400
-    assert campaign.message.templates == [tmp_path / "a.j2"]
+    assert campaign.templates == [tmp_path / "a.j2"]
     assert not campaign.message.has_equal_shares
 
 

@@ -13,7 +13,7 @@ from runner.cli.live_run import run_with_display
 from runner.cli.options import campaign_argument, examples, state_option
 from runner.cli.output import text_lines
 from runner.events import Event, MessageSent
-from runner.message.plan import PlannedMessage
+from runner.message.plan import FIRST_STEP, PlannedMessage
 from runner.run.exit_code import RunResult
 from runner.run.options import Options, Surroundings
 from runner.run.self_test import run_test
@@ -48,6 +48,12 @@ QUIET: dict[str, Any] = {"log_format": "text", "quiet": True, "verbose": False}
     default="",
     help="The variant whose text to send. Default: the first of the file.",
 )
+@click.option(
+    "--step",
+    metavar="NAME",
+    default=FIRST_STEP,
+    help="The follow-up whose text to send. Default: the first message.",
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @state_option
 @click.pass_obj
@@ -58,6 +64,7 @@ def command(
     to: str,
     row: int | None,
     variant: str,
+    step: str,
     yes: bool,
     state: str | None,
 ) -> int:
@@ -83,7 +90,7 @@ def command(
 
         around.bus.watch(keep)
         options = Options(state=state)
-        return run_test(campaign, to, row, options, around, agree, variant=variant)
+        return run_test(campaign, to, row, options, around, agree, variant=variant, step=step)
 
     said = QUIET | {"yes": True, "limit": None, "only": ()}
     result = run_with_display(call, (campaign,), run, said)

@@ -243,7 +243,7 @@ def hold_each(
         if new:
             _end_holds(connection, new, at)
             if until is not None:
-                held = [follow_ups.Held(id, at, until) for id in new]
+                held = [follow_ups.HeldTime(id, at, until) for id in new]
                 follow_ups.hold_longer(connection, held)
             said = {"until": until, "why": why, "made_at": at, "made_by": by}
             connection.execute(insert(hold), [{"recipient": id, **said} for id in new])
@@ -269,8 +269,8 @@ def _end_holds(connection: Connection, ids: Sequence[str], at: float) -> list[st
     hold without an end it was counted until now, of another one not before its end."""
     gone = delete(hold).where(hold.c.recipient.in_(ids))
     ended = connection.execute(gone.returning(hold.c.recipient, hold.c.made_at, hold.c.until)).all()
-    endless = [follow_ups.Held(id, since, at) for id, since, until in ended if until is None]
-    early = [follow_ups.Held(id, at, until) for id, _, until in ended if until is not None]
+    endless = [follow_ups.HeldTime(id, since, at) for id, since, until in ended if until is None]
+    early = [follow_ups.HeldTime(id, at, until) for id, _, until in ended if until is not None]
     follow_ups.hold_longer(connection, endless)
     follow_ups.hold_longer(connection, early, sign=-1)
     return sorted(id for id, _, _ in ended)

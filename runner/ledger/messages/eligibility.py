@@ -54,16 +54,14 @@ def barred_messages(campaigns: Collection[int]) -> CompoundSelect[tuple[int]]:
     # SQLite, which has no figures of how long they are, would begin at the queue, the longest:
     # `+ 0` and the empty text hide its indexes.
     queued_too = (message.c.campaign + 0).in_(campaigns), message.c.status.concat("") == "queued"
-    return union_all(
-        select(message.c.id).where(
-            message.c.campaign.in_(campaigns), message.c.unplanned.is_(True), IS_QUEUED
-        ),
-        select(message.c.id).where(
-            message.c.recipient.in_(select(suppression.c.recipient)), is_suppressed(), *queued_too
-        ),
-        select(message.c.id).where(message.c.recipient.in_(holds.people()), *queued_too),
-        select(message.c.id).where(*OPEN_ELSEWHERE, *queued_too),
+    each = (
+        (message.c.campaign.in_(campaigns), message.c.unplanned.is_(True), IS_QUEUED),
+        (message.c.recipient.in_(select(suppression.c.recipient)), is_suppressed(), *queued_too),
+        (message.c.recipient.in_(holds.people()), *queued_too),
+        (*OPEN_ELSEWHERE, *queued_too),
     )
+    # On their own: as parts of the statement around them they would be read for each of its rows.
+    return union_all(*(select(message.c.id).where(*those).correlate(None) for those in each))
 
 
 def is_first_of(ids: Select[tuple[int]]) -> ColumnElement[bool]:

@@ -45,7 +45,7 @@ AT_ONCE = 500
 """Messages that are looked for at once."""
 
 
-class Held(NamedTuple):
+class HeldTime(NamedTuple):
     """A person's time on hold (Unix s)."""
 
     recipient: str
@@ -141,7 +141,7 @@ def _stands(status: str, reason: str, detail: str, due_at: float | None) -> dict
     return {"status": _S.SKIPPED, "reason": told, "detail": what, "not_before": 0.0}
 
 
-def hold_longer(connection: Connection, held: Collection[Held], *, sign: int = 1) -> None:
+def hold_longer(connection: Connection, held: Collection[HeldTime], *, sign: int = 1) -> None:
     """Put follow-ups off whose time is running by what their people are on hold meanwhile. `sign`:
     -1 takes back what was counted too much."""
     for start in range(0, len(held), AT_ONCE):

@@ -32,6 +32,30 @@ def unsent(connection: Connection, campaign: int) -> dict[str, int]:
     return dict(connection.execute(wanted).all())
 
 
+def followed(connection: Connection, campaign: int) -> dict[str, int]:
+    """Count a campaign's people who are written to and have follow-ups to come, by their
+    variants."""
+    first = message.alias("first")
+    of_same = (
+        first.c.campaign == message.c.campaign,
+        first.c.recipient == message.c.recipient,
+        first.c.step == FIRST_STEP,
+        status_is(first, _S.SENT, *OPEN),
+    )
+    wanted = (
+        select(first.c.variant, func.count(distinct(message.c.recipient)))
+        .where(
+            *of_same,
+            message.c.campaign == campaign,
+            message.c.previous != "",
+            message.c.status.in_((_S.QUEUED, _S.WAITING)),
+        )
+        .group_by(first.c.variant)
+        .order_by(first.c.variant)
+    )
+    return dict(connection.execute(wanted).all())
+
+
 class Dealt(NamedTuple):
     """The people who were dealt each variant; of these, those who do not wait any more, and those
     who were written to. `chosen`: people whose variant a person chose."""

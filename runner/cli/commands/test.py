@@ -85,7 +85,7 @@ def command(
         options = Options(state=state)
         return run_test(campaign, to, row, options, around, agree, variant=variant)
 
-    said = QUIET | {"yes": True, "limit": None, "only": ()}
+    said = QUIET | {"yes": True, "limit": None, "only": (), "plans": ()}
     result = run_with_display(call, (campaign,), run, said)
     if result.declined:
         click.echo("nothing was sent")

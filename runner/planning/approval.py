@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -250,6 +250,15 @@ def approved_plan(campaign: Campaign, said: Sequence[Path]) -> ApprovedPlan | No
             "leave out --plan",
         )
     return found[0]
+
+
+def hold_to_plan(draft: Draft, said: Sequence[Path], *, elsewhere: bool = False) -> Draft:
+    """Return a draft with the plan that it is held to, as this stands now, if there is one. Raises
+    what `approved_plan` and `refuse_looser` do."""
+    approved = approved_plan(draft.campaign, said)
+    if approved is not None:
+        refuse_looser(draft.campaign, approved, elsewhere=elsewhere)
+    return replace(draft, approved=approved)
 
 
 def read_plan(path: Path) -> ApprovedPlan:

@@ -19,7 +19,7 @@ from runner.ledger.copies.seen_ledgers import SeenLedger
 from runner.ledger.ledger import Ledger, hold_lane, open_ledger
 from runner.ledger.queries import totals
 from runner.message.status import MessageStatus
-from runner.planning.approval import approved_plan, refuse_looser, refuse_unapproved
+from runner.planning.approval import hold_to_plan, refuse_unapproved
 from runner.planning.changes import refuse_changes
 from runner.planning.draft import Draft, known_characters, make_draft, origin_of, update_draft
 from runner.planning.eta import when_done
@@ -103,7 +103,7 @@ def prepare(
         campaigns = select_runnable(ledger, campaigns, around.bus, now())
         drafts = [steps.make_draft(campaign, ledger) for campaign in campaigns]
         if steps.plans:
-            drafts = hold_to_plans(drafts, options)
+            drafts = _hold_to_plans(drafts, options)
             for warning in never_open(drafts, now()):
                 around.tell(warning)
             yes, confirm = options.yes, around.confirm
@@ -121,16 +121,11 @@ def prepare(
         yield run
 
 
-def hold_to_plans(drafts: Sequence[Draft], options: Options) -> list[Draft]:
+def _hold_to_plans(drafts: Sequence[Draft], options: Options) -> list[Draft]:
     """Return drafts with the plans that they are held to, as these stand now. Raises ChangesError
     where limits are looser than approved."""
-    found = []
-    for draft in drafts:
-        approved = approved_plan(draft.campaign, options.plans)
-        if approved is not None:
-            refuse_looser(draft.campaign, approved, elsewhere=options.at is not None)
-        found.append(replace(draft, approved=approved))
-    return found
+    elsewhere = options.at is not None
+    return [hold_to_plan(draft, options.plans, elsewhere=elsewhere) for draft in drafts]
 
 
 def _refuse_unapproved(drafts: Sequence[Draft], ledger: Ledger, around: Surroundings) -> None:
@@ -196,7 +191,7 @@ class PreparedRun:
         self.leave_out_stopped()
         for team in self.teams:
             drafts = [update_draft(draft, self.ledger) for draft in team.drafts]
-            drafts = hold_to_plans(drafts, self.options)
+            drafts = _hold_to_plans(drafts, self.options)
             team.drafts = [replace(draft, lane=team.lane_id) for draft in drafts]
         rows = [draft.row for draft in self.drafts if draft.row is not None]
         release_guards(self.ledger, rows, self.around.bus, self.around.clock.now())

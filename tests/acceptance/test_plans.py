@@ -273,6 +273,49 @@ def test_whom_other_campaigns_keep_out_today_may_be_written_to_later(project: Pr
     assert "contact_once_in is none, approved: 2592000" in refused(project)
 
 
+def test_handles_without_an_id_are_not_in_a_plan(project: Project) -> None:
+    ada, ben = people(2)
+    project.write([])
+    edit(project, "prospects: spring.csv",
+         "prospects: {source: spring.csv, id: handle, id_type: username}")  # fmt: skip
+    write_rows(project, ["handle,first_name", "ada,Ada", "ben,Ben"])
+    known = [{"platformId": ada, "username": "ada", "name": "Ada"}]
+    project.api.ask("people", {"people": known})
+    project.ok("handles", project.campaign)
+    assert approve(project)["counts"]["people"] == 1
+    send(project, "--limit", "0")
+    known = [{"platformId": ben, "username": "ben", "name": "Ben"}]
+    project.api.ask("people", {"people": known})
+    project.ok("handles", project.campaign, "--again")
+    assert f"row 3, {ben}: is not in it" in refused(project)
+
+
+def test_the_same_on_postgresql(project: Project, new_database: str) -> None:
+    ids, state = people(5), ("--state", new_database)
+    project.write(ids[:4], more=NUDGE)
+    project.ok(project.campaign, "--yes", *state, "--limit", "0")
+    approve(project, *state)
+    send(project, *state, "--limit", "1", "--until-idle")
+    before = plan_of(project).read_text()
+    approve(project, *state)
+    assert plan_of(project).read_text() == before
+    project.write(ids, more=NUDGE)
+    assert f"{ids[4]}: is not in it" in refused(project, *state)
+    project.write(ids[:3], more=NUDGE)
+    send(project, *state, "--until-idle", "--accept-changes")
+    assert sorted(project.api.recipients) == ids[:3]
+
+
+def test_a_check_tells_what_a_plan_does_not_have(project: Project) -> None:
+    required = "require_plan: ../plans/spring.plan.json\n"
+    project.write(people(2), more=required)
+    assert "cannot be read" in project.ok("check", project.campaign, code=1).out
+    approve(project)
+    assert "ok       within the approved plan " in (project.ok("check", project.campaign).out)
+    project.write(people(3), more=required)
+    assert "is not in it" in project.ok("check", project.campaign, code=1).out
+
+
 def test_who_is_suppressed_is_not_in_a_plan(project: Project) -> None:
     ids = people(3)
     project.write(ids)

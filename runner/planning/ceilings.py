@@ -39,6 +39,7 @@ def ceilings_of(campaign: Campaign) -> dict[str, Any]:
         found[f"{at}.gap"] = list(pause) if isinstance(pause, tuple) else [pause, pause]
     for step in campaign.steps:
         found[f"steps.{step.name}.after"] = step.after
+    found["retry.absent"] = campaign.retry.absent
     found["schedule"] = _schedule(campaign.schedule)
     return found
 
@@ -108,6 +109,7 @@ def _wider(before: Any, now: Any) -> bool:
 
 _COMPARISONS: Mapping[str, IsLooser] = {
     **{_key(held): held.is_looser for held in _HELD},
+    "retry.absent": lambda before, now: before == "hold" and now != before,
     "schedule": _wider,
 }
 

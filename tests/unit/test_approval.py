@@ -167,6 +167,7 @@ FULL = (
     "steps: [{name: nudge, after: 3d, text: Hi}]\n"
     "limits: {per_minute: 100, concurrency: 4}\nguard: {failure_rate: 0.1}\n"
     "contact_once_in: 30d\nstop_on: [reply]\nskip_known: {talked_within: 90d, status: [Customer]}\n"
+    "retry: {absent: hold}\n"
     "schedule: {start: 2026-03-02 09:00, timezone: Europe/London, skip_holidays: GB-ENG, "
     'windows: [{days: mon-fri, from: "09:00", to: "17:00"}]}\n'
 )
@@ -180,6 +181,7 @@ CHANGES = [
     ("after: 3d", "after: 2d", "after: 4d", "steps.nudge.after"),
     ("per_minute: 100", "per_minute: none", "per_minute: 99", "limits.per_minute"),
     ("concurrency: 4", "concurrency: 5", "concurrency: 3", "limits.concurrency"),
+    ("absent: hold", "absent: resend", "absent: hold", "retry.absent"),
     ("rate: 0.1", "rate: none", "rate: 0.05", "guard.failure_rate"),
     ("contact_once_in: 30d", "contact_once_in: none", "contact_once_in: 31d", "contact_once_in"),
     ("stop_on: [reply]", "stop_on: []", "stop_on: [reply, assigned]", "stop_on"),

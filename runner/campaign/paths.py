@@ -57,3 +57,12 @@ def _refuse_backslashes(value: str) -> NoReturn:
             "write where the file is on this computer, with / between folders"
         )
     raise ValueError(f"has backslashes in it; write {value.replace(chr(92), '/')}")
+
+
+def tidy(path: Path) -> Path:
+    """Return `campaigns/../teams/a.yaml` as `teams/a.yaml`, where that is the same file."""
+    short = Path(os.path.normpath(path))
+    try:
+        return short if short.samefile(path) else path
+    except (OSError, ValueError):
+        return path

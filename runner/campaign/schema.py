@@ -192,6 +192,11 @@ class Campaign(CampaignSection):
         "guard, suppress. Default: nothing.",
         json_schema_extra=one_or_many,
     )
+    require_plan: File | None = Field(
+        None,
+        description="Approved plan of this campaign, which `run-campaign plan` has written: only "
+        "what is in it is sent; relative to this file. Default: none is needed.",
+    )
     api: Api = Field(default_factory=Api, description="Which API, where, and for whom.")
     senders: tuple[Sender, ...] = Field(
         min_length=1, description="Account links to send from: ids, or id with limits of its own."
@@ -285,6 +290,13 @@ class Campaign(CampaignSection):
             if name.endswith(end):
                 refuse(f"ends with{end}, as only the program names campaigns", "leave that out")
         return name
+
+    @field_validator("require_plan", mode="before")
+    @classmethod
+    def _named_plan(cls, value: Any) -> Any:
+        if value is None:  # nobody means "send without one" by an empty line
+            refuse("is empty", "name the plan, or remove the line")
+        return value
 
     @field_validator("accept")
     @classmethod

@@ -26,6 +26,7 @@ SHORT_HELPS = {
     "init": "Make a new campaign: asks for account, sheet and text.",
     "lanes": "Show which worker drives which team's campaigns, and what waits.",
     "pause": "Pause a campaign until it is resumed.",
+    "plan": "Write what a campaign may send at most, to be approved.",
     "replies": "Read now who has answered, and list them.",
     "report": "Write the results of a campaign as a page with charts.",
     "resolve": "Settle messages in doubt: ask the API, or say what you found.",

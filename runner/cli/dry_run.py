@@ -166,6 +166,7 @@ def show_dry_run(
     as_json: bool,
     output: Path | None,
     verbose: bool,
+    plans: tuple[Path, ...] = (),
 ) -> int:
     """Do a dry run and show it; return the exit code."""
     if output is not None:
@@ -195,6 +196,7 @@ def show_dry_run(
             only=only,
             output=output,
             choose=reader.choose,
+            plans=plans,
         )
     if as_json:
         told = [_as_json(at, found, reader.seen, clock.now()) for at in range(len(campaigns))]
@@ -223,6 +225,7 @@ def show_dry_run(
         words += ["--accept-old-ledger"] if accept_old_ledger else []
         words += ["--rest-with", rest_with] if rest_with else []
         words += ["--yes"] if yes else []
+        words += [word for path in plans for word in ("--plan", str(path))]
         send = call.command(*map(str, campaigns), *words)
         click.echo(f"dry run: nothing was sent. To send: {send}")
     return 0

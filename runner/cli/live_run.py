@@ -49,6 +49,7 @@ def options_of(said: dict[str, Any]) -> Options:
         only=frozenset(said["only"]),
         idle_after=IDLE if said["until_idle"] else None,
         stop_after=said["stop_after"],
+        plans=said["plans"],
     )
 
 
@@ -118,7 +119,8 @@ def run_with_display(
         left = said["limit"]
         limit = [] if left is None else ["--limit", str(max(0, left - tally.sent))]
         only = [word for id in said["only"] for word in ("--only", id)]
-        return call.command(*map(str, campaigns), *limit, *only)
+        plans = [word for path in said["plans"] for word in ("--plan", str(path))]
+        return call.command(*map(str, campaigns), *limit, *only, *plans)
 
     call.resume = resume()
     try:

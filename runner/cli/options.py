@@ -124,6 +124,18 @@ def rest_with_option(function: F) -> F:
     )(function)
 
 
+def plan_option(function: F) -> F:
+    """Add `--plan`."""
+    return click.option(
+        "--plan",
+        "plans",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        multiple=True,
+        help="Send only what this approved plan has; repeatable, one for each campaign.",
+    )(function)
+
+
 def state_option(function: F) -> F:
     """Add `--state`."""
     return click.option(
@@ -272,6 +284,7 @@ def run_options(function: F) -> F:
             help="These files are a campaign of their own, though known under another name.",
         ),
         rest_with_option,
+        plan_option,
         click.option(
             "--adopt", is_flag=True, help="Record as sent what another ledger sent under this name."
         ),

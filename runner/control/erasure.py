@@ -185,6 +185,6 @@ def checked(
             handles.add(handle)
     person = ledger.read(records.known_as, ids, handles)
     times = {id: ledger.read(erased.erased_at, id) for id in person.ids}
-    for platform, name in person.handles:
-        times[f"@{name}"] = ledger.read(erased.handle_erased_at, name, platform)
+    for of, name in person.handles:
+        times[f"@{name}"] = ledger.read(erased.handle_erased_at, name, of)
     return person, {word: at for word, at in times.items() if at is not None}

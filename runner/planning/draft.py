@@ -33,6 +33,7 @@ from runner.templating.template import Template, compile_template, load_template
 if TYPE_CHECKING:
     from runner.campaign.inputs import TextSource
     from runner.campaign.schema import Campaign
+    from runner.planning.approval import ApprovedPlan
 from runner.planning.fingerprints import file_hashes, kept_path, prospects_key
 
 
@@ -51,7 +52,7 @@ class Draft:
     """A campaign with all its files read. `row` is None before its first plan; `files` are
     hashes of their bytes, the prospects' first, taken before any was read. `as_new`: a campaign of
     its own, whatever the ledger knows of its files; `rest_with`: the variant that a person gives to
-    all who are not written to yet, empty for none."""
+    all who are not written to yet, empty for none; `approved`: the plan that it is held to."""
 
     campaign: Campaign
     audience: Audience
@@ -64,6 +65,7 @@ class Draft:
     handles: str = ""  # of the ledger's handles: differs when they do
     lane: str | None = None  # of its team
     links: Mapping[str, AccountName] = field(default_factory=dict)  # of the API, by their ids
+    approved: ApprovedPlan | None = None
 
     @property
     def id(self) -> int | None:

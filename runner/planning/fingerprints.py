@@ -85,6 +85,7 @@ def plan_fingerprint(
         *([_sender_names(draft)] if draft.audience.sender or draft.sender_parts else []),
         *([text.model_dump(mode="json", exclude={"template"})] if text.variants else []),
         *([_steps_text(campaign)] if campaign.steps else []),
+        *([f"approved {draft.approved.digest}"] if draft.approved else []),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

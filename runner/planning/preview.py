@@ -21,6 +21,7 @@ from runner.message.plan import FIRST_STEP, Change, Entry, Known, PlannedMessage
 from runner.message.prospect import Recipient, RowSkip
 from runner.message.status import OPEN, MessageStatus
 from runner.pacing.forecast import Following
+from runner.planning.approval import Unapproved, unapproved
 from runner.planning.draft import Draft
 from runner.planning.erased_rows import without_erased
 from runner.planning.eta import Stretch, due_follow_ups, hours_of
@@ -131,6 +132,7 @@ class Preview:
     steps_removed: Sequence[StepFigures] = ()  # no longer in the file, to come for people
     following: Sequence[Stretch] = ()  # follow-ups with their time running
     first_later: tuple[Entry, ...] = ()  # what follows the first
+    unapproved: Unapproved | None = None  # None where no plan is required
 
     @property
     def adds(self) -> int:
@@ -172,6 +174,8 @@ class Preview:
 
     def count(self, entry: Entry | RowSkip) -> PlannedMessage | None:
         """Count an entry. Returns the message that this run would send for it, if any."""
+        if self.unapproved is not None and isinstance(entry, Entry):
+            self.unapproved.see(entry)
         planned = self._count_first(entry)
         if not isinstance(entry, Entry):
             return planned
@@ -344,6 +348,7 @@ def preview(
         draft.campaign.name, handles=known, hours=hours_of(draft), steps=no_steps_counted(draft)
     )
     found.even = draft.campaign.message.has_equal_shares
+    found.unapproved = unapproved(draft)
     pick = ledger.read(partial(picker, draft)) if ledger else picker(draft, None)
 
     def entries() -> Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]:

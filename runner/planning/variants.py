@@ -13,14 +13,16 @@ from runner.ledger.campaigns import deals
 from runner.ledger.campaigns.deals import Deal
 from runner.ledger.ledger import Connection, Ledger
 from runner.ledger.queries import variants
-from runner.message.plan import Known
+from runner.message.plan import FIRST_STEP, Known
 from runner.message.prospect import Recipient
 from runner.message.status import OPEN, MessageStatus
+from runner.planning.approval import Content
 from runner.planning.planner import Pick, Rendered, RowText, only_text
 from runner.variants.dealer import Dealer, Left, block_of
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign
+    from runner.planning.approval import ApprovedPlan
     from runner.planning.draft import Draft
 
 _NO_MATTER = frozenset({MessageStatus.SENT, *OPEN})
@@ -31,11 +33,13 @@ _NO_MATTER = frozenset({MessageStatus.SENT, *OPEN})
 class VariantPicker:
     """Picks a variant's text for each row. Who was dealt one keeps it, as long as the file has it;
     who was not is dealt one once every variant has a text for them, so that no variant's people are
-    others than another's. `rest_with`: the variant that a person gives to all instead."""
+    others than another's. `rest_with`: the variant that a person gives to all instead; `approved`:
+    the plan in which they were dealt one before, whatever people have come or gone since."""
 
     names: tuple[str, ...]
     dealer: Dealer
     rest_with: str = ""
+    approved: ApprovedPlan | None = None
 
     def __call__(
         self, to: Recipient, sender: str, known: Known | None, texts: Rendered
@@ -49,8 +53,22 @@ class VariantPicker:
             for name, (text, skip, detail) in zip(self.names, texts, strict=True):
                 if skip is not None:
                     return (text, skip, f"variant {name}: {detail}"), variant, chosen
-            variant, chosen = self.dealer.deal(to, sender), False
+            variant, chosen = self._approved(to, sender, texts), False
+            if variant:
+                self.dealer.count(variant, sender)
+            else:
+                variant = self.dealer.deal(to, sender)
         return texts[self.names.index(variant)], variant, chosen
+
+    def _approved(self, to: Recipient, sender: str, texts: Rendered) -> str:
+        """Return the variant that is approved for a person; empty for none."""
+        if self.approved is None:
+            return ""
+        for name, (text, _, _) in zip(self.names, texts, strict=True):
+            content = Content(to, sender, FIRST_STEP, name, text)
+            if self.dealer.deals(name) and self.approved.has(content):
+                return name
+        return ""
 
 
 def picker(draft: Draft, connection: Connection | None) -> Pick:
@@ -64,7 +82,7 @@ def picker(draft: Draft, connection: Connection | None) -> Pick:
     if before is not None and block_of(before.shares) == block_of(shares):
         left = before.left  # else a changed share would be made up for by new people
     dealer = Dealer(draft.campaign.own_name, shares, left)
-    return VariantPicker(tuple(found), dealer, draft.rest_with)
+    return VariantPicker(tuple(found), dealer, draft.rest_with, draft.approved)
 
 
 def keep_deal(connection: Connection, draft: Draft, pick: Pick) -> None:

@@ -14,6 +14,7 @@ from runner.ledger.messages import plans
 from runner.ledger.messages.plans import PlanWriter
 from runner.ledger.queries import steps
 from runner.message.follow_up import stop_on_text
+from runner.planning.approval import refuse_unapproved, unapproved
 from runner.planning.changes import moved_texts, refuse_changes
 from runner.planning.draft import Draft, refuse_other_name
 from runner.planning.fingerprints import (
@@ -50,11 +51,13 @@ def write_plan(
     renders its rows; `by`: who has it planned.
 
     Raises ChangesError when its files were edited since they were read; and when texts of messages
-    not yet sent differ, or more than a fifth of the queue is gone, and `accept_changes` is off.
+    not yet sent differ, or more than a fifth of the queue is gone, and `accept_changes` is off; and
+    for messages that its approved plan does not have.
     """
     name = draft.campaign.name
     suppressed = ledger.read(plans.suppressed, draft.team_obeyed)
     found = Preview(name, steps=no_steps_counted(draft))
+    found.unapproved = unapproved(draft)
     key, now = prospects_key(draft), clock.now()
     with ledger.writing() as connection:
         # Looked for again: another first run may have been here while this one waited, and
@@ -83,6 +86,7 @@ def write_plan(
             writer.write(chunk)
         found.removed = writer.gone()
         found.steps_removed = steps.removed(connection, row.id, step_names(draft))
+        refuse_unapproved(found.unapproved)
         if not accept_changes:
             refuse_changes([found])
         for told in moved_texts(found):

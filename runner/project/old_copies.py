@@ -213,8 +213,8 @@ def _old(
             hint,
         )
     return OldLedger(
-        f"the ledger that was at {place} is gone: this machine remembers {counted(missing, 'send')} of "
-        f"{', '.join(remembered.campaigns)}",
+        f"the ledger that was at {place} is gone: this machine remembers "
+        f"{counted(missing, 'send')} of {', '.join(remembered.campaigns)}",
         f"{hint}. To start over, if it was only for trying out: run-campaign db forget --state "
         f"{shlex.quote(place)}",
     )

@@ -21,6 +21,7 @@ from runner.ledger.campaigns.brakes import BY_A_PERSON
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.message.account import AccountName
 from runner.message.status import MessageStatus
+from runner.planning.approval import hold_to_plan, refuse_unapproved
 from runner.planning.draft import Draft, known_characters, make_draft, origin_of
 from runner.planning.eta import when_done
 from runner.planning.planner import render_with
@@ -178,11 +179,15 @@ def _rows(
     if any(each.level is Level.ERROR for each in reviewed.open):
         return
     try:
+        draft = hold_to_plan(draft, ())
         render = render_with(draft.texts, characters)
         found = preview(draft, ledger, render, characters, lambda _: None, clock.now())
+        refuse_unapproved(found.unapproved)
     except RunnerError as error:
         yield Check(False, str(error), error.hint)
         return
+    if draft.approved is not None:
+        yield Check(True, f"within the approved plan {draft.approved.path}")
     total, source = found.to_send.total(), draft.audience.table.path
     sent = found.kept[MessageStatus.SENT]
     other = found.kept.total() - sent

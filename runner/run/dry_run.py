@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from runner.ledger.campaigns.brakes import BY_A_PERSON
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.message.account import AccountName
 from runner.pacing.forecast import Forecast
+from runner.planning.approval import approved_plan, refuse_looser, refuse_unapproved
 from runner.planning.changes import refuse_changes
 from runner.planning.draft import known_characters, make_draft, origin_of
 from runner.planning.eta import when_done
@@ -64,6 +65,7 @@ def dry_run(
     only: Collection[str] = (),
     output: Path | None = None,
     choose: Callable[[frozenset[str]], None] | None = None,
+    plans: Sequence[Path] = (),
 ) -> DryRun:
     """Plan campaigns as a run would, against what the ledger knows; asks no API. `output`: the file
     that `see` writes, if any; `choose` is told the ids of those in `only`.
@@ -71,6 +73,7 @@ def dry_run(
     Raises RunnerError as a run would, and for an `output` that a campaign reads.
     """
     campaigns = load(paths)
+    approved = {each.name: approved_plan(each, plans) for each in campaigns}
     location = ledger_location(state, environ, campaigns, live=False)
     previews: list[Preview] = []
     with ExitStack() as stack:
@@ -80,7 +83,7 @@ def dry_run(
         if output is not None:
             refuse_used(output, ledger, paths, option="--output ")
         made = partial(make_draft, new_campaign=new_campaign, rest_with=rest_with)
-        drafts = [made(each, ledger) for each in campaigns]
+        drafts = [replace(made(each, ledger), approved=approved[each.name]) for each in campaigns]
         refusals: list[RunnerError] = []
         warnings: list[str] = []
         now = clock.now()
@@ -120,6 +123,11 @@ def dry_run(
             longest = known_characters(ledger, origin_of(draft), draft.campaign.api.platform)
             render = render_with(draft.texts, longest)
             previews.append(preview(draft, ledger, render, longest, progress, clock.now(), see))
+        for draft, found in zip(drafts, previews, strict=True):
+            with collect_refusal(refusals):
+                if draft.approved is not None:
+                    refuse_looser(draft.campaign, draft.approved)
+                refuse_unapproved(found.unapproved)
         with collect_refusal(refusals):
             if not accept_changes:
                 refuse_changes(previews)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from runner.channels.base import Token
@@ -26,7 +27,8 @@ class Options:
 
     `at` and `token` serve a run against another address (the sandbox); `unpaced` then switches
     limits and schedule off, and progress of a `throwaway` ledger is not kept. `controls_every`: how
-    often people's controls are looked for; `replies_every`: replies are read no more often.
+    often people's controls are looked for; `replies_every`: replies are read no more often;
+    `plans`: files of approved plans.
     """
 
     state: str | None = None
@@ -49,6 +51,7 @@ class Options:
     throwaway: bool = False
     controls_every: float = CONTROL_INTERVAL
     replies_every: float = 0.0
+    plans: tuple[Path, ...] = ()
 
 
 AskToSend = Callable[[Sequence[Preview], Forecast], bool]

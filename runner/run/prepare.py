@@ -19,8 +19,9 @@ from runner.ledger.copies.seen_ledgers import SeenLedger
 from runner.ledger.ledger import Ledger, hold_lane, open_ledger
 from runner.ledger.queries import totals
 from runner.message.status import MessageStatus
+from runner.planning.approval import hold_to_plan, refuse_unapproved
 from runner.planning.changes import refuse_changes
-from runner.planning.draft import Draft, known_characters, make_draft, update_draft
+from runner.planning.draft import Draft, known_characters, make_draft, origin_of, update_draft
 from runner.planning.eta import when_done
 from runner.planning.fingerprints import is_unchanged, refuse_edited
 from runner.planning.planner import Render, render_with
@@ -102,6 +103,7 @@ def prepare(
         campaigns = select_runnable(ledger, campaigns, around.bus, now())
         drafts = [steps.make_draft(campaign, ledger) for campaign in campaigns]
         if steps.plans:
+            drafts = _hold_to_plans(drafts, options)
             for warning in never_open(drafts, now()):
                 around.tell(warning)
             yes, confirm = options.yes, around.confirm
@@ -110,12 +112,32 @@ def prepare(
                 yield None
                 return
             refuse_unknown(drafts, ledger, options.only)
+            _refuse_unapproved(drafts, ledger, around)
         teams = around.run(authenticate(drafts, tokens, ledger, around.clock, around.bus))
         steps.hold(held, ledger, teams, around, wait=options.wait)
         files = [draft.files for draft in drafts]
         run = PreparedRun(ledger, options, around, seen, before, list(campaigns), teams, files)
         run.leave_out_stopped()
         yield run
+
+
+def _hold_to_plans(drafts: Sequence[Draft], options: Options) -> list[Draft]:
+    """Return drafts with the plans that they are held to, as these stand now. Raises ChangesError
+    where limits are looser than approved."""
+    elsewhere = options.at is not None
+    return [hold_to_plan(draft, options.plans, elsewhere=elsewhere) for draft in drafts]
+
+
+def _refuse_unapproved(drafts: Sequence[Draft], ledger: Ledger, around: Surroundings) -> None:
+    """Raise ChangesError for messages that are not approved, before the API is asked anything."""
+    for draft in drafts:
+        now = around.clock.now()
+        longest = known_characters(ledger, origin_of(draft), draft.campaign.api.platform)
+        if draft.approved is not None and not is_unchanged(draft, ledger, longest, now):
+            render = render_with(draft.texts, longest)
+            progress = report_rows(draft.campaign.name, around.clock, around.bus)
+            found = preview(draft, ledger, render, longest, progress, now)
+            refuse_unapproved(found.unapproved)
 
 
 def read_tokens(
@@ -169,6 +191,7 @@ class PreparedRun:
         self.leave_out_stopped()
         for team in self.teams:
             drafts = [update_draft(draft, self.ledger) for draft in team.drafts]
+            drafts = _hold_to_plans(drafts, self.options)
             team.drafts = [replace(draft, lane=team.lane_id) for draft in drafts]
         rows = [draft.row for draft in self.drafts if draft.row is not None]
         release_guards(self.ledger, rows, self.around.bus, self.around.clock.now())
@@ -232,6 +255,7 @@ class PreparedRun:
             counted.host, counted.handles = _host_of(each.draft.campaign), each.team.handles
             found.append(counted)
             queues.append((each.draft, counted.waiting))
+            refuse_unapproved(counted.unapproved)
         if not self.options.accept_changes:
             refuse_changes(found)
         if not any(each.adds or each.chosen for each in found):

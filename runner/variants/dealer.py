@@ -27,18 +27,32 @@ class Dealer:
 
     def deal(self, recipient: tuple[str, ...], sender: str) -> str:
         """Return the variant of one more person of a sender."""
-        places = self.left.get(sender)
-        if not places:
-            places = self.left[sender] = dict(self._block)
+        places = self._places(sender)
         said = json.dumps([self._seed, *recipient], ensure_ascii=False)
         drawn = int.from_bytes(hashlib.sha256(said.encode()).digest()[:8])
         variant = [name for name, count in places.items() for _ in range(count)][
             drawn % sum(places.values())
         ]
-        places[variant] -= 1
-        if not places[variant]:
-            del places[variant]
+        self.count(variant, sender)
         return variant
+
+    def count(self, variant: str, sender: str) -> None:
+        """Take a place of a sender's block for a person who has a variant, if there is one left."""
+        places = self._places(sender)
+        if variant in places:
+            places[variant] -= 1
+            if not places[variant]:
+                del places[variant]
+
+    def deals(self, variant: str) -> bool:
+        """Return whether a variant is dealt to anybody."""
+        return variant in self._block
+
+    def _places(self, sender: str) -> dict[str, int]:
+        places = self.left.get(sender)
+        if not places:
+            places = self.left[sender] = dict(self._block)
+        return places
 
 
 def block_of(shares: Mapping[str, int]) -> dict[str, int]:

@@ -120,11 +120,13 @@ def test_a_schedule(tmp_path: Path) -> None:
     ("line", "told"),
     [
         ("nmae: x", "F:4: nmae: unknown key; did you mean name?"),
-         ("xyzzy: x", "F:4: xyzzy: unknown key; known here: name, extends, locked, api, senders, "
-         "prospects, accept, suppress, contact_once_in, skip_known, tag, message, steps, "
+         ("xyzzy: x", "F:4: xyzzy: unknown key; known here: name, extends, locked, "
+         "require_plan, api, senders, prospects, accept, suppress, contact_once_in, "
+         "skip_known, tag, message, steps, "
          "stop_on, schedule, limits, retry, guard, replies"),
-         ("path: x", "F:4: path: unknown key; known here: name, extends, locked, api, senders, "
-         "prospects, accept, suppress, contact_once_in, skip_known, tag, message, steps, "
+         ("path: x", "F:4: path: unknown key; known here: name, extends, locked, "
+         "require_plan, api, senders, prospects, accept, suppress, contact_once_in, "
+         "skip_known, tag, message, steps, "
          "stop_on, schedule, limits, retry, guard, replies"),
         ("schedule: {timezone: UTC, start: x}", "F:4: schedule.start: is not a local time; "
          "write one such as 2026-03-02 09:00, and its zone as timezone:"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.campaign.bases.merged import in_full, merge
-from runner.campaign.paths import PlacedText, parse_path
+from runner.campaign.paths import PlacedText, parse_path, tidy
 from runner.campaign.yaml_document import Document, Unquoted, Whole, read_document, read_text
 from runner.campaign.yaml_errors import shown
 from runner.errors import CampaignError, Problem
@@ -73,19 +73,10 @@ def _base_path(child: Document, path: Path) -> Path:
         written = f"`{shown(said.source)}` " if isinstance(said, Unquoted | Whole) else ""
         raise _refusal(child, f"{written}is not a file name", "write a path, relative to this file")
     try:
-        return _tidy(parse_path(said, path.parent))
+        return tidy(parse_path(said, path.parent))
     except ValueError as error:
         what, _, instead = str(error).partition("; ")
         raise _refusal(child, what, instead) from None
-
-
-def _tidy(path: Path) -> Path:
-    """Return `campaigns/../teams/a.yaml` as `teams/a.yaml`, where that is the same file."""
-    short = Path(os.path.normpath(path))
-    try:
-        return short if short.samefile(path) else path
-    except (OSError, ValueError):
-        return path
 
 
 def _refuse_cycle(child: Document, files: Sequence[SourceFile], at: Path) -> None:

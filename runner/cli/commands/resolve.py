@@ -194,7 +194,9 @@ def _ask_the_api(call: Invocation, campaign: Path, state: str | None) -> None:
     def run(around: Surroundings) -> RunResult:
         return settle_now(campaign, Options(state=state), around)
 
-    result = run_with_display(call, (campaign,), run, said | {"limit": None, "only": ()})
+    result = run_with_display(
+        call, (campaign,), run, said | {"limit": None, "only": (), "plans": ()}
+    )
     if result.interrupted:
         raise KeyboardInterrupt
 

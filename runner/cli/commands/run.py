@@ -105,6 +105,7 @@ def command(
             as_json=as_json,
             output=output,
             verbose=said["verbose"],
+            plans=said["plans"],
         )
     if sandbox and days is not None:
         from runner.cli.rehearsal.days import rehearse_days

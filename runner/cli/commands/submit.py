@@ -14,6 +14,7 @@ from runner.cli.options import (
     accept_option,
     campaigns_argument,
     examples,
+    plan_option,
     rest_with_option,
     state_option,
 )
@@ -54,6 +55,7 @@ from runner.terminal.display import open_display
     help="These files are a campaign of their own, though known under another name.",
 )
 @rest_with_option
+@plan_option
 @click.option(
     "--accept-old-ledger",
     is_flag=True,
@@ -71,6 +73,7 @@ def command(
     accept_changes: bool,
     new_campaign: bool,
     rest_with: str,
+    plans: tuple[Path, ...],
     accept_old_ledger: bool,
     yes: bool,
     state: str | None,
@@ -89,6 +92,7 @@ def command(
         new_campaign=new_campaign,
         rest_with=rest_with,
         accept_old_ledger=accept_old_ledger,
+        plans=plans,
     )
     return hand_in(call, campaigns, options, start)
 

@@ -92,7 +92,7 @@ def command(
         options = Options(state=state)
         return run_test(campaign, to, row, options, around, agree, variant=variant, step=step)
 
-    said = QUIET | {"yes": True, "limit": None, "only": ()}
+    said = QUIET | {"yes": True, "limit": None, "only": (), "plans": ()}
     result = run_with_display(call, (campaign,), run, said)
     if result.declined:
         click.echo("nothing was sent")

@@ -35,7 +35,8 @@ def refuse_changes(previews: Sequence[Preview]) -> None:
         if found.removed > queue * GONE:
             raise ChangesError(
                 f"{found.campaign}: {number(found.removed)} of "
-                f"{counted(queue, 'queued recipient')} {'is' if found.removed == 1 else 'are'} gone from the prospects file, or not "
+                f"{counted(queue, 'queued recipient')} "
+                f"{'is' if found.removed == 1 else 'are'} gone from the prospects file, or not "
                 "selected any more",
                 "run with --accept-changes if that is meant: they will not be written to",
             )

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Select,
     case,
     exists,
+    false,
     func,
     literal_column,
     select,
@@ -31,7 +32,7 @@ from runner.ledger.messages.eligibility import (
 from runner.ledger.messages.follow_up_claims import is_heard
 from runner.ledger.messages.suppression import is_suppressed
 from runner.ledger.rehearsals import lane_name
-from runner.ledger.schema import attempt, campaign, message, status_is
+from runner.ledger.schema import attempt, campaign, feed, message, status_is
 from runner.ledger.statements import Prepared, each_of, given, texts_of
 from runner.message.prospect import Recipient
 from runner.message.status import OPEN, MessageStatus
@@ -273,11 +274,25 @@ def _waiting_to_follow(
 ) -> list[SenderQueue]:
     """Return the queue of follow-ups: those before which no reply has to be read any more, and the
     others."""
-    heard, due = is_heard(), message.c.not_before
-    found = _waiting(connection, (*free, IS_FOLLOW_UP, heard), due, only, lane)
-    later = _waiting(connection, (*free, IS_FOLLOW_UP, ~heard), due, only, lane)
-    found += [replace(each, unheard=True) for each in later]
-    return [replace(each, follows=True) for each in found]
+    read_at = select(feed.c.read_at).where(feed.c.lane == given("lane")).scalar_subquery()
+    # The time first: most come later than the last reading, and is_heard costs several look-ups.
+    heard = case((message.c.not_before >= read_at, false()), else_=is_heard()).label("heard")
+    each = message.c
+    wanted = select(each.id, each.sender, each.campaign, each.zone, each.not_before, heard)
+    if only:
+        wanted = wanted.where(message.c.recipient.in_(only))
+    one = wanted.where(*free, IS_FOLLOW_UP).subquery().c
+    group = (one.sender, one.campaign, one.zone)
+    figures = func.count(), func.min(one.not_before), func.min(one.id), func.max(one.id)
+    counted = (
+        select(one.heard, *group, *figures)
+        .group_by(one.heard, *group)
+        .order_by(one.heard.desc(), *group)
+    )
+    return [
+        replace(SenderQueue(*found), unheard=not told, follows=True)
+        for told, *found in connection.execute(counted, {"lane": lane})
+    ]
 
 
 def _waiting(
@@ -285,7 +300,6 @@ def _waiting(
     among: Collection[ColumnElement[bool]],
     due: ColumnElement[float],
     only: Collection[str],
-    lane: str = "",
 ) -> list[SenderQueue]:
     group = (message.c.sender, message.c.campaign, message.c.zone)
     wanted = (
@@ -302,7 +316,7 @@ def _waiting(
     )
     if only:
         wanted = wanted.where(message.c.recipient.in_(only))
-    return [SenderQueue(*row) for row in connection.execute(wanted, {"lane": lane})]
+    return [SenderQueue(*row) for row in connection.execute(wanted)]
 
 
 def zones(connection: Connection, id: int) -> set[str]:

@@ -13,6 +13,7 @@ from runner.ledger.campaigns import submissions
 from runner.ledger.campaigns.audit import DASHBOARD
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages.decisions import RETRYABLE
+from runner.ledger.messages.follow_ups import TO_COME
 from runner.ledger.queries import search, totals
 from runner.ledger.queries.message_lists import MessageDetail
 from runner.message.status import MessageStatus
@@ -150,10 +151,11 @@ def _ask_add(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
     if not id:
         raise LookupError("nobody")
     found = ledger.read(search.search, id, app.clock, within=0).rows
-    waiting = sum(each.recipient == id and each.status is _S.QUEUED for each in found)
+    waiting = sum(each.recipient == id and each.status in TO_COME for each in found)
+    wait, are = ("waits", "is") if waiting == 1 else ("wait", "are")
     lines = [
         f"No campaign of this ledger writes to {id} any more.",
-        f"{messages(waiting)} that wait for them are taken out of the queue.",
+        f"{messages(waiting)} that {wait} for them {are} taken out of the queue.",
     ]
     kept = {"id": id, **{key: fields[key] for key in ("id_type", "platform") if key in fields}}
     return Question(

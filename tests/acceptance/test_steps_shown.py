@@ -116,3 +116,12 @@ def test_an_edit_between_steps_is_told_before_anything_changes(project: Project)
         "cancelled 4 queued and waiting messages"
         in project.ok("cancel", project.campaign, "--yes").out
     )
+
+
+def test_all_that_is_kept_has_its_durations_as_seconds(project: Project) -> None:
+    [ada] = people(1)
+    project.write([ada], more='steps: [{name: nudge, after: 3d, text: "{{ first_name }}?"}]\n')
+    project.ok(project.campaign, "--yes", "--until-idle")
+    [told] = project.ok("who", ada, "--json").json
+    nudge = told["records"]["message"][1]
+    assert (nudge["after"], nudge["held"]) == (3 * 86400.0, 0.0)

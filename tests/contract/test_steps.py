@@ -319,6 +319,19 @@ def test_nothing_lets_steps_of_an_erased_person_go_on(spring: StepCampaign) -> N
     assert left == [S.SENT, S.SKIPPED, S.SKIPPED]
 
 
+def test_late_truth_queues_nothing_for_an_erased_person(spring: StepCampaign) -> None:
+    spring.claim()
+    id = spring.rows()["1"].id
+    spring.end(evidence=E.REJECTED, reason="blocked")
+    person = spring.ledger.read(known_as, {"1"})
+    spring.ledger.write(erasure.erase, person, 30.0, by="bob", via="cli", count=1)
+    late = Result(id, 1, E.ACCEPTED, 40.0, message_id="late", thread_id="late")
+    spring.ledger.write(outcomes.record, [late])
+    with spring.ledger.reading() as connection:
+        left = connection.execute(select(message.c.status).order_by(message.c.id)).scalars().all()
+    assert left == [S.SENT, S.SKIPPED, S.SKIPPED]
+
+
 def test_a_step_that_comes_after_an_answer_is_not_made_for_them(spring: StepCampaign) -> None:
     spring.send(at=10.0)
     spring.reply(20.0)

@@ -186,7 +186,7 @@ def _lines(
 
 def _wish_in_words(each: Replied) -> str:
     if each.out_at is not None:
-        return f"opted out: “{safe(each.words)}”"
+        return f"opted out: “{safe(each.words)}”" if each.words else "opted out"
     return "to be read by a person" if each.unsure else ""
 
 

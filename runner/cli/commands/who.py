@@ -68,7 +68,8 @@ def _lines(story: Story, now: float) -> Iterable[str]:
         yield f"  {_told(each, now)}"
         yield from text_lines(each.message.text)
         for answer in each.answers:
-            wish = {"opt_out": f"opted out: “{safe(answer.words)}”", "unsure": "to be read"}
+            words = f": “{safe(answer.words)}”" if answer.words else ""  # erased with the person
+            wish = {"opt_out": f"opted out{words}", "unsure": "to be read"}
             told = wish.get(answer.wish, "")
             yield f"    answered {moment(answer.at, now)}" + (f", {told}" if told else "")
 

@@ -276,13 +276,17 @@ def as_json(found: Records, person: Person, names: Mapping[int, str]) -> dict[st
     return told
 
 
+_DURATIONS = ("after", "held")
+"""Columns that are seconds, no times."""
+
+
 def _row_as_json(
     table: Table, row: Any, person: Person, names: Mapping[int, str]
 ) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for column in table.c:
         value = row._mapping[column.name]
-        if isinstance(column.type, Float):
+        if isinstance(column.type, Float) and column.name not in _DURATIONS:
             value = iso(value) if value else None
         elif isinstance(value, bytes):
             value = value.decode("utf-8", errors="replace")

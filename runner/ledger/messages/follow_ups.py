@@ -2,7 +2,7 @@
 
 A follow-up stands as the message before it does: it waits while that may still be sent, is queued
 once it is sent, and is skipped when it ends otherwise. `follow` makes that so, in the transaction
-in which the message before has moved.
+in which the message before has moved. Those of erased people stay as they are.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 
+from runner.ledger import erased
 from runner.ledger.schema import campaign, inbound, message
 from runner.message.erased import is_placeholder
 from runner.message.follow_up import ENDS, StopOn
@@ -115,7 +116,7 @@ def _follow_once(connection: Connection, these: ColumnElement[bool]) -> list[int
     rows = connection.execute(
         select(message.c.id, *before)
         .join(before_it, IS_BEFORE)
-        .where(these, message.c.previous != "", _OUT_OF_STEP)
+        .where(these, message.c.previous != "", _OUT_OF_STEP, ~erased.is_erased())
         .order_by(message.c.id)
     ).all()
     if rows:

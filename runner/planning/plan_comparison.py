@@ -11,12 +11,15 @@ from runner.planning.approval import ApprovedPlan, differing
 from runner.planning.ceilings import ceiling_text, looser_than
 
 
-def compare_plans(old: ApprovedPlan | None, new: ApprovedPlan) -> str:
+def compare_plans(old: ApprovedPlan | None, new: ApprovedPlan, power: str = "") -> str:
     """Return what a plan would let a campaign do that `old` does not, and what it no longer does.
-    Both have one key. `old`: None before the first plan."""
+    Both have one key. `old`: None before the first plan; `power`: what a comparison of variants can
+    show, empty without any."""
     lines = [f"## Plan of {_plain(new.campaign)}", ""]
     parts = [*_numbers(old, new), *_limits(old, new), *_texts(old, new)]
-    return "\n".join([*lines, *(parts or ["Nothing differs from the approved plan."])]) + "\n"
+    parts = parts or ["Nothing differs from the approved plan."]
+    told = ["", f"Variants: {power}."] if power else []
+    return "\n".join([*lines, *parts, *told]) + "\n"
 
 
 def _numbers(old: ApprovedPlan | None, new: ApprovedPlan) -> Iterator[str]:

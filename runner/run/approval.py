@@ -32,12 +32,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MadePlan:
-    """A plan to be approved. `skipped`: rows that are not in it, by reason."""
+    """A plan to be approved. `skipped`: rows that are not in it, by reason; `power`: what a
+    comparison of its variants can show, in words, empty without any."""
 
     plan: ApprovedPlan
     findings: list[Finding]
     skipped: Mapping[str, int]
     place: str | None  # of the ledger, None when there is none yet
+    power: str = ""
 
 
 def make_plan(
@@ -88,7 +90,7 @@ def make_plan(
         counted = preview(draft, ledger, render, longest, progress, clock.now(), see)
         plan = maker.plan(campaign, _sources(campaign))
         place = ledger.place if ledger else None
-        return MadePlan(plan, list(found.findings), counted.skipped, place)
+        return MadePlan(plan, list(found.findings), counted.skipped, place, counted.power)
 
 
 def _sources(campaign: Campaign) -> dict[str, str]:

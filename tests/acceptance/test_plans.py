@@ -282,6 +282,8 @@ def test_variants_are_those_of_the_plan_whoever_is_gone(project: Project) -> Non
     variants = {"variants": {"plain": {"text": TEXT}, "question": {"text": f"{TEXT}?"}}}
     edit(project, f"message: {json.dumps(TEXT)}", f"message: {json.dumps(variants)}")
     assert approve(project)["counts"]["variants"] == {"plain": 15, "question": 15}
+    shown = project.ok("plan", project.campaign, "--diff", plan_of(project)).all
+    assert shown.count("for 10 % against 15 % you need 683 each") == 2  # on the page and beside it
     head, *rows = rows_of(project)
     write_rows(project, [head, *reversed(rows[3:])])
     send(project)

@@ -88,7 +88,7 @@ def test_what_is_to_come_is_told_before_at_the_end_and_in_every_list(project: Pr
     assert "nothing to send now, then 2 follow-ups at most" in idle
     assert "2 follow-ups to come to those who do not answer, the next due " in idle
     assert "taken out of the queue: 1 " in project.ok("suppress", "add", ids[1]).all
-    assert "cancelled 1 queued messages" in project.ok("cancel", project.campaign, "--yes").out
+    assert "cancelled 1 queued message\n" in project.ok("cancel", project.campaign, "--yes").out
 
 
 def test_an_edit_between_steps_is_told_before_anything_changes(project: Project) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ from runner.message.status import MessageStatus
 from runner.project.move_ledger import move
 from runner.project.old_copies import allow_changes, remember_erased
 from tests.postgresql import FOLDER
+from tests.postgresql import new_database as make_database
 from tests.support import (
     LANE,
     SENDER,
@@ -374,7 +375,18 @@ def holding(files: dict[str, bytes], words: Collection[str]) -> list[tuple[str, 
     ]
 
 
-def test_no_file_of_the_ledger_has_a_byte_of_them_left(ledger: Ledger) -> None:
+@pytest.fixture(params=["sqlite", "postgres"])
+def untouched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    """A ledger whose files have never held another one: what that has left is looked for, too."""
+    location = str(tmp_path / "state.db")
+    if request.param == "postgres":
+        location = make_database(request.getfixturevalue("postgres"))
+    with open_ledger(location) as opened:
+        yield opened
+
+
+def test_no_file_of_the_ledger_has_a_byte_of_them_left(untouched: Ledger) -> None:
+    ledger = untouched
     marks = marked(ledger)
     words = [*marks.values(), ID, OTHER_ID, HANDLE, CONTACT, THREAD]
     stirred(ledger)

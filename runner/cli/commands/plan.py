@@ -93,13 +93,15 @@ def command(
             "name another file",
         )
     if old is not None:
-        click.echo(compare_plans(approved, found.plan), nl=False)
+        click.echo(compare_plans(approved, found.plan, found.power), nl=False)
     if output is not None:
         with replacing(output) as partial:
             partial.write_text(found.plan.text(), encoding="utf-8", errors="replace")
         counts = found.plan.counts
         told = f"{number(counts['messages'])} messages to {number(counts['people'])} people"
         click.echo(f"written: {safe(str(output))}: {told}", err=True)
+    if found.power:
+        click.echo(f"variants: {found.power}", err=True)
     ledger = found.place or "none yet"
     click.echo(f"ledger: {safe(ledger)}", err=True)
     if skipped := sum(found.skipped.values()):

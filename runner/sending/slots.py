@@ -75,6 +75,8 @@ class SendSlots:
             give_up.cancel()
             if start is not None:
                 start.cancel()
+            if waiter in self._early:  # turned back before its time
+                self._early.remove(waiter)
         if slot is not None and self.holds_back(sender, campaign, recipient):
             slot.release()
             return None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -233,7 +233,7 @@ def _keys_at(loc: Loc) -> list[str]:
         elif isinstance(part, str):
             annotation = model.model_fields[part].annotation
             model = _model_in(annotation)
-            is_name = "dict[" in str(annotation)
+            is_name = any(get_origin(each) is dict for each in (annotation, *get_args(annotation)))
         elif model is Suppress:  # the list itself, in its short form
             model = SuppressList
     return [info.alias or name for name, info in model.model_fields.items()]

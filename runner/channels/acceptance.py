@@ -36,12 +36,8 @@ def _odd(body: Mapping[str, object], answer: Mapping[str, object]) -> Iterator[s
     for said in (message.get("accountLinkId"), thread.get("accountLinkId")):
         if said is not None and sender is not None and text_id(said) != sender:
             yield "from another account link"
-    asked_in = target.get("threadId")
-    for said in (message.get("threadId"), thread.get("id")):
-        if said is not None and asked_in is not None and text_id(said) != asked_in:
-            yield "in another thread"
-    its, known = message.get("threadId"), thread.get("id")
-    if its is not None and known is not None and text_id(its) != text_id(known):
+    threads = (target.get("threadId"), message.get("threadId"), thread.get("id"))
+    if len({text_id(each) for each in threads if each is not None}) > 1:
         yield "in another thread"
     prospect = as_map(thread.get("prospect"))
     for said, asked in (

@@ -192,6 +192,23 @@ def any_campaign_argument(function: F) -> F:
     )(function)
 
 
+def people_arguments(function: F) -> F:
+    """Add what names people: ids, and a file of many."""
+    options = (
+        click.argument("ids", nargs=-1, metavar="[ID...]"),
+        click.option(
+            "--file",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="Also the people of a table, or of a plain list of ids.",
+        ),
+        click.option("--id", "column", metavar="COLUMN", help="The column of FILE with the ids."),
+    )
+    for option in reversed(options):  # in the help they stand as here
+        function = option(function)
+    return function
+
+
 def kind_options(function: F) -> F:
     """Add the options that say what kind of ids are given."""
     for option in (

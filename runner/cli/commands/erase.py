@@ -11,7 +11,7 @@ import click
 
 from runner.cli.invocation import Invocation
 from runner.cli.ledger import ledger_to_change, ledger_to_read
-from runner.cli.options import examples, kind_options, state_option
+from runner.cli.options import examples, kind_options, people_arguments, state_option
 from runner.clock import SystemClock
 from runner.control import erasure
 from runner.control.campaigns import user
@@ -40,14 +40,7 @@ NOT_WHOLLY = 4
         "run-campaign erase --check 9184620175530281101",
     ),
 )
-@click.argument("ids", nargs=-1, metavar="[ID...]")
-@click.option(
-    "--file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Also the people of a table, or of a plain list of ids.",
-)
-@click.option("--id", "column", metavar="COLUMN", help="The column of FILE with the ids.")
+@people_arguments
 @click.option("--check", is_flag=True, help="Only look for them, in all tables and files.")
 @click.option(
     "--out",

@@ -16,7 +16,7 @@ from runner.cli.ledger import (
     people_in_ledger,
     tell_erased,
 )
-from runner.cli.options import examples, kind_options, state_option
+from runner.cli.options import examples, kind_options, people_arguments, state_option
 from runner.cli.output import json_text, table
 from runner.clock import SystemClock, iso
 from runner.control import holds as control_holds
@@ -39,14 +39,7 @@ if TYPE_CHECKING:
         "run-campaign hold --list",
     ),
 )
-@click.argument("ids", nargs=-1, metavar="[ID...]")
-@click.option(
-    "--file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Also the people of a table, or of a plain list of ids.",
-)
-@click.option("--id", "column", metavar="COLUMN", help="The column of FILE with the ids.")
+@people_arguments
 @click.option(
     "--until",
     metavar="DATE",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, select, text
 
@@ -24,19 +25,10 @@ def known_among(
     return {each.recipient: each for each in map(_read, found)}
 
 
-def _read(row: tuple[object, ...]) -> Acquaintance:
+def _read(row: Sequence[Any]) -> Acquaintance:
     recipient, asked_at, contact, state, assignee, status, tags, talk = row
-    told = json.loads(str(talk)) if talk else None
-    return Acquaintance(
-        str(recipient),
-        float(asked_at),  # type: ignore[arg-type]
-        str(contact),
-        str(state),
-        str(assignee),
-        str(status),
-        tuple(json.loads(str(tags))),
-        None if told is None else Talk(*told),
-    )
+    told = tuple(json.loads(tags)), Talk(*json.loads(talk)) if talk else None
+    return Acquaintance(recipient, asked_at, contact, state, assignee, status, *told)
 
 
 _AMONG = Prepared(

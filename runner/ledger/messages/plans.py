@@ -30,6 +30,7 @@ from runner.errors import LedgerError
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.locks import lock_campaign, lock_plans
 from runner.ledger.messages import follow_ups
+from runner.ledger.messages.follow_ups import TO_COME
 from runner.ledger.messages.suppression import opted_out
 from runner.ledger.schema import campaign, message, opt_out, row_skip, status_is, suppression
 from runner.ledger.statements import (
@@ -220,9 +221,8 @@ class PlanWriter:
         self._connection.execute(
             update(message)
             .where(
-                *self._gone(_S.QUEUED, _S.WAITING, _S.SKIPPED),
-                message.c.status.in_((_S.QUEUED, _S.WAITING))
-                | (message.c.reason == SkipReason.CONTACTED),
+                *self._gone(*TO_COME, _S.SKIPPED),
+                message.c.status.in_(TO_COME) | (message.c.reason == SkipReason.CONTACTED),
             )
             .values(
                 status=_S.SKIPPED,
@@ -253,7 +253,7 @@ class PlanWriter:
     def gone(self) -> int:
         """Count the recipients with something to come that this plan has not seen."""
         people = func.count(message.c.recipient.distinct())
-        counted = select(people).where(*self._gone(_S.QUEUED, _S.WAITING))
+        counted = select(people).where(*self._gone(*TO_COME))
         return self._connection.execute(counted).scalar_one()
 
     def _gone(self, *statuses: MessageStatus) -> tuple[Any, ...]:

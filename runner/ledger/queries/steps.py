@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Integer, cast, func, literal_column, select
@@ -95,9 +95,7 @@ def _with_next(connection: Connection, id: int, step: StepFigures) -> StepFigure
     ).one_or_none()
     if row is None:
         return step
-    return StepFigures(
-        step.name, step.previous, step.after, step.counts, step.skipped, row[0], row[1]
-    )
+    return replace(step, next_at=row.not_before, why=row.detail)
 
 
 def _in_order(found: dict[str, StepFigures]) -> list[StepFigures]:

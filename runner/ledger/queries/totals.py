@@ -16,6 +16,7 @@ from sqlalchemy import (
 
 from runner.ledger.messages import holds
 from runner.ledger.messages.eligibility import IS_QUEUED
+from runner.ledger.messages.follow_ups import TO_COME
 from runner.ledger.messages.suppression import is_of_others
 from runner.ledger.schema import message, opt_out, row_skip, status_is, suppression
 from runner.ledger.statements import Prepared, each_of, given, texts_of
@@ -86,7 +87,7 @@ def counts(connection: Connection, id: int) -> dict[MessageStatus, int]:
 
 def people_to_come(connection: Connection, id: int) -> int:
     """Count the people of a campaign for whom something is queued or waits."""
-    to_come = message.c.status.in_((_S.QUEUED, _S.WAITING))
+    to_come = message.c.status.in_(TO_COME)
     people = select(func.count(message.c.recipient.distinct()))
     return connection.execute(people.where(message.c.campaign == id, to_come)).scalar_one()
 
@@ -94,7 +95,7 @@ def people_to_come(connection: Connection, id: int) -> int:
 def follow_ups_to_come(connection: Connection, id: int) -> int:
     """Count the follow-ups of a campaign that wait, or have their time running."""
     wanted = select(func.count()).select_from(message)
-    to_come = message.c.status.in_((_S.QUEUED, _S.WAITING))
+    to_come = message.c.status.in_(TO_COME)
     return connection.execute(
         wanted.where(message.c.campaign == id, to_come, message.c.previous != "")
     ).scalar_one()

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Collection
 from typing import NamedTuple
 
-from sqlalchemy import Connection, distinct, func, select
+from sqlalchemy import ColumnElement, Connection, distinct, func, select
 
+from runner.ledger.messages.follow_ups import TO_COME
 from runner.ledger.queries.replied import IS_REPLY
 from runner.ledger.schema import inbound, message, status_is
 from runner.message.plan import FIRST_STEP
@@ -48,7 +49,7 @@ def followed(connection: Connection, campaign: int) -> dict[str, int]:
             *of_same,
             message.c.campaign == campaign,
             message.c.previous != "",
-            message.c.status.in_((_S.QUEUED, _S.WAITING)),
+            message.c.status.in_(TO_COME),
         )
         .group_by(first.c.variant)
         .order_by(first.c.variant)
@@ -87,7 +88,7 @@ def dealt(connection: Connection, campaign: int) -> Dealt:
     return found
 
 
-def _compared(campaign: int, variants: Collection[str]):  # type: ignore[no-untyped-def]
+def _compared(campaign: int, variants: Collection[str]) -> tuple[ColumnElement[bool], ...]:
     return (
         message.c.campaign == campaign,
         message.c.step == FIRST_STEP,

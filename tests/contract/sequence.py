@@ -125,6 +125,11 @@ class StepCampaign:
         """Read the replies to their end."""
         self.ledger.write(replies.record, Batch(LANE, at, heard, None, read_up_to=at))
 
+    def read_threads(self, at: float) -> None:
+        """Read the threads that have to be read themselves: nothing new is in them."""
+        for thread in self.ledger.read(feeds.to_read_back, LANE, 100):
+            self.ledger.write(replies.record, Batch(LANE, at, thread=thread))
+
     def due(self, now: float) -> list[tuple[str, str]]:
         """(recipient, step) of what may be begun now, first messages last."""
         found = [

@@ -58,6 +58,7 @@ class Play:
 
     def read(self) -> None:
         self.of.read_up_to(self.now)
+        self.of.read_threads(self.now)
 
     def answer(self) -> None:
         id = self.data.draw(st.sampled_from(PEOPLE))

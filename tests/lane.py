@@ -23,7 +23,7 @@ from runner.pacing.pacer import Pacer, make_pacer
 from runner.schedule import Hours
 from runner.sending.controls.guard import GuardLimits
 from runner.sending.controls.message_limit import MessageLimit
-from runner.sending.drive import drive_lane
+from runner.sending.drive import drive_lane, restore_limits
 from runner.sending.lane import Lane, Settings
 from tests.databases import put_new_ledger
 from tests.pacing import limits, sender
@@ -112,6 +112,7 @@ class Setting:
             lane = replace(lane, **changes)
         self.before(lane, clock)
         began = clock.boot()
+        await restore_limits(lane)
         await drive_lane(lane)
         left = len(asyncio.all_tasks()) - 1
         return Told(lane, clock.boot() - began, left, events)

@@ -207,14 +207,20 @@ def claim_one(ledger: Ledger, intent: SendRequest) -> int:
     return number
 
 
-def hand_in(ledger: Ledger, row: CampaignRow, lane: str = LANE, at: float = 5.0) -> None:
+def hand_in(
+    ledger: Ledger,
+    row: CampaignRow,
+    lane: str = LANE,
+    at: float = 5.0,
+    file: str = "senders: [a]\n",
+) -> None:
     ledger.write(
         submissions.submit,
         row.name,
         lane_id=lane,
         token_env="ACME",
         path="/srv/spring.yaml",
-        file="senders: [a]\n",
+        file=file,
         start="2026-12-01T09:00",
         suppressed={"9", "7"},
         at=at,

@@ -141,7 +141,7 @@ async def _drive(prepared: PreparedRun, run: int) -> list[Lane]:
     driven: list[Lane] = []
     limit = MessageLimit(options.limit)  # of all lanes together
     opened = [
-        team.open_lane(
+        await team.open_lane(
             team.drafts,
             ledger,
             run,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 from collections.abc import Collection, Mapping, Sequence
@@ -29,6 +30,7 @@ from runner.replies.settings import ReplySettings
 from runner.restored_pacer import restore_pacer
 from runner.sending.controls.guard import GuardLimits
 from runner.sending.controls.message_limit import MessageLimit
+from runner.sending.drive import restore_limits
 from runner.sending.inbox.acquaintance_check import AcquaintanceCheck
 from runner.sending.inbox.tagger import Tagger
 from runner.sending.lane import Lane, Settings
@@ -71,7 +73,7 @@ class TeamCampaigns:
         team = (identity.lane_id, identity.origin, identity.team)
         return cls(*team, token, [], {}, server_ahead=identity.server_ahead)
 
-    def open_lane(
+    async def open_lane(
         self,
         driven: Sequence[Driven],
         ledger: Ledger,
@@ -85,10 +87,11 @@ class TeamCampaigns:
         idle_after: float | None = None,
         undisturbed: bool = False,
     ) -> Lane:
-        """Take the lane: from here on every earlier owner is fenced. Needs a running loop."""
+        """Take the lane: from here on every earlier owner is fenced, and its limits remember what
+        was used of them."""
         campaigns = [each.campaign for each in driven]
         for campaign in campaigns:
-            _presume_sent(campaign, ledger, run)
+            await asyncio.to_thread(_presume_sent, campaign, ledger, run)
         meter = RequestMeter(clock)
         timeout = max(campaign.retry.timeout for campaign in campaigns)
         concurrency = min(campaign.limits.concurrency for campaign in campaigns)
@@ -149,7 +152,7 @@ class TeamCampaigns:
             clock=clock,
             bus=bus,
             run=run,
-            epoch=ledger.write(lanes.take_lane, self.lane_id, run),
+            epoch=await asyncio.to_thread(ledger.write, lanes.take_lane, self.lane_id, run),
             campaigns={
                 each.row.id: replace(settings(each, ledger), acquaintances=check_for(each.campaign))
                 for each in driven
@@ -174,6 +177,7 @@ class TeamCampaigns:
                 self.taggers.append((lane, Tagger(people, each.row.id, name, tag, per_minute)))
         for sender, why in self.unfit.items():
             lane.stops.stop_sender(sender, why)
+        await restore_limits(lane)
         return lane
 
     async def close(self) -> None:

@@ -20,17 +20,15 @@ from runner.sending.reconciler import Reconciler
 
 
 async def drive_lane(lane: Lane, *, sends: bool = True) -> None:
-    """Drive a lane that this run owns until nothing is due, its limit is reached, or it ends.
-    `sends=False`: only what is in doubt is settled.
+    """Drive a lane that this run owns, and whose limits are restored, until nothing is due, its
+    limit is reached, or it ends. `sends=False`: only what is in doubt is settled.
 
     Raises the lane's error: LedgerError, Fenced, ForeignKeyUse, ChannelError. `lane.stops` says how
     it ended otherwise.
     """
-    lane.ledger.write(orphans.recover_orphaned, lane.id, lane.clock.now())
+    lane.in_flight.settling = await asyncio.to_thread(_recover, lane)
     _release_senders(lane)
     _record_stops(lane)
-    _restore_limits(lane)
-    lane.in_flight.settling = len(lane.ledger.read(in_doubt.in_doubt, lane.stops.running))
     async with replies_read(lane):
         settling = asyncio.create_task(Reconciler(lane).run(), name="reconcile")
         try:
@@ -64,9 +62,17 @@ def _record_stops(lane: Lane) -> None:
         lane.ledger.write(brakes.halt, halts)
 
 
-def _restore_limits(lane: Lane) -> None:
-    """Take back what was used of the limits, however our clock has been set since."""
-    restore_pacer(
+def _recover(lane: Lane) -> int:
+    """Put in doubt what a dead owner was sending, and return how many are in doubt."""
+    lane.ledger.write(orphans.recover_orphaned, lane.id, lane.clock.now())
+    return len(lane.ledger.read(in_doubt.in_doubt, lane.stops.running))
+
+
+async def restore_limits(lane: Lane) -> None:
+    """Take back what was used of the limits, however our clock has been set since: of a lane that
+    asks and sends nothing yet. A team's day is many rows, so that a thread reads them."""
+    await asyncio.to_thread(
+        restore_pacer,
         lane.pacer,
         lane.ledger,
         [lane.id],

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import math
 import traceback
+from asyncio import to_thread
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,6 +33,7 @@ from runner.planning.draft import known_handles
 from runner.planning.eta import hours_of
 from runner.replies.settings import joined
 from runner.run.team import TeamCampaigns, TokenIdentity, check_senders, fetch_identity
+from runner.sending.controls.guard import CampaignGuard
 from runner.sending.controls.live_controls import LiveControls, withdraw_returned
 from runner.sending.controls.watched_lists import WatchedLists, watched_lists
 from runner.sending.drive import drive_lane
@@ -66,10 +68,6 @@ requests of one that sends. Our own choice."""
 
 HELD_RETRY = 5.0
 """Seconds until a lane is tried again that a run of one machine has now."""
-
-START_SPACING = 0.01
-"""Seconds between the starts of two lanes: each reads what limits remember in one go, a second and
-more for a team that sends all day, and signs of life have to be given meanwhile."""
 
 TROUBLE_RETRY = 60.0
 """Seconds until a lane is tried again after something that a person may have to see to."""
@@ -124,9 +122,9 @@ class WorkerLanes:
         more; everything else that stops the lane is left in the ledger for people to see."""
         if self.ending:
             return  # it is as due as it was for the worker that takes it next
-        self.seen[lane_id] = self.ledger.read(submissions.wakes, lane_id)
         self.busy.add(lane_id)
         try:
+            self.seen[lane_id] = await to_thread(self.ledger.read, submissions.wakes, lane_id)
             if not await self._hold(lane_id):
                 return
             try:
@@ -140,35 +138,34 @@ class WorkerLanes:
         except RunnerError as error:
             told = f"{error}; {error.hint}" if error.hint else str(error)
             self._tell(f"{lane_id}: {told}")
-            self._put_off(lane_id, self.clock.now() + TROUBLE_RETRY, told)
+            await self._put_off(lane_id, self.clock.now() + TROUBLE_RETRY, told)
         finally:
             self.busy.discard(lane_id)
 
-    def give_up(self, lane_id: str, error: Exception) -> None:
+    async def give_up(self, lane_id: str, error: Exception) -> None:
         """Leave a lane alone for long after an unexpected error, whose traceback is in this
         worker's output."""
         traceback.print_exception(error)
         told = f"a bug ({type(error).__name__}): see what the worker has written to stderr"
         self._tell(f"{lane_id}: {told}")
-        self._put_off(lane_id, self.clock.now() + KNOWN_FOR, told)
+        await self._put_off(lane_id, self.clock.now() + KNOWN_FOR, told)
 
     async def _hold(self, lane_id: str) -> bool:
         """Keep runs of one machine out. A dead worker's session is ended, with all that it might
         still commit; a run's is respected."""
         if await self.ledger.commit(locks.try_lock_lanes, lane_id):
             return True
-        if self.ledger.write(workers.evict, lane_id, self.timing.dead_after):
+        if await to_thread(self.ledger.write, workers.evict, lane_id, self.timing.dead_after):
             self._tell(f"{lane_id}: its worker is taken for dead")
             return False  # its session ends in a moment; the lane is due as before
-        self._put_off(
-            lane_id, self.clock.now() + HELD_RETRY, "a run or a plan of one machine has it"
-        )
+        why = "a run or a plan of one machine has it"
+        await self._put_off(lane_id, self.clock.now() + HELD_RETRY, why)
         return False
 
     async def _drive(self, lane_id: str) -> None:
-        handed, stopped = self._runnable(lane_id)
+        handed, stopped = await to_thread(self._runnable, lane_id)
         if not handed:
-            self._put_off(lane_id, None, "; ".join(stopped))
+            await self._put_off(lane_id, None, "; ".join(stopped))
             return
         asking = asyncio.create_task(self._authenticate(lane_id, handed), name=f"ask {lane_id}")
         self.asking.add(asking)
@@ -180,23 +177,16 @@ class WorkerLanes:
         finally:
             self.asking.discard(asking)
         async with self.turn:
-            await asyncio.sleep(START_SPACING)
-        if self.ending:
-            return
-        lane = team.open_lane(
-            handed, self.ledger, self.run, self.clock, self.bus, idle_after=SLICE_IDLE
-        )
+            if self.ending:
+                return
+            lane = await team.open_lane(
+                handed, self.ledger, self.run, self.clock, self.bus, idle_after=SLICE_IDLE
+            )
+            guards = await to_thread(self._guards, lane, handed)
         names = tuple(each.row.name for each in handed)
         self.bus.emit(LaneTaken(self.clock.now(), lane_id, names))
-        lane.stops.guards.update(
-            {
-                each.row.id: restore_guard(
-                    self.ledger, each.submission, lane.campaigns[each.row.id].guard
-                )
-                for each in handed
-            }
-        )
-        self.lanes[lane_id] = lane
+        lane.stops.guards.update(guards)
+        self._add(lane)
         watch = asyncio.create_task(_drain_after(lane, self.timing.slice), name=f"slice {lane_id}")
         try:
             lists = [_lists_of(each, self.ledger) for each in handed]
@@ -210,23 +200,44 @@ class WorkerLanes:
         except RunnerError as error:
             if isinstance(error, ForeignKeyUse):
                 halts = [Halt(self.clock.now(), str(error), campaign=id) for id in lane.campaigns]
-                self.ledger.write(brakes.halt, halts)
-            self._stop_driving(lane)
+                await to_thread(self.ledger.write, brakes.halt, halts)
+            await to_thread(self._stop_driving, lane)
             raise
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
             del self.lanes[lane_id]
             await team.close()
+        next_at, reasons = await to_thread(self._leave, lane)
+        if left_out:
+            next_at = min(next_at or math.inf, self.clock.now() + TROUBLE_RETRY)
+        told = "; ".join([*stopped, *left_out, *reasons])
+        await self._put_off(lane_id, next_at, told, owner=self.run)
+        self.bus.emit(LaneHandedOn(self.clock.now(), lane_id, next_at))
+
+    def _add(self, lane: Lane) -> None:
+        """Count a lane among those that are driven, which end with this worker."""
+        self.lanes[lane.id] = lane
+        if self.ending:
+            lane.stops.drain()
+
+    def _guards(self, lane: Lane, handed: Sequence[SubmittedCampaign]) -> dict[int, CampaignGuard]:
+        """Return the guards of a lane's campaigns, with what earlier slices have counted."""
+        return {
+            each.row.id: restore_guard(
+                self.ledger, each.submission, lane.campaigns[each.row.id].guard
+            )
+            for each in handed
+        }
+
+    def _leave(self, lane: Lane) -> tuple[float | None, list[str]]:
+        """Leave a lane whose slice is over, and return when it is due again and why not all of it
+        goes on."""
         self._stop_driving(lane)
         next_at = self._due_again(lane)
         if (hears_at := self._hears_again(lane)) < math.inf:
             next_at = min(next_at or math.inf, hears_at)
-        if left_out:
-            next_at = min(next_at or math.inf, self.clock.now() + TROUBLE_RETRY)
-        told = "; ".join([*stopped, *left_out, *stop_reasons(lane)])
-        self._put_off(lane_id, next_at, told, owner=self.run)
-        self.bus.emit(LaneHandedOn(self.clock.now(), lane_id, next_at))
+        return next_at, stop_reasons(lane)
 
     def _stop_driving(self, lane: Lane) -> None:
         """Write down that this worker drives the lane no more, while its lock still keeps others
@@ -348,11 +359,11 @@ class WorkerLanes:
             return math.inf
         return now + max(settings.poll, HEAR_AGAIN)
 
-    def _put_off(
+    async def _put_off(
         self, lane_id: str, next_at: float | None, trouble: str = "", owner: int | None = None
     ) -> None:
-        seen = self.seen[lane_id]
-        self.ledger.write(submissions.postpone, lane_id, seen, next_at, trouble, owner)
+        seen, write = self.seen[lane_id], self.ledger.write
+        await to_thread(write, submissions.postpone, lane_id, seen, next_at, trouble, owner)
 
     def _tell(self, text: str) -> None:
         self.bus.emit(Notice(self.clock.now(), text))

@@ -125,13 +125,13 @@ class Worker:
             if lane in driving.busy:
                 return  # the engine has lost sight of it; a lock of this session keeps no task out
             try:
-                refuse_other_version(driving.ledger)
+                await asyncio.to_thread(refuse_other_version, driving.ledger)
                 await driving.drive(lane)
             except (RunnerError, psycopg.Error, ConnectorException) as error:
                 fail(error)
                 return
             except Exception as error:  # one lane's mistake, or ours, is not to stop every team
-                driving.give_up(lane, error)
+                await driving.give_up(lane, error)
             if not driving.ending:
                 await self._hand_on(app, driving, lane)
 
@@ -179,7 +179,8 @@ class Worker:
 
     async def _hand_on(self, app: App, driving: WorkerLanes, lane: str) -> None:
         """Queue a lane behind the others at once, if it is still due."""
-        due = driving.ledger.read(submissions.due_lanes, self.clock.now())
+        now = self.clock.now()
+        due = await asyncio.to_thread(driving.ledger.read, submissions.due_lanes, now)
         token_env = next((each.token_env for each in due if each.lane == lane), None)
         if token_env is not None:
             await engine.queue_lane(app, lane, token_env)

@@ -21,7 +21,7 @@ from runner.message.key import message_key
 from runner.message.prospect import Prospect
 from runner.pacing.pacer import make_pacer
 from runner.planning.planner import plan_messages, render_with
-from runner.sending.drive import drive_lane
+from runner.sending.drive import drive_lane, restore_limits
 from runner.sending.lane import Lane, Settings
 from runner.sending.meter import RequestMeter
 from runner.templating.template import Template, compile_template
@@ -243,6 +243,7 @@ class History:
                     raise Livelock(f"{process.name} drives again and again")
                 lane = self._lane(process, ledger, channel_for, bus, adopt)
                 meter.lane = lane
+                await restore_limits(lane)
                 await drive_lane(lane)
                 stopped = lane.stops.lane or lane.stops.campaigns
                 if stopped or not ledger.read(totals.unplanned, lane.campaigns.keys()):

@@ -62,17 +62,6 @@ class WorldLoop(VirtualLoop):
     def passed(self, value: float) -> None:
         self._process.pass_until(value + self._process.slept)
 
-    def run_in_executor(  # type: ignore[override]  # one thread is enough
-        self, executor: Any, func: Any, *args: Any
-    ) -> Any:
-        """Run it here: a history has one thread."""
-        done: asyncio.Future[Any] = self.create_future()
-        try:
-            done.set_result(func(*args))
-        except BaseException as error:
-            done.set_exception(error)
-        return done
-
 
 @dataclass(slots=True)
 class Process:

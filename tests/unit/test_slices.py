@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
-from collections.abc import Callable
+import threading
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import select
 
 from runner.campaign.senders import Sender
+from runner.clock import SystemClock
 from runner.control import resolution
 from runner.errors import RunnerError
 from runner.events import EventBus
 from runner.ledger import schema
 from runner.ledger.campaigns import bound_team, brakes, registry, submissions
 from runner.ledger.campaigns.submissions import Submission
+from runner.ledger.ledger import Ledger
 from runner.ledger.messages import decisions, outcomes
 from runner.ledger.messages.decisions import RetryRequest
 from runner.ledger.messages.outcomes import Result
@@ -27,7 +32,10 @@ from runner.message.outcome import Deferred, InDoubt, Rejected, Scope
 from runner.run.team import TokenIdentity
 from runner.schedule import Hours
 from runner.sending.controls.guard import GuardLimits
+from runner.sending.controls.live_controls import LiveControls
+from runner.sending.drive import restore_limits
 from runner.sending.lane import Lane
+from runner.workers import lane_slice
 from runner.workers.lane_slice import (
     KNOWN_FOR,
     SLICE_IDLE,
@@ -35,7 +43,11 @@ from runner.workers.lane_slice import (
     WorkerLanes,
     stop_reasons,
 )
-from runner.workers.submitted_campaign import missed_start_reason, restore_guard
+from runner.workers.submitted_campaign import (
+    SubmittedCampaign,
+    missed_start_reason,
+    restore_guard,
+)
 from tests.lane import Setting, Told, for_person, with_another
 from tests.pacing import sender
 from tests.support import LANE, ORIGIN, SENDER, claim_one, hand_in, make_intent, own_lane, recipient
@@ -167,24 +179,91 @@ def test_a_guard_counts_over_slices_until_somebody_lets_its_campaign_go_on(
 def test_lanes_that_are_due_at_once_start_one_after_another(
     make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def started(clock: VirtualClock) -> list[float]:
-        found: list[float] = []
+    starting: list[int] = []
 
-        def open_lane(*_: object, **__: object) -> None:
-            found.append(clock.boot())
-            raise RunnerError("enough is known")
+    async def open_lane(*_: object, **__: object) -> None:
+        starting.append(len(starting) + 1)
+        assert starting == [1]
+        await asyncio.sleep(1.0)
+        starting.clear()
+        raise RunnerError("enough is known")
 
-        async def authenticate(*_: object) -> Any:
-            return SimpleNamespace(open_lane=open_lane), [], []
+    async def authenticate(*_: object) -> Any:
+        return SimpleNamespace(open_lane=open_lane), [], []
 
-        monkeypatch.setattr(WorkerLanes, "_runnable", lambda *_: ([SimpleNamespace()], []))
-        monkeypatch.setattr(WorkerLanes, "_authenticate", authenticate)
+    async def start(clock: VirtualClock) -> list[BaseException | None]:
         driving = WorkerLanes(make().ledger, 1, clock, EventBus(), {})
         lanes = [driving._drive(f"lane {number}") for number in range(3)]
-        await asyncio.gather(*lanes, return_exceptions=True)
-        return found
+        return await asyncio.gather(*lanes, return_exceptions=True)
 
-    assert len(set(run_virtually(started))) == 3
+    monkeypatch.setattr(WorkerLanes, "_runnable", lambda *_: ([SimpleNamespace()], []))
+    monkeypatch.setattr(WorkerLanes, "_authenticate", authenticate)
+    assert [str(each) for each in run_virtually(start)] == ["enough is known"] * 3
+
+
+class OtherThreads:
+    """A ledger that the thread of an event loop must not wait for."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.loops_thread = threading.get_ident()
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ledger, name)
+
+    def read(self, view: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return self._off_the_loop(self.ledger.read, view, *args, **kwargs)
+
+    def write(self, move: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return self._off_the_loop(self.ledger.write, move, *args, **kwargs)
+
+    async def commit(self, _batch: Callable[..., Any], _item: Any) -> bool:
+        return True  # locks of PostgreSQL, which its writer's thread takes
+
+    def _off_the_loop(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        assert threading.get_ident() != self.loops_thread, args[0].__name__
+        self.calls.append(args[0].__name__)
+        return call(*args, **kwargs)
+
+
+def test_the_loop_waits_for_no_ledger_while_a_lane_is_taken_up_or_left(
+    make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting = make(range(1, 3))
+    row = setting.ledger.read(registry.find_campaign, "spring")
+    assert row is not None
+    file = f"senders: [{SENDER}]\nprospects: p.csv\nmessage: Hi\nschedule: {{timezone: UTC}}\n"
+    hand_in(setting.ledger, row, file=file)
+    lane = setting.drive(limit=1).lane
+    ledger = OtherThreads(setting.ledger)
+
+    async def open_lane(*_: object, **__: object) -> Lane:
+        taken = replace(lane, ledger=cast(Ledger, ledger))
+        await restore_limits(taken)
+        return taken
+
+    async def driven(_lane: Lane) -> None:
+        assert "past_sends" in ledger.calls
+
+    async def authenticate(_self: WorkerLanes, _id: str, handed: list[SubmittedCampaign]) -> Any:
+        return SimpleNamespace(open_lane=open_lane, taggers=[], close=close), handed, []
+
+    async def close() -> None:
+        pass
+
+    @contextlib.asynccontextmanager
+    async def obeyed(*_: object, **__: object) -> AsyncIterator[None]:
+        yield
+
+    monkeypatch.setattr(WorkerLanes, "_authenticate", authenticate)
+    monkeypatch.setattr(lane_slice, "drive_lane", driven)
+    monkeypatch.setattr(LiveControls, "obeyed_by", obeyed)
+    driving = WorkerLanes(cast(Ledger, ledger), lane.run, SystemClock(), EventBus(), {})
+    asyncio.run(driving.drive(LANE))
+    assert {"of_lane", "postpone"} <= set(ledger.calls)
+    [left] = setting.ledger.read(lane_status.lane_rows)
+    assert left.trouble == ""
 
 
 def test_a_start_that_no_worker_was_there_for_is_asked_about(make: Callable[..., Setting]) -> None:
@@ -268,7 +347,7 @@ def test_a_lane_that_ends_in_a_bug_is_left_alone_and_ends_no_worker(
     handed_in(setting, at=5.0)
     lane = setting.drive(limit=0).lane
     driving = WorkerLanes(setting.ledger, lane.run, lane.clock, EventBus(), {}, seen={LANE: 1})
-    driving.give_up(LANE, ZeroDivisionError("of ours"))
+    asyncio.run(driving.give_up(LANE, ZeroDivisionError("of ours")))
     [row] = setting.ledger.read(lane_status.lane_rows)
     assert row.trouble.startswith("a bug (ZeroDivisionError)")
     assert row.next_at == lane.clock.now() + KNOWN_FOR

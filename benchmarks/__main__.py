@@ -12,6 +12,7 @@ from benchmarks import (
     dry_run,
     endurance,
     instructions,
+    lanes,
     machine,
     paced,
     rehearsal,
@@ -49,16 +50,18 @@ PARTS: dict[str, Part] = {
     "workers": lambda sink, folder, said: workers.measure(
         sink, folder, said.rounds, said.seconds, tell
     ),
+    "lanes": lambda sink, folder, said: lanes.measure(sink, folder, said.minutes, tell),
     "paced": lambda sink, folder, said: paced.measure(
         sink, folder, said.rounds, said.seconds, tell
     ),
     "instructions": lambda sink, folder, _: instructions.measure(sink, folder, tell),
 }
 
-WHEN_NAMED = ("endurance", "workers", "paced", "instructions")
+WHEN_NAMED = ("endurance", "workers", "lanes", "paced", "instructions")
 """Parts that take too long, or need too much, to be run with all the others."""
 
-PAGES = {"workers": ROOT / "docs" / "many-machines.md"}
+MANY_MACHINES = ROOT / "docs" / "many-machines.md"
+PAGES = {"workers": MANY_MACHINES, "lanes": MANY_MACHINES}
 """Where parts stand that are not on `PAGE`."""
 
 
@@ -74,7 +77,9 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each sender's run, about")
     parser.add_argument("--rows", type=int, default=1_000_000, help="of the largest campaign")
     parser.add_argument("--people", type=int, default=1_000, help="of campaigns that are killed")
-    parser.add_argument("--minutes", type=float, default=60.0, help="of endurance")
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="of endurance, and of lanes up to ten"
+    )
     parser.add_argument("--folder", type=Path, default=ROOT / ".bench", help="on the disk to use")
     parser.add_argument("--print", action="store_true", help="leave the page as it is")
     said = parser.parse_args(words)

@@ -104,7 +104,7 @@ class Bench:
                 stack.enter_context(teams.start("worker", "--slots", str(slots)).or_killed())
                 for _ in range(workers)
             ]
-            self._until_there(name, senders)
+            self.until_there(name, senders)
             self.sink.reset(LATENCY)
             self.server.checkpoint()
             before, began = self.server.load(name), time.monotonic()
@@ -116,15 +116,15 @@ class Bench:
                 self.sink.first(sender)
                 senders, spent = [sender], sender.cpu()
             if size.pace:  # what a process and its lanes do once is not a message's
-                self._until_sent(name, size.messages // WARM, senders)
+                self.until_sent(name, size.messages // WARM, senders)
                 before, began = self.server.load(name), time.monotonic()
                 spent = sum(each.cpu() for each in senders)
                 counted -= self.sink.times().count
-            connections = self._until_sent(name, size.messages, senders)
+            connections = self.until_sent(name, size.messages, senders)
             seconds = time.monotonic() - began
             if workers:
                 used = sum(each.cpu() for each in senders) - spent
-                _end(senders)
+                end(senders)
                 for each in senders:
                     each.wait()
             else:
@@ -151,25 +151,25 @@ class Bench:
         if size is not None:
             teams.run("submit", *teams.campaigns, "--yes", "--start", "2099-01-01T09:00")
         with teams.start("worker").or_killed() as worker:
-            self._until_there(name, [worker])
+            self.until_there(name, [worker])
             time.sleep(3 * LOOK if size is None else seconds / 2)  # each lane is met once
             before, spent = self.server.load(name), worker.cpu()
             time.sleep(seconds)
             spent = worker.cpu() - spent
             load = self.server.load(name) - before
-            _end([worker])
+            end([worker])
             worker.wait()
         self.server.let_go(name)
         return load.times(1 / seconds), spent / seconds
 
-    def _until_there(self, name: str, workers: list[Process]) -> None:
+    def until_there(self, name: str, workers: list[Process]) -> None:
         """Wait until so many workers ask for work."""
         asked = "SELECT count(*) FROM procrastinate_workers"
         for _ in _looking(workers):
             if self.server.ask_in(name, asked) == [(len(workers),)]:
                 return
 
-    def _until_sent(self, name: str, messages: int, senders: list[Process]) -> int:
+    def until_sent(self, name: str, messages: int, senders: list[Process]) -> int:
         """Wait until everything is sent and written down; the most connections meanwhile."""
         most = 0
         for _ in _looking([]):
@@ -191,7 +191,7 @@ def _looking(processes: list[Process]) -> Iterator[None]:
     raise Stuck("it takes too long")
 
 
-def _end(workers: list[Process]) -> None:
+def end(workers: list[Process]) -> None:
     for each in workers:
         each.popen.send_signal(signal.SIGTERM)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from benchmarks import dry_run, figures, instructions, rivals, scale, sending, workers
+from benchmarks import dry_run, figures, instructions, lanes, rivals, scale, sending, workers
 from benchmarks.__main__ import PAGE, PAGES, PARTS
 from benchmarks.bare import body_of, compact
 from benchmarks.postgres import Load, Server
@@ -157,6 +157,25 @@ def test_workers_are_measured_and_reckoned_with(api: Sink, place: Path) -> None:
     assert "| 2,500 × 1,000 µs + 8.3 × 60,000 µs | 3 |" in told
     assert "| 3 cores / 0.5 of a core each | 6 |" in told
     assert "| 6 × 8 | 48 |" in told
+
+
+@needs_c
+def test_lanes_of_one_worker_are_judged_by_their_pace(api: Sink, place: Path) -> None:
+    with own_server() as own, psycopg.connect(own.get_uri(), autocommit=True) as session:
+        bench = Bench(Server(own.get_uri(), session), api, place)
+        told = lanes.driven(bench, 2, 0.2, 0.02, lambda _: None)
+    assert "| answers with 429 | 0 | 0 |" in told
+    assert "2 teams on one worker with `--slots 2`" in told
+
+
+def test_a_late_message_and_a_broken_limit_are_seen() -> None:
+    steady = [("a", 1.5 * number) for number in range(100)]
+    pace = lanes.pace_of([*steady, ("b", 7.0), ("b", 8.5), ("b", 10.0), ("b", 14.5)], gap=1.5)
+    assert max(pace.late) == pytest.approx(3.0 - workers.LATENCY)
+    assert sorted(pace.late)[-2] == 0
+    assert pace.late_at_start == [0, 0, 0, 0]
+    assert pace.busiest == 40
+    assert lanes.pace_of([("a", 0.1 * number) for number in range(100)], gap=1.5).busiest == 100
 
 
 def test_instructions_are_counted_by_the_difference_of_two_sizes() -> None:

@@ -1,6 +1,6 @@
 # make demo: the sample campaign against the bundled sandbox, killed half way and resumed.
 # make test: linters' friends aside, everything that proves the program.
-# make test FAST=1: the same without tests/slow (simulation, exact pacing, faults of machines and networks, workers …).
+# make test FAST=1: the same without what takes long (simulation, exact pacing, faults of machines and networks, workers …).
 # make bench: how fast it is, into docs/performance.md (Linux, a C compiler; half an hour).
 # make bench ONLY=endurance: an hour at full speed; memory, files and tasks stay flat.
 # make screenshots: the pictures of terminal and dashboard in docs/images, from the real program (chromium).
@@ -11,8 +11,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Two for each processor: most tests wait for other processes most of the time.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) '*' 2)
+# Three for each processor: most tests wait for other processes most of the time.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) '*' 3)
 SOAK ?= 50
 ROUNDS ?= 4
 
@@ -41,7 +41,7 @@ demo: $(BIN)/run-campaign
 
 # Every test starts processes: what they import is compiled once, whatever this shell has set.
 test: setup
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations 12 $(if $(FAST),--ignore tests/slow)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations 12 $(if $(FAST),--ignore tests/slow -m 'not slow')
 
 screenshots: setup
 	$(BIN)/python -m tests.screenshots

@@ -63,8 +63,10 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes minutes comes last: what is broken shows sooner."""
-    items.sort(key=lambda item: SLOW in item.path.parents)
+    """What takes long comes last: what is broken shows sooner."""
+    items.sort(
+        key=lambda item: SLOW in item.path.parents or item.get_closest_marker("slow") is not None
+    )
 
 
 @pytest.fixture(autouse=True)

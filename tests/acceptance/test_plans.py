@@ -204,6 +204,31 @@ def test_a_new_step_is_refused_and_a_shorter_wait(project: Project) -> None:
     assert sorted(project.api.recipients) == people(3)
 
 
+def test_everybody_stays_in_their_own_time_zone(project: Project) -> None:
+    schedule = (
+        "schedule: {timezone: Europe/London, "
+        'windows: [{days: mon-sun, from: "00:00", to: "24:00"}]}\n'
+    )
+    project.write(people(2), more=schedule)
+    edit(project, "prospects: spring.csv", "prospects: {source: spring.csv, timezone: zone}")
+    head, first, second = rows_of(project)
+    write_rows(project, [f"{head},zone", f"{first},Asia/Tokyo", f"{second},"])
+    approve(project)
+    assert "Tokyo" not in plan_of(project).read_text()
+    edit(project, ", timezone: zone}", "}")
+    told = refused(project)
+    assert f"row 2, {people(1)[0]}: no time zone of their own, and another is approved" in told
+    assert "row 3" not in told
+    edit(project, "spring.csv}", "spring.csv, timezone: zone}")
+    write_rows(project, [f"{head},zone", f"{first},Asia/Tokyo", f"{second},America/New_York"])
+    assert "row 3" in refused(project)
+    write_rows(project, [f"{head},zone", f"{second},Europe/London", f"{first},Asia/Tokyo"])
+    send(project)
+    before = plan_of(project).read_text()
+    approve(project)
+    assert plan_of(project).read_text() == before
+
+
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
@@ -392,7 +417,7 @@ def test_the_difference_is_told_in_markdown(project: Project) -> None:
     told = project.ok("plan", project.campaign, "--diff", plan_of(project)).out
     assert "- people who are new: **2**" in told
     assert "- people who are gone: 1" in told
-    assert "- people with another text, sender, variant or step: **5**" in told
+    assert "- people with another text, sender, variant, step or time zone: **5**" in told
     assert "| people | 6 | 7 (+1) |" in told
     assert "| `limits.concurrency` | `4` | `8` | **looser** |" in told
     assert f"```diff\n-{TEXT}\n+{TEXT.replace('shall', 'may')}\n```" in told

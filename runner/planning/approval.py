@@ -256,10 +256,12 @@ def approved_plan(campaign: Campaign, said: Sequence[Path]) -> ApprovedPlan | No
     """Return the plan that a campaign is held to: its file's `require_plan`, or the one of `said`
     that is its own; None for no plan. Raises UsageError where both are told and differ, and where
     plans are told and none of them is of this campaign."""
-    own = read_plan(tidy(campaign.require_plan)) if campaign.require_plan is not None else None
+    file = str(campaign.path)
+    own = read_plan(tidy(campaign.require_plan), file) if campaign.require_plan else None
     if not said:
         return own
-    found = [plan for plan in map(read_plan, said) if plan.campaign == campaign.own_name]
+    plans = (read_plan(path, file) for path in said)
+    found = [plan for plan in plans if plan.campaign == campaign.own_name]
     if len(found) != 1:
         what = "none" if not found else "more than one"
         raise UsageError(f"--plan: {what} of the plans is of campaign {campaign.own_name}")
@@ -280,15 +282,16 @@ def hold_to_plan(draft: Draft, said: Sequence[Path], *, elsewhere: bool = False)
     return replace(draft, approved=approved)
 
 
-def read_plan(path: Path) -> ApprovedPlan:
-    """Read the file of a plan. Raises UsageError for one that is none."""
+def read_plan(path: Path, campaign: str = "FILE.yaml") -> ApprovedPlan:
+    """Read the file of a plan. Raises UsageError for one that is none. `campaign`: its file, for
+    people."""
     try:
         data = path.read_bytes()
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "not a file name"
         raise UsageError(
             f"{path}: the approved plan cannot be read ({why})",
-            f"make one: run-campaign plan FILE.yaml -o {path}",
+            f"make one: run-campaign plan {campaign} -o {path}",
         ) from None
     try:
         said = json.loads(data)

@@ -264,6 +264,7 @@ def test_a_required_plan_needs_no_option_and_cannot_be_gone_round(project: Proje
     project.write(ids, more=required)
     done = project.ok(project.campaign, "--yes", code=2)
     assert "the approved plan cannot be read" in done.err
+    assert f"make one: run-campaign plan {project.campaign} -o " in done.err
     approve(project)
     other = plan_of(project).with_name("other.plan.json")
     project.write(people(4), more=required)
@@ -372,7 +373,8 @@ def test_a_check_tells_what_a_plan_does_not_have(project: Project) -> None:
     approve(project)
     assert "ok       within the approved plan " in (project.ok("check", project.campaign).out)
     project.write(people(3), more=required)
-    assert "is not in it" in project.ok("check", project.campaign, code=1).out
+    told = project.ok("check", project.campaign, code=1).out
+    assert f"\n           row 4, {people(3)[-1]}: is not in it -> nothing was sent" in told
 
 
 def test_who_is_suppressed_is_not_in_a_plan(project: Project) -> None:

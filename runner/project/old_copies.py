@@ -70,7 +70,8 @@ def allow_changes(
             _is_written(tell, *(other.outdate for other in lost))
             tell(
                 "going on with an old copy of the ledger: messages that it may not know of "
-                "become in doubt; do-not-contact entries made since are not in it: add them again"
+                "become in doubt; do-not-contact entries made since are not in it: add them again; "
+                "people whom another machine has erased since are in it: erase them again"
             )
         elif writable and seen_ledger.is_live_elsewhere():
             raise OldLedger(

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runner.campaign.bases.locked import LOCKED_KEYS, LockedKey
 from runner.campaign.schedules import Schedule
 from runner.campaign.schema import Api, Campaign, Replies, Retry
 from runner.schedule import ALWAYS, DAYS, make_week
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
 
 Ceilings = Mapping[str, Any]
 """By dotted keys of the campaign file; senders and steps by their names. None: no limit."""
@@ -132,7 +129,7 @@ def _reordered(before: Any, now: Any) -> bool:
     return [each for each in now if each in before] != [each for each in before if each in now]
 
 
-def _own(section: str, model: type[BaseModel], **keys: IsLooser) -> Iterator[LockedKey]:
+def _own(section: str, model: type[Any], **keys: IsLooser) -> Iterator[LockedKey]:
     at = (section,) if section else ()
     return (LockedKey(at, model, key, is_looser, "") for key, is_looser in keys.items())
 

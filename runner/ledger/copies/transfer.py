@@ -295,7 +295,7 @@ def _merge_erased(target: Connection, source: Connection, copied: Copied) -> Non
 
 def _merge_handles(target: Connection, source: Connection, copied: Copied) -> None:
     """Copy whose the handles are, which may have been paid for. Of two answers the later, but an id
-    stays where it is only no contact any more; where ids differ, none counts until a person takes one."""
+    stays where it is only no contact any more; of two ids none counts until a person takes one."""
     target.execute(text("CREATE TEMP TABLE its (LIKE handle) ON COMMIT DROP"))
     _copy(target, source, handle, {}, copied, into="its")
     same = " AND ".join(f"its.{key} = handle.{key}" for key in ("rehearsal", "platform", "handle"))

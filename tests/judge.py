@@ -107,6 +107,7 @@ LIES = {
     "believed": "sent by an answer that was about something else",
     "unwanted": "written to after the command had returned that put them on the list",
     "forked": "written to from two copies of one ledger",
+    "unapproved": "sent what the approved plan does not have",
 }
 
 

@@ -1,13 +1,16 @@
 """Kill the real runner again and again, under a mix of faults, and ask the sandbox who got what.
 
     python -m tests.soak --kills 1000 --version v2 --seed 7
+    python -m tests.soak --kills 60 --plans
 
 Kills come from outside at any time, and from within at the named points of
 `tests/acceptance/dying`. People are put on the do-not-contact list while their messages are queued
 or begun, copies of the ledger are started beside it, and some acceptances are about something else.
-Several campaigns run side by side, each against a sandbox of its own. Exit 1 if anybody was written
-to twice, or although the list had them, is neither sent nor named as in doubt, or if the ledger
-says what the sandbox does not. The seed fixes what is tried, not how fast the machine is.
+Several campaigns run side by side, each against a sandbox of its own. With `--plans` each is held
+to an approved plan, and its files go beyond it before runs and under them. Exit 1 if anybody was
+written to twice, although the list had them or with what the plan has not, is neither sent nor
+named as in doubt, or if the ledger says what the sandbox does not. The seed fixes what is tried,
+not how fast the machine is.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.acceptance.support import TOKEN, Api, Project
+from tests.approvals import HeldFiles
 from tests.judge import LIES, Listed, Message, Verdict, forked, lies, messages_of, statuses
 from tests.ledger_copies import copy_of, is_remembered_further, marks_of, put_in_place, remove
 from tests.processes import COMMAND
@@ -82,10 +86,12 @@ class Soak:
     version: str
     seed: int
     goal: int
+    plans: bool = False  # each campaign is held to an approved plan
     outside: int = 0
     points: Counter[str] = field(default_factory=Counter)
     resolving: int = 0  # of all kills, those of `resolve`
     refused: int = 0  # of ledgers and their copies
+    beyond: int = 0  # runs whose files went beyond the plan
     campaigns: int = 0
     verdict: Verdict = field(default_factory=Verdict)
     begun: float = field(default_factory=time.monotonic)
@@ -105,7 +111,8 @@ class Soak:
             f"{self.version}: {self.kills} kills ({self.outside} from outside, "
             f"{self.points.total()} at {len(self.points)} named points; {self.resolving} hit "
             f"resolve), {self.campaigns} campaigns, {self.verdict} ({self.refused} refused); "
-            f"{rate:.1f} kills/s"
+            + (f"{self.beyond} runs of files beyond the plan; " if self.plans else "")
+            + f"{rate:.1f} kills/s"
         )
 
 
@@ -118,6 +125,7 @@ class Campaign:
     project: Project
     luck: random.Random
     listed: list[Listed] = field(default_factory=list)
+    held: HeldFiles | None = None  # to an approved plan
 
     @property
     def name(self) -> str:
@@ -131,6 +139,8 @@ class Campaign:
     def live(self, *, resend: bool) -> None:
         """From its files to its last verdict."""
         self._write(resend=resend)
+        if self.soak.plans:
+            self._approve()
         self._let_go_wrong()
         for _ in range(KILLS):
             if self.luck.random() < 0.2 and self._messages():
@@ -152,8 +162,10 @@ class Campaign:
             doubtful = self._doubtful()
         messages = self._messages()
         accepted = self.project.api.accepted
+        unapproved = self.held.unapproved(accepted) if self.held else ()
         with self.soak.lock:
             self.soak.campaigns += 1
+            self.soak.verdict.note({"unapproved": unapproved})
             self.soak.verdict.close(self.everyone, messages, accepted, doubtful, self.listed)
             sys.stdout.write(self.soak.line() + "\n")
             sys.stdout.flush()
@@ -169,6 +181,15 @@ class Campaign:
             more=f"name: {self.name}\n",
         )
 
+    def _approve(self) -> None:
+        """Make the campaign's plan, which it is held to from now on."""
+        outsider = f"9{self.number:06d}999999111111"
+        self.held = HeldFiles(self.project.campaign, self.project.sheet, outsider)
+        self.held.require()
+        if code := self._run("plan", "-o", str(self.held.plan)):
+            with self.soak.lock:
+                self.soak.verdict.broken.append(f"{self.name}: plan, {code}: {self._said()}")
+
     def _kill_one(self) -> None:
         luck = self.luck
         known = statuses(self._messages())
@@ -178,13 +199,24 @@ class Campaign:
         die_at = self._point(settling) if luck.random() < 0.5 else ""
         words = [] if resolve else self._bounds()
         self._let_go_wrong()
+        beyond = self.held if self.held and luck.random() < 0.3 else None
+        early = beyond is not None and luck.random() < 0.5
+        if beyond and early:
+            beyond.go_beyond(luck)
         process = self._start("resolve" if resolve else "run", *words, die_at=die_at)
+        if beyond and not early:
+            time.sleep(luck.uniform(0.0, 0.6))
+            beyond.go_beyond(luck)
         self._let_go_on(process, die_at)
         if known.total() and luck.random() < 0.3:
             self._put_on_list()
             if luck.random() < 0.7:
                 self._let_go_on(process, die_at)
         self._reap(process, die_at, resolve=resolve)
+        if beyond:
+            beyond.take_back()
+            with self.soak.lock:
+                self.soak.beyond += 1
 
     def _reap(
         self, process: subprocess.Popen[bytes], die_at: str = "", *, resolve: bool = False
@@ -439,8 +471,9 @@ def main() -> int:
     parser.add_argument("--version", choices=("v1", "v2"), default="v2")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--side-by-side", type=int, default=(os.cpu_count() or 1) + 1)
+    parser.add_argument("--plans", action="store_true", help="hold campaigns to approved plans")
     asked = parser.parse_args()
-    soak = Soak(asked.version, asked.seed, asked.kills)
+    soak = Soak(asked.version, asked.seed, asked.kills, asked.plans)
     numbers = iter(range(1, 10**6))
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -458,6 +491,7 @@ def main() -> int:
         if people:
             sys.stdout.write(f"{name} ({LIES[name]}): {', '.join(sorted(people))}\n")
     again = f"python -m tests.soak --version {soak.version} --kills {soak.goal} --seed {soak.seed}"
+    again += " --plans" * soak.plans
     sys.stdout.write(f"{soak.line()}; {again}\n")
     return 0 if soak.verdict.good else 1
 

@@ -1,14 +1,16 @@
 """Kill, freeze and cut off real workers again and again, and ask every team's sandbox who got what.
 
     python -m tests.soak_workers --workers 3 --lanes 20 --messages 1000 --rounds 8 --seed 7
+    python -m tests.soak_workers --lanes 4 --messages 100 --rounds 15 --kinds kill --plans
 
 Each round is a ledger of its own on a real PostgreSQL, with new teams and one kind of failure:
 SIGKILL of workers, SIGSTOP and SIGCONT, an immediate restart of the database, or a connection to it
 that is cut without a word. Meanwhile people are put on the do-not-contact list, and some answers
-are about something else than what was sent. Exit 1 if anybody was written to twice, or although
-the list had them, is neither sent nor named as in doubt, or was taken as sent by such an answer.
-Times to take over are from the failure to the first message of one of the worker's lanes by
-another.
+are about something else than what was sent. With `--plans` each campaign is held to an approved
+plan, and files that go beyond it are submitted after each failure. Exit 1 if anybody was written to
+twice, although the list had them or with what the plan has not, is neither sent nor named as in
+doubt, or was taken as sent by such an answer. Times to take over are from the failure to the first
+message of one of the worker's lanes by another.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from typing import Any
 from tests.acceptance.fleet import Fleet, go_on, kill, stop, teams
 from tests.acceptance.strait import Strait
 from tests.acceptance.support import Running, until
+from tests.approvals import HeldFiles
 from tests.judge import Listed, unwanted
 from tests.postgresql import crash, new_database, own_server
 
@@ -72,12 +75,15 @@ class Figures:
     believed: int = 0  # sent by an answer about something else
     listed: int = 0
     amiss: int = 0
+    unapproved: int = 0  # sent what the approved plan does not have
+    beyond: int = 0  # submissions of files that went beyond it, all refused
     took: list[float] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
     @property
     def good(self) -> bool:
         wrong = self.doubled + self.lost + self.limited + self.unwanted + self.believed
+        wrong += self.unapproved
         return not (wrong or self.broken)
 
     def __str__(self) -> str:
@@ -89,6 +95,7 @@ class Figures:
             f"{self.lost} lost, {self.in_doubt} in doubt, {self.limited} answers 429; "
             f"{self.listed} put on the list, {self.unwanted} of them written to after that; "
             f"{self.amiss} answers about something else, {self.believed} believed; "
+            f"{self.beyond} submissions beyond a plan refused, {self.unapproved} sent beyond one; "
             f"{len(self.took)} lanes taken over: {took}"
         )
 
@@ -105,6 +112,18 @@ class Round:
     straits: dict[int, Strait] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     listed: list[Listed] = field(default_factory=list)
+    held: list[HeldFiles] = field(default_factory=list)  # to approved plans
+    beyond: int = 0
+
+    def approve(self) -> None:
+        """Make each team's plan, which its campaign is held to from now on."""
+        fleet = self.fleet
+        for team in fleet.teams:
+            file = fleet.file(team)
+            held = HeldFiles(file, file.with_suffix(".csv"), f"9{team.number:03d}9999991111")
+            held.require()
+            fleet.ok("plan", file, "-o", held.plan)
+            self.held.append(held)
 
     def live(self, workers: int, stack: ExitStack) -> None:
         """From handing in to the last message."""
@@ -118,9 +137,19 @@ class Round:
             self._put_on_list()
             self._fail()
             self._put_on_list()
+            self._go_beyond()
             if self.kind == "kill":
                 self._start(stack)
         until(self._is_over, "the round to end", PATIENCE)
+
+    def _go_beyond(self) -> None:
+        """Submit a team's files after an edit that its plan does not have."""
+        if self.held:
+            held = self.luck.choice(self.held)
+            held.go_beyond(self.luck)
+            self.fleet.ok("submit", held.campaign, "--yes", code=1)
+            held.take_back()
+            self.beyond += 1
 
     def _start(self, stack: ExitStack) -> None:
         way = {}
@@ -218,6 +247,9 @@ class Round:
         )
         figures.believed += len(taken)
         figures.in_doubt += len(doubts)
+        figures.beyond += self.beyond
+        for team, held in zip(fleet.teams, self.held, strict=False):
+            figures.unapproved += len(held.unapproved(team.api.accepted))
         figures.limited += verdict.limited
         for failure in self.failures:
             for lane in failure.lanes:
@@ -248,6 +280,8 @@ def one_round(asked: argparse.Namespace, number: int, kind: str, figures: Figure
         try:
             fleet.ok("db", "upgrade")
             each = Round(kind, fleet, server, luck, asked.dead_after)
+            if asked.plans:
+                each.approve()
             each.live(asked.workers, stack)
             each.figures(figures)
             codes = [done.code for done in fleet.end()]
@@ -273,6 +307,7 @@ def main() -> int:
     parser.add_argument("--version", choices=("v1", "v2"), default="v2")
     parser.add_argument("--dead-after", type=float, default=10.0, help="seconds")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--plans", action="store_true", help="hold campaigns to approved plans")
     asked = parser.parse_args()
     figures = {kind: Figures() for kind in asked.kinds}
     for number in range(1, asked.rounds + 1):

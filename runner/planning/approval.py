@@ -21,7 +21,7 @@ from runner.message.erased import keyed_hash
 from runner.message.plan import FIRST_STEP, Change, Entry, PlannedMessage
 from runner.message.prospect import Recipient
 from runner.message.status import OPEN, MessageStatus
-from runner.planning.ceilings import Ceilings, ceiling_text, ceilings_of, looser_than
+from runner.planning.ceilings import Ceilings, ceiling_text, ceilings_of, held_zone, looser_than
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign
@@ -50,7 +50,8 @@ class Content(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ApprovedPlan:
-    """A plan as its file has it. `messages`: hashes of people and of their messages, in pairs;
+    """A plan as its file has it. `messages`: lines with the hash of a person and of a message to
+    them, and of their time zone where a schedule has hours; `contents`: these without time zones;
     `digest`: of the file's bytes; `path`: as it was named."""
 
     campaign: str
@@ -63,10 +64,23 @@ class ApprovedPlan:
     people: frozenset[str]
     digest: str = ""
     path: Path = field(default_factory=Path)
+    contents: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        found = self.messages
+        if any(line.count(" ") > 1 for line in found):
+            found = frozenset(" ".join(line.split(" ", 2)[:2]) for line in found)
+        object.__setattr__(self, "contents", found)
 
     def has(self, content: Content) -> bool:
-        """Return whether this very message is approved."""
-        return _line(self.key, content) in self.messages
+        """Return whether this very message is approved, in whatever time zone."""
+        return _line(self.key, content) in self.contents
+
+    def has_in(self, content: Content, zone: str) -> bool:
+        """Return whether this very message is approved for a person in a time zone, or empty for
+        the schedule's."""
+        zone = held_zone(self.ceilings.get("schedule"), zone)
+        return _line(self.key, content, zone) in self.messages
 
     def has_person(self, recipient: Recipient) -> bool:
         """Return whether anything is approved for a person."""
@@ -91,8 +105,9 @@ class PlanMaker:
     """Makes a plan of entries as they stream by. What is sent already counts as it was sent, so
     that progress changes nothing of a plan."""
 
-    def __init__(self, key: str) -> None:
-        self._key = key
+    def __init__(self, key: str, campaign: Campaign) -> None:
+        self._key, self._campaign = key, campaign
+        self._ceilings = dict(sorted(ceilings_of(campaign).items()))
         self._messages: set[str] = set()
         self._people: set[str] = set()
         self._counts: dict[str, Counter[str]] = {
@@ -102,10 +117,11 @@ class PlanMaker:
     def see(self, entry: Entry) -> None:
         """Take in what one person may get."""
         for each in (entry, *entry.later):
-            content = _content(each)
-            if content is None:
+            found = _content(each)
+            if found is None:
                 continue
-            line = _line(self._key, content)
+            content, zone = found
+            line = _line(self._key, content, held_zone(self._ceilings["schedule"], zone))
             self._messages.add(line)
             self._people.add(line.partition(" ")[0])
             self._counts["senders"][content.sender] += 1
@@ -113,16 +129,16 @@ class PlanMaker:
             if content.variant and content.step == FIRST_STEP:
                 self._counts["variants"][content.variant] += 1
 
-    def plan(self, campaign: Campaign, texts: Mapping[str, str]) -> ApprovedPlan:
+    def plan(self, texts: Mapping[str, str]) -> ApprovedPlan:
         """Return the plan of all that was seen. `texts`: unrendered, by step and variant."""
         counts: dict[str, Any] = {"people": len(self._people), "messages": len(self._messages)}
         counts |= {name: dict(sorted(each.items())) for name, each in self._counts.items()}
         return ApprovedPlan(
-            campaign.own_name,
+            self._campaign.own_name,
             self._key,
-            campaign.api.base_url,
+            self._campaign.api.base_url,
             texts,
-            dict(sorted(ceilings_of(campaign).items())),
+            self._ceilings,
             counts,
             frozenset(self._messages),
             frozenset(self._people),
@@ -154,11 +170,14 @@ class Unapproved:
             return False
         if known is not None and known.status in _DONE:
             return False
-        return not self.approved.has(_planned(planned))
+        return not self.approved.has_in(_planned(planned), planned.zone)
 
     def _why(self, planned: PlannedMessage) -> str:
         """Return what differs, as far as the hashes can tell it."""
         content, approved = _planned(planned), self.approved
+        if approved.has(content):
+            zone = f"time zone {planned.zone}" if planned.zone else "no time zone of their own"
+            return f"{zone}, and another is approved"
         if not approved.has_person(content.recipient):
             return "is not in it"
         if content.step not in approved.counts["steps"]:
@@ -237,10 +256,12 @@ def approved_plan(campaign: Campaign, said: Sequence[Path]) -> ApprovedPlan | No
     """Return the plan that a campaign is held to: its file's `require_plan`, or the one of `said`
     that is its own; None for no plan. Raises UsageError where both are told and differ, and where
     plans are told and none of them is of this campaign."""
-    own = read_plan(tidy(campaign.require_plan)) if campaign.require_plan is not None else None
+    file = str(campaign.path)
+    own = read_plan(tidy(campaign.require_plan), file) if campaign.require_plan else None
     if not said:
         return own
-    found = [plan for plan in map(read_plan, said) if plan.campaign == campaign.own_name]
+    plans = (read_plan(path, file) for path in said)
+    found = [plan for plan in plans if plan.campaign == campaign.own_name]
     if len(found) != 1:
         what = "none" if not found else "more than one"
         raise UsageError(f"--plan: {what} of the plans is of campaign {campaign.own_name}")
@@ -261,15 +282,16 @@ def hold_to_plan(draft: Draft, said: Sequence[Path], *, elsewhere: bool = False)
     return replace(draft, approved=approved)
 
 
-def read_plan(path: Path) -> ApprovedPlan:
-    """Read the file of a plan. Raises UsageError for one that is none."""
+def read_plan(path: Path, campaign: str = "FILE.yaml") -> ApprovedPlan:
+    """Read the file of a plan. Raises UsageError for one that is none. `campaign`: its file, for
+    people."""
     try:
         data = path.read_bytes()
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "not a file name"
         raise UsageError(
             f"{path}: the approved plan cannot be read ({why})",
-            f"make one: run-campaign plan FILE.yaml -o {path}",
+            f"make one: run-campaign plan {campaign} -o {path}",
         ) from None
     try:
         said = json.loads(data)
@@ -308,13 +330,13 @@ def _parse(said: Mapping[str, Any], digest: str, path: Path) -> ApprovedPlan:
     )
 
 
-def _content(entry: Entry) -> Content | None:
-    """Return what a person has got, or would get; None for nothing."""
+def _content(entry: Entry) -> tuple[Content, str] | None:
+    """Return what a person has got, or would get, and their time zone; None for nothing."""
     planned, known = entry.planned, entry.known
     if known is not None and known.status in _DONE:
         to, step = planned.recipient, planned.step
-        return Content(to, known.sender, step, known.variant, known.text)
-    return _planned(planned) if planned.skip is None else None
+        return Content(to, known.sender, step, known.variant, known.text), known.zone
+    return (_planned(planned), planned.zone) if planned.skip is None else None
 
 
 def _planned(planned: PlannedMessage) -> Content:
@@ -325,9 +347,12 @@ def _person(key: str, recipient: Recipient) -> str:
     return keyed_hash(key, "person " + json.dumps(recipient))
 
 
-def _line(key: str, content: Content) -> str:
+def _line(key: str, content: Content, zone: str = "") -> str:
     # All in ASCII: a text may have half of a character.
-    return f"{_person(key, content.recipient)} {keyed_hash(key, 'message ' + json.dumps(content))}"
+    said = keyed_hash(key, "message " + json.dumps(content))
+    line = f"{_person(key, content.recipient)} {said}"
+    # With the message in it, or people of one zone would be known as such by their lines.
+    return f"{line} {keyed_hash(key, f'zone {zone} {said}')}" if zone else line
 
 
 def differing(old: ApprovedPlan, new: ApprovedPlan) -> Iterator[str]:

@@ -1,17 +1,19 @@
-"""Ceilings of a campaign: limits, guard, schedule and pauses that its approved plan holds it to."""
+"""Ceilings of a campaign: limits, guard, schedule and pauses that its approved plan holds it to.
+
+Every key of a campaign file is held here, or by the hashes of the plan's messages, or changes
+neither who is written to, with what, when, nor how surely once: a test has the list.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runner.campaign.bases.locked import LOCKED_KEYS, LockedKey
+from runner.campaign.schedules import Schedule
+from runner.campaign.schema import Api, Campaign, Replies, Retry
 from runner.schedule import ALWAYS, DAYS, make_week
-
-if TYPE_CHECKING:
-    from runner.campaign.schedules import Schedule
-    from runner.campaign.schema import Campaign
 
 Ceilings = Mapping[str, Any]
 """By dotted keys of the campaign file; senders and steps by their names. None: no limit."""
@@ -39,7 +41,8 @@ def ceilings_of(campaign: Campaign) -> dict[str, Any]:
         found[f"{at}.gap"] = list(pause) if isinstance(pause, tuple) else [pause, pause]
     for step in campaign.steps:
         found[f"steps.{step.name}.after"] = step.after
-    found["retry.absent"] = campaign.retry.absent
+    found["steps"] = [step.name for step in campaign.steps]
+    found["suppress.lists"] = len(campaign.suppress.lists)
     found["schedule"] = _schedule(campaign.schedule)
     return found
 
@@ -55,18 +58,26 @@ def looser_than(approved: Ceilings, now: Ceilings) -> Iterator[str]:
             yield key
 
 
+def held_zone(schedule: Any, zone: str) -> str:
+    """Return a person's time zone as far as a schedule (see `ceilings_of`) makes it a ceiling:
+    empty where it is the schedule's own, or where messages may go at any hour."""
+    if not isinstance(schedule, dict) or not (schedule.keys() & {"windows", "skip_holidays"}):
+        return ""
+    return "" if zone == schedule.get("timezone") else zone
+
+
 def ceiling_text(value: Any) -> str:
     """Return a ceiling for people."""
     if value is None:
         return "none"
     if isinstance(value, list):
-        return "..".join(map(ceiling_text, value)) if value else "nothing"
+        between = ", " if value and isinstance(value[0], str) else ".."
+        return between.join(map(ceiling_text, value)) if value else "nothing"
     if isinstance(value, dict):
         return ", ".join(f"{key} {_hours_text(each)}" for key, each in value.items()) or "always"
-    return f"{value:.10g}" if isinstance(value, float) else str(value).lower()
-
-
-_HELD = tuple(held for keys in LOCKED_KEYS.values() for held in keys)
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _key(held: LockedKey) -> str:
@@ -107,10 +118,36 @@ def _wider(before: Any, now: Any) -> bool:
     return not _minutes(now) <= _minutes(before)
 
 
+def _other(before: Any, now: Any) -> bool:
+    """Return whether something else is said now; nothing at all is less than anything."""
+    return now is not None and now != before
+
+
+def _reordered(before: Any, now: Any) -> bool:
+    """Return whether the names of both stand in another order; new ones are told by their own
+    keys."""
+    return [each for each in now if each in before] != [each for each in before if each in now]
+
+
+def _own(section: str, model: type[Any], **keys: IsLooser) -> Iterator[LockedKey]:
+    at = (section,) if section else ()
+    return (LockedKey(at, model, key, is_looser, "") for key, is_looser in keys.items())
+
+
+_HELD = (
+    *(held for keys in LOCKED_KEYS.values() for held in keys),
+    *_own("", Campaign, tag=_other),
+    *_own("api", Api, version=_less, gateway=_more),
+    *_own("schedule", Schedule, grace=_more),
+    *_own("retry", Retry, attempts=_more, settle=_less, key_life=_more, absent=_more),
+    *_own("replies", Replies, poll=_more),
+)
+
 _COMPARISONS: Mapping[str, IsLooser] = {
     **{_key(held): held.is_looser for held in _HELD},
-    "retry.absent": lambda before, now: before == "hold" and now != before,
     "schedule": _wider,
+    "steps": _reordered,
+    "suppress.lists": _less,
 }
 
 _BY_ENDING: Mapping[str, IsLooser] = {

@@ -29,7 +29,7 @@ def _numbers(old: ApprovedPlan | None, new: ApprovedPlan) -> Iterator[str]:
     changed = sum(1 for _ in differing(old, new)) if old else 0
     yield f"- people who are new: **{number(len(new.people - before))}**"
     yield f"- people who are gone: {number(len(before - new.people))}"
-    yield f"- people with another text, sender, variant or step: **{number(changed)}**"
+    yield f"- people with another text, sender, variant, step or time zone: **{number(changed)}**"
     yield ""
     yield "| | approved | now |"
     yield "| --- | --- | --- |"

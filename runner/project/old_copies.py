@@ -72,6 +72,7 @@ def allow_changes(
                 "going on with an old copy of the ledger: messages that it may not know of "
                 "become in doubt; do-not-contact entries made since are not in it: add them again"
             )
+            tell("people whom another machine has erased since are in that copy: erase them again")
         elif writable and seen_ledger.is_live_elsewhere():
             raise OldLedger(
                 f"a run is live on another copy of this ledger: {seen_ledger.last_place()}",

@@ -79,7 +79,7 @@ def make_plan(
         free = campaign.model_copy(update={"contact_once_in": None, "skip_known": None})
         draft = replace(draft, campaign=free, approved=before)
         longest = known_characters(ledger, origin_of(draft), campaign.api.platform)
-        maker = PlanMaker(key)
+        maker = PlanMaker(key, campaign)
 
         def see(_: Draft, entries: Iterator[tuple[Entry | RowSkip, PlannedMessage | None]]) -> None:
             for entry, _planned in entries:
@@ -88,7 +88,7 @@ def make_plan(
 
         render = render_with(draft.texts, longest)
         counted = preview(draft, ledger, render, longest, progress, clock.now(), see)
-        plan = maker.plan(campaign, _sources(campaign))
+        plan = maker.plan(_sources(campaign))
         place = ledger.place if ledger else None
         return MadePlan(plan, list(found.findings), counted.skipped, place, counted.power)
 

@@ -25,6 +25,9 @@ from runner.events import (
 from runner.formats import counted, duration, moment, number, short
 from runner.message.plan import FIRST_STEP
 
+OF_NOTICE = 1000
+"""Characters of a notice at most."""
+
 
 def event_line(event: Event, width: int = 200) -> str:
     """Return an event as one line for people; empty for one that needs no line."""
@@ -48,7 +51,7 @@ def event_line(event: Event, width: int = 200) -> str:
         case MessageDoubled():
             told = f"DOUBLED: {event.recipient} was sent a second message ({event.message_id})"
         case Notice():
-            told = event.text
+            return short(event.text, max(width, OF_NOTICE))  # its end says what to do
         case Planned(unchanged=True):
             told = f"{event.campaign}: files unchanged"
         case Planned():

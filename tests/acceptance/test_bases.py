@@ -109,11 +109,25 @@ def test_show_as_json_names_file_and_line_of_each_value(team: Project) -> None:
     assert places["api.gateway"] == (True, "teams/acme.yaml", 1)
 
 
+def test_show_all_marks_defaults(team: Project) -> None:
+    shown = team.ok("show", "campaigns/spring.yaml", "--all").out
+    marked = {line.split("#")[0].strip() for line in shown.splitlines() if "# default" in line}
+    assert {"contact_once_in: 30d", "consecutive_failures: 10", "name: spring"} <= marked
+    values = team.ok("show", "campaigns/spring.yaml", "--all", "--json").json["values"]
+    by_key = {each["key"]: each for each in values}
+    assert by_key["guard.in_doubt"] == {
+        "key": "guard.in_doubt", "value": 50, "file": None, "line": None,
+    }  # fmt: skip
+    path = team.campaign.with_name("whole.yaml")
+    path.write_text(shown)
+    assert path.name in team.ok("show", path).out
+
+
 def test_show_never_shows_a_token(team: Project) -> None:
     write_base(team, base_of(team).replace("api: {", "api: {token: '${INBOX_API_TOKEN}', "))
     with team.campaign.open("a") as file:
         file.write(f"tag: {TOKEN}\n")
-    for words in ([], ["--json"]):
+    for words in ([], ["--json"], ["--all"], ["--all", "--json"]):
         told = team.ok("show", team.campaign, *words)
         assert "${INBOX_API_TOKEN}" in told.out
         assert TOKEN not in told.all

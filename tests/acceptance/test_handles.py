@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.processes import COMMAND
+
+from .screen import Terminal
 from .support import LINK, Api, Project, people, until
 
 ADA, BEN, CHLOE = people(3)
@@ -474,3 +477,37 @@ def test_what_is_in_doubt_is_told_by_handle(resolved: Project) -> None:
     resolved.run(resolved.campaign, "--yes", "--only", "@ada", "--until-idle")
     told = resolved.run("resolve", resolved.campaign, "--list").out
     assert f"look into the thread of @acmecorp ({LINK}) with {ADA} (@ada) in Inbox" in told
+
+
+# On a terminal ------------------------------------------------------------------------------------
+
+
+def on_terminal(project: Project, *words: str) -> Terminal:
+    return Terminal(
+        [*COMMAND, "handles", "campaigns/spring.yaml", *words],
+        folder=project.folder,
+        env=project.environment(X_BEARER_TOKEN="sandbox-token", NO_COLOR="1"),
+    )
+
+
+def test_a_line_counts_on_a_terminal_and_what_is_told_stands_below_it(project: Project) -> None:
+    ids = people(250)
+    knows(project.api, *(stranger(id, f"u{n}") for n, id in enumerate(ids)))
+    write(project, [f"u{n},P" for n in range(300)])
+    project.api.ask("x", {"trouble": [200, 503]})
+    with on_terminal(project, "--yes", "--via", "x", "--x-url", project.api.base) as terminal:
+        assert terminal.wait() == 0
+        told = terminal.raw.decode()
+    assert "\rInbox: 100 of 300 handles\rInbox: 200 of 300 handles\rInbox: 300" in told
+    assert "\rX: 100 of 300 handles\r\nX's API has trouble (HTTP 503)" in told
+    assert "\x1b[3" not in told  # no colour
+    assert "  and 30 more without an id" in told
+    assert "\r" not in ask_x(project, "--again", "--yes").err
+
+
+def test_lines_are_folded_at_words_and_commands_are_whole(project: Project) -> None:
+    write(project, ["nobody_has_this,N"])
+    with on_terminal(project) as terminal:
+        assert terminal.wait() == 0
+        lines = terminal.lines
+    assert "    run-campaign handles campaigns/spring.yaml --via x asks X" in lines

@@ -51,6 +51,41 @@ def test_a_killed_run_goes_on_in_postgresql(project: Project, to: str) -> None:
         assert b"geheim" not in content, name
 
 
+def test_what_was_paid_for_moves_too(project: Project, to: str) -> None:
+    ada, ben, cleo = people(3)
+    everybody = [
+        {"platformId": ada, "username": "ada", "name": "Ada"},
+        {"platformId": ben, "username": "ben", "name": "Ben", "contact": False},
+        {"platformId": cleo, "username": "cleo", "name": "Cleo", "status": "Customer"},
+    ]
+    project.api.ask("people", {"people": everybody})
+    project.write([], more="skip_known: {status: [Customer]}\n")
+    of = "prospects: {source: spring.csv, id: handle, id_type: username}\n"
+    campaign = project.campaign.read_text().replace("prospects: spring.csv\n", of)
+    project.campaign.write_text(campaign)
+    project.sheet.write_text("handle,first_name\nada,Ada\nben,Ben\ncleo,Cleo\n")
+    via = ("handles", project.campaign, "--via", "x", "--x-url", project.api.base, "--yes")
+    project.ok(*via, X_BEARER_TOKEN="sandbox-token")
+    project.ok(project.campaign, "--yes", "--limit", "1")
+    project.ok("db", "move", "--to", to)
+    state = ("--state", to)
+    asked, x = counts_of(project), project.api.ask("x")
+    told = project.ok(*via, *state, X_BEARER_TOKEN="sandbox-token").all
+    assert "asked for now" not in told
+    project.ok(project.campaign, "--yes", *state)
+    assert project.api.recipients == [ada, ben]
+    assert project.api.ask("x") == x
+    assert counts_of(project) == asked
+    listed = project.ok("handles", project.campaign, "--list", *state).out
+    assert ben in listed
+
+
+def counts_of(project: Project) -> dict[str, int]:
+    """Requests that ask who people are."""
+    counts: dict[str, int] = project.api.ask("requests")["counts"]
+    return {what: n for what, n in counts.items() if what.startswith("GET /api/v2/contacts ")}
+
+
 def test_a_move_killed_at_each_step_is_finished(project: Project, to: str) -> None:
     ids = people(12)
     killed_half_way(project, ids)

@@ -204,6 +204,31 @@ def test_a_new_step_is_refused_and_a_shorter_wait(project: Project) -> None:
     assert sorted(project.api.recipients) == people(3)
 
 
+def test_everybody_stays_in_their_own_time_zone(project: Project) -> None:
+    schedule = (
+        "schedule: {timezone: Europe/London, "
+        'windows: [{days: mon-sun, from: "00:00", to: "24:00"}]}\n'
+    )
+    project.write(people(2), more=schedule)
+    edit(project, "prospects: spring.csv", "prospects: {source: spring.csv, timezone: zone}")
+    head, first, second = rows_of(project)
+    write_rows(project, [f"{head},zone", f"{first},Asia/Tokyo", f"{second},"])
+    approve(project)
+    assert "Tokyo" not in plan_of(project).read_text()
+    edit(project, ", timezone: zone}", "}")
+    told = refused(project)
+    assert f"row 2, {people(1)[0]}: no time zone of their own, and another is approved" in told
+    assert "row 3" not in told
+    edit(project, "spring.csv}", "spring.csv, timezone: zone}")
+    write_rows(project, [f"{head},zone", f"{first},Asia/Tokyo", f"{second},America/New_York"])
+    assert "row 3" in refused(project)
+    write_rows(project, [f"{head},zone", f"{second},Europe/London", f"{first},Asia/Tokyo"])
+    send(project)
+    before = plan_of(project).read_text()
+    approve(project)
+    assert plan_of(project).read_text() == before
+
+
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
@@ -239,6 +264,7 @@ def test_a_required_plan_needs_no_option_and_cannot_be_gone_round(project: Proje
     project.write(ids, more=required)
     done = project.ok(project.campaign, "--yes", code=2)
     assert "the approved plan cannot be read" in done.err
+    assert f"make one: run-campaign plan {project.campaign} -o " in done.err
     approve(project)
     other = plan_of(project).with_name("other.plan.json")
     project.write(people(4), more=required)
@@ -347,7 +373,8 @@ def test_a_check_tells_what_a_plan_does_not_have(project: Project) -> None:
     approve(project)
     assert "ok       within the approved plan " in (project.ok("check", project.campaign).out)
     project.write(people(3), more=required)
-    assert "is not in it" in project.ok("check", project.campaign, code=1).out
+    told = project.ok("check", project.campaign, code=1).out
+    assert f"\n           row 4, {people(3)[-1]}: is not in it -> nothing was sent" in told
 
 
 def test_who_is_suppressed_is_not_in_a_plan(project: Project) -> None:
@@ -392,7 +419,7 @@ def test_the_difference_is_told_in_markdown(project: Project) -> None:
     told = project.ok("plan", project.campaign, "--diff", plan_of(project)).out
     assert "- people who are new: **2**" in told
     assert "- people who are gone: 1" in told
-    assert "- people with another text, sender, variant or step: **5**" in told
+    assert "- people with another text, sender, variant, step or time zone: **5**" in told
     assert "| people | 6 | 7 (+1) |" in told
     assert "| `limits.concurrency` | `4` | `8` | **looser** |" in told
     assert f"```diff\n-{TEXT}\n+{TEXT.replace('shall', 'may')}\n```" in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 from .support import LINK, OTHER_LINK, Project, people
@@ -81,3 +82,34 @@ def test_it_is_of_v2(on_v1: Project) -> None:
     done = on_v1.run(on_v1.campaign, "--yes")
     assert done.code == 2
     assert "prospects.sender: needs api.version v2" in done.err
+
+
+def rehearsed(out: str) -> dict[str, str]:
+    """Who was written to by whom, by the events of a rehearsal."""
+    events = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    sent = [each for each in events if each["event"] == "sent"]
+    return {each["recipient"]: each["sender"] for each in sent}
+
+
+def test_a_rehearsal_calls_senders_as_inbox_has_told_the_ledger(project: Project) -> None:
+    text = "Hi {{ first_name }}, it is {{ sender.name }}"
+    write(
+        project, [f"{ADA},Ada,acmecorp", f"{BEN},Ben,@AcmeSales", f"{CHLOE},Chloe,acmesale"], text
+    )
+    project.ok(project.campaign, "--yes", "--limit", "0")
+    for words in (("--sandbox",), ("--sandbox", "--days", "2")):
+        done = project.ok(project.campaign, *words, "--log-format", "json")
+        assert "made up" not in done.all
+        assert rehearsed(done.out) == {ADA: LINK, BEN: OTHER_LINK}
+    assert project.api.recipients == []
+
+
+def test_a_rehearsal_before_inbox_was_asked_takes_the_sheets_names_in_their_order(
+    project: Project,
+) -> None:
+    rows = [f"{ADA},Ada,@ben", f"{BEN},Ben,{LINK}", f"{CHLOE},Chloe,Kim Lee", f"{DAVID},David,BEN"]
+    write(project, rows)
+    done = project.ok(project.campaign, "--sandbox", "--log-format", "json")
+    assert f"made up: ben is {LINK}, Kim Lee is {OTHER_LINK}" in done.err
+    assert rehearsed(done.out) == {ADA: LINK, BEN: LINK, CHLOE: OTHER_LINK, DAVID: LINK}
+    assert not project.ledger.exists()

@@ -25,6 +25,7 @@ CALLED: dict[tuple[str, str], str] = {
     ("attempt", "run"): "run",
     ("word", "message"): "message",
     ("word", "run"): "run",
+    ("tagged", "message"): "message",
     ("lane", "run"): "run",
 }
 """Columns that hold another row's number, and whose."""
@@ -147,9 +148,20 @@ def fill(connection: Connection, seed: int, names: Sequence[str] = ("spring", "a
                     http_status=chance.choice((0, 200, 429)),
                     message_id=some("m") or "",
                 )
+            if status is S.SENT:
+                add(schema.tagged, message=message, tag="spring", at=number())
             if status is S.SENT and chance.random() < 0.5:
                 before = json.dumps({"message": {"status": "in_doubt"}, "attempts": []})
                 add(schema.resolution, message=message, run=runs[-1], status="sent", before=before)
+    for each in range(12):
+        answer = "found" if each % 3 else "not_found"
+        found = {"id": f"{each:05}", "shown": f"Ada{each}", "name": chance.choice(TEXTS)}
+        add(schema.handle, rehearsal=False, platform="twitter", handle=f"ada{seed}x{each}",
+            answer=answer, source=chance.choice(("x", "inbox")), asked_at=number(),
+            **(found if each % 3 else {}))  # fmt: skip
+        add(schema.acquaintance, lane="https://api.example|both", platform="twitter",
+            recipient=f"{seed}x{each}", asked_at=number(), contact="c", status="Customer",
+            talk=json.dumps([number(), "l", "them"]))  # fmt: skip
     for id in chance.sample(range(60), 15):
         add(schema.suppression, recipient=f"{id:05}", reason=chance.choice(TEXTS), added_at=seed)
         for team in chance.sample(("acme", "other"), chance.randrange(3)):

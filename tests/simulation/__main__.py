@@ -3,6 +3,7 @@
 python -m tests.simulation --histories 5000 --seed 1           many; figures, and every failure
 python -m tests.simulation --seed 1234 --version v1 --verbose  one, with its story
 python -m tests.simulation --steps --histories 5000            of follow-ups
+python -m tests.simulation --plans --histories 5000            held to approved plans
 """
 
 from __future__ import annotations
@@ -16,17 +17,23 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
+from tests.simulation.approvals import ApprovedHistory
 from tests.simulation.history import History
 from tests.simulation.judge import Broken
 from tests.simulation.steps import StepHistory
 
 STEPS = "v2 with steps"
+PLANS = " with plans"
 
 
 def _play(task: tuple[int, str, bool]) -> tuple[Counter[str], str, list[str]]:
     """One history: its figures, what was broken, its story."""
     seed, version, verbose = task
-    history = (StepHistory if version == STEPS else History)(seed, version, verbose)
+    history = StepHistory(seed, version, verbose) if version == STEPS else (
+        ApprovedHistory(seed, version.removesuffix(PLANS), verbose)
+        if version.endswith(PLANS)
+        else History(seed, version, verbose)
+    )  # fmt: skip
     figures: Counter[str] = Counter()
     broken = ""
     try:
@@ -48,8 +55,9 @@ def main() -> int:
     parser.add_argument("--version", choices=("v1", "v2"), default="v2")
     parser.add_argument("--verbose", action="store_true", help="print the story of each")
     parser.add_argument("--steps", action="store_true", help="of a campaign with follow-ups")
+    parser.add_argument("--plans", action="store_true", help="of campaigns with approved plans")
     asked = parser.parse_args()
-    version = STEPS if asked.steps else asked.version
+    version = STEPS if asked.steps else asked.version + (PLANS if asked.plans else "")
     tasks = [
         (seed, version, asked.verbose) for seed in range(asked.seed, asked.seed + asked.histories)
     ]

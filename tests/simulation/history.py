@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 
@@ -18,7 +18,8 @@ from runner.ledger.messages import plans, recontact
 from runner.ledger.messages.plans import PlanWriter
 from runner.ledger.queries import totals
 from runner.message.key import message_key
-from runner.message.prospect import Prospect
+from runner.message.plan import Entry
+from runner.message.prospect import Prospect, RowSkip
 from runner.pacing.pacer import make_pacer
 from runner.planning.planner import plan_messages, render_with
 from runner.sending.drive import drive_lane, restore_limits
@@ -165,8 +166,12 @@ class History:
                 contact_once_in=self.contact_once_in,
                 now=EPOCH + self.world.now,
             ):
+                self.hold(campaign, chunk)
                 writer.write(chunk)
             writer.finish(self._fingerprint(campaign, suppressed), 1.0)
+
+    def hold(self, campaign: Campaign, chunk: Sequence[Entry | RowSkip]) -> None:
+        """Refuse what a campaign may not send."""
 
     def _fingerprint(self, campaign: Campaign, suppressed: dict[str, str]) -> str:
         return f"{campaign.fingerprint} {sorted(suppressed)}"

@@ -141,6 +141,7 @@ def test_another_machine_goes_on_with_the_same_care(on_v1: Project) -> None:
     elsewhere = str(on_v1.folder / "another-machine")
     done = on_v1.ok(on_v1.campaign, "--accept-old-ledger", RUN_CAMPAIGN_MEMORY=elsewhere)
     assert "add them again" in done.all
+    assert "erase them again" in done.all
     assert sorted(on_v1.api.recipients) == ids
 
 

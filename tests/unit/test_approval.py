@@ -53,11 +53,11 @@ def campaign_of(text: str, folder: Path = Path()) -> Campaign:
     return load_campaign(folder / "spring.yaml", text)
 
 
-def plan_of(messages: list[PlannedMessage], key: str = KEY) -> ApprovedPlan:
-    maker = PlanMaker(key)
+def plan_of(messages: list[PlannedMessage], key: str = KEY, more: str = "") -> ApprovedPlan:
+    maker = PlanMaker(key, campaign_of(f"senders: [{SENDER}]\n{MINIMUM}{more}"))
     for each in messages:
         maker.see(entry(each))
-    return maker.plan(campaign_of(f"senders: [{SENDER}]\n{MINIMUM}"), {"message": "Hi"})
+    return maker.plan({"message": "Hi"})
 
 
 def content_of(planned: PlannedMessage) -> tuple[object, ...]:
@@ -118,9 +118,9 @@ def test_what_is_sent_counts_as_it_was_sent_and_is_never_refused() -> None:
     now = before._replace(sender="a", text="Hello", variant="")
     for status in (MessageStatus.SENT, MessageStatus.SENDING, MessageStatus.IN_DOUBT):
         each = Entry(now, Change.KEPT, SENT._replace(status=status))
-        maker = PlanMaker(KEY)
+        maker = PlanMaker(KEY, campaign_of(f"senders: [{SENDER}]\n{MINIMUM}"))
         maker.see(each)
-        plan = maker.plan(campaign_of(f"senders: [{SENDER}]\n{MINIMUM}"), {})
+        plan = maker.plan({})
         assert plan.messages == plan_of([before]).messages
         assert refused(plan_of([]), [each]) == 0
 

@@ -44,7 +44,8 @@ def command(call: Invocation, /, campaign: Path, offline: bool, state: str | Non
     for each in check(campaign, state, os.environ, SystemClock(), bus, offline=offline):
         problems += not each.ok
         instead = f" -> {safe(each.instead)}" if each.instead else ""
-        click.echo(f"{'ok     ' if each.ok else 'problem'}  {safe(each.what)}{instead}")
+        told = "\n         ".join(map(safe, each.what.split("\n")))
+        click.echo(f"{'ok     ' if each.ok else 'problem'}  {told}{instead}")
     if problems:
         click.echo(f"{problems} in the way" if problems > 1 else "1 problem in the way")
         return 1

@@ -14,7 +14,7 @@ import click
 from runner.audience.handles import why_unknown
 from runner.cli.invocation import Invocation
 from runner.cli.options import campaign_argument, duration, examples, state_option
-from runner.cli.output import json_text, table
+from runner.cli.output import folded, json_text, table
 from runner.cli.prompts import can_ask
 from runner.clock import SystemClock, iso
 from runner.events import Event, EventBus, Notice
@@ -111,10 +111,11 @@ def command(
         raise click.UsageError("--list asks nobody; leave the other options out")
     if x_url is not None and via != "x":
         raise click.UsageError("--x-url goes with --via x")
-    bus = EventBus()
+    bus, progress = EventBus(), _Progress()
 
     def tell(event: Event) -> None:
         if isinstance(event, Notice):
+            progress.end()
             click.echo(safe(event.text), err=True)
 
     bus.watch(tell)
@@ -126,23 +127,38 @@ def command(
         found = kept_for(campaign, options, around)
     else:
         asked = HandleOptions(via == "x", again, older_than, take_changed, x_url, price)
-        found = resolve_handles(campaign, asked, options, around, _Progress().tell)
+        try:
+            found = resolve_handles(campaign, asked, options, around, progress.tell)
+        finally:
+            progress.end()
     if as_json:
         click.echo(json_text([_as_json(found, key) for key in found.wanted]))
         return 0
-    for line in _told(found, call, campaign, all_of_them=as_list):
-        click.echo(line)
+    for told in _told(found, call, campaign, all_of_them=as_list):
+        for line in told.split("\n"):
+            click.echo("\n".join(folded(line)))
     return 0
 
 
 class _Progress:
     """A line that counts on a terminal while handles are asked for."""
 
+    def __init__(self) -> None:
+        self._open = False  # more may be written over it
+
+    def end(self) -> None:
+        """End the line, so that something else can be told."""
+        if self._open:
+            click.echo(err=True)
+        self._open = False
+
     def tell(self, whom: str, done: int, of: int) -> None:
         """Show how many were asked for so far."""
         if sys.stderr.isatty() and of > 100:
-            end = "\n" if done == of else ""
-            click.echo(f"\r{whom}: {number(done)} of {number(of)} handles{end}", nl=False, err=True)
+            click.echo(f"\r{whom}: {number(done)} of {number(of)} handles", nl=False, err=True)
+            self._open = True
+            if done == of:
+                self.end()
 
 
 def _told(

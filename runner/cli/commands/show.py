@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from runner.campaign.bases.defaults import with_defaults
 from runner.campaign.bases.text import campaign_lines, in_order, written
 from runner.campaign.loader import Explained, explain_campaign
 from runner.campaign.yaml_document import Loc, dotted
@@ -28,40 +29,53 @@ NO_TERMINAL = 100
     short_help="Show a campaign with its bases: each value with file and line.",
     epilog=examples(
         "run-campaign show spring.yaml",
+        "run-campaign show spring.yaml --all     defaults too",
         "run-campaign show spring.yaml --json",
     ),
 )
 @campaign_argument
+@click.option("--all", "with_all", is_flag=True, help="Show defaults too, each marked as one.")
 @click.option("--json", "as_json", is_flag=True, help="Campaign, files and values as JSON.")
 @click.pass_obj
-def command(call: Invocation, /, campaign: Path, as_json: bool) -> int:
+def command(call: Invocation, /, campaign: Path, with_all: bool, as_json: bool) -> int:
     """Show a campaign as one YAML file, with all that it has of the bases that it extends; behind
     each value the file and line that it comes from.
 
-    Defaults are not shown: they stand in no file. A token is shown as the variable that holds it.
+    Defaults stand in no file, and are shown with --all. A token is shown as the variable that holds
+    it.
     """
     call.about((campaign,), None)
-    found = explain_campaign(campaign)
+    found, defaults = explain_campaign(campaign), frozenset[Loc]()
+    if with_all:
+        document, defaults = with_defaults(found.document, found.campaign)
+        found = found._replace(document=document)
     if as_json:
-        click.echo(scrub(json_text(_as_json(found)), call))
+        click.echo(scrub(json_text(_as_json(found, defaults)), call))
         return 0
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else NO_TERMINAL
-    for line in _told(found, width):
+    for line in _told(found, defaults, width):
         click.echo(safe(scrub(line, call)))
     return 0
 
 
-def _told(found: Explained, width: int) -> Iterator[str]:
+def _told(found: Explained, defaults: Collection[Loc], width: int) -> Iterator[str]:
     own, *bases = (str(path) for path, _ in found.campaign.files)
     yield f"# {own}, campaign {found.campaign.name}"
     yield from (f"# extends {base}" for base in bases)
     lines = campaign_lines(found.document, found.paths)
-    yield from _with_places([(each.text, _place(found, each.at)) for each in lines], width)
+    places = [(each.text, _place(found, defaults, each.at)) for each in lines]
+    yield from _with_places(places, width)
 
 
-def _place(found: Explained, at: Loc | None) -> str:
+def _is_default(at: Loc, defaults: Collection[Loc]) -> bool:
+    return any(at[:end] in defaults for end in range(1, len(at) + 1))
+
+
+def _place(found: Explained, defaults: Collection[Loc], at: Loc | None) -> str:
     if at is None:
         return ""
+    if _is_default(at, defaults):
+        return "# default"
     file, line = found.document.place_of(at)
     return f"# {file}:{line}"
 
@@ -79,10 +93,14 @@ def _with_places(lines: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
         yield text
 
 
-def _as_json(found: Explained) -> dict[str, Any]:
+def _as_json(found: Explained, defaults: Collection[Loc]) -> dict[str, Any]:
     values = []
     for at, value in _leaves(in_order(found.document), ()):
+        file: str | None
+        line: int | None
         file, line = found.document.place_of(at)
+        if _is_default(at, defaults):
+            file = line = None
         said = {"key": dotted(at), "value": written(value, found.paths), "file": file, "line": line}
         values.append(said)
     files = [str(path) for path, _ in found.campaign.files]

@@ -142,6 +142,7 @@ class _Rehearsal:
         sandbox = stand_in(
             campaigns,
             faults,
+            said["state"],
             clock=clock.now,
             latency=ANSWER_SECONDS,
             keepalive=KEPT_SECONDS,

@@ -36,7 +36,7 @@ def rehearse(
     """Run campaigns against a sandbox; return the exit code."""
     as_json = said["log_format"] == "json"
     none = dict.fromkeys(("per_minute", "per_hour", "per_day"))
-    sandbox = stand_in(load(campaigns), faults, **none)
+    sandbox = stand_in(load(campaigns), faults, said["state"], **none)
     click.echo(
         "sandbox: nothing real is sent; limits are off, the ledger is thrown away", err=as_json
     )

@@ -23,12 +23,14 @@ from runner.ledger.locks import lock_schema, refuse_live_runs
 from runner.ledger.messages.usage import STAMPED, joined_stamps
 from runner.ledger.moved_mark import MARK, Moved, set_mark
 from runner.ledger.schema import (
+    acquaintance,
     action,
     attempt,
     brake,
     campaign,
     erased,
     feed,
+    handle,
     hold,
     inbound,
     lane,
@@ -45,11 +47,17 @@ from runner.ledger.schema import (
     run,
     set_note,
     suppression,
+    tagged,
 )
 
-COPIED = (run, message, row_skip, attempt, resolution, brake, action, request)
+COPIED = (run, message, row_skip, attempt, resolution, brake, action, request, tagged)
 """Tables that are copied as they are, but for their numbers; a table that names rows of another
 comes after it."""
+MERGED = (
+    *(suppression, opt_out, hold, feed, inbound, read_back),
+    *(erased, other_id, handle, acquaintance),
+)
+"""Tables of people and threads, which the ledger there may know too: each has a rule for that."""
 NUMBERED = (campaign, run, message, brake, action, request)
 """Tables whose rows get new numbers."""
 
@@ -58,6 +66,8 @@ COPY_ROWS = 5000
 
 _OWN = ("schema_version", "ledger_id", "changes", "attempts_lost", MARK)
 _DRIVEN, _HOLD = "driven ", "hold "
+_COUNTED = ("handles", "acquaintances ")
+"""Notes that count the changes of what people's answers are kept in."""
 
 Copied = Callable[[int], None]
 """A function that takes how many more rows have been copied."""
@@ -65,9 +75,7 @@ Copied = Callable[[int], None]
 
 def rows_of(source: Connection) -> int:
     """Count the rows that are to be copied."""
-    people = (suppression, opt_out, hold, feed, inbound, read_back, erased, other_id)
-    tables = (*COPIED, *people)
-    counts = [select(func.count()).select_from(table) for table in tables]
+    counts = [select(func.count()).select_from(table) for table in (*COPIED, *MERGED)]
     return sum(source.execute(each).scalar_one() for each in counts)
 
 
@@ -135,6 +143,8 @@ def bring(
         _merge_holds(target, source, copied)
         _merge_replies(target, source, above, copied)
         _merge_erased(target, source, copied)
+        _merge_handles(target, source, copied)
+        _merge_acquaintances(target, source, copied)
     _merge_lanes(target, source, above["run"])
     _merge_notes(target, source)
     for table in NUMBERED:
@@ -283,6 +293,50 @@ def _merge_erased(target: Connection, source: Connection, copied: Copied) -> Non
         target.execute(text("DROP TABLE its"))
 
 
+def _merge_handles(target: Connection, source: Connection, copied: Copied) -> None:
+    """Copy whose the handles are, which may have been paid for. Of two answers the later, but an id
+    stays where it is only no contact any more; of two ids none counts until a person takes one."""
+    target.execute(text("CREATE TEMP TABLE its (LIKE handle) ON COMMIT DROP"))
+    _copy(target, source, handle, {}, copied, into="its")
+    same = " AND ".join(f"its.{key} = handle.{key}" for key in ("rehearsal", "platform", "handle"))
+    for later, earlier, when in (("its", "handle", ">="), ("handle", "its", "<")):
+        target.execute(
+            text(
+                f"UPDATE {later} SET answer = 'changed', before = {earlier}.id FROM {earlier}"
+                f" WHERE {same} AND its.answer = 'found' AND handle.answer = 'found'"
+                f" AND its.id <> handle.id AND its.asked_at {when} handle.asked_at"
+            )
+        )
+    columns = ("answer", "id", "before", "shown", "name", "source", "asked_at")
+    vague = "('not_a_contact', 'unanswered')"
+    target.execute(
+        text(
+            "INSERT INTO handle SELECT * FROM its ON CONFLICT (rehearsal, platform, handle)"
+            f" DO UPDATE SET {', '.join(f'{each} = excluded.{each}' for each in columns)}"
+            f" WHERE CASE WHEN excluded.answer IN {vague} THEN handle.answer IN {vague}"
+            " AND excluded.asked_at >= handle.asked_at"
+            f" WHEN handle.answer IN {vague} THEN true"
+            " ELSE excluded.asked_at >= handle.asked_at END"
+        )
+    )
+    target.execute(text("DROP TABLE its"))
+
+
+def _merge_acquaintances(target: Connection, source: Connection, copied: Copied) -> None:
+    """Copy what Inbox has said of people; of two answers the later."""
+    target.execute(text("CREATE TEMP TABLE its (LIKE acquaintance) ON COMMIT DROP"))
+    _copy(target, source, acquaintance, {}, copied, into="its")
+    columns = ("asked_at", "contact", "state", "assignee", "status", "tags", "talk")
+    target.execute(
+        text(
+            "INSERT INTO acquaintance SELECT * FROM its ON CONFLICT (lane, platform, recipient)"
+            f" DO UPDATE SET {', '.join(f'{each} = excluded.{each}' for each in columns)}"
+            " WHERE excluded.asked_at >= acquaintance.asked_at"
+        )
+    )
+    target.execute(text("DROP TABLE its"))
+
+
 def _merge_lanes(target: Connection, source: Connection, above: int) -> None:
     """Raise epochs, so that no earlier owner, of either ledger, is taken for the next one."""
     for row in source.execute(select(lane)):
@@ -300,6 +354,9 @@ def _merge_notes(target: Connection, source: Connection) -> None:
         if key in _OWN or key.startswith(_DRIVEN):
             continue
         known = note(target, key)
+        if known and key.startswith(_COUNTED):
+            set_note(target, key, str(max(int(known), int(value)) + 1))  # neither's plans are new
+            continue
         if key.startswith(STAMPED) and known:
             set_note(target, key, joined_stamps(known, value))
             continue

@@ -45,8 +45,10 @@ def test_a_run_that_dies_goes_on_within_its_plan(
     held.take_back()
     assert (project.api.recipients, project.api.ask("requests")) == before
     project.ok(project.campaign, "--yes")
-    assert sorted(project.api.recipients) == everyone
-    assert held.unapproved(project.api.accepted) == set()
+    accepted = project.api.accepted
+    assert sorted(each["person"] for each in accepted) == everyone
+    assert held.unapproved(accepted) == set()
+    assert held.unapproved([accepted[0] | {"content": "Hi"}]) == {accepted[0]["person"]}
 
 
 def test_a_worker_that_is_killed_is_taken_over_from_within_the_plan(make_fleet: MakeFleet) -> None:

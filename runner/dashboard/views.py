@@ -23,7 +23,7 @@ from runner.dashboard.presentation import (
     next_message_of,
     state_of,
 )
-from runner.dashboard.queries import campaign_statistics, latest
+from runner.dashboard.queries import campaign_column, campaign_statistics, latest
 from runner.formats import by_handle
 from runner.ledger.campaigns import audit
 from runner.ledger.queries import message_lists, totals
@@ -48,6 +48,7 @@ def page_routes(app: AppContext) -> list[Route]:
         "/": overview,
         "/campaigns/{id:number}": campaign,
         "/campaigns/{id:number}/sends.svg": chart,
+        "/campaigns/{id:number}/by-column": by_column,
         "/campaigns/{id:number}/{status}": messages,
         "/messages/{id:number}": message,
         "/search": search,
@@ -124,6 +125,18 @@ def campaign(app: AppContext, request: Request) -> Response:
             "doubts": status.in_doubt[:PAGE_ROWS],
         },
     )
+
+
+def by_column(app: AppContext, request: Request) -> Response:
+    """Show a campaign's results and answers by one column of its sheet."""
+    status, name = _status(app, request), request.query_params.get("column", "")[:500]
+    figures = app.cache.get_in_background(campaign_column, status.id, name)
+    context = {"campaign": status, "column": name, "figures": figures, "statuses": COLUMN_STATUSES}
+    return app.page(request, "by_column.html", context)
+
+
+COLUMN_STATUSES = (_S.SENT, _S.QUEUED, _S.WAITING, _S.REJECTED, _S.FAILED, _S.IN_DOUBT, _S.SKIPPED)
+"""The statuses that a page by column has."""
 
 
 def chart(app: AppContext, request: Request) -> Response:

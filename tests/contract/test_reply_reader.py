@@ -4,6 +4,7 @@ taken for one, or count twice; on SQLite and PostgreSQL."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from sqlalchemy import event, select
 from runner.channels.base import Channel, EventPage, Received, UnreadableFeed
 from runner.channels.inbox_v2 import InboxV2
 from runner.channels.inbox_v2_conversations import ConversationsV2
+from runner.events import AnswerEvent
 from runner.ledger.campaigns import bound_team
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import decisions, feeds, holds, outcomes, replies
@@ -74,6 +76,7 @@ class Team:
     time: Time
     settings: ReplySettings = field(default_factory=ReplySettings)
     hastened: set[int] = field(default_factory=set)
+    told: list[AnswerEvent] = field(default_factory=list)
     _names: int = 0
 
     async def write_to(
@@ -131,6 +134,7 @@ class Team:
             self.time,
             self.settings,
             self.hastened.update,
+            tell=self.told.append,
         )
         await reader.read(**more)
         return [each.message_id for each in reader.news.replies]
@@ -182,6 +186,52 @@ async def test_a_reply_is_read_once(team: Team) -> None:
     second = team.says(1, "And one more thing")
     assert await team.read() == [second]
     assert team.replied == {reply: "reply", second: "reply"}
+
+
+async def test_answers_are_told_once_as_they_are_on_disk(team: Team) -> None:
+    """Whoever reads them, and without a word of what was written."""
+    await team.write_to(1, 2)
+    first, second = team.says(1, "Sounds good"), team.says(2, "STOP")
+    await team.read()
+    await team.read()
+    [reply, other, out] = team.told
+    assert (reply.name, other.name, out.name) == ("replied", "replied", "opted_out")
+    assert (reply.reply_id, other.reply_id, out.reply_id) == (first, second, second)
+    assert reply.fields() | {"thread_id": ""} == {
+        "event": "replied",
+        "at": team.time.at,
+        "campaign": "spring1",
+        "recipient": "1",
+        "sender": SENDER,
+        "step": "1",
+        "thread_id": "",
+        "reply_id": first,
+    }
+    assert "STOP" not in str(team.told)
+
+
+async def test_what_is_committed_as_a_reading_is_cancelled_is_told(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await team.write_to(1)
+    reply = team.says(1, "Yes")
+    committing, goes_on = asyncio.Event(), threading.Event()
+    loop, record = asyncio.get_running_loop(), replies.record
+
+    def slow(*args: Any) -> Any:
+        loop.call_soon_threadsafe(committing.set)
+        goes_on.wait(60)
+        return record(*args)
+
+    monkeypatch.setattr(replies, "record", slow)
+    reading = asyncio.create_task(team.read())
+    await committing.wait()
+    reading.cancel()
+    goes_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert [each.reply_id for each in team.told] == [reply]
+    assert team.replied == {reply: "reply"}
 
 
 async def test_what_is_no_reply(team: Team) -> None:

@@ -69,13 +69,28 @@ class Batch:
     thread: str = ""
 
 
+class Answer(NamedTuple):
+    """An answer to a message of ours, as others are told of it. `is_new`: it was not known as one
+    before, when its text could not be read; `is_opt_out`: they opted out by it."""
+
+    campaign: str
+    recipient: str
+    sender: str
+    step: str
+    thread_id: str
+    message_id: str
+    is_new: bool
+    is_opt_out: bool
+
+
 @dataclass(frozen=True, slots=True)
 class News:
-    """The changes by a batch: replies that are new, and `stopped`, how many queued messages were
-    taken out by opt-outs."""
+    """The changes by a batch: replies that are new, `stopped`, how many queued messages were
+    taken out by opt-outs, and what there is to tell of each answer."""
 
     replies: list[Heard] = field(default_factory=list)
     stopped: int = 0
+    answers: list[Answer] = field(default_factory=list)
 
 
 def record(connection: Connection, batch: Batch) -> News:
@@ -108,7 +123,32 @@ def record(connection: Connection, batch: Batch) -> News:
             feeds.forget_open(connection, batch.lane, batch.at)
     answers = [each for each in new if each.kind in (Kind.REPLY, Kind.UNREAD)]
     first = [each for each in answers if known.get(each.message_id) is not Kind.UNREAD]
-    return News(first, stopped)
+    return News(first, stopped, _told(connection, answers, first))
+
+
+def _told(connection: Connection, answers: Sequence[Heard], first: Sequence[Heard]) -> list[Answer]:
+    if not answers:
+        return []
+    each = message.c
+    wanted = (
+        select(each.id, campaign.c.name, each.recipient, each.sender, each.step)
+        .join(campaign, campaign.c.id == each.campaign)
+        .where(each.id.in_({heard.answers for heard in answers}))
+    )
+    found = connection.execute(wanted)
+    ours = {row.id: (row.name, row.recipient, row.sender, row.step) for row in found}
+    new = {heard.message_id for heard in first}
+    return [
+        Answer(
+            *ours[heard.answers],
+            heard.thread_id,
+            heard.message_id,
+            heard.message_id in new,
+            heard.said.wish is Wish.OPT_OUT,
+        )
+        for heard in answers
+        if heard.answers is not None
+    ]
 
 
 def settled(connection: Connection, lane: str, ids: Collection[str]) -> set[str]:

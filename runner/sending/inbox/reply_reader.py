@@ -4,12 +4,13 @@ events, and from the threads themselves where events may be lost."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from runner.channels.base import Conversations, OldestEvent, Received, ThreadState, UnreadableFeed
 from runner.clock import Clock
+from runner.events import AnswerEvent, OptedOut, Replied
 from runner.ledger.ledger import Connection, Ledger
 from runner.ledger.messages import feeds, replies
 from runner.ledger.messages.feeds import Feed
@@ -51,7 +52,8 @@ def _is_past(oldest: OldestEvent, cursor: int | None, read_at: float) -> bool:
 class ReplyReader:
     """The reader of a lane's replies. `hasten`: told which doubts may be settled, since their
     people have answered; `heed`: called when people who want no message, or may want none, are on
-    disk; `heard_open`: whether the last reading heard anything whose thread is none of ours."""
+    disk; `tell`: given the events of answers that are on disk; `heard_open`: whether the last
+    reading heard anything whose thread is none of ours."""
 
     ledger: Ledger
     lane: str
@@ -60,6 +62,7 @@ class ReplyReader:
     settings: ReplySettings
     hasten: Callable[[Collection[int]], None] = lambda _ids: None
     heed: Callable[[], None] = lambda: None
+    tell: Callable[[AnswerEvent], None] = lambda _event: None
     heard_open: bool = False
     news: News = field(default_factory=News)
     """The news of all readings so far."""
@@ -237,10 +240,22 @@ class ReplyReader:
         await self._keep(Batch(self.lane, self.clock.now(), heard, cursor, read_up_to=up_to))
 
     async def _keep(self, batch: Batch) -> None:
-        news = await self._write(replies.record, batch)
-        self.news.replies.extend(news.replies)
+        await _to_its_end(self._record_and_tell(batch))
         if any(each.said.wish is not Wish.NONE or each.kind is Kind.UNREAD for each in batch.heard):
             self.heed()
+
+    async def _record_and_tell(self, batch: Batch) -> None:
+        """Record a batch, and tell of each answer once: a process that dies in between tells less
+        than is on disk, never more."""
+        news = await asyncio.to_thread(self.ledger.write, replies.record, batch)
+        self.news.replies.extend(news.replies)
+        now = self.clock.now()
+        for each in news.answers:
+            *about, is_new, is_opt_out = each
+            if is_new:
+                self.tell(Replied(now, *about))
+            if is_opt_out:
+                self.tell(OptedOut(now, *about))
 
     async def _settled(self, ids: Sequence[str]) -> set[str]:
         if not ids:
@@ -262,9 +277,14 @@ class ReplyReader:
         def write() -> T:
             return self.ledger.write(move, *args, **kwargs)
 
-        writing = asyncio.create_task(asyncio.to_thread(write))
-        try:
-            return await asyncio.shield(writing)
-        except asyncio.CancelledError:
-            await asyncio.wait([writing])
-            raise
+        return await _to_its_end(asyncio.to_thread(write))
+
+
+async def _to_its_end(whole: Coroutine[Any, Any, T]) -> T:
+    """Wait for something that goes on to its end even when this task is cancelled meanwhile."""
+    task = asyncio.create_task(whole)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

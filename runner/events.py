@@ -211,14 +211,14 @@ class AnswerEvent(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Replied(AnswerEvent):
+class PersonReplied(AnswerEvent):
     """A person has answered."""
 
     name: ClassVar[str] = "replied"
 
 
 @dataclass(frozen=True, slots=True)
-class OptedOut(AnswerEvent):
+class PersonOptedOut(AnswerEvent):
     """A person has opted out by it."""
 
     name: ClassVar[str] = "opted_out"

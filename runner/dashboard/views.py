@@ -28,6 +28,7 @@ from runner.formats import by_handle
 from runner.ledger.campaigns import audit
 from runner.ledger.queries import message_lists, totals
 from runner.ledger.queries import search as queries_search
+from runner.ledger.queries.statistics import column_names
 from runner.message.status import MessageStatus
 from runner.status.overview import overview_of
 from runner.status.statistics import Statistics, answers_text
@@ -129,7 +130,9 @@ def campaign(app: AppContext, request: Request) -> Response:
 
 def by_column(app: AppContext, request: Request) -> Response:
     """Show a campaign's results and answers by one column of its sheet."""
-    status, name = _status(app, request), request.query_params.get("column", "")[:500]
+    status, name = _status(app, request), request.query_params.get("column", "")
+    if name not in app.cache.query(column_names, status.id):
+        raise HTTPException(404)
     figures = app.cache.get_in_background(campaign_column, status.id, name)
     context = {"campaign": status, "column": name, "figures": figures, "statuses": COLUMN_STATUSES}
     return app.page(request, "by_column.html", context)

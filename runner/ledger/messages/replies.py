@@ -69,7 +69,7 @@ class Batch:
     thread: str = ""
 
 
-class Answer(NamedTuple):
+class KnownAnswer(NamedTuple):
     """An answer to a message of ours, as others are told of it. `is_new`: it was not known as one
     before, when its text could not be read; `is_opt_out`: they opted out by it."""
 
@@ -90,7 +90,7 @@ class News:
 
     replies: list[Heard] = field(default_factory=list)
     stopped: int = 0
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[KnownAnswer] = field(default_factory=list)
 
 
 def record(connection: Connection, batch: Batch) -> News:
@@ -126,7 +126,9 @@ def record(connection: Connection, batch: Batch) -> News:
     return News(first, stopped, _told(connection, answers, first))
 
 
-def _told(connection: Connection, answers: Sequence[Heard], first: Sequence[Heard]) -> list[Answer]:
+def _told(
+    connection: Connection, answers: Sequence[Heard], first: Sequence[Heard]
+) -> list[KnownAnswer]:
     if not answers:
         return []
     each = message.c
@@ -139,7 +141,7 @@ def _told(connection: Connection, answers: Sequence[Heard], first: Sequence[Hear
     ours = {row.id: (row.name, row.recipient, row.sender, row.step) for row in found}
     new = {heard.message_id for heard in first}
     return [
-        Answer(
+        KnownAnswer(
             *ours[heard.answers],
             heard.thread_id,
             heard.message_id,

@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from runner.channels.base import Conversations, OldestEvent, Received, ThreadState, UnreadableFeed
 from runner.clock import Clock
-from runner.events import AnswerEvent, OptedOut, Replied
+from runner.events import AnswerEvent, PersonOptedOut, PersonReplied
 from runner.ledger.ledger import Connection, Ledger
 from runner.ledger.messages import feeds, replies
 from runner.ledger.messages.feeds import Feed
@@ -253,9 +253,9 @@ class ReplyReader:
         for each in news.answers:
             *about, is_new, is_opt_out = each
             if is_new:
-                self.tell(Replied(now, *about))
+                self.tell(PersonReplied(now, *about))
             if is_opt_out:
-                self.tell(OptedOut(now, *about))
+                self.tell(PersonOptedOut(now, *about))
 
     async def _settled(self, ids: Sequence[str]) -> set[str]:
         if not ids:

@@ -89,6 +89,7 @@ steps:
   - {name: nudge, after: 2s, text: "Hi again {{ first_name }}"}
   - {name: last, after: 2s, text: "The last one, {{ first_name }}"}
 replies: {poll: 10s}
+guard: {opt_out_rate: none}
 """
 
 
@@ -233,11 +234,11 @@ class Campaign:
     def _kill_one(self) -> None:
         luck, soak = self.luck, self.soak
         command = luck.choice(("run", "run", "replies")) if self.project.ledger.exists() else "run"
-        die_at = f"{luck.choice(POINTS)}:{luck.choice((1, 1, 2, 3))}" if luck.random() < 0.5 else ""
+        die_at = f"{luck.choice(POINTS)}:{luck.choice((1, 1, 1, 2))}" if luck.random() < 0.5 else ""
         self.project.api.faults(*luck.sample(FAULTS[:-1], len(FAULTS) - 1), FAULTS[-1])
         self._write_to_us()
         process = self._start(command, die_at)
-        within = luck.uniform(2.5, 5.0) if die_at else luck.uniform(0.3, 3.0)
+        within = luck.uniform(12.0, 20.0) if die_at else luck.uniform(0.5, 4.0)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(within)
         outside = process.poll() is None

@@ -3,6 +3,7 @@
 python -m tests.simulation --histories 5000 --seed 1           many; figures, and every failure
 python -m tests.simulation --seed 1234 --version v1 --verbose  one, with its story
 python -m tests.simulation --steps --histories 5000            of follow-ups
+python -m tests.simulation --replies --histories 5000          of what people answer
 """
 
 from __future__ import annotations
@@ -18,15 +19,17 @@ from collections.abc import Iterable
 
 from tests.simulation.history import History
 from tests.simulation.judge import Broken
+from tests.simulation.replies import ReplyHistory
 from tests.simulation.steps import StepHistory
 
-STEPS = "v2 with steps"
+OF = {"v2 with steps": StepHistory, "v2 with replies": ReplyHistory}
+STEPS, REPLIES = OF
 
 
 def _play(task: tuple[int, str, bool]) -> tuple[Counter[str], str, list[str]]:
     """One history: its figures, what was broken, its story."""
     seed, version, verbose = task
-    history = (StepHistory if version == STEPS else History)(seed, version, verbose)
+    history = OF.get(version, History)(seed, version, verbose)
     figures: Counter[str] = Counter()
     broken = ""
     try:
@@ -48,8 +51,9 @@ def main() -> int:
     parser.add_argument("--version", choices=("v1", "v2"), default="v2")
     parser.add_argument("--verbose", action="store_true", help="print the story of each")
     parser.add_argument("--steps", action="store_true", help="of a campaign with follow-ups")
+    parser.add_argument("--replies", action="store_true", help="of people who answer")
     asked = parser.parse_args()
-    version = STEPS if asked.steps else asked.version
+    version = STEPS if asked.steps else REPLIES if asked.replies else asked.version
     tasks = [
         (seed, version, asked.verbose) for seed in range(asked.seed, asked.seed + asked.histories)
     ]

@@ -20,7 +20,7 @@ from runner.channels.inbox_v2_conversations import ConversationsV2
 from runner.events import AnswerEvent
 from runner.ledger.campaigns import bound_team
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import decisions, feeds, holds, outcomes, replies
+from runner.ledger.messages import decisions, feeds, holds, outcomes, replies, resolutions
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.messages.settlements import Settlement, settle
 from runner.ledger.schema import inbound, message, suppression
@@ -290,6 +290,30 @@ async def test_a_reply_makes_the_look_up_of_a_doubt_due(team: Team) -> None:
     team.says(77, "Hello")
     assert await team.read() == []
     assert team.hastened == {rows[1]}
+
+
+@pytest.mark.parametrize("heard_before", [True, False])
+async def test_who_answers_what_a_person_called_sent_is_heard(
+    team: Team, heard_before: bool
+) -> None:
+    """By such a word nobody knows the thread, until they write in it."""
+    rows = await team.write_to(1, lost=True)
+    if heard_before:
+        team.says(77, "Hello")
+        out = team.says(1, "stop")
+        await team.read()
+    with team.ledger.writing() as connection:
+        resolutions.resolve(connection, 1, [Settlement(rows[1], Evidence.SAID_SENT, START)])
+    if not heard_before:
+        await team.read()
+        team.says(77, "Hello")
+        out = team.says(1, "stop")
+    assert await team.read() == [out]
+    assert "1" in team.listed
+    before = dict(team.requests)
+    await team.read()
+    asked = {name for name, count in team.requests.items() if count > before.get(name, 0)}
+    assert asked == {"GET /api/v2/events 200"}
 
 
 @with_options(feed=FeedSettings(double_every=1, hole_every=2, page=1))

@@ -32,6 +32,9 @@ BEFORE = 40.0
 """Seconds before a message of ours was accepted in which its attempt may have begun, by a clock
 that is a little behind: what is older is no reply."""
 
+MANY = 1000
+"""Events kept by a server that loses none."""
+
 HEARD = """
     SELECT inbound.message_id, inbound.kind, inbound.wish, message.recipient
     FROM inbound JOIN message ON message.id = inbound.answers
@@ -84,7 +87,7 @@ class ReplyJudge(StepJudge):
             is_read = each.inbound and EPOCH + each.shows_at < read_at - 1.0
             if not is_read or each.person not in known or each.person in self._server.gone:
                 continue
-            if each.at < self._first(each.person):
+            if each.at < self._first(each.person) or self._may_be_lost(history, each.person):
                 continue
             kind, wish = heard.get(each.id, ("", ""))
             figures["replies judged"] += 1
@@ -92,6 +95,11 @@ class ReplyJudge(StepJudge):
                 raise Broken(f"{each.id} of {each.person} does not count as a reply")
             if each.content == "stop":
                 self._is_obeyed(history, each, kind, wish, listed)
+
+    def _may_be_lost(self, history: History, person: str) -> bool:
+        """Whether nobody may know the thread, and events of it are gone."""
+        assert isinstance(history, StepHistory)
+        return person in history.said_sent and self._server.events_kept < MANY
 
     def _is_obeyed(
         self, history: History, each: Kept, kind: str, wish: str, listed: set[str]
@@ -126,7 +134,7 @@ class ReplyHistory(StepHistory):
         self.server = StepServer(self.world, habits, random.Random(luck.random()))
         self.server.answers = luck.choice((0.5, 0.8, 1.0))
         self.server.words = ("Sounds good", "stop", "stop", "please stop by our booth")
-        self.server.events_kept = luck.choice((6, 12, 1000))
+        self.server.events_kept = luck.choice((6, 12, MANY))
         self.server.refuses_old = luck.random() < 0.5
         count = luck.choice((0, 0, 1, 2))
         steps = [(name, luck.choice(AFTER)) for name in NAMES[:count]]

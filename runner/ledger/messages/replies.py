@@ -17,7 +17,7 @@ from runner.ledger.locks import lock_all_campaigns, lock_claims
 from runner.ledger.messages import decisions, feeds, follow_ups, holds
 from runner.ledger.messages.late_skips import LateSkip, skip_late
 from runner.ledger.rehearsals import is_of_lane, is_rehearsal
-from runner.ledger.schema import attempt, campaign, inbound, message, status_is
+from runner.ledger.schema import attempt, campaign, inbound, message, resolution, status_is
 from runner.ledger.statements import Prepared, given, texts_of
 from runner.message.evidence import MAY_HAVE_SENT
 from runner.message.status import MessageStatus, SkipReason
@@ -238,7 +238,7 @@ def threads_of_ours(
 
 
 class DoubtIn(NamedTuple):
-    """A message in doubt, by whom it could be recognised in a thread."""
+    """A message in doubt, or by a person's word, by whom it could be recognised in a thread."""
 
     id: int
     sender: str
@@ -254,6 +254,37 @@ def doubts(connection: Connection, lane: str) -> list[DoubtIn]:
         .order_by(message.c.id)
     )
     return [DoubtIn(*row) for row in connection.execute(wanted)]
+
+
+def without_thread(connection: Connection, lane: str) -> list[DoubtIn]:
+    """List the messages of a lane that a person has called sent, and whose thread is not known."""
+    wanted = (
+        select(message.c.id, message.c.sender, message.c.recipient)
+        .join(resolution, resolution.c.message == message.c.id)
+        .join(campaign, campaign.c.id == message.c.campaign)
+        .where(status_is(message, _S.SENT), message.c.thread_id.is_(None), is_of_lane(lane))
+        .order_by(message.c.id)
+    )
+    return [DoubtIn(*row) for row in connection.execute(wanted)]
+
+
+def open_threads(connection: Connection, lane: str) -> list[str]:
+    """List the threads that are none of ours so far and in which something was heard, those first
+    in which that was last."""
+    wanted = (
+        select(inbound.c.thread_id)
+        .where(inbound.c.lane == lane, _is(Kind.OPEN))
+        .group_by(inbound.c.thread_id)
+        .order_by(func.max(inbound.c.at).desc(), inbound.c.thread_id)
+    )
+    return list(connection.execute(wanted).scalars())
+
+
+def learn_thread(connection: Connection, ids: Collection[int], thread: str, at: float) -> None:
+    """Note at a time (Unix s) the thread of these messages, of which it was not known."""
+    unknown = message.c.id.in_(ids), message.c.thread_id.is_(None)
+    connection.execute(update(message).where(*unknown).values(thread_id=thread))
+    feeds.read_back_too(connection, ids, at)
 
 
 def dismiss(connection: Connection, campaign: int, recipients: Collection[str]) -> list[str]:

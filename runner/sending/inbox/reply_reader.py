@@ -14,7 +14,7 @@ from runner.events import AnswerEvent, PersonOptedOut, PersonReplied
 from runner.ledger.ledger import Connection, Ledger
 from runner.ledger.messages import feeds, replies
 from runner.ledger.messages.feeds import Feed
-from runner.ledger.messages.replies import Batch, Heard, Kind, News, OurThread
+from runner.ledger.messages.replies import Batch, DoubtIn, Heard, Kind, News, OurThread
 from runner.replies.match import answered
 from runner.replies.opt_out import Said, Wish, read
 from runner.replies.settings import ReplySettings
@@ -67,6 +67,8 @@ class ReplyReader:
     news: News = field(default_factory=News)
     """The news of all readings so far."""
     _began: float = 0.0
+    _sought: set[DoubtIn] = field(default_factory=set)  # whose threads are not known
+    _looked: set[str] = field(default_factory=set)  # threads that are of none of them
 
     async def read(self, most_threads: int = READ_BACK_AT_ONCE) -> None:
         """Read all events since the last time, and this many threads where events may be lost.
@@ -77,6 +79,7 @@ class ReplyReader:
         if feed is None or feed.is_quiet(now):
             await self._tear()
         await self._read_events(feed)
+        await self._learn_threads()
         await self.read_unsettled()
         await self._read_back(most_threads)
 
@@ -180,12 +183,32 @@ class ReplyReader:
             return
         found: set[int] = set()
         for thread in list(dict.fromkeys(threads))[-DOUBTS_LOOKED_FOR:]:
-            if (state := await self._thread(thread)) is None:
-                continue
-            of = (each for each in doubts if each.sender == state.sender)
-            found |= {each.id for each in of if each.recipient in state.people}
+            found |= await self._of_thread(thread, doubts)
         if found:
             self.hasten(found)
+
+    async def _learn_threads(self) -> None:
+        """Look for the threads of what a person has called sent: the API was not asked, so that
+        nobody knows them until somebody writes there."""
+        sought = await asyncio.to_thread(self.ledger.read, replies.without_thread, self.lane)
+        if not sought:
+            return
+        if not self._sought.issuperset(sought):
+            self._looked.clear()
+        self._sought = set(sought)
+        threads = await asyncio.to_thread(self.ledger.read, replies.open_threads, self.lane)
+        for thread in [each for each in threads if each not in self._looked][:DOUBTS_LOOKED_FOR]:
+            if found := await self._of_thread(thread, sought):
+                await self._write(replies.learn_thread, found, thread, self.clock.now())
+            self._looked.add(thread)
+
+    async def _of_thread(self, thread: str, sought: Sequence[DoubtIn]) -> set[int]:
+        """Return those of these messages that went from a thread's account to its person."""
+        state = await self._thread(thread)
+        if state is None:
+            return set()
+        of = (each for each in sought if each.sender == state.sender)
+        return {each.id for each in of if each.recipient in state.people}
 
     async def read_unsettled(self) -> None:
         """Read what has become a reply since it was heard, and what could not be read then."""

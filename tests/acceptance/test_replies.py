@@ -100,6 +100,14 @@ def test_stop_is_obeyed_in_every_campaign(project: Project) -> None:
     assert project.api.recipients == [*ids, ids[2]]
     assert "1 skipped" in told
     assert "held: 1" in project.ok("status", autumn).out
+    status = project.ok("status", project.campaign)
+    assert "1 on hold until a person has read what they wrote; then suppress add" in status.out
+    assert project.ok("status", project.campaign, "--json").json["to_read"] == 1
+    assert "to be read" in project.ok("who", ids[1]).out
+    project.ok("unhold", ids[1])
+    assert "read what they wrote" not in project.ok("status", project.campaign).out
+    assert "to be read" not in project.ok("who", ids[1]).out
+    assert "to be read" not in project.ok("replies", project.campaign, "--no-read").out
     by_id = {row["recipient"]: row for row in project.exported()}
     assert by_id[ids[0]]["opted_out_at"] != ""
 

@@ -387,6 +387,29 @@ async def test_a_feed_that_has_lost_events_is_healed_thread_by_thread(team: Team
     assert team.ledger.read(feeds.feed_of, LANE).torn_at is None  # type: ignore[union-attr]
 
 
+@with_options(feed=FeedSettings(kept=40, page=5))
+async def test_events_that_are_lost_while_texts_are_read_are_noticed(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy team's events go while page after page is read."""
+    await team.write_to(*range(1, 11))
+    await team.read()
+    said = [team.says(id, "stop") for id in range(1, 11)]
+    assert team.channel.conversations is not None
+    text = team.channel.conversations.text
+
+    async def slow(message_id: str) -> Any:
+        monkeypatch.undo()
+        for id in range(40):
+            team.says(1000 + id, "Hello")
+        return await text(message_id)
+
+    monkeypatch.setattr(ConversationsV2, "text", lambda _self, id: slow(id))
+    heard = await team.read()
+    assert sorted(heard) == sorted(said)
+    assert {str(id) for id in range(1, 11)} <= team.listed
+
+
 @pytest.mark.parametrize("away", [6 * DAY + 60, 12 * DAY])
 async def test_after_six_days_away_threads_are_read_themselves(team: Team, away: float) -> None:
     await team.write_to(1, 2, 3)

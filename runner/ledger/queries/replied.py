@@ -9,14 +9,25 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     Subquery,
     distinct,
+    exists,
     func,
     literal_column,
     select,
 )
 
-from runner.ledger.schema import feed, inbound, message, read_back, status_is
+from runner.ledger.schema import (
+    campaign,
+    feed,
+    hold,
+    inbound,
+    message,
+    read_back,
+    status_is,
+    suppression,
+)
 from runner.ledger.statements import Prepared, each_of, texts_of
 from runner.message.plan import FIRST_STEP
 from runner.message.status import MessageStatus
@@ -31,7 +42,7 @@ IS_REPLY: ColumnElement[bool] = inbound.c.answers.is_not(None) & (
 class Replied(NamedTuple):
     """A person of a campaign who has answered. `first_at`, `last_at`: by the server's clock (Unix
     s); `messages`: how many; `out_at`: when they opted out, and in which `words`; `unsure`: whether
-    a person has to read it; `ids`: of their messages."""
+    a person has to read it still; `ids`: of their messages."""
 
     recipient: str
     row: int
@@ -67,10 +78,12 @@ def replied(connection: Connection, campaign: int) -> list[Replied]:
         .order_by(inbound.c.at, inbound.c.message_id)
     )
     found: dict[str, Replied] = {}
+    undecided = _undecided(connection, campaign)
     for row in connection.execute(wanted):
         before = found.get(row.recipient)
         is_out = row.wish == Wish.OPT_OUT
         unsure = row.wish == Wish.UNSURE or row.kind == "unread"
+        unsure = unsure and (undecided is None or row.recipient in undecided)
         if before is None:
             found[row.recipient] = Replied(
                 row.recipient,
@@ -97,6 +110,38 @@ def replied(connection: Connection, campaign: int) -> list[Replied]:
             ids=(*before.ids, row.message_id),
         )
     return list(found.values())
+
+
+def _to_read(campaign: int) -> Select[tuple[str]]:
+    """Select the people of a campaign who wrote what a person has to read: nobody has put them on
+    the do-not-contact list since, nor taken them off hold."""
+    unsure = (inbound.c.wish == literal_column(f"'{Wish.UNSURE}'")) | (
+        inbound.c.kind == literal_column("'unread'")
+    )
+    return (
+        select(message.c.recipient)
+        .distinct()
+        .join(inbound, inbound.c.answers == message.c.id)
+        .join(hold, hold.c.recipient == message.c.recipient)
+        .where(message.c.campaign == campaign, IS_REPLY, unsure, hold.c.until.is_(None))
+        .where(~exists().where(suppression.c.recipient == message.c.recipient))
+    )
+
+
+def count_to_read(connection: Connection, campaign: int) -> int:
+    """Count the people of a campaign who wrote what a person has to read."""
+    if not connection.execute(select(hold.c.recipient).limit(1)).first():
+        return 0
+    counted = select(func.count()).select_from(_to_read(campaign).subquery())
+    return connection.execute(counted).scalar_one()
+
+
+def _undecided(connection: Connection, id: int) -> set[str] | None:
+    """Return whose answers a person has to read still; None in a rehearsal, whose people are never
+    on hold."""
+    if connection.scalar(select(campaign.c.rehearsal).where(campaign.c.id == id)):
+        return None
+    return {row.recipient for row in connection.execute(_to_read(id))}
 
 
 def _of_opt_outs(column: str) -> ColumnElement[Any]:

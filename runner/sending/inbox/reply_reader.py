@@ -90,7 +90,6 @@ class ReplyReader:
 
     async def _read_events(self, feed: Feed | None) -> None:
         cursor = None if feed is None else feed.cursor
-        first = True
         while True:
             try:
                 page = await self.conversations.received(cursor)
@@ -100,11 +99,10 @@ class ReplyReader:
                 await self._tear(from_start=True)  # the API knows no such place any more
                 cursor = None
                 continue
-            if first and feed is not None and page.has_more:
+            if feed is not None and page.has_more:  # of each page: others come while texts are read
                 oldest = await self.conversations.oldest()
                 if oldest is not None and _is_past(oldest, cursor, feed.read_at):
                     await self._tear()
-            first = False
             await self._take(page.received, page.last_seq, to_end=not page.has_more)
             if not page.has_more:
                 return

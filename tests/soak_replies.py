@@ -41,7 +41,7 @@ from tests.soak import sandbox
 PEOPLE = 40
 """Recipients of one campaign."""
 
-KILLS = 24
+KILLS = 36
 """Processes of one campaign that are to be killed: then it may end."""
 
 PATIENCE = 120.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import time
@@ -14,16 +15,19 @@ from pathlib import Path
 from benchmarks.figures import number, spread, table
 from benchmarks.processes import SERVER_CORE, Ran, start
 from benchmarks.projects import Project, half_sent
-from benchmarks.tools import Sink, python_module
+from benchmarks.tools import python_module
 
 Tell = Callable[[str], None]
 
 ROWS = 1_000_000
-SIZES = (1_000, 25_000)
-"""Answers: few, and as many as the API keeps events."""
+EVENTS = 25_000
+"""As many as the API keeps."""
+
+ANSWERS = (1_000, EVENTS)
+"""Answers among these: a few, and nothing else."""
 
 AT_MOST = 60.0
-"""Seconds of the largest."""
+"""Seconds for all events."""
 
 
 @dataclass(slots=True)
@@ -35,11 +39,11 @@ class Reading:
 
 
 @contextmanager
-def answered(first: int, count: int, folder: Path) -> Iterator[tuple[str, Path]]:
+def answered(first: int, answers: int, others: int, folder: Path) -> Iterator[tuple[str, Path]]:
     """Serve an API whose people have answered; its address, and the file with their threads."""
     told = folder / "threads.json"
     module, env = python_module("benchmarks.answered")
-    words: list[str | Path] = [*module, str(first), str(count), told]
+    words: list[str | Path] = [*module, *map(str, (first, answers, others)), told]
     with start(words, folder, env=env, core=SERVER_CORE, name="api").or_killed() as process:
         while not process.said.endswith("\n"):
             if not process.alive:
@@ -48,10 +52,11 @@ def answered(first: int, count: int, folder: Path) -> Iterator[tuple[str, Path]]
         yield process.said.strip(), told
 
 
-def once(found: Reading, rows: int, count: int, folder: Path) -> None:
-    """Plan a campaign, make half of it look sent, and read the answers of the last `count`."""
+def once(found: Reading, rows: int, answers: int, others: int, folder: Path) -> None:
+    """Plan a campaign, make half of it look sent, and read the answers of the last ones, among what
+    others have written."""
     folder.mkdir(parents=True, exist_ok=True)
-    with answered(rows // 2 - count, count, folder) as (base, told):
+    with answered(rows // 2 - answers, answers, others, folder) as (base, told):
         project = Project(folder / "project", base)
         project.write(rows)
         campaign = project.campaign.read_text().replace("api: {", "api: {gateway: true, ")
@@ -77,30 +82,35 @@ def tie(ledger: Path, told: Path) -> None:
         )
 
 
-def as_table(rows: int, found: dict[int, Reading]) -> str:
-    """A row per size: seconds, processor and memory."""
+def as_table(rows: int, events: int, found: dict[int, Reading]) -> str:
+    """A row per number of answers: seconds, processor and memory."""
     lines = [
         [
             f"{rows:,}",
-            f"{count:,}",
+            f"{events:,}",
+            f"{answers:,}",
             spread([each.seconds for each in reading.runs]),
-            number(AT_MOST) if count == max(SIZES) else "",
+            number(AT_MOST),
             spread([each.cpu for each in reading.runs]),
             number(max(each.peak for each in reading.runs)),
             number(max(each.peak for each in reading.listed)),
         ]
-        for count, reading in found.items()
+        for answers, reading in found.items()
     ]
     head = (
-        "rows", "answers", "s", "at most", "processor, s", "memory, MB", "listing alone, MB"
+        "rows", "events", "answers among them", "s", "at most", "processor, s", "memory, MB",
+        "of which listing them, MB",
     )  # fmt: skip
     return table(head, lines)
 
 
-def measure(_: Sink, folder: Path, sizes: Sequence[int], rows: int, tell: Tell) -> str:
-    """The part of the page about replies. Each size is measured once."""
+def measure(folder: Path, rows: int, events: int, answers: Sequence[int], tell: Tell) -> str:
+    """The part of the page about replies. Each is measured once."""
     found: dict[int, Reading] = {}
-    for count in sizes:
-        once(found.setdefault(count, Reading()), rows, count, folder / "replies")
-        tell(f"{count} answers: {as_table(rows, found).splitlines()[-1]}")
-    return as_table(rows, found)
+    load = os.getloadavg()[0]
+    for count in answers:
+        reading = found.setdefault(count, Reading())
+        once(reading, rows, count, events - count, folder / "replies")
+        tell(f"{count} answers: {as_table(rows, events, found).splitlines()[-1]}")
+    when = time.strftime("%Y-%m-%d")
+    return f"{as_table(rows, events, found)}\n\nOn {when}, with a load of {load:.0f} besides."

@@ -4,7 +4,7 @@
 # make bench: how fast it is, into docs/performance.md (Linux, a C compiler; half an hour).
 # make bench ONLY=endurance: an hour at full speed; memory, files and tasks stay flat.
 # make screenshots: the pictures of terminal and dashboard in docs/images, from the real program (chromium).
-# make soak SOAK=1000: kill the real runner so many times per API version, and count.
+# make soak SOAK=1000: kill the real runner so many times per API version, and while people answer, and count.
 # make soak-workers ROUNDS=40: kill, freeze and cut off real workers, and crash their database.
 # Both need Python 3.11+ and make, nothing else.
 
@@ -50,6 +50,7 @@ screenshots: setup
 soak: setup
 	$(BIN)/python -m tests.soak --version v2 --kills $(SOAK) $(if $(SEED),--seed $(SEED))
 	$(BIN)/python -m tests.soak --version v1 --kills $(SOAK) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.soak_replies --kills $(SOAK) $(if $(SEED),--seed $(SEED))
 
 soak-workers: setup
 	$(BIN)/python -m tests.soak_workers --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))

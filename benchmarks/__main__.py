@@ -16,6 +16,7 @@ from benchmarks import (
     machine,
     paced,
     rehearsal,
+    replies,
     rivals,
     scale,
     sending,
@@ -46,6 +47,9 @@ PARTS: dict[str, Part] = {
     "startup": lambda sink, folder, said: startup.measure(sink, folder, 15, tell),
     "idle": lambda sink, folder, said: startup.idle(sink, folder, 4 * said.seconds, tell),
     "rehearsal": lambda sink, folder, said: rehearsal.measure(sink, folder, said.rounds, tell),
+    "replies": lambda _, folder, said: replies.measure(
+        folder, said.rows, replies.EVENTS, replies.ANSWERS, tell
+    ),
     "endurance": lambda _, folder, said: endurance.measure(folder, said.minutes, tell),
     "workers": lambda sink, folder, said: workers.measure(
         sink, folder, said.rounds, said.seconds, tell
@@ -57,7 +61,7 @@ PARTS: dict[str, Part] = {
     "instructions": lambda sink, folder, _: instructions.measure(sink, folder, tell),
 }
 
-WHEN_NAMED = ("endurance", "workers", "lanes", "paced", "instructions")
+WHEN_NAMED = ("replies", "endurance", "workers", "lanes", "paced", "instructions")
 """Parts that take too long, or need too much, to be run with all the others."""
 
 MANY_MACHINES = ROOT / "docs" / "many-machines.md"

@@ -198,6 +198,33 @@ class MessageDoubled(MessageEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerEvent(Event):
+    """Something about a person's answer to a message of ours, on disk. What they wrote is in no
+    event. `reply_id`: the API's id of what they wrote."""
+
+    campaign: str
+    recipient: str
+    sender: str
+    step: str
+    thread_id: str
+    reply_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonReplied(AnswerEvent):
+    """A person has answered."""
+
+    name: ClassVar[str] = "replied"
+
+
+@dataclass(frozen=True, slots=True)
+class PersonOptedOut(AnswerEvent):
+    """A person has opted out by it."""
+
+    name: ClassVar[str] = "opted_out"
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting(Event):
     """Nothing can be sent before `until` (Unix seconds; None: until an answer comes)."""
 

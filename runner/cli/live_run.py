@@ -141,13 +141,18 @@ def attach_watchers(
     """Write events to a file and serve metrics, as far as asked to. Raises UsageError when the file
     cannot be written or the port cannot be listened on, before anything else happens."""
     if log_file is not None:
-        try:
-            bus.watch(EventFile(log_file).watch)
-        except OSError as error:
-            told = f"--log-file {log_file}: cannot be written ({error.strerror})"
-            raise click.UsageError(told) from None
+        attach_log(bus, log_file)
     if metrics_port is not None:
         _serve_metrics(bus, clock, metrics_port, address)
+
+
+def attach_log(bus: EventBus, log_file: Path) -> None:
+    """Write events to a file. Raises UsageError when it cannot be written."""
+    try:
+        bus.watch(EventFile(log_file).watch)
+    except OSError as error:
+        told = f"--log-file {log_file}: cannot be written ({error.strerror})"
+        raise click.UsageError(told) from None
 
 
 def _serve_metrics(bus: EventBus, clock: Clock, port: int, address: str) -> None:

@@ -225,6 +225,14 @@ def kind_options(function: F) -> F:
     return function
 
 
+log_file_option = click.option(
+    "--log-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Append the events to FILE as JSON too, whatever stdout shows.",
+)
+
+
 def watching_options(function: F) -> F:
     """Add the options for other programs that watch a run or a worker."""
     options = (
@@ -235,12 +243,7 @@ def watching_options(function: F) -> F:
             show_default=True,
             help="json: one object per event on stdout, nothing else there.",
         ),
-        click.option(
-            "--log-file",
-            type=click.Path(path_type=Path, dir_okay=False),
-            metavar="FILE",
-            help="Append the events to FILE as JSON too, whatever stdout shows.",
-        ),
+        log_file_option,
         click.option(
             "--metrics-port",
             type=click.IntRange(0, 65535),

@@ -13,7 +13,7 @@ from runner.ledger.queries import attempts, message_lists
 from runner.ledger.queries.attempts import LogLine
 from runner.ledger.queries.message_lists import ListedMessage, MessageDetail
 from runner.message.status import MessageStatus
-from runner.status.statistics import Statistics, statistics_of
+from runner.status.statistics import ColumnFigures, Statistics, column_of, statistics_of
 
 LINES = 15
 """Attempts on a campaign's page. Our own choice."""
@@ -38,6 +38,11 @@ def message_detail(ledger: Ledger, id: int) -> MessageDetail:
 def campaign_statistics(ledger: Ledger, id: int, clock: Clock, zone: str) -> Statistics:
     """Return the statistics of a campaign, by the clock of `zone`; counts all of its messages."""
     return statistics_of(ledger, campaign_row(ledger, id), None, clock, zone=zone)
+
+
+def campaign_column(ledger: Ledger, id: int, name: str) -> ColumnFigures:
+    """Return the figures of a campaign by one column of its sheet; counts all of its messages."""
+    return column_of(ledger, campaign_row(ledger, id), name)
 
 
 class Latest(NamedTuple):

@@ -23,11 +23,12 @@ from runner.dashboard.presentation import (
     next_message_of,
     state_of,
 )
-from runner.dashboard.queries import campaign_statistics, latest
+from runner.dashboard.queries import campaign_column, campaign_statistics, latest
 from runner.formats import by_handle
 from runner.ledger.campaigns import audit
 from runner.ledger.queries import message_lists, totals
 from runner.ledger.queries import search as queries_search
+from runner.ledger.queries.statistics import column_names
 from runner.message.status import MessageStatus
 from runner.status.overview import overview_of
 from runner.status.statistics import Statistics, answers_text
@@ -48,6 +49,7 @@ def page_routes(app: AppContext) -> list[Route]:
         "/": overview,
         "/campaigns/{id:number}": campaign,
         "/campaigns/{id:number}/sends.svg": chart,
+        "/campaigns/{id:number}/by-column": by_column,
         "/campaigns/{id:number}/{status}": messages,
         "/messages/{id:number}": message,
         "/search": search,
@@ -124,6 +126,20 @@ def campaign(app: AppContext, request: Request) -> Response:
             "doubts": status.in_doubt[:PAGE_ROWS],
         },
     )
+
+
+def by_column(app: AppContext, request: Request) -> Response:
+    """Show a campaign's results and answers by one column of its sheet."""
+    status, name = _status(app, request), request.query_params.get("column", "")
+    if name not in app.cache.query(column_names, status.id):
+        raise HTTPException(404)
+    figures = app.cache.get_in_background(campaign_column, status.id, name)
+    context = {"campaign": status, "column": name, "figures": figures, "statuses": COLUMN_STATUSES}
+    return app.page(request, "by_column.html", context)
+
+
+COLUMN_STATUSES = (_S.SENT, _S.QUEUED, _S.WAITING, _S.REJECTED, _S.FAILED, _S.IN_DOUBT, _S.SKIPPED)
+"""The statuses that a page by column has."""
 
 
 def chart(app: AppContext, request: Request) -> Response:

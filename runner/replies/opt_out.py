@@ -37,8 +37,9 @@ def read(text: str, stop: Collection[str] = ()) -> Said:
     said = normalized(text)
     if not said:
         return NOTHING
-    phrases_ = frozenset(filter(None, map(normalized, stop))) | _opt_outs()
-    if "?" not in unicodedata.normalize("NFKC", text) and _is_nothing_but(said, phrases_):
+    phrases_, longest = _all_opt_outs(tuple(stop))
+    is_question = "?" in unicodedata.normalize("NFKC", text)
+    if not is_question and _is_nothing_but(said, phrases_, longest):
         return Said(Wish.OPT_OUT, text.strip())
     padded = f" {said} "
     found = [each for each in phrases_ | _unsure() if f" {each} " in padded]
@@ -68,14 +69,13 @@ _NO_APOSTROPHES = dict.fromkeys(map(ord, "'\u2019\u2018\u02bc\u00b4`\uff07"))
 _SPELLED = re.compile(r"(?<!\S)[^\W\d_](?: [^\W\d_]){2,}(?!\S)")
 
 
-def _is_nothing_but(said: str, opt_outs: Collection[str]) -> bool:
+def _is_nothing_but(said: str, opt_outs: Collection[str], longest: int) -> bool:
     """Return whether normalised words are phrases of opt-outs, at least one, and courtesies around
-    them."""
+    them. `longest`: the most words of one."""
     words = said.split()
     if len(words) > MOST_WORDS:
         return False
     polite = _courtesies()
-    longest = max(each.count(" ") for each in (*opt_outs, *polite)) + 1
     reached = {(0, False)}  # up to which word, and whether with a phrase
     for start in range(len(words)):
         for is_out in {is_out for at, is_out in reached if at == start}:
@@ -101,9 +101,13 @@ _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 """Umlauts as they are written on a keyboard without them."""
 
 
-@lru_cache(maxsize=1)
-def _opt_outs() -> frozenset[str]:
-    return _normalized_all(phrases.OPT_OUT.values())
+@lru_cache(maxsize=8)
+def _all_opt_outs(stop: tuple[str, ...]) -> tuple[frozenset[str], int]:
+    """Return the phrases of opt-outs, those of the campaign too, and the most words of one
+    or of a courtesy."""
+    own = frozenset(filter(None, map(normalized, stop)))
+    every = own | _normalized_all(phrases.OPT_OUT.values())
+    return every, max(each.count(" ") for each in every | _courtesies()) + 1
 
 
 @lru_cache(maxsize=1)

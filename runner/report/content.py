@@ -10,6 +10,7 @@ from typing import Any
 
 from runner.clock import iso
 from runner.formats import by_handle, duration, number, safe
+from runner.ledger.queries.replied import Figures
 from runner.ledger.queries.statistics import ENDED
 from runner.message.status import MessageStatus
 from runner.status.outlook import outlook_as_json
@@ -345,7 +346,8 @@ def _senders(found: Statistics) -> Section:
     all_counts = [each.counts for each in shown]
     chart = BarChart("Messages by sender", [*names.values()], all_counts)
     table = ReportTable("Messages by sender", head, rows)
-    return Section("By sender", [table], chart if shown else None)
+    people = [(names[each.sender], each.answers) for each in shown if each.sender]
+    return Section("By sender", [table, _answers("sender", people)], chart if shown else None)
 
 
 def _done(found: Statistics, sender: str) -> Cell:
@@ -358,7 +360,11 @@ def _done(found: Statistics, sender: str) -> Cell:
 
 def _columns(found: Statistics) -> list[Section]:
     return [
-        _column(f"By {safe(each.column)}", [(_value(one.value), one.counts) for one in each.values])
+        _column(
+            f"By {safe(each.column)}",
+            [(_value(one.value), one.counts) for one in each.values],
+            _answers("value", [(_value(one.value), one.answers) for one in each.values]),
+        )
         for each in found.by
     ]
 
@@ -367,7 +373,18 @@ def _value(value: str | None) -> str:
     return OTHERS if value is None else safe(value) or BLANK
 
 
-def _column(title: str, values: Sequence[tuple[str, Counts]]) -> Section:
+def _answers(of: str, people: Sequence[tuple[str, Figures | None]]) -> ReportTable:
+    """Return who has answered, without rows where replies were never read."""
+    rows: list[Sequence[Cell]] = [
+        [name, each.written_to, each.replied, str(each.rate or "–"), each.opted_out]
+        for name, each in people
+        if each is not None
+    ]
+    head = [of, "written to", "answered", "share", "opted out"]
+    return ReportTable(f"People by {of}", head, rows)
+
+
+def _column(title: str, values: Sequence[tuple[str, Counts]], people: ReportTable) -> Section:
     statuses = [each for each in ORDER if any(counts.get(each) for _, counts in values)]
     rows: list[list[Cell]] = []
     for value, counts in values:
@@ -376,4 +393,4 @@ def _column(title: str, values: Sequence[tuple[str, Counts]]) -> Section:
         rows.append([value, total, *each, _share(sent, total)])
     head = ["value", "rows", *map(name_of, statuses), "share sent"]
     chart = BarChart(title, [value for value, _ in values], [counts for _, counts in values])
-    return Section(title, [ReportTable(title, head, rows)], chart if values else None)
+    return Section(title, [ReportTable(title, head, rows), people], chart if values else None)

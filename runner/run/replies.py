@@ -52,7 +52,14 @@ async def _read(source: ReplySource) -> None:
     ledger, row = source.ledger, source.row
     async with _asking(source) as (campaign, told, meter):
         assert row.lane is not None
-        reader = ReplyReader(ledger, row.lane, told, source.clock, reply_settings(campaign))
+        reader = ReplyReader(
+            ledger,
+            row.lane,
+            told,
+            source.clock,
+            reply_settings(campaign),
+            tell=source.bus.emit,
+        )
         left = -1
         while True:
             await reader.read(THREADS_AT_ONCE)

@@ -4,11 +4,12 @@ a person. From the ledger; the campaign file only tells what was allowed."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from difflib import get_close_matches
 from itertools import pairwise
+from operator import sub
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,8 +20,8 @@ from runner.formats import number
 from runner.ledger.campaigns import account_links, brakes
 from runner.ledger.campaigns.brakes import Brake
 from runner.ledger.campaigns.registry import CampaignRow
-from runner.ledger.ledger import Ledger
-from runner.ledger.queries import replied, statistics
+from runner.ledger.ledger import Connection, Ledger
+from runner.ledger.queries import replied, statistics, totals
 from runner.ledger.queries.replied import Figures
 from runner.ledger.queries.statistics import SenderCount, Slot
 from runner.message.status import MessageStatus
@@ -76,20 +77,24 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class SenderFigures:
-    """One sender: its messages, when the last was sent (Unix s), and what stops it."""
+    """One sender: its messages, when the last was sent (Unix s), and what stops it. `answers`: its
+    people, None where replies were never read."""
 
     sender: str
     counts: Counts
     last_sent_at: float | None
     stopped: Brake | None
+    answers: Figures | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ValueFigures:
-    """The rows of one value of a column: empty for a blank cell, None for all other values."""
+    """The rows and people of one value of a column: empty for a blank cell, None for all other
+    values. `answers`: None where replies were never read."""
 
     value: str | None
     counts: Counts
+    answers: Figures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,14 +167,12 @@ def statistics_of(
         slots = statistics.ended(connection, row.id, min(step[1], QUARTER)) if span else []
         names = statistics.column_names(connection, row.id)
         was_read = status.read_up_to is not None and status.read_up_to.at is not None
-        answers = replied.figures(connection, row.id) if was_read else None
+        people = replied.figures_by_sender(connection, row.id) if was_read else None
+        answers = None if people is None else replied.total_of(people.values())
         columns = []
         for name in by:
             counting(name)
-            if name not in names and not statistics.has_column(connection, row.id, name):
-                raise _no_column(name, names)
-            found = statistics.by_column(connection, row.id, name, MOST_VALUES)
-            columns.append(_column(name, found, status.counts))
+            columns.append(_column(connection, row.id, name, status.counts, answers))
     progress(lambda: f"{row.name}: estimating when it will be done")
     rules = _rules(ledger, row, file, sender_counts)
     return Statistics(
@@ -180,7 +183,7 @@ def statistics_of(
             verdict=ledger.read(verdict_of, row, now),
         ),
         series=series(slots, span, step, rules, zone),
-        senders=_senders(sender_counts, stopped),
+        senders=_senders(sender_counts, stopped, people),
         by=columns,
         needs=needs_of(status),
         columns=names,
@@ -271,7 +274,9 @@ def _edges(first: float, last: float, step: int, zone: str | None) -> list[tuple
 
 
 def _senders(
-    sender_counts: Sequence[SenderCount], stopped: Mapping[str, Brake]
+    sender_counts: Sequence[SenderCount],
+    stopped: Mapping[str, Brake],
+    people: Mapping[str, Figures] | None,
 ) -> Sequence[SenderFigures]:
     counts: dict[str, Counter[MessageStatus]] = {}
     last: dict[str, float] = {}
@@ -280,26 +285,52 @@ def _senders(
         if each.last_at is not None and each.status is _S.SENT:
             last[each.sender] = max(each.last_at, last.get(each.sender, each.last_at))
     return [
-        SenderFigures(sender, dict(counted), last.get(sender), stopped.get(sender))
+        SenderFigures(
+            sender,
+            dict(counted),
+            last.get(sender),
+            stopped.get(sender),
+            None if people is None else people.get(sender, replied.NOBODY),
+        )
         for sender, counted in sorted(counts.items())
     ]
 
 
-def _column(name: str, found: Collection[statistics.ValueCount], all_: Counts) -> ColumnFigures:
-    values = [ValueFigures(each.value, each.counts) for each in found]
+def _column(
+    connection: Connection, id: int, name: str, all_: Counts, answers: Figures | None
+) -> ColumnFigures:
+    """Return a column's figures; what is not of its frequent values is of all others together.
+    Raises UsageError for a column that no row has."""
+    if not statistics.has_column(connection, id, name):
+        raise _no_column(name, statistics.column_names(connection, id))
+    found = statistics.by_column(connection, id, name, MOST_VALUES)
+    values = [
+        ValueFigures(each.value, each.counts, None if answers is None else each.people)
+        for each in found
+    ]
     left = Counter({status: count for status, count in all_.items() if count})
     for each in found:
         left.subtract(each.counts)
     if others := {status: count for status, count in left.items() if count > 0}:
-        values.append(ValueFigures(None, others))
+        known = replied.total_of(each.people for each in found)
+        rest = None if answers is None else Figures(*map(sub, answers, known))
+        values.append(ValueFigures(None, others, rest))
     return ColumnFigures(name, values)
+
+
+def column_of(ledger: Ledger, row: CampaignRow, name: str) -> ColumnFigures:
+    """Return a campaign's figures by one column. Raises UsageError for one that no row has."""
+    with ledger.reading() as connection:
+        up_to = None if row.lane is None else replied.read_up_to(connection, row.lane)
+        answers = replied.figures(connection, row.id) if up_to and up_to.at else None
+        return _column(connection, row.id, name, totals.counts(connection, row.id), answers)
 
 
 def as_json(found: Statistics) -> dict[str, Any]:
     """Return the public form, whose names stay."""
     status = found.status
     told = status.as_json() | {"at": iso(found.at)}
-    told["answers"] = None if found.answers is None else found.answers.as_json()
+    told["answers"] = _answers(found.answers)
     told["sends"] = {
         "every": found.series.every,
         "buckets": [
@@ -320,6 +351,7 @@ def as_json(found: Statistics) -> dict[str, Any]:
             "stopped": None
             if each.stopped is None
             else {"at": iso(each.stopped.at), "why": each.stopped.why},
+            "answers": _answers(each.answers),
         }
         for each in found.senders
     ]
@@ -327,7 +359,12 @@ def as_json(found: Statistics) -> dict[str, Any]:
         {
             "column": each.column,
             "values": [
-                {"value": value.value, "counts": _counts(value.counts)} for value in each.values
+                {
+                    "value": value.value,
+                    "counts": _counts(value.counts),
+                    "answers": _answers(value.answers),
+                }
+                for value in each.values
             ],
         }
         for each in found.by
@@ -338,3 +375,7 @@ def as_json(found: Statistics) -> dict[str, Any]:
 
 def _counts(counts: Counts) -> dict[str, int]:
     return {str(status): counts.get(status, 0) for status in _S}
+
+
+def _answers(people: Figures | None) -> dict[str, Any] | None:
+    return None if people is None else people.as_json()

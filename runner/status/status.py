@@ -92,6 +92,7 @@ class Status:
     waits_for: list[WaitsFor] = field(default_factory=list)
     held: Held = NONE_HELD  # queued, to people on hold
     replied: int = 0  # people who have answered
+    to_read: int = 0  # of these, those on hold until a person has read what they wrote
     read_up_to: ReadUpTo | None = None  # how far replies were read; None where nobody was asked
     steps: list[StepFigures] = field(default_factory=list)  # none where nothing follows
     outlook: Outlook = Outlook()
@@ -163,6 +164,7 @@ class Status:
             ],
             "held": self.held.messages,
             "replied": self.replied,
+            "to_read": self.to_read,
             "replies_read_at": iso(self.read_up_to.at) or None if self.read_up_to else None,
             "variants": None if self.verdict is None else self.verdict.as_json(),
             "steps": [_step_as_json(each) for each in self.steps],
@@ -236,6 +238,7 @@ def status_of(
         held=holds.held_of(connection, row.id, now),
         steps=step_figures(connection, row.id),
         replied=replied.count_replied(connection, row.id),
+        to_read=replied.count_to_read(connection, row.id),
         read_up_to=replied.read_up_to(connection, row.lane) if counts[_S.SENT] else None,
     )
     if found.blocked <= 0:
@@ -289,6 +292,10 @@ def needs_of(status: Status) -> list[Need]:
         if not each.settling:
             what = f"{each.count:,} wait for {each.campaign}, in doubt about the same people"
             found.append(Need(what, ("resolve", each.path_beside(file))))
+    if status.to_read:
+        then = "then suppress add ID or unhold ID; who they are"
+        what = f"{status.to_read:,} on hold until a person has read what they wrote"
+        found.append(Need(what, ("replies", file), then=then))
     if held := status.held.messages:
         then = "see who with hold --list; never again: suppress add ID; to let them go on"
         found.append(Need(f"held: {held:,}", ("unhold", "ID"), then=then))

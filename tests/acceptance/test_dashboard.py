@@ -368,6 +368,13 @@ def test_it_shows_how_many_have_answered(project: Project) -> None:
     shown = until(lambda: _answers(browser), "who has answered")
     assert "2 of 3 people written to have answered" in shown
     assert "opted out: 1; on hold: 1" in shown
+    assert '<td class="nowrap" data-label="Share (95 %)">67 % (21–94 %)</td>' in shown
+    assert 'href="/campaigns/1/by-column?column=first_name"' in shown
+    by = until(lambda: _by_column(browser, "first_name"), "the figures by column")
+    assert "<td>Person1</td>" in by
+    assert '<td class="nowrap" data-label="Share (95 %)">100 % (21–100 %)</td>' in by
+    assert '<td class="nowrap" data-label="Share (95 %)">–</td>' in by  # of whom nobody has heard
+    assert browser.ask("/campaigns/1/by-column?column=gone").status == 404
     dashboard.interrupt()
     assert dashboard.wait().code == 0
 
@@ -375,6 +382,11 @@ def test_it_shows_how_many_have_answered(project: Project) -> None:
 def _answers(browser: Browser) -> str:
     found = browser.ask("/campaigns/1").text
     return found if "2 of 3 people" in found and "on hold: 1" in found else ""
+
+
+def _by_column(browser: Browser, name: str) -> str:
+    found = browser.ask(f"/campaigns/1/by-column?column={name}").text
+    return found if "Rows by" in found else ""
 
 
 def test_it_says_what_it_needs(planned: Project) -> None:

@@ -6,6 +6,7 @@ import csv
 import json
 import signal
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,10 @@ def reacts(project: Project, id: str, **act: Any) -> None:
     project.api.ask("act", {"accountLinkId": LINK, "platformId": id} | act)
 
 
+def events(log: Path) -> list[Any]:
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
 def sent_to(project: Project, count: int, *, more: str = "") -> list[str]:
     ids = people(count)
     project.write(ids, more=more)
@@ -43,7 +48,14 @@ def test_who_has_answered_is_listed_and_counted(project: Project) -> None:
     assert "0 have answered of 3" in project.ok("replies", project.campaign, "--no-read").out
     says(project, ids[0], "Sounds good, my number is 555-0100")
     reacts(project, ids[1], react="👍")
-    done = project.ok("replies", project.campaign)
+    log = project.folder / "events.jsonl"
+    done = project.ok("replies", project.campaign, "--log-file", log)
+    project.ok("replies", project.campaign, "--log-file", log)
+    [told] = events(log)
+    assert (told["event"], told["recipient"], told["step"]) == ("replied", ids[0], "1")
+    assert "no-read" in project.ok("replies", "--no-read", "--log-file", log, code=2).err
+    at_ledger = project.ok("replies", "--log-file", project.ledger, code=2).err
+    assert "is the ledger" in at_ledger
     assert "1 has answered of 3 written to: 33 % (6.1–79 %); opted out: 0" in done.out
     assert ids[0] in done.out
     assert ids[1] not in done.out
@@ -59,10 +71,11 @@ def test_who_has_answered_is_listed_and_counted(project: Project) -> None:
     told_of = json.loads((project.folder / "report.json").read_text())["answers"]
     assert (told_of["written_to"], told_of["replied"], told_of["opted_out"]) == (3, 1, 0)
     assert told_of["reply_rate"]["share"] == pytest.approx(1 / 3, abs=1e-5)
-    project.ok("report", project.campaign, "-o", project.folder / "report.md")
-    assert (
-        "1 of 3 people written to have answered: 33 %" in (project.folder / "report.md").read_text()
-    )
+    page = project.ok("report", "--format", "md", "--by", "first_name").out
+    assert "1 of 3 people written to have answered: 33 %" in page
+    assert "| Person1 | 1 | 1 | 100 % (21–100 %) | 0 |" in page
+    assert "| Person2 | 1 | 0 | 0 % (0–79 %) | 0 |" in page
+    assert "| sender | written to | answered | share | opted out |" in page
     by_id = {row["recipient"]: row for row in project.exported()}
     assert by_id[ids[0]]["replied_at"] == told["replied_at"]
     assert by_id[ids[0]]["opted_out_at"] == by_id[ids[1]]["replied_at"] == ""
@@ -87,6 +100,14 @@ def test_stop_is_obeyed_in_every_campaign(project: Project) -> None:
     assert project.api.recipients == [*ids, ids[2]]
     assert "1 skipped" in told
     assert "held: 1" in project.ok("status", autumn).out
+    status = project.ok("status", project.campaign)
+    assert "1 on hold until a person has read what they wrote; then suppress add" in status.out
+    assert project.ok("status", project.campaign, "--json").json["to_read"] == 1
+    assert "to be read" in project.ok("who", ids[1]).out
+    project.ok("unhold", ids[1])
+    assert "read what they wrote" not in project.ok("status", project.campaign).out
+    assert "to be read" not in project.ok("who", ids[1]).out
+    assert "to be read" not in project.ok("replies", project.campaign, "--no-read").out
     by_id = {row["recipient"]: row for row in project.exported()}
     assert by_id[ids[0]]["opted_out_at"] != ""
 
@@ -97,11 +118,14 @@ def test_an_opt_out_during_a_run_is_obeyed_before_the_next_claim(project: Projec
     autumn = project.campaign.with_name("autumn.yaml")
     slow = project.campaign.read_text().replace("gap: none", "gap: 3s")
     autumn.write_text(slow + "contact_once_in: none\nreplies: {poll: 10s}\n")
-    running = project.start(autumn, "--yes", "--new-campaign")
+    log = project.folder / "events.jsonl"
+    running = project.start(autumn, "--yes", "--new-campaign", "--log-file", log)
     until(lambda: len(project.api.recipients) == 7, "a message of the second campaign")
     says(project, ids[5], "Please stop")
     done = running.wait()
     assert project.api.recipients.count(ids[5]) == 1
+    told = [(each["event"], each["recipient"]) for each in events(log) if "reply_id" in each]
+    assert told == [("replied", ids[5]), ("opted_out", ids[5])]
     assert "1 new reply; opted out, and written to no more: 1" in done.all
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from runner.clock import SystemClock
 from runner.ledger import schema
-from runner.ledger.campaigns import registry
+from runner.ledger.campaigns import bound_team, registry
 from runner.ledger.ledger import Ledger
+from runner.ledger.messages import feeds
 from runner.ledger.queries import statistics
 from runner.ledger.queries.exports import export_rows
 from runner.message.status import MessageStatus
 from runner.status.statistics import as_json, statistics_of
 from tests.contract.filling import fill
-from tests.support import make_campaign, make_queue
+from tests.support import LANE, ORIGIN, make_campaign, make_queue
 
 S = MessageStatus
 AWKWARD = ("country", 'a "quoted" name', "[0]", "a.b", "$", "größe", "7")
@@ -79,3 +81,93 @@ def test_a_column_of_any_name_is_counted_by_its_frequent_values(ledger: Ledger) 
     assert own.values[0].value == ""
     assert own.values[-1].value is None
     assert sum(own.values[-1].counts.values()) == 31 - 4 - 19  # others
+
+
+def test_answers_are_counted_by_people_for_each_sender_and_value(ledger: Ledger) -> None:
+    """Of people, not messages: follow-ups, several answers and a cell that has changed since count
+    nobody twice; who was not written to stands in no share."""
+    row = make_campaign(ledger)
+    ledger.write(bound_team.bind, row.id, ORIGIN, LANE)
+    make_queue(ledger, row, list(range(1, 8)))
+    with ledger.writing() as connection:
+        people = {
+            1: ("a", "US", S.SENT),
+            2: ("a", "US", S.SENT),
+            3: ("a", "UK", S.SENT),
+            4: ("b", "UK", S.SENT),
+            5: ("b", "", S.QUEUED),
+            6: ("c", "FR", S.REJECTED),
+            7: ("a", "US", S.IN_DOUBT),
+        }
+        firsts = {
+            id: _become(connection, id, sender, country, status)
+            for id, (sender, country, status) in people.items()
+        }
+        follows = {id: _follow(connection, firsts[id], "DE") for id in (1, 4)}
+        for answers, id, wish, kind in (
+            (firsts[1], "m1", "", "reply"),
+            (firsts[1], "m2", "unsure", "reply"),
+            (follows[1], "m3", "opt_out", "reply"),
+            (follows[1], "m4", "opt_out", "reply"),
+            (firsts[2], "m5", "opt_out", "dismissed"),
+            (firsts[3], "m6", "", "unread"),
+            (None, "m7", "", "open"),
+        ):
+            _hear(connection, answers, id, wish, kind)
+        feeds.advance(connection, LANE, 7, 300.0)
+    bound = ledger.read(registry.find_campaign, "spring")
+    assert bound is not None
+
+    found = statistics_of(ledger, bound, Path("gone.yaml"), SystemClock(), by=["country"])
+    assert found.answers == (4, 2, 1)
+    assert found.answers.rate is not None
+    assert {each.sender: each.answers for each in found.senders} == {
+        "a": (3, 2, 1),
+        "b": (1, 0, 0),
+        "c": (0, 0, 0),
+    }
+    [by] = found.by
+    assert {each.value: each.answers for each in by.values} == {
+        "US": (2, 1, 1),
+        "UK": (2, 1, 0),
+        "DE": (0, 0, 0),  # of follow-ups, which are messages and no people
+        "FR": (0, 0, 0),
+        "": (0, 0, 0),
+    }
+    told = as_json(found)
+    assert told["senders"][1]["answers"]["reply_rate"]["share"] == 0.0
+    assert told["senders"][2]["answers"]["reply_rate"] is None
+    assert sum(each["answers"]["replied"] for each in told["by"][0]["values"]) == 2
+
+
+def _become(
+    connection: Connection, recipient: int, sender: str, country: str, status: MessageStatus
+) -> int:
+    of = schema.message.c.recipient == str(recipient)
+    values: dict[str, Any] = {
+        "sender": sender,
+        "status": status,
+        "columns": json.dumps({"country": country}),
+    }
+    if status in (S.SENT, S.IN_DOUBT):
+        values |= {"sent_at": 100.0, "attempts": 1}
+    connection.execute(update(schema.message).where(of).values(**values))
+    id: int = connection.execute(select(schema.message.c.id).where(of)).scalar_one()
+    return id
+
+
+def _follow(connection: Connection, first: int, country: str) -> int:
+    each = schema.message
+    row = dict(connection.execute(select(each).where(each.c.id == first)).one()._mapping)
+    del row["id"]
+    cells = json.dumps({"country": country})
+    made = insert(each).values(**row | {"step": "nudge", "previous": "1", "columns": cells})
+    key = connection.execute(made).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def _hear(connection: Connection, answers: int | None, id: str, wish: str, kind: str) -> None:
+    values = {"lane": LANE, "message_id": id, "thread_id": "t", "at": 200.0, "heard_at": 300.0}
+    made = insert(schema.inbound).values(**values, kind=kind, answers=answers, wish=wish)
+    connection.execute(made)

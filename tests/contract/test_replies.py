@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from runner.ledger.campaigns import bound_team
+from runner.ledger.campaigns import bound_team, submissions
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import decisions, feeds, holds, outcomes, replies
+from runner.ledger.messages import decisions, feeds, follow_ups, holds, outcomes, replies
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.messages.replies import UNREAD_WHY, Batch, Heard, Kind
 from runner.ledger.schema import inbound, message, suppression
@@ -21,6 +21,7 @@ from runner.replies.opt_out import read
 from tests.support import (
     LANE,
     ORIGIN,
+    SENDER,
     claim_one,
     make_campaign,
     make_intent,
@@ -192,13 +193,20 @@ def test_a_reply_answers_the_newest_message_of_ours_in_the_thread(ledger: Ledger
     assert list(kept(ledger).values()) == [("reply", second[1], "")]
 
 
-@pytest.mark.parametrize("step", ["_obey", "_hold_unsure", "_keep", "advance", "forget_open"])
+EFFECTS = (
+    *("_obey", "_hold_unsure", "_keep", "end_for", "_keep_other_ids", "wake_for"),
+    *("advance", "mend", "forget_open", "_told"),
+)
+
+
+@pytest.mark.parametrize("step", EFFECTS)
 @pytest.mark.parametrize("after", [False, True])
 def test_a_death_at_any_step_loses_nothing_and_counts_nothing_twice(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, step: str, after: bool
 ) -> None:
     rows = sent(ledger, 1, 2)
-    module: Any = feeds if step in ("advance", "forget_open") else replies
+    owners: tuple[Any, ...] = (feeds, follow_ups, submissions, replies)
+    module = next(each for each in owners if hasattr(each, step))
     works = getattr(module, step)
 
     class Death(Exception):
@@ -226,6 +234,51 @@ def test_a_death_at_any_step_loses_nothing_and_counts_nothing_twice(
     }
     assert listed(ledger).keys() == {"1"}
     assert ledger.read(feeds.feed_of, LANE) == (7, 300.0, None)
+
+
+@pytest.mark.parametrize("step", ["_obey", "_keep", "was_read_back"])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_death_while_a_thread_is_read_back_leaves_it_to_be_read(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, step: str, after: bool
+) -> None:
+    rows = sent(ledger, 1)
+    ledger.write(feeds.tear, LANE, 200.0, 0.0)
+    module: Any = feeds if step == "was_read_back" else replies
+    works = getattr(module, step)
+
+    def die(*args: Any) -> Any:
+        if after:
+            works(*args)
+        raise InterruptedError
+
+    def read_it() -> replies.News:
+        found = heard(ledger, "t1", "stop")
+        return ledger.write(replies.record, Batch(LANE, 300.0, [found], thread="t1"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, step, die)
+        with pytest.raises(InterruptedError):
+            read_it()
+    assert (kept(ledger), listed(ledger)) == ({}, {})
+    assert ledger.read(feeds.to_read_back, LANE, 9) == ["t1"]
+    assert len(read_it().replies) == 1
+    assert kept(ledger) == {"in-t1-200.0": ("reply", rows[1], "stop")}
+    assert listed(ledger).keys() == {"1"}
+    assert ledger.read(feeds.to_read_back, LANE, 9) == []
+
+
+def test_each_answer_is_told_once_and_each_opt_out_when_it_is_known(ledger: Ledger) -> None:
+    rows = sent(ledger, 1)
+    first = hear(ledger, heard(ledger, "t1", None, id="a")).answers
+    again = hear(ledger, heard(ledger, "t1", None, id="a")).answers
+    then = hear(ledger, heard(ledger, "t1", "stop", id="a")).answers
+    late = hear(ledger, heard(ledger, "t1", "stop", id="a")).answers
+    about = ("spring", "1", SENDER, "1", "t1", "a")
+    assert rows.keys() == {1}
+    assert [[*each] for each in first] == [[*about, True, False]]
+    assert [[*each] for each in again] == [[*about, False, False]]
+    assert [[*each] for each in then] == [[*about, False, True]]
+    assert late == []
 
 
 def test_a_torn_feed_has_its_threads_read_back_one_by_one(ledger: Ledger) -> None:

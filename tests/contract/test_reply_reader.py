@@ -4,6 +4,7 @@ taken for one, or count twice; on SQLite and PostgreSQL."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -16,9 +17,10 @@ from sqlalchemy import event, select
 from runner.channels.base import Channel, EventPage, Received, UnreadableFeed
 from runner.channels.inbox_v2 import InboxV2
 from runner.channels.inbox_v2_conversations import ConversationsV2
+from runner.events import AnswerEvent
 from runner.ledger.campaigns import bound_team
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import decisions, feeds, holds, outcomes, replies
+from runner.ledger.messages import decisions, feeds, holds, outcomes, replies, resolutions
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.messages.settlements import Settlement, settle
 from runner.ledger.schema import inbound, message, suppression
@@ -74,6 +76,7 @@ class Team:
     time: Time
     settings: ReplySettings = field(default_factory=ReplySettings)
     hastened: set[int] = field(default_factory=set)
+    told: list[AnswerEvent] = field(default_factory=list)
     _names: int = 0
 
     async def write_to(
@@ -131,6 +134,7 @@ class Team:
             self.time,
             self.settings,
             self.hastened.update,
+            tell=self.told.append,
         )
         await reader.read(**more)
         return [each.message_id for each in reader.news.replies]
@@ -182,6 +186,52 @@ async def test_a_reply_is_read_once(team: Team) -> None:
     second = team.says(1, "And one more thing")
     assert await team.read() == [second]
     assert team.replied == {reply: "reply", second: "reply"}
+
+
+async def test_answers_are_told_once_as_they_are_on_disk(team: Team) -> None:
+    """Whoever reads them, and without a word of what was written."""
+    await team.write_to(1, 2)
+    first, second = team.says(1, "Sounds good"), team.says(2, "STOP")
+    await team.read()
+    await team.read()
+    [reply, other, out] = team.told
+    assert (reply.name, other.name, out.name) == ("replied", "replied", "opted_out")
+    assert (reply.reply_id, other.reply_id, out.reply_id) == (first, second, second)
+    assert reply.fields() | {"thread_id": ""} == {
+        "event": "replied",
+        "at": team.time.at,
+        "campaign": "spring1",
+        "recipient": "1",
+        "sender": SENDER,
+        "step": "1",
+        "thread_id": "",
+        "reply_id": first,
+    }
+    assert "STOP" not in str(team.told)
+
+
+async def test_what_is_committed_as_a_reading_is_cancelled_is_told(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await team.write_to(1)
+    reply = team.says(1, "Yes")
+    committing, goes_on = asyncio.Event(), threading.Event()
+    loop, record = asyncio.get_running_loop(), replies.record
+
+    def slow(*args: Any) -> Any:
+        loop.call_soon_threadsafe(committing.set)
+        goes_on.wait(60)
+        return record(*args)
+
+    monkeypatch.setattr(replies, "record", slow)
+    reading = asyncio.create_task(team.read())
+    await committing.wait()
+    reading.cancel()
+    goes_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert [each.reply_id for each in team.told] == [reply]
+    assert team.replied == {reply: "reply"}
 
 
 async def test_what_is_no_reply(team: Team) -> None:
@@ -240,6 +290,30 @@ async def test_a_reply_makes_the_look_up_of_a_doubt_due(team: Team) -> None:
     team.says(77, "Hello")
     assert await team.read() == []
     assert team.hastened == {rows[1]}
+
+
+@pytest.mark.parametrize("heard_before", [True, False])
+async def test_who_answers_what_a_person_called_sent_is_heard(
+    team: Team, heard_before: bool
+) -> None:
+    """By such a word nobody knows the thread, until they write in it."""
+    rows = await team.write_to(1, lost=True)
+    if heard_before:
+        team.says(77, "Hello")
+        out = team.says(1, "stop")
+        await team.read()
+    with team.ledger.writing() as connection:
+        resolutions.resolve(connection, 1, [Settlement(rows[1], Evidence.SAID_SENT, START)])
+    if not heard_before:
+        await team.read()
+        team.says(77, "Hello")
+        out = team.says(1, "stop")
+    assert await team.read() == [out]
+    assert "1" in team.listed
+    before = dict(team.requests)
+    await team.read()
+    asked = {name for name, count in team.requests.items() if count > before.get(name, 0)}
+    assert asked == {"GET /api/v2/events 200"}
 
 
 @with_options(feed=FeedSettings(double_every=1, hole_every=2, page=1))
@@ -311,6 +385,29 @@ async def test_a_feed_that_has_lost_events_is_healed_thread_by_thread(team: Team
     assert team.replied == {lost: "reply"}
     assert "1" in team.listed
     assert team.ledger.read(feeds.feed_of, LANE).torn_at is None  # type: ignore[union-attr]
+
+
+@with_options(feed=FeedSettings(kept=40, page=5))
+async def test_events_that_are_lost_while_texts_are_read_are_noticed(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy team's events go while page after page is read."""
+    await team.write_to(*range(1, 11))
+    await team.read()
+    said = [team.says(id, "stop") for id in range(1, 11)]
+    assert team.channel.conversations is not None
+    text = team.channel.conversations.text
+
+    async def slow(message_id: str) -> Any:
+        monkeypatch.undo()
+        for id in range(40):
+            team.says(1000 + id, "Hello")
+        return await text(message_id)
+
+    monkeypatch.setattr(ConversationsV2, "text", lambda _self, id: slow(id))
+    heard = await team.read()
+    assert sorted(heard) == sorted(said)
+    assert {str(id) for id in range(1, 11)} <= team.listed
 
 
 @pytest.mark.parametrize("away", [6 * DAY + 60, 12 * DAY])

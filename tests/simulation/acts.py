@@ -56,6 +56,7 @@ class Act:
     def unsuppress(self) -> None:
         listed = sorted(self.history.ledger.read(plans.suppressed))
         self.history.ledger.write(decisions.unsuppress, listed)
+        self.history.taken_off |= set(listed)
         self._tell(f"takes {listed} off the list")
 
     def edit(self) -> None:

@@ -87,6 +87,7 @@ class History:
     per_minute: int | None = field(init=False)
     foreign: set[str] = field(default_factory=set)  # whom another ledger has written to
     lied_about: set[str] = field(default_factory=set)
+    taken_off: set[str] = field(default_factory=set)  # the do-not-contact list, by a person
     marks: dict[str, tuple[str, str]] = field(default_factory=dict)  # key: campaign and person
     takeovers: int = 0
     skews: tuple[float, ...] = (0.0, -7200.0, 7200.0, -50.0, 3500.0)  # to which a clock is set

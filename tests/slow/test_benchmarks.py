@@ -10,7 +10,17 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from benchmarks import dry_run, figures, instructions, lanes, rivals, scale, sending, workers
+from benchmarks import (
+    dry_run,
+    figures,
+    instructions,
+    lanes,
+    replies,
+    rivals,
+    scale,
+    sending,
+    workers,
+)
 from benchmarks.__main__ import PAGE, PAGES, PARTS
 from benchmarks.bare import body_of, compact
 from benchmarks.postgres import Load, Server
@@ -110,6 +120,16 @@ def test_a_dry_run_is_measured_by_what_reading_costs(place: Path) -> None:
     costs = dry_run.Costs([0.5] * 3, [10.0] * 3, 100)
     told = dry_run.as_table({(1_000_000, 0): costs}).splitlines()[-1]
     assert told == ("| 1,000,000 | none | 0.5 | 10 [10 … 10] | 20.00 [20.00 … 20.00] | 32 | 100 |")
+
+
+def test_answers_are_read_from_a_ledger_that_looks_half_sent(place: Path) -> None:
+    found = replies.Reading()
+    replies.once(found, 40, 10, 5, place / "replies")
+    [ran] = found.runs
+    assert "10 have answered of 20 written to" in ran.out
+    assert "opted out: 1" in ran.out
+    told = replies.as_table(40, 15, {10: found}).splitlines()[-1]
+    assert told.startswith("| 40 | 15 | 10 | ")
 
 
 def test_tables_are_put_between_their_marks(tmp_path: Path) -> None:

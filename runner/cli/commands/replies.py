@@ -10,7 +10,13 @@ from typing import Any
 import click
 
 from runner.cli.invocation import Invocation
-from runner.cli.options import any_campaign_argument, compared_ids, examples, state_option
+from runner.cli.options import (
+    any_campaign_argument,
+    compared_ids,
+    examples,
+    log_file_option,
+    state_option,
+)
 from runner.cli.output import json_text, read_up_to_line, table, tell_moved
 from runner.clock import SystemClock, iso
 from runner.control.campaigns import user
@@ -22,6 +28,7 @@ from runner.ledger.ledger import Ledger
 from runner.ledger.queries import replied
 from runner.ledger.queries.replied import Replied
 from runner.project.open import file_of, opened, opened_any
+from runner.project.output_files import refuse_used
 from runner.replies.opt_out import Said, Wish
 
 
@@ -51,6 +58,7 @@ from runner.replies.opt_out import Said, Wish
     metavar="LIST",
     help="Show whom these phrases, one a line, would have caught. Changes nothing.",
 )
+@log_file_option
 @click.option("--no-read", is_flag=True, help="List what the ledger knows; ask no API.")
 @click.option("--json", "as_json", is_flag=True, help="A list of objects.")
 @state_option
@@ -61,6 +69,7 @@ def command(
     campaign: Path | None,
     dismissed: tuple[str, ...],
     phrases: Path | None,
+    log_file: Path | None,
     no_read: bool,
     as_json: bool,
     state: str | None,
@@ -72,13 +81,21 @@ def command(
     call.about((campaign,) if campaign else (), state)
     if bool(dismissed) + (phrases is not None) + no_read > 1:
         raise click.UsageError("--not-a-reply, --as-if and --no-read do not go together")
+    if log_file is not None and (dismissed or phrases is not None or no_read):
+        raise click.UsageError(
+            "--log-file is for what is read now: not with --not-a-reply, --as-if, --no-read"
+        )
     with opened_any(campaign, state, os.environ, Path.cwd()) as (ledger, row):
         tell_moved(ledger)
         path = campaign or file_of(ledger, row)
     if dismissed:
         return _dismiss(path, state, dismissed, call)
     with opened(path, state, os.environ, read_only=no_read) as (ledger, row):
-        trouble = "" if no_read or phrases is not None else _read(path, state, ledger, row)
+        if log_file is not None:
+            refuse_used(log_file, ledger, [path], option="--log-file ")
+        trouble = ""
+        if not no_read and phrases is None:
+            trouble = _read(path, state, ledger, row, log_file)
         found = ledger.read(replied.replied, row.id)
         figures = ledger.read(replied.figures, row.id)
         up_to = ledger.read(replied.read_up_to, row.lane)
@@ -97,13 +114,19 @@ def command(
     return 1 if trouble else 0
 
 
-def _read(path: Path, state: str | None, ledger: Ledger, row: CampaignRow) -> str:
+def _read(
+    path: Path, state: str | None, ledger: Ledger, row: CampaignRow, log_file: Path | None
+) -> str:
     """Ask the API; return why that did not work, so that what is known is listed all the same."""
+    from runner.cli.live_run import attach_log
     from runner.events import EventBus
     from runner.run.replies import ReplySource, read_replies
 
+    bus, clock = EventBus(), SystemClock()
+    if log_file is not None:
+        attach_log(bus, log_file)
     try:
-        read_replies(ReplySource(path, state, os.environ, ledger, row, SystemClock(), EventBus()))
+        read_replies(ReplySource(path, state, os.environ, ledger, row, clock, bus))
     except RunnerError as error:
         return f"{error}; {error.hint}" if error.hint else str(error)
     return ""

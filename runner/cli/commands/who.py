@@ -64,12 +64,14 @@ def _lines(story: Story, now: float) -> Iterable[str]:
     if (hold := story.hold) is not None:
         ends = "until unhold" if hold.until is None else f"until {moment(hold.until, now)}"
         yield f"  on hold {ends}" + (f": {safe(hold.why)}" if hold.why else "")
+    is_undecided = story.hold is not None and story.hold.until is None and story.listed is None
+    unsure = "to be read" if is_undecided else ""
     for each in story.messages:
         yield f"  {_told(each, now)}"
         yield from text_lines(each.message.text)
         for answer in each.answers:
             words = f": “{safe(answer.words)}”" if answer.words else ""  # erased with the person
-            wish = {"opt_out": f"opted out{words}", "unsure": "to be read"}
+            wish = {"opt_out": f"opted out{words}", "unsure": unsure}
             told = wish.get(answer.wish, "")
             yield f"    answered {moment(answer.at, now)}" + (f", {told}" if told else "")
 

@@ -17,7 +17,7 @@ from runner.ledger.locks import lock_all_campaigns, lock_claims
 from runner.ledger.messages import decisions, feeds, follow_ups, holds
 from runner.ledger.messages.late_skips import LateSkip, skip_late
 from runner.ledger.rehearsals import is_of_lane, is_rehearsal
-from runner.ledger.schema import attempt, campaign, inbound, message, status_is
+from runner.ledger.schema import attempt, campaign, inbound, message, resolution, status_is
 from runner.ledger.statements import Prepared, given, texts_of
 from runner.message.evidence import MAY_HAVE_SENT
 from runner.message.status import MessageStatus, SkipReason
@@ -69,13 +69,28 @@ class Batch:
     thread: str = ""
 
 
+class KnownAnswer(NamedTuple):
+    """An answer to a message of ours, as others are told of it. `is_new`: it was not known as one
+    before, when its text could not be read; `is_opt_out`: they opted out by it."""
+
+    campaign: str
+    recipient: str
+    sender: str
+    step: str
+    thread_id: str
+    message_id: str
+    is_new: bool
+    is_opt_out: bool
+
+
 @dataclass(frozen=True, slots=True)
 class News:
-    """The changes by a batch: replies that are new, and `stopped`, how many queued messages were
-    taken out by opt-outs."""
+    """The changes by a batch: replies that are new, `stopped`, how many queued messages were
+    taken out by opt-outs, and what there is to tell of each answer."""
 
     replies: list[Heard] = field(default_factory=list)
     stopped: int = 0
+    answers: list[KnownAnswer] = field(default_factory=list)
 
 
 def record(connection: Connection, batch: Batch) -> News:
@@ -108,7 +123,34 @@ def record(connection: Connection, batch: Batch) -> News:
             feeds.forget_open(connection, batch.lane, batch.at)
     answers = [each for each in new if each.kind in (Kind.REPLY, Kind.UNREAD)]
     first = [each for each in answers if known.get(each.message_id) is not Kind.UNREAD]
-    return News(first, stopped)
+    return News(first, stopped, _told(connection, answers, first))
+
+
+def _told(
+    connection: Connection, answers: Sequence[Heard], first: Sequence[Heard]
+) -> list[KnownAnswer]:
+    if not answers:
+        return []
+    each = message.c
+    wanted = (
+        select(each.id, campaign.c.name, each.recipient, each.sender, each.step)
+        .join(campaign, campaign.c.id == each.campaign)
+        .where(each.id.in_({heard.answers for heard in answers}))
+    )
+    found = connection.execute(wanted)
+    ours = {row.id: (row.name, row.recipient, row.sender, row.step) for row in found}
+    new = {heard.message_id for heard in first}
+    return [
+        KnownAnswer(
+            *ours[heard.answers],
+            heard.thread_id,
+            heard.message_id,
+            heard.message_id in new,
+            heard.said.wish is Wish.OPT_OUT,
+        )
+        for heard in answers
+        if heard.answers is not None
+    ]
 
 
 def settled(connection: Connection, lane: str, ids: Collection[str]) -> set[str]:
@@ -196,7 +238,7 @@ def threads_of_ours(
 
 
 class DoubtIn(NamedTuple):
-    """A message in doubt, by whom it could be recognised in a thread."""
+    """A message in doubt, or by a person's word, by whom it could be recognised in a thread."""
 
     id: int
     sender: str
@@ -212,6 +254,37 @@ def doubts(connection: Connection, lane: str) -> list[DoubtIn]:
         .order_by(message.c.id)
     )
     return [DoubtIn(*row) for row in connection.execute(wanted)]
+
+
+def without_thread(connection: Connection, lane: str) -> list[DoubtIn]:
+    """List the messages of a lane that a person has called sent, and whose thread is not known."""
+    wanted = (
+        select(message.c.id, message.c.sender, message.c.recipient)
+        .join(resolution, resolution.c.message == message.c.id)
+        .join(campaign, campaign.c.id == message.c.campaign)
+        .where(status_is(message, _S.SENT), message.c.thread_id.is_(None), is_of_lane(lane))
+        .order_by(message.c.id)
+    )
+    return [DoubtIn(*row) for row in connection.execute(wanted)]
+
+
+def open_threads(connection: Connection, lane: str) -> list[str]:
+    """List the threads that are none of ours so far and in which something was heard, those first
+    in which that was last."""
+    wanted = (
+        select(inbound.c.thread_id)
+        .where(inbound.c.lane == lane, _is(Kind.OPEN))
+        .group_by(inbound.c.thread_id)
+        .order_by(func.max(inbound.c.at).desc(), inbound.c.thread_id)
+    )
+    return list(connection.execute(wanted).scalars())
+
+
+def learn_thread(connection: Connection, ids: Collection[int], thread: str, at: float) -> None:
+    """Note at a time (Unix s) the thread of these messages, of which it was not known."""
+    unknown = message.c.id.in_(ids), message.c.thread_id.is_(None)
+    connection.execute(update(message).where(*unknown).values(thread_id=thread))
+    feeds.read_back_too(connection, ids, at)
 
 
 def dismiss(connection: Connection, campaign: int, recipients: Collection[str]) -> list[str]:

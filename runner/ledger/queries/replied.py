@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, distinct, func, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    distinct,
+    exists,
+    func,
+    literal_column,
+    select,
+)
 
-from runner.ledger.schema import feed, inbound, message, read_back
+from runner.ledger.schema import (
+    campaign,
+    feed,
+    hold,
+    inbound,
+    message,
+    read_back,
+    status_is,
+    suppression,
+)
 from runner.ledger.statements import Prepared, each_of, texts_of
+from runner.message.plan import FIRST_STEP
+from runner.message.status import MessageStatus
 from runner.replies.opt_out import Wish
 from runner.replies.rate import Rate, rate_of
 
@@ -21,7 +42,7 @@ IS_REPLY: ColumnElement[bool] = inbound.c.answers.is_not(None) & (
 class Replied(NamedTuple):
     """A person of a campaign who has answered. `first_at`, `last_at`: by the server's clock (Unix
     s); `messages`: how many; `out_at`: when they opted out, and in which `words`; `unsure`: whether
-    a person has to read it; `ids`: of their messages."""
+    a person has to read it still; `ids`: of their messages."""
 
     recipient: str
     row: int
@@ -57,10 +78,12 @@ def replied(connection: Connection, campaign: int) -> list[Replied]:
         .order_by(inbound.c.at, inbound.c.message_id)
     )
     found: dict[str, Replied] = {}
+    undecided = _undecided(connection, campaign)
     for row in connection.execute(wanted):
         before = found.get(row.recipient)
         is_out = row.wish == Wish.OPT_OUT
         unsure = row.wish == Wish.UNSURE or row.kind == "unread"
+        unsure = unsure and (undecided is None or row.recipient in undecided)
         if before is None:
             found[row.recipient] = Replied(
                 row.recipient,
@@ -87,6 +110,38 @@ def replied(connection: Connection, campaign: int) -> list[Replied]:
             ids=(*before.ids, row.message_id),
         )
     return list(found.values())
+
+
+def _to_read(campaign: int) -> Select[tuple[str]]:
+    """Select the people of a campaign who wrote what a person has to read: nobody has put them on
+    the do-not-contact list since, nor taken them off hold."""
+    unsure = (inbound.c.wish == literal_column(f"'{Wish.UNSURE}'")) | (
+        inbound.c.kind == literal_column("'unread'")
+    )
+    return (
+        select(message.c.recipient)
+        .distinct()
+        .join(inbound, inbound.c.answers == message.c.id)
+        .join(hold, hold.c.recipient == message.c.recipient)
+        .where(message.c.campaign == campaign, IS_REPLY, unsure, hold.c.until.is_(None))
+        .where(~exists().where(suppression.c.recipient == message.c.recipient))
+    )
+
+
+def count_to_read(connection: Connection, campaign: int) -> int:
+    """Count the people of a campaign who wrote what a person has to read."""
+    if not connection.execute(select(hold.c.recipient).limit(1)).first():
+        return 0
+    counted = select(func.count()).select_from(_to_read(campaign).subquery())
+    return connection.execute(counted).scalar_one()
+
+
+def _undecided(connection: Connection, id: int) -> set[str] | None:
+    """Return whose answers a person has to read still; None in a rehearsal, whose people are never
+    on hold."""
+    if connection.scalar(select(campaign.c.rehearsal).where(campaign.c.id == id)):
+        return None
+    return {row.recipient for row in connection.execute(_to_read(id))}
 
 
 def _of_opt_outs(column: str) -> ColumnElement[Any]:
@@ -118,6 +173,9 @@ class Figures(NamedTuple):
         }
 
 
+NOBODY = Figures(0, 0, 0)
+
+
 def answered_since(connection: Connection, campaign: int, since: float) -> tuple[int, int]:
     """Count the people of a campaign whose answers were heard after `since` (Unix s by our clock),
     and those who opted out by them."""
@@ -131,13 +189,60 @@ def answered_since(connection: Connection, campaign: int, since: float) -> tuple
     return replied_, opted_out
 
 
+IS_WRITTEN_TO: ColumnElement[bool] = status_is(message, MessageStatus.SENT) & (
+    message.c.step == FIRST_STEP
+)
+"""Of messages: each stands for one person of a campaign who was written to, whatever followed."""
+
+
+def answers_of(campaign: int) -> Subquery:
+    """Build the people of a campaign who have answered, each once, with `out`: 1 for those who
+    opted out, else 0."""
+    is_out: ColumnElement[int] = literal_column(
+        f"CASE WHEN inbound.wish = '{Wish.OPT_OUT}' THEN 1 ELSE 0 END"
+    )
+    person = message.c.recipient, message.c.platform, message.c.id_type
+    return (
+        select(*person, func.max(is_out).label("out"))
+        .join(inbound, inbound.c.answers == message.c.id)
+        .where(message.c.campaign == campaign, IS_REPLY)
+        .group_by(*person)
+        .subquery("answers")
+    )
+
+
+def is_of_same(answers: Subquery) -> ColumnElement[bool]:
+    """Build whether people of `answers_of` are those of the messages."""
+    return (
+        (answers.c.recipient == message.c.recipient)
+        & (answers.c.platform == message.c.platform)
+        & (answers.c.id_type == message.c.id_type)
+    )
+
+
+def figures_by_sender(connection: Connection, campaign: int) -> dict[str, Figures]:
+    """Count a campaign's people by the sender who wrote to them first."""
+    answers = answers_of(campaign)
+    out = func.coalesce(func.sum(answers.c.out), 0)
+    wanted = (
+        select(message.c.sender, func.count(), func.count(answers.c.recipient), out)
+        .select_from(message)
+        .outerjoin(answers, is_of_same(answers))
+        .where(message.c.campaign == campaign, IS_WRITTEN_TO)
+        .group_by(message.c.sender)
+        .order_by(message.c.sender)
+    )
+    return {sender: Figures(*counts) for sender, *counts in connection.execute(wanted)}
+
+
+def total_of(parts: Iterable[Figures]) -> Figures:
+    """Add up the people of parts that have none in common."""
+    return Figures(*(sum(each) for each in zip(NOBODY, *parts, strict=True)))
+
+
 def figures(connection: Connection, campaign: int) -> Figures:
     """Count a campaign's people."""
-    sent = select(func.count(distinct(message.c.recipient))).where(
-        message.c.campaign == campaign, message.c.status == literal_column("'sent'")
-    )
-    replied_, opted_out = answered_since(connection, campaign, 0.0)
-    return Figures(connection.execute(sent).scalar_one(), replied_, opted_out)
+    return total_of(figures_by_sender(connection, campaign).values())
 
 
 def count_replied(connection: Connection, campaign: int) -> int:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
+    case,
     cast,
     func,
     literal_column,
@@ -20,7 +21,9 @@ from sqlalchemy import (
     union_all,
 )
 
+from runner.ledger.queries import replied
 from runner.ledger.queries.exports import export_names
+from runner.ledger.queries.replied import Figures
 from runner.ledger.queries.totals import is_own_result
 from runner.ledger.schema import attempt, message, row_skip, status_is
 from runner.message.status import MessageStatus
@@ -143,34 +146,56 @@ def has_column(connection: Connection, id: int, name: str) -> bool:
 
 
 class ValueCount(NamedTuple):
-    """Messages and rows whose cell of a column holds `value`, empty for a blank one."""
+    """Messages and rows whose cell of a column holds `value`, empty for a blank one, and the people
+    whose first message has it."""
 
     value: str
     counts: dict[MessageStatus, int]
+    people: Figures
 
 
 def by_column(connection: Connection, id: int, name: str, most: int) -> list[ValueCount]:
-    """Count the rows by status for each of the `most` frequent values of a column."""
+    """Count the rows by status, and the people, for each of the `most` frequent values of a
+    column."""
+    answers = replied.answers_of(id)
+    first = case((replied.IS_WRITTEN_TO, 1), else_=0)
     rows = union_all(
-        select(message.c.columns, message.c.status).where(message.c.campaign == id),
-        select(row_skip.c.columns, literal_column(f"'{_S.SKIPPED}'")).where(
-            row_skip.c.campaign == id, is_own_result()
-        ),
+        select(
+            message.c.columns,
+            message.c.status,
+            first.label("first"),
+            case((answers.c.recipient.is_not(None), first), else_=0).label("answered"),
+            (func.coalesce(answers.c.out, 0) * first).label("out"),
+        )
+        .select_from(message)
+        .outerjoin(answers, replied.is_of_same(answers))
+        .where(message.c.campaign == id),
+        select(
+            row_skip.c.columns,
+            literal_column(f"'{_S.SKIPPED}'"),
+            *(literal_column("0") for _ in Figures._fields),
+        ).where(row_skip.c.campaign == id, is_own_result()),
     ).subquery("rows")
     cell = _cell(connection, rows.c.columns, name)
     value = func.substr(func.trim(func.coalesce(cell, "")), 1, SHOWN)
-    cells = select(value.label("value"), rows.c.status).subquery("cells")
+    people = rows.c.first, rows.c.answered, rows.c.out
+    cells = select(value.label("value"), rows.c.status, *people).subquery("cells")
     total = func.count()
     each = [func.count().filter(cells.c.status == str(status)) for status in _S]
+    sums = [func.sum(cells.c[column.name]) for column in people]
     counted = (
-        select(cells.c.value, *each)
+        select(cells.c.value, *sums, *each)
         .group_by(cells.c.value)
         .order_by(total.desc(), cells.c.value)
         .limit(most)
     )
     return [
-        ValueCount(value, {s: n for s, n in zip(_S, counts, strict=True) if n})
-        for value, *counts in connection.execute(counted)
+        ValueCount(
+            value,
+            {s: n for s, n in zip(_S, counts, strict=True) if n},
+            Figures(int(written_to), int(answered), int(out)),
+        )
+        for value, written_to, answered, out, *counts in connection.execute(counted)
     ]
 
 

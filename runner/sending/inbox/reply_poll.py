@@ -76,6 +76,7 @@ def _reader_of(lane: Lane) -> ReplyReader | None:
                 joined(every),
                 hasten,
                 partial(_heed, lane),
+                lane.bus.emit,
             )
     return None
 

@@ -4,16 +4,17 @@ events, and from the threads themselves where events may be lost."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from runner.channels.base import Conversations, OldestEvent, Received, ThreadState, UnreadableFeed
 from runner.clock import Clock
+from runner.events import AnswerEvent, PersonOptedOut, PersonReplied
 from runner.ledger.ledger import Connection, Ledger
 from runner.ledger.messages import feeds, replies
 from runner.ledger.messages.feeds import Feed
-from runner.ledger.messages.replies import Batch, Heard, Kind, News, OurThread
+from runner.ledger.messages.replies import Batch, DoubtIn, Heard, Kind, News, OurThread
 from runner.replies.match import answered
 from runner.replies.opt_out import Said, Wish, read
 from runner.replies.settings import ReplySettings
@@ -51,7 +52,8 @@ def _is_past(oldest: OldestEvent, cursor: int | None, read_at: float) -> bool:
 class ReplyReader:
     """The reader of a lane's replies. `hasten`: told which doubts may be settled, since their
     people have answered; `heed`: called when people who want no message, or may want none, are on
-    disk; `heard_open`: whether the last reading heard anything whose thread is none of ours."""
+    disk; `tell`: given the events of answers that are on disk; `heard_open`: whether the last
+    reading heard anything whose thread is none of ours."""
 
     ledger: Ledger
     lane: str
@@ -60,10 +62,13 @@ class ReplyReader:
     settings: ReplySettings
     hasten: Callable[[Collection[int]], None] = lambda _ids: None
     heed: Callable[[], None] = lambda: None
+    tell: Callable[[AnswerEvent], None] = lambda _event: None
     heard_open: bool = False
     news: News = field(default_factory=News)
     """The news of all readings so far."""
     _began: float = 0.0
+    _sought: set[DoubtIn] = field(default_factory=set)  # whose threads are not known
+    _looked: set[str] = field(default_factory=set)  # threads that are of none of them
 
     async def read(self, most_threads: int = READ_BACK_AT_ONCE) -> None:
         """Read all events since the last time, and this many threads where events may be lost.
@@ -74,6 +79,7 @@ class ReplyReader:
         if feed is None or feed.is_quiet(now):
             await self._tear()
         await self._read_events(feed)
+        await self._learn_threads()
         await self.read_unsettled()
         await self._read_back(most_threads)
 
@@ -84,7 +90,6 @@ class ReplyReader:
 
     async def _read_events(self, feed: Feed | None) -> None:
         cursor = None if feed is None else feed.cursor
-        first = True
         while True:
             try:
                 page = await self.conversations.received(cursor)
@@ -94,11 +99,10 @@ class ReplyReader:
                 await self._tear(from_start=True)  # the API knows no such place any more
                 cursor = None
                 continue
-            if first and feed is not None and page.has_more:
+            if feed is not None and page.has_more:  # of each page: others come while texts are read
                 oldest = await self.conversations.oldest()
                 if oldest is not None and _is_past(oldest, cursor, feed.read_at):
                     await self._tear()
-            first = False
             await self._take(page.received, page.last_seq, to_end=not page.has_more)
             if not page.has_more:
                 return
@@ -177,12 +181,32 @@ class ReplyReader:
             return
         found: set[int] = set()
         for thread in list(dict.fromkeys(threads))[-DOUBTS_LOOKED_FOR:]:
-            if (state := await self._thread(thread)) is None:
-                continue
-            of = (each for each in doubts if each.sender == state.sender)
-            found |= {each.id for each in of if each.recipient in state.people}
+            found |= await self._of_thread(thread, doubts)
         if found:
             self.hasten(found)
+
+    async def _learn_threads(self) -> None:
+        """Look for the threads of what a person has called sent: the API was not asked, so that
+        nobody knows them until somebody writes there."""
+        sought = await asyncio.to_thread(self.ledger.read, replies.without_thread, self.lane)
+        if not sought:
+            return
+        if not self._sought.issuperset(sought):
+            self._looked.clear()
+        self._sought = set(sought)
+        threads = await asyncio.to_thread(self.ledger.read, replies.open_threads, self.lane)
+        for thread in [each for each in threads if each not in self._looked][:DOUBTS_LOOKED_FOR]:
+            if found := await self._of_thread(thread, sought):
+                await self._write(replies.learn_thread, found, thread, self.clock.now())
+            self._looked.add(thread)
+
+    async def _of_thread(self, thread: str, sought: Sequence[DoubtIn]) -> set[int]:
+        """Return those of these messages that went from a thread's account to its person."""
+        state = await self._thread(thread)
+        if state is None:
+            return set()
+        of = (each for each in sought if each.sender == state.sender)
+        return {each.id for each in of if each.recipient in state.people}
 
     async def read_unsettled(self) -> None:
         """Read what has become a reply since it was heard, and what could not be read then."""
@@ -237,10 +261,22 @@ class ReplyReader:
         await self._keep(Batch(self.lane, self.clock.now(), heard, cursor, read_up_to=up_to))
 
     async def _keep(self, batch: Batch) -> None:
-        news = await self._write(replies.record, batch)
-        self.news.replies.extend(news.replies)
+        await _to_its_end(self._record_and_tell(batch))
         if any(each.said.wish is not Wish.NONE or each.kind is Kind.UNREAD for each in batch.heard):
             self.heed()
+
+    async def _record_and_tell(self, batch: Batch) -> None:
+        """Record a batch, and tell of each answer once: a process that dies in between tells less
+        than is on disk, never more."""
+        news = await asyncio.to_thread(self.ledger.write, replies.record, batch)
+        self.news.replies.extend(news.replies)
+        now = self.clock.now()
+        for each in news.answers:
+            *about, is_new, is_opt_out = each
+            if is_new:
+                self.tell(PersonReplied(now, *about))
+            if is_opt_out:
+                self.tell(PersonOptedOut(now, *about))
 
     async def _settled(self, ids: Sequence[str]) -> set[str]:
         if not ids:
@@ -262,9 +298,14 @@ class ReplyReader:
         def write() -> T:
             return self.ledger.write(move, *args, **kwargs)
 
-        writing = asyncio.create_task(asyncio.to_thread(write))
-        try:
-            return await asyncio.shield(writing)
-        except asyncio.CancelledError:
-            await asyncio.wait([writing])
-            raise
+        return await _to_its_end(asyncio.to_thread(write))
+
+
+async def _to_its_end(whole: Coroutine[Any, Any, T]) -> T:
+    """Wait for something that goes on to its end even when this task is cancelled meanwhile."""
+    task = asyncio.create_task(whole)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

@@ -13,6 +13,9 @@ Points, and `again.POINT` for the same within a repeat under a message's key:
     body.half, body.written             half of a request's body is on the socket, or all of it
     send.answered, lookup.before, lookup.answered   around what a channel does
     tell.EVENT                          before anybody is told: tell.sent, tell.planned …
+    hear.EFFECT.before, .after          inside the transaction of a part of what was heard
+    hear.QUESTION.before, .after        around what a reading asks: received, text, thread, newest
+    hear.inside, .committed             a part of what was heard, with its place in the feed
 """
 
 from __future__ import annotations
@@ -70,7 +73,7 @@ def _change_ledger(module: Any, death: Death) -> None:
         @functools.wraps(batch)
         def inside(*args: Any, **kwargs: Any) -> Any:
             done = batch(*args, **kwargs)
-            death.at(f"{batch.__name__}.inside", again)
+            death.at(f"{_name_of(batch)}.inside", again)
             return done
 
         return inside
@@ -87,10 +90,53 @@ def _change_ledger(module: Any, death: Death) -> None:
 
     def dying_write(self: Any, move: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         done = write(self, dying(move, False), *args, **kwargs)
-        death.at(f"{move.__name__}.committed")
+        death.at(f"{_name_of(move)}.committed")
         return done
 
     ledger.commit, ledger.write = dying_commit, dying_write
+
+
+def _name_of(move: Callable[..., Any]) -> str:
+    return "hear" if move.__module__ == "runner.ledger.messages.replies" else move.__name__
+
+
+def _dies_around(whole: Callable[..., Any], point: str, death: Death) -> Callable[..., Any]:
+    @functools.wraps(whole)
+    def dying(*args: Any, **kwargs: Any) -> Any:
+        death.at(f"{point}.before")
+        done = whole(*args, **kwargs)
+        death.at(f"{point}.after")
+        return done
+
+    return dying
+
+
+def _change_hearing(*names: str) -> Callable[[Any, Death], None]:
+    def change(module: Any, death: Death) -> None:
+        for name in names:
+            whole = getattr(module, name)
+            setattr(module, name, _dies_around(whole, f"hear.{name.lstrip('_')}", death))
+
+    return change
+
+
+def _change_questions(module: Any, death: Death) -> None:
+    asker = module.ConversationsV2
+    for name in ("received", "text", "thread", "newest"):
+        setattr(asker, name, _dies_around_question(getattr(asker, name), f"hear.{name}", death))
+
+
+def _dies_around_question(
+    whole: Callable[..., Any], point: str, death: Death
+) -> Callable[..., Any]:
+    @functools.wraps(whole)
+    async def dying(*args: Any, **kwargs: Any) -> Any:
+        death.at(f"{point}.before")
+        done = await whole(*args, **kwargs)
+        death.at(f"{point}.after")
+        return done
+
+    return dying
 
 
 def _change_wire(module: Any, death: Death) -> None:
@@ -223,6 +269,14 @@ CHANGES: dict[str, Callable[[Any, Death], None]] = {
     "runner.channels.inbox_v1": _change_channel("InboxV1"),
     "runner.channels.inbox_v2": _change_channel("InboxV2"),
     "runner.events": _change_events,
+    "runner.channels.inbox_v2_conversations": _change_questions,
+    "runner.ledger.messages.replies": _change_hearing(
+        "_obey", "_hold_unsure", "_keep", "_keep_other_ids"
+    ),
+    "runner.ledger.messages.follow_ups": _change_hearing("end_for"),
+    "runner.ledger.messages.feeds": _change_hearing(
+        "advance", "mend", "forget_open", "was_read_back", "tear"
+    ),
 }
 
 

@@ -26,6 +26,7 @@ from runner.message.handle import HandleAnswer, KeptHandle, one_handle
 from runner.planning.draft import Draft, make_draft
 from runner.project.campaign_files import load
 from runner.project.credentials import read_token, read_x_token
+from runner.project.first_ledger import removed_if_unused
 from runner.project.ledger_location import ledger_location
 from runner.project.old_copies import allow_changes
 from runner.run.options import Options, Surroundings
@@ -97,7 +98,7 @@ def resolve_handles(
     campaign = served_at(load([path])[0], options)
     location = ledger_location(options.state, around.environ, [campaign], live=True)
     _refuse_other(campaign, asked)
-    with open_ledger(location) as ledger:
+    with removed_if_unused(location, around.environ), open_ledger(location) as ledger:
         if not options.throwaway:
             allow_changes(ledger, around.environ, around.clock.now(), names=[campaign.name])
         draft = make_draft(campaign, ledger)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from runner.cli.help_text import WholeNumber
 from runner.cli.invocation import Invocation
 from runner.cli.options import campaigns_argument, examples, run_options
 
@@ -43,7 +44,7 @@ from runner.cli.options import campaigns_argument, examples, run_options
 )
 @click.option(
     "--days",
-    type=click.IntRange(1, 366),
+    type=WholeNumber(1, 366),
     metavar="N",
     help="With --sandbox: rehearse N days, in seconds, with people who answer.",
 )

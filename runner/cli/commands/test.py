@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from runner.cli.help_text import WholeNumber
 from runner.cli.invocation import Invocation
 from runner.cli.live_run import run_with_display
 from runner.cli.options import campaign_argument, examples, state_option
@@ -38,7 +39,7 @@ QUIET: dict[str, Any] = {"log_format": "text", "quiet": True, "verbose": False}
 )
 @click.option(
     "--row",
-    type=click.IntRange(2),
+    type=WholeNumber(2),
     metavar="N",
     help="The sheet's row whose text to send. Default: the first that would be sent.",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import click
 
@@ -23,7 +23,7 @@ class HelpFormatter(click.HelpFormatter):
         super().write_text(_HYPHEN.sub(_WHOLE, text))
 
     def write_dl(
-        self, rows: Sequence[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
     ) -> None:
         """Write a list of terms, each with its text wrapped between words."""
         whole = [(term, _HYPHEN.sub(_WHOLE, text)) for term, text in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,15 +19,16 @@ def refused(folder: Path, act: Callable[[Ledger], object] = lambda _: None) -> P
     """The place of the ledger of a run that was refused after it had done something with it."""
     file = folder / "state.db"
     environ = {"RUN_CAMPAIGN_MEMORY": str(folder / "memory")}
-    with (
-        pytest.raises(RunnerError),
-        removed_if_unused(str(file), environ),
-        open_ledger(str(file)) as ledger,
-    ):
+    with pytest.raises(RunnerError):
+        _run(file, environ, act)
+    return file
+
+
+def _run(file: Path, environ: Mapping[str, str], act: Callable[[Ledger], object]) -> None:
+    with removed_if_unused(str(file), environ), open_ledger(str(file)) as ledger:
         allow_changes(ledger, environ, 1.0)
         act(ledger)
         raise RunnerError("the API refuses the token")
-    return file
 
 
 def files(folder: Path) -> list[str]:

@@ -28,6 +28,7 @@ from runner.formats import by_handle
 from runner.ledger.campaigns import audit
 from runner.ledger.queries import message_lists, totals
 from runner.ledger.queries import search as queries_search
+from runner.message.erased import is_placeholder
 from runner.message.status import MessageStatus
 from runner.status.overview import overview_of
 from runner.status.statistics import Statistics, answers_text
@@ -171,7 +172,8 @@ def message(app: AppContext, request: Request) -> Response:
     if detail is None:
         raise HTTPException(404)
     held = detail.held if detail.held and detail.held.lasts(app.clock.now()) else None
-    context = {"detail": detail, "message": detail.message, "held": held}
+    erased = is_placeholder(detail.message.recipient)
+    context = {"detail": detail, "message": detail.message, "held": held, "erased": erased}
     return app.page(request, "message.html", context)
 
 

@@ -349,8 +349,25 @@ def test_a_person_is_put_on_hold_and_taken_off(planned: Project) -> None:
         ("unhold", "dashboard"),
         ("hold", "dashboard"),
     ]
+
+    # Of an erased person there is nothing that could be held or written down.
+    word = browser.form_word("/messages/1/hold")
+    planned.ok("erase", id, "--yes")
+    shown = until(lambda: _erased(browser), "it to be erased")
+    assert "/hold" not in shown
+    assert "/do-not-contact/add" not in shown
+    assert id not in shown
+    assert browser.ask("/messages/1/hold").status == 404
+    refused = browser.ask("/messages/1/hold", "POST", urlencode({"word": word}), **own)
+    assert refused.status == 404
+    assert browser.ask("/do-not-contact/add?id=erased:1").status == 404
     dashboard.interrupt()
     assert dashboard.wait().code == 0
+
+
+def _erased(browser: Browser) -> str:
+    shown = browser.ask("/messages/1").text
+    return shown if "This person was erased" in shown else ""
 
 
 def test_it_shows_how_many_have_answered(project: Project) -> None:

@@ -23,7 +23,7 @@ from runner.dashboard.presentation import (
     next_message_of,
     state_of,
 )
-from runner.dashboard.queries import campaign_statistics, latest
+from runner.dashboard.queries import campaign_outlook, campaign_statistics, latest
 from runner.formats import by_handle
 from runner.ledger.campaigns import audit
 from runner.ledger.queries import message_lists, totals
@@ -97,7 +97,9 @@ def campaign(app: AppContext, request: Request) -> Response:
     answers = statistics.answers if statistics else None
     verdict = statistics.status.verdict if statistics else None
     newest = app.cache.query(latest, status.id)
-    outlook = statistics.status.outlook if statistics and status.brake is None else None
+    outlook = None
+    if status.brake is None:
+        outlook = app.cache.get_in_background(campaign_outlook, status.id, app.clock)
     binds = outlook.forecast.binds if outlook and outlook.forecast else ""
     return app.page(
         request,

@@ -98,7 +98,7 @@ def campaign(app: AppContext, request: Request) -> Response:
     verdict = statistics.status.verdict if statistics else None
     newest = app.cache.query(latest, status.id)
     outlook = None
-    if status.brake is None:
+    if statistics is not None and status.brake is None:  # not at once: the chart would wait for it
         outlook = app.cache.get_in_background(campaign_outlook, status.id, app.clock)
     binds = outlook.forecast.binds if outlook and outlook.forecast else ""
     return app.page(

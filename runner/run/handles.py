@@ -77,6 +77,12 @@ class HandleTotals:
     x: int = 0
     declined: bool = False
 
+    @property
+    def found(self) -> int:
+        """Return how many of the handles have an id."""
+        known = (self.kept.get(key) for key in self.wanted)
+        return sum(each is not None and each.answer is HandleAnswer.FOUND for each in known)
+
 
 Progress = Callable[[str, int, int], None]
 """Told whom is asked, how many handles were asked for so far, and of how many."""

@@ -68,8 +68,8 @@ def test_rows_become_prospects(tmp_path: Path) -> None:
     assert found.columns == ["x_user_id", "first_name", "e_mail"]
     assert (found.id_column, found.id_type) == ("x_user_id", "platform")
     assert [str(each) for each in found.findings] == [
-        f"{tmp_path / 'people.csv'}: columns are read as: 'X_User_ID' as x_user_id, "
-        "'First Name ' as first_name, 'e-mail' as e_mail"
+        f"{tmp_path / 'people.csv'}: columns are read as: 'e-mail' as e_mail, "
+        "'X_User_ID' as x_user_id, 'First Name ' as first_name"
     ]
     (row,) = found.rows()
     assert row == Prospect(

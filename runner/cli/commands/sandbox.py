@@ -112,8 +112,8 @@ def command(
 ) -> int:
     """Start the stand-in API in the foreground, until Ctrl-C.
 
-    It knows v1 and v2 of the Inbox API, sends nothing to anybody, and keeps a list of what it
-    accepted.
+    It knows v1 and v2 of the Inbox API, makes up the person behind each id and handle, sends
+    nothing to anybody, and keeps a list of what it accepted.
     """
     if seed is None:
         seed = secrets.randbelow(10**6)
@@ -126,6 +126,7 @@ def command(
             seed=seed,
             answers=NO_ANSWERS if people is None else load_answers(people),
             feed=parse_feed(feed),
+            meets_everyone=True,
         )
     except ValueError as problem:
         raise click.UsageError(str(problem)) from None

@@ -6,7 +6,9 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import pytest
@@ -318,6 +320,27 @@ def test_it_shows_and_changes_a_ledger_on_postgresql(project: Project, postgres:
     assert "paused by" in browser.ask("/").text
     for path in ("/campaigns/1", "/campaigns/1/queued", "/messages/2", "/search?q=Person2"):
         assert "Person2" in browser.ask(path).text, path
+    dashboard.interrupt()
+    assert dashboard.wait().code == 0
+
+
+def test_all_in_doubt_are_shown_a_page_at_a_time(project: Project) -> None:
+    project.write(people(60))
+    project.ok(project.campaign, "--yes", "--limit", "0")
+    with closing(sqlite3.connect(project.ledger)) as ledger, ledger:
+        ledger.execute("UPDATE message SET status = 'in_doubt', attempts = 1")
+        ledger.execute(
+            "INSERT INTO attempt (message, number, run, sender, version, base_url, lane, key, body, "
+            "started_at, server_at) SELECT id, 1, 1, sender, 'v2', '', '', id, x'', 1, 1 FROM message"
+        )
+    dashboard, link = started(project, "--read-only")
+    browser = Browser(link)
+    browser.enter()
+    first = browser.ask("/in-doubt").text
+    assert (first.count("<article"), "And 10 more." in first) == (50, True)
+    assert '<a href="?from=50">Next page</a>' in first
+    last = browser.ask("/in-doubt?from=50").text
+    assert (last.count("<article"), "Next page" in last) == (10, False)
     dashboard.interrupt()
     assert dashboard.wait().code == 0
 

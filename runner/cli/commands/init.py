@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +126,7 @@ def _make_campaign(
     click.echo()
     if new.by_handle and _find_ids(new, asks):
         new.by_handle = False
-    _show_first(call, new.campaign, new.handles)
+    _show_first(call, new)
     click.echo("\nnext:")
     for words, why in _next_commands(new):
         click.echo(f"  {words.ljust(48)}  {why}".rstrip())
@@ -174,7 +174,7 @@ def _find_ids(new: NewFiles, asks: bool) -> bool:
     return found.found == len(found.wanted)
 
 
-def _show_first(call: Invocation, campaign: Path, handles: Mapping[str, str]) -> None:
+def _show_first(call: Invocation, new: NewFiles) -> None:
     """Show the first message, the findings and the forecast, as a dry run does. What is in the way
     of a run is told: the campaign is made all the same."""
     from runner.cli.dry_run import show_dry_run
@@ -182,7 +182,7 @@ def _show_first(call: Invocation, campaign: Path, handles: Mapping[str, str]) ->
     try:
         show_dry_run(
             call,
-            (campaign,),
+            (new.campaign,),
             limit=1,
             only=(),
             new_campaign=False,
@@ -194,9 +194,14 @@ def _show_first(call: Invocation, campaign: Path, handles: Mapping[str, str]) ->
             as_json=False,
             output=None,
             verbose=False,
-            handles=handles,
+            handles=new.handles,
         )
     except RunnerError as error:
+        if new.by_handle:
+            handles = call.command("handles", str(new.campaign))
+            click.echo(f"before it can be sent, its handles need ids: {handles}", err=True)
+            click.echo("a rehearsal (--sandbox) makes them up", err=True)
+            return
         click.echo(safe(f"before it can be sent: {error}", lines=True), err=True)
         if error.hint:
             click.echo(safe(error.hint, lines=True), err=True)

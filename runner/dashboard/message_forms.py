@@ -73,7 +73,7 @@ def _resolve_sent(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str,
     detail = _detail(ledger, fields)
     row, ids = campaign_row(ledger, detail.message.campaign), [detail.message.recipient]
     resolution.resolve(ledger, row, app.clock, sent=ids, by=user(), via=DASHBOARD)
-    return "Settled as sent. Until the next run you can undo that here.", _page(detail)
+    return "Resolved as sent. Until the next run you can undo that here.", _page(detail)
 
 
 def _resolve_not_sent(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:

@@ -248,7 +248,7 @@ def _needs(app: AppContext, status: Status, *, named: bool) -> list[dict[str, An
     at = f"/campaigns/{status.id}"
     here = {
         "resume": (at, "See it"),
-        "resolve": ("/in-doubt", "Settle them"),
+        "resolve": ("/in-doubt", "Resolve them"),
         "retry": (f"{at}/failed", "See them"),
     }
     found = []

@@ -32,7 +32,7 @@ from runner.project.old_copies import allow_changes
 from runner.run.options import Options, Surroundings
 from runner.run.prepare import served_at
 from runner.run.questions import TeamQuestions
-from runner.run.team import fetch_identity
+from runner.run.team import fetch_identity, remember_links
 
 if TYPE_CHECKING:  # aiohttp takes long to load
     from runner.channels.inbox_v2_people import Profile
@@ -229,6 +229,7 @@ class _Asking:
         campaign, clock, bus = self.campaign, self.around.clock, self.around.bus
         token = self.options.token or read_token(campaign, self.around.environ, self.location)
         identity = await fetch_identity(campaign, token, clock, bus, self.ledger, self.draft.row)
+        remember_links(self.ledger, identity, rehearsal=campaign.rehearsal)
         what, wait = f"handles {campaign.name}", self.options.wait
         with hold_lane(self.ledger, identity.lane_id, what, clock.now(), wait=wait):
             questions = TeamQuestions(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.clock import iso
+from runner.formats import by_handle
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake, BrakeKind
 from runner.ledger.campaigns.registry import CampaignRow
@@ -281,7 +282,7 @@ def needs_of(status: Status) -> list[Need]:
         found.append(Need(what, ("resume", file), brake.at, why, "resume with"))
     for sender, stop in status.stopped_senders.items():
         waiting = sum(count for (who, _), count in status.queue.items() if who == sender)
-        what = f"{waiting:,} wait for sender {sender}, stopped"
+        what = f"{waiting:,} wait for sender {by_handle(sender, status.handles)}, stopped"
         found.append(Need(what, since=stop.at, why=stop.why))
     if doubts := status.shown_counts[_S.IN_DOUBT]:
         found.append(Need(f"{doubts:,} in doubt", ("resolve", file)))

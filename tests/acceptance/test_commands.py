@@ -33,7 +33,7 @@ def test_a_test_message_is_sent_each_time_and_never_counted(both: Project) -> No
 def test_check_and_senders(both: Project) -> None:
     both.write([*people(2), "1.23E+18"])
     told = both.ok("check", both.campaign)
-    assert f"sender {LINK} (acmecorp) is active" in told.out
+    assert f"sender @acmecorp ({LINK}) is active" in told.out
     assert "skipped 1: bad_id" in told.out
     offline = both.ok("check", both.campaign, "--offline", INBOX_API_TOKEN="")
     assert "acmecorp" not in offline.out

@@ -120,7 +120,7 @@ def test_a_campaign_is_watched_paused_searched_and_settled(on_v1: Project, page:
     page.get_by_role("link", name="In doubt").click()
     page.get_by_role("button", name=f"It is there, sent to {doubtful}").click()
     dialog.get_by_role("button", name="Yes, it was sent").click()
-    expect(page.get_by_role("status").first).to_contain_text("Settled as sent")
+    expect(page.get_by_role("status").first).to_contain_text("Resolved as sent")
     page.get_by_role("button", name="Undo the resolution").click()
     dialog.get_by_role("button", name="Undo", exact=True).click()
     expect(page.locator("dl.facts")).to_contain_text("Not known yet")
@@ -330,8 +330,9 @@ def test_all_in_doubt_are_shown_a_page_at_a_time(project: Project) -> None:
     with closing(sqlite3.connect(project.ledger)) as ledger, ledger:
         ledger.execute("UPDATE message SET status = 'in_doubt', attempts = 1")
         ledger.execute(
-            "INSERT INTO attempt (message, number, run, sender, version, base_url, lane, key, body, "
-            "started_at, server_at) SELECT id, 1, 1, sender, 'v2', '', '', id, x'', 1, 1 FROM message"
+            "INSERT INTO attempt (message, number, run, sender, version, base_url, lane, key, body,"
+            " started_at, server_at)"
+            " SELECT id, 1, 1, sender, 'v2', '', '', id, x'', 1, 1 FROM message"
         )
     dashboard, link = started(project, "--read-only")
     browser = Browser(link)

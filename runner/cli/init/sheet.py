@@ -161,24 +161,20 @@ def likely_handles(sheet: SheetHead, platform: str) -> str:
     none."""
     named = X_COLUMN if platform == DEFAULT_PLATFORM else PROFILE_COLUMN
     for at, name in enumerate(sheet.columns):
-        if named.search(name) and _are_handles([row[at] for row in sheet.first], platform):
+        if named.search(name) and _are_handles(name, [row[at] for row in sheet.first], platform):
             return name
     return ""
 
 
-def _are_handles(cells: Sequence[str], platform: str) -> bool:
-    """Return whether most cells with something in them are handles, or addresses of profiles where
-    anything else might be an id."""
-    there = [cell for cell in cells if cell.strip()]
-    if platform != DEFAULT_PLATFORM:
-        there = [cell for cell in there if "/" in cell] if _some_address(there) else []
-    read = (read_handle(cell, platform) for cell in there)
+def _are_handles(name: str, cells: Sequence[str], platform: str) -> bool:
+    """Return whether most cells with something in them are handles. A word alone is one only by the
+    name of its column, and only of X: a first name may be the handle of a stranger."""
+    there = [cell.strip() for cell in cells if cell.strip()]
+    words = platform == DEFAULT_PLATFORM and X_COLUMN.search(name) is not None
+    marked = [cell for cell in there if words or cell.startswith("@") or "/" in cell]
+    read = (read_handle(cell, platform) for cell in marked)
     found = [one for one in read if isinstance(one, CellHandle) and one.handle]
     return 2 * len(found) > len(there)
-
-
-def _some_address(cells: Sequence[str]) -> bool:
-    return any("linkedin.com/" in cell for cell in cells)
 
 
 def id_kind(sheet: SheetHead, column: str, platform: str) -> str:
@@ -193,7 +189,7 @@ def id_kind(sheet: SheetHead, column: str, platform: str) -> str:
     as_ids = sum(isinstance(check(cell), str) for cell in cells)
     numeric = platform == DEFAULT_PLATFORM and 2 * as_ids > len(cells)
     if column not in ID_COLUMNS and kind == "platform" and not numeric:
-        kind = "username" if _are_handles(cells, platform) else kind
+        kind = "username" if _are_handles(column, cells, platform) else kind
     if kind == "username":
         check = partial(read_handle, platform=platform)
     checked = map(check, cells)

@@ -74,7 +74,7 @@ def command(
     The same command again goes on where the last run ended, however it ended: nobody is written
     to twice, nobody is forgotten.
     """
-    call.about(campaigns, said["state"], runs=True)
+    call.about(campaigns, said["state"], runs=not (dry_run or sandbox))
     if (as_json or output) and not dry_run:
         raise click.UsageError("--json and --output go with --dry-run")
     if faults and not sandbox:

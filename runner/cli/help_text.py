@@ -33,6 +33,8 @@ class HelpFormatter(click.HelpFormatter):
 class WholeNumber(click.IntRange):
     """A whole number from `min` to `max`, or from `min` on."""
 
+    name = "whole number"
+
     def _describe_range(self) -> str:
         """Return the range in words, as help and errors show it."""
         return f"from {self.min} on" if self.max is None else f"{self.min} to {self.max}"

@@ -45,6 +45,8 @@ def exit_code_of(failure: BaseException, call: Invocation) -> int:
             _tell(f"error: {failure.format_message()}", call)
             return failure.exit_code
         case KeyboardInterrupt() | click.Abort():
+            if isinstance(failure, click.Abort) and sys.stderr.isatty():
+                click.echo(err=True)  # ends the line of the question
             _tell("interrupted", call)
             if call.resume:
                 _tell(f"to go on: {call.resume}", call)

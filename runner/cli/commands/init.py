@@ -117,7 +117,7 @@ def _make_campaign(
         write_together(new.contents, new.private)
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nnothing was written", err=True)
-        raise
+        raise KeyboardInterrupt from None
     click.echo()
     for path in new.contents:
         click.echo(f"made  {safe(str(path))}")

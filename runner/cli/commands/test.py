@@ -94,7 +94,7 @@ def command(
         return run_test(campaign, to, row, options, around, agree, variant=variant, step=step)
 
     said = QUIET | {"yes": True, "limit": None, "only": (), "plans": ()}
-    result = run_with_display(call, (campaign,), run, said)
+    result = run_with_display(call, (campaign,), run, said, runs=False)
     if result.declined:
         click.echo("nothing was sent")
         return 0

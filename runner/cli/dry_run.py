@@ -273,7 +273,8 @@ def _show(found: DryRun, seen: list[_Shown], chosen: bool, now: float) -> None:
             to = safe(found.people.get(message.recipient.id, message.recipient.id))
             sender = safe(sender_text(message.sender, found.links))
             variant = f"  variant {message.variant}" if message.variant else ""
-            click.echo(f"row {message.row}  to {to}  from {sender}{variant}")
+            for part in folded(f"row {message.row}  to {to}  from {sender}{variant}"):
+                click.echo(part)
             for line in text_lines(message.text):
                 click.echo(line)
             if not at or chosen:

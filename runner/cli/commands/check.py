@@ -51,5 +51,7 @@ def command(call: Invocation, /, campaign: Path, offline: bool, state: str | Non
     if problems:
         click.echo(f"{problems} in the way" if problems > 1 else "1 problem in the way")
         return 1
-    click.echo(f"nothing in the way. See the messages: {call.command(str(campaign), '--dry-run')}")
+    see = call.command(str(campaign), "--dry-run")
+    for part in folded(f"nothing in the way. See the messages: {see}"):
+        click.echo(part)
     return 0

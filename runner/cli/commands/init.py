@@ -143,7 +143,7 @@ def _next_commands(new: NewFiles) -> Iterator[tuple[str, str]]:
     if new.account and new.by_handle:
         yield f"run-campaign handles {campaign}", "find the ids of the handles"
     if new.account:
-        yield f"run-campaign check {campaign}", "token, accounts, rows, limits"
+        yield f"run-campaign check {campaign}", "token, rows and limits"
         yield f"run-campaign test {campaign} --to ID", "one to yourself"
         yield f"run-campaign {campaign}", "shows the plan, asks, sends"
 
@@ -152,7 +152,7 @@ def _find_ids(new: NewFiles, asks: bool) -> bool:
     """Ask Inbox whose the handles of the sheet are, if a person wants that now; return whether all
     have an id then."""
     click.echo("the sheet has handles, and the API sends to ids")
-    question = "ask Inbox for the ids now? It knows your team's contacts, and that costs nothing"
+    question = "ask Inbox for the ids now? It knows your contacts, at no cost"
     try:
         if not (asks and new.account and click.confirm(question, default=True)):
             return False

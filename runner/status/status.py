@@ -105,11 +105,17 @@ class Status:
 
     @property
     def shown_counts(self) -> dict[MessageStatus, int]:
-        """Return the counts for people: what a process began that lives no more is in doubt."""
+        """Return the counts for people, as `shown` does."""
+        return self.shown(self.counts)
+
+    def shown(self, counts: Mapping[MessageStatus, int]) -> dict[MessageStatus, int]:
+        """Return counts of its messages for people: what a process began that lives no more is in
+        doubt."""
+        found = dict(counts)
         if self.is_owned:
-            return self.counts
-        doubts = self.counts[_S.IN_DOUBT] + self.counts[_S.SENDING]
-        return self.counts | {_S.IN_DOUBT: doubts, _S.SENDING: 0}
+            return found
+        under_way = found.get(_S.SENDING, 0)
+        return found | {_S.IN_DOUBT: found.get(_S.IN_DOUBT, 0) + under_way, _S.SENDING: 0}
 
     @property
     def queue(self) -> dict[tuple[str, str], int]:

@@ -295,6 +295,12 @@ CODES: Mapping[str, Code] = {
         "spring.yaml: 412 people not written to yet had variant plain, which the file has no more, "
         "and would be dealt one of question, short",
     ),
+    "same_variants": Code(
+        _Q,
+        "Two variants of a message have the same text, so that nothing is compared.",
+        "spring.yaml:9: variants plain and question have the same text; write another, or remove "
+        "one of them",
+    ),
     "same_text": Code(
         _Q,
         "Everybody gets the same text.",

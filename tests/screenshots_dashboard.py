@@ -1,13 +1,15 @@
-"""Pictures of the real dashboard beside a live run, into docs/images:
+"""Pictures of the real dashboard beside a live run, and of a report, into docs/images:
 `python -m tests.screenshots_dashboard`. Needs chromium."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from playwright.sync_api import Browser, FloatRect, sync_playwright
@@ -27,6 +29,12 @@ SHOTS = (
     ("dark", "/campaigns/2", 1120, "dark"),
     ("narrow", "/campaigns/2", 360, "light"),
     ("narrow-overview", "/", 360, "dark"),
+)
+REPORTS = (
+    ("light", 1180, "light", "screen"),
+    ("dark", 1180, "dark", "screen"),
+    ("narrow", 400, "light", "screen"),
+    ("print", 800, "light", "print"),
 )
 TALLEST = 1400
 """Pixels of a picture: a page may be longer."""
@@ -83,11 +91,40 @@ def main() -> None:
         root = ["--no-sandbox"] if os.getuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=chromium, args=root)
         _shoot(browser, dashboard)
+        _shoot_report(browser, project)
         browser.close()
         for ending in (running, dashboard):
             ending.process.terminate()
             ending.process.wait()
         sandbox.terminate()
+
+
+def _shoot_report(browser: Browser, project: Project) -> None:
+    """Keep the report of the first campaign, as if it had gone on for days, a message each ten
+    minutes."""
+    with closing(sqlite3.connect(project.ledger, timeout=30)) as ledger, ledger:
+        for table, column, key in (
+            ("message", "sent_at", "id"),
+            ("attempt", "started_at", "message"),
+            ("attempt", "ended_at", "message"),
+        ):
+            earlier = f"{column} - 600 * (60 - {key})"
+            ledger.execute(f"UPDATE {table} SET {column} = {earlier} WHERE {key} <= 60")
+    autumn, page = project.campaign.with_name("autumn-2025.yaml"), project.folder / "report.html"
+    autumn.write_text(autumn.read_text().replace("per_hour: none", "per_hour: 6"))
+    named = autumn.relative_to(project.folder)
+    project.ok("report", named, "-o", page, "--by", "country")
+    shown = browser.new_page()
+    for name, width, colours, medium in REPORTS:
+        shown.set_viewport_size({"width": width, "height": 800})
+        shown.emulate_media(
+            color_scheme="dark" if colours == "dark" else "light",
+            media="print" if medium == "print" else "screen",
+        )
+        shown.goto(page.as_uri())
+        tall: float = shown.evaluate("document.documentElement.scrollHeight")
+        clip = FloatRect(x=0, y=0, width=width, height=min(2000, tall))
+        shown.screenshot(path=IMAGES / f"report-{name}.png", full_page=True, clip=clip)
 
 
 def _shoot(browser: Browser, dashboard: Running) -> None:

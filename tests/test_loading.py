@@ -138,6 +138,7 @@ def test_every_module_of_a_command_is_listed() -> None:
     ("words", "expected", "module"),
     [
         (("s",), {"sandbox", "senders", "show", "status", "submit", "suppress"}, None),
+        (("un",), {"unhold", "unsubmit"}, None),
         (("status", "--w"), {"--watch", "--why"}, "status"),
         (("suppress", "ex"), {"export"}, "suppress"),
         (("--v",), {"--version"}, None),

@@ -62,6 +62,10 @@ def _called(signs: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", " ".join(names).lower()) or signs
 
 
+SHOWN_RENAMED = 2
+"""Headers that are told of those of which only capitals and spaces are read otherwise."""
+
+
 def normal_columns(path: Path, columns: Sequence[str]) -> tuple[list[str], list[Finding]]:
     """Return all headers normalised, and a note that lists those that changed."""
     found: dict[str, str] = {}
@@ -73,12 +77,13 @@ def normal_columns(path: Path, columns: Sequence[str]) -> tuple[list[str], list[
                 f"{normal}; rename one"
             )
         found[normal] = name
-    changed = [
-        f"{name!r} as {normal}"
-        for normal, name in found.items()
-        if normal != normalize("NFC", name)
-    ]
-    what = f"columns are read as: {_first(changed)}"
+    changed = [(n, name) for n, name in found.items() if n != normalize("NFC", name)]
+    plain = [each for each in changed if each[0] == "_".join(each[1].casefold().split())]
+    told = [f"{name!r} as {n}" for n, name in sorted(changed, key=plain.__contains__)]
+    odd = len(changed) - len(plain)
+    what = f"columns are read as: {_first(told[: odd + SHOWN_RENAMED])}"
+    if (more := len(plain) - SHOWN_RENAMED) > 0:
+        what += f", and {more} more in small letters with _ for spaces"
     return list(found), [Finding("columns_renamed", what, file=str(path))] if changed else []
 
 

@@ -363,5 +363,5 @@ def _truth(template: Template, columns: Mapping[str, _Column]) -> list[Finding]:
             continue
         what = f"{{% if {name} %}} is true for {wrong.upper() if wrong == 'false' else wrong} too"
         instead = f"write {{% if {name} | {test} %}}"
-        found.append(Finding("truth_of_text", what, instead, template.name, line))
+        found.append(Finding("truth_of_text", what, instead, *template.place(line)))
     return list(dict.fromkeys(found))

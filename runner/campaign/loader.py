@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin
@@ -82,12 +82,21 @@ def _load(chain: Chain, start: str = "") -> tuple[Campaign, Mapping[int, Path]]:
     campaign._files = tuple((each.path, each.text) for each in chain.files)
     campaign._whole = campaign_text(document, paths) if chain.steps else chain.files[0].text
     campaign._findings = _cut_off(document)
-    for variant in campaign.message.texts:
-        of: Loc = ("message", "variants", variant) if variant else ("message",)
-        at: Loc = (*of, "text") if (*of, "text") in document.lines else of
-        campaign._text_lines[variant] = document.texts.get(at, (document.line_of(at), False))
-        campaign._text_files[variant] = document.place_of(at)[0]
+    _keep_text_places(campaign, document, "", campaign.message.texts, ("message",))
+    for index, step in enumerate(campaign.steps):
+        _keep_text_places(campaign, document, step.name, step.texts, ("steps", index))
     return campaign, paths
+
+
+def _keep_text_places(
+    campaign: Campaign, document: Document, step: str, variants: Iterable[str], of: Loc
+) -> None:
+    """Keep where the texts of a message stand, by the names of their variants."""
+    for variant in variants:
+        loc: Loc = (*of, "variants", variant) if variant else of
+        at: Loc = (*loc, "text") if (*loc, "text") in document.lines else loc
+        line, counts = document.texts.get(at, (document.line_of(at), False))
+        campaign._text_places[step, variant] = document.place_of(at)[0], line, counts
 
 
 def _cut_off(document: Document) -> list[Finding]:

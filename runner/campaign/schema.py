@@ -170,8 +170,7 @@ class Campaign(CampaignSection):
 
     _path: Path = PrivateAttr(default=Path())
     _findings: list[Finding] = PrivateAttr(default_factory=list)
-    _text_lines: dict[str, tuple[int, bool]] = PrivateAttr(default_factory=dict)
-    _text_files: dict[str, str] = PrivateAttr(default_factory=dict)
+    _text_places: dict[tuple[str, str], tuple[str, int, bool]] = PrivateAttr(default_factory=dict)
     _files: tuple[tuple[Path, str], ...] = PrivateAttr(default=())
     _whole: str = PrivateAttr(default="")
 
@@ -398,15 +397,11 @@ class Campaign(CampaignSection):
         """Return the template files of all its texts, the first message's first."""
         return [each.template for each in self.texts if each.template is not None]
 
-    def text_file(self, variant: str = "") -> str:
-        """Return the file in which the message's own text, or a variant's, stands."""
-        return self._text_files.get(variant, str(self._path))
-
-    def text_line(self, line: int, variant: str = "") -> int:
-        """Return the file's line on which a line of the message's own text, or of a variant's,
-        stands; in a quoted text, where it begins."""
-        first, counts = self._text_lines.get(variant, (0, False))
-        return first + max(0, line - 1) if counts else first
+    def text_place(self, line: int, variant: str = "", step: str = "") -> tuple[str, int]:
+        """Return the file and line on which a line of the message's own text, or of a variant's or
+        a follow-up's, stands; in a quoted text, where it begins."""
+        file, first, counts = self._text_places.get((step, variant), (str(self._path), 0, False))
+        return file, first + max(0, line - 1) if counts else first
 
     @property
     def origin(self) -> str:

@@ -164,7 +164,7 @@ class ApiReader:
             case 401:
                 return ChannelError(
                     "the API refuses the token (401)",
-                    "set the token variable to a valid key from Settings, API Keys",
+                    "take a valid key from Inbox: Settings, API Keys",
                 )
             case 403:
                 return ChannelError(

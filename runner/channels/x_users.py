@@ -115,7 +115,7 @@ class XUsers:
             case 401:
                 return ChannelError(
                     f"X refuses the token (401){': ' + said if said else ''}",
-                    "set X_BEARER_TOKEN to the bearer token of an app, from X's developer console",
+                    "set X_BEARER_TOKEN to an app's own token, from X's developer console",
                 )
             case 402:
                 return ChannelError(told, "buy credits in X's developer console, then go on")

@@ -10,6 +10,10 @@ import click
 from click.shell_completion import CompletionItem
 from click_default_group import DefaultGroup
 
+from runner.cli.help_text import HelpFormatter
+
+click.Context.formatter_class = HelpFormatter
+
 SHORT_HELPS = {
     "cancel": "Withdraw the queued messages of a campaign.",
     "check": "Check all of a campaign that can be checked without sending.",
@@ -41,6 +45,7 @@ SHORT_HELPS = {
     "suppress": "The do-not-contact list: add, remove, list, import, export.",
     "test": "Send one of the messages to yourself.",
     "unhold": "Let the messages of people on hold go on.",
+    "unsubmit": "Take a campaign back from the workers.",
     "who": "Show everything about one person, in all campaigns.",
     "worker": "Send campaigns of a shared ledger, beside other workers.",
 }

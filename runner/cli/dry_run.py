@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,24 @@ import click
 
 from runner.cli.invocation import Invocation
 from runner.cli.options import ENDINGS
-from runner.cli.output import WORDS, folded, json_text, progress_in_place, text_lines
+from runner.cli.output import (
+    NONE_KNOWN,
+    WORDS,
+    folded,
+    json_text,
+    progress_in_place,
+    text_lines,
+)
 from runner.cli.prompts import preview_lines, sequence_lines, when_lines
 from runner.clock import SystemClock
 from runner.errors import RunnerError
 from runner.findings import SAMPLE_PEOPLE
 from runner.formats import number, safe
-from runner.message.account import sender_text
+from runner.message.account import AccountName, sender_text
 from runner.message.key import name_fields
 from runner.message.plan import Change, Entry, PlannedMessage
 from runner.message.prospect import RowSkip
-from runner.message.status import MessageStatus
+from runner.message.status import MessageStatus, SkipReason
 from runner.pacing.forecast import finish_as_json
 from runner.planning.draft import Draft
 from runner.planning.sequence import sequence
@@ -38,6 +45,10 @@ ROWS_NAMED = 20
 """Rows named for each skip reason unless `--verbose`."""
 
 COLUMNS = ("row", "recipient", "would", "reason", "sender", "step", "content")
+
+
+HANDLES_NAMED = 3
+"""Rows without an id for their handle that are shown."""
 
 
 @dataclass(slots=True)
@@ -114,7 +125,10 @@ class _PlanReader:
     def _skip(self, seen: _Shown, reason: str, row: int, id: str, detail: str) -> None:
         if not self.only or id in self.only:
             rows = seen.skips.setdefault(str(reason), [])
-            if self.named is None or len(rows) < self.named:
+            most = self.named
+            if most is not None and reason == SkipReason.UNKNOWN_HANDLE:
+                most = min(most, HANDLES_NAMED)  # a note tells what to do about all of them
+            if most is None or len(rows) < most:
                 rows.append((row, id, detail))
             else:
                 seen.unnamed[str(reason)] += 1
@@ -167,8 +181,10 @@ def show_dry_run(
     output: Path | None,
     verbose: bool,
     plans: tuple[Path, ...] = (),
+    handles: Mapping[str, str] = NONE_KNOWN,
 ) -> int:
-    """Do a dry run and show it; return the exit code."""
+    """Do a dry run and show it; return the exit code. `handles`: of senders that no ledger knows
+    yet."""
     if output is not None:
         _check_output(output, campaigns)
     shown = limit if limit is not None else None if verbose or as_json or only else MESSAGES_SHOWN
@@ -198,6 +214,11 @@ def show_dry_run(
             choose=reader.choose,
             plans=plans,
         )
+    if handles:
+        links = {id: AccountName(handle) for id, handle in handles.items()}
+        found = replace(found, links={**links, **found.links})
+        for each in found.previews:
+            each.handles = {**handles, **each.handles}
     if as_json:
         told = [_as_json(at, found, reader.seen, clock.now()) for at in range(len(campaigns))]
         click.echo(json_text(told[0] if len(told) == 1 else told))
@@ -241,7 +262,9 @@ def _check_output(output: Path, campaigns: tuple[Path, ...]) -> None:
 def _show(found: DryRun, seen: list[_Shown], chosen: bool, now: float) -> None:
     for each in found.reviews:
         for finding in each.findings:
-            click.echo(f"{finding.level} {finding.code}: {safe(str(finding))}", err=True)
+            told = f"{finding.level} {finding.code}: {safe(str(finding))}"
+            for part in folded(told, err=True):
+                click.echo(part, err=True)
     for warning in found.warnings:
         click.echo(f"warning: {safe(warning)}", err=True)
     for preview, shown in zip(found.previews, seen, strict=True):
@@ -250,7 +273,8 @@ def _show(found: DryRun, seen: list[_Shown], chosen: bool, now: float) -> None:
             to = safe(found.people.get(message.recipient.id, message.recipient.id))
             sender = safe(sender_text(message.sender, found.links))
             variant = f"  variant {message.variant}" if message.variant else ""
-            click.echo(f"row {message.row}  to {to}  from {sender}{variant}")
+            for part in folded(f"row {message.row}  to {to}  from {sender}{variant}"):
+                click.echo(part)
             for line in text_lines(message.text):
                 click.echo(line)
             if not at or chosen:

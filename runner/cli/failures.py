@@ -36,7 +36,8 @@ def exit_code_of(failure: BaseException, call: Invocation) -> int:
             click.echo(failure.format_message(), err=True)
             return failure.exit_code
         case click.UsageError():
-            _tell(f"error: {failure.format_message()}", call)
+            told = " ".join(failure.format_message().split())  # click lists choices in lines
+            _tell(f"error: {told}", call)
             if failure.ctx is not None:
                 _tell(f"see: {failure.ctx.command_path} --help", call)
             return failure.exit_code
@@ -44,6 +45,8 @@ def exit_code_of(failure: BaseException, call: Invocation) -> int:
             _tell(f"error: {failure.format_message()}", call)
             return failure.exit_code
         case KeyboardInterrupt() | click.Abort():
+            if isinstance(failure, click.Abort) and sys.stderr.isatty():
+                click.echo(err=True)  # ends the line of the question
             _tell("interrupted", call)
             if call.resume:
                 _tell(f"to go on: {call.resume}", call)

@@ -94,9 +94,11 @@ def run_with_display(
     *,
     rehearsal: bool = False,
     files: Mapping[str, str] = MappingProxyType({}),
+    runs: bool = True,
 ) -> RunResult:
     """Give `run` its surroundings and show its events while it lasts, with commands that help for
-    the campaigns of `files` (name: file)."""
+    the campaigns of `files` (name: file). Not `runs`: another command than a run, which goes on by
+    its own words."""
     as_json = said["log_format"] == "json"
 
     def command(word: str, campaign: str) -> str:
@@ -113,7 +115,11 @@ def run_with_display(
         command=command if files else None,
     )
 
+    own_words = call.resume
+
     def resume() -> str:
+        if not runs:
+            return own_words
         if rehearsal:
             return ""  # its ledger is thrown away, and the same words would send in earnest
         left = said["limit"]

@@ -11,6 +11,7 @@ from unicodedata import normalize
 
 import click
 
+from runner.cli.help_text import WholeNumber
 from runner.findings import refuse_code
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -246,7 +247,7 @@ def watching_options(function: F) -> F:
         log_file_option,
         click.option(
             "--metrics-port",
-            type=click.IntRange(0, 65535),
+            type=WholeNumber(0, 65535),
             metavar="N",
             help="Serve metrics for Prometheus on this port while it runs. 0: any free port.",
         ),
@@ -273,9 +274,7 @@ def compared_ids(
 def run_options(function: F) -> F:
     """Add the options of every command that sends."""
     options = (
-        click.option(
-            "--limit", type=click.IntRange(0), metavar="N", help="Send at most N messages."
-        ),
+        click.option("--limit", type=WholeNumber(0), metavar="N", help="Send at most N messages."),
         click.option(
             "--only",
             metavar="ID",

@@ -205,10 +205,11 @@ def _to_follow_text(status: Status) -> str:
     return f"{told}, the next due {moment(step.next_at, time.time())}"
 
 
-def folded(line: str) -> list[str]:
+def folded(line: str, *, err: bool = False) -> list[str]:
     """Return a line folded at words where the terminal is narrower; whole where no terminal shows
-    it."""
-    return fold(line, shutil.get_terminal_size().columns) if sys.stdout.isatty() else [line]
+    it. `err`: it goes to stderr."""
+    shown = (sys.stderr if err else sys.stdout).isatty()
+    return fold(line, shutil.get_terminal_size().columns) if shown else [line]
 
 
 def text_lines(text: str) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""The actions of people on a campaign: pause, resume, cancel, retry.
+"""The actions of people on a campaign: pause, resume, cancel, retry, unsubmit.
 
 The same for the command line and the dashboard: each changes the ledger and writes down who did
 it (`by`), from where (`via`) and the result, in one transaction. What changed nothing is not
@@ -10,7 +10,7 @@ from __future__ import annotations
 import getpass
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from runner.clock import Clock, iso
@@ -19,7 +19,7 @@ from runner.ledger.campaigns import audit, brakes, submissions
 from runner.ledger.campaigns.audit import NAMED_PEOPLE, Act
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake, BrakeKind
 from runner.ledger.campaigns.registry import CampaignRow
-from runner.ledger.ledger import Ledger, hold_lane
+from runner.ledger.ledger import Connection, Ledger, hold_lane
 from runner.ledger.messages import decisions
 from runner.ledger.messages.decisions import RetryRequest
 from runner.message.status import MessageStatus
@@ -74,6 +74,37 @@ def cancel(ledger: Ledger, row: CampaignRow, clock: Clock, *, by: str, via: str)
                 connection, Act.CANCEL, at=at, by=by, via=via, campaign=row.id, count=count
             )
     return count
+
+
+def unsubmit(
+    ledger: Ledger, row: CampaignRow, clock: Clock, tell: Callable[[], None], *, by: str, via: str
+) -> bool:
+    """Take a campaign back from the workers, whatever they have sent of it; return False where they
+    do not have it. Until a worker that drives its lane has let go of that, for which it waits, the
+    campaign is paused. `tell`: called before the wait."""
+    at = clock.now()
+    with ledger.writing() as connection:
+        stopped = bool(brakes.active(connection, [row.id]))
+        if not submissions.is_submitted(connection, row.id):
+            return False
+        if not stopped:
+            brakes.pause(connection, row.id, at, by)
+        submissions.take_back(connection, row.id)
+        audit.record(connection, Act.UNSUBMIT, at=at, by=by, via=via, campaign=row.id)
+    tell()
+    if row.lane is not None:
+        with hold_lane(ledger, row.lane, f"unsubmit {row.name}", at, wait=True):
+            pass
+    if not stopped:
+        ledger.write(_go_on, row.id, at, by, clock.now())
+    return True
+
+
+def _go_on(connection: Connection, id: int, paused_at: float, by: str, at: float) -> None:
+    """End a pause, unless a person has stopped the campaign since."""
+    found = brakes.active(connection, [id]).get(id)
+    if found is not None and (found.at, found.by) == (paused_at, by):
+        brakes.release(connection, id, at, by)
 
 
 @dataclass(frozen=True, slots=True)

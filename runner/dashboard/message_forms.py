@@ -16,6 +16,7 @@ from runner.ledger.messages.decisions import RETRYABLE
 from runner.ledger.messages.follow_ups import TO_COME
 from runner.ledger.queries import search, totals
 from runner.ledger.queries.message_lists import MessageDetail
+from runner.message.erased import is_placeholder
 from runner.message.status import MessageStatus
 from runner.project.open import file_of
 from runner.project.people import named_people
@@ -27,6 +28,14 @@ LIST_PAGE = "/do-not-contact"
 
 def _detail(ledger: Ledger, fields: Fields) -> MessageDetail:
     return message_detail(ledger, int(fields["id"]))
+
+
+def _writable(ledger: Ledger, fields: Fields) -> MessageDetail:
+    """Return a message to a person who was not erased. Raises LookupError for any other."""
+    detail = _detail(ledger, fields)
+    if is_placeholder(detail.message.recipient):
+        raise LookupError(detail.message.recipient)
+    return detail
 
 
 def _names(ledger: Ledger, fields: Fields) -> list[str]:
@@ -64,7 +73,7 @@ def _resolve_sent(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str,
     detail = _detail(ledger, fields)
     row, ids = campaign_row(ledger, detail.message.campaign), [detail.message.recipient]
     resolution.resolve(ledger, row, app.clock, sent=ids, by=user(), via=DASHBOARD)
-    return "Settled as sent. Until the next run you can undo that here.", _page(detail)
+    return "Resolved as sent. Until the next run you can undo that here.", _page(detail)
 
 
 def _resolve_not_sent(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
@@ -94,7 +103,7 @@ def _undo(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
 
 
 def _ask_retry(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
-    detail = _detail(ledger, fields)
+    detail = _writable(ledger, fields)
     status, text = detail.message.status, detail.message.text
     lines = [f"1 message, to {_person(detail)}, is queued again. It is {status} now."]
     button = "Queue it again" if status in RETRYABLE else ""
@@ -102,7 +111,7 @@ def _ask_retry(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
 
 
 def _retry(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
-    detail = _detail(ledger, fields)
+    detail = _writable(ledger, fields)
     row, ids = campaign_row(ledger, detail.message.campaign), [detail.message.recipient]
     retried = campaigns.retry(ledger, row, app.clock, ids=ids, by=user(), via=DASHBOARD)
     hint = send_hint(app, retried, str(file_of(ledger, row)))
@@ -110,14 +119,14 @@ def _retry(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
 
 
 def _ask_hold(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
-    detail = _detail(ledger, fields)
+    detail = _writable(ledger, fields)
     lines = [f"Nothing goes to {_person(detail)}, in any campaign, until they are taken off hold."]
     lines.append("Their queued messages stay queued.")
     return Question("Hold?", lines, "Hold", _page(detail), reason=True)
 
 
 def _hold(app: AppContext, ledger: Ledger, fields: Fields) -> tuple[str, str]:
-    detail = _detail(ledger, fields)
+    detail = _writable(ledger, fields)
     id, why = detail.message.recipient, fields.get("why", "").strip()[:200]
     holds.hold(ledger, app.clock, [id], None, why=why, by=user(), via=DASHBOARD)
     left = wait_until_none_leaves(ledger, app.clock, recipients=[id])
@@ -148,7 +157,7 @@ def _person(detail: MessageDetail) -> str:
 
 def _ask_add(app: AppContext, ledger: Ledger, fields: Fields) -> Question:
     id = fields.get("id", "").strip()
-    if not id:
+    if not id or is_placeholder(id):
         raise LookupError("nobody")
     found = ledger.read(search.search, id, app.clock, within=0).rows
     waiting = sum(each.recipient == id and each.status in TO_COME for each in found)

@@ -13,7 +13,10 @@ from runner.ledger.queries import attempts, message_lists
 from runner.ledger.queries.attempts import LogLine
 from runner.ledger.queries.message_lists import ListedMessage, MessageDetail
 from runner.message.status import MessageStatus
+from runner.project.open import file_of
+from runner.status.outlook import outlook_of
 from runner.status.statistics import ColumnFigures, Statistics, column_of, statistics_of
+from runner.status.status import Outlook, status_of
 
 LINES = 15
 """Attempts on a campaign's page. Our own choice."""
@@ -36,8 +39,17 @@ def message_detail(ledger: Ledger, id: int) -> MessageDetail:
 
 
 def campaign_statistics(ledger: Ledger, id: int, clock: Clock, zone: str) -> Statistics:
-    """Return the statistics of a campaign, by the clock of `zone`; counts all of its messages."""
-    return statistics_of(ledger, campaign_row(ledger, id), None, clock, zone=zone)
+    """Return the statistics of a campaign, by the clock of `zone`, without its outlook; counts all
+    of its messages."""
+    row = campaign_row(ledger, id)
+    return statistics_of(ledger, row, None, clock, zone=zone, with_outlook=False)
+
+
+def campaign_outlook(ledger: Ledger, id: int, clock: Clock) -> Outlook:
+    """Return the outlook of a campaign, which takes long where much is queued."""
+    row, now = campaign_row(ledger, id), clock.now()
+    status = ledger.read(status_of, row, now, str(file_of(ledger, row)))
+    return outlook_of(ledger, row, status, clock)
 
 
 def campaign_column(ledger: Ledger, id: int, name: str) -> ColumnFigures:

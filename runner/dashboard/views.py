@@ -23,12 +23,18 @@ from runner.dashboard.presentation import (
     next_message_of,
     state_of,
 )
-from runner.dashboard.queries import campaign_column, campaign_statistics, latest
+from runner.dashboard.queries import (
+    campaign_column,
+    campaign_outlook,
+    campaign_statistics,
+    latest,
+)
 from runner.formats import by_handle
 from runner.ledger.campaigns import audit
 from runner.ledger.queries import message_lists, totals
 from runner.ledger.queries import search as queries_search
 from runner.ledger.queries.statistics import column_names
+from runner.message.erased import is_placeholder
 from runner.message.status import MessageStatus
 from runner.status.overview import overview_of
 from runner.status.statistics import Statistics, answers_text
@@ -98,7 +104,9 @@ def campaign(app: AppContext, request: Request) -> Response:
     answers = statistics.answers if statistics else None
     verdict = statistics.status.verdict if statistics else None
     newest = app.cache.query(latest, status.id)
-    outlook = statistics.status.outlook if statistics and status.brake is None else None
+    outlook = None
+    if statistics is not None and status.brake is None:  # not at once: the chart would wait for it
+        outlook = app.cache.get_in_background(campaign_outlook, status.id, app.clock)
     binds = outlook.forecast.binds if outlook and outlook.forecast else ""
     return app.page(
         request,
@@ -187,7 +195,8 @@ def message(app: AppContext, request: Request) -> Response:
     if detail is None:
         raise HTTPException(404)
     held = detail.held if detail.held and detail.held.lasts(app.clock.now()) else None
-    context = {"detail": detail, "message": detail.message, "held": held}
+    erased = is_placeholder(detail.message.recipient)
+    context = {"detail": detail, "message": detail.message, "held": held, "erased": erased}
     return app.page(request, "message.html", context)
 
 
@@ -260,7 +269,7 @@ def _needs(app: AppContext, status: Status, *, named: bool) -> list[dict[str, An
     at = f"/campaigns/{status.id}"
     here = {
         "resume": (at, "See it"),
-        "resolve": ("/in-doubt", "Settle them"),
+        "resolve": ("/in-doubt", "Resolve them"),
         "retry": (f"{at}/failed", "See them"),
     }
     found = []

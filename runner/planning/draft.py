@@ -27,7 +27,7 @@ from runner.message.account import AccountName, sender_finder
 from runner.message.handle import KeptHandle
 from runner.message.key import REHEARSAL
 from runner.message.plan import FIRST_STEP
-from runner.planning.variants import refuse_unknown_variant
+from runner.planning.variants import refuse_unknown_variant, same_variants
 from runner.templating.template import Template, compile_template, load_template
 
 if TYPE_CHECKING:
@@ -114,11 +114,15 @@ class Draft:
     @property
     def findings(self) -> list[Finding]:
         """Return the findings of its files, as far as no row needs to be read."""
-        texts = [*self.campaign.findings]
+        campaign, columns = self.campaign, self.audience.columns
+        texts = [*campaign.findings, *same_variants(self)]
         for variant, template in self.texts.items():
-            texts += text_findings(self.campaign, template, self.audience.columns, variant)
-        for template in self.templates[len(self.texts) :]:
-            texts += template.findings(self.audience.columns)
+            source = campaign.message.texts[variant]
+            texts += text_findings(campaign, source, template, columns, variant)
+        for step, read in zip(campaign.steps, self.steps, strict=True):
+            for variant, template in read.texts.items():
+                source = step.texts[variant]
+                texts += text_findings(campaign, source, template, columns, variant, step.name)
         lists = [each for one in self.audience.lists for each in one.findings]
         return [*texts, *self.audience.findings, *lists]
 
@@ -147,7 +151,9 @@ def make_draft(
         refuse_unknown_variant(campaign, rest_with, "--rest-with")
     files = file_hashes(campaign)
     with _with_column_hint(campaign):
-        texts = {name: _compiled(campaign, name) for name in campaign.message.texts}
+        texts = {
+            name: _read_text(campaign, text, name) for name, text in campaign.message.texts.items()
+        }
         steps = tuple(_read_steps(campaign))
     templates = (*texts.values(), *(text for each in steps for text in each.texts.values()))
     needs = frozenset[str]().union(*(each.needs for each in templates))
@@ -160,23 +166,18 @@ def make_draft(
     return _matched(draft, ledger) if ledger else draft
 
 
-def _compiled(campaign: Campaign, variant: str) -> Template:
-    of = f" variant {variant}" if variant else ""
-    name = f"{campaign.text_file(variant)} message{of}"
-    return _read_text(campaign.message.texts[variant], name)
-
-
-def _read_text(source: TextSource, name: str) -> Template:
+def _read_text(campaign: Campaign, source: TextSource, variant: str, step: str = "") -> Template:
     if source.template is not None:
         return load_template(source.template)
-    return compile_template(source.text or "", name)
+    place = partial(campaign.text_place, variant=variant, step=step)
+    return compile_template(source.text or "", str(campaign.path), place)
 
 
 def _read_steps(campaign: Campaign) -> Iterator[StepText]:
     previous = FIRST_STEP
     for step in campaign.steps:
         texts = {
-            variant: _read_text(text, f"{campaign.path} step {step.name} {variant}".rstrip())
+            variant: _read_text(campaign, text, variant, step.name)
             for variant, text in step.texts.items()
         }
         yield StepText(step.name, previous, step.after, texts)
@@ -220,22 +221,26 @@ def known_handles(campaign: Campaign, ledger: Ledger) -> Mapping[str, KeptHandle
 
 
 def text_findings(
-    campaign: Campaign, template: Template, columns: Sequence[str], variant: str = ""
+    campaign: Campaign,
+    source: TextSource,
+    template: Template,
+    columns: Sequence[str],
+    variant: str = "",
+    step: str = "",
 ) -> list[Finding]:
     """Find what is to be known of a text, by the file that it is in."""
-    source = campaign.message.texts[variant]
     if source.text is None:
         return template.findings(columns)
-    file = _file_named(source.text, Path(campaign.text_file(variant)).parent)
+    place, line = campaign.text_place(1, variant, step)
+    file = _file_named(source.text, Path(place).parent)
     if file:
-        said = f"variant {variant}" if variant else "message"
+        said = f"variant {variant}" if variant else f"text of step {step}" if step else "message"
+        of_step = bool(step) and not variant
+        written = f"{variant or 'message'}: {{template: {file}}}"
+        instead = f"write {f'template: {file}' if of_step else written}"
         what = f"{said} is the name of a file"
-        instead = f"write {variant or 'message'}: {{template: {file}}}"
-        line = campaign.text_line(1, variant)
-        return [Finding("text_is_path", what, instead, campaign.text_file(variant), line)]
-    return template.findings(
-        columns, lambda line: (campaign.text_file(variant), campaign.text_line(line, variant))
-    )
+        return [Finding("text_is_path", what, instead, place, line)]
+    return template.findings(columns)
 
 
 def _file_named(text: str, folder: Path) -> str:

@@ -104,6 +104,20 @@ def refuse_unknown_variant(campaign: Campaign, variant: str, option: str) -> Non
         )
 
 
+def same_variants(draft: Draft) -> Iterator[Finding]:
+    """Find variants of one message that have the same text: what is compared is then chance."""
+    every = [("", draft.texts), *((each.name, each.texts) for each in draft.steps)]
+    for step, texts in every:
+        first: dict[str, str] = {}
+        for variant, template in texts.items():
+            other = first.setdefault(template.source.strip(), variant)
+            if other != variant:
+                of = f" of step {step}" if step else ""
+                what = f"variants {other} and {variant}{of} have the same text"
+                instead = "write another, or remove one of them"
+                yield Finding("same_variants", what, instead, *template.place(0))
+
+
 def gone_findings(draft: Draft, ledger: Ledger | None) -> list[Finding]:
     """Find the variants that a draft's file has no more, with people who are not written to yet, or
     have messages to come of which each variant has its own text."""

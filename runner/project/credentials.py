@@ -42,7 +42,7 @@ X_TOKEN = "X_BEARER_TOKEN"
 
 def read_x_token(campaign: Campaign, environ: Mapping[str, str], location: str) -> Token:
     """Return the token of X's own API, as `read_token` does the campaign's."""
-    where = "the bearer token of an app, from X's developer console"
+    where = "an app's own token, from X's developer console"
     return _read(X_TOKEN, "token for X's API", where, campaign, environ, location)
 
 

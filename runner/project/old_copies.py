@@ -166,6 +166,13 @@ def refuse_lost(location: str, environ: Mapping[str, str]) -> None:
         raise _old(place, ProgressMarks(), _remembered(seen_ledger, lost), [seen_ledger, *lost])
 
 
+def forget_seen(folder: Path, id: str) -> None:
+    """Forget a ledger that was removed before anything was kept in it."""
+    for ending in (".json", ".lock"):
+        with contextlib.suppress(OSError):
+            (folder / f"{id}{ending}").unlink(missing_ok=True)
+
+
 def memory_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder in which this user's machine remembers ledgers."""
     return Path(environ.get(MEMORY_VARIABLE) or platformdirs.user_state_path("run-campaign"))

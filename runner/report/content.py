@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -156,7 +156,7 @@ def report_of(found: Statistics, command: Callable[..., str], version: str) -> R
         at=Moment(found.at),
         zone=f"{here:%Z} (UTC{ahead[:3]}:{ahead[3:5]})",
         version=version,
-        counts=found.status.counts,
+        counts=found.status.shown_counts,
         total=found.status.total,
         summary=list(_summary(found)),
         needs=needs,
@@ -280,17 +280,18 @@ def _variants(found: Statistics) -> list[Section]:
 
 def _steps(found: Statistics) -> list[Section]:
     """Return the messages of each step, nothing for a campaign without steps."""
-    shown = found.status.steps
-    if not shown:
+    steps = found.status.steps
+    if not steps:
         return []
-    statuses = [each for each in ORDER if any(step.counts[each] for step in shown)]
+    counted = [found.status.shown(step.counts) for step in steps]
+    statuses = [each for each in ORDER if any(counts.get(each) for counts in counted)]
     rows: list[list[Cell]] = []
-    for step in shown:
+    for step, counts in zip(steps, counted, strict=True):
         why = ", ".join(f"{number(n)} {reason}" for reason, n in step.skipped.most_common())
         after = duration(step.after) if step.previous else ""
         due = None if step.next_at is None else Moment(step.next_at)
         rows.append(
-            [safe(step.name), after, *(step.counts[each] for each in statuses), due, safe(why)]
+            [safe(step.name), after, *(counts.get(each, 0) for each in statuses), due, safe(why)]
         )
     head = ["step", "after", *map(name_of, statuses), "next due", "skipped for"]
     return [Section("Steps", [ReportTable("Messages by step", head, rows)])]
@@ -325,7 +326,8 @@ def _over_time(found: Statistics) -> Section:
 
 
 def _senders(found: Statistics) -> Section:
-    shown = found.senders if any(each.sender for each in found.senders) else []
+    listed = found.senders if any(each.sender for each in found.senders) else []
+    shown = [replace(each, counts=found.status.shown(each.counts)) for each in listed]
     handles = found.status.handles
     # Rows without a usable id have none.
     names = {each.sender: by_handle(each.sender, handles) or "no sender" for each in shown}
@@ -359,10 +361,11 @@ def _done(found: Statistics, sender: str) -> Cell:
 
 
 def _columns(found: Statistics) -> list[Section]:
+    shown = found.status.shown
     return [
         _column(
             f"By {safe(each.column)}",
-            [(_value(one.value), one.counts) for one in each.values],
+            [(_value(one.value), shown(one.counts)) for one in each.values],
             _answers("value", [(_value(one.value), one.answers) for one in each.values]),
         )
         for each in found.by

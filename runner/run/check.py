@@ -147,7 +147,8 @@ def _senders(campaign: Campaign, identity: TokenIdentity) -> Iterator[Check]:
                 f"{number} per {window}" if number is not None else f"no limit per {window}"
                 for number, window in ((sender.per_hour, "hour"), (sender.per_day, "day"))
             )
-            yield Check(True, f"sender {sender.id} ({link.username}) is {link.status}; {limits}")
+            who = f"@{link.username} ({sender.id})" if link.username else sender.id
+            yield Check(True, f"sender {who} is {link.status}; {limits}")
 
 
 def _platform(campaign: Campaign, identity: TokenIdentity) -> Iterator[Check]:

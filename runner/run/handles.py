@@ -26,12 +26,13 @@ from runner.message.handle import HandleAnswer, KeptHandle, one_handle
 from runner.planning.draft import Draft, make_draft
 from runner.project.campaign_files import load
 from runner.project.credentials import read_token, read_x_token
+from runner.project.first_ledger import removed_if_unused
 from runner.project.ledger_location import ledger_location
 from runner.project.old_copies import allow_changes
 from runner.run.options import Options, Surroundings
 from runner.run.prepare import served_at
 from runner.run.questions import TeamQuestions
-from runner.run.team import fetch_identity
+from runner.run.team import fetch_identity, remember_links
 
 if TYPE_CHECKING:  # aiohttp takes long to load
     from runner.channels.inbox_v2_people import Profile
@@ -76,6 +77,12 @@ class HandleTotals:
     x: int = 0
     declined: bool = False
 
+    @property
+    def found(self) -> int:
+        """Return how many of the handles have an id."""
+        known = (self.kept.get(key) for key in self.wanted)
+        return sum(each is not None and each.answer is HandleAnswer.FOUND for each in known)
+
 
 Progress = Callable[[str, int, int], None]
 """Told whom is asked, how many handles were asked for so far, and of how many."""
@@ -97,7 +104,7 @@ def resolve_handles(
     campaign = served_at(load([path])[0], options)
     location = ledger_location(options.state, around.environ, [campaign], live=True)
     _refuse_other(campaign, asked)
-    with open_ledger(location) as ledger:
+    with removed_if_unused(location, around.environ), open_ledger(location) as ledger:
         if not options.throwaway:
             allow_changes(ledger, around.environ, around.clock.now(), names=[campaign.name])
         draft = make_draft(campaign, ledger)
@@ -222,6 +229,7 @@ class _Asking:
         campaign, clock, bus = self.campaign, self.around.clock, self.around.bus
         token = self.options.token or read_token(campaign, self.around.environ, self.location)
         identity = await fetch_identity(campaign, token, clock, bus, self.ledger, self.draft.row)
+        remember_links(self.ledger, identity, rehearsal=campaign.rehearsal)
         what, wait = f"handles {campaign.name}", self.options.wait
         with hold_lane(self.ledger, identity.lane_id, what, clock.now(), wait=wait):
             questions = TeamQuestions(

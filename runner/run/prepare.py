@@ -31,6 +31,7 @@ from runner.planning.selection import only_people, refuse_unknown
 from runner.planning.start import confirm_late_start, never_open
 from runner.planning.write import report_rows, write_plan
 from runner.project.credentials import read_token
+from runner.project.first_ledger import removed_if_unused
 from runner.project.old_copies import allow_changes
 from runner.run.acquaintances import ask_about_known
 from runner.run.metrics_source import measure_commits
@@ -86,7 +87,11 @@ def prepare(
     now = around.clock.now
     tokens = read_tokens(campaigns, location, options, around)
     # The lanes are let go last, when everything is committed.
-    with ExitStack() as held, steps.open_ledger(location) as ledger:
+    with (
+        removed_if_unused(location, around.environ),
+        ExitStack() as held,
+        steps.open_ledger(location) as ledger,
+    ):
         measure_commits(ledger, around.bus.measures, around.clock)
         options = replace(options, only=only_people(ledger, options.only, campaigns))
         seen = None

@@ -331,7 +331,7 @@ async def authenticate(
         team.drafts.append(draft)
         check_senders(campaign, identity, team.unfit)
         _remember_characters(ledger, identity, campaign.api.platform)
-        _remember_links(ledger, identity, rehearsal=campaign.rehearsal)
+        remember_links(ledger, identity, rehearsal=campaign.rehearsal)
     return list(teams.values())
 
 
@@ -367,7 +367,7 @@ def check_senders(campaign: Campaign, identity: TokenIdentity, unfit: dict[str, 
 
 def find_obstacle(link: AccountLink) -> str:
     """Return why an account link cannot send now, with what a person can do; empty when it can."""
-    who = f"{link.id} ({link.username})" if link.username else link.id
+    who = f"@{link.username} ({link.id})" if link.username else link.id
     if link.status == "offline":
         return f"{who} is offline: reconnect the account in Inbox"
     if link.status != "active":
@@ -378,7 +378,7 @@ def find_obstacle(link: AccountLink) -> str:
     return ""
 
 
-def _remember_links(ledger: Ledger, identity: TokenIdentity, *, rehearsal: bool) -> None:
+def remember_links(ledger: Ledger, identity: TokenIdentity, *, rehearsal: bool) -> None:
     """Keep what account links are called, for sheets and texts that name them."""
     found = {link.id: AccountName(link.username, link.name) for link in identity.links}
     if found.items() - ledger.read(account_links.known, rehearsal=rehearsal).items():

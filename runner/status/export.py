@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -54,18 +55,20 @@ def export(
 ) -> int:
     """Write one line per row and step to `target` (.csv, .jsonl, .xlsx, .html), in the order
     of the sheet; return how many. `excel`: a .csv that suits Excel."""
+    writer.refuse_ending(target, excel=excel)
     write_table = partial(writer.write_table, excel=excel)
     with ledger.reading() as connection:
-        rows = exports.export_rows(connection, campaign.id, statuses)
-        first = next(rows, None)
-        if first is None:
-            return _write(write_table, target, [], rows, lambda _: [])
-        names = list(json.loads(first.columns))
-        try:
-            return _write(write_table, target, names, chain([first], rows), _cells_of_same(names))
-        except _OtherColumns:
-            names = exports.export_names(connection, campaign.id, statuses)
-            rows = exports.export_rows(connection, campaign.id, statuses)
+        # Closed before the connection is, also where a row cannot be written.
+        with closing(exports.export_rows(connection, campaign.id, statuses)) as rows:
+            first = next(rows, None)
+            if first is None:
+                return _write(write_table, target, [], rows, lambda _: [])
+            names = list(json.loads(first.columns))
+            with suppress(_OtherColumns):
+                same = _cells_of_same(names)
+                return _write(write_table, target, names, chain([first], rows), same)
+        names = exports.export_names(connection, campaign.id, statuses)
+        with closing(exports.export_rows(connection, campaign.id, statuses)) as rows:
             return _write(write_table, target, names, rows, _cells_of_any(names))
 
 

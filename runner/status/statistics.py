@@ -141,9 +141,11 @@ def statistics_of(
     by: Sequence[str] = (),
     zone: str | None = None,
     progress: Progress = lambda words: None,
+    with_outlook: bool = True,
 ) -> Statistics:
     """Return a campaign's statistics. `path`: its file, if that is known better than by the ledger;
-    `by`: columns to count by; `zone`: whose clock cuts the buckets, None for this machine's.
+    `by`: columns to count by; `zone`: whose clock cuts the buckets, None for this machine's; not
+    `with_outlook`, which takes longest where much is queued.
 
     Raises UsageError for a column that no row has.
     """
@@ -158,13 +160,15 @@ def statistics_of(
             status_of(connection, row, now, str(file)),
             handles=account_links.handles(connection, rehearsal=row.rehearsal),
         )
-        counting("sender")
-        sender_counts = statistics.by_sender(connection, row.id)
-        stopped = brakes.stopped_senders(connection, {each.sender for each in sender_counts})
         counting("time")
         span = statistics.ended_between(connection, row.id)
         step = STEPS[0] if span is None else step_for(span[1] - span[0])
-        slots = statistics.ended(connection, row.id, min(step[1], QUARTER)) if span else []
+        every = min(step[1], QUARTER)
+        sent = statistics.sent(connection, row.id, every)
+        slots = statistics.ended(connection, row.id, every, sent)
+        counting("sender")
+        sender_counts = statistics.by_sender(connection, row.id, sent)
+        stopped = brakes.stopped_senders(connection, {each.sender for each in sender_counts})
         names = statistics.column_names(connection, row.id)
         was_read = status.read_up_to is not None and status.read_up_to.at is not None
         people = replied.figures_by_sender(connection, row.id) if was_read else None
@@ -173,15 +177,13 @@ def statistics_of(
         for name in by:
             counting(name)
             columns.append(_column(connection, row.id, name, status.counts, answers))
-    progress(lambda: f"{row.name}: estimating when it will be done")
+    if with_outlook:
+        progress(lambda: f"{row.name}: estimating when it will be done")
+        status = replace(status, outlook=outlook_of(ledger, row, status, clock))
     rules = _rules(ledger, row, file, sender_counts)
     return Statistics(
         at=now,
-        status=replace(
-            status,
-            outlook=outlook_of(ledger, row, status, clock),
-            verdict=ledger.read(verdict_of, row, now),
-        ),
+        status=replace(status, verdict=ledger.read(verdict_of, row, now)),
         series=series(slots, span, step, rules, zone),
         senders=_senders(sender_counts, stopped, people),
         by=columns,

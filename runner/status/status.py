@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.clock import iso
+from runner.formats import by_handle
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake, BrakeKind
 from runner.ledger.campaigns.registry import CampaignRow
@@ -105,11 +106,17 @@ class Status:
 
     @property
     def shown_counts(self) -> dict[MessageStatus, int]:
-        """Return the counts for people: what a process began that lives no more is in doubt."""
+        """Return the counts for people, as `shown` does."""
+        return self.shown(self.counts)
+
+    def shown(self, counts: Mapping[MessageStatus, int]) -> dict[MessageStatus, int]:
+        """Return counts of its messages for people: what a process began that lives no more is in
+        doubt."""
+        found = dict(counts)
         if self.is_owned:
-            return self.counts
-        doubts = self.counts[_S.IN_DOUBT] + self.counts[_S.SENDING]
-        return self.counts | {_S.IN_DOUBT: doubts, _S.SENDING: 0}
+            return found
+        under_way = found.get(_S.SENDING, 0)
+        return found | {_S.IN_DOUBT: found.get(_S.IN_DOUBT, 0) + under_way, _S.SENDING: 0}
 
     @property
     def queue(self) -> dict[tuple[str, str], int]:
@@ -284,7 +291,7 @@ def needs_of(status: Status) -> list[Need]:
         found.append(Need(what, ("resume", file), brake.at, why, "resume with"))
     for sender, stop in status.stopped_senders.items():
         waiting = sum(count for (who, _), count in status.queue.items() if who == sender)
-        what = f"{waiting:,} wait for sender {sender}, stopped"
+        what = f"{waiting:,} wait for sender {by_handle(sender, status.handles)}, stopped"
         found.append(Need(what, since=stop.at, why=stop.why))
     if doubts := status.shown_counts[_S.IN_DOUBT]:
         found.append(Need(f"{doubts:,} in doubt", ("resolve", file)))

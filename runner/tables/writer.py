@@ -12,7 +12,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,17 +65,28 @@ def write_table(
     Raises RunnerError for an unknown ending, a row of another length, or a file that cannot be
     written.
     """
-    writers = {".csv": _csv, ".jsonl": _jsonl, ".xlsx": _xlsx, ".html": _html}
+    write = _writer_of(path, excel=excel)
+    with replacing(path) as temporary:
+        write(temporary, path, list(columns), _same_length(path, len(columns), rows))
+
+
+_Write = Callable[[Path, Path, Sequence[str], Iterable[Sequence[Cell]]], None]
+
+
+def _writer_of(path: Path, *, excel: bool) -> _Write:
+    writers: dict[str, _Write] = {".csv": _csv, ".jsonl": _jsonl, ".xlsx": _xlsx, ".html": _html}
     write = writers.get(path.suffix.lower())
     if write is None:
         known = ", ".join(writers)
         raise RunnerError(f"{path}: an unknown ending {path.suffix or '(none)'}; known: {known}")
-    if excel:
-        if path.suffix.lower() != ".csv":
-            raise RunnerError(f"{path}: not a .csv", "an .xlsx needs nothing to suit Excel")
-        write = _csv_for_excel
-    with replacing(path) as temporary:
-        write(temporary, path, list(columns), _same_length(path, len(columns), rows))
+    if excel and path.suffix.lower() != ".csv":
+        raise RunnerError(f"{path}: not a .csv", "an .xlsx needs nothing to suit Excel")
+    return _csv_for_excel if excel else write
+
+
+def refuse_ending(path: Path, *, excel: bool = False) -> None:
+    """Raise RunnerError for a file of a kind that cannot be written, before its rows are read."""
+    _writer_of(path, excel=excel)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
 
 from runner.findings import Finding
+from runner.templating.literals import Place
 
 _OF_A_COLUMN = frozenset(["yes", "number", "int", "float", "round", "money", "date"])
 _STILL_TEXT = frozenset(["capitalize", "d", "default", "lower", "string", "title", "trim", "upper"])
@@ -55,32 +56,32 @@ def _bare(test: nodes.Node) -> Iterator[str]:
         yield name
 
 
-def comparisons(tree: nodes.Template, name: str) -> list[Finding]:
+def comparisons(tree: nodes.Template, place: Place) -> list[Finding]:
     """Return findings for every comparison of a column's text with a number, or with true and
     false."""
     found: list[Finding] = []
     for node in tree.find_all(nodes.Compare):
         left = node.expr
         for each in node.ops:
-            found += _compared(name, node.lineno, left, each.op, each.expr)
+            found += _compared(place(node.lineno), left, each.op, each.expr)
             left = each.expr
     for test in tree.find_all(nodes.Test):
         if test.name in _NUMERIC_TESTS and test.args:
             sign = _NUMERIC_TESTS[test.name]
-            found += _told(name, test.lineno, test.node, sign, test.args[0], ordered=True)
+            found += _told(place(test.lineno), test.node, sign, test.args[0], ordered=True)
     return list(dict.fromkeys(found))
 
 
 def _compared(
-    name: str, line: int, left: nodes.Node, op: str, right: nodes.Node
+    at: tuple[str, int], left: nodes.Node, op: str, right: nodes.Node
 ) -> Iterator[Finding]:
     sign = _ORDER.get(op) or _EQUAL.get(op)
     if sign is not None:
-        yield from _told(name, line, left, sign, right, ordered=op in _ORDER)
+        yield from _told(at, left, sign, right, ordered=op in _ORDER)
 
 
 def _told(
-    name: str, line: int, left: nodes.Node, sign: str, right: nodes.Node, *, ordered: bool
+    at: tuple[str, int], left: nodes.Node, sign: str, right: nodes.Node, *, ordered: bool
 ) -> Iterator[Finding]:
     a, b = _column(left), _column(right)
     if bool(a) == bool(b):
@@ -96,7 +97,7 @@ def _told(
         parts = (column, sign, word) if a else (word, sign, column)
         instead = f"{column} | yes" if value is (sign == "==") else f"not {column} | yes"
         what = f"`{' '.join(parts)}` compares text with {word}, which it never is"
-        yield Finding("truth_of_text", what, f"write {{% if {instead} %}}", name, line)
+        yield Finding("truth_of_text", what, f"write {{% if {instead} %}}", *at)
         return
     if isinstance(value, str):
         if not ordered or not _is_plain_number(value):
@@ -109,7 +110,7 @@ def _told(
     now = f"{column} | number"
     told = (now, sign, minus + plain) if a else (minus + plain, sign, now)
     what = f"`{' '.join(was)}` compares text with a number"
-    yield Finding("text_compared", what, f"write `{' '.join(told)}`", name, line)
+    yield Finding("text_compared", what, f"write `{' '.join(told)}`", *at)
 
 
 def _is_plain_number(text: str) -> bool:

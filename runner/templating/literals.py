@@ -17,6 +17,9 @@ from jinja2 import nodes
 
 from runner.findings import Finding
 
+Place = Callable[[int], tuple[str, int]]
+"""Gives the file and line that are told for a line of a template; 0 for the whole of it."""
+
 _PRINTED = "\ufffc"
 """Stands in a literal text where `{{ … }}` prints something."""
 
@@ -126,9 +129,7 @@ class _Text:
         return line + self.text.count("\n", start, at)
 
 
-def literal_findings(
-    tree: nodes.Template, columns: Sequence[str], place: Callable[[int], tuple[str, int]]
-) -> list[Finding]:
+def literal_findings(tree: nodes.Template, columns: Sequence[str], place: Place) -> list[Finding]:
     """Return findings about the template's own words. `columns`: as a template writes them;
     `place`: the file and line that are told for a line of the template."""
     found: dict[tuple[str, str], Finding] = {}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from threading import local
 from types import TracebackType
@@ -20,7 +21,7 @@ from runner.templating import limits, numbers
 from runner.templating.conditions import comparisons, conditions, name_columns
 from runner.templating.environment import ENVIRONMENT, GLOBALS
 from runner.templating.line_breaks import close_gaps, without_tag_lines
-from runner.templating.literals import literal_findings
+from runner.templating.literals import Place, literal_findings
 from runner.templating.numbers import DecimalOf
 from runner.templating.variable_names import normal_name
 from runner.templating.variables import required
@@ -48,10 +49,10 @@ _REFUSED: Mapping[type[nodes.Node], str] = {
 
 
 class RowRenderError(TemplateError):
-    """One row cannot be rendered. `line`: of the template; `what`: what is wrong there."""
+    """One row cannot be rendered. `file`, `line`: of the template; `what`: what is wrong there."""
 
-    def __init__(self, name: str, line: int, what: str) -> None:
-        super().__init__(str(Problem(name, line, "", what)))
+    def __init__(self, file: str, line: int, what: str) -> None:
+        super().__init__(str(Problem(file, line, "", what)))
         self.line = line
         self.what = what
 
@@ -84,14 +85,17 @@ class _Own(local):
 class Template:
     """A compiled template.
 
+    `source`: as it is written; `place`: the file and line that are told for a line of it.
     `needs`: the columns it mentions; `sender_parts`: those of `SENDER_PARTS`, which are given to it
     beside these. `requires_value`: those of both whose text must not be empty; see `required`.
     `conditions`: where a column alone decides. `decimal_of`: the decimal sign of a column's cells,
     asked where a number alone does not show it.
     """
 
-    def __init__(self, name: str, tree: nodes.Template) -> None:
+    def __init__(self, name: str, source: str, tree: nodes.Template, place: Place) -> None:
         self.name = name
+        self.source = source
+        self.place = place
         for each in tree.find_all(nodes.Name):
             each.name = normal_name(each.name)
         tree = _SenderParts().visit(tree)
@@ -102,7 +106,7 @@ class Template:
         names = {node.name for node in tree.find_all(nodes.Name)}
         self._tree = tree
         self.conditions = [one for one in conditions(tree) if one.column in self.needs]
-        self._compared = comparisons(tree, name)
+        self._compared = comparisons(tree, place)
         self.decimal_of: DecimalOf = lambda _: ""
         self._globals = {name: each for name, each in GLOBALS.items() if name in names}
         self._loops = tree.find(nodes.For) is not None
@@ -117,18 +121,12 @@ class Template:
     def __repr__(self) -> str:
         return f"Template({self.name!r}, needs={sorted(self.needs)})"
 
-    def findings(
-        self, columns: Sequence[str], place: Callable[[int], tuple[str, int]] | None = None
-    ) -> list[Finding]:
-        """Return findings about the text before a row is read. `columns`: those of the sheet;
-        `place`: the file and line that are told for a line of the template, its own name by
-        default."""
-        place = place or (lambda line: (self.name, line))
-        found = [*self._compared, *literal_findings(self._tree, columns, place)]
+    def findings(self, columns: Sequence[str]) -> list[Finding]:
+        """Return findings about the text before a row is read. `columns`: those of the sheet."""
+        found = [*self._compared, *literal_findings(self._tree, columns, self.place)]
         if not self.needs and all(each.code != "placeholder_of_column" for each in found):
             what = "everybody gets the same text: no column is used in it"
-            file, line = place(0)
-            found.append(Finding("same_text", what, "", file, line))
+            found.append(Finding("same_text", what, "", *self.place(0)))
         return found
 
     def render(self, columns: Mapping[str, str]) -> str:
@@ -156,7 +154,8 @@ class Template:
                 raise OverflowError(f"the text is longer than {MAX_TEXT:,} characters")
         except Exception as error:
             # Whatever an expression raises is the template's, never ours: nothing else runs here.
-            raise RowRenderError(self.name, self._line(error.__traceback__), _why(error)) from None
+            line = self._line(error.__traceback__)
+            raise RowRenderError(*self.place(line), _why(error)) from None
         return text
 
     def _line(self, trace: TracebackType | None) -> int:
@@ -175,66 +174,73 @@ class Template:
 def load_template(path: Path) -> Template:
     """Read and compile a template file (UTF-8). Raises TemplateError."""
     name = str(path)
+    place = partial(_line_of, name)
     try:
         with path.open("rb") as stream:
             data = stream.read(4 * MAX_SOURCE + 1)
         if len(data) > 4 * MAX_SOURCE:
-            raise _too_long(name)
+            raise _too_long(place)
         text = data.decode("utf-8-sig")
     except FileNotFoundError:
-        raise _error(name, 0, "no such file", _near(path)) from None
+        raise _error(place, 0, "no such file", _near(path)) from None
     except IsADirectoryError:
-        raise _error(name, 0, "is a folder", "name the template in it") from None
+        raise _error(place, 0, "is a folder", "name the template in it") from None
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise _error(name, line, "is not UTF-8 text", "save it as UTF-8") from None
+        raise _error(place, line, "is not UTF-8 text", "save it as UTF-8") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a file name"
-        raise _error(name, 0, f"cannot be read ({reason})") from None
+        raise _error(place, 0, f"cannot be read ({reason})") from None
     return compile_template(text, name)
 
 
-def compile_template(text: str, name: str) -> Template:
-    """Compile a template. `name` is what messages call it, such as its path.
+def compile_template(text: str, name: str, place: Place | None = None) -> Template:
+    """Compile a template. `name` is what messages call it, such as its path; `place`: the file and
+    line that they tell for a line of it, where it stands in another file.
 
     Raises TemplateError for anything that would fail at every row: syntax, unknown filters and
     tests, and statements that are not for messages.
     """
+    place = place or partial(_line_of, name)
     if len(text) > MAX_SOURCE:
-        raise _too_long(name)
+        raise _too_long(place)
     if not text.strip():
-        raise _error(name, 0, "is empty", "write the message's text")
+        raise _error(place, 0, "is empty", "write the message's text")
     try:
         limits.begin()  # Jinja2 works out now what needs no column
         tree = ENVIRONMENT.parse(without_tag_lines(text))
-        _refuse_too_many(tree, name)
-        _check(tree, name)
+        _refuse_too_many(tree, place)
+        _check(tree, place)
         close_gaps(tree, ENVIRONMENT)
-        return Template(name, tree)
+        return Template(name, text, tree, place)
     except jinja2.TemplateSyntaxError as error:
         source = text.splitlines()[error.lineno - 1 : error.lineno]
         what, instead = _syntax(
             error.message or "is not a template", "".join(source)[:_SHOWN_SOURCE]
         )
-        raise _error(name, error.lineno, what, instead) from None
+        raise _error(place, error.lineno, what, instead) from None
     except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError):
         # Python's own limits, met while it compiles what Jinja2 made of the template.
         what = "cannot be compiled: nested too deeply, or an impossible number or character"
-        raise _error(name, 0, what, "write it more simply") from None
+        raise _error(place, 0, what, "write it more simply") from None
     except TemplateError:
         raise
     except Exception as error:
         # Jinja2 works out at once what needs no column, and that may fail in any way.
-        raise _error(name, 0, f"cannot be compiled: {_why(error)}", "correct it") from None
+        raise _error(place, 0, f"cannot be compiled: {_why(error)}", "correct it") from None
 
 
-def _error(name: str, line: int, what: str, instead: str = "") -> TemplateError:
-    return TemplateError(str(Problem(name, line, "", what, instead)))
+def _line_of(name: str, line: int) -> tuple[str, int]:
+    return name, line
 
 
-def _too_long(name: str) -> TemplateError:
+def _error(place: Place, line: int, what: str, instead: str = "") -> TemplateError:
+    return TemplateError(str(Problem(*place(line), "", what, instead)))
+
+
+def _too_long(place: Place) -> TemplateError:
     what = f"is longer than {MAX_SOURCE:,} characters"
-    return _error(name, 0, what, "is this the right file?")
+    return _error(place, 0, what, "is this the right file?")
 
 
 def _near(path: Path) -> str:
@@ -299,7 +305,7 @@ def _bounded(pieces: Iterator[str]) -> Iterator[str]:
         yield piece
 
 
-def _refuse_too_many(tree: nodes.Template, name: str) -> None:
+def _refuse_too_many(tree: nodes.Template, place: Place) -> None:
     """Refuse what would take minutes or gigabytes to compile. What stands in other parts counts for
     more: Jinja2 looks at a chain of filters, `and` or `+` as often as it has links, and for each
     link through all that are in it."""
@@ -310,15 +316,15 @@ def _refuse_too_many(tree: nodes.Template, name: str) -> None:
         left -= 1 + depth * depth / 66
         if left < 0:
             what = f"has more than {MOST_PARTS:,} parts, or too many of them inside one another"
-            raise _error(name, node.lineno, what, "write it more simply")
+            raise _error(place, node.lineno, what, "write it more simply")
         inside += [(each, depth + 1) for each in node.iter_child_nodes()]
 
 
-def _check(tree: nodes.Template, name: str) -> None:
+def _check(tree: nodes.Template, place: Place) -> None:
     """Refuse what can be seen to be wrong before any row is rendered."""
     for node in tree.find_all(tuple(_REFUSED)):
         what = f"{{% {_REFUSED[type(node)]} %}} is not for messages"
-        raise _error(name, node.lineno, what, "write the text into this file")
+        raise _error(place, node.lineno, what, "write the text into this file")
     for kind, known, word in (
         (nodes.Filter, {n for n in ENVIRONMENT.filters if n.isidentifier()}, "filter"),
         (nodes.Test, ENVIRONMENT.tests, "test"),
@@ -331,16 +337,16 @@ def _check(tree: nodes.Template, name: str) -> None:
                 )
                 if node.name == "format":
                     instead = "write {{ price | round(2) }}, or {{ price | money }} for 2 digits"
-                raise _error(name, node.lineno, f"no {word} {node.name}", instead)
+                raise _error(place, node.lineno, f"no {word} {node.name}", instead)
     for const in tree.find_all(nodes.Const):
         value = const.value
         if value is None or (isinstance(value, float) and not math.isfinite(value)):
-            raise _error(name, const.lineno, f"{value} is not text", 'write ""')
+            raise _error(place, const.lineno, f"{value} is not text", 'write ""')
         if isinstance(value, int) and value >= limits.MAX_NUMBER:
-            raise _error(name, const.lineno, "a number of more than 18 digits", "put it in quotes")
+            raise _error(place, const.lineno, "a number of more than 18 digits", "put it in quotes")
     for loop in tree.find_all(nodes.For):
         if loop.recursive:
-            raise _error(name, loop.lineno, "a recursive loop", "write a plain one")
+            raise _error(place, loop.lineno, "a recursive loop", "write a plain one")
         if any(inner.find(nodes.For) for inner in loop.find_all(nodes.For)):
             what = "loops more than 2 deep"
-            raise _error(name, loop.lineno, what, "write it more simply")
+            raise _error(place, loop.lineno, what, "write it more simply")

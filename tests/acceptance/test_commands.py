@@ -33,12 +33,12 @@ def test_a_test_message_is_sent_each_time_and_never_counted(both: Project) -> No
 def test_check_and_senders(both: Project) -> None:
     both.write([*people(2), "1.23E+18"])
     told = both.ok("check", both.campaign)
-    assert f"sender {LINK} (acmecorp) is active" in told.out
+    assert f"sender @acmecorp ({LINK}) is active" in told.out
     assert "skipped 1: bad_id" in told.out
     offline = both.ok("check", both.campaign, "--offline", INBOX_API_TOKEN="")
     assert "acmecorp" not in offline.out
     listed = both.ok("senders", both.campaign)
-    assert f"  - {OTHER_LINK}  # acmesales" in listed.out
+    assert f"  - {OTHER_LINK}  # @acmesales" in listed.out
     # Without a campaign the API is the real one, which no test asks: so without a token.
     assert "INBOX_API_TOKEN is not set" in both.ok("senders", code=2, INBOX_API_TOKEN="").err
     assert both.api.recipients == []
@@ -206,3 +206,14 @@ def test_a_dry_run_of_a_start_long_past_ends_with_the_reason(project: Project) -
         assert "To send" not in done.all
     assert "--yes" in project.ok(project.campaign, "--dry-run", "--yes").out
     assert project.api.recipients == []
+
+
+def test_wrong_words_are_told_in_a_line_of_plain_words(project: Project) -> None:
+    project.write(people(1))
+    for words, told in (
+        (("completion",), "Choose from: bash, zsh, fish"),
+        ((project.campaign, "--limit", "x"), "'x' is not a valid whole number."),
+        ((project.campaign, "--limit", "-1"), "-1 is not in the range from 0 on."),
+    ):
+        done = project.ok(*words, code=2)
+        assert told in done.err.splitlines()[0]

@@ -6,7 +6,9 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import pytest
@@ -118,7 +120,7 @@ def test_a_campaign_is_watched_paused_searched_and_settled(on_v1: Project, page:
     page.get_by_role("link", name="In doubt").click()
     page.get_by_role("button", name=f"It is there, sent to {doubtful}").click()
     dialog.get_by_role("button", name="Yes, it was sent").click()
-    expect(page.get_by_role("status").first).to_contain_text("Settled as sent")
+    expect(page.get_by_role("status").first).to_contain_text("Resolved as sent")
     page.get_by_role("button", name="Undo the resolution").click()
     dialog.get_by_role("button", name="Undo", exact=True).click()
     expect(page.locator("dl.facts")).to_contain_text("Not known yet")
@@ -322,6 +324,28 @@ def test_it_shows_and_changes_a_ledger_on_postgresql(project: Project, postgres:
     assert dashboard.wait().code == 0
 
 
+def test_all_in_doubt_are_shown_a_page_at_a_time(project: Project) -> None:
+    project.write(people(60))
+    project.ok(project.campaign, "--yes", "--limit", "0")
+    with closing(sqlite3.connect(project.ledger)) as ledger, ledger:
+        ledger.execute("UPDATE message SET status = 'in_doubt', attempts = 1")
+        ledger.execute(
+            "INSERT INTO attempt (message, number, run, sender, version, base_url, lane, key, body,"
+            " started_at, server_at)"
+            " SELECT id, 1, 1, sender, 'v2', '', '', id, x'', 1, 1 FROM message"
+        )
+    dashboard, link = started(project, "--read-only")
+    browser = Browser(link)
+    browser.enter()
+    first = browser.ask("/in-doubt").text
+    assert (first.count("<article"), "And 10 more." in first) == (50, True)
+    assert '<a href="?from=50">Next page</a>' in first
+    last = browser.ask("/in-doubt?from=50").text
+    assert (last.count("<article"), "Next page" in last) == (10, False)
+    dashboard.interrupt()
+    assert dashboard.wait().code == 0
+
+
 def test_a_person_is_put_on_hold_and_taken_off(planned: Project) -> None:
     dashboard, link = started(planned)
     browser = Browser(link)
@@ -349,8 +373,25 @@ def test_a_person_is_put_on_hold_and_taken_off(planned: Project) -> None:
         ("unhold", "dashboard"),
         ("hold", "dashboard"),
     ]
+
+    # Of an erased person there is nothing that could be held or written down.
+    word = browser.form_word("/messages/1/hold")
+    planned.ok("erase", id, "--yes")
+    shown = until(lambda: _erased(browser), "it to be erased")
+    assert "/hold" not in shown
+    assert "/do-not-contact/add" not in shown
+    assert id not in shown
+    assert browser.ask("/messages/1/hold").status == 404
+    refused = browser.ask("/messages/1/hold", "POST", urlencode({"word": word}), **own)
+    assert refused.status == 404
+    assert browser.ask("/do-not-contact/add?id=erased:1").status == 404
     dashboard.interrupt()
     assert dashboard.wait().code == 0
+
+
+def _erased(browser: Browser) -> str:
+    shown = browser.ask("/messages/1").text
+    return shown if "This person was erased" in shown else ""
 
 
 def test_it_shows_how_many_have_answered(project: Project) -> None:

@@ -62,3 +62,11 @@ def test_a_csv_for_excel_is_read_as_a_list(project: Project) -> None:
     project.ok("export", project.campaign, "-o", target, "--excel")
     told = project.ok("suppress", "import", target).out
     assert "3" in told
+
+
+def test_an_export_that_cannot_be_written_is_told_in_a_line(project: Project) -> None:
+    begun(project)
+    for target, told in (("results.pdf", "unknown ending .pdf"), ("no/such.csv", "cannot be")):
+        done = project.ok("export", project.campaign, "-o", project.folder / target, code=1)
+        assert told in done.err
+        assert len(done.err.splitlines()) == 1

@@ -134,6 +134,41 @@ def test_without_an_account_it_can_be_rehearsed(project: Project, sheet: Path) -
     assert not (project.folder / "new" / ".env").exists()
 
 
+def test_a_sheet_of_handles(project: Project, sheet: Path) -> None:
+    """As CRMs export them: no id, and the handle in a column of its own."""
+    lines = ["Record ID,First Name,X (Twitter) handle"]
+    handles = ("@ada_novak", "", "https://x.com/ben_brooks", "cleo_clark")
+    lines += [f"70{number},Person{number},{handle}" for number, handle in enumerate(handles)]
+    sheet.write_text("\n".join(lines) + "\n")
+    project.api.ask(
+        "people",
+        {"people": [{"platformId": people(1)[0], "username": "ada_novak", "contact": True}]},
+    )
+    with at_terminal(project) as terminal:
+        terminal.answer("folder", "")
+        terminal.answer("API token", TOKEN)
+        terminal.answer("send from", "1")
+        terminal.answer("the sheet", sheet.name)
+        terminal.answer("ids or @handles", "", after="3  x_twitter_handle")
+        terminal.answer("first names", "", after="1 of the first 4 rows have no usable handle")
+        terminal.answer("the text", "s")
+        terminal.answer("a name", "spring")
+        terminal.answer("ask Inbox for the ids now?", "y")
+        assert terminal.wait() == 0
+        shown = terminal.text
+    assert "3 handles: 1 with an id" in shown
+    assert "Hi Person0," in shown
+    assert "from @acmecorp" in shown
+    assert "run-campaign handles campaigns/spring.yaml" in shown
+    env = project.folder / "outreach" / ".env"
+    env.write_text(env.read_text().replace(TOKEN, ""))  # which no other file may hold
+    campaign = project.folder / "outreach" / "campaigns" / "spring.yaml"
+    assert "id: x_twitter_handle\n  id_type: username\n" in campaign.read_text()
+    told = project.ok("init", "other", "--sheet", sheet, "--sample-text", INBOX_API_TOKEN="").all
+    assert "before it can be sent, its handles need ids" in told
+    assert "ask Inbox" not in told
+
+
 def test_the_same_by_options(project: Project, sheet: Path) -> None:
     (project.folder / "hello.j2").write_text(TEXT)
     url = f"{project.api.base}/api/v2"

@@ -52,6 +52,10 @@ def test_a_lane_at_its_end_hears_and_then_rests_though_its_worker_lives(
         own.execute("UPDATE submission SET next_at = 0")
     until(lambda: lane()["next_at"] is None, "the lane at rest")
     assert lane()["state"] == "rests"
+    told = project.ok("unsubmit", project.campaign, *state).out
+    assert "no worker sends it any more: 3 sent, 0 in doubt, 0 queued" in told
+    assert "no worker has it" in project.ok("unsubmit", project.campaign, *state).out
+    assert project.ok("lanes", "--json", *state).json == []
     worker.process.send_signal(signal.SIGTERM)
     assert worker.wait().code == 0
 

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 
 from runner.cli.invocation import Invocation
 
-from .support import LINK, OTHER_LINK, TOKEN, Project, people
+from .support import LINK, OTHER_LINK, TOKEN, Project, people, until
 
 EVIL = '<script>alert("x")</script>|`b`'
 
@@ -148,3 +148,15 @@ def test_what_a_report_refuses(project: Project) -> None:
         project.ok(*report, "-o", name)
         project.ok(*report, "-o", name)  # its own, it may replace
     project.ok("report", "-o", "gone/report.html", code=1)
+
+
+def test_what_a_killed_run_had_under_way_is_told_as_in_doubt(project: Project) -> None:
+    project.write(people(3), concurrency=1)
+    project.api.faults("stall:accept=no")
+    running = project.start(project.campaign)
+    until(lambda: project.counts().get("sending") == 1, "one under way")
+    running.process.kill()
+    running.process.wait()
+    told = project.ok("report", project.campaign, "--format", "md").out
+    assert "| in doubt | 1 |" in told
+    assert "being sent" not in told

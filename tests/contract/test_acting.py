@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from runner.control import campaigns, resolution, suppression
 from runner.errors import UsageError
-from runner.ledger.campaigns import audit, brakes
+from runner.ledger.campaigns import audit, brakes, submissions
 from runner.ledger.campaigns.audit import CLI, DASHBOARD, NAMED_PEOPLE, Act, Action
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import outcomes
@@ -18,7 +19,15 @@ from runner.ledger.migrations import migrate
 from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
 from runner.message.status import MessageStatus
-from tests.support import claim_one, make_campaign, make_intent, make_old, make_queue, own_lane
+from tests.support import (
+    claim_one,
+    hand_in,
+    make_campaign,
+    make_intent,
+    make_old,
+    make_queue,
+    own_lane,
+)
 
 S = MessageStatus
 
@@ -181,3 +190,33 @@ def test_a_campaign_is_not_resumed_without_its_workers_being_woken(
         campaigns.resume(ledger, row, clock, by="ada", via=CLI)
     assert ledger.read(brakes.active, [row.id])[row.id].kind == "paused"
     assert [each.what for each in done(ledger)] == [Act.PAUSE]
+
+
+def test_a_campaign_is_taken_back_from_the_workers_and_stays_as_stopped_as_it_was(
+    ledger: Ledger,
+) -> None:
+    row = make_campaign(ledger)
+    clock, told = Ticks(), []
+
+    def taken(during: Callable[[], object] = lambda: None) -> bool:
+        def tell() -> None:
+            told.append(ledger.read(brakes.active, [row.id])[row.id].kind)
+            during()
+
+        return campaigns.unsubmit(ledger, row, clock, tell, by="ada", via=CLI)
+
+    assert not taken()
+    assert (told, done(ledger)) == ([], [])
+    hand_in(ledger, row)
+    assert taken()
+    assert told == ["paused"]  # until no worker has its lane
+    assert ledger.read(brakes.active, [row.id]) == {}
+    assert not ledger.read(submissions.is_submitted, row.id)
+    assert [each.what for each in done(ledger)] == [Act.UNSUBMIT]
+    hand_in(ledger, row)
+    assert taken(lambda: campaigns.cancel(ledger, row, clock, by="ada", via=CLI))
+    assert ledger.read(brakes.active, [row.id])[row.id].kind == "cancelled"
+    hand_in(ledger, row)
+    assert taken()
+    assert told == ["paused", "paused", "cancelled"]
+    assert ledger.read(brakes.active, [row.id])[row.id].kind == "cancelled"

@@ -539,10 +539,11 @@ def public_figures(ledger: Ledger) -> dict[str, Any]:
             }
         )
         told[f"replied {id}"] = ledger.read(replied.figures, id)
-        told[f"by time {id}"] = ledger.read(statistics.ended, id, 3600)
+        sent = ledger.read(statistics.sent, id, 3600)
+        told[f"by time {id}"] = ledger.read(statistics.ended, id, 3600, sent)
         told[f"between {id}"] = ledger.read(statistics.ended_between, id)
         of_senders = told[f"of senders {id}"] = Counter[tuple[str, str]]()
-        for each in ledger.read(statistics.by_sender, id):
+        for each in ledger.read(statistics.by_sender, id, sent):
             if each.status not in TO_COME:
                 of_senders[each.sender, str(each.status)] += each.messages
     return told

@@ -56,6 +56,25 @@ def test_pause_resume_cancel_and_a_guard_reach_workers(make_fleet: MakeFleet) ->
     assert fleet.judge().doubled == []
 
 
+def test_taken_back_from_a_worker_that_is_sending_it(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet(teams=1, people=60, concurrency=2)
+    [team] = fleet.teams
+    fleet.slow(0.5)
+    fleet.submit()
+    fleet.worker()
+    fleet.until_accepted(3)
+    back = time.time()
+    told = fleet.ok("unsubmit", fleet.file(team)).out
+    assert "no worker sends it any more" in told
+    assert time.time() - back < 10  # not when the worker's minute is over
+    assert fleet.lanes() == {}
+    assert after(team, back) == []
+    assert sent(team) < 60
+    fleet.slow(0)
+    fleet.ok(fleet.file(team))
+    assert fleet.judge().good
+
+
 def test_resumed_while_the_last_message_is_under_way(make_fleet: MakeFleet) -> None:
     """A word that comes while a worker lets go of the lane is not lost."""
     fleet = make_fleet(teams=1, people=20, concurrency=2)

@@ -68,8 +68,8 @@ def test_rows_become_prospects(tmp_path: Path) -> None:
     assert found.columns == ["x_user_id", "first_name", "e_mail"]
     assert (found.id_column, found.id_type) == ("x_user_id", "platform")
     assert [str(each) for each in found.findings] == [
-        f"{tmp_path / 'people.csv'}: columns are read as: 'X_User_ID' as x_user_id, "
-        "'First Name ' as first_name, 'e-mail' as e_mail"
+        f"{tmp_path / 'people.csv'}: columns are read as: 'e-mail' as e_mail, "
+        "'X_User_ID' as x_user_id, 'First Name ' as first_name"
     ]
     (row,) = found.rows()
     assert row == Prospect(
@@ -396,7 +396,7 @@ def test_of_very_many_columns_the_first_are_named(tmp_path: Path) -> None:
         missing_columns([f"other{number}" for number in range(5_000)], found)
     assert str(caught.value).endswith(", k47, k48 and 951 more")
     assert "and 4,950 more; columns there are" in str(caught.value)
-    assert str(found.findings[0]).endswith("and 950 more")
+    assert str(found.findings[0]).endswith("and 998 more in small letters with _ for spaces")
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])

@@ -106,12 +106,12 @@ class TestMerging:
         campaign = child(f"prospects: s.csv\nmessage: {message}\n")
         assert campaign.message.template is None
         assert campaign.message.text == "Hi {{ it }}"
-        assert campaign.text_file() == "campaigns/spring.yaml"
+        assert campaign.text_place(1)[0] == "campaigns/spring.yaml"
 
     def test_a_text_of_the_base_is_told_by_its_file_and_line(self) -> None:
         base = BASE.replace("message: {template: hello.j2}", "message: |\n  Hi\n  there")
         campaign = child("prospects: s.csv\n", base)
-        assert (campaign.text_file(), campaign.text_line(2)) == ("teams/acme.yaml", 8)
+        assert campaign.text_place(2) == ("teams/acme.yaml", 8)
 
     def test_a_name_is_never_inherited(self) -> None:
         assert child("prospects: s.csv\n", "name: acme\n" + BASE).name == "spring"

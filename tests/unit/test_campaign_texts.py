@@ -18,8 +18,10 @@ def found(folder: Path, text: str, head: str = HEAD) -> list[str]:
     path = folder / "c.yaml"
     path.write_text(head + text, encoding="utf-8")
     campaign = load_campaign(path)
-    template = compile_template(campaign.message.text or "{{ first_name }}", "c.yaml message")
-    findings = text_findings(campaign, template, ["x_user_id", "first_name"])
+    template = compile_template(
+        campaign.message.text or "{{ first_name }}", str(path), campaign.text_place
+    )
+    findings = text_findings(campaign, campaign.message, template, ["x_user_id", "first_name"])
     told = map(str, [*campaign.findings, *findings])
     return [each.replace(f"{path}", "F") for each in told]
 

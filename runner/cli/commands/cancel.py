@@ -26,8 +26,8 @@ from runner.project.open import opened
     short_help="Withdraw the queued messages of a campaign.",
     epilog=examples(
         "run-campaign cancel spring.yaml",
-        "run-campaign resume spring.yaml                       lets it go on, and then",
-        "run-campaign retry spring.yaml --status cancelled     queues them again",
+        "run-campaign resume spring.yaml                      lets it go on; then",
+        "run-campaign retry spring.yaml --status cancelled    queues them again",
     ),
 )
 @known_campaign_argument

@@ -9,6 +9,7 @@ import click
 
 from runner.cli.invocation import Invocation
 from runner.cli.options import campaign_argument, examples, state_option
+from runner.cli.output import folded
 from runner.clock import SystemClock
 from runner.events import Event, EventBus, Notice
 from runner.formats import safe
@@ -37,17 +38,27 @@ def command(call: Invocation, /, campaign: Path, offline: bool, state: str | Non
 
     def tell(event: Event) -> None:
         if isinstance(event, Notice):
-            click.echo(f"note     {safe(event.text)}")
+            for part in folded(f"note     {safe(event.text)}"):
+                click.echo(part)
 
     bus.watch(tell)
     problems = 0
     for each in check(campaign, state, os.environ, SystemClock(), bus, offline=offline):
         problems += not each.ok
         instead = f" -> {safe(each.instead)}" if each.instead else ""
-        told = "\n         ".join(map(safe, each.what.split("\n")))
-        click.echo(f"{'ok     ' if each.ok else 'problem'}  {told}{instead}")
+        first, *more = map(safe, each.what.split("\n"))
+        lines = [
+            f"{'ok     ' if each.ok else 'problem'}  {first}",
+            *(f"         {it}" for it in more),
+        ]
+        lines[-1] += instead
+        for line in lines:
+            for part in folded(line):
+                click.echo(part)
     if problems:
         click.echo(f"{problems} in the way" if problems > 1 else "1 problem in the way")
         return 1
-    click.echo(f"nothing in the way. See the messages: {call.command(str(campaign), '--dry-run')}")
+    see = call.command(str(campaign), "--dry-run")
+    for part in folded(f"nothing in the way. See the messages: {see}"):
+        click.echo(part)
     return 0

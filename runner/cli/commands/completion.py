@@ -22,7 +22,7 @@ VARIABLE = "_RUN_CAMPAIGN_COMPLETE"
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> int:
-    """Print the script that completes commands, options and files in SHELL."""
+    """Print the script that completes commands, options and files in your shell."""
     found = get_completion_class(shell)
     assert found is not None
     click.echo(found(ctx.find_root().command, {}, "run-campaign", VARIABLE).source())

@@ -11,6 +11,7 @@ import click
 
 from runner.cli.browser import open_page, remove_page, write_page
 from runner.cli.failures import exit_code_of, token_names
+from runner.cli.help_text import WholeNumber
 from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
 
@@ -42,7 +43,7 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
 @any_campaign_argument
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=WholeNumber(0, 65535),
     metavar="N",
     help=f"0: any free port. Default: {PORT}, or the next that is free.",
 )

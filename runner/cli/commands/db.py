@@ -40,7 +40,11 @@ def backup(call: Invocation, /, file: Path, state: str | None) -> int:
     return 0
 
 
-@command.command("upgrade", epilog=examples("run-campaign db upgrade"))
+@command.command(
+    "upgrade",
+    short_help="Bring a ledger's schema up to date.",
+    epilog=examples("run-campaign db upgrade"),
+)
 @state_option
 @click.pass_obj
 def upgrade(call: Invocation, /, state: str | None) -> int:

@@ -41,9 +41,9 @@ def _price(ctx: click.Context, param: click.Parameter, value: str) -> Decimal:
     "handles",
     short_help="Find the ids behind a campaign's handles, and keep them.",
     epilog=examples(
-        "run-campaign handles spring.yaml               ask Inbox, which knows its contacts",
-        "run-campaign handles spring.yaml --via x       ask X for the others, for money",
-        "run-campaign handles spring.yaml --list        what is known; asks nobody",
+        "run-campaign handles spring.yaml            ask Inbox, for its contacts",
+        "run-campaign handles spring.yaml --via x    ask X for the others, for money",
+        "run-campaign handles spring.yaml --list     what is known; asks nobody",
     ),
 )
 @campaign_argument

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from runner.cli.help_text import WholeNumber
 from runner.cli.invocation import Invocation
 from runner.cli.options import any_campaign_argument, examples, state_option
 from runner.cli.output import json_text, table
@@ -28,7 +29,7 @@ from runner.project.open import opened
 @click.option("--json", "as_json", is_flag=True, help="A list of objects.")
 @click.option(
     "--limit",
-    type=click.IntRange(1, 100_000),
+    type=WholeNumber(1, 100_000),
     default=100,
     show_default=True,
     metavar="N",

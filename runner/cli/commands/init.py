@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from runner.cli.init.sample_project import write_sample_project
 from runner.cli.invocation import Invocation
 from runner.cli.options import examples
 from runner.errors import RunnerError
-from runner.formats import safe
+from runner.formats import counted, number, safe
 
 if TYPE_CHECKING:
     from runner.cli.init.files import NewFiles
@@ -56,7 +57,9 @@ if TYPE_CHECKING:
 @click.option(
     "--encoding", default="", metavar="NAME", help="The sheet's encoding, if it is not UTF-8."
 )
-@click.option("--id", metavar="COLUMN", help="The column with the ids.")
+@click.option(
+    "--id", metavar="COLUMN", help="The column with the ids, or with @handles or profiles."
+)
 @click.option("--first-name", metavar="COLUMN", help="The column with the first names.")
 @click.option(
     "--template",
@@ -114,14 +117,16 @@ def _make_campaign(
         write_together(new.contents, new.private)
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nnothing was written", err=True)
-        raise
+        raise KeyboardInterrupt from None
     click.echo()
     for path in new.contents:
         click.echo(f"made  {safe(str(path))}")
     for line in new.notes:
         click.echo(line)
     click.echo()
-    _show_first(call, new.campaign)
+    if new.by_handle and _find_ids(new, asks):
+        new.by_handle = False
+    _show_first(call, new)
     click.echo("\nnext:")
     for words, why in _next_commands(new):
         click.echo(f"  {words.ljust(48)}  {why}".rstrip())
@@ -135,12 +140,41 @@ def _next_commands(new: NewFiles) -> Iterator[tuple[str, str]]:
     if folder != Path():
         yield f"cd {shlex.quote(str(folder))}", ""
     yield f"run-campaign {campaign} --sandbox", "rehearse: nothing is sent"
+    if new.account and new.by_handle:
+        yield f"run-campaign handles {campaign}", "find the ids of the handles"
     if new.account:
+        yield f"run-campaign check {campaign}", "token, rows and limits"
         yield f"run-campaign test {campaign} --to ID", "one to yourself"
         yield f"run-campaign {campaign}", "shows the plan, asks, sends"
 
 
-def _show_first(call: Invocation, campaign: Path) -> None:
+def _find_ids(new: NewFiles, asks: bool) -> bool:
+    """Ask Inbox whose the handles of the sheet are, if a person wants that now; return whether all
+    have an id then."""
+    click.echo("the sheet has handles, and the API sends to ids")
+    question = "ask Inbox for the ids now? It knows your contacts, at no cost"
+    try:
+        if not (asks and new.account and click.confirm(question, default=True)):
+            return False
+    except click.Abort:  # all files are written
+        click.echo()
+        return False
+    from runner.clock import SystemClock
+    from runner.events import EventBus
+    from runner.run.handles import HandleOptions, resolve_handles
+    from runner.run.options import Options, Surroundings
+
+    around = Surroundings(SystemClock(), EventBus(), os.environ)
+    try:
+        found = resolve_handles(new.campaign, HandleOptions(), Options(), around)
+    except RunnerError as error:
+        click.echo(safe(str(error), lines=True), err=True)
+        return False
+    click.echo(f"{counted(len(found.wanted), 'handle')}: {number(found.found)} with an id\n")
+    return found.found == len(found.wanted)
+
+
+def _show_first(call: Invocation, new: NewFiles) -> None:
     """Show the first message, the findings and the forecast, as a dry run does. What is in the way
     of a run is told: the campaign is made all the same."""
     from runner.cli.dry_run import show_dry_run
@@ -148,7 +182,7 @@ def _show_first(call: Invocation, campaign: Path) -> None:
     try:
         show_dry_run(
             call,
-            (campaign,),
+            (new.campaign,),
             limit=1,
             only=(),
             new_campaign=False,
@@ -160,8 +194,14 @@ def _show_first(call: Invocation, campaign: Path) -> None:
             as_json=False,
             output=None,
             verbose=False,
+            handles=new.handles,
         )
     except RunnerError as error:
+        if new.by_handle:
+            handles = call.command("handles", str(new.campaign))
+            click.echo(f"before it can be sent, its handles need ids: {handles}", err=True)
+            click.echo("a rehearsal (--sandbox) makes them up", err=True)
+            return
         click.echo(safe(f"before it can be sent: {error}", lines=True), err=True)
         if error.hint:
             click.echo(safe(error.hint, lines=True), err=True)

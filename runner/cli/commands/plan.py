@@ -26,7 +26,7 @@ from runner.tables.writer import replacing
     epilog=examples(
         "run-campaign plan spring.yaml -o plans/spring.plan.json",
         "run-campaign plan spring.yaml --diff plans/spring.plan.json",
-        "run-campaign spring.yaml --plan plans/spring.plan.json   send no more than that",
+        "run-campaign spring.yaml --plan plans/spring.plan.json   sends no more",
     ),
 )
 @campaign_argument
@@ -56,8 +56,8 @@ def command(
     rest_with: str,
     state: str | None,
 ) -> int:
-    """Plan a campaign from its files and the ledger, if there is one, as a ceiling: who may get
-    which text from which sender, within which limits. Asks no API, changes nothing.
+    """Write what a campaign may send at most, by its files and the ledger, if there is one: who
+    may get which text from which sender, within which limits. Asks no API, changes nothing.
 
     The file names nobody: it has keyed hashes, counts, and the texts as they are written.
     """

@@ -195,7 +195,7 @@ def _ask_the_api(call: Invocation, campaign: Path, state: str | None) -> None:
         return settle_now(campaign, Options(state=state), around)
 
     result = run_with_display(
-        call, (campaign,), run, said | {"limit": None, "only": (), "plans": ()}
+        call, (campaign,), run, said | {"limit": None, "only": (), "plans": ()}, runs=False
     )
     if result.interrupted:
         raise KeyboardInterrupt

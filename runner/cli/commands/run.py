@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from runner.cli.help_text import WholeNumber
 from runner.cli.invocation import Invocation
 from runner.cli.options import campaigns_argument, examples, run_options
 
@@ -43,7 +44,7 @@ from runner.cli.options import campaigns_argument, examples, run_options
 )
 @click.option(
     "--days",
-    type=click.IntRange(1, 366),
+    type=WholeNumber(1, 366),
     metavar="N",
     help="With --sandbox: rehearse N days, in seconds, with people who answer.",
 )
@@ -73,7 +74,7 @@ def command(
     The same command again goes on where the last run ended, however it ended: nobody is written
     to twice, nobody is forgotten.
     """
-    call.about(campaigns, said["state"], runs=True)
+    call.about(campaigns, said["state"], runs=not (dry_run or sandbox))
     if (as_json or output) and not dry_run:
         raise click.UsageError("--json and --output go with --dry-run")
     if faults and not sandbox:

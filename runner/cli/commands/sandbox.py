@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from runner.cli.help_text import WholeNumber
 from runner.cli.options import examples
 from runner.sandbox.answers import ACTS, NO_ANSWERS, load_answers
 from runner.sandbox.faults import FAULTS, SELECTORS
@@ -51,9 +52,21 @@ def _limit(ctx: click.Context, param: click.Parameter, value: str) -> int | None
         "run-campaign sandbox --fault accept_then_reset:every=10 --record sent.jsonl",
     ),
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback only.")
-@click.option("--port", default=8765, show_default=True, help="0: any free port.")
-@click.option("--token", default="sandbox-token", show_default=True, help="The token it accepts.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="An address of this machine alone.",
+)
+@click.option("--port", default=8765, show_default=True, metavar="N", help="0: any free port.")
+@click.option(
+    "--token",
+    default="sandbox-token",
+    show_default=True,
+    metavar="TOKEN",
+    help="The token it accepts.",
+)
 @click.option(
     "--fault", "faults", multiple=True, metavar="SPEC", help="A fault to cause; repeatable."
 )
@@ -73,7 +86,7 @@ def _limit(ctx: click.Context, param: click.Parameter, value: str) -> int | None
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=WholeNumber(0),
     metavar="N",
     help="Seed of the ids and chances that it makes up. Default: another one each time, told.",
 )
@@ -99,8 +112,8 @@ def command(
 ) -> int:
     """Start the stand-in API in the foreground, until Ctrl-C.
 
-    It knows v1 and v2 of the Inbox API, sends nothing to anybody, and keeps a list of what it
-    accepted.
+    It knows v1 and v2 of the Inbox API, makes up the person behind each id and handle, sends
+    nothing to anybody, and keeps a list of what it accepted.
     """
     if seed is None:
         seed = secrets.randbelow(10**6)
@@ -113,6 +126,7 @@ def command(
             seed=seed,
             answers=NO_ANSWERS if people is None else load_answers(people),
             feed=parse_feed(feed),
+            meets_everyone=True,
         )
     except ValueError as problem:
         raise click.UsageError(str(problem)) from None

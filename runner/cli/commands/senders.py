@@ -36,7 +36,8 @@ def command(call: Invocation, /, campaign: Path | None, state: str | None) -> in
     width = max((len(link.id) for link in said.links), default=0)
     for link in said.links:
         name = f" ({safe(link.name)})" if link.name and link.name != link.username else ""
-        about = f"{safe(link.username)}{name}, {link.platform}, {link.status}"
+        handle = f"@{safe(link.username)}" if link.username else "no handle"
+        about = f"{handle}{name}, {link.platform}, {link.status}"
         why = find_obstacle(link)
         about += f"; {safe(why)}" if why else ""
         click.echo(f"  - {link.id.ljust(width)}  # {about}")

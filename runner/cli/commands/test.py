@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from runner.cli.help_text import WholeNumber
 from runner.cli.invocation import Invocation
 from runner.cli.live_run import run_with_display
 from runner.cli.options import campaign_argument, examples, state_option
@@ -38,7 +39,7 @@ QUIET: dict[str, Any] = {"log_format": "text", "quiet": True, "verbose": False}
 )
 @click.option(
     "--row",
-    type=click.IntRange(2),
+    type=WholeNumber(2),
     metavar="N",
     help="The sheet's row whose text to send. Default: the first that would be sent.",
 )
@@ -93,7 +94,7 @@ def command(
         return run_test(campaign, to, row, options, around, agree, variant=variant, step=step)
 
     said = QUIET | {"yes": True, "limit": None, "only": (), "plans": ()}
-    result = run_with_display(call, (campaign,), run, said)
+    result = run_with_display(call, (campaign,), run, said, runs=False)
     if result.declined:
         click.echo("nothing was sent")
         return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
@@ -13,7 +13,8 @@ from runner.cli.ledger import ledger_to_read
 from runner.cli.options import examples, state_option
 from runner.cli.output import json_text, text_lines
 from runner.clock import SystemClock, iso
-from runner.formats import duration, moment, safe
+from runner.formats import by_handle, duration, moment, safe
+from runner.ledger.campaigns import account_links
 from runner.ledger.queries import people
 from runner.ledger.queries.message_lists import ListedMessage
 from runner.ledger.queries.people import PersonMessage, Story
@@ -44,17 +45,23 @@ def command(call: Invocation, /, person: str, as_json: bool, state: str | None) 
     with ledger_to_read(state) as ledger:
         columns = HANDLE_COLUMNS if as_json else None
         found = ledger.read(people.stories, person, clock, columns)
+        kinds = (True, False)
+        handles = {
+            id: handle
+            for kind in kinds
+            for id, handle in ledger.read(account_links.handles, rehearsal=kind).items()
+        }
     if as_json:
         click.echo(json_text([_as_json(each) for each in found]))
     elif not found:
         click.echo("nobody is found by that, as an id or in a cell of a sheet")
     for each in () if as_json else found:
-        for line in _lines(each, clock.now()):
+        for line in _lines(each, clock.now(), handles):
             click.echo(line)
     return 0 if found else 1
 
 
-def _lines(story: Story, now: float) -> Iterable[str]:
+def _lines(story: Story, now: float, handles: Mapping[str, str]) -> Iterable[str]:
     yield f"{safe(story.recipient)}"
     if story.erased_at is not None:
         yield f"  erased {moment(story.erased_at, now)}: nothing is kept, and nobody writes to them"
@@ -67,7 +74,7 @@ def _lines(story: Story, now: float) -> Iterable[str]:
     is_undecided = story.hold is not None and story.hold.until is None and story.listed is None
     unsure = "to be read" if is_undecided else ""
     for each in story.messages:
-        yield f"  {_told(each, now)}"
+        yield f"  {_told(each, now, handles)}"
         yield from text_lines(each.message.text)
         for answer in each.answers:
             words = f": “{safe(answer.words)}”" if answer.words else ""  # erased with the person
@@ -76,7 +83,7 @@ def _lines(story: Story, now: float) -> Iterable[str]:
             yield f"    answered {moment(answer.at, now)}" + (f", {told}" if told else "")
 
 
-def _told(each: PersonMessage, now: float) -> str:
+def _told(each: PersonMessage, now: float, handles: Mapping[str, str]) -> str:
     message = each.message
     told = f"{safe(message.campaign_name)}, row {message.row}"
     told += f", step {safe(message.step)}" if message.previous else ""
@@ -87,7 +94,7 @@ def _told(each: PersonMessage, now: float) -> str:
     if message.reason:
         detail = f": {message.detail}" if message.detail else ""
         told += f" ({safe(message.reason + detail)})"
-    told += f", from {safe(message.sender)}" if message.sender else ""
+    told += f", from {safe(by_handle(message.sender, handles))}" if message.sender else ""
     if message.variant:
         told += f", variant {message.variant}" + (" (chosen)" if message.chosen else "")
     return told + (f", thread {safe(message.thread_id)}" if message.thread_id else "")

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from runner.cli.commands.submit import refuse_without_engine
+from runner.cli.help_text import WholeNumber
 from runner.cli.invocation import Invocation
 from runner.cli.live_run import attach_watchers
 from runner.cli.options import duration, examples, state_option, watching_options
@@ -35,7 +36,7 @@ than begin, or say that it lives."""
 )
 @click.option(
     "--slots",
-    type=click.IntRange(1, 500),
+    type=WholeNumber(1, 500),
     default=10,
     show_default=True,
     metavar="N",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,17 +39,20 @@ class Given:
     base_url: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NewFiles:
     """The files of a new campaign, to be written together: texts, and copies of files. Those in
     `private` are for their owner alone; `notes`: what a person has to see to; `account`: whether
-    there is one."""
+    there is one; `by_handle`: the sheet has handles, whose ids are still to be found;
+    `handles`: of the senders, by their ids."""
 
     campaign: Path
     contents: dict[Path, str | Path]
     private: frozenset[Path]
     notes: list[str]
     account: bool
+    by_handle: bool
+    handles: Mapping[str, str]
 
 
 def compose(call: Invocation, given: Given, asks: bool) -> NewFiles:
@@ -98,7 +101,9 @@ def compose(call: Invocation, given: Given, asks: bool) -> NewFiles:
         if not (folder / path).exists():
             contents[folder / path] = content
     private = frozenset({env, copy} if copy is not None else {env})
-    return NewFiles(campaign, contents, private, notes, bool(account.token))
+    handles = {id: handle for id, handle in known if handle}
+    has_account, by_handle = bool(account.token), id_type == "username"
+    return NewFiles(campaign, contents, private, notes, has_account, by_handle, handles)
 
 
 def _free_name(folder: Path, stem: str, asks: bool) -> Callable[[str | None], str]:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import click
 
+from runner.cli.output import folded
 from runner.errors import RunnerError, UsageError
 from runner.formats import safe
 
@@ -23,8 +24,14 @@ def again(asks: bool, said: S | None, answer: Callable[[S | None], T]) -> T:
         except RunnerError as error:
             if not asks:
                 raise
-            click.echo(f"  {safe(str(error))}" + (f"; {safe(error.hint)}" if error.hint else ""))
+            tell(f"  {error}" + (f"; {error.hint}" if error.hint else ""))
             said = None
+
+
+def tell(line: str) -> None:
+    """Tell a line, folded at words where the terminal is narrower."""
+    for part in folded(safe(line)):
+        click.echo(part)
 
 
 def needed(asks: bool, question: str, option: str, default: str = "") -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import click
 
 from runner.audience.columns import ID_COLUMNS, normal_column, normal_columns
+from runner.audience.handles import CellHandle, read_handle
 from runner.audience.ids import IdRefusal, id_checker
-from runner.cli.init.questions import again, needed
+from runner.cli.init.questions import again, needed, tell
 from runner.errors import UsageError
 from runner.findings import FindingError
 from runner.formats import safe, short
@@ -27,6 +30,9 @@ HEADERS = {*ID_COLUMNS, "first_name", "last_name", "name", "email", "email_addre
 """Columns by which the header is found below the lines that some programs put above it."""
 
 INBOX_ID = re.compile(r"(?=.*[a-z])[0-9a-z]{20,64}")
+
+X_COLUMN = re.compile(r"twitter|handle|username|(^|_)x(_|$)")
+PROFILE_COLUMN = re.compile(r"linkedin|profile|url")
 
 FIRST_NAMES = ("first_name", "firstname", "given_name", "vorname", "prenom", "name", "full_name")
 
@@ -55,13 +61,12 @@ def ask_people(
     sheet = again(asks, path, lambda said: ask_sheet(said, asks, encoding, worksheet))
     if asks:
         show_sheet(sheet)
-    likely = likely_ids(sheet, platform)
+    likely = likely_ids(sheet, platform) or likely_handles(sheet, platform)
     if asks and not likely:
-        need = "X's numeric ids, not @names or addresses" if platform == DEFAULT_PLATFORM else "ids"
-        click.echo(f"  no column looks as if it held ids; the API needs {need}")
+        click.echo("  no column looks as if it held ids, @handles or addresses of profiles")
 
     def choose(said: str | None) -> tuple[str, str]:
-        question = "which column holds the ids (number or name)"
+        question = "which column holds the ids or @handles (number or name)"
         name = pick_column(sheet, said or needed(asks, question, "--id", likely))
         return name, id_kind(sheet, name, platform)
 
@@ -105,7 +110,7 @@ def ask_sheet(said: Path | None, asks: bool, encoding: str, worksheet: str) -> S
             code = error.finding.code
             if not asks or code not in ("sheet_unclear", "encoding_unclear"):
                 raise
-            click.echo(f"  {safe(str(error))}")
+            tell(f"  {error}")
             if code == "sheet_unclear":
                 worksheet = needed(asks, "which of its sheets", "--worksheet")
             else:
@@ -151,24 +156,53 @@ def likely_ids(sheet: SheetHead, platform: str) -> str:
     return long[0] if long else ""
 
 
+def likely_handles(sheet: SheetHead, platform: str) -> str:
+    """Return the column that most likely holds the handles or profiles of people; empty for
+    none."""
+    named = X_COLUMN if platform == DEFAULT_PLATFORM else PROFILE_COLUMN
+    for at, name in enumerate(sheet.columns):
+        if named.search(name) and _are_handles(name, [row[at] for row in sheet.first], platform):
+            return name
+    return ""
+
+
+def _are_handles(name: str, cells: Sequence[str], platform: str) -> bool:
+    """Return whether most cells with something in them are handles. A word alone is one only by the
+    name of its column, and only of X: a first name may be the handle of a stranger."""
+    there = [cell.strip() for cell in cells if cell.strip()]
+    words = platform == DEFAULT_PLATFORM and X_COLUMN.search(name) is not None
+    marked = [cell for cell in there if words or cell.startswith("@") or "/" in cell]
+    read = (read_handle(cell, platform) for cell in marked)
+    found = [one for one in read if isinstance(one, CellHandle) and one.handle]
+    return 2 * len(found) > len(there)
+
+
 def id_kind(sheet: SheetHead, column: str, platform: str) -> str:
-    """Return what kind of ids a column holds, `platform` or `inbox`, and tell how many of the first
-    rows have none. Raises UsageError where none of them has an id."""
+    """Return what kind of ids a column holds, `platform`, `inbox` or `username`, and tell how many
+    of the first rows have none. Raises UsageError where none of them has an id."""
     at = sheet.columns.index(column)
     cells = [row[at] for row in sheet.first]
     kind = ID_COLUMNS.get(column, "platform")
     if column not in ID_COLUMNS and any(INBOX_ID.fullmatch(cell.strip()) for cell in cells):
         kind = "inbox"
-    checked = map(id_checker(platform, kind), cells)
+    check: Callable[[str], object] = id_checker(platform, kind)
+    as_ids = sum(isinstance(check(cell), str) for cell in cells)
+    numeric = platform == DEFAULT_PLATFORM and 2 * as_ids > len(cells)
+    if column not in ID_COLUMNS and kind == "platform" and not numeric:
+        kind = "username" if _are_handles(column, cells, platform) else kind
+    if kind == "username":
+        check = partial(read_handle, platform=platform)
+    checked = map(check, cells)
     refused = [one for one in checked if isinstance(one, IdRefusal)]
     if len(refused) == len(cells):
         raise UsageError(f"column {column} has no ids: {refused[0].detail}")
     if refused:
-        rows = f"{len(refused)} of the first {len(cells)} rows have no usable id"
-        click.echo(f"  {rows}, such as: {safe(refused[0].detail)}")
+        what = "handle" if kind == "username" else "id"
+        rows = f"{len(refused)} of the first {len(cells)} rows have no usable {what}"
+        tell(f"  {rows}, such as: {refused[0].detail}")
     if platform != DEFAULT_PLATFORM and kind == "platform":
-        click.echo(
-            f"  what the ids of {safe(platform)} look like is not published, and an address is\n"
-            "  hardly one: see that `run-campaign test` reaches you"
+        tell(
+            f"  what the ids of {platform} look like is not published, and an address is hardly "
+            "one: see that `run-campaign test` reaches you"
         )
     return kind

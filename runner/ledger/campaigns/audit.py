@@ -30,6 +30,7 @@ class Act(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     CANCEL = "cancel"
+    UNSUBMIT = "unsubmit"
     SENT = "sent"  # a message in doubt, resolved
     NOT_SENT = "not_sent"
     UNDO = "undo"  # of such a resolution

@@ -91,6 +91,14 @@ def submit(
     _wake(connection, lane_id, at)
 
 
+def take_back(connection: Connection, id: int) -> bool:
+    """Take a campaign back from the workers; return False where they do not have it."""
+    lock_submissions(connection)
+    _lock_rows(connection, submission.c.campaign == id)
+    taken = connection.execute(delete(submission).where(submission.c.campaign == id))
+    return taken.rowcount > 0
+
+
 def of_lane(connection: Connection, lane_id: str) -> list[Submission]:
     """Read the submissions of a lane, in the order of submitting."""
     return _read(connection, submission.c.lane == lane_id)

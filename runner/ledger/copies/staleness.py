@@ -221,6 +221,11 @@ def accept(
     return accepted
 
 
+def was_accepted(connection: Connection) -> bool:
+    """Return whether a person has had this ledger take the place of one that knew more."""
+    return bool(note(connection, _ACCEPTED))
+
+
 def accepted_at(connection: Connection, name: str) -> float | None:
     """Read when (Unix s) a campaign went on from an old copy; None if it never did."""
     presumed = note(connection, _PRESUMED + name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from array import array
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -90,12 +90,13 @@ def export_names(
 
 def export_rows(
     connection: Connection, id: int, statuses: Collection[MessageStatus] = ()
-) -> Iterator[ExportRow]:
-    """Return every recipient and every row without a usable id, in the order of the sheet."""
+) -> Generator[ExportRow, None, None]:
+    """Yield every recipient and every row without a usable id, in the order of the sheet."""
     messages = _messages(connection, id, statuses)
     if statuses and _S.SKIPPED not in statuses:
-        return messages
-    return heapq.merge(messages, _skips(connection, id), key=attrgetter("row"))
+        yield from messages
+    else:
+        yield from heapq.merge(messages, _skips(connection, id), key=attrgetter("row"))
 
 
 def _messages(

@@ -4,7 +4,7 @@ so that a million messages take a few hundred rows of memory."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
+    Subquery,
     case,
     cast,
     func,
@@ -49,19 +50,54 @@ class SenderCount(NamedTuple):
     last_at: float | None
 
 
-def by_sender(connection: Connection, id: int) -> list[SenderCount]:
-    """Return a campaign's messages by sender, status and zone."""
-    group = message.c.sender, message.c.status, message.c.zone
+class SentSlot(NamedTuple):
+    """Messages of one sender and zone that were sent within `every` seconds from `begin` on (Unix
+    s, a multiple of `every`), the last of them at `last_at`."""
+
+    sender: str
+    zone: str
+    begin: float
+    messages: int
+    last_at: float
+
+
+def sent(connection: Connection, id: int, every: int) -> list[SentSlot]:
+    """Count the sent messages of a campaign in slots of `every` seconds: the one look at all of
+    them, which takes long where there are many."""
+    slot = _whole(connection, message.c.sent_at / every).label("slot")
+    group = message.c.sender, message.c.zone, slot
     rows = connection.execute(
         select(*group, func.count(), func.max(message.c.sent_at))
-        .where(message.c.campaign == id)
+        .where(message.c.campaign == id, status_is(message, _S.SENT))
         .group_by(*group)
         .order_by(*group)
     )
     return [
-        SenderCount(sender, MessageStatus(status), zone, count, last)
-        for sender, status, zone, count, last in rows
+        SentSlot(sender, zone, float(number * every), count, last)
+        for sender, zone, number, count, last in rows
     ]
+
+
+def by_sender(connection: Connection, id: int, sent_slots: Sequence[SentSlot]) -> list[SenderCount]:
+    """Return a campaign's messages by sender, status and zone. `sent_slots`: those sent."""
+    found: dict[tuple[str, MessageStatus, str], SenderCount] = {}
+    for each in sent_slots:
+        key = each.sender, _S.SENT, each.zone
+        before = found.get(key, SenderCount(*key, 0, None))
+        last = max(before.last_at or 0.0, each.last_at)
+        found[key] = SenderCount(*key, before.messages + each.messages, last)
+    group = message.c.sender, message.c.zone
+    for status in _S:
+        if status is not _S.SENT:  # each by an index of its own
+            rows = connection.execute(
+                select(*group, func.count())
+                .where(message.c.campaign == id, status_is(message, status))
+                .group_by(*group)
+            )
+            for sender, zone, count in rows:
+                key = sender, status, zone
+                found[key] = SenderCount(*key, count, None)
+    return [found[key] for key in sorted(found)]
 
 
 class Slot(NamedTuple):
@@ -76,9 +112,17 @@ class Slot(NamedTuple):
 
 def ended_between(connection: Connection, id: int) -> tuple[float, float] | None:
     """Return when the first and the last of a campaign's messages came to their status (Unix s)."""
+    at = message.c.sent_at
+    mine = message.c.campaign == id, status_is(message, _S.SENT)
+    # Two looks into an index: both in one would read all of it.
+    first, last = (
+        connection.execute(select(end).where(*mine)).scalar()
+        for end in (func.min(at), func.max(at))
+    )
+    others = _others(id)
     ends = [
-        connection.execute(select(func.min(at), func.max(at)).select_from(source)).one()
-        for source, at in _endings(id)
+        (first, last),
+        connection.execute(select(func.min(others.c.at), func.max(others.c.at))).one(),
     ]
     known = [(first, last) for first, last in ends if first is not None]
     if not known:
@@ -86,42 +130,36 @@ def ended_between(connection: Connection, id: int) -> tuple[float, float] | None
     return min(first for first, _ in known), max(last for _, last in known)
 
 
-def ended(connection: Connection, id: int, every: int) -> list[Slot]:
-    """Count a campaign's messages by the time when they were sent, or else their last attempt
-    ended, in slots of `every` seconds."""
-    found: list[Slot] = []
-    for source, at in _endings(id):
-        slot = _whole(connection, at / every).label("slot")
-        group = source.c.sender, source.c.status, slot
-        counted = select(*group, func.count()).group_by(*group).order_by(*group)
-        found += [
-            Slot(sender, MessageStatus(status), float(number * every), count)
-            for sender, status, number, count in connection.execute(counted)
-        ]
+def ended(
+    connection: Connection, id: int, every: int, sent_slots: Sequence[SentSlot]
+) -> list[Slot]:
+    """Count a campaign's messages by the time when they were sent, which are the `sent_slots`, or
+    else their last attempt ended, in slots of `every` seconds."""
+    found = [Slot(each.sender, _S.SENT, each.begin, each.messages) for each in sent_slots]
+    others = _others(id)
+    slot = _whole(connection, others.c.at / every).label("slot")
+    group = others.c.sender, others.c.status, slot
+    counted = select(*group, func.count()).group_by(*group).order_by(*group)
+    found += [
+        Slot(sender, MessageStatus(status), float(number * every), count)
+        for sender, status, number, count in connection.execute(counted)
+    ]
     return found
 
 
-def _endings(id: int) -> Iterator[tuple[Any, ColumnElement[float]]]:
-    """Yield messages with the moment at which they came to their status: those sent, by their
-    index, and the others, by their last attempt."""
-    sent = (
-        select(message.c.sender, message.c.status, message.c.sent_at.label("at"))
-        .where(message.c.campaign == id, status_is(message, _S.SENT))
-        .subquery()
-    )
-    yield sent, sent.c.at
+def _others(id: int) -> Subquery:
+    """Return the messages that were tried and are not sent, with the end of their last attempt."""
     last = func.max(func.coalesce(attempt.c.ended_at, attempt.c.started_at)).label("at")
-    others = (
+    return (
         select(message.c.id, message.c.sender, message.c.status, last)
         .join(attempt, attempt.c.message == message.c.id)
         .where(message.c.campaign == id, message.c.status.in_(ENDED[1:]))
         .group_by(message.c.id, message.c.sender, message.c.status)
         .subquery()
     )
-    yield others, others.c.at
 
 
-def _whole(connection: Connection, of: ColumnElement[float]) -> ColumnElement[int]:
+def _whole(connection: Connection, of: ColumnElement[Any]) -> ColumnElement[int]:
     """Return the whole part of a positive number. SQLite need not have `floor`; PostgreSQL
     rounds."""
     if connection.dialect.name == "sqlite":

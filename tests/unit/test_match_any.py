@@ -20,7 +20,7 @@ from runner.ledger.schema import inbound, message, suppression
 from runner.message.evidence import CLOCK_SLACK, Evidence
 from runner.replies.settings import ReplySettings
 from runner.sending.inbox.reply_reader import ReplyReader
-from tests.simulation.ledger import memory
+from tests.simulation.ledger import Memory
 from tests.support import (
     LANE,
     ORIGIN,
@@ -109,15 +109,15 @@ class Clock:
 
 
 @given(
-    st.lists(said, max_size=6), st.lists(sent, max_size=4), st.integers(1, 4), st.data(),
+    st.lists(said, max_size=5), st.lists(sent, max_size=3), st.integers(1, 4), st.data(),
 )  # fmt: skip
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_thread_side_and_time_decide(
     all: list[Said], ours: list[Sent], page: int, data: st.DataObject
 ) -> None:
     numbers = st.lists(st.sampled_from(range(len(all))), max_size=8) if all else st.just([])
     order = data.draw(st.permutations([*range(len(all)), *data.draw(numbers)]))
-    ledger = memory().start_with(("match",), lambda _ledger: None)
+    ledger = Memory().start_with((), lambda _ledger: None)
     rows = [_claimed(ledger, number, each) for number, each in enumerate(ours)]
     ledger.write(feeds.advance, LANE, 0, START)
     for (_, done), each in zip(rows, ours, strict=True):

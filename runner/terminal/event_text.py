@@ -17,6 +17,8 @@ from runner.events import (
     MessageSent,
     MessageSkipped,
     Notice,
+    PersonOptedOut,
+    PersonReplied,
     Planned,
     Released,
     Stopped,
@@ -50,6 +52,10 @@ def event_line(event: Event, width: int = 200) -> str:
                 told += f": {event.detail}"
         case MessageDoubled():
             told = f"DOUBLED: {event.recipient} was sent a second message ({event.message_id})"
+        case PersonReplied():
+            told = f"answered by {event.recipient} (message {event.reply_id})"
+        case PersonOptedOut():
+            told = f"opted out: {event.recipient} (message {event.reply_id})"
         case Notice():
             return short(event.text, max(width, OF_NOTICE))  # its end says what to do
         case Planned(unchanged=True):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from runner.events import (
+    AnswerEvent,
     Event,
     LaneHandedOn,
     LaneStarted,
@@ -85,7 +86,9 @@ class PlainLines:
             case MessageSent() if not self._verbose:
                 self._progress()
                 return
-            case MessageDeferred() | LaneTaken() | LaneHandedOn() if not self._verbose:
+            case MessageDeferred() | LaneTaken() | LaneHandedOn() | AnswerEvent() if (
+                not self._verbose
+            ):
                 return
             case Planned() | LaneStarted() | Waiting() | MessageSent() if self._quiet:
                 return

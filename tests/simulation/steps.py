@@ -58,6 +58,9 @@ ROWS = """
 """
 
 
+ON_HOLD = "SELECT recipient FROM hold WHERE until IS NULL"
+
+
 @dataclass(slots=True)
 class StepCampaign(Campaign):
     """A campaign with follow-ups: name and seconds of each."""
@@ -204,6 +207,7 @@ class StepJudge(Judge):
     def _nothing_is_left(self) -> None:
         rows = self._raw.execute(ROWS).fetchall()
         in_doubt = {row[0] for row in rows if row[3] == "in_doubt"}
+        in_doubt |= {id for (id,) in self._raw.execute(ON_HOLD)}
         for person, step, _, status, reason, detail, _, name, _ in rows:
             if status == "sending" or (status in ("queued", "waiting") and person not in in_doubt):
                 raise Broken(

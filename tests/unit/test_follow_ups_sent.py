@@ -13,13 +13,14 @@ from yarl import URL
 
 from runner.channels import responses
 from runner.ledger.messages import queue, replies
-from runner.message.follow_up import judge_thread
+from runner.message.follow_up import StopOn, judge_thread
 from runner.message.outcome import InDoubt
 from runner.sending.inbox import follow_up_check
 from runner.sending.inbox.follow_up_check import RETRY_AFTER
 from tests.simulation.habits import Habits, Weather
 from tests.simulation.server import Kept, Request
-from tests.simulation.steps import POLL, StepCampaign, StepHistory, StepServer
+from tests.simulation.step_judge import POLL
+from tests.simulation.steps import StepCampaign, StepHistory, StepServer
 from tests.simulation.wire import SimulatedWire
 
 Get = Callable[[SimulatedWire, str], Any]
@@ -42,7 +43,7 @@ def history(people: int = 1, *steps: tuple[str, float]) -> StepHistory:
     campaign = found.campaigns[0]
     assert isinstance(campaign, StepCampaign)
     campaign.people = [str(number) for number in range(1, people + 1)]
-    campaign.steps = list(steps or (("a", 100.0),))
+    campaign.steps, campaign.stop_on = list(steps or (("a", 100.0),)), tuple(StopOn)
     del found.campaigns[1:]
     found.name_keys()
     return found

@@ -121,6 +121,7 @@ class StepHistory(History):
         self.world = World(luck, story=[] if self.verbose else None)
         self.dismissed, self.were_assigned, self.were_restricted = set(), set(), set()
         self.said_sent, self.withdrawn = set(), set()
+        self.skews = (0.0, -1800.0, -50.0, 300.0, 7200.0)  # set back: so long they wait longer
         people = [str(number) for number in range(1, luck.choice((1, 2, 3)) + 1)]
         self.api = "v2"
         self.absent = luck.choice(("hold", "hold", "resend"))

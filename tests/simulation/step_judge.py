@@ -15,6 +15,7 @@ from runner.message.follow_up import StopOn
 from runner.message.outcome import SEND_BY
 from tests.simulation.judge import Broken, Judge
 from tests.simulation.server import Kept, Server
+from tests.simulation.world import EPOCH
 
 if TYPE_CHECKING:
     from tests.simulation.history import History
@@ -35,6 +36,11 @@ ROWS = """
            message.reason, message.detail, message.attempts, message.tries, message.unplanned,
            message.id, message.message_id
     FROM message JOIN campaign ON campaign.id = message.campaign ORDER BY message.id
+"""
+BEGAN = """
+    SELECT min(attempt.server_at) FROM attempt JOIN message ON message.id = attempt.message
+    JOIN campaign ON campaign.id = message.campaign
+    WHERE campaign.name = ? AND message.recipient = ?
 """
 STANDS = """
     SELECT message.status, message.after FROM message
@@ -159,7 +165,7 @@ class StepJudge(Judge):
         """Which reasons not to send this are true."""
         steps = _of_steps(history)
         campaign = steps.campaign(row.campaign)
-        began = self.first.get((row.campaign, row.person), float("inf")) - CLOCK_SLACK - SEND_BY
+        began = self._began(row)
         theirs = [each for each in self._server.kept if each.person == row.person]
         stop_on = campaign.stop_on
         before = standing.get((row.campaign, row.person, row.previous))
@@ -173,8 +179,8 @@ class StepJudge(Judge):
             "replied": StopOn.REPLY in stop_on and any(each.at >= began for each in answers),
             "colleague": StopOn.COLLEAGUE in stop_on and any(others),
             "assigned": StopOn.ASSIGNED in stop_on and row.person in steps.were_assigned,
-            "thread_gone": row.person in self._server.gone | steps.said_sent | history.foreign
-            or (not self._server.habits.punctual and row.person in self._server.said_gone),
+            "thread_gone": row.person
+            in self._server.said_gone | steps.said_sent | history.foreign | history.lied_about,
             "restricted": row.person in steps.were_restricted,
             "suppressed": True,  # somebody may have been taken off the list since
             "step_before": before is not None and before.status in UNSENT,
@@ -194,6 +200,14 @@ class StepJudge(Judge):
         if row.status == "failed":
             found = {row.reason: row.tries >= TRIES}
         return found
+
+    def _began(self, row: Row) -> float:
+        """True time from which on what somebody writes may be an answer: of the first attempt of a
+        message to them, which may have been killed before it was written."""
+        (at,) = self._raw.execute(BEGAN, (row.campaign, row.person)).fetchone()
+        written = self.first.get((row.campaign, row.person), float("inf")) - SEND_BY
+        claimed = float("inf") if at is None else at - EPOCH - self._server.habits.skew
+        return min(written, claimed) - CLOCK_SLACK
 
     def _is_past(
         self,

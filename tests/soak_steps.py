@@ -132,6 +132,21 @@ def after_answers(
             yield f"{person} {_step(entry)}", at - min(times)
 
 
+def passed_over(
+    follow_ups: Sequence[FollowUp], doubtful: set[str], reasons: Mapping[str, set[str]]
+) -> Iterator[str]:
+    """Who has a follow-up that was due and is not sent, without a true reason. `doubtful`: people
+    who are named as in doubt; `reasons`: whom each may be true of."""
+    for each in follow_ups:
+        if each.status == "sent" or each.person in doubtful:
+            continue
+        is_true = each.person in reasons.get(each.reason, ())
+        if each.reason == "step_before":
+            is_true = each.before in ("skipped", "rejected", "failed", "cancelled")
+        if not is_true:
+            yield f"{each.person} {each.step} is {each.status} ({each.reason})"
+
+
 @dataclass(slots=True)
 class StepCampaign(Campaign):
     """One campaign with follow-ups, brought to its end through kills."""
@@ -248,7 +263,7 @@ class StepCampaign(Campaign):
             verdict.note({"too soon": set(too_soon(accepted))})
             verdict.note({"after an answer": {who for who, after in late if after > POLL}})
             verdict.within_a_poll += sum(AT_ONCE < after <= POLL for _, after in late)
-            verdict.note({"passed over": set(self._passed_over(follow_ups, doubtful, reasons))})
+            verdict.note({"passed over": set(passed_over(follow_ups, doubtful, reasons))})
             verdict.people += len(self.everyone)
             verdict.attempts += sum(len(each.attempts) for each in rows)
             verdict.accepted += len(accepted)
@@ -277,19 +292,3 @@ class StepCampaign(Campaign):
             "suppressed": listed | wrote,
             "thread_gone": self.settled,
         }
-
-    def _passed_over(
-        self,
-        follow_ups: Sequence[FollowUp],
-        doubtful: set[str],
-        reasons: Mapping[str, set[str]],
-    ) -> Iterator[str]:
-        """Who has a follow-up that was due and is not sent, without a true reason."""
-        for each in follow_ups:
-            if each.status == "sent" or each.person in doubtful:
-                continue
-            true = each.person in reasons.get(each.reason, ())
-            if each.reason == "step_before":
-                true = each.before in ("skipped", "rejected", "failed", "cancelled")
-            if not true:
-                yield f"{each.person} {each.step} is {each.status} ({each.reason})"

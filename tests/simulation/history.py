@@ -86,6 +86,8 @@ class History:
     per_minute: int | None = field(init=False)
     foreign: set[str] = field(default_factory=set)  # whom another ledger has written to
     lied_about: set[str] = field(default_factory=set)
+    were_restricted: set[str] = field(default_factory=set)  # whose threads let nothing be sent
+    withdrawn: set[tuple[str, str, str]] = field(default_factory=set)  # campaign, person, step
     marks: dict[str, tuple[str, str]] = field(default_factory=dict)  # key: campaign and person
     takeovers: int = 0
     done: int = 0  # runs that have ended by themselves

@@ -282,10 +282,15 @@ class StepJudge(Judge):
 
     def nothing_is_left(self, history: History) -> None:
         rows = self.rows()
-        in_doubt = {row.person for row in rows if row.status == "in_doubt"}
+        wait = {row.person for row in rows if row.status == "in_doubt"} | self._held()
         for row in rows:
-            if row.status == "sending" or (row.status in TO_COME and row.person not in in_doubt):
+            if row.status == "sending" or (row.status in TO_COME and row.person not in wait):
                 raise Broken(f"{row}, and a run has ended by itself")
+
+    def _held(self) -> set[str]:
+        """Who is on hold until a person has read what they wrote."""
+        asked = "SELECT recipient FROM hold WHERE until IS NULL"
+        return {id for (id,) in self._raw.execute(asked)}
 
     def at_the_end(self, history: History) -> None:
         """After a person's true word and another healthy run: everybody who should have been
@@ -295,11 +300,12 @@ class StepJudge(Judge):
         self._reasons(history, rows, at_the_end=True)
         standing = {row.place: row for row in rows}
         for_good = {row.person for row in rows if row.status == "in_doubt" and self._burnt(row)}
+        held = self._held()
         figures = history.world.figures
         for row in rows:
             if row.person in for_good and row.status in ("in_doubt", *TO_COME):
                 figures["for good: in doubt by a used up key, or behind such a one"] += 1
-            elif row.status in ("in_doubt", "sending", *TO_COME):
+            elif row.status in ("in_doubt", "sending", *(() if row.person in held else TO_COME)):
                 raise Broken(f"{row} at the end")
             which = "first" if row.step == "1" else "follow-up"
             reason = row.reason if row.status == "skipped" else ""

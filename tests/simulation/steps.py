@@ -112,15 +112,12 @@ class StepHistory(History):
 
     dismissed: set[str]
     were_assigned: set[str]
-    were_restricted: set[str]
     said_sent: set[str]
-    withdrawn: set[tuple[str, str, str]]  # campaign, person, step
 
     def __post_init__(self) -> None:
         self.luck = luck = random.Random(f"steps {self.seed}")
         self.world = World(luck, story=[] if self.verbose else None)
-        self.dismissed, self.were_assigned, self.were_restricted = set(), set(), set()
-        self.said_sent, self.withdrawn = set(), set()
+        self.dismissed, self.were_assigned, self.said_sent = set(), set(), set()
         self.skews = (0.0, -1800.0, -50.0, 300.0, 7200.0)  # set back: so long they wait longer
         people = [str(number) for number in range(1, luck.choice((1, 2, 3)) + 1)]
         self.api = "v2"
@@ -143,7 +140,6 @@ class StepHistory(History):
         kind = ("steps", len(people), len(self.campaigns), tuple(steps), stop_on)
         self.ledger = memory().start_with(kind, self._prepare)
         self.judge = StepJudge(self.server, self.marks, memory().raw)
-        self.server.judge = self.judge
         self.name_keys()
         if not forgets and luck.random() < 0.06:
             self._write_from_another_ledger()
@@ -152,6 +148,8 @@ class StepHistory(History):
     def name_keys(self) -> None:
         """Let the judge know whose keys are whose."""
         assert isinstance(self.judge, StepJudge)
+        assert isinstance(self.server, StepServer)
+        self.server.judge = self.judge
         for campaign in self.campaigns:
             for person in [*campaign.people, "9"]:
                 for step in ("1", *NAMES):

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import json
 import os
 import random
@@ -94,6 +95,7 @@ class Soak:
     beyond: int = 0  # runs whose files went beyond the plan
     campaigns: int = 0
     verdict: Verdict = field(default_factory=Verdict)
+    kind: type[Campaign] = field(default_factory=lambda: Campaign)
     begun: float = field(default_factory=time.monotonic)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -459,7 +461,7 @@ def one_after_another(soak: Soak, folder: Path, numbers: Iterator[int]) -> None:
         try:
             with sandbox(number, words) as api:
                 there = Project(project, api, soak.version, outputs)
-                Campaign(soak, number, there, luck).live(resend=resend)
+                soak.kind(soak, number, there, luck).live(resend=resend)
         except Exception:  # whatever it is, it is told and ends the soak
             with soak.lock:
                 soak.verdict.broken.append(f"soak-{number}: {traceback.format_exc()}")
@@ -472,8 +474,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--side-by-side", type=int, default=(os.cpu_count() or 1) + 1)
     parser.add_argument("--plans", action="store_true", help="hold campaigns to approved plans")
+    parser.add_argument("--steps", action="store_true", help="campaigns with follow-ups")
     asked = parser.parse_args()
+    if asked.plans and asked.steps:
+        parser.error("--plans and --steps are soaks of their own")
     soak = Soak(asked.version, asked.seed, asked.kills, asked.plans)
+    words = LIES
+    if asked.steps:
+        steps = importlib.import_module("tests.soak_steps")  # which needs this one
+        words = LIES | steps.STEP_LIES
+        soak.verdict, soak.kind = steps.StepVerdict(), steps.StepCampaign
     numbers = iter(range(1, 10**6))
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -489,8 +499,9 @@ def main() -> int:
         sys.stdout.write(told + "\n")
     for name, people in soak.verdict.found.items():
         if people:
-            sys.stdout.write(f"{name} ({LIES[name]}): {', '.join(sorted(people))}\n")
-    again = f"python -m tests.soak --version {soak.version} --kills {soak.goal} --seed {soak.seed}"
+            sys.stdout.write(f"{name} ({words[name]}): {', '.join(sorted(people))}\n")
+    what = f"{'--steps ' if asked.steps else ''}--version {soak.version}"
+    again = f"python -m tests.soak {what} --kills {soak.goal} --seed {soak.seed}"
     again += " --plans" * soak.plans
     sys.stdout.write(f"{soak.line()}; {again}\n")
     return 0 if soak.verdict.good else 1

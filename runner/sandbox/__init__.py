@@ -38,7 +38,8 @@ The list
     ``thread_id``, ``content`` as it was posted, ``key`` (Idempotency-Key or None) and ``person``
     (platform id). With ``record`` each entry is on file, a JSON line with ``body`` and
     ``unconfirmed`` beside them, before the answer goes out; a sandbox given the file of an earlier
-    one goes on from it, keys included. ``GET /sandbox/tally`` and ``/sandbox/requests`` count.
+    one goes on from it, keys included. ``GET /sandbox/tally`` and ``/sandbox/requests`` count, and
+    ``GET /sandbox/received`` says when who wrote: ``at`` and ``person``.
 
 While it runs
     ``POST /sandbox/faults`` {"faults": [...]} puts other fault rules in force, ``POST
@@ -50,8 +51,9 @@ While it runs
     {"people": [{"platformId", "username", "name", "accountStatus", "onX", "contact", "assigned",
     "status", "tags"}]} says who is behind ids (``people`` of ``Options`` from the start): two with
     one username are a handle that was given to another.
-    ``POST /sandbox/thread`` {"id", "archived", "assigned"} changes a thread, and ``GET
-    /sandbox/tags`` says which tags people have. ``POST /sandbox/act``
+    ``POST /sandbox/thread`` {"id", "archived", "assigned", "restrictions"} changes a thread:
+    nothing can be sent in one with the restriction ``message:send``; ``GET /sandbox/tags`` says
+    which tags people have. ``POST /sandbox/act``
     {"accountLinkId", "platformId", "react": "👍"} lets a person or a colleague act at once (see
     ACTS), ``POST /sandbox/answers`` says who answers from now on, as the file of ``--people`` does,
     and ``POST /sandbox/feed`` {"delay": 5} gives the events other settings (see FeedSettings).

@@ -122,6 +122,10 @@ def add_routes(app: web.Application, service: Service) -> None:
     async def accepted(request: web.Request) -> web.Response:
         return web.json_response(service.store.accepted)
 
+    async def received(request: web.Request) -> web.Response:
+        told = [{"at": at, "person": person} for at, person in service.store.received]
+        return web.json_response(told)
+
     async def tally(request: web.Request) -> web.Response:
         return web.json_response(service.store.tally())
 
@@ -173,6 +177,10 @@ def add_routes(app: web.Application, service: Service) -> None:
             raise ValueError(f"no thread {thread_id!r}")
         found.archived = bool(value.get("archived", found.archived))
         found.assigned = bool(value.get("assigned", found.assigned))
+        restrictions = value.get("restrictions", found.restrictions)
+        if not _is_texts(restrictions):
+            raise ValueError("restrictions must be a list of strings")
+        found.restrictions = restrictions
         return web.json_response({"threadId": thread_id})
 
     async def people(request: web.Request) -> web.Response:
@@ -212,6 +220,7 @@ def add_routes(app: web.Application, service: Service) -> None:
 
     for method, path, handler in (
         ("GET", "accepted", accepted),
+        ("GET", "received", received),
         ("GET", "tally", tally),
         ("GET", "requests", requests),
         ("POST", "faults", faults),

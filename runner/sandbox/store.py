@@ -82,6 +82,7 @@ class Thread:
     messages: list[Message] = field(default_factory=list)
     archived: bool = False
     assigned: bool = False
+    restrictions: list[str] = field(default_factory=list)
     accepted: int = 0
 
     @property

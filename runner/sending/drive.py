@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from runner.ledger.campaigns import brakes
-from runner.ledger.messages import in_doubt, orphans, usage
+from runner.ledger.messages import in_doubt, orphans, queue, usage
 from runner.ledger.rehearsals import is_rehearsal
 from runner.restored_pacer import restore_pacer
 from runner.sending.dispatcher import Dispatcher
@@ -30,20 +30,38 @@ async def drive_lane(lane: Lane, *, sends: bool = True) -> None:
     _release_senders(lane)
     _record_stops(lane)
     async with replies_read(lane):
-        settling = asyncio.create_task(Reconciler(lane).run(), name="reconcile")
-        try:
-            if sends:
-                await Dispatcher(lane).run()
-            lane.in_flight.is_dispatched = True
-            lane.notify()
-            await settling
-        finally:
-            settling.cancel()
-            await asyncio.gather(settling, return_exceptions=True)
+        reconciler = Reconciler(lane)
+        await _send_and_settle(lane, reconciler, sends=sends)
+        while sends and reconciler.settled_late and _has_become_due(lane):
+            await _send_and_settle(lane, reconciler, sends=True)
     if lane.stops.error is not None:
         raise lane.stops.error
     _record_stops(lane)
     _record_gaps(lane)
+
+
+async def _send_and_settle(lane: Lane, reconciler: Reconciler, *, sends: bool) -> None:
+    """Settle what is in doubt and send what is queued, until nothing is due."""
+    lane.in_flight.is_dispatched = reconciler.settled_late = False
+    settling = asyncio.create_task(reconciler.run(), name="reconcile")
+    try:
+        if sends:
+            await Dispatcher(lane).run()
+        lane.in_flight.is_dispatched = True
+        lane.notify()
+        await settling
+    finally:
+        settling.cancel()
+        await asyncio.gather(settling, return_exceptions=True)
+
+
+def _has_become_due(lane: Lane) -> bool:
+    """Return whether something can be sent that waited for a doubt which was settled after the
+    last message was sent: by a look-up, once its key was too old to be repeated."""
+    if lane.stops.is_ending or lane.limit.left == 0:
+        return False
+    waiting = lane.ledger.read(queue.waiting, lane.stops.running, lane.only, lane.id)
+    return any(each.sender in lane.pacer.senders.keys() - lane.stops.senders for each in waiting)
 
 
 def _release_senders(lane: Lane) -> None:

@@ -28,16 +28,19 @@ def acts(project: Project, id: str, **act: object) -> None:
 
 
 def test_each_step_goes_once_and_only_to_those_who_have_not_answered(project: Project) -> None:
-    ids = people(4)
+    ids = people(5)
     project.write(ids, more=AT_ONCE)
     running = project.start(project.campaign, "--yes")
-    until(lambda: len(project.api.accepted) == 4, "the first messages")
+    until(lambda: len(project.api.accepted) == 5, "the first messages")
+    [thread] = [each["thread_id"] for each in project.api.accepted if each["person"] == ids[4]]
+    project.api.ask("thread", {"id": thread, "restrictions": ["message:send"]})
     acts(project, ids[0], write="Sounds good")
     acts(project, ids[1], react="👍")
     acts(project, ids[2], colleague="Let me take this one")
     done = running.wait()
     assert done.code == 0, done.all
-    assert Counter(project.api.recipients) == {ids[0]: 1, ids[1]: 3, ids[2]: 1, ids[3]: 3}
+    counts = Counter(project.api.recipients)
+    assert [counts[id] for id in ids] == [1, 3, 1, 3, 1]
     rows = {(each["recipient"], each["step"]): each for each in project.exported()}
     assert [rows[ids[3], step]["status"] for step in ("1", "nudge", "last")] == ["sent"] * 3
     assert (
@@ -47,6 +50,8 @@ def test_each_step_goes_once_and_only_to_those_who_have_not_answered(project: Pr
     )
     assert rows[ids[2], "nudge"]["reason"].startswith("colleague: ")
     assert rows[ids[2], "last"]["reason"].startswith("colleague: ")
+    assert rows[ids[4], "nudge"]["reason"].startswith("restricted: ")
+    assert rows[ids[4], "last"]["reason"].startswith("restricted: ")
 
 
 def test_weeks_of_follow_ups_are_rehearsed_in_seconds(project: Project) -> None:

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from runner.ledger.campaigns import bound_team
+from runner.ledger import lanes
+from runner.ledger.campaigns import bound_team, registry
 from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.copies import staleness
+from runner.ledger.copies.staleness import ProgressMarks
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import follow_up_claims, outcomes, plans, replies
 from runner.ledger.messages.late_skips import LateSkip, skip_late
@@ -187,3 +190,20 @@ def test_a_new_step_is_counted_for_those_who_would_get_it(
     assert found.steps["more"].added == (0 if has_answered else 1)
     assert found.steps["more"].skipped == ({"replied": 1} if has_answered else {})
     assert stands(ledger)["more"] == ((S.SKIPPED, "replied") if has_answered else (S.WAITING, ""))
+
+
+@pytest.mark.parametrize(("accepted_at", "in_doubt"), [(160.0, []), (162.0, ["nudge"])])
+def test_a_follow_up_that_was_not_due_when_an_old_copy_was_accepted_is_not_in_doubt(
+    ledger: Ledger, row: CampaignRow, accepted_at: float, in_doubt: list[str]
+) -> None:
+    """Due at 161: before that no lost run has sent it, and its thread shows whether one has."""
+    plan(ledger, row)
+    send(ledger, rows_of(ledger)["1"])
+    run = ledger.write(lanes.begin_run, accepted_at, "test")
+    ledger.write(staleness.accept, ProgressMarks(9, 9, (row.name,)), (), accepted_at)
+    bound = ledger.read(registry.find_campaign, row.name)
+    assert bound is not None
+    ledger.write(staleness.presume, bound, "v2", ORIGIN, run)
+    found = stands(ledger)
+    assert [step for step, (status, _) in found.items() if status == S.IN_DOUBT] == in_doubt
+    assert found["last"] == (S.WAITING, "")

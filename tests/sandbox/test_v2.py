@@ -319,3 +319,18 @@ async def test_archived_threads_are_in_their_folder_alone(api: Client) -> None:
         return len((await api.v2("GET", "/threads", query=query)).json["data"])
 
     assert [await found(each) for each in ("inbox", "archived", "all")] == [0, 1, 1]
+
+
+async def test_nothing_is_sent_in_a_thread_whose_restrictions_forbid_it(api: Client) -> None:
+    sent = await api.send()
+    id = sent.json["thread"]["id"]
+    to_thread = {"type": "thread", "threadId": id}
+    await api.control("POST", "thread", {"id": id, "restrictions": ["message:react"]})
+    assert (await api.send(target=to_thread)).status == 201
+    await api.control("POST", "thread", {"id": id, "restrictions": ["message:send"]})
+    assert (await api.v2("GET", f"/threads/{id}")).json["restrictions"] == ["message:send"]
+    for target in (to_thread, None):
+        refused = await (api.send(target=target) if target else api.send())
+        assert (refused.status, refused.code) == (422, "threadRestricted")
+    await api.control("POST", "thread", {"id": id, "restrictions": []})
+    assert (await api.send(target=to_thread)).status == 201

@@ -157,7 +157,7 @@ def between(history: History) -> None:
 
 def meanwhile(history: History, over: bool) -> Callable[[Process], None]:
     """What comes upon a run at one of its steps. `over`: it has itself taken a lane over."""
-    luck, act = history.luck, Act(history)
+    luck, act = history.luck, history.act()
 
     def freeze(process: Process) -> None:
         seconds = luck.choice((0.5, 4.0, 6.0, 130.0, KEY_LIFE + 100.0))

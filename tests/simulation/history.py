@@ -88,8 +88,11 @@ class History:
     foreign: set[str] = field(default_factory=set)  # whom another ledger has written to
     lied_about: set[str] = field(default_factory=set)
     taken_off: set[str] = field(default_factory=set)  # the do-not-contact list, by a person
+    were_restricted: set[str] = field(default_factory=set)  # whose threads let nothing be sent
+    withdrawn: set[tuple[str, str, str]] = field(default_factory=set)  # campaign, person, step
     marks: dict[str, tuple[str, str]] = field(default_factory=dict)  # key: campaign and person
     takeovers: int = 0
+    done: int = 0  # runs that have ended by themselves
     skews: tuple[float, ...] = (0.0, -7200.0, 7200.0, -50.0, 3500.0)  # to which a clock is set
     judge: Judge = field(init=False)
 
@@ -183,8 +186,11 @@ class History:
             for number in range(self.luck.choice((1, 2, 2, 3))):
                 if number:
                     self.between()
+                done, takeovers = self.done, self.takeovers
                 self.run_once(f"run {number + 1}", draw_weather(self.luck))
                 self.judge.at_rest(self)
+                if self.done > done and self.takeovers == takeovers:
+                    self.judge.after_done(self)
             self._end()
         except Broken as broken:
             raise Broken(f"{self.version} seed {self.seed}: {broken}") from None
@@ -208,8 +214,12 @@ class History:
         """What happens between two runs."""
         between(self)
 
+    def act(self) -> Act:
+        """A person at another terminal."""
+        return Act(self)
+
     def _say_everything(self) -> None:
-        Act(self).say_truth(everything=True)
+        self.act().say_truth(everything=True)
 
     def run_once(
         self, name: str, weather: Weather, *, calm: bool = False, over: bool = False
@@ -259,6 +269,9 @@ class History:
             if calm:
                 raise Broken(f"a healthy run ends with {type(error).__name__}: {error}") from error
             return
+        if not (lane.stops.lane or lane.stops.campaigns or lane.stops.senders):
+            self.done += 1
+            self.world.figures["ended by themselves"] += 1
         self.world.tell(process.name, f"ends: {lane.stops.lane or lane.stops.campaigns or 'done'}")
 
     def _lane(

@@ -143,6 +143,9 @@ class Judge:
         if attempts < len(taken) or not (unanswered or late):
             raise Broken(f"{about} and has {ids}, which no lost answer explains ({excuse})")
 
+    def after_done(self, history: History) -> None:
+        """After a run that has ended by itself, in whatever weather."""
+
     def after_health(self, history: History) -> None:
         """After a healthy run: nothing waits, but for somebody who is in doubt."""
         self.at_rest(history)

@@ -17,13 +17,13 @@ from tests.simulation.history import History, text_of
 from tests.simulation.judge import Broken
 from tests.simulation.ledger import memory
 from tests.simulation.server import Kept
+from tests.simulation.step_judge import StepJudge
 from tests.simulation.steps import (
     AFTER,
     NAMES,
     StepAct,
     StepCampaign,
     StepHistory,
-    StepJudge,
     StepServer,
 )
 from tests.simulation.world import EPOCH, World

@@ -100,8 +100,10 @@ class Server:
     events: list[Event] = field(default_factory=list)
     events_kept: int = 1000
     refuses_old: bool = False  # answers 400 to a place in the events that is no longer kept
+    said_gone: set[str] = field(default_factory=set)  # people whose thread was told not to be there
     gone: set[str] = field(default_factory=set)  # people whose thread was deleted
     assigned: set[str] = field(default_factory=set)
+    restricted: set[str] = field(default_factory=set)  # where nothing may be sent any more
     _coming: list[tuple[float, int, Happening]] = field(default_factory=list)
     _count: int = 0
 
@@ -156,6 +158,8 @@ class Server:
         person = _person(request)
         if person in self.gone and b"threadId" in request.body:
             self._refuse(request, at, (404, "threadNotFound", {}, {}))
+        elif person in self.restricted:
+            self._refuse(request, at, (422, "threadRestricted", {"capability": "message:send"}, {}))
         elif person in self.habits.unavailable or self._says(weather.refusal):
             self._refuse(request, at, _no(request.version, self.luck))
         elif request.version == "v2" and self._says(weather.slowed):

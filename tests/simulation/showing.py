@@ -218,6 +218,7 @@ def _events_v2(server: Server, params: dict[str, str]) -> tuple[int, Any]:
 def _thread_v2(server: Server, person: str) -> tuple[int, Any]:
     shown = _shown(server, person)
     if not shown or person in server.gone:
+        server.said_gone.add(person)
         return 404, _NO_THREAD
     syncing = not server.plain and server.luck.random() < server.habits.syncing
     last = shown[server.luck.randrange(len(shown))] if syncing else shown[-1]
@@ -229,7 +230,7 @@ def _thread_v2(server: Server, person: str) -> tuple[int, Any]:
         "contact": {"id": f"c{person}", "profiles": [{"platformId": person}]},
         "syncing": syncing,
         "assigneeId": "u1" if person in server.assigned else None,
-        "restrictions": [],
+        "restrictions": ["message:send"] if person in server.restricted else [],
         "lastMessage": {"id": last.id, "direction": direction, "createdAt": _stamp(server, last)},
     }
 

@@ -10,7 +10,6 @@ written after an answer that could be read as long before as replies are read, n
 from __future__ import annotations
 
 import heapq
-import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -33,32 +32,16 @@ from tests.pacing import sender
 from tests.simulation.acts import Act
 from tests.simulation.habits import KEY_LIFE, draw_habits
 from tests.simulation.history import Campaign, History, template_of, text_of
-from tests.simulation.judge import Broken, Judge
 from tests.simulation.ledger import ProcessLedger, memory
 from tests.simulation.server import LINK, Event, Kept, Request, Server
+from tests.simulation.step_judge import POLL, StepJudge
 from tests.simulation.wire import ORIGIN
 from tests.simulation.world import EPOCH, Process, World
 from tests.support import LANE, make_campaign, recipient
 
-POLL = 60.0
-"""Seconds between two readings of the replies."""
-
-AT_ONCE = 6.0
-"""Seconds after an answer could be read in which a follow-up may have left already: the thread is
-read that long before, and a second for the ways."""
-
 NAMES = ("a", "b", "c", "d", "e", "f")
 AFTER = (1.0, 30.0, 90.0, 300.0)
 STRANGERS = ("91", "92", "93")
-
-ROWS = """
-    SELECT message.recipient, message.step, message.previous, message.status, message.reason,
-           message.detail, message.id, campaign.name, message.attempts
-    FROM message JOIN campaign ON campaign.id = message.campaign ORDER BY message.id
-"""
-
-
-ON_HOLD = "SELECT recipient FROM hold WHERE until IS NULL"
 
 
 @dataclass(slots=True)
@@ -77,6 +60,7 @@ class StepServer(Server):
     """A server whose people answer."""
 
     answers: float = 0.0  # chance that a message is answered
+    judge: StepJudge | None = None  # told of refusals
     words: tuple[str, ...] = ("Sounds good", "Sounds good", "Who are you?", "stop")
 
     def _accept(self, request: Request, at: float, id: str) -> Kept:
@@ -85,6 +69,18 @@ class StepServer(Server):
             wait = self.luck.choice((0.0, 0.0, 0.3, 5.0, 70.0, 300.0))
             self.later(at + wait, partial(self.write, kept.person))
         return kept
+
+    def _refuse(
+        self,
+        request: Request,
+        at: float,
+        refusal: tuple[int, str, dict[str, Any], dict[str, str]],
+        *,
+        uses_key: bool = True,
+    ) -> None:
+        if refusal[0] != 429 and self.judge is not None:
+            self.judge.refuse(request.mark)
+        Server._refuse(self, request, at, refusal, uses_key=uses_key)
 
     def write(self, person: str, at: float) -> None:
         """Somebody writes to us."""
@@ -111,138 +107,6 @@ class _Happening:
         self._happen(at)
 
 
-class StepJudge(Judge):
-    """Judges follow-ups by the server's list."""
-
-    def __init__(self, server: Server, marks: dict[str, tuple[str, str]], raw: Any) -> None:
-        super().__init__(server, marks, raw)
-        self.steps: dict[str, str] = {}  # key: step
-        self.since: dict[str, float] = {}  # mark of a written follow-up: its `after` then
-
-    def taken(self, campaign: str, person: str, step: str) -> list[Kept]:
-        """The server's list of one step's messages to one person."""
-        found = self.accepted(campaign, person)
-        return [each for each in found if self.steps[each.mark] == step]
-
-    def at_write(self, history: History, mark: str) -> None:
-        campaign, person = self._marks[mark]
-        step = self.steps[mark]
-        rows = self._raw.execute(
-            "SELECT message.status, message.after FROM message JOIN campaign ON "
-            "campaign.id = message.campaign WHERE name = ? AND recipient = ? AND step = ?",
-            (campaign, person, step),
-        ).fetchall()
-        [(status, after)] = rows
-        if step != "1":
-            self.since.setdefault(mark, after)
-        if status == "sent" and not history.takeovers:
-            raise Broken(f"{campaign}: {person} is written {step}, which is already sent")
-
-    def at_rest(self, history: History) -> None:
-        self._server.advance()
-        rows = self._raw.execute(ROWS).fetchall()
-        for person, step, _, status, reason, detail, _, name, _ in rows:
-            taken = self.taken(name, person, step)
-            about = f"{name}: step {step} of {person} is {status} ({reason}: {detail})"
-            if len(taken) > 1:
-                raise Broken(f"{about}, and they have it {len(taken)} times")
-            if taken and status not in ("sent", "in_doubt", "sending"):
-                raise Broken(f"{about}, but the server has {taken[0].id}")
-            if status == "sent" and not taken:
-                raise Broken(f"{about}, but the server has no message")
-            if status in ("rejected", "failed", "skipped", "cancelled") and not reason:
-                raise Broken(f"{about}, and nobody is told why")
-            if status == "skipped":
-                self._is_true(history, person, step, reason, about)
-        for campaign in history.campaigns:
-            for person in {row[0] for row in rows}:
-                self._in_order(history, campaign, person)
-
-    def _is_true(self, history: History, person: str, step: str, reason: str, about: str) -> None:
-        """A reason is true."""
-        assert isinstance(history, StepHistory)
-        kept = [each for each in self._server.kept if each.person == person]
-        true = {
-            "replied": any(each.inbound for each in kept),
-            "colleague": any(each.origin == "internal" for each in kept),
-            "assigned": person in history.were_assigned,
-            "thread_gone": person in self._server.gone or person in history.said_sent,
-        }
-        if not true.get(reason, True):
-            raise Broken(f"{about}, which is not true")
-
-    def _in_order(self, history: History, campaign: Campaign, person: str) -> None:
-        """No follow-up too soon after what went before, nor after an answer."""
-        assert isinstance(history, StepHistory)
-        ours = sorted(self.accepted(campaign.name, person), key=lambda each: each.at)
-        for before, kept in itertools.pairwise(ours):
-            step = self.steps[kept.mark]
-            if kept.written < before.at + self.since[kept.mark] - 2.5:
-                raise Broken(
-                    f"{person} gets {step} {kept.written - before.at:.1f} s after "
-                    f"{self.steps[before.mark]}, not {self.since[kept.mark]:.0f}"
-                )
-        if StopOn.REPLY not in campaign.stop_on:  # type: ignore[attr-defined]
-            return
-        first = min((each.at for each in ours), default=0.0)
-        for kept in ours:
-            if self.steps[kept.mark] == "1":
-                continue
-            for each in self._server.kept:
-                is_answer = each.inbound and each.person == person and each.at >= first
-                if is_answer and each.id not in history.dismissed:
-                    late = kept.written - each.shows_at
-                    if late > POLL:
-                        raise Broken(f"{person} gets {kept.id} {late:.1f} s after {each.id}")
-                    if late > AT_ONCE:
-                        history.world.figures["within a poll"] += 1
-                    elif late > 0:
-                        history.world.figures["at once"] += 1
-
-    def after_health(self, history: History) -> None:
-        """A doubt may be settled only when nothing else was left to wait for: what it held up is
-        then for the next run."""
-        self.at_rest(history)
-
-    def _nothing_is_left(self) -> None:
-        rows = self._raw.execute(ROWS).fetchall()
-        in_doubt = {row[0] for row in rows if row[3] == "in_doubt"}
-        in_doubt |= {id for (id,) in self._raw.execute(ON_HOLD)}
-        for person, step, _, status, reason, detail, _, name, _ in rows:
-            if status == "sending" or (status in ("queued", "waiting") and person not in in_doubt):
-                raise Broken(
-                    f"{name}: step {step} of {person} is left {status} ({reason}: {detail}) by a "
-                    "healthy run"
-                )
-
-    def at_the_end(self, history: History) -> None:
-        self.at_rest(history)
-        self._nothing_is_left()
-        assert isinstance(history, StepHistory)
-        figures = history.world.figures
-        for _, step, _, status, reason, *_ in self._raw.execute(ROWS).fetchall():
-            which = "first" if step == "1" else "follow-up"
-            figures[f"{which} {status} {reason if status == 'skipped' else ''}".rstrip()] += 1
-        steps = history.campaigns[0]
-        assert isinstance(steps, StepCampaign)
-        have = {(row[0], row[1]) for row in self._raw.execute(ROWS) if row[7] == steps.name}
-        for person in steps.people:
-            if (person, "1") in have and not {(person, name) for name, _ in steps.steps} <= have:
-                self._is_past(history, person, {step for who, step in have if who == person})
-        self._limits(history)
-
-    def _is_past(self, history: History, person: str, have: set[str]) -> None:
-        """Who has no row of a step is past it, or does not get the first message."""
-        sent = [self.steps[each.mark] for each in self.accepted("spring", person)]
-        (first,) = self._raw.execute(
-            "SELECT status FROM message JOIN campaign ON campaign.id = campaign "
-            "WHERE recipient = ? AND step = '1' AND name = 'spring'",
-            (person,),
-        ).fetchone()
-        if first in ("sent", "in_doubt") and len(sent) < 2:
-            raise Broken(f"{person} has {sorted(have)} alone, and is past nothing")
-
-
 class StepHistory(History):
     """Everything of one history with follow-ups."""
 
@@ -254,12 +118,15 @@ class StepHistory(History):
         self.luck = luck = random.Random(f"steps {self.seed}")
         self.world = World(luck, story=[] if self.verbose else None)
         self.dismissed, self.were_assigned, self.said_sent = set(), set(), set()
-        self.skews = (0.0, -300.0, -50.0, 300.0, 7200.0)  # set back: so long they wait longer
+        self.skews = (0.0, -1800.0, -50.0, 300.0, 7200.0)  # set back: so long they wait longer
         people = [str(number) for number in range(1, luck.choice((1, 2, 3)) + 1)]
         self.api = "v2"
         self.absent = luck.choice(("hold", "hold", "resend"))
         self.per_minute = luck.choice((None, None, None, luck.randrange(20, 60)))
-        habits = draw_habits(luck, people, False, punctual=True)
+        forgets = luck.random() < 0.1
+        habits = draw_habits(luck, people, forgets, punctual=luck.random() < 0.8)
+        if not habits.punctual:  # but in the end, as a follow-up waits for what goes before it
+            habits.shows_after, habits.never_shows = luck.choice((200.0, 1000.0)), 0.0
         self.server = StepServer(self.world, habits, random.Random(luck.random()))
         self.server.answers = luck.choice((0.0, 0.1, 0.3, 0.6))
         self.server.events_kept = luck.choice((6, 1000))
@@ -274,11 +141,15 @@ class StepHistory(History):
         self.ledger = memory().start_with(kind, self._prepare)
         self.judge = StepJudge(self.server, self.marks, memory().raw)
         self.name_keys()
+        if not forgets and luck.random() < 0.06:
+            self._write_from_another_ledger()
         self._write_before()
 
     def name_keys(self) -> None:
         """Let the judge know whose keys are whose."""
         assert isinstance(self.judge, StepJudge)
+        assert isinstance(self.server, StepServer)
+        self.server.judge = self.judge
         for campaign in self.campaigns:
             for person in [*campaign.people, "9"]:
                 for step in ("1", *NAMES):
@@ -324,6 +195,13 @@ class StepHistory(History):
             stop_on = stop_on_text(campaign.stop_on) if steps else ""
             writer.finish(self._fingerprint(campaign, suppressed), 1.0, names[1:], stop_on)
 
+    def campaign(self, name: str) -> StepCampaign:
+        (found,) = (each for each in self.with_steps() if each.name == name)
+        return found
+
+    def with_steps(self) -> list[StepCampaign]:
+        return [each for each in self.campaigns if isinstance(each, StepCampaign)]
+
     def _lane(
         self,
         process: Process,
@@ -347,8 +225,8 @@ class StepHistory(History):
     def between(self) -> None:
         between(self)
 
-    def _say_everything(self) -> None:
-        StepAct(self).say_truth(everything=True)
+    def act(self) -> StepAct:
+        return StepAct(self)
 
 
 class StepAct(Act):
@@ -386,8 +264,8 @@ class StepAct(Act):
         row = self.history.ledger.read(registry.find_campaign, "spring")
         assert row is not None
         if self.history.ledger.write(replies.dismiss, row.id, [person]):
-            kept = self.history.server.kept
-            self.history.dismissed |= {e.id for e in kept if e.inbound and e.person == person}
+            asked = "SELECT message_id FROM inbound WHERE kind = 'dismissed'"
+            self.history.dismissed |= {id for (id,) in memory().raw.execute(asked)}
             self._tell(f"says that {person} has not answered")
 
     def assign(self) -> None:
@@ -417,7 +295,20 @@ class StepAct(Act):
         assert isinstance(server, StepServer)
         server.write(self.luck.choice(self.history.campaigns[0].people), self.history.world.now)
 
-    def say_truth(self, *, everything: bool = False) -> None:
+    def restrict(self) -> None:
+        """The platform lets nothing more be sent in a thread, or lets it again."""
+        person = self.luck.choice(self.history.campaigns[0].people)
+        self.history.server.restricted ^= {person}
+        self.history.were_restricted |= {person}
+        self._tell(f"restricted: {sorted(self.history.server.restricted)}")
+
+    def withdraw(self) -> None:
+        super().withdraw()
+        assert isinstance(self.history.judge, StepJudge)
+        cancelled = (row for row in self.history.judge.rows() if row.status == "cancelled")
+        self.history.withdrawn |= {row.place for row in cancelled}
+
+    def _say(self, wanted: Callable[[], bool], *, lie: bool) -> None:
         history = self.history
         assert isinstance(history.judge, StepJudge)
         history.server.advance()
@@ -428,21 +319,24 @@ class StepAct(Act):
                 person, step = doubt.recipient.id, history.judge.steps[doubt.key]
                 sent = bool(history.judge.taken(campaign.name, person, step))
                 busy = history.server.busy_with(doubt.key) and not sent
-                if busy or not (everything or self.luck.random() < 0.7):
+                if (busy and not lie) or not wanted():
                     continue
-                if sent:
+                if lie:
+                    history.lied_about.add(person)
+                if sent is not lie:
                     history.said_sent.add(person)
-                self._word(doubt, sent)
-                self._tell(f"says of {person}, step {step}: sent is {sent}")
+                self._word(doubt, sent is not lie)
+                self._tell(f"says of {person}, step {step}: sent is {sent is not lie}")
 
 
 def between(history: StepHistory) -> None:
     """What happens between two runs: time passes, and persons act."""
-    luck, act = history.luck, StepAct(history)
+    luck, act = history.luck, history.act()
     history.world.now += luck.choice((0.0, 1.0, 60.0, 200.0, 3000.0, KEY_LIFE - 60.0, 700000.0))
     choices: list[tuple[float, Callable[[], None]]] = [
         (0.3, act.retry),
         (0.3, act.say_truth),
+        (0.04, act.lie),
         (0.5, act.edit_steps),
         (0.12, act.edit),
         (0.12, act.change_people),
@@ -451,7 +345,9 @@ def between(history: StepHistory) -> None:
         (0.04, act.withdraw),
         (0.08, act.write_by_hand),
         (0.08, act.assign),
+        (0.06, act.restrict),
         (0.06, act.delete_thread),
+        (0.06, act.change_policy),
         (0.2, act.strangers_write),
         (0.2, act.somebody_writes),
         (0.1, act.dismiss),

@@ -13,13 +13,14 @@ from yarl import URL
 
 from runner.channels import responses
 from runner.ledger.messages import queue, replies
-from runner.message.follow_up import judge_thread
+from runner.message.follow_up import StopOn, judge_thread
 from runner.message.outcome import InDoubt
 from runner.sending.inbox import follow_up_check
 from runner.sending.inbox.follow_up_check import RETRY_AFTER
-from tests.simulation.habits import Habits, Weather
-from tests.simulation.server import Kept, Request
-from tests.simulation.steps import POLL, StepCampaign, StepHistory, StepServer
+from tests.simulation.habits import KEY_LIFE, Habits, Weather
+from tests.simulation.server import Kept, Reply, Request
+from tests.simulation.step_judge import POLL
+from tests.simulation.steps import StepCampaign, StepHistory, StepServer
 from tests.simulation.wire import SimulatedWire
 
 Get = Callable[[SimulatedWire, str], Any]
@@ -42,7 +43,7 @@ def history(people: int = 1, *steps: tuple[str, float]) -> StepHistory:
     campaign = found.campaigns[0]
     assert isinstance(campaign, StepCampaign)
     campaign.people = [str(number) for number in range(1, people + 1)]
-    campaign.steps = list(steps or (("a", 100.0),))
+    campaign.steps, campaign.stop_on = list(steps or (("a", 100.0),)), tuple(StopOn)
     del found.campaigns[1:]
     found.name_keys()
     return found
@@ -184,3 +185,22 @@ def test_a_dismissed_answer_that_ends_the_thread_holds_nothing_up() -> None:
     of.ledger.write(replies.dismiss, 1, ["1"])
     run(of)
     assert len(of.judge.accepted("spring", "1")) == 2
+
+
+def test_what_a_late_look_up_sets_free_goes_in_the_same_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Repeats of one are given up, and their key is too old by the time that all else is sent: what
+    a look-up proves then may go."""
+    of = history(2, ("a", KEY_LIFE + 500.0))
+    real = StepServer._arrive
+
+    def unheard(self: StepServer, request: Request, at: float) -> None:
+        real(self, request, at)
+        if b'"platformId":"1"' in request.body:
+            request.reply = Reply(0, b"", None)
+
+    monkeypatch.setattr(StepServer, "_arrive", unheard)
+    monkeypatch.setattr("runner.sending.reconciler.MOST_REPEATS", 1)
+    run(of)
+    assert [len(of.judge.accepted("spring", each)) for each in ("1", "2")] == [2, 2]

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, exists, func, insert, select
 
 from runner.ledger.locks import lock_claims
 from runner.ledger.schema import brake, message, note, run, set_note
-from runner.ledger.statements import Prepared, each_of
+from runner.ledger.statements import Prepared, each_of, given
 
 
 class BrakeKind(StrEnum):
@@ -101,10 +101,15 @@ def active(connection: Connection, campaigns: Collection[int]) -> dict[int, Brak
 
 def released_at(connection: Connection, campaign: int) -> float:
     """Return when a campaign went on last after something had stopped it (Unix s), 0 for never."""
-    wanted = select(func.max(brake.c.set_at)).where(
-        brake.c.campaign == campaign, brake.c.kind == BrakeKind.RELEASED
+    [(at,)] = _RELEASED_AT.rows(connection, campaign=campaign)
+    return at or 0.0
+
+
+_RELEASED_AT = Prepared(
+    lambda _: select(func.max(brake.c.set_at)).where(
+        brake.c.campaign == given("campaign"), brake.c.kind == BrakeKind.RELEASED.value
     )
-    return connection.execute(wanted).scalar() or 0.0
+)
 
 
 def stopped_senders(connection: Connection, senders: Collection[str]) -> dict[str, Brake]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Integer,
     Select,
@@ -30,7 +31,8 @@ from runner.ledger import erased
 from runner.ledger.campaigns.audit import CLI
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.erasure.erasure import erase_again
-from runner.ledger.schema import action, attempt, campaign, message, note, set_note
+from runner.ledger.messages.follow_ups import DUE_AT, IS_BEFORE, before_it
+from runner.ledger.schema import action, attempt, campaign, message, note, set_note, status_is
 from runner.ledger.statements import Prepared
 from runner.message.erased import NOBODY, ErasedPeople
 from runner.message.evidence import AttemptOutcome, Evidence
@@ -232,9 +234,22 @@ def accepted_at(connection: Connection, name: str) -> float | None:
     return float(json.loads(presumed)["at"]) if presumed else None
 
 
+def _was_to_come(at: float) -> ColumnElement[bool]:
+    """Return the condition that a follow-up was not due yet when a copy was accepted, after a
+    message that was sent before. Should a lost run have sent it all the same, by a shorter `after`:
+    its thread shows that before it goes, and it is skipped."""
+    return exists().where(
+        IS_BEFORE,
+        status_is(before_it, _S.SENT),
+        before_it.c.sent_at <= at,
+        at < DUE_AT,
+    )
+
+
 def presume(connection: Connection, row: CampaignRow, version: str, base_url: str, run: int) -> int:
     """Put in doubt what a run that an accepted copy does not know may have sent of a campaign: all
-    that is queued and was not in doubt for this reason before. Return how many.
+    that is queued and was not in doubt for this reason before, but for follow-ups that were due
+    only later. Return how many.
 
     Each gets an attempt of no known run, without a body, from the time that the campaign was first
     planned, so that look-ups know where to begin. The campaign must be bound.
@@ -242,7 +257,8 @@ def presume(connection: Connection, row: CampaignRow, version: str, base_url: st
     presumed = note(connection, _PRESUMED + row.name)
     if not presumed:
         return 0
-    since = float(json.loads(presumed)["since"])
+    note_of = json.loads(presumed)
+    since, accepted_at = float(note_of["since"]), float(note_of["at"])
     before = exists().where(attempt.c.message == message.c.id, attempt.c.body == b"")
     wanted = (
         select(
@@ -255,7 +271,12 @@ def presume(connection: Connection, row: CampaignRow, version: str, base_url: st
             message.c.sender,
             message.c.attempts,
         )
-        .where(message.c.campaign == row.id, message.c.status == _S.QUEUED, ~before)
+        .where(
+            message.c.campaign == row.id,
+            message.c.status == _S.QUEUED,
+            ~before,
+            ~_was_to_come(accepted_at),
+        )
         .order_by(message.c.id)
         .limit(PRESUMED_ROWS)
         .with_for_update()

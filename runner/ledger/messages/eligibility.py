@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
@@ -17,6 +15,7 @@ from runner.ledger.messages import holds
 from runner.ledger.messages.suppression import is_suppressed
 from runner.ledger.rehearsals import counts_for
 from runner.ledger.schema import message, status_is, suppression
+from runner.ledger.statements import given
 from runner.message.status import OPEN, MessageStatus
 
 _S = MessageStatus
@@ -48,14 +47,16 @@ def may_go() -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def barred_messages(campaigns: Collection[int]) -> CompoundSelect[tuple[int]]:
-    """Return the queued messages that may not go, and all to people with a hold: the opposite of
-    `may_go`, from the few that there are of each kind instead of message by message."""
+def barred_messages() -> CompoundSelect[tuple[int]]:
+    """Return the queued messages of `campaign` (to be given) that may not go, and all to people
+    with a hold: the opposite of `may_go`, from the few that there are of each kind instead of
+    message by message."""
     # SQLite, which has no figures of how long they are, would begin at the queue, the longest:
     # `+ 0` and the empty text hide its indexes.
-    queued_too = (message.c.campaign + 0).in_(campaigns), message.c.status.concat("") == "queued"
+    its = given("campaign")
+    queued_too = message.c.campaign + 0 == its, message.c.status.concat("") == "queued"
     each = (
-        (message.c.campaign.in_(campaigns), message.c.unplanned.is_(True), IS_QUEUED),
+        (message.c.campaign == its, message.c.unplanned.is_(True), IS_QUEUED),
         (message.c.recipient.in_(select(suppression.c.recipient)), is_suppressed(), *queued_too),
         (message.c.recipient.in_(holds.people()), *queued_too),
         (*OPEN_ELSEWHERE, *queued_too),

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     and_,
     exists,
     func,
@@ -103,10 +104,19 @@ _BARRED = Prepared(
 
 def before(connection: Connection, id: int) -> Before | None:
     """Return the message before a follow-up, None where that is not sent."""
+    found = _BEFORE.rows(connection, id=id)
+    if not found:
+        return None
+    [(message_id, thread, at, due_at, stop_on)] = found
+    dismissed = frozenset(id for (id,) in _DISMISSED.rows(connection, thread=thread))
+    return Before(message_id or "", thread or "", at, due_at, stop_on_of(stop_on), dismissed)
+
+
+def _before() -> Select[Any]:
     tried = attempt.c.message == before_it.c.id, attempt.c.outcome.in_(MAY_HAVE_SENT)
     began = select(func.min(attempt.c.server_at)).where(*tried).scalar_subquery()
     last = select(func.max(attempt.c.server_at)).where(*tried).scalar_subquery()
-    row = connection.execute(
+    return (
         select(
             before_it.c.message_id,
             before_it.c.thread_id,
@@ -116,22 +126,26 @@ def before(connection: Connection, id: int) -> Before | None:
         )
         .join(before_it, IS_BEFORE)
         .join(campaign, campaign.c.id == message.c.campaign)
-        .where(message.c.id == id, before_it.c.status == _S.SENT)
-    ).one_or_none()
-    if row is None:
-        return None
-    message_id, thread, at, due_at, stop_on = row
-    no_reply = select(inbound.c.message_id).where(
-        inbound.c.thread_id == thread, inbound.c.kind == "dismissed"
+        .where(message.c.id == given("id"), status_is(before_it, _S.SENT))
     )
-    dismissed = frozenset(connection.execute(no_reply).scalars())
-    return Before(message_id or "", thread or "", at, due_at, stop_on_of(stop_on), dismissed)
+
+
+_BEFORE = Prepared(lambda _: _before())
+_DISMISSED = Prepared(
+    lambda _: select(inbound.c.message_id).where(
+        inbound.c.thread_id == given("thread"), inbound.c.kind == literal_column("'dismissed'")
+    )
+)
 
 
 def has_answered(connection: Connection, id: int) -> bool:
     """Return whether the person of a message has answered any of its campaign."""
-    wanted = select(message.c.id).where(message.c.id == id, _HAS_ANSWERED)
-    return connection.execute(wanted).first() is not None
+    return bool(_ANSWERED.rows(connection, id=id))
+
+
+_ANSWERED = Prepared(
+    lambda _: select(message.c.id).where(message.c.id == given("id"), _HAS_ANSWERED)
+)
 
 
 def put_off(connection: Connection, id: int, until: float, why: str) -> None:

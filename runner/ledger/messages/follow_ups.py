@@ -7,12 +7,14 @@ in which the message before has moved. Those of erased people stay as they are.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     and_,
     bindparam,
     case,
@@ -24,6 +26,7 @@ from sqlalchemy import (
 
 from runner.ledger import erased
 from runner.ledger.schema import campaign, inbound, message
+from runner.ledger.statements import Prepared, bound, each_of, given
 from runner.message.erased import is_placeholder
 from runner.message.follow_up import ENDS, StopOn
 from runner.message.status import OPEN, MessageStatus, SkipReason
@@ -94,40 +97,46 @@ def is_followed(*statuses: MessageStatus) -> ColumnElement[bool]:
 def follow(connection: Connection, these: ColumnElement[bool]) -> None:
     """Let the follow-ups among these messages stand as the ones before them do, and those after
     them in turn."""
-    moved = _follow_once(connection, these)
-    while moved:
-        after: list[int] = []
-        for start in range(0, len(moved), AT_ONCE):
-            part = before_it.c.id.in_(moved[start : start + AT_ONCE])
-            after += _follow_once(connection, part)
-        moved = after
+    rows = connection.execute(_out_of_step(these)).all()
+    follow_after(connection, _move(connection, [tuple(row) for row in rows]))
 
 
 def follow_after(connection: Connection, ids: Sequence[int]) -> None:
-    """Let what comes after these messages stand as they do now."""
-    for start in range(0, len(ids), AT_ONCE):
-        follow(connection, before_it.c.id.in_(ids[start : start + AT_ONCE]))
+    """Let what comes after these messages stand as they do now, and what comes after that."""
+    while ids:
+        rows = _OUT_OF_STEP_AFTER.rows(connection, ids=json.dumps([*ids]))
+        ids = _move(connection, rows)
 
 
-def _follow_once(connection: Connection, these: ColumnElement[bool]) -> list[int]:
-    """Move those that stand otherwise than the ones before them, and return which they are."""
+def _out_of_step(these: ColumnElement[bool]) -> Select[Any]:
+    """Select the follow-ups among these that stand otherwise than the messages before them."""
     reason = case((before_it.c.previous != "", before_it.c.reason), else_="")
     before = before_it.c.status, reason, before_it.c.detail, DUE_AT.label("due_at")
-    rows = connection.execute(
+    return (
         select(message.c.id, *before)
         .join(before_it, IS_BEFORE)
         .where(these, message.c.previous != "", _OUT_OF_STEP, ~erased.is_erased())
         .order_by(message.c.id)
-    ).all()
+    )
+
+
+def _move(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[int]:
+    """Move follow-ups as the messages before them stand, and return which they are."""
     if rows:
-        values: dict[str, Any] = {
-            name: bindparam(name) for name in ("status", "reason", "detail", "not_before")
-        }
-        connection.execute(
-            update(message).where(message.c.id == bindparam("_id")).values(values),
-            [{"_id": id, **_stands(*before)} for id, *before in rows],
-        )
-    return [row.id for row in rows]
+        _FOLLOW.run_many(connection, [{"_id": id, **_stands(*before)} for id, *before in rows])
+    return [id for id, *_ in rows]
+
+
+_OUT_OF_STEP_AFTER = Prepared(
+    lambda database: _out_of_step(before_it.c.id.in_(each_of("ids", database)))
+)
+_FOLLOW = Prepared(
+    lambda _: (
+        update(message)
+        .where(message.c.id == given("_id"))
+        .values(bound("status", "reason", "detail", "not_before"))
+    )
+)
 
 
 def _stands(status: str, reason: str, detail: str, due_at: float | None) -> dict[str, Any]:

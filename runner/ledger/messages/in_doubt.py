@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import (
     LABEL_STYLE_TABLENAME_PLUS_COL,
+    Boolean,
     ColumnElement,
     Connection,
+    Select,
     exists,
     literal_column,
     select,
@@ -17,7 +21,8 @@ from sqlalchemy import (
 
 from runner.ledger.messages import holds
 from runner.ledger.messages.suppression import is_suppressed
-from runner.ledger.schema import attempt, message
+from runner.ledger.schema import attempt, message, status_is
+from runner.ledger.statements import Prepared, each_of, given, texts_of
 from runner.message.evidence import AttemptOutcome, Evidence
 from runner.message.outcome import KEY_REUSED, NOT_AS_ASKED, UNCONFIRMED
 from runner.message.plan import FIRST_STEP
@@ -84,30 +89,14 @@ def in_doubt(
     connection: Connection, campaigns: Collection[int], only: Collection[str] = ()
 ) -> list[Doubt]:
     """Return the messages in doubt, oldest first."""
-    unwanted = is_suppressed() | message.c.unplanned
-    wanted = (
-        # `message_id` would be a name for two columns: the message's id, and the API's for it.
-        select(
-            message.c.id.label("doubt"),
-            message,
-            attempt,
-            unwanted.label("unwanted"),
-            _is_first_use().label("first_use"),
-            holds.is_held_without_end().label("held_without_end"),
-            holds.held_until().label("held_until"),
-        )
-        .join(attempt, attempt.c.message == message.c.id)
-        .where(
-            message.c.campaign.in_(campaigns),
-            message.c.status == _S.IN_DOUBT,
-            attempt.c.outcome == AttemptOutcome.UNKNOWN,
-            *([message.c.recipient.in_(only)] if only else []),
-        )
-        .order_by(message.c.id, attempt.c.number)
-        .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
+    rows = _IN_DOUBT.run(
+        connection,
+        campaigns=json.dumps([*campaigns]),
+        any_one=not only,
+        only=json.dumps([*only]),
     )
     found: dict[int, Doubt] = {}
-    for row in connection.execute(wanted):
+    for row in rows:
         before = found.get(row.doubt)
         found[row.doubt] = Doubt(
             id=row.doubt,
@@ -130,7 +119,7 @@ def in_doubt(
             first_server_at=before.first_server_at if before else row.attempt_server_at,
             last_at=row.attempt_ended_at or row.attempt_started_at,
             numbers=(before.numbers if before else frozenset()) | {row.attempt_number},
-            unwanted=row.unwanted,
+            unwanted=bool(row.unwanted),
             held_until=math.inf if row.held_without_end else row.held_until or 0.0,
             asked_id=row.attempt_message_id or (before.asked_id if before else ""),
             foreign=row.attempt_reason == KEY_REUSED
@@ -143,6 +132,34 @@ def in_doubt(
             and (before is None or before.presumed),
         )
     return list(found.values())
+
+
+def _in_doubt(database: str) -> Select[Any]:
+    unwanted = is_suppressed() | message.c.unplanned
+    return (
+        # `message_id` would be a name for two columns: the message's id, and the API's for it.
+        select(
+            message.c.id.label("doubt"),
+            message,
+            attempt,
+            unwanted.label("unwanted"),
+            _is_first_use().label("first_use"),
+            holds.is_held_without_end().label("held_without_end"),
+            holds.held_until().label("held_until"),
+        )
+        .join(attempt, attempt.c.message == message.c.id)
+        .where(
+            message.c.campaign.in_(each_of("campaigns", database)),
+            status_is(message, _S.IN_DOUBT),
+            attempt.c.outcome == AttemptOutcome.UNKNOWN,
+            given("any_one", Boolean) | message.c.recipient.in_(texts_of("only", database)),
+        )
+        .order_by(message.c.id, attempt.c.number)
+        .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
+    )
+
+
+_IN_DOUBT = Prepared(_in_doubt)
 
 
 def is_taken(connection: Connection, message_id: str) -> bool:

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     Boolean,
     ColumnElement,
-    CompoundSelect,
     Connection,
     Select,
     case,
@@ -226,97 +225,107 @@ def waiting(
 ) -> list[SenderQueue]:
     """Return the queue of each sender, by campaign and zone; without messages on hold until a
     person releases them. `lane`: theirs, where replies have to be read before follow-ups."""
-    barred = barred_messages(campaigns)
-    if connection.execute(select(message.c.id).where(*_follow_ups(campaigns)).limit(1)).first():
-        return _waiting_one_by_one(connection, campaigns, only, barred, lane)
-    if only or connection.execute(barred.limit(1)).first():
-        return _waiting_one_by_one(connection, campaigns, only, barred)
     found: list[SenderQueue] = []
     for id in sorted(set(campaigns)):
-        sender = ""
-        while sender := _NEXT_SENDER.run(connection, campaign=id, after=sender).scalar_one():
-            queue = _QUEUE.run(connection, campaign=id, sender=sender).one()
-            if queue.zoned or not queue.due:
-                return _waiting_one_by_one(connection, campaigns, only, barred)
-            found.append(SenderQueue(sender, id, "", queue.messages, 0.0, queue.first, queue.last))
-    return sorted(found, key=lambda each: (each.sender, each.campaign))
+        found += _waiting(connection, id, only, lane)
+    return sorted(found, key=lambda each: (each.held, each.follows, each.sender, each.campaign))
 
 
-def _follow_ups(campaigns: Collection[int]) -> tuple[ColumnElement[bool], ...]:
-    return message.c.campaign.in_(campaigns), IS_QUEUED, IS_FOLLOW_UP
+def _waiting(
+    connection: Connection, id: int, only: Collection[str], lane: str
+) -> list[SenderQueue]:
+    if only or _FOLLOWS.rows(connection, campaign=id) or _BARRED.rows(connection, campaign=id):
+        return _waiting_one_by_one(connection, id, only, lane)
+    found: list[SenderQueue] = []
+    sender = ""
+    while sender := _NEXT_SENDER.run(connection, campaign=id, after=sender).scalar_one():
+        queue = _QUEUE.run(connection, campaign=id, sender=sender).one()
+        if queue.zoned or not queue.due:
+            return _waiting_one_by_one(connection, id, only, lane)
+        found.append(SenderQueue(sender, id, "", queue.messages, 0.0, queue.first, queue.last))
+    return found
 
 
 def _waiting_one_by_one(
-    connection: Connection,
-    campaigns: Collection[int],
-    only: Collection[str],
-    barred: CompoundSelect[tuple[int]],
-    lane: str = "",
+    connection: Connection, id: int, only: Collection[str], lane: str
 ) -> list[SenderQueue]:
-    free = (message.c.campaign.in_(campaigns), IS_QUEUED, message.c.id.not_in(barred))
-    first = _waiting(connection, (*free, ~IS_FOLLOW_UP), message.c.not_before, only)
-    found = first + _waiting_to_follow(connection, free, only, lane)
-    held_until = holds.held_until()
-    held = (
-        (message.c.campaign + 0).in_(campaigns),  # as in `barred_messages`
-        message.c.status.concat("") == "queued",
-        message.c.recipient.in_(holds.people(without_end=False)),
-        ~message.c.unplanned,
-        ~is_suppressed(),
-        ~exists().where(*OPEN_ELSEWHERE),
+    """Return the queue of each sender of a campaign by zone: of first messages, of follow-ups, and
+    of those to people on hold."""
+    values = {"campaign": id, "any_one": not only, "only": json.dumps(list(only))}
+    found = [SenderQueue(*row) for row in _FREE.rows(connection, **values)]
+    for heard, *row in _TO_FOLLOW.rows(connection, lane=lane, **values):
+        found.append(replace(SenderQueue(*row), unheard=not heard, follows=True))
+    held = _HELD.rows(connection, **values)
+    return found + [replace(SenderQueue(*row), held=True) for row in held]
+
+
+_FOLLOWS = Prepared(
+    lambda _: (
+        select(message.c.id)
+        .where(message.c.campaign == given("campaign"), IS_QUEUED, IS_FOLLOW_UP)
+        .limit(1)
     )
-    due = case((held_until > message.c.not_before, held_until), else_=message.c.not_before)
-    return found + [replace(each, held=True) for each in _waiting(connection, held, due, only)]
+)
+_BARRED = Prepared(lambda _: barred_messages().limit(1))
 
 
-def _waiting_to_follow(
-    connection: Connection, free: Collection[ColumnElement[bool]], only: Collection[str], lane: str
-) -> list[SenderQueue]:
-    """Return the queue of follow-ups: those before which no reply has to be read any more, and the
+def _is_free(database: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        message.c.campaign == given("campaign"),
+        IS_QUEUED,
+        message.c.id.not_in(barred_messages()),
+        _is_asked_for(database),
+    )
+
+
+def _is_asked_for(database: str) -> ColumnElement[bool]:
+    return given("any_one", Boolean) | message.c.recipient.in_(texts_of("only", database))
+
+
+def _by_zone(due: ColumnElement[float], *among: ColumnElement[bool]) -> Select[Any]:
+    group = (message.c.sender, message.c.campaign, message.c.zone)
+    figures = func.count(), func.min(due), func.min(message.c.id), func.max(message.c.id)
+    return select(*group, *figures).where(*among).group_by(*group).order_by(*group)
+
+
+def _to_follow(database: str) -> Select[Any]:
+    """Select the queue of follow-ups: those before which no reply has to be read any more, and the
     others."""
     read_at = select(feed.c.read_at).where(feed.c.lane == given("lane")).scalar_subquery()
     # The time first: most come later than the last reading, and is_heard costs several look-ups.
     heard = case((message.c.not_before >= read_at, false()), else_=is_heard()).label("heard")
     each = message.c
     wanted = select(each.id, each.sender, each.campaign, each.zone, each.not_before, heard)
-    if only:
-        wanted = wanted.where(message.c.recipient.in_(only))
-    one = wanted.where(*free, IS_FOLLOW_UP).subquery().c
+    one = wanted.where(*_is_free(database), IS_FOLLOW_UP).subquery().c
     group = (one.sender, one.campaign, one.zone)
     figures = func.count(), func.min(one.not_before), func.min(one.id), func.max(one.id)
-    counted = (
+    return (
         select(one.heard, *group, *figures)
         .group_by(one.heard, *group)
         .order_by(one.heard.desc(), *group)
     )
-    return [
-        replace(SenderQueue(*found), unheard=not told, follows=True)
-        for told, *found in connection.execute(counted, {"lane": lane})
-    ]
 
 
-def _waiting(
-    connection: Connection,
-    among: Collection[ColumnElement[bool]],
-    due: ColumnElement[float],
-    only: Collection[str],
-) -> list[SenderQueue]:
-    group = (message.c.sender, message.c.campaign, message.c.zone)
-    wanted = (
-        select(
-            *group,
-            func.count(),
-            func.min(due),
-            func.min(message.c.id),
-            func.max(message.c.id),
-        )
-        .where(*among)
-        .group_by(*group)
-        .order_by(*group)
+def _held(database: str) -> Select[Any]:
+    held_until = holds.held_until()
+    due = case((held_until > message.c.not_before, held_until), else_=message.c.not_before)
+    return _by_zone(
+        due,
+        message.c.campaign + 0 == given("campaign"),  # as in `barred_messages`
+        message.c.status.concat("") == "queued",
+        message.c.recipient.in_(holds.people(without_end=False)),
+        ~message.c.unplanned,
+        ~is_suppressed(),
+        ~exists().where(*OPEN_ELSEWHERE),
+        _is_asked_for(database),
     )
-    if only:
-        wanted = wanted.where(message.c.recipient.in_(only))
-    return [SenderQueue(*row) for row in connection.execute(wanted)]
+
+
+_FREE = Prepared(
+    lambda database: _by_zone(message.c.not_before, *_is_free(database), ~IS_FOLLOW_UP)
+)
+_TO_FOLLOW = Prepared(_to_follow)
+_HELD = Prepared(_held)
 
 
 def zones(connection: Connection, id: int) -> set[str]:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, null, select, update
 
 from runner.ledger.rehearsals import attempt_is_of
 from runner.ledger.schema import attempt, message, note, request, set_note
-from runner.ledger.statements import Prepared, given, texts_of
+from runner.ledger.statements import Prepared, bound, given, texts_of
 from runner.message.evidence import CLOCK_SLACK, MAY_HAVE_SENT, AttemptOutcome, Evidence
 
 
@@ -269,9 +269,14 @@ def count_requests(connection: Connection, items: list[dict[str, Any]]) -> list[
 
 def end_requests(connection: Connection, items: list[tuple[int, float]]) -> list[None]:
     """Write down when requests were answered or given up (a batch): id, ended_at."""
-    for id, at in items:
-        connection.execute(update(request).where(request.c.id == id).values(ended_at=at))
+    if items:
+        _END_REQUEST.run_many(connection, [{"_id": id, "ended_at": at} for id, at in items])
     return [None] * len(items)
+
+
+_END_REQUEST = Prepared(
+    lambda _: update(request).where(request.c.id == given("_id")).values(bound("ended_at"))
+)
 
 
 class AttemptEnd(NamedTuple):

@@ -94,11 +94,21 @@ def people_to_come(connection: Connection, id: int) -> int:
 
 def follow_ups_to_come(connection: Connection, id: int) -> int:
     """Count the follow-ups of a campaign that wait, or have their time running."""
-    wanted = select(func.count()).select_from(message)
-    to_come = message.c.status.in_(TO_COME)
-    return connection.execute(
-        wanted.where(message.c.campaign == id, to_come, message.c.previous != "")
-    ).scalar_one()
+    [(count,)] = _FOLLOW_UPS_TO_COME.rows(connection, campaign=id)
+    return int(count)
+
+
+_FOLLOW_UPS_TO_COME = Prepared(
+    lambda _: (
+        select(func.count())
+        .select_from(message)
+        .where(
+            message.c.campaign == given("campaign"),
+            message.c.status.in_(TO_COME),
+            message.c.previous != "",
+        )
+    )
+)
 
 
 def rows_skipped(connection: Connection, id: int, reason: str) -> int:

@@ -94,6 +94,8 @@ def accept(
     if order.reply_to is not None and order.reply_to.thread is not thread:
         issue = {"path": ["replyToMessageId"], "message": "no such message in the thread"}
         raise Refusal("invalidValues", {"issues": [issue]})
+    if thread is not None and SEND in thread.restrictions:
+        raise Refusal("threadRestricted")
     outcome = check_recipient(service, order)
     check_content(service, order.content)
     fault = call.fault

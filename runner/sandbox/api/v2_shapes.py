@@ -179,7 +179,7 @@ def thread(
         "acceptanceState": "unknown",
         "archived": item.archived,
         "unread": last is not None and not last.outbound,
-        "restrictions": [],
+        "restrictions": list(item.restrictions),
         "syncing": False,
         "typingIndicators": "teamDefault",
         "lastMessage": last

@@ -187,7 +187,7 @@ class ReplyReader:
 
     async def _learn_threads(self) -> None:
         """Look for the threads of what a person has called sent: the API was not asked, so that
-        nobody knows them until somebody writes there."""
+        they are not known until the person writes there."""
         sought = await asyncio.to_thread(self.ledger.read, replies.without_thread, self.lane)
         if not sought:
             return

@@ -12,8 +12,9 @@ import time
 
 from benchmarks.projects import LINK
 from runner.ledger.campaigns import registry
+from runner.ledger.doubts import in_doubt, orphans
 from runner.ledger.ledger import open_ledger
-from runner.ledger.messages import in_doubt, orphans, queue
+from runner.ledger.messages import queue
 from runner.sending.dispatcher import READ_AHEAD
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.message.plan import FIRST_STEP
-from runner.planning.approval import Content, read_plan
+from runner.planning.approved.approval import Content, read_plan
 from tests.support import recipient
 
 WAYS = ("person", "text", "limit")

@@ -49,12 +49,17 @@ NEVER = {
 """What sending alone needs, or only some sheets, schedules and ledgers."""
 
 FOR_CHANGES = {
-    *("filelock", "platformdirs", "runner.ledger.copies.staleness", "runner.project.old_copies"),
+    *(
+        "filelock",
+        "platformdirs",
+        "runner.ledger.copies.staleness",
+        "runner.project.ledgers.old_copies",
+    ),
     "runner.ledger.copies.seen_ledgers",
     *(
         "runner.ledger.messages.decisions",
         "runner.ledger.messages.outcomes",
-        "runner.ledger.messages.settlements",
+        "runner.ledger.doubts.settlements",
     ),
 }
 """What a command needs that changes the ledger, or moves its messages."""

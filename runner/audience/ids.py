@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from unicodedata import normalize
 
-from runner.audience.empty_cells import ERRORS, seen
-from runner.audience.rounded_ids import is_rounded
+from runner.audience.cells.empty_cells import ERRORS, seen
+from runner.audience.cells.rounded_ids import is_rounded
 from runner.errors import UsageError
 from runner.message.erased import is_placeholder
 from runner.message.status import SkipReason

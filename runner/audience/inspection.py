@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
+from runner.audience.cells.empty_cells import MAYBE_NAMES, is_name_column, plain_cell, seen
+from runner.audience.cells.formulas import uncalculated
+from runner.audience.cells.mojibake import mended, suspect
+from runner.audience.cells.nested_cells import nested_findings
+from runner.audience.cells.rounded_ids import Zeros, is_digits
 from runner.audience.columns import folded
 from runner.audience.columns import listed as all_of
-from runner.audience.empty_cells import MAYBE_NAMES, is_name_column, plain_cell, seen
-from runner.audience.formulas import uncalculated
 from runner.audience.handle_checks import HandleColumn
 from runner.audience.ids import is_numeric, shown
-from runner.audience.mojibake import mended, suspect
-from runner.audience.nested_cells import nested_findings
+from runner.audience.lists.suppression import people_told
 from runner.audience.prospects import Audience
-from runner.audience.rounded_ids import Zeros, is_digits
 from runner.audience.sample_people import SAMPLE_IDS
-from runner.audience.suppression import people_told
 from runner.findings import SAMPLE_PEOPLE, Finding, Rows
 from runner.tables.cell_types import ErrorCell, Truth
 from runner.templating.numbers import decimal_of_cells, is_number

@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from runner.audience.cells.empty_cells import empty_words, plain_cell, seen
+from runner.audience.cells.rounded_ids import LONG, Rounded, rounded
 from runner.audience.columns import (
     ID_COLUMNS,
     SHOWN_COLUMNS,
@@ -20,12 +22,10 @@ from runner.audience.columns import (
     normal_columns,
 )
 from runner.audience.duplicates import first_rows
-from runner.audience.empty_cells import empty_words, plain_cell, seen
 from runner.audience.handles import HANDLE_COLUMNS, CellHandle, handle_checker, read_handle
 from runner.audience.ids import IdRefusal, id_checker, is_numeric, shown
-from runner.audience.listed_handles import handles_resolved, without_erased
-from runner.audience.rounded_ids import LONG, Rounded, rounded
-from runner.audience.suppression import ListSource, PeopleList, read_lists, suppressed_by
+from runner.audience.lists.listed_handles import handles_resolved, without_erased
+from runner.audience.lists.suppression import ListSource, PeopleList, read_lists, suppressed_by
 from runner.errors import AudienceError
 from runner.findings import Finding
 from runner.message.erased import NOBODY, ErasedPeople

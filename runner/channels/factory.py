@@ -13,7 +13,7 @@ from runner.instrumentation import Measures
 
 if TYPE_CHECKING:
     from runner.channels.http import HttpSession
-    from runner.channels.inbox_v2_people import PeopleV2
+    from runner.channels.v2.inbox_v2_people import PeopleV2
     from runner.channels.x_users import XUsers
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -43,8 +43,8 @@ def connect(
     that cannot be used.
     """
     # Late: aiohttp takes long to load, and many commands ask nobody.
-    from runner.channels import inbox_v1 as v1
-    from runner.channels import inbox_v2 as v2
+    from runner.channels.v1 import inbox_v1 as v1
+    from runner.channels.v2 import inbox_v2 as v2
 
     http = _open(
         base_url,
@@ -77,7 +77,7 @@ def connect_people(
 ) -> PeopleV2:
     """Return what asks version 2 at `base_url` about people. Opens nothing yet; close it. Raises
     `ChannelError` for an address or token that cannot be used."""
-    from runner.channels.inbox_v2_people import PeopleV2
+    from runner.channels.v2.inbox_v2_people import PeopleV2
 
     http = _open(base_url, token, clock, timeout=timeout, measures=measures)
     return PeopleV2(http, gate, platform)

@@ -14,14 +14,7 @@ import click
 
 from runner.cli.invocation import Invocation
 from runner.cli.options import ENDINGS
-from runner.cli.output import (
-    NONE_KNOWN,
-    WORDS,
-    folded,
-    json_text,
-    progress_in_place,
-    text_lines,
-)
+from runner.cli.output import NONE_KNOWN, WORDS, folded, json_text, progress_in_place, text_lines
 from runner.cli.prompts import preview_lines, sequence_lines, when_lines
 from runner.clock import SystemClock
 from runner.errors import RunnerError
@@ -33,8 +26,8 @@ from runner.message.plan import Change, Entry, PlannedMessage
 from runner.message.prospect import RowSkip
 from runner.message.status import MessageStatus, SkipReason
 from runner.pacing.forecast import finish_as_json
+from runner.planning.dates.sequence import sequence
 from runner.planning.draft import Draft
-from runner.planning.sequence import sequence
 from runner.run.dry_run import DryRun, dry_run
 from runner.tables.writer import write_table
 

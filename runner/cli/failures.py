@@ -167,7 +167,7 @@ def _places(call: Invocation) -> list[Path]:
     # Whatever went wrong may go wrong here again; there is always the temporary folder.
     with contextlib.suppress(Exception):
         from runner.campaign.loader import load_campaign
-        from runner.project.ledger_location import ledger_location, ledger_upward
+        from runner.project.ledgers.ledger_location import ledger_location, ledger_upward
 
         if call.campaigns:
             campaigns = [load_campaign(path) for path in call.campaigns]

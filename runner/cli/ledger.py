@@ -13,10 +13,10 @@ from runner.cli.output import tell_moved
 from runner.clock import SystemClock
 from runner.errors import UsageError
 from runner.formats import number
-from runner.ledger import erased
 from runner.ledger.ledger import Ledger, open_ledger
-from runner.project.ledger_location import ledger_upward, open_existing
-from runner.project.old_copies import person_changes
+from runner.ledger.people import erased
+from runner.project.ledgers.ledger_location import ledger_upward, open_existing
+from runner.project.ledgers.old_copies import person_changes
 from runner.project.people import named_people
 
 

@@ -23,7 +23,7 @@ from runner.installation import install_command
 from runner.project.open import location_of
 from runner.project.output_files import refuse_log
 from runner.run.exit_code import RunResult
-from runner.run.options import Options, Surroundings
+from runner.run.preparation.options import Options, Surroundings
 from runner.run.run import run_campaigns
 from runner.terminal.counters import Tally
 from runner.terminal.display import open_display

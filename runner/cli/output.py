@@ -15,7 +15,7 @@ import click
 
 from runner.cli.invocation import Invocation
 from runner.formats import by_handle, counted, duration, fold, moment, number, safe
-from runner.ledger import moved_mark
+from runner.ledger.database import moved_mark
 from runner.ledger.ledger import Ledger
 from runner.ledger.queries.replied import ReadUpTo
 from runner.status.status import Status, needs_of, waits_for_text

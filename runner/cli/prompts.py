@@ -15,9 +15,9 @@ from runner.formats import counted, duration, number, safe
 from runner.message.plan import Entry, PlannedMessage
 from runner.pacing.forecast import Forecast
 from runner.planning.changes import moved_texts
+from runner.planning.dates.sequence import sequence
+from runner.planning.dates.timetable import timetable
 from runner.planning.preview import Preview
-from runner.planning.sequence import sequence
-from runner.planning.timetable import timetable
 from runner.schedule import Hours
 from runner.terminal.display import Display
 

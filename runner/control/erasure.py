@@ -10,12 +10,13 @@ from pathlib import Path
 from runner.audience.handles import HANDLE_COLUMNS, CellHandle, read_handle
 from runner.clock import Clock
 from runner.errors import UsageError
-from runner.ledger import erased, locks
+from runner.ledger import locks
 from runner.ledger.erasure import compaction, erasure, records, traces
 from runner.ledger.erasure.erasure import Erased
 from runner.ledger.erasure.records import Person, Records
 from runner.ledger.erasure.traces import Trace
 from runner.ledger.ledger import Ledger
+from runner.ledger.people import erased
 from runner.ledger.schema import acquaintance, attempt, inbound, message
 from runner.message.erased import is_placeholder
 from runner.message.handle import one_handle

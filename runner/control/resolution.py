@@ -9,11 +9,11 @@ from runner.errors import UsageError
 from runner.ledger.campaigns import audit, submissions
 from runner.ledger.campaigns.audit import Act
 from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.doubts import in_doubt, resolutions
+from runner.ledger.doubts.in_doubt import Doubt
+from runner.ledger.doubts.resolutions import Undone
+from runner.ledger.doubts.settlements import Settlement
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import in_doubt, resolutions
-from runner.ledger.messages.in_doubt import Doubt
-from runner.ledger.messages.resolutions import Undone
-from runner.ledger.messages.settlements import Settlement
 from runner.message.evidence import Evidence
 from runner.message.status import MessageStatus
 from runner.project.people import named_people

@@ -29,8 +29,8 @@ from runner.dashboard.views import page_routes
 from runner.errors import RunnerError
 from runner.formats import by_handle, duration
 from runner.ledger.pagination import NoSuchPage
-from runner.project.ledger_location import ledger_upward
-from runner.project.ledger_reader import LedgerReader
+from runner.project.ledgers.ledger_location import ledger_upward
+from runner.project.ledgers.ledger_reader import LedgerReader
 from runner.project.open import location_of
 from runner.report.html import escaping_environment
 

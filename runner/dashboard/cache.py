@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from runner.clock import Clock
 from runner.ledger.ledger import Connection, Ledger
-from runner.project.ledger_reader import LedgerReader
+from runner.project.ledgers.ledger_reader import LedgerReader
 
 P = ParamSpec("P")
 T = TypeVar("T")

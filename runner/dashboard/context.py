@@ -19,7 +19,7 @@ from runner.clock import Clock
 from runner.dashboard import presentation
 from runner.dashboard.cache import Cache
 from runner.ledger.engine import ledger_url, place_of
-from runner.project.ledger_reader import LedgerReader
+from runner.project.ledgers.ledger_reader import LedgerReader
 
 Command = Callable[..., str]
 """A command line to paste, from its words."""

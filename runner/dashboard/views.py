@@ -23,12 +23,7 @@ from runner.dashboard.presentation import (
     next_message_of,
     state_of,
 )
-from runner.dashboard.queries import (
-    campaign_column,
-    campaign_outlook,
-    campaign_statistics,
-    latest,
-)
+from runner.dashboard.queries import campaign_column, campaign_outlook, campaign_statistics, latest
 from runner.formats import by_handle
 from runner.ledger.campaigns import audit
 from runner.ledger.queries import message_lists, totals

@@ -12,13 +12,13 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from runner.errors import LedgerError, LedgerTooNew, UsageError
 from runner.installation import install_command
-from runner.ledger import postgresql, sqlite
-from runner.ledger.errors import damaged, no_ledger, translate_driver_errors
-from runner.ledger.files import runs_took_place
-from runner.ledger.id_migration import compose_ids
+from runner.ledger.database import postgresql, sqlite
+from runner.ledger.database.errors import damaged, no_ledger, translate_driver_errors
+from runner.ledger.database.files import runs_took_place
+from runner.ledger.database.moved_mark import refuse_moved
 from runner.ledger.locks import lock_schema
-from runner.ledger.migrations import migrate
-from runner.ledger.moved_mark import refuse_moved
+from runner.ledger.migrations.ids import compose_ids
+from runner.ledger.migrations.steps import migrate
 from runner.ledger.schema import SCHEMA_VERSION, meta, metadata
 from runner.passwords import hide_password, passwords_in
 

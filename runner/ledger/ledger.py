@@ -20,12 +20,12 @@ from sqlalchemy import Connection, Engine
 
 from runner.clock import Clock
 from runner.ledger import lanes, locks
+from runner.ledger.database.errors import translate, translate_driver_errors
+from runner.ledger.database.files import Anchor
+from runner.ledger.database.postgresql import refuse_unconfirmed
 from runner.ledger.engine import ledger_url, open_engine, place_of
-from runner.ledger.errors import translate, translate_driver_errors
-from runner.ledger.files import Anchor
 from runner.ledger.messages import claims
-from runner.ledger.migrations import refuse_upgraded
-from runner.ledger.postgresql import refuse_unconfirmed
+from runner.ledger.migrations.steps import refuse_upgraded
 from runner.ledger.rehearsals import is_rehearsal
 from runner.ledger.writer import Writer
 

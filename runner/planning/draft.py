@@ -17,11 +17,12 @@ from runner.audience.inspection import decimal_sign
 from runner.audience.prospects import Audience, missing_columns, read_audience
 from runner.errors import AudienceError, LedgerError, RunnerError, TemplateError
 from runner.findings import Finding
-from runner.ledger import erased, schema
+from runner.ledger import schema
 from runner.ledger.campaigns import account_links, registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import handles as kept_handles
+from runner.ledger.people import erased
+from runner.ledger.people import handles as kept_handles
 from runner.ledger.rehearsals import team_of
 from runner.message.account import AccountName, sender_finder
 from runner.message.handle import KeptHandle
@@ -33,7 +34,7 @@ from runner.templating.template import Template, compile_template, load_template
 if TYPE_CHECKING:
     from runner.campaign.inputs import TextSource
     from runner.campaign.schema import Campaign
-    from runner.planning.approval import ApprovedPlan
+    from runner.planning.approved.approval import ApprovedPlan
 from runner.planning.fingerprints import file_hashes, kept_path, prospects_key
 
 

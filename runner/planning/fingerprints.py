@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from runner.errors import AudienceError, ChangesError
 from runner.ledger.ledger import Connection, Ledger
-from runner.ledger.messages import acquaintances, plans, recontact
+from runner.ledger.messages import plans, recontact
+from runner.ledger.people import acquaintances
 from runner.ledger.queries import totals
 from runner.message.follow_up import stop_on_text
 from runner.message.key import REHEARSAL

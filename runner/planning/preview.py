@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from runner.ledger import erased
 from runner.ledger.campaigns import account_links
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import acquaintances, holds, plans
+from runner.ledger.messages import plans
 from runner.ledger.messages.follow_ups import TO_COME
+from runner.ledger.people import acquaintances, erased, holds
 from runner.ledger.queries import steps, totals
 from runner.ledger.queries.steps import StepFigures
 from runner.message.acquaintance import Obstacle, bar_of
@@ -21,10 +21,10 @@ from runner.message.plan import FIRST_STEP, Change, Entry, Known, PlannedMessage
 from runner.message.prospect import Recipient, RowSkip
 from runner.message.status import OPEN, MessageStatus
 from runner.pacing.forecast import Following
-from runner.planning.approval import Unapproved, unapproved
+from runner.planning.approved.approval import Unapproved, unapproved
+from runner.planning.dates.eta import Stretch, due_follow_ups, hours_of
 from runner.planning.draft import Draft
 from runner.planning.erased_rows import without_erased
-from runner.planning.eta import Stretch, due_follow_ups, hours_of
 from runner.planning.planner import Pick, Render, StepPlan, plan_messages, render_with
 from runner.planning.variants import picker
 from runner.schedule import Hours

@@ -16,13 +16,13 @@ from runner.ledger.queries import variants
 from runner.message.plan import FIRST_STEP, Known
 from runner.message.prospect import Recipient
 from runner.message.status import OPEN, MessageStatus
-from runner.planning.approval import Content
+from runner.planning.approved.approval import Content
 from runner.planning.planner import Pick, Rendered, RowText, only_text
 from runner.variants.dealer import Dealer, Left, block_of
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign
-    from runner.planning.approval import ApprovedPlan
+    from runner.planning.approved.approval import ApprovedPlan
     from runner.planning.draft import Draft
 
 _NO_MATTER = frozenset({MessageStatus.SENT, *OPEN})

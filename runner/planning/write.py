@@ -14,7 +14,7 @@ from runner.ledger.messages import plans
 from runner.ledger.messages.plans import PlanWriter
 from runner.ledger.queries import steps
 from runner.message.follow_up import stop_on_text
-from runner.planning.approval import refuse_unapproved, unapproved
+from runner.planning.approved.approval import refuse_unapproved, unapproved
 from runner.planning.changes import moved_texts, refuse_changes
 from runner.planning.draft import Draft, refuse_other_name
 from runner.planning.fingerprints import (

@@ -12,7 +12,7 @@ from runner.ledger.copies.seen_ledgers import SeenLedger
 from runner.ledger.erasure.records import Person, is_one_of
 from runner.ledger.ledger import Ledger
 from runner.project.campaign_files import campaign_of
-from runner.project.old_copies import memory_folder
+from runner.project.ledgers.old_copies import memory_folder
 from runner.project.open import file_of, kept_file
 from runner.tables.reader import read_table
 

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runner.errors import LedgerError
-from runner.ledger import sqlite
 from runner.ledger.copies import staleness, unused
+from runner.ledger.database import sqlite
+from runner.ledger.database.files import wal_of
 from runner.ledger.engine import ledger_url
-from runner.ledger.files import wal_of
 from runner.ledger.ledger import open_ledger
-from runner.project.old_copies import forget_seen, memory_folder
+from runner.project.ledgers.old_copies import forget_seen, memory_folder
 
 
 @contextmanager

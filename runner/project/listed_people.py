@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from runner.audience.listed_handles import handles_resolved, without_erased
-from runner.audience.suppression import PeopleList, refuse_errors
+from runner.audience.lists.listed_handles import handles_resolved, without_erased
+from runner.audience.lists.suppression import PeopleList, refuse_errors
 from runner.errors import UsageError
 from runner.findings import Level
-from runner.ledger import erased
 from runner.ledger.ledger import Ledger
+from runner.ledger.people import erased
 from runner.message.handle import KeptHandle
 from runner.project.people import RESOLVE, kept_handle
 

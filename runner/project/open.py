@@ -12,7 +12,7 @@ from runner.errors import RunnerError, UsageError
 from runner.ledger.campaigns import registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger
-from runner.project.ledger_location import (
+from runner.project.ledgers.ledger_location import (
     STATE_VARIABLE,
     ledger_location,
     ledger_upward,
@@ -38,7 +38,7 @@ def opened(
         if read_only:
             yield ledger, row
             return
-        from runner.project.old_copies import person_changes
+        from runner.project.ledgers.old_copies import person_changes
 
         names = [] if row.rehearsal else [row.name]
         at = SystemClock().now()

@@ -9,7 +9,7 @@ from runner.audience.ids import checked_ids
 from runner.errors import UsageError
 from runner.ledger.campaigns import registry
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import handles
+from runner.ledger.people import handles
 from runner.message.handle import HandleAnswer, KeptHandle, one_handle
 
 RESOLVE = "run-campaign handles CAMPAIGN"

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 from runner.clock import Clock
 from runner.errors import LedgerError
 from runner.findings import Finding, Level
-from runner.ledger import moved_mark
+from runner.ledger.database import moved_mark
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.message.plan import Entry, PlannedMessage
 from runner.message.prospect import RowSkip
-from runner.planning.approval import ApprovedPlan, PlanMaker
+from runner.planning.approved.approval import ApprovedPlan, PlanMaker
 from runner.planning.draft import Draft, known_characters, make_draft, origin_of
 from runner.planning.planner import render_with
 from runner.planning.preview import RowProgress, preview
 from runner.project.campaign_files import load
-from runner.project.ledger_location import ledger_location
+from runner.project.ledgers.ledger_location import ledger_location
 from runner.project.output_files import refuse_used
-from runner.run.review import refusal, review
+from runner.run.preparation.review import refusal, review
 
 if TYPE_CHECKING:
     from runner.campaign.inputs import TextSource

@@ -21,19 +21,19 @@ from runner.ledger.campaigns.brakes import BY_A_PERSON
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.message.account import AccountName
 from runner.message.status import MessageStatus
-from runner.planning.approval import hold_to_plan, refuse_unapproved
+from runner.planning.approved.approval import hold_to_plan, refuse_unapproved
+from runner.planning.dates.eta import when_done
+from runner.planning.dates.start import never_open
 from runner.planning.draft import Draft, known_characters, make_draft, origin_of
-from runner.planning.eta import when_done
 from runner.planning.planner import render_with
 from runner.planning.preview import preview
-from runner.planning.start import never_open
 from runner.project.campaign_files import load
 from runner.project.credentials import read_token
-from runner.project.ledger_location import LEDGER_NAME, ledger_location, ledger_upward
-from runner.project.old_copies import refuse_lost, refuse_old_copy
-from runner.run.permission import find_brakes, resume_hint
-from runner.run.review import review
-from runner.run.team import TokenIdentity, fetch_identity, find_obstacle
+from runner.project.ledgers.ledger_location import LEDGER_NAME, ledger_location, ledger_upward
+from runner.project.ledgers.old_copies import refuse_lost, refuse_old_copy
+from runner.run.preparation.permission import find_brakes, resume_hint
+from runner.run.preparation.review import review
+from runner.run.preparation.team import TokenIdentity, fetch_identity, find_obstacle
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,25 +13,25 @@ from runner.control.campaigns import brake_text
 from runner.errors import LedgerError, RunnerError
 from runner.events import EventBus, Notice
 from runner.findings import SAMPLE_PEOPLE
-from runner.ledger import moved_mark
 from runner.ledger.campaigns.brakes import BY_A_PERSON
+from runner.ledger.database import moved_mark
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.message.account import AccountName
 from runner.pacing.forecast import Forecast
-from runner.planning.approval import approved_plan, refuse_looser, refuse_unapproved
+from runner.planning.approved.approval import approved_plan, refuse_looser, refuse_unapproved
 from runner.planning.changes import refuse_changes
+from runner.planning.dates.eta import when_done
+from runner.planning.dates.start import confirm_late_start, never_open
 from runner.planning.draft import known_characters, make_draft, origin_of
-from runner.planning.eta import when_done
 from runner.planning.planner import render_with
 from runner.planning.preview import Preview, RowProgress, See, preview
 from runner.planning.selection import only_people, refuse_unknown
-from runner.planning.start import confirm_late_start, never_open
 from runner.project.campaign_files import load
-from runner.project.ledger_location import ledger_location
-from runner.project.old_copies import refuse_lost, refuse_old_copy
+from runner.project.ledgers.ledger_location import ledger_location
+from runner.project.ledgers.old_copies import refuse_lost, refuse_old_copy
 from runner.project.output_files import refuse_used
-from runner.run.permission import find_brakes, resume_hint, select_runnable
-from runner.run.review import Review, refusal, review
+from runner.run.preparation.permission import find_brakes, resume_hint, select_runnable
+from runner.run.preparation.review import Review, refusal, review
 
 
 @dataclass(frozen=True, slots=True)

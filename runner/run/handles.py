@@ -18,24 +18,23 @@ from runner.campaign.schema import Campaign
 from runner.channels.base import AskLater, Token
 from runner.channels.factory import connect_x
 from runner.errors import RunnerError, UsageError
-from runner.ledger import erased
 from runner.ledger.ledger import Ledger, hold_lane, open_ledger
-from runner.ledger.messages import handles
+from runner.ledger.people import erased, handles
 from runner.message.erased import NOBODY, ErasedPeople
 from runner.message.handle import HandleAnswer, KeptHandle, one_handle
 from runner.planning.draft import Draft, make_draft
 from runner.project.campaign_files import load
 from runner.project.credentials import read_token, read_x_token
 from runner.project.first_ledger import removed_if_unused
-from runner.project.ledger_location import ledger_location
-from runner.project.old_copies import allow_changes
-from runner.run.options import Options, Surroundings
-from runner.run.prepare import served_at
+from runner.project.ledgers.ledger_location import ledger_location
+from runner.project.ledgers.old_copies import allow_changes
+from runner.run.preparation.options import Options, Surroundings
+from runner.run.preparation.prepare import served_at
+from runner.run.preparation.team import fetch_identity, remember_links
 from runner.run.questions import TeamQuestions
-from runner.run.team import fetch_identity, remember_links
 
 if TYPE_CHECKING:  # aiohttp takes long to load
-    from runner.channels.inbox_v2_people import Profile
+    from runner.channels.v2.inbox_v2_people import Profile
 
 _A = HandleAnswer
 ASKED_AT_ONCE = 100

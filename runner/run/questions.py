@@ -19,7 +19,7 @@ from runner.restored_pacer import restore_pacer
 from runner.sending.wakeups import SHORTEST_WAIT
 
 if TYPE_CHECKING:  # aiohttp takes long to load
-    from runner.channels.inbox_v2_people import PeopleV2
+    from runner.channels.v2.inbox_v2_people import PeopleV2
 
 TOLD_FROM = 10.0
 """Seconds from which on a wait for the team's limits is told."""

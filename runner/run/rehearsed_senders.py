@@ -14,7 +14,7 @@ from runner.ledger.ledger import open_ledger
 from runner.message.account import AccountName, sender_finder
 from runner.message.handle import one_handle
 from runner.planning.draft import make_draft
-from runner.project.ledger_location import ledger_location
+from runner.project.ledgers.ledger_location import ledger_location
 
 if TYPE_CHECKING:
     from runner.campaign.schema import Campaign

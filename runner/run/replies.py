@@ -19,9 +19,9 @@ from runner.ledger.ledger import Ledger
 from runner.ledger.messages import feeds
 from runner.ledger.rehearsals import lane_name
 from runner.project.credentials import read_token
-from runner.project.ledger_location import ledger_location
+from runner.project.ledgers.ledger_location import ledger_location
 from runner.replies.opt_out import Said, read
-from runner.run.team import count_requests, metered_channel, reply_settings
+from runner.run.preparation.team import count_requests, metered_channel, reply_settings
 from runner.sending.inbox.reply_reader import ReplyReader
 from runner.sending.meter import RequestMeter
 

@@ -21,15 +21,15 @@ from runner.ledger.campaigns.brakes import BrakeKind
 from runner.ledger.ledger import Ledger
 from runner.ledger.queries import totals
 from runner.message.status import MessageStatus
+from runner.planning.dates.eta import Queue, allowed, when_done, with_follow_ups
 from runner.planning.draft import Draft, known_handles, make_draft
-from runner.planning.eta import Queue, allowed, when_done, with_follow_ups
 from runner.project.campaign_files import load
-from runner.project.ledger_location import ledger_location
-from runner.project.old_copies import keep_progress
+from runner.project.ledgers.ledger_location import ledger_location
+from runner.project.ledgers.old_copies import keep_progress
 from runner.run.metrics_source import measure_lanes
-from runner.run.options import Options, Surroundings
-from runner.run.permission import find_brakes
-from runner.run.prepare import PreparedRun, Steps, prepare, served_at
+from runner.run.preparation.options import Options, Surroundings
+from runner.run.preparation.permission import find_brakes
+from runner.run.preparation.prepare import PreparedRun, Steps, prepare, served_at
 from runner.run.signals import drain_after, obey_signals
 from runner.sending.controls.live_controls import obey_controls, withdraw_returned
 from runner.sending.controls.message_limit import MessageLimit

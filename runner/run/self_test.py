@@ -11,11 +11,11 @@ from runner.campaign.schedules import Schedule
 from runner.campaign.schema import Campaign
 from runner.clock import iso
 from runner.errors import AudienceError, RunnerError, UsageError
-from runner.ledger import erased
 from runner.ledger.campaigns import account_links, registry
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.ledger import Ledger, open_ledger
-from runner.ledger.messages import decisions, holds, plans
+from runner.ledger.messages import decisions, plans
+from runner.ledger.people import erased, holds
 from runner.ledger.queries import totals
 from runner.message.account import AccountName
 from runner.message.handle import KeptHandle
@@ -27,11 +27,11 @@ from runner.planning.fingerprints import kept_path
 from runner.planning.planner import plan_messages, render_with
 from runner.planning.variants import refuse_unknown_variant
 from runner.project.campaign_files import load
-from runner.project.ledger_location import ledger_location
+from runner.project.ledgers.ledger_location import ledger_location
 from runner.project.people import named_people
 from runner.run.exit_code import RunResult
-from runner.run.options import Options, Surroundings
-from runner.run.prepare import Steps, prepare, read_tokens, served_at
+from runner.run.preparation.options import Options, Surroundings
+from runner.run.preparation.prepare import Steps, prepare, read_tokens, served_at
 from runner.run.run import drive
 from runner.templating.template import Template
 

@@ -6,16 +6,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from runner.audience.suppression import refuse_errors
+from runner.audience.lists.suppression import refuse_errors
 from runner.campaign.schema import Campaign
 from runner.ledger.ledger import Ledger
 from runner.planning.draft import Draft, make_draft
 from runner.project.campaign_files import load
-from runner.project.ledger_location import ledger_location, open_existing
+from runner.project.ledgers.ledger_location import ledger_location, open_existing
 from runner.project.open import require
 from runner.run.exit_code import RunResult
-from runner.run.options import Options, Surroundings
-from runner.run.prepare import Steps, prepare
+from runner.run.preparation.options import Options, Surroundings
+from runner.run.preparation.prepare import Steps, prepare
 from runner.run.run import drive
 
 SETTLING_IDLE = 600.0

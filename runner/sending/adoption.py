@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runner.errors import ForeignKeyUse
 from runner.ledger import lanes
-from runner.ledger.messages import in_doubt
+from runner.ledger.doubts import in_doubt
 from runner.ledger.messages.claims import SendRequest
 from runner.sending.lane import Lane, fenced
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 
 from runner.ledger.campaigns import brakes
-from runner.ledger.messages import in_doubt, orphans, queue, usage
+from runner.ledger.doubts import in_doubt, orphans
+from runner.ledger.messages import queue, usage
 from runner.ledger.rehearsals import is_rehearsal
 from runner.restored_pacer import restore_pacer
 from runner.sending.dispatcher import Dispatcher

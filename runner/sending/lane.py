@@ -10,9 +10,9 @@ from runner.channels.base import Channel
 from runner.clock import Clock
 from runner.errors import Fenced, LaneEnding
 from runner.events import EventBus
+from runner.ledger.doubts.in_doubt import Doubt
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages.claims import SendRequest
-from runner.ledger.messages.in_doubt import Doubt
 from runner.ledger.messages.queue import QueuedMessage
 from runner.message.plan import FIRST_STEP
 from runner.pacing.pacer import Pacer, Permit

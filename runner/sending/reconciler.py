@@ -22,9 +22,10 @@ from runner.events import (
     MessageSkipped,
     Waiting,
 )
-from runner.ledger.messages import in_doubt, settlements, usage
-from runner.ledger.messages.in_doubt import Doubt
-from runner.ledger.messages.settlements import Settlement
+from runner.ledger.doubts import in_doubt, settlements
+from runner.ledger.doubts.in_doubt import Doubt
+from runner.ledger.doubts.settlements import Settlement
+from runner.ledger.messages import usage
 from runner.message.absence import evidence_of_lookup
 from runner.message.evidence import Evidence, Way, way_to_settle
 from runner.message.outcome import Absent, Deferred, Found, InDoubt, LookupResult, Outcome, Unclear

@@ -33,8 +33,8 @@ def outlook_of(
         return Outlook()
     # Loads all that campaign files and limits need, which takes longer than the ledger's answer.
     from runner.pacing.forecast import BY_STEPS
-    from runner.planning.daily_sum import daily_sums
-    from runner.planning.eta import allowed, hours_of, pace_of, when_done, with_follow_ups
+    from runner.planning.dates.daily_sum import daily_sums
+    from runner.planning.dates.eta import allowed, hours_of, pace_of, when_done, with_follow_ups
     from runner.project.campaign_files import campaign_of
     from runner.schedule import next_open
 

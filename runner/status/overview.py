@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.clock import Clock
-from runner.ledger import lanes, moved_mark
+from runner.ledger import lanes
 from runner.ledger.campaigns import account_links, registry
+from runner.ledger.database import moved_mark
 from runner.ledger.lanes import RunRow
 from runner.ledger.ledger import Ledger
-from runner.project.ledger_location import ledger_upward, open_existing
+from runner.project.ledgers.ledger_location import ledger_upward, open_existing
 from runner.project.open import file_of, location_of, row_of
 from runner.status.driver import is_alive
 from runner.status.outlook import outlook_of

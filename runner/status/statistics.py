@@ -26,7 +26,7 @@ from runner.ledger.queries.replied import Figures
 from runner.ledger.queries.statistics import SenderCount, Slot
 from runner.message.status import MessageStatus
 from runner.pacing.capacity import SpeedRules, capacities
-from runner.planning.eta import hours_of, zone_of
+from runner.planning.dates.eta import hours_of, zone_of
 from runner.project.campaign_files import campaign_of
 from runner.project.open import file_of
 from runner.status.outlook import LoadedCampaign, outlook_of

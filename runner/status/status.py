@@ -13,13 +13,13 @@ from runner.formats import by_handle
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake, BrakeKind
 from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.doubts import in_doubt as message_in_doubt
+from runner.ledger.doubts.in_doubt import Doubt
 from runner.ledger.ledger import Connection
-from runner.ledger.messages import holds
-from runner.ledger.messages import in_doubt as message_in_doubt
 from runner.ledger.messages import queue as message_queue
-from runner.ledger.messages.holds import NONE_HELD, Held
-from runner.ledger.messages.in_doubt import Doubt
 from runner.ledger.messages.queue import SenderQueue
+from runner.ledger.people import holds
+from runner.ledger.people.holds import NONE_HELD, Held
 from runner.ledger.queries import replied, totals
 from runner.ledger.queries.replied import ReadUpTo
 from runner.ledger.queries.steps import StepFigures, step_figures
@@ -31,7 +31,7 @@ from runner.variants.verdict import Verdict
 if TYPE_CHECKING:
     from runner.pacing.capacity import SustainedRate
     from runner.pacing.forecast import Forecast
-    from runner.planning.daily_sum import DailySum
+    from runner.planning.dates.daily_sum import DailySum
 
 _S = MessageStatus
 RATE_PERIOD = 3600.0

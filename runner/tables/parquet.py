@@ -13,7 +13,7 @@ import pandas as pd
 
 from runner.installation import install_command
 from runner.tables.cell_types import RoundedNumber, Truth
-from runner.tables.number_format import plain_number
+from runner.tables.excel.number_format import plain_number
 from runner.tables.text_files import Row, reading, wrong
 
 Opened = tuple[list[str], Callable[[], Iterator[Row]]]

@@ -12,9 +12,9 @@ from typing import Any
 
 from runner.findings import Finding, Rows
 from runner.tables.cell_types import Nested
-from runner.tables.delimited import shaped_rows, survey
 from runner.tables.encodings import find_encoding
 from runner.tables.json_lines import json_objects
+from runner.tables.separated.delimited import shaped_rows, survey
 from runner.tables.text_files import Row, reading, wrong
 
 SEPARATED = (".csv", ".tsv", ".txt")
@@ -79,7 +79,7 @@ def read_table(
     elif kind in (".jsonl", ".json"):
         table = _json_lines(path, encoding)
     elif kind == ".xlsx":
-        found = _module("excel").read_workbook(path, sheet, wanted)
+        found = _module("excel.workbook_reader").read_workbook(path, sheet, wanted)
         table = Table(
             path, found.columns, found.every, found.findings, found.uncalculated, typed=True
         )

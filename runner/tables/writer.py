@@ -205,7 +205,9 @@ def _jsonl(target: Path, _: Path, columns: Sequence[str], rows: Iterable[Sequenc
 
 
 def _xlsx(target: Path, path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    importlib.import_module("runner.tables.workbook").write_workbook(target, path, columns, rows)
+    importlib.import_module("runner.tables.excel.workbook_writer").write_workbook(
+        target, path, columns, rows
+    )
 
 
 def _html(target: Path, path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:

@@ -19,7 +19,7 @@ from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Job, Status
 from procrastinate.schema import SchemaManager
 
-from runner.ledger.postgresql import TIMEOUTS
+from runner.ledger.database.postgresql import TIMEOUTS
 from runner.passwords import hide_passwords, passwords_in
 
 TASK = "drive_lane"

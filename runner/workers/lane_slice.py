@@ -26,13 +26,15 @@ from runner.ledger import locks
 from runner.ledger.campaigns import brakes, submissions, workers
 from runner.ledger.campaigns.brakes import Halt
 from runner.ledger.campaigns.workers import STALL
+from runner.ledger.doubts import in_doubt
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import feeds, holds, in_doubt, queue
+from runner.ledger.messages import feeds, queue
+from runner.ledger.people import holds
 from runner.ledger.queries import totals
+from runner.planning.dates.eta import hours_of
 from runner.planning.draft import known_handles
-from runner.planning.eta import hours_of
 from runner.replies.settings import joined
-from runner.run.team import TeamCampaigns, TokenIdentity, check_senders, fetch_identity
+from runner.run.preparation.team import TeamCampaigns, TokenIdentity, check_senders, fetch_identity
 from runner.sending.controls.guard import CampaignGuard
 from runner.sending.controls.live_controls import LiveControls, withdraw_returned
 from runner.sending.controls.watched_lists import WatchedLists, watched_lists

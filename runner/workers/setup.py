@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from runner import __version__
-from runner.ledger import locks, migrations, schema
+from runner.ledger import locks, schema
 from runner.ledger.campaigns import workers
 from runner.ledger.ledger import Connection, open_ledger
+from runner.ledger.migrations import steps as migrations
 from runner.workers import engine
 
 ENGINE = "engine"

@@ -20,10 +20,10 @@ from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import decisions
 from runner.planning.draft import Draft, make_draft
 from runner.project.campaign_files import refuse_same
-from runner.project.ledger_location import ledger_location
-from runner.run.options import Options, Surroundings
-from runner.run.prepare import Steps, hold_lanes, prepare
-from runner.run.team import TeamCampaigns
+from runner.project.ledgers.ledger_location import ledger_location
+from runner.run.preparation.options import Options, Surroundings
+from runner.run.preparation.prepare import Steps, hold_lanes, prepare
+from runner.run.preparation.team import TeamCampaigns
 from runner.workers import engine
 from runner.workers.worker import refuse_other_version
 

@@ -25,7 +25,7 @@ from runner.ledger import lanes as ledger_lanes
 from runner.ledger.campaigns import submissions, workers
 from runner.ledger.copies.seen_ledgers import SeenLedger
 from runner.ledger.ledger import Ledger, open_ledger
-from runner.project.old_copies import allow_changes, keep_progress
+from runner.project.ledgers.old_copies import allow_changes, keep_progress
 from runner.run.metrics_source import measure_commits, measure_lanes
 from runner.run.signals import call_at_signals
 from runner.workers import engine

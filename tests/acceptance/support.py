@@ -21,7 +21,7 @@ from typing import Any
 from runner.clock import SystemClock
 from runner.events import EventBus
 from runner.run.exit_code import RunResult
-from runner.run.options import Options, Surroundings
+from runner.run.preparation.options import Options, Surroundings
 from runner.run.run import run_campaigns
 from tests.processes import COMMAND, ROOT, Process, start
 

@@ -10,7 +10,7 @@ import pytest
 
 from runner.clock import SystemClock
 from runner.events import EventBus
-from runner.run.options import Options, Surroundings
+from runner.run.preparation.options import Options, Surroundings
 from runner.run.run import run_campaigns
 
 from .support import LINK, TOKEN, Project, people, until

@@ -12,7 +12,7 @@ import pytest
 from runner.clock import SystemClock
 from runner.errors import RunnerError
 from runner.events import EventBus
-from runner.run.options import Options, Surroundings
+from runner.run.preparation.options import Options, Surroundings
 from runner.run.run import run_campaigns
 
 from .support import TOKEN, Project, in_process, people, until

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from runner.channels import inbox_v1, inbox_v2
 from runner.channels.base import Answer, Channel, Hear, Lookup, Quota, Token
 from runner.channels.factory import connect
 from runner.channels.http import HttpSession
+from runner.channels.v1 import inbox_v1
+from runner.channels.v2 import inbox_v2
 from runner.clock import SystemClock
 from runner.message.outcome import LookupResult
 from runner.message.prospect import Recipient

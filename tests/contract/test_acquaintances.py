@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import acquaintances
+from runner.ledger.people import acquaintances
 from runner.message.acquaintance import FRESH, Acquaintance, Talk
 from tests.support import make_campaign, make_queue
 

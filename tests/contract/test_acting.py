@@ -15,7 +15,7 @@ from runner.ledger.campaigns.audit import CLI, DASHBOARD, NAMED_PEOPLE, Act, Act
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import outcomes
 from runner.ledger.messages.outcomes import Result
-from runner.ledger.migrations import migrate
+from runner.ledger.migrations.steps import migrate
 from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
 from runner.message.status import MessageStatus

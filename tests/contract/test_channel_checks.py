@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from runner.channels import inbox_v2
 from runner.channels.base import AccountLink, Platform, Team
+from runner.channels.v2 import inbox_v2
 from runner.errors import ChannelError
 from tests.contract.channel_api import OTHER, Say, api
 from tests.contract.channel_support import (

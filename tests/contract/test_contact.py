@@ -10,13 +10,14 @@ from sqlalchemy import text
 from runner.ledger.campaigns import registry
 from runner.ledger.campaigns.brakes import Brake
 from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.doubts import settlements
+from runner.ledger.doubts.settlements import Settlement
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import claims, decisions, outcomes, plans, recontact, settlements
+from runner.ledger.messages import claims, decisions, outcomes, plans, recontact
 from runner.ledger.messages.claims import NotClaimed
 from runner.ledger.messages.late_skips import LateSkip
 from runner.ledger.messages.outcomes import Recorded, Result
 from runner.ledger.messages.plans import PlanWriter
-from runner.ledger.messages.settlements import Settlement
 from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
 from runner.message.plan import Change, Contact, Entry, Known, PlannedMessage

@@ -20,8 +20,8 @@ from runner.ledger.messages import claims, outcomes
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.schema import message
 from runner.message.evidence import Evidence
-from runner.project import old_copies
-from runner.project.old_copies import allow_changes, keep_progress
+from runner.project.ledgers import old_copies
+from runner.project.ledgers.old_copies import allow_changes, keep_progress
 from tests.support import make_campaign, make_intent, make_queue, own_lane, recipient
 
 ACTS = ("claim", "record", "a command", "a command on a copy")

@@ -11,9 +11,9 @@ from sqlalchemy import select
 
 from runner.ledger import lanes, schema
 from runner.ledger.campaigns import bound_team, registry
-from runner.ledger.id_migration import compose_ids
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import queue
+from runner.ledger.migrations.ids import compose_ids
 from runner.message.status import MessageStatus
 from runner.status.status import status_of
 from tests.support import SENDER, claim_one, make_campaign, make_intent, make_queue, own_lane

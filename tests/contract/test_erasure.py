@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, select, text
 from runner.clock import SystemClock
 from runner.control import erasure as control
 from runner.errors import LaneHeld, OldLedger
-from runner.ledger import erased, schema
+from runner.ledger import schema
 from runner.ledger.campaigns import audit, submissions
 from runner.ledger.copies import staleness
 from runner.ledger.copies.backup import back_up
@@ -26,27 +26,19 @@ from runner.ledger.erasure.columns import FATES, Fate, may_hold_text
 from runner.ledger.erasure.erasure import UnsettledError
 from runner.ledger.erasure.records import Person
 from runner.ledger.ledger import Ledger, hold_lane, open_ledger
-from runner.ledger.messages import (
-    claims,
-    decisions,
-    handles,
-    outcomes,
-    queue,
-    replies,
-    tags,
-    usage,
-)
+from runner.ledger.messages import claims, decisions, outcomes, queue, replies, usage
 from runner.ledger.messages.decisions import RetryRequest
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.messages.replies import Batch, Heard, Kind
+from runner.ledger.people import erased, handles, tags
 from runner.ledger.queries import exports, people, replied, statistics, totals
 from runner.message.acquaintance import Acquaintance
 from runner.message.erased import PLACEHOLDER
 from runner.message.evidence import Evidence
 from runner.message.handle import HandleAnswer, KeptHandle
 from runner.message.status import MessageStatus
-from runner.project.move_ledger import move
-from runner.project.old_copies import allow_changes, remember_erased
+from runner.project.ledgers.move_ledger import move
+from runner.project.ledgers.old_copies import allow_changes, remember_erased
 from tests.postgresql import FOLDER
 from tests.postgresql import new_database as make_database
 from tests.support import (

@@ -7,7 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from runner.errors import LedgerError
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import handles
+from runner.ledger.people import handles
 from runner.message.handle import HandleAnswer, KeptHandle
 
 ADA = KeptHandle("ada", HandleAnswer.FOUND, "11", "Ada", "Ada Adler", "inbox", 5.0)

@@ -13,12 +13,14 @@ from runner.control import holds as control_holds
 from runner.ledger.campaigns import audit, submissions
 from runner.ledger.campaigns.audit import CLI, Act
 from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.doubts import in_doubt
 from runner.ledger.ledger import Ledger, open_ledger
-from runner.ledger.messages import claims, decisions, holds, in_doubt, outcomes, queue
+from runner.ledger.messages import claims, decisions, outcomes, queue
 from runner.ledger.messages.claims import NotClaimed, SendRequest
-from runner.ledger.messages.holds import Held
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.messages.queue import SenderQueue
+from runner.ledger.people import holds
+from runner.ledger.people.holds import Held
 from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
 from runner.message.status import MessageStatus

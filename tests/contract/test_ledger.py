@@ -11,26 +11,18 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from runner.errors import LedgerError, LedgerTooNew
-from runner.ledger import lanes, migrations, schema
+from runner.ledger import lanes, schema
 from runner.ledger.campaigns import bound_team, registry
+from runner.ledger.doubts import in_doubt, orphans, settlements
+from runner.ledger.doubts.settlements import Settlement
 from runner.ledger.engine import upgrade
 from runner.ledger.ledger import Ledger, open_ledger
-from runner.ledger.messages import (
-    claims,
-    decisions,
-    in_doubt,
-    orphans,
-    outcomes,
-    plans,
-    queue,
-    settlements,
-    usage,
-)
+from runner.ledger.messages import claims, decisions, outcomes, plans, queue, usage
 from runner.ledger.messages.claims import NotClaimed
 from runner.ledger.messages.decisions import RetryRequest
 from runner.ledger.messages.outcomes import Recorded, Result
 from runner.ledger.messages.plans import PlanWriter
-from runner.ledger.messages.settlements import Settlement
+from runner.ledger.migrations import steps as migrations
 from runner.ledger.queries import exports, totals
 from runner.message.evidence import AttemptOutcome, Evidence
 from runner.message.plan import Change, Entry, Known, PlannedMessage

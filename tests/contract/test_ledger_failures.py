@@ -19,10 +19,11 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from runner.errors import LedgerError, LedgerLocked, RunnerError
-from runner.ledger import files, locks, network_file_systems, schema, sqlite
+from runner.ledger import locks, schema
 from runner.ledger.campaigns import registry
 from runner.ledger.copies.backup import back_up
-from runner.ledger.errors import translate, translate_driver_errors
+from runner.ledger.database import files, network_file_systems, sqlite
+from runner.ledger.database.errors import translate, translate_driver_errors
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import claims, decisions, outcomes, queue
 from runner.ledger.messages.outcomes import Result

@@ -11,11 +11,11 @@ import pytest
 
 from runner.clock import SystemClock
 from runner.errors import LedgerError, LedgerTooNew, RunnerError
-from runner.ledger import moved_mark
 from runner.ledger.campaigns import registry
+from runner.ledger.database import moved_mark
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.schema import SCHEMA_VERSION
-from runner.project.ledger_reader import LedgerReader
+from runner.project.ledgers.ledger_reader import LedgerReader
 from tests.support import make_campaign
 
 

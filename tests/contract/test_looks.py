@@ -12,8 +12,9 @@ from sqlalchemy import Connection, func, select, update
 from runner.clock import SystemClock
 from runner.ledger import schema
 from runner.ledger.campaigns import audit, bound_team
+from runner.ledger.doubts import orphans
 from runner.ledger.ledger import Ledger, open_ledger
-from runner.ledger.messages import eligibility, orphans
+from runner.ledger.messages import eligibility
 from runner.ledger.messages import queue as message_queue
 from runner.ledger.queries import attempts, message_lists, search, totals
 from runner.message.status import MessageStatus

@@ -9,8 +9,9 @@ from sqlalchemy import select
 
 from runner.ledger import schema
 from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.doubts import orphans
 from runner.ledger.ledger import Ledger, open_ledger
-from runner.ledger.messages import orphans, outcomes, queue
+from runner.ledger.messages import outcomes, queue
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.messages.plans import PlanWriter
 from runner.ledger.queries import totals

@@ -14,15 +14,17 @@ from sqlalchemy import Connection, func, select
 
 from runner.clock import SystemClock
 from runner.errors import LaneHeld, LedgerError, OldLedger, UsageError
-from runner.ledger import lanes, locks, moved_mark, schema
+from runner.ledger import lanes, locks, schema
 from runner.ledger.campaigns import registry
 from runner.ledger.copies import staleness, transfer
+from runner.ledger.database import moved_mark
 from runner.ledger.engine import upgrade
 from runner.ledger.ledger import Ledger, open_ledger
-from runner.ledger.messages import decisions, holds
+from runner.ledger.messages import decisions
+from runner.ledger.people import holds
 from runner.ledger.queries import totals
-from runner.project.move_ledger import move
-from runner.project.old_copies import allow_changes
+from runner.project.ledgers.move_ledger import move
+from runner.project.ledgers.old_copies import allow_changes
 from tests.support import make_campaign
 
 from .filling import brakes_in_order, facts, fill

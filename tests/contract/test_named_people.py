@@ -6,7 +6,7 @@ import pytest
 
 from runner.errors import UsageError
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import handles
+from runner.ledger.people import handles
 from runner.message.handle import HandleAnswer, KeptHandle
 from runner.project.people import named_people
 from tests.support import make_campaign

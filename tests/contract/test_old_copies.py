@@ -18,16 +18,17 @@ from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.copies import staleness
 from runner.ledger.copies.seen_ledgers import SeenLedger
 from runner.ledger.copies.staleness import ProgressMarks
+from runner.ledger.doubts import in_doubt, settlements
+from runner.ledger.doubts.settlements import Settlement
 from runner.ledger.ledger import Ledger, open_ledger
-from runner.ledger.messages import claims, decisions, in_doubt, outcomes, queue, settlements, usage
+from runner.ledger.messages import claims, decisions, outcomes, queue, usage
 from runner.ledger.messages.decisions import RetryRequest
 from runner.ledger.messages.outcomes import Result
-from runner.ledger.messages.settlements import Settlement
 from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
 from runner.message.key import message_key
 from runner.message.status import MessageStatus
-from runner.project.old_copies import allow_changes
+from runner.project.ledgers.old_copies import allow_changes
 from tests.support import (
     LANE,
     SENDER,

@@ -10,8 +10,9 @@ from sqlalchemy import select
 
 from runner.ledger.campaigns import bound_team, registry
 from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.doubts import in_doubt
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import claims, decisions, in_doubt, outcomes, plans, queue
+from runner.ledger.messages import claims, decisions, outcomes, plans, queue
 from runner.ledger.messages.claims import NotClaimed
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.queries import totals

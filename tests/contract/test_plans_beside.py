@@ -14,12 +14,13 @@ from sqlalchemy import text
 
 from runner.ledger.campaigns import brakes, submissions
 from runner.ledger.campaigns.registry import CampaignRow
+from runner.ledger.doubts import resolutions, settlements
+from runner.ledger.doubts.settlements import Settlement
 from runner.ledger.ledger import Ledger, open_ledger
-from runner.ledger.messages import claims, decisions, outcomes, resolutions, settlements
+from runner.ledger.messages import claims, decisions, outcomes
 from runner.ledger.messages.decisions import RetryRequest
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.messages.plans import PlanWriter
-from runner.ledger.messages.settlements import Settlement
 from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
 from runner.message.status import MessageStatus

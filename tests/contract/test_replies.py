@@ -10,9 +10,10 @@ from sqlalchemy import select
 
 from runner.ledger.campaigns import bound_team, submissions
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import decisions, feeds, follow_ups, holds, outcomes, replies
+from runner.ledger.messages import decisions, feeds, follow_ups, outcomes, replies
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.messages.replies import UNREAD_WHY, Batch, Heard, Kind
+from runner.ledger.people import holds
 from runner.ledger.schema import inbound, message, suppression
 from runner.message.evidence import Evidence
 from runner.message.status import MessageStatus

@@ -15,14 +15,16 @@ import pytest
 from sqlalchemy import event, select
 
 from runner.channels.base import Channel, EventPage, Received, UnreadableFeed
-from runner.channels.inbox_v2 import InboxV2
-from runner.channels.inbox_v2_conversations import ConversationsV2
+from runner.channels.v2.inbox_v2 import InboxV2
+from runner.channels.v2.inbox_v2_conversations import ConversationsV2
 from runner.events import AnswerEvent
 from runner.ledger.campaigns import bound_team
+from runner.ledger.doubts import resolutions
+from runner.ledger.doubts.settlements import Settlement, settle
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import decisions, feeds, holds, outcomes, replies, resolutions
+from runner.ledger.messages import decisions, feeds, outcomes, replies
 from runner.ledger.messages.outcomes import Result
-from runner.ledger.messages.settlements import Settlement, settle
+from runner.ledger.people import holds
 from runner.ledger.schema import inbound, message, suppression
 from runner.message.evidence import Evidence
 from runner.message.outcome import Accepted

@@ -9,12 +9,13 @@ from sqlalchemy import Connection
 
 from runner.ledger import lanes, schema
 from runner.ledger.campaigns import registry
+from runner.ledger.doubts import in_doubt, resolutions, settlements
+from runner.ledger.doubts.settlements import Settlement
 from runner.ledger.engine import upgrade
 from runner.ledger.ledger import Ledger, open_ledger
-from runner.ledger.messages import claims, in_doubt, outcomes, queue, resolutions, settlements
+from runner.ledger.messages import claims, outcomes, queue
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.messages.plans import PlanWriter
-from runner.ledger.messages.settlements import Settlement
 from runner.ledger.queries import totals
 from runner.message.evidence import Evidence
 from runner.message.outcome import UNCONFIRMED

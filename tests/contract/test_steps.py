@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import Connection, event, select, update
 
 from runner.errors import LedgerError
+from runner.ledger.doubts import resolutions
+from runner.ledger.doubts.settlements import Settlement
 from runner.ledger.engine import upgrade
 from runner.ledger.erasure import erasure
 from runner.ledger.erasure.records import known_as
@@ -23,13 +25,11 @@ from runner.ledger.messages import (
     outcomes,
     queue,
     replies,
-    resolutions,
 )
 from runner.ledger.messages.claims import NotClaimed
 from runner.ledger.messages.decisions import RetryRequest
 from runner.ledger.messages.late_skips import LateSkip
 from runner.ledger.messages.outcomes import Result
-from runner.ledger.messages.settlements import Settlement
 from runner.ledger.queries import totals
 from runner.ledger.schema import campaign, message
 from runner.message.evidence import Evidence

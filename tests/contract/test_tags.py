@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import outcomes, tags
+from runner.ledger.messages import outcomes
 from runner.ledger.messages.outcomes import Result
+from runner.ledger.people import tags
 from runner.message.evidence import Evidence
 from tests.support import claim_one, make_campaign, make_intent, make_queue, own_lane
 

@@ -12,9 +12,10 @@ from sqlalchemy import event
 
 from runner.errors import LaneHeld, LedgerError
 from runner.ledger import lanes, locks, schema
+from runner.ledger.doubts import in_doubt, orphans
 from runner.ledger.engine import upgrade
 from runner.ledger.ledger import Ledger, open_ledger
-from runner.ledger.messages import in_doubt, orphans, outcomes, queue
+from runner.ledger.messages import outcomes, queue
 from runner.ledger.messages.outcomes import Result
 from runner.ledger.queries import totals
 from runner.message.evidence import Evidence

@@ -27,7 +27,7 @@ from runner.message.prospect import Prospect
 from runner.message.status import MessageStatus
 from runner.planning.planner import plan_messages
 from runner.planning.variants import VariantPicker
-from runner.project.move_ledger import move
+from runner.project.ledgers.move_ledger import move
 from runner.status.variants import verdict_of
 from runner.variants.dealer import Dealer
 from runner.variants.verdict import NO_DIFFERENCE, TOO_EARLY, Verdict

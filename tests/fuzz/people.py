@@ -19,7 +19,7 @@ from runner.errors import RunnerError
 from runner.message.plan import Entry
 from runner.planning.draft import make_draft
 from runner.planning.planner import plan_messages, render_with
-from runner.run.review import review
+from runner.run.preparation.review import review
 from tests.fuzz.values import one_line
 
 TEXT = "Hi {{ first_name | default('there') }}{% if company %} of {{ company }}{% endif %}!"

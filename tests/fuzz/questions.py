@@ -13,10 +13,11 @@ from typing import Any
 from multidict import CIMultiDict
 from yarl import URL
 
-from runner.channels import inbox_v1, inbox_v2
 from runner.channels.base import Token
 from runner.channels.http import HttpSession
 from runner.channels.responses import Reply
+from runner.channels.v1 import inbox_v1
+from runner.channels.v2 import inbox_v2
 from runner.clock import SystemClock
 from runner.errors import ChannelError
 from runner.instrumentation import Purpose

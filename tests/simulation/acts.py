@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from runner.ledger.campaigns import registry
-from runner.ledger.messages import decisions, in_doubt, plans, settlements
+from runner.ledger.doubts import in_doubt, settlements
+from runner.ledger.doubts.in_doubt import Doubt
+from runner.ledger.doubts.settlements import Settlement
+from runner.ledger.messages import decisions, plans
 from runner.ledger.messages.decisions import RetryRequest
-from runner.ledger.messages.in_doubt import Doubt
-from runner.ledger.messages.settlements import Settlement
 from runner.message.evidence import Evidence
 from tests.simulation.habits import KEY_LIFE, draw_weather
 from tests.simulation.server import Kept

@@ -15,7 +15,13 @@ from runner.campaign.loader import load_campaign
 from runner.errors import ChangesError
 from runner.message.plan import FIRST_STEP, Change, Entry, PlannedMessage
 from runner.message.prospect import RowSkip
-from runner.planning.approval import ApprovedPlan, Content, PlanMaker, Unapproved, refuse_unapproved
+from runner.planning.approved.approval import (
+    ApprovedPlan,
+    Content,
+    PlanMaker,
+    Unapproved,
+    refuse_unapproved,
+)
 from tests.simulation.history import Campaign, History, template_of
 from tests.simulation.judge import Broken
 from tests.simulation.server import LINK

@@ -13,9 +13,10 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
 from runner.errors import LedgerError
-from runner.ledger.errors import translate_driver_errors
+from runner.ledger.database.errors import translate_driver_errors
+from runner.ledger.doubts import in_doubt
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import feeds, in_doubt, plans, queue, replies
+from runner.ledger.messages import feeds, plans, queue, replies
 from runner.ledger.messages.claims import claim
 from runner.ledger.queries import totals
 from runner.ledger.schema import metadata

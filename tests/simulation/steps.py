@@ -19,8 +19,9 @@ from typing import Any
 from runner.channels.base import Channel
 from runner.events import EventBus
 from runner.ledger.campaigns import bound_team, registry
+from runner.ledger.doubts import in_doubt
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import in_doubt, plans, replies
+from runner.ledger.messages import plans, replies
 from runner.ledger.messages.plans import PlanWriter
 from runner.message.follow_up import StopOn, stop_on_text
 from runner.message.key import message_key

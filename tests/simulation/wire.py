@@ -13,8 +13,8 @@ from yarl import URL
 from runner.channels import responses
 from runner.channels.base import Answer, Channel, Gate, HeldBack, Token, never
 from runner.channels.http import HttpSession, NoAnswer
-from runner.channels.inbox_v1 import InboxV1
-from runner.channels.inbox_v2 import InboxV2
+from runner.channels.v1.inbox_v1 import InboxV1
+from runner.channels.v2.inbox_v2 import InboxV2
 from runner.instrumentation import Purpose
 from runner.message.outcome import HELD_BACK, TOO_LATE, Deferred, InDoubt, Scope
 from tests.simulation.habits import TIMEOUT, Weather

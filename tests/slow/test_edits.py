@@ -11,7 +11,7 @@ import pytest
 from runner.clock import SystemClock
 from runner.errors import ChangesError
 from runner.events import Event, EventBus
-from runner.run.options import Options, Surroundings
+from runner.run.preparation.options import Options, Surroundings
 from runner.run.run import run_campaigns
 from runner.templating.template import Template
 from tests.acceptance.support import LINK, OTHER_LINK, TOKEN, Project, in_process, people, until

@@ -20,7 +20,7 @@ from runner.message.plan import Change, Entry, PlannedMessage
 from runner.pacing.forecast import BY_SCHEDULE, Forecast, Share, finish_as_json, forecast
 from runner.pacing.pacer import make_pacer
 from runner.pacing.projection import SenderProjection
-from runner.planning.eta import hours_of, when_done, zone_of
+from runner.planning.dates.eta import hours_of, when_done, zone_of
 from runner.schedule import Hours, make_week
 from runner.sending import dispatcher, wakeups
 from runner.sending.lane import Lane

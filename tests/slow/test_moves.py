@@ -14,7 +14,7 @@ from runner.clock import SystemClock
 from runner.errors import RunnerError
 from runner.events import EventBus
 from runner.run.exit_code import RunResult
-from runner.run.options import Options, Surroundings
+from runner.run.preparation.options import Options, Surroundings
 from runner.run.run import run_campaigns
 from tests.acceptance.front import Front, in_front_of
 from tests.acceptance.support import LINK, OTHER_LINK, TOKEN, Project, in_process, people, until

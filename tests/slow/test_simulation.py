@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from runner.ledger.messages import claims, in_doubt
+from runner.ledger.doubts import in_doubt
+from runner.ledger.messages import claims
 from runner.message import evidence as message_evidence
 from runner.message.evidence import AttemptOutcome, Effect, Evidence
 from runner.message.status import MessageStatus
@@ -99,7 +100,7 @@ def _nobody_is_fenced(patch: pytest.MonkeyPatch) -> None:
 
 def _any_message_is_proof(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Reconciler, "_is_taken", _never_taken)
-    patch.setattr("runner.ledger.messages.settlements.is_taken", lambda _connection, _id: False)
+    patch.setattr("runner.ledger.doubts.settlements.is_taken", lambda _connection, _id: False)
 
 
 async def _never_taken(_self: Reconciler, _id: str) -> bool:

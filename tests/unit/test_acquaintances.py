@@ -11,9 +11,9 @@ from typing import Any, cast
 
 import pytest
 
-from runner.channels.inbox_v2_people import PeopleV2, ThreadEnd
+from runner.channels.v2.inbox_v2_people import PeopleV2, ThreadEnd
 from runner.errors import ChannelError
-from runner.ledger.messages import acquaintances
+from runner.ledger.people import acquaintances
 from runner.message.acquaintance import FRESH, Acquaintance, SkipRules, Talk, bar_of, one_name
 from runner.schedule import Hours, is_open, make_week
 from runner.sending.inbox.acquaintance_check import AcquaintanceCheck

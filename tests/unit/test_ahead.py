@@ -13,7 +13,7 @@ import pytest
 from runner.errors import Fenced
 from runner.ledger import lanes as ledger_lanes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind
-from runner.ledger.messages import orphans
+from runner.ledger.doubts import orphans
 from runner.ledger.messages.claims import claim
 from runner.ledger.messages.outcomes import record
 from runner.message.outcome import SEND_BY, Deferred, InDoubt, Outcome, Rejected, Scope

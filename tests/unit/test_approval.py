@@ -15,7 +15,7 @@ from runner.campaign.schema import Campaign
 from runner.errors import ChangesError, UsageError
 from runner.message.plan import Change, Entry, Known, PlannedMessage
 from runner.message.status import MessageStatus, SkipReason
-from runner.planning.approval import (
+from runner.planning.approved.approval import (
     KEY_BYTES,
     ApprovedPlan,
     PlanMaker,
@@ -24,8 +24,8 @@ from runner.planning.approval import (
     refuse_looser,
     refuse_unapproved,
 )
-from runner.planning.ceilings import ceilings_of, looser_than
-from runner.planning.plan_comparison import compare_plans
+from runner.planning.approved.ceilings import ceilings_of, looser_than
+from runner.planning.approved.plan_comparison import compare_plans
 from tests.support import SENDER, recipient
 
 KEY = "5a" * KEY_BYTES

@@ -15,8 +15,8 @@ from runner.campaign.loader import load_campaign
 from runner.campaign.schema import Campaign
 from runner.errors import ChangesError
 from runner.message.plan import Change, Entry, PlannedMessage
-from runner.planning.approval import PlanMaker, Unapproved, refuse_unapproved
-from runner.planning.ceilings import ceilings_of, looser_than
+from runner.planning.approved.approval import PlanMaker, Unapproved, refuse_unapproved
+from runner.planning.approved.ceilings import ceilings_of, looser_than
 from tests.documents import ROOT
 from tests.support import SENDER, recipient
 

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from runner.audience.columns import normal_column
 from runner.audience.ids import IdRefusal, id_checker
-from runner.audience.list_columns import LIST_COLUMNS
-from runner.audience.prospects import Audience, missing_columns, read_audience
-from runner.audience.suppression import (
+from runner.audience.lists.list_columns import LIST_COLUMNS
+from runner.audience.lists.suppression import (
     ListEntry,
     ListSource,
     read_list,
@@ -23,6 +22,7 @@ from runner.audience.suppression import (
     refuse_errors,
     suppressed_by,
 )
+from runner.audience.prospects import Audience, missing_columns, read_audience
 from runner.campaign.loader import load_campaign
 from runner.clock import iso
 from runner.errors import AudienceError

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.audience.empty_cells import empty_words, is_name_column, seen, unescaped
+from runner.audience.cells.empty_cells import empty_words, is_name_column, seen, unescaped
+from runner.audience.cells.mojibake import mended, suspect
 from runner.audience.inspection import decimal_sign, inspect
-from runner.audience.mojibake import mended, suspect
 from runner.audience.prospects import Audience, read_audience
 from runner.campaign.loader import load_campaign
 from runner.findings import Finding

@@ -9,7 +9,7 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 
 from runner.channels.base import ThreadState
-from runner.channels.inbox_v2_conversations import ConversationsV2
+from runner.channels.v2.inbox_v2_conversations import ConversationsV2
 
 AT = "2026-12-02T10:00:00.000Z"
 WHOLE: dict[str, Any] = {

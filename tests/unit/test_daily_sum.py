@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from runner.campaign.loader import load_campaign
 from runner.clock import SystemClock
 from runner.pacing.forecast import sent_until
-from runner.planning.daily_sum import DailySum, daily_sums
-from runner.planning.eta import Stretch, hours_of, pace_of, shares_of
+from runner.planning.dates.daily_sum import DailySum, daily_sums
+from runner.planning.dates.eta import Stretch, hours_of, pace_of, shares_of
 
 MONDAY_NOON = 1_772_452_800.0  # 2026-03-02 12:00 UTC
 AFTERNOON = 12 * 3600.0

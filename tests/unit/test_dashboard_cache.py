@@ -10,7 +10,7 @@ import pytest
 
 from runner.dashboard.cache import EVERY, SHARE, Cache
 from runner.ledger.ledger import Ledger
-from runner.project.ledger_reader import LedgerReader
+from runner.project.ledgers.ledger_reader import LedgerReader
 from tests.figures import Clock
 
 T = TypeVar("T")

@@ -374,7 +374,7 @@ def test_lines_that_are_read_together_are_read_as_each_alone(
 
     def outcome(size: int) -> object:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("runner.tables.csv_records.BLOCK", size)
+            patch.setattr("runner.tables.separated.csv_records.BLOCK", size)
             try:
                 table = opened(tmp_path_factory.getbasetemp(), data, encoding=kind)
                 return list(table.rows()), list(map(str, table.findings))

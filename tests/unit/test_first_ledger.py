@@ -12,7 +12,7 @@ from runner.ledger.copies import staleness
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.ledger.messages import decisions
 from runner.project.first_ledger import removed_if_unused
-from runner.project.old_copies import allow_changes
+from runner.project.ledgers.old_copies import allow_changes
 
 
 def refused(folder: Path, act: Callable[[Ledger], object] = lambda _: None) -> Path:

@@ -23,7 +23,7 @@ from runner.message.outcome import Accepted
 from runner.message.plan import Change, Entry, PlannedMessage
 from runner.pacing.forecast import BY_STEPS, Following, Share, forecast
 from runner.pacing.pacer import make_pacer
-from runner.planning.eta import hours_of, pace_of, shares_of, when_done, with_follow_ups
+from runner.planning.dates.eta import hours_of, pace_of, shares_of, when_done, with_follow_ups
 from runner.sending import dispatcher, wakeups
 from runner.sending.lane import Lane
 from tests.forecasts import MONDAY, WORK, Known, Stopped, campaign_of

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from runner.ledger.doubts import in_doubt
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import decisions, in_doubt
+from runner.ledger.messages import decisions
 from runner.message.outcome import InDoubt, Outcome
 from runner.sending.lane import Lane
 from tests.lane import Setting, for_person

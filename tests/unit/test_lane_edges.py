@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from runner.channels.base import Answer
-from runner.ledger.messages import decisions, in_doubt, settlements
+from runner.ledger.doubts import in_doubt, settlements
+from runner.ledger.doubts.settlements import Settlement
+from runner.ledger.messages import decisions
 from runner.ledger.messages.outcomes import Recorded
-from runner.ledger.messages.settlements import Settlement
 from runner.message.evidence import Evidence
 from runner.message.outcome import (
     TOO_LATE,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.tables.number_format import (
+from runner.tables.excel.number_format import (
     is_date,
     plain_moment,
     plain_number,

@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import LedgerError, UsageError
-from runner.ledger import moved_mark, schema
+from runner.ledger import schema
 from runner.ledger.copies.seen_ledgers import SeenLedger
+from runner.ledger.database import moved_mark
 from runner.ledger.engine import ledger_url, place_of
 from runner.ledger.ledger import open_ledger
 from runner.passwords import hide_password, hide_passwords, passwords_in
-from runner.project.ledger_location import require_ledger
+from runner.project.ledgers.ledger_location import require_ledger
 
 SCHEME = "postgresql+psycopg://"
 

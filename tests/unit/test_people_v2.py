@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from runner.channels.base import Token
-from runner.channels.inbox_v2_people import PeopleV2
+from runner.channels.v2.inbox_v2_people import PeopleV2
 from runner.errors import ChannelError
 from runner.ledger.ledger import Ledger
 from runner.message.acquaintance import Acquaintance

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.audience.rounded_ids import Zeros, is_digits, rounded
+from runner.audience.cells.rounded_ids import Zeros, is_digits, rounded
 
 SEEDS = st.integers(0, 2**32)
 

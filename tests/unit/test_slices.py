@@ -29,7 +29,7 @@ from runner.ledger.messages.outcomes import Result
 from runner.ledger.queries import lane_status
 from runner.message.evidence import Evidence
 from runner.message.outcome import Deferred, InDoubt, Rejected, Scope
-from runner.run.team import TokenIdentity
+from runner.run.preparation.team import TokenIdentity
 from runner.schedule import Hours
 from runner.sending.controls.guard import GuardLimits
 from runner.sending.controls.live_controls import LiveControls
@@ -43,11 +43,7 @@ from runner.workers.lane_slice import (
     WorkerLanes,
     stop_reasons,
 )
-from runner.workers.submitted_campaign import (
-    SubmittedCampaign,
-    missed_start_reason,
-    restore_guard,
-)
+from runner.workers.submitted_campaign import SubmittedCampaign, missed_start_reason, restore_guard
 from tests.lane import Setting, Told, for_person, with_another
 from tests.pacing import sender
 from tests.support import LANE, ORIGIN, SENDER, claim_one, hand_in, make_intent, own_lane, recipient

@@ -14,9 +14,9 @@ from runner.campaign.schema import Campaign
 from runner.errors import RunnerError
 from runner.ledger.ledger import Ledger
 from runner.message.prospect import Prospect
+from runner.planning.dates.eta import hours_of
+from runner.planning.dates.start import confirm_late_start
 from runner.planning.draft import Draft
-from runner.planning.eta import hours_of
-from runner.planning.start import confirm_late_start
 from tests.support import recipient
 
 LONDON, LOS_ANGELES, TOKYO = "Europe/London", "America/Los_Angeles", "Asia/Tokyo"

@@ -25,8 +25,8 @@ from runner.message.plan import Change, Entry, Known, PlannedMessage
 from runner.message.status import MessageStatus, SkipReason
 from runner.pacing.forecast import Forecast
 from runner.planning.changes import moved_texts, refuse_step_changes
+from runner.planning.dates.sequence import sequence
 from runner.planning.preview import Preview, StepPreview
-from runner.planning.sequence import sequence
 from runner.schedule import Hours, make_week
 from runner.terminal.counters import Tally
 from runner.terminal.event_text import event_line

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from runner.audience.suppression import PeopleList, people_told, read_list, shrunk
+from runner.audience.lists.suppression import PeopleList, people_told, read_list, shrunk
 from runner.errors import AudienceError
 
 ADA, BELA, CLEO = "1566123362161725441", "1566123362161725552", "1566123362161725663"

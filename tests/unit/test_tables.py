@@ -467,7 +467,7 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     openpyxl.Workbook().save(tmp_path / "a.xlsx")
-    monkeypatch.setattr("runner.tables.excel.MOST_UNPACKED", 100)
+    monkeypatch.setattr("runner.tables.excel.workbook_reader.MOST_UNPACKED", 100)
     with pytest.raises(AudienceError, match=r"unpacks to 0 MiB.*; save it as \.csv"):
         read_table(tmp_path / "a.xlsx")
 

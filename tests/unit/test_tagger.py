@@ -12,8 +12,8 @@ from typing import Any, cast
 import pytest
 
 from runner.channels.base import Token
-from runner.channels.inbox_v2_people import PeopleV2
 from runner.channels.responses import Reply
+from runner.channels.v2.inbox_v2_people import PeopleV2
 from runner.errors import ChannelError
 from runner.sending.inbox.tagger import Tagger, tagging
 from runner.sending.lane import Lane

@@ -18,8 +18,8 @@ from runner.errors import AudienceError
 from runner.findings import FindingError
 from runner.message.status import SkipReason
 from runner.tables.cell_types import ErrorCell, FormattedNumber, RoundedNumber, Truth, Uncalculated
+from runner.tables.excel.spreadsheetml import unescaped
 from runner.tables.reader import Table, read_table
-from runner.tables.spreadsheetml import unescaped
 
 IDS = ("x_user_id", "platform_id", "inbox_id")
 HEADER = ["x_user_id", "name"]

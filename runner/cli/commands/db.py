@@ -16,8 +16,8 @@ from runner.formats import bar, counted, number, safe
 from runner.installation import install_command
 from runner.ledger import engine
 from runner.ledger.copies.backup import back_up
-from runner.project import move_ledger
-from runner.project.ledger_location import ledger_upward, require_ledger
+from runner.project.ledgers import move_ledger
+from runner.project.ledgers.ledger_location import ledger_upward, require_ledger
 
 
 @click.group("db", short_help="The ledger itself: backup, upgrade, move, forget.")
@@ -122,7 +122,7 @@ def forget(call: Invocation, /, yes: bool, state: str | None) -> int:
     needed can be put back instead.
     """
     from runner.cli.prompts import agree  # brings what limits need, which other commands do not
-    from runner.project import lost_ledgers
+    from runner.project.ledgers import lost_ledgers
 
     call.about((), state)
     place, lost = lost_ledgers.lost_ledgers(state, os.environ, Path.cwd())

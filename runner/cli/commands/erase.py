@@ -21,7 +21,7 @@ from runner.formats import counted, moment, number, safe
 from runner.ledger.campaigns.audit import CLI
 from runner.ledger.erasure.traces import SHORT
 from runner.ledger.ledger import Ledger
-from runner.project.old_copies import remember_erased
+from runner.project.ledgers.old_copies import remember_erased
 
 NAMED = 10
 """People who are named before the question; of more it is told how many."""
@@ -102,7 +102,7 @@ def command(
 def _in_file(
     file: Path, column: str | None, id_type: str, platform: str
 ) -> tuple[list[str], list[str]]:
-    from runner.audience.suppression import read_list, refuse_errors
+    from runner.audience.lists.suppression import read_list, refuse_errors
 
     say = f"run-campaign erase --file {file} --id COLUMN"
     read = read_list(file, id_type, platform, id=column, say=say)

@@ -21,7 +21,7 @@ from runner.events import Event, EventBus, Notice
 from runner.formats import counted, number, safe
 from runner.message.handle import HandleAnswer, KeptHandle
 from runner.run.handles import PRICE, HandleOptions, HandleTotals, kept_for, resolve_handles
-from runner.run.options import Options, Surroundings
+from runner.run.preparation.options import Options, Surroundings
 
 SHOWN = 20
 """Handles that are listed after they were resolved; --list shows all."""

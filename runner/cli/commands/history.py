@@ -16,7 +16,7 @@ from runner.clock import iso
 from runner.formats import number, safe
 from runner.ledger.campaigns import audit
 from runner.ledger.campaigns.audit import Action
-from runner.project.ledger_location import ledger_upward, open_existing
+from runner.project.ledgers.ledger_location import ledger_upward, open_existing
 from runner.project.open import opened
 
 

@@ -10,12 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.invocation import Invocation
-from runner.cli.ledger import (
-    ledger_to_change,
-    ledger_to_read,
-    people_in_ledger,
-    tell_erased,
-)
+from runner.cli.ledger import ledger_to_change, ledger_to_read, people_in_ledger, tell_erased
 from runner.cli.options import examples, kind_options, people_arguments, state_option
 from runner.cli.output import json_text, table
 from runner.clock import SystemClock, iso
@@ -24,10 +19,10 @@ from runner.control.campaigns import user
 from runner.control.in_flight import wait_until_none_leaves
 from runner.formats import counted, number, safe
 from runner.ledger.campaigns.audit import CLI
-from runner.ledger.messages import handles, holds
+from runner.ledger.people import handles, holds
 
 if TYPE_CHECKING:
-    from runner.audience.suppression import PeopleList
+    from runner.audience.lists.suppression import PeopleList
 
 
 @click.command(
@@ -143,7 +138,7 @@ def _with_handle(id: str, handles: Mapping[str, str]) -> str:
 
 
 def _in_file(file: Path, column: str | None, id_type: str, platform: str) -> PeopleList:
-    from runner.audience.suppression import read_list, refuse_errors
+    from runner.audience.lists.suppression import read_list, refuse_errors
 
     read = read_list(
         file, id_type, platform, id=column, say=f"run-campaign hold --file {file} --id COLUMN"

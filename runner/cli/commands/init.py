@@ -162,7 +162,7 @@ def _find_ids(new: NewFiles, asks: bool) -> bool:
     from runner.clock import SystemClock
     from runner.events import EventBus
     from runner.run.handles import HandleOptions, resolve_handles
-    from runner.run.options import Options, Surroundings
+    from runner.run.preparation.options import Options, Surroundings
 
     around = Surroundings(SystemClock(), EventBus(), os.environ)
     try:

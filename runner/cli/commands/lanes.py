@@ -13,7 +13,7 @@ from runner.cli.output import json_text
 from runner.clock import SystemClock, iso
 from runner.formats import number, safe
 from runner.ledger.queries.lane_status import LaneRow, lane_rows
-from runner.project.ledger_location import ledger_upward, open_existing
+from runner.project.ledgers.ledger_location import ledger_upward, open_existing
 
 
 @click.command(

@@ -14,8 +14,8 @@ from runner.cli.output import progress_in_place
 from runner.clock import SystemClock
 from runner.errors import UsageError
 from runner.formats import number, safe
-from runner.planning.approval import KEY_BYTES, ApprovedPlan, read_plan
-from runner.planning.plan_comparison import compare_plans
+from runner.planning.approved.approval import KEY_BYTES, ApprovedPlan, read_plan
+from runner.planning.approved.plan_comparison import compare_plans
 from runner.run.approval import make_plan
 from runner.tables.writer import replacing
 

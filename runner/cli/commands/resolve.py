@@ -22,8 +22,9 @@ from runner.control.resolution import resolve, undo
 from runner.formats import moment, safe
 from runner.ledger.campaigns import account_links, submissions
 from runner.ledger.campaigns.audit import CLI
-from runner.ledger.messages import handles, in_doubt
-from runner.ledger.messages.in_doubt import Doubt
+from runner.ledger.doubts import in_doubt
+from runner.ledger.doubts.in_doubt import Doubt
+from runner.ledger.people import handles
 from runner.ledger.queries import replied, totals
 from runner.message.account import AccountName, sender_text
 from runner.message.status import MessageStatus
@@ -182,7 +183,7 @@ def _confirmed(count: int) -> bool:
 def _ask_the_api(call: Invocation, campaign: Path, state: str | None) -> None:
     from runner.cli.live_run import run_with_display
     from runner.run.exit_code import RunResult
-    from runner.run.options import Options, Surroundings
+    from runner.run.preparation.options import Options, Surroundings
     from runner.run.settle import settle_now
 
     with opened(campaign, state, os.environ) as (ledger, row):

@@ -13,7 +13,7 @@ from runner.clock import SystemClock
 from runner.events import EventBus
 from runner.formats import safe
 from runner.run.check import senders
-from runner.run.team import find_obstacle
+from runner.run.preparation.team import find_obstacle
 
 
 @click.command(

@@ -23,7 +23,7 @@ from runner.clock import SystemClock
 from runner.events import EventBus
 from runner.formats import safe
 from runner.installation import install_command
-from runner.run.options import Options, Surroundings
+from runner.run.preparation.options import Options, Surroundings
 from runner.terminal.counters import Tally
 from runner.terminal.display import open_display
 

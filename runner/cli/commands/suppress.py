@@ -9,12 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from runner.cli.invocation import Invocation
-from runner.cli.ledger import (
-    ledger_to_change,
-    ledger_to_read,
-    people_in_ledger,
-    tell_erased,
-)
+from runner.cli.ledger import ledger_to_change, ledger_to_read, people_in_ledger, tell_erased
 from runner.cli.options import compared_ids, examples, kind_options, state_option
 from runner.cli.output import json_text, table
 from runner.clock import SystemClock, iso
@@ -24,7 +19,7 @@ from runner.control.suppression import suppress, unsuppress
 from runner.formats import counted, number, safe
 from runner.ledger.campaigns.audit import CLI
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import handles
+from runner.ledger.people import handles
 from runner.ledger.queries import totals
 from runner.project.people import named_people
 
@@ -86,7 +81,7 @@ def import_(
     written to are put on it: sent, or in doubt. A column handle or username has people by their
     handles, as far as these are resolved.
     """
-    from runner.audience.suppression import WRITTEN_TO, read_list, refuse_errors
+    from runner.audience.lists.suppression import WRITTEN_TO, read_list, refuse_errors
     from runner.project.listed_people import with_handles
 
     call.about((), state)
@@ -123,7 +118,7 @@ def import_(
 @click.pass_obj
 def export(call: Invocation, /, file: Path, state: str | None) -> int:
     """Write the list to a .csv, .jsonl or .xlsx file, which import reads."""
-    from runner.audience.list_columns import LIST_COLUMNS
+    from runner.audience.lists.list_columns import LIST_COLUMNS
     from runner.project.output_files import refuse_used
     from runner.tables.writer import write_table
 

@@ -16,7 +16,7 @@ from runner.cli.output import text_lines
 from runner.events import Event, MessageSent
 from runner.message.plan import FIRST_STEP, PlannedMessage
 from runner.run.exit_code import RunResult
-from runner.run.options import Options, Surroundings
+from runner.run.preparation.options import Options, Surroundings
 from runner.run.self_test import run_test
 
 QUIET: dict[str, Any] = {"log_format": "text", "quiet": True, "verbose": False}

@@ -16,7 +16,7 @@ from runner.cli.live_run import attach_watchers
 from runner.cli.options import duration, examples, state_option, watching_options
 from runner.clock import SystemClock
 from runner.events import EventBus
-from runner.project.ledger_location import ledger_upward
+from runner.project.ledgers.ledger_location import ledger_upward
 from runner.terminal.counters import Tally
 from runner.terminal.plain import JsonLines, PlainLines
 

@@ -21,7 +21,7 @@ from runner.events import EventBus
 from runner.formats import safe
 from runner.project.credentials import TOKEN_VARIABLE, from_dotenv
 from runner.project.new_campaign import DEFAULT_PLATFORM, NewSheet, api_lines, campaign_text
-from runner.run.team import TokenIdentity, fetch_identity, find_obstacle
+from runner.run.preparation.team import TokenIdentity, fetch_identity, find_obstacle
 
 ASK_TOKEN = "API token (Inbox: Settings, API Keys; not shown; Enter: no account yet)"
 

@@ -33,13 +33,13 @@ from runner.errors import RunnerError
 from runner.events import Event, EventBus, Planned
 from runner.formats import number, safe
 from runner.ledger.ledger import open_ledger
-from runner.planning.eta import zone_of
+from runner.planning.dates.eta import zone_of
 from runner.project.campaign_files import load
 from runner.project.credentials import SANDBOX_TOKEN
-from runner.project.ledger_location import LEDGER_NAME
+from runner.project.ledgers.ledger_location import LEDGER_NAME
 from runner.run.exit_code import RunResult
 from runner.run.handles import resolve_rehearsed
-from runner.run.options import Options, Surroundings
+from runner.run.preparation.options import Options, Surroundings
 from runner.run.run import run_campaigns
 from runner.sandbox.acts import perform_due
 from runner.sandbox.answers import USUAL_ANSWERS, Answers, Trouble, load_answers

@@ -24,9 +24,9 @@ from runner.events import EventBus
 from runner.formats import counted, number, safe
 from runner.project.campaign_files import load
 from runner.project.credentials import SANDBOX_TOKEN
-from runner.project.ledger_location import LEDGER_NAME
+from runner.project.ledgers.ledger_location import LEDGER_NAME
 from runner.run.handles import resolve_rehearsed
-from runner.run.options import Surroundings
+from runner.run.preparation.options import Surroundings
 from runner.sandbox.server import Sandbox
 
 

@@ -23,8 +23,8 @@ from sqlalchemy import (
 )
 
 from runner.ledger.campaigns.registry import CampaignRow, find_campaign
-from runner.ledger.erased import without_erased
 from runner.ledger.locks import lock_submissions
+from runner.ledger.people.erased import without_erased
 from runner.ledger.schema import campaign, lane, message, submission
 from runner.ledger.statements import texts_of
 from runner.message.status import OPEN, MessageStatus

@@ -11,9 +11,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from runner.errors import LedgerError, RunnerError
+from runner.ledger.database.errors import BUSY_SECONDS, translate_driver_errors
+from runner.ledger.database.files import check_place
 from runner.ledger.engine import ledger_url, place_of
-from runner.ledger.errors import BUSY_SECONDS, translate_driver_errors
-from runner.ledger.files import check_place
 from runner.ledger.locks import is_process_alive
 
 

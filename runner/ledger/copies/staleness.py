@@ -27,11 +27,11 @@ from sqlalchemy import (
 )
 
 from runner.clock import iso
-from runner.ledger import erased
 from runner.ledger.campaigns.audit import CLI
 from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.erasure.erasure import erase_again
 from runner.ledger.messages.follow_ups import DUE_AT, IS_BEFORE, before_it
+from runner.ledger.people import erased
 from runner.ledger.schema import action, attempt, campaign, message, note, set_note, status_is
 from runner.ledger.statements import Prepared
 from runner.message.erased import NOBODY, ErasedPeople

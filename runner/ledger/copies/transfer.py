@@ -17,11 +17,11 @@ from sqlalchemy import BigInteger, Column, Connection, Table, func, insert, sele
 from runner.errors import LedgerError
 from runner.ledger.campaigns.audit import CLI
 from runner.ledger.copies import staleness
+from runner.ledger.database.errors import translate
+from runner.ledger.database.moved_mark import MARK, Moved, set_mark
 from runner.ledger.erasure.erasure import erase_again
-from runner.ledger.errors import translate
 from runner.ledger.locks import lock_schema, refuse_live_runs
 from runner.ledger.messages.usage import STAMPED, joined_stamps
-from runner.ledger.moved_mark import MARK, Moved, set_mark
 from runner.ledger.schema import (
     acquaintance,
     action,

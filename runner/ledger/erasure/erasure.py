@@ -10,20 +10,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Table, bindparam, delete, exists, insert, select, update
 
 from runner.errors import RunnerError
-from runner.ledger import erased
 from runner.ledger.campaigns import audit
 from runner.ledger.campaigns.audit import Act
-from runner.ledger.erasure.records import (
-    Person,
-    Records,
-    known_as,
-    people_of,
-    records,
-    their_cells,
-)
+from runner.ledger.erasure.records import Person, Records, known_as, people_of, records, their_cells
 from runner.ledger.locks import lock_all_campaigns, lock_claims, lock_submissions
-from runner.ledger.messages import feeds, holds
+from runner.ledger.messages import feeds
 from runner.ledger.messages.replies import Kind
+from runner.ledger.people import erased, holds
 from runner.ledger.schema import (
     acquaintance,
     action,

@@ -17,10 +17,10 @@ from runner.ledger.campaigns.brakes import BY_A_PERSON, Brake
 from runner.ledger.locks import lock_recipients
 from runner.ledger.messages import follow_up_claims
 from runner.ledger.messages.eligibility import is_first_of, may_go
-from runner.ledger.messages.holds import is_held
 from runner.ledger.messages.late_skips import LateSkip, skip_late
 from runner.ledger.messages.recontact import skip_contacted
 from runner.ledger.messages.suppression import is_suppressed
+from runner.ledger.people.holds import is_held
 from runner.ledger.schema import attempt, lane, message, status_is
 from runner.ledger.statements import Prepared, bound, each_of, texts_of
 from runner.message.plan import FIRST_STEP

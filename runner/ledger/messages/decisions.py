@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Connection, case, delete, exists, insert, select, update
 
-from runner.ledger import erased
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind
 from runner.ledger.locks import lock_all_campaigns, lock_campaign, lock_claims
-from runner.ledger.messages import acquaintances, follow_ups, holds
+from runner.ledger.messages import follow_ups
 from runner.ledger.messages.follow_ups import TO_COME
 from runner.ledger.messages.outcomes import invalidate_plan
 from runner.ledger.messages.suppression import skip_own_list, skip_suppressed
+from runner.ledger.people import acquaintances, erased, holds
 from runner.ledger.rehearsals import is_rehearsal
 from runner.ledger.schema import attempt, hold, message, opt_out, status_is, suppression
 from runner.ledger.statements import texts_of

@@ -11,8 +11,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from runner.ledger.messages import holds
 from runner.ledger.messages.suppression import is_suppressed
+from runner.ledger.people import holds
 from runner.ledger.rehearsals import counts_for
 from runner.ledger.schema import message, status_is, suppression
 from runner.ledger.statements import given

@@ -19,13 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from runner.ledger.messages.follow_ups import (
-    ANSWERED,
-    IS_BEFORE,
-    REPLIES,
-    before_it,
-    stops_on,
-)
+from runner.ledger.messages.follow_ups import ANSWERED, IS_BEFORE, REPLIES, before_it, stops_on
 from runner.ledger.messages.late_skips import LateSkip
 from runner.ledger.schema import attempt, campaign, feed, inbound, message, read_back, status_is
 from runner.ledger.statements import Prepared, each_of, given

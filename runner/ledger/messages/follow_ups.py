@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from runner.ledger import erased
+from runner.ledger.people import erased
 from runner.ledger.schema import campaign, inbound, message
 from runner.ledger.statements import Prepared, bound, each_of, given
 from runner.message.erased import is_placeholder

@@ -43,14 +43,7 @@ from runner.ledger.statements import (
     set_cache_size,
     texts_of,
 )
-from runner.message.plan import (
-    Change,
-    Contact,
-    Entry,
-    Known,
-    PlannedMessage,
-    describe_listed,
-)
+from runner.message.plan import Change, Contact, Entry, Known, PlannedMessage, describe_listed
 from runner.message.prospect import Recipient, RowSkip
 from runner.message.status import OPEN, MessageStatus, SkipReason
 

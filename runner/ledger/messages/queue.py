@@ -20,7 +20,6 @@ from sqlalchemy import (
     select,
 )
 
-from runner.ledger.messages import holds
 from runner.ledger.messages.eligibility import (
     IS_QUEUED,
     OPEN_ELSEWHERE,
@@ -30,6 +29,7 @@ from runner.ledger.messages.eligibility import (
 )
 from runner.ledger.messages.follow_up_claims import is_heard
 from runner.ledger.messages.suppression import is_suppressed
+from runner.ledger.people import holds
 from runner.ledger.rehearsals import lane_name
 from runner.ledger.schema import attempt, campaign, feed, message, status_is
 from runner.ledger.statements import Prepared, each_of, given, texts_of

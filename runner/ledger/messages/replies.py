@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, exists, func, literal_column, select, text, update
 
-from runner.ledger import erased
 from runner.ledger.campaigns import submissions
 from runner.ledger.locks import lock_all_campaigns, lock_claims
-from runner.ledger.messages import decisions, feeds, follow_ups, holds
+from runner.ledger.messages import decisions, feeds, follow_ups
 from runner.ledger.messages.late_skips import LateSkip, skip_late
+from runner.ledger.people import erased, holds
 from runner.ledger.rehearsals import is_of_lane, is_rehearsal
 from runner.ledger.schema import attempt, campaign, inbound, message, resolution, status_is
 from runner.ledger.statements import Prepared, given, texts_of

@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, func, select
 
 from runner.ledger.campaigns.audit import Action, actions_about
-from runner.ledger.messages import holds
-from runner.ledger.messages.holds import HeldPerson
 from runner.ledger.pagination import Page, make_cursor, page_of, parse_cursor
+from runner.ledger.people import holds
+from runner.ledger.people.holds import HeldPerson
 from runner.ledger.queries.totals import is_own_result
 from runner.ledger.schema import attempt, campaign, message, row_skip, run, status_is, suppression
 from runner.message.plan import FIRST_STEP

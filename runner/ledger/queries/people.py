@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from runner.clock import Clock
-from runner.ledger.erased import erased_at, handle_erased_at
 from runner.ledger.erasure.records import as_json, campaign_names, known_as, records
-from runner.ledger.messages import holds
-from runner.ledger.messages.holds import HeldPerson
+from runner.ledger.people import holds
+from runner.ledger.people.erased import erased_at, handle_erased_at
+from runner.ledger.people.holds import HeldPerson
 from runner.ledger.queries.message_lists import ListedMessage
 from runner.ledger.queries.replied import IS_REPLY
 from runner.ledger.queries.search import search

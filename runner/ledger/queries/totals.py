@@ -14,10 +14,10 @@ from sqlalchemy import (
     select,
 )
 
-from runner.ledger.messages import holds
 from runner.ledger.messages.eligibility import IS_QUEUED
 from runner.ledger.messages.follow_ups import TO_COME
 from runner.ledger.messages.suppression import is_of_others
+from runner.ledger.people import holds
 from runner.ledger.schema import message, opt_out, row_skip, status_is, suppression
 from runner.ledger.statements import Prepared, each_of, given, texts_of
 from runner.message.status import OPEN, MessageStatus, SkipReason

@@ -13,7 +13,8 @@ from runner.errors import LedgerError
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind
 from runner.ledger.ledger import Connection, Ledger
-from runner.ledger.messages import decisions, holds
+from runner.ledger.messages import decisions
+from runner.ledger.people import holds
 from runner.ledger.queries import totals
 from runner.sending.controls.watched_lists import WatchedLists
 from runner.sending.lane import Lane

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runner.audience.listed_handles import handles_resolved
-from runner.audience.suppression import ListSource, read_list, refuse_errors, suppressed_by
+from runner.audience.lists.listed_handles import handles_resolved
+from runner.audience.lists.suppression import ListSource, read_list, refuse_errors, suppressed_by
 from runner.errors import RunnerError
 from runner.events import Notice
 from runner.ledger.messages import decisions

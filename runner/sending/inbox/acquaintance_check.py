@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from runner.errors import ChannelError, LaneEnding
 from runner.events import MessageSkipped
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import acquaintances, decisions
+from runner.ledger.messages import decisions
 from runner.ledger.messages.late_skips import LateSkip, skip_late
 from runner.ledger.messages.queue import QueuedMessage
+from runner.ledger.people import acquaintances
 from runner.message.acquaintance import Acquaintance, SkipRules, Talk, bar_of, is_fresh
 
 if TYPE_CHECKING:  # aiohttp takes long to load
-    from runner.channels.inbox_v2_people import PeopleV2
+    from runner.channels.v2.inbox_v2_people import PeopleV2
     from runner.sending.lane import Lane
 
 THREADS_AT_ONCE = 50

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from runner.errors import LaneEnding, RunnerError
 from runner.events import Notice
-from runner.ledger.messages import tags
-from runner.ledger.messages.tags import Untagged
+from runner.ledger.people import tags
+from runner.ledger.people.tags import Untagged
 
 if TYPE_CHECKING:  # aiohttp takes long to load
-    from runner.channels.inbox_v2_people import PeopleV2
+    from runner.channels.v2.inbox_v2_people import PeopleV2
     from runner.sending.lane import Lane
 
 AT_ONCE = 100

@@ -257,7 +257,7 @@ def _change_backup(module: Any, death: Death) -> None:
 CHANGES: dict[str, Callable[[Any, Death], None]] = {
     "runner.ledger.ledger": _change_ledger,
     "runner.ledger.engine": _change_engine,
-    "runner.ledger.migrations": _change_upgrading,
+    "runner.ledger.migrations.steps": _change_upgrading,
     "runner.ledger.messages.plans": _change_planning,
     "runner.ledger.campaigns.audit": _change_actions,
     "runner.ledger.copies.backup": _change_backup,
@@ -266,10 +266,10 @@ CHANGES: dict[str, Callable[[Any, Death], None]] = {
     "runner.control.resolution": _change_resolution,
     "runner.tables.writer": _change_writing,
     "runner.channels.request_body": _change_wire,
-    "runner.channels.inbox_v1": _change_channel("InboxV1"),
-    "runner.channels.inbox_v2": _change_channel("InboxV2"),
+    "runner.channels.v1.inbox_v1": _change_channel("InboxV1"),
+    "runner.channels.v2.inbox_v2": _change_channel("InboxV2"),
     "runner.events": _change_events,
-    "runner.channels.inbox_v2_conversations": _change_questions,
+    "runner.channels.v2.inbox_v2_conversations": _change_questions,
     "runner.ledger.messages.replies": _change_hearing(
         "_obey", "_hold_unsure", "_keep", "_keep_other_ids"
     ),

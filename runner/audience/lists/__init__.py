@@ -1,0 +1,1 @@
+"""Do-not-contact lists: their columns, their handles, and whom they protect."""

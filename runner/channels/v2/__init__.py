@@ -1,0 +1,1 @@
+"""The Inbox API, version 2: sending, look-ups, conversations and people."""

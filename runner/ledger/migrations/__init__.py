@@ -1,0 +1,1 @@
+"""Migrations of a ledger to the schema of this version."""

@@ -1,0 +1,1 @@
+"""Approved plans: what a campaign may send at most, written, compared and held to."""

@@ -1,0 +1,1 @@
+"""Dates of a plan: from when, on which days and until when its messages go."""

@@ -1,0 +1,1 @@
+"""The preparation of a run: the team, the review, and whether it may send."""

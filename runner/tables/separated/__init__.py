@@ -1,0 +1,1 @@
+"""Tables of separated values: their separator, quotes and records."""

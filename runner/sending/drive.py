@@ -33,7 +33,7 @@ async def drive_lane(lane: Lane, *, sends: bool = True) -> None:
     async with replies_read(lane):
         reconciler = Reconciler(lane)
         await _send_and_settle(lane, reconciler, sends=sends)
-        while sends and reconciler.settled_late and _has_become_due(lane):
+        while sends and _has_become_due(lane):
             await _send_and_settle(lane, reconciler, sends=True)
     if lane.stops.error is not None:
         raise lane.stops.error
@@ -43,7 +43,7 @@ async def drive_lane(lane: Lane, *, sends: bool = True) -> None:
 
 async def _send_and_settle(lane: Lane, reconciler: Reconciler, *, sends: bool) -> None:
     """Settle what is in doubt and send what is queued, until nothing is due."""
-    lane.in_flight.is_dispatched = reconciler.settled_late = False
+    lane.in_flight.is_dispatched = False
     settling = asyncio.create_task(reconciler.run(), name="reconcile")
     try:
         if sends:
@@ -57,8 +57,9 @@ async def _send_and_settle(lane: Lane, reconciler: Reconciler, *, sends: bool) -
 
 
 def _has_become_due(lane: Lane) -> bool:
-    """Return whether something can be sent that waited for a doubt which was settled after the
-    last message was sent: by a look-up, once its key was too old to be repeated."""
+    """Return whether something is to be sent that was held up when nothing else was left: by a
+    doubt that a look-up has settled since, once its key was too old to be repeated, or by an answer
+    that could not be read until now."""
     if lane.stops.is_ending or lane.limit.left == 0:
         return False
     waiting = lane.ledger.read(queue.waiting, lane.stops.running, lane.only, lane.id)

@@ -74,11 +74,9 @@ class Reconciler:
     """A lane's messages in doubt and their settling, now and as they appear, until nothing is left
     to try. `_cases`: of all that is in doubt now, by message; `_hold_ends`: when the first hold
     that bars a repeat is over (boot seconds); `_answered`: follow-ups in doubt that must not be
-    repeated, since their threads have gone on; `settled_late`: whether anything was tried to be
-    settled after the last message of the queue was sent."""
+    repeated, since their threads have gone on."""
 
     lane: Lane
-    settled_late: bool = False
     _cases: dict[int, Case] = field(default_factory=dict)
     _told: float = 0.0
     _hold_ends: float = math.inf
@@ -268,7 +266,6 @@ class Reconciler:
                 group.create_task(in_turn(doubt), name=f"settle-{doubt.id}")
 
     async def _settle(self, doubt: Doubt) -> None:
-        self.settled_late |= self.lane.in_flight.is_dispatched
         case, repeats = self._cases[doubt.id], self._repeats(doubt)
         told: Outcome | LookupResult | None = None
         with contextlib.suppress(LaneEnding):

@@ -105,7 +105,8 @@ def judge_thread(thread: ThreadNow | None, before: Before) -> Judgement:
     if not thread.last_inbound:
         return Judgement(look_further=True)
     if thread.last_at is None or thread.last_at < before.at:
-        return Judgement(wait="its thread does not show the message before")
+        # It does not show ours yet, or ours is older than we know: another ledger has sent it.
+        return Judgement(look_further=True)
     if StopOn.REPLY in before.stop_on and thread.last_id not in before.dismissed:
         return Judgement(SkipReason.REPLIED, "they have answered")
     return Judgement(look_further=True)

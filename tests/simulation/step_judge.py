@@ -5,6 +5,7 @@ message that was not sent whether the rules of the campaign file, by what is tru
 from __future__ import annotations
 
 import itertools
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -165,7 +166,7 @@ class StepJudge(Judge):
         """Which reasons not to send this are true."""
         steps = _of_steps(history)
         campaign = steps.campaign(row.campaign)
-        began = self._began(row)
+        began = self._began(history, row)
         theirs = [each for each in self._server.kept if each.person == row.person]
         stop_on = campaign.stop_on
         before = standing.get((row.campaign, row.person, row.previous))
@@ -201,9 +202,11 @@ class StepJudge(Judge):
             found = {row.reason: row.tries >= TRIES}
         return found
 
-    def _began(self, row: Row) -> float:
+    def _began(self, history: History, row: Row) -> float:
         """True time from which on what somebody writes may be an answer: of the first attempt of a
         message to them, which may have been killed before it was written."""
+        if row.person in history.foreign:
+            return -math.inf  # another ledger has written to them long before
         (at,) = self._raw.execute(BEGAN, (row.campaign, row.person)).fetchone()
         written = self.first.get((row.campaign, row.person), float("inf")) - SEND_BY
         claimed = float("inf") if at is None else at - EPOCH - self._server.habits.skew

@@ -58,8 +58,8 @@ newer = ends_with("newer")
         (ends_with("", None, last_at=None), NOT_SHOWN),  # lastMessage: null
         (theirs, REPLIED),
         (ends_with("theirs", True, last_at=SENT_AT + 60), REPLIED),
-        (ends_with("theirs", True, last_at=SENT_AT - 1), NOT_SHOWN),  # ours is not shown yet
-        (ends_with("theirs", True, last_at=None), NOT_SHOWN),
+        (ends_with("theirs", True, last_at=SENT_AT - 1), LOOK_FURTHER),  # not shown yet, or older
+        (ends_with("theirs", True, last_at=None), LOOK_FURTHER),
         (ends_with("theirs", True, syncing=True), IMPORTED),
         (ends_with("newer", None), NOT_SHOWN),
         (newer, LOOK_FURTHER),
@@ -76,7 +76,7 @@ def test_a_thread_as_it_stands(thread: ThreadNow | None, verdict: Judgement) -> 
         (ALL - {StopOn.ASSIGNED}, ends_with(assignee=None), GOES),
         (ALL - {StopOn.ASSIGNED}, ends_with(restricted=None), UNTOLD),
         (ALL - {StopOn.REPLY}, theirs, LOOK_FURTHER),
-        (ALL - {StopOn.REPLY}, ends_with("theirs", True, last_at=SENT_AT - 1), NOT_SHOWN),
+        (ALL - {StopOn.REPLY}, ends_with("theirs", True, last_at=SENT_AT - 1), LOOK_FURTHER),
         (ALL - {StopOn.COLLEAGUE}, newer, LOOK_FURTHER),
         (frozenset[StopOn](), None, Judgement(SkipReason.THREAD_GONE, "the thread was deleted")),
         (frozenset[StopOn](), ends_with(restricted=True), RESTRICTED),
@@ -94,7 +94,7 @@ def test_a_campaign_that_stops_on_less(
     [
         (theirs, LOOK_FURTHER),
         (ends_with("theirs 2", True), REPLIED),
-        (ends_with("theirs", True, last_at=SENT_AT - 1), NOT_SHOWN),
+        (ends_with("theirs", True, last_at=SENT_AT - 1), LOOK_FURTHER),
     ],
 )
 def test_what_a_person_called_no_reply_ends_nothing(thread: ThreadNow, verdict: Judgement) -> None:

@@ -222,7 +222,7 @@ def test_x_is_asked_for_those_whom_inbox_does_not_know(project: Project) -> None
     assert "@chloe is suspended, by X's API of " in told.out
     assert "@gone was not found on " in told.out
     assert project.api.ask("x") == {
-        "requests": 1, "asked": [["ben_b", "chloe", "gone"]], "charged": 1,
+        "requests": 1, "asked": [["ben_b", "chloe", "gone"]], "charged": 1, "trouble": [],
     }  # fmt: skip
     ask_x(project, "--yes")
     assert project.api.ask("x")["requests"] == 1
@@ -275,6 +275,7 @@ def test_a_kill_while_resolving_keeps_what_was_paid_for(project: Project) -> Non
         X_BEARER_TOKEN="sandbox-token",
     )  # fmt: skip
     until(lambda: kept_of_x(project) == 100, "the first answer to be kept")
+    until(lambda: not project.api.ask("x")["trouble"], "the second request to wait for its answer")
     running.process.kill()
     running.process.wait()
     ask_x(project, "--yes")

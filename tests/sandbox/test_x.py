@@ -49,7 +49,7 @@ async def test_a_partial_answer(api: Client) -> None:
     assert "data" not in body
     said = (await api.control("GET", "x")).json
     assert said == {"requests": 2, "asked": [["twitterdev", "gone", "nobody"], ["nobody"]],
-                    "charged": 1}  # fmt: skip
+                    "charged": 1, "trouble": []}  # fmt: skip
 
 
 @pytest.mark.parametrize("names", ["", "a,,b", "not a name", "a" * 16, ",".join(["a"] * 101)])

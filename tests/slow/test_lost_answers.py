@@ -124,7 +124,7 @@ def test_a_text_that_comes_back_changed_is_no_proof(on_v1: Project) -> None:
 
 OTHER_VERSION = """
 import json, sys
-import runner.channels.inbox_v2 as channel
+import runner.channels.v2.inbox_v2 as channel
 channel._encode = json.JSONEncoder(separators=(", ", ": ")).encode
 from runner.__main__ import main
 sys.argv[0] = "run-campaign"

@@ -49,7 +49,8 @@ def compact_tables(connection: Any) -> list[str]:
         cursor = connection.cursor()
         if not _old_readers_end(cursor):
             return [
-                f"another session still reads what was erased, and keeps it in the tables; {AGAIN}"
+                "a transaction of this database server began before the erasing, and keeps what "
+                f"was erased in the tables; {AGAIN}"
             ]
         for table in tables:
             running = f"VACUUM (FULL, ANALYZE) {table.name}"
@@ -79,11 +80,19 @@ _READERS = (
     "SELECT pid, xact_start FROM pg_stat_activity WHERE datname = current_database()"
     " AND backend_xmin IS NOT NULL AND pid <> pg_backend_pid()"
 )
+_OLDEST_WRITER = "SELECT txid_snapshot_xmin(txid_current_snapshot())"
 
 
 def _old_readers_end(cursor: Any) -> bool:
-    """Wait until no transaction is left that began before, and return whether that is so."""
+    """Wait until no transaction is left that began before, and return whether that is so: of any
+    database of the server where it writes, since no younger snapshot gets past it, the one that
+    VACUUM takes neither."""
     give_up = time.monotonic() + OLD_READERS_SECONDS
+    [ours] = cursor.execute("SELECT txid_current()").fetchone()
+    while cursor.execute(_OLDEST_WRITER).fetchone()[0] <= ours:
+        if time.monotonic() > give_up:
+            return False
+        cursor.execute("SELECT pg_sleep(0.05)")
     before = set(cursor.execute(_READERS).fetchall())
     while before:
         if time.monotonic() > give_up:

@@ -4,6 +4,7 @@ so that a million messages take a few hundred rows of memory."""
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -135,7 +136,11 @@ def ended(
 ) -> list[Slot]:
     """Count a campaign's messages by the time when they were sent, which are the `sent_slots`, or
     else their last attempt ended, in slots of `every` seconds."""
-    found = [Slot(each.sender, _S.SENT, each.begin, each.messages) for each in sent_slots]
+    sent_in: Counter[tuple[str, float]] = Counter()  # over zones
+    for each in sent_slots:
+        sent_in[each.sender, each.begin] += each.messages
+    ordered = sorted(sent_in.items())
+    found = [Slot(sender, _S.SENT, begin, count) for (sender, begin), count in ordered]
     others = _others(id)
     slot = _whole(connection, others.c.at / every).label("slot")
     group = others.c.sender, others.c.status, slot

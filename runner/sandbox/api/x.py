@@ -43,8 +43,13 @@ class XApi:
         self._trouble = statuses
 
     def counts(self) -> dict[str, Any]:
-        """Return what was asked and charged so far."""
-        return {"requests": len(self.asked), "asked": self.asked, "charged": self.charged}
+        """Return what was asked and charged so far, and the troubles that are left."""
+        return {
+            "requests": len(self.asked),
+            "asked": self.asked,
+            "charged": self.charged,
+            "trouble": self._trouble,
+        }
 
     async def users_by(self, request: web.Request) -> web.Response:
         """GET /2/users/by."""

@@ -89,6 +89,7 @@ def shell(folder: Path, script: str, code: int = 0) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_what_the_job_comments_and_refuses(repository: Path) -> None:
     compare, comment, refuse = [each["run"] for each in steps_of("plan.yml")[-3:]]
     (repository / "campaigns/spring.csv").write_text("\n".join(ROWS) + "\n")
@@ -103,6 +104,7 @@ def test_what_the_job_comments_and_refuses(repository: Path) -> None:
     shell(repository, refuse)
 
 
+@pytest.mark.slow
 def test_what_is_refused_on_main(repository: Path) -> None:
     (repository / "campaigns/spring.csv").write_text(
         "\n".join([*ROWS[:4], "", "", "9184660175534281906,Eve"]) + "\n"

@@ -139,6 +139,7 @@ def test_every_module_of_a_command_is_listed() -> None:
     assert {path.stem for path in folder.glob("[!_]*.py")} == set(SHORT_HELPS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "expected", "module"),
     [
@@ -161,6 +162,7 @@ def test_a_shell_completes_without_loading_other_commands(
     assert loaded == ({module} if module else set())
 
 
+@pytest.mark.slow
 def test_status_of_a_campaign_under_way_loads_nothing_that_sends(folder: Path) -> None:
     modules, told = _modules(folder, "status", "spring.yaml", "--json")
     standing = json.loads(told)
@@ -171,6 +173,7 @@ def test_status_of_a_campaign_under_way_loads_nothing_that_sends(folder: Path) -
     assert modules & (NEVER | FOR_CHANGES | FOR_LOOKING) == set()
 
 
+@pytest.mark.slow
 def test_status_where_nothing_is_to_go_loads_the_ledger_alone(folder: Path) -> None:
     _modules(folder, "pause", "spring.yaml")
     modules, told = _modules(folder, "status", "spring.yaml")
@@ -178,12 +181,14 @@ def test_status_where_nothing_is_to_go_loads_the_ledger_alone(folder: Path) -> N
     assert modules & (FOR_FILES | FOR_LIMITS | FOR_CHANGES | FOR_LOOKING) == {"yaml"}
 
 
+@pytest.mark.slow
 def test_status_in_words_loads_no_more(folder: Path) -> None:
     modules, told = _modules(folder, "status", "spring.yaml")
     assert "waits for the schedule" in told
     assert modules & (NEVER | FOR_CHANGES | FOR_LOOKING) == set()
 
 
+@pytest.mark.slow
 def test_no_package_is_asked_for_plugins_of_pydantic(folder: Path) -> None:
     """It would read the entry points of each that is installed."""
     modules, _ = _modules(folder, "status", "spring.yaml")
@@ -196,6 +201,7 @@ def test_no_package_is_asked_for_plugins_of_pydantic(folder: Path) -> None:
     assert asked.stdout == "None\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "needs"),
     [
@@ -219,6 +225,7 @@ def test_a_short_command_loads_what_it_needs(
     assert modules & NEVER == set()
 
 
+@pytest.mark.slow
 def test_tests_share_helpers_by_modules_that_hold_no_test() -> None:
     found = [
         f"{path.relative_to(ROOT)}: {name}"

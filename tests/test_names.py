@@ -101,6 +101,7 @@ def test_packages_hold_no_logic() -> None:
             assert [type(each).__name__ for each in statements] == ["Expr"], _place(path, 1)
 
 
+@pytest.mark.slow
 def test_class_names_are_used_once() -> None:
     places = collections.defaultdict(list)
     for path in FILES:
@@ -111,6 +112,7 @@ def test_class_names_are_used_once() -> None:
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", sorted({path.relative_to(ROOT).parts[1] for path in FILES}))
 def test_docstrings_say_what_a_thing_is_or_does(package: str) -> None:
     riddles = [
@@ -123,6 +125,7 @@ def test_docstrings_say_what_a_thing_is_or_does(package: str) -> None:
     assert riddles == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", sorted({path.relative_to(ROOT).parts[1] for path in FILES}))
 def test_words_are_those_of_the_field(package: str) -> None:
     found = [
@@ -159,6 +162,7 @@ def _riddles(path: Path, texts: Iterable[tuple[int, str]]) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", sorted({path.relative_to(ROOT).parts[1] for path in FILES}))
 def test_printed_texts_are_plain(package: str) -> None:
     found = [

@@ -37,6 +37,7 @@ def write_base(project: Project, text: str) -> None:
     (project.folder / "teams/acme.yaml").write_text(text)
 
 
+@pytest.mark.slow
 def test_a_run_has_sender_text_and_list_of_the_base(team: Project) -> None:
     team.ok(team.campaign, "--yes")
     assert sorted(team.api.recipients) == people(3)
@@ -50,6 +51,7 @@ def test_a_run_has_sender_text_and_list_of_the_base(team: Project) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_changed_base_is_an_edit_of_the_campaign(team: Project) -> None:
     team.ok(team.campaign, "--yes", "--limit", "1")
     write_base(team, base_of(team).replace("from the base", "from another base"))
@@ -61,6 +63,7 @@ def test_a_changed_base_is_an_edit_of_the_campaign(team: Project) -> None:
     assert sorted("another" in each["content"] for each in team.api.accepted) == [False, True, True]
 
 
+@pytest.mark.slow
 def test_a_base_that_breaks_stops_a_campaign_that_has_begun(team: Project) -> None:
     team.ok(team.campaign, "--yes", "--limit", "1")
     os.rename(team.folder / "teams/acme.yaml", team.folder / "teams/other.yaml")
@@ -71,6 +74,7 @@ def test_a_base_that_breaks_stops_a_campaign_that_has_begun(team: Project) -> No
     assert len(team.api.recipients) == 1
 
 
+@pytest.mark.slow
 def test_a_lock_of_the_base_stops_a_run(team: Project) -> None:
     write_base(team, base_of(team).replace("concurrency: 4", "concurrency: 2") + "locked: limits\n")
     with team.campaign.open("a") as file:
@@ -81,6 +85,7 @@ def test_a_lock_of_the_base_stops_a_run(team: Project) -> None:
     assert team.api.recipients == []
 
 
+@pytest.mark.slow
 def test_show_prints_a_campaign_that_is_the_same_without_its_base(team: Project) -> None:
     with team.campaign.open("a") as file:
         file.write("senders: [{id: abc, per_hour: 7}]\n")
@@ -98,6 +103,7 @@ def test_show_prints_a_campaign_that_is_the_same_without_its_base(team: Project)
     assert values[0] == values[1]
 
 
+@pytest.mark.slow
 def test_show_as_json_names_file_and_line_of_each_value(team: Project) -> None:
     told = team.ok("show", "campaigns/spring.yaml", "--json").json
     assert told["campaign"] == "spring"
@@ -158,6 +164,7 @@ def test_an_output_never_replaces_a_base(team: Project) -> None:
     assert base_of(team) == before
 
 
+@pytest.mark.slow
 def test_workers_need_no_base(team: Project, postgres: str) -> None:
     name = f"ledger_{uuid.uuid4().hex}"
     with psycopg.connect(postgres, autocommit=True) as connection:

@@ -11,6 +11,7 @@ from .cases import CASES, FIRST, FOLDER, STEPS, hold_case
 from .support import Api
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIRST)
 def test_case(name: str, tmp_path: Path, case_api: Api) -> None:
     hold_case(name, tmp_path, case_api)

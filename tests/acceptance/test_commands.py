@@ -8,11 +8,14 @@ import socket
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from .support import LINK, OTHER_LINK, TOKEN, Project, people, until
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_a_test_message_is_sent_each_time_and_never_counted(both: Project) -> None:
     ids = people(3)
     both.write(ids)
@@ -136,6 +139,7 @@ def test_a_port_that_is_taken_is_said(project: Project) -> None:
     assert f"127.0.0.1:{port} is taken by another program; choose another port: --port" in told
 
 
+@pytest.mark.slow
 def test_the_demonstration(project: Project) -> None:
     done = project.ok("demo", "--dir", "shown")
     assert "written to twice: nobody" in done.out
@@ -157,6 +161,7 @@ def test_completion_scripts(project: Project) -> None:
     assert told.out.strip() == "file,camp"
 
 
+@pytest.mark.slow
 def test_an_id_that_is_not_there_is_named_and_nothing_is_sent(both: Project) -> None:
     ids = people(3)
     both.write(ids)
@@ -173,6 +178,7 @@ def test_an_id_that_is_not_there_is_named_and_nothing_is_sent(both: Project) -> 
     assert both.api.recipients == ids[:1]
 
 
+@pytest.mark.slow
 def test_a_dry_run_ends_as_a_run_would_that_refuses(project: Project) -> None:
     ids = people(6)
     project.write(ids)

@@ -68,6 +68,7 @@ def page() -> Iterator[Page]:
         browser.close()
 
 
+@pytest.mark.slow
 def test_a_campaign_is_watched_paused_searched_and_settled(on_v1: Project, page: Page) -> None:
     project = on_v1
     doubtful = in_doubt(project)
@@ -306,6 +307,7 @@ def _failing(browser: Browser) -> Answer | None:
     return answer if answer.status == 503 else None
 
 
+@pytest.mark.slow
 def test_it_shows_and_changes_a_ledger_on_postgresql(project: Project, postgres: str) -> None:
     state = new_database(postgres)
     project.write(people(3))
@@ -346,6 +348,7 @@ def test_all_in_doubt_are_shown_a_page_at_a_time(project: Project) -> None:
     assert dashboard.wait().code == 0
 
 
+@pytest.mark.slow
 def test_a_person_is_put_on_hold_and_taken_off(planned: Project) -> None:
     dashboard, link = started(planned)
     browser = Browser(link)
@@ -394,6 +397,7 @@ def _erased(browser: Browser) -> str:
     return shown if "This person was erased" in shown else ""
 
 
+@pytest.mark.slow
 def test_it_shows_how_many_have_answered(project: Project) -> None:
     ids = people(4)
     project.write(ids)

@@ -39,6 +39,7 @@ def rows(told: str) -> dict[str, list[int]]:
     return {day.strip(): [int(n.replace(",", "")) for n in row.split()] for day, row in found}
 
 
+@pytest.mark.slow
 def test_a_month_of_fifty_people(both: Project) -> None:
     ids = write(both, 50, more=HOURS)
     acts = f"""
@@ -69,6 +70,7 @@ people:
     assert len(done.err.splitlines()) <= 31, "a line per day at most"
 
 
+@pytest.mark.slow
 def test_people_of_a_usual_mix(project: Project) -> None:
     write(project, 60, limits="per_hour: none, per_day: none")
     told = project.ok(project.campaign, "--sandbox", "--days", "5", "-q")
@@ -82,6 +84,7 @@ def test_people_of_a_usual_mix(project: Project) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_torn_feed_and_kills_lose_nobody_and_double_nobody(both: Project) -> None:
     write(both, 30, limits="per_hour: 5, per_day: none")
     acts = """
@@ -109,6 +112,7 @@ def test_a_guard_stops_it(project: Project) -> None:
     assert written + waiting == 40
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_at_once_with_the_table_so_far(project: Project) -> None:
     write(project, 500, limits="per_hour: 20, per_day: none")
     running = project.start(project.campaign, "--sandbox", "--days", "366")
@@ -123,6 +127,7 @@ def test_ctrl_c_ends_it_at_once_with_the_table_so_far(project: Project) -> None:
     assert "interrupted" in done.out
 
 
+@pytest.mark.slow
 def test_events_have_virtual_times(project: Project) -> None:
     write(project, 30)
     done = project.ok(project.campaign, "--sandbox", "--days", "4", "--log-format", "json")
@@ -140,6 +145,7 @@ def test_limit_is_of_the_whole_rehearsal(project: Project) -> None:
     assert rows(told)["in all"][0] == 7
 
 
+@pytest.mark.slow
 def test_a_start_that_is_to_come_is_waited_for(project: Project) -> None:
     start = datetime.now(UTC) + timedelta(days=2)
     more = f"schedule: {{start: {start:%Y-%m-%d} 23:00, timezone: UTC}}\n"

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.processes import COMMAND
 
 from .screen import Terminal
@@ -28,6 +30,7 @@ def figures(ok: Any, project: Project) -> dict[str, Any]:
     return {key: told[key] for key in ("counts", "total", "replied")}
 
 
+@pytest.mark.slow
 def test_erased_for_good_with_every_count_as_it_was(project: Project, location: str) -> None:
     ok, ids = at(project, location), people(4)
     ada = ids[1]
@@ -190,6 +193,7 @@ def test_a_person_is_asked_and_is_shown_the_ids(project: Project) -> None:
     assert project.ok("erase", "--check", ids[0]).code == 0
 
 
+@pytest.mark.slow
 def test_what_is_in_doubt_is_settled_first(on_v1: Project) -> None:
     ids = people(2)
     on_v1.write(ids, concurrency=2)

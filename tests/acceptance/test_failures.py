@@ -98,6 +98,7 @@ def test_5_a_guard_stops_what_goes_wrong_for_all(both: Project) -> None:
     assert both.counts() == {"rejected": 10, "queued": 4}
 
 
+@pytest.mark.slow
 def test_6_a_second_run_is_told_who_holds_the_team(project: Project) -> None:
     ids = people(4)
     project.write(ids)
@@ -125,6 +126,7 @@ def test_130_before_anything_was_sent(project: Project) -> None:
     assert f"to go on: run-campaign {project.campaign}" in done.err
 
 
+@pytest.mark.slow
 def test_output_that_nobody_reads_any_more_is_no_bug(project: Project) -> None:
     project.write(people(3))
     reading, writing = os.pipe()

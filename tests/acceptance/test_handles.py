@@ -97,6 +97,7 @@ def test_what_is_resolved_is_never_asked_for_again_in_silence(project: Project) 
     assert asked(project) == 2
 
 
+@pytest.mark.slow
 def test_ten_thousand_rows_need_at_most_110_requests(project: Project) -> None:
     count = 10_000
     known = [person(id, f"user_{n}") for n, id in enumerate(people(count), 1)]
@@ -265,6 +266,7 @@ def test_what_was_paid_for_is_kept_when_x_refuses(project: Project, status: int,
     assert project.api.ask("x")["charged"] == 150
 
 
+@pytest.mark.slow
 def test_a_kill_while_resolving_keeps_what_was_paid_for(project: Project) -> None:
     ids = people(150)
     knows(project.api, *(stranger(id, f"u{n}") for n, id in enumerate(ids)))
@@ -295,6 +297,7 @@ def kept_of_x(project: Project) -> int:
         return int(count)
 
 
+@pytest.mark.slow
 def test_x_is_asked_again_after_its_limit(project: Project) -> None:
     knows(project.api, stranger(ADA, "ada"))
     write(project, ["ada,Ada"])

@@ -92,6 +92,7 @@ def test_a_person_is_asked_for_everything(project: Project, sheet: Path) -> None
     assert "nothing in the way" in done.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["API token", "the sheet", "first names", "the text"])
 def test_an_interruption_leaves_nothing(project: Project, sheet: Path, at: str) -> None:
     before = everything_in(project.folder)

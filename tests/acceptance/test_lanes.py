@@ -9,11 +9,13 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg import sql
 
 from .support import LINK, Project, people, until
 
 
+@pytest.mark.slow
 def test_a_lane_at_its_end_hears_and_then_rests_though_its_worker_lives(
     project: Project, postgres: str
 ) -> None:
@@ -67,6 +69,7 @@ def test_a_worker_with_no_time_to_drive_or_to_say_that_it_lives_is_refused(
         assert "a second or more" in project.ok("worker", name, "0s", code=2).err
 
 
+@pytest.mark.slow
 def test_a_team_has_one_lane_however_its_address_is_spelled(both: Project) -> None:
     """By another name of the machine, and by another version of the API."""
     both.write(people(6))

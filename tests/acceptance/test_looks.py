@@ -221,6 +221,7 @@ def test_a_person_is_asked_and_no_is_the_default(project: Project) -> None:
     assert sorted(project.api.recipients) == people(3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 80])
 def test_the_display_fits_the_terminal(project: Project, columns: int) -> None:
     project.write([*people(8), people(1, "0404")[0]], concurrency=2)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from .conftest import MakeFleet
 from .scrape import Scraped, address_of, scrape
 from .support import LINK, TOKEN, Project, people, until
@@ -11,6 +13,7 @@ from .support import LINK, TOKEN, Project, people, until
 [UNAVAILABLE] = people(1, "0404")
 
 
+@pytest.mark.slow
 def test_a_run_tells_what_the_ledger_and_the_sandbox_know(both: Project) -> None:
     ids = people(10)
     both.write([*ids[:6], UNAVAILABLE, *ids[6:], "@nobody"], concurrency=2)
@@ -60,6 +63,7 @@ def test_a_run_tells_what_the_ledger_and_the_sandbox_know(both: Project) -> None
     assert log.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 def test_a_worker_tells_of_every_campaign_that_was_handed_in(make_fleet: MakeFleet) -> None:
     fleet = make_fleet(teams=2, people=6)
     fleet.submit()

@@ -29,6 +29,7 @@ def killed_half_way(project: Project, ids: list[str]) -> int:
     return len(project.api.recipients)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_in_postgresql(project: Project, to: str) -> None:
     ids = people(30)
     killed_half_way(project, ids)
@@ -86,6 +87,7 @@ def counts_of(project: Project) -> dict[str, int]:
     return {what: n for what, n in counts.items() if what.startswith("GET /api/v2/contacts ")}
 
 
+@pytest.mark.slow
 def test_a_move_killed_at_each_step_is_finished(project: Project, to: str) -> None:
     ids = people(12)
     killed_half_way(project, ids)

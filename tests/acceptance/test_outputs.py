@@ -56,6 +56,7 @@ def by_another_way(path: Path, place: Path) -> Path:
 WAYS = (as_it_is, by_symlink, by_hard_link, by_another_way)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["spring.csv", "text.html", "dnc.csv", "second.csv", "second.jsonl"]
 )

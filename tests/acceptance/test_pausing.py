@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 
+import pytest
 from sqlalchemy import func, select
 
 from runner.ledger.campaigns import brakes, registry
@@ -48,6 +49,7 @@ def as_ada(project: Project, word: str, code: int = 0) -> str:
     return project.ok(word, project.campaign, code=code, LOGNAME="ada").out
 
 
+@pytest.mark.slow
 def test_a_pause_is_obeyed_within_a_second_and_stays(both: Project) -> None:
     ids = people(80)
     both.write(ids, concurrency=2)
@@ -101,6 +103,7 @@ def test_what_is_begun_ahead_is_given_back_at_once_by_ctrl_c(project: Project) -
     assert [row["attempts"] for row in project.exported()] == ["1", "1", "2", "2", "1", "1"]
 
 
+@pytest.mark.slow
 def test_of_two_campaigns_one_is_paused_and_resumed_while_the_run_lives(project: Project) -> None:
     spring, autumn = people(40), people(120, "2222")
     project.write(spring, concurrency=1)

@@ -258,6 +258,7 @@ def test_what_was_queued_without_a_plan_is_held_to_it(project: Project) -> None:
     assert len(project.api.recipients) == 1
 
 
+@pytest.mark.slow
 def test_a_required_plan_needs_no_option_and_cannot_be_gone_round(project: Project) -> None:
     ids = people(3)
     required = "require_plan: ../plans/spring.plan.json\n"
@@ -350,6 +351,7 @@ def test_handles_without_an_id_are_not_in_a_plan(project: Project) -> None:
     assert f"row 3, {ben}: is not in it" in refused(project)
 
 
+@pytest.mark.slow
 def test_the_same_on_postgresql(project: Project, new_database: str) -> None:
     ids, state = people(5), ("--state", new_database)
     project.write(ids[:4], more=NUDGE)

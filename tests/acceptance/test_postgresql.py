@@ -18,6 +18,7 @@ def state(new_database: str) -> str:
     return new_database
 
 
+@pytest.mark.slow
 def test_killed_resumed_and_held(project: Project, state: str) -> None:
     ids = people(60)
     project.write(ids, concurrency=2)
@@ -36,6 +37,7 @@ def test_killed_resumed_and_held(project: Project, state: str) -> None:
     assert status["counts"]["sent"] == 60
 
 
+@pytest.mark.slow
 def test_paused_and_resumed_from_another_terminal(project: Project, state: str) -> None:
     ids = people(60)
     project.write(ids, concurrency=1)

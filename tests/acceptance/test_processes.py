@@ -65,6 +65,7 @@ def begun(project: Project, start: Start) -> Process:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "env", "code"),
     [
@@ -91,6 +92,7 @@ def test_words_environment_folder_exit_code_and_the_order_of_what_is_said(
     assert first[0] == code, first
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FULL.exists(), reason="no such device")
 @pytest.mark.parametrize("words", [["--help"], ["status"], ["campaigns/spring.yaml", "--dry-run"]])
 def test_what_cannot_be_told_ends_alike(project: Project, words: list[str]) -> None:
@@ -114,6 +116,7 @@ def test_what_cannot_be_told_ends_alike(project: Project, words: list[str]) -> N
     assert ends[0][0] != 0
 
 
+@pytest.mark.slow
 @both_ways
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_is_a_process_of_its_own(project: Project, start: Start, number: int) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 
+import pytest
+
 from tests.documents import blocks, page, section
 from tests.processes import COMMAND
 
@@ -11,6 +13,7 @@ from .screen import Terminal
 from .support import TOKEN, Project, people
 
 
+@pytest.mark.slow
 def test_the_commands_to_a_first_campaign_work_in_their_order(project: Project) -> None:
     [block] = blocks(section(page("README.md"), "Your own campaign"), "sh")
     init, folder, *rest = [shlex.split(line, comments=True) for line in block.splitlines()]

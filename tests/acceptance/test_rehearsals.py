@@ -29,6 +29,7 @@ def write(project: Project, *, real: bool, more: str = "", ids: int = 3, limits:
         project.campaign.write_text(text.replace("per_hour: none, per_day: none, gap", limits, 1))
 
 
+@pytest.mark.slow
 def test_from_rehearsal_to_the_real_thing(both: Project) -> None:
     write(both, real=False)
     told = both.ok(both.campaign).all
@@ -52,6 +53,7 @@ def test_from_rehearsal_to_the_real_thing(both: Project) -> None:
     assert "spring: 3 sent" in whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_a_rehearsal_counts_for_nothing(
     project: Project, kind: str, request: pytest.FixtureRequest

@@ -43,6 +43,7 @@ def sent_to(project: Project, count: int, *, more: str = "") -> list[str]:
     return ids
 
 
+@pytest.mark.slow
 def test_who_has_answered_is_listed_and_counted(project: Project) -> None:
     ids = sent_to(project, 3)
     assert "0 have answered of 3" in project.ok("replies", project.campaign, "--no-read").out
@@ -82,6 +83,7 @@ def test_who_has_answered_is_listed_and_counted(project: Project) -> None:
     assert b"555-0100" not in project.ledger.read_bytes()
 
 
+@pytest.mark.slow
 def test_stop_is_obeyed_in_every_campaign(project: Project) -> None:
     ids = sent_to(project, 3)
     says(project, ids[0], "STOP!")
@@ -112,6 +114,7 @@ def test_stop_is_obeyed_in_every_campaign(project: Project) -> None:
     assert by_id[ids[0]]["opted_out_at"] != ""
 
 
+@pytest.mark.slow
 def test_an_opt_out_during_a_run_is_obeyed_before_the_next_claim(project: Project) -> None:
     """Somebody who was written to by one campaign says stop while another is on its way to them."""
     ids = sent_to(project, 6)
@@ -194,6 +197,7 @@ def has_asked(project: Project, running: Running, total: int) -> bool:
     return project.api.ask("requests")["total"] >= total or running.process.poll() is not None
 
 
+@pytest.mark.slow
 def test_a_kill_while_it_reads_loses_nothing(project: Project) -> None:
     """SIGKILL after every so many requests, until all is read."""
     ids = sent_to(project, 40)
@@ -266,6 +270,7 @@ def test_a_campaign_that_people_object_to_stops_until_it_is_run_again(project: P
     assert sorted(project.api.recipients) == ids
 
 
+@pytest.mark.slow
 def test_metrics_tell_how_many_have_answered_and_opted_out(project: Project) -> None:
     ids = sent_to(project, 4)
     for id, text in zip(ids, ("Yes", "stop", "stop by our booth"), strict=False):
@@ -284,6 +289,7 @@ def test_metrics_tell_how_many_have_answered_and_opted_out(project: Project) -> 
     running.wait()
 
 
+@pytest.mark.slow
 def test_who_has_answered_is_shown_beside_what_is_in_doubt(project: Project) -> None:
     """They wrote after the message that may not have gone: whether it did, the thread tells."""
     ids = sent_to(project, 2)

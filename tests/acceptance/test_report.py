@@ -9,6 +9,8 @@ import re
 from collections import Counter
 from html.parser import HTMLParser
 
+import pytest
+
 from runner.cli.invocation import Invocation
 
 from .support import LINK, OTHER_LINK, TOKEN, Project, people, until
@@ -62,6 +64,7 @@ def _campaign(project: Project) -> Counter[str]:
     return Counter(row["status"] for row in project.exported())
 
 
+@pytest.mark.slow
 def test_a_report_tells_what_status_and_export_tell(project: Project) -> None:
     counts = _campaign(project)
     assert set(counts) == {"sent", "rejected", "failed", "in_doubt", "skipped"}

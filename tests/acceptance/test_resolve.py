@@ -56,6 +56,7 @@ def test_the_list_says_who_what_when_why_and_where(doubtful: tuple[Project, list
     assert "--not-sent" in listed
 
 
+@pytest.mark.slow
 def test_a_word_is_taken_back_until_the_next_run(doubtful: tuple[Project, list[str]]) -> None:
     project, ids = doubtful
     before = project.ok("resolve", project.campaign, "--list", code=4).out

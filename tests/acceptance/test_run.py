@@ -6,6 +6,8 @@ import json
 import shlex
 import signal
 
+import pytest
+
 from .support import LINK, OTHER_LINK, Project, people, until
 
 
@@ -28,6 +30,7 @@ def test_everybody_once_and_a_rerun_sends_nothing(both: Project) -> None:
     assert {row["first_name"] for row in rows} == {f"Person{n}" for n in range(1, 13)}
 
 
+@pytest.mark.slow
 def test_killed_half_way_and_resumed(both: Project) -> None:
     ids = people(12)
     both.write(ids, concurrency=1)  # so that nothing but the accepted one is under way
@@ -48,6 +51,7 @@ def test_killed_half_way_and_resumed(both: Project) -> None:
     assert {row["recipient"]: row["message_id"] for row in both.exported()} == by_id
 
 
+@pytest.mark.slow
 def test_ctrl_c_once_drains_and_says_how_to_go_on(both: Project) -> None:
     ids = people(12)
     both.write(ids, concurrency=2)
@@ -67,6 +71,7 @@ def test_ctrl_c_once_drains_and_says_how_to_go_on(both: Project) -> None:
     assert sorted(both.api.recipients) == ids
 
 
+@pytest.mark.slow
 def test_ctrl_c_twice_leaves_doubt_that_the_key_or_a_person_settles(both: Project) -> None:
     ids = people(4)
     both.write(ids, concurrency=2)
@@ -132,6 +137,7 @@ def test_rejected_ones_are_told_and_retried(both: Project) -> None:
     assert sorted(both.api.recipients) == ids[:2]
 
 
+@pytest.mark.slow
 def test_nobody_is_written_to_after_a_word_that_they_got_it(project: Project) -> None:
     ids = people(1)
     project.write(ids, retry="settle: 1s")

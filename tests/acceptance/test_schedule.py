@@ -29,6 +29,7 @@ def start_in(seconds: float, more: str = "") -> str:
     return f"schedule: {{start: {start:%Y-%m-%dT%H:%M:%S}, timezone: UTC{more}}}\n"
 
 
+@pytest.mark.slow
 def test_a_start_to_come_is_waited_for(project: Project) -> None:
     ids = people(3)
     start = int(time.time()) + 8
@@ -80,6 +81,7 @@ def test_a_person_at_the_terminal_is_asked(project: Project, agrees: bool) -> No
     assert (result.declined, len(project.api.accepted)) == (not agrees, int(agrees))
 
 
+@pytest.mark.slow
 def test_only_those_in_whose_zone_it_is_open_are_written_to(both: Project) -> None:
     here, there, third = people(3)
     zoned = "prospects: {source: spring.csv, timezone: tz}"

@@ -167,6 +167,7 @@ def test_what_was_agreed_is_told_when_it_goes_on(project: Project) -> None:
     assert "agreed" not in project.ok(project.campaign).all
 
 
+@pytest.mark.slow
 def test_a_pipe_of_stdout_does_not_switch_the_question_off(project: Project) -> None:
     project.write(people(1))
     words = ["/bin/sh", "-c", f'"$@" {project.campaign} > told.txt', "sh", *map(str, COMMAND)]

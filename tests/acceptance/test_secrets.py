@@ -81,6 +81,7 @@ def test_a_browser_is_told_no_secret(shown: Terminal, opener: Path) -> None:
     assert shown.wait() == 0
 
 
+@pytest.mark.slow
 def test_the_page_for_a_browser_goes_with_the_dashboard(shown: Terminal, opener: Path) -> None:
     page = Path(opener.read_text().splitlines()[1])
     shown.type("\n")
@@ -93,6 +94,7 @@ def test_the_page_for_a_browser_goes_with_the_dashboard(shown: Terminal, opener:
     assert not page.parent.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None and not IN_CI, reason="no Chromium")
 def test_a_browser_goes_through_the_page(shown: Terminal, opener: Path) -> None:
     as_root = ["--no-sandbox"] if os.getuid() == 0 else []
@@ -117,6 +119,7 @@ def with_password(request: pytest.FixtureRequest, new_database: str) -> str:
 PASSWORD = "Geheim+42 ü"
 
 
+@pytest.mark.slow
 def test_a_databases_password_is_told_nowhere(
     project: Project, with_password: str, request: pytest.FixtureRequest
 ) -> None:
@@ -170,6 +173,7 @@ def test_a_databases_password_is_told_nowhere(
     assert any("***" in each for each in told)
 
 
+@pytest.mark.slow
 def test_a_ledger_that_moved_tells_no_password(project: Project, with_password: str) -> None:
     project.write(people(2))
     project.ok(project.campaign)
@@ -222,6 +226,7 @@ def test_an_id_that_repeats_the_token_is_not_kept(project: Project) -> None:
         assert TOKEN.encode() not in content, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["comment", "template"])
 def test_a_token_in_a_campaigns_files_is_refused(
     project: Project, new_database: str, where: str

@@ -42,6 +42,7 @@ def half_sent(project: Project) -> list[str]:
     return ids
 
 
+@pytest.mark.slow
 def test_the_same_people_saved_in_other_ways(on_v1: Project) -> None:
     ids = half_sent(on_v1)
     plain = rows(ids)
@@ -78,6 +79,7 @@ def test_the_same_people_saved_in_other_ways(on_v1: Project) -> None:
     assert sorted(on_v1.api.recipients) == ids
 
 
+@pytest.mark.slow
 def test_a_sheet_that_is_not_as_it_was_stops_the_run(on_v1: Project) -> None:
     ids = half_sent(on_v1)
     plain = rows(ids)

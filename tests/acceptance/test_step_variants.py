@@ -9,6 +9,8 @@ from collections import Counter
 from contextlib import closing
 from typing import Any
 
+import pytest
+
 from .support import Project, people
 
 FIRSTS = {"plain": "Hi {{ first_name }}.", "question": "Hi {{ first_name }}?"}
@@ -57,6 +59,7 @@ def rows(project: Project) -> list[dict[str, str]]:
     return [row | {"text": texts[row["recipient"]]} for row in found]
 
 
+@pytest.mark.slow
 def test_each_gets_the_follow_up_of_their_own_variant(project: Project) -> None:
     write(project, people(8))
     shown = project.ok(project.campaign, "--dry-run").out

@@ -27,6 +27,7 @@ def acts(project: Project, id: str, **act: object) -> None:
     project.api.ask("act", {"accountLinkId": LINK, "platformId": id} | act)
 
 
+@pytest.mark.slow
 def test_each_step_goes_once_and_only_to_those_who_have_not_answered(project: Project) -> None:
     ids = people(5)
     project.write(ids, more=AT_ONCE)
@@ -54,6 +55,7 @@ def test_each_step_goes_once_and_only_to_those_who_have_not_answered(project: Pr
     assert rows[ids[4], "last"]["reason"].startswith("restricted: ")
 
 
+@pytest.mark.slow
 def test_weeks_of_follow_ups_are_rehearsed_in_seconds(project: Project) -> None:
     ids = people(6)
     steps = AT_ONCE.replace("after: 1s", "after: 3d", 1).replace("after: 1s", "after: 5d")
@@ -69,6 +71,7 @@ def test_weeks_of_follow_ups_are_rehearsed_in_seconds(project: Project) -> None:
     assert in_all[2:] == ["6", "9", "2", "1", "0"], done.out
 
 
+@pytest.mark.slow
 def test_the_tag_is_put_on_a_person_once_however_many_steps_they_get(project: Project) -> None:
     ids = people(2)
     project.write(ids, more=AT_ONCE + "tag: Spring 2026\n")

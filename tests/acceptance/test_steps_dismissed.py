@@ -20,6 +20,7 @@ def version(request: pytest.FixtureRequest) -> str:
     return found
 
 
+@pytest.mark.slow
 def test_steps_go_on_after_an_automatic_answer(project: Project) -> None:
     [id] = people(1)
     project.write([id], more=ONE_STEP)

@@ -26,6 +26,7 @@ def version(request: pytest.FixtureRequest) -> str:
     return found
 
 
+@pytest.mark.slow
 def test_what_is_to_come_is_told_before_at_the_end_and_in_every_list(project: Project) -> None:
     ids = people(3)
     project.write(ids, more=STEPS)

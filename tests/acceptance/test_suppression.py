@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .support import Project, people, until
 
 
@@ -48,6 +50,7 @@ def test_an_export_is_a_list_of_those_written_to(project: Project) -> None:
     assert "nobody is found in it" in project.ok("suppress", "import", "nobody.txt", code=1).all
 
 
+@pytest.mark.slow
 def test_somebody_added_while_a_run_lives_gets_nothing(project: Project) -> None:
     ids = people(6)
     project.write(ids, more="suppress: dnc.csv\n")

@@ -177,6 +177,7 @@ def test_the_rest_gets_one_variant_by_a_persons_act(project: Project) -> None:
     assert sum(each["written_to"] for each in verdict["variants"]) == 60 - len(rest)
 
 
+@pytest.mark.slow
 def test_three_phrases_and_the_interval(project: Project) -> None:
     ids = people(80)
     write(project, ids)
@@ -260,6 +261,7 @@ def test_the_output_file_of_a_dry_run_has_the_variant(project: Project, tmp_path
     assert {row["variant"] for row in rows} == {"plain", "question"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", ["plan.written", "plan.finished", "claim.committed:3"])
 def test_a_killed_plan_deals_as_it_was_shown(project: Project, point: str) -> None:
     write(project, people(20))

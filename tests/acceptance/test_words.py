@@ -9,6 +9,7 @@ import pytest
 from tests.acceptance.support import TOKEN, Project, people
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("encoding", "locale"), [("latin-1", "C.UTF-8"), ("ascii", "C"), ("cp1252:strict", "C.UTF-8")]
 )

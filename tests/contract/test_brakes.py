@@ -110,6 +110,7 @@ def test_a_campaign_is_driven_while_the_run_that_names_it_has_not_ended(ledger: 
     assert ledger.read(brakes.acknowledged_by_driver, LANE, spring) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_ledger_of_an_older_schema_learns_to_brake(location: str, version: int) -> None:
     with open_ledger(location) as ledger:

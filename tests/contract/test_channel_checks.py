@@ -105,6 +105,7 @@ TROUBLE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TROUBLE)
 @pytest.mark.parametrize("question", ["team", "account_links", "platforms"])
 async def test_trouble_before_a_run_is_told(version: str, name: str, question: str) -> None:

@@ -374,6 +374,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(said=st.lists(JSON | st.binary(max_size=20).map(lambda b: answer(200, b)), min_size=1))
 def test_any_answer_has_a_finding(version: str, said: list[Any]) -> None:

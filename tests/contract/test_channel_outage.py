@@ -201,6 +201,7 @@ TROUBLES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("trouble", "version"), list(zip(TROUBLES, itertools.cycle(VERSIONS))))
 def test_an_outage_of_minutes_costs_no_try_and_nobody(
     make: Callable[..., Setting],
@@ -221,6 +222,7 @@ def test_an_outage_of_minutes_costs_no_try_and_nobody(
     assert any(f"network: {TROUBLES[trouble]}" in why for why in waits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_an_outage_cuts_is_settled_when_the_network_is_back(
     make: Callable[..., Setting], drive: Callable[[Network, Setting], Told], version: str

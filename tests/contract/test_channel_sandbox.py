@@ -251,6 +251,7 @@ def as_described(version: str, request: Request) -> MockRequest:
     )
 
 
+@pytest.mark.slow
 async def test_requests_are_as_described(version: str) -> None:
     """Every kind of request, against the API's description."""
     description = OpenAPI.from_file_path(str(DESCRIPTIONS / f"inbox-{version}.openapi.yaml"))
@@ -282,6 +283,7 @@ async def test_requests_are_as_described(version: str) -> None:
         description.validate_request(as_described(version, request))
 
 
+@pytest.mark.slow
 async def test_a_wrong_request_would_be_noticed(version: str) -> None:
     description = OpenAPI.from_file_path(str(DESCRIPTIONS / f"inbox-{version}.openapi.yaml"))
     path = "/api/v1/threads/messages" if version == "v1" else "/api/v2/messages"

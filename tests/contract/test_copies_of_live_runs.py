@@ -47,6 +47,7 @@ def _only_before_claims(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(old_copies, "CHECK_EVERY", 3600.0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_only_before_claims")
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=st.lists(st.sampled_from(ACTS), min_size=1, max_size=8))

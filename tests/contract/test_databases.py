@@ -41,6 +41,7 @@ def test_a_ledger_that_is_used_again_is_a_new_one(databases: Databases) -> None:
                     assert rows == {"meta": 2, "campaign": 1}.get(table, 0), table
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

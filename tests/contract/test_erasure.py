@@ -378,6 +378,7 @@ def untouched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger
         yield opened
 
 
+@pytest.mark.slow
 def test_no_file_of_the_ledger_has_a_byte_of_them_left(untouched: Ledger) -> None:
     ledger = untouched
     marks = marked(ledger)
@@ -456,6 +457,7 @@ def test_who_may_not_write_the_statistics_again_is_told(new_database: str) -> No
     assert told.endswith("let the owner of the database run: VACUUM FULL pg_catalog.pg_statistic")
 
 
+@pytest.mark.slow
 def test_many_are_found_as_few_are(ledger: Ledger) -> None:
     marked(ledger)
     many = [f"{number:020}" for number in range(400)]
@@ -561,6 +563,7 @@ def public_figures(ledger: Ledger) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10_000), chosen=st.sets(st.integers(0, 40), min_size=1, max_size=8))
 @example(seed=45, chosen={4})  # whose zone is gone with them

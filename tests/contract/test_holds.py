@@ -77,6 +77,7 @@ def test_nothing_is_claimed_for_people_on_hold_and_it_stays_queued(ledger: Ledge
     assert claim(21.0)[0] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(1, 5))
 def test_who_is_taken_off_hold_while_the_queue_is_read_is_not_overlooked(
     location: str, number: int

@@ -147,6 +147,7 @@ def _message_ids(connection: object, campaign: int) -> list[int]:
     return [row.id for row in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("evidence", "status", "outcome"),
     [

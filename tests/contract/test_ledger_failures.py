@@ -583,6 +583,7 @@ def test_a_copy_never_overwrites_and_never_upgrades(file: Path, tmp_path: Path) 
 # PostgreSQL
 
 
+@pytest.mark.slow
 def test_moves_of_many_rows_never_lock_each_other_out(ledger: Ledger) -> None:
     count = 60
     campaign = queue_of(ledger, count)

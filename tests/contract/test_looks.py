@@ -44,6 +44,7 @@ def _by_hand(ledger: Ledger, campaigns: list[int]) -> list[message_queue.SenderQ
         return [message_queue.SenderQueue(*row) for row in rows]
 
 
+@pytest.mark.slow
 def test_the_queue_is_counted_as_message_by_message(ledger: Ledger) -> None:
     luck = random.Random(5)
     ids = []

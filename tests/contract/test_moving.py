@@ -58,6 +58,7 @@ def filled(location: str, seed: int, *names: str) -> Iterator[Ledger]:
         yield ledger
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [3, 14])
 def test_a_moved_ledger_says_the_same_up_to_its_numbers(
     file: str, to: str, env: dict[str, str], seed: int, monkeypatch: pytest.MonkeyPatch
@@ -180,6 +181,7 @@ def test_an_opt_out_stays_of_its_teams_where_it_is_that_in_both_ledgers(
         assert {id for id, _, _ in target.read(totals.suppression_list)} == set("abcdef")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [92])
 def test_a_ledger_moves_in_beside_others(
     file: str, to: str, env: dict[str, str], seed: int

@@ -61,6 +61,7 @@ def claim(ledger: Ledger, row: CampaignRow, at: float = 10.0) -> list[Any]:
     return ledger.write(claims.claim, intents)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("team", "alone", "goes"),
     [

@@ -76,6 +76,7 @@ def asked_beside(location: str, ledger: Ledger, planned: CampaignRow, ask: Any) 
             asked.result(PATIENT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", WORDS)
 def test_a_word_about_one_campaign_does_not_wait_for_the_plan_of_another(
     new_database: str, word: str

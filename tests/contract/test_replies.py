@@ -200,6 +200,7 @@ EFFECTS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", EFFECTS)
 @pytest.mark.parametrize("after", [False, True])
 def test_a_death_at_any_step_loses_nothing_and_counts_nothing_twice(
@@ -237,6 +238,7 @@ def test_a_death_at_any_step_loses_nothing_and_counts_nothing_twice(
     assert ledger.read(feeds.feed_of, LANE) == (7, 300.0, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["_obey", "_keep", "was_read_back"])
 @pytest.mark.parametrize("after", [False, True])
 def test_a_death_while_a_thread_is_read_back_leaves_it_to_be_read(

@@ -353,6 +353,7 @@ async def test_a_message_that_cannot_be_read_holds_the_person_until_it_can(team:
     assert team.replied == {first: "reply", second: "reply"}
 
 
+@pytest.mark.slow
 async def test_an_outage_loses_nothing(team: Team) -> None:
     """Whatever request fails, the next reading goes on from there."""
     await team.write_to(*range(1, 31))
@@ -389,6 +390,7 @@ async def test_a_feed_that_has_lost_events_is_healed_thread_by_thread(team: Team
     assert team.ledger.read(feeds.feed_of, LANE).torn_at is None  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 @with_options(feed=FeedSettings(kept=40, page=5))
 async def test_events_that_are_lost_while_texts_are_read_are_noticed(
     team: Team, monkeypatch: pytest.MonkeyPatch
@@ -412,6 +414,7 @@ async def test_events_that_are_lost_while_texts_are_read_are_noticed(
     assert {str(id) for id in range(1, 11)} <= team.listed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("away", [6 * DAY + 60, 12 * DAY])
 async def test_after_six_days_away_threads_are_read_themselves(team: Team, away: float) -> None:
     await team.write_to(1, 2, 3)
@@ -643,6 +646,7 @@ async def test_a_clock_that_was_ahead_hides_no_loss(team: Team, wrong: float) ->
     assert read_at == team.time.at
 
 
+@pytest.mark.slow
 @with_options(answers=read_answers({"everyone": [{"write": "Thanks"}]}))
 async def test_more_than_a_commit_of_replies(team: Team) -> None:
     await team.write_to(*range(1, 46))

@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
@@ -123,6 +124,7 @@ class Play:
 MOVES = ("edit", "sheet", "plan", "wait", "wait", "read", "answer", "dismiss", "send", "send")
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(data=st.data(), moves=st.lists(st.sampled_from(MOVES), min_size=4, max_size=25))
 def test_the_promises_hold_whatever_is_edited(data: DataObject, moves: list[str]) -> None:

@@ -98,6 +98,7 @@ def test_all_of_it_is_one_transaction_with_the_outcome(spring: StepCampaign) -> 
     assert statuses(spring) == [S.SENDING, S.WAITING, S.WAITING]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "then"),
     [
@@ -660,6 +661,7 @@ def send_some(found: StepCampaign, count: int) -> None:
         at += DAY + 2.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sends", [0, 1, 2, 3])
 def test_planning_again_changes_nothing(spring: StepCampaign, sends: int) -> None:
     send_some(spring, sends)

@@ -46,6 +46,7 @@ def columns(file: Path) -> dict[str, set[tuple[object, ...]]]:
         }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", range(1, schema.SCHEMA_VERSION))
 def test_an_older_ledger_gets_the_tables_of_a_new_one(tmp_path: Path, version: int) -> None:
     new, old = tmp_path / "new.db", tmp_path / "old.db"

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from runner.campaign.senders import Sender
@@ -165,6 +166,7 @@ def test_it_is_judged_once_all_have_had_their_time_and_replies_are_read(ledger: 
     assert judged.judged_at == 100.0 + 24 * HOUR
 
 
+@pytest.mark.slow
 def test_what_comes_after_it_was_judged_changes_nothing_of_it(ledger: Ledger) -> None:
     campaign = Campaign(ledger)
     campaign.plan(60)
@@ -196,6 +198,7 @@ def test_a_few_who_were_tried_first_are_no_judgement(ledger: Ledger) -> None:
     assert campaign.verdict(2024 * HOUR).phrase == NO_DIFFERENCE
 
 
+@pytest.mark.slow
 def test_who_goes_on_being_written_to_puts_it_off(ledger: Ledger) -> None:
     campaign = Campaign(ledger)
     campaign.plan(120)
@@ -241,6 +244,7 @@ def test_a_moved_ledger_deals_nobody_a_second_time(tmp_path: Path, new_database:
         assert {to: after[to] for to in before} == before
 
 
+@pytest.mark.slow
 def test_a_few_trials_say_what_is_so() -> None:
     """`python -m tests.trials` plays thousands."""
     found = play_some([Trial(seed, 40, (0.05, 0.6), 10) for seed in range(1, 4)])

@@ -17,6 +17,7 @@ async def kinds(api: Client) -> list[str]:
     return [one["type"] for one in await events(api)]
 
 
+@pytest.mark.slow
 async def test_people_answer_when_it_is_time(start: Start) -> None:
     clock = Time()
     acts = [
@@ -66,6 +67,7 @@ async def test_people_answer_when_it_is_time(start: Start) -> None:
     assert newest["content"] == "stop"
 
 
+@pytest.mark.slow
 async def test_everyone_else_answers_by_their_share(start: Start) -> None:
     clock = Time()
     half = {"everyone": [{"share": 0.5, "after": "1m", "write": "Thanks"}]}
@@ -76,6 +78,7 @@ async def test_everyone_else_answers_by_their_share(start: Start) -> None:
     assert 35 <= len(await events(api, "message.received")) <= 65
 
 
+@pytest.mark.slow
 async def test_a_sandbox_that_starts_again_tells_the_same_events(
     start: Start, tmp_path: Path
 ) -> None:
@@ -93,6 +96,7 @@ async def test_a_sandbox_that_starts_again_tells_the_same_events(
     assert [one["type"] for one in again].count("message.received") == 1
 
 
+@pytest.mark.slow
 async def test_acts_by_hand(api: Client) -> None:
     await api.send()
     about = {"accountLinkId": LINK, "platformId": PERSON}

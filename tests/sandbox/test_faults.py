@@ -22,6 +22,7 @@ async def send(api: Client, version: int, **more: Any) -> Any:
 VERSIONS = pytest.mark.parametrize("version", [1, 2])
 
 
+@pytest.mark.slow
 @VERSIONS
 @pytest.mark.parametrize(
     ("fault", "accepted"),

@@ -133,6 +133,7 @@ async def process(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Pro
         await made.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_process_ends_quietly(number: signal.Signals) -> None:
     arguments = ("--fault", "stall", "--per-minute", "none")

@@ -93,6 +93,7 @@ def test_any_part_of_a_plan_passes_and_any_addition_is_refused(
     assert refused(plan, mixed) == len(new)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(MESSAGES, max_size=12), st.randoms())
 def test_a_plan_is_the_same_in_any_order_and_read_as_it_was_written(

@@ -164,6 +164,7 @@ def told_of(key: str) -> str:
     return {**named, "skip_known": "skip_known.talked_within"}.get(key, key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", HELD)
 def test_looser_is_refused_and_what_is_not_passes(key: str) -> None:
     said, looser, tighter = HELD[key]

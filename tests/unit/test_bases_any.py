@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,6 +74,7 @@ def test_an_empty_base_brings_nothing_in(said: Any) -> None:
     assert places(merged) == places(in_full(child))
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(_FILES, _FILES, _FILES)
 def test_a_chain_is_the_same_from_both_ends(top: Any, middle: Any, own: Any) -> None:
@@ -115,6 +117,7 @@ def _value(document: Document, at: Loc) -> Any:
     return value
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(_FILES, _FILES)
 def test_the_whole_text_is_read_as_what_it_was_made_of(base: Any, own: Any) -> None:

@@ -389,6 +389,7 @@ def test_all_mistakes_are_told_at_once_sorted_by_line(tmp_path: Path) -> None:
     assert lines == [1, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "told"),
     [

@@ -67,6 +67,7 @@ _VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.dictionaries(_KEYS, _VALUES, max_size=6))
 def test_any_structure(tmp_path_factory: pytest.TempPathFactory, value: dict[str, object]) -> None:

@@ -296,6 +296,7 @@ def _tables(draw: st.DrawFn) -> tuple[list[list[str]], str]:
     return people, text
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(_tables())
 def test_nobody_vanishes_from_a_table(
@@ -360,6 +361,7 @@ _LINES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(
     st.lists(_LINES, max_size=30),

@@ -187,6 +187,7 @@ def test_a_dismissed_answer_that_ends_the_thread_holds_nothing_up() -> None:
     assert len(of.judge.accepted("spring", "1")) == 2
 
 
+@pytest.mark.slow
 def test_what_a_late_look_up_sets_free_goes_in_the_same_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

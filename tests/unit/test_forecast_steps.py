@@ -115,6 +115,7 @@ def drive_as(setting: Setting, known: Known, api: Talking) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rate", "settings", "before"),
     [

@@ -72,6 +72,7 @@ def templates() -> st.SearchStrategy[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(templates(), st.tuples(*[st.sampled_from(["", "x", "b", "7"])] * 3))
 def test_a_use_that_is_called_guarded_never_prints_an_empty_cell(

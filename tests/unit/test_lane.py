@@ -192,6 +192,7 @@ def test_one_message_that_fails_again_and_again_stops_nobody_else(
     assert setting.counts() == {"in_doubt": 1, "sent": 1}
 
 
+@pytest.mark.slow
 def test_one_message_that_is_always_limited_ends(make: Callable[..., Setting]) -> None:
     setting = make([1, 2], concurrency=1)
     limited = Deferred("rateLimited", after=1800.0, scope=Scope.LANE)

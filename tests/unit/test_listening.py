@@ -98,6 +98,7 @@ def test_a_run_says_what_it_has_heard_and_lets_go_when_it_ends(
     asyncio.run(talk())
 
 
+@pytest.mark.slow
 def test_listening_costs_two_short_questions_a_look(
     make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -162,6 +162,7 @@ def test_no_text_is_too_odd(text: str) -> None:
     findings(tree)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     ["{a_b} ", "{a_b}", "\\\\n", "a_b ", "a_b@", "#a", "C:\\\\n", "{", "[a", "<a", "% a", "$(a"],

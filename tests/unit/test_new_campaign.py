@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ FILES = NAMES.filter(lambda name: "\\" not in name and "$" not in name)
 LINK = "df6jbw4h36qm5d9iu2sgn7kx"
 
 
+@pytest.mark.slow
 @given(stem=NAMES, source=FILES, id=NAMES, platform=st.sampled_from(["twitter", "linkedin"]))
 @example(stem="2026", source="yes", id="null", platform="twitter")
 @example(stem="Zoë & Söhne (final)", source="a: b #c.csv", id="~", platform="twitter")

@@ -137,6 +137,7 @@ def greedy_others(began: float) -> list[float]:
     return [began + number * 0.24 for number in range(15_000)]
 
 
+@pytest.mark.slow
 def test_beside_greedy_others_few_requests_run_into_the_limit() -> None:
     refused = {}
     for listens in (True, False):
@@ -146,6 +147,7 @@ def test_beside_greedy_others_few_requests_run_into_the_limit() -> None:
     assert refused[True] * 3 < refused[False]
 
 
+@pytest.mark.slow
 def test_a_look_at_what_is_left_costs_nothing_when_the_team_is_alone() -> None:
     counts = []
     for listens in (True, False):
@@ -175,6 +177,7 @@ headers = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     st.dictionaries(

@@ -55,6 +55,7 @@ def test_one_with_more_zeros_does_not_hide_that_all_are_rounded() -> None:
     assert (found.program, found.count, found.of) == ("JavaScript", 10, 10)
 
 
+@pytest.mark.slow
 def test_ids_that_end_in_zeros_by_chance_are_left_alone() -> None:
     """Uniform ones, and those of X, whose last 12 bits are mostly 0."""
     luck = random.Random(11)

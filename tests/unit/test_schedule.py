@@ -200,6 +200,7 @@ def near_a_change(zone: str, moment: int) -> int:
     return moment
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(windows, st.sampled_from(ZONES), moments, st.booleans())
 def test_open_and_closed_are_what_the_clock_on_the_wall_says(

@@ -180,6 +180,7 @@ def test_a_json_file_with_another_key_on_each_line_is_refused_in_time(tmp_path: 
     assert time.process_time() - began < 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.xlsx", "a.jsonl", "a.json", "a.parquet"])
 @pytest.mark.parametrize("count", [2_000, 2_001, 16_384])
 def test_a_table_has_so_many_columns_and_no_more(tmp_path: Path, name: str, count: int) -> None:

@@ -291,6 +291,7 @@ def test_threads_do_not_render_each_others_rows() -> None:
 _MANY = "has more than 20,000 parts"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("begins", "more", "ends", "told"),
     [
@@ -336,6 +337,7 @@ def test_a_template_of_one_thing_over_and_over_is_refused_in_time(
     assert len(str(caught.value)) < 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "result"),
     [

@@ -191,6 +191,7 @@ def test_what_so_many_can_show_is_told(counts: list[int], even: bool, told: str)
     assert power_text(counts, even=even) == told
 
 
+@pytest.mark.slow
 def test_what_is_said_to_show_does_show() -> None:
     """As often as is said, by the exact probabilities of every outcome."""
     for people, other in ((100, 0.25), (683, 0.15)):
@@ -198,6 +199,7 @@ def test_what_is_said_to_show_does_show() -> None:
         assert probability_of_a_winner(people, 0.1, other) == pytest.approx(0.8, abs=0.007)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("people", "share"),
     [(20, 0.34), (25, 0.5), (30, 0.5), (40, 0.5), (60, 0.5), (20, 0.1), (50, 0.1), (50, 0.2)],

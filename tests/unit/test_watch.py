@@ -8,6 +8,8 @@ import subprocess
 import sys
 from contextlib import suppress
 
+import pytest
+
 TRIES = 8
 """Each interrupts a wait somewhere else. Of those that wait by an Event two in five hang."""
 
@@ -42,6 +44,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_heard_wherever_a_wait_is() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", PRESSED, str(TRIES)],

@@ -9,10 +9,6 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import beta, binom, chi2, chisquare
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import normal_sample_size_one_tail
-from statsmodels.stats.proportion import confint_proportions_2indep
 
 from runner.campaign.senders import Sender
 from runner.message.plan import Change, Entry, Known
@@ -26,6 +22,7 @@ from runner.variants.difference import difference
 from runner.variants.mismatch import is_mismatch, mismatch_probability
 from runner.variants.power import LEVEL, Sizes, deviate, level_of, needed, power_text
 from runner.variants.verdict import NO_DIFFERENCE, TOO_EARLY, Arm, Verdict, pairs_of
+from tests.reference_statistics import scipy_stats, statsmodels
 from tests.support import recipient
 
 S = MessageStatus
@@ -160,7 +157,7 @@ def test_how_many_are_needed_is_what_statsmodels_says(
     other = base + jump
     spread = (base * (1 - base) + other * (1 - other) / ratio) ** 0.5
     for level in (0.05, 0.05 / 3):
-        says = normal_sample_size_one_tail(
+        says = statsmodels("power").normal_sample_size_one_tail(
             jump, 0.8, level / 2, std_null=spread, std_alternative=spread
         )
         assert needed(base, other, ratio=ratio, level=level) == pytest.approx(says, abs=1)
@@ -215,8 +212,8 @@ def probability_of_a_winner(people: int, share: float, other: float) -> float:
     """By the probabilities of every outcome that is not next to impossible."""
     least, sure = deviate(LEVEL), 0.5 if people <= 60 else 0.05
     found, shows = 0.0, {}
-    ones = binom.pmf(range(people + 1), people, share)
-    others = binom.pmf(range(people + 1), people, other)
+    ones = scipy_stats().binom.pmf(range(people + 1), people, share)
+    others = scipy_stats().binom.pmf(range(people + 1), people, other)
     for x in range(people + 1):
         for y in range(people + 1):
             far = abs(distance(y, people, x, people))
@@ -238,7 +235,7 @@ def test_the_interval_is_that_of_statsmodels_unless_chance_says_otherwise(
     x, y = data.draw(st.integers(0, one)), data.draw(st.integers(0, other))
     for level in (0.05, 0.05 / 3):
         found = difference(x, one, y, other, level)
-        low, high = confint_proportions_2indep(
+        low, high = statsmodels("proportion").confint_proportions_2indep(
             x, one, y, other, method="agresti-caffo", alpha=level
         )
         assert found.value == pytest.approx(x / one - y / other)
@@ -261,13 +258,13 @@ def test_chance_is_the_sum_of_all_outcomes_as_far_apart(
     far = abs(distance(*counts)) - 1e-9
     # Clopper and Pearson's interval, as scipy has its quantiles.
     part, whole = x + y, one + other
-    low = beta.ppf(LEFT_OUT / 2, part, whole - part + 1)
-    high = beta.ppf(1 - LEFT_OUT / 2, part + 1, whole - part)
+    low = scipy_stats().beta.ppf(LEFT_OUT / 2, part, whole - part + 1)
+    high = scipy_stats().beta.ppf(1 - LEFT_OUT / 2, part + 1, whole - part)
     most = 0.0
     for step in range(81):
         share = low + (high - low) * step / 80
-        ones = binom.pmf(range(one + 1), one, share)
-        others = binom.pmf(range(other + 1), other, share)
+        ones = scipy_stats().binom.pmf(range(one + 1), one, share)
+        others = scipy_stats().binom.pmf(range(other + 1), other, share)
         pairs = ((i, j) for i in range(one + 1) for j in range(other + 1))
         as_far = [(i, j) for i, j in pairs if abs(distance(i, one, j, other)) >= far]
         most = max(most, sum(ones[i] * others[j] for i, j in as_far))
@@ -281,7 +278,7 @@ def test_a_mismatch_is_as_probable_as_scipy_says(pairs: list[tuple[int, int]]) -
         assert mismatch_probability(written, dealt) == 1.0
         return
     expected = [each * sum(written) / sum(dealt) for each in dealt]
-    says = chisquare(written, expected).pvalue
+    says = scipy_stats().chisquare(written, expected).pvalue
     assert mismatch_probability(written, dealt) == pytest.approx(says, abs=1e-9)
 
 
@@ -291,7 +288,7 @@ def test_the_tail_of_a_chi_square_is_that_of_scipy() -> None:
     for freedom in range(1, 10):
         for value in (0.1, 1.0, 5.0, 20.0, 60.0):
             found = _chi_square_tail(value, freedom)
-            assert found == pytest.approx(chi2.sf(value, freedom), rel=1e-9)
+            assert found == pytest.approx(scipy_stats().chi2.sf(value, freedom), rel=1e-9)
 
 
 def test_unequal_shares_are_noticed_beyond_chance() -> None:
@@ -327,7 +324,9 @@ def test_more_than_two_are_corrected() -> None:
     assert three.phrase == (
         "question was answered more often than plain; short was answered more often than plain"
     )
-    _, _, _, alpha = multipletests([0.01] * 3, alpha=LEVEL, method="bonferroni")
+    _, _, _, alpha = statsmodels("multitest").multipletests(
+        [0.01] * 3, alpha=LEVEL, method="bonferroni"
+    )
     assert level_of(3) == pytest.approx(alpha)
     assert level_of(2) == LEVEL
 

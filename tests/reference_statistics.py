@@ -1,5 +1,5 @@
-"""Statistics by others, to which the project's own are held. Each takes half a second to load: only a
-test that compares pays for that."""
+"""Statistics by others, to which the project's own are held. Each takes half a second to load,
+which only a test that compares pays for."""
 
 from __future__ import annotations
 

@@ -54,6 +54,10 @@ condition that nobody has answered."""
 MOMENT = 0.01
 """Seconds by which the API's times are cut off at most."""
 
+SHOWN_WITHIN = 2.0
+"""Seconds after which the feed shows an answer at the latest: what was written later than that
+before the last reading may be for the next one."""
+
 LONG_BEFORE = 5.0
 """Seconds before our first message from which on nothing may be taken for a reply."""
 
@@ -328,6 +332,7 @@ class Campaign:
         kinds = dict(self._ask("select message_id, kind from inbound where answers is not null"))
         people = dict(self._ask(f"{ANSWERED} '9{self.number:06d}%'"))
         listed = {id for (id,) in self._ask("select recipient from suppression")}
+        [(read_at,)] = self._ask("select max(read_at) from feed")
         said: Counter[str] = Counter()
         perhaps: Counter[str] = Counter()  # a moment before us: a reply by another clock
         for each in written:
@@ -339,7 +344,7 @@ class Campaign:
                 said[each.person] += 1
                 is_out = each.text in STOPS
                 soak.opted_out += is_out
-                if each.person in doubtful:
+                if each.person in doubtful or each.at > read_at - SHOWN_WITHIN:
                     continue
                 if kinds.get(each.id) != "reply" or people.get(each.id) != each.person:
                     found["lost"].add(f"{each.person} {each.id}")

@@ -326,11 +326,7 @@ class Dispatcher:
     async def _wait_for_more(self) -> bool:
         """Wait for what is under way, in doubt, or not due yet; return False when there is none."""
         lane, flight = self.lane, self.lane.in_flight
-        waiting = [
-            each
-            for each in lane.ledger.read(queue.waiting, lane.stops.running, lane.only, lane.id)
-            if each.sender in lane.pacer.senders and each.sender not in lane.stops.senders
-        ]
+        waiting = lane.waiting()
         wall, now = lane.clock.now(), lane.clock.boot()
         opens = {
             each: lane.campaigns[each.campaign].opens(each.zone, max(each.next_at, wall))

@@ -11,7 +11,7 @@ import asyncio
 
 from runner.ledger.campaigns import brakes
 from runner.ledger.doubts import in_doubt, orphans
-from runner.ledger.messages import queue, usage
+from runner.ledger.messages import usage
 from runner.ledger.rehearsals import is_rehearsal
 from runner.restored_pacer import restore_pacer
 from runner.sending.dispatcher import Dispatcher
@@ -60,10 +60,7 @@ def _has_become_due(lane: Lane) -> bool:
     """Return whether something is to be sent that was held up when nothing else was left: by a
     doubt that a look-up has settled since, once its key was too old to be repeated, or by an answer
     that could not be read until now."""
-    if lane.stops.is_ending or lane.limit.left == 0:
-        return False
-    waiting = lane.ledger.read(queue.waiting, lane.stops.running, lane.only, lane.id)
-    return any(each.sender in lane.pacer.senders.keys() - lane.stops.senders for each in waiting)
+    return not lane.stops.is_ending and lane.limit.left != 0 and bool(lane.waiting())
 
 
 def _release_senders(lane: Lane) -> None:

@@ -12,8 +12,9 @@ from runner.errors import Fenced, LaneEnding
 from runner.events import EventBus
 from runner.ledger.doubts.in_doubt import Doubt
 from runner.ledger.ledger import Ledger
+from runner.ledger.messages import queue
 from runner.ledger.messages.claims import SendRequest
-from runner.ledger.messages.queue import QueuedMessage
+from runner.ledger.messages.queue import QueuedMessage, SenderQueue
 from runner.message.plan import FIRST_STEP
 from runner.pacing.pacer import Pacer, Permit
 from runner.replies.settings import ReplySettings
@@ -127,6 +128,12 @@ class Lane:
         """Return the channel that a campaign's messages go through."""
         settings = self.campaigns[campaign]
         return self.channel_for(settings.version, settings.base_url)
+
+    def waiting(self) -> list[SenderQueue]:
+        """Return the queues of the senders that may send: what is still to go in this run."""
+        found = self.ledger.read(queue.waiting, self.stops.running, self.only, self.id)
+        able = self.pacer.senders.keys() - self.stops.senders
+        return [each for each in found if each.sender in able]
 
     def room(self, campaign: int) -> int:
         """Return how many more sends of a campaign may be begun now. Until one of this run is

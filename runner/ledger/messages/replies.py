@@ -238,32 +238,30 @@ def threads_of_ours(
 
 
 class DoubtIn(NamedTuple):
-    """A message in doubt, or by a person's word, by whom it could be recognised in a thread."""
+    """A message whose thread may not be known, and the sender and person of whom it would be."""
 
     id: int
     sender: str
     recipient: str
 
 
+_MESSAGES = (
+    select(*(message.c[name] for name in DoubtIn._fields))
+    .join(campaign, campaign.c.id == message.c.campaign)
+    .order_by(message.c.id)
+)
+
+
 def doubts(connection: Connection, lane: str) -> list[DoubtIn]:
     """List the messages of a lane that are in doubt."""
-    wanted = (
-        select(message.c.id, message.c.sender, message.c.recipient)
-        .join(campaign, campaign.c.id == message.c.campaign)
-        .where(status_is(message, _S.IN_DOUBT), is_of_lane(lane))
-        .order_by(message.c.id)
-    )
+    wanted = _MESSAGES.where(status_is(message, _S.IN_DOUBT), is_of_lane(lane))
     return [DoubtIn(*row) for row in connection.execute(wanted)]
 
 
 def without_thread(connection: Connection, lane: str) -> list[DoubtIn]:
     """List the messages of a lane that a person has called sent, and whose thread is not known."""
-    wanted = (
-        select(message.c.id, message.c.sender, message.c.recipient)
-        .join(resolution, resolution.c.message == message.c.id)
-        .join(campaign, campaign.c.id == message.c.campaign)
-        .where(status_is(message, _S.SENT), message.c.thread_id.is_(None), is_of_lane(lane))
-        .order_by(message.c.id)
+    wanted = _MESSAGES.join(resolution, resolution.c.message == message.c.id).where(
+        status_is(message, _S.SENT), message.c.thread_id.is_(None), is_of_lane(lane)
     )
     return [DoubtIn(*row) for row in connection.execute(wanted)]
 

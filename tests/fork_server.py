@@ -159,7 +159,7 @@ def become(request: dict[str, Any], fds: list[int]) -> None:
     tempfile.tempdir = None
     _open_streams()
     if "PYTHONPATH" in request["env"]:
-        _load_again(request["env"]["PYTHONPATH"].split(os.pathsep))
+        _let_change(request["env"]["PYTHONPATH"].split(os.pathsep))
     module = request["module"]
     sys.argv = [request["script"], *request["words"]]
     if module:
@@ -190,14 +190,25 @@ def _open_streams() -> None:
         setattr(sys, f"__{name}__", stream)
 
 
-def _load_again(folders: list[str]) -> None:
-    """Let a test's `sitecustomize` change the program while it is imported, as Python does."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == "runner"]:
-        del sys.modules[name]
+def _let_change(folders: list[str]) -> None:
+    """Let a test's `sitecustomize` change the program: who has imported a function by its name
+    before gets the changed one, as if it had been imported only now."""
+    names = [name for name in sys.modules if name.partition(".")[0] in ("runner", "time")]
+    before = {name: dict(vars(sys.modules[name])) for name in names}
     sys.modules.pop("sitecustomize", None)
     sys.path[1:1] = folders
     importlib.invalidate_caches()
     importlib.import_module("sitecustomize")
+    changed = {
+        id(old): vars(sys.modules[name])[key]
+        for name, values in before.items()
+        for key, old in values.items()
+        if callable(old) and vars(sys.modules[name]).get(key) is not old
+    }
+    for name, values in before.items():
+        for key, old in values.items():
+            if id(old) in changed:
+                setattr(sys.modules[name], key, changed[id(old)])
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from tests import processes
 from tests.processes import COMMAND, Forked, Process
 
 from .screen import Terminal
-from .support import PATIENCE, Project, people, until
+from .support import DYING, PATIENCE, Project, people, until
 
 Start = Callable[..., Process]
 
@@ -140,6 +140,20 @@ def test_it_is_a_process_of_its_own(project: Project, start: Start, number: int)
     count = len(project.api.recipients)
     assert count < 40
     assert project.counts()["sent"] == count
+
+
+@pytest.mark.parametrize("point", ["action.inside", "pause.committed", "plan.finished"])
+def test_a_function_that_is_changed_for_a_test_is_changed_for_who_imports_it(
+    project: Project, point: str
+) -> None:
+    project.write(people(3))
+    project.ok(project.campaign, "--limit", "0")
+    words = ["pause", "campaigns/spring.yaml"]
+    if point == "plan.finished":
+        project.write(people(4))
+        words = ["campaigns/spring.yaml", "--limit", "0"]
+    dying = {"DIE_AT": point, "PYTHONPATH": str(DYING)}
+    assert [outcome(project, start, words, **dying)[0] for start in WAYS] == [-signal.SIGKILL] * 2
 
 
 @both_ways

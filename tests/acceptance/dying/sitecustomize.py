@@ -303,4 +303,7 @@ class Changing(MetaPathFinder):
 
 
 if os.environ.get("DIE_AT"):
-    sys.meta_path.insert(0, Changing(Death(os.environ["DIE_AT"])))
+    _death = Death(os.environ["DIE_AT"])
+    for _name in CHANGES.keys() & sys.modules.keys():  # a fork has them already
+        CHANGES[_name](sys.modules[_name], _death)
+    sys.meta_path.insert(0, Changing(_death))

@@ -445,6 +445,18 @@ def test_a_new_key_only_where_every_attempt_is_proven(ledger: Ledger) -> None:
     assert due.generation == 1
 
 
+def test_no_new_key_where_the_api_was_never_shown_the_old_one(ledger: Ledger) -> None:
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, *_ = claimed(ledger, row.id)
+    record(ledger, message, number, Evidence.NOT_WRITTEN)
+    assert ledger.write(decisions.withdraw, row.id) == 1
+    assert ledger.write(decisions.retry, RetryRequest(row.id, new_key=True)) == 1
+    plan_again(ledger, row)
+    [due] = ledger.read(queue.due, row.id, SENDER, 5.0, 10)
+    assert due.generation == 0
+
+
 def test_retry_chooses(ledger: Ledger) -> None:
     row = make_campaign(ledger)
     make_queue(ledger, row, [5])
@@ -596,6 +608,18 @@ def test_new_bytes_after_a_proven_no_take_a_new_key(ledger: Ledger, sender: str)
     plan_again(ledger, row)
     [due] = ledger.read(queue.due, row.id, sender, 5.0, 10)
     assert (due.text, due.generation) == (text, 1)
+
+
+def test_new_bytes_keep_a_key_that_the_api_was_never_shown(ledger: Ledger) -> None:
+    """Another ledger may have used it, which only the key can tell."""
+    row = make_campaign(ledger)
+    make_queue(ledger, row, [5])
+    message, number, *_ = claimed(ledger, row.id)
+    record(ledger, message, number, Evidence.NOT_WRITTEN)
+    planned = PlannedMessage(2, recipient(5), SENDER, "Shorter", {})
+    plan(ledger, [Entry(planned, Change.REVISED, Known(SENDER, S.QUEUED, "Hi 5", 2))])
+    [due] = ledger.read(queue.due, row.id, SENDER, 5.0, 10)
+    assert (due.text, due.generation) == ("Shorter", 0)
 
 
 def test_what_is_known_of_a_recipient(ledger: Ledger) -> None:

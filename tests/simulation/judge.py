@@ -16,6 +16,9 @@ Then whoever has two was attempted as often as they have messages, and at least 
 attempts had no answer of its own. (Under the first two somebody may also be called queued,
 rejected or failed who has a message: a look-up or a word has said that they have none.)
 
+Another ledger's message under the key of ours is found by that key alone. Once the API has said no
+under it, and it was given up for new bytes, nobody knows of that message any more.
+
 One thing may stay in doubt for good: a message whose key the server answers with nothing but an
 error, also after a person has said that it was not sent.
 """
@@ -50,6 +53,12 @@ UNANSWERED = """
     WHERE message = ? AND evidence NOT IN ('accepted', 'replayed', 'rejected', 'deferred')
 """
 
+GIVEN_UP = """
+    SELECT attempt.key FROM attempt JOIN message ON message.id = attempt.message
+    WHERE message.generation > 0 AND attempt.evidence IN ('rejected', 'deferred')
+"""
+GIVEN_UP_KEY = "by another ledger, under a key given up"
+
 
 class Broken(AssertionError):
     """A promise that was not kept."""
@@ -75,6 +84,11 @@ class Judge:
             if kept.person == person and self._marks.get(kept.mark) == (campaign, person)
         ]
 
+    def known(self, taken: list[Kept]) -> list[Kept]:
+        """Those that the runner can know of: not another ledger's under a key given up since."""
+        given_up = {key for (key,) in self._raw.execute(GIVEN_UP)}
+        return [kept for kept in taken if kept.at >= 0.0 or kept.mark not in given_up]
+
     def text_of(self, campaign: str, person: str) -> str:
         row = self._raw.execute(TEXT, (campaign, person)).fetchone()
         return row[0] if row else "hello"
@@ -97,7 +111,7 @@ class Judge:
             taken = self.accepted(name, person)
             excuse = self._excuse(history, person)
             about = f"{name}: {person} is {status} ({reason})"
-            if len(taken) > 1:
+            if len(taken) > 1 and len(taken := self.known(taken)) > 1:
                 self._doubled(history, excuse, about, taken, attempts, id)
             # What another ledger sent is known only once the key has been asked for.
             foreign = person in history.foreign and status != "sent" and len(taken) == 1
@@ -173,7 +187,7 @@ class Judge:
                 raise Broken(f"{name}: {person} is left {status} ({reason}) at the end")
             figures[status] += 1
             if len(taken) > 1:
-                figures[f"doubled: {self._excuse(history, person)}"] += 1
+                figures[f"doubled: {self._excuse(history, person) or GIVEN_UP_KEY}"] += 1
         figures["told as doubled"] += self.heard["doubled"]
         self._limits(history)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runner.message.evidence import CLOCK_SLACK
 from runner.message.follow_up import StopOn
 from runner.message.outcome import SEND_BY
-from tests.simulation.judge import Broken, Judge
+from tests.simulation.judge import GIVEN_UP_KEY, Broken, Judge
 from tests.simulation.server import Kept, Server
 from tests.simulation.world import EPOCH
 
@@ -126,7 +126,7 @@ class StepJudge(Judge):
     def _row_at_rest(self, history: History, row: Row) -> None:
         taken = self.taken(*row.place)
         excuse = self._excuse(history, row.person)
-        if len(taken) > 1:
+        if len(taken) > 1 and len(taken := self.known(taken)) > 1:
             self._doubled(history, excuse, str(row), taken, row.attempts, row.id)
         foreign = row.person in history.foreign and row.step == "1" and len(taken) == 1
         if taken and row.status not in BEGUN and not foreign:
@@ -315,7 +315,7 @@ class StepJudge(Judge):
             figures[f"{which} {row.status} {reason}".rstrip()] += 1
             taken = self.taken(*row.place)
             if len(taken) > 1:
-                figures[f"doubled: {self._excuse(history, row.person)}"] += 1
+                figures[f"doubled: {self._excuse(history, row.person) or GIVEN_UP_KEY}"] += 1
         for campaign in _of_steps(history).with_steps():
             for person in campaign.people:
                 self._has_all(campaign, person, standing)

@@ -6,7 +6,17 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, case, delete, exists, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    case,
+    delete,
+    exists,
+    insert,
+    select,
+    update,
+)
 
 from runner.ledger.campaigns import brakes
 from runner.ledger.campaigns.brakes import Brake, BrakeKind
@@ -14,6 +24,7 @@ from runner.ledger.locks import lock_all_campaigns, lock_campaign, lock_claims
 from runner.ledger.messages import follow_ups
 from runner.ledger.messages.follow_ups import TO_COME
 from runner.ledger.messages.outcomes import invalidate_plan
+from runner.ledger.messages.shown_keys import is_key_shown
 from runner.ledger.messages.suppression import skip_own_list, skip_suppressed
 from runner.ledger.people import acquaintances, erased, holds
 from runner.ledger.rehearsals import is_rehearsal
@@ -45,14 +56,15 @@ RETRYABLE = (_S.FAILED, _S.REJECTED, _S.CANCELLED)
 def retry(connection: Connection, request: RetryRequest) -> int:
     """Queue failed, rejected or cancelled messages again, and return how many.
 
-    `new_key` raises their generation. That is safe for these only: each of their attempts is proven
-    not sent, which is checked. They are planned again before they are sent.
+    `new_key` raises their generation, unless the API has never been shown the key. That is safe for
+    these only: each of their attempts is proven not sent, which is checked. They are planned again
+    before they are sent.
     """
     lock_campaign(connection, request.campaign)
     lock_claims(connection)
     wanted = update(message).where(*_wanted(request))
     if request.new_key:
-        wanted = wanted.values(generation=message.c.generation + 1)
+        wanted = wanted.values(generation=message.c.generation + is_key_shown().cast(Integer))
     status = case((message.c.previous == "", _S.QUEUED.value), else_=_S.WAITING.value)
     queued = connection.execute(
         wanted.values(status=status, reason="", detail="", not_before=0.0, tries=0, unplanned=True)

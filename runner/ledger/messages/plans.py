@@ -31,6 +31,7 @@ from runner.ledger.campaigns.registry import CampaignRow
 from runner.ledger.locks import lock_campaign, lock_plans
 from runner.ledger.messages import follow_ups
 from runner.ledger.messages.follow_ups import TO_COME
+from runner.ledger.messages.shown_keys import is_key_shown
 from runner.ledger.messages.suppression import opted_out
 from runner.ledger.schema import campaign, message, opt_out, row_skip, status_is, suppression
 from runner.ledger.statements import (
@@ -311,7 +312,7 @@ class PlanWriter:
         # request; each attempt of these is proven not sent, so a new generation is safe.
         names = [name for name in values[0] if not name.startswith("_")]
         new_body = (message.c.text != bindparam("text")) | (message.c.sender != bindparam("sender"))
-        tried = (message.c.attempts > 0) & new_body
+        tried = (message.c.attempts > 0) & new_body & is_key_shown()
         not_before = case(
             (bindparam("status") == _S.SKIPPED, bindparam("_free_at")),
             (message.c.status == _S.SKIPPED, 0.0),

@@ -20,6 +20,9 @@ GC_THRESHOLD = 10_000
 """Allocations between two collections: the program's own is ten times that."""
 
 SLOW = Path(__file__).with_name("slow")
+WAITING = ("test_workers", "test_killed_steps", "test_failover", "test_old_ledger", "test_lost")
+"""Slow tests that wait for seconds of a real clock, such as until a worker is taken for dead."""
+
 SERVER = pytest.StashKey[Path]()
 IN_MEMORY = pytest.StashKey[Path | None]()
 
@@ -63,10 +66,15 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long comes last: what is broken shows sooner."""
-    items.sort(
-        key=lambda item: SLOW in item.path.parents or item.get_closest_marker("slow") is not None
-    )
+    """What takes long comes last: what is broken shows sooner. Of that, what waits comes first: at
+    the end nothing else would run meanwhile."""
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    if SLOW not in item.path.parents:
+        return 1 if item.get_closest_marker("slow") is not None else 0
+    return 2 if item.path.stem.startswith(WAITING) else 3
 
 
 @pytest.fixture(autouse=True)

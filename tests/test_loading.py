@@ -182,6 +182,14 @@ def test_status_where_nothing_is_to_go_loads_the_ledger_alone(folder: Path) -> N
 
 
 @pytest.mark.slow
+def test_status_that_names_no_file_reads_none_where_nothing_is_to_go(folder: Path) -> None:
+    _modules(folder, "pause", "spring.yaml")
+    modules, told = _modules(folder, "status")
+    assert "paused by" in told
+    assert modules & (FOR_FILES | FOR_LIMITS | FOR_CHANGES | FOR_LOOKING) == set()
+
+
+@pytest.mark.slow
 def test_status_in_words_loads_no_more(folder: Path) -> None:
     modules, told = _modules(folder, "status", "spring.yaml")
     assert "waits for the schedule" in told

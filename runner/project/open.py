@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from runner.campaign.identity import identify
 from runner.clock import SystemClock
 from runner.errors import RunnerError, UsageError
 from runner.ledger.campaigns import registry
@@ -18,6 +18,9 @@ from runner.project.ledgers.ledger_location import (
     ledger_upward,
     open_existing,
 )
+
+if TYPE_CHECKING:
+    from runner.campaign.identity import Identity
 
 
 @contextmanager
@@ -73,14 +76,14 @@ def location_of(path: Path, state: str | None, environ: Mapping[str, str]) -> st
     said = state or environ.get(STATE_VARIABLE, "")
     if "://" in said and not path.exists():
         return said
-    return ledger_location(state, environ, [identify(path)], live=False)
+    return ledger_location(state, environ, [_identified(path)], live=False)
 
 
 def row_of(path: Path, ledger: Ledger) -> CampaignRow:
     """Return the row of the campaign at `path`, known by the file's name where that is on another
     host."""
     if path.exists():
-        name = identify(path).name
+        name = _identified(path).name
         return require(ledger.read(registry.find_campaign, name), name, ledger)
     rows = _real_first(ledger)
     found = [row for row in rows if Path(row.path).name == path.name]
@@ -91,6 +94,14 @@ def row_of(path: Path, ledger: Ledger) -> CampaignRow:
             f"there is no {path} here, and several of that name in the ledger: {listed}"
         )
     return require(found[0] if found else None, path.stem, ledger)
+
+
+def _identified(path: Path) -> Identity:
+    """Return what a campaign's file says of its identity."""
+    # Late: a command that names no file reads no YAML.
+    from runner.campaign.identity import identify
+
+    return identify(path)
 
 
 def _real_first(ledger: Ledger) -> list[CampaignRow]:

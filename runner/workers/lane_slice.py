@@ -174,22 +174,45 @@ class WorkerLanes:
         try:
             team, handed, left_out = await asking
         except asyncio.CancelledError:
-            if not self.ending:
-                raise
-        finally:
-            self.asking.discard(asking)
-        async with self.turn:
             if self.ending:
                 return
+            raise
+        finally:
+            self.asking.discard(asking)
+        try:
+            lane = await self._take_up(lane_id, team, handed)
+            if lane is None:
+                return
+            await self._drive_slice(lane, team, handed)
+        finally:
+            await team.close()
+        next_at, reasons = await to_thread(self._leave, lane)
+        if left_out:
+            next_at = min(next_at or math.inf, self.clock.now() + TROUBLE_RETRY)
+        told = "; ".join([*stopped, *left_out, *reasons])
+        await self._put_off(lane_id, next_at, told, owner=self.run)
+        self.bus.emit(LaneHandedOn(self.clock.now(), lane_id, next_at))
+
+    async def _take_up(
+        self, lane_id: str, team: TeamCampaigns, handed: Sequence[SubmittedCampaign]
+    ) -> Lane | None:
+        """Take a lane, with its limits and guards as they were left; None when this worker ends."""
+        async with self.turn:
+            if self.ending:
+                return None
             lane = await team.open_lane(
                 handed, self.ledger, self.run, self.clock, self.bus, idle_after=SLICE_IDLE
             )
-            guards = await to_thread(self._guards, lane, handed)
+            lane.stops.guards.update(await to_thread(self._guards, lane, handed))
         names = tuple(each.row.name for each in handed)
         self.bus.emit(LaneTaken(self.clock.now(), lane_id, names))
-        lane.stops.guards.update(guards)
+        return lane
+
+    async def _drive_slice(
+        self, lane: Lane, team: TeamCampaigns, handed: Sequence[SubmittedCampaign]
+    ) -> None:
         self._add(lane)
-        watch = asyncio.create_task(_drain_after(lane, self.timing.slice), name=f"slice {lane_id}")
+        watch = asyncio.create_task(_drain_after(lane, self.timing.slice), name=f"slice {lane.id}")
         try:
             lists = [_lists_of(each, self.ledger) for each in handed]
             async with (
@@ -208,14 +231,7 @@ class WorkerLanes:
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
-            del self.lanes[lane_id]
-            await team.close()
-        next_at, reasons = await to_thread(self._leave, lane)
-        if left_out:
-            next_at = min(next_at or math.inf, self.clock.now() + TROUBLE_RETRY)
-        told = "; ".join([*stopped, *left_out, *reasons])
-        await self._put_off(lane_id, next_at, told, owner=self.run)
-        self.bus.emit(LaneHandedOn(self.clock.now(), lane_id, next_at))
+            del self.lanes[lane.id]
 
     def _add(self, lane: Lane) -> None:
         """Count a lane among those that are driven, which end with this worker."""

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from runner.campaign.senders import Sender
 from runner.clock import SystemClock
 from runner.control import resolution
-from runner.errors import RunnerError
+from runner.errors import LedgerError, RunnerError
 from runner.events import EventBus
 from runner.ledger import schema
 from runner.ledger.campaigns import bound_team, brakes, registry, submissions
@@ -62,6 +62,10 @@ def handed_in(setting: Setting, at: float) -> Submission:
     hand_in(setting.ledger, row, at=at)
     [submission] = setting.ledger.read(submissions.of_lane, LANE)
     return submission
+
+
+async def no_end() -> None:
+    """Close what a test has not opened."""
 
 
 def due_in(told: Told, setting: Setting) -> float | None:
@@ -141,7 +145,8 @@ def test_a_worker_that_is_told_to_end_while_it_asks_who_it_is_begins_no_lane(
 
     async def authenticate(self: WorkerLanes, *_: object) -> Any:
         self.drain()
-        return SimpleNamespace(open_lane=lambda *args, **_: begun.append(args)), [], []
+        team = SimpleNamespace(open_lane=lambda *args, **_: begun.append(args), close=no_end)
+        return team, [], []
 
     monkeypatch.setattr(WorkerLanes, "_runnable", lambda *_: ([SimpleNamespace()], []))
     monkeypatch.setattr(WorkerLanes, "_authenticate", authenticate)
@@ -185,7 +190,7 @@ def test_lanes_that_are_due_at_once_start_one_after_another(
         raise RunnerError("enough is known")
 
     async def authenticate(*_: object) -> Any:
-        return SimpleNamespace(open_lane=open_lane), [], []
+        return SimpleNamespace(open_lane=open_lane, close=no_end), [], []
 
     async def start(clock: VirtualClock) -> list[BaseException | None]:
         driving = WorkerLanes(make().ledger, 1, clock, EventBus(), {})
@@ -243,10 +248,7 @@ def test_the_loop_waits_for_no_ledger_while_a_lane_is_taken_up_or_left(
         assert "past_sends" in ledger.calls
 
     async def authenticate(_self: WorkerLanes, _id: str, handed: list[SubmittedCampaign]) -> Any:
-        return SimpleNamespace(open_lane=open_lane, taggers=[], close=close), handed, []
-
-    async def close() -> None:
-        pass
+        return SimpleNamespace(open_lane=open_lane, taggers=[], close=no_end), handed, []
 
     @contextlib.asynccontextmanager
     async def obeyed(*_: object, **__: object) -> AsyncIterator[None]:
@@ -260,6 +262,38 @@ def test_the_loop_waits_for_no_ledger_while_a_lane_is_taken_up_or_left(
     assert {"of_lane", "postpone"} <= set(ledger.calls)
     [left] = setting.ledger.read(lane_status.lane_rows)
     assert left.trouble == ""
+
+
+def test_what_asks_the_api_is_closed_where_the_ledger_fails_once_a_lane_is_taken(
+    make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting = make(range(1, 3))
+    row = setting.ledger.read(registry.find_campaign, "spring")
+    assert row is not None
+    file = f"senders: [{SENDER}]\nprospects: p.csv\nmessage: Hi\nschedule: {{timezone: UTC}}\n"
+    hand_in(setting.ledger, row, file=file)
+    lane = setting.drive(limit=1).lane
+    closed = []
+
+    async def open_lane(*_: object, **__: object) -> Lane:
+        return lane
+
+    async def authenticate(_self: WorkerLanes, _id: str, handed: list[SubmittedCampaign]) -> Any:
+        return SimpleNamespace(open_lane=open_lane, taggers=[], close=close), handed, []
+
+    async def close() -> None:
+        closed.append(True)
+
+    def fail(*_: object) -> None:
+        raise LedgerError("the connection is gone")
+
+    monkeypatch.setattr(WorkerLanes, "_authenticate", authenticate)
+    monkeypatch.setattr(WorkerLanes, "_guards", fail)
+    ledger = cast(Ledger, OtherThreads(setting.ledger))
+    driving = WorkerLanes(ledger, lane.run, SystemClock(), EventBus(), {})
+    with pytest.raises(LedgerError, match="gone"):
+        asyncio.run(driving.drive(LANE))
+    assert closed == [True]
 
 
 def test_a_start_that_no_worker_was_there_for_is_asked_about(make: Callable[..., Setting]) -> None:

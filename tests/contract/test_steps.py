@@ -307,6 +307,17 @@ def test_a_reply_that_is_none_lets_them_go_on_whatever_ends_the_thread(
     spring.send("nudge", at=DAY + 12.0)
 
 
+def test_steps_of_who_came_onto_the_list_since_do_not_go_on(spring: StepCampaign) -> None:
+    """A run would not send them, and would leave them in the queue without a word."""
+    spring.send(at=10.0)
+    spring.reply(20.0)
+    spring.ledger.write(decisions.suppress, ["1"], "asked", 30.0)
+    spring.ledger.write(replies.dismiss, spring.id, ["1"])
+    assert spring.rows()["nudge"].reason == "suppressed"
+    assert QUEUED not in spring.stands().values()
+    assert WAITING not in spring.stands().values()
+
+
 def test_nothing_lets_steps_of_an_erased_person_go_on(spring: StepCampaign) -> None:
     spring.send(at=10.0)
     spring.reply(20.0)

@@ -9,12 +9,23 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, exists, func, literal_column, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    exists,
+    func,
+    literal_column,
+    select,
+    text,
+    update,
+)
 
 from runner.ledger.campaigns import submissions
 from runner.ledger.locks import lock_all_campaigns, lock_claims
 from runner.ledger.messages import decisions, feeds, follow_ups
 from runner.ledger.messages.late_skips import LateSkip, skip_late
+from runner.ledger.messages.suppression import skip_suppressed
 from runner.ledger.people import erased, holds
 from runner.ledger.rehearsals import is_of_lane, is_rehearsal
 from runner.ledger.schema import attempt, campaign, inbound, message, resolution, status_is
@@ -288,9 +299,8 @@ def learn_thread(connection: Connection, ids: Collection[int], thread: str, at: 
 def dismiss(connection: Connection, campaign: int, recipients: Collection[str]) -> list[str]:
     """Let what these people of a campaign wrote be no replies, and return who had any. Who opted
     out by it stays on the do-not-contact list."""
-    of = select(message.c.id).where(
-        message.c.campaign == campaign, message.c.recipient.in_(list(recipients))
-    )
+    people = message.c.campaign == campaign, message.c.recipient.in_(list(recipients))
+    of = select(message.c.id).where(*people)
     wanted = inbound.c.answers.in_(of), inbound.c.kind != Kind.DISMISSED
     theirs = (
         select(message.c.recipient)
@@ -301,6 +311,7 @@ def dismiss(connection: Connection, campaign: int, recipients: Collection[str]) 
     found = sorted(connection.execute(theirs).scalars())
     connection.execute(update(inbound).where(*wanted).values(kind=Kind.DISMISSED))
     follow_ups.go_on_for(connection, campaign, recipients)
+    skip_suppressed(connection, and_(*people))  # they may have come onto the list since
     return found
 
 

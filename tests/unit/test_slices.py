@@ -56,10 +56,14 @@ def drained_in_time(lane: Lane, _clock: VirtualClock) -> None:
     asyncio.get_running_loop().call_later(SLICE, lane.stops.drain)
 
 
-def handed_in(setting: Setting, at: float) -> Submission:
+FILE = f"senders: [{SENDER}]\nprospects: p.csv\nmessage: Hi\nschedule: {{timezone: UTC}}\n"
+"""A campaign's, whole."""
+
+
+def handed_in(setting: Setting, at: float, file: str = "senders: [a]\n") -> Submission:
     row = setting.ledger.read(registry.find_campaign, "spring")
     assert row is not None
-    hand_in(setting.ledger, row, at=at)
+    hand_in(setting.ledger, row, at=at, file=file)
     [submission] = setting.ledger.read(submissions.of_lane, LANE)
     return submission
 
@@ -232,10 +236,7 @@ def test_the_loop_waits_for_no_ledger_while_a_lane_is_taken_up_or_left(
     make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setting = make(range(1, 3))
-    row = setting.ledger.read(registry.find_campaign, "spring")
-    assert row is not None
-    file = f"senders: [{SENDER}]\nprospects: p.csv\nmessage: Hi\nschedule: {{timezone: UTC}}\n"
-    hand_in(setting.ledger, row, file=file)
+    handed_in(setting, at=5.0, file=FILE)
     lane = setting.drive(limit=1).lane
     ledger = OtherThreads(setting.ledger)
 
@@ -268,10 +269,7 @@ def test_what_asks_the_api_is_closed_where_the_ledger_fails_once_a_lane_is_taken
     make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setting = make(range(1, 3))
-    row = setting.ledger.read(registry.find_campaign, "spring")
-    assert row is not None
-    file = f"senders: [{SENDER}]\nprospects: p.csv\nmessage: Hi\nschedule: {{timezone: UTC}}\n"
-    hand_in(setting.ledger, row, file=file)
+    handed_in(setting, at=5.0, file=FILE)
     lane = setting.drive(limit=1).lane
     closed = []
 

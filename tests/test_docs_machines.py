@@ -17,7 +17,7 @@ from runner.campaign.values import parse_duration
 from runner.cli.commands import lanes
 from runner.cli.commands.worker import GRACE
 from runner.ledger.queries.lane_status import LaneRow
-from runner.workers import lane_slice, worker
+from runner.workers import lane_slice, next_due, worker
 from tests.documents import TREE, blocks, options_of, page, parse, section, table, ticked
 
 PAGE = page("docs/many-machines.md")
@@ -43,9 +43,9 @@ def test_what_is_fixed_is_told_as_it_is() -> None:
         [worker.CLEAN_UP_EVERY],
         [lane_slice.SLICE_IDLE],
         [lane_slice.LONGEST_SLICE],
-        [lane_slice.KNOWN_FOR],
+        [next_due.KNOWN_FOR],
         [lane_slice.HELD_RETRY],
-        [lane_slice.TROUBLE_RETRY],
+        [next_due.TROUBLE_RETRY],
         [GRACE],
         [worker.RETRY_AFTER, worker.LONGEST_RETRY],
     ]

@@ -26,14 +26,9 @@ from runner.ledger import locks
 from runner.ledger.campaigns import brakes, submissions, workers
 from runner.ledger.campaigns.brakes import Halt
 from runner.ledger.campaigns.workers import STALL
-from runner.ledger.doubts import in_doubt
 from runner.ledger.ledger import Ledger
-from runner.ledger.messages import feeds, queue
-from runner.ledger.people import holds
-from runner.ledger.queries import totals
 from runner.planning.dates.eta import hours_of
 from runner.planning.draft import known_handles
-from runner.replies.settings import joined
 from runner.run.preparation.team import TeamCampaigns, TokenIdentity, check_senders, fetch_identity
 from runner.sending.controls.guard import CampaignGuard
 from runner.sending.controls.live_controls import LiveControls, withdraw_returned
@@ -41,6 +36,7 @@ from runner.sending.controls.watched_lists import WatchedLists, watched_lists
 from runner.sending.drive import drive_lane
 from runner.sending.inbox.tagger import tagging
 from runner.sending.lane import Lane
+from runner.workers.next_due import KNOWN_FOR, TROUBLE_RETRY, next_due, stop_reasons
 from runner.workers.submitted_campaign import (
     SubmittedCampaign,
     missed_start_reason,
@@ -61,18 +57,8 @@ begin again with each slice."""
 SLICE_IDLE = 2.0
 """Seconds: a lane of which nothing is due for longer than this is let go until then."""
 
-KNOWN_FOR = 600.0
-"""Seconds for which what the API tells of a token and its senders is believed."""
-
-HEAR_AGAIN = 600.0
-"""Seconds until replies are read again to a lane that has nothing else to do: a tenth of the
-requests of one that sends. Our own choice."""
-
 HELD_RETRY = 5.0
 """Seconds until a lane is tried again that a run of one machine has now."""
-
-TROUBLE_RETRY = 60.0
-"""Seconds until a lane is tried again after something that a person may have to see to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,10 +238,9 @@ class WorkerLanes:
         """Leave a lane whose slice is over, and return when it is due again and why not all of it
         goes on."""
         self._stop_driving(lane)
-        next_at = self._due_again(lane)
-        if (hears_at := self._hears_again(lane)) < math.inf:
-            next_at = min(next_at or math.inf, hears_at)
-        return next_at, stop_reasons(lane)
+        if lane.stops.lane:
+            self.known.clear()  # it may be the token
+        return next_due(lane), stop_reasons(lane)
 
     def _stop_driving(self, lane: Lane) -> None:
         """Write down that this worker drives the lane no more, while its lock still keeps others
@@ -339,44 +324,6 @@ class WorkerLanes:
             self.known[who] = now, identity
         return identity
 
-    def _due_again(self, lane: Lane) -> float | None:
-        """Return when the lane is due again (Unix seconds), None for not before a person says
-        so."""
-        now = self.clock.now()
-        if lane.stops.lane:
-            self.known.clear()  # it may be the token
-            return None
-        waiting = self.ledger.read(queue.waiting, lane.stops.running)
-        free = [each for each in waiting if each.sender not in lane.stops.senders]
-        doubts = self.ledger.read(in_doubt.in_doubt, lane.stops.running)
-        if lane.stops.is_draining and free and not lane.stops.is_idle:
-            return now  # its time was up: what is in doubt until later does not hold these up
-        if lane.stops.is_draining and doubts and lane.stops.resumes_at == math.inf:
-            return now
-        next_at = lane.stops.resumes_at
-        if next_at == math.inf and waiting:
-            next_at = now + KNOWN_FOR
-        if any(self._waits_for_others(lane, id) for id in lane.stops.running):
-            next_at = min(next_at, now + TROUBLE_RETRY)
-        return next_at if next_at < math.inf else None
-
-    def _waits_for_others(self, lane: Lane, campaign: int) -> bool:
-        """Return whether messages of a campaign wait for another lane's to the same people: that
-        one wakes nobody when they are settled."""
-        blocking = self.ledger.read(queue.blocking_campaigns, campaign)
-        return any(each.lane != lane.id for each in blocking)
-
-    def _hears_again(self, lane: Lane) -> float:
-        """Return when replies are to be read again (Unix seconds), for as long as people may answer
-        what was sent; infinity for never."""
-        every = [each.replies for each in lane.campaigns.values() if each.replies is not None]
-        if not every or lane.stops.lane:
-            return math.inf
-        settings, now = joined(every), self.clock.now()
-        if not self.ledger.read(feeds.was_written_to, lane.id, now - settings.keep):
-            return math.inf
-        return now + max(settings.poll, HEAR_AGAIN)
-
     async def _put_off(
         self, lane_id: str, next_at: float | None, trouble: str = "", owner: int | None = None
     ) -> None:
@@ -393,33 +340,6 @@ def _lists_of(handed: SubmittedCampaign, ledger: Ledger) -> WatchedLists:
     column = normal_column(prospects.id) if prospects.id else None
     handles = partial(known_handles, handed.campaign, ledger)
     return watched_lists(handed.row.id, handed.campaign, handed.row.id_type, column, (), handles)
-
-
-def stop_reasons(lane: Lane) -> list[str]:
-    """Return why not all of a lane goes on, in words."""
-    braked = [
-        brake_text(lane.campaigns[id].name, brake) for id, brake in lane.stops.campaigns.items()
-    ]
-    unplanned = [
-        f"{lane.campaigns[id].name}: {count} came back into the queue and wait to be planned: "
-        "submit it again"  # for which its files are needed
-        for id in lane.stops.running
-        if (count := lane.ledger.read(totals.unplanned, [id]))
-    ]
-    if lane.stops.lane:
-        return [lane.stops.lane]
-    held = [
-        f"{lane.campaigns[id].name}: {count} wait for people on hold: run-campaign unhold ID"
-        for id in lane.stops.running
-        if (count := lane.ledger.read(holds.held_of, id, lane.clock.now()).without_end)
-    ]
-    blocked = [
-        f"{lane.campaigns[id].name}: {each.waiting} wait for {each.campaign}, which may have "
-        "written to the same people"
-        for id in lane.stops.running
-        for each in lane.ledger.read(queue.blocking_campaigns, id)
-    ]
-    return [*braked, *lane.stops.senders.values(), *unplanned, *held, *blocked]
 
 
 async def _drain_after(lane: Lane, seconds: float) -> None:

@@ -36,13 +36,8 @@ from runner.sending.controls.live_controls import LiveControls
 from runner.sending.drive import restore_limits
 from runner.sending.lane import Lane
 from runner.workers import lane_slice
-from runner.workers.lane_slice import (
-    KNOWN_FOR,
-    SLICE_IDLE,
-    TROUBLE_RETRY,
-    WorkerLanes,
-    stop_reasons,
-)
+from runner.workers.lane_slice import SLICE_IDLE, WorkerLanes
+from runner.workers.next_due import KNOWN_FOR, TROUBLE_RETRY, next_due, stop_reasons
 from runner.workers.submitted_campaign import SubmittedCampaign, missed_start_reason, restore_guard
 from tests.lane import Setting, Told, for_person, with_another
 from tests.pacing import sender
@@ -72,12 +67,10 @@ async def no_end() -> None:
     """Close what a test has not opened."""
 
 
-def due_in(told: Told, setting: Setting) -> float | None:
+def due_in(told: Told) -> float | None:
     """Seconds until the lane is due again."""
-    lane = told.lane
-    driving = WorkerLanes(setting.ledger, lane.run, lane.clock, EventBus(), {})
-    next_at = driving._due_again(lane)
-    return None if next_at is None else next_at - lane.clock.now()
+    next_at = next_due(told.lane)
+    return None if next_at is None else next_at - told.lane.clock.now()
 
 
 def test_what_is_in_doubt_for_long_holds_up_no_queue_of_which_a_slice_is_over(
@@ -89,7 +82,7 @@ def test_what_is_in_doubt_for_long_holds_up_no_queue_of_which_a_slice_is_over(
     counts = setting.counts()
     assert counts["in_doubt"] == 1
     assert counts["queued"] > 10
-    assert due_in(told, setting) == 0.0
+    assert due_in(told) == 0.0
 
 
 def test_a_lane_that_waits_for_another_to_have_settled_is_tried_again(
@@ -102,14 +95,14 @@ def test_a_lane_that_waits_for_another_to_have_settled_is_tried_again(
     claim_one(setting.ledger, intent)
     told = setting.drive(idle_after=SLICE_IDLE)
     assert setting.counts() == {"sent": 1, "queued": 1}
-    assert due_in(told, setting) == TROUBLE_RETRY
+    assert due_in(told) == TROUBLE_RETRY
     [why] = stop_reasons(told.lane)
     assert why.startswith("spring: 1 wait for autumn, which may have written to the same people")
     result = Result(3, 1, Evidence.REJECTED, 9.0, "notFound")
     setting.ledger.write(outcomes.record, [result])
     told = setting.drive(idle_after=SLICE_IDLE)
     assert setting.counts() == {"sent": 2}
-    assert (due_in(told, setting), stop_reasons(told.lane)) == (None, [])
+    assert (due_in(told), stop_reasons(told.lane)) == (None, [])
 
 
 def test_a_lane_that_waits_for_its_own_doubt_rests_until_a_person_has_settled_it(
@@ -123,7 +116,7 @@ def test_a_lane_that_waits_for_its_own_doubt_rests_until_a_person_has_settled_it
     setting.api.script = for_person("2", doubt)
     told = setting.drive(idle_after=SLICE_IDLE)
     assert setting.counts() == {"sent": 1, "queued": 1}
-    assert due_in(told, setting) is None
+    assert due_in(told) is None
     setting.ledger.write(submissions.postpone, LANE, 1, None)
     row = setting.ledger.read(registry.find_campaign, "autumn")
     assert row is not None

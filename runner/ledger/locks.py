@@ -68,13 +68,18 @@ SEEN_SECONDS = 10.0
 RECIPIENT_KEY = 0x7C0
 SCHEMA_KEY = 0x7C1
 
-HELD_LANES = (
+_LANE_LOCKS = (
     "(SELECT pid, classid::bigint << 32 | objid::bigint AS key FROM pg_locks"
-    " WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND database ="
-    " (SELECT oid FROM pg_database WHERE datname = current_database())) held"
+    " WHERE locktype = 'advisory' AND objsubid = 1 AND {granted} AND database ="
+    " (SELECT oid FROM pg_database WHERE datname = current_database())) {name}"
 )
+
+HELD_LANES = _LANE_LOCKS.format(granted="granted", name="held")
 """The sessions of PostgreSQL that hold lanes, by `hashtextextended` of their names: a lock of one
 big number has its halves in classid and objid, and 1 in objsubid."""
+
+AWAITED_LANES = _LANE_LOCKS.format(granted="NOT granted", name="awaited")
+"""The sessions that wait for lanes, likewise."""
 
 
 # Files --------------------------------------------------------------------------------------------

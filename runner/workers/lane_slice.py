@@ -1,8 +1,8 @@
 """A slice: one worker drives a lane for a while, by the same `drive_lane` as a run of one machine.
 
-A slice ends when nothing of its lane is due or its time is up, and writes into the ledger when the
-lane is due again. So lanes spread over hosts that join, a deploy drains quickly, and no worker
-waits beside a lane that waits.
+A slice ends when nothing of its lane is due, or when its time is up and the lane is wanted
+elsewhere (`handover`), and writes into the ledger when the lane is due again. So lanes spread over
+hosts that join, a deploy drains quickly, and no worker waits beside a lane that waits.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import math
 import traceback
+import zlib
 from asyncio import to_thread
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from runner.control.campaigns import brake_text
 from runner.errors import ChannelError, Fenced, ForeignKeyUse, LedgerError, RunnerError
 from runner.events import EventBus, LaneHandedOn, LaneTaken, Notice
 from runner.ledger import locks
-from runner.ledger.campaigns import brakes, submissions, workers
+from runner.ledger.campaigns import brakes, handover, submissions, workers
 from runner.ledger.campaigns.brakes import Halt
 from runner.ledger.campaigns.workers import STALL
 from runner.ledger.ledger import Ledger
@@ -45,7 +46,7 @@ from runner.workers.submitted_campaign import (
 )
 
 SLICE = 60.0
-"""Seconds that a worker drives a lane before it hands it on."""
+"""Seconds that a worker drives a lane, at most, before it looks whether to hand it on."""
 
 TAGS_AFTER = 5.0
 """Seconds for which a slice goes on tagging after its last message; the next one does the rest."""
@@ -63,8 +64,8 @@ HELD_RETRY = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds that a worker drives a lane before it hands it on, and without a sign of life after
-    which it takes another worker for dead."""
+    """Seconds that a worker drives a lane before it looks whether to hand it on, and without a sign
+    of life after which it takes another worker for dead."""
 
     slice: float = SLICE
     dead_after: float = STALL
@@ -169,7 +170,7 @@ class WorkerLanes:
             lane = await self._take_up(lane_id, team, handed)
             if lane is None:
                 return
-            await self._drive_slice(lane, team, handed)
+            await self._drive_slice(lane, team, handed, keeps=not left_out)
         finally:
             await team.close()
         next_at, reasons = await to_thread(self._leave, lane)
@@ -195,10 +196,15 @@ class WorkerLanes:
         return lane
 
     async def _drive_slice(
-        self, lane: Lane, team: TeamCampaigns, handed: Sequence[SubmittedCampaign]
+        self,
+        lane: Lane,
+        team: TeamCampaigns,
+        handed: Sequence[SubmittedCampaign],
+        *,
+        keeps: bool,
     ) -> None:
         self._add(lane)
-        watch = asyncio.create_task(_drain_after(lane, self.timing.slice), name=f"slice {lane.id}")
+        watch = asyncio.create_task(self._end_slice(lane, keeps=keeps), name=f"slice {lane.id}")
         try:
             lists = [_lists_of(each, self.ledger) for each in handed]
             async with (
@@ -218,6 +224,39 @@ class WorkerLanes:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
             del self.lanes[lane.id]
+
+    async def _end_slice(self, lane: Lane, *, keeps: bool) -> None:
+        """End a slice when its time is up: at once unless it `keeps` the lane for as long as nobody
+        else wants it and what the API told of its token is believed."""
+        began, spread = self.clock.boot(), _spread(lane)
+        await asyncio.sleep(spread * self.timing.slice)
+        while keeps and (left := began + spread * KNOWN_FOR - self.clock.boot()) > 0:
+            if await to_thread(self._is_wanted, lane):
+                break
+            await asyncio.sleep(min(left, self.timing.slice))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(began + LONGEST_SLICE - self.clock.boot()):
+                while lane.in_flight.settling:
+                    await lane.wakeups.wait()
+        lane.stops.drain()
+
+    def _is_wanted(self, lane: Lane) -> bool:
+        """Return whether a lane is to be handed on, if only so that what has stopped in it is
+        told."""
+        if lane.stops.campaigns or lane.stops.senders:
+            return True
+        try:
+            return self.ledger.read(
+                handover.is_wanted,
+                lane.id,
+                self.run,
+                seen=self.seen[lane.id],
+                token_envs=[name for name, value in self.environ.items() if value],
+                at=self.clock.now(),
+                silent=self.timing.dead_after,
+            )
+        except LedgerError:
+            return True  # which what drives the lane meets, too, if it lasts
 
     def _add(self, lane: Lane) -> None:
         """Count a lane among those that are driven, which end with this worker."""
@@ -342,10 +381,7 @@ def _lists_of(handed: SubmittedCampaign, ledger: Ledger) -> WatchedLists:
     return watched_lists(handed.row.id, handed.campaign, handed.row.id_type, column, (), handles)
 
 
-async def _drain_after(lane: Lane, seconds: float) -> None:
-    await asyncio.sleep(seconds)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(LONGEST_SLICE - seconds):
-            while lane.in_flight.settling:
-                await lane.wakeups.wait()
-    lane.stops.drain()
+def _spread(lane: Lane) -> float:
+    """Return what part of a time this lane takes, from a half to the whole: lanes that begin
+    together are not to end together, since they are taken up one after another."""
+    return (1 + zlib.crc32(lane.id.encode()) / 2**32) / 2

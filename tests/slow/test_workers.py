@@ -182,3 +182,20 @@ def test_a_worker_that_waits_for_leave_to_ask_ends_at_once(make_fleet: MakeFleet
     until(lambda: lanes_held(fleet) == 1, "it to hold the lane")
     second.process.terminate()
     assert second.process.wait(PATIENCE) == 0
+
+
+def test_lanes_are_kept_by_a_worker_alone_and_shared_with_one_that_joins(
+    make_fleet: MakeFleet,
+) -> None:
+    fleet = make_fleet(teams=4, people=100, concurrency=1)
+    fleet.slow(0.3)
+    fleet.submit()
+    fleet.worker(words=["--slice", "1s"])
+    fleet.until_accepted(40)  # more than two seconds' for each of the teams
+    assert fleet.ask("select distinct epoch from lane") == [(1,)]
+    fleet.worker(words=["--slice", "1s"])
+    until(lambda: sorted(map(len, fleet.drivers().values())) == [2, 2], "each to drive two")
+    fleet.slow(0.0)
+    all_written_to(fleet)
+    assert [done.code for done in fleet.end()] == [0, 0]
+    no_traceback(fleet)

@@ -20,7 +20,7 @@ from runner.control import resolution
 from runner.errors import LedgerError, RunnerError
 from runner.events import EventBus
 from runner.ledger import schema
-from runner.ledger.campaigns import bound_team, brakes, registry, submissions
+from runner.ledger.campaigns import bound_team, brakes, handover, registry, submissions
 from runner.ledger.campaigns.submissions import Submission
 from runner.ledger.ledger import Ledger
 from runner.ledger.messages import decisions, outcomes
@@ -197,6 +197,84 @@ def test_lanes_that_are_due_at_once_start_one_after_another(
     monkeypatch.setattr(WorkerLanes, "_runnable", lambda *_: ([SimpleNamespace()], []))
     monkeypatch.setattr(WorkerLanes, "_authenticate", authenticate)
     assert [str(each) for each in run_virtually(start)] == ["enough is known"] * 3
+
+
+MakeSlices = Callable[..., list[float]]
+"""Drives lanes without end, and returns after how many seconds each slice ended."""
+
+
+@pytest.fixture
+def make_slices(make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch) -> MakeSlices:
+    lane = make(range(1, 3)).drive(limit=0).lane
+
+    def make_slices(
+        wanted: Callable[[int], bool] = lambda _asked: False,
+        *,
+        lanes: int = 1,
+        keeps: bool = True,
+        stopped: bool = False,
+    ) -> list[float]:
+        asked: list[int] = []
+
+        def is_wanted(*_: object, **__: object) -> bool:
+            asked.append(len(asked) + 1)
+            return wanted(len(asked))
+
+        async def drive(clock: VirtualClock) -> list[float]:
+            worker = WorkerLanes(lane.ledger, lane.run, clock, EventBus(), {})
+
+            async def end(number: int) -> float:
+                driven = replace(lane, id=f"team {number}", clock=clock)
+                worker.seen[driven.id] = 1
+                if stopped:
+                    driven.stops.senders["a"] = "gone"
+                await worker._end_slice(driven, keeps=keeps)
+                assert driven.stops.is_draining
+                return clock.boot()
+
+            return await asyncio.gather(*(end(number) for number in range(lanes)))
+
+        monkeypatch.setattr(handover, "is_wanted", is_wanted)
+        return run_virtually(drive)
+
+    return make_slices
+
+
+def test_a_lane_that_nobody_else_wants_is_kept_as_long_as_its_token_is_believed(
+    make_slices: MakeSlices,
+) -> None:
+    [ended] = make_slices()
+    assert KNOWN_FOR / 2 <= ended <= KNOWN_FOR
+
+
+def test_lanes_that_begin_together_do_not_end_together(make_slices: MakeSlices) -> None:
+    ended = sorted(make_slices(lanes=500))
+    busiest = max(sum(at <= each < at + 1.0 for each in ended) for at in ended)
+    assert busiest < 10, "of 500 lanes that are taken up one after another"
+
+
+def test_a_lane_that_is_wanted_is_handed_on_when_its_slice_is_over(
+    make_slices: MakeSlices,
+) -> None:
+    [first] = make_slices(lambda _asked: True)
+    assert SLICE / 2 <= first <= SLICE
+    [second] = make_slices(lambda asked: asked == 2)
+    assert second == first + SLICE
+
+
+def test_a_lane_of_which_not_all_goes_on_is_handed_on_so_that_it_is_told(
+    make_slices: MakeSlices,
+) -> None:
+    for ended in (make_slices(keeps=False), make_slices(stopped=True)):
+        assert SLICE / 2 <= ended[0] <= SLICE
+
+
+def test_a_lane_whose_ledger_cannot_be_read_is_handed_on(make_slices: MakeSlices) -> None:
+    def fail(_asked: int) -> bool:
+        raise LedgerError("the connection is gone")
+
+    [ended] = make_slices(fail)
+    assert ended <= SLICE
 
 
 class OtherThreads:

@@ -49,7 +49,7 @@ than begin, or say that it lives."""
     show_default=True,
     metavar="DURATION",
     callback=duration,
-    help="Hand a lane on to the next free worker after this time.",
+    help="Look each time this has passed whether to hand a lane on to a free worker.",
 )
 @click.option(
     "--dead-after",

@@ -20,6 +20,9 @@ WORKERS = "workers"
 WORKER = "run-campaign worker "
 """The name of a worker's session in the database, before its run's number."""
 
+SILENCE = "extract(epoch FROM clock_timestamp()) - run.beat_at"
+"""The seconds since a worker's last sign of life, in PostgreSQL's SQL."""
+
 TIDIED = "tidied"
 """The note of when the engine's rows were cleaned up last."""
 
@@ -102,7 +105,7 @@ def evict(connection: Connection, lane_id: str, silent: float) -> int:
             " JOIN pg_stat_activity session ON session.pid = held.pid"
             " JOIN run ON session.application_name = :name || run.id"
             " WHERE held.key = hashtextextended(:lane, 0)"
-            " AND extract(epoch FROM clock_timestamp()) - run.beat_at > :silent"
+            f" AND {SILENCE} > :silent"
         ),
         {"name": WORKER, "lane": lane_id, "silent": silent},
     )

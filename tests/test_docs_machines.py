@@ -41,6 +41,7 @@ def test_what_is_fixed_is_told_as_it_is() -> None:
     assert told == [
         [worker.BEATS],
         [worker.CLEAN_UP_EVERY],
+        [lane_slice.IDLE_WITH_ROOM],
         [lane_slice.SLICE_IDLE],
         [lane_slice.LONGEST_SLICE],
         [next_due.KNOWN_FOR],

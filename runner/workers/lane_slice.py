@@ -13,7 +13,7 @@ import math
 import traceback
 import zlib
 from asyncio import to_thread
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -56,7 +56,12 @@ LONGEST_SLICE = 900.0
 begin again with each slice."""
 
 SLICE_IDLE = 2.0
-"""Seconds: a lane of which nothing is due for longer than this is let go until then."""
+"""Seconds: a lane of which nothing is due for longer than this is let go until then, while more
+than half of the worker's slots are taken."""
+
+IDLE_WITH_ROOM = 60.0
+"""Seconds: the same, while they are not. To take a lane up again costs what some twenty messages
+do, and many a sender waits half a minute between two."""
 
 HELD_RETRY = 5.0
 """Seconds until a lane is tried again that a run of one machine has now."""
@@ -77,8 +82,8 @@ _Authenticated = tuple[TeamCampaigns, list[SubmittedCampaign], list[str]]
 
 @dataclass(slots=True)
 class WorkerLanes:
-    """One worker's lanes, and how each is driven for a slice. `known`: tokens' identities, and when
-    each was fetched (boot seconds)."""
+    """One worker's lanes, and how each is driven for a slice. `slots`: how many at once; `known`:
+    tokens' identities, and when each was fetched (boot seconds)."""
 
     ledger: Ledger
     run: int
@@ -86,6 +91,7 @@ class WorkerLanes:
     bus: EventBus
     environ: Mapping[str, str]
     timing: Timing = field(default_factory=Timing)
+    slots: int = 1
     ending: bool = False
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # to start a lane
     busy: set[str] = field(default_factory=set)  # lanes of which a slice is under way
@@ -105,6 +111,12 @@ class WorkerLanes:
             task.cancel()  # it may wait a minute for leave to ask, and nothing was begun
         for lane in self.lanes.values():
             lane.stops.drain()
+
+    def hand_on(self, lane_ids: Collection[str]) -> None:
+        """Begin nothing more of these lanes, for a command that waits for them."""
+        for id in lane_ids:
+            if lane := self.lanes.get(id):
+                lane.stops.drain()
 
     async def drive(self, lane_id: str) -> None:
         """Drive a lane for a slice. Raises LedgerError when this worker's ledger is of no use any
@@ -187,8 +199,14 @@ class WorkerLanes:
         async with self.turn:
             if self.ending:
                 return None
+            has_room = len(self.busy) <= self.slots / 2
             lane = await team.open_lane(
-                handed, self.ledger, self.run, self.clock, self.bus, idle_after=SLICE_IDLE
+                handed,
+                self.ledger,
+                self.run,
+                self.clock,
+                self.bus,
+                idle_after=IDLE_WITH_ROOM if has_room else SLICE_IDLE,
             )
             lane.stops.guards.update(await to_thread(self._guards, lane, handed))
         names = tuple(each.row.name for each in handed)

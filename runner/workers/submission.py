@@ -84,7 +84,7 @@ def _hold_against_workers(
     wait: bool,
 ) -> None:
     """Keep workers out while the plan changes what they would send. One that drives the lane now
-    hands it on within a minute, which is always waited for; until then it obeys the lists."""
+    hands it on within seconds, which is always waited for; until then it obeys the lists."""
     for team in teams:
         for draft in team.drafts:
             if draft.id is not None:

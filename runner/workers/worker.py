@@ -22,7 +22,7 @@ from runner.clock import Clock
 from runner.errors import LedgerError, LedgerTooNew, OldLedger, RunnerError
 from runner.events import EventBus, Notice
 from runner.ledger import lanes as ledger_lanes
-from runner.ledger.campaigns import submissions, workers
+from runner.ledger.campaigns import handover, submissions, workers
 from runner.ledger.copies.seen_ledgers import SeenLedger
 from runner.ledger.ledger import Ledger, open_ledger
 from runner.project.ledgers.old_copies import allow_changes, keep_progress
@@ -98,7 +98,9 @@ class Worker:
             seen_ledger = allow_changes(ledger, self.environ, self.clock.now(), tell=self._tell)
             run = ledger.write(ledger_lanes.begin_run, self.clock.now(), __version__)
             ledger.write(workers.beat, run)
-            driving = WorkerLanes(ledger, run, self.clock, self.bus, self.environ, self.timing)
+            driving = WorkerLanes(
+                ledger, run, self.clock, self.bus, self.environ, self.timing, self.slots
+            )
             self.driving = driving
             try:
                 with ledger.hold(workers.worker_name(run), wait=False):
@@ -191,6 +193,11 @@ class Worker:
             await asyncio.sleep(min(self.timing.dead_after, workers.STALL) / BEATS)
             await asyncio.to_thread(driving.ledger.write, workers.beat, driving.run)
             await asyncio.to_thread(refuse_other_version, driving.ledger)
+            if driving.lanes:
+                lanes = list(driving.lanes)
+                driving.hand_on(
+                    await asyncio.to_thread(driving.ledger.read, handover.awaited, lanes)
+                )
 
     async def _clean_up(self, app: App, driving: WorkerLanes) -> None:
         """Take over from dead workers, in turn with the other workers."""

@@ -118,15 +118,15 @@ class Proxy:
         self.port = self._listening.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
 
-    def down(self) -> None:
-        """Refuse connections, and reset those that are open."""
+    def down(self, but: socket.socket | None = None) -> None:
+        """Refuse connections, and reset those that are open, but one."""
         self.was_down = True
         listening, self._listening = self._listening, None
         if listening is not None:
             with contextlib.suppress(OSError):
                 listening.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
             listening.close()
-        for client in list(self._open):
+        for client in self._open - {but}:
             reset(client)
 
     def _accept(self, listening: socket.socket) -> None:

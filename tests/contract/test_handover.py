@@ -113,7 +113,10 @@ def test_a_lane_that_waits_for_a_worker_is_made_room_for(alone: Worker) -> None:
     assert others == set(), "a worker that has not its token makes no room for it"
 
 
-def test_a_command_that_waits_for_a_lane_gets_it(alone: Worker, new_database: str) -> None:
+def test_a_lane_that_a_command_waits_for_is_found(alone: Worker, new_database: str) -> None:
+    def awaited() -> list[str]:
+        return alone.ledger.read(handover.awaited, NAMES)
+
     with open_ledger(new_database) as other:
 
         def wait() -> None:
@@ -122,9 +125,11 @@ def test_a_command_that_waits_for_a_lane_gets_it(alone: Worker, new_database: st
 
         waiting = threading.Thread(target=wait)
         waiting.start()
-        while not (wanted := alone.lets_go_of(*NAMES)):
-            assert waiting.is_alive()
-        assert wanted == {"third"}
-        asyncio.run(alone.ledger.commit(locks.release_lanes, "third"))
-        waiting.join()
-        assert alone.lets_go_of(*NAMES) == set()
+        try:
+            while not (found := awaited()):
+                assert waiting.is_alive()
+            assert found == ["third"]
+        finally:
+            asyncio.run(alone.ledger.commit(locks.release_lanes, "third"))
+            waiting.join()
+        assert awaited() == []

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.proxy import Behave, Exchange, Proxy, faithful, head_of, page, reset
+from tests.acceptance.proxy import Behave, Exchange, Proxy, closing, faithful, head_of, page, reset
 from tests.acceptance.support import LINK, OTHER_LINK, Done, Project, people, until
 
 
@@ -158,8 +158,9 @@ def test_a_network_that_comes_back_costs_no_try_and_nobody(both: Project) -> Non
     def cut_the_line(exchange: Exchange) -> bool:
         if not exchange.is_send or ids[1] not in exchange or proxy.was_down:
             return False
-        exchange.say(exchange.ask())
-        proxy.down()
+        answer = exchange.ask()
+        proxy.down(but=exchange.client)
+        exchange.say(closing(answer))  # so that nothing more is written to this connection
         return True
 
     with before(both, cut_the_line) as proxy:

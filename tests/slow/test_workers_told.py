@@ -75,6 +75,21 @@ def test_taken_back_from_a_worker_that_is_sending_it(make_fleet: MakeFleet) -> N
     assert fleet.judge().good
 
 
+def test_submitted_again_while_a_worker_sends_it(make_fleet: MakeFleet) -> None:
+    """The worker lets go of the lane for a command that waits for it."""
+    fleet = make_fleet(teams=1, people=60, concurrency=2)
+    fleet.slow(0.5)
+    fleet.submit()
+    fleet.worker()
+    fleet.until_accepted(3)
+    again = fleet.submit()
+    assert "the plan waits for it" in again.all
+    assert sent(fleet.teams[0]) < 60
+    fleet.slow(0)
+    fleet.until_done()
+    assert fleet.judge().good
+
+
 def test_resumed_while_the_last_message_is_under_way(make_fleet: MakeFleet) -> None:
     """A word that comes while a worker lets go of the lane is not lost."""
     fleet = make_fleet(teams=1, people=20, concurrency=2)
@@ -192,4 +207,15 @@ def test_a_start_and_a_gap_are_kept(make_fleet: MakeFleet) -> None:
         gaps = [b - a for a, b in pairwise(times)]
         assert min(gaps) > 2.8, (team.name, gaps)
         assert max(gaps) < 7.0, (team.name, gaps)
+    assert fleet.ask("select distinct epoch from lane") == [(1,)], "a slot is free while they wait"
+    assert fleet.judge().good
+
+
+def test_lanes_that_wait_leave_a_slot_to_others(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet(teams=2, people=3, gap="3s")
+    fleet.submit()
+    fleet.worker(words=["--slots", "1"])
+    fleet.until_done()
+    times = [[entry["at"] for entry in team.api.accepted] for team in fleet.teams]
+    assert max(first for first, *_ in times) < min(last for *_, last in times)
     assert fleet.judge().good

@@ -36,7 +36,7 @@ from runner.sending.controls.live_controls import LiveControls
 from runner.sending.drive import restore_limits
 from runner.sending.lane import Lane
 from runner.workers import lane_slice
-from runner.workers.lane_slice import SLICE_IDLE, WorkerLanes
+from runner.workers.lane_slice import IDLE_WITH_ROOM, SLICE_IDLE, WorkerLanes
 from runner.workers.next_due import KNOWN_FOR, TROUBLE_RETRY, next_due, stop_reasons
 from runner.workers.submitted_campaign import SubmittedCampaign, missed_start_reason, restore_guard
 from tests.lane import Setting, Told, for_person, with_another
@@ -275,6 +275,25 @@ def test_a_lane_whose_ledger_cannot_be_read_is_handed_on(make_slices: MakeSlices
 
     [ended] = make_slices(fail)
     assert ended <= SLICE
+
+
+def test_a_lane_that_waits_is_kept_for_longer_while_slots_are_free(
+    make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane = make(range(1, 3)).drive(limit=0).lane
+    asked: list[float] = []
+
+    async def open_lane(*_: object, idle_after: float) -> Lane:
+        asked.append(idle_after)
+        return lane
+
+    monkeypatch.setattr(WorkerLanes, "_guards", lambda *_: {})
+    team = cast(Any, SimpleNamespace(open_lane=open_lane))
+    for slots, busy in ((10, 5), (10, 6), (1, 1)):
+        worker = WorkerLanes(lane.ledger, lane.run, lane.clock, EventBus(), {}, slots=slots)
+        worker.busy = {f"team {number}" for number in range(busy)}
+        asyncio.run(worker._take_up(lane.id, team, []))
+    assert asked == [IDLE_WITH_ROOM, SLICE_IDLE, SLICE_IDLE]
 
 
 class OtherThreads:

@@ -18,6 +18,18 @@ WAITS = 2.0
 up is a matter of milliseconds."""
 
 
+def awaited(connection: Connection, lane_ids: Collection[str]) -> list[str]:
+    """Return which of these lanes a command waits for."""
+    found = connection.execute(
+        text(
+            "SELECT id FROM unnest(CAST(:lanes AS text[])) id"
+            f" WHERE hashtextextended(id, 0) IN (SELECT key FROM {AWAITED_LANES})"
+        ),
+        {"lanes": [*lane_ids]},
+    )
+    return [str(id) for id in found.scalars()]
+
+
 def is_wanted(
     connection: Connection,
     lane_id: str,
@@ -28,21 +40,15 @@ def is_wanted(
     at: float,
     silent: float,
 ) -> bool:
-    """Return whether a worker is to let go of a lane that it drives at `at` (Unix seconds): a
-    command waits for it, it was woken since it was `seen` (`submissions.wakes`), another lane of
-    these tokens finds no free worker, or a worker that lives drives fewer. Without a sign of life
-    for more than `silent` seconds one does not."""
+    """Return whether a worker is to let go of a lane that it drives at `at` (Unix seconds): it was
+    woken since it was `seen` (`submissions.wakes`), another lane of these tokens finds no free
+    worker, or a worker that lives drives fewer. Without a sign of life for more than `silent`
+    seconds one does not."""
     return (
-        _is_awaited(connection, lane_id)
-        or submissions.wakes(connection, lane_id) != seen
+        submissions.wakes(connection, lane_id) != seen
         or _waits_for_a_worker(connection, token_envs, at - WAITS)
         or _is_one_too_many(connection, lane_id, run_id, silent)
     )
-
-
-def _is_awaited(connection: Connection, lane_id: str) -> bool:
-    asked = text(f"SELECT 1 FROM {AWAITED_LANES} WHERE key = hashtextextended(:lane, 0)")
-    return connection.execute(asked, {"lane": lane_id}).first() is not None
 
 
 def _waits_for_a_worker(connection: Connection, token_envs: Collection[str], since: float) -> bool:

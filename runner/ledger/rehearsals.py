@@ -45,10 +45,11 @@ def is_of_lane(lane: str) -> ColumnElement[bool]:
 def counts_for(other: FromClause, one: FromClause) -> ColumnElement[bool]:
     """Build the condition that a message of another campaign concerns this one: both are real or
     both rehearsals, and the other one is no test."""
+    # `+ 0`: PostgreSQL would begin at all campaigns, and go through what each of them has sent.
     same_kind = (
         select(_its.c.id)
         .join(_mine, _its.c.rehearsal == _mine.c.rehearsal)
-        .where(_its.c.id == other.c.campaign, _mine.c.id == one.c.campaign, ~_its.c.is_test)
+        .where(_its.c.id == other.c.campaign + 0, _mine.c.id == one.c.campaign, ~_its.c.is_test)
     )
     return same_kind.correlate(other, one).exists()
 

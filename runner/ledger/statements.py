@@ -16,15 +16,18 @@ from sqlalchemy import (
     BigInteger,
     BindParameter,
     ClauseElement,
+    ColumnElement,
     Connection,
     CursorResult,
     Index,
     Select,
     Table,
+    any_,
     bindparam,
     cast,
     func,
     insert,
+    literal_column,
     select,
 )
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -122,10 +125,17 @@ def bound(*names: str) -> dict[str, BindParameter[Any]]:
     return {name: given(name) for name in names}
 
 
-def each_of(name: str, database: str) -> Select[Any]:
-    """Select the whole numbers of a JSON array that is bound to `name`: one text for any number."""
-    texts = texts_of(name, database)
-    return texts if database == "sqlite" else select(cast(texts.subquery().c.value, BigInteger))
+def is_one_of(column: ColumnElement[int], name: str, database: str) -> ColumnElement[bool]:
+    """Build the condition that a column has one of the whole numbers of a JSON array that is bound
+    to `name`: one text for any number."""
+    if database == "sqlite":
+        return column.in_(texts_of(name, database))
+    from sqlalchemy.dialects.postgresql import ARRAY
+
+    # As an array, by which PostgreSQL looks rows up. It would take a function's rows to be a
+    # hundred, and look through the table instead where its figures say that this is short.
+    array = func.translate(given(name), literal_column("'[]'"), literal_column("'{}'"))
+    return column == any_(cast(array, ARRAY(BigInteger)))
 
 
 def texts_of(name: str, database: str) -> Select[Any]:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, exists, func, insert, select
 
 from runner.ledger.locks import lock_claims
 from runner.ledger.schema import brake, message, note, run, set_note
-from runner.ledger.statements import Prepared, each_of, given
+from runner.ledger.statements import Prepared, given, is_one_of
 
 
 class BrakeKind(StrEnum):
@@ -74,7 +74,7 @@ _LATEST = Prepared(
         select(
             brake.c.campaign, brake.c.kind, brake.c.set_at, brake.c.said_by, brake.c.why, brake.c.id
         )
-        .where(brake.c.campaign.in_(each_of("campaigns", database)), _SINCE_RELEASE)
+        .where(is_one_of(brake.c.campaign, "campaigns", database), _SINCE_RELEASE)
         .order_by(brake.c.id)
     )
 )

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from runner.ledger.messages.suppression import is_suppressed
 from runner.ledger.people import holds
 from runner.ledger.schema import attempt, message, status_is
-from runner.ledger.statements import Prepared, each_of, given, texts_of
+from runner.ledger.statements import Prepared, given, is_one_of, texts_of
 from runner.message.evidence import AttemptOutcome, Evidence
 from runner.message.outcome import KEY_REUSED, NOT_AS_ASKED, UNCONFIRMED
 from runner.message.plan import FIRST_STEP
@@ -149,7 +149,7 @@ def _in_doubt(database: str) -> Select[Any]:
         )
         .join(attempt, attempt.c.message == message.c.id)
         .where(
-            message.c.campaign.in_(each_of("campaigns", database)),
+            is_one_of(message.c.campaign, "campaigns", database),
             status_is(message, _S.IN_DOUBT),
             attempt.c.outcome == AttemptOutcome.UNKNOWN,
             given("any_one", Boolean) | message.c.recipient.in_(texts_of("only", database)),

@@ -21,8 +21,8 @@ from runner.ledger.messages.late_skips import LateSkip, skip_late
 from runner.ledger.messages.recontact import skip_contacted
 from runner.ledger.messages.suppression import is_suppressed
 from runner.ledger.people.holds import is_held
-from runner.ledger.schema import attempt, lane, message, status_is
-from runner.ledger.statements import Prepared, bound, each_of, texts_of
+from runner.ledger.schema import attempt, lane, message
+from runner.ledger.statements import Prepared, bound, is_one_of, texts_of
 from runner.message.plan import FIRST_STEP
 from runner.message.prospect import Recipient
 from runner.message.status import MessageStatus
@@ -149,10 +149,10 @@ _BEGIN = Prepared(
     lambda database: (
         update(message)
         .where(
-            message.c.id.in_(each_of("ids", database)),
-            status_is(message, _S.QUEUED),
+            is_one_of(message.c.id, "ids", database),
+            message.c.status.concat("") == _S.QUEUED,  # found by their ids: see `is_first_of`
             *may_go(),
-            is_first_of(each_of("ids", database)),
+            is_first_of("ids", database),
             ~brakes.STOPPED_BY_A_PERSON,
         )
         .values(status=_S.SENDING, reason="", detail="", attempts=message.c.attempts + 1)
@@ -163,8 +163,8 @@ _REPEAT = Prepared(
     lambda database: (
         update(message)
         .where(
-            message.c.id.in_(each_of("ids", database)),
-            status_is(message, _S.IN_DOUBT),
+            is_one_of(message.c.id, "ids", database),
+            message.c.status.concat("") == _S.IN_DOUBT,
             ~message.c.unplanned,
             ~is_suppressed(),
             ~is_held(),

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from runner.ledger.messages.follow_ups import ANSWERED, IS_BEFORE, REPLIES, before_it, stops_on
 from runner.ledger.messages.late_skips import LateSkip
 from runner.ledger.schema import attempt, campaign, feed, inbound, message, read_back, status_is
-from runner.ledger.statements import Prepared, each_of, given
+from runner.ledger.statements import Prepared, given, is_one_of
 from runner.message.evidence import MAY_HAVE_SENT
 from runner.message.follow_up import Before, StopOn, stop_on_of
 from runner.message.status import MessageStatus, SkipReason
@@ -92,7 +92,7 @@ _BARRED = Prepared(
             _HAS_ANSWERED,
         ),
         is_heard(),
-    ).where(message.c.id.in_(each_of("ids", database)))
+    ).where(is_one_of(message.c.id, "ids", database))
 )
 
 

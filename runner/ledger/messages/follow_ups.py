@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from runner.ledger.people import erased
 from runner.ledger.schema import campaign, inbound, message
-from runner.ledger.statements import Prepared, bound, each_of, given
+from runner.ledger.statements import Prepared, bound, given, is_one_of
 from runner.message.erased import is_placeholder
 from runner.message.follow_up import ENDS, StopOn
 from runner.message.status import OPEN, MessageStatus, SkipReason
@@ -128,7 +128,7 @@ def _move(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[int]:
 
 
 _OUT_OF_STEP_AFTER = Prepared(
-    lambda database: _out_of_step(before_it.c.id.in_(each_of("ids", database)))
+    lambda database: _out_of_step(is_one_of(before_it.c.id, "ids", database))
 )
 _FOLLOW = Prepared(
     lambda _: (

@@ -18,7 +18,7 @@ from runner.ledger.messages import feeds, follow_ups
 from runner.ledger.messages.late_skips import LateSkip
 from runner.ledger.messages.suppression import skip_suppressed
 from runner.ledger.schema import attempt, campaign, message
-from runner.ledger.statements import Prepared, bound, each_of, given, texts_of
+from runner.ledger.statements import Prepared, bound, given, is_one_of, texts_of
 from runner.message.erased import is_placeholder
 from runner.message.evidence import AttemptOutcome, Evidence, judge
 from runner.message.outcome import NOT_AS_ASKED
@@ -80,7 +80,7 @@ _BEFORE = Prepared(
             message.c.message_id,
             follow_ups.is_followed(),
         )
-        .where(message.c.id.in_(each_of("ids", database)))
+        .where(is_one_of(message.c.id, "ids", database))
         .order_by(message.c.id)  # always in one order, or two of these could wait for each other
         .with_for_update()
     )

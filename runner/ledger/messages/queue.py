@@ -32,7 +32,7 @@ from runner.ledger.messages.suppression import is_suppressed
 from runner.ledger.people import holds
 from runner.ledger.rehearsals import lane_name
 from runner.ledger.schema import attempt, campaign, feed, message, status_is
-from runner.ledger.statements import Prepared, each_of, given, texts_of
+from runner.ledger.statements import Prepared, given, is_one_of, texts_of
 from runner.message.prospect import Recipient
 from runner.message.status import OPEN, MessageStatus
 
@@ -161,7 +161,7 @@ def _due(database: str) -> Select[Any]:
             IS_QUEUED,
             message.c.sender == given("sender"),
             message.c.not_before <= given("now"),
-            message.c.id.not_in(each_of("excluded", database)),
+            ~is_one_of(message.c.id, "excluded", database),
             *may_go(),
             given("any_one", Boolean) | message.c.recipient.in_(texts_of("only", database)),
             given("any_zone", Boolean) | message.c.zone.in_(texts_of("zones", database)),

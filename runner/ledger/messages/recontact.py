@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
 from runner.ledger.messages.late_skips import LateSkip, skip_late
 from runner.ledger.rehearsals import counts_for
 from runner.ledger.schema import campaign, message
-from runner.ledger.statements import Prepared, each_of
+from runner.ledger.statements import Prepared, is_one_of
 from runner.message.plan import Contact
 from runner.message.status import OPEN, MessageStatus, SkipReason
 
@@ -26,7 +26,7 @@ _CONTACTED = Prepared(
         .join(_other, _same_recipient())
         .join(campaign, campaign.c.id == _other.c.campaign)
         .where(
-            message.c.id.in_(each_of("ids", database)),
+            is_one_of(message.c.id, "ids", database),
             message.c.status == _S.QUEUED,
             _other.c.campaign != message.c.campaign,
             _other.c.status.in_((_S.SENT, *OPEN)),

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select
 from runner.ledger.queries.replied import first_replies, has_any
 from runner.ledger.queries.totals import is_own_result
 from runner.ledger.schema import message, row_skip
-from runner.ledger.statements import Prepared, each_of
+from runner.ledger.statements import Prepared, is_one_of
 from runner.message.status import MessageStatus
 
 _S = MessageStatus
@@ -62,7 +62,7 @@ _EXPORTED = Prepared(
         message.c.columns,
         message.c.variant,
         message.c.not_before,
-    ).where(message.c.id.in_(each_of("ids", database)))
+    ).where(is_one_of(message.c.id, "ids", database))
 )
 EXPORT_BATCH = 500
 """Messages that are read at once."""

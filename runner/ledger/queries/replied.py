@@ -28,7 +28,7 @@ from runner.ledger.schema import (
     status_is,
     suppression,
 )
-from runner.ledger.statements import Prepared, each_of, texts_of
+from runner.ledger.statements import Prepared, is_one_of, texts_of
 from runner.message.plan import FIRST_STEP
 from runner.message.status import MessageStatus
 from runner.replies.opt_out import Wish
@@ -303,7 +303,7 @@ def first_replies(
 _FIRST = Prepared(
     lambda database: (
         select(inbound.c.answers, func.min(inbound.c.at), func.min(_of_opt_outs("inbound.at")))
-        .where(inbound.c.answers.in_(each_of("ids", database)), IS_REPLY)
+        .where(is_one_of(inbound.c.answers, "ids", database), IS_REPLY)
         .group_by(inbound.c.answers)
     )
 )

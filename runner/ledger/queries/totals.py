@@ -19,7 +19,7 @@ from runner.ledger.messages.follow_ups import TO_COME
 from runner.ledger.messages.suppression import is_of_others
 from runner.ledger.people import holds
 from runner.ledger.schema import message, opt_out, row_skip, status_is, suppression
-from runner.ledger.statements import Prepared, each_of, given, texts_of
+from runner.ledger.statements import Prepared, given, is_one_of, texts_of
 from runner.message.status import OPEN, MessageStatus, SkipReason
 
 _S = MessageStatus
@@ -150,7 +150,7 @@ def sent_between(connection: Connection, id: int, start: float) -> int:
 def statuses(connection: Connection, ids: Collection[int]) -> dict[int, MessageStatus]:
     """Return the status of these messages."""
     wanted = select(message.c.id, message.c.status).where(
-        message.c.id.in_(each_of("ids", connection.dialect.name))
+        is_one_of(message.c.id, "ids", connection.dialect.name)
     )
     found = connection.execute(wanted, {"ids": json.dumps([*ids])})
     return {id: MessageStatus(status) for id, status in found}

@@ -29,8 +29,8 @@ Tell = Callable[[str], None]
 
 LANES = 500
 GAP = 1.9
-"""Seconds between two messages of a lane: 500 lanes are 260 messages a second, and 8 hand-overs.
-With 2 and more a lane is handed on after each message, which is another measure (a slice)."""
+"""Seconds between two messages of a lane: 500 lanes are 260 messages a second. With 2 and more, and
+all slots taken, a lane is let go after each message, which is another measure (a slice)."""
 
 MINUTES = 10.0
 MINUTE = 60.0

@@ -19,7 +19,7 @@ from benchmarks.postgres import Load, Server, server
 from benchmarks.processes import PATIENCE, Process, Stuck
 from benchmarks.teams import Size, Teams
 from benchmarks.tools import Sink
-from runner.workers.lane_slice import SLICE
+from runner.workers.next_due import KNOWN_FOR
 
 Tell = Callable[[str], None]
 """Told how far it is, in a line."""
@@ -35,6 +35,9 @@ WORKERS = (0, 1, 2, 4)
 
 TEAMS, PER_MINUTE = 500, 300
 """What is reckoned for: so many teams, each at the API's limit."""
+
+SLICE = KNOWN_FOR / 2
+"""Seconds for which a lane is kept at least, where no other worker is to have it."""
 
 WARM = 3
 """Of paced messages the first of so many parts is not counted."""

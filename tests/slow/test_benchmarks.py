@@ -173,9 +173,9 @@ def test_workers_are_measured_and_reckoned_with(api: Sink, place: Path) -> None:
     paced = replace(done, cpu=0.001, load=Load(2, 4, 5000, 0.002))
     slice = replace(done, cpu=0.06, load=Load(60, 20, 15_000, 0.03))
     told = workers.reckoning(paced, slice, idle, 8.0)
-    # 2,500 messages and 500 / 60 slices a second, on processes that are half busy.
-    assert "| 2,500 × 1,000 µs + 8.3 × 60,000 µs | 3 |" in told
-    assert "| 3 cores / 0.5 of a core each | 6 |" in told
+    # 2,500 messages and 500 / 300 slices a second, on processes that are half busy.
+    assert "| 2,500 × 1,000 µs + 1.7 × 60,000 µs | 2.6 |" in told
+    assert "| 2.6 cores / 0.5 of a core each | 6 |" in told
     assert "| 6 × 8 | 48 |" in told
 
 

@@ -93,6 +93,11 @@ class Api:
     def faults(self, *rules: str) -> None:
         self.ask("faults", {"faults": list(rules)})
 
+    def until_stalled(self, count: int) -> None:
+        """Wait until so many requests have met the fault `stall`: what is claimed is not written
+        yet, and could be accepted once there is another fault, or none."""
+        until(lambda: self.ask("requests")["faults"].get("stall", 0) >= count, f"{count} to stall")
+
 
 @dataclass
 class Done:

@@ -45,7 +45,7 @@ def in_doubt(project: Project) -> str:
     project.sheet.write_text("\n".join(["x_user_id,first_name", *lines]) + "\n")
     project.api.faults("stall:accept=no")
     running = project.start(project.campaign, "--limit", "1")
-    until(lambda: project.counts().get("sending") == 1, "one under way")
+    project.api.until_stalled(1)
     running.process.kill()
     running.process.wait()
     return ids[0]

@@ -199,7 +199,7 @@ def test_what_is_in_doubt_is_settled_first(on_v1: Project) -> None:
     on_v1.write(ids, concurrency=2)
     on_v1.api.faults("stall:accept=no")
     running = on_v1.start(on_v1.campaign)
-    until(lambda: on_v1.counts().get("sending") == 2, "two under way")
+    on_v1.api.until_stalled(2)
     refused = on_v1.ok("erase", ids[0], "--yes", code=1)
     assert f"a message to {ids[0]} is being sent in spring" in refused.err
     running.process.kill()

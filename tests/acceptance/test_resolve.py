@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .support import Project, people, until
+from .support import Project, people
 
 TEXT = "Hi {{ first_name }}, shall I send the notes?"
 
@@ -16,7 +16,7 @@ def doubtful(on_v1: Project) -> tuple[Project, list[str]]:
     on_v1.write(ids, text=TEXT, concurrency=3)
     on_v1.api.faults("stall:accept=no")
     running = on_v1.start(on_v1.campaign)
-    until(lambda: on_v1.counts().get("sending") == 3, "three under way")
+    on_v1.api.until_stalled(3)
     running.process.kill()
     running.process.wait()
     on_v1.api.faults()
@@ -28,7 +28,7 @@ def test_what_is_under_way_is_in_doubt_once_its_run_has_died(on_v1: Project) -> 
     on_v1.write(people(3), text=TEXT, concurrency=3)
     on_v1.api.faults("stall:accept=no")
     running = on_v1.start(on_v1.campaign)
-    until(lambda: on_v1.counts().get("sending") == 3, "three under way")
+    on_v1.api.until_stalled(3)
     told = on_v1.ok("status", on_v1.campaign).out
     assert "3 being sent" in told
     assert "in doubt" not in told

@@ -77,8 +77,7 @@ def test_ctrl_c_twice_leaves_doubt_that_the_key_or_a_person_settles(both: Projec
     both.write(ids, concurrency=2)
     both.api.faults("stall:accept=no")
     running = both.start(both.campaign, "--log-format", "json")
-    # Claimed is not enough: what is not written yet is given back.
-    until(lambda: both.api.ask("requests")["faults"].get("stall") == 2, "two on the wire")
+    both.api.until_stalled(2)
     running.interrupt()
     until(lambda: "Ctrl-C again" in running.out, "the word about a second Ctrl-C")
     running.interrupt()

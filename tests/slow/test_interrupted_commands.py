@@ -21,7 +21,7 @@ from runner.ledger import schema
 from runner.ledger.engine import ledger_url
 from runner.ledger.ledger import open_ledger
 from tests.acceptance.browser import FORM, Browser
-from tests.acceptance.support import DYING, Done, Project, Running, link_of, people, until
+from tests.acceptance.support import DYING, Done, Project, Running, link_of, people
 from tests.processes import COMMAND
 
 PEOPLE = people(30)
@@ -84,7 +84,7 @@ def planned(project: Project, location: str) -> Planned:
         found.run(project.campaign, "--limit", "2")
         project.api.faults("stall:accept=no")
         running = found.start(project.campaign)
-        until(lambda: found.counts()["sending"] == 1, "one under way")
+        project.api.until_stalled(1)
         running.process.kill()
         running.wait()
         project.api.faults()

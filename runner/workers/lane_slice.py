@@ -263,13 +263,15 @@ class WorkerLanes:
         told."""
         if lane.stops.campaigns or lane.stops.senders:
             return True
+        # With a free slot what waits is taken up in a moment, and room need not be made for it.
+        is_full = len(self.busy) >= self.slots
         try:
             return self.ledger.read(
                 handover.is_wanted,
                 lane.id,
                 self.run,
                 seen=self.seen[lane.id],
-                token_envs=[name for name, value in self.environ.items() if value],
+                token_envs=[name for name, value in self.environ.items() if value and is_full],
                 at=self.clock.now(),
                 silent=self.timing.dead_after,
             )

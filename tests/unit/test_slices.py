@@ -262,6 +262,28 @@ def test_a_lane_that_is_wanted_is_handed_on_when_its_slice_is_over(
     assert second == first + SLICE
 
 
+def test_room_is_made_for_a_lane_that_waits_only_while_every_slot_is_taken(
+    make: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or each lane that is handed on would make others be handed on, while it is taken up."""
+    asked: list[list[str]] = []
+
+    def is_wanted(*_: object, token_envs: list[str], **__: object) -> bool:
+        asked.append(token_envs)
+        return False
+
+    monkeypatch.setattr(handover, "is_wanted", is_wanted)
+    lane = make(range(1, 3)).drive(limit=0).lane
+    environ = {"ACME": "t", "EMPTY": ""}
+    worker = WorkerLanes(
+        lane.ledger, lane.run, lane.clock, EventBus(), environ, slots=2, seen={LANE: 1}
+    )
+    for busy in ({LANE}, {LANE, "team 2"}):
+        worker.busy = busy
+        assert not worker._is_wanted(lane)
+    assert asked == [[], ["ACME"]]
+
+
 def test_a_lane_of_which_not_all_goes_on_is_handed_on_so_that_it_is_told(
     make_slices: MakeSlices,
 ) -> None:

@@ -41,6 +41,7 @@ struct waiting {
     int fd;
     unsigned birth;
     int v2;
+    char team[4]; /* the end of its token */
 };
 
 static struct connection *connections[CONNECTIONS];
@@ -54,14 +55,14 @@ static char date[64];
 static time_t dated;
 
 static const char V2[] =
-    "{\"message\":{\"id\":\"m%023llu\",\"threadId\":\"t%023llu\",\"accountLinkId\":\"df6jbw4h36qm5d9iu2sgn7kx\","
+    "{\"message\":{\"id\":\"m%023llu\",\"threadId\":\"t%023llu\",\"accountLinkId\":\"df6jbw4h36qm5d9iu2sg%.4s\","
     "\"platform\":\"twitter\",\"platformId\":\"1505195290712901264\",\"direction\":\"outbound\","
     "\"sentBy\":{\"type\":\"api\",\"tokenId\":\"t9wq5p2bvnhfdteolyr3km7x\"},\"content\":null,"
     "\"entities\":{\"urls\":[],\"postShares\":[],\"mentions\":[],\"hashtags\":[],\"cashtags\":[],\"format\":[]},"
     "\"attachments\":[],\"forwarded\":null,\"reactions\":[],\"editedAt\":null,\"deletedAt\":null,"
     "\"createdAt\":\"2026-11-24T16:14:31.787Z\",\"platformData\":{\"_tag\":\"twitter\",\"encrypted\":false},"
     "\"replyTo\":null},\"thread\":{\"id\":\"t%023llu\",\"platform\":\"twitter\","
-    "\"platformId\":\"1566123362161725440:9000000000000011111\",\"accountLinkId\":\"df6jbw4h36qm5d9iu2sgn7kx\","
+    "\"platformId\":\"1566123362161725440:9000000000000011111\",\"accountLinkId\":\"df6jbw4h36qm5d9iu2sg%.4s\","
     "\"profileId\":\"gqni5lyme1a0vbz62apg1q89\",\"contactId\":\"nrowu3fsouafdavlmo1dow3b\",\"assigneeId\":null,"
     "\"isRequest\":false,\"acceptanceState\":\"unknown\",\"archived\":false,\"unread\":false,\"restrictions\":[],"
     "\"syncing\":false,\"typingIndicators\":\"teamDefault\",\"lastMessage\":null,\"activity\":null,"
@@ -79,8 +80,8 @@ static const char V1[] =
 static const char TEAM[] = /* one for each token: its id ends as the token does */
     "{\"id\":\"hzcai5t59nn9vsck3rbu%.4s\",\"name\":\"Acme Agency\",\"slug\":\"acme-agency\","
     "\"createdAt\":\"2026-01-01T00:00:00.000Z\"}";
-static const char LINK[] =
-    "[{\"id\":\"df6jbw4h36qm5d9iu2sgn7kx\",\"platform\":\"twitter\",\"platformId\":\"1566123362161725440\","
+static const char LINK[] = /* likewise, of several teams: a sender is one team's */
+    "[{\"id\":\"df6jbw4h36qm5d9iu2sg%.4s\",\"platform\":\"twitter\",\"platformId\":\"1566123362161725440\","
     "\"username\":\"acmecorp\",\"name\":\"Acme Corp\",\"displayName\":\"Acme Corp\",\"status\":\"active\","
     "\"pauseReasons\":[],\"capabilities\":[\"message:send\"]}]";
 static const char PLATFORM[] =
@@ -121,10 +122,11 @@ static void answer(int fd, const char *status, const char *body, int length) {
     if (write(fd, whole, size) != size) end(fd);
 }
 
-static void accept_send(int fd, int v2) {
+static void accept_send(int fd, int v2, const char *team) {
     char body[ANSWER];
     unsigned long long id = ++number;
-    int length = snprintf(body, sizeof body, v2 ? V2 : V1, id, id, id);
+    int length = v2 ? snprintf(body, sizeof body, V2, id, id, team, id, team)
+                    : snprintf(body, sizeof body, V1, id, id, id);
     count++;
     last = now();
     answer(fd, v2 ? "201 Created" : "200 OK", body, length);
@@ -137,12 +139,11 @@ static void tell_times(int fd) {
     answer(fd, "200 OK", body, length);
 }
 
-static void tell_team(int fd, const char *headers) {
-    char body[256];
+static const char *end_of_token(const char *headers, const char *begin, const char *otherwise) {
     const char *token = strcasestr(headers, "\nauthorization: bearer ");
     const char *until = token ? strchr(token, '\r') : NULL;
-    const char *last = until && until - token >= 27 ? until - 4 : "epyg";
-    answer(fd, "200 OK", body, snprintf(body, sizeof body, TEAM, last));
+    if (!until || until - token < 27 || strncmp(token + 23, begin, strlen(begin))) return otherwise;
+    return until - 4;
 }
 
 static void set_timer(void) {
@@ -158,12 +159,12 @@ static void send_due(void) {
     while (head != tail && queue[head % CONNECTIONS].due <= at) {
         struct waiting each = queue[head++ % CONNECTIONS];
         if (connections[each.fd] && connections[each.fd]->birth == each.birth)
-            accept_send(each.fd, each.v2);
+            accept_send(each.fd, each.v2, each.team);
     }
     set_timer();
 }
 
-static void send_arrived(int fd, int v2) {
+static void send_arrived(int fd, int v2, const char *team) {
     int64_t at = now();
     if (!first) {
         first = at;
@@ -174,11 +175,13 @@ static void send_arrived(int fd, int v2) {
         }
     }
     if (!latency) {
-        accept_send(fd, v2);
+        accept_send(fd, v2, team);
         return;
     }
     if (tail - head == CONNECTIONS) fail("too many sends at once");
-    queue[tail++ % CONNECTIONS] = (struct waiting){at + latency, fd, connections[fd]->birth, v2};
+    struct waiting each = {at + latency, fd, connections[fd]->birth, v2, ""};
+    memcpy(each.team, team, sizeof each.team);
+    queue[tail++ % CONNECTIONS] = each;
     if (tail - head == 1) set_timer();
 }
 
@@ -186,8 +189,10 @@ static void serve(int fd, const char *line) {
     int v2 = strstr(line, "/v2/") != NULL;
     char body[1024];
     int length;
+    const char *headers = line + strlen(line) + 1;
+    const char *team = end_of_token(headers, "tok-bench-", "n7kx");
     if (!strncmp(line, "POST ", 5)) {
-        send_arrived(fd, v2);
+        send_arrived(fd, v2, team);
     } else if (!strncmp(line, "GET /sink/reset", 15)) {
         const char *said = strstr(line, "latency_us=");
         latency = said ? atoll(said + 11) * 1000 : 0;
@@ -199,9 +204,12 @@ static void serve(int fd, const char *line) {
     } else if (!strncmp(line, "GET /sink/times", 15)) {
         tell_times(fd);
     } else if (strstr(line, "/team ")) {
-        tell_team(fd, line + strlen(line) + 1);
+        answer(fd, "200 OK", body,
+               snprintf(body, sizeof body, TEAM, end_of_token(headers, "", "epyg")));
     } else if (strstr(line, "/account-links")) {
-        length = snprintf(body, sizeof body, v2 ? "{\"data\":%s,\"nextCursor\":null}" : "%s", LINK);
+        char links[512];
+        snprintf(links, sizeof links, LINK, team);
+        length = snprintf(body, sizeof body, v2 ? "{\"data\":%s,\"nextCursor\":null}" : "%s", links);
         answer(fd, "200 OK", body, length);
     } else if (strstr(line, "/platforms ")) {
         answer(fd, "200 OK", PLATFORM, sizeof PLATFORM - 1);

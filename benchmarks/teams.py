@@ -43,12 +43,12 @@ class Teams:
     def write(self) -> None:
         """Write every team's campaign and people."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        # A gap, not a limit an hour: all teams have one sender, whose hours would count together.
         gap = f"{1 / self.size.pace:g}s" if self.size.pace else "none"
         for team, campaign in enumerate(self.campaigns):
+            sender = f"{LINK[:-4]}{team:04}"  # as its token ends: a sender is one team's
             campaign.write_text(
                 f"api: {{base_url: {self.base}/api/v2, token: '${{{_variable(team)}}}'}}\n"
-                f"senders:\n  - {{id: {LINK}, per_day: none, per_hour: none, gap: {gap}}}\n"
+                f"senders:\n  - {{id: {sender}, per_day: none, per_hour: none, gap: {gap}}}\n"
                 f"prospects: team{team}.csv\n"
                 f"message: {json.dumps(TEXT)}\n"
                 "limits: {per_minute: none, per_hour: none, per_day: none}\n"

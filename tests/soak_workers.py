@@ -214,7 +214,11 @@ class Round:
         held = ("queued", "sending") if self.fleet.version == "v1" else (
             "queued", "sending", "in_doubt",
         )  # fmt: skip
-        waits = "select count(*) from message where status = any(%s)"
+        # What is in doubt of people on the list is never repeated: a person settles it.
+        waits = (
+            "select count(*) from message where status = any(%s) and not (status = 'in_doubt' and"
+            " exists (select from suppression where suppression.recipient = message.recipient))"
+        )
         # Later than this only replies are read.
         soon = "extract(epoch from clock_timestamp()) + 300"
         due = f"select count(*) from submission where next_at < {soon}"

@@ -56,11 +56,11 @@ LONGEST_SLICE = 900.0
 begin again with each slice."""
 
 SLICE_IDLE = 2.0
-"""Seconds: a lane of which nothing is due for longer than this is let go until then, while more
-than half of the worker's slots are taken."""
+"""Seconds: a lane of which nothing is due for longer than this is let go until then, if it is taken
+up while more than half of the worker's slots are taken."""
 
 IDLE_WITH_ROOM = 60.0
-"""Seconds: the same, while they are not. To take a lane up again costs what some twenty messages
+"""Seconds: the same, if they are not. To take a lane up again costs what some twenty messages
 do, and many a sender waits half a minute between two."""
 
 HELD_RETRY = 5.0

@@ -15,9 +15,7 @@ import zlib
 from asyncio import to_thread
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
-from runner.audience.columns import normal_column
 from runner.channels.base import Token
 from runner.clock import Clock
 from runner.control.campaigns import brake_text
@@ -29,17 +27,16 @@ from runner.ledger.campaigns.brakes import Halt
 from runner.ledger.campaigns.workers import STALL
 from runner.ledger.ledger import Ledger
 from runner.planning.dates.eta import hours_of
-from runner.planning.draft import known_handles
 from runner.run.preparation.team import TeamCampaigns, TokenIdentity, check_senders, fetch_identity
 from runner.sending.controls.guard import CampaignGuard
 from runner.sending.controls.live_controls import LiveControls, withdraw_returned
-from runner.sending.controls.watched_lists import WatchedLists, watched_lists
 from runner.sending.drive import drive_lane
 from runner.sending.inbox.tagger import tagging
 from runner.sending.lane import Lane
 from runner.workers.next_due import KNOWN_FOR, TROUBLE_RETRY, next_due, stop_reasons
 from runner.workers.submitted_campaign import (
     SubmittedCampaign,
+    lists_of,
     missed_start_reason,
     parse_submission,
     restore_guard,
@@ -224,7 +221,7 @@ class WorkerLanes:
         self._add(lane)
         watch = asyncio.create_task(self._end_slice(lane, keeps=keeps), name=f"slice {lane.id}")
         try:
-            lists = [_lists_of(each, self.ledger) for each in handed]
+            lists = [lists_of(each, self.ledger) for each in handed]
             async with (
                 self.controls.obeyed_by(lane, lists=lists),
                 tagging(team.taggers, TAGS_AFTER),
@@ -265,13 +262,14 @@ class WorkerLanes:
             return True
         # With a free slot what waits is taken up in a moment, and room need not be made for it.
         is_full = len(self.busy) >= self.slots
+        token_envs = [name for name, value in self.environ.items() if value] if is_full else []
         try:
             return self.ledger.read(
                 handover.is_wanted,
                 lane.id,
                 self.run,
                 seen=self.seen[lane.id],
-                token_envs=[name for name, value in self.environ.items() if value and is_full],
+                token_envs=token_envs,
                 at=self.clock.now(),
                 silent=self.timing.dead_after,
             )
@@ -391,14 +389,6 @@ class WorkerLanes:
 
     def _tell(self, text: str) -> None:
         self.bus.emit(Notice(self.clock.now(), text))
-
-
-def _lists_of(handed: SubmittedCampaign, ledger: Ledger) -> WatchedLists:
-    """Return its lists, as far as they are on this machine too."""
-    prospects = handed.campaign.prospects
-    column = normal_column(prospects.id) if prospects.id else None
-    handles = partial(known_handles, handed.campaign, ledger)
-    return watched_lists(handed.row.id, handed.campaign, handed.row.id_type, column, (), handles)
 
 
 def _spread(lane: Lane) -> float:

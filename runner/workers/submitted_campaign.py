@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from runner.audience.columns import normal_column
 from runner.campaign.loader import load_campaign
 from runner.campaign.schema import Campaign
 from runner.ledger.campaigns import brakes
@@ -18,8 +20,10 @@ from runner.ledger.messages import queue, usage
 from runner.ledger.queries import totals
 from runner.message.evidence import OF_ONE_MESSAGE, AttemptOutcome
 from runner.message.status import MessageStatus
+from runner.planning.draft import known_handles
 from runner.schedule import Hours, local_moment, next_open
 from runner.sending.controls.guard import CampaignGuard, GuardLimits
+from runner.sending.controls.watched_lists import WatchedLists, watched_lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,14 @@ def parse_submission(submission: Submission) -> SubmittedCampaign:
     """Return a campaign from the text that was handed in."""
     campaign = load_campaign(Path(submission.path), submission.file, submission.start)
     return SubmittedCampaign(campaign, submission.row, submission.suppressed, submission)
+
+
+def lists_of(handed: SubmittedCampaign, ledger: Ledger) -> WatchedLists:
+    """Return its lists, as far as they are on this machine too."""
+    prospects = handed.campaign.prospects
+    column = normal_column(prospects.id) if prospects.id else None
+    handles = partial(known_handles, handed.campaign, ledger)
+    return watched_lists(handed.row.id, handed.campaign, handed.row.id_type, column, (), handles)
 
 
 def last_agreed_at(ledger: Ledger, submission: Submission) -> float:
